@@ -1,0 +1,1 @@
+"""The local channel: a contact at a terminal of this machine."""

@@ -1,0 +1,175 @@
+"""A contact at a terminal of the same machine, going through the same gate as everybody.
+
+The socket is 0600 in a 0700 directory: whoever can open it is the owner of this machine's account anyway.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from secondme.channels.local.mail import Mail
+from secondme.channels.local.protocol import CHANNEL, LINE_LIMIT, contact_of, decode, encode
+from secondme.core import faults
+from secondme.core.clock import from_ms
+from secondme.core.errors import DataError, SecondmeError, UnavailableError
+from secondme.core.ids import MessageId, mask_contact_id, message_id
+from secondme.core.log import get_logger
+from secondme.core.paths import private_dir
+from secondme.core.text import safe_name
+from secondme.core.types import InboundMessage, NotSent, SendOutcome, Sent
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from secondme.core.ids import ChannelId, ContactId
+    from secondme.core.ports import Clock, Inbox
+
+log = get_logger(__name__)
+
+_HELLO_TIMEOUT_S = 5.0
+_WRITE_TIMEOUT_S = 5.0
+_SECONDS_AHEAD_MS = 60_000
+
+
+class LocalChannel:
+    """Serves `secondme chat` on a unix socket."""
+
+    def __init__(self, socket_path: Path, mail_directory: Path, clock: Clock) -> None:
+        self._socket_path = socket_path
+        self._mail_directory = mail_directory
+        self._clock = clock
+        self._mail: dict[ContactId, Mail] = {}
+        self._lines: dict[ContactId, set[asyncio.StreamWriter]] = {}
+
+    @property
+    def id(self) -> ChannelId:
+        """`local`."""
+        return CHANNEL
+
+    async def run(self, inbox: Inbox) -> None:
+        """Serve until cancelled; then every client is disconnected and the socket is gone."""
+        private_dir(self._socket_path.parent)
+        private_dir(self._mail_directory)
+        self._socket_path.unlink(missing_ok=True)
+        conversations: set[asyncio.Task[None]] = set()
+
+        async def accept(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            task = asyncio.current_task()
+            assert task is not None
+            conversations.add(task)
+            try:
+                await self._converse(reader, writer, inbox)
+            finally:
+                conversations.discard(task)
+
+        server = await asyncio.start_unix_server(accept, self._socket_path, limit=LINE_LIMIT)
+        self._socket_path.chmod(0o600)
+        try:
+            await server.serve_forever()
+        finally:
+            server.close()
+            for task in list(conversations):
+                task.cancel()
+            self._socket_path.unlink(missing_ok=True)
+
+    async def send(self, contact_id: ContactId, text: str, client_message_id: str) -> SendOutcome:
+        """The message is in the contact's mail on disk, and on its terminal if it is there. A resend under the same id collapses."""
+        try:
+            fresh = self._mail_of(contact_id).add(client_message_id, text)
+        except UnavailableError as error:
+            return NotSent(error.code)
+        if fresh:
+            await self._tell(contact_id, {"type": "message", "id": client_message_id, "text": text})
+        return Sent(client_message_id)
+
+    async def typing(self, contact_id: ContactId) -> None:
+        """The contact's terminal shows that somebody types."""
+        await self._tell(contact_id, {"type": "typing"})
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, inbox: Inbox) -> None:
+        contact: ContactId | None = None
+        try:
+            async with asyncio.timeout(_HELLO_TIMEOUT_S):
+                hello = decode(await reader.readline())
+            name = _text(hello, "as")
+            contact = contact_of(name)
+            self._lines.setdefault(contact, set()).add(writer)
+            await _write(writer, {"type": "welcome", "contactId": contact})
+            for message, text in self._mail_of(contact).waiting():
+                await _write(writer, {"type": "message", "id": message, "text": text})
+            while line := await reader.readline():
+                await self._hear(decode(line), contact, name, writer, inbox)
+        except (DataError, ValueError) as error:  # ValueError: a line over the limit
+            log.warning("local_client_refused", error=type(error).__name__)
+            with contextlib.suppress(OSError, TimeoutError):
+                await _write(writer, {"type": "error", "code": "bad_line"})
+        except (OSError, TimeoutError):
+            pass  # it went away; what it did not receive waits in its mail
+        finally:
+            if contact is not None:
+                self._lines[contact].discard(writer)
+                if not self._lines[contact]:
+                    del self._lines[contact]
+            writer.close()
+
+    async def _hear(
+        self, event: dict[str, Any], contact: ContactId, name: str, writer: asyncio.StreamWriter, inbox: Inbox
+    ) -> None:
+        match event["type"]:
+            case "message":
+                message = self._understand(event, contact, name)
+                try:
+                    outcome = await inbox(message)
+                except SecondmeError as error:
+                    log.warning("local_message_refused", contact=mask_contact_id(contact), code=error.code)
+                    await _write(writer, {"type": "refused", "id": event["id"], "code": error.code})
+                    return
+                faults.point("channel.admitted")
+                await _write(writer, {"type": "accepted", "id": event["id"], "outcome": outcome.value})
+            case "ack":
+                self._mail_of(contact).acknowledge(_text(event, "id"))
+            case _:
+                raise DataError("bad_line", "Unknown kind of line.")
+
+    def _understand(self, event: dict[str, Any], contact: ContactId, name: str) -> InboundMessage:
+        sent_ms, now_ms = event.get("sentAt"), self._clock.now_ms()
+        if not isinstance(sent_ms, int) or isinstance(sent_ms, bool) or not 0 < sent_ms < now_ms + _SECONDS_AHEAD_MS:
+            sent_ms = now_ms
+        return InboundMessage(
+            channel_id=CHANNEL,
+            contact_id=contact,
+            normalized_contact_id=contact,
+            message_id=MessageId(message_id(_text(event, "id"))),
+            text=_text(event, "text"),
+            sent_at=from_ms(sent_ms),
+            display_name=safe_name(name),
+            from_me=event.get("fromOwner") is True,
+        )
+
+    async def _tell(self, contact: ContactId, event: dict[str, Any]) -> None:
+        """Write to every terminal of the contact; one that does not read is cut off and finds its mail when it is back."""
+        for writer in list(self._lines.get(contact, ())):
+            try:
+                await _write(writer, event)
+            except (OSError, TimeoutError):
+                writer.close()
+
+    def _mail_of(self, contact: ContactId) -> Mail:
+        if contact not in self._mail:
+            self._mail[contact] = Mail(self._mail_directory, contact)
+        return self._mail[contact]
+
+
+async def _write(writer: asyncio.StreamWriter, event: dict[str, Any]) -> None:
+    async with asyncio.timeout(_WRITE_TIMEOUT_S):
+        writer.write(encode(event))
+        await writer.drain()
+
+
+def _text(event: dict[str, Any], field: str) -> str:
+    value = event.get(field)
+    if not isinstance(value, str):
+        raise DataError("bad_line", f"A line lacks its {field}.")
+    return value

@@ -1,0 +1,154 @@
+"""How does a conversation at this terminal go? Interactively, or as a script's messages and events."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+from secondme.channels.local.client import LocalClient
+from secondme.channels.local.protocol import contact_of
+from secondme.cli.exits import ExitCode
+from secondme.cli.output import CommandResult, Screen, emit_event, note
+from secondme.core.clock import SystemClock
+from secondme.core.errors import UnavailableError
+from secondme.core.text import safe_name
+from secondme.core.types import Admission, Challenge
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from secondme.channels.local.client import Event
+    from secondme.core.settings import Setup
+
+_CONNECT_S = 2.0
+_QUIET_S = 1.0
+"""After an answer, how long a script waits for its next part."""
+
+
+@contextlib.asynccontextmanager
+async def _connected(setup: Setup, name: str, *, as_owner: bool) -> AsyncIterator[LocalClient]:
+    """A client that reached the gateway once. Raises UnavailableError when none runs."""
+    contact_of(name)  # refuses an empty name before anything is tried
+    client = LocalClient(setup.places.local_socket, name, SystemClock(), from_owner=as_owner)
+    running = asyncio.ensure_future(client.run())
+    try:
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                await client.events.get()
+        except TimeoutError:
+            raise UnavailableError("no_gateway", "No gateway runs in this home.", "Start it: secondme serve") from None
+        yield client
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+async def deliver(  # noqa: PLR0913  the command's options
+    setup: Setup, name: str, messages: list[str], *, wait_s: float, as_owner: bool, as_json: bool
+) -> CommandResult:
+    """Every message is accepted, and the answers that came within `wait_s` seconds are shown. The exit code says whether one did."""
+    loop = asyncio.get_running_loop()
+    show = _json_event if as_json else _plain_event(safe_name(setup.settings.persona.name))
+    answered = False
+    async with _connected(setup, name, as_owner=as_owner) as client:
+        for text in messages:
+            client.say(text)
+        end = loop.time() + wait_s
+        while client.unaccepted or loop.time() < end:
+            limit = end if not client.unaccepted else max(end, loop.time() + _CONNECT_S)
+            try:
+                async with asyncio.timeout_at(limit):
+                    event = await client.events.get()
+            except TimeoutError:
+                break
+            show(event)
+            if event.kind == "message" and not client.unaccepted:
+                answered = True
+                end = min(end, loop.time() + _QUIET_S)
+        lost = client.unaccepted
+    if lost:
+        raise UnavailableError("not_accepted", f"The gateway did not take {lost} of {len(messages)} messages.", "secondme status")
+    code = ExitCode.DONE if answered or wait_s == 0 or as_owner else ExitCode.NO
+    return CommandResult("secondme.chat/1", {}, lambda _: None, code)
+
+
+async def converse(setup: Setup, name: str, *, as_owner: bool, as_json: bool) -> CommandResult:
+    """Lines from the keyboard (or stdin) go out, events are shown as they come, until the end of input or Ctrl-C."""
+    show = _json_event if as_json else _plain_event(safe_name(setup.settings.persona.name))
+    async with _connected(setup, name, as_owner=as_owner) as client:
+        if not as_json:
+            note(f"You are {safe_name(name)}{', as the owner' if as_owner else ''}. Ctrl-D ends.", "dim")
+        async with asyncio.TaskGroup() as group:
+            showing = group.create_task(_show_all(client, show))
+            await (_type(client, safe_name(name)) if sys.stdin.isatty() and not as_json else _pipe(client))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_CONNECT_S):
+                    while client.unaccepted:
+                        await asyncio.sleep(0.02)  # noqa: TID251  a person's command, not the message path
+            showing.cancel()
+    return CommandResult("secondme.chat/1", {}, lambda _: None)
+
+
+async def _type(client: LocalClient, name: str) -> None:
+    from prompt_toolkit import PromptSession  # noqa: PLC0415  only a person at a keyboard needs it
+    from prompt_toolkit.patch_stdout import patch_stdout  # noqa: PLC0415
+
+    session: PromptSession[str] = PromptSession()
+    with patch_stdout(), contextlib.suppress(EOFError):
+        while True:
+            line = await session.prompt_async(f"{name}> ")
+            if line.strip():
+                client.say(line)
+
+
+async def _pipe(client: LocalClient) -> None:
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        if line.strip():
+            client.say(line.rstrip("\n"))
+
+
+async def _show_all(client: LocalClient, show: Callable[[Event], None]) -> None:
+    while True:
+        show(await client.events.get())
+
+
+def _json_event(event: Event) -> None:
+    fields = {"type": event.kind, "id": event.id or None, ("outcome" if event.kind in {"accepted", "refused"} else "text"): event.text or None}
+    emit_event({key: value for key, value in fields.items() if value is not None})
+
+
+def _plain_event(owner: str) -> Callable[[Event], None]:
+    def show(event: Event) -> None:
+        match event.kind:
+            case "message":
+                Screen().line(f"{owner}: {event.text}", "accent")
+                sys.stdout.flush()
+            case "accepted" if event.text in _REMARKS:
+                note(f"({_REMARKS[event.text]})", "dim")
+            case "typing":
+                note(f"({owner} is typing)", "dim")
+            case "refused":
+                note("(the gateway cannot take it now; it is offered again)", "warn")
+            case "disconnected":
+                note("(the gateway went away; waiting for it)", "warn")
+            case _:
+                pass
+
+    return show
+
+
+_REMARKS: dict[str, str] = {
+    Challenge.ALREADY_PENDING.value: "not let in yet; the owner has to approve",
+    Challenge.REQUESTED.value: "the owner was asked",
+    Challenge.WRONG_CODE.value: "that code opens nothing",
+    Challenge.DENIED.value: "turned away",
+    Challenge.CLOSED.value: "nobody is let in at the moment",
+    Admission.DENIED.value: "turned away",
+    Admission.PAUSED.value: "received; the owner answers themselves at the moment",
+    Admission.KILLED.value: "received; nobody is answered at the moment",
+    Admission.RATE_LIMITED.value: "received; too many messages, taking a pause",
+    Admission.TAKEN_OVER.value: "said as the owner; the clone is silent now",
+}

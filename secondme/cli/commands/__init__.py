@@ -1,0 +1,1 @@
+"""One file per command or group. At module scope they import typer and light modules only."""

@@ -1,0 +1,69 @@
+"""`secondme config`: what is set, and where it came from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import typer
+
+from secondme.cli.options import Json  # noqa: TC001  typer reads it at run time
+from secondme.cli.run import Invocation, run
+
+if TYPE_CHECKING:
+    from secondme.cli.output import CommandResult, Screen
+
+app = typer.Typer(help="Show the settings and where they come from.", no_args_is_help=True)
+
+
+@app.command()
+def show(context: typer.Context, as_json: Json = False) -> None:  # noqa: FBT002  typer's way
+    """Print every setting, its value and its source. Secrets print as ***."""
+
+    async def work(invocation: Invocation) -> CommandResult:
+        from pydantic import SecretStr  # noqa: PLC0415
+
+        from secondme.cli.output import CommandResult  # noqa: PLC0415
+        from secondme.core.settings import known_names, value_of  # noqa: PLC0415
+
+        setup = invocation.setup()
+        rows: list[dict[str, object]] = []
+        for name in known_names():
+            value = value_of(setup.settings, name)
+            shown = "***" if isinstance(value, SecretStr) else value
+            plain = shown if shown is None or isinstance(shown, bool | int | float) else str(shown)
+            rows.append({"name": name, "value": plain, "source": setup.sources[name]})
+
+        def text(screen: Screen) -> None:
+            screen.table(
+                ("setting", "value", "source"),
+                [(str(row["name"]), "" if row["value"] is None else str(row["value"]), str(row["source"])) for row in rows],
+                empty="There are no settings.",
+            )
+
+        return CommandResult("secondme.config.show/1", {"settings": rows}, text)
+
+    run(context, "secondme.config.show/1", work, as_json=as_json)
+
+
+@app.command()
+def path(context: typer.Context, as_json: Json = False) -> None:  # noqa: FBT002  typer's way
+    """Print where the configuration, the data and the logs live."""
+
+    async def work(invocation: Invocation) -> CommandResult:
+        from secondme.cli.output import CommandResult  # noqa: PLC0415
+
+        places = invocation.setup().places
+        found = {
+            "config_file": str(places.config_file),
+            "personas": str(places.personas),
+            "data": str(places.data),
+            "logs": str(places.logs),
+        }
+
+        def text(screen: Screen) -> None:
+            for name, value in found.items():
+                screen.line(f"{name.replace('_', ' '):<12} {value}")
+
+        return CommandResult("secondme.config.path/1", dict(found), text)
+
+    run(context, "secondme.config.path/1", work, as_json=as_json)

@@ -1,0 +1,296 @@
+"""`secondme pairing`: who waits at the door, who was let in, and the owner's decisions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from secondme.cli.options import Json, duration
+from secondme.cli.run import Invocation, run
+from secondme.core.tiers import State, Tier
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from secondme.cli.output import CommandResult, Screen
+    from secondme.core.admit.pairing import Decision, Owner
+    from secondme.core.errors import SecondmeError
+    from secondme.core.store.pairing import Listing
+
+app = typer.Typer(help="Let people in, turn them away, and see who waits.", no_args_is_help=True)
+
+_References = Annotated[list[str], typer.Argument(metavar="CODE|CONTACT...", help="A six-digit code, or a contact's id.")]
+_Contact = Annotated[str, typer.Argument(help="A contact's id, as `pairing list` shows it.")]
+_Tier = Annotated[Tier, typer.Option(help="How far the contact is trusted.")]
+
+
+@app.command("list")
+def list_(
+    context: typer.Context,
+    status: Annotated[State | None, typer.Option(help="Only contacts in this state.")] = None,
+    tier: Annotated[Tier | None, typer.Option(help="Only approved contacts of this tier.")] = None,
+    search: Annotated[str, typer.Option(help="Only contacts whose name, number or id contains this.")] = "",
+    as_json: Json = False,  # noqa: FBT002  typer's way
+) -> None:
+    """Show who waits with their codes, who was let in, and who was turned away."""
+
+    async def work(invocation: Invocation) -> CommandResult:
+        from secondme.cli.compose import open_store, pairing_store  # noqa: PLC0415
+        from secondme.cli.exits import ExitCode  # noqa: PLC0415
+        from secondme.cli.output import CommandResult  # noqa: PLC0415
+
+        setup = invocation.setup()
+        async with open_store(setup) as store:
+            listing = await pairing_store(store, setup.settings).listing()
+        rows = [row for row in _rows(listing) if _wanted(row, status, tier, search)]
+        counts = {
+            "pending": len(listing.pending),
+            "approved": len(listing.approved),
+            "denied": len(listing.denied),
+            "invites": len(listing.invites),
+        }
+        return CommandResult(
+            "secondme.pairing.list/1",
+            {"contacts": rows, "stats": counts},
+            lambda screen: _show(screen, rows),
+            ExitCode.BAD_INPUT if listing.corrupt else ExitCode.DONE,
+            errors=list(listing.corrupt),
+        )
+
+    run(context, "secondme.pairing.list/1", work, as_json=as_json)
+
+
+@app.command()
+def approve(
+    context: typer.Context,
+    references: Annotated[list[str] | None, typer.Argument(metavar="[CODE|CONTACT]...")] = None,
+    tier: _Tier = Tier.STANDARD,
+    notes: Annotated[str, typer.Option(help="A note for yourself and the clone.")] = "",
+    everybody: Annotated[bool, typer.Option("--all", help="Let in everybody who waits now.")] = False,  # noqa: FBT002
+    as_json: Json = False,  # noqa: FBT002  typer's way
+) -> None:
+    """Let people in, by the code they were shown or by their id."""
+    if bool(references) == everybody:
+        raise typer.BadParameter("name codes or contacts, or use --all")
+
+    async def decide(owner: Owner, reference: str) -> Decision:
+        return await owner.approve(reference, tier, notes)
+
+    async def decide_all(owner: Owner) -> list[Decision]:
+        return await owner.approve_all(tier)
+
+    _decide(context, "secondme.pairing.approve/1", references or [], decide, decide_all if everybody else None, as_json=as_json)
+
+
+@app.command()
+def deny(
+    context: typer.Context,
+    references: _References,
+    reason: Annotated[str, typer.Option(help="A note for yourself; the contact is told nothing.")] = "",
+    as_json: Json = False,  # noqa: FBT002  typer's way
+) -> None:
+    """Turn people away for the cooldown (24 h). What was kept for them is erased."""
+
+    async def decide(owner: Owner, reference: str) -> Decision:
+        return await owner.deny(reference, reason)
+
+    _decide(context, "secondme.pairing.deny/1", references, decide, as_json=as_json)
+
+
+@app.command()
+def revoke(
+    context: typer.Context,
+    contact: _Contact,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,  # noqa: FBT002  typer's way
+    as_json: Json = False,  # noqa: FBT002  typer's way
+) -> None:
+    """Shut the door on an approved contact again. What was kept for them is erased."""
+    if not yes:
+        import sys  # noqa: PLC0415
+
+        if not sys.stdin.isatty():
+            raise typer.BadParameter("without a terminal to ask on, add --yes")
+        typer.confirm(f"Revoke {contact}? Their history is erased.", abort=True, err=True)
+
+    async def decide(owner: Owner, reference: str) -> Decision:
+        return await owner.revoke(reference)
+
+    _decide(context, "secondme.pairing.revoke/1", [contact], decide, as_json=as_json)
+
+
+@app.command("tier")
+def tier_(context: typer.Context, contact: _Contact, tier: Annotated[Tier, typer.Argument()], as_json: Json = False) -> None:  # noqa: FBT002
+    """Change how far an approved contact is trusted."""
+
+    async def decide(owner: Owner, reference: str) -> Decision:
+        return await owner.set_tier(reference, tier)
+
+    _decide(context, "secondme.pairing.tier/1", [contact], decide, as_json=as_json)
+
+
+@app.command()
+def unblock(context: typer.Context, contact: _Contact, as_json: Json = False) -> None:  # noqa: FBT002  typer's way
+    """Let a denied contact knock again before the cooldown ends."""
+
+    async def decide(owner: Owner, reference: str) -> Decision:
+        return await owner.unblock(reference)
+
+    _decide(context, "secondme.pairing.unblock/1", [contact], decide, as_json=as_json)
+
+
+@app.command()
+def invite(
+    context: typer.Context,
+    name: Annotated[str, typer.Option(help="Who it is for.")] = "",
+    tier: _Tier = Tier.STANDARD,
+    ttl: Annotated[str, typer.Option(metavar="DURATION", help="How long it can be used.")] = "24h",
+    as_json: Json = False,  # noqa: FBT002  typer's way
+) -> None:
+    """Make a single-use code; hand it over yourself, and whoever sends it is let in at once."""
+    length = duration(ttl)
+
+    async def work(invocation: Invocation) -> CommandResult:
+        from secondme.cli.compose import open_store, owner  # noqa: PLC0415
+        from secondme.cli.output import CommandResult, rfc3339  # noqa: PLC0415
+
+        setup = invocation.setup()
+        async with open_store(setup) as store:
+            made = await owner(store, setup.settings).invite(name, tier, length)
+        data = {"code": made.code, "name": made.name, "tier": made.tier.value, "expiresAt": rfc3339(made.expires_at)}
+
+        def show(screen: Screen) -> None:
+            screen.line(made.code, "bold")
+            screen.line(f"Whoever sends it first is let in as {made.tier.value}. It ends {data['expiresAt']}.")
+
+        return CommandResult("secondme.pairing.invite/1", data, show)
+
+    run(context, "secondme.pairing.invite/1", work, as_json=as_json)
+
+
+@app.command()
+def watch(context: typer.Context) -> None:
+    """Print each pairing event as one JSON object a line, until interrupted. Waits for a gateway, and survives its restarts."""
+
+    async def work(invocation: Invocation) -> CommandResult:
+        from secondme.cli.watch import watch_pairing  # noqa: PLC0415
+
+        return await watch_pairing(invocation.setup())
+
+    run(context, "secondme.pairing.watch/1", work, as_json=True)
+
+
+def _decide(  # noqa: PLR0913  one shape for six commands
+    context: typer.Context,
+    schema: str,
+    references: list[str],
+    decide: Callable[[Owner, str], Awaitable[Decision]],
+    decide_all: Callable[[Owner], Awaitable[list[Decision]]] | None = None,
+    *,
+    as_json: bool,
+) -> None:
+    """Take one decision for each reference. One that fails does not keep the others from being taken."""
+
+    async def work(invocation: Invocation) -> CommandResult:
+        from secondme.cli.compose import open_store, owner  # noqa: PLC0415
+        from secondme.cli.exits import ExitCode, exit_code_of  # noqa: PLC0415
+        from secondme.cli.output import CommandResult  # noqa: PLC0415
+        from secondme.core.errors import BusyError, DataError, NotFoundError  # noqa: PLC0415
+
+        setup = invocation.setup()
+        decisions: list[Decision] = []
+        errors: list[SecondmeError] = []
+        async with open_store(setup) as store:
+            decider = owner(store, setup.settings)
+            if decide_all is not None:
+                decisions += await decide_all(decider)
+            for reference in references:
+                try:
+                    decisions.append(await decide(decider, reference))
+                except (BusyError, DataError, NotFoundError) as error:
+                    errors.append(error)
+        if errors and not decisions:
+            raise errors[0]
+        rows = [_decision_row(decision) for decision in decisions]
+        code = exit_code_of(errors[0]) if errors else ExitCode.DONE
+        return CommandResult(schema, {"decisions": rows}, lambda screen: _show_decisions(screen, decisions), code, errors)
+
+    run(context, schema, work, as_json=as_json)
+
+
+def _decision_row(decision: Decision) -> dict[str, Any]:
+    row = {"contactId": decision.contact_id, "outcome": decision.outcome}
+    if decision.display_name:
+        row["displayName"] = decision.display_name
+    if decision.tier:
+        row["tier"] = decision.tier
+    return row
+
+
+def _show_decisions(screen: Screen, decisions: list[Decision]) -> None:
+    if not decisions:
+        screen.line("Nobody waits at the door.", "dim")
+    for decision in decisions:
+        who = f"{decision.display_name} ({decision.contact_id})" if decision.display_name else decision.contact_id
+        screen.line(_SENTENCES[decision.outcome].format(who=who, tier=decision.tier))
+
+
+def _rows(listing: Listing) -> list[dict[str, Any]]:
+    from secondme.cli.output import rfc3339  # noqa: PLC0415
+
+    rows: list[dict[str, Any]] = []
+    for status, records in (("pending", listing.pending), ("approved", listing.approved), ("denied", listing.denied)):
+        for record in records:
+            row = {**record.to_dict(), "status": status}
+            for field in ("requestedAt", "approvedAt", "deniedAt", "expiresAt"):
+                if field in row:
+                    row[field] = rfc3339(getattr(record, _FIELDS[field]))
+            rows.append(row)
+    return rows
+
+
+def _wanted(row: dict[str, Any], status: State | None, tier: Tier | None, search: str) -> bool:
+    if status is not None and row["status"] != status.value:
+        return False
+    if tier is not None and row.get("tier") != tier.value:
+        return False
+    needle = search.casefold()
+    return not needle or any(needle in str(row.get(field, "")).casefold() for field in ("displayName", "phoneNumber", "contactId"))
+
+
+def _show(screen: Screen, rows: list[dict[str, Any]]) -> None:
+    from datetime import UTC, datetime  # noqa: PLC0415
+
+    from secondme.cli.output import ago, span  # noqa: PLC0415
+
+    now = datetime.now(UTC)  # noqa: TID251  only for "3 min ago" on a person's screen
+
+    def when(text: str) -> datetime:
+        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+
+    cells = []
+    for row in rows:
+        match row["status"]:
+            case "pending":
+                detail = f"asked {ago(when(row['requestedAt']), now)} ago, ends in {span(when(row['expiresAt']) - now)}"
+            case "approved":
+                detail = f"{row['tier']}, since {row['approvedAt'][:10]}, by {row['approvedBy']}"
+            case _:
+                detail = f"for {span(when(row['expiresAt']) - now)} more, by {row['deniedBy']}"
+        name = row.get("displayName", "")
+        cells.append((row["status"], row.get("code", ""), name, row["contactId"], detail))
+    screen.table(
+        ("state", "code", "name", "contact", "detail"), cells, empty="Nobody yet. Who writes to you first appears here with a code."
+    )
+
+
+_FIELDS = {"requestedAt": "requested_at", "approvedAt": "approved_at", "deniedAt": "denied_at", "expiresAt": "expires_at"}
+_SENTENCES = {
+    "approved": "{who} is let in as {tier}.",
+    "already_approved": "{who} was let in before, as {tier}.",
+    "denied": "{who} is turned away.",
+    "already_denied": "{who} was turned away before.",
+    "revoked": "{who} is not let in any more.",
+    "unblocked": "{who} may knock again.",
+    "edited": "{who} is {tier} now.",
+}

@@ -1,0 +1,122 @@
+"""`secondme status`: one screen that says whether the clone runs, who waits, and why."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from secondme.cli.options import Json  # noqa: TC001  typer reads it at run time
+from secondme.cli.run import Invocation, run
+
+if TYPE_CHECKING:
+    from secondme.cli.output import CommandResult, Screen
+    from secondme.core.store.control import Backlog, EverybodyPaused
+    from secondme.core.store.pairing import Stats
+
+SCHEMA = "secondme.status/1"
+
+
+def status(context: typer.Context, as_json: Json = False) -> None:  # noqa: FBT002  typer's way
+    """Show whether the gateway runs, who waits at the door, and what waits to be answered. Exits 1 when no gateway runs."""
+
+    async def work(invocation: Invocation) -> CommandResult:
+        from secondme.channels.registry import CHANNELS  # noqa: PLC0415
+        from secondme.cli.compose import control_store, open_store, pairing_store  # noqa: PLC0415
+        from secondme.cli.exits import ExitCode  # noqa: PLC0415
+        from secondme.cli.output import CommandResult  # noqa: PLC0415
+
+        setup = invocation.setup()
+        async with open_store(setup) as store:
+            control = control_store(store)
+            alive = await control.alive()
+            stats = await pairing_store(store, setup.settings).stats()
+            everybody = await control.everybody()
+            backlog = await control.backlog(CHANNELS)
+        runs = any(sign.get("part") in {"all", "gateway"} for sign in alive)
+        kind = "embedded" if setup.settings.redis_url is None else "redis_url"
+        data = _data(alive, stats, everybody, backlog, kind)
+        return CommandResult(SCHEMA, data, lambda screen: _show(screen, data), ExitCode.DONE if runs else ExitCode.NO)
+
+    run(context, SCHEMA, work, as_json=as_json)
+
+
+def _data(
+    alive: list[dict[str, Any]], stats: Stats, everybody: EverybodyPaused | None, backlog: Backlog, kind: str
+) -> dict[str, Any]:
+    from secondme.cli.output import rfc3339  # noqa: PLC0415
+    from secondme.core.clock import from_ms  # noqa: PLC0415
+
+    processes = [
+        {
+            "part": sign.get("part"),
+            "pid": sign.get("pid"),
+            "version": sign.get("version"),
+            "startedAt": rfc3339(from_ms(int(sign.get("startedAt", 0)))),
+            "channels": sign.get("channels", {}),
+        }
+        for sign in alive
+    ]
+    paused = None
+    if everybody is not None:
+        until = rfc3339(from_ms(everybody.until_ms)) if everybody.until_ms else None
+        paused = {"since": rfc3339(from_ms(everybody.since_ms)), "until": until, "killed": everybody.killed}
+    return {
+        "processes": processes,
+        "store": {"kind": kind},
+        "pairing": {"pending": stats.pending, "approved": stats.approved, "denied": stats.denied},
+        "paused": paused,
+        "queue": {
+            "contacts": backlog.contacts,
+            "messages": backlog.queued,
+            "waiting": backlog.waiting,
+            "oldest": rfc3339(from_ms(backlog.oldest_ms)) if backlog.oldest_ms else None,
+            "unsent": backlog.unsent,
+            "held": backlog.held,
+            "dead": backlog.dead,
+        },
+    }
+
+
+def _show(screen: Screen, data: dict[str, Any]) -> None:
+    _show_processes(screen, data["processes"])
+    paused = data["paused"]
+    if paused is not None:
+        what = "the kill switch is on" if paused["killed"] else f"everybody, until {paused['until'] or 'you resume'}"
+        screen.line(f"paused   {what}", "warn")
+    pairing = data["pairing"]
+    screen.line(
+        f"pairing  {pairing['pending']} waiting, {pairing['approved']} approved, {pairing['denied']} denied",
+        "accent" if pairing["pending"] else "",
+    )
+    queue = data["queue"]
+    screen.line(f"queue    {queue['messages']} messages of {queue['contacts']} contacts, {queue['unsent']} replies on their way")
+    for reason, count in sorted(queue["waiting"].items()):
+        screen.line(f"         {count} waiting: {_REASONS.get(reason, reason.replace('_', ' '))}", "warn")
+    if queue["held"]:
+        screen.line(f"drafts   {queue['held']} wait for you: secondme drafts list", "accent")
+    if queue["dead"]:
+        screen.line(f"dead     {queue['dead']} messages could not be worked on", "bad")
+
+
+def _show_processes(screen: Screen, processes: list[dict[str, Any]]) -> None:
+    if not processes:
+        screen.line("gateway  not running. Start it: secondme serve", "warn")
+    for process in processes:
+        label = "gateway" if process["part"] in {"all", "gateway"} else "worker "
+        channels = ", ".join(f"{name} {state}" for name, state in sorted(process["channels"].items()))
+        screen.line(f"{label}  running since {process['startedAt']} (pid {process['pid']}) {channels}".rstrip(), "good")
+
+
+_REASONS = {
+    "paused": "paused",
+    "asleep": "until you wake",
+    "no_model_key": "no key for the model is set (ANTHROPIC_API_KEY)",
+    "model_key_refused": "the model's server refused the key",
+    "model_no_credit": "the model's account has no credit",
+    "model_rate_limited": "the model's rate limit",
+    "model_overloaded": "the model is overloaded",
+    "model_timeout": "the model is slow",
+    "model_unreachable": "the model's server does not answer",
+    "model_down": "the model failed too often",
+}

@@ -1,0 +1,142 @@
+"""One result, two renderings: text for a person, an envelope for a script. The only writer to stdout.
+
+The envelope: `schema` (name/version), `status` (ok, partial, error), `exit_code`, `data`, `errors`. Keys are sorted, lists never null,
+times RFC 3339 UTC. Adding a key is free; removing or retyping one makes it version 2.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from secondme.cli.exits import ExitCode, exit_code_of
+from secondme.core.text import safe_text
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TextIO
+
+    from secondme.core.errors import SecondmeError
+
+
+@dataclass(frozen=True, slots=True)
+class CommandResult:
+    """What a command came to. `show` writes it for a person; everything a script needs is in `data`."""
+
+    schema: str
+    data: dict[str, Any]  # JSON values
+    show: Callable[[Screen], None]
+    exit_code: ExitCode = ExitCode.DONE
+    errors: list[SecondmeError] = field(default_factory=list)
+
+
+class Screen:
+    """Where a person reads. Styled on a terminal, plain elsewhere and under NO_COLOR; hostile characters never pass."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self.stream = stream or sys.stdout
+        self.is_terminal = self.stream.isatty()
+        self.is_styled = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+    def line(self, text: str = "", style: str = "") -> None:
+        """One line (or several) of text."""
+        safe = safe_text(text)
+        if self.is_styled and style:
+            safe = f"\x1b[{_STYLES[style]}m{safe}\x1b[0m"
+        self.stream.write(safe + "\n")
+
+    def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
+        """Aligned columns, or `empty` when there are none. Wide characters count as wide."""
+        if not rows:
+            self.line(empty, "dim")
+            return
+        from rich.cells import cell_len  # noqa: PLC0415  light, and only tables need it
+
+        cells = [[safe_text(cell).replace("\n", " ").replace("\t", " ") for cell in row] for row in rows]
+        widths = [max(cell_len(row[column]) for row in [list(headers), *cells]) for column in range(len(headers))]
+
+        def padded(row: Sequence[str]) -> str:
+            return "  ".join(cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+        self.line(padded(headers), "dim")
+        for row in cells:
+            self.line(padded(row))
+
+
+_STYLES = {"bold": "1", "dim": "2", "good": "32", "warn": "33", "bad": "31", "accent": "36"}
+
+
+def emit(result: CommandResult, *, as_json: bool) -> ExitCode:
+    """The result is on stdout, its errors on stderr too; returns the exit code."""
+    if as_json:
+        status: Literal["ok", "partial", "error"] = "partial" if result.errors else "ok"
+        _write_envelope(result.schema, status, result.exit_code, result.data, result.errors)
+    else:
+        result.show(Screen())
+        for error in result.errors:
+            complain(error)
+    return result.exit_code
+
+
+def emit_error(schema: str, error: SecondmeError, *, as_json: bool) -> ExitCode:
+    """The error is one line on stderr for a person, an envelope on stdout for a script; returns the exit code."""
+    code = exit_code_of(error)
+    if as_json:
+        _write_envelope(schema, "error", code, {}, [error])
+    else:
+        complain(error)
+    return code
+
+
+def emit_event(event: dict[str, Any]) -> None:
+    """One JSON object on one line, for commands that report as things happen."""
+    sys.stdout.write(json.dumps(event, sort_keys=True) + "\n")
+    sys.stdout.flush()
+
+
+def complain(error: SecondmeError) -> None:
+    """One line on stderr: what happened, and what to do."""
+    screen = Screen(sys.stderr)
+    fix = f" {error.fix}" if error.fix else ""
+    screen.line(f"secondme: {error.message}".replace("\n", " ") + fix.replace("\n", " "), "bad")
+
+
+def note(text: str, style: str = "") -> None:
+    """A remark on stderr, beside the result."""
+    Screen(sys.stderr).line(text, style)
+
+
+def rfc3339(moment: datetime) -> str:
+    """`2026-11-21T09:30:00Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """How long ago, in the largest unit that fits: `3 min`."""
+    return span(now - moment)
+
+
+def span(duration: timedelta) -> str:
+    """A duration in the largest unit that fits: `40 s`, `3 min`, `5 h`, `2 d`."""
+    seconds = max(0, int(duration.total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"
+
+
+def _write_envelope(
+    schema: str, status: str, exit_code: ExitCode, data: dict[str, Any], errors: Sequence[SecondmeError]
+) -> None:
+    envelope = {
+        "schema": schema,
+        "status": status,
+        "exit_code": int(exit_code),
+        "data": data,
+        "errors": [{"code": error.code, "message": error.message, "fix": error.fix} for error in errors],
+    }
+    sys.stdout.write(json.dumps(envelope, sort_keys=True, indent=2) + "\n")

@@ -1,0 +1,89 @@
+"""How does a command end? Every command's work passes through here, so that every error becomes one line and the right exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+    from pathlib import Path
+
+    from secondme.cli.output import CommandResult
+    from secondme.core.errors import SecondmeError
+    from secondme.core.settings import Setup
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """The options typed before the command."""
+
+    home: Path | None
+    settings: tuple[str, ...]
+
+    def setup(self, extra: dict[str, Any] | None = None) -> Setup:
+        """The owner's settings; `extra` are dotted names that the command itself decides. Raises ConfigError."""
+        from secondme.core.errors import ConfigError  # noqa: PLC0415
+        from secondme.core.settings import load  # noqa: PLC0415
+
+        flags: dict[str, Any] = {}
+        for item in self.settings:
+            name, equals, value = item.partition("=")
+            if not equals:
+                raise ConfigError("bad_setting", "--set takes NAME=VALUE.", "secondme config show lists the names.")
+            if name.strip() in {"redis_url", "model.api_key"}:
+                raise ConfigError("secret_in_argv", f"{name} is a secret: others can read a command line.", "Use the environment.")
+            flags[name.strip()] = value.strip()
+        return load({**(extra or {}), **flags}, home=self.home)
+
+
+def run(context: typer.Context, schema: str, work: Callable[[Invocation], Coroutine[Any, Any, CommandResult]], *, as_json: bool) -> NoReturn:
+    """Do the work, print its result, and end the process with its exit code."""
+    from secondme.cli.exits import ExitCode  # noqa: PLC0415
+    from secondme.cli.output import emit, emit_error, note  # noqa: PLC0415
+    from secondme.core.errors import SecondmeError  # noqa: PLC0415
+
+    invocation: Invocation = context.obj
+    try:
+        result = asyncio.run(work(invocation))
+        code = emit(result, as_json=as_json)
+        sys.stdout.flush()
+    except SecondmeError as error:
+        code = emit_error(schema, error, as_json=as_json)
+    except KeyboardInterrupt:
+        note("Interrupted.")
+        code = ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough, like `| head`
+        code = ExitCode.DONE
+    except Exception as error:  # noqa: BLE001  the top of the program: a cause inside a group, or our bug; one line either way
+        code = emit_error(schema, _cause_of(error), as_json=as_json)
+    raise typer.Exit(int(code))
+
+
+def _cause_of(error: Exception) -> SecondmeError:
+    from secondme.core.errors import SecondmeError  # noqa: PLC0415
+
+    if isinstance(error, ExceptionGroup):
+        known, _ = error.split(SecondmeError)
+        while isinstance(known, ExceptionGroup):
+            known = known.exceptions[0]  # type: ignore[assignment]  # the split left nothing else
+        if isinstance(known, SecondmeError):
+            return known
+    return SecondmeError("internal_error", f"This is a bug: {describe(error)}.", "Please report it.")
+
+
+def describe(error: BaseException) -> str:
+    """An unexpected error's type and where it was raised, without its text: that may quote a person."""
+    import traceback  # noqa: PLC0415
+
+    if isinstance(error, BaseExceptionGroup) and error.exceptions:
+        return describe(error.exceptions[0])
+    frames = traceback.extract_tb(error.__traceback__)
+    where = f" at {os.path.basename(frames[-1].filename)}:{frames[-1].lineno}" if frames else ""  # noqa: PTH119
+    return f"{type(error).__name__}{where}"

@@ -1,0 +1,203 @@
+"""How does a gateway process live? Lock, store, rooms, signals, and what its terminal shows."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import fcntl
+import os
+import shlex
+import shutil
+import signal
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from secondme import __version__
+from secondme.cli.compose import build_gateway, build_model, open_store
+from secondme.cli.output import CommandResult, Screen
+from secondme.core import log
+from secondme.core.errors import BusyError, ConfigError, UnavailableError
+from secondme.core.paths import private_dir
+from secondme.core.settings import load
+from secondme.core.store import keys
+from secondme.core.store.embedded import Role
+from secondme.core.store.events import listen
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from secondme.cli.run import Invocation
+    from secondme.core.gateway import Part
+    from secondme.core.settings import Setup
+    from secondme.core.store.connect import Store
+
+_DEMO_CONFIG = """# Written by `secondme serve --demo`; gone when it stops.
+[persona]
+name = "Sam"
+
+[pacing]
+scale = 0.3
+
+[sleep]
+enabled = false
+"""
+
+
+async def serve_home(setup: Setup, part: Part, hints: list[str] | None = None) -> CommandResult:
+    """Serve until a signal, then drain. Raises BusyError when this home has a gateway already."""
+    places, settings = setup.places, setup.settings
+    private_dir(places.data)
+    log.set_up(settings.log.level, private_dir(places.logs), console=not sys.stderr.isatty())
+    screen = Screen(sys.stderr)
+    with contextlib.ExitStack() as held:
+        if part != "worker":
+            held.enter_context(_only_gateway(places.gateway_lock))
+        role = Role.ATTACH if part == "worker" else Role.OWN
+        async with open_store(setup, role) as store:
+            gateway = build_gateway(setup, store, build_model(settings, demo=hints is not None), part)
+            stop, ready = asyncio.Event(), asyncio.Event()
+            with _stop_on_signals(stop):
+                async with asyncio.TaskGroup() as group:
+                    running = group.create_task(gateway.run(stop, ready))
+                    await _either(ready, running)
+                    if screen.is_terminal or hints is not None:
+                        _greet(screen, setup, part, hints)
+                        watching = group.create_task(_announce(screen, store, setup))
+                        await stop.wait()
+                        watching.cancel()
+                        screen.line("Stopping. What waits is kept.", "dim")
+    return CommandResult("secondme.serve/1", {}, lambda _: None)
+
+
+async def serve_demo(invocation: Invocation) -> CommandResult:
+    """Serve a throw-away home, which is gone afterwards."""
+    if os.environ.get("SECONDME_REDIS_URL"):
+        raise ConfigError("demo_with_redis_url", "The demo uses a store of its own.", "Unset SECONDME_REDIS_URL first.")
+    home = Path(tempfile.mkdtemp(prefix="secondme-demo-", dir="/tmp"))  # noqa: S108  mkdtemp makes it 0700 and ours
+    try:
+        (home / "config.toml").write_text(_DEMO_CONFIG, "utf-8")
+        del invocation  # the demo's home is its own; what was typed before `serve` does not reach it
+        command = f"{_program()} --home {home}"
+        hints = [f"{command} chat --as Anna", f"{command} pairing approve --all"]
+        return await serve_home(load({}, home=home), "all", hints)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _only_gateway(path: Path) -> Iterator[None]:
+    """This process is the one gateway of its home, until it ends, however it ends."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        raise ConfigError("unusable_directory", f"{path} cannot be written: {error.strerror}.", "Check its owner and mode.") from error
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            pid = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+            raise BusyError("already_running", f"A gateway of this home is running (pid {pid}).", "secondme status") from None
+        with contextlib.suppress(OSError):  # a note for a person
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
+    """The first SIGINT or SIGTERM sets `stop`, the second cancels the caller."""
+    loop, main = asyncio.get_running_loop(), asyncio.current_task()
+    assert main is not None
+
+    def heard() -> None:
+        if stop.is_set():
+            main.cancel()
+        stop.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, heard)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+async def _either(ready: asyncio.Event, running: asyncio.Task[None]) -> None:
+    waiting = asyncio.ensure_future(ready.wait())
+    await asyncio.wait((waiting, running), return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+
+
+def _greet(screen: Screen, setup: Setup, part: Part, hints: list[str] | None) -> None:
+    settings = setup.settings
+    key = settings.model.api_key is not None
+    model = settings.model.name if key else ("a stand-in, labelled [demo]" if hints else f"{settings.model.name}, but no key: set ANTHROPIC_API_KEY")
+    screen.line()
+    screen.line(f"secondme {__version__} is running. Ctrl-C stops it.", "bold")
+    screen.line(f"  home     {setup.places.config}")
+    screen.line(f"  store    {'private server' if settings.redis_url is None else 'redis_url'}")
+    if part != "gateway":
+        screen.line(f"  model    {model}", "" if key or hints else "warn")
+    screen.line(f"  pairing  {settings.pairing.mode.value}")
+    if hints:
+        screen.line()
+        screen.line("Type these two in another terminal:", "bold")
+        screen.line(f"  1. write to it:      {hints[0]}", "accent")
+        screen.line(f"  2. let Anna in:      {hints[1]}", "accent")
+        screen.line("Then write again as Anna, and she is answered.")
+    screen.line()
+
+
+async def _announce(screen: Screen, store: Store, setup: Setup) -> None:
+    """Say what the owner may want to act on, as it happens."""
+    while True:
+        try:
+            async for heard in listen(store, keys.EVENTS_PAIRING, keys.EVENTS_PAUSE, keys.EVENTS_SECURITY, keys.EVENTS_QUEUE):
+                if heard is not None:
+                    text, style = _sentence(heard[1], f"{_program()} --home {setup.places.config}")
+                    if text:
+                        screen.line(text, style)
+        except UnavailableError:
+            await asyncio.sleep(0.5)  # noqa: TID251  a person's screen, not the message path
+
+
+def _sentence(event: dict[str, Any], command: str) -> tuple[str, str]:
+    contact = str(event.get("contactId", ""))
+    name = str(event.get("displayName") or "") or contact
+    match event.get("type") or event.get("action") or event.get("event"):
+        case "pairing_request":
+            return f"{name} asks to be let in:  {command} pairing approve {contact}", "accent"
+        case "pairing_approved" | "pairing_verified":
+            return f"{name} is let in ({event.get('tier')}).", "good"
+        case "pairing_denied" | "pairing_revoked":
+            return f"{name} is turned away.", "warn"
+        case "pairing_expired":
+            return f"The request of {contact} has expired.", "dim"
+        case "pause" | "kill" | "resume" as action:
+            return f"{action}: {contact}", "warn"
+        case "dead_letter":
+            return f"A message of {contact} could not be worked on and was set aside.", "bad"
+        case "reply_held":
+            return f"A reply to {contact} waits for you:  {command} drafts list", "accent"
+        case "pairing_closed":
+            return "Too many wrong codes: invites are closed for an hour.", "bad"
+        case "pairing_full":
+            return "Too many people wait at the door: new ones are ignored.", "warn"
+        case _:
+            return "", ""
+
+
+def _program() -> str:
+    """How this program is called here, so that a hint can be copied."""
+    called = Path(sys.argv[0])
+    found = shutil.which("secondme")
+    if found is not None and called.exists() and Path(found).resolve() == called.resolve():
+        return "secondme"
+    if called.name == "secondme":
+        return shlex.quote(str(called))
+    return f"{shlex.quote(sys.executable)} -m secondme"

@@ -1,0 +1,42 @@
+"""May this message in, and what happens to it? One round trip for everybody who was let in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from secondme.core.text import clip_utf8, safe_name
+from secondme.core.types import Admission, Challenge, ChatKind, InboundMessage
+
+if TYPE_CHECKING:
+    from secondme.core.admit.pairing import Door
+    from secondme.core.store.inbox import InboxStore
+
+TEXT_LIMIT_BYTES = 64 * 1024
+
+
+class Gate:
+    """The one way in. Every channel's every message passes `admit`."""
+
+    def __init__(self, inbox: InboxStore, door: Door) -> None:
+        self._inbox = inbox
+        self._door = door
+
+    async def admit(self, message: InboundMessage) -> Admission | Challenge:
+        """What became of the message. When this returns, the message is safe, or decided against for good.
+
+        Order: not a direct chat -> ignored; from the owner -> takeover; approved -> history, pause, limit, inbox; else the door.
+        Raises UnavailableError when the store does not answer: then nothing is decided and the channel must offer it again.
+        """
+        if message.kind is not ChatKind.DIRECT or not message.text.strip():
+            return Admission.IGNORED
+        message = replace(message, text=clip_utf8(message.text, TEXT_LIMIT_BYTES), display_name=safe_name(message.display_name))
+        if message.from_me:
+            return await self._inbox.take_over(message)
+        admission = await self._inbox.admit(message)
+        if admission is not Admission.STRANGER:
+            return admission
+        challenge = await self._door.knock(message)
+        if challenge is Challenge.APPROVED:  # approved between the two steps: the message is an ordinary one by now
+            return await self._inbox.admit(message)
+        return challenge

@@ -1,0 +1,199 @@
+"""What happens at the door, and what the owner decides about who stands there.
+
+A stranger causes one request and nothing else: no history, no queue entry, no word of theirs anywhere. Wrong codes are met with
+silence in every state, so that an answer tells nobody whether a code, a request or a denial exists.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from secondme.core.errors import DataError, NotFoundError
+from secondme.core.ids import contact_id, new_id
+from secondme.core.records import ApprovedContact, NewRow, PairingRequest
+from secondme.core.tiers import Tier
+from secondme.core.text import safe_name, safe_text
+from secondme.core.types import Challenge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from secondme.core.ids import ContactId
+    from secondme.core.records import Invite
+    from secondme.core.settings import Settings
+    from secondme.core.store.pairing import PairingStore
+    from secondme.core.types import InboundMessage
+
+_CODE = re.compile(r"[0-9]{6}", re.ASCII)
+_NOTES_LIMIT = 500
+
+PROMPT = (
+    "Hi! I'm {name}'s AI assistant. To chat with me, please share this code with {name} for approval: {code}\n\n"
+    "This code expires in {minutes} minutes. Or reply with the code if you already have it."
+)
+WELCOME = "Welcome! You can now chat with me."
+NOTICE = "Thanks! {name} still has to approve you. You don't need to do anything else."
+
+
+def code_of(text: str) -> str | None:
+    """The six ASCII digits that `text` is, around white space; None for everything else. No other script's digits, no normalising."""
+    stripped = text.strip()
+    return stripped if _CODE.fullmatch(stripped) else None
+
+
+class Door:
+    """Where strangers knock."""
+
+    def __init__(self, pairing: PairingStore, settings: Settings) -> None:
+        self._pairing = pairing
+        self._settings = settings.pairing
+        self._name = safe_name(settings.persona.name) or "the owner"
+
+    async def knock(self, message: InboundMessage) -> Challenge:
+        """What became of a message from somebody who was not let in. Raises UnavailableError: limits fail closed."""
+        if not self._settings.enabled:
+            return Challenge.CLOSED
+        digits = code_of(message.text)
+        if digits is not None:
+            notice = _row(message.contact_id, message.channel_id, "notice", NOTICE.format(name=self._name))
+            return await self._pairing.redeem(message, digits, welcome_row(message.contact_id, message.channel_id), notice)
+        return await self._pairing.challenge(message, self._prompt(message) if self._settings.prompt == "contact" else None)
+
+    def _prompt(self, message: InboundMessage) -> Callable[[str], NewRow]:
+        minutes = f"{self._settings.code_expiration_minutes:g}"
+
+        def prompt(code: str) -> NewRow:
+            text = PROMPT.format(name=self._name, code=code, minutes=minutes)
+            return _row(message.contact_id, message.channel_id, "prompt", text)
+
+        return prompt
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one decision of the owner came to."""
+
+    contact_id: str
+    outcome: Literal["approved", "already_approved", "denied", "already_denied", "revoked", "unblocked", "edited"]
+    display_name: str = ""
+    tier: str = ""
+
+
+class Owner:
+    """What the owner decides. The CLI, the API and the owner's own chat all come here: there is no second way to approve."""
+
+    def __init__(self, pairing: PairingStore, *, by: str) -> None:
+        self._pairing = pairing
+        self._by = by
+
+    async def approve(self, reference: str, tier: Tier = Tier.STANDARD, notes: str = "") -> Decision:
+        """The contact with this live code or id is let in. Repeatable.
+
+        Raises NotFoundError when nobody with it waits, BusyError when a denial came first, DataError for a corrupt record.
+        """
+        request = await self._pairing.find(reference)
+        if request is None:
+            return await self._not_waiting(reference)
+        return await self.approve_request(request, tier, notes)
+
+    async def approve_request(self, request: PairingRequest, tier: Tier = Tier.STANDARD, notes: str = "") -> Decision:
+        """The contact of exactly this request is let in, and told so. Repeatable. Raises as `approve`."""
+        clean = safe_text(notes)[:_NOTES_LIMIT]
+        welcome = welcome_row(request.contact_id, request.channel_id or "?") if request.channel_id else None
+        outcome, contact = await self._pairing.approve(request, by=self._by, tier=tier, notes=clean, welcome=welcome)
+        return _decision("approved" if outcome == "approved" else "already_approved", contact)
+
+    async def approve_all(self, tier: Tier = Tier.STANDARD) -> list[Decision]:
+        """Everybody who waits now is let in. Requests that end meanwhile are left out."""
+        listing = await self._pairing.listing()
+        decisions = []
+        for request in listing.pending:
+            try:
+                decisions.append(await self.approve_request(request, tier))
+            except NotFoundError:
+                continue
+        return decisions
+
+    async def deny(self, reference: str, reason: str = "") -> Decision:
+        """The contact with this live code or id is turned away for the cooldown; what was kept for it is erased. Repeatable."""
+        request = await self._pairing.find(reference)
+        if request is not None:
+            contact, code, channel = contact_id(request.contact_id), request.code, request.channel_id
+        else:
+            contact, code = _contact(reference), ""
+            approved = await self._approved_or_none(contact)
+            channel = approved.channel_id if approved else None
+        outcome = await self._pairing.deny(
+            contact, code=code, channel=channel or channel_of(contact), by=self._by, reason=safe_text(reason)[:_NOTES_LIMIT]
+        )
+        return Decision(contact, "denied" if outcome == "denied" else "already_denied")
+
+    async def revoke(self, reference: str) -> Decision:
+        """The contact is not let in any more, from this moment on. Raises NotFoundError when it was not."""
+        contact = _contact(reference)
+        approved = await self._approved_or_none(contact)
+        channel = approved.channel_id if approved and approved.channel_id else channel_of(contact)
+        await self._pairing.revoke(contact, channel=channel, by=self._by)
+        return Decision(contact, "revoked", (approved.display_name or "") if approved else "")
+
+    async def unblock(self, reference: str) -> Decision:
+        """The contact may knock again. Raises NotFoundError when it was not denied."""
+        contact = _contact(reference)
+        await self._pairing.unblock(contact)
+        return Decision(contact, "unblocked")
+
+    async def set_tier(self, reference: str, tier: Tier) -> Decision:
+        """The approved contact has this tier. Repeatable. Raises NotFoundError when it was not let in."""
+        return _decision("edited", await self._pairing.edit(_contact(reference), tier=tier))
+
+    async def invite(self, name: str, tier: Tier, ttl: timedelta) -> Invite:
+        """A fresh single-use code to hand over out of band."""
+        return await self._pairing.invite(name=safe_name(name), tier=tier, ttl=ttl)
+
+    async def _not_waiting(self, reference: str) -> Decision:
+        if code_of(reference):
+            raise NotFoundError("unknown_code", "No request has this code; it may have expired.", "secondme pairing list")
+        contact = _contact(reference)
+        approved = await self._pairing.approved(contact)
+        if approved is not None:
+            return _decision("already_approved", approved)
+        if await self._pairing.denied(contact) is not None:
+            raise NotFoundError("contact_denied", f"{contact} is denied.", f"secondme pairing unblock {contact}")
+        raise NotFoundError("unknown_contact", f"Nobody called {contact} waits at the door.", "secondme pairing list")
+
+    async def _approved_or_none(self, contact: ContactId) -> ApprovedContact | None:
+        """A corrupt approval must not protect its contact from being denied or revoked."""
+        try:
+            return await self._pairing.approved(contact)
+        except DataError:
+            return None
+
+
+def welcome_row(contact: str, channel: str) -> NewRow:
+    """The row that tells a contact it was let in."""
+    return _row(contact, channel, "welcome", WELCOME)
+
+
+def channel_of(contact: str) -> str:
+    """The channel of an id whose record does not say: WhatsApp ids have no prefix, all others do (SPEC section 1)."""
+    return "whatsapp" if "@" in contact else contact.partition(":")[0]
+
+
+def _row(contact: str, channel: str, kind: Literal["prompt", "notice", "welcome"], text: str) -> NewRow:
+    unique = new_id()
+    return NewRow(row_id=unique, reply_id=unique, contact_id=contact, channel_id=channel, kind=kind, text=text)
+
+
+def _decision(outcome: Literal["approved", "already_approved", "edited"], contact: ApprovedContact) -> Decision:
+    return Decision(contact.contact_id, outcome, contact.display_name or "", contact.tier.value)
+
+
+def _contact(reference: str) -> ContactId:
+    try:
+        return contact_id(reference)
+    except DataError:
+        raise NotFoundError("unknown_contact", "There is no such contact or code.", "secondme pairing list") from None
+

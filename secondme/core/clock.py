@@ -1,0 +1,38 @@
+"""What time is it, and how do we wait? The only module that asks the operating system."""
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def to_ms(moment: datetime) -> int:
+    """`moment` (aware) as whole Unix milliseconds, rounded down: the wire format of every stored time."""
+    return (moment - EPOCH) // _MILLISECOND
+
+
+def from_ms(milliseconds: int) -> datetime:
+    """Unix milliseconds as aware UTC. Raises OverflowError outside the years 1 to 9999."""
+    return EPOCH + timedelta(milliseconds=milliseconds)
+
+
+class SystemClock:
+    """The real clock. Tests hand in one whose time is a number they move."""
+
+    def now(self) -> datetime:
+        """The current moment, aware UTC."""
+        return datetime.now(UTC)
+
+    def now_ms(self) -> int:
+        """The current Unix time in milliseconds."""
+        return time.time_ns() // 1_000_000
+
+    def monotonic(self) -> float:
+        """Seconds that only ever grow; unrelated to the date."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Return after `seconds`; zero or less gives way once."""
+        await asyncio.sleep(max(0.0, seconds))

@@ -1,0 +1,244 @@
+"""The whole story of a message.
+
+    channel -> receive -> gate | door        nothing of a stranger is kept; what was let in is safe when receive() returns
+            -> worker  -> answer             one burst, one reply: asleep? stale? else what would the owner say, and how fast
+            -> sender  -> channel            asked a last time: still approved, not paused, not answered by the owner meanwhile
+
+The gateway names the stages and wires them with functions; stages do not know each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, assert_never
+
+from secondme import __version__
+from secondme.core import faults
+from secondme.core.clock import from_ms
+from secondme.core.errors import SecondmeError, UnavailableError
+from secondme.core.ids import mask_contact_id, new_id, reply_id
+from secondme.core.log import get_logger
+from secondme.core.queue.worker import Answered, PutOff, Verdict, Worker
+from secondme.core.records import NewRow
+from secondme.core.tiers import Tier
+from secondme.core.send.pacing import Night, plan_paces
+from secondme.core.send.sender import Sender
+from secondme.core.send.split import split_reply
+from secondme.core.types import Admission, Challenge, Composed, InboundMessage, ModelRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+    from random import Random
+
+    from secondme.core.admit.admission import Gate
+    from secondme.core.ports import Channel, Clock
+    from secondme.core.reply.agent import Agent
+    from secondme.core.settings import Settings
+    from secondme.core.store.connect import Store
+    from secondme.core.store.control import ControlStore
+    from secondme.core.store.inbox import InboxStore, Job
+    from secondme.core.store.outbox import OutboxStore
+    from secondme.core.store.pairing import PairingStore
+
+log = get_logger(__name__)
+
+Part = Literal["all", "gateway", "worker"]
+
+_BEAT_S = 5.0
+_SWEEP_S = 2.0
+_RESTART_FIRST_S = 0.5
+_RESTART_LAST_S = 60.0
+_FAREWELL_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Everything a gateway is made of, built by the composition root."""
+
+    store: Store
+    gate: Gate
+    inbox: InboxStore
+    outbox: OutboxStore
+    pairing: PairingStore
+    control: ControlStore
+    agent: Agent
+    channels: Sequence[Channel]
+
+
+class Gateway:
+    """Runs the channels, the workers and the senders of one process."""
+
+    def __init__(self, rooms: Rooms, settings: Settings, clock: Clock, rng: Random, *, part: Part = "all") -> None:
+        self._rooms = rooms
+        self._settings = settings
+        self._clock = clock
+        self._rng = rng
+        self._part = part
+        self._night = Night(settings.sleep)
+        self._name = f"{part}-{new_id()[:8]}"
+        self._states: dict[str, str] = {}
+        self._senders = {
+            channel.id: Sender(channel, rooms.outbox, settings.delivery, clock, rng) for channel in (rooms.channels if part != "worker" else ())
+        }
+
+    async def receive(self, message: InboundMessage) -> Admission | Challenge:
+        """What became of a message from a channel; it is safe now. Raises UnavailableError: the channel must offer it again."""
+        faults.point("gateway.received")
+        outcome = await self._rooms.gate.admit(message)
+        faults.point("gateway.admitted")
+        log.info("received", contact=mask_contact_id(message.contact_id), outcome=outcome.value)
+        if outcome in _PROMPTING:
+            self._nudge(message.channel_id)
+        return outcome
+
+    async def answer(self, job: Job) -> Verdict:
+        """What to do about a burst: wait for the morning, let it rest, or say what the owner would say."""
+        now = from_ms(job.now_ms)
+        asleep_s = self._night.put_off_s(now, self._rng)
+        if asleep_s > 0:
+            return PutOff(asleep_s, "asleep")
+        if self._night.awake_for(job.mail[-1].timestamp, now).total_seconds() > self._settings.queue.stale_after_hours * 3600:
+            return Answered([], why="stale")
+        outcome = await self._rooms.agent.compose_reply(job)
+        match outcome:
+            case ModelRefused(reason):
+                log.warning("model_refused", contact=mask_contact_id(job.token.contact_id), reason=reason)
+                return Answered([], why="refused")
+            case Composed(text):
+                return self._schedule(job, text)
+            case _:
+                assert_never(outcome)
+
+    def _schedule(self, job: Job, text: str) -> Answered:
+        """The reply in as many messages as a person would send, each with its pace; held when the tier asks for it."""
+        reply = reply_id(job.token.contact_id, job.mail[0].message_id)
+        texts = split_reply(text)
+        ago = None if job.last_reply_ms is None else max(0.0, (job.now_ms - job.last_reply_ms) / 1000)
+        paces = plan_paces(texts, since_last_reply_s=ago, settings=self._settings.pacing, rng=self._rng)
+        rows = [
+            NewRow(
+                row_id=f"{reply}-{number}",
+                reply_id=reply,
+                contact_id=job.token.contact_id,
+                channel_id=job.token.channel_id,
+                kind="reply",
+                text=part,
+                answers=tuple(mail.message_id for mail in job.mail),
+            )
+            for number, part in enumerate(texts)
+        ]
+        hold = "tier" if job.contact.tier is Tier.RESTRICTED else ""
+        return Answered(list(zip(rows, paces, strict=True)), hold=hold)
+
+    async def run(self, stop: asyncio.Event, ready: asyncio.Event) -> None:
+        """Run until `stop` is set, then finish what was begun within `queue.drain_s` and leave. `ready` is set when messages can come.
+
+        Cancelling stops at once; nothing is lost then either, only some of it is done again by the next process.
+        """
+        works, serves = self._part in {"all", "worker"}, self._part in {"all", "gateway"}
+        try:
+            async with asyncio.TaskGroup() as lifetime:
+                background = [lifetime.create_task(self._beat())]
+                if self._rooms.store.server is not None and self._rooms.store.server.is_owner:
+                    background.append(lifetime.create_task(self._rooms.store.server.supervise()))
+                channels = []
+                if serves:
+                    background.append(lifetime.create_task(self._sweep()))
+                    channels = [lifetime.create_task(self._run_channel(channel)) for channel in self._rooms.channels]
+                finishing: list[Coroutine[None, None, None]] = []
+                if works:
+                    await self._hurry()
+                    finishing.append(self._worker().run(stop))
+                finishing.extend(sender.run(stop) for sender in self._senders.values())
+                at_work = [lifetime.create_task(each) for each in finishing]
+                ready.set()
+                log.info("ready", part=self._part, version=__version__)
+                await stop.wait()
+                log.info("stopping")
+                for channel in self._rooms.channels if serves else ():
+                    self._states[channel.id] = "stopping"
+                await self._finish(at_work)
+                for task in (*channels, *background):
+                    task.cancel()
+        finally:
+            await self._farewell()
+        log.info("stopped")
+
+    async def _finish(self, at_work: list[asyncio.Task[None]]) -> None:
+        """Workers and senders have ended, by themselves or because their time was over."""
+        _, late = await asyncio.wait(at_work, timeout=self._settings.queue.drain_s + _FAREWELL_S)
+        for task in late:
+            log.warning("stop_cut_short")
+            task.cancel()
+
+    def _worker(self) -> Worker:
+        return Worker(
+            name=self._name,
+            store=self._rooms.store,
+            inbox=self._rooms.inbox,
+            answer=self.answer,
+            done=self._nudge,
+            settings=self._settings.queue,
+            clock=self._clock,
+            rng=self._rng,
+        )
+
+    def _nudge(self, channel: str) -> None:
+        sender = self._senders.get(channel)  # type: ignore[call-overload]  # a channel of another process has no sender here
+        if sender is not None:
+            sender.nudge()
+
+    async def _run_channel(self, channel: Channel) -> None:
+        """Keep one channel running: a channel that fails is started again, later each time, and harms no other."""
+        failures = 0
+        while True:
+            self._states[channel.id] = "running"
+            started = self._clock.monotonic()
+            try:
+                await channel.run(self.receive)
+            except SecondmeError as error:
+                log.error("channel_failed", channel=channel.id, code=error.code)
+            except Exception as error:  # noqa: BLE001  the top of a task: whatever a channel's library raises
+                log.error("channel_crashed", error, channel=channel.id)
+            failures = 0 if self._clock.monotonic() - started > _RESTART_LAST_S else failures + 1
+            self._states[channel.id] = "restarting"
+            await self._clock.sleep(min(_RESTART_LAST_S, _RESTART_FIRST_S * 2**failures) * self._rng.uniform(0.8, 1.2))
+
+    async def _sweep(self) -> None:
+        """Say what expired, soon after it did."""
+        while True:
+            with contextlib.suppress(UnavailableError):
+                await self._rooms.pairing.stats()
+            await self._clock.sleep(_SWEEP_S)
+
+    async def _beat(self) -> None:
+        """Give a sign of life, for status and health."""
+        started = self._clock.now_ms()
+        while True:
+            facts = {
+                "part": self._part,
+                "pid": os.getpid(),
+                "version": __version__,
+                "startedAt": started,
+                "channels": dict(self._states),
+            }
+            with contextlib.suppress(UnavailableError):
+                await self._rooms.control.beat(self._name, facts)
+            await self._clock.sleep(_BEAT_S)
+
+    async def _hurry(self) -> None:
+        """What waited for a key or a model gets a new chance with the new process."""
+        with contextlib.suppress(UnavailableError):
+            await self._rooms.inbox.hurry()
+
+    async def _farewell(self) -> None:
+        with contextlib.suppress(UnavailableError, TimeoutError):
+            async with asyncio.timeout(_FAREWELL_S):
+                await self._rooms.control.farewell(self._name)
+
+
+_PROMPTING = frozenset({Challenge.PROMPTED, Challenge.WELCOMED, Challenge.NEEDS_OWNER})
+"""Outcomes that put a row into the sender's outbox."""

@@ -1,0 +1,98 @@
+"""Where does everything live on disk? All of it 0700/0600, all of it under one directory when `SECONDME_HOME` is set.
+
+The store's lock and socket live beside its data and not in the session's runtime directory: cron has no XDG_RUNTIME_DIR, and two
+processes that disagree about the lock would run two servers on one append-only file.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from secondme.core.errors import ConfigError
+
+_SOCKET_LIMIT = 100
+"""Bytes. Linux takes 107 in `sun_path`, macOS 103; some room for a suffix."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Every directory and file the program uses. Nothing is created by looking."""
+
+    config: Path
+    data: Path
+    logs: Path
+
+    @property
+    def config_file(self) -> Path:
+        """`config.toml`, which a person edits."""
+        return self.config / "config.toml"
+
+    @property
+    def personas(self) -> Path:
+        """Markdown files that say who the owner is."""
+        return self.config / "personas"
+
+    @property
+    def store(self) -> Path:
+        """The embedded server's data, log and lock."""
+        return self.data / "store"
+
+    @property
+    def local_mail(self) -> Path:
+        """What waits for contacts of the local channel."""
+        return self.data / "local"
+
+    @property
+    def gateway_lock(self) -> Path:
+        """Held by the one gateway of this home."""
+        return self.data / "gateway.lock"
+
+    @property
+    def store_socket(self) -> Path:
+        """The embedded server's socket."""
+        return self._socket("store.sock")
+
+    @property
+    def local_socket(self) -> Path:
+        """Where `secondme chat` finds the gateway."""
+        return self._socket("local.sock")
+
+    def _socket(self, name: str) -> Path:
+        path = self.data / name
+        if len(os.fsencode(path)) <= _SOCKET_LIMIT:
+            return path
+        digest = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:16]
+        return Path("/tmp") / f"secondme-{os.getuid()}-{digest}" / name  # noqa: S108  0700 and owner checked by private_dir
+
+
+def find_places(home: Path | None) -> Places:
+    """The places below `home`, or the platform's own directories when it is None."""
+    if home is not None:
+        root = Path(os.path.abspath(home.expanduser()))  # noqa: PTH100  resolve() would follow links
+        return Places(config=root, data=root / "data", logs=root / "logs")
+    from platformdirs import PlatformDirs  # noqa: PLC0415  15 ms that a set SECONDME_HOME does not pay
+
+    dirs = PlatformDirs("secondme", appauthor=False)
+    return Places(config=dirs.user_config_path, data=dirs.user_data_path, logs=dirs.user_log_path)
+
+
+def private_dir(path: Path) -> Path:
+    """`path` exists, is ours, and nobody else can enter it. Repeatable. Raises ConfigError when that cannot be had."""
+    try:
+        for missing in reversed([each for each in (path, *path.parents) if not each.exists()]):
+            missing.mkdir(mode=0o700, exist_ok=True)  # parents=True would leave those open to others
+        if not path.is_dir():
+            raise ConfigError("bad_directory", f"{path} is not a directory.", "Remove it, or set SECONDME_HOME elsewhere.")
+        found = path.stat()
+        if found.st_uid != os.getuid():
+            raise ConfigError("bad_directory", f"{path} belongs to somebody else.", "Set SECONDME_HOME to a directory of yours.")
+        if found.st_mode & 0o077:
+            path.chmod(0o700)
+    except OSError as error:
+        raise ConfigError(
+            "unusable_directory",
+            f"{path} cannot be used: {error.strerror or error}.",
+            "Check its owner and mode, or set SECONDME_HOME to a directory of yours.",
+        ) from error
+    return path

@@ -1,0 +1,1 @@
+"""Vendors behind ports, one file each, imported when first used."""

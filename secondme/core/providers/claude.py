@@ -1,0 +1,107 @@
+"""Claude through Anthropic's SDK: one streamed call of the Messages API, bounded in time and tokens, never retried in place.
+
+The SDK takes a second to import, so it is imported at the first call, in a thread. Any server that speaks the Messages API will do
+(`model.base_url`). Source: Anthropic's API reference, "Messages" and "Errors".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from secondme.core.errors import ConfigError, CredentialsError, UnavailableError
+from secondme.core.types import Composed, ModelRefused
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+    from secondme.core.settings import ModelSettings
+    from secondme.core.types import ModelOutcome, Prompt
+
+_OVERLOADED = 529
+
+
+class Claude:
+    """A model behind the Messages API."""
+
+    def __init__(self, settings: ModelSettings) -> None:
+        self._settings = settings
+        self._loading = asyncio.Lock()
+        self._client: Any = None  # AsyncAnthropic; its type costs a second to import
+
+    async def compose(self, prompt: Prompt) -> ModelOutcome:
+        """The model's words. Raises CredentialsError without a key or when it is refused, ConfigError for a request the server will
+        never take, UnavailableError for everything that waiting may cure: 429, 5xx, 529, time-outs, cut connections."""
+        client = await self._connected()
+        sdk = _sdk()
+        try:
+            async with client.messages.stream(
+                model=self._settings.name,
+                max_tokens=prompt.max_tokens,
+                system=[
+                    {"type": "text", "text": text, **({"cache_control": {"type": "ephemeral"}} if index == 0 else {})}
+                    for index, text in enumerate(prompt.system)
+                ],
+                messages=[{"role": turn.role, "content": turn.text} for turn in prompt.turns],
+            ) as stream:
+                message = await stream.get_final_message()
+        except (sdk.AuthenticationError, sdk.PermissionDeniedError) as error:
+            raise CredentialsError("model_key_refused", "The model's server refused the key.", "Set a valid ANTHROPIC_API_KEY.") from error
+        except sdk.PaymentRequiredError as error:
+            raise CredentialsError("model_no_credit", "The model's account has no credit.", "Add credit to the account.") from error
+        except (sdk.BadRequestError, sdk.NotFoundError, sdk.UnprocessableEntityError, sdk.ContentTooLargeError) as error:
+            raise ConfigError(
+                "model_request_refused", f"The model's server refused the request ({error.status_code}).", "Check model.name and model.base_url."
+            ) from error
+        except sdk.APIStatusError as error:
+            code = {429: "model_rate_limited", _OVERLOADED: "model_overloaded"}.get(error.status_code, "model_failed")
+            raise UnavailableError(
+                code, f"The model's server answered {error.status_code}.", retry_after_s=_retry_after(error)
+            ) from error
+        except sdk.APITimeoutError as error:
+            raise UnavailableError("model_timeout", "The model did not answer in time.") from error
+        except (sdk.APIError, *_transport_errors(), ValueError, RuntimeError, AssertionError) as error:  # a stream cut short shows in many ways
+            raise UnavailableError("model_unreachable", "The model's server does not answer properly.") from error
+        return _read(message)
+
+    async def _connected(self) -> Any:  # see __init__
+        if self._settings.api_key is None:
+            raise CredentialsError("no_model_key", "No key for the model is set.", "Set ANTHROPIC_API_KEY and restart.")
+        async with self._loading:
+            if self._client is None:
+                sdk = await asyncio.to_thread(_sdk)
+                self._client = sdk.AsyncAnthropic(
+                    api_key=self._settings.api_key.get_secret_value(),
+                    base_url=self._settings.base_url,
+                    timeout=self._settings.timeout_s,
+                    max_retries=0,  # one retry owner: the queue
+                )
+        return self._client
+
+
+def _sdk() -> ModuleType:
+    return import_module("anthropic")
+
+
+def _transport_errors() -> tuple[type[Exception], ...]:
+    """What a connection that is cut in the middle of a stream raises: the SDK passes its HTTP library's errors on."""
+    return (import_module("httpx2").HTTPError, OSError, EOFError)
+
+
+def _retry_after(error: Any) -> float | None:  # an SDK exception, see __init__
+    try:
+        return max(0.0, float(error.response.headers["retry-after"]))
+    except (KeyError, ValueError, AttributeError):
+        return None
+
+
+def _read(message: Any) -> ModelOutcome:  # an SDK message, see __init__
+    if message.stop_reason is None:
+        raise UnavailableError("model_unreachable", "The model's answer was cut short.")
+    if message.stop_reason == "refusal":
+        return ModelRefused("refusal")
+    text = "".join(block.text for block in message.content if block.type == "text").strip()
+    if not text:
+        return ModelRefused(str(message.stop_reason))
+    return Composed(text, message.usage.input_tokens, message.usage.output_tokens)

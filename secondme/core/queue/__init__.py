@@ -1,0 +1,1 @@
+"""Who works on a contact, and when is the work done?"""

@@ -1,0 +1,301 @@
+"""Who works on it, when is it done? A worker takes a contact's token, keeps its lease, and settles it in one step.
+
+A worker that dies loses its lease after `queue.lease_s`; one that was frozen finds a later fence and changes nothing. Nobody
+sleeps in a slot: what must wait goes back to the store with a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, assert_never
+
+from secondme.core import faults
+from secondme.core.errors import ConfigError, CredentialsError, DataError, UnavailableError
+from secondme.core.ids import mask_contact_id
+from secondme.core.log import get_logger
+from secondme.core.store.inbox import Job, UnreadableJobError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from redis.asyncio import Redis
+
+    from secondme.core.ports import Clock, Random
+    from secondme.core.records import NewRow
+    from secondme.core.settings import QueueSettings
+    from secondme.core.store.connect import Store
+    from secondme.core.store.inbox import InboxStore, Token
+    from secondme.core.types import Pace
+
+log = get_logger(__name__)
+
+T = TypeVar("T")
+
+_WAIT_S = 2.0
+"""How long one read of the stream waits. Stopping interrupts it."""
+_WAKE_S = 0.5
+_REPAIR_S = 60.0
+_GONE_MS = 3_600_000
+_HUMAN_S = 60.0
+"""Between two tries when only a human can help: a key, the persona file, a corrupt record."""
+_LAST_RETRY_S = 300.0
+_HAND_BACK_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """What to say, possibly nothing. `hold` names a reason to keep it for the owner instead of sending it."""
+
+    rows: list[tuple[NewRow, Pace]]
+    hold: str = ""
+    why: str = "answered"
+
+
+@dataclass(frozen=True, slots=True)
+class PutOff:
+    """Not now. The messages wait, and the attempt does not count against them."""
+
+    delay_s: float
+    reason: str
+
+
+Verdict = Answered | PutOff
+
+
+class LeaseLostError(Exception):
+    """Somebody else works on this contact now."""
+
+
+class Worker:
+    """Works on many contacts at once, on each alone."""
+
+    def __init__(  # noqa: PLR0913  the seams of a worker, each named where it is built
+        self,
+        *,
+        name: str,
+        store: Store,
+        inbox: InboxStore,
+        answer: Callable[[Job], Awaitable[Verdict]],
+        done: Callable[[str], None],
+        settings: QueueSettings,
+        clock: Clock,
+        rng: Random,
+    ) -> None:
+        self._name = name
+        self._store = store
+        self._inbox = inbox
+        self._answer = answer
+        self._done = done
+        self._settings = settings
+        self._clock = clock
+        self._rng = rng
+        self._running: set[str] = set()
+        self._free = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set, finish for at most `queue.drain_s`, hand the rest back, and leave the group."""
+        async with asyncio.TaskGroup() as upkeep, self._store.blocking(_WAIT_S) as client:
+            timers = upkeep.create_task(self._keep_order())
+            try:
+                async with asyncio.TaskGroup() as jobs:
+                    await self._take_until(stop, client, jobs)
+                    drain = jobs.create_task(self._cut_short())
+                    while self._running:
+                        self._free.clear()
+                        await self._free.wait()
+                    drain.cancel()
+            except* _DrainedError:
+                log.warning("drain_cut_short")
+            timers.cancel()
+            await self._leave()
+
+    async def _take_until(self, stop: asyncio.Event, client: Redis[bytes], jobs: asyncio.TaskGroup) -> None:
+        stopping = asyncio.ensure_future(stop.wait())
+        failures = 0
+        try:
+            await self._open(stopping)
+            while not stop.is_set():
+                free = self._settings.slots - len(self._running)
+                if free <= 0:
+                    self._free.clear()
+                    await _first(stopping, asyncio.ensure_future(self._free.wait()))
+                    continue
+                reading = asyncio.ensure_future(self._inbox.take(client, self._name, free, _WAIT_S))
+                try:
+                    tokens = await _first(stopping, reading)
+                    failures = 0
+                except UnavailableError as error:
+                    failures += 1
+                    log.warning("queue_unavailable", code=error.code)
+                    await _first(stopping, asyncio.ensure_future(self._clock.sleep(min(2.0, 0.1 * 2**min(failures, 5)))))
+                    await self._open(stopping)
+                    continue
+                for token in tokens or []:
+                    self._start(token, jobs)
+        finally:
+            stopping.cancel()
+
+    async def _open(self, stopping: asyncio.Future[bool]) -> None:
+        """The consumer group exists, however long the store takes to come back."""
+        while not stopping.done():
+            try:
+                await self._inbox.open()
+                return
+            except UnavailableError as error:
+                log.warning("queue_unavailable", code=error.code)
+                await _first(stopping, asyncio.ensure_future(self._clock.sleep(0.5)))
+
+    def _start(self, token: Token, jobs: asyncio.TaskGroup) -> None:
+        if token.contact_id not in self._running:
+            self._running.add(token.contact_id)
+            jobs.create_task(self._work(token))
+
+    async def _work(self, token: Token) -> None:
+        """Settle one token, or leave it for whoever claims it. Nothing but cancellation leaves this function."""
+        fence: int | None = None
+        try:
+            faults.point("worker.taken")
+            job = await self._inbox.begin(token, self._name)
+            if not isinstance(job, Job):
+                log.debug("nothing_to_do", contact=mask_contact_id(token.contact_id), why=job)
+                return
+            fence = job.fence
+            faults.point("worker.begun")
+            await self._settle(job, await self._answer_under_lease(job))
+        except asyncio.CancelledError:
+            await self._hand_back(token, fence)
+            raise
+        except LeaseLostError:
+            log.warning("lease_lost", contact=mask_contact_id(token.contact_id))
+        except UnreadableJobError as error:
+            log.error("record_unreadable", contact=mask_contact_id(token.contact_id), code=error.code)
+            await self._put_off(token, error.fence, PutOff(_HUMAN_S, "corrupt_record"))
+        except UnavailableError as error:
+            log.warning("job_left", contact=mask_contact_id(token.contact_id), code=error.code)
+        except Exception as error:  # noqa: BLE001  the top of a task: counted against the message, never shown to the contact
+            log.error("job_crashed", error, contact=mask_contact_id(token.contact_id))
+            await self._put_off(token, fence, PutOff(1.0, "error"), forgive=False)
+        finally:
+            self._running.discard(token.contact_id)
+            self._free.set()
+
+    async def _answer_under_lease(self, job: Job) -> Verdict:
+        """What to do about the job, found while its lease is kept. Raises LeaseLostError when it could not be."""
+        renewing = asyncio.ensure_future(self._renew(job))
+        try:
+            verdict = await _first(renewing, asyncio.ensure_future(self._judge(job)))
+        finally:
+            renewing.cancel()
+        if verdict is None:
+            raise LeaseLostError
+        return verdict
+
+    async def _judge(self, job: Job) -> Verdict:
+        """The answer, with every cause that is nobody's fault turned into waiting."""
+        try:
+            return await self._answer(job)
+        except UnavailableError as error:
+            wait_s = error.retry_after_s if error.retry_after_s is not None else 2.0 ** min(job.defers, 8)
+            return PutOff(min(_LAST_RETRY_S, max(wait_s, 0.05)) * self._rng.uniform(1.0, 1.2), error.code)
+        except (CredentialsError, ConfigError) as error:
+            return PutOff(_HUMAN_S, error.code)
+
+    async def _renew(self, job: Job) -> None:
+        """Returns when somebody else has the contact."""
+        while True:
+            await self._clock.sleep(self._settings.lease_s / 3)
+            try:
+                kept = await self._inbox.renew(job, self._name)
+            except UnavailableError:
+                continue  # the lease may outlive the trouble; the fence decides in the end
+            if not kept:
+                return
+
+    async def _settle(self, job: Job, verdict: Verdict) -> None:
+        faults.point("worker.composed")
+        contact = mask_contact_id(job.token.contact_id)
+        match verdict:
+            case Answered(rows, hold, why):
+                kept = await self._inbox.finish(job, self._name, rows, hold=hold)
+                faults.point("worker.finished")
+                if not kept:
+                    log.warning("lease_lost", contact=contact)
+                    return
+                log.info(why if not hold else "held", contact=contact, messages=len(job.mail), rows=len(rows), attempt=job.attempt)
+                self._done(job.token.channel_id)
+            case PutOff():
+                log.info("put_off", contact=contact, reason=verdict.reason, seconds=round(verdict.delay_s, 1))
+                await self._put_off(job.token, job.fence, verdict)
+            case _:
+                assert_never(verdict)
+
+    async def _put_off(self, token: Token, fence: int | None, verdict: PutOff, *, forgive: bool = True) -> None:
+        with contextlib.suppress(UnavailableError):  # then the token stays ours, and is claimed when the lease is over
+            await self._inbox.defer(
+                token, self._name, fence, delay_s=verdict.delay_s, reason=verdict.reason, forgive=forgive
+            )
+
+    async def _hand_back(self, token: Token, fence: int | None) -> None:
+        """The token is up for others at once. Shielded: this write must land, or they wait for a whole lease."""
+        with contextlib.suppress(TimeoutError, UnavailableError, asyncio.CancelledError):
+            async with asyncio.timeout(_HAND_BACK_S):
+                await asyncio.shield(
+                    self._inbox.defer(token, self._name, fence, delay_s=0, reason="handed_back", forgive=True)
+                )
+
+    async def _cut_short(self) -> None:
+        """Fails the group, and so cancels its jobs, when they take too long."""
+        await self._clock.sleep(self._settings.drain_s)
+        raise _DrainedError
+
+    async def _leave(self) -> None:
+        """Tokens that arrived while the last read was given up go back; then the group forgets us."""
+        with contextlib.suppress(UnavailableError, DataError):
+            for token in await self._inbox.mine(self._name):
+                await self._hand_back(token, None)
+            if not await self._inbox.mine(self._name):
+                await self._inbox.leave(self._name)
+
+    async def _keep_order(self) -> None:
+        """Wake what is due, take over what died, mend what broke. Each worker does it; every step may be done by all."""
+        next_claim = next_repair = self._clock.monotonic()
+        while True:
+            try:
+                now = self._clock.monotonic()
+                await self._inbox.wake()
+                if now >= next_claim:
+                    next_claim = now + max(1.0, self._settings.lease_s / 3)
+                    await self._reclaim()
+                if now >= next_repair:
+                    next_repair = now + _REPAIR_S * self._rng.uniform(0.8, 1.2)
+                    mended = await self._inbox.repair()
+                    if mended:
+                        log.warning("tokens_mended", count=mended)
+                    await self._inbox.bury(_GONE_MS)
+            except UnavailableError as error:
+                log.debug("upkeep_put_off", code=error.code)
+            await self._clock.sleep(_WAKE_S)
+
+    async def _reclaim(self) -> None:
+        """Tokens of dead workers go back into the stream, in one step each, for whoever is free."""
+        for token in await self._inbox.claim(self._name, 100):
+            if token.contact_id not in self._running:
+                await self._inbox.defer(token, self._name, None, delay_s=0, reason="reclaimed", forgive=False)
+
+
+class _DrainedError(Exception):
+    """The time to finish is over."""
+
+
+async def _first(stopping: asyncio.Future[Any], other: asyncio.Future[T]) -> T | None:
+    """What `other` came to, or None when `stopping` came first; then `other` is cancelled."""
+    try:
+        await asyncio.wait((stopping, other), return_when=asyncio.FIRST_COMPLETED)
+        return other.result() if other.done() else None
+    finally:
+        if not other.done():
+            other.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await other

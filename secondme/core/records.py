@@ -1,0 +1,169 @@
+"""What is stored, field by field. The JSON is the predecessor's: camelCase names, times in Unix milliseconds.
+
+Decoding validates strictly and refuses garbage; it never repairs. Unknown fields are ignored so that a newer version's records
+can be read.
+"""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
+from pydantic.alias_generators import to_camel
+
+from secondme.core.clock import from_ms, to_ms
+from secondme.core.errors import DataError
+from secondme.core.tiers import Tier
+
+_LATEST_MS = 253_402_300_799_000  # the last second of the year 9999, where datetime ends
+
+
+def _moment(value: object) -> datetime:
+    if isinstance(value, datetime):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or not 0 <= value <= _LATEST_MS:
+        raise ValueError("not a Unix time in milliseconds")
+    return from_ms(int(value))
+
+
+Moment = Annotated[datetime, BeforeValidator(_moment), PlainSerializer(to_ms, return_type=int)]
+"""Aware UTC inside, Unix milliseconds on the wire."""
+
+
+class Record(BaseModel):
+    """The base of everything stored: frozen, camelCase outside."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True, alias_generator=AliasGenerator(alias=to_camel), extra="ignore")
+
+    @classmethod
+    def decode(cls, raw: str | bytes, key: str) -> Self:
+        """The record that `raw` (JSON) holds. Raises DataError naming `key` when it is not one; nothing is changed."""
+        try:
+            return cls.model_validate_json(raw)
+        except ValidationError as error:
+            raise DataError(
+                "corrupt_record",
+                f"The record {key} cannot be read; it was left as it is.",
+                f"Look at it with: redis-cli GET '{key}'",
+            ) from error
+
+    def encode(self) -> str:
+        """The record as JSON, unset fields left out."""
+        return self.model_dump_json(by_alias=True, exclude_none=True)
+
+    def to_dict(self) -> dict[str, Any]:  # JSON has no closer type
+        """The record as JSON values, unset fields left out."""
+        return self.model_dump(by_alias=True, exclude_none=True, mode="json")
+
+
+class PairingRequest(Record):
+    """A stranger at the door. `PAIRING:pending:{contactId}`, gone at `expires_at`."""
+
+    contact_id: str
+    phone_number: str
+    display_name: str | None = None
+    profile_pic_url: str | None = None
+    channel_id: str | None = None
+    code: str
+    requested_at: Moment
+    status: Literal["pending", "approved", "denied", "expired"]
+    approved_by: str | None = None
+    approved_at: Moment | None = None
+    expires_at: Moment
+
+
+class ApprovedContact(Record):
+    """Somebody who was let in. `PAIRING:approved:{contactId}`, until revoked."""
+
+    contact_id: str
+    phone_number: str
+    display_name: str | None = None
+    profile_pic_url: str | None = None
+    channel_id: str | None = None
+    approved_at: Moment
+    approved_by: str
+    tier: Tier
+    notes: str | None = None
+
+
+class DeniedContact(Record):
+    """Somebody who was turned away. `PAIRING:denied:{contactId}`, until `expires_at`."""
+
+    contact_id: str
+    phone_number: str
+    display_name: str | None = None
+    channel_id: str | None = None
+    denied_at: Moment
+    denied_by: str
+    reason: str | None = None
+    expires_at: Moment
+
+
+class Invite(Record):
+    """A single-use code that the owner hands over out of band. `PAIRING:invites:{code}`, gone at `expires_at`."""
+
+    code: str
+    name: str | None = None
+    tier: Tier
+    created_at: Moment
+    expires_at: Moment
+
+
+class Turn(Record):
+    """One message of a conversation, in the predecessor's key order. A member of `HISTORY:{contactId}`."""
+
+    id: str
+    role: Literal["user", "assistant"]
+    content: str
+    timestamp: Moment
+    type: Literal["incoming", "outgoing", "fromMe"]
+
+
+class Mail(Record):
+    """One message that waits for an answer. An element of `INBOX:{contactId}`."""
+
+    message_id: str
+    contact_id: str
+    channel_id: str
+    normalized_contact_id: str
+    contact_name: str | None = None
+    content: str
+    timestamp: Moment
+
+
+class NewRow(Record):
+    """One message that shall leave. The store gives it its times."""
+
+    row_id: str
+    """Chosen by us and given to the channel, so that a resend of the same row collapses where the platform can."""
+    reply_id: str
+    contact_id: str
+    channel_id: str
+    kind: Literal["reply", "prompt", "notice", "welcome"]
+    text: str
+    attempts: int = 0
+    answers: tuple[str, ...] = ()
+    """Ids of the messages this row answers."""
+
+
+class OutboxRow(NewRow):
+    """One message that waits to leave. An element of `OUTBOX:{contactId}`."""
+
+    composed_at: Moment
+    typing_from: Moment
+    due_at: Moment
+
+
+class HeldReply(Record):
+    """A reply that did not leave and waits for the owner. An element of `HELD:{contactId}`."""
+
+    row: OutboxRow
+    reason: Literal["tier", "paused", "ambiguous", "undeliverable"]
+    held_at: Moment
+
+
+class Pause(Record):
+    """Why a contact is not answered. `PAUSE:{contactId}`; `until` unset means until somebody resumes."""
+
+    paused_at: Moment
+    reason: Literal["manual", "fromMe", "rate_limit", "legacy"]
+    until: Moment | None = None

@@ -1,0 +1,113 @@
+"""When would a person answer? Pure: the same inputs and the same seed give the same schedule.
+
+Formula and defaults are the predecessor's "HTS delay": think, type at 240 ms a character (longer texts a little faster), jitter,
+bounds, and a cognitive pause when the last reply has only just left. Sleep hours are wall-clock times in an IANA zone; waking is
+computed on the local calendar, so it is right across a change of the clocks.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, tzinfo
+from pathlib import Path
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from secondme.core.types import Pace
+
+if TYPE_CHECKING:
+    from secondme.core.ports import Random
+    from secondme.core.settings import PacingSettings, SleepSettings
+
+_FREE_CHARACTERS = 100
+_SPEED_UP = 0.1
+"""Per further 100 characters, at most half."""
+
+
+def plan_paces(texts: list[str], *, since_last_reply_s: float | None, settings: PacingSettings, rng: Random) -> list[Pace]:
+    """When each text is typed and sent, in order, none before the one in front of it has left."""
+    if not settings.enabled:
+        return [Pace(0.0, 0.0) for _ in texts]
+    paces: list[Pace] = []
+    start = 0.0
+    for index, text in enumerate(texts):
+        think = rng.uniform(settings.think_min_s, settings.think_max_s) if index == 0 else 0.0
+        total = (think + _typing_s(len(text), settings)) * (1 + rng.uniform(-settings.jitter, settings.jitter))
+        total = min(max(total, settings.min_s), settings.max_s)
+        if index == 0 and since_last_reply_s is not None and since_last_reply_s <= settings.pause_within_s:
+            total += max(0.0, rng.uniform(settings.pause_min_s, settings.pause_max_s) - since_last_reply_s)
+        typing = max(total - think, min(settings.min_s, total))
+        due = start + total * settings.scale
+        paces.append(Pace(due - typing * settings.scale, due))
+        start = due
+    return paces
+
+
+def _typing_s(characters: int, settings: PacingSettings) -> float:
+    typing = characters * settings.typing_s_per_character
+    if characters > _FREE_CHARACTERS:
+        typing *= 1 - min(0.5, (characters - _FREE_CHARACTERS) / 100 * _SPEED_UP)
+    return typing
+
+
+class Night:
+    """When the owner sleeps."""
+
+    def __init__(self, settings: SleepSettings) -> None:
+        self._settings = settings
+        self._zone: tzinfo = ZoneInfo(settings.timezone) if settings.timezone else machine_zone()
+
+    def is_asleep(self, now: datetime) -> bool:
+        """True at local times from `start` (included) to `end` (excluded), also across midnight."""
+        start, end = self._settings.start, self._settings.end
+        if not self._settings.enabled or start == end:
+            return False
+        local = now.astimezone(self._zone).time()
+        return start <= local < end if start < end else local >= start or local < end
+
+    def wakes_at(self, now: datetime) -> datetime:
+        """The next moment (aware UTC, after `now`) whose local time is `end`. A time that the clocks skip counts as the one after."""
+        local = now.astimezone(self._zone)
+        day = local.date()
+        while True:
+            wake = datetime.combine(day, self._settings.end, self._zone).astimezone(UTC)
+            if wake > now:
+                return wake
+            day += timedelta(days=1)
+
+    def put_off_s(self, now: datetime, rng: Random) -> float:
+        """Seconds until an answer may be thought of: 0 when awake, else waking and a share of the spread, so not all come at once."""
+        if not self.is_asleep(now):
+            return 0.0
+        return (self.wakes_at(now) - now).total_seconds() + rng.uniform(0.0, self._settings.spread_minutes * 60)
+
+    def awake_for(self, since: datetime, now: datetime) -> timedelta:
+        """How much of the time from `since` to `now` the owner was awake; at most the last 14 days are looked at."""
+        since = max(since, now - timedelta(days=14))
+        awake = timedelta(0)
+        moment = since
+        while moment < now:
+            step = min(self.wakes_at(moment) if self.is_asleep(moment) else self._falls_asleep_at(moment), now)
+            if not self.is_asleep(moment):
+                awake += step - moment
+            moment = step
+        return awake
+
+    def _falls_asleep_at(self, now: datetime) -> datetime:
+        start, end = self._settings.start, self._settings.end
+        if not self._settings.enabled or start == end:
+            return datetime.max.replace(tzinfo=UTC)
+        day = now.astimezone(self._zone).date()
+        while True:
+            bed = datetime.combine(day, start, self._zone).astimezone(UTC)
+            if bed > now:
+                return bed
+            day += timedelta(days=1)
+
+
+def machine_zone() -> tzinfo:
+    """This machine's IANA zone, by the link that /etc/localtime is; UTC when it is not one."""
+    try:
+        _, found, name = str(Path("/etc/localtime").resolve()).partition("zoneinfo/")
+        return ZoneInfo(name) if found else UTC
+    except (KeyError, ValueError, OSError):
+        return UTC

@@ -1,0 +1,140 @@
+"""Does the reply leave? One sender per channel takes what is due, asks the store a last time, and hands it over.
+
+A row's life: waiting -> typing -> sending -> sent. Between sending and sent only the platform knows; a row found there after its
+lease is sent again under the same id, or held, as `delivery.ambiguous` says.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, assert_never
+
+from secondme.core import faults
+from secondme.core.errors import SecondmeError, UnavailableError
+from secondme.core.ids import mask_contact_id, new_id
+from secondme.core.log import get_logger
+from secondme.core.store.outbox import Sending
+from secondme.core.types import NotSent, Sent, Undeliverable
+
+if TYPE_CHECKING:
+    from secondme.core.ids import ContactId
+    from secondme.core.ports import Channel, Clock, Random
+    from secondme.core.settings import DeliverySettings
+    from secondme.core.store.outbox import OutboxStore
+
+log = get_logger(__name__)
+
+_POLL_S = 0.5
+"""How long a row written by another process may go unnoticed."""
+_PAGE = 64
+_TYPING_TIMEOUT_S = 2.0
+_FIRST_RETRY_S = 1.0
+_LAST_RETRY_S = 300.0
+
+
+class Sender:
+    """Delivers one channel's outbox."""
+
+    def __init__(self, channel: Channel, outbox: OutboxStore, settings: DeliverySettings, clock: Clock, rng: Random) -> None:
+        self._channel = channel
+        self._outbox = outbox
+        self._settings = settings
+        self._clock = clock
+        self._rng = rng
+        self._id = new_id()
+        self._busy: set[ContactId] = set()
+        self._news = asyncio.Event()
+
+    def nudge(self) -> None:
+        """Look at the outbox now: a reply was just written in this process."""
+        self._news.set()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Deliver until `stop` is set, then finish what is being sent. Cancelling leaves a row where the store knows it stands."""
+        async with asyncio.TaskGroup() as deliveries:
+            while not stop.is_set():
+                self._news.clear()
+                wait_s: float | None = _POLL_S
+                try:
+                    ready, wait_s = await self._outbox.due(self._channel.id, _PAGE + len(self._busy))
+                except UnavailableError as error:
+                    log.warning("outbox_unavailable", code=error.code)
+                    ready = []
+                for contact in ready:
+                    if contact not in self._busy and len(self._busy) < self._settings.concurrency:
+                        self._busy.add(contact)
+                        deliveries.create_task(self._deliver(contact))
+                timeout_s = _POLL_S if wait_s is None else min(wait_s, _POLL_S)
+                try:
+                    async with asyncio.timeout(timeout_s):
+                        await self._news.wait()
+                except TimeoutError:
+                    pass
+
+    async def _deliver(self, contact: ContactId) -> None:
+        """Walk this contact's outbox as far as it is due."""
+        try:
+            while True:
+                faults.point("sender.taking")
+                step = await self._outbox.take(contact, self._channel.id, self._id)
+                if isinstance(step, Sending):
+                    if not await self._send(step):
+                        return
+                elif step.why == "typing":
+                    await self._show_typing(contact)
+                    return
+                else:
+                    if step.why in {"held", "dropped", "corrupt"}:
+                        log.warning("reply_" + step.why, contact=mask_contact_id(contact), reason=step.reason, rows=step.rows)
+                    if step.why not in {"held", "dropped", "corrupt", "typing"}:
+                        return
+        except UnavailableError as error:
+            log.warning("delivery_put_off", contact=mask_contact_id(contact), code=error.code)
+        except SecondmeError as error:
+            log.error("delivery_failed", error, contact=mask_contact_id(contact), code=error.code)
+        except Exception as error:  # noqa: BLE001  the top of a task: one contact's trouble is not the others'
+            log.error("delivery_crashed", error, contact=mask_contact_id(contact))
+        finally:
+            self._busy.discard(contact)
+            self._news.set()
+
+    async def _send(self, sending: Sending) -> bool:
+        """Hand one row to the channel. True when the next one may follow at once."""
+        row = sending.row
+        started = self._clock.monotonic()
+        faults.point("sender.sending")
+        try:
+            async with asyncio.timeout(self._settings.timeout_s):
+                outcome = await self._channel.send(row.contact_id, row.text, row.row_id)  # type: ignore[arg-type]  # validated when stored
+        except Exception as error:  # noqa: BLE001  a channel's library may raise anything; nobody knows whether it went out
+            log.error("send_unknown", error, contact=mask_contact_id(row.contact_id), kind=row.kind)
+            return False  # the lease in the store runs out, and then policy decides
+        faults.point("sender.delivered")
+        match outcome:
+            case Sent(native_id):
+                done = await self._outbox.sent(sending, native_id)
+                faults.point("sender.sent")
+                ms = int((self._clock.monotonic() - started) * 1000)
+                log.info("sent", contact=mask_contact_id(row.contact_id), kind=row.kind, ms=ms, settled=done)
+                return True
+            case NotSent(reason, retry_after_s):
+                delay_s = retry_after_s if retry_after_s is not None else self._backoff_s(row.attempts)
+                state = await self._outbox.retry(sending, delay_s=delay_s, final=False)
+                log.warning("not_sent", contact=mask_contact_id(row.contact_id), reason=reason, state=state)
+                return state == "held"
+            case Undeliverable(reason):
+                await self._outbox.retry(sending, delay_s=0, final=True)
+                log.error("undeliverable", contact=mask_contact_id(row.contact_id), reason=reason)
+                return True
+            case _:
+                assert_never(outcome)
+
+    async def _show_typing(self, contact: ContactId) -> None:
+        try:
+            async with asyncio.timeout(_TYPING_TIMEOUT_S):
+                await self._channel.typing(contact)
+        except Exception as error:  # noqa: BLE001  an indicator is a courtesy
+            log.debug("typing_failed", error=type(error).__name__)
+
+    def _backoff_s(self, attempts: int) -> float:
+        return min(_LAST_RETRY_S, _FIRST_RETRY_S * 2.0 ** min(attempts, 10)) * self._rng.uniform(0.8, 1.2)

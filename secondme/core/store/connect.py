@@ -1,0 +1,182 @@
+"""How is the store reached, whichever kind it is? One `Store` per process: it finds or starts the server, runs scripts, and turns
+the client library's errors into ours. Every call is bounded by `store.timeout_s`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from redis.asyncio import BlockingConnectionPool, Redis
+from redis.asyncio.connection import UnixDomainSocketConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
+from secondme.core.store.embedded import LINGER_S, EmbeddedServer, Role
+from secondme.core.store.scripts import Answer, script
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable
+    from types import TracebackType
+
+    from secondme.core.settings import Setup
+
+T = TypeVar("T")
+
+_POOL = 48
+"""Connections at most; more callers than that wait for one."""
+_SERVER_FLOOR = (7, 0)
+"""`#!lua` scripts with declared keys exist since Redis 7.0."""
+_FIX_STORE = "secondme status shows the store; a full disk or memory must be cleared first."
+
+
+class Store:
+    """A connection to the one engine. Use as an async context manager; safe to share between tasks of one loop."""
+
+    def __init__(self, setup: Setup, role: Role) -> None:
+        settings = setup.settings
+        self._timeout_s = settings.store.timeout_s
+        self._url = settings.redis_url.get_secret_value() if settings.redis_url else None
+        self._role = role
+        self.server: EmbeddedServer | None = None
+        if self._url is None:
+            self.server = EmbeddedServer(
+                setup.places.store,
+                setup.places.store_socket,
+                role=role,
+                binary=settings.store.server,
+                fsync=settings.store.fsync,
+            )
+        self.client: Redis[bytes] = self._connect(self._timeout_s)
+
+    async def __aenter__(self) -> Self:
+        """Connected, or raises UnavailableError, ConfigError or CredentialsError."""
+        try:
+            if self.server is not None:
+                await self.server.ensure()
+            else:
+                await self._check_version()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Disconnected; an embedded server that we own has ended."""
+        await self.close()
+
+    async def close(self) -> None:
+        """See `__aexit__`. Repeatable."""
+        if self.server is not None and self.server.is_owner and self._role is Role.BORROW:
+            with contextlib.suppress(SecondmeError, TimeoutError):
+                async with asyncio.timeout(LINGER_S):
+                    while len(await self.call(self.client.client_list())) > 1:
+                        await asyncio.sleep(0.01)
+        with contextlib.suppress(RedisError, OSError):
+            await self.client.aclose()
+        if self.server is not None:
+            await self.server.stop()
+
+    async def run(self, name: str, keys: tuple[str, ...], args: tuple[str | int, ...] = ()) -> Answer:
+        """What the script `lua/<name>.lua` returned. One round trip. Raises UnavailableError, and then nobody knows whether it ran:
+        every script may be repeated."""
+        try:
+            return await script(name).run(self.client, keys, args)
+        except (RedisError, OSError, TimeoutError) as error:
+            raise explain(error) from error
+
+    async def call(self, command: Awaitable[T]) -> T:
+        """What one command of the client library returned, its errors turned into ours."""
+        try:
+            return await command
+        except (RedisError, OSError, TimeoutError) as error:
+            raise explain(error) from error
+
+    @contextlib.asynccontextmanager
+    async def blocking(self, wait_s: float) -> AsyncIterator[Redis[bytes]]:
+        """A client of its own for calls that block up to `wait_s` on the server."""
+        client = self._connect(self._timeout_s + wait_s)
+        try:
+            yield client
+        finally:
+            with contextlib.suppress(RedisError, OSError):
+                await client.aclose()
+
+    def _connect(self, timeout_s: float) -> Redis[bytes]:
+        options: dict[str, Any] = {
+            "socket_timeout": timeout_s,
+            "socket_connect_timeout": timeout_s,
+            "max_connections": _POOL,
+            "timeout": timeout_s,
+            "health_check_interval": 0,
+            # A new connection pings and, with an embedded store, starts the server if need be; so one retry is enough there.
+            "retry": Retry(NoBackoff(), 2) if self._url is None else Retry(ExponentialBackoff(cap=0.5, base=0.05), 3),
+        }
+        try:
+            if self.server is None:
+                assert self._url is not None
+                pool = BlockingConnectionPool.from_url(self._url, **options)
+            else:
+                pool = BlockingConnectionPool(
+                    connection_class=_EnsuredConnection, server=self.server, path=str(self.server.socket_path), **options
+                )
+        except ValueError as error:
+            raise ConfigError("bad_redis_url", f"redis_url cannot be used: {error}.", "Use redis://, rediss:// or unix://.") from None
+        return Redis(connection_pool=pool)
+
+    async def _check_version(self) -> None:
+        info = await self.call(self.client.info("server"))
+        version = str(info.get("redis_version", "0"))
+        numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+        if numbers < _SERVER_FLOOR:
+            raise ConfigError("old_store_server", f"The store's server is version {version}; 7.0 is needed.", "Upgrade it.")
+
+
+class _EnsuredConnection(UnixDomainSocketConnection):
+    """A connection that finds, or starts, the embedded server each time it is opened."""
+
+    def __init__(self, *, server: EmbeddedServer, **options: Any) -> None:  # passed through to the library untouched
+        self._server = server
+        super().__init__(**options)
+
+    async def _connect(self) -> None:
+        await self._server.ensure()
+        await super()._connect()
+
+
+def explain(error: Exception) -> SecondmeError:
+    """The library's `error` as one of ours. Never repeats what the server said about a key or a value."""
+    if isinstance(error, SecondmeError):
+        return error
+    text = str(error)
+    if isinstance(error, AuthenticationError | AuthorizationError | NoPermissionError):
+        return CredentialsError("store_refused", "The store refused our credentials.", "Correct redis_url.")
+    if isinstance(error, ReadOnlyError):
+        return UnavailableError("store_read_only", "The store is a read-only replica.", "Point redis_url at the primary.")
+    if isinstance(error, OutOfMemoryError) or text.startswith("OOM"):
+        return UnavailableError("store_out_of_memory", "The store is out of memory.", _FIX_STORE)
+    if isinstance(error, BusyLoadingError):
+        return UnavailableError("store_loading", "The store is still loading its data.", "Try again in a moment.")
+    if text.startswith("MISCONF"):
+        return UnavailableError("store_disk_full", "The store cannot write to its disk.", _FIX_STORE)
+    if isinstance(error, RedisTimeoutError | TimeoutError):
+        return UnavailableError("store_slow", "The store did not answer in time.", "secondme status")
+    if isinstance(error, RedisConnectionError | OSError):
+        return UnavailableError("store_unreachable", "The store does not answer.", "Start the gateway, or check redis_url.")
+    if isinstance(error, ResponseError) and text.startswith("BUSY"):
+        return UnavailableError("store_busy", "The store is busy with something else.", "Try again in a moment.")
+    return UnavailableError("store_failed", f"The store failed ({type(error).__name__}).", _FIX_STORE)

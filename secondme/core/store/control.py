@@ -1,0 +1,179 @@
+"""Pauses, the kill switch, signs of life, and what is waiting: what the owner steers by."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from secondme.core.errors import DataError
+from secondme.core.records import Pause
+from secondme.core.store import keys
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from secondme.core.ids import ContactId
+    from secondme.core.store.connect import Store
+
+_ALIVE_MS = 60_000
+
+
+@dataclass(frozen=True, slots=True)
+class EverybodyPaused:
+    """Nobody is answered since `since_ms` (Unix), until `until_ms` or until somebody ends it."""
+
+    since_ms: int
+    until_ms: int | None
+    killed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits, as counts. `waiting` says why contacts wait: reason -> contacts."""
+
+    contacts: int
+    queued: int
+    waiting: dict[str, int]
+    oldest_ms: int | None
+    """When the oldest waiting message was sent, Unix."""
+    unsent: int
+    """Contacts with a reply on its way."""
+    held: int
+    dead: int
+
+
+class ControlStore:
+    """Pauses and the state of things. Every change is one script and publishes one event."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def pause(self, contact: ContactId | None, duration: timedelta | None) -> bool:
+        """Nobody (None) or one contact is answered from now on, for `duration` or until resumed. Repeatable.
+
+        False when everybody is killed already, which a pause must not weaken.
+        """
+        return await self._pause(contact, int(duration.total_seconds() * 1000) if duration else 0, kill=False)
+
+    async def kill(self) -> None:
+        """The kill switch is on: nobody is answered until `unkill`. Repeatable."""
+        await self._pause(None, 0, kill=True)
+
+    async def resume(self, contact: ContactId | None, *, unkill: bool = False) -> Literal["resumed", "not_paused", "killed"]:
+        """The pause is over and what waited for it is due. Without `unkill` the kill switch stays. Repeatable."""
+        answer: bytes = await self._store.run(
+            "resume",
+            (keys.pause(contact) if contact else keys.PAUSE_ALL, keys.KILLED, keys.QUEUE_LATER),
+            (contact or "", "1" if unkill else "0", keys.EVENTS_PAUSE),
+        )
+        return answer.decode()  # type: ignore[return-value]  # the script's header lists these three
+
+    async def everybody(self) -> EverybodyPaused | None:
+        """Whether nobody is answered, and since when."""
+        client = self._store.client
+        pipe = client.pipeline(transaction=False)
+        pipe.get(keys.PAUSE_ALL).pttl(keys.PAUSE_ALL).exists(keys.KILLED).time()
+        since, left, killed, (seconds, micros) = await self._store.call(pipe.execute())
+        if since is None:
+            return None
+        until = seconds * 1000 + micros // 1000 + left if left > 0 else None
+        return EverybodyPaused(int(since) if since.isdigit() else 0, until, bool(killed))
+
+    async def contact_pause(self, contact: ContactId) -> Pause | None:
+        """Why `contact` is paused, if it is. Reads the predecessor's bare numbers too. Raises DataError on garbage."""
+        raw = await self._store.call(self._store.client.get(keys.pause(contact)))
+        if raw is None:
+            return None
+        if raw.isdigit():
+            return Pause.model_validate({"pausedAt": int(raw), "reason": "legacy"})
+        return Pause.decode(raw, keys.pause(contact))
+
+    async def backlog(self, channels: tuple[str, ...]) -> Backlog:
+        """What waits right now. Two round trips; looks at 1,000 contacts at most."""
+        client = self._store.client
+        pipe = client.pipeline(transaction=False)
+        pipe.srandmember(keys.QUEUE_ACTIVE, 1000)
+        pipe.zrange(keys.HELD_INDEX, 0, 999)
+        pipe.zrange(keys.DEAD_INDEX, 0, 999)
+        for channel in channels:
+            pipe.zcard(keys.outbox_due(channel))
+        active, held, dead, *unsent = await self._store.call(pipe.execute())
+        pipe = client.pipeline(transaction=False)
+        for contact in map(bytes.decode, active):
+            pipe.llen(keys.inbox(contact)).lindex(keys.inbox(contact), 0).hget(keys.mailbox(contact), "waiting")
+        for contact in map(bytes.decode, held):
+            pipe.llen(keys.held(contact))
+        for contact in map(bytes.decode, dead):
+            pipe.llen(keys.dead(contact))
+        answers = await self._store.call(pipe.execute())
+        rows, rest = answers[: 3 * len(active)], answers[3 * len(active) :]
+        waiting: dict[str, int] = {}
+        for reason in rows[2::3]:
+            if reason:
+                waiting[reason.decode()] = waiting.get(reason.decode(), 0) + 1
+        sent = [moment for raw in rows[1::3] if raw and (moment := _timestamp(raw))]
+        return Backlog(
+            contacts=len(active),
+            queued=sum(rows[0::3]),
+            waiting=waiting,
+            oldest_ms=min(sent, default=None),
+            unsent=sum(unsent),
+            held=sum(rest[: len(held)]),
+            dead=sum(rest[len(held) :]),
+        )
+
+    async def beat(self, instance: str, facts: dict[str, Any]) -> None:
+        """`instance` is alive; signs older than a minute are gone. `facts` are JSON values without secrets or names."""
+        client = self._store.client
+        now = await self.now_ms()
+        pipe = client.pipeline(transaction=False)
+        pipe.hset(keys.GATEWAYS, instance, json.dumps({**facts, "at": now}))
+        pipe.expire(keys.GATEWAYS, _ALIVE_MS // 1000)
+        stale = [name for name, _ in await self._signs(now, alive=False)]
+        if stale:
+            pipe.hdel(keys.GATEWAYS, *stale)
+        await self._store.call(pipe.execute())
+
+    async def farewell(self, instance: str) -> None:
+        """`instance` has stopped."""
+        await self._store.call(self._store.client.hdel(keys.GATEWAYS, instance))
+
+    async def alive(self, within_ms: int = 15_000) -> list[dict[str, Any]]:
+        """The gateways and workers that gave a sign of life within `within_ms`."""
+        now = await self.now_ms()
+        return [facts for _, facts in await self._signs(now, alive=True) if now - facts["at"] <= within_ms]
+
+    async def now_ms(self) -> int:
+        """The store's own time, Unix ms: the clock by which deadlines are judged."""
+        seconds, micros = await self._store.call(self._store.client.time())
+        return int(seconds) * 1000 + int(micros) // 1000
+
+    async def _signs(self, now: int, *, alive: bool) -> list[tuple[str, dict[str, Any]]]:
+        found = []
+        for name, raw in (await self._store.call(self._store.client.hgetall(keys.GATEWAYS))).items():
+            try:
+                facts = json.loads(raw)
+                is_alive = now - int(facts["at"]) <= _ALIVE_MS
+            except (ValueError, KeyError, TypeError):
+                facts, is_alive = {}, False
+            if is_alive == alive:
+                found.append((name.decode(), facts))
+        return found
+
+    async def _pause(self, contact: ContactId | None, duration_ms: int, *, kill: bool) -> bool:
+        if duration_ms < 0:
+            raise DataError("bad_duration", "A pause must last longer than nothing.")
+        answer: bytes = await self._store.run(
+            "pause",
+            (keys.pause(contact) if contact else keys.PAUSE_ALL, keys.KILLED),
+            (contact or "", duration_ms, "1" if kill else "0", keys.EVENTS_PAUSE),
+        )
+        return answer != b"killed"
+
+
+def _timestamp(raw: bytes) -> int | None:
+    try:
+        return int(json.loads(raw)["timestamp"])
+    except (ValueError, KeyError, TypeError):
+        return None

@@ -1,0 +1,44 @@
+"""What just changed? Published once by the script that changed it; heard by whoever listens. Nothing is kept for the absent."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError
+
+from secondme.core.store.connect import explain
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from secondme.core.store.connect import Store
+
+_SILENCE_S = 1.0
+
+
+async def listen(store: Store, *channels: str) -> AsyncIterator[tuple[str, dict[str, Any]] | None]:
+    """Events as (channel, JSON object), and None at first and after each second of silence, so that a caller can look around.
+
+    Raises UnavailableError when the store goes away.
+    """
+    subscription = store.client.pubsub(ignore_subscribe_messages=True)
+    try:
+        await subscription.subscribe(*channels)
+        yield None
+        while True:
+            message = await subscription.get_message(timeout=_SILENCE_S)
+            event = _decode(message["data"]) if message else None
+            yield (message["channel"].decode(), event) if message and event is not None else None
+    except (RedisError, OSError, TimeoutError) as error:
+        raise explain(error) from error
+    finally:
+        await subscription.aclose()  # type: ignore[no-untyped-call]  # the library's stubs leave it out
+
+
+def _decode(raw: Any) -> dict[str, Any] | None:  # whatever anybody published
+    try:
+        event = json.loads(raw)
+    except (ValueError, TypeError):
+        return None
+    return event if isinstance(event, dict) else None

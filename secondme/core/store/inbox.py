@@ -1,0 +1,370 @@
+"""The gate and the mailboxes: one token per contact in the stream, one inbox per contact, a lease with a fence for whoever works.
+
+Every method is one script and may be repeated; a worker that lost its lease changes nothing.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from redis.exceptions import ResponseError
+
+from secondme.core.clock import to_ms
+from secondme.core.errors import DataError
+from secondme.core.ids import ChannelId, ContactId
+from secondme.core.records import ApprovedContact, Mail
+from secondme.core.store import keys
+from secondme.core.store.conversation import CAP, TTL_S
+from secondme.core.types import Admission
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from secondme.core.records import NewRow
+    from secondme.core.settings import LimitSettings, QueueSettings, TakeoverSettings
+    from secondme.core.store.connect import Store
+    from secondme.core.types import InboundMessage, Pace
+
+_INBOX_CAP = 200
+_SEEN_MS = 8 * 86_400_000
+MAILBOX_MS = 30 * 86_400_000
+_BATCH = 50
+"""Messages of one burst at most: 50 of 64 KB are still a bounded job."""
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A contact's turn to be worked on, as taken from the stream."""
+
+    entry: str
+    contact_id: ContactId
+    channel_id: ChannelId
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A contact's burst of messages, leased to one worker under one fence."""
+
+    token: Token
+    now_ms: int
+    """The store's time when it was begun, Unix ms."""
+    fence: int
+    attempt: int
+    defers: int
+    """How often it was put off since it last succeeded."""
+    last_reply_ms: int | None
+    contact: ApprovedContact
+    mail: tuple[Mail, ...]
+
+
+class InboxStore:
+    """Mailboxes in Redis."""
+
+    def __init__(self, store: Store, queue: QueueSettings, limits: LimitSettings, takeover: TakeoverSettings) -> None:
+        self._store = store
+        self._lease_ms = int(queue.lease_s * 1000)
+        self._max_attempts = queue.max_attempts
+        self._takeover_ms = int(takeover.pause_minutes * 60_000)
+        self._gate_tail: tuple[str | int, ...] = (
+            limits.messages,
+            limits.window_s,
+            int(limits.pause_minutes * 60_000),
+            CAP,
+            TTL_S,
+            _INBOX_CAP,
+            _SEEN_MS,
+            MAILBOX_MS,
+            keys.EVENTS_PAUSE,
+        )
+
+    # The gate
+
+    async def admit(self, message: InboundMessage) -> Admission:
+        """What became of the message; when this returns, it is safe. One round trip; a stranger causes no write."""
+        contact = message.contact_id
+        sent_ms = to_ms(message.sent_at)
+        turn = {"id": message.message_id, "role": "user", "content": message.text, "timestamp": sent_ms, "type": "incoming"}
+        mail = {
+            "messageId": message.message_id,
+            "contactId": contact,
+            "channelId": message.channel_id,
+            "normalizedContactId": message.normalized_contact_id,
+            "contactName": message.display_name,
+            "content": message.text,
+            "timestamp": sent_ms,
+        }
+        answer: bytes = await self._store.run(
+            "admit",
+            (
+                keys.approved(contact),
+                keys.denied(contact),
+                keys.seen(contact, message.message_id),
+                keys.history(contact),
+                keys.history_ids(contact),
+                keys.PAUSE_ALL,
+                keys.pause(contact),
+                keys.counter(contact),
+                keys.inbox(contact),
+                keys.mailbox(contact),
+                keys.QUEUE,
+                keys.QUEUE_ACTIVE,
+            ),
+            (
+                contact,
+                message.message_id,
+                json.dumps(turn),
+                sent_ms,
+                json.dumps(mail),
+                message.channel_id,
+                message.normalized_contact_id,
+                *self._gate_tail,
+            ),
+        )
+        return _ADMISSIONS[answer]
+
+    async def take_over(self, message: InboundMessage) -> Admission:
+        """The owner's own words are in the history, the contact is paused, and what waited to be said is dropped. Repeatable.
+
+        OWN_ECHO when the message is one that we sent; STRANGER, and nothing written, when the contact was never let in.
+        """
+        contact = message.contact_id
+        sent_ms = to_ms(message.sent_at)
+        turn = {"id": message.message_id, "role": "assistant", "content": message.text, "timestamp": sent_ms, "type": "fromMe"}
+        answer: bytes = await self._store.run(
+            "takeover",
+            (
+                keys.approved(contact),
+                keys.seen(contact, message.message_id),
+                keys.history(contact),
+                keys.history_ids(contact),
+                keys.pause(contact),
+                keys.inbox(contact),
+                keys.mailbox(contact),
+                keys.outbox(contact),
+                keys.outbox_due(message.channel_id),
+            ),
+            (contact, message.message_id, json.dumps(turn), sent_ms, self._takeover_ms, CAP, TTL_S, _SEEN_MS, keys.EVENTS_PAUSE),
+        )
+        return _ADMISSIONS[answer]
+
+    # The workers
+
+    async def open(self) -> None:
+        """The consumer group exists. Repeatable."""
+        try:
+            await self._store.client.xgroup_create(keys.QUEUE, keys.QUEUE_GROUP, id="0", mkstream=True)
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                await self._store.call(_raising(error))
+        except OSError as error:
+            await self._store.call(_raising(error))
+
+    async def take(self, client: Redis[bytes], worker: str, count: int, wait_s: float) -> list[Token]:
+        """At most `count` tokens, waiting up to `wait_s` for the first. They stay ours until deferred, finished or claimed."""
+        answer = await self._store.call(
+            client.xreadgroup(keys.QUEUE_GROUP, worker, {keys.QUEUE: ">"}, count=count, block=max(1, int(wait_s * 1000)))
+        )
+        return _tokens(_entries(answer))
+
+    async def mine(self, worker: str) -> list[Token]:
+        """The tokens that `worker` was given and has not settled."""
+        answer = await self._store.call(
+            self._store.client.xreadgroup(keys.QUEUE_GROUP, worker, {keys.QUEUE: "0"}, count=1000)
+        )
+        return _tokens(_entries(answer))
+
+    async def claim(self, worker: str, count: int) -> list[Token]:
+        """Tokens whose worker has been silent for a whole lease; they are `worker`'s now."""
+        answer = await self._store.call(
+            self._store.client.xautoclaim(keys.QUEUE, keys.QUEUE_GROUP, worker, self._lease_ms, count=count)
+        )
+        return _tokens(answer[1])
+
+    async def begin(self, token: Token, worker: str) -> Job | Literal["obsolete", "busy", "gone", "empty", "paused"]:
+        """The contact's burst under a new fence, or why there is nothing to do; then the token is settled, except for `busy`.
+
+        Raises DataError when the contact's record or its mail is corrupt: the lease is taken, so the caller must defer.
+        """
+        contact = token.contact_id
+        answer = await self._store.run(
+            "begin",
+            (
+                keys.mailbox(contact),
+                keys.inbox(contact),
+                keys.QUEUE,
+                keys.QUEUE_ACTIVE,
+                keys.approved(contact),
+                keys.PAUSE_ALL,
+                keys.pause(contact),
+                keys.QUEUE_LATER,
+                keys.dead(contact),
+                keys.DEAD_INDEX,
+                keys.last_reply(contact),
+            ),
+            (
+                keys.QUEUE_GROUP,
+                token.entry,
+                worker,
+                self._lease_ms,
+                self._max_attempts,
+                contact,
+                _BATCH,
+                MAILBOX_MS,
+                keys.EVENTS_QUEUE,
+            ),
+        )
+        if answer[0] != b"job":
+            return answer[0].decode()  # type: ignore[no-any-return]  # the script's header lists these five
+        _, now, fence, attempt, defers, last, approved, *mail = answer
+        try:
+            return Job(
+                token=token,
+                now_ms=int(now),
+                fence=int(fence),
+                attempt=int(attempt),
+                defers=int(defers),
+                last_reply_ms=int(last) if last else None,
+                contact=ApprovedContact.decode(approved, keys.approved(contact)),
+                mail=tuple(Mail.decode(item, keys.inbox(contact)) for item in mail),
+            )
+        except DataError as error:
+            raise UnreadableJobError(error, int(fence)) from error
+
+    async def renew(self, job: Job, worker: str) -> bool:
+        """True while the job is still `worker`'s; its lease starts anew."""
+        kept: int = await self._store.run(
+            "renew",
+            (keys.mailbox(job.token.contact_id), keys.QUEUE),
+            (keys.QUEUE_GROUP, job.token.entry, worker, job.fence, self._lease_ms),
+        )
+        return bool(kept)
+
+    async def finish(self, job: Job, worker: str, rows: list[tuple[NewRow, Pace]], *, hold: str = "") -> bool:
+        """The burst is answered: its mail is gone and `rows` wait to be sent, or for the owner when `hold` names a reason.
+
+        All of it or nothing. False when the job was no longer ours; then nothing happened.
+        """
+        contact = job.token.contact_id
+        timed = [part for row, pace in rows for part in (int(pace.typing_after_s * 1000), int(pace.due_after_s * 1000), row.encode())]
+        answer: bytes = await self._store.run(
+            "finish",
+            (
+                keys.mailbox(contact),
+                keys.inbox(contact),
+                keys.QUEUE,
+                keys.QUEUE_ACTIVE,
+                keys.outbox(contact),
+                keys.outbox_due(job.token.channel_id),
+                keys.held(contact),
+                keys.HELD_INDEX,
+            ),
+            (keys.QUEUE_GROUP, job.token.entry, worker, job.fence, contact, len(job.mail), MAILBOX_MS, hold, *timed),
+        )
+        return answer == b"done"
+
+    async def defer(self, token: Token, worker: str, fence: int | None, *, delay_s: float, reason: str, forgive: bool) -> bool:
+        """The contact waits, at once up for anybody when `delay_s` is 0. `forgive`: this attempt was not the message's fault.
+
+        False when the token was no longer ours; then nothing happened.
+        """
+        contact = token.contact_id
+        answer: bytes = await self._store.run(
+            "defer",
+            (keys.mailbox(contact), keys.inbox(contact), keys.QUEUE, keys.QUEUE_LATER),
+            (
+                keys.QUEUE_GROUP,
+                token.entry,
+                worker,
+                "" if fence is None else fence,
+                contact,
+                int(delay_s * 1000),
+                reason,
+                "1" if forgive else "0",
+                MAILBOX_MS,
+            ),
+        )
+        return answer == b"done"
+
+    # Keeping order
+
+    async def wake(self, limit: int = 100) -> int:
+        """How many waiting contacts became due and are in the stream again."""
+        client = self._store.client
+        now_s, now_us = await self._store.call(client.time())
+        due = await self._store.call(
+            client.zrangebyscore(keys.QUEUE_LATER, "-inf", now_s * 1000 + now_us // 1000, start=0, num=limit)
+        )
+        for raw in due:
+            contact = raw.decode()
+            await self._store.run(
+                "wake",
+                (keys.mailbox(contact), keys.inbox(contact), keys.QUEUE, keys.QUEUE_LATER, keys.QUEUE_ACTIVE),
+                (contact, MAILBOX_MS),
+            )
+        return len(due)
+
+    async def hurry(self) -> None:
+        """Everything that waits is due now: for a start with new settings. Pauses and the night are judged again when it is begun."""
+        await self._store.run(
+            "hurry", (keys.QUEUE_LATER,), ()
+        )
+
+    async def repair(self) -> int:
+        """How many contacts with mail had lost their token and have one again."""
+        mended = 0
+        async for raw in self._store.client.sscan_iter(keys.QUEUE_ACTIVE, count=200):
+            contact = raw.decode()
+            answer = await self._store.run(
+                "repair",
+                (keys.mailbox(contact), keys.inbox(contact), keys.QUEUE, keys.QUEUE_LATER, keys.QUEUE_ACTIVE),
+                (contact, MAILBOX_MS),
+            )
+            mended += answer == b"token"
+        return mended
+
+    async def leave(self, worker: str) -> None:
+        """`worker` is no consumer any more. Only after everything of its was settled: the rest would be lost to the group."""
+        await self._store.call(self._store.client.xgroup_delconsumer(keys.QUEUE, keys.QUEUE_GROUP, worker))
+
+    async def bury(self, idle_ms: int) -> int:
+        """How many consumers with nothing pending and no sign of life for `idle_ms` were removed."""
+        consumers: list[dict[str, Any]] = await self._store.call(
+            self._store.client.xinfo_consumers(keys.QUEUE, keys.QUEUE_GROUP)
+        )
+        gone = [entry["name"].decode() for entry in consumers if entry["pending"] == 0 and entry["idle"] > idle_ms]
+        for name in gone:
+            await self.leave(name)
+        return len(gone)
+
+
+class UnreadableJobError(DataError):
+    """A job was begun, but its record or mail cannot be read. `fence` lets the caller defer it."""
+
+    def __init__(self, error: DataError, fence: int) -> None:
+        super().__init__(error.code, error.message, error.fix)
+        self.fence = fence
+
+
+_ADMISSIONS: dict[bytes, Admission] = {member.value.encode(): member for member in Admission}
+
+
+def _entries(answer: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:  # the client's shape differs between protocols 2 and 3
+    if not answer:
+        return []
+    if isinstance(answer, dict):
+        return [entry for batch in next(iter(answer.values())) for entry in batch]
+    return answer[0][1]  # type: ignore[no-any-return]
+
+
+def _tokens(entries: list[tuple[bytes, dict[bytes, bytes]]]) -> list[Token]:
+    return [
+        Token(entry.decode(), ContactId(fields[b"contactId"].decode()), ChannelId(fields[b"channelId"].decode()))
+        for entry, fields in entries
+        if fields
+    ]
+
+
+async def _raising(error: Exception) -> None:
+    raise error

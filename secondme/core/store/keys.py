@@ -1,0 +1,164 @@
+"""Every key, with its type, lifetime and reason. Nowhere else is a key's name put together.
+
+Names follow the predecessor's where it had one, so an existing installation's data is read as it is. A contact id comes out of
+`ids.contact_id`, so no name can carry a stranger's text. Lifetimes are given to the scripts by the repositories.
+"""
+
+QUEUE = "QUEUE:messages"
+"""STREAM, group `workers`: one token per contact that has mail. An entry is deleted when its token is done."""
+
+QUEUE_GROUP = "workers"
+"""The consumer group of the stream."""
+
+QUEUE_LATER = "QUEUE:later"
+"""ZSET contact -> due ms: tokens that wait for a pause, the night or the model. A member leaves when its token is released."""
+
+QUEUE_ACTIVE = "QUEUE:active"
+"""SET of contacts with mail, so that a repair can find one whose token was lost. A member leaves when its inbox is empty."""
+
+DEAD_INDEX = "DEAD:index"
+"""ZSET contact -> ms of the newest dead letter. Trimmed to the 1,000 newest."""
+
+HELD_INDEX = "HELD:index"
+"""ZSET contact -> ms of the newest held reply. A member leaves with the contact's last one."""
+
+PAUSE_ALL = "PAUSE:ALL"
+"""STRING, ms as decimal text (not JSON): nobody is answered. With a lifetime for a timed pause, without for the kill switch."""
+
+KILLED = "CONTROL:killed"
+"""STRING "1" beside PAUSE:ALL when it is the kill switch and not a pause, so that `resume` does not lift it."""
+
+PAIRING_STATS = "PAIRING:stats"
+"""HASH pending_count, approved_count, denied_count; refreshed by every pairing script."""
+
+PAIRING_PROMPTS = "PAIRING:prompts"
+"""ZSET of the prompts of the last hour (score = ms): at most as many as an hour allows."""
+
+PAIRING_WRONG = "PAIRING:wrong"
+"""ZSET of the wrong codes of the last hour, over all contacts: at most as many as close the door."""
+
+PAIRING_CLOSED = "PAIRING:closed"
+"""STRING "1" for an hour after too many wrong codes: invites and self-verification are closed."""
+
+PAIRING_FULL = "PAIRING:full"
+"""STRING "1" for a minute: the full list was reported, do not report it again."""
+
+INDEX_PENDING = "PAIRING:index:pending"
+"""ZSET contact -> expiry ms. Swept by every pairing script that lists or counts."""
+
+INDEX_APPROVED = "PAIRING:index:approved"
+"""ZSET contact -> ms of approval. A member leaves with the approval."""
+
+INDEX_DENIED = "PAIRING:index:denied"
+"""ZSET contact -> expiry ms. Swept like the pending index."""
+
+INDEX_INVITES = "PAIRING:index:invites"
+"""ZSET code -> expiry ms of unused invites, at most 100."""
+
+GATEWAYS = "GATEWAY:alive"
+"""HASH instance -> JSON of its last sign of life. Entries older than a minute are removed by the next sign."""
+
+EVENTS_PAIRING = "events:pairing"
+EVENTS_PAUSE = "events:pause"
+EVENTS_QUEUE = "events:queue"
+EVENTS_SECURITY = "events:security"
+EVENTS_STATUS = "events:status"
+"""Channels of published JSON; nothing is stored in them."""
+
+
+def pending(contact: str) -> str:
+    """STRING, PairingRequest JSON, until the code expires (30 min)."""
+    return f"PAIRING:pending:{contact}"
+
+
+def approved(contact: str) -> str:
+    """STRING, ApprovedContact JSON, until revoked."""
+    return f"PAIRING:approved:{contact}"
+
+
+def denied(contact: str) -> str:
+    """STRING, DeniedContact JSON, until the cooldown ends (24 h)."""
+    return f"PAIRING:denied:{contact}"
+
+
+def code(digits: str) -> str:
+    """STRING, the contact whose live request has this code; as long as the request."""
+    return f"PAIRING:codes:{digits}"
+
+
+def invite(digits: str) -> str:
+    """STRING, Invite JSON, until used or expired."""
+    return f"PAIRING:invites:{digits}"
+
+
+def attempts(contact: str) -> str:
+    """STRING, wrong codes of a contact; as long as a denial."""
+    return f"PAIRING:attempts:{contact}"
+
+
+def told(contact: str) -> str:
+    """STRING "1": the contact was told once that the owner must approve; as long as its request."""
+    return f"PAIRING:told:{contact}"
+
+
+def history(contact: str) -> str:
+    """ZSET ms -> Turn JSON, the 100 newest, 7 days after the last one."""
+    return f"HISTORY:{contact}"
+
+
+def history_ids(contact: str) -> str:
+    """SET of the message ids in the history, against duplicates; as long as the history."""
+    return f"HISTORY:{contact}:ids"
+
+
+def seen(contact: str, message: str) -> str:
+    """STRING "1" for 8 days: this message was decided about. Upstream re-delivers for up to a week."""
+    return f"SEEN:{contact}:{message}"
+
+
+def counter(contact: str) -> str:
+    """STRING, messages in the current 60 s window."""
+    return f"COUNTER:{contact}:msgs"
+
+
+def pause(contact: str) -> str:
+    """STRING, Pause JSON; with a lifetime when the pause ends by itself."""
+    return f"PAUSE:{contact}"
+
+
+def inbox(contact: str) -> str:
+    """LIST of Mail JSON, oldest first, at most 200; popped when answered."""
+    return f"INBOX:{contact}"
+
+
+def mailbox(contact: str) -> str:
+    """HASH, who works on this contact: token, fence, lease_owner, lease_until, attempts, head, defers, waiting, sending.
+
+    30 days after the last step, so a fence outlives every lease and every re-delivery.
+    """
+    return f"MAILBOX:{contact}"
+
+
+def dead(contact: str) -> str:
+    """LIST of Mail JSON that could not be worked on, the 100 newest, 30 days."""
+    return f"DEAD:{contact}"
+
+
+def outbox(contact: str) -> str:
+    """LIST of OutboxRow JSON, in the order of leaving; popped when sent, held or dropped."""
+    return f"OUTBOX:{contact}"
+
+
+def outbox_due(channel: str) -> str:
+    """ZSET contact -> ms of the next step of the head of its outbox. A member leaves when the outbox is empty."""
+    return f"OUTBOX:due:{channel}"
+
+
+def held(contact: str) -> str:
+    """LIST of HeldReply JSON, the 50 newest, 30 days."""
+    return f"HELD:{contact}"
+
+
+def last_reply(contact: str) -> str:
+    """STRING, ms when a reply last left; 1 h. For the cognitive pause."""
+    return f"HTS:lastMessage:{contact}"

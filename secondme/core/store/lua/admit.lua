@@ -1,0 +1,30 @@
+-- The gate: may this message in, and what happens to it? A contact that was not let in causes no write.
+-- KEYS  1 approved 2 denied 3 seen 4 history 5 history ids 6 pause all 7 pause 8 counter 9 inbox 10 mailbox 11 stream 12 active
+-- ARGV  1 contact 2 message id 3 turn JSON 4 sent ms 5 mail JSON 6 channel 7 normalized contact
+--       8 messages per window 9 window s 10 rate pause ms 11 history cap 12 history ttl s 13 inbox cap 14 seen ttl ms
+--       15 mailbox ttl ms 16 pause event channel
+-- Returns stranger | denied | duplicate | killed | paused | rate_limited | inbox_full | queued
+if redis.call('EXISTS', KEYS[1]) == 0 then
+  if redis.call('EXISTS', KEYS[2]) == 1 then return 'denied' end
+  return 'stranger'
+end
+if not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[14]) then return 'duplicate' end
+if not remember(KEYS[4], KEYS[5], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[11]), ARGV[12]) then return 'duplicate' end
+if redis.call('EXISTS', KEYS[6]) == 1 then return 'killed' end
+if redis.call('EXISTS', KEYS[7]) == 1 then return 'paused' end
+local count = redis.call('INCR', KEYS[8])
+if count == 1 then redis.call('EXPIRE', KEYS[8], ARGV[9]) end
+if count > tonumber(ARGV[8]) then
+  local now = now_ms()
+  redis.call('SET', KEYS[7], cjson.encode({ pausedAt = now, reason = 'rate_limit', ['until'] = now + ARGV[10] }), 'PX', ARGV[10])
+  publish(ARGV[16], { contactId = ARGV[1], action = 'pause', reason = 'rate_limit', pausedAt = now, timestamp = now, count = count,
+    threshold = tonumber(ARGV[8]) })
+  return 'rate_limited'
+end
+if redis.call('LLEN', KEYS[9]) >= tonumber(ARGV[13]) then return 'inbox_full' end
+redis.call('RPUSH', KEYS[9], ARGV[5])
+if redis.call('HEXISTS', KEYS[10], 'token') == 0 then
+  redis.call('SADD', KEYS[12], ARGV[1])
+  add_token(KEYS[11], KEYS[10], { channelId = ARGV[6], contactId = ARGV[1], normalizedContactId = ARGV[7], messageId = ARGV[2] }, ARGV[15])
+end
+return 'queued'

@@ -1,0 +1,69 @@
+-- Put in front of every script by scripts.py. Locals only: nothing here touches a key by itself.
+
+local function now_ms()
+  local t = redis.call('TIME')
+  return t[1] * 1000 + math.floor(t[2] / 1000)
+end
+
+-- A JSON object as a table, or nil when `raw` is missing or is not one.
+local function decode(raw)
+  if not raw then return nil end
+  local ok, value = pcall(cjson.decode, raw)
+  if ok and type(value) == 'table' then return value end
+  return nil
+end
+
+local function publish(channel, event)
+  redis.call('PUBLISH', channel, cjson.encode(event))
+end
+
+-- Adds a turn in order of arrival (platforms' clocks have whole seconds), keeps the newest `cap`, forgets the ids of the rest.
+local function remember(history, ids, id, member, at, cap, ttl_s)
+  if redis.call('SADD', ids, id) == 0 then return false end
+  local last = redis.call('ZREVRANGE', history, 0, 0, 'WITHSCORES')
+  if last[2] and tonumber(last[2]) >= at then at = tonumber(last[2]) + 1 end
+  redis.call('ZADD', history, at, member)
+  local extra = redis.call('ZCARD', history) - cap
+  if extra > 0 then
+    for _, old in ipairs(redis.call('ZRANGE', history, 0, extra - 1)) do
+      local turn = decode(old)
+      if turn and turn.id then redis.call('SREM', ids, turn.id) end
+    end
+    redis.call('ZREMRANGEBYRANK', history, 0, extra - 1)
+  end
+  redis.call('EXPIRE', history, ttl_s)
+  redis.call('EXPIRE', ids, ttl_s)
+  return true
+end
+
+-- Puts the contact's one token into the stream. `mail` is the decoded head of its inbox.
+local function add_token(stream, mailbox, mail, ttl_ms)
+  local token = redis.call('XADD', stream, '*', 'channelId', mail.channelId, 'contactId', mail.contactId,
+    'normalizedContactId', mail.normalizedContactId, 'messageId', mail.messageId)
+  redis.call('HSET', mailbox, 'token', token)
+  redis.call('PEXPIRE', mailbox, ttl_ms)
+  return token
+end
+
+-- Gives a row its times: callers know durations, and only the store's clock knows the time. The row is a JSON object.
+local function stamp(row, now, typing_after, due_after)
+  return row:sub(1, -2) .. string.format(',"composedAt":%.0f,"typingFrom":%.0f,"dueAt":%.0f}', now, now + typing_after, now + due_after)
+end
+
+-- Adds a stamped outbox row; the contact becomes due when the row is its first.
+local function post(outbox, due, contact, row, typing_from)
+  if redis.call('RPUSH', outbox, row) == 1 then redis.call('ZADD', due, typing_from, contact) end
+end
+
+local function hold(held, index, contact, row, reason, now)
+  redis.call('RPUSH', held, '{"row":' .. row .. ',"reason":"' .. reason .. '","heldAt":' .. string.format('%.0f', now) .. '}')
+  redis.call('LTRIM', held, -50, -1)
+  redis.call('EXPIRE', held, 2592000)
+  redis.call('ZADD', index, now, contact)
+end
+
+local function count_stats(stats, pending, approved, denied, now)
+  redis.call('HSET', stats, 'pending_count', redis.call('ZCOUNT', pending, '(' .. string.format('%.0f', now), '+inf'),
+    'approved_count', redis.call('ZCARD', approved),
+    'denied_count', redis.call('ZCOUNT', denied, '(' .. string.format('%.0f', now), '+inf'))
+end

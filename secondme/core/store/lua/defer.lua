@@ -1,0 +1,22 @@
+-- A worker gives a contact back unanswered: at once (hand-back) or for later. The mail stays where it is.
+-- KEYS  1 mailbox 2 inbox 3 stream 4 later
+-- ARGV  1 group 2 token 3 worker 4 fence ('' when it never began) 5 contact 6 delay ms (0: at once)
+--       7 reason 8 '1' when this attempt shall not count 9 mailbox ttl ms
+-- Returns done | stale
+local box = redis.call('HMGET', KEYS[1], 'fence', 'lease_owner', 'token', 'attempts')
+if box[3] ~= ARGV[2] or (ARGV[4] ~= '' and (box[1] ~= ARGV[4] or box[2] ~= ARGV[3])) then return 'stale' end
+redis.call('XACK', KEYS[3], ARGV[1], ARGV[2])
+redis.call('XDEL', KEYS[3], ARGV[2])
+redis.call('HDEL', KEYS[1], 'lease_owner', 'lease_until')
+if ARGV[8] == '1' and box[4] and tonumber(box[4]) > 0 then redis.call('HINCRBY', KEYS[1], 'attempts', -1) end
+local delay = tonumber(ARGV[6])
+local mail = decode(redis.call('LINDEX', KEYS[2], 0))
+if delay == 0 and mail then
+  add_token(KEYS[3], KEYS[1], mail, ARGV[9])
+else
+  redis.call('HINCRBY', KEYS[1], 'defers', 1)
+  redis.call('HSET', KEYS[1], 'token', 'later', 'waiting', ARGV[7])
+  redis.call('PEXPIRE', KEYS[1], delay + ARGV[9])
+  redis.call('ZADD', KEYS[4], now_ms() + delay, ARGV[5])
+end
+return 'done'

@@ -1,0 +1,14 @@
+-- Changes the tier or the notes of an approved contact; every other field stays, known to us or not.
+-- KEYS  1 approved
+-- ARGV  1 contact 2 tier or '' 3 notes or '' 4 pairing event channel
+-- Returns {edited, JSON} | {missing} | {corrupt}
+local raw = redis.call('GET', KEYS[1])
+if not raw then return { 'missing' } end
+local record = decode(raw)
+if not record or not record.tier then return { 'corrupt' } end
+if ARGV[2] ~= '' then record.tier = ARGV[2] end
+if ARGV[3] ~= '' then record.notes = ARGV[3] end
+local text = cjson.encode(record)
+redis.call('SET', KEYS[1], text)
+publish(ARGV[4], { type = 'pairing_edited', contactId = ARGV[1], tier = record.tier, timestamp = now_ms() })
+return { 'edited', text }

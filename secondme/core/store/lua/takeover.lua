@@ -1,0 +1,15 @@
+-- The owner spoke in this chat with their own hands: remember it, pause the contact, drop what waits to be answered or sent.
+-- KEYS  1 approved 2 seen 3 history 4 history ids 5 pause 6 inbox 7 mailbox 8 outbox 9 due
+-- ARGV  1 contact 2 message id 3 turn JSON 4 sent ms 5 pause ms 6 history cap 7 history ttl s 8 seen ttl ms 9 pause event channel
+-- Returns stranger | duplicate | own_echo | taken_over
+if redis.call('EXISTS', KEYS[1]) == 0 then return 'stranger' end
+if redis.call('HGET', KEYS[7], 'sending') == ARGV[2] then return 'own_echo' end
+if not redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[8]) then return 'duplicate' end
+if not remember(KEYS[3], KEYS[4], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[6]), ARGV[7]) then return 'own_echo' end
+local now = now_ms()
+redis.call('SET', KEYS[5], cjson.encode({ pausedAt = now, reason = 'fromMe', ['until'] = now + ARGV[5] }), 'PX', ARGV[5])
+redis.call('DEL', KEYS[6], KEYS[8])
+redis.call('ZREM', KEYS[9], ARGV[1])
+redis.call('HINCRBY', KEYS[7], 'fence', 1)
+publish(ARGV[9], { contactId = ARGV[1], action = 'pause', reason = 'fromMe', pausedAt = now, timestamp = now })
+return 'taken_over'

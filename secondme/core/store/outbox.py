@@ -1,0 +1,187 @@
+"""What waits to leave, in order, and what was held back for the owner. Each step of a row is one script and may be repeated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from secondme.core.clock import EPOCH
+from secondme.core.errors import BusyError, DataError, NotFoundError
+from secondme.core.records import HeldReply, OutboxRow, Turn
+from secondme.core.store import keys
+from secondme.core.store.conversation import CAP, TTL_S
+from secondme.core.store.inbox import MAILBOX_MS
+
+if TYPE_CHECKING:
+    from secondme.core.ids import ContactId
+    from secondme.core.settings import DeliverySettings
+    from secondme.core.store.connect import Store
+
+_LEASE_MARGIN_S = 5.0
+"""Added to the send time-out: nobody else may judge a send ambiguous while it can still succeed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sending:
+    """A row that this sender, and nobody else, may hand to its channel now."""
+
+    row: OutboxRow
+    fence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """Why a contact's next row does not leave: `dropped` for ever, `held` for the owner, or a step that needs no sending."""
+
+    why: Literal["empty", "early", "busy", "typing", "dropped", "held", "corrupt"]
+    reason: str = ""
+    rows: int = 0
+
+
+class OutboxStore:
+    """Outboxes in Redis."""
+
+    def __init__(self, store: Store, delivery: DeliverySettings) -> None:
+        self._store = store
+        self._policy = delivery.ambiguous
+        self._max_attempts = delivery.max_attempts
+        self._lease_ms = int((delivery.timeout_s + _LEASE_MARGIN_S) * 1000)
+
+    async def due(self, channel: str, limit: int) -> tuple[list[ContactId], float | None]:
+        """Contacts of `channel` whose next step is due, and the seconds until the first that is not (None: nothing waits)."""
+        client = self._store.client
+        key = keys.outbox_due(channel)
+        pipe = client.pipeline(transaction=False)
+        pipe.time().zrange(key, 0, limit - 1, withscores=True)
+        (seconds, micros), rows = await self._store.call(pipe.execute())
+        now = seconds * 1000 + micros // 1000
+        ready: list[ContactId] = []
+        for member, score in rows:
+            if score > now:
+                return ready, (score - now) / 1000
+            ready.append(member.decode())
+        return ready, None
+
+    async def take(self, contact: ContactId, channel: str, sender: str) -> Sending | Stopped:
+        """The contact's next row to send, checked at the last moment against approval, pause, kill switch and takeover; or why not."""
+        answer = await self._store.run(
+            "take",
+            (
+                keys.outbox(contact),
+                keys.outbox_due(channel),
+                keys.mailbox(contact),
+                keys.approved(contact),
+                keys.pending(contact),
+                keys.PAUSE_ALL,
+                keys.pause(contact),
+                keys.held(contact),
+                keys.HELD_INDEX,
+            ),
+            (contact, sender, self._lease_ms, self._policy, keys.EVENTS_QUEUE, MAILBOX_MS),
+        )
+        match answer[0]:
+            case b"send":
+                return Sending(OutboxRow.decode(answer[2], keys.outbox(contact)), int(answer[1]))
+            case b"held":
+                return Stopped("held", answer[1].decode(), answer[2])
+            case b"dropped":
+                return Stopped("dropped", rows=answer[1])
+            case other:
+                return Stopped(other.decode())
+
+    async def sent(self, sending: Sending, native_id: str) -> bool:
+        """The row has left: it is in the history when it was a reply, and the next one follows. False when it was settled before."""
+        row = sending.row
+        turn_id = native_id or row.row_id
+        turn = Turn(id=turn_id, role="assistant", content=row.text, timestamp=EPOCH, type="outgoing") if row.kind == "reply" else None
+        answer: bytes = await self._store.run(
+            "sent",
+            (
+                keys.outbox(row.contact_id),
+                keys.outbox_due(row.channel_id),
+                keys.mailbox(row.contact_id),
+                keys.history(row.contact_id),
+                keys.history_ids(row.contact_id),
+                keys.approved(row.contact_id),
+                keys.last_reply(row.contact_id),
+            ),
+            (
+                row.contact_id,
+                sending.fence,
+                row.row_id,
+                turn.encode() if turn else "",
+                turn_id,
+                CAP,
+                TTL_S,
+                row.row_id if native_id else "",
+            ),
+        )
+        return answer == b"done"
+
+    async def retry(self, sending: Sending, *, delay_s: float, final: bool) -> Literal["later", "held", "stale"]:
+        """The row did not leave: it is tried again after `delay_s`, or the reply is held when `final` or tried too often."""
+        row = sending.row
+        answer: bytes = await self._store.run(
+            "retry",
+            (
+                keys.outbox(row.contact_id),
+                keys.outbox_due(row.channel_id),
+                keys.mailbox(row.contact_id),
+                keys.held(row.contact_id),
+                keys.HELD_INDEX,
+            ),
+            (
+                row.contact_id,
+                sending.fence,
+                row.row_id,
+                int(delay_s * 1000),
+                0 if final else self._max_attempts,
+                keys.EVENTS_QUEUE,
+            ),
+        )
+        return answer.decode()  # type: ignore[return-value]  # the script's header lists these three
+
+    # Held replies
+
+    async def held(self) -> tuple[list[HeldReply], list[DataError]]:
+        """Every held row, oldest first per contact, and what could not be read."""
+        found: list[HeldReply] = []
+        corrupt: list[DataError] = []
+        for raw in await self._store.call(self._store.client.zrange(keys.HELD_INDEX, 0, 999)):
+            contact = raw.decode()
+            for item in await self._store.call(self._store.client.lrange(keys.held(contact), 0, 49)):
+                try:
+                    found.append(HeldReply.decode(item, keys.held(contact)))
+                except DataError as error:
+                    corrupt.append(error)
+        return found, corrupt
+
+    async def release(self, held: HeldReply) -> int:
+        """How many rows of this held reply are on their way again, through the same checks as any other.
+
+        Raises NotFoundError when it is gone, BusyError when the contact is not approved any more.
+        """
+        return await self._settle(held, "send")
+
+    async def discard(self, held: HeldReply) -> int:
+        """How many rows of this held reply were dropped. Raises NotFoundError when it is gone."""
+        return await self._settle(held, "drop")
+
+    async def _settle(self, held: HeldReply, verb: str) -> int:
+        row = held.row
+        answer = await self._store.run(
+            "release",
+            (
+                keys.held(row.contact_id),
+                keys.HELD_INDEX,
+                keys.outbox(row.contact_id),
+                keys.outbox_due(row.channel_id),
+                keys.approved(row.contact_id),
+            ),
+            (row.contact_id, row.reply_id, verb),
+        )
+        if answer[0] == b"missing":
+            raise NotFoundError("no_such_draft", "That draft is gone.", "secondme drafts list")
+        if answer[0] == b"gone":
+            raise BusyError("not_approved", f"{row.contact_id} is not an approved contact any more.", "secondme drafts drop")
+        return int(answer[1])

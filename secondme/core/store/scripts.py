@@ -1,0 +1,50 @@
+"""The Lua scripts: loaded from their files, each behind the shared prelude, each run as one round trip."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import NoScriptError
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+Answer = Any
+"""What a script returns: bytes, an integer, or a list of them. Its header says which."""
+
+
+class Script:
+    """One script, known to the server by its SHA-1 and sent in full only when the server has not seen it."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.text = _text(name)
+        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+
+    async def run(self, client: Redis[bytes], keys: tuple[str, ...], args: tuple[str | int, ...]) -> Answer:
+        """Run it: one EVALSHA, and one EVAL more on a server that was restarted or flushed (a script runs only once)."""
+        try:
+            return await client.execute_command("EVALSHA", self.sha, len(keys), *keys, *args)
+        except NoScriptError:
+            return await client.execute_command("EVAL", self.text, len(keys), *keys, *args)
+
+
+@cache
+def script(name: str) -> Script:
+    """The script of `lua/<name>.lua`; each file is read once."""
+    return Script(name)
+
+
+def names() -> list[str]:
+    """Every script there is, sorted."""
+    folder = files("secondme.core.store").joinpath("lua")
+    return sorted(entry.name[:-4] for entry in folder.iterdir() if entry.name.endswith(".lua") and entry.name != "common.lua")
+
+
+def _text(name: str) -> str:
+    folder = files("secondme.core.store").joinpath("lua")
+    prelude = folder.joinpath("common.lua").read_text("utf-8")
+    return "#!lua\n" + prelude + folder.joinpath(f"{name}.lua").read_text("utf-8")

@@ -1,0 +1,153 @@
+"""What passes between the rooms and is never stored: messages, and the outcomes that every caller must match."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from secondme.core.ids import ChannelId, ContactId, MessageId
+
+
+class ChatKind(StrEnum):
+    """What kind of conversation a message belongs to. Everything but DIRECT is ignored."""
+
+    DIRECT = "direct"
+    GROUP = "group"
+    BROADCAST = "broadcast"
+    STATUS = "status"
+
+
+@dataclass(frozen=True, slots=True)
+class InboundMessage:
+    """One message as a channel understood it. Identity comes from the channel's authenticated sender, never from the text."""
+
+    channel_id: ChannelId
+    contact_id: ContactId
+    normalized_contact_id: str
+    """The cross-channel identity: E.164 digits where the channel proves them, else the contact id."""
+    message_id: MessageId
+    text: str
+    sent_at: datetime
+    """Aware UTC, by the sender's platform."""
+    display_name: str = ""
+    phone_number: str = ""
+    kind: ChatKind = ChatKind.DIRECT
+    from_me: bool = False
+    """True when the owner wrote it with their own hands, on their own device."""
+
+
+class Admission(StrEnum):
+    """What became of a message at the gate. Only QUEUED leads to a reply."""
+
+    QUEUED = "queued"
+    DUPLICATE = "duplicate"
+    """Seen before; nothing was changed."""
+    PAUSED = "paused"
+    """In the history, not to be answered: this contact is paused."""
+    KILLED = "killed"
+    """In the history, not to be answered: the kill switch is on, or everybody is paused."""
+    RATE_LIMITED = "rate_limited"
+    """In the history; the contact wrote too much and is now paused."""
+    INBOX_FULL = "inbox_full"
+    """In the history; too much is waiting already."""
+    TAKEN_OVER = "taken_over"
+    """The owner spoke: the contact is paused and waiting replies are dropped."""
+    OWN_ECHO = "own_echo"
+    """The platform showed us what we sent ourselves."""
+    IGNORED = "ignored"
+    """Not a direct message, or there is nothing in it to answer."""
+    STRANGER = "stranger"
+    """Nobody who was let in; nothing was written. Pairing decides what happens next."""
+    DENIED = "denied"
+    """In the cooldown after a denial; nothing was written, nothing is said."""
+
+
+class Challenge(StrEnum):
+    """What became of a stranger at the door."""
+
+    PROMPTED = "prompted"
+    """A request exists and the contact is told its code."""
+    REQUESTED = "requested"
+    """A request exists; the contact is told nothing (silent mode, or too many prompts this hour)."""
+    ALREADY_PENDING = "already_pending"
+    APPROVED = "approved"
+    """The contact is let in by now; the message can be admitted."""
+    WELCOMED = "welcomed"
+    """The contact's code just let it in. The code itself is not a message to answer."""
+    NEEDS_OWNER = "needs_owner"
+    """The contact typed its own code; only the owner can redeem it."""
+    WRONG_CODE = "wrong_code"
+    DENIED = "denied"
+    CLOSED = "closed"
+    """Pairing is off, full, closed after too many wrong codes, or the kill switch is on."""
+    TOO_OLD = "too_old"
+    """The message waited too long to be answered with a prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When a row is typed and when it leaves, in seconds from the moment its reply is stored."""
+
+    typing_after_s: float
+    due_after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The platform has the message. `native_id` is its name for it, when it has one."""
+
+    native_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The platform certainly does not have the message; it may be tried again after `retry_after_s` seconds."""
+
+    reason: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undeliverable:
+    """The platform will never take this message; trying again is useless."""
+
+    reason: str
+
+
+SendOutcome = Sent | NotSent | Undeliverable
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One turn for a model. Consecutive turns never share a role."""
+
+    role: str
+    """`user` for the contact, `assistant` for the owner and the clone."""
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Everything a model is told. `system` blocks are stable first, so that a vendor can cache them."""
+
+    system: tuple[str, ...]
+    turns: tuple[Utterance, ...]
+    max_tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A model's words, with what they cost in tokens."""
+
+    text: str
+    input_tokens: int = 0
+    output_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRefused:
+    """The model answered, but there is nothing in it that could be sent."""
+
+    reason: str
+
+
+ModelOutcome = Composed | ModelRefused
