@@ -28,7 +28,7 @@ def options(
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Override one setting for this call.")
     ] = None,
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,  # noqa: FBT002  typer's way
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.")] = False,
 ) -> None:
     """Remember what was typed before the command."""
     if version:
@@ -46,4 +46,3 @@ app.command()(control.pause)
 app.command()(control.resume)
 app.command()(control.kill)
 app.add_typer(config.app, name="config")
-

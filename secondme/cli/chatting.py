@@ -46,9 +46,7 @@ async def _connected(setup: Setup, name: str, *, as_owner: bool) -> AsyncIterato
             await running
 
 
-async def deliver(  # noqa: PLR0913  the command's options
-    setup: Setup, name: str, messages: list[str], *, wait_s: float, as_owner: bool, as_json: bool
-) -> CommandResult:
+async def deliver(setup: Setup, name: str, messages: list[str], *, wait_s: float, as_owner: bool, as_json: bool) -> CommandResult:
     """Every message is accepted, and the answers that came within `wait_s` seconds are shown. The exit code says whether one did."""
     loop = asyncio.get_running_loop()
     show = _json_event if as_json else _plain_event(safe_name(setup.settings.persona.name))
@@ -86,15 +84,14 @@ async def converse(setup: Setup, name: str, *, as_owner: bool, as_json: bool) ->
             await (_type(client, safe_name(name)) if sys.stdin.isatty() and not as_json else _pipe(client))
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_CONNECT_S):
-                    while client.unaccepted:
-                        await asyncio.sleep(0.02)  # noqa: TID251  a person's command, not the message path
+                    await client.all_accepted()
             showing.cancel()
     return CommandResult("secondme.chat/1", {}, lambda _: None)
 
 
 async def _type(client: LocalClient, name: str) -> None:
-    from prompt_toolkit import PromptSession  # noqa: PLC0415  only a person at a keyboard needs it
-    from prompt_toolkit.patch_stdout import patch_stdout  # noqa: PLC0415
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.patch_stdout import patch_stdout
 
     session: PromptSession[str] = PromptSession()
     with patch_stdout(), contextlib.suppress(EOFError):
@@ -116,7 +113,11 @@ async def _show_all(client: LocalClient, show: Callable[[Event], None]) -> None:
 
 
 def _json_event(event: Event) -> None:
-    fields = {"type": event.kind, "id": event.id or None, ("outcome" if event.kind in {"accepted", "refused"} else "text"): event.text or None}
+    fields = {
+        "type": event.kind,
+        "id": event.id or None,
+        ("outcome" if event.kind in {"accepted", "refused"} else "text"): event.text or None,
+    }
     emit_event({key: value for key, value in fields.items() if value is not None})
 
 

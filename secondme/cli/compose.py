@@ -28,8 +28,8 @@ BY_CLI = "cli"
 @contextlib.asynccontextmanager
 async def open_store(setup: Setup, role: Role | None = None) -> AsyncIterator[Store]:
     """A connected store; a short command borrows the running server or starts one for its own length."""
-    from secondme.core.store.connect import Store  # noqa: PLC0415
-    from secondme.core.store.embedded import Role  # noqa: PLC0415
+    from secondme.core.store.connect import Store
+    from secondme.core.store.embedded import Role
 
     async with Store(setup, role or Role.BORROW) as store:
         yield store
@@ -37,36 +37,36 @@ async def open_store(setup: Setup, role: Role | None = None) -> AsyncIterator[St
 
 def pairing_store(store: Store, settings: Settings) -> PairingStore:
     """The pairing records."""
-    from secondme.core.store.pairing import PairingStore  # noqa: PLC0415
+    from secondme.core.store.pairing import PairingStore
 
     return PairingStore(store, settings.pairing)
 
 
 def owner(store: Store, settings: Settings) -> Owner:
     """The owner's decisions, as taken at the command line."""
-    from secondme.core.admit.pairing import Owner  # noqa: PLC0415
+    from secondme.core.admit.pairing import Owner
 
     return Owner(pairing_store(store, settings), by=BY_CLI)
 
 
 def control_store(store: Store) -> ControlStore:
     """Pauses, the kill switch and what waits."""
-    from secondme.core.store.control import ControlStore  # noqa: PLC0415
+    from secondme.core.store.control import ControlStore
 
     return ControlStore(store)
 
 
 def outbox_store(store: Store, settings: Settings) -> OutboxStore:
     """Replies on their way, and held ones."""
-    from secondme.core.store.outbox import OutboxStore  # noqa: PLC0415
+    from secondme.core.store.outbox import OutboxStore
 
     return OutboxStore(store, settings.delivery)
 
 
 def build_model(settings: Settings, *, demo: bool) -> Model:
     """Claude; in a demo without a key, a stand-in that labels what it says."""
-    from secondme.core.providers.claude import Claude  # noqa: PLC0415
-    from secondme.core.providers.stand_in import StandIn  # noqa: PLC0415
+    from secondme.core.providers.claude import Claude
+    from secondme.core.providers.stand_in import StandIn
 
     if demo and settings.model.api_key is None:
         return StandIn()
@@ -75,14 +75,14 @@ def build_model(settings: Settings, *, demo: bool) -> Model:
 
 def build_rooms(setup: Setup, store: Store, model: Model) -> Rooms:
     """Everything a gateway is made of."""
-    from secondme.channels.registry import build_channels  # noqa: PLC0415
-    from secondme.core.admit.admission import Gate  # noqa: PLC0415
-    from secondme.core.admit.pairing import Door  # noqa: PLC0415
-    from secondme.core.clock import SystemClock  # noqa: PLC0415
-    from secondme.core.gateway import Rooms  # noqa: PLC0415
-    from secondme.core.reply.agent import Agent  # noqa: PLC0415
-    from secondme.core.store.conversation import ConversationStore  # noqa: PLC0415
-    from secondme.core.store.inbox import InboxStore  # noqa: PLC0415
+    from secondme.channels.registry import build_channels
+    from secondme.core.admit.admission import Gate
+    from secondme.core.admit.pairing import Door
+    from secondme.core.clock import SystemClock
+    from secondme.core.gateway import Rooms
+    from secondme.core.reply.agent import Agent
+    from secondme.core.store.conversation import ConversationStore
+    from secondme.core.store.inbox import InboxStore
 
     settings, clock = setup.settings, SystemClock()
     inbox = InboxStore(store, settings.queue, settings.limits, settings.takeover)
@@ -101,9 +101,9 @@ def build_rooms(setup: Setup, store: Store, model: Model) -> Rooms:
 
 def build_gateway(setup: Setup, store: Store, model: Model, part: Part) -> Gateway:
     """A gateway that has not started."""
-    from random import SystemRandom  # noqa: PLC0415
+    from random import SystemRandom
 
-    from secondme.core.clock import SystemClock  # noqa: PLC0415
-    from secondme.core.gateway import Gateway  # noqa: PLC0415
+    from secondme.core.clock import SystemClock
+    from secondme.core.gateway import Gateway
 
     return Gateway(build_rooms(setup, store, model), setup.settings, SystemClock(), SystemRandom(), part=part)

@@ -6,10 +6,10 @@ import sys
 def main() -> None:
     """The program. Ends the process."""
     if sys.argv[1:] == ["--version"]:
-        from secondme import __version__  # noqa: PLC0415
+        from secondme import __version__
 
         sys.stdout.write(f"secondme {__version__}\n")
         return
-    from secondme.cli.app import app  # noqa: PLC0415
+    from secondme.cli.app import app
 
     app()

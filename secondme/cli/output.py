@@ -54,7 +54,7 @@ class Screen:
         if not rows:
             self.line(empty, "dim")
             return
-        from rich.cells import cell_len  # noqa: PLC0415  light, and only tables need it
+        from rich.cells import cell_len
 
         cells = [[safe_text(cell).replace("\n", " ").replace("\t", " ") for cell in row] for row in rows]
         widths = [max(cell_len(row[column]) for row in [list(headers), *cells]) for column in range(len(headers))]
@@ -129,9 +129,7 @@ def span(duration: timedelta) -> str:
     return f"{seconds} s"
 
 
-def _write_envelope(
-    schema: str, status: str, exit_code: ExitCode, data: dict[str, Any], errors: Sequence[SecondmeError]
-) -> None:
+def _write_envelope(schema: str, status: str, exit_code: ExitCode, data: dict[str, Any], errors: Sequence[SecondmeError]) -> None:
     envelope = {
         "schema": schema,
         "status": status,

@@ -28,8 +28,8 @@ class Invocation:
 
     def setup(self, extra: dict[str, Any] | None = None) -> Setup:
         """The owner's settings; `extra` are dotted names that the command itself decides. Raises ConfigError."""
-        from secondme.core.errors import ConfigError  # noqa: PLC0415
-        from secondme.core.settings import load  # noqa: PLC0415
+        from secondme.core.errors import ConfigError
+        from secondme.core.settings import load
 
         flags: dict[str, Any] = {}
         for item in self.settings:
@@ -42,11 +42,13 @@ class Invocation:
         return load({**(extra or {}), **flags}, home=self.home)
 
 
-def run(context: typer.Context, schema: str, work: Callable[[Invocation], Coroutine[Any, Any, CommandResult]], *, as_json: bool) -> NoReturn:
+def run(
+    context: typer.Context, schema: str, work: Callable[[Invocation], Coroutine[Any, Any, CommandResult]], *, as_json: bool
+) -> NoReturn:
     """Do the work, print its result, and end the process with its exit code."""
-    from secondme.cli.exits import ExitCode  # noqa: PLC0415
-    from secondme.cli.output import emit, emit_error, note  # noqa: PLC0415
-    from secondme.core.errors import SecondmeError  # noqa: PLC0415
+    from secondme.cli.exits import ExitCode
+    from secondme.cli.output import emit, emit_error, note
+    from secondme.core.errors import SecondmeError
 
     invocation: Invocation = context.obj
     try:
@@ -67,20 +69,20 @@ def run(context: typer.Context, schema: str, work: Callable[[Invocation], Corout
 
 
 def _cause_of(error: Exception) -> SecondmeError:
-    from secondme.core.errors import SecondmeError  # noqa: PLC0415
+    from secondme.core.errors import SecondmeError
 
-    if isinstance(error, ExceptionGroup):
-        known, _ = error.split(SecondmeError)
-        while isinstance(known, ExceptionGroup):
-            known = known.exceptions[0]  # type: ignore[assignment]  # the split left nothing else
-        if isinstance(known, SecondmeError):
-            return known
+    inner: BaseException = error
+    while isinstance(inner, ExceptionGroup):
+        known = inner.split(SecondmeError)[0]
+        inner = (known or inner).exceptions[0]
+    if isinstance(inner, SecondmeError):
+        return inner
     return SecondmeError("internal_error", f"This is a bug: {describe(error)}.", "Please report it.")
 
 
 def describe(error: BaseException) -> str:
     """An unexpected error's type and where it was raised, without its text: that may quote a person."""
-    import traceback  # noqa: PLC0415
+    import traceback
 
     if isinstance(error, BaseExceptionGroup) and error.exceptions:
         return describe(error.exceptions[0])

@@ -75,7 +75,7 @@ async def serve_demo(invocation: Invocation) -> CommandResult:
     """Serve a throw-away home, which is gone afterwards."""
     if os.environ.get("SECONDME_REDIS_URL"):
         raise ConfigError("demo_with_redis_url", "The demo uses a store of its own.", "Unset SECONDME_REDIS_URL first.")
-    home = Path(tempfile.mkdtemp(prefix="secondme-demo-", dir="/tmp"))  # noqa: S108  mkdtemp makes it 0700 and ours
+    home = Path(tempfile.mkdtemp(prefix="secondme-demo-", dir="/tmp"))
     try:
         (home / "config.toml").write_text(_DEMO_CONFIG, "utf-8")
         del invocation  # the demo's home is its own; what was typed before `serve` does not reach it
@@ -92,7 +92,9 @@ def _only_gateway(path: Path) -> Iterator[None]:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
     except OSError as error:
-        raise ConfigError("unusable_directory", f"{path} cannot be written: {error.strerror}.", "Check its owner and mode.") from error
+        raise ConfigError(
+            "unusable_directory", f"{path} cannot be written: {error.strerror}.", "Check its owner and mode."
+        ) from error
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -136,7 +138,11 @@ async def _either(ready: asyncio.Event, running: asyncio.Task[None]) -> None:
 def _greet(screen: Screen, setup: Setup, part: Part, hints: list[str] | None) -> None:
     settings = setup.settings
     key = settings.model.api_key is not None
-    model = settings.model.name if key else ("a stand-in, labelled [demo]" if hints else f"{settings.model.name}, but no key: set ANTHROPIC_API_KEY")
+    model = (
+        settings.model.name
+        if key
+        else ("a stand-in, labelled [demo]" if hints else f"{settings.model.name}, but no key: set ANTHROPIC_API_KEY")
+    )
     screen.line()
     screen.line(f"secondme {__version__} is running. Ctrl-C stops it.", "bold")
     screen.line(f"  home     {setup.places.config}")

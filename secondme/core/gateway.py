@@ -23,10 +23,10 @@ from secondme.core.ids import mask_contact_id, new_id, reply_id
 from secondme.core.log import get_logger
 from secondme.core.queue.worker import Answered, PutOff, Verdict, Worker
 from secondme.core.records import NewRow
-from secondme.core.tiers import Tier
 from secondme.core.send.pacing import Night, plan_paces
 from secondme.core.send.sender import Sender
 from secondme.core.send.split import split_reply
+from secondme.core.tiers import Tier
 from secondme.core.types import Admission, Challenge, Composed, InboundMessage, ModelRefused
 
 if TYPE_CHECKING:
@@ -81,7 +81,8 @@ class Gateway:
         self._name = f"{part}-{new_id()[:8]}"
         self._states: dict[str, str] = {}
         self._senders = {
-            channel.id: Sender(channel, rooms.outbox, settings.delivery, clock, rng) for channel in (rooms.channels if part != "worker" else ())
+            channel.id: Sender(channel, rooms.outbox, settings.delivery, clock, rng)
+            for channel in (rooms.channels if part != "worker" else ())
         }
 
     async def receive(self, message: InboundMessage) -> Admission | Challenge:
@@ -177,7 +178,6 @@ class Gateway:
     def _worker(self) -> Worker:
         return Worker(
             name=self._name,
-            store=self._rooms.store,
             inbox=self._rooms.inbox,
             answer=self.answer,
             done=self._nudge,

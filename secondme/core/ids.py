@@ -15,8 +15,11 @@ ContactId = NewType("ContactId", str)
 ChannelId = NewType("ChannelId", str)
 MessageId = NewType("MessageId", str)
 
+_CODE = re.compile(r"[0-9]{6}", re.ASCII)
 _CONTACT_ID = re.compile(r"[A-Za-z0-9~._+@:-]{3,128}")
 _CHANNEL_ID = re.compile(r"[a-z][a-z0-9_]{1,31}")
+_MASKED_FROM = 8
+"""Six shown characters of nine still hide a third of the id."""
 _PLAIN_MESSAGE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
@@ -56,6 +59,12 @@ def new_id() -> str:
     return secrets.token_hex(16)
 
 
+def code_of(text: str) -> str | None:
+    """The six ASCII digits that `text` is, around white space; None for everything else. No other script's digits, no normalising."""
+    stripped = text.strip()
+    return stripped if _CODE.fullmatch(stripped) else None
+
+
 def mask_contact_id(value: str) -> str:
     """A contact id for logs and events: `49151234567@c.us` becomes `4915****67@c.us`. Short ids keep their first character only."""
     head, separator, tail = value.partition("@")
@@ -63,5 +72,5 @@ def mask_contact_id(value: str) -> str:
     if not separator and ":" in value:
         prefix, _, head = value.partition(":")
         prefix += ":"
-    masked = f"{head[:4]}****{head[-2:]}" if len(head) > 8 else f"{head[:1]}****"
+    masked = f"{head[:4]}****{head[-2:]}" if len(head) > _MASKED_FROM else f"{head[:1]}****"
     return f"{prefix}{masked}{separator}{tail}"

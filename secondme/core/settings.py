@@ -301,4 +301,6 @@ def _explain(error: ValidationError, sources: Mapping[str, str]) -> ConfigError:
         near = difflib.get_close_matches(dotted, list(known_names()), n=1, cutoff=0.5)
         hint = f"Did you mean {near[0]}?" if near else "secondme config show lists the settings."
         return ConfigError("unknown_setting", f"There is no setting {where}.", hint)
-    return ConfigError("bad_setting", f"{where}: {first['msg'].removeprefix('Value error, ')}.", "secondme config show lists the settings.")
+    return ConfigError(
+        "bad_setting", f"{where}: {first['msg'].removeprefix('Value error, ')}.", "secondme config show lists the settings."
+    )

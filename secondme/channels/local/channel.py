@@ -114,9 +114,7 @@ class LocalChannel:
                     del self._lines[contact]
             writer.close()
 
-    async def _hear(
-        self, event: dict[str, Any], contact: ContactId, name: str, writer: asyncio.StreamWriter, inbox: Inbox
-    ) -> None:
+    async def _hear(self, event: dict[str, Any], contact: ContactId, name: str, writer: asyncio.StreamWriter, inbox: Inbox) -> None:
         match event["type"]:
             case "message":
                 message = self._understand(event, contact, name)

@@ -44,11 +44,18 @@ class LocalClient:
         self._offered: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._shown: OrderedDict[str, None] = OrderedDict()
         self._writer: asyncio.StreamWriter | None = None
+        self._settled = asyncio.Event()
 
     @property
     def unaccepted(self) -> int:
         """Messages that the gateway has not decided about yet."""
         return len(self._offered)
+
+    async def all_accepted(self) -> None:
+        """Every message that was said has been decided about by the gateway."""
+        while self._offered:
+            self._settled.clear()
+            await self._settled.wait()
 
     def say(self, text: str) -> str:
         """The id of a message that will be offered until the gateway accepts it, across reconnects."""
@@ -93,6 +100,7 @@ class LocalClient:
                 self.events.put_nowait(Event("connected", str(event.get("contactId", ""))))
             case "accepted":
                 if self._offered.pop(identity, None) is not None:
+                    self._settled.set()
                     self.events.put_nowait(Event("accepted", identity, str(event.get("outcome", ""))))
             case "refused":
                 self.events.put_nowait(Event("refused", identity, str(event.get("code", ""))))

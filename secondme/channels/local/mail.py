@@ -94,4 +94,6 @@ class Mail:
             finally:
                 os.close(descriptor)
         except OSError as error:
-            raise UnavailableError("local_mail_unwritable", "The local channel cannot write its mail.", "Check the disk.") from error
+            raise UnavailableError(
+                "local_mail_unwritable", "The local channel cannot write its mail.", "Check the disk."
+            ) from error

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from secondme.cli.options import Json  # noqa: TC001  typer reads it at run time
+from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
 
 if TYPE_CHECKING:
@@ -16,14 +16,14 @@ app = typer.Typer(help="Show the settings and where they come from.", no_args_is
 
 
 @app.command()
-def show(context: typer.Context, as_json: Json = False) -> None:  # noqa: FBT002  typer's way
+def show(context: typer.Context, as_json: Json = False) -> None:
     """Print every setting, its value and its source. Secrets print as ***."""
 
     async def work(invocation: Invocation) -> CommandResult:
-        from pydantic import SecretStr  # noqa: PLC0415
+        from pydantic import SecretStr
 
-        from secondme.cli.output import CommandResult  # noqa: PLC0415
-        from secondme.core.settings import known_names, value_of  # noqa: PLC0415
+        from secondme.cli.output import CommandResult
+        from secondme.core.settings import known_names, value_of
 
         setup = invocation.setup()
         rows: list[dict[str, object]] = []
@@ -46,11 +46,11 @@ def show(context: typer.Context, as_json: Json = False) -> None:  # noqa: FBT002
 
 
 @app.command()
-def path(context: typer.Context, as_json: Json = False) -> None:  # noqa: FBT002  typer's way
+def path(context: typer.Context, as_json: Json = False) -> None:
     """Print where the configuration, the data and the logs live."""
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.output import CommandResult  # noqa: PLC0415
+        from secondme.cli.output import CommandResult
 
         places = invocation.setup().places
         found = {

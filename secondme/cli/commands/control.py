@@ -19,15 +19,15 @@ def pause(
     context: typer.Context,
     contact: _Contact = None,
     for_: Annotated[str | None, typer.Option("--for", metavar="DURATION", help="90s, 60m, 2h or 1d; else until resumed.")] = None,
-    as_json: Json = False,  # noqa: FBT002  typer's way
+    as_json: Json = False,
 ) -> None:
     """Stop answering a contact, or everybody. Waiting replies become drafts."""
     length = duration(for_) if for_ is not None else None
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.compose import control_store, open_store  # noqa: PLC0415
-        from secondme.core.errors import BusyError  # noqa: PLC0415
-        from secondme.core.ids import contact_id  # noqa: PLC0415
+        from secondme.cli.compose import control_store, open_store
+        from secondme.core.errors import BusyError
+        from secondme.core.ids import contact_id
 
         who = contact_id(contact) if contact is not None else None
         async with open_store(invocation.setup()) as store:
@@ -39,13 +39,13 @@ def pause(
     run(context, "secondme.pause/1", work, as_json=as_json)
 
 
-def resume(context: typer.Context, contact: _Contact = None, as_json: Json = False) -> None:  # noqa: FBT002  typer's way
+def resume(context: typer.Context, contact: _Contact = None, as_json: Json = False) -> None:
     """Answer a contact, or everybody, again. The kill switch stays: `kill --off` lifts it."""
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.compose import control_store, open_store  # noqa: PLC0415
-        from secondme.core.errors import BusyError  # noqa: PLC0415
-        from secondme.core.ids import contact_id  # noqa: PLC0415
+        from secondme.cli.compose import control_store, open_store
+        from secondme.core.errors import BusyError
+        from secondme.core.ids import contact_id
 
         who = contact_id(contact) if contact is not None else None
         async with open_store(invocation.setup()) as store:
@@ -60,13 +60,13 @@ def resume(context: typer.Context, contact: _Contact = None, as_json: Json = Fal
 
 def kill(
     context: typer.Context,
-    off: Annotated[bool, typer.Option("--off", help="Lift the kill switch.")] = False,  # noqa: FBT002  typer's way
-    as_json: Json = False,  # noqa: FBT002  typer's way
+    off: Annotated[bool, typer.Option("--off", help="Lift the kill switch.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Turn the master kill switch on: nothing is sent to anybody until `kill --off`."""
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.compose import control_store, open_store  # noqa: PLC0415
+        from secondme.cli.compose import control_store, open_store
 
         async with open_store(invocation.setup()) as store:
             control = control_store(store)
@@ -74,14 +74,16 @@ def kill(
                 await control.resume(None, unkill=True)
             else:
                 await control.kill()
-        text = "The kill switch is off." if off else "The kill switch is on. Nothing is sent to anybody. Lift it: secondme kill --off"
+        text = (
+            "The kill switch is off." if off else "The kill switch is on. Nothing is sent to anybody. Lift it: secondme kill --off"
+        )
         return _said("secondme.kill/1", {"killed": not off}, text)
 
     run(context, "secondme.kill/1", work, as_json=as_json)
 
 
 def _said(schema: str, data: dict[str, object], text: str) -> CommandResult:
-    from secondme.cli.output import CommandResult  # noqa: PLC0415
+    from secondme.cli.output import CommandResult
 
     def show(screen: Screen) -> None:
         screen.line(text)

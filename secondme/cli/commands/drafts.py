@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from secondme.cli.options import Json  # noqa: TC001  typer reads it at run time
+from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
 
 if TYPE_CHECKING:
@@ -19,12 +19,12 @@ _Draft = Annotated[str, typer.Argument(help="A draft's id, or the beginning of i
 
 
 @app.command("list")
-def list_(context: typer.Context, as_json: Json = False) -> None:  # noqa: FBT002  typer's way
+def list_(context: typer.Context, as_json: Json = False) -> None:
     """Show every held reply with its text and the reason."""
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.compose import open_store, outbox_store  # noqa: PLC0415
-        from secondme.cli.output import CommandResult, rfc3339  # noqa: PLC0415
+        from secondme.cli.compose import open_store, outbox_store
+        from secondme.cli.output import CommandResult, rfc3339
 
         setup = invocation.setup()
         async with open_store(setup) as store:
@@ -53,20 +53,20 @@ def list_(context: typer.Context, as_json: Json = False) -> None:  # noqa: FBT00
 
 
 @app.command()
-def send(context: typer.Context, draft: _Draft, as_json: Json = False) -> None:  # noqa: FBT002  typer's way
+def send(context: typer.Context, draft: _Draft, as_json: Json = False) -> None:
     """Send a held reply; it passes the same checks as any other."""
     run(context, "secondme.drafts.send/1", lambda invocation: _settle(invocation, draft, "send"), as_json=as_json)
 
 
 @app.command()
-def drop(context: typer.Context, draft: _Draft, as_json: Json = False) -> None:  # noqa: FBT002  typer's way
+def drop(context: typer.Context, draft: _Draft, as_json: Json = False) -> None:
     """Drop a held reply for good."""
     run(context, "secondme.drafts.drop/1", lambda invocation: _settle(invocation, draft, "drop"), as_json=as_json)
 
 
 async def _settle(invocation: Invocation, draft: str, verb: Literal["send", "drop"]) -> CommandResult:
-    from secondme.cli.compose import open_store, outbox_store  # noqa: PLC0415
-    from secondme.cli.output import CommandResult  # noqa: PLC0415
+    from secondme.cli.compose import open_store, outbox_store
+    from secondme.cli.output import CommandResult
 
     setup = invocation.setup()
     async with open_store(setup) as store:
@@ -84,7 +84,7 @@ async def _settle(invocation: Invocation, draft: str, verb: Literal["send", "dro
 
 
 def _find(held: list[HeldReply], draft: str) -> HeldReply:
-    from secondme.core.errors import NotFoundError  # noqa: PLC0415
+    from secondme.core.errors import NotFoundError
 
     found = {item.row.reply_id: item for item in held if draft and item.row.reply_id.startswith(draft)}
     if len(found) != 1:

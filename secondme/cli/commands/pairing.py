@@ -31,14 +31,14 @@ def list_(
     status: Annotated[State | None, typer.Option(help="Only contacts in this state.")] = None,
     tier: Annotated[Tier | None, typer.Option(help="Only approved contacts of this tier.")] = None,
     search: Annotated[str, typer.Option(help="Only contacts whose name, number or id contains this.")] = "",
-    as_json: Json = False,  # noqa: FBT002  typer's way
+    as_json: Json = False,
 ) -> None:
     """Show who waits with their codes, who was let in, and who was turned away."""
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.compose import open_store, pairing_store  # noqa: PLC0415
-        from secondme.cli.exits import ExitCode  # noqa: PLC0415
-        from secondme.cli.output import CommandResult  # noqa: PLC0415
+        from secondme.cli.compose import open_store, pairing_store
+        from secondme.cli.exits import ExitCode
+        from secondme.cli.output import CommandResult
 
         setup = invocation.setup()
         async with open_store(setup) as store:
@@ -67,8 +67,8 @@ def approve(
     references: Annotated[list[str] | None, typer.Argument(metavar="[CODE|CONTACT]...")] = None,
     tier: _Tier = Tier.STANDARD,
     notes: Annotated[str, typer.Option(help="A note for yourself and the clone.")] = "",
-    everybody: Annotated[bool, typer.Option("--all", help="Let in everybody who waits now.")] = False,  # noqa: FBT002
-    as_json: Json = False,  # noqa: FBT002  typer's way
+    everybody: Annotated[bool, typer.Option("--all", help="Let in everybody who waits now.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Let people in, by the code they were shown or by their id."""
     if bool(references) == everybody:
@@ -88,7 +88,7 @@ def deny(
     context: typer.Context,
     references: _References,
     reason: Annotated[str, typer.Option(help="A note for yourself; the contact is told nothing.")] = "",
-    as_json: Json = False,  # noqa: FBT002  typer's way
+    as_json: Json = False,
 ) -> None:
     """Turn people away for the cooldown (24 h). What was kept for them is erased."""
 
@@ -102,12 +102,12 @@ def deny(
 def revoke(
     context: typer.Context,
     contact: _Contact,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,  # noqa: FBT002  typer's way
-    as_json: Json = False,  # noqa: FBT002  typer's way
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: Json = False,
 ) -> None:
     """Shut the door on an approved contact again. What was kept for them is erased."""
     if not yes:
-        import sys  # noqa: PLC0415
+        import sys
 
         if not sys.stdin.isatty():
             raise typer.BadParameter("without a terminal to ask on, add --yes")
@@ -120,7 +120,7 @@ def revoke(
 
 
 @app.command("tier")
-def tier_(context: typer.Context, contact: _Contact, tier: Annotated[Tier, typer.Argument()], as_json: Json = False) -> None:  # noqa: FBT002
+def tier_(context: typer.Context, contact: _Contact, tier: Annotated[Tier, typer.Argument()], as_json: Json = False) -> None:
     """Change how far an approved contact is trusted."""
 
     async def decide(owner: Owner, reference: str) -> Decision:
@@ -130,7 +130,7 @@ def tier_(context: typer.Context, contact: _Contact, tier: Annotated[Tier, typer
 
 
 @app.command()
-def unblock(context: typer.Context, contact: _Contact, as_json: Json = False) -> None:  # noqa: FBT002  typer's way
+def unblock(context: typer.Context, contact: _Contact, as_json: Json = False) -> None:
     """Let a denied contact knock again before the cooldown ends."""
 
     async def decide(owner: Owner, reference: str) -> Decision:
@@ -145,14 +145,14 @@ def invite(
     name: Annotated[str, typer.Option(help="Who it is for.")] = "",
     tier: _Tier = Tier.STANDARD,
     ttl: Annotated[str, typer.Option(metavar="DURATION", help="How long it can be used.")] = "24h",
-    as_json: Json = False,  # noqa: FBT002  typer's way
+    as_json: Json = False,
 ) -> None:
     """Make a single-use code; hand it over yourself, and whoever sends it is let in at once."""
     length = duration(ttl)
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.compose import open_store, owner  # noqa: PLC0415
-        from secondme.cli.output import CommandResult, rfc3339  # noqa: PLC0415
+        from secondme.cli.compose import open_store, owner
+        from secondme.cli.output import CommandResult, rfc3339
 
         setup = invocation.setup()
         async with open_store(setup) as store:
@@ -173,14 +173,14 @@ def watch(context: typer.Context) -> None:
     """Print each pairing event as one JSON object a line, until interrupted. Waits for a gateway, and survives its restarts."""
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.watch import watch_pairing  # noqa: PLC0415
+        from secondme.cli.watch import watch_pairing
 
         return await watch_pairing(invocation.setup())
 
     run(context, "secondme.pairing.watch/1", work, as_json=True)
 
 
-def _decide(  # noqa: PLR0913  one shape for six commands
+def _decide(
     context: typer.Context,
     schema: str,
     references: list[str],
@@ -192,10 +192,10 @@ def _decide(  # noqa: PLR0913  one shape for six commands
     """Take one decision for each reference. One that fails does not keep the others from being taken."""
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.compose import open_store, owner  # noqa: PLC0415
-        from secondme.cli.exits import ExitCode, exit_code_of  # noqa: PLC0415
-        from secondme.cli.output import CommandResult  # noqa: PLC0415
-        from secondme.core.errors import BusyError, DataError, NotFoundError  # noqa: PLC0415
+        from secondme.cli.compose import open_store, owner
+        from secondme.cli.exits import ExitCode, exit_code_of
+        from secondme.cli.output import CommandResult
+        from secondme.core.errors import BusyError, DataError, NotFoundError
 
         setup = invocation.setup()
         decisions: list[Decision] = []
@@ -236,7 +236,7 @@ def _show_decisions(screen: Screen, decisions: list[Decision]) -> None:
 
 
 def _rows(listing: Listing) -> list[dict[str, Any]]:
-    from secondme.cli.output import rfc3339  # noqa: PLC0415
+    from secondme.cli.output import rfc3339
 
     rows: list[dict[str, Any]] = []
     for status, records in (("pending", listing.pending), ("approved", listing.approved), ("denied", listing.denied)):
@@ -259,14 +259,14 @@ def _wanted(row: dict[str, Any], status: State | None, tier: Tier | None, search
 
 
 def _show(screen: Screen, rows: list[dict[str, Any]]) -> None:
-    from datetime import UTC, datetime  # noqa: PLC0415
+    from datetime import UTC, datetime
 
-    from secondme.cli.output import ago, span  # noqa: PLC0415
+    from secondme.cli.output import ago, span
 
     now = datetime.now(UTC)  # noqa: TID251  only for "3 min ago" on a person's screen
 
     def when(text: str) -> datetime:
-        return datetime.fromisoformat(text.replace("Z", "+00:00"))
+        return datetime.fromisoformat(text)
 
     cells = []
     for row in rows:

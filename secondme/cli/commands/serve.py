@@ -24,12 +24,12 @@ class Part(StrEnum):
 def serve(
     context: typer.Context,
     role: Annotated[Part, typer.Option(help="`gateway`: channels and sending; `worker`: composing; `all`: both.")] = Part.ALL,
-    demo: Annotated[bool, typer.Option("--demo", help="A throw-away home, quick replies, and no key needed.")] = False,  # noqa: FBT002
+    demo: Annotated[bool, typer.Option("--demo", help="A throw-away home, quick replies, and no key needed.")] = False,
 ) -> None:
     """Run the gateway. Ctrl-C stops it within 10 seconds; nothing is lost then, nor by a kill."""
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.serving import serve_demo, serve_home  # noqa: PLC0415
+        from secondme.cli.serving import serve_demo, serve_home
 
         return await (serve_demo(invocation) if demo else serve_home(invocation.setup(), role.value))
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from secondme.cli.options import Json  # noqa: TC001  typer reads it at run time
+from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
 
 if TYPE_CHECKING:
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 SCHEMA = "secondme.status/1"
 
 
-def status(context: typer.Context, as_json: Json = False) -> None:  # noqa: FBT002  typer's way
+def status(context: typer.Context, as_json: Json = False) -> None:
     """Show whether the gateway runs, who waits at the door, and what waits to be answered. Exits 1 when no gateway runs."""
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.channels.registry import CHANNELS  # noqa: PLC0415
-        from secondme.cli.compose import control_store, open_store, pairing_store  # noqa: PLC0415
-        from secondme.cli.exits import ExitCode  # noqa: PLC0415
-        from secondme.cli.output import CommandResult  # noqa: PLC0415
+        from secondme.channels.registry import CHANNELS
+        from secondme.cli.compose import control_store, open_store, pairing_store
+        from secondme.cli.exits import ExitCode
+        from secondme.cli.output import CommandResult
 
         setup = invocation.setup()
         async with open_store(setup) as store:
@@ -44,8 +44,8 @@ def status(context: typer.Context, as_json: Json = False) -> None:  # noqa: FBT0
 def _data(
     alive: list[dict[str, Any]], stats: Stats, everybody: EverybodyPaused | None, backlog: Backlog, kind: str
 ) -> dict[str, Any]:
-    from secondme.cli.output import rfc3339  # noqa: PLC0415
-    from secondme.core.clock import from_ms  # noqa: PLC0415
+    from secondme.cli.output import rfc3339
+    from secondme.core.clock import from_ms
 
     processes = [
         {

@@ -6,15 +6,14 @@ silence in every state, so that an answer tells nobody whether a code, a request
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from secondme.core.errors import DataError, NotFoundError
-from secondme.core.ids import contact_id, new_id
+from secondme.core.ids import code_of, contact_id, new_id
 from secondme.core.records import ApprovedContact, NewRow, PairingRequest
-from secondme.core.tiers import Tier
 from secondme.core.text import safe_name, safe_text
+from secondme.core.tiers import Tier
 from secondme.core.types import Challenge
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from secondme.core.store.pairing import PairingStore
     from secondme.core.types import InboundMessage
 
-_CODE = re.compile(r"[0-9]{6}", re.ASCII)
 _NOTES_LIMIT = 500
 
 PROMPT = (
@@ -36,12 +34,6 @@ PROMPT = (
 )
 WELCOME = "Welcome! You can now chat with me."
 NOTICE = "Thanks! {name} still has to approve you. You don't need to do anything else."
-
-
-def code_of(text: str) -> str | None:
-    """The six ASCII digits that `text` is, around white space; None for everything else. No other script's digits, no normalising."""
-    stripped = text.strip()
-    return stripped if _CODE.fullmatch(stripped) else None
 
 
 class Door:
@@ -196,4 +188,3 @@ def _contact(reference: str) -> ContactId:
         return contact_id(reference)
     except DataError:
         raise NotFoundError("unknown_contact", "There is no such contact or code.", "secondme pairing list") from None
-

@@ -47,12 +47,16 @@ class Claude:
             ) as stream:
                 message = await stream.get_final_message()
         except (sdk.AuthenticationError, sdk.PermissionDeniedError) as error:
-            raise CredentialsError("model_key_refused", "The model's server refused the key.", "Set a valid ANTHROPIC_API_KEY.") from error
+            raise CredentialsError(
+                "model_key_refused", "The model's server refused the key.", "Set a valid ANTHROPIC_API_KEY."
+            ) from error
         except sdk.PaymentRequiredError as error:
             raise CredentialsError("model_no_credit", "The model's account has no credit.", "Add credit to the account.") from error
         except (sdk.BadRequestError, sdk.NotFoundError, sdk.UnprocessableEntityError, sdk.ContentTooLargeError) as error:
             raise ConfigError(
-                "model_request_refused", f"The model's server refused the request ({error.status_code}).", "Check model.name and model.base_url."
+                "model_request_refused",
+                f"The model's server refused the request ({error.status_code}).",
+                "Check model.name and model.base_url.",
             ) from error
         except sdk.APIStatusError as error:
             code = {429: "model_rate_limited", _OVERLOADED: "model_overloaded"}.get(error.status_code, "model_failed")
@@ -61,7 +65,13 @@ class Claude:
             ) from error
         except sdk.APITimeoutError as error:
             raise UnavailableError("model_timeout", "The model did not answer in time.") from error
-        except (sdk.APIError, *_transport_errors(), ValueError, RuntimeError, AssertionError) as error:  # a stream cut short shows in many ways
+        except (
+            sdk.APIError,
+            *_transport_errors(),
+            ValueError,
+            RuntimeError,
+            AssertionError,
+        ) as error:  # a stream cut short shows in many ways
             raise UnavailableError("model_unreachable", "The model's server does not answer properly.") from error
         return _read(message)
 

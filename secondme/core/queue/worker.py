@@ -18,16 +18,15 @@ from secondme.core.log import get_logger
 from secondme.core.store.inbox import Job, UnreadableJobError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
-    from redis.asyncio import Redis
+    from collections.abc import Awaitable, Callable, Coroutine
 
     from secondme.core.ports import Clock, Random
     from secondme.core.records import NewRow
     from secondme.core.settings import QueueSettings
-    from secondme.core.store.connect import Store
     from secondme.core.store.inbox import InboxStore, Token
     from secondme.core.types import Pace
+
+    Take = Callable[[int], Coroutine[Any, Any, list[Token]]]
 
 log = get_logger(__name__)
 
@@ -71,11 +70,10 @@ class LeaseLostError(Exception):
 class Worker:
     """Works on many contacts at once, on each alone."""
 
-    def __init__(  # noqa: PLR0913  the seams of a worker, each named where it is built
+    def __init__(
         self,
         *,
         name: str,
-        store: Store,
         inbox: InboxStore,
         answer: Callable[[Job], Awaitable[Verdict]],
         done: Callable[[str], None],
@@ -84,7 +82,6 @@ class Worker:
         rng: Random,
     ) -> None:
         self._name = name
-        self._store = store
         self._inbox = inbox
         self._answer = answer
         self._done = done
@@ -96,11 +93,11 @@ class Worker:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, finish for at most `queue.drain_s`, hand the rest back, and leave the group."""
-        async with asyncio.TaskGroup() as upkeep, self._store.blocking(_WAIT_S) as client:
+        async with asyncio.TaskGroup() as upkeep, self._inbox.reading(self._name, _WAIT_S) as take:
             timers = upkeep.create_task(self._keep_order())
             try:
                 async with asyncio.TaskGroup() as jobs:
-                    await self._take_until(stop, client, jobs)
+                    await self._take_until(stop, take, jobs)
                     drain = jobs.create_task(self._cut_short())
                     while self._running:
                         self._free.clear()
@@ -111,7 +108,7 @@ class Worker:
             timers.cancel()
             await self._leave()
 
-    async def _take_until(self, stop: asyncio.Event, client: Redis[bytes], jobs: asyncio.TaskGroup) -> None:
+    async def _take_until(self, stop: asyncio.Event, take: Take, jobs: asyncio.TaskGroup) -> None:
         stopping = asyncio.ensure_future(stop.wait())
         failures = 0
         try:
@@ -122,14 +119,14 @@ class Worker:
                     self._free.clear()
                     await _first(stopping, asyncio.ensure_future(self._free.wait()))
                     continue
-                reading = asyncio.ensure_future(self._inbox.take(client, self._name, free, _WAIT_S))
+                reading = asyncio.ensure_future(take(free))
                 try:
                     tokens = await _first(stopping, reading)
                     failures = 0
                 except UnavailableError as error:
                     failures += 1
                     log.warning("queue_unavailable", code=error.code)
-                    await _first(stopping, asyncio.ensure_future(self._clock.sleep(min(2.0, 0.1 * 2**min(failures, 5)))))
+                    await _first(stopping, asyncio.ensure_future(self._clock.sleep(min(2.0, 0.1 * 2 ** min(failures, 5)))))
                     await self._open(stopping)
                     continue
                 for token in tokens or []:
@@ -137,7 +134,7 @@ class Worker:
         finally:
             stopping.cancel()
 
-    async def _open(self, stopping: asyncio.Future[bool]) -> None:
+    async def _open(self, stopping: asyncio.Future[Any]) -> None:
         """The consumer group exists, however long the store takes to come back."""
         while not stopping.done():
             try:
@@ -233,17 +230,13 @@ class Worker:
 
     async def _put_off(self, token: Token, fence: int | None, verdict: PutOff, *, forgive: bool = True) -> None:
         with contextlib.suppress(UnavailableError):  # then the token stays ours, and is claimed when the lease is over
-            await self._inbox.defer(
-                token, self._name, fence, delay_s=verdict.delay_s, reason=verdict.reason, forgive=forgive
-            )
+            await self._inbox.defer(token, self._name, fence, delay_s=verdict.delay_s, reason=verdict.reason, forgive=forgive)
 
     async def _hand_back(self, token: Token, fence: int | None) -> None:
         """The token is up for others at once. Shielded: this write must land, or they wait for a whole lease."""
         with contextlib.suppress(TimeoutError, UnavailableError, asyncio.CancelledError):
             async with asyncio.timeout(_HAND_BACK_S):
-                await asyncio.shield(
-                    self._inbox.defer(token, self._name, fence, delay_s=0, reason="handed_back", forgive=True)
-                )
+                await asyncio.shield(self._inbox.defer(token, self._name, fence, delay_s=0, reason="handed_back", forgive=True))
 
     async def _cut_short(self) -> None:
         """Fails the group, and so cancels its jobs, when they take too long."""

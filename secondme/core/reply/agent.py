@@ -43,7 +43,9 @@ class Breaker:
         """Raises UnavailableError while the service is left alone."""
         left = self._open_until - self._clock.monotonic()
         if left > 0:
-            raise UnavailableError("model_down", "The model has failed too often and is left alone for a moment.", retry_after_s=left)
+            raise UnavailableError(
+                "model_down", "The model has failed too often and is left alone for a moment.", retry_after_s=left
+            )
 
     def failed(self) -> None:
         """A call failed."""

@@ -83,11 +83,10 @@ class Sender:
                 elif step.why == "typing":
                     await self._show_typing(contact)
                     return
+                elif step.why not in _STOPPED:
+                    return
                 else:
-                    if step.why in {"held", "dropped", "corrupt"}:
-                        log.warning("reply_" + step.why, contact=mask_contact_id(contact), reason=step.reason, rows=step.rows)
-                    if step.why not in {"held", "dropped", "corrupt", "typing"}:
-                        return
+                    log.warning(_STOPPED[step.why], contact=mask_contact_id(contact), reason=step.reason, rows=step.rows)
         except UnavailableError as error:
             log.warning("delivery_put_off", contact=mask_contact_id(contact), code=error.code)
         except SecondmeError as error:
@@ -138,3 +137,7 @@ class Sender:
 
     def _backoff_s(self, attempts: int) -> float:
         return min(_LAST_RETRY_S, _FIRST_RETRY_S * 2.0 ** min(attempts, 10)) * self._rng.uniform(0.8, 1.2)
+
+
+_STOPPED = {"held": "reply_held", "dropped": "reply_dropped", "corrupt": "reply_corrupt"}
+"""Ends of a row that are worth a line; the next row may follow."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.connection import UnixDomainSocketConnection
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 
     from secondme.core.settings import Setup
 
-T = TypeVar("T")
-
 _POOL = 48
 """Connections at most; more callers than that wait for one."""
 _SERVER_FLOOR = (7, 0)
@@ -61,7 +59,7 @@ class Store:
                 binary=settings.store.server,
                 fsync=settings.store.fsync,
             )
-        self.client: Redis[bytes] = self._connect(self._timeout_s)
+        self.client: Redis = self._connect(self._timeout_s)
 
     async def __aenter__(self) -> Self:
         """Connected, or raises UnavailableError, ConfigError or CredentialsError."""
@@ -99,15 +97,15 @@ class Store:
         except (RedisError, OSError, TimeoutError) as error:
             raise explain(error) from error
 
-    async def call(self, command: Awaitable[T]) -> T:
-        """What one command of the client library returned, its errors turned into ours."""
+    async def call(self, command: Awaitable[Any]) -> Any:  # the library's types do not know that it leaves decoding to us
+        """What one command of the client library returned (text as bytes), its errors turned into ours."""
         try:
             return await command
         except (RedisError, OSError, TimeoutError) as error:
             raise explain(error) from error
 
     @contextlib.asynccontextmanager
-    async def blocking(self, wait_s: float) -> AsyncIterator[Redis[bytes]]:
+    async def blocking(self, wait_s: float) -> AsyncIterator[Redis]:
         """A client of its own for calls that block up to `wait_s` on the server."""
         client = self._connect(self._timeout_s + wait_s)
         try:
@@ -116,7 +114,7 @@ class Store:
             with contextlib.suppress(RedisError, OSError):
                 await client.aclose()
 
-    def _connect(self, timeout_s: float) -> Redis[bytes]:
+    def _connect(self, timeout_s: float) -> Redis:
         options: dict[str, Any] = {
             "socket_timeout": timeout_s,
             "socket_connect_timeout": timeout_s,
@@ -135,7 +133,9 @@ class Store:
                     connection_class=_EnsuredConnection, server=self.server, path=str(self.server.socket_path), **options
                 )
         except ValueError as error:
-            raise ConfigError("bad_redis_url", f"redis_url cannot be used: {error}.", "Use redis://, rediss:// or unix://.") from None
+            raise ConfigError(
+                "bad_redis_url", f"redis_url cannot be used: {error}.", "Use redis://, rediss:// or unix://."
+            ) from None
         return Redis(connection_pool=pool)
 
     async def _check_version(self) -> None:
@@ -155,7 +155,7 @@ class _EnsuredConnection(UnixDomainSocketConnection):
 
     async def _connect(self) -> None:
         await self._server.ensure()
-        await super()._connect()
+        await super()._connect()  # type: ignore[no-untyped-call]  # the library leaves it untyped
 
 
 def explain(error: Exception) -> SecondmeError:

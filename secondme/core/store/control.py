@@ -73,7 +73,10 @@ class ControlStore:
         """Whether nobody is answered, and since when."""
         client = self._store.client
         pipe = client.pipeline(transaction=False)
-        pipe.get(keys.PAUSE_ALL).pttl(keys.PAUSE_ALL).exists(keys.KILLED).time()
+        pipe.get(keys.PAUSE_ALL)
+        pipe.pttl(keys.PAUSE_ALL)
+        pipe.exists(keys.KILLED)
+        pipe.time()
         since, left, killed, (seconds, micros) = await self._store.call(pipe.execute())
         if since is None:
             return None
@@ -101,7 +104,9 @@ class ControlStore:
         active, held, dead, *unsent = await self._store.call(pipe.execute())
         pipe = client.pipeline(transaction=False)
         for contact in map(bytes.decode, active):
-            pipe.llen(keys.inbox(contact)).lindex(keys.inbox(contact), 0).hget(keys.mailbox(contact), "waiting")
+            pipe.llen(keys.inbox(contact))
+            pipe.lindex(keys.inbox(contact), 0)
+            pipe.hget(keys.mailbox(contact), "waiting")
         for contact in map(bytes.decode, held):
             pipe.llen(keys.held(contact))
         for contact in map(bytes.decode, dead):

@@ -83,7 +83,7 @@ class EmbeddedServer:
                     f"Look at {self._directory / 'server.log'}",
                 )
 
-    async def stop(self, others: Callable[[], int] | None = None) -> None:
+    async def stop(self) -> None:
         """Our server has ended, if we owned one, and the lock is free. Repeatable."""
         if self._lock_fd is None:
             return
@@ -146,7 +146,9 @@ class EmbeddedServer:
             descriptor = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         except OSError as error:
             raise ConfigError(
-                "unusable_directory", f"{self._directory} cannot be written: {error.strerror}.", "Check its owner, mode and free space."
+                "unusable_directory",
+                f"{self._directory} cannot be written: {error.strerror}.",
+                "Check its owner, mode and free space.",
             ) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

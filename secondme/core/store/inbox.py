@@ -5,6 +5,7 @@ Every method is one script and may be repeated; a worker that lost its lease cha
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -20,6 +21,8 @@ from secondme.core.store.conversation import CAP, TTL_S
 from secondme.core.types import Admission
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine
+
     from redis.asyncio import Redis
 
     from secondme.core.records import NewRow
@@ -161,8 +164,16 @@ class InboxStore:
         except OSError as error:
             await self._store.call(_raising(error))
 
-    async def take(self, client: Redis[bytes], worker: str, count: int, wait_s: float) -> list[Token]:
-        """At most `count` tokens, waiting up to `wait_s` for the first. They stay ours until deferred, finished or claimed."""
+    @contextlib.asynccontextmanager
+    async def reading(self, worker: str, wait_s: float) -> AsyncIterator[Callable[[int], Coroutine[Any, Any, list[Token]]]]:
+        """A function that takes at most so many tokens, waiting up to `wait_s` for the first, on a connection of its own.
+
+        What it returned stays `worker`'s until deferred, finished or claimed.
+        """
+        async with self._store.blocking(wait_s) as client:
+            yield lambda count: self._take(client, worker, count, wait_s)
+
+    async def _take(self, client: Redis, worker: str, count: int, wait_s: float) -> list[Token]:
         answer = await self._store.call(
             client.xreadgroup(keys.QUEUE_GROUP, worker, {keys.QUEUE: ">"}, count=count, block=max(1, int(wait_s * 1000)))
         )
@@ -170,9 +181,7 @@ class InboxStore:
 
     async def mine(self, worker: str) -> list[Token]:
         """The tokens that `worker` was given and has not settled."""
-        answer = await self._store.call(
-            self._store.client.xreadgroup(keys.QUEUE_GROUP, worker, {keys.QUEUE: "0"}, count=1000)
-        )
+        answer = await self._store.call(self._store.client.xreadgroup(keys.QUEUE_GROUP, worker, {keys.QUEUE: "0"}, count=1000))
         return _tokens(_entries(answer))
 
     async def claim(self, worker: str, count: int) -> list[Token]:
@@ -247,7 +256,9 @@ class InboxStore:
         All of it or nothing. False when the job was no longer ours; then nothing happened.
         """
         contact = job.token.contact_id
-        timed = [part for row, pace in rows for part in (int(pace.typing_after_s * 1000), int(pace.due_after_s * 1000), row.encode())]
+        timed = [
+            part for row, pace in rows for part in (int(pace.typing_after_s * 1000), int(pace.due_after_s * 1000), row.encode())
+        ]
         answer: bytes = await self._store.run(
             "finish",
             (
@@ -307,9 +318,7 @@ class InboxStore:
 
     async def hurry(self) -> None:
         """Everything that waits is due now: for a start with new settings. Pauses and the night are judged again when it is begun."""
-        await self._store.run(
-            "hurry", (keys.QUEUE_LATER,), ()
-        )
+        await self._store.run("hurry", (keys.QUEUE_LATER,), ())
 
     async def repair(self) -> int:
         """How many contacts with mail had lost their token and have one again."""
@@ -330,9 +339,7 @@ class InboxStore:
 
     async def bury(self, idle_ms: int) -> int:
         """How many consumers with nothing pending and no sign of life for `idle_ms` were removed."""
-        consumers: list[dict[str, Any]] = await self._store.call(
-            self._store.client.xinfo_consumers(keys.QUEUE, keys.QUEUE_GROUP)
-        )
+        consumers: list[dict[str, Any]] = await self._store.call(self._store.client.xinfo_consumers(keys.QUEUE, keys.QUEUE_GROUP))
         gone = [entry["name"].decode() for entry in consumers if entry["pending"] == 0 and entry["idle"] > idle_ms]
         for name in gone:
             await self.leave(name)

@@ -52,7 +52,8 @@ class OutboxStore:
         client = self._store.client
         key = keys.outbox_due(channel)
         pipe = client.pipeline(transaction=False)
-        pipe.time().zrange(key, 0, limit - 1, withscores=True)
+        pipe.time()
+        pipe.zrange(key, 0, limit - 1, withscores=True)
         (seconds, micros), rows = await self._store.call(pipe.execute())
         now = seconds * 1000 + micros // 1000
         ready: list[ContactId] = []
@@ -93,7 +94,9 @@ class OutboxStore:
         """The row has left: it is in the history when it was a reply, and the next one follows. False when it was settled before."""
         row = sending.row
         turn_id = native_id or row.row_id
-        turn = Turn(id=turn_id, role="assistant", content=row.text, timestamp=EPOCH, type="outgoing") if row.kind == "reply" else None
+        turn = (
+            Turn(id=turn_id, role="assistant", content=row.text, timestamp=EPOCH, type="outgoing") if row.kind == "reply" else None
+        )
         answer: bytes = await self._store.run(
             "sent",
             (

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 
 from secondme.core.clock import to_ms
 from secondme.core.errors import BusyError, DataError, NotFoundError
-from secondme.core.ids import new_code, new_id
+from secondme.core.ids import code_of, new_code, new_id
 from secondme.core.records import ApprovedContact, DeniedContact, Invite, PairingRequest, Record
 from secondme.core.store import keys
 from secondme.core.types import Challenge
@@ -170,7 +170,7 @@ class PairingStore:
     async def find(self, reference: str) -> PairingRequest | None:
         """The live request that `reference`, a code or a contact id, means. Raises DataError when its record is corrupt."""
         contact = reference
-        if len(reference) == 6 and reference.isascii() and reference.isdigit():
+        if code_of(reference):
             found = await self._store.call(self._store.client.get(keys.code(reference)))
             if found is None:
                 return None
@@ -256,7 +256,9 @@ class PairingStore:
             case b"corrupt":
                 raise DataError("corrupt_record", f"The record {keys.approved(contact)} cannot be read; it was left as it is.")
             case _:
-                raise NotFoundError("not_approved", f"{contact} is not an approved contact.", "secondme pairing list --status approved")
+                raise NotFoundError(
+                    "not_approved", f"{contact} is not an approved contact.", "secondme pairing list --status approved"
+                )
 
     async def invite(self, *, name: str, tier: Tier, ttl: timedelta) -> Invite:
         """A fresh single-use code. Raises BusyError when 100 unused ones exist already."""
@@ -302,9 +304,7 @@ class PairingStore:
         listing.denied.reverse()
         return listing
 
-    async def _collect(
-        self, index: str, name: Callable[[str], str], kind: type[R], found: list[R], listing: Listing
-    ) -> None:
+    async def _collect(self, index: str, name: Callable[[str], str], kind: type[R], found: list[R], listing: Listing) -> None:
         start = 0
         while members := await self._store.call(self._store.client.zrange(index, start, start + _PAGE - 1)):
             start += _PAGE

@@ -24,12 +24,13 @@ class Script:
         self.text = _text(name)
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
-    async def run(self, client: Redis[bytes], keys: tuple[str, ...], args: tuple[str | int, ...]) -> Answer:
+    async def run(self, client: Redis, keys: tuple[str, ...], args: tuple[str | int, ...]) -> Answer:
         """Run it: one EVALSHA, and one EVAL more on a server that was restarted or flushed (a script runs only once)."""
+        execute: Any = client.execute_command  # untyped in the library
         try:
-            return await client.execute_command("EVALSHA", self.sha, len(keys), *keys, *args)
+            return await execute("EVALSHA", self.sha, len(keys), *keys, *args)
         except NoScriptError:
-            return await client.execute_command("EVAL", self.text, len(keys), *keys, *args)
+            return await execute("EVAL", self.text, len(keys), *keys, *args)
 
 
 @cache

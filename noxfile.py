@@ -1,0 +1,84 @@
+"""The only entry for checks: `nox` runs lint, types, imports and tests; `nox -s bench` measures."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import nox
+
+nox.options.sessions = ["lint", "types", "imports", "tests"]
+nox.options.default_venv_backend = "venv"
+nox.options.error_on_external_run = True
+nox.options.reuse_existing_virtualenvs = True
+
+PYTHONS = ["3.11", "3.12", "3.13"]
+LINT = ["ruff==0.17.6"]
+TYPES = ["mypy==2.4.1", "nox>=2025.2.9"]
+IMPORTS = ["import-linter==2.16"]
+TESTS = [
+    "coverage[toml]==7.17.3",
+    "hypothesis==6.170.15",
+    "pytest==9.2.0",
+    "pytest-asyncio==1.5.0",
+    "pytest-xdist==3.8.0",
+]
+LONGEST, LONG = 700, 500
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, complexity and file lengths."""
+    session.install(*LINT)
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    too_long = False
+    for path in sorted([*Path("secondme").rglob("*.py"), *Path("secondme").rglob("*.lua"), *Path("tests").rglob("*.py")]):
+        lines = len(path.read_text("utf-8").splitlines())
+        if lines > LONG:
+            session.warn(f"{path} has {lines} lines; more than {LONGEST} fail.")
+            too_long |= lines > LONGEST
+    if too_long:
+        session.error(f"A file has more than {LONGEST} lines.")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy, strict."""
+    session.install("-e", ".", *TYPES)
+    session.run("mypy")
+
+
+@nox.session
+def imports(session: nox.Session) -> None:
+    """Who may import whom."""
+    session.install("-e", ".", *IMPORTS)
+    session.run("lint-imports", "--no-cache")
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Every test against the built wheel, with the coverage floor."""
+    session.install(".", *TESTS)
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", "-n", "2", *session.posargs)
+    session.run("coverage", "combine", "--quiet", success_codes=[0, 1])
+    session.run("coverage", "report")
+
+
+@nox.session(python=PYTHONS, name="tests-on")
+def tests_on(session: nox.Session) -> None:
+    """Every test on one of the supported Pythons; one that is not installed is skipped."""
+    session.install(".", *TESTS)
+    session.run("pytest", "-n", "2", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Figures beside their floor, measured in the same run. Decides nothing."""
+    session.install(".", *TESTS)
+    session.run("python", "tests/bench/run.py", *session.posargs)
+
+
+if __name__ == "__main__":
+    sys.exit("run nox")
