@@ -82,17 +82,17 @@ def build_rooms(setup: Setup, store: Store, model: Model) -> Rooms:
     from secondme.core.gateway import Rooms
     from secondme.core.reply.agent import Agent
     from secondme.core.store.conversation import ConversationStore
+    from secondme.core.store.door import DoorStore
+    from secondme.core.store.gate import GateStore
     from secondme.core.store.inbox import InboxStore
 
     settings, clock = setup.settings, SystemClock()
-    inbox = InboxStore(store, settings.queue, settings.limits, settings.takeover)
-    pairing = pairing_store(store, settings)
     return Rooms(
         store=store,
-        gate=Gate(inbox, Door(pairing, settings)),
-        inbox=inbox,
+        gate=Gate(GateStore(store, settings.limits, settings.takeover), Door(DoorStore(store, settings.pairing), settings)),
+        inbox=InboxStore(store, settings.queue),
         outbox=outbox_store(store, settings),
-        pairing=pairing,
+        pairing=pairing_store(store, settings),
         control=control_store(store),
         agent=Agent(model, ConversationStore(store), settings, setup.places.personas, clock),
         channels=build_channels(setup.places, clock),

@@ -10,7 +10,7 @@ from secondme.core.types import Admission, Challenge, ChatKind, InboundMessage
 
 if TYPE_CHECKING:
     from secondme.core.admit.pairing import Door
-    from secondme.core.store.inbox import InboxStore
+    from secondme.core.store.gate import GateStore
 
 TEXT_LIMIT_BYTES = 64 * 1024
 
@@ -18,8 +18,8 @@ TEXT_LIMIT_BYTES = 64 * 1024
 class Gate:
     """The one way in. Every channel's every message passes `admit`."""
 
-    def __init__(self, inbox: InboxStore, door: Door) -> None:
-        self._inbox = inbox
+    def __init__(self, gate: GateStore, door: Door) -> None:
+        self._gate = gate
         self._door = door
 
     async def admit(self, message: InboundMessage) -> Admission | Challenge:
@@ -32,11 +32,11 @@ class Gate:
             return Admission.IGNORED
         message = replace(message, text=clip_utf8(message.text, TEXT_LIMIT_BYTES), display_name=safe_name(message.display_name))
         if message.from_me:
-            return await self._inbox.take_over(message)
-        admission = await self._inbox.admit(message)
+            return await self._gate.take_over(message)
+        admission = await self._gate.admit(message)
         if admission is not Admission.STRANGER:
             return admission
         challenge = await self._door.knock(message)
         if challenge is Challenge.APPROVED:  # approved between the two steps: the message is an ordinary one by now
-            return await self._inbox.admit(message)
+            return await self._gate.admit(message)
         return challenge

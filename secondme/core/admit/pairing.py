@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from secondme.core.ids import ContactId
     from secondme.core.records import Invite
     from secondme.core.settings import Settings
+    from secondme.core.store.door import DoorStore
     from secondme.core.store.pairing import PairingStore
     from secondme.core.types import InboundMessage
 
@@ -39,8 +40,8 @@ NOTICE = "Thanks! {name} still has to approve you. You don't need to do anything
 class Door:
     """Where strangers knock."""
 
-    def __init__(self, pairing: PairingStore, settings: Settings) -> None:
-        self._pairing = pairing
+    def __init__(self, door: DoorStore, settings: Settings) -> None:
+        self._door = door
         self._settings = settings.pairing
         self._name = safe_name(settings.persona.name) or "the owner"
 
@@ -51,8 +52,8 @@ class Door:
         digits = code_of(message.text)
         if digits is not None:
             notice = _row(message.contact_id, message.channel_id, "notice", NOTICE.format(name=self._name))
-            return await self._pairing.redeem(message, digits, welcome_row(message.contact_id, message.channel_id), notice)
-        return await self._pairing.challenge(message, self._prompt(message) if self._settings.prompt == "contact" else None)
+            return await self._door.redeem(message, digits, welcome_row(message.contact_id, message.channel_id), notice)
+        return await self._door.challenge(message, self._prompt(message) if self._settings.prompt == "contact" else None)
 
     def _prompt(self, message: InboundMessage) -> Callable[[str], NewRow]:
         minutes = f"{self._settings.code_expiration_minutes:g}"

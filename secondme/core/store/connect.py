@@ -85,7 +85,7 @@ class Store:
                     while len(await self.call(self.client.client_list())) > 1:
                         await asyncio.sleep(0.01)
         with contextlib.suppress(RedisError, OSError):
-            await self.client.aclose()
+            await self.client.aclose(close_connection_pool=True)
         if self.server is not None:
             await self.server.stop()
 
@@ -112,7 +112,7 @@ class Store:
             yield client
         finally:
             with contextlib.suppress(RedisError, OSError):
-                await client.aclose()
+                await client.aclose(close_connection_pool=True)
 
     def _connect(self, timeout_s: float) -> Redis:
         options: dict[str, Any] = {

@@ -1,4 +1,4 @@
-"""The gate and the mailboxes: one token per contact in the stream, one inbox per contact, a lease with a fence for whoever works.
+"""The mailboxes: one token per contact in the stream, one inbox per contact, a lease with a fence for whoever works.
 
 Every method is one script and may be repeated; a worker that lost its lease changes nothing.
 """
@@ -6,19 +6,15 @@ Every method is one script and may be repeated; a worker that lost its lease cha
 from __future__ import annotations
 
 import contextlib
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from redis.exceptions import ResponseError
 
-from secondme.core.clock import to_ms
 from secondme.core.errors import DataError
 from secondme.core.ids import ChannelId, ContactId
 from secondme.core.records import ApprovedContact, Mail
 from secondme.core.store import keys
-from secondme.core.store.conversation import CAP, TTL_S
-from secondme.core.types import Admission
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -26,12 +22,10 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from secondme.core.records import NewRow
-    from secondme.core.settings import LimitSettings, QueueSettings, TakeoverSettings
+    from secondme.core.settings import QueueSettings
     from secondme.core.store.connect import Store
-    from secondme.core.types import InboundMessage, Pace
+    from secondme.core.types import Pace
 
-_INBOX_CAP = 200
-_SEEN_MS = 8 * 86_400_000
 MAILBOX_MS = 30 * 86_400_000
 _BATCH = 50
 """Messages of one burst at most: 50 of 64 KB are still a bounded job."""
@@ -65,94 +59,10 @@ class Job:
 class InboxStore:
     """Mailboxes in Redis."""
 
-    def __init__(self, store: Store, queue: QueueSettings, limits: LimitSettings, takeover: TakeoverSettings) -> None:
+    def __init__(self, store: Store, queue: QueueSettings) -> None:
         self._store = store
         self._lease_ms = int(queue.lease_s * 1000)
         self._max_attempts = queue.max_attempts
-        self._takeover_ms = int(takeover.pause_minutes * 60_000)
-        self._gate_tail: tuple[str | int, ...] = (
-            limits.messages,
-            limits.window_s,
-            int(limits.pause_minutes * 60_000),
-            CAP,
-            TTL_S,
-            _INBOX_CAP,
-            _SEEN_MS,
-            MAILBOX_MS,
-            keys.EVENTS_PAUSE,
-        )
-
-    # The gate
-
-    async def admit(self, message: InboundMessage) -> Admission:
-        """What became of the message; when this returns, it is safe. One round trip; a stranger causes no write."""
-        contact = message.contact_id
-        sent_ms = to_ms(message.sent_at)
-        turn = {"id": message.message_id, "role": "user", "content": message.text, "timestamp": sent_ms, "type": "incoming"}
-        mail = {
-            "messageId": message.message_id,
-            "contactId": contact,
-            "channelId": message.channel_id,
-            "normalizedContactId": message.normalized_contact_id,
-            "contactName": message.display_name,
-            "content": message.text,
-            "timestamp": sent_ms,
-        }
-        answer: bytes = await self._store.run(
-            "admit",
-            (
-                keys.approved(contact),
-                keys.denied(contact),
-                keys.seen(contact, message.message_id),
-                keys.history(contact),
-                keys.history_ids(contact),
-                keys.PAUSE_ALL,
-                keys.pause(contact),
-                keys.counter(contact),
-                keys.inbox(contact),
-                keys.mailbox(contact),
-                keys.QUEUE,
-                keys.QUEUE_ACTIVE,
-            ),
-            (
-                contact,
-                message.message_id,
-                json.dumps(turn),
-                sent_ms,
-                json.dumps(mail),
-                message.channel_id,
-                message.normalized_contact_id,
-                *self._gate_tail,
-            ),
-        )
-        return _ADMISSIONS[answer]
-
-    async def take_over(self, message: InboundMessage) -> Admission:
-        """The owner's own words are in the history, the contact is paused, and what waited to be said is dropped. Repeatable.
-
-        OWN_ECHO when the message is one that we sent; STRANGER, and nothing written, when the contact was never let in.
-        """
-        contact = message.contact_id
-        sent_ms = to_ms(message.sent_at)
-        turn = {"id": message.message_id, "role": "assistant", "content": message.text, "timestamp": sent_ms, "type": "fromMe"}
-        answer: bytes = await self._store.run(
-            "takeover",
-            (
-                keys.approved(contact),
-                keys.seen(contact, message.message_id),
-                keys.history(contact),
-                keys.history_ids(contact),
-                keys.pause(contact),
-                keys.inbox(contact),
-                keys.mailbox(contact),
-                keys.outbox(contact),
-                keys.outbox_due(message.channel_id),
-            ),
-            (contact, message.message_id, json.dumps(turn), sent_ms, self._takeover_ms, CAP, TTL_S, _SEEN_MS, keys.EVENTS_PAUSE),
-        )
-        return _ADMISSIONS[answer]
-
-    # The workers
 
     async def open(self) -> None:
         """The consumer group exists. Repeatable."""
@@ -352,9 +262,6 @@ class UnreadableJobError(DataError):
     def __init__(self, error: DataError, fence: int) -> None:
         super().__init__(error.code, error.message, error.fix)
         self.fence = fence
-
-
-_ADMISSIONS: dict[bytes, Admission] = {member.value.encode(): member for member in Admission}
 
 
 def _entries(answer: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:  # the client's shape differs between protocols 2 and 3

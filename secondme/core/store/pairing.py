@@ -7,12 +7,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
-from secondme.core.clock import to_ms
 from secondme.core.errors import BusyError, DataError, NotFoundError
-from secondme.core.ids import code_of, new_code, new_id
+from secondme.core.ids import code_of, new_code
 from secondme.core.records import ApprovedContact, DeniedContact, Invite, PairingRequest, Record
 from secondme.core.store import keys
-from secondme.core.types import Challenge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,15 +21,14 @@ if TYPE_CHECKING:
     from secondme.core.settings import PairingSettings
     from secondme.core.store.connect import Store
     from secondme.core.tiers import Tier
-    from secondme.core.types import InboundMessage
 
 R = TypeVar("R", bound=Record)
 
-_TRIES = 20
+TRIES = 20
 """Fresh codes tried before giving up: with 200 live codes of 1,000,000 a single collision is already rare."""
 _MOST_INVITES = 100
 _PAGE = 500
-_INDEXES = (keys.INDEX_PENDING, keys.INDEX_APPROVED, keys.INDEX_DENIED)
+INDEXES = (keys.INDEX_PENDING, keys.INDEX_APPROVED, keys.INDEX_DENIED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,113 +56,7 @@ class PairingStore:
 
     def __init__(self, store: Store, settings: PairingSettings) -> None:
         self._store = store
-        self._settings = settings
-        self._ttl_ms = int(settings.code_expiration_minutes * 60_000)
         self._cooldown_ms = int(settings.denial_cooldown_hours * 3_600_000)
-
-    # What strangers cause
-
-    async def challenge(self, message: InboundMessage, prompt: Callable[[str], NewRow] | None) -> Challenge:
-        """A request for the sender exists, unless something forbids it; `prompt(code)` is the row that tells them, None for silence.
-
-        Repeatable: a second message within the code's life changes nothing.
-        """
-        contact = message.contact_id
-        for _ in range(_TRIES):
-            code = new_code()
-            row = prompt(code) if prompt else None
-            answer: bytes = await self._store.run(
-                "challenge",
-                (
-                    keys.approved(contact),
-                    keys.denied(contact),
-                    keys.pending(contact),
-                    keys.code(code),
-                    keys.invite(code),
-                    *_INDEXES,
-                    keys.PAIRING_STATS,
-                    keys.PAIRING_PROMPTS,
-                    keys.PAIRING_FULL,
-                    keys.outbox(contact),
-                    keys.outbox_due(message.channel_id),
-                    keys.PAUSE_ALL,
-                    keys.history(contact),
-                    keys.told(contact),
-                ),
-                (
-                    contact,
-                    message.phone_number or contact,
-                    message.display_name,
-                    message.channel_id,
-                    code,
-                    self._ttl_ms,
-                    self._settings.max_pending_requests,
-                    self._settings.max_prompts_per_hour,
-                    row.encode() if row else "",
-                    row.row_id if row else "",
-                    "1" if self._settings.auto_approve_existing else "0",
-                    keys.EVENTS_PAIRING,
-                    keys.EVENTS_SECURITY,
-                    to_ms(message.sent_at),
-                    int(self._settings.prompt_max_age_minutes * 60_000),
-                ),
-            )
-            if answer != b"collision":
-                return _CHALLENGES[answer]
-        raise BusyError("no_free_code", "Too many live codes; try again in a moment.")
-
-    async def redeem(self, message: InboundMessage, digits: str, welcome: NewRow, notice: NewRow) -> Challenge:
-        """The outcome of six digits from a stranger. `welcome` is said when they open the door, `notice` once when only the owner can.
-
-        Not repeatable as such: a second call counts as a second attempt, as it must.
-        """
-        contact = message.contact_id
-        for _ in range(_TRIES):
-            request = await self._request(contact)
-            own = request.code if request else ""
-            answer: bytes = await self._store.run(
-                "redeem",
-                (
-                    keys.approved(contact),
-                    keys.denied(contact),
-                    keys.pending(contact),
-                    keys.code(own or "none"),
-                    keys.invite(digits),
-                    keys.attempts(contact),
-                    keys.PAIRING_WRONG,
-                    keys.PAIRING_CLOSED,
-                    *_INDEXES,
-                    keys.INDEX_INVITES,
-                    keys.PAIRING_STATS,
-                    keys.outbox(contact),
-                    keys.outbox_due(message.channel_id),
-                    keys.told(contact),
-                    keys.PAUSE_ALL,
-                ),
-                (
-                    contact,
-                    message.phone_number or contact,
-                    message.display_name,
-                    message.channel_id,
-                    digits,
-                    own,
-                    self._settings.mode.value,
-                    self._settings.self_verify_tier.value,
-                    self._settings.wrong_codes_per_contact,
-                    self._cooldown_ms,
-                    self._settings.wrong_codes_per_hour,
-                    welcome.encode(),
-                    notice.encode(),
-                    new_id(),
-                    keys.EVENTS_PAIRING,
-                    keys.EVENTS_SECURITY,
-                ),
-            )
-            if answer != b"changed":
-                return _CHALLENGES[answer]
-        raise BusyError("pairing_changed", "The request kept changing; try again.")
-
-    # What the owner decides
 
     async def find(self, reference: str) -> PairingRequest | None:
         """The live request that `reference`, a code or a contact id, means. Raises DataError when its record is corrupt."""
@@ -194,7 +85,7 @@ class PairingStore:
                 keys.denied(contact),
                 keys.pending(contact),
                 keys.code(request.code),
-                *_INDEXES,
+                *INDEXES,
                 keys.PAIRING_STATS,
                 keys.attempts(contact),
                 keys.outbox(contact),
@@ -239,7 +130,7 @@ class PairingStore:
         """`contact` may knock again. Raises NotFoundError when it was not denied."""
         there: int = await self._store.run(
             "unblock",
-            (keys.denied(contact), keys.attempts(contact), *_INDEXES, keys.PAIRING_STATS),
+            (keys.denied(contact), keys.attempts(contact), *INDEXES, keys.PAIRING_STATS),
             (contact, keys.EVENTS_PAIRING),
         )
         if not there:
@@ -262,7 +153,7 @@ class PairingStore:
 
     async def invite(self, *, name: str, tier: Tier, ttl: timedelta) -> Invite:
         """A fresh single-use code. Raises BusyError when 100 unused ones exist already."""
-        for _ in range(_TRIES):
+        for _ in range(TRIES):
             code = new_code()
             answer = await self._store.run(
                 "invite",
@@ -275,8 +166,6 @@ class PairingStore:
                 break
         raise BusyError("too_many_invites", f"{_MOST_INVITES} invites are unused.", "Wait until some expire.")
 
-    # What can be looked at
-
     async def approved(self, contact: ContactId) -> ApprovedContact | None:
         """The approval of `contact`, if there is one. Raises DataError when its record is corrupt."""
         return await self._get(ApprovedContact, keys.approved(contact))
@@ -288,7 +177,7 @@ class PairingStore:
     async def stats(self) -> Stats:
         """The counts, right also at the moment after an expiry; what expired is swept and said on the way."""
         counts: list[int] = await self._store.run(
-            "sweep", (*_INDEXES, keys.INDEX_INVITES, keys.PAIRING_STATS), (keys.EVENTS_PAIRING,)
+            "sweep", (*INDEXES, keys.INDEX_INVITES, keys.PAIRING_STATS), (keys.EVENTS_PAIRING,)
         )
         return Stats(*counts)
 
@@ -317,12 +206,6 @@ class PairingStore:
                 except DataError as error:
                     listing.corrupt.append(error)
 
-    async def _request(self, contact: str) -> PairingRequest | None:
-        try:
-            return await self._get(PairingRequest, keys.pending(contact))
-        except DataError:
-            return None  # the script finds it unreadable too, and goes by the invite alone
-
     async def _get(self, kind: type[R], key: str) -> R | None:
         raw = await self._store.call(self._store.client.get(key))
         return None if raw is None else kind.decode(raw, key)
@@ -335,7 +218,7 @@ class PairingStore:
                 keys.denied(contact),
                 keys.pending(contact),
                 keys.code(code or "none"),
-                *_INDEXES,
+                *INDEXES,
                 keys.PAIRING_STATS,
                 keys.attempts(contact),
                 keys.told(contact),
@@ -353,19 +236,3 @@ class PairingStore:
             (contact, code, verb, by, reason, self._cooldown_ms, keys.EVENTS_PAIRING),
         )
         return answer[0]
-
-
-_CHALLENGES = {
-    b"approved": Challenge.APPROVED,
-    b"existing": Challenge.APPROVED,
-    b"denied": Challenge.DENIED,
-    b"already_pending": Challenge.ALREADY_PENDING,
-    b"too_old": Challenge.TOO_OLD,
-    b"closed": Challenge.CLOSED,
-    b"full": Challenge.CLOSED,
-    b"prompted": Challenge.PROMPTED,
-    b"requested": Challenge.REQUESTED,
-    b"needs_owner": Challenge.NEEDS_OWNER,
-    b"welcomed": Challenge.WELCOMED,
-    b"wrong_code": Challenge.WRONG_CODE,
-}

@@ -1,0 +1,154 @@
+"""What a stranger causes: one request, at most one prompt, and the outcome of the codes they send. Each is one script."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from secondme.core.clock import to_ms
+from secondme.core.errors import BusyError, DataError
+from secondme.core.ids import new_code, new_id
+from secondme.core.records import PairingRequest
+from secondme.core.store import keys
+from secondme.core.store.pairing import INDEXES, TRIES
+from secondme.core.types import Challenge
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from secondme.core.records import NewRow
+    from secondme.core.settings import PairingSettings
+    from secondme.core.store.connect import Store
+    from secondme.core.types import InboundMessage
+
+
+class DoorStore:
+    """Requests and codes in Redis."""
+
+    def __init__(self, store: Store, settings: PairingSettings) -> None:
+        self._store = store
+        self._settings = settings
+        self._ttl_ms = int(settings.code_expiration_minutes * 60_000)
+        self._cooldown_ms = int(settings.denial_cooldown_hours * 3_600_000)
+
+    async def challenge(self, message: InboundMessage, prompt: Callable[[str], NewRow] | None) -> Challenge:
+        """A request for the sender exists, unless something forbids it; `prompt(code)` is the row that tells them, None for silence.
+
+        Repeatable: a second message within the code's life changes nothing.
+        """
+        contact = message.contact_id
+        for _ in range(TRIES):
+            code = new_code()
+            row = prompt(code) if prompt else None
+            answer: bytes = await self._store.run(
+                "challenge",
+                (
+                    keys.approved(contact),
+                    keys.denied(contact),
+                    keys.pending(contact),
+                    keys.code(code),
+                    keys.invite(code),
+                    *INDEXES,
+                    keys.PAIRING_STATS,
+                    keys.PAIRING_PROMPTS,
+                    keys.PAIRING_FULL,
+                    keys.outbox(contact),
+                    keys.outbox_due(message.channel_id),
+                    keys.PAUSE_ALL,
+                    keys.history(contact),
+                    keys.told(contact),
+                ),
+                (
+                    contact,
+                    message.phone_number or contact,
+                    message.display_name,
+                    message.channel_id,
+                    code,
+                    self._ttl_ms,
+                    self._settings.max_pending_requests,
+                    self._settings.max_prompts_per_hour,
+                    row.encode() if row else "",
+                    row.row_id if row else "",
+                    "1" if self._settings.auto_approve_existing else "0",
+                    keys.EVENTS_PAIRING,
+                    keys.EVENTS_SECURITY,
+                    to_ms(message.sent_at),
+                    int(self._settings.prompt_max_age_minutes * 60_000),
+                ),
+            )
+            if answer != b"collision":
+                return _CHALLENGES[answer]
+        raise BusyError("no_free_code", "Too many live codes; try again in a moment.")
+
+    async def redeem(self, message: InboundMessage, digits: str, welcome: NewRow, notice: NewRow) -> Challenge:
+        """The outcome of six digits from a stranger. `welcome` is said when they open the door, `notice` once when only the owner can.
+
+        Not repeatable as such: a second call counts as a second attempt, as it must.
+        """
+        contact = message.contact_id
+        for _ in range(TRIES):
+            request = await self._request(contact)
+            own = request.code if request else ""
+            answer: bytes = await self._store.run(
+                "redeem",
+                (
+                    keys.approved(contact),
+                    keys.denied(contact),
+                    keys.pending(contact),
+                    keys.code(own or "none"),
+                    keys.invite(digits),
+                    keys.attempts(contact),
+                    keys.PAIRING_WRONG,
+                    keys.PAIRING_CLOSED,
+                    *INDEXES,
+                    keys.INDEX_INVITES,
+                    keys.PAIRING_STATS,
+                    keys.outbox(contact),
+                    keys.outbox_due(message.channel_id),
+                    keys.told(contact),
+                    keys.PAUSE_ALL,
+                ),
+                (
+                    contact,
+                    message.phone_number or contact,
+                    message.display_name,
+                    message.channel_id,
+                    digits,
+                    own,
+                    self._settings.mode.value,
+                    self._settings.self_verify_tier.value,
+                    self._settings.wrong_codes_per_contact,
+                    self._cooldown_ms,
+                    self._settings.wrong_codes_per_hour,
+                    welcome.encode(),
+                    notice.encode(),
+                    new_id(),
+                    keys.EVENTS_PAIRING,
+                    keys.EVENTS_SECURITY,
+                ),
+            )
+            if answer != b"changed":
+                return _CHALLENGES[answer]
+        raise BusyError("pairing_changed", "The request kept changing; try again.")
+
+    async def _request(self, contact: str) -> PairingRequest | None:
+        raw = await self._store.call(self._store.client.get(keys.pending(contact)))
+        try:
+            return None if raw is None else PairingRequest.decode(raw, keys.pending(contact))
+        except DataError:
+            return None  # the script finds it unreadable too, and goes by the invite alone
+
+
+_CHALLENGES = {
+    b"approved": Challenge.APPROVED,
+    b"existing": Challenge.APPROVED,
+    b"denied": Challenge.DENIED,
+    b"already_pending": Challenge.ALREADY_PENDING,
+    b"too_old": Challenge.TOO_OLD,
+    b"closed": Challenge.CLOSED,
+    b"full": Challenge.CLOSED,
+    b"prompted": Challenge.PROMPTED,
+    b"requested": Challenge.REQUESTED,
+    b"needs_owner": Challenge.NEEDS_OWNER,
+    b"welcomed": Challenge.WELCOMED,
+    b"wrong_code": Challenge.WRONG_CODE,
+}

@@ -1,0 +1,111 @@
+"""The gate's two scripts: a contact's message, and the owner's own. Each is one round trip and may be repeated."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from secondme.core.clock import to_ms
+from secondme.core.store import keys
+from secondme.core.store.conversation import CAP, TTL_S
+from secondme.core.store.inbox import MAILBOX_MS
+from secondme.core.types import Admission
+
+if TYPE_CHECKING:
+    from secondme.core.settings import LimitSettings, TakeoverSettings
+    from secondme.core.store.connect import Store
+    from secondme.core.types import InboundMessage
+
+_INBOX_CAP = 200
+_SEEN_MS = 8 * 86_400_000
+"""Longer than any platform re-delivers."""
+
+
+class GateStore:
+    """Decides about messages."""
+
+    def __init__(self, store: Store, limits: LimitSettings, takeover: TakeoverSettings) -> None:
+        self._store = store
+        self._takeover_ms = int(takeover.pause_minutes * 60_000)
+        self._tail: tuple[str | int, ...] = (
+            limits.messages,
+            limits.window_s,
+            int(limits.pause_minutes * 60_000),
+            CAP,
+            TTL_S,
+            _INBOX_CAP,
+            _SEEN_MS,
+            MAILBOX_MS,
+            keys.EVENTS_PAUSE,
+        )
+
+    async def admit(self, message: InboundMessage) -> Admission:
+        """What became of the message; when this returns, it is safe. One round trip; a stranger causes no write."""
+        contact = message.contact_id
+        sent_ms = to_ms(message.sent_at)
+        turn = {"id": message.message_id, "role": "user", "content": message.text, "timestamp": sent_ms, "type": "incoming"}
+        mail = {
+            "messageId": message.message_id,
+            "contactId": contact,
+            "channelId": message.channel_id,
+            "normalizedContactId": message.normalized_contact_id,
+            "contactName": message.display_name,
+            "content": message.text,
+            "timestamp": sent_ms,
+        }
+        answer: bytes = await self._store.run(
+            "admit",
+            (
+                keys.approved(contact),
+                keys.denied(contact),
+                keys.seen(contact, message.message_id),
+                keys.history(contact),
+                keys.history_ids(contact),
+                keys.PAUSE_ALL,
+                keys.pause(contact),
+                keys.counter(contact),
+                keys.inbox(contact),
+                keys.mailbox(contact),
+                keys.QUEUE,
+                keys.QUEUE_ACTIVE,
+            ),
+            (
+                contact,
+                message.message_id,
+                json.dumps(turn),
+                sent_ms,
+                json.dumps(mail),
+                message.channel_id,
+                message.normalized_contact_id,
+                *self._tail,
+            ),
+        )
+        return _ADMISSIONS[answer]
+
+    async def take_over(self, message: InboundMessage) -> Admission:
+        """The owner's own words are in the history, the contact is paused, and what waited to be said is dropped. Repeatable.
+
+        OWN_ECHO when the message is one that we sent; STRANGER, and nothing written, when the contact was never let in.
+        """
+        contact = message.contact_id
+        sent_ms = to_ms(message.sent_at)
+        turn = {"id": message.message_id, "role": "assistant", "content": message.text, "timestamp": sent_ms, "type": "fromMe"}
+        answer: bytes = await self._store.run(
+            "takeover",
+            (
+                keys.approved(contact),
+                keys.seen(contact, message.message_id),
+                keys.history(contact),
+                keys.history_ids(contact),
+                keys.pause(contact),
+                keys.inbox(contact),
+                keys.mailbox(contact),
+                keys.outbox(contact),
+                keys.outbox_due(message.channel_id),
+            ),
+            (contact, message.message_id, json.dumps(turn), sent_ms, self._takeover_ms, CAP, TTL_S, _SEEN_MS, keys.EVENTS_PAUSE),
+        )
+        return _ADMISSIONS[answer]
+
+
+_ADMISSIONS: dict[bytes, Admission] = {member.value.encode(): member for member in Admission}

@@ -1,0 +1,84 @@
+"""What every test stands on: a home of its own, one real private server per test process, the real scripts."""
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from random import Random
+
+import pytest
+from fakes.model import ScriptedModel
+from fakes.town import Town
+
+from secondme.core.settings import Setup, load
+from secondme.core.store.connect import Store
+from secondme.core.store.embedded import EmbeddedServer, Role
+
+
+@pytest.fixture(scope="session")
+def server_home() -> Iterator[Path]:
+    """A short path: unix sockets have little room."""
+    home = Path(tempfile.mkdtemp(prefix="sm-", dir="/tmp"))
+    yield home
+    shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def redis_url(server_home: Path) -> Iterator[str]:
+    """One real server for this test process, started and stopped by the product's own code."""
+    server = EmbeddedServer(server_home / "store", server_home / "store.sock", role=Role.OWN)
+    asyncio.run(server.ensure())
+    yield f"unix://{server_home / 'store.sock'}"
+    asyncio.run(server.stop())
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No test sees the person who runs it."""
+    for name in list(os.environ):
+        if name.startswith(("SECONDME_", "ANTHROPIC_", "XDG_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("HOME", str(tmp_path / "user"))
+    monkeypatch.setenv("SECONDME_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("COLUMNS", "120")
+
+
+@pytest.fixture
+def home() -> Iterator[Path]:
+    """A short, empty home for tests that start processes."""
+    path = Path(tempfile.mkdtemp(prefix="smh-", dir="/tmp"))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def setup(redis_url: str, tmp_path: Path) -> Setup:
+    """Settings for tests in this process: the shared server, no pacing, no night."""
+    return load(
+        {"redis_url": redis_url, "pacing.enabled": False, "sleep.enabled": False, "persona.name": "Sam"},
+        {},
+        home=tmp_path / "home",
+    )
+
+
+@pytest.fixture
+async def store(setup: Setup) -> AsyncIterator[Store]:
+    """A connected store, empty at the start."""
+    async with Store(setup, Role.ATTACH) as connected:
+        await connected.client.flushall()
+        await connected.client.config_resetstat()
+        yield connected
+
+
+@pytest.fixture
+def model() -> ScriptedModel:
+    """A model that says what the test tells it to."""
+    return ScriptedModel()
+
+
+@pytest.fixture
+def town(setup: Setup, store: Store, model: ScriptedModel) -> Town:
+    """Every real room on the real store, with a channel that only remembers what it was given."""
+    return Town(setup, store, model, Random(7))

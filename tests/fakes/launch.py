@@ -1,0 +1,46 @@
+"""Starts a real gateway process in which one named step stops the world. Run as a script; see `process.py`.
+
+python launch.py HOME PART [STEP:SIGNAL:COUNT]...    for example  sender.sending:KILL:3
+"""
+
+import asyncio
+import os
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+
+
+def main() -> None:
+    home, part, *faults_wanted = sys.argv[1:]
+    from secondme.cli.exits import ExitCode
+    from secondme.cli.output import complain
+    from secondme.cli.serving import serve_home
+    from secondme.core import faults
+    from secondme.core.errors import SecondmeError
+    from secondme.core.settings import load
+
+    wanted = {}
+    for fault in faults_wanted:
+        step, name, count = fault.split(":")
+        wanted[step] = (signal.Signals["SIG" + name], int(count))
+    passed: Counter[str] = Counter()
+
+    def hook(step: str) -> None:
+        if step in wanted:
+            passed[step] += 1
+            number, count = wanted[step]
+            if passed[step] == count:
+                os.kill(os.getpid(), number)
+
+    faults.listen(hook)
+    try:
+        # the demo's stand-in model: no network, no second of importing the SDK in each of many starts
+        asyncio.run(serve_home(load({}, home=Path(home)), part, ["", ""]))  # type: ignore[arg-type]
+    except SecondmeError as error:
+        complain(error)
+        sys.exit(int(ExitCode.BUG))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""The whole corridor in one process on the real store, walked step by step without timers."""
+
+import itertools
+from datetime import UTC, datetime, timedelta
+from random import Random
+
+from fakes.channel import FakeChannel
+from fakes.model import ScriptedModel
+
+from secondme.core.admit.admission import Gate
+from secondme.core.admit.pairing import Door, Owner
+from secondme.core.clock import SystemClock
+from secondme.core.gateway import Gateway, Rooms
+from secondme.core.ids import ChannelId, ContactId, MessageId
+from secondme.core.reply.agent import Agent
+from secondme.core.settings import Setup
+from secondme.core.store.connect import Store
+from secondme.core.store.control import ControlStore
+from secondme.core.store.conversation import ConversationStore
+from secondme.core.store.door import DoorStore
+from secondme.core.store.gate import GateStore
+from secondme.core.store.inbox import InboxStore, Job, Token
+from secondme.core.store.outbox import OutboxStore, Sending
+from secondme.core.store.pairing import PairingStore
+from secondme.core.tiers import Tier
+from secondme.core.types import Admission, Challenge, InboundMessage
+
+
+class Town:
+    """Contacts, an owner, a gateway. Nothing runs by itself: a test calls each step."""
+
+    def __init__(self, setup: Setup, store: Store, model: ScriptedModel, rng: Random) -> None:
+        settings = setup.settings
+        self.setup, self.store, self.model = setup, store, model
+        self.channel = FakeChannel()
+        self.pairing = PairingStore(store, settings.pairing)
+        self.owner = Owner(self.pairing, by="test")
+        self.control = ControlStore(store)
+        self.inbox = InboxStore(store, settings.queue)
+        self.outbox = OutboxStore(store, settings.delivery)
+        self.conversation = ConversationStore(store)
+        clock = SystemClock()
+        self.rooms = Rooms(
+            store=store,
+            gate=Gate(
+                GateStore(store, settings.limits, settings.takeover),
+                Door(DoorStore(store, settings.pairing), settings),
+            ),
+            inbox=self.inbox,
+            outbox=self.outbox,
+            pairing=self.pairing,
+            control=self.control,
+            agent=Agent(model, self.conversation, settings, setup.places.personas, clock),
+            channels=[self.channel],
+        )
+        self.gateway = Gateway(self.rooms, settings, clock, rng)
+        self._ids = itertools.count(1)
+
+    def message(self, who: str, text: str, **fields: object) -> InboundMessage:
+        """A direct message of `local:<who>`, sent now."""
+        contact = ContactId(f"local:{who}")
+        values: dict[str, object] = {
+            "channel_id": ChannelId("local"),
+            "contact_id": contact,
+            "normalized_contact_id": contact,
+            "message_id": MessageId(f"m{next(self._ids)}"),
+            "text": text,
+            "sent_at": datetime.now(UTC),
+            "display_name": who.title(),
+            **fields,
+        }
+        return InboundMessage(**values)  # type: ignore[arg-type]
+
+    async def writes(self, who: str, text: str, **fields: object) -> Admission | Challenge:
+        """What the gateway made of a message."""
+        return await self.gateway.receive(self.message(who, text, **fields))
+
+    async def let_in(self, who: str, tier: Tier = Tier.STANDARD) -> None:
+        """The contact knocked and was approved; its prompt and welcome are gone from the outbox."""
+        await self.writes(who, "hello")
+        await self.owner.approve(f"local:{who}", tier)
+        await self.deliver()
+        self.channel.raw.clear()
+        self.channel.shown.clear()
+
+    async def tokens(self, worker: str = "w", count: int = 100) -> list[Token]:
+        """The tokens in the stream, taken by `worker`."""
+        await self.inbox.open()
+        async with self.inbox.reading(worker, 0.001) as take:
+            return await take(count)
+
+    async def work(self, worker: str = "w") -> list[str]:
+        """Work on every token once; returns what each job came to."""
+        done = []
+        for token in await self.tokens(worker):
+            job = await self.inbox.begin(token, worker)
+            if not isinstance(job, Job):
+                done.append(job)
+                continue
+            verdict = await self.gateway.answer(job)
+            rows = getattr(verdict, "rows", None)
+            if rows is None:
+                await self.inbox.defer(token, worker, job.fence, delay_s=verdict.delay_s, reason=verdict.reason, forgive=True)  # type: ignore[union-attr]
+                done.append(verdict.reason)  # type: ignore[union-attr]
+            else:
+                await self.inbox.finish(job, worker, rows, hold=verdict.hold)  # type: ignore[union-attr]
+                done.append(verdict.why)  # type: ignore[union-attr]
+        return done
+
+    async def deliver(self, sender: str = "s") -> list[str]:
+        """Take every due row once round until nothing is due; returns what each step came to."""
+        steps = []
+        while True:
+            ready, _ = await self.outbox.due("local", 1000)
+            if not ready:
+                return steps
+            for contact in ready:
+                step = await self.outbox.take(contact, "local", sender)
+                if isinstance(step, Sending):
+                    await self.channel.send(contact, step.row.text, step.row.row_id)
+                    await self.outbox.sent(step, step.row.row_id)
+                    steps.append("sent")
+                else:
+                    steps.append(step.why)
+                    if step.why in {"busy", "early"}:
+                        return steps
+
+    async def raw_keys(self, pattern: str) -> list[str]:
+        """Names of the keys that match, sorted."""
+        return sorted([key.decode() async for key in self.store.client.scan_iter(match=pattern)])
+
+    async def age(self, who: str, by: timedelta) -> InboundMessage:
+        """A message that was sent `by` ago."""
+        return self.message(who, "old news", sent_at=datetime.now(UTC) - by)
