@@ -43,7 +43,12 @@ class Invocation:
 
 
 def run(
-    context: typer.Context, schema: str, work: Callable[[Invocation], Coroutine[Any, Any, CommandResult]], *, as_json: bool
+    context: typer.Context,
+    schema: str,
+    work: Callable[[Invocation], Coroutine[Any, Any, CommandResult]],
+    *,
+    as_json: bool,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> NoReturn:
     """Do the work, print its result, and end the process with its exit code."""
     from secondme.cli.exits import ExitCode
@@ -52,7 +57,8 @@ def run(
 
     invocation: Invocation = context.obj
     try:
-        result = asyncio.run(work(invocation))
+        with asyncio.Runner(loop_factory=loop_factory) as runner:
+            result = runner.run(work(invocation))
         code = emit(result, as_json=as_json)
         sys.stdout.flush()
     except SecondmeError as error:

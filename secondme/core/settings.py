@@ -125,6 +125,13 @@ class SleepSettings(Section):
     spread_minutes: float = Field(20, ge=0, le=240)
     """After waking, answers are spread over this long."""
 
+    @field_validator("start", "end")
+    @classmethod
+    def _on_the_wall(cls, value: time) -> time:
+        if value.tzinfo is not None:
+            raise ValueError("not a local time, like 23:00; the zone is sleep.timezone")
+        return value
+
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:

@@ -6,6 +6,7 @@ Threats: ANSI and OSC escapes (clipboard, title, hyperlinks), C1 controls, bidir
 
 import re
 import unicodedata
+from functools import lru_cache
 
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 but \t and \n, DEL, C1
@@ -23,7 +24,11 @@ def safe_text(value: str) -> str:
 
 def safe_name(value: str) -> str:
     """One visible line of at most 64 characters in NFC; empty when nothing visible was in it. Repeatable."""
-    bounded = value[: _NAME_LIMIT * 8]
+    return _one_line(value[: _NAME_LIMIT * 8])
+
+
+@lru_cache(maxsize=2048)
+def _one_line(bounded: str) -> str:
     line = _SPACE.sub(" ", safe_text(bounded)).strip()
     line = unicodedata.normalize("NFC", line)
     if len(line) > _NAME_LIMIT:

@@ -6,14 +6,25 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from types import TracebackType
+from typing import Any, Self
 
 from secondme.channels.local.client import Event, LocalClient
+from secondme.channels.local.protocol import CHANNEL, contact_of
 from secondme.core.clock import SystemClock
-from secondme.core.settings import load
+from secondme.core.ids import ChannelId, MessageId
+from secondme.core.settings import Setup, load
+from secondme.core.store.connect import Store
+from secondme.core.store.door import DoorStore
+from secondme.core.store.embedded import Role
+from secondme.core.store.pairing import PairingStore
+from secondme.core.tiers import Tier
+from secondme.core.types import InboundMessage
 
 LAUNCH = Path(__file__).with_name("launch.py")
 DEADLINE_S = 60.0
@@ -30,6 +41,11 @@ def write_config(home: Path, text: str = "") -> None:
     """A configuration without pacing and night, plus `text`."""
     home.mkdir(mode=0o700, exist_ok=True)
     (home / "config.toml").write_text("[pacing]\nenabled = false\n[sleep]\nenabled = false\n" + text)
+
+
+def settings_of(home: Path, url: str = "", **flags: Any) -> Setup:
+    """The settings that a process of this home has; `url` is what it finds in SECONDME_REDIS_URL."""
+    return load(flags, {"SECONDME_REDIS_URL": url} if url else {}, home=home)
 
 
 def command(home: Path, *words: str, stdin: str | None = None, **env: str) -> subprocess.CompletedProcess[str]:
@@ -65,8 +81,18 @@ class GatewayProcess:
                 env=environment(**env),
             )
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
     def kill(self, number: int = signal.SIGKILL) -> None:
         self.process.send_signal(number)
+
+    def is_stopped(self) -> bool:
+        """True while it is frozen by SIGSTOP. Linux only."""
+        return Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
     async def ended(self) -> int:
         """Its exit status, once it has ended (negative: the signal that ended it)."""
@@ -103,3 +129,122 @@ async def until(client: LocalClient, kind: str, count: int = 1) -> list[Event]:
             if event.kind == kind:
                 found.append(event)
     return found
+
+
+async def eventually(claim: Callable[[], Awaitable[Any]] | Callable[[], Any]) -> Any:
+    """The first true value of `claim`, however long it takes."""
+    async with asyncio.timeout(DEADLINE_S):
+        while True:
+            value = claim()
+            value = await value if asyncio.iscoroutine(value) else value
+            if value:
+                return value
+            await asyncio.sleep(0.02)
+
+
+def server_pids(home: Path) -> list[int]:
+    """The private servers of this home that run now."""
+    wanted, found = str(settings_of(home).places.store_socket).encode(), []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                title = (entry / "cmdline").read_bytes()
+            except OSError:
+                continue  # it ended meanwhile
+            if wanted in title and b"-server" in title.split(b"\0")[0]:
+                found.append(int(entry.name))
+    return found
+
+
+def logged(home: Path, event: str) -> list[dict[str, Any]]:
+    """What the processes of this home wrote down about `event`."""
+    path = settings_of(home).places.logs / "secondme.jsonl"
+    lines = path.read_text().splitlines() if path.exists() else []
+    return [entry for entry in map(json.loads, lines) if entry["event"] == event]
+
+
+async def let_in(setup: Setup, *names: str, tier: Tier = Tier.STANDARD) -> None:
+    """Each of `names` knocked and was approved; nobody was told."""
+    async with Store(setup, Role.BORROW) as store:
+        pairing = PairingStore(store, setup.settings.pairing)
+        for name in names:
+            await knock(store, setup, name)
+            request = await pairing.find(contact_of(name))
+            assert request is not None
+            await pairing.approve(request, by="test", tier=tier)
+
+
+async def knock(store: Store, setup: Setup, name: str) -> None:
+    """A request of `name` waits; nobody was told."""
+    contact = contact_of(name)
+    message = InboundMessage(ChannelId(CHANNEL), contact, contact, MessageId("knock"), "hello", datetime.now(UTC), name)
+    await DoorStore(store, setup.settings.pairing).challenge(message, None)
+
+
+@dataclass
+class Books:
+    """What several contacts wrote and saw, to be compared with what their gateway's store ever wrote down."""
+
+    said: dict[str, list[str]] = field(default_factory=dict)
+    accepted: set[str] = field(default_factory=set)
+    shown: dict[str, list[str]] = field(default_factory=dict)
+
+    async def note(self, name: str, client: LocalClient) -> None:
+        """Write down what happens at this contact's end, until cancelled."""
+        while True:
+            event = await client.events.get()
+            if event.kind == "accepted":
+                assert event.text in {"queued", "duplicate"}, event
+                self.accepted.add(event.id)
+            elif event.kind == "message":
+                self.shown.setdefault(name, []).append(event.id)
+
+    def say(self, name: str, client: LocalClient, text: str) -> None:
+        self.said.setdefault(name, []).append(client.say(text))
+
+    def counts(self, appended: Path) -> dict[str, int]:
+        """The table: of every accepted message, how often it was answered, and in which order."""
+        replies = replies_in(appended)
+        lost = answered_twice = inversions = 0
+        for name, said in self.said.items():
+            answered = [said.index(message) for row in self.shown.get(name, []) for message in replies.get(row, [])]
+            lost += len({said.index(message) for message in self.accepted.intersection(said)} - set(answered))
+            answered_twice += len(answered) - len(set(answered))
+            inversions += sum(later < earlier for earlier, later in zip(answered, answered[1:], strict=False))
+        return {
+            "said": sum(map(len, self.said.values())),
+            "accepted": len(self.accepted),
+            "replies": sum(map(len, self.shown.values())),
+            "lost": lost,
+            "answered twice": answered_twice,
+            "inversions": inversions,
+        }
+
+
+def replies_in(store_directory: Path) -> dict[str, list[str]]:
+    """Row -> ids of the messages it answers, for every row that ever entered an outbox: from the server's append-only file."""
+    rows = {}
+    for path in sorted(store_directory.glob("appendonlydir/*.incr.aof")):
+        for words in _commands(path.read_bytes()):
+            if words[0].upper() == b"RPUSH" and words[1].startswith(b"OUTBOX:"):
+                row = json.loads(words[2])
+                rows[row["rowId"]] = list(row.get("answers", []))
+    return rows
+
+
+def _commands(raw: bytes) -> Iterator[list[bytes]]:
+    """The commands of an append-only file (RESP arrays of bulk strings); a truncated last one is left out."""
+    at = 0
+    while (end := raw.find(b"\r\n", at)) >= 0:
+        words = []
+        count, at = int(raw[at + 1 : end]), end + 2
+        for _ in range(count):
+            end = raw.find(b"\r\n", at)
+            if end < 0:
+                return
+            size, at = int(raw[at + 1 : end]), end + 2
+            words.append(raw[at : at + size])
+            at += size + 2
+        if at > len(raw):
+            return
+        yield words

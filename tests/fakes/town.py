@@ -39,7 +39,7 @@ class Town:
         self.inbox = InboxStore(store, settings.queue)
         self.outbox = OutboxStore(store, settings.delivery)
         self.conversation = ConversationStore(store)
-        clock = SystemClock()
+        self.clock = clock = SystemClock()
         self.rooms = Rooms(
             store=store,
             gate=Gate(

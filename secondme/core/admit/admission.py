@@ -30,7 +30,9 @@ class Gate:
         """
         if message.kind is not ChatKind.DIRECT or not message.text.strip():
             return Admission.IGNORED
-        message = replace(message, text=clip_utf8(message.text, TEXT_LIMIT_BYTES), display_name=safe_name(message.display_name))
+        text, name = clip_utf8(message.text, TEXT_LIMIT_BYTES), safe_name(message.display_name)
+        if text != message.text or name != message.display_name:
+            message = replace(message, text=text, display_name=name)
         if message.from_me:
             return await self._gate.take_over(message)
         admission = await self._gate.admit(message)

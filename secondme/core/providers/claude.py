@@ -19,7 +19,13 @@ if TYPE_CHECKING:
     from secondme.core.settings import ModelSettings
     from secondme.core.types import ModelOutcome, Prompt
 
-_OVERLOADED = 529
+_CAUSES: dict[int | str, str] = {
+    429: "model_rate_limited",
+    529: "model_overloaded",
+    "rate_limit_error": "model_rate_limited",
+    "overloaded_error": "model_overloaded",
+}
+"""By status, and by type for an error that comes in the middle of a stream, whose status was 200."""
 
 
 class Claude:
@@ -59,15 +65,17 @@ class Claude:
                 "Check model.name and model.base_url.",
             ) from error
         except sdk.APIStatusError as error:
-            code = {429: "model_rate_limited", _OVERLOADED: "model_overloaded"}.get(error.status_code, "model_failed")
+            code = _CAUSES.get(str(error.type)) or _CAUSES.get(error.status_code, "model_failed")
             raise UnavailableError(
-                code, f"The model's server answered {error.status_code}.", retry_after_s=_retry_after(error)
+                code, f"The model's server failed (status {error.status_code}).", retry_after_s=_retry_after(error)
             ) from error
-        except sdk.APITimeoutError as error:
+        except (sdk.APITimeoutError, _http().TimeoutException) as error:
             raise UnavailableError("model_timeout", "The model did not answer in time.") from error
         except (
             sdk.APIError,
-            *_transport_errors(),
+            _http().HTTPError,  # the SDK passes its HTTP library's errors on when a stream is cut in the middle
+            OSError,
+            EOFError,
             ValueError,
             RuntimeError,
             AssertionError,
@@ -94,9 +102,9 @@ def _sdk() -> ModuleType:
     return import_module("anthropic")
 
 
-def _transport_errors() -> tuple[type[Exception], ...]:
-    """What a connection that is cut in the middle of a stream raises: the SDK passes its HTTP library's errors on."""
-    return (import_module("httpx2").HTTPError, OSError, EOFError)
+def _http() -> ModuleType:
+    """The SDK's HTTP library."""
+    return import_module("httpx2")
 
 
 def _retry_after(error: Any) -> float | None:  # an SDK exception, see __init__

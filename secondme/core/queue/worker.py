@@ -34,6 +34,8 @@ T = TypeVar("T")
 
 _WAIT_S = 2.0
 """How long one read of the stream waits. Stopping interrupts it."""
+_GATHER_S = 0.002
+"""Between two reads while at work: contacts that write together are taken together."""
 _WAKE_S = 0.5
 _REPAIR_S = 60.0
 _GONE_MS = 3_600_000
@@ -131,6 +133,8 @@ class Worker:
                     continue
                 for token in tokens or []:
                     self._start(token, jobs)
+                if self._running:
+                    await self._clock.sleep(_GATHER_S)
         finally:
             stopping.cancel()
 

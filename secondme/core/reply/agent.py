@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from secondme.core.clock import from_ms
-from secondme.core.errors import UnavailableError
+from secondme.core.errors import ConfigError, CredentialsError, UnavailableError
 from secondme.core.log import get_logger
 from secondme.core.reply.persona import load_style
 from secondme.core.reply.prompt import build_prompt
@@ -40,12 +40,15 @@ class Breaker:
         self._open_until = 0.0
 
     def check(self) -> None:
-        """Raises UnavailableError while the service is left alone."""
+        """Raises UnavailableError while the service is left alone. Who may pass after that tries for all: the rest wait for it."""
+        if self._failures < _OPEN_AFTER:
+            return
         left = self._open_until - self._clock.monotonic()
         if left > 0:
             raise UnavailableError(
                 "model_down", "The model has failed too often and is left alone for a moment.", retry_after_s=left
             )
+        self._open_until = self._clock.monotonic() + _OPEN_S
 
     def failed(self) -> None:
         """A call failed."""
@@ -94,6 +97,9 @@ class Agent:
             raise UnavailableError("model_timeout", "The model did not answer in time.") from error
         except UnavailableError:
             self._breaker.failed()
+            raise
+        except (CredentialsError, ConfigError):
+            self._breaker.succeeded()  # the service answers; what it says is for a human
             raise
         self._breaker.succeeded()
         if isinstance(outcome, ModelRefused):

@@ -19,7 +19,7 @@ def load_style(directory: Path, file: str) -> str:
     Raises ConfigError when the file is there but cannot be used.
     """
     path = directory / file
-    if path.parent != directory:
+    if path.parent != directory or "\0" in file:
         raise ConfigError("bad_persona", "persona.file must be a plain file name.", "Correct persona.file.")
     try:
         raw = path.read_bytes()

@@ -39,9 +39,14 @@ def build_prompt(
     burst: Sequence[Mail],
     max_tokens: int,
 ) -> Prompt:
-    """The prompt that answers `burst`, which comes last; `history` is what was said before, oldest first, each message once."""
+    """The prompt that answers `burst`, which comes last; `history` is what was said before, oldest first, each message once.
+
+    What the contact wrote after the burst is left out: it gets an answer of its own.
+    """
     waiting = {mail.message_id for mail in burst}
-    turns: list[tuple[str, str]] = [(turn.role, turn.content) for turn in history if turn.id not in waiting]
+    newest = max((at for at, turn in enumerate(history) if turn.id in waiting), default=len(history))
+    said = [turn for at, turn in enumerate(history) if turn.id not in waiting and (at < newest or turn.role != "user")]
+    turns: list[tuple[str, str]] = [(turn.role, turn.content) for turn in said]
     turns += [("user", mail.content) for mail in burst]
     facts = {"name": safe_name(contact.display_name or ""), "notes from the owner": safe_text(contact.notes or "")}
     about = json.dumps({key: value for key, value in facts.items() if value}, ensure_ascii=False)

@@ -7,7 +7,7 @@ computed on the local calendar, so it is right across a change of the clocks.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -66,13 +66,7 @@ class Night:
 
     def wakes_at(self, now: datetime) -> datetime:
         """The next moment (aware UTC, after `now`) whose local time is `end`. A time that the clocks skip counts as the one after."""
-        local = now.astimezone(self._zone)
-        day = local.date()
-        while True:
-            wake = datetime.combine(day, self._settings.end, self._zone).astimezone(UTC)
-            if wake > now:
-                return wake
-            day += timedelta(days=1)
+        return self._next(self._settings.end, now)
 
     def put_off_s(self, now: datetime, rng: Random) -> float:
         """Seconds until an answer may be thought of: 0 when awake, else waking and a share of the spread, so not all come at once."""
@@ -81,7 +75,10 @@ class Night:
         return (self.wakes_at(now) - now).total_seconds() + rng.uniform(0.0, self._settings.spread_minutes * 60)
 
     def awake_for(self, since: datetime, now: datetime) -> timedelta:
-        """How much of the time from `since` to `now` the owner was awake; at most the last 14 days are looked at."""
+        """How much of the time from `since` to `now` the owner was awake; at most the last 14 days are looked at.
+
+        Right to the minute, and within an hour when `start` or `end` is a time that a change of the clocks skips or repeats.
+        """
         since = max(since, now - timedelta(days=14))
         awake = timedelta(0)
         moment = since
@@ -96,11 +93,15 @@ class Night:
         start, end = self._settings.start, self._settings.end
         if not self._settings.enabled or start == end:
             return datetime.max.replace(tzinfo=UTC)
+        return self._next(start, now)
+
+    def _next(self, wanted: time, now: datetime) -> datetime:
         day = now.astimezone(self._zone).date()
         while True:
-            bed = datetime.combine(day, start, self._zone).astimezone(UTC)
-            if bed > now:
-                return bed
+            for fold in (0, 1):  # when the clocks go back, the same local time comes twice
+                moment = datetime.combine(day, wanted.replace(fold=fold), self._zone).astimezone(UTC)
+                if moment > now and (fold == 0 or moment.astimezone(self._zone).time() == wanted):
+                    return moment
             day += timedelta(days=1)
 
 

@@ -26,6 +26,8 @@ log = get_logger(__name__)
 
 _POLL_S = 0.5
 """How long a row written by another process may go unnoticed."""
+_GATHER_S = 0.002
+"""Between two looks at the outbox: replies that come together are looked up together."""
 _PAGE = 64
 _TYPING_TIMEOUT_S = 2.0
 _FIRST_RETRY_S = 1.0
@@ -44,6 +46,8 @@ class Sender:
         self._id = new_id()
         self._busy: set[ContactId] = set()
         self._news = asyncio.Event()
+        self._crowded = False
+        """More was due than could be begun: look again as soon as something ends."""
 
     def nudge(self) -> None:
         """Look at the outbox now: a reply was just written in this process."""
@@ -64,6 +68,8 @@ class Sender:
                     if contact not in self._busy and len(self._busy) < self._settings.concurrency:
                         self._busy.add(contact)
                         deliveries.create_task(self._deliver(contact))
+                self._crowded = any(contact not in self._busy for contact in ready)
+                await self._clock.sleep(_GATHER_S)
                 timeout_s = _POLL_S if wait_s is None else min(wait_s, _POLL_S)
                 try:
                     async with asyncio.timeout(timeout_s):
@@ -95,7 +101,8 @@ class Sender:
             log.error("delivery_crashed", error, contact=mask_contact_id(contact))
         finally:
             self._busy.discard(contact)
-            self._news.set()
+            if self._crowded:
+                self._news.set()
 
     async def _send(self, sending: Sending) -> bool:
         """Hand one row to the channel. True when the next one may follow at once."""
@@ -111,16 +118,16 @@ class Sender:
         faults.point("sender.delivered")
         match outcome:
             case Sent(native_id):
-                done = await self._outbox.sent(sending, native_id)
+                state = await self._outbox.sent(sending, native_id)
                 faults.point("sender.sent")
                 ms = int((self._clock.monotonic() - started) * 1000)
-                log.info("sent", contact=mask_contact_id(row.contact_id), kind=row.kind, ms=ms, settled=done)
-                return True
+                log.info("sent", contact=mask_contact_id(row.contact_id), kind=row.kind, ms=ms, state=state)
+                return state != "done"
             case NotSent(reason, retry_after_s):
                 delay_s = retry_after_s if retry_after_s is not None else self._backoff_s(row.attempts)
-                state = await self._outbox.retry(sending, delay_s=delay_s, final=False)
-                log.warning("not_sent", contact=mask_contact_id(row.contact_id), reason=reason, state=state)
-                return state == "held"
+                settled = await self._outbox.retry(sending, delay_s=delay_s, final=False)
+                log.warning("not_sent", contact=mask_contact_id(row.contact_id), reason=reason, state=settled)
+                return settled == "held"
             case Undeliverable(reason):
                 await self._outbox.retry(sending, delay_s=0, final=True)
                 log.error("undeliverable", contact=mask_contact_id(row.contact_id), reason=reason)

@@ -45,7 +45,8 @@ def _fit(text: str) -> list[str]:
     fitted: list[str] = []
     for sentence in _gather(_SENTENCE.split(text), " ", half):
         words = _gather(sentence.split(" "), " ", half) if len(sentence) > half else [sentence]
-        fitted.extend(word[at : at + half] for word in words for at in range(0, len(word), half))
+        pieces = (word[at : at + half].strip() for word in words for at in range(0, len(word), half))
+        fitted.extend(piece for piece in pieces if piece)
     return fitted
 
 

@@ -8,8 +8,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any, Self
 
-from redis.asyncio import BlockingConnectionPool, Redis
-from redis.asyncio.connection import UnixDomainSocketConnection
+import hiredis
+from redis.asyncio import Connection, ConnectionPool, Redis, SSLConnection, UnixDomainSocketConnection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.exceptions import (
@@ -35,8 +35,10 @@ if TYPE_CHECKING:
 
     from secondme.core.settings import Setup
 
-_POOL = 48
-"""Connections at most; more callers than that wait for one."""
+_SLOTS = 48
+"""Commands on their way at once; more callers than that wait."""
+_MOST_CONNECTIONS = 512
+"""Never reached by commands (see above); subscriptions have one each."""
 _SERVER_FLOOR = (7, 0)
 """`#!lua` scripts with declared keys exist since Redis 7.0."""
 _FIX_STORE = "secondme status shows the store; a full disk or memory must be cleared first."
@@ -59,7 +61,8 @@ class Store:
                 binary=settings.store.server,
                 fsync=settings.store.fsync,
             )
-        self.client: Redis = self._connect(self._timeout_s)
+        self.client: Redis = self._connect()
+        self._slots = asyncio.Semaphore(_SLOTS)
 
     async def __aenter__(self) -> Self:
         """Connected, or raises UnavailableError, ConfigError or CredentialsError."""
@@ -92,50 +95,47 @@ class Store:
     async def run(self, name: str, keys: tuple[str, ...], args: tuple[str | int, ...] = ()) -> Answer:
         """What the script `lua/<name>.lua` returned. One round trip. Raises UnavailableError, and then nobody knows whether it ran:
         every script may be repeated."""
-        try:
-            return await script(name).run(self.client, keys, args)
-        except (RedisError, OSError, TimeoutError) as error:
-            raise explain(error) from error
+        return await self.call(script(name).run(self.client, keys, args))
 
-    async def call(self, command: Awaitable[Any]) -> Any:  # the library's types do not know that it leaves decoding to us
-        """What one command of the client library returned (text as bytes), its errors turned into ours."""
+    async def call(self, command: Awaitable[Any], extra_s: float = 0.0) -> Any:  # the library's types do not know that we decode
+        """What one command of the client library returned (text as bytes), its errors turned into ours.
+
+        One time-out of ours around it all, `extra_s` longer when the command itself waits: the library's own would cost two.
+        """
         try:
-            return await command
+            async with self._slots, asyncio.timeout(self._timeout_s + extra_s):
+                return await command
         except (RedisError, OSError, TimeoutError) as error:
             raise explain(error) from error
 
     @contextlib.asynccontextmanager
-    async def blocking(self, wait_s: float) -> AsyncIterator[Redis]:
-        """A client of its own for calls that block up to `wait_s` on the server."""
-        client = self._connect(self._timeout_s + wait_s)
+    async def blocking(self) -> AsyncIterator[Redis]:
+        """A client of its own for commands that wait on the server: they must not use up the connections of the others."""
+        client = self._connect()
         try:
             yield client
         finally:
             with contextlib.suppress(RedisError, OSError):
                 await client.aclose(close_connection_pool=True)
 
-    def _connect(self, timeout_s: float) -> Redis:
+    def _connect(self) -> Redis:
         options: dict[str, Any] = {
-            "socket_timeout": timeout_s,
-            "socket_connect_timeout": timeout_s,
-            "max_connections": _POOL,
-            "timeout": timeout_s,
+            "socket_connect_timeout": self._timeout_s,
+            "max_connections": _MOST_CONNECTIONS,
             "health_check_interval": 0,
-            # A new connection pings and, with an embedded store, starts the server if need be; so one retry is enough there.
+            # A new connection with an embedded store starts the server if need be; so trying at once is enough there.
             "retry": Retry(NoBackoff(), 2) if self._url is None else Retry(ExponentialBackoff(cap=0.5, base=0.05), 3),
         }
+        if self.server is not None:
+            path = str(self.server.socket_path)
+            pool = ConnectionPool(connection_class=_EnsuredConnection, server=self.server, path=path, **options)
+            return Redis(connection_pool=pool)
+        assert self._url is not None
         try:
-            if self.server is None:
-                assert self._url is not None
-                pool = BlockingConnectionPool.from_url(self._url, **options)
-            else:
-                pool = BlockingConnectionPool(
-                    connection_class=_EnsuredConnection, server=self.server, path=str(self.server.socket_path), **options
-                )
-        except ValueError as error:
-            raise ConfigError(
-                "bad_redis_url", f"redis_url cannot be used: {error}.", "Use redis://, rediss:// or unix://."
-            ) from None
+            kind = _CONNECTIONS.get(self._url.partition("://")[0], _TcpConnection)
+            pool = ConnectionPool.from_url(self._url, **{**options, "connection_class": kind})
+        except ValueError:  # its text quotes the part it stumbled over, which may be the password
+            raise ConfigError("bad_redis_url", "redis_url cannot be used.", "Use redis://, rediss:// or unix://.") from None
         return Redis(connection_pool=pool)
 
     async def _check_version(self) -> None:
@@ -146,7 +146,31 @@ class Store:
             raise ConfigError("old_store_server", f"The store's server is version {version}; 7.0 is needed.", "Upgrade it.")
 
 
-class _EnsuredConnection(UnixDomainSocketConnection):
+class _Packed:
+    """Packs commands in C. The library does so for its blocking client only, and a gate call has thirty arguments."""
+
+    def pack_command(self, *args: Any) -> list[bytes]:  # whatever the library would have packed
+        """One command in the wire format; a first word with a space in it is two words, as in the library."""
+        first = args[0].encode() if isinstance(args[0], str) else bytes(args[0])
+        return [hiredis.pack_command((*first.split(), *args[1:]))]
+
+
+class _TcpConnection(_Packed, Connection):
+    """`redis://`"""
+
+
+class _TlsConnection(_Packed, SSLConnection):
+    """`rediss://`"""
+
+
+class _UnixConnection(_Packed, UnixDomainSocketConnection):
+    """`unix://`"""
+
+
+_CONNECTIONS: dict[str, type[Connection | UnixDomainSocketConnection]] = {"rediss": _TlsConnection, "unix": _UnixConnection}
+
+
+class _EnsuredConnection(_UnixConnection):
     """A connection that finds, or starts, the embedded server each time it is opened."""
 
     def __init__(self, *, server: EmbeddedServer, **options: Any) -> None:  # passed through to the library untouched
@@ -162,6 +186,8 @@ def explain(error: Exception) -> SecondmeError:
     """The library's `error` as one of ours. Never repeats what the server said about a key or a value."""
     if isinstance(error, SecondmeError):
         return error
+    if isinstance(error, RedisConnectionError) and isinstance(error.__cause__, RedisError):
+        return explain(error.__cause__)  # what the server said to a new connection
     text = str(error)
     if isinstance(error, AuthenticationError | AuthorizationError | NoPermissionError):
         return CredentialsError("store_refused", "The store refused our credentials.", "Correct redis_url.")
@@ -177,6 +203,8 @@ def explain(error: Exception) -> SecondmeError:
         return UnavailableError("store_slow", "The store did not answer in time.", "secondme status")
     if isinstance(error, RedisConnectionError | OSError):
         return UnavailableError("store_unreachable", "The store does not answer.", "Start the gateway, or check redis_url.")
+    if text.startswith("unknown command"):
+        return ConfigError("old_store_server", "The store's server is too old; Redis 7.0 or newer is needed.", "Upgrade it.")
     if isinstance(error, ResponseError) and text.startswith("BUSY"):
         return UnavailableError("store_busy", "The store is busy with something else.", "Try again in a moment.")
     return UnavailableError("store_failed", f"The store failed ({type(error).__name__}).", _FIX_STORE)

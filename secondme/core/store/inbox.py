@@ -66,13 +66,14 @@ class InboxStore:
 
     async def open(self) -> None:
         """The consumer group exists. Repeatable."""
+        await self._store.call(self._create_group())
+
+    async def _create_group(self) -> None:
         try:
             await self._store.client.xgroup_create(keys.QUEUE, keys.QUEUE_GROUP, id="0", mkstream=True)
         except ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):
-                await self._store.call(_raising(error))
-        except OSError as error:
-            await self._store.call(_raising(error))
+                raise
 
     @contextlib.asynccontextmanager
     async def reading(self, worker: str, wait_s: float) -> AsyncIterator[Callable[[int], Coroutine[Any, Any, list[Token]]]]:
@@ -80,13 +81,12 @@ class InboxStore:
 
         What it returned stays `worker`'s until deferred, finished or claimed.
         """
-        async with self._store.blocking(wait_s) as client:
+        async with self._store.blocking() as client:
             yield lambda count: self._take(client, worker, count, wait_s)
 
     async def _take(self, client: Redis, worker: str, count: int, wait_s: float) -> list[Token]:
-        answer = await self._store.call(
-            client.xreadgroup(keys.QUEUE_GROUP, worker, {keys.QUEUE: ">"}, count=count, block=max(1, int(wait_s * 1000)))
-        )
+        reading = client.xreadgroup(keys.QUEUE_GROUP, worker, {keys.QUEUE: ">"}, count=count, block=max(1, int(wait_s * 1000)))
+        answer = await self._store.call(reading, wait_s)
         return _tokens(_entries(answer))
 
     async def mine(self, worker: str) -> list[Token]:
@@ -232,15 +232,18 @@ class InboxStore:
 
     async def repair(self) -> int:
         """How many contacts with mail had lost their token and have one again."""
-        mended = 0
-        async for raw in self._store.client.sscan_iter(keys.QUEUE_ACTIVE, count=200):
-            contact = raw.decode()
-            answer = await self._store.run(
-                "repair",
-                (keys.mailbox(contact), keys.inbox(contact), keys.QUEUE, keys.QUEUE_LATER, keys.QUEUE_ACTIVE),
-                (contact, MAILBOX_MS),
-            )
-            mended += answer == b"token"
+        mended, cursor = 0, 0
+        while True:
+            cursor, contacts = await self._store.call(self._store.client.sscan(keys.QUEUE_ACTIVE, cursor, count=200))
+            for contact in map(bytes.decode, contacts):
+                answer = await self._store.run(
+                    "repair",
+                    (keys.mailbox(contact), keys.inbox(contact), keys.QUEUE, keys.QUEUE_LATER, keys.QUEUE_ACTIVE),
+                    (contact, MAILBOX_MS),
+                )
+                mended += answer == b"token"
+            if cursor == 0:
+                break
         return mended
 
     async def leave(self, worker: str) -> None:
@@ -278,7 +281,3 @@ def _tokens(entries: list[tuple[bytes, dict[bytes, bytes]]]) -> list[Token]:
         for entry, fields in entries
         if fields
     ]
-
-
-async def _raising(error: Exception) -> None:
-    raise error

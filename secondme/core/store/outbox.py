@@ -90,8 +90,8 @@ class OutboxStore:
             case other:
                 return Stopped(other.decode())
 
-    async def sent(self, sending: Sending, native_id: str) -> bool:
-        """The row has left: it is in the history when it was a reply, and the next one follows. False when it was settled before."""
+    async def sent(self, sending: Sending, native_id: str) -> Literal["done", "next", "stale"]:
+        """The row has left: it is in the history when it was a reply, `next` when another one follows, `stale` when it was settled before."""
         row = sending.row
         turn_id = native_id or row.row_id
         turn = (
@@ -119,7 +119,7 @@ class OutboxStore:
                 row.row_id if native_id else "",
             ),
         )
-        return answer == b"done"
+        return answer.decode()  # type: ignore[return-value]  # the script's header lists these three
 
     async def retry(self, sending: Sending, *, delay_s: float, final: bool) -> Literal["later", "held", "stale"]:
         """The row did not leave: it is tried again after `delay_s`, or the reply is held when `final` or tried too often."""

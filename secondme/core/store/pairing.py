@@ -60,13 +60,11 @@ class PairingStore:
 
     async def find(self, reference: str) -> PairingRequest | None:
         """The live request that `reference`, a code or a contact id, means. Raises DataError when its record is corrupt."""
-        contact = reference
-        if code_of(reference):
-            found = await self._store.call(self._store.client.get(keys.code(reference)))
-            if found is None:
-                return None
-            contact = found.decode()
-        return await self._get(PairingRequest, keys.pending(contact))
+        if not code_of(reference):
+            return await self._get(PairingRequest, keys.pending(reference))
+        found = await self._store.call(self._store.client.get(keys.code(reference)))
+        request = None if found is None else await self._get(PairingRequest, keys.pending(found.decode()))
+        return request if request and request.code == reference else None  # a newer request may have come between the two reads
 
     async def approve(
         self, request: PairingRequest, *, by: str, tier: Tier, notes: str = "", welcome: NewRow | None = None

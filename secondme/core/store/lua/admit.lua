@@ -8,10 +8,12 @@ if redis.call('EXISTS', KEYS[1]) == 0 then
   if redis.call('EXISTS', KEYS[2]) == 1 then return 'denied' end
   return 'stranger'
 end
-if not redis.call('SET', KEYS[3], '1', 'NX', 'PX', ARGV[14]) then return 'duplicate' end
-if not remember(KEYS[4], KEYS[5], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[11]), ARGV[12]) then return 'duplicate' end
-if redis.call('EXISTS', KEYS[6]) == 1 then return 'killed' end
-if redis.call('EXISTS', KEYS[7]) == 1 then return 'paused' end
+if not remember_once(KEYS[3], tonumber(ARGV[14]), KEYS[4], KEYS[5], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[11]), ARGV[12]) then
+  return 'duplicate'
+end
+if redis.call('EXISTS', KEYS[6], KEYS[7]) > 0 then
+  return redis.call('EXISTS', KEYS[6]) == 1 and 'killed' or 'paused'
+end
 local count = redis.call('INCR', KEYS[8])
 if count == 1 then redis.call('EXPIRE', KEYS[8], ARGV[9]) end
 if count > tonumber(ARGV[8]) then
@@ -21,9 +23,13 @@ if count > tonumber(ARGV[8]) then
     threshold = tonumber(ARGV[8]) })
   return 'rate_limited'
 end
-if redis.call('LLEN', KEYS[9]) >= tonumber(ARGV[13]) then return 'inbox_full' end
-redis.call('RPUSH', KEYS[9], ARGV[5])
-if redis.call('HEXISTS', KEYS[10], 'token') == 0 then
+local waiting = redis.call('RPUSH', KEYS[9], ARGV[5])
+if waiting > tonumber(ARGV[13]) then
+  redis.call('RPOP', KEYS[9])
+  return 'inbox_full'
+end
+-- Mail that waits already has its token. An empty inbox may have one too, still on its way to be found needless.
+if waiting == 1 and redis.call('HEXISTS', KEYS[10], 'token') == 0 then
   redis.call('SADD', KEYS[12], ARGV[1])
   add_token(KEYS[11], KEYS[10], { channelId = ARGV[6], contactId = ARGV[1], normalizedContactId = ARGV[7], messageId = ARGV[2] }, ARGV[15])
 end

@@ -18,10 +18,12 @@ local function publish(channel, event)
 end
 
 -- Adds a turn in order of arrival (platforms' clocks have whole seconds), keeps the newest `cap`, forgets the ids of the rest.
+-- Lifetimes start anew with the first turn of each clock hour: every call counts here. Returns added, whether it was the first.
 local function remember(history, ids, id, member, at, cap, ttl_s)
   if redis.call('SADD', ids, id) == 0 then return false end
-  local last = redis.call('ZREVRANGE', history, 0, 0, 'WITHSCORES')
-  if last[2] and tonumber(last[2]) >= at then at = tonumber(last[2]) + 1 end
+  local newest = redis.call('ZREVRANGE', history, 0, 0, 'WITHSCORES')[2]
+  local last = newest and tonumber(newest) or 0
+  if last >= at then at = last + 1 end
   redis.call('ZADD', history, at, member)
   local extra = redis.call('ZCARD', history) - cap
   if extra > 0 then
@@ -31,9 +33,24 @@ local function remember(history, ids, id, member, at, cap, ttl_s)
     end
     redis.call('ZREMRANGEBYRANK', history, 0, extra - 1)
   end
-  redis.call('EXPIRE', history, ttl_s)
-  redis.call('EXPIRE', ids, ttl_s)
-  return true
+  local new_hour = math.floor(at / 3600000) ~= math.floor(last / 3600000)
+  if new_hour then
+    redis.call('EXPIRE', history, ttl_s)
+    redis.call('EXPIRE', ids, ttl_s)
+  end
+  return true, new_hour
+end
+
+-- Like remember, for a message from outside: false when it was decided about before, however long the history reaches back.
+local function remember_once(seen, seen_ttl_ms, history, ids, id, member, at, cap, ttl_s)
+  if redis.call('ZADD', seen, 'NX', at, id) == 0 then return false end
+  local added, new_hour = remember(history, ids, id, member, at, cap, ttl_s)
+  if new_hour then
+    redis.call('ZREMRANGEBYSCORE', seen, '-inf', now_ms() - seen_ttl_ms)
+    redis.call('ZREMRANGEBYRANK', seen, 0, -20001)
+    redis.call('PEXPIRE', seen, seen_ttl_ms)
+  end
+  return added
 end
 
 -- Puts the contact's one token into the stream. `mail` is the decoded head of its inbox.

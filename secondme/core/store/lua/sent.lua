@@ -1,7 +1,7 @@
 -- The platform has the row: it leaves the outbox and, being a reply, enters the history. Safe to repeat.
 -- KEYS  1 outbox 2 due 3 mailbox 4 history 5 history ids 6 approved 7 last reply
 -- ARGV  1 contact 2 fence 3 row id 4 turn JSON with timestamp 0, or '' 5 turn id 6 history cap 7 history ttl s 8 row id as an id of our own, or ''
--- Returns done | stale
+-- Returns done | next | stale
 local now = now_ms()
 local box = redis.call('HMGET', KEYS[3], 'sending', 'send_fence')
 if ARGV[4] ~= '' and redis.call('EXISTS', KEYS[6]) == 1 then
@@ -18,7 +18,7 @@ if head and head.rowId == ARGV[3] then redis.call('LPOP', KEYS[1]) end
 local next_row = decode(redis.call('LINDEX', KEYS[1], 0))
 if next_row then
   redis.call('ZADD', KEYS[2], math.max(now, tonumber(next_row.typingFrom)), ARGV[1])
-else
-  redis.call('ZREM', KEYS[2], ARGV[1])
+  return 'next'
 end
+redis.call('ZREM', KEYS[2], ARGV[1])
 return 'done'

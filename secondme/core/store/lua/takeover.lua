@@ -4,8 +4,10 @@
 -- Returns stranger | duplicate | own_echo | taken_over
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'stranger' end
 if redis.call('HGET', KEYS[7], 'sending') == ARGV[2] then return 'own_echo' end
-if not redis.call('SET', KEYS[2], '1', 'NX', 'PX', ARGV[8]) then return 'duplicate' end
-if not remember(KEYS[3], KEYS[4], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[6]), ARGV[7]) then return 'own_echo' end
+if redis.call('ZSCORE', KEYS[2], ARGV[2]) then return 'duplicate' end
+if not remember_once(KEYS[2], tonumber(ARGV[8]), KEYS[3], KEYS[4], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[6]), ARGV[7]) then
+  return 'own_echo'
+end
 local now = now_ms()
 redis.call('SET', KEYS[5], cjson.encode({ pausedAt = now, reason = 'fromMe', ['until'] = now + ARGV[5] }), 'PX', ARGV[5])
 redis.call('DEL', KEYS[6], KEYS[8])

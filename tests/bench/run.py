@@ -1,0 +1,211 @@
+"""What does it cost? Each figure beside its floor, measured in the same run. Prints; decides nothing.
+
+CPU time is what counts: wall time on a shared machine says little. Client CPU is this process's, server CPU the server's own
+(`INFO cpu`), both divided by the number of operations; the best of several rounds, because noise only ever adds.
+"""
+
+import asyncio
+import itertools
+import os
+import resource
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+import uvloop
+from fakes.channel import FakeChannel
+from fakes.model import ScriptedModel
+from fakes.town import Town
+
+from secondme.core.settings import load
+from secondme.core.store import keys
+from secondme.core.store.connect import Store
+from secondme.core.store.embedded import Role
+
+MESSAGES = 6000
+ROUNDS = 5
+IN_FLIGHT = 16
+CONTACTS = 200
+
+Operation = Callable[[int], Awaitable[object]]
+
+
+def row(name: str, value: str, floor: str = "", goal: str = "") -> None:
+    print(f"{name:<44} {value:>16}  {floor:>22}  {goal}")
+
+
+async def server_cpu(store: Store) -> float:
+    info = await store.client.info("cpu")
+    return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
+
+
+async def cost(store: Store, operation: Operation, count: int = MESSAGES, rounds: int = ROUNDS) -> tuple[float, float, float]:
+    """Best client CPU, server CPU and wall time of one operation, in microseconds."""
+    best = (1e9, 1e9, 1e9)
+    numbers = itertools.count()
+
+    async def lane(share: int) -> None:
+        for _ in range(share):
+            await operation(next(numbers))
+
+    for _ in range(rounds):
+        before = await server_cpu(store)
+        cpu, wall = time.process_time(), time.perf_counter()
+        async with asyncio.TaskGroup() as group:
+            for _ in range(IN_FLIGHT):
+                group.create_task(lane(count // IN_FLIGHT))
+        spent = (time.process_time() - cpu, await server_cpu(store) - before, time.perf_counter() - wall)
+        best = tuple(min(old, new / count * 1e6) for old, new in zip(best, spent, strict=True))  # type: ignore[assignment]
+    return best
+
+
+async def gate(store: Store, town: Town) -> None:
+    client, server, wall = await cost(store, lambda _: store.client.ping())
+    row("PING, raw client", f"{client:.1f} us client", f"{server:.1f} us server", "the floor")
+    sha = await store.client.script_load("#!lua\nreturn 'ok'")
+    key = keys.history("x")
+    trivial_client, trivial_server, _ = await cost(store, lambda _: store.client.evalsha(sha, 1, key, "x"))
+    row("EVALSHA of an empty script, raw client", f"{trivial_client:.1f} us client", f"{trivial_server:.1f} us server", "the floor")
+
+    fresh = iter(range(10**9))
+
+    async def admit(_: int) -> object:
+        number = next(fresh)
+        return await town.gateway.receive(town.message(f"c{number % CONTACTS}", "how are you today?"))
+
+    await store.client.config_resetstat()
+    client, server, wall = await cost(store, admit)
+    stats = await store.client.info("commandstats")
+    calls = {name.removeprefix("cmdstat_"): int(entry["calls"]) for name, entry in stats.items()}
+    trips = calls["evalsha"] / (MESSAGES // IN_FLIGHT * IN_FLIGHT * ROUNDS)
+    row("gated message: client CPU", f"{client:.1f} us", f"x{client / trivial_client:.2f} of EVALSHA", "goal <= 65 us")
+    row("gated message: server CPU", f"{server:.1f} us", f"+{server - trivial_server:.1f} us over EVALSHA", "goal <= 25 us")
+    row("gated message: round trips", f"{trips:.3f}", "", "exactly 1")
+    row("gated messages per second of client CPU", f"{1e6 / client:,.0f}", f"EVALSHA {1e6 / trivial_client:,.0f}", "goal >= 10,000")
+    row("gated messages per second, wall", f"{1e6 / wall:,.0f}", "", "")
+
+
+async def cycle(store: Store, town: Town) -> None:
+    """Gate, worker, reply of a null model, sender, sent: everything a message passes, in one process."""
+    channel = FakeChannel()
+    town.rooms.channels[:] = [channel]  # type: ignore[index]
+    count, best_cpu, best_wall = 2000, 1e9, 1e9
+    for turn in range(3):
+        channel.raw.clear()
+        stop, ready = asyncio.Event(), asyncio.Event()
+        gateway = Town(town.setup, store, town.model, Random(1))
+        gateway.rooms.channels[:] = [channel]  # type: ignore[index]
+        running_gateway = type(gateway.gateway)(gateway.rooms, town.setup.settings, gateway.clock, Random(1))
+        running = asyncio.ensure_future(running_gateway.run(stop, ready))
+        await ready.wait()
+        cpu, wall, server = time.process_time(), time.perf_counter(), await server_cpu(store)
+        for number in range(count):
+            who = f"f{turn}-{number}"
+            await running_gateway.receive(town.message(who, "hi"))
+        while len(channel.raw) < count:
+            await asyncio.sleep(0.001)
+        best_cpu = min(best_cpu, (time.process_time() - cpu) / count)
+        best_wall = min(best_wall, (time.perf_counter() - wall) / count)
+        server_each = (await server_cpu(store) - server) / count
+        stop.set()
+        await running
+    row("full cycle: client CPU", f"{best_cpu * 1e6:.0f} us", f"server {server_each * 1e6:.0f} us", "")
+    row("full cycles per second, wall", f"{1 / best_wall:,.0f}", "", "goal >= 1,500")
+
+
+async def store_figures(home: Path) -> None:
+    setup = load({"pacing.enabled": False, "sleep.enabled": False, "limits.messages": 10**9, "queue.slots": 32}, {}, home=home)
+    async with Store(setup, Role.OWN) as store:
+        town = Town(setup, store, ScriptedModel(), Random(1))
+        now = int(datetime.now(UTC).timestamp() * 1000)
+        pipe = store.client.pipeline(transaction=False)
+        names = [f"c{n}" for n in range(CONTACTS)] + [f"f{turn}-{n}" for turn in range(3) for n in range(2000)]
+        for name in names:
+            pipe.set(
+                keys.approved(f"local:{name}"),
+                f'{{"contactId":"local:{name}","phoneNumber":"1","approvedAt":{now},"approvedBy":"bench","tier":"standard"}}',
+            )
+        await pipe.execute()
+        await gate(store, town)
+        await store.client.delete(keys.QUEUE, keys.QUEUE_ACTIVE)
+        await cycle(store, town)
+
+
+def child(words: list[str], rounds: int = 7) -> tuple[float, float]:
+    """Best CPU seconds and the resident megabytes of a command, its children's included in the CPU."""
+    best, peak = 1e9, 0.0
+    for _ in range(rounds):
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        _, _, used = os.wait4(process.pid, 0)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        best = min(best, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
+        peak = used.ru_maxrss / 1024
+    return best, peak
+
+
+def cold_starts(home: Path) -> None:
+    floor, floor_mb = child([sys.executable, "-c", "pass"])
+    row("python -c pass", f"{floor:.3f} s CPU", f"{floor_mb:.0f} MB", "the floor")
+    typer_floor, typer_mb = child([sys.executable, "-c", "import typer; a = typer.Typer(); a.command()(lambda: None); a()"])
+    row("an empty typer program", f"{typer_floor:.3f} s CPU", f"{typer_mb:.0f} MB", "the floor")
+    redis_floor, redis_mb = child([sys.executable, "-c", "import redis.asyncio"])
+    row("import redis.asyncio", f"{redis_floor:.3f} s CPU", f"{redis_mb:.0f} MB", "the floor")
+    program = str(Path(sys.executable).with_name("secondme"))
+    for words in (["--version"], ["--help"], ["pairing", "list"], ["status"]):
+        spent, peak = child([program, "--home", str(home), *words] if words != ["--version"] else [program, *words])
+        goal = "goal <= 0.25 s and 50 MB" if words == ["pairing", "list"] else ""
+        row(f"secondme {' '.join(words)}", f"{spent:.3f} s CPU", f"{peak:.0f} MB", goal)
+
+
+def resident_mb(pid: int) -> float:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS"):
+            return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def gateway(home: Path) -> None:
+    """A real `serve`: CPU until its socket is there, memory two seconds later."""
+    program = str(Path(sys.executable).with_name("secondme"))
+    best = 1e9
+    for _ in range(5):
+        process = subprocess.Popen(
+            [program, "--home", str(home), "serve"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
+        while not (home / "data" / "local.sock").exists() and process.poll() is None:
+            time.sleep(0.005)
+        fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        best = min(best, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"))
+        time.sleep(2)
+        memory = resident_mb(process.pid)
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        server = sum(resident_mb(int(pid)) for pid in children)
+        process.terminate()
+        process.wait()
+    row("gateway: start to ready", f"{best:.2f} s CPU", "", "goal <= 0.8 s")
+    row("gateway: idle memory", f"{memory:.0f} MB", f"server {server:.0f} MB", "goal <= 70 MB")
+
+
+def main() -> None:
+    home = Path(tempfile.mkdtemp(prefix="smb-", dir="/tmp"))
+    try:
+        row("what", "figure", "beside", "")
+        uvloop.run(store_figures(home / "store"))
+        cold_starts(home / "cold")
+        if sys.platform == "linux":
+            gateway(home / "gateway")
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,162 @@
+"""Sleeping hours on the wall, in zones whose clocks change."""
+
+from datetime import UTC, date, datetime, time, timedelta
+from random import Random
+from zoneinfo import ZoneInfo
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pydantic import ValidationError
+
+from secondme.core.send.pacing import Night
+from secondme.core.settings import SleepSettings
+
+MINUTE = timedelta(minutes=1)
+CHANGES = {
+    "Europe/Berlin": [datetime(2026, 3, 29, 1, tzinfo=UTC), datetime(2026, 10, 25, 1, tzinfo=UTC)],
+    "America/New_York": [datetime(2026, 3, 8, 7, tzinfo=UTC), datetime(2026, 11, 1, 6, tzinfo=UTC)],
+    "Australia/Lord_Howe": [datetime(2026, 10, 3, 15, 30, tzinfo=UTC), datetime(2026, 4, 4, 15, tzinfo=UTC)],
+}
+zones = st.sampled_from(sorted(CHANGES))
+hours = st.builds(time, st.integers(0, 23), st.sampled_from([0, 15, 30, 45])) | st.builds(
+    time, st.integers(1, 3), st.integers(0, 59)
+)
+
+
+@st.composite
+def moments(draw: st.DrawFn) -> tuple[str, datetime]:
+    """A zone, and a whole minute within a day and a half of one of its changes, or anywhere in the year."""
+    zone = draw(zones)
+    change = draw(st.sampled_from([*CHANGES[zone], datetime(2026, 6, 15, 12, tzinfo=UTC)]))
+    return zone, change + draw(st.integers(-2160, 2160)) * MINUTE
+
+
+def night(start: time, end: time, zone: str = "Europe/Berlin", **more: object) -> Night:
+    return Night(SleepSettings.model_validate({"start": start, "end": end, "timezone": zone, **more}))
+
+
+def local(zone: str, *clock: int) -> datetime:
+    return datetime(2026, 6, 15, *clock, tzinfo=ZoneInfo(zone)).astimezone(UTC)
+
+
+def is_skipped(day: date, clock: time, zone: str) -> bool:
+    meant = datetime.combine(day, clock, ZoneInfo(zone))
+    return meant.astimezone(UTC).astimezone(ZoneInfo(zone)).time() != clock
+
+
+@pytest.mark.parametrize(
+    ("clock", "asleep"),
+    [
+        ((22, 59, 59), False),
+        ((23, 0), True),
+        ((23, 59), True),
+        ((0, 0), True),
+        ((6, 59, 59), True),
+        ((7, 0), False),
+        ((12, 0), False),
+    ],
+)
+def test_a_night_across_midnight_begins_with_its_start_and_ends_before_its_end(clock: tuple[int, ...], *, asleep: bool) -> None:
+    assert night(time(23), time(7)).is_asleep(local("Europe/Berlin", *clock)) is asleep
+
+
+@pytest.mark.parametrize(
+    ("clock", "asleep"), [((12, 59), False), ((13, 0), True), ((14, 29), True), ((14, 30), False), ((0, 0), False)]
+)
+def test_a_nap_within_the_day_has_the_same_edges(clock: tuple[int, ...], *, asleep: bool) -> None:
+    assert night(time(13), time(14, 30)).is_asleep(local("Europe/Berlin", *clock)) is asleep
+
+
+@given(moments(), hours)
+def test_equal_times_and_a_switched_off_night_mean_never_asleep(when: tuple[str, datetime], clock: time) -> None:
+    zone, now = when
+    for never in (night(clock, clock, zone), night(clock, time(7), zone, enabled=False)):
+        assert never.is_asleep(now) is False
+        assert never.put_off_s(now, Random(1)) == 0.0
+        assert never.awake_for(now - timedelta(days=3), now) == timedelta(days=3)
+
+
+@given(moments(), hours, hours)
+def test_waking_is_the_next_time_the_clock_shows_the_end(when: tuple[str, datetime], start: time, end: time) -> None:
+    zone, now = when
+    wake = night(start, end, zone).wakes_at(now)
+    shown = wake.astimezone(ZoneInfo(zone))
+    assert wake.tzinfo is UTC
+    assert now < wake
+    if shown.time() != end:
+        assert is_skipped(shown.date(), end, zone)
+        assert wake == datetime.combine(shown.date(), end, ZoneInfo(zone)).astimezone(UTC)
+    between = (now + number * MINUTE for number in range(1, (wake - now) // MINUTE))
+    assert not [moment for moment in between if moment.astimezone(ZoneInfo(zone)).time() == end]
+
+
+@given(moments(), hours, hours, st.integers(0, 2880))
+@settings(max_examples=60)
+def test_time_awake_is_the_sum_of_the_minutes_awake(when: tuple[str, datetime], start: time, end: time, minutes: int) -> None:
+    zone, now = when
+    sleeper, since = night(start, end, zone), now - minutes * MINUTE
+    counted = sum(not sleeper.is_asleep(since + number * MINUTE) for number in range(minutes))
+    near_a_change = {start.hour, end.hour} & {1, 2, 3}
+    assert abs(sleeper.awake_for(since, now) - counted * MINUTE) <= (timedelta(hours=1) if near_a_change else timedelta(0))
+
+
+@given(moments(), st.lists(st.integers(0, 2000), min_size=2, max_size=2))
+def test_time_awake_adds_up(when: tuple[str, datetime], parts: list[int]) -> None:
+    zone, now = when
+    sleeper = night(time(23), time(7), zone)
+    middle = now + parts[0] * MINUTE
+    end = middle + parts[1] * MINUTE
+    assert sleeper.awake_for(now, end) == sleeper.awake_for(now, middle) + sleeper.awake_for(middle, end)
+
+
+def test_time_awake_looks_back_14_days() -> None:
+    now = local("Europe/Berlin", 12)
+    assert night(time(23), time(7)).awake_for(now - timedelta(days=400), now) == timedelta(hours=14 * 16)
+
+
+@given(moments(), st.integers(0, 2**32))
+def test_an_answer_waits_until_waking_and_at_most_the_spread_longer(when: tuple[str, datetime], seed: int) -> None:
+    zone, now = when
+    sleeper = night(time(23), time(7), zone, spread_minutes=20)
+    waits_s = sleeper.put_off_s(now, Random(seed))
+    if sleeper.is_asleep(now):
+        left_s = (sleeper.wakes_at(now) - now).total_seconds()
+        assert left_s <= waits_s <= left_s + 1200
+        assert sleeper.is_asleep(now + timedelta(seconds=waits_s)) is False
+    else:
+        assert waits_s == 0.0
+
+
+@pytest.mark.parametrize(
+    ("evening", "hours_asleep"),
+    [
+        (datetime(2026, 3, 28, 22, tzinfo=UTC), 7),
+        (datetime(2026, 10, 24, 21, tzinfo=UTC), 9),
+        (datetime(2026, 6, 1, 21, tzinfo=UTC), 8),
+    ],
+)
+def test_the_night_of_a_change_is_an_hour_shorter_or_longer(evening: datetime, hours_asleep: int) -> None:
+    sleeper = night(time(23), time(7))
+    assert sleeper.is_asleep(evening)
+    assert sleeper.wakes_at(evening) - evening == timedelta(hours=hours_asleep)
+    assert sleeper.awake_for(evening, evening + timedelta(hours=hours_asleep)) == timedelta(0)
+
+
+def test_an_end_that_the_clocks_repeat_is_waited_for_once_more() -> None:
+    second_quarter_past_two = datetime(2026, 10, 25, 1, 15, tzinfo=UTC)
+    sleeper = night(time(23), time(2, 30))
+    assert sleeper.is_asleep(second_quarter_past_two)
+    assert sleeper.wakes_at(second_quarter_past_two) - second_quarter_past_two == timedelta(minutes=15)
+
+
+@pytest.mark.parametrize("value", ["23:00Z", "23:00+02:00", 3600])
+def test_a_time_with_a_zone_of_its_own_is_refused(value: object) -> None:
+    for name in ("start", "end"):
+        with pytest.raises(ValidationError, match="not a local time"):
+            SleepSettings.model_validate({name: value})
+
+
+def test_without_a_zone_the_machines_is_used() -> None:
+    assert isinstance(night(time(23), time(7), "").is_asleep(local("UTC", 12)), bool)

@@ -1,0 +1,76 @@
+"""One reply as several messages, with nothing lost."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from secondme.core.send.split import COMFORTABLE, LIMIT, split_reply
+
+words = st.text(st.sampled_from("ab .!?\n\t…。👋🏽é"), max_size=30)
+long_texts = st.lists(st.tuples(words, st.integers(1, 400)), max_size=6).map(lambda parts: "".join(word * n for word, n in parts))
+anything = st.text(max_size=200) | long_texts
+
+
+def units(text: str) -> int:
+    return len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+@given(anything)
+def test_nothing_is_lost_but_white_space(text: str) -> None:
+    assert "".join("".join(split_reply(text)).split()) == "".join(text.split())
+
+
+@given(anything)
+def test_no_part_is_empty_or_longer_than_a_platform_takes(text: str) -> None:
+    for part in split_reply(text):
+        assert part.strip()
+        assert units(part) <= LIMIT
+
+
+@given(st.text(max_size=COMFORTABLE))
+def test_a_short_text_stays_whole(text: str) -> None:
+    assert split_reply(text) == ([text.strip()] if text.strip() else [])
+
+
+@pytest.mark.parametrize("text", ["", " ", "\n\n\n", "\t \u3000"])
+def test_nothing_is_no_message(text: str) -> None:
+    assert split_reply(text) == []
+
+
+def test_paragraphs_are_messages_and_short_neighbours_share_one() -> None:
+    long, short = "word " * 90 + "end.", "Just a line."
+    assert split_reply(f"{long}\n\n{short}\n \n{long}\n\n{short}") == [f"{long}\n\n{short}", f"{long}\n\n{short}"]
+
+
+def test_one_long_paragraph_is_one_message_while_a_platform_takes_it() -> None:
+    text = "A sentence of some length. " * 140
+    assert split_reply(text) == [text.strip()]
+
+
+def test_a_paragraph_over_the_limit_is_cut_between_sentences() -> None:
+    sentence = "This is number one of many sentences."
+    parts = split_reply(" ".join([sentence] * 300))
+    assert len(parts) > 1
+    assert all(part.startswith("This is") and part.endswith("sentences.") for part in parts)
+
+
+def test_a_sentence_over_the_limit_is_cut_between_words() -> None:
+    parts = split_reply("word " * 3000)
+    assert {word for part in parts for word in part.split(" ")} == {"word"}
+
+
+def test_a_word_over_the_limit_is_cut_between_characters() -> None:
+    parts = split_reply("👋" * 5000)
+    assert [len(part) for part in parts] == [2000, 2000, 1000]
+
+
+def test_many_paragraphs_become_few_messages() -> None:
+    parts = split_reply("\n\n".join(f"Paragraph {number}. " + "x" * 500 for number in range(12)))
+    assert len(parts) <= 8
+
+
+@pytest.mark.parametrize(
+    "text", ["a" * 2000 + "\n" * 3000 + "b" * 2000, "a" * 1999 + "\t" * 4001 + "b", "a" * 5000 + "\n \n" * 3000]
+)
+def test_a_desert_of_white_space_is_no_message(text: str) -> None:
+    assert all(part.strip() for part in split_reply(text))
