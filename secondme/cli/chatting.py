@@ -50,11 +50,11 @@ async def deliver(setup: Setup, name: str, messages: list[str], *, wait_s: float
     """Every message is accepted, and the answers that came within `wait_s` seconds are shown. The exit code says whether one did."""
     loop = asyncio.get_running_loop()
     show = _json_event if as_json else _plain_event(safe_name(setup.settings.persona.name))
-    answered = False
+    heard = answered = False
     async with _connected(setup, name, as_owner=as_owner) as client:
         for text in messages:
             client.say(text)
-        end = loop.time() + wait_s
+        end = loop.time() + (0 if as_owner else wait_s)  # nobody answers the owner
         while client.unaccepted or loop.time() < end:
             limit = end if not client.unaccepted else max(end, loop.time() + _CONNECT_S)
             try:
@@ -63,9 +63,10 @@ async def deliver(setup: Setup, name: str, messages: list[str], *, wait_s: float
             except TimeoutError:
                 break
             show(event)
-            if event.kind == "message" and not client.unaccepted:
+            heard = heard or event.kind == "accepted"
+            if event.kind == "message" and heard:  # before that, it is what waited from earlier
                 answered = True
-                end = min(end, loop.time() + _QUIET_S)
+                end = end if client.unaccepted else min(end, loop.time() + _QUIET_S)
         lost = client.unaccepted
     if lost:
         raise UnavailableError("not_accepted", f"The gateway did not take {lost} of {len(messages)} messages.", "secondme status")
@@ -94,7 +95,7 @@ async def _type(client: LocalClient, name: str) -> None:
     from prompt_toolkit.patch_stdout import patch_stdout
 
     session: PromptSession[str] = PromptSession()
-    with patch_stdout(), contextlib.suppress(EOFError):
+    with patch_stdout(raw=True), contextlib.suppress(EOFError):
         while True:
             line = await session.prompt_async(f"{name}> ")
             if line.strip():

@@ -12,18 +12,17 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from secondme import __version__
+from secondme.cli.announcing import announce
 from secondme.cli.compose import build_gateway, build_model, open_store
 from secondme.cli.output import CommandResult, Screen
 from secondme.core import log
-from secondme.core.errors import BusyError, ConfigError, UnavailableError
+from secondme.core.errors import BusyError, ConfigError
 from secondme.core.paths import private_dir
 from secondme.core.settings import load
-from secondme.core.store import keys
 from secondme.core.store.embedded import Role
-from secondme.core.store.events import listen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -31,14 +30,13 @@ if TYPE_CHECKING:
     from secondme.cli.run import Invocation
     from secondme.core.gateway import Part
     from secondme.core.settings import Setup
-    from secondme.core.store.connect import Store
 
 _DEMO_CONFIG = """# Written by `secondme serve --demo`; gone when it stops.
 [persona]
 name = "Sam"
 
 [pacing]
-scale = 0.3
+scale = 0.15
 
 [sleep]
 enabled = false
@@ -64,7 +62,7 @@ async def serve_home(setup: Setup, part: Part, hints: list[str] | None = None) -
                     await _either(ready, running)
                     if screen.is_terminal or hints is not None:
                         _greet(screen, setup, part, hints)
-                        watching = group.create_task(_announce(screen, store, setup))
+                        watching = group.create_task(announce(screen, store, f"{_program()} --home {setup.places.config}"))
                         await stop.wait()
                         watching.cancel()
                         screen.line("Stopping. What waits is kept.", "dim")
@@ -157,45 +155,6 @@ def _greet(screen: Screen, setup: Setup, part: Part, hints: list[str] | None) ->
         screen.line(f"  2. let Anna in:      {hints[1]}", "accent")
         screen.line("Then write again as Anna, and she is answered.")
     screen.line()
-
-
-async def _announce(screen: Screen, store: Store, setup: Setup) -> None:
-    """Say what the owner may want to act on, as it happens."""
-    while True:
-        try:
-            async for heard in listen(store, keys.EVENTS_PAIRING, keys.EVENTS_PAUSE, keys.EVENTS_SECURITY, keys.EVENTS_QUEUE):
-                if heard is not None:
-                    text, style = _sentence(heard[1], f"{_program()} --home {setup.places.config}")
-                    if text:
-                        screen.line(text, style)
-        except UnavailableError:
-            await asyncio.sleep(0.5)  # noqa: TID251  a person's screen, not the message path
-
-
-def _sentence(event: dict[str, Any], command: str) -> tuple[str, str]:
-    contact = str(event.get("contactId", ""))
-    name = str(event.get("displayName") or "") or contact
-    match event.get("type") or event.get("action") or event.get("event"):
-        case "pairing_request":
-            return f"{name} asks to be let in:  {command} pairing approve {contact}", "accent"
-        case "pairing_approved" | "pairing_verified":
-            return f"{name} is let in ({event.get('tier')}).", "good"
-        case "pairing_denied" | "pairing_revoked":
-            return f"{name} is turned away.", "warn"
-        case "pairing_expired":
-            return f"The request of {contact} has expired.", "dim"
-        case "pause" | "kill" | "resume" as action:
-            return f"{action}: {contact}", "warn"
-        case "dead_letter":
-            return f"A message of {contact} could not be worked on and was set aside.", "bad"
-        case "reply_held":
-            return f"A reply to {contact} waits for you:  {command} drafts list", "accent"
-        case "pairing_closed":
-            return "Too many wrong codes: invites are closed for an hour.", "bad"
-        case "pairing_full":
-            return "Too many people wait at the door: new ones are ignored.", "warn"
-        case _:
-            return "", ""
 
 
 def _program() -> str:

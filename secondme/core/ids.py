@@ -23,9 +23,14 @@ _MASKED_FROM = 8
 _PLAIN_MESSAGE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
+def is_contact_id(value: str) -> bool:
+    """True when `value` can be a contact id."""
+    return _CONTACT_ID.fullmatch(value) is not None
+
+
 def contact_id(value: str) -> ContactId:
     """`value` as a contact id. Raises DataError unless it is 3 to 128 characters of `A-Z a-z 0-9 ~ . _ + @ : -`."""
-    if not _CONTACT_ID.fullmatch(value):
+    if not is_contact_id(value):
         raise DataError("bad_contact_id", "That is not a contact id.", "secondme pairing list shows the ids.")
     return ContactId(value)
 

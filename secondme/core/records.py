@@ -32,7 +32,9 @@ Moment = Annotated[datetime, BeforeValidator(_moment), PlainSerializer(to_ms, re
 class Record(BaseModel):
     """The base of everything stored: frozen, camelCase outside."""
 
-    model_config = ConfigDict(frozen=True, populate_by_name=True, alias_generator=AliasGenerator(alias=to_camel), extra="ignore")
+    model_config = ConfigDict(
+        frozen=True, populate_by_name=True, alias_generator=AliasGenerator(alias=to_camel), extra="ignore", defer_build=True
+    )
 
     @classmethod
     def decode(cls, raw: str | bytes, key: str) -> Self:

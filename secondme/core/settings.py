@@ -27,7 +27,7 @@ _VENDOR_NAMES = {"ANTHROPIC_API_KEY": "model.api_key", "ANTHROPIC_BASE_URL": "mo
 class Section(BaseModel):
     """The base of every group of settings: frozen, unknown keys refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
 
 
 class PairingSettings(Section):
@@ -174,21 +174,21 @@ class LogSettings(Section):
 
 
 class Settings(Section):
-    """Every decision of the owner."""
+    """Every decision of the owner. `load` builds it; sections have no defaults of their own, which would each cost a validator."""
 
     redis_url: SecretStr | None = None
     """`redis://`, `rediss://` or `unix://`; unset: a private server runs as a child of ours."""
-    pairing: PairingSettings = PairingSettings()
-    persona: PersonaSettings = PersonaSettings()
-    model: ModelSettings = ModelSettings()
-    queue: QueueSettings = QueueSettings()
-    delivery: DeliverySettings = DeliverySettings()
-    pacing: PacingSettings = PacingSettings()
-    sleep: SleepSettings = SleepSettings()
-    limits: LimitSettings = LimitSettings()
-    takeover: TakeoverSettings = TakeoverSettings()
-    store: StoreSettings = StoreSettings()
-    log: LogSettings = LogSettings()
+    pairing: PairingSettings
+    persona: PersonaSettings
+    model: ModelSettings
+    queue: QueueSettings
+    delivery: DeliverySettings
+    pacing: PacingSettings
+    sleep: SleepSettings
+    limits: LimitSettings
+    takeover: TakeoverSettings
+    store: StoreSettings
+    log: LogSettings
 
 
 class Setup(Section):
@@ -286,7 +286,7 @@ def _environment_name(dotted: str, environ: Mapping[str, str]) -> str:
 
 
 def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
-    tree: dict[str, Any] = {}
+    tree: dict[str, Any] = {name: {} for name, field in Settings.model_fields.items() if field.is_required()}
     for dotted, value in flat.items():
         *parents, leaf = dotted.split(".")
         node = tree

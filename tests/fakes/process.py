@@ -3,22 +3,31 @@
 import asyncio
 import json
 import os
+import pty
+import re
+import select
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+
+from redis import Redis
+from typer.testing import Result
 
 from secondme.channels.local.client import Event, LocalClient
 from secondme.channels.local.protocol import CHANNEL, contact_of
 from secondme.core.clock import SystemClock
 from secondme.core.ids import ChannelId, MessageId
 from secondme.core.settings import Setup, load
+from secondme.core.store import keys
 from secondme.core.store.connect import Store
 from secondme.core.store.door import DoorStore
 from secondme.core.store.embedded import Role
@@ -26,6 +35,8 @@ from secondme.core.store.pairing import PairingStore
 from secondme.core.tiers import Tier
 from secondme.core.types import InboundMessage
 
+Cli = Callable[..., Result]
+"""A command run in the test's own process: words in, result out."""
 LAUNCH = Path(__file__).with_name("launch.py")
 DEADLINE_S = 60.0
 """Far beyond what anything here takes: it ends a hanging test, it decides none."""
@@ -96,9 +107,7 @@ class GatewayProcess:
 
     async def ended(self) -> int:
         """Its exit status, once it has ended (negative: the signal that ended it)."""
-        async with asyncio.timeout(DEADLINE_S):
-            while self.process.poll() is None:
-                await asyncio.sleep(0.01)
+        await eventually(lambda: self.process.poll() is not None)
         return self.process.returncode
 
     def close(self) -> None:
@@ -106,6 +115,86 @@ class GatewayProcess:
             self.process.send_signal(signal.SIGCONT)
             self.process.kill()
         self.process.wait()
+
+
+class Terminal:
+    """One program on a terminal of its own, as a person sees it. `words` run as they are, a string through the shell."""
+
+    def __init__(self, words: list[str] | str, **env: str) -> None:
+        self.output = ""
+        self._master, slave = pty.openpty()
+        self._raw = b""
+        self.process = subprocess.Popen(
+            words,
+            shell=isinstance(words, str),
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            env=environment(**{"TERM": "xterm", **env}),
+        )
+        os.close(slave)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        os.close(self._master)
+
+    def read_until(self, pattern: str) -> re.Match[str]:
+        """The first match of `pattern` in what was shown since the last one."""
+        return self._read(lambda: re.search(pattern, self.output[self._seen :]))
+
+    _seen = 0
+
+    def _read(self, found: Callable[[], re.Match[str] | None]) -> re.Match[str]:
+        deadline = time.monotonic() + DEADLINE_S
+        while (match := found()) is None:
+            assert time.monotonic() < deadline, self.output
+            assert self._more(0.2) or self.process.poll() is None, self.output
+        self._seen += match.end()
+        return match
+
+    def _more(self, wait_s: float) -> bool:
+        if not select.select([self._master], [], [], wait_s)[0]:
+            return False
+        try:
+            data = os.read(self._master, 65536)
+        except OSError:  # the program has closed it
+            time.sleep(0.01)
+            return False
+        self._raw += data
+        self.output = self._raw.decode("utf-8", "surrogateescape")
+        return bool(data)
+
+    def type(self, text: str) -> None:
+        os.write(self._master, text.encode())
+
+    def interrupt(self) -> None:
+        """What Ctrl-C does."""
+        os.killpg(self.process.pid, signal.SIGINT)
+
+    def ended(self) -> int:
+        """Its exit status, once it has ended and all it said was read."""
+        deadline = time.monotonic() + DEADLINE_S
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, self.output
+            self._more(0.05)
+        while self._more(0.01):
+            pass
+        return self.process.returncode
+
+
+_OURS = re.compile(r"\x1b\[(0|1|2|31|32|33|36)m")
+_OBEYED = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\udc80-\udcff]")
+
+
+def obeyed(output: str) -> list[str]:
+    """Characters that a terminal would obey or an eye would miss, beyond our own colours."""
+    return _OBEYED.findall(_OURS.sub("", output))
 
 
 @asynccontextmanager
@@ -181,6 +270,11 @@ async def knock(store: Store, setup: Setup, name: str) -> None:
     await DoorStore(store, setup.settings.pairing).challenge(message, None)
 
 
+def code_of(raw: Redis, contact: str) -> str:
+    """The code that a waiting contact was shown; `raw` decodes."""
+    return str(json.loads(str(raw.get(keys.pending(contact))))["code"])
+
+
 @dataclass
 class Books:
     """What several contacts wrote and saw, to be compared with what their gateway's store ever wrote down."""
@@ -210,7 +304,7 @@ class Books:
             answered = [said.index(message) for row in self.shown.get(name, []) for message in replies.get(row, [])]
             lost += len({said.index(message) for message in self.accepted.intersection(said)} - set(answered))
             answered_twice += len(answered) - len(set(answered))
-            inversions += sum(later < earlier for earlier, later in zip(answered, answered[1:], strict=False))
+            inversions += sum(later < earlier for earlier, later in pairwise(answered))
         return {
             "said": sum(map(len, self.said.values())),
             "accepted": len(self.accepted),

@@ -5,7 +5,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 
-from fakes.process import Books, GatewayProcess, contact, eventually, let_in, settings_of, until, write_config
+from fakes.process import Books, GatewayProcess, contact, eventually, let_in, settings_of, write_config
 from redis import Redis
 
 QUICK = "[queue]\nlease_s = 1\nmax_attempts = 100\n[delivery]\ntimeout_s = 0.2\n[limits]\nmessages = 100000\n"

@@ -12,6 +12,7 @@ from secondme.core.clock import SystemClock
 from secondme.core.send.sender import Sender
 from secondme.core.settings import DeliverySettings
 from secondme.core.store.outbox import OutboxStore
+from secondme.core.types import Composed
 
 DEADLINE_S = 60.0
 """Far beyond what anything here takes: it ends a hanging test, it decides none."""
@@ -22,22 +23,27 @@ class Post:
 
     def __init__(self, town: Town) -> None:
         self.town = town
-        self.settings = DeliverySettings()
 
     async def reply(self, who: str, *texts: str) -> None:
-        """`who` wrote, and its answer of so many messages is in the outbox."""
+        """`who` wrote, and an answer of these texts is in the outbox, each a message of its own when they are long."""
         if not await self.town.raw_keys(f"PAIRING:approved:local:{who}"):
             await self.town.let_in(who)
-        self.town.model.script = None
-        await self.town.writes(who, texts[0].removeprefix("re: ") if len(texts) == 1 else "\n\n".join(texts))
+        self.town.model.script = lambda _: Composed("\n\n".join(texts))
+        await self.town.writes(who, "say something")
         assert await self.town.work() == ["answered"]
+
+    async def lease_is_over(self, who: str) -> None:
+        """The time in which the row of `who` could still be on its way has passed."""
+        client = self.town.store.client
+        await client.hset(f"MAILBOX:local:{who}", "send_until", "1")
+        await client.zadd("OUTBOX:due:local", {f"local:{who}": 1})
 
     @asynccontextmanager
     async def sending(self, **settings: object) -> AsyncIterator[Sender]:
         """A sender at work; it has ended when the block has."""
-        self.settings = DeliverySettings.model_validate(settings)
-        outbox = OutboxStore(self.town.store, self.settings)
-        sender = Sender(self.town.channel, outbox, self.settings, SystemClock(), Random(1))
+        delivery = DeliverySettings.model_validate(settings)
+        outbox = OutboxStore(self.town.store, delivery)
+        sender = Sender(self.town.channel, outbox, delivery, SystemClock(), Random(1))
         stop = asyncio.Event()
         running = asyncio.ensure_future(sender.run(stop))
         try:
@@ -51,7 +57,7 @@ class Post:
     async def until(self, holds: Callable[[], Awaitable[object]]) -> None:
         """Returns when `holds` does."""
         async with asyncio.timeout(DEADLINE_S):
-            while not await holds():
+            while not await holds():  # noqa: ASYNC110  what is waited for happens in the store
                 await asyncio.sleep(0.01)
 
     async def emptied(self) -> bool:

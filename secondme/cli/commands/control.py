@@ -25,12 +25,15 @@ def pause(
     length = duration(for_) if for_ is not None else None
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.compose import control_store, open_store
-        from secondme.core.errors import BusyError
+        from secondme.cli.compose import control_store, open_store, pairing_store
+        from secondme.core.errors import BusyError, NotFoundError
         from secondme.core.ids import contact_id
 
+        setup = invocation.setup()
         who = contact_id(contact) if contact is not None else None
-        async with open_store(invocation.setup()) as store:
+        async with open_store(setup) as store:
+            if who is not None and not await pairing_store(store, setup.settings).is_approved(who):
+                raise NotFoundError("not_approved", f"{who} is not an approved contact.", "secondme pairing list --status approved")
             if not await control_store(store).pause(who, length):
                 raise BusyError("killed", "The kill switch is on, which stops everybody already.", "secondme kill --off")
         until = f" for {for_}" if for_ else " until you resume"

@@ -24,6 +24,7 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.compose import open_store, outbox_store
+        from secondme.cli.exits import ExitCode
         from secondme.cli.output import CommandResult, rfc3339
 
         setup = invocation.setup()
@@ -47,7 +48,8 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
                 empty="No drafts wait for you.",
             )
 
-        return CommandResult("secondme.drafts.list/1", {"drafts": drafts}, show, errors=list(corrupt))
+        code = ExitCode.BAD_INPUT if corrupt else ExitCode.DONE
+        return CommandResult("secondme.drafts.list/1", {"drafts": drafts}, show, code, errors=list(corrupt))
 
     run(context, "secondme.drafts.list/1", work, as_json=as_json)
 

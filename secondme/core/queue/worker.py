@@ -91,6 +91,8 @@ class Worker:
         self._clock = clock
         self._rng = rng
         self._running: set[str] = set()
+        self._following: dict[str, Token] = {}
+        """Tokens that arrived before the job in front of them was over here; it may be settled in the store by then."""
         self._free = asyncio.Event()
 
     async def run(self, stop: asyncio.Event) -> None:
@@ -149,11 +151,25 @@ class Worker:
                 await _first(stopping, asyncio.ensure_future(self._clock.sleep(0.5)))
 
     def _start(self, token: Token, jobs: asyncio.TaskGroup) -> None:
-        if token.contact_id not in self._running:
+        if token.contact_id in self._running:
+            self._following[token.contact_id] = token
+        else:
             self._running.add(token.contact_id)
             jobs.create_task(self._work(token))
 
     async def _work(self, token: Token) -> None:
+        """Settle a contact's token, and the one that follows at once."""
+        following: Token | None = token
+        try:
+            while following is not None:
+                await self._work_on(following)
+                following = self._following.pop(token.contact_id, None)
+        finally:
+            self._following.pop(token.contact_id, None)  # still ours in the store: handed back when we leave
+            self._running.discard(token.contact_id)
+            self._free.set()
+
+    async def _work_on(self, token: Token) -> None:
         """Settle one token, or leave it for whoever claims it. Nothing but cancellation leaves this function."""
         fence: int | None = None
         try:
@@ -178,9 +194,6 @@ class Worker:
         except Exception as error:  # noqa: BLE001  the top of a task: counted against the message, never shown to the contact
             log.error("job_crashed", error, contact=mask_contact_id(token.contact_id))
             await self._put_off(token, fence, PutOff(1.0, "error"), forgive=False)
-        finally:
-            self._running.discard(token.contact_id)
-            self._free.set()
 
     async def _answer_under_lease(self, job: Job) -> Verdict:
         """What to do about the job, found while its lease is kept. Raises LeaseLostError when it could not be."""

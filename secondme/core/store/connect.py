@@ -92,7 +92,7 @@ class Store:
         if self.server is not None:
             await self.server.stop()
 
-    async def run(self, name: str, keys: tuple[str, ...], args: tuple[str | int, ...] = ()) -> Answer:
+    async def run(self, name: str, keys: tuple[str, ...], args: tuple[str | bytes | int, ...] = ()) -> Answer:
         """What the script `lua/<name>.lua` returned. One round trip. Raises UnavailableError, and then nobody knows whether it ran:
         every script may be repeated."""
         return await self.call(script(name).run(self.client, keys, args))
@@ -121,6 +121,8 @@ class Store:
     def _connect(self) -> Redis:
         options: dict[str, Any] = {
             "socket_connect_timeout": self._timeout_s,
+            # Ours are around every command; the library's `wait_for` loses a cancellation on Python 3.11 (cpython #86296).
+            "socket_timeout": None,
             "max_connections": _MOST_CONNECTIONS,
             "health_check_interval": 0,
             # A new connection with an embedded store starts the server if need be; so trying at once is enough there.
@@ -188,23 +190,52 @@ def explain(error: Exception) -> SecondmeError:
         return error
     if isinstance(error, RedisConnectionError) and isinstance(error.__cause__, RedisError):
         return explain(error.__cause__)  # what the server said to a new connection
-    text = str(error)
-    if isinstance(error, AuthenticationError | AuthorizationError | NoPermissionError):
-        return CredentialsError("store_refused", "The store refused our credentials.", "Correct redis_url.")
-    if isinstance(error, ReadOnlyError):
-        return UnavailableError("store_read_only", "The store is a read-only replica.", "Point redis_url at the primary.")
-    if isinstance(error, OutOfMemoryError) or text.startswith("OOM"):
-        return UnavailableError("store_out_of_memory", "The store is out of memory.", _FIX_STORE)
-    if isinstance(error, BusyLoadingError):
-        return UnavailableError("store_loading", "The store is still loading its data.", "Try again in a moment.")
-    if text.startswith("MISCONF"):
-        return UnavailableError("store_disk_full", "The store cannot write to its disk.", _FIX_STORE)
-    if isinstance(error, RedisTimeoutError | TimeoutError):
-        return UnavailableError("store_slow", "The store did not answer in time.", "secondme status")
-    if isinstance(error, RedisConnectionError | OSError):
-        return UnavailableError("store_unreachable", "The store does not answer.", "Start the gateway, or check redis_url.")
-    if text.startswith("unknown command"):
-        return ConfigError("old_store_server", "The store's server is too old; Redis 7.0 or newer is needed.", "Upgrade it.")
-    if isinstance(error, ResponseError) and text.startswith("BUSY"):
-        return UnavailableError("store_busy", "The store is busy with something else.", "Try again in a moment.")
+    for kinds, beginning, ours, code, message, fix in _CAUSES:
+        if isinstance(error, kinds) and str(error).startswith(beginning):
+            return ours(code, message, fix)
     return UnavailableError("store_failed", f"The store failed ({type(error).__name__}).", _FIX_STORE)
+
+
+_LATER = "Try again in a moment."
+_OUT_OF_MEMORY = (UnavailableError, "store_out_of_memory", "The store is out of memory.", _FIX_STORE)
+_CAUSES: tuple[tuple[tuple[type[Exception], ...], str, type[SecondmeError], str, str, str], ...] = (
+    (
+        (AuthenticationError, AuthorizationError, NoPermissionError),
+        "",
+        CredentialsError,
+        "store_refused",
+        "The store refused our credentials.",
+        "Correct redis_url.",
+    ),
+    (
+        (ReadOnlyError,),
+        "",
+        UnavailableError,
+        "store_read_only",
+        "The store is a read-only replica.",
+        "Point redis_url at the primary.",
+    ),
+    ((OutOfMemoryError,), "", *_OUT_OF_MEMORY),
+    ((ResponseError,), "OOM", *_OUT_OF_MEMORY),
+    ((BusyLoadingError,), "", UnavailableError, "store_loading", "The store is still loading its data.", _LATER),
+    ((ResponseError,), "MISCONF", UnavailableError, "store_disk_full", "The store cannot write to its disk.", _FIX_STORE),
+    ((ResponseError,), "BUSY", UnavailableError, "store_busy", "The store is busy with something else.", _LATER),
+    (
+        (ResponseError,),
+        "unknown command",
+        ConfigError,
+        "old_store_server",
+        "The store's server is too old; Redis 7.0 or newer is needed.",
+        "Upgrade it.",
+    ),
+    ((RedisTimeoutError, TimeoutError), "", UnavailableError, "store_slow", "The store did not answer in time.", "secondme status"),
+    (
+        (RedisConnectionError, OSError),
+        "",
+        UnavailableError,
+        "store_unreachable",
+        "The store does not answer.",
+        "Start the gateway, or check redis_url.",
+    ),
+)
+"""The library's error, how its text begins, and what it is to us. The first that fits counts."""

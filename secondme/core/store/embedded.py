@@ -20,7 +20,7 @@ from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
-from secondme.core.errors import BusyError, ConfigError, UnavailableError
+from secondme.core.errors import BusyError, ConfigError, SecondmeError, UnavailableError
 from secondme.core.log import get_logger
 from secondme.core.paths import private_dir
 
@@ -105,8 +105,11 @@ class EmbeddedServer:
             process = self._process
             if process is not None and process.poll() is not None:
                 log.error("store_died", status=process.returncode)
-                with contextlib.suppress(UnavailableError):
+                try:
                     await self.ensure()
+                except SecondmeError as error:
+                    log.error("store_not_restarted", code=error.code)
+                    await asyncio.sleep(1)
             await asyncio.sleep(0.1)
 
     async def _wait_for(self, attempt: Callable[[], bool], timeout_s: float) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from secondme.core.store.connect import Store
 
+_SUBSCRIBE_S = 5.0
 _SILENCE_S = 1.0
 
 
@@ -24,7 +26,8 @@ async def listen(store: Store, *channels: str) -> AsyncIterator[tuple[str, dict[
     """
     subscription = store.client.pubsub(ignore_subscribe_messages=True)
     try:
-        await subscription.subscribe(*channels)
+        async with asyncio.timeout(_SUBSCRIBE_S):
+            await subscription.subscribe(*channels)
         yield None
         while True:
             message = await subscription.get_message(timeout=_SILENCE_S)

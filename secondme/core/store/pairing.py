@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from secondme.core.errors import BusyError, DataError, NotFoundError
-from secondme.core.ids import code_of, new_code
+from secondme.core.ids import code_of, is_contact_id, new_code
 from secondme.core.records import ApprovedContact, DeniedContact, Invite, PairingRequest, Record
 from secondme.core.store import keys
 
@@ -61,7 +61,7 @@ class PairingStore:
     async def find(self, reference: str) -> PairingRequest | None:
         """The live request that `reference`, a code or a contact id, means. Raises DataError when its record is corrupt."""
         if not code_of(reference):
-            return await self._get(PairingRequest, keys.pending(reference))
+            return await self._get(PairingRequest, keys.pending(reference)) if is_contact_id(reference) else None
         found = await self._store.call(self._store.client.get(keys.code(reference)))
         request = None if found is None else await self._get(PairingRequest, keys.pending(found.decode()))
         return request if request and request.code == reference else None  # a newer request may have come between the two reads
@@ -163,6 +163,10 @@ class PairingStore:
             if answer[0] == b"full":
                 break
         raise BusyError("too_many_invites", f"{_MOST_INVITES} invites are unused.", "Wait until some expire.")
+
+    async def is_approved(self, contact: ContactId) -> bool:
+        """True when `contact` was let in, whatever its record says."""
+        return bool(await self._store.call(self._store.client.exists(keys.approved(contact))))
 
     async def approved(self, contact: ContactId) -> ApprovedContact | None:
         """The approval of `contact`, if there is one. Raises DataError when its record is corrupt."""

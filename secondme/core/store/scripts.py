@@ -24,7 +24,7 @@ class Script:
         self.text = _text(name)
         self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
 
-    async def run(self, client: Redis, keys: tuple[str, ...], args: tuple[str | int, ...]) -> Answer:
+    async def run(self, client: Redis, keys: tuple[str, ...], args: tuple[str | bytes | int, ...]) -> Answer:
         """Run it: one EVALSHA, and one EVAL more on a server that was restarted or flushed (a script runs only once)."""
         execute: Any = client.execute_command  # untyped in the library
         try:

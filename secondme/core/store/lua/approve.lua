@@ -10,11 +10,11 @@ if approved then return { 'already', approved } end
 if redis.call('EXISTS', KEYS[2]) == 1 then return { 'denied' } end
 local raw = redis.call('GET', KEYS[3])
 if not raw then return { 'missing' } end
-local request = decode(raw)
-if not request or not request.expiresAt or not request.code then return { 'corrupt' } end
+local request = decode_request(raw)
+if not request then return { 'corrupt' } end
 if request.expiresAt <= now or request.code ~= ARGV[2] then return { 'missing' } end
-local record = cjson.encode({ contactId = ARGV[1], phoneNumber = request.phoneNumber, displayName = request.displayName,
-  profilePicUrl = request.profilePicUrl, channelId = request.channelId, approvedAt = now, approvedBy = ARGV[3], tier = ARGV[4],
+local record = cjson.encode({ contactId = ARGV[1], phoneNumber = request.phoneNumber, displayName = words(request.displayName),
+  profilePicUrl = words(request.profilePicUrl), channelId = words(request.channelId), approvedAt = now, approvedBy = ARGV[3], tier = ARGV[4],
   notes = ARGV[5] ~= '' and ARGV[5] or nil })
 redis.call('DEL', KEYS[3], KEYS[4], KEYS[9], KEYS[10], KEYS[12])
 redis.call('ZREM', KEYS[11], ARGV[1])
@@ -22,7 +22,7 @@ redis.call('SET', KEYS[1], record)
 redis.call('ZREM', KEYS[5], ARGV[1])
 redis.call('ZADD', KEYS[6], now, ARGV[1])
 count_stats(KEYS[8], KEYS[5], KEYS[6], KEYS[7], now)
-publish(ARGV[7], { type = 'pairing_approved', contactId = ARGV[1], displayName = request.displayName, channelId = request.channelId,
+publish(ARGV[7], { type = 'pairing_approved', contactId = ARGV[1], displayName = words(request.displayName), channelId = words(request.channelId),
   tier = ARGV[4], approvedBy = ARGV[3], timestamp = now })
 if ARGV[6] ~= '' then
   post(KEYS[10], KEYS[11], ARGV[1], stamp(ARGV[6], now, 0, 0), now)

@@ -20,8 +20,8 @@ if ARGV[11] == '1' and redis.call('EXISTS', KEYS[15]) == 1 and redis.call('EXIST
 end
 local pending = redis.call('GET', KEYS[3])
 if pending then
-  local record = decode(pending)
-  if not record or not record.expiresAt or record.expiresAt > now then return 'already_pending' end
+  local record = decode_request(pending)
+  if not record or record.expiresAt > now then return 'already_pending' end
 end
 if now - ARGV[14] > tonumber(ARGV[15]) then return 'too_old' end
 if redis.call('EXISTS', KEYS[14]) == 1 then return 'closed' end

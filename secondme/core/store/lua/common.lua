@@ -13,6 +13,23 @@ local function decode(raw)
   return nil
 end
 
+-- `value` when it is text; nil for whatever else a corrupt record holds in that place.
+local function words(value)
+  if type(value) == 'string' then return value end
+  return nil
+end
+
+-- A pairing request as a table, or nil when `raw` is missing or lacks what it is judged by.
+local function decode_request(raw)
+  local request = decode(raw)
+  if request and type(request.expiresAt) == 'number' and words(request.code) and words(request.phoneNumber) then return request end
+  return nil
+end
+
+local function is_tier(value)
+  return value == 'trusted' or value == 'standard' or value == 'restricted'
+end
+
 local function publish(channel, event)
   redis.call('PUBLISH', channel, cjson.encode(event))
 end
@@ -79,8 +96,12 @@ local function hold(held, index, contact, row, reason, now)
   redis.call('ZADD', index, now, contact)
 end
 
+-- Keeps the counts right; a sweep that changes nothing writes nothing.
 local function count_stats(stats, pending, approved, denied, now)
-  redis.call('HSET', stats, 'pending_count', redis.call('ZCOUNT', pending, '(' .. string.format('%.0f', now), '+inf'),
-    'approved_count', redis.call('ZCARD', approved),
-    'denied_count', redis.call('ZCOUNT', denied, '(' .. string.format('%.0f', now), '+inf'))
+  local after = '(' .. string.format('%.0f', now)
+  local counts = { redis.call('ZCOUNT', pending, after, '+inf'), redis.call('ZCARD', approved), redis.call('ZCOUNT', denied, after, '+inf') }
+  local old = redis.call('HMGET', stats, 'pending_count', 'approved_count', 'denied_count')
+  if tonumber(old[1] or -1) ~= counts[1] or tonumber(old[2] or -1) ~= counts[2] or tonumber(old[3] or -1) ~= counts[3] then
+    redis.call('HSET', stats, 'pending_count', counts[1], 'approved_count', counts[2], 'denied_count', counts[3])
+  end
 end

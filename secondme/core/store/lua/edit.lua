@@ -5,7 +5,8 @@
 local raw = redis.call('GET', KEYS[1])
 if not raw then return { 'missing' } end
 local record = decode(raw)
-if not record or not record.tier then return { 'corrupt' } end
+if not record or not is_tier(record.tier) or type(record.approvedAt) ~= 'number' then return { 'corrupt' } end
+if not (words(record.contactId) and words(record.phoneNumber) and words(record.approvedBy)) then return { 'corrupt' } end
 if ARGV[2] ~= '' then record.tier = ARGV[2] end
 if ARGV[3] ~= '' then record.notes = ARGV[3] end
 local text = cjson.encode(record)

@@ -1,17 +1,19 @@
 -- A stranger sent six digits: an invite, its own code, or a wrong one. One outcome, judged here.
 -- KEYS  1 approved 2 denied 3 pending 4 code of that request 5 invite of the typed digits 6 attempts 7 wrong 8 closed
 --       9 index pending 10 index approved 11 index denied 12 index invites 13 stats 14 outbox 15 due 16 told 17 pause all
--- ARGV  1 contact 2 phone 3 name or '' 4 channel 5 typed digits 6 digits of the request as the caller read it, or ''
+-- ARGV  1 contact 2 phone 3 name or '' 4 channel 5 typed digits 6 code of the pending record, or '' when there is none that can be read
 --       7 mode 8 self-verify tier 9 wrong codes per contact 10 cooldown ms 11 wrong codes per hour 12 welcome row JSON
 --       13 notice row JSON 14 id of this attempt 15 pairing event channel 16 security event channel
+--       17 the pending record as the caller read it, or ''
 -- Returns approved | denied | changed | closed | needs_owner | welcomed | wrong_code
 local now = now_ms()
 if redis.call('EXISTS', KEYS[1]) == 1 then return 'approved' end
 if redis.call('EXISTS', KEYS[2]) == 1 then return 'denied' end
 if redis.call('EXISTS', KEYS[17]) == 1 then return 'closed' end
-local request = decode(redis.call('GET', KEYS[3]))
-if request and request.expiresAt and request.expiresAt <= now then request = nil end
-if (request and request.code or '') ~= ARGV[6] then return 'changed' end
+local raw = redis.call('GET', KEYS[3]) or ''
+if raw ~= ARGV[17] then return 'changed' end
+local request = ARGV[6] ~= '' and decode_request(raw) or nil
+if request and request.expiresAt <= now then request = nil end
 local own = request ~= nil and request.code == ARGV[5]
 if own and ARGV[7] == 'owner' then
   if redis.call('SET', KEYS[16], '1', 'NX', 'PX', math.max(1, request.expiresAt - now)) then
@@ -42,10 +44,10 @@ local function let_in(by, tier, shown)
 end
 
 local invite = decode(redis.call('GET', KEYS[5]))
-if invite and invite.expiresAt and invite.expiresAt > now then
+if invite and is_tier(invite.tier) and type(invite.expiresAt) == 'number' and invite.expiresAt > now then
   redis.call('DEL', KEYS[5])
   redis.call('ZREM', KEYS[12], ARGV[5])
-  return let_in('invite', invite.tier or 'standard', invite.name or name)
+  return let_in('invite', invite.tier, words(invite.name) or name)
 end
 if own and ARGV[7] == 'self_verify' then return let_in('self-verified', ARGV[8], name) end
 

@@ -8,12 +8,13 @@ local now = now_ms()
 local approved = redis.call('GET', KEYS[1])
 local denied = redis.call('GET', KEYS[2])
 local raw = redis.call('GET', KEYS[3])
-local request = decode(raw)
-if request and ((request.expiresAt and request.expiresAt <= now) or request.code ~= ARGV[2]) then raw = false end
+local request = decode_request(raw)
+if request and (request.expiresAt <= now or request.code ~= ARGV[2]) then raw = false end
 if ARGV[3] == 'revoke' then raw = false end
 if denied and not approved then return { 'already', denied } end
 if not approved and not raw then return { 'missing' } end
 local known = decode(approved) or (raw and request) or {}
+local name, channel = words(known.displayName), words(known.channelId)
 
 redis.call('DEL', KEYS[1], KEYS[11], KEYS[12], KEYS[13], KEYS[15], KEYS[17], KEYS[19], KEYS[20])
 redis.call('ZREM', KEYS[6], ARGV[1])
@@ -27,8 +28,8 @@ local event, record, outcome
 if ARGV[3] == 'deny' then
   redis.call('DEL', KEYS[3], KEYS[4], KEYS[9], KEYS[10])
   redis.call('ZREM', KEYS[5], ARGV[1])
-  record = cjson.encode({ contactId = ARGV[1], phoneNumber = known.phoneNumber or '', displayName = known.displayName,
-    channelId = known.channelId, deniedAt = now, deniedBy = ARGV[4], reason = ARGV[5] ~= '' and ARGV[5] or nil,
+  record = cjson.encode({ contactId = ARGV[1], phoneNumber = words(known.phoneNumber) or '', displayName = name,
+    channelId = channel, deniedAt = now, deniedBy = ARGV[4], reason = ARGV[5] ~= '' and ARGV[5] or nil,
     expiresAt = now + ARGV[6] })
   redis.call('SET', KEYS[2], record, 'PX', ARGV[6])
   redis.call('ZADD', KEYS[7], now + ARGV[6], ARGV[1])
@@ -37,6 +38,6 @@ else
   record, event, outcome = approved, { type = 'pairing_revoked', revokedBy = ARGV[4] }, 'revoked'
 end
 count_stats(KEYS[8], KEYS[5], KEYS[6], KEYS[7], now)
-event.contactId, event.displayName, event.channelId, event.timestamp = ARGV[1], known.displayName, known.channelId, now
+event.contactId, event.displayName, event.channelId, event.timestamp = ARGV[1], name, channel, now
 publish(ARGV[7], event)
 return { outcome, record }

@@ -48,7 +48,7 @@ if redis.call('EXISTS', KEYS[6], KEYS[7]) > 0 then
   if head.kind == 'reply' then return { 'held', 'paused', remove('paused') } end
   return { 'dropped', remove(nil) }
 end
-if again and box[3] ~= ARGV[2] and ARGV[4] == 'hold' and head.kind == 'reply' then
+if again and ARGV[4] == 'hold' and head.kind == 'reply' then
   return { 'held', 'ambiguous', remove('ambiguous') }
 end
 if tonumber(head.dueAt) > now then

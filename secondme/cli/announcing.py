@@ -1,0 +1,56 @@
+"""What does the gateway's own terminal say while it runs? One sentence for each event that the owner may want to act on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from secondme.core.errors import UnavailableError
+from secondme.core.store import keys
+from secondme.core.store.events import listen
+
+if TYPE_CHECKING:
+    from secondme.cli.output import Screen
+    from secondme.core.store.connect import Store
+
+_AGAIN_S = 0.5
+
+
+async def announce(screen: Screen, store: Store, command: str) -> None:
+    """Say what happens until cancelled, or until there is nobody to say it to. `command` is how this program is called here, for hints that can be copied."""
+    while True:
+        try:
+            async for heard in listen(store, keys.EVENTS_PAIRING, keys.EVENTS_PAUSE, keys.EVENTS_SECURITY, keys.EVENTS_QUEUE):
+                if heard is not None:
+                    _say(screen, heard[1], command)
+        except OSError:
+            return  # the terminal is gone; the gateway is not
+        except UnavailableError:
+            await asyncio.sleep(_AGAIN_S)  # noqa: TID251  a person's screen, not the message path
+
+
+def _say(screen: Screen, event: dict[str, Any], command: str) -> None:
+    kind = str(event.get("type") or event.get("action") or event.get("event"))
+    if kind not in _SENTENCES:
+        return
+    contact = str(event.get("contactId", ""))
+    who = "Everybody" if contact == "ALL" else str(event.get("displayName") or "") or contact
+    text, style = _SENTENCES[kind]
+    screen.line(text.format(who=who, contact=contact, tier=event.get("tier"), command=command), style)
+
+
+_SENTENCES = {
+    "pairing_request": ("{who} asks to be let in:  {command} pairing approve {contact}", "accent"),
+    "pairing_approved": ("{who} is let in ({tier}).", "good"),
+    "pairing_verified": ("{who} is let in ({tier}).", "good"),
+    "pairing_denied": ("{who} is turned away.", "warn"),
+    "pairing_revoked": ("{who} is not let in any more.", "warn"),
+    "pairing_expired": ("The request of {contact} has expired.", "dim"),
+    "pairing_closed": ("Too many wrong codes: invites are closed for an hour.", "bad"),
+    "pairing_full": ("Too many people wait at the door: new ones are ignored.", "warn"),
+    "pause": ("{who} is paused.", "warn"),
+    "resume": ("{who} is answered again.", "good"),
+    "kill": ("The kill switch is on: nothing is sent to anybody.", "bad"),
+    "dead_letter": ("A message of {contact} could not be worked on and was set aside.", "bad"),
+    "reply_held": ("A reply to {contact} waits for you:  {command} drafts list", "accent"),
+}

@@ -1,0 +1,93 @@
+"""A contact at the terminal: as a script, as a person, and in the demo a stranger meets first."""
+
+import asyncio
+import json
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from fakes.process import GatewayProcess, Terminal, command, data_of, environment, let_in, settings_of, write_config
+
+from secondme.core.tiers import Tier
+
+
+def events_of(output: str) -> list[dict[str, str]]:
+    return [json.loads(line) for line in output.splitlines()]
+
+
+def outcomes_of(output: str) -> list[str]:
+    return [event["outcome"] for event in events_of(output) if event["type"] == "accepted"]
+
+
+async def test_a_script_talks_line_by_line_and_reads_one_event_a_line(home: Path) -> None:
+    write_config(home)
+    await let_in(settings_of(home), "anna")
+    with GatewayProcess(home):
+        words = [sys.executable, "-m", "secondme", "--home", str(home), "chat", "--as", "anna", "--json"]
+        chatting = await asyncio.create_subprocess_exec(
+            *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environment()
+        )
+        assert chatting.stdin is not None
+        assert chatting.stdout is not None
+        chatting.stdin.write(b"hello\n\n  \nare you there?\n")
+        seen: list[dict[str, str]] = []
+        async with asyncio.timeout(60):
+            while not any("are you there?" in event.get("text", "") for event in seen):
+                seen.append(json.loads(await chatting.stdout.readline()))
+        chatting.stdin.close()
+        assert await chatting.wait() == 0
+    assert [event["outcome"] for event in seen if event["type"] == "accepted"] == ["queued", "queued"]
+
+
+async def test_waiting_for_an_answer_ends_with_0_when_one_came_and_1_when_none_did(home: Path) -> None:
+    write_config(home)
+    await let_in(settings_of(home), "anna")
+    with GatewayProcess(home):
+        chat = ["chat", "--as", "anna", "--json", "--message"]
+        answered = command(home, *chat, "one", "--message", "two", "--wait", "30")
+        unasked = command(home, *chat, "three", "--wait", "0")
+        assert command(home, "pause", "local:anna").returncode == 0
+        silent = command(home, *chat, "four", "--wait", "0.3")
+        owner = command(home, "chat", "--as", "ANNA", "--as-owner", "--message", "it is me", "--json")
+    assert [result.returncode for result in (answered, unasked, silent, owner)] == [0, 0, 1, 0]
+    assert outcomes_of(silent.stdout) == ["paused"]
+    assert outcomes_of(owner.stdout) == ["taken_over"]
+    assert any("two" in event.get("text", "") for event in events_of(answered.stdout) if event["type"] == "message")
+
+
+async def test_a_killed_clone_is_silent_and_a_draft_can_be_sent_when_it_is_back(home: Path) -> None:
+    write_config(home)
+    await let_in(settings_of(home), "rita", tier=Tier.RESTRICTED)
+    with GatewayProcess(home):
+        assert command(home, "chat", "--as", "rita", "--message", "please", "--wait", "0").returncode == 0
+        drafts: list[dict[str, str]] = []
+        while not drafts:
+            drafts = data_of(command(home, "drafts", "list", "--json"))["drafts"]
+        assert (drafts[0]["reason"], "please" in drafts[0]["text"]) == ("tier", True)
+        assert command(home, "drafts", "send", drafts[0]["id"][:6]).returncode == 0
+        heard = command(home, "chat", "--as", "rita", "--message", "and?", "--wait", "30", "--json")
+        assert any("please" in event.get("text", "") for event in events_of(heard.stdout))
+
+
+def test_the_demos_two_commands_work_as_they_are_shown(tmp_path: Path) -> None:
+    with Terminal([sys.executable, "-m", "secondme", "serve", "--demo"]) as demo:
+        chat = demo.read_until(r"write to it: +(\S.*?)\r\n")[1]
+        approve = demo.read_until(r"let Anna in: +(\S.*?)\r\n")[1]
+        home = Path(shlex.split(chat)[shlex.split(chat).index("--home") + 1])
+        assert home.is_dir()
+        with Terminal(chat) as anna:
+            anna.read_until("Anna.*>")
+            anna.type("hello\r")
+            anna.read_until("share this code with Sam")
+            assert os.waitstatus_to_exitcode(os.system(f"{approve} >{tmp_path / 'approved'}")) == 0
+            anna.read_until("Welcome! You can now chat with me.")
+            anna.type("are you there?\r")
+            anna.read_until(r"\[demo\] I got your message: are you there\?")
+            anna.type("\x04")
+            assert anna.ended() == 0
+        demo.read_until("Anna is let in")
+        demo.interrupt()
+        assert demo.ended() == 0
+    assert not home.exists()
+    assert "Anna" in (tmp_path / "approved").read_text()

@@ -1,0 +1,125 @@
+"""What may a script rely on? One envelope, one exit code, the same in text and in JSON."""
+
+import json
+import re
+from typing import Any
+
+import pytest
+from fakes.process import Cli, code_of
+from redis import Redis
+
+CASES: dict[str, tuple[str, int, set[str]]] = {
+    "status": ("secondme.status/1", 1, {"pairing", "paused", "processes", "queue", "store"}),
+    "pairing list": ("secondme.pairing.list/1", 0, {"contacts", "stats"}),
+    "pairing list --status pending": ("secondme.pairing.list/1", 0, {"contacts", "stats"}),
+    "pairing approve CODE": ("secondme.pairing.approve/1", 0, {"decisions"}),
+    "pairing approve local:ben --tier trusted --notes friend": ("secondme.pairing.approve/1", 0, {"decisions"}),
+    "pairing approve --all": ("secondme.pairing.approve/1", 0, {"decisions"}),
+    "pairing approve local:anna": ("secondme.pairing.approve/1", 0, {"decisions"}),
+    "pairing approve 000000 local:ben": ("secondme.pairing.approve/1", 65, {"decisions"}),
+    "pairing approve 000000": ("secondme.pairing.approve/1", 65, set()),
+    "pairing approve local:nobody": ("secondme.pairing.approve/1", 65, set()),
+    "pairing approve local:cara": ("secondme.pairing.approve/1", 65, set()),
+    "pairing deny CODE --reason spam": ("secondme.pairing.deny/1", 0, {"decisions"}),
+    "pairing deny local:anna local:cara": ("secondme.pairing.deny/1", 0, {"decisions"}),
+    "pairing deny local:nobody": ("secondme.pairing.deny/1", 65, set()),
+    "pairing revoke local:anna --yes": ("secondme.pairing.revoke/1", 0, {"decisions"}),
+    "pairing revoke local:ben --yes": ("secondme.pairing.revoke/1", 65, set()),
+    "pairing tier local:anna trusted": ("secondme.pairing.tier/1", 0, {"decisions"}),
+    "pairing tier local:ben trusted": ("secondme.pairing.tier/1", 65, set()),
+    "pairing unblock local:cara": ("secondme.pairing.unblock/1", 0, {"decisions"}),
+    "pairing unblock local:anna": ("secondme.pairing.unblock/1", 65, set()),
+    "pairing invite --name Dora --ttl 2h": ("secondme.pairing.invite/1", 0, {"code", "expiresAt", "name", "tier"}),
+    "pause": ("secondme.pause/1", 0, {"contact", "for"}),
+    "pause local:anna --for 90s": ("secondme.pause/1", 0, {"contact", "for"}),
+    "pause !": ("secondme.pause/1", 65, set()),
+    "resume": ("secondme.resume/1", 0, {"contact", "outcome"}),
+    "resume local:anna": ("secondme.resume/1", 0, {"contact", "outcome"}),
+    "kill": ("secondme.kill/1", 0, {"killed"}),
+    "kill --off": ("secondme.kill/1", 0, {"killed"}),
+    "drafts list": ("secondme.drafts.list/1", 0, {"drafts"}),
+    "drafts send beef": ("secondme.drafts.send/1", 0, {"contactId", "id", "outcome"}),
+    "drafts drop beef": ("secondme.drafts.drop/1", 0, {"contactId", "id", "outcome"}),
+    "drafts send nothing": ("secondme.drafts.send/1", 65, set()),
+    "config show": ("secondme.config.show/1", 0, {"settings"}),
+    "config path": ("secondme.config.path/1", 0, {"config_file", "data", "logs", "personas"}),
+    "--set pairing.modus=x config show": ("secondme.config.show/1", 78, set()),
+    "--set queue.slots=none status": ("secondme.status/1", 78, set()),
+}
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
+
+
+@pytest.mark.parametrize("line", CASES)
+def test_the_envelope_of(line: str, cli: Cli, door: Redis) -> None:
+    schema, exit_code, data = CASES[line]
+    result = cli(*line.replace("CODE", code_of(door, "local:ben")).split(), "--json")
+    envelope = json.loads(result.stdout)
+    assert result.stdout == json.dumps(envelope, sort_keys=True, indent=2) + "\n"
+    assert set(envelope) == {"schema", "status", "exit_code", "data", "errors"}
+    assert (envelope["schema"], envelope["exit_code"], result.exit_code) == (schema, exit_code, exit_code)
+    assert set(envelope["data"]) == data
+    failed = exit_code not in {0, 1}
+    assert envelope["status"] == ("ok" if not failed else "partial" if data else "error")
+    assert [set(error) for error in envelope["errors"]] == ([{"code", "message", "fix"}] if failed else [])
+    check_values(envelope["data"])
+
+
+@pytest.mark.parametrize("line", CASES)
+def test_the_text_ends_with_the_same_exit_code(line: str, cli: Cli, door: Redis) -> None:
+    _, exit_code, data = CASES[line]
+    result = cli(*line.replace("CODE", code_of(door, "local:ben")).split())
+    assert result.exit_code == exit_code
+    assert bool(result.stdout) == bool(data)
+    assert result.stderr.count("\n") == (0 if exit_code in {0, 1} else 1)
+    assert not result.stderr or result.stderr.startswith("secondme: ")
+
+
+def check_values(value: Any, name: str = "") -> None:
+    """Times are RFC 3339 in UTC, and what is a list is never null."""
+    match value:
+        case dict():
+            for key, inner in value.items():
+                check_values(inner, key)
+        case list():
+            for inner in value:
+                check_values(inner)
+        case str() if name.endswith("At") or name in {"since", "until", "oldest"}:
+            assert _TIME.fullmatch(value), (name, value)
+        case None:
+            assert name in {"paused", "oldest", "until", "for", "value"}, name
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "nonsense",
+        "pairing approve",
+        "pairing approve 123456 --all",
+        "pairing approve --all --tier owner",
+        "pairing invite --ttl soon",
+        "pairing invite --ttl 0",
+        "pairing list --status odd",
+        "pairing revoke local:anna",
+        "pause --for 0s",
+        "pause --for 999d",
+        "chat",
+        "serve --role nobody",
+        "kill --nonsense",
+    ],
+)
+def test_wrong_usage_ends_with_2_and_changes_nothing(line: str, cli: Cli, door: Redis) -> None:
+    before = {key: door.dump(key) for key in door.keys()}  # noqa: SIM118
+    result = cli(*line.split())
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert {key: door.dump(key) for key in door.keys()} == before  # noqa: SIM118
+
+
+def test_a_pause_does_not_weaken_the_kill_switch(cli: Cli, raw: Redis) -> None:
+    assert cli("kill").exit_code == 0
+    for words in (("pause",), ("resume",)):
+        result = cli(*words)
+        assert (result.exit_code, result.stdout) == (75, "")
+        assert "secondme kill --off" in result.stderr
+        assert json.loads(cli("status", "--json").stdout)["data"]["paused"]["killed"]
+    assert cli("kill", "--off").exit_code == 0
+    assert json.loads(cli("status", "--json").stdout)["data"]["paused"] is None
