@@ -24,7 +24,9 @@ app = typer.Typer(
 @app.callback()
 def options(
     context: typer.Context,
-    home: Annotated[Path | None, typer.Option(readable=False, help="Keep everything under this directory (else SECONDME_HOME).")] = None,
+    home: Annotated[
+        Path | None, typer.Option(readable=False, help="Keep everything under this directory (else SECONDME_HOME).")
+    ] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Override one setting for this call.")
     ] = None,

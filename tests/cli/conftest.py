@@ -17,6 +17,7 @@ from secondme.core.store.embedded import Role
 from secondme.core.store.pairing import PairingStore
 from secondme.core.tiers import Tier
 
+
 @pytest.fixture
 def raw(redis_url: str) -> Redis:
     """The server behind every command, empty at the start."""
@@ -62,4 +63,3 @@ def held_reply(contact: str, reply: str, text: str) -> str:
     row = {"rowId": f"{reply}-0", "replyId": reply, "contactId": contact, "channelId": "local", "kind": "reply", "text": text}
     times = {"composedAt": 1, "typingFrom": 1, "dueAt": 1}
     return json.dumps({"row": {**row, **times}, "reason": "tier", "heldAt": 1_700_000_000_000})
-

@@ -114,7 +114,8 @@ def test_wrong_usage_ends_with_2_and_changes_nothing(line: str, cli: Cli, door: 
     assert {key: door.dump(key) for key in door.keys()} == before  # noqa: SIM118
 
 
-def test_a_pause_does_not_weaken_the_kill_switch(cli: Cli, raw: Redis) -> None:
+@pytest.mark.usefixtures("raw")
+def test_a_pause_does_not_weaken_the_kill_switch(cli: Cli) -> None:
     assert cli("kill").exit_code == 0
     for words in (("pause",), ("resume",)):
         result = cli(*words)

@@ -38,7 +38,9 @@ def configure(text: str) -> Path:
         ('redis_url = ["s3cret"]', "redis_url (from {path})"),
     ],
 )
-def test_a_malformed_configuration_is_one_line_that_names_the_place(text: str, said: str, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_malformed_configuration_is_one_line_that_names_the_place(
+    text: str, said: str, cli: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv("SECONDME_REDIS_URL")
     path = configure(text)
     result = cli("status")

@@ -6,6 +6,7 @@ import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
 from fakes.process import Cli, GatewayProcess, Terminal, contact, eventually, let_in, obeyed, settings_of, until, write_config
 from redis import Redis
 
@@ -92,7 +93,8 @@ def test_a_hostile_record_of_somebody_elses_making_is_shown_as_plain_text(cli: C
         door.zadd(keys.INDEX_PENDING, {"local:ben": 99_999_999_999_999})
 
 
-def test_a_hostile_reference_is_not_repeated_to_the_terminal(cli: Cli, raw: Redis) -> None:
+@pytest.mark.usefixtures("raw")
+def test_a_hostile_reference_is_not_repeated_to_the_terminal(cli: Cli) -> None:
     for name in HOSTILE:
         result = cli("pairing", "approve", name)
         assert (result.exit_code, obeyed(result.stderr), result.stderr.count("\n")) == (65, [], 1)

@@ -41,7 +41,9 @@ SETTINGS = {"tomllib", "secondme.core.settings", "secondme.core.records"}
 
 def loaded_by(*words: str, **env: str) -> set[str]:
     """The modules in a process that ran this command."""
-    result = subprocess.run([sys.executable, "-c", PROBE, *words], capture_output=True, text=True, env=environment(**env), check=True)
+    result = subprocess.run(
+        [sys.executable, "-c", PROBE, *words], capture_output=True, text=True, env=environment(**env), check=True
+    )
     said, modules = json.loads(result.stdout.splitlines()[-1])
     assert said == list(words)
     return set(modules)

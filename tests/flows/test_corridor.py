@@ -43,3 +43,16 @@ async def test_a_restricted_contacts_reply_is_held_until_the_owner_sends_it(town
     await town.outbox.release(held)
     assert await town.deliver() == ["sent"]
     assert town.channel.texts("local:anna") == ["re: hi"]
+
+
+async def test_a_reply_on_its_way_is_part_of_the_conversation_that_the_next_one_continues(town: Town) -> None:
+    await town.let_in("anna")
+    await town.writes("anna", "one")
+    await town.work()
+    await town.writes("anna", "two")
+    await town.work()
+    assert [(turn.role, turn.text) for turn in town.model.prompts[1].turns] == [
+        ("user", "one"),
+        ("assistant", "re: one"),
+        ("user", "two"),
+    ]

@@ -75,6 +75,14 @@ class Shift:
         """Why contacts wait."""
         return (await self.town.control.backlog(("local",))).waiting
 
+    async def waits_for(self, reason: str) -> bool:
+        """One contact waits for that."""
+        return (await self.waiting()).get(reason) == 1
+
+    async def tried(self, times: int) -> bool:
+        """So many jobs were begun."""
+        return len(self.jobs) >= times
+
     async def replies(self, who: str) -> list[str]:
         """What `who` is shown once everything is delivered."""
         await self.town.deliver()

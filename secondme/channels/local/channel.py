@@ -105,6 +105,8 @@ class LocalChannel:
             log.warning("local_client_refused", error=type(error).__name__)
             with contextlib.suppress(OSError, TimeoutError):
                 await _write(writer, {"type": "error", "code": "bad_line"})
+        except UnavailableError as error:
+            log.warning("local_mail_refused", code=error.code)  # the client comes back, and is given what it could not acknowledge
         except (OSError, TimeoutError):
             pass  # it went away; what it did not receive waits in its mail
         finally:

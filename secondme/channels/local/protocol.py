@@ -51,7 +51,7 @@ def decode(line: bytes) -> dict[str, Any]:
     """The event of one line. Raises DataError when it is not a JSON object with a `type`."""
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):  # nested beyond reason
         event = None
     if not isinstance(event, dict) or not isinstance(event.get("type"), str):
         raise DataError("bad_line", "The other side does not speak the local channel's protocol.")

@@ -185,7 +185,9 @@ class Worker:
             await self._hand_back(token, fence)
             raise
         except LeaseLostError:
+            # Somebody else's work now, or nobody's: a takeover empties the mailbox under us. Then the token is still ours to settle.
             log.warning("lease_lost", contact=mask_contact_id(token.contact_id))
+            await self._hand_back(token, None)
         except UnreadableJobError as error:
             log.error("record_unreadable", contact=mask_contact_id(token.contact_id), code=error.code)
             await self._put_off(token, error.fence, PutOff(_HUMAN_S, "corrupt_record"))
@@ -235,8 +237,7 @@ class Worker:
                 kept = await self._inbox.finish(job, self._name, rows, hold=hold)
                 faults.point("worker.finished")
                 if not kept:
-                    log.warning("lease_lost", contact=contact)
-                    return
+                    raise LeaseLostError
                 log.info(why if not hold else "held", contact=contact, messages=len(job.mail), rows=len(rows), attempt=job.attempt)
                 self._done(job.token.channel_id)
             case PutOff():

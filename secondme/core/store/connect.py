@@ -107,6 +107,9 @@ class Store:
                 return await command
         except (RedisError, OSError, TimeoutError) as error:
             raise explain(error) from error
+        finally:
+            if asyncio.iscoroutine(command):
+                command.close()  # cancelled before its turn came, it was never begun
 
     @contextlib.asynccontextmanager
     async def blocking(self) -> AsyncIterator[Redis]:

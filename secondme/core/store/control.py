@@ -89,7 +89,7 @@ class ControlStore:
         if raw is None:
             return None
         if raw.isdigit():
-            return Pause.model_validate({"pausedAt": int(raw), "reason": "legacy"})
+            raw = b'{"pausedAt":%d,"reason":"legacy"}' % int(raw)
         return Pause.decode(raw, keys.pause(contact))
 
     async def backlog(self, channels: tuple[str, ...]) -> Backlog:

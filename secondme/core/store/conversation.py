@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from secondme.core.errors import DataError
-from secondme.core.records import Turn
+from secondme.core.records import OutboxRow, Record, Turn
 from secondme.core.store import keys
 
 if TYPE_CHECKING:
     from secondme.core.ids import ContactId
     from secondme.core.store.connect import Store
 
+R = TypeVar("R", bound=Record)
+
 CAP = 100
 TTL_S = 604_800
+_MOST_UNSENT = 50
 
 
 class ConversationStore:
@@ -23,12 +26,24 @@ class ConversationStore:
         self._store = store
 
     async def recent(self, contact: ContactId, limit: int) -> list[Turn]:
-        """At most `limit` newest turns, oldest first. Turns that cannot be read are left out, and left as they are."""
-        raw = await self._store.call(self._store.client.zrange(keys.history(contact), -limit, -1))
-        turns = []
-        for member in raw:
-            try:
-                turns.append(Turn.decode(member, keys.history(contact)))
-            except DataError:
-                continue
-        return turns
+        """At most `limit` newest turns, oldest first, and after them the replies that are on their way: the contact will have read
+        those before the next one. What cannot be read is left out, and left as it is.
+        """
+        pipe = self._store.client.pipeline(transaction=False)
+        pipe.zrange(keys.history(contact), -limit, -1)
+        pipe.lrange(keys.outbox(contact), 0, _MOST_UNSENT - 1)
+        said, unsent = await self._store.call(pipe.execute())
+        turns = [turn for member in said if (turn := _decoded(Turn, member, keys.history(contact)))]
+        rows = [row for item in unsent if (row := _decoded(OutboxRow, item, keys.outbox(contact)))]
+        return turns + [
+            Turn(id=row.row_id, role="assistant", content=row.text, timestamp=row.due_at, type="outgoing")
+            for row in rows
+            if row.kind == "reply"
+        ]
+
+
+def _decoded(kind: type[R], raw: bytes, key: str) -> R | None:
+    try:
+        return kind.decode(raw, key)
+    except DataError:
+        return None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from functools import cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,8 @@ from redis.exceptions import NoScriptError
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+_FUNCTION = re.compile(r"^local function (\w+)\(", re.MULTILINE)
 
 Answer = Any
 """What a script returns: bytes, an integer, or a list of them. Its header says which."""
@@ -46,6 +49,11 @@ def names() -> list[str]:
 
 
 def _text(name: str) -> str:
+    """The script behind the shared functions it needs: making all of them anew for each call would cost as much as two commands."""
     folder = files("secondme.core.store").joinpath("lua")
-    prelude = folder.joinpath("common.lua").read_text("utf-8")
-    return "#!lua\n" + prelude + folder.joinpath(f"{name}.lua").read_text("utf-8")
+    body = folder.joinpath(f"{name}.lua").read_text("utf-8")
+    for block in reversed(folder.joinpath("common.lua").read_text("utf-8").split("\n\n")):
+        function = _FUNCTION.search(block)
+        if function and re.search(rf"\b{function[1]}\(", body):
+            body = f"{block}\n{body}"
+    return f"#!lua\n{body}"

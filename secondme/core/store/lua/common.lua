@@ -1,4 +1,5 @@
--- Put in front of every script by scripts.py. Locals only: nothing here touches a key by itself.
+-- What scripts share. scripts.py puts in front of each script the functions it uses, and those that they use, which stand above them.
+-- One blank line between two functions and none inside: that is how they are told apart.
 
 local function now_ms()
   local t = redis.call('TIME')
@@ -44,11 +45,11 @@ local function remember(history, ids, id, member, at, cap, ttl_s)
   redis.call('ZADD', history, at, member)
   local extra = redis.call('ZCARD', history) - cap
   if extra > 0 then
-    for _, old in ipairs(redis.call('ZRANGE', history, 0, extra - 1)) do
-      local turn = decode(old)
+    local popped = redis.call('ZPOPMIN', history, extra)
+    for i = 1, #popped, 2 do
+      local turn = decode(popped[i])
       if turn and turn.id then redis.call('SREM', ids, turn.id) end
     end
-    redis.call('ZREMRANGEBYRANK', history, 0, extra - 1)
   end
   local new_hour = math.floor(at / 3600000) ~= math.floor(last / 3600000)
   if new_hour then

@@ -1,0 +1,283 @@
+"""The local channel on a real socket: what is not its protocol harms nobody, what waits survives, what repeats collapses."""
+
+import asyncio
+import json
+import os
+import stat
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.process import eventually
+
+from secondme.channels.local.channel import LocalChannel
+from secondme.channels.local.client import LocalClient
+from secondme.channels.local.mail import Mail
+from secondme.channels.local.protocol import LINE_LIMIT, contact_of
+from secondme.core.clock import SystemClock
+from secondme.core.errors import UnavailableError
+from secondme.core.types import Admission, Challenge, InboundMessage, NotSent, Sent
+
+ANNA = contact_of("anna")
+
+
+class Town:
+    """A channel that runs, and what its inbox was given."""
+
+    def __init__(self, home: Path) -> None:
+        self.socket, self.mail = home / "run" / "local.sock", home / "mail"
+        self.channel = LocalChannel(self.socket, self.mail, SystemClock())
+        self.heard: list[InboundMessage] = []
+        self.error: UnavailableError | None = None
+
+    async def inbox(self, message: InboundMessage) -> Admission | Challenge:
+        if self.error is not None:
+            raise self.error
+        self.heard.append(message)
+        return Admission.QUEUED
+
+
+@asynccontextmanager
+async def running(home: Path) -> AsyncIterator[Town]:
+    town = Town(home)
+    task = asyncio.ensure_future(town.channel.run(town.inbox))
+    await eventually(town.socket.exists)
+    try:
+        yield town
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@pytest.fixture
+async def town(home: Path) -> AsyncIterator[Town]:
+    async with running(home) as made:
+        yield made
+
+
+class Line:
+    """One end of the socket that says whatever it likes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._reader, self._writer = reader, writer
+
+    def say(self, line: bytes | dict[str, Any]) -> None:
+        self._writer.write(line if isinstance(line, bytes) else json.dumps(line).encode() + b"\n")
+
+    async def hear(self) -> dict[str, Any]:
+        """The next event; an empty one at the end."""
+        async with asyncio.timeout(30):
+            line = await self._reader.readline()
+        return json.loads(line) if line else {}
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+@asynccontextmanager
+async def line(town: Town, name: object = None) -> AsyncIterator[Line]:
+    reader, writer = await asyncio.open_unix_connection(town.socket, limit=LINE_LIMIT)
+    made = Line(reader, writer)
+    if name is not None:
+        made.say({"type": "hello", "as": name})
+        assert (await made.hear())["type"] == "welcome"
+    try:
+        yield made
+    finally:
+        made.close()
+        await writer.wait_closed()
+
+
+BAD = [
+    b"not json\n",
+    b"\xff\xfe\n",
+    b"[]\n",
+    b"5\n",
+    b"null\n",
+    b"\n",
+    b'{"type": 5}\n',
+    b'{"type": "nonsense"}\n',
+    b'{"type": "message"}\n',
+    b'{"type": "message", "id": 5, "text": "x"}\n',
+    b'{"type": "message", "id": "x", "text": null}\n',
+    b'{"type": "ack"}\n',
+    b'{"type": "hello"}\n',
+    b"[" * 100_000 + b"\n",
+    b'{"type": "message", "sentAt": ' + b"9" * 5000 + b"}\n",
+    b"x" * (LINE_LIMIT + 10) + b"\n",
+]
+
+
+@pytest.mark.parametrize("bad", BAD, ids=range(len(BAD)))
+@pytest.mark.filterwarnings("error")
+async def test_a_bad_line_ends_its_own_conversation_only(bad: bytes, town: Town) -> None:
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    async with line(town, "anna") as good:
+        for name in (None, "ben"):
+            async with line(town, name) as evil:
+                evil.say(bad)
+                assert (await evil.hear(), await evil.hear()) == ({"type": "error", "code": "bad_line"}, {})
+        good.say({"type": "message", "id": "m1", "text": "hello"})
+        assert await good.hear() == {"type": "accepted", "id": "m1", "outcome": "queued"}
+    assert ([message.text for message in town.heard], failures) == (["hello"], [])
+
+
+@pytest.mark.parametrize("name", ["", " ", "\u200b", 5, None, ["anna"], {"a": 1}])
+async def test_a_hello_without_a_visible_name_is_refused(name: object, town: Town) -> None:
+    async with line(town) as evil:
+        evil.say({"type": "hello", "as": name})
+        assert await evil.hear() == {"type": "error", "code": "bad_line"}
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 65_536, "../../etc/passwd", "a\ud800", "\x1b]0;x\x07", "local:anna", "a\nb", "[bold]b[/bold]"]
+)
+async def test_a_hostile_name_is_a_contact_like_any_other(name: str, town: Town) -> None:
+    async with line(town, name) as hostile:
+        hostile.say({"type": "message", "id": "\ud800" * 200, "text": "hi", "fromOwner": "yes", "sentAt": True})
+        assert (await hostile.hear())["outcome"] == "queued"
+    (message,) = town.heard
+    assert message.contact_id == contact_of(name) != ANNA
+    assert (message.from_me, len(message.display_name) <= 64, message.message_id[:7]) == (False, True, "sha256-")
+    assert await town.channel.send(message.contact_id, "welcome", "r1") == Sent("r1")
+    assert [path.parent for path in town.mail.rglob("*")] == [town.mail]
+
+
+async def test_a_time_that_cannot_be_is_now(town: Town) -> None:
+    now = SystemClock().now_ms()
+    async with line(town, "anna") as anna:
+        for sent in (0, -5, 10**18, 1.5, "soon", None, now + 3_600_000):
+            anna.say({"type": "message", "id": "m", "text": "x", "sentAt": sent})
+            await anna.hear()
+        anna.say({"type": "message", "id": "m", "text": "x", "sentAt": 1_000})
+        await anna.hear()
+    *now_ones, old = [message.sent_at.timestamp() * 1000 for message in town.heard]
+    assert all(now - 1000 <= moment <= SystemClock().now_ms() + 1 for moment in now_ones)
+    assert old == 1000
+
+
+async def test_what_the_gate_cannot_take_is_refused_and_offered_again(town: Town) -> None:
+    town.error = UnavailableError("store_slow", "The store did not answer in time.")
+    client = LocalClient(town.socket, "anna", SystemClock())
+    client.say("keep me")
+    task = asyncio.ensure_future(client.run())
+    kinds = []
+    async with asyncio.timeout(30):
+        while not kinds or kinds[-1] != "accepted":
+            event = await client.events.get()
+            kinds.append(event.kind)
+            if event.kind == "refused":
+                assert (event.text, client.unaccepted) == ("store_slow", 1)
+                town.error = None
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    assert ([message.text for message in town.heard], client.unaccepted) == (["keep me"], 0)
+
+
+async def test_a_resend_under_the_same_id_is_shown_once(town: Town) -> None:
+    async with line(town, "anna") as anna:
+        for _ in range(3):
+            assert await town.channel.send(ANNA, "hello", "r1") == Sent("r1")
+        assert await town.channel.send(ANNA, "bye", "r2") == Sent("r2")
+        assert [await anna.hear() for _ in range(2)] == [
+            {"type": "message", "id": "r1", "text": "hello"},
+            {"type": "message", "id": "r2", "text": "bye"},
+        ]
+
+
+async def test_every_terminal_of_a_contact_sees_typing_and_messages_and_no_other_does(town: Town) -> None:
+    async with line(town, "anna") as one, line(town, "Anna") as two, line(town, "ben") as ben:
+        await town.channel.typing(ANNA)
+        await town.channel.send(ANNA, "hi", "r1")
+        await town.channel.send(contact_of("ben"), "for ben", "r2")
+        for each in (one, two):
+            assert [(await each.hear())["type"] for _ in range(2)] == ["typing", "message"]
+        assert (await ben.hear())["text"] == "for ben"
+
+
+async def test_what_was_not_acknowledged_waits_through_a_restart_of_the_channel(home: Path) -> None:
+    async with running(home) as before:
+        for number in range(3):
+            await before.channel.send(ANNA, f"text {number}", f"r{number}")
+        async with line(before, "anna") as anna:
+            assert (await anna.hear())["id"] == "r0"
+            anna.say({"type": "ack", "id": "r0"})
+            anna.say({"type": "ack", "id": "r0"})
+            anna.say({"type": "ack", "id": "never heard of"})
+            anna.say({"type": "message", "id": "m", "text": "done"})
+            while (await anna.hear())["type"] != "accepted":
+                pass
+    async with running(home) as after, line(after, "anna") as anna:
+        assert [(await anna.hear())["id"] for _ in range(2)] == ["r1", "r2"]
+        assert await after.channel.send(ANNA, "text 0", "r0") == Sent("r0")
+        await after.channel.send(ANNA, "new", "r3")
+        assert (await anna.hear())["id"] == "r3"
+
+
+async def test_a_client_that_went_away_finds_its_mail_when_it_is_back(town: Town) -> None:
+    async with line(town, "anna"):
+        pass
+    assert await town.channel.send(ANNA, "while you were away", "r1") == Sent("r1")
+    async with line(town, "anna") as anna:
+        assert (await anna.hear())["text"] == "while you were away"
+
+
+async def test_the_socket_and_the_mail_are_private(town: Town) -> None:
+    await town.channel.send(ANNA, "secret", "r1")
+    paths = [town.socket, town.socket.parent, town.mail, *town.mail.iterdir()]
+    assert [oct(stat.S_IMODE(path.stat().st_mode)) for path in paths] == ["0o600", "0o700", "0o700", "0o600"]
+
+
+async def test_mail_that_cannot_be_written_is_not_sent_and_an_acknowledgement_of_it_harms_nobody(town: Town) -> None:
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    await town.channel.send(ANNA, "first", "r1")
+    (path,) = town.mail.iterdir()
+    path.unlink()
+    path.mkdir()
+    assert await town.channel.send(ANNA, "second", "r2") == NotSent("local_mail_unwritable")
+    async with line(town, "anna") as anna:
+        assert (await anna.hear())["id"] == "r1"
+        anna.say({"type": "ack", "id": "r1"})
+        assert await anna.hear() == {}
+    path.rmdir()
+    assert await town.channel.send(ANNA, "second", "r2") == Sent("r2")
+    assert failures == []
+
+
+def test_mail_is_compacted_and_still_knows_what_it_had(tmp_path: Path) -> None:
+    mail = Mail(tmp_path, ANNA)
+    for number in range(300):
+        assert mail.add(f"r{number}", "x" * 100)
+        if number % 3:
+            mail.acknowledge(f"r{number}")
+    (path,) = tmp_path.iterdir()
+    assert len(path.read_text().splitlines()) <= 401
+    again = Mail(tmp_path, ANNA)
+    assert [message for message, _ in again.waiting()] == [f"r{number}" for number in range(0, 300, 3)]
+    assert not any(again.add(f"r{number}", "again") for number in range(150, 300))
+
+
+@pytest.mark.parametrize("cut", range(2, 30, 4))
+def test_a_line_that_was_cut_off_by_a_kill_loses_no_other(cut: int, tmp_path: Path) -> None:
+    mail = Mail(tmp_path, ANNA)
+    mail.add("r1", "kept")
+    mail.add("r2", "cut off")
+    (path,) = tmp_path.iterdir()
+    os.truncate(path, path.stat().st_size - cut)
+    again = Mail(tmp_path, ANNA)
+    assert again.waiting() == [("r1", "kept")]
+    assert again.add("r2", "cut off")
+    assert Mail(tmp_path, ANNA).waiting() == [("r1", "kept"), ("r2", "cut off")]
+
+
+def test_garbage_between_lines_of_mail_is_passed_over(tmp_path: Path) -> None:
+    mail = Mail(tmp_path, ANNA)
+    mail.add("r1", "one")
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes() + b'garbage\n[]\n{"ack": []}\n{"id": "x"}\n')
+    mail.add("r2", "two")
+    assert Mail(tmp_path, ANNA).waiting() == [("r1", "one"), ("r2", "two")]
