@@ -10,6 +10,7 @@ import os
 import sys
 import traceback
 from datetime import UTC, datetime
+from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
@@ -80,10 +81,23 @@ class Plain(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """Local time, event, facts."""
         facts: dict[str, Fact] = getattr(record, _FACTS, {})
-        shown = " ".join(f"{key}={safe_text(str(value))}" for key, value in facts.items())
+        shown = " ".join(f"{key}={' '.join(safe_text(str(value)).split())}" for key, value in facts.items())
         clock = datetime.fromtimestamp(record.created).astimezone().strftime("%H:%M:%S")
         mark = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
         return f"{clock}  {mark}{safe_text(record.getMessage()).replace('_', ' ')}  {shown}".rstrip()
+
+
+class PrivateFile(RotatingFileHandler):
+    """A rotating file that is 0600 from its first moment, and so is each that follows it."""
+
+    def _open(self) -> TextIOWrapper:
+        return open(
+            self.baseFilename,
+            "a",
+            encoding=self.encoding,
+            errors=self.errors,
+            opener=lambda path, flags: os.open(path, flags, 0o600),
+        )
 
 
 def set_up(level: str, directory: Path | None, *, console: bool) -> None:
@@ -93,13 +107,7 @@ def set_up(level: str, directory: Path | None, *, console: bool) -> None:
     """
     handlers: list[logging.Handler] = []
     if directory is not None:
-        old_mask = os.umask(0o077)
-        try:
-            file = RotatingFileHandler(
-                directory / "secondme.jsonl", maxBytes=_ROTATE_BYTES, backupCount=_KEEP_FILES, encoding="utf-8"
-            )
-        finally:
-            os.umask(old_mask)
+        file = PrivateFile(directory / "secondme.jsonl", maxBytes=_ROTATE_BYTES, backupCount=_KEEP_FILES, encoding="utf-8")
         file.setFormatter(JsonLines())
         handlers.append(file)
     if console:

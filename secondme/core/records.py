@@ -20,7 +20,7 @@ _LATEST_MS = 253_402_300_799_000  # the last second of the year 9999, where date
 def _moment(value: object) -> datetime:
     if isinstance(value, datetime):
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float) or value != int(value) or not 0 <= value <= _LATEST_MS:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= _LATEST_MS or value != int(value):
         raise ValueError("not a Unix time in milliseconds")
     return from_ms(int(value))
 

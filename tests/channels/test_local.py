@@ -5,7 +5,7 @@ import json
 import os
 import stat
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -215,6 +215,13 @@ async def test_what_was_not_acknowledged_waits_through_a_restart_of_the_channel(
         assert await after.channel.send(ANNA, "text 0", "r0") == Sent("r0")
         await after.channel.send(ANNA, "new", "r3")
         assert (await anna.hear())["id"] == "r3"
+
+
+async def test_it_ends_at_once_while_a_client_is_connected(home: Path) -> None:
+    async with AsyncExitStack() as clients:
+        async with running(home) as town:
+            anna = await clients.enter_async_context(line(town, "anna"))
+        assert (await anna.hear(), town.socket.exists()) == ({}, False)
 
 
 async def test_a_client_that_went_away_finds_its_mail_when_it_is_back(town: Town) -> None:

@@ -122,14 +122,13 @@ def test_a_corrupt_record_is_named_hides_nobody_and_stays_as_it_is(state: str, g
     value = garbage.encode("utf-8", "surrogateescape")
     door.set(key, value)
     door.zadd(f"PAIRING:index:{state}", {"local:bad": 99_999_999_999_999})
-    for _ in range(2):
-        result = cli("pairing", "list", "--json")
-        envelope = json.loads(result.stdout)
-        assert (result.exit_code, envelope["status"], len(envelope["errors"])) == (65, "partial", 1)
-        assert key in envelope["errors"][0]["message"]
-        assert {row["contactId"] for row in envelope["data"]["contacts"]} == {"local:anna", "local:rita", "local:ben", "local:cara"}
-        assert (cli("pairing", "list").exit_code, cli("pairing", "approve", "local:bad").exit_code) == (65, 65)
-        assert cli("status").exit_code == 1
+    result = cli("pairing", "list", "--json")
+    envelope = json.loads(result.stdout)
+    assert (result.exit_code, envelope["status"], len(envelope["errors"])) == (65, "partial", 1)
+    assert key in envelope["errors"][0]["message"]
+    assert {row["contactId"] for row in envelope["data"]["contacts"]} == {"local:anna", "local:rita", "local:ben", "local:cara"}
+    assert (cli("pairing", "list").exit_code, cli("pairing", "approve", "local:bad").exit_code) == (65, 65)
+    assert cli("status").exit_code == 1
     with Redis(unix_socket_path=door.connection_pool.connection_kwargs["path"]) as binary:
         assert binary.get(key) == value
 

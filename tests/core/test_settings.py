@@ -7,7 +7,7 @@ import pytest
 from pydantic import ValidationError
 
 from secondme.core.errors import ConfigError
-from secondme.core.settings import Settings, known_names, load, value_of
+from secondme.core.settings import known_names, load, value_of
 
 SECRET = "sk-ant-canary-0123456789"
 
@@ -38,7 +38,8 @@ def test_every_setting_has_a_source_and_a_value(tmp_path: Path) -> None:
     names = list(known_names())
     assert set(found.sources) == set(names)
     assert set(found.sources.values()) == {"default"}
-    assert [value_of(found.settings, name) == value_of(Settings(), name) for name in names] == [True] * len(names)
+    assert value_of(found.settings, "queue.max_attempts") == found.settings.queue.max_attempts == 5
+    assert value_of(found.settings, "redis_url") is None
 
 
 def test_the_home_comes_from_the_flag_then_the_environment(tmp_path: Path) -> None:
@@ -58,7 +59,7 @@ def test_the_vendors_names_are_honoured_and_ours_win(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("environ", [{"ANTHROPIC_API_KEY": ""}, {"HOME": "/x"}, {"XSECONDME_LOG__LEVEL": "debug"}])
 def test_other_names_in_the_environment_decide_nothing(tmp_path: Path, environ: dict[str, str]) -> None:
-    assert load({}, environ, home=_home(tmp_path)).settings == Settings()
+    assert load({}, environ, home=_home(tmp_path)).settings == load({}, {}, home=_home(tmp_path)).settings
 
 
 @pytest.mark.parametrize(

@@ -57,7 +57,7 @@ class Post:
     async def until(self, holds: Callable[[], Awaitable[object]]) -> None:
         """Returns when `holds` does."""
         async with asyncio.timeout(DEADLINE_S):
-            while not await holds():  # noqa: ASYNC110  what is waited for happens in the store
+            while not await holds():
                 await asyncio.sleep(0.01)
 
     async def emptied(self) -> bool:

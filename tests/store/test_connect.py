@@ -183,6 +183,25 @@ async def lives_through(troubles: list[Trouble], server: Server, home: Path) -> 
     assert [logged(home, f"{what}_crashed") for what in ("channel", "job", "delivery")] == [[], [], []]
 
 
+@pytest.mark.parametrize("again", [False, True], ids=["connected", "connecting"])
+async def test_a_cancelled_command_never_goes_on(again: bool, store: Store) -> None:  # noqa: FBT001
+    async def ask() -> None:
+        await store.call(store.client.time())
+
+    outcomes = []
+    for steps in range(40):
+        if again:
+            await store.client.connection_pool.disconnect()
+        running = asyncio.ensure_future(ask())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        was_running = running.cancel()
+        await asyncio.wait([running])
+        outcomes.append((was_running, running.cancelled()))
+    assert set(outcomes) <= {(True, True), (False, False)}
+    assert (True, True) in outcomes
+
+
 async def test_a_gateway_lives_through_every_trouble_of_its_store_and_loses_nothing(server: Server, home: Path) -> None:
     await lives_through(TROUBLES, server, home)
 

@@ -67,7 +67,7 @@ class LocalChannel:
         server = await asyncio.start_unix_server(accept, self._socket_path, limit=LINE_LIMIT)
         self._socket_path.chmod(0o600)
         try:
-            await server.serve_forever()
+            await asyncio.Event().wait()  # serve_forever, when cancelled, waits for every client to go (Python 3.12 and later)
         finally:
             server.close()
             for task in list(conversations):

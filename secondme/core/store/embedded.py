@@ -28,6 +28,8 @@ log = get_logger(__name__)
 
 START_TIMEOUT_S = 10.0
 """A server answers within 0.2 s; a large append-only file takes longer to load."""
+ATTACH_TIMEOUT_S = 1.0
+"""A client that must not start a server asks again by itself; it should say soon that it waits."""
 OWNER_TIMEOUT_S = 30.0
 """How long `serve` waits for a short command to give the server up."""
 STOP_TIMEOUT_S = 5.0
@@ -76,7 +78,8 @@ class EmbeddedServer:
         async with self._ensuring:
             if self._role is Role.OWN and not self.is_owner:
                 await self._wait_for(self._take_lock, OWNER_TIMEOUT_S)
-            if not await self._wait_for(self._answering_or_started, START_TIMEOUT_S):
+            patience_s = ATTACH_TIMEOUT_S if self._role is Role.ATTACH else START_TIMEOUT_S
+            if not await self._wait_for(self._answering_or_started, patience_s):
                 raise UnavailableError(
                     "store_not_started",
                     "The store did not start in time.",
