@@ -16,11 +16,15 @@ if TYPE_CHECKING:
 _AGAIN_S = 0.5
 
 
-async def announce(screen: Screen, store: Store, command: str) -> None:
-    """Say what happens until cancelled, or until there is nobody to say it to. `command` is how this program is called here, for hints that can be copied."""
+async def announce(screen: Screen, store: Store, command: str, listening: asyncio.Event) -> None:
+    """Say what happens until cancelled, or until there is nobody to say it to; `listening` is set as soon as nothing can be missed.
+
+    `command` is how this program is called here, for hints that can be copied.
+    """
     while True:
         try:
             async for heard in listen(store, keys.EVENTS_PAIRING, keys.EVENTS_PAUSE, keys.EVENTS_SECURITY, keys.EVENTS_QUEUE):
+                listening.set()
                 if heard is not None:
                     _say(screen, heard[1], command)
         except OSError:

@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from secondme.cli.run import Invocation
     from secondme.core.gateway import Part
     from secondme.core.settings import Setup
+    from secondme.core.store.connect import Store
+
+_LISTEN_S = 2.0
+"""How long the greeting waits for the announcements to begin."""
 
 _DEMO_CONFIG = """# Written by `secondme serve --demo`; gone when it stops.
 [persona]
@@ -61,11 +65,7 @@ async def serve_home(setup: Setup, part: Part, hints: list[str] | None = None) -
                     running = group.create_task(gateway.run(stop, ready))
                     await _either(ready, running)
                     if screen.is_terminal or hints is not None:
-                        _greet(screen, setup, part, hints)
-                        watching = group.create_task(announce(screen, store, f"{_program()} --home {setup.places.config}"))
-                        await stop.wait()
-                        watching.cancel()
-                        screen.line("Stopping. What waits is kept.", "dim")
+                        await _accompany(group, screen, store, setup, part, hints, stop)
     return CommandResult("secondme.serve/1", {}, lambda _: None)
 
 
@@ -131,6 +131,28 @@ async def _either(ready: asyncio.Event, running: asyncio.Task[None]) -> None:
     waiting = asyncio.ensure_future(ready.wait())
     await asyncio.wait((waiting, running), return_when=asyncio.FIRST_COMPLETED)
     waiting.cancel()
+
+
+async def _accompany(
+    group: asyncio.TaskGroup,
+    screen: Screen,
+    store: Store,
+    setup: Setup,
+    part: Part,
+    hints: list[str] | None,
+    stop: asyncio.Event,
+) -> None:
+    """Say on the terminal what runs, what happens, and that it stops."""
+    listening = asyncio.Event()
+    command = f"{_program()} --home {shlex.quote(str(setup.places.config))}"
+    watching = group.create_task(announce(screen, store, command, listening))
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LISTEN_S):
+            await listening.wait()
+    _greet(screen, setup, part, hints)
+    await stop.wait()
+    watching.cancel()
+    screen.line("Stopping. What waits is kept.", "dim")
 
 
 def _greet(screen: Screen, setup: Setup, part: Part, hints: list[str] | None) -> None:

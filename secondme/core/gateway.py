@@ -124,7 +124,7 @@ class Gateway:
                 row_id=f"{reply}-{number}",
                 reply_id=reply,
                 contact_id=job.token.contact_id,
-                channel_id=job.token.channel_id,
+                channel_id=job.channel_id,
                 kind="reply",
                 text=part,
                 answers=tuple(mail.message_id for mail in job.mail),

@@ -42,7 +42,11 @@ SETTINGS = {"tomllib", "secondme.core.settings", "secondme.core.records"}
 def loaded_by(*words: str, **env: str) -> set[str]:
     """The modules in a process that ran this command."""
     result = subprocess.run(
-        [sys.executable, "-c", PROBE, *words], capture_output=True, text=True, env=environment(**env), check=True
+        [sys.executable, "-c", PROBE, *words],
+        capture_output=True,
+        text=True,
+        env=environment(COVERAGE_PROCESS_CONFIG="", **env),
+        check=True,
     )
     said, modules = json.loads(result.stdout.splitlines()[-1])
     assert said == list(words)

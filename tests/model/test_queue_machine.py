@@ -25,7 +25,7 @@ NEVER = timedelta(hours=1)
 WRITERS = CONTACTS[:2]
 ACTIONS = (
     *(["writes", "takes", "settles"] * 4),
-    *(["begins", "takes_over_from_the_dead", "everything_is_due", "the_owner_interrupts"] * 2),
+    *(["begins", "takes_over_from_the_dead", "everything_is_due", "the_owner_interrupts", "the_frozen_wake"] * 2),
     *("is_delivered_again", "the_owner_acts", "the_owner_stops_everybody_for_a_while"),
     *("dies", "every_lease_ends", "loses_its_token", "nothing_is_broken"),
 )
@@ -267,6 +267,14 @@ class QueueMachine(RuleBasedStateMachine):
             if not is_ours and self.do(self.inbox.defer(token, worker, None, delay_s=0, reason="reclaimed", forgive=False)):
                 self.valid.pop(name_of(token), None)
                 passed["reclaimed"] += 1
+
+    def the_frozen_wake(self, who: str, worker: str, data: object) -> None:
+        """After somebody else was given their contacts, and perhaps began."""
+        for frozen in WORKERS:
+            if frozen != worker:
+                self.takes_over_from_the_dead(who, worker, data)
+                for job in list(self.jobs[frozen]):
+                    self._finish(frozen, job)
 
     def every_lease_ends(self, _who: str, _worker: str, _data: object) -> None:
         self.do(self._age())

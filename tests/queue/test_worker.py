@@ -238,3 +238,24 @@ async def test_a_flushed_script_cache_is_no_trouble(town: Town, shift: Any) -> N
         await shift.until(shift.is_idle)
     order = [int(text) for job in shift.jobs if job.token.contact_id == "local:p0" for text in texts(job)]
     assert order == list(range(5))
+
+
+@pytest.mark.parametrize("garbage", ['"text"', "[]", "{}", '{"messageId":null}', '{"messageId":7,"channelId":[]}', "not JSON"])
+async def test_mail_that_cannot_be_read_is_set_aside_and_the_next_is_answered(town: Town, shift: Any, garbage: str) -> None:
+    await shift.let_in("anna")
+    await town.writes("anna", "hi")
+    await town.store.client.lpush("INBOX:local:anna", garbage)
+    async with shift.working():
+        await shift.until(shift.is_idle)
+    assert (await shift.replies("anna"), await shift.dead("anna")) == (["re: hi"], 1)
+
+
+async def test_the_reply_behind_unreadable_mail_still_finds_its_channel(town: Town, shift: Any) -> None:
+    await shift.let_in("anna")
+    await town.writes("anna", "hi")
+    await town.store.client.lpush("INBOX:local:anna", "not JSON")
+    await town.store.client.delete("QUEUE:messages")
+    assert await town.inbox.repair() == 1
+    async with shift.working():
+        await shift.until(shift.is_idle)
+    assert await shift.replies("anna") == ["re: hi"]

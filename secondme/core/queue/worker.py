@@ -239,7 +239,7 @@ class Worker:
                 if not kept:
                     raise LeaseLostError
                 log.info(why if not hold else "held", contact=contact, messages=len(job.mail), rows=len(rows), attempt=job.attempt)
-                self._done(job.token.channel_id)
+                self._done(job.channel_id)
             case PutOff():
                 log.info("put_off", contact=contact, reason=verdict.reason, seconds=round(verdict.delay_s, 1))
                 await self._put_off(job.token, job.fence, verdict)

@@ -55,6 +55,11 @@ class Job:
     contact: ApprovedContact
     mail: tuple[Mail, ...]
 
+    @property
+    def channel_id(self) -> str:
+        """Where the burst came from, and where the reply goes. The mail says it; a token may stand for mail that could not be read."""
+        return self.mail[0].channel_id
+
 
 class InboxStore:
     """Mailboxes in Redis."""
@@ -177,7 +182,7 @@ class InboxStore:
                 keys.QUEUE,
                 keys.QUEUE_ACTIVE,
                 keys.outbox(contact),
-                keys.outbox_due(job.token.channel_id),
+                keys.outbox_due(job.channel_id),
                 keys.held(contact),
                 keys.HELD_INDEX,
             ),

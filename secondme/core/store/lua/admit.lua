@@ -31,6 +31,6 @@ end
 -- Mail that waits already has its token. An empty inbox may have one too, still on its way to be found needless.
 if waiting == 1 and redis.call('HEXISTS', KEYS[10], 'token') == 0 then
   redis.call('SADD', KEYS[12], ARGV[1])
-  add_token(KEYS[11], KEYS[10], { channelId = ARGV[6], contactId = ARGV[1], normalizedContactId = ARGV[7], messageId = ARGV[2] }, ARGV[15])
+  add_token(KEYS[11], KEYS[10], ARGV[1], { channelId = ARGV[6], normalizedContactId = ARGV[7], messageId = ARGV[2] }, ARGV[15])
 end
 return 'queued'

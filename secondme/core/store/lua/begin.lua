@@ -43,9 +43,9 @@ end
 local attempts = 0
 while true do
   local mail = decode(head)
-  local id = mail and mail.messageId or '?'
+  local id = mail and words(mail.messageId)
   attempts = box[5] == id and tonumber(box[4] or 0) + 1 or 1
-  if mail and attempts <= tonumber(ARGV[5]) then
+  if id and attempts <= tonumber(ARGV[5]) then
     redis.call('HSET', KEYS[1], 'head', id)
     break
   end
@@ -55,7 +55,7 @@ while true do
   redis.call('EXPIRE', KEYS[9], 2592000)
   redis.call('ZADD', KEYS[10], now, ARGV[6])
   redis.call('ZREMRANGEBYRANK', KEYS[10], 0, -1001)
-  publish(ARGV[9], { type = 'dead_letter', contactId = ARGV[6], messageId = id, timestamp = now })
+  publish(ARGV[9], { type = 'dead_letter', contactId = ARGV[6], messageId = id or '?', timestamp = now })
   head = redis.call('LINDEX', KEYS[2], 0)
   if not head then
     clear()

@@ -71,10 +71,11 @@ local function remember_once(seen, seen_ttl_ms, history, ids, id, member, at, ca
   return added
 end
 
--- Puts the contact's one token into the stream. `mail` is the decoded head of its inbox.
-local function add_token(stream, mailbox, mail, ttl_ms)
-  local token = redis.call('XADD', stream, '*', 'channelId', mail.channelId, 'contactId', mail.contactId,
-    'normalizedContactId', mail.normalizedContactId, 'messageId', mail.messageId)
+-- Puts the contact's one token into the stream. `mail` is the decoded head of its inbox, or {} when that cannot be read: then whoever
+-- begins it sets it aside.
+local function add_token(stream, mailbox, contact, mail, ttl_ms)
+  local token = redis.call('XADD', stream, '*', 'channelId', words(mail.channelId) or '?', 'contactId', contact,
+    'normalizedContactId', words(mail.normalizedContactId) or contact, 'messageId', words(mail.messageId) or '?')
   redis.call('HSET', mailbox, 'token', token)
   redis.call('PEXPIRE', mailbox, ttl_ms)
   return token

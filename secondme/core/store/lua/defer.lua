@@ -10,9 +10,9 @@ redis.call('XDEL', KEYS[3], ARGV[2])
 redis.call('HDEL', KEYS[1], 'lease_owner', 'lease_until')
 if ARGV[8] == '1' and box[4] and tonumber(box[4]) > 0 then redis.call('HINCRBY', KEYS[1], 'attempts', -1) end
 local delay = tonumber(ARGV[6])
-local mail = decode(redis.call('LINDEX', KEYS[2], 0))
-if delay == 0 and mail then
-  add_token(KEYS[3], KEYS[1], mail, ARGV[9])
+local head = redis.call('LINDEX', KEYS[2], 0)
+if delay == 0 and head then
+  add_token(KEYS[3], KEYS[1], ARGV[5], decode(head) or {}, ARGV[9])
 else
   redis.call('HINCRBY', KEYS[1], 'defers', 1)
   redis.call('HSET', KEYS[1], 'token', 'later', 'waiting', ARGV[7])

@@ -18,9 +18,9 @@ end
 redis.call('HDEL', KEYS[1], 'lease_owner', 'lease_until', 'attempts', 'head', 'defers', 'waiting', 'token')
 redis.call('XACK', KEYS[3], ARGV[1], ARGV[2])
 redis.call('XDEL', KEYS[3], ARGV[2])
-local next_mail = decode(redis.call('LINDEX', KEYS[2], 0))
-if next_mail then
-  add_token(KEYS[3], KEYS[1], next_mail, ARGV[7])
+local head = redis.call('LINDEX', KEYS[2], 0)
+if head then
+  add_token(KEYS[3], KEYS[1], ARGV[5], decode(head) or {}, ARGV[7])
 else
   redis.call('SREM', KEYS[4], ARGV[5])
 end

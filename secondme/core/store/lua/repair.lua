@@ -16,6 +16,5 @@ if not head then
   redis.call('SREM', KEYS[5], ARGV[1])
   return 'idle'
 end
-local mail = decode(head) or { channelId = '?', contactId = ARGV[1], normalizedContactId = ARGV[1], messageId = '?' }
-add_token(KEYS[3], KEYS[1], mail, ARGV[2])
+add_token(KEYS[3], KEYS[1], ARGV[1], decode(head) or {}, ARGV[2])
 return 'token'

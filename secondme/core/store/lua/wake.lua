@@ -5,12 +5,11 @@
 local due = redis.call('ZSCORE', KEYS[4], ARGV[1])
 if not due or tonumber(due) > now_ms() then return 'early' end
 redis.call('ZREM', KEYS[4], ARGV[1])
-local mail = decode(redis.call('LINDEX', KEYS[2], 0))
-if not mail and redis.call('LLEN', KEYS[2]) > 0 then mail = { channelId = '?', contactId = ARGV[1], normalizedContactId = ARGV[1], messageId = '?' } end
-if not mail then
+local head = redis.call('LINDEX', KEYS[2], 0)
+if not head then
   redis.call('HDEL', KEYS[1], 'token', 'lease_owner', 'lease_until', 'attempts', 'head', 'defers', 'waiting')
   redis.call('SREM', KEYS[5], ARGV[1])
   return 'empty'
 end
-add_token(KEYS[3], KEYS[1], mail, ARGV[2])
+add_token(KEYS[3], KEYS[1], ARGV[1], decode(head) or {}, ARGV[2])
 return 'woken'
