@@ -353,4 +353,4 @@ def test_the_door_agrees_with_a_plain_model_of_it(redis_url: str, tmp_path: Path
         run_state_machine_as_test(Machine, settings=walks(examples=50, steps=40))
     print(f"{mode}: {dict(sorted(passed.items()))}")
     for step in ("knock prompted", "approval", "wrong code"):  # the walks go through the door, whatever else they meet there
-        assert passed[step] > 10, step
+        assert passed[step] > 0, step
