@@ -18,16 +18,15 @@ from secondme import __version__
 from secondme.cli.announcing import announce
 from secondme.cli.compose import build_gateway, build_model, open_store
 from secondme.cli.output import CommandResult, Screen
+from secondme.cli.run import Invocation
 from secondme.core import log
 from secondme.core.errors import BusyError, ConfigError
 from secondme.core.paths import private_dir
-from secondme.core.settings import load
 from secondme.core.store.embedded import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from secondme.cli.run import Invocation
     from secondme.core.gateway import Part
     from secondme.core.settings import Setup
     from secondme.core.store.connect import Store
@@ -51,7 +50,7 @@ async def serve_home(setup: Setup, part: Part, hints: list[str] | None = None) -
     """Serve until a signal, then drain. Raises BusyError when this home has a gateway already."""
     places, settings = setup.places, setup.settings
     private_dir(places.data)
-    log.set_up(settings.log.level, private_dir(places.logs), console=not sys.stderr.isatty())
+    log.set_up(settings.log.level, private_dir(places.logs), console=True)
     screen = Screen(sys.stderr)
     with contextlib.ExitStack() as held:
         if part != "worker":
@@ -73,13 +72,14 @@ async def serve_demo(invocation: Invocation) -> CommandResult:
     """Serve a throw-away home, which is gone afterwards."""
     if os.environ.get("SECONDME_REDIS_URL"):
         raise ConfigError("demo_with_redis_url", "The demo uses a store of its own.", "Unset SECONDME_REDIS_URL first.")
+    if invocation.home is not None:
+        raise ConfigError("demo_with_home", "The demo has a home of its own, which is gone afterwards.", "Leave --home away.")
     home = Path(tempfile.mkdtemp(prefix="secondme-demo-", dir="/tmp"))
     try:
         (home / "config.toml").write_text(_DEMO_CONFIG, "utf-8")
-        del invocation  # the demo's home is its own; what was typed before `serve` does not reach it
         command = f"{_program()} --home {home}"
         hints = [f"{command} chat --as Anna", f"{command} pairing approve --all"]
-        return await serve_home(load({}, home=home), "all", hints)
+        return await serve_home(Invocation(home, invocation.settings).setup(), "all", hints)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

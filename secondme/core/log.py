@@ -101,7 +101,7 @@ class PrivateFile(RotatingFileHandler):
 
 
 def set_up(level: str, directory: Path | None, *, console: bool) -> None:
-    """Events go to `directory`/secondme.jsonl and, with `console`, to stderr: plain on a terminal, JSON elsewhere. Repeatable.
+    """Events go to `directory`/secondme.jsonl and, with `console`, to stderr: warnings in plain words on a terminal, JSON elsewhere. Repeatable.
 
     `directory` must exist. Libraries' own loggers stay silent below warning: they may quote a request.
     """
@@ -112,7 +112,11 @@ def set_up(level: str, directory: Path | None, *, console: bool) -> None:
         handlers.append(file)
     if console:
         stream = logging.StreamHandler(sys.stderr)
-        stream.setFormatter(Plain() if sys.stderr.isatty() else JsonLines())
+        if sys.stderr.isatty():
+            stream.setFormatter(Plain())
+            stream.setLevel(logging.WARNING)  # a person's terminal stays calm; the file has everything
+        else:
+            stream.setFormatter(JsonLines())
         handlers.append(stream)
     ours = logging.getLogger("secondme")
     for old in list(ours.handlers):

@@ -259,3 +259,12 @@ async def test_the_reply_behind_unreadable_mail_still_finds_its_channel(town: To
     async with shift.working():
         await shift.until(shift.is_idle)
     assert await shift.replies("anna") == ["re: hi"]
+
+
+async def test_mail_that_lacks_a_field_is_set_aside_after_five_tries(town: Town, shift: Any) -> None:
+    await shift.let_in("anna")
+    await town.writes("anna", "hi")
+    await town.store.client.lpush("INBOX:local:anna", '{"messageId":"m0","channelId":"local"}')
+    async with shift.working():
+        await shift.until(shift.is_idle, hurry=True)
+    assert (await shift.replies("anna"), await shift.dead("anna")) == (["re: hi"], 1)

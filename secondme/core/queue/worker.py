@@ -190,7 +190,8 @@ class Worker:
             await self._hand_back(token, None)
         except UnreadableJobError as error:
             log.error("record_unreadable", contact=mask_contact_id(token.contact_id), code=error.code)
-            await self._put_off(token, error.fence, PutOff(_HUMAN_S, "corrupt_record"))
+            wait_s = 1.0 if error.is_mail else _HUMAN_S  # unreadable mail is set aside in the end, a record waits for its owner
+            await self._put_off(token, error.fence, PutOff(wait_s, "corrupt_record"), forgive=not error.is_mail)
         except UnavailableError as error:
             log.warning("job_left", contact=mask_contact_id(token.contact_id), code=error.code)
         except Exception as error:  # noqa: BLE001  the top of a task: counted against the message, never shown to the contact

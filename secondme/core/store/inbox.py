@@ -109,7 +109,7 @@ class InboxStore:
     async def begin(self, token: Token, worker: str) -> Job | Literal["obsolete", "busy", "gone", "empty", "paused"]:
         """The contact's burst under a new fence, or why there is nothing to do; then the token is settled, except for `busy`.
 
-        Raises DataError when the contact's record or its mail is corrupt: the lease is taken, so the caller must defer.
+        Raises UnreadableJobError when the contact's record or its mail is corrupt: the lease is taken, so the caller must defer.
         """
         contact = token.contact_id
         answer = await self._store.run(
@@ -142,19 +142,25 @@ class InboxStore:
         if answer[0] != b"job":
             return answer[0].decode()  # type: ignore[no-any-return]  # the script's header lists these five
         _, now, fence, attempt, defers, last, approved, *mail = answer
+        contact_key, mail_key = keys.approved(contact), keys.inbox(contact)
         try:
-            return Job(
-                token=token,
-                now_ms=int(now),
-                fence=int(fence),
-                attempt=int(attempt),
-                defers=int(defers),
-                last_reply_ms=int(last) if last else None,
-                contact=ApprovedContact.decode(approved, keys.approved(contact)),
-                mail=tuple(Mail.decode(item, keys.inbox(contact)) for item in mail),
-            )
+            letters = tuple(Mail.decode(item, mail_key) for item in mail)
         except DataError as error:
-            raise UnreadableJobError(error, int(fence)) from error
+            raise UnreadableJobError(error, int(fence), is_mail=True) from error
+        try:
+            approval = ApprovedContact.decode(approved, contact_key)
+        except DataError as error:
+            raise UnreadableJobError(error, int(fence), is_mail=False) from error
+        return Job(
+            token=token,
+            now_ms=int(now),
+            fence=int(fence),
+            attempt=int(attempt),
+            defers=int(defers),
+            last_reply_ms=int(last) if last else None,
+            contact=approval,
+            mail=letters,
+        )
 
     async def renew(self, job: Job, worker: str) -> bool:
         """True while the job is still `worker`'s; its lease starts anew."""
@@ -265,11 +271,12 @@ class InboxStore:
 
 
 class UnreadableJobError(DataError):
-    """A job was begun, but its record or mail cannot be read. `fence` lets the caller defer it."""
+    """A job was begun, but the contact's record, or its mail (`is_mail`), cannot be read. `fence` lets the caller defer it."""
 
-    def __init__(self, error: DataError, fence: int) -> None:
+    def __init__(self, error: DataError, fence: int, *, is_mail: bool) -> None:
         super().__init__(error.code, error.message, error.fix)
         self.fence = fence
+        self.is_mail = is_mail
 
 
 def _entries(answer: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:  # the client's shape differs between protocols 2 and 3
