@@ -4,13 +4,15 @@ import asyncio
 import os
 import shutil
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from fakes.model import ScriptedModel
 from fakes.town import Town
+from fakes.watching import Ear
 
 from secondme.core.settings import Setup, load
 from secondme.core.store.connect import Store
@@ -82,3 +84,24 @@ def model() -> ScriptedModel:
 def town(setup: Setup, store: Store, model: ScriptedModel) -> Town:
     """Every real room on the real store, with a channel that only remembers what it was given."""
     return Town(setup, store, model, Random(7))
+
+
+@pytest.fixture
+def town_with(redis_url: str, store: Store, model: ScriptedModel, tmp_path: Path) -> Callable[..., Town]:
+    """Builds a town on the test's store whose settings the test chooses; `__` stands for the dot in a setting's name."""
+
+    def build(**flags: Any) -> Town:
+        basics = {"redis_url": redis_url, "pacing.enabled": False, "sleep.enabled": False, "persona.name": "Sam"}
+        dotted = {name.replace("__", "."): value for name, value in flags.items()}
+        return Town(load({**basics, **dotted}, {}, home=tmp_path / "home"), store, model, Random(7))
+
+    return build
+
+
+@pytest.fixture
+async def ear(store: Store) -> AsyncIterator[Ear]:
+    """Hears every event of the test's store."""
+    listening = Ear(store.client)
+    await listening.open()
+    yield listening
+    await listening.close()

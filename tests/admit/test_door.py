@@ -8,8 +8,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from attacks.watching import Ear, everything
 from fakes.town import Town
+from fakes.watching import Ear, everything
 
 from secondme.core.admit.pairing import NOTICE, WELCOME
 from secondme.core.errors import BusyError

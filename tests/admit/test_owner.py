@@ -5,8 +5,8 @@ from datetime import timedelta
 from functools import partial
 
 import pytest
-from attacks.watching import Ear, everything
 from fakes.town import Town
+from fakes.watching import Ear, everything
 
 from secondme.core.admit.pairing import WELCOME, channel_of
 from secondme.core.errors import BusyError, DataError, NotFoundError

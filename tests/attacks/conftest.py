@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from attacks.crowd import Crowd, open_crowd
-from attacks.watching import Ear
+from fakes.watching import Ear
 
 
 @pytest.fixture

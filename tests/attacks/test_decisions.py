@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from attacks.crowd import Crowd
-from attacks.watching import Ear, everything
+from fakes.watching import Ear, everything
 
 from secondme.core.admit.pairing import Owner
 from secondme.core.errors import BusyError, NotFoundError

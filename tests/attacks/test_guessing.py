@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from attacks.crowd import Crowd, at_once
-from attacks.watching import everything
+from fakes.watching import everything
 
 from secondme.core.ids import code_of
 from secondme.core.tiers import Tier

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from attacks.crowd import at_once
-from attacks.watching import everything
+from fakes.watching import everything
 
 from secondme.core.errors import DataError
 from secondme.core.ids import ChannelId, ContactId, MessageId, contact_id

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from attacks.crowd import at_once
-from attacks.watching import everything
+from fakes.watching import everything
 
 from secondme.core import log
 from secondme.core.tiers import Tier

@@ -7,9 +7,9 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
-from attacks.watching import Ear
 from fakes.model import ScriptedModel
 from fakes.town import Town
+from fakes.watching import Ear
 from hypothesis import HealthCheck, Phase, settings
 
 from secondme.core.settings import load

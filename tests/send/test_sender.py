@@ -131,11 +131,11 @@ def crash(*_: str) -> SendOutcome:
     raise ConnectionError("nobody knows")
 
 
-@pytest.mark.parametrize("same_process", [True, False])
-async def test_an_unknown_end_is_sent_again_under_the_same_id(town: Town, post: Any, *, same_process: bool) -> None:
+async def meet_an_unknown_end(town: Town, post: Any, policy: str, *, same_process: bool) -> None:
+    """One reply whose first sending ends in nobody knows what, and whose lease is over then."""
     await post.reply("anna", "hi")
     town.channel.outcome = crash
-    async with post.sending(ambiguous="resend") as sender:
+    async with post.sending(ambiguous=policy) as sender:
         await post.until(lambda: length_is(town, 1))
         town.channel.outcome = None
         if same_process:
@@ -144,27 +144,20 @@ async def test_an_unknown_end_is_sent_again_under_the_same_id(town: Town, post: 
             await post.until(post.emptied)
     if not same_process:
         await post.lease_is_over("anna")
-        async with post.sending(ambiguous="resend"):
+        async with post.sending(ambiguous=policy):
             await post.until(post.emptied)
+
+
+@pytest.mark.parametrize("same_process", [True, False])
+async def test_an_unknown_end_is_sent_again_under_the_same_id(town: Town, post: Any, *, same_process: bool) -> None:
+    await meet_an_unknown_end(town, post, "resend", same_process=same_process)
     assert len({client_id for _, _, client_id in town.channel.raw}) == 1
     assert (len(town.channel.raw), town.channel.texts(ANNA)) == (2, ["hi"])
 
 
 @pytest.mark.parametrize("same_process", [True, False])
 async def test_an_unknown_end_is_held_when_the_owner_wants_to_be_asked(town: Town, post: Any, *, same_process: bool) -> None:
-    await post.reply("anna", "hi")
-    town.channel.outcome = crash
-    async with post.sending(ambiguous="hold") as sender:
-        await post.until(lambda: length_is(town, 1))
-        town.channel.outcome = None
-        if same_process:
-            await post.lease_is_over("anna")
-            sender.nudge()
-            await post.until(post.emptied)
-    if not same_process:
-        await post.lease_is_over("anna")
-        async with post.sending(ambiguous="hold"):
-            await post.until(post.emptied)
+    await meet_an_unknown_end(town, post, "hold", same_process=same_process)
     assert await post.held() == [("ambiguous", "hi")]
     assert len(town.channel.raw) == 1
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 from importlib.resources import files
 
 import pytest
-from attacks.watching import Ear
 from fakes.town import Town
+from fakes.watching import Ear
 
 from secondme.core.errors import DataError
 from secondme.core.ids import ContactId

@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from attacks.watching import Ear, calls, everything
 from fakes.town import Town
+from fakes.watching import Ear, calls, everything
 
 from secondme.core.ids import ContactId, MessageId
 from secondme.core.types import Admission, Challenge

@@ -6,8 +6,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from attacks.watching import Ear, calls
 from fakes.town import Town
+from fakes.watching import Ear, calls
 
 from secondme.core.ids import ContactId
 from secondme.core.records import Record

@@ -169,8 +169,9 @@ def invite(
 
 
 @app.command()
-def watch(context: typer.Context) -> None:
+def watch(context: typer.Context, as_json: Json = False) -> None:
     """Print each pairing event as one JSON object a line, until interrupted. Waits for a gateway, and survives its restarts."""
+    del as_json  # a line for each event is the only way; the option is there because every command has it
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.watch import watch_pairing
