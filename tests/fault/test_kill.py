@@ -53,7 +53,8 @@ async def test_no_message_is_lost_when_gateway_and_workers_are_killed_at_random(
         clients = {name: await open_.enter_async_context(contact(home, name)) for name in names}
         tasks = [group.create_task(books.note(name, client)) for name, client in clients.items()]
         tasks += [group.create_task(_write_on(books, name, client, Random(name))) for name, client in clients.items()]
-        kills = await asyncio.gather(_kill_often(home, redis_url, "gateway", rng), _kill_often(home, redis_url, "worker", rng))
+        both = asyncio.Barrier(2)
+        kills = await asyncio.gather(*(_kill_often(home, redis_url, part, rng, both) for part in ("gateway", "worker")))
         for task in tasks[len(names) :]:
             task.cancel()
         with _process(home, redis_url, "gateway"), _process(home, redis_url, "worker"):
@@ -76,8 +77,9 @@ async def _write_on(books: Books, name: str, client: object, rng: Random) -> Non
         await asyncio.sleep(rng.uniform(0.05, 0.4))
 
 
-async def _kill_often(home: Path, url: str, part: str, rng: Random) -> int:
-    """How many processes of this part were killed, each at a named step or at any moment."""
+async def _kill_often(home: Path, url: str, part: str, rng: Random, both: asyncio.Barrier) -> int:
+    """How many processes of this part were killed, each at a named step or at any moment. Then one lives until the other part is
+    done too: without it the other would have nothing to do, and never reach its step."""
     steps = WORKER_STEPS if part == "worker" else [*GATEWAY_STEPS, *SENDER_STEPS]
     for number in range(5):
         fault = f"{rng.choice(steps)}:KILL:{rng.randint(1, 9)}"
@@ -86,4 +88,6 @@ async def _kill_often(home: Path, url: str, part: str, rng: Random) -> int:
                 await asyncio.sleep(rng.uniform(0.8, 2.0))
                 process.kill()
             assert await process.ended() == -9
+    with _process(home, url, part):
+        await both.wait()
     return 5
