@@ -97,7 +97,7 @@ def _find(held: list[HeldReply], draft: str) -> HeldReply:
 
 _REASONS = {
     "tier": "the contact is restricted",
-    "paused": "you had paused",
+    "paused": "the contact was paused",
     "ambiguous": "it may have gone out already",
     "undeliverable": "the channel refused it",
 }
