@@ -101,7 +101,8 @@ def emit_event(event: dict[str, Any]) -> None:
 def complain(error: SecondmeError) -> None:
     """One line on stderr: what happened, and what to do."""
     screen = Screen(sys.stderr)
-    fix = f" {error.fix}" if error.fix else ""
+    hint = "Try: " if error.fix.startswith("secondme ") else ""
+    fix = f" {hint}{error.fix}" if error.fix else ""
     screen.line(f"secondme: {error.message}".replace("\n", " ") + fix.replace("\n", " "), "bad")
 
 

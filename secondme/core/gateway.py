@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, assert_never
 
@@ -220,6 +221,7 @@ class Gateway:
         while True:
             facts = {
                 "part": self._part,
+                "host": socket.gethostname(),
                 "pid": os.getpid(),
                 "version": __version__,
                 "startedAt": started,

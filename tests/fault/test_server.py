@@ -148,3 +148,13 @@ async def test_two_processes_that_approve_a_hundred_each_keep_two_hundred(home: 
     listed = data_of(command(home, "pairing", "list", "--status", "approved", "--json", SECONDME_REDIS_URL=redis_url))
     print({"approvals kept": listed["stats"]["approved"]})
     assert (listed["stats"]["approved"], {row["contactId"] for row in listed["contacts"]}) == (200, set(ids))
+
+
+async def test_status_does_not_believe_in_a_gateway_that_was_killed(home: Path) -> None:
+    write_config(home)
+    with GatewayProcess(home) as gateway:
+        await eventually(lambda: command(home, "status").returncode == 0)
+        gateway.kill()
+        await gateway.ended()
+    status = command(home, "status", "--json")
+    assert (status.returncode, data_of(status)["processes"]) == (1, [])

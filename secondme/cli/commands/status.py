@@ -29,7 +29,7 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         setup = invocation.setup()
         async with open_store(setup) as store:
             control = control_store(store)
-            alive = await control.alive()
+            alive = [sign for sign in await control.alive() if not _was_killed(sign)]
             stats = await pairing_store(store, setup.settings).stats()
             everybody = await control.everybody()
             backlog = await control.backlog(CHANNELS)
@@ -39,6 +39,22 @@ def status(context: typer.Context, as_json: Json = False) -> None:
         return CommandResult(SCHEMA, data, lambda screen: _show(screen, data), ExitCode.DONE if runs else ExitCode.NO)
 
     run(context, SCHEMA, work, as_json=as_json)
+
+
+def _was_killed(sign: dict[str, Any]) -> bool:
+    """True when the process of a recent sign of life was on this machine and is gone: it had no time to say farewell."""
+    import os
+    import socket
+
+    if sign.get("host") != socket.gethostname():
+        return False
+    try:
+        os.kill(int(sign.get("pid", 0)), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False
 
 
 def _data(
