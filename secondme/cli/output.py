@@ -101,7 +101,7 @@ def emit_event(event: dict[str, Any]) -> None:
 def complain(error: SecondmeError) -> None:
     """One line on stderr: what happened, and what to do."""
     screen = Screen(sys.stderr)
-    hint = "Try: " if error.fix.startswith("secondme ") else ""
+    hint = "Try: " if error.fix.startswith("secondme ") and not error.fix.endswith(".") else ""  # a command, not a sentence
     fix = f" {hint}{error.fix}" if error.fix else ""
     screen.line(f"secondme: {error.message}".replace("\n", " ") + fix.replace("\n", " "), "bad")
 
