@@ -26,6 +26,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
+from secondme.core.ids import ContactId
 from secondme.core.store.embedded import LINGER_S, EmbeddedServer, Role
 from secondme.core.store.scripts import Answer, script
 
@@ -96,6 +97,14 @@ class Store:
         """What the script `lua/<name>.lua` returned. One round trip. Raises UnavailableError, and then nobody knows whether it ran:
         every script may be repeated."""
         return await self.call(script(name).run(self.client, keys, args))
+
+    async def due(self, schedule: str, limit: int) -> list[tuple[ContactId, float]]:
+        """The first contacts of a schedule and the seconds until each is due, by the store's clock; zero or less: it is."""
+        now, *rest = await self.run("due", (schedule,), (limit,))
+        return [
+            (ContactId(contact.decode()), (float(moment) - int(now)) / 1000)
+            for contact, moment in zip(rest[::2], rest[1::2], strict=True)
+        ]
 
     async def call(self, command: Awaitable[Any], extra_s: float = 0.0) -> Any:  # the library's types do not know that we decode
         """What one command of the client library returned (text as bytes), its errors turned into ours.

@@ -29,10 +29,7 @@ class ConversationStore:
         """At most `limit` newest turns, oldest first, and after them the replies that are on their way: the contact will have read
         those before the next one. What cannot be read is left out, and left as it is.
         """
-        pipe = self._store.client.pipeline(transaction=False)
-        pipe.zrange(keys.history(contact), -limit, -1)
-        pipe.lrange(keys.outbox(contact), 0, _MOST_UNSENT - 1)
-        said, unsent = await self._store.call(pipe.execute())
+        said, unsent = await self._store.run("recent", (keys.history(contact), keys.outbox(contact)), (limit, _MOST_UNSENT))
         turns = [turn for member in said if (turn := _decoded(Turn, member, keys.history(contact)))]
         rows = [row for item in unsent if (row := _decoded(OutboxRow, item, keys.outbox(contact)))]
         return turns + [

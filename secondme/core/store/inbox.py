@@ -223,13 +223,8 @@ class InboxStore:
 
     async def wake(self, limit: int = 100) -> int:
         """How many waiting contacts became due and are in the stream again."""
-        client = self._store.client
-        now_s, now_us = await self._store.call(client.time())
-        due = await self._store.call(
-            client.zrangebyscore(keys.QUEUE_LATER, "-inf", now_s * 1000 + now_us // 1000, start=0, num=limit)
-        )
-        for raw in due:
-            contact = raw.decode()
+        due = [contact for contact, wait_s in await self._store.due(keys.QUEUE_LATER, limit) if wait_s <= 0]
+        for contact in due:
             await self._store.run(
                 "wake",
                 (keys.mailbox(contact), keys.inbox(contact), keys.QUEUE, keys.QUEUE_LATER, keys.QUEUE_ACTIVE),

@@ -49,18 +49,11 @@ class OutboxStore:
 
     async def due(self, channel: str, limit: int) -> tuple[list[ContactId], float | None]:
         """Contacts of `channel` whose next step is due, and the seconds until the first that is not (None: nothing waits)."""
-        client = self._store.client
-        key = keys.outbox_due(channel)
-        pipe = client.pipeline(transaction=False)
-        pipe.time()
-        pipe.zrange(key, 0, limit - 1, withscores=True)
-        (seconds, micros), rows = await self._store.call(pipe.execute())
-        now = seconds * 1000 + micros // 1000
         ready: list[ContactId] = []
-        for member, score in rows:
-            if score > now:
-                return ready, (score - now) / 1000
-            ready.append(member.decode())
+        for contact, wait_s in await self._store.due(keys.outbox_due(channel), limit):
+            if wait_s > 0:
+                return ready, wait_s
+            ready.append(contact)
         return ready, None
 
     async def take(self, contact: ContactId, channel: str, sender: str) -> Sending | Stopped:
