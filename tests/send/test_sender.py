@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from fakes.town import Town
+from fakes.watching import Ear
 
 from secondme.core.ids import ContactId
 from secondme.core.settings import Setup, load
@@ -125,6 +126,16 @@ async def test_what_the_platform_will_never_take_is_held_at_once(town: Town, pos
         await post.until(post.emptied)
     assert await post.held() == [("undeliverable", "hi")]
     assert len(town.channel.raw) == 1
+
+
+async def test_a_prompt_that_cannot_be_sent_is_dropped_and_nobody_is_told_of_a_draft(town: Town, post: Any, ear: Ear) -> None:
+    await town.writes("anna", "hello")
+    await ear.heard()
+    town.channel.outcome = scripted(Undeliverable("blocked"))
+    async with post.sending():
+        await post.until(post.emptied)
+    assert [event for event in await ear.heard() if event.get("type") == "reply_held"] == []
+    assert (await post.held(), len(town.channel.raw)) == ([], 1)
 
 
 def crash(*_: str) -> SendOutcome:

@@ -127,7 +127,7 @@ class Sender:
                 delay_s = retry_after_s if retry_after_s is not None else self._backoff_s(row.attempts)
                 settled = await self._outbox.retry(sending, delay_s=delay_s, final=False)
                 log.warning("not_sent", contact=mask_contact_id(row.contact_id), reason=reason, state=settled)
-                return settled == "held"
+                return settled in {"held", "dropped"}
             case Undeliverable(reason):
                 await self._outbox.retry(sending, delay_s=0, final=True)
                 log.error("undeliverable", contact=mask_contact_id(row.contact_id), reason=reason)

@@ -1,6 +1,6 @@
 """The mailboxes: one token per contact in the stream, one inbox per contact, a lease with a fence for whoever works.
 
-Every method is one script and may be repeated; a worker that lost its lease changes nothing.
+Each step of a job is one script and may be repeated; a worker that lost its lease changes nothing.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from redis.exceptions import ResponseError
 
 from secondme.core.errors import DataError
-from secondme.core.ids import ChannelId, ContactId
+from secondme.core.ids import ContactId
 from secondme.core.records import ApprovedContact, Mail
 from secondme.core.store import keys
 
@@ -37,7 +37,6 @@ class Token:
 
     entry: str
     contact_id: ContactId
-    channel_id: ChannelId
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +56,7 @@ class Job:
 
     @property
     def channel_id(self) -> str:
-        """Where the burst came from, and where the reply goes. The mail says it; a token may stand for mail that could not be read."""
+        """Where the burst came from, and where the reply goes."""
         return self.mail[0].channel_id
 
 
@@ -283,8 +282,4 @@ def _entries(answer: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:  # the clie
 
 
 def _tokens(entries: list[tuple[bytes, dict[bytes, bytes]]]) -> list[Token]:
-    return [
-        Token(entry.decode(), ContactId(fields[b"contactId"].decode()), ChannelId(fields[b"channelId"].decode()))
-        for entry, fields in entries
-        if fields
-    ]
+    return [Token(entry.decode(), ContactId(fields[b"contactId"].decode())) for entry, fields in entries if fields]

@@ -114,8 +114,8 @@ class OutboxStore:
         )
         return answer.decode()  # type: ignore[return-value]  # the script's header lists these three
 
-    async def retry(self, sending: Sending, *, delay_s: float, final: bool) -> Literal["later", "held", "stale"]:
-        """The row did not leave: it is tried again after `delay_s`, or the reply is held when `final` or tried too often."""
+    async def retry(self, sending: Sending, *, delay_s: float, final: bool) -> Literal["later", "held", "dropped", "stale"]:
+        """The row did not leave: it is tried again after `delay_s`, or, when `final` or tried too often, a reply is held and a prompt dropped."""
         row = sending.row
         answer: bytes = await self._store.run(
             "retry",
@@ -135,7 +135,7 @@ class OutboxStore:
                 keys.EVENTS_QUEUE,
             ),
         )
-        return answer.decode()  # type: ignore[return-value]  # the script's header lists these three
+        return answer.decode()  # type: ignore[return-value]  # the script's header lists these four
 
     # Held replies
 
