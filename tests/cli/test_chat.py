@@ -96,8 +96,7 @@ def test_the_demos_two_commands_work_as_they_are_shown(tmp_path: Path) -> None:
             anna.read_until("Welcome! You can now chat with me.")
             anna.type("are you there?\r")
             anna.read_until(r"\[demo\] I got your message: are you there\?")
-            anna.type("\x04")
-            assert anna.ended() == 0
+            assert anna.leave() == 0
         demo.read_until("Anna is let in")
         demo.interrupt()
         assert demo.ended() == 0

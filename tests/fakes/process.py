@@ -177,11 +177,17 @@ class Terminal:
         """What Ctrl-C does."""
         os.killpg(self.process.pid, signal.SIGINT)
 
-    def ended(self) -> int:
+    def leave(self) -> int:
+        """Its exit status, after Ctrl-D. Pressed again as a person would: while a message is drawn, the terminal is not in raw mode for
+        a moment, and a key pressed just then does not reach the prompt."""
+        return self.ended(pressing="\x04")
+
+    def ended(self, pressing: str = "") -> int:
         """Its exit status, once it has ended and all it said was read."""
         deadline = time.monotonic() + DEADLINE_S
         while self.process.poll() is None:
             assert time.monotonic() < deadline, self.output
+            self.type(pressing)
             self._more(0.05)
         while self._more(0.01):
             pass
