@@ -51,6 +51,7 @@ async def test_hostile_names_reach_every_screen_as_plain_text(home: Path, redis_
     url = {"SECONDME_REDIS_URL": redis_url}
     Redis.from_url(redis_url).flushall()
     with Terminal([sys.executable, "-m", "secondme", "--home", str(home), "serve"], **url) as serving:
+        serving.read_until("is running")  # from then on nothing that happens is missed on its screen
         async with AsyncExitStack() as open_:
             clients = [await open_.enter_async_context(contact(home, name)) for name in HOSTILE]
             for client in clients:
