@@ -18,6 +18,11 @@ def from_ms(milliseconds: int) -> datetime:
     return EPOCH + timedelta(milliseconds=milliseconds)
 
 
+def rfc3339(moment: datetime) -> str:
+    """`moment` (aware) in whole seconds, like `2026-11-21T09:30:00Z`."""
+    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
 class SystemClock:
     """The real clock. Tests hand in one whose time is a number they move."""
 

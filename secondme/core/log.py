@@ -1,23 +1,30 @@
 """What is written down about what happened? Constant event names and plain facts, one JSON object a line.
 
-Never message text, names, codes or keys: callers pass ids masked by `ids.mask_contact_id`. The file is 0600 and rotates at
-10 MB, 5 files kept.
+Never message text, names, codes or keys: callers pass ids masked by `ids.mask_contact_id`. Files are 0600 and rotate at 10 MB;
+several processes write them at once: a gateway, its workers, and commands that decide something.
 """
 
+import contextlib
+import fcntl
 import json
 import logging
 import os
 import sys
+import time
 import traceback
 from datetime import UTC, datetime
-from io import TextIOWrapper
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 from secondme.core.text import safe_text
 
+SECURITY = "secondme.security"
+"""The logger whose events have a file of their own beside the common one."""
+
 _ROTATE_BYTES = 10 * 1024 * 1024
-_KEEP_FILES = 5
+_KEEP_FILES = 6
+_KEEP_SECURITY_FILES = 30
+"""Files in all, the newest included."""
+_LOCK_TRIES, _LOCK_AGAIN_S = 20, 0.001
 _FACTS = "secondme_facts"
 
 Fact = str | int | float | bool | None
@@ -87,29 +94,98 @@ class Plain(logging.Formatter):
         return f"{clock}  {mark}{safe_text(record.getMessage()).replace('_', ' ')}  {shown}".rstrip()
 
 
-class PrivateFile(RotatingFileHandler):
-    """A rotating file that is 0600 from its first moment, and so is each that follows it."""
+def _locked_soon(descriptor: int) -> bool:
+    """True with the lock; false when somebody else kept it for 20 ms, which is far longer than a rotation takes."""
+    for _ in range(_LOCK_TRIES):
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(_LOCK_AGAIN_S)
+        else:
+            return True
+    return False
 
-    def _open(self) -> TextIOWrapper:
-        return open(
-            self.baseFilename,
-            "a",
-            encoding=self.encoding,
-            errors=self.errors,
-            opener=lambda path, flags: os.open(path, flags, 0o600),
-        )
+
+class SharedFile(logging.Handler):
+    """Appends lines to a file that several processes write and any of them rotates. No line is lost, torn or written twice.
+
+    Each line is one `write` to a descriptor opened for appending, which the kernel places atomically. Only a rotation takes a lock, and
+    a process that does not get it soon goes on writing to the full file: one that is frozen in the middle holds nobody up.
+    """
+
+    def __init__(self, path: Path, rotate_bytes: int, keep: int) -> None:
+        super().__init__()
+        self._path = path
+        self._rotate_bytes = rotate_bytes
+        self._keep = keep
+        self._fd = -1
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """The record is the file's last line, or lost with a disk that is full: that must not stop a reply."""
+        try:
+            line = (self.format(record) + "\n").encode("utf-8", "replace")
+            if self._current_size() + len(line) > self._rotate_bytes:
+                self._rotate(len(line))
+            os.write(self._fd, line)
+        except OSError:
+            self.handleError(record)
+
+    def close(self) -> None:
+        """The file is closed. Repeatable."""
+        with contextlib.suppress(OSError):
+            os.close(self._fd)
+        self._fd = -1
+        super().close()
+
+    def _current_size(self) -> int:
+        """The size of the file that has the name now; ours is opened anew when another process has rotated it away."""
+        if self._fd >= 0:
+            try:
+                there, ours = os.stat(self._path), os.fstat(self._fd)  # noqa: PTH116  once a line: Path.stat costs three times as much
+            except FileNotFoundError:
+                pass
+            else:
+                if (there.st_ino, there.st_dev) == (ours.st_ino, ours.st_dev):
+                    return ours.st_size
+            os.close(self._fd)
+            self._fd = -1
+        self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        return os.fstat(self._fd).st_size
+
+    def _shift(self, full: Path) -> None:
+        for number in range(self._keep - 2, 0, -1):
+            with contextlib.suppress(FileNotFoundError):
+                self._numbered(number).replace(self._numbered(number + 1))
+        full.replace(self._numbered(1))
+
+    def _numbered(self, number: int) -> Path:
+        return self._path.with_name(f"{self._path.name}.{number}")
+
+    def _rotate(self, size: int) -> None:
+        """The full file is the newest of the older ones, unless somebody else is doing that or has just done it."""
+        lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            if not _locked_soon(lock) or self._current_size() + size <= self._rotate_bytes:
+                return
+            aside = self._path.with_name(f"{self._path.name}.full")
+            if aside.exists():  # somebody was killed in the middle
+                self._shift(aside)
+            self._path.replace(aside)  # at once, so that the others go on with a new file while the older ones are renamed
+            self._shift(aside)
+            self._current_size()
+        finally:
+            os.close(lock)
 
 
 def set_up(level: str, directory: Path | None, *, console: bool) -> None:
     """Events go to `directory`/secondme.jsonl and, with `console`, to stderr: warnings in plain words on a terminal, JSON elsewhere. Repeatable.
 
-    `directory` must exist. Libraries' own loggers stay silent below warning: they may quote a request.
+    Security events go to `directory`/security.jsonl as well, whatever the level. `directory` must exist. Libraries' own loggers stay
+    silent below warning: they may quote a request.
     """
     handlers: list[logging.Handler] = []
     if directory is not None:
-        file = PrivateFile(directory / "secondme.jsonl", maxBytes=_ROTATE_BYTES, backupCount=_KEEP_FILES, encoding="utf-8")
-        file.setFormatter(JsonLines())
-        handlers.append(file)
+        handlers.append(_lines(directory / "secondme.jsonl", _KEEP_FILES))
     if console:
         stream = logging.StreamHandler(sys.stderr)
         if sys.stderr.isatty():
@@ -119,11 +195,31 @@ def set_up(level: str, directory: Path | None, *, console: bool) -> None:
             stream.setFormatter(JsonLines())
         handlers.append(stream)
     ours = logging.getLogger("secondme")
-    for old in list(ours.handlers):
-        ours.removeHandler(old)
-        old.close()
     ours.setLevel(level.upper())
     ours.propagate = False
-    for handler in handlers or [logging.NullHandler()]:
-        ours.addHandler(handler)
+    for handler in handlers:
+        handler.setLevel(max(handler.level, ours.level))  # security events come past our logger's own level
+    _replace_handlers(ours, handlers or [logging.NullHandler()])
+    security = logging.getLogger(SECURITY)
+    security.setLevel(min(ours.level, logging.INFO))
+    _replace_handlers(security, [_lines(security_file(directory), _KEEP_SECURITY_FILES)] if directory is not None else [])
     logging.raiseExceptions = False  # a full disk must not stop a reply; the store says it loudly enough
+
+
+def security_file(directory: Path) -> Path:
+    """Where security events are written: JSON lines, the newest file of up to 30."""
+    return directory / "security.jsonl"
+
+
+def _lines(path: Path, keep: int) -> SharedFile:
+    handler = SharedFile(path, _ROTATE_BYTES, keep)
+    handler.setFormatter(JsonLines())
+    return handler
+
+
+def _replace_handlers(logger: logging.Logger, handlers: list[logging.Handler]) -> None:
+    for old in list(logger.handlers):
+        logger.removeHandler(old)
+        old.close()
+    for handler in handlers:
+        logger.addHandler(handler)

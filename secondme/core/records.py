@@ -86,6 +86,13 @@ class ApprovedContact(Record):
     tier: Tier
     notes: str | None = None
 
+    def is_like(self, search: str, tier: Tier | None = None) -> bool:
+        """True when the name, number or id contains `search`, case aside, and the tier is `tier`, if one is wanted."""
+        if tier is not None and self.tier is not tier:
+            return False
+        needle = search.strip().casefold()
+        return any(needle in each.casefold() for each in (self.display_name or "", self.phone_number, self.contact_id))
+
 
 class DeniedContact(Record):
     """Somebody who was turned away. `PAIRING:denied:{contactId}`, until `expires_at`."""

@@ -1,11 +1,13 @@
 """One event is one line, whatever is in it, and nobody else can read it."""
 
+import fcntl
 import json
 import logging
 import random
 import stat
+import subprocess
+import sys
 from collections.abc import Iterator
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
 import pytest
@@ -92,17 +94,62 @@ def test_the_level_decides_what_is_written(folder: Path) -> None:
 
 
 def test_the_file_is_ours_alone_also_after_it_rotated_and_five_old_ones_are_kept(folder: Path) -> None:
-    log.set_up("debug", folder, console=False)
-    (handler,) = logging.getLogger("secondme").handlers
-    assert isinstance(handler, RotatingFileHandler)
-    assert (handler.maxBytes, handler.backupCount) == (10 * 1024 * 1024, 5)
-    logger = log.get_logger("secondme.test")
+    path = folder / "secondme.jsonl"
+    handler = log.SharedFile(path, rotate_bytes=100, keep=6)
+    handler.setFormatter(log.JsonLines())
     for n in range(8):
-        logger.info("turn", n=n)
-        handler.doRollover()
-    files = sorted(path.name for path in folder.iterdir())
+        handler.emit(logging.LogRecord("secondme.test", logging.INFO, "", 0, f"turn_{n}", None, None))
+    handler.close()
+    files = sorted(each.name for each in folder.iterdir() if each.suffix != ".lock")
     assert files == ["secondme.jsonl", *(f"secondme.jsonl.{n}" for n in range(1, 6))]
-    assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
+    kept = [json.loads((folder / name).read_text())["event"] for name in reversed(files[1:])]
+    assert [*kept, json.loads(path.read_text())["event"]] == [f"turn_{n}" for n in range(2, 8)]
+    assert {stat.S_IMODE(each.stat().st_mode) for each in folder.iterdir()} == {0o600}
+
+
+WRITER = """
+import logging, sys
+from pathlib import Path
+from secondme.core import log
+log.set_up("info", Path(sys.argv[1]), console=False)
+logger = log.get_logger(log.SECURITY)
+filler = "x" * 60_000
+for n in range(int(sys.argv[3])):
+    logger.info("rotation", writer=int(sys.argv[2]), n=n, filler=filler)
+"""
+
+
+def test_ten_megabyte_files_are_thirty_at_most_and_four_writers_lose_and_tear_nothing(folder: Path) -> None:
+    each, writers = 1450, 4
+    processes = [subprocess.Popen([sys.executable, "-c", WRITER, str(folder), str(number), str(each)]) for number in range(writers)]
+    assert [process.wait(timeout=100) for process in processes] == [0] * writers
+    files = sorted(folder.glob("security.jsonl*"), key=lambda path: int(path.suffix[1:]) if path.suffix[1:].isdigit() else 0)
+    files = [path for path in files if path.suffix != ".lock"]
+    assert [path.name for path in files] == ["security.jsonl", *(f"security.jsonl.{n}" for n in range(1, 30))]
+    sizes = [path.stat().st_size for path in files]
+    assert max(sizes) <= 11 * 1024 * 1024  # lines that were on their way while another process rotated
+    seen: dict[int, list[int]] = {number: [] for number in range(writers)}
+    for path in reversed(files):
+        with path.open() as lines:
+            for line in lines:
+                entry = json.loads(line)
+                seen[entry["writer"]].append(entry["n"])
+    print({"files": len(files), "megabytes": sum(sizes) >> 20, "lines": sum(map(len, seen.values()))})
+    for numbers in seen.values():  # nothing twice, and nothing missing after the oldest that is kept
+        assert sorted(numbers) == list(range(each - len(numbers), each))
+
+
+def test_a_writer_that_is_frozen_while_it_rotates_holds_nobody_up(folder: Path) -> None:
+    path = folder / "secondme.jsonl"
+    handler = log.SharedFile(path, rotate_bytes=10, keep=3)
+    with (folder / "secondme.jsonl.lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        for n in range(3):
+            handler.emit(logging.LogRecord("secondme.test", logging.INFO, "", 0, f"turn_{n}", None, None))
+    assert path.read_text().splitlines() == ["turn_0", "turn_1", "turn_2"]
+    handler.emit(logging.LogRecord("secondme.test", logging.INFO, "", 0, "turn_3", None, None))
+    assert path.read_text().splitlines() == ["turn_3"]
+    handler.close()
 
 
 def test_setting_up_twice_writes_each_event_once(folder: Path) -> None:

@@ -1,0 +1,206 @@
+"""Who tried to get in, what was decided, and what looked wrong? Written down for the owner, who may have to find out what happened.
+
+One line for each event in `security.jsonl`, through the one logging set-up (`log.set_up`). Warnings and errors are also published
+on `events:security`, so that somebody who watches sees them at once. Ids are masked; no name, no message text, no code.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from secondme.core.errors import UnavailableError
+from secondme.core.ids import mask_contact_id
+from secondme.core.log import SECURITY, get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+    from pathlib import Path
+
+    from secondme.core.clock import SystemClock as Clock
+    from secondme.core.log import Fact
+
+log = get_logger(SECURITY)
+
+_TAIL_BYTES = 512 * 1024
+_LOOK_AGAIN_S = 0.3
+
+
+class SecurityEvent(StrEnum):
+    """What is worth a line. The first eleven are the requirement's (plan.md 1.2.1)."""
+
+    PAIRING_REQUEST = "pairing_request"
+    PAIRING_APPROVED = "pairing_approved"
+    PAIRING_DENIED = "pairing_denied"
+    PAIRING_CODE_ATTEMPT = "pairing_code_attempt"
+    PAIRING_REVOKED = "pairing_revoked"
+    RATE_LIMIT_TRIGGERED = "rate_limit_triggered"
+    PAUSE_ACTIVATED = "pause_activated"
+    KILL_SWITCH_ACTIVATED = "kill_switch_activated"
+    SUSPICIOUS_CONTENT = "suspicious_content"
+    AUTH_SESSION_CREATED = "auth_session_created"
+    AUTH_SESSION_EXPIRED = "auth_session_expired"
+    PAIRING_FULL = "pairing_full"
+    """So many wait at the door that new ones are ignored. At most one a minute."""
+    PAIRING_CLOSED = "pairing_closed"
+    """Too many wrong codes over all contacts: invites and self-verification are closed for an hour."""
+    PAIRING_UNBLOCKED = "pairing_unblocked"
+    PAIRING_EDITED = "pairing_edited"
+    PAIRING_INVITED = "pairing_invited"
+    PAUSE_LIFTED = "pause_lifted"
+    KILL_SWITCH_LIFTED = "kill_switch_lifted"
+    CONTENT_NOT_ANALYZED = "content_not_analyzed"
+    """Messages came faster than they could be analysed; they were answered all the same."""
+    API_REFUSED = "api_refused"
+    """Somebody without the token, or from a strange page, asked the HTTP API. At most one a minute."""
+
+
+class Severity(StrEnum):
+    """How much it matters. From WARN on it is published too."""
+
+    DEBUG = "debug"
+    INFO = "info"
+    WARN = "warn"
+    ERROR = "error"
+
+
+class SecurityLog:
+    """Writes security events of one process. `publish` gets those that matter."""
+
+    def __init__(self, publish: Callable[[dict[str, Fact]], Awaitable[object]] | None = None) -> None:
+        self._publish = publish
+
+    async def record(
+        self, event: SecurityEvent, severity: Severity = Severity.INFO, contact: str | None = None, **details: Fact
+    ) -> None:
+        """The event is written down and, from `warn` on, published. Never raises: what was decided stands, logged or not.
+
+        `details` are numbers and words of ours; never a name, a text or a code.
+        """
+        self.write(event, severity, contact, **details)
+        if self._publish is None or severity not in {Severity.WARN, Severity.ERROR}:
+            return
+        told: dict[str, Fact] = {"event": event.value, "severity": severity.value, **details}
+        if contact is not None:
+            told["contactId"] = mask_contact_id(contact)
+        with contextlib.suppress(UnavailableError):
+            await self._publish(told)
+
+    def write(self, event: SecurityEvent, severity: Severity = Severity.INFO, contact: str | None = None, **details: Fact) -> None:
+        """The event is written down. For those that a script published when it decided."""
+        facts: dict[str, Fact] = {"category": "security"}
+        if contact is not None:
+            facts["contactId"] = mask_contact_id(contact)
+        getattr(log, _LEVELS[severity])(event.value, **{**facts, **details})
+
+
+_LEVELS = {Severity.DEBUG: "debug", Severity.INFO: "info", Severity.WARN: "warning", Severity.ERROR: "error"}
+_SEVERITIES = {"warning": "warn"}
+"""The logging module's word, and ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line of the log, read again. `at` is aware UTC."""
+
+    at: datetime
+    severity: str
+    event: str
+    contact_id: str
+    details: dict[str, Any]  # whatever JSON held
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What happened in a time, as counts. Each Counter's keys are words of ours or masked ids."""
+
+    first: datetime | None
+    last: datetime | None
+    total: int
+    by_event: Counter[str]
+    by_severity: Counter[str]
+    by_contact: Counter[str]
+
+
+def read_entries(path: Path, since: datetime | None = None) -> Iterator[Entry]:
+    """The entries of the log at `path` and of its older files, oldest first; a line that cannot be read is passed over.
+
+    `since` (aware) leaves out what is older, and does not open files that ended before it.
+    """
+    numbered = [(int(each.name.rpartition(".")[2]), each) for each in path.parent.glob(f"{path.name}.*") if each.name[-1].isdigit()]
+    for file in [each for _, each in sorted(numbered, reverse=True)] + [path]:
+        with contextlib.suppress(FileNotFoundError):
+            if since is not None and file.stat().st_mtime < since.timestamp():
+                continue
+            with file.open("r", encoding="utf-8", errors="replace") as lines:
+                yield from (entry for line in lines if (entry := _entry(line)) and (since is None or entry.at >= since))
+
+
+def newest_entries(path: Path, count: int) -> list[Entry]:
+    """The newest `count` entries, oldest first. Reads at most 1 MB from the end of the newest two files, whatever their size."""
+    found: list[Entry] = []
+    for file in (path, path.with_name(f"{path.name}.1")):
+        with contextlib.suppress(FileNotFoundError), file.open("rb") as raw:
+            end = raw.seek(0, 2)
+            raw.seek(max(0, end - _TAIL_BYTES))
+            lines = raw.read(_TAIL_BYTES).decode("utf-8", "replace").split("\n")
+            entries = [entry for line in lines if (entry := _entry(line))]
+            found = entries[-(count - len(found)) :] + found
+        if len(found) >= count:
+            break
+    return found
+
+
+async def follow(path: Path, clock: Clock) -> AsyncIterator[Entry]:
+    """Each entry written from now on, until cancelled; rotations are followed."""
+    file, number, rest = None, None, b""
+    with contextlib.ExitStack() as opened:
+        while True:
+            with contextlib.suppress(FileNotFoundError):
+                found = path.stat().st_ino  # noqa: ASYNC240  one look, in a command of its own
+                if found != number:
+                    rest += file.read() if file is not None else b""
+                    file = opened.enter_context(path.open("rb"))
+                    if number is None:
+                        file.seek(0, 2)
+                    number = found
+            lines = (rest + (file.read() if file is not None else b"")).split(b"\n")
+            rest = lines.pop()
+            for line in lines:
+                if entry := _entry(line.decode("utf-8", "replace")):
+                    yield entry
+            await clock.sleep(_LOOK_AGAIN_S)
+
+
+def report(entries: Iterable[Entry]) -> Report:
+    """The entries as counts. Reads them once and keeps none: memory grows with the number of contacts, not of lines."""
+    first = last = None
+    events: Counter[str] = Counter()
+    severities: Counter[str] = Counter()
+    contacts: Counter[str] = Counter()
+    for entry in entries:
+        first, last = first or entry.at, entry.at
+        events[entry.event] += 1
+        severities[entry.severity] += 1
+        if entry.contact_id:
+            contacts[entry.contact_id] += 1
+    return Report(first, last, sum(events.values()), events, severities, contacts)
+
+
+def _entry(line: str) -> Entry | None:
+    try:
+        fields = json.loads(line)
+        at = datetime.fromisoformat(fields.pop("timestamp"))
+        level, event = str(fields.pop("level")), str(fields.pop("event"))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    if at.tzinfo is None:
+        return None
+    contact = str(fields.pop("contactId", ""))
+    details = {key: value for key, value in fields.items() if key not in {"category", "logger"}}
+    return Entry(at, _SEVERITIES.get(level, level), event, contact, details)
