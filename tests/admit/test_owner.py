@@ -95,7 +95,7 @@ async def test_unknown_names_and_codes_are_not_found_and_say_what_to_type(town: 
         lambda: town.owner.deny(ANNA),
         lambda: town.owner.revoke(ANNA),
         lambda: town.owner.unblock("local:ben"),
-        lambda: town.owner.set_tier(ANNA, Tier.TRUSTED),
+        lambda: town.owner.edit(ANNA, tier=Tier.TRUSTED),
     ]
     for step in steps:
         with pytest.raises(NotFoundError) as caught:
@@ -164,7 +164,7 @@ async def test_a_corrupt_record_is_named_and_left_as_it_is(town: Town, raw: str,
     await town.store.client.zadd(f"PAIRING:index:{key.partition(':')[2]}", {"local:anna": 9_999_999_999_999})
     reads: dict[str, list[Callable[[ContactId], Awaitable[object]]]] = {
         "PAIRING:pending": [town.pairing.find, town.owner.approve, town.owner.deny],
-        "PAIRING:approved": [town.pairing.approved, partial(town.owner.set_tier, tier=Tier.TRUSTED), town.owner.approve],
+        "PAIRING:approved": [town.pairing.approved, partial(town.owner.edit, tier=Tier.TRUSTED), town.owner.approve],
         "PAIRING:denied": [town.pairing.denied],
     }
     for step in reads[key]:

@@ -1,0 +1,120 @@
+"""Does a message try to take over the assistant? Scored by rules over concepts, in several languages and through common disguises.
+
+A score is a hint for the owner's log and nothing else: what protects is that text never decides about rights. Most attempts are written
+by people who do not hide; somebody who knows this file walks around it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+from secondme.core.admit.content import lists
+from secondme.core.admit.content.folding import close_up, decode, fold, squeeze, unleet
+from secondme.core.admit.content.lexicon import Lexicon, Sequence, Span
+
+HEAD, TAIL = 4096, 1024
+"""How much of a long text is read: its start, and its end, where an attack follows a long pretext."""
+FLAGGED_FROM = 0.5
+
+_ROLES = "system|system message|sistema|systeme|systém|assistant|admin|система|النظام|系统|系統|システム|시스템"
+_HIDDEN_TAGS = re.compile("(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0020-\U000e007e]{4}")
+"""Invisible letters that do not spell a flag."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    id: str
+    weight: float
+    sequences: tuple[Sequence, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rules:
+    lexicon: Lexicon
+    compounds: tuple[tuple[str, tuple[Sequence, ...]], ...]
+    rules: tuple[_Rule, ...]
+    squeezed: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """How much a text looks like an attempt, and which rules say so."""
+
+    score: float
+    rules: tuple[str, ...]
+
+
+def score_injection(text: str) -> Attempt:
+    """How much `text` looks like an attempt, from 0 to 1. Linear: at most HEAD + TAIL characters are read."""
+    window = text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}"
+    folded = fold(window)
+    best = Attempt(0.0, ())
+    marks = _marks(window, folded)
+    hidden = decode(window)
+    for view in _views(folded) if hidden is None else [*_views(folded), fold(hidden)]:
+        attempt = _judge(view, marks)
+        if attempt.score > best.score:
+            best = attempt
+    return best
+
+
+def _views(folded: str) -> list[str]:
+    closed = close_up(folded)
+    views = [folded] if closed is None else [folded, closed]
+    return views + [reading for reading in unleet(closed or folded) if reading not in views]
+
+
+def _marks(window: str, folded: str) -> dict[str, list[Span]]:
+    marks = {name: [Span(0, 0)] for name, pattern in _mark_patterns().items() if pattern.search(folded)}
+    if _HIDDEN_TAGS.search(window):
+        marks["hidden_tags"] = [Span(0, 0)]
+    return marks
+
+
+def _judge(view: str, marks: dict[str, list[Span]]) -> Attempt:
+    rules = _rules()
+    found = rules.lexicon.find(view) | marks
+    closed = squeeze(view)
+    for needle, concept in rules.squeezed:
+        if needle in closed:
+            found.setdefault(concept, []).append(Span(0, 0))
+    for name, sequences in rules.compounds:
+        spans = [span for sequence in sequences for span in sequence.find(found)]
+        if spans:
+            found[name] = sorted(found.get(name, []) + spans)
+    innocent, hits = 1.0, []
+    for rule in rules.rules:
+        if any(sequence.find(found) for sequence in rule.sequences):
+            innocent *= 1.0 - rule.weight
+            hits.append(rule.id)
+    return Attempt(1.0 - innocent, tuple(hits))
+
+
+@cache
+def _mark_patterns() -> dict[str, re.Pattern[str]]:
+    """What stands for more than words: a chat's own mark-up, typed by somebody who should not have it. Searched in folded text."""
+    roles = "|".join(map(fold, _ROLES.split("|")))
+    return {
+        "chat_markup": re.compile(
+            r"<\|(?:im_start|im_end|im_sep|system|user|assistant|endoftext|eot_id|start_header_id)\|>|\[/?inst\]|<</?sys>>|</?(?:system|assistant)>"
+            r"|^[ \t]{0,8}#{2,4} ?(?:instruction|system|response|human|assistant)s? ?:",
+            re.MULTILINE,
+        ),
+        "role_line": re.compile(
+            rf"^[ \t]{{0,8}}[\[({{<*#]{{0,3}} ?(?:{roles}) ?[\])}}>*#]{{0,3}} ?:|^[ \t]{{0,8}}\[/?system\]"
+            r"|\bbegin (?:system message|override)\b|\bend of (?:user message|conversation)\b|\[(?:start|end)(?: of)? input\]",
+            re.MULTILINE,
+        ),
+        "json_role": re.compile(r"[\"']role[\"'] ?: ?[\"'](?:system|developer)[\"']"),
+    }
+
+
+@cache
+def _rules() -> _Rules:
+    source = lists.table("injection")
+    compounds = tuple((entry["name"], tuple(map(Sequence, entry["steps"]))) for entry in source["compound"])
+    rules = tuple(_Rule(entry["id"], entry["weight"], tuple(map(Sequence, entry["steps"]))) for entry in source["rule"])
+    squeezed = tuple((squeeze(fold(needle)), "squeezed") for needle in source["squeezed"]["phrases"])
+    return _Rules(Lexicon(source["concepts"]), compounds, rules, squeezed)
