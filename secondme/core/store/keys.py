@@ -28,6 +28,9 @@ PAUSE_ALL = "PAUSE:ALL"
 KILLED = "CONTROL:killed"
 """STRING "1" beside PAUSE:ALL when it is the kill switch and not a pause, so that `resume` does not lift it."""
 
+PAUSED_INDEX = "CONTROL:paused"
+"""ZSET contact, or ALL -> ms when its pause ends, or inf: so that the end of a pause can be said. A member leaves with its pause."""
+
 PAIRING_STATS = "PAIRING:stats"
 """HASH pending_count, approved_count, denied_count; refreshed by every pairing script."""
 
@@ -64,6 +67,8 @@ EVENTS_QUEUE = "events:queue"
 EVENTS_SECURITY = "events:security"
 EVENTS_STATUS = "events:status"
 """Channels of published JSON; nothing is stored in them."""
+EVENTS = (EVENTS_PAIRING, EVENTS_PAUSE, EVENTS_QUEUE, EVENTS_SECURITY, EVENTS_STATUS)
+"""All of them."""
 
 
 def pending(contact: str) -> str:
@@ -165,3 +170,42 @@ def held(contact: str) -> str:
 def last_reply(contact: str) -> str:
     """STRING, ms when a reply last left; 1 h. For the cognitive pause."""
     return f"HTS:lastMessage:{contact}"
+
+
+CONTACTS = "CONTACTS:list"
+"""STRING, JSON array of {id, name, phoneNumber}: the owner's address book as the predecessor saw it, at most 1 MiB. For display names."""
+
+CONTACTS_UPDATED = "CONTACTS:lastUpdated"
+"""STRING, ms as decimal text: when the address book was read."""
+
+TOKEN_USAGE = "LOGS:token_usage"  # noqa: S105  tokens of a model
+"""ZSET ms -> JSON, what one reply cost; the 10,000 newest."""
+
+DEFERRED = "DEFERRED:messages"
+"""ZSET of the predecessor's, wake ms -> JSON: messages that waited for the morning. Read elsewhere, never written."""
+
+SLEEP_HOURS = "CONFIG:sleep_hours"
+"""STRING of the predecessor's, JSON. Read elsewhere, never written: ours are settings."""
+
+SESSION = "SESSION:whatsapp:info"
+"""STRING of the predecessor's, JSON. Read elsewhere, never written: a linked device cannot be moved."""
+
+
+def style(contact: str) -> str:
+    """STRING, JSON, how the owner writes to a contact; 7 days after the last sample."""
+    return f"STYLE:data:{contact}"
+
+
+def relationship(contact: str) -> str:
+    """HASH, what a contact may be to the owner: a score for each type, currentType, currentConfidence, signalCount, lastUpdated; 90 days."""
+    return f"RELATIONSHIP:scores:{contact}"
+
+
+def relationship_override(contact: str) -> str:
+    """STRING "1": the owner said what a contact is, and no score changes it; until the owner says otherwise."""
+    return f"RELATIONSHIP:manual_override:{contact}"
+
+
+def token_stats(day: str) -> str:
+    """HASH of counters for one UTC day (YYYY-MM-DD); 30 days."""
+    return f"STATS:tokens:{day}"
