@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 _AGAIN_S = 0.5
 
 
-async def announce(screen: Screen, store: Store, command: str, listening: asyncio.Event) -> None:
-    """Say what happens until cancelled, or until there is nobody to say it to; `listening` is set as soon as nothing can be missed.
+async def announce(screen: Screen, store: Store, command: str, listening: asyncio.Event, greeted: asyncio.Event) -> None:
+    """Say what happens until cancelled, or until there is nobody to say it to. `listening` is set as soon as nothing can be missed;
+    what happens before `greeted` is said after it.
 
     `command` is how this program is called here, for hints that can be copied.
     """
@@ -25,6 +26,7 @@ async def announce(screen: Screen, store: Store, command: str, listening: asynci
         try:
             async for heard in listen(store, keys.EVENTS_PAIRING, keys.EVENTS_PAUSE, keys.EVENTS_SECURITY, keys.EVENTS_QUEUE):
                 listening.set()
+                await greeted.wait()
                 if heard is not None:
                     _say(screen, heard[1], command)
         except OSError:

@@ -10,7 +10,6 @@ import json
 import os
 import sys
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from secondme.cli.exits import ExitCode, exit_code_of
@@ -18,6 +17,7 @@ from secondme.core.text import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from datetime import datetime, timedelta
     from typing import TextIO
 
     from secondme.core.errors import SecondmeError
@@ -109,11 +109,6 @@ def complain(error: SecondmeError) -> None:
 def note(text: str, style: str = "") -> None:
     """A remark on stderr, beside the result."""
     Screen(sys.stderr).line(text, style)
-
-
-def rfc3339(moment: datetime) -> str:
-    """`2026-11-21T09:30:00Z`."""
-    return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def ago(moment: datetime, now: datetime) -> str:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from random import Random
 
     from secondme.core.admit.admission import Gate
+    from secondme.core.admit.inspection import Inspector
     from secondme.core.ports import Channel, Clock
     from secondme.core.reply.agent import Agent
     from secondme.core.settings import Settings
@@ -67,6 +68,7 @@ class Rooms:
     control: ControlStore
     agent: Agent
     channels: Sequence[Channel]
+    inspector: Inspector | None
 
 
 class Gateway:
@@ -94,6 +96,8 @@ class Gateway:
         log.info("received", contact=mask_contact_id(message.contact_id), outcome=outcome.value)
         if outcome in _PROMPTING:
             self._nudge(message.channel_id)
+        if outcome in _INSPECTED and self._rooms.inspector is not None:
+            self._rooms.inspector.offer(message)
         return outcome
 
     async def answer(self, job: Job) -> Verdict:
@@ -149,6 +153,8 @@ class Gateway:
                 channels = []
                 if serves:
                     background.append(lifetime.create_task(self._sweep()))
+                    if self._rooms.inspector is not None:
+                        background.append(lifetime.create_task(self._rooms.inspector.run()))
                     channels = [lifetime.create_task(self._run_channel(channel)) for channel in self._rooms.channels]
                 finishing: list[Coroutine[None, None, None]] = []
                 if works:
@@ -158,10 +164,12 @@ class Gateway:
                 at_work = [lifetime.create_task(each) for each in finishing]
                 ready.set()
                 log.info("ready", part=self._part, version=__version__)
+                await self._tell("gateway_state", state="ready")
                 await stop.wait()
                 log.info("stopping")
+                await self._tell("gateway_state", state="stopping")
                 for channel in self._rooms.channels if serves else ():
-                    self._states[channel.id] = "stopping"
+                    await self._set_state(channel.id, "stopping")
                 await self._finish(at_work)
                 for task in (*channels, *background):
                     task.cancel()
@@ -196,7 +204,7 @@ class Gateway:
         """Keep one channel running: a channel that fails is started again, later each time, and harms no other."""
         failures = 0
         while True:
-            self._states[channel.id] = "running"
+            await self._set_state(channel.id, "running")
             started = self._clock.monotonic()
             try:
                 await channel.run(self.receive)
@@ -205,7 +213,7 @@ class Gateway:
             except Exception as error:  # noqa: BLE001  the top of a task: whatever a channel's library raises
                 log.error("channel_crashed", error, channel=channel.id)
             failures = 0 if self._clock.monotonic() - started > _RESTART_LAST_S else failures + 1
-            self._states[channel.id] = "restarting"
+            await self._set_state(channel.id, "restarting")
             await self._clock.sleep(min(_RESTART_LAST_S, _RESTART_FIRST_S * 2**failures) * self._rng.uniform(0.8, 1.2))
 
     async def _sweep(self) -> None:
@@ -231,6 +239,16 @@ class Gateway:
                 await self._rooms.control.beat(self._name, facts)
             await self._clock.sleep(_BEAT_S)
 
+    async def _set_state(self, channel: str, state: str) -> None:
+        """A channel's state is known to status and told to whoever listens, once for each change."""
+        if self._states.get(channel) != state:
+            self._states[channel] = state
+            await self._tell("channel_state", channelId=channel, state=state)
+
+    async def _tell(self, kind: str, **facts: str) -> None:
+        with contextlib.suppress(UnavailableError):
+            await self._rooms.control.publish_status({"type": kind, "part": self._part, **facts})
+
     async def _hurry(self) -> None:
         """What waited for a key or a model gets a new chance with the new process."""
         with contextlib.suppress(UnavailableError):
@@ -240,7 +258,10 @@ class Gateway:
         with contextlib.suppress(UnavailableError, TimeoutError):
             async with asyncio.timeout(_FAREWELL_S):
                 await self._rooms.control.farewell(self._name)
+                await self._tell("gateway_state", state="stopped")
 
 
 _PROMPTING = frozenset({Challenge.PROMPTED, Challenge.WELCOMED, Challenge.NEEDS_OWNER})
 """Outcomes that put a row into the sender's outbox."""
+_INSPECTED = frozenset({Admission.QUEUED, Admission.PAUSED, Admission.KILLED, Admission.RATE_LIMITED, Admission.INBOX_FULL})
+"""Outcomes of a message that is new and from somebody who was let in. A stranger's is never looked into."""

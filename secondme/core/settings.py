@@ -20,6 +20,7 @@ from secondme.core.paths import Places, find_places
 from secondme.core.tiers import PairingMode, Tier
 
 _PREFIX = "SECONDME_"
+_LAST_PORT = 65_535
 _VENDOR_NAMES = {"ANTHROPIC_API_KEY": "model.api_key", "ANTHROPIC_BASE_URL": "model.base_url"}
 """Names the vendor's own SDK honours; ours win over them."""
 
@@ -167,6 +168,34 @@ class StoreSettings(Section):
     """How long one answer of the store may take."""
 
 
+class ContentSettings(Section):
+    """What is looked at in the messages of approved contacts. A flagged message is logged and answered as ever."""
+
+    analyze: bool = True
+    max_length: int = Field(4000, ge=1)
+    """Longer messages, in characters, are flagged."""
+
+
+class ApiSettings(Section):
+    """The HTTP control plane of the gateway."""
+
+    enabled: bool = True
+    """On a unix socket that only the owner can open."""
+    listen: str = ""
+    """`127.0.0.1:8765` to listen on TCP as well, behind the bearer token of `secondme api token`. Empty: only the socket."""
+    allow_remote: bool = False
+    """Let `listen` name an address that other machines can reach. Put TLS in front of it."""
+
+    @field_validator("listen")
+    @classmethod
+    def _host_and_port(cls, value: str) -> str:
+        if value:
+            host, _, port = value.rpartition(":")
+            if not host or not port.isascii() or not port.isdigit() or int(port) > _LAST_PORT:
+                raise ValueError("not host:port, like 127.0.0.1:8765")
+        return value
+
+
 class LogSettings(Section):
     """What is written down. Never message text, names or codes."""
 
@@ -187,6 +216,8 @@ class Settings(Section):
     sleep: SleepSettings
     limits: LimitSettings
     takeover: TakeoverSettings
+    content: ContentSettings
+    api: ApiSettings
     store: StoreSettings
     log: LogSettings
 
@@ -274,7 +305,7 @@ def _from_environment(environ: Mapping[str, str]) -> dict[str, Any]:
     return {
         name.removeprefix(_PREFIX).lower().replace("__", "."): value
         for name, value in environ.items()
-        if name.startswith(_PREFIX) and name != "SECONDME_HOME"
+        if name.startswith(_PREFIX) and name not in {"SECONDME_HOME", "SECONDME_MIGRATE_FROM"}
     }
 
 

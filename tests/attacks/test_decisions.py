@@ -32,7 +32,7 @@ class Race:
         town = crowd.wires[0]
         crowd.wires.append(crowd.wires.pop(0))
         other = crowd.wires[0]
-        self.owners = (Owner(town.pairing, by="one"), Owner(other.pairing, by="two"))
+        self.owners = (Owner(town.pairing, town.security, by="one"), Owner(other.pairing, other.security, by="two"))
         self.steps: dict[str, Callable[[], Awaitable[Any]]] = {
             "approve": lambda: self.owners[0].approve_request(request, Tier.TRUSTED),
             "approve again": lambda: self.owners[1].approve_request(request, Tier.RESTRICTED),

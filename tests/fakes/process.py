@@ -1,14 +1,17 @@
 """Real processes of the product: gateways that can be killed at a named step, and commands as a shell runs them."""
 
 import asyncio
+import fcntl
 import json
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -123,6 +126,7 @@ class Terminal:
     def __init__(self, words: list[str] | str, **env: str) -> None:
         self.output = ""
         self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
         self._raw = b""
         self.process = subprocess.Popen(
             words,

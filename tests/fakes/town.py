@@ -13,7 +13,9 @@ from secondme.core.clock import SystemClock
 from secondme.core.gateway import Gateway, Rooms
 from secondme.core.ids import ChannelId, ContactId, MessageId
 from secondme.core.reply.agent import Agent
+from secondme.core.security import SecurityLog
 from secondme.core.settings import Setup
+from secondme.core.store import keys
 from secondme.core.store.connect import Store
 from secondme.core.store.control import ControlStore
 from secondme.core.store.conversation import ConversationStore
@@ -34,7 +36,8 @@ class Town:
         self.setup, self.store, self.model = setup, store, model
         self.channel = FakeChannel()
         self.pairing = PairingStore(store, settings.pairing)
-        self.owner = Owner(self.pairing, by="test")
+        self.security = security = SecurityLog(lambda event: store.publish(keys.EVENTS_SECURITY, event))
+        self.owner = Owner(self.pairing, security, by="test")
         self.control = ControlStore(store)
         self.inbox = InboxStore(store, settings.queue)
         self.outbox = OutboxStore(store, settings.delivery)
@@ -44,7 +47,8 @@ class Town:
             store=store,
             gate=Gate(
                 GateStore(store, settings.limits, settings.takeover),
-                Door(DoorStore(store, settings.pairing), settings),
+                Door(DoorStore(store, settings.pairing), settings, security),
+                security,
             ),
             inbox=self.inbox,
             outbox=self.outbox,
@@ -52,6 +56,7 @@ class Town:
             control=self.control,
             agent=Agent(model, self.conversation, settings, setup.places.personas, clock),
             channels=[self.channel],
+            inspector=None,
         )
         self.gateway = Gateway(self.rooms, settings, clock, rng)
         self._ids = itertools.count(1)

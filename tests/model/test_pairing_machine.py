@@ -214,7 +214,7 @@ class PairingMachine(RuleBasedStateMachine):
 
     @rule(who=contacts, tier=tiers)
     def changes_a_tier(self, who: str, tier: Tier) -> None:
-        step = self.town.owner.set_tier(f"local:{who}", tier)
+        step = self.town.owner.edit(f"local:{who}", tier=tier)
         if who not in self.approved:
             with pytest.raises(NotFoundError):
                 self.do(step)

@@ -147,7 +147,15 @@ async def test_the_eleventh_message_of_a_minute_pauses_for_an_hour_and_says_so(t
     await ear.heard()
     outcomes = [await town.writes("anna", str(n)) for n in range(12)]
     pause = json.loads(await town.store.client.get("PAUSE:local:anna"))
-    (event,) = await ear.heard()
+    event, security = await ear.heard()
+    assert security == {
+        "channel": "events:security",
+        "event": "rate_limit_triggered",
+        "severity": "warn",
+        "contactId": "local:a****",
+        "channelId": "local",
+        "timestamp": security["timestamp"],
+    }
     assert outcomes == [Admission.QUEUED] * 10 + [Admission.RATE_LIMITED, Admission.PAUSED]
     assert pause == {"pausedAt": event["pausedAt"], "reason": "rate_limit", "until": event["pausedAt"] + 3_600_000}
     assert 3_590_000 < await town.store.client.pttl("PAUSE:local:anna") <= 3_600_000

@@ -11,6 +11,7 @@ from fakes.watching import Ear, calls
 
 from secondme.core.ids import ContactId
 from secondme.core.records import Record
+from secondme.core.store import keys
 from secondme.core.store.pairing import Stats
 from secondme.core.tiers import Tier
 
@@ -98,6 +99,23 @@ async def test_an_invite_lives_as_long_as_the_owner_said(town: Town) -> None:
     assert 5_300_000 < left <= 5_400_000
 
 
+@pytest.mark.parametrize("verb", ["deny", "revoke"])
+async def test_who_is_shut_out_leaves_nothing_behind_that_was_learnt_or_kept_about_them(town: Town, verb: str) -> None:
+    await town.let_in("anna")
+    await town.let_in("ben")
+    client = town.store.client
+    for who in (ANNA, "local:ben"):
+        await client.set(keys.style(who), "{}")
+        await client.hset(keys.relationship(who), mapping={"currentType": "friend"})
+        await client.set(keys.relationship_override(who), "1")
+    await (town.owner.deny(ANNA) if verb == "deny" else town.owner.revoke(ANNA))
+    fences = {keys.mailbox(ANNA), keys.seen(ANNA), keys.denied(ANNA)}
+    """What must outlive a contact: the fence against its old work, the memory against re-delivery, and the denial itself."""
+    assert set(await town.raw_keys(f"*{ANNA}*")) - fences == set()
+    kept = {keys.style("local:ben"), keys.relationship("local:ben"), keys.relationship_override("local:ben")}
+    assert kept <= set(await town.raw_keys("*local:ben*"))
+
+
 async def test_only_an_approval_and_the_bookkeeping_of_who_is_in_which_state_live_for_ever(town: Town) -> None:
     await town.let_in("anna")
     for who in ("ben", "cleo"):
@@ -118,7 +136,7 @@ async def test_editing_keeps_every_field_known_to_us_or_not(town: Town, ear: Ear
     await ear.heard()
     record, _ = await _stored(town, "PAIRING:approved:local:anna")
     await town.store.client.set("PAIRING:approved:local:anna", json.dumps({**record, "futureField": {"a": [1]}, "notes": "n"}))
-    await town.owner.set_tier(ANNA, Tier.TRUSTED)
+    await town.owner.edit(ANNA, tier=Tier.TRUSTED)
     edited, _ = await _stored(town, "PAIRING:approved:local:anna")
     assert edited == {**record, "futureField": {"a": [1]}, "notes": "n", "tier": "trusted"}
     assert [(event["type"], event["tier"]) for event in await ear.heard()] == [("pairing_edited", "trusted")]

@@ -25,7 +25,8 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.compose import open_store, outbox_store
         from secondme.cli.exits import ExitCode
-        from secondme.cli.output import CommandResult, rfc3339
+        from secondme.cli.output import CommandResult
+        from secondme.core.clock import rfc3339
 
         setup = invocation.setup()
         async with open_store(setup) as store:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from secondme.cli.output import CommandResult, Screen
     from secondme.core.admit.pairing import Decision, Owner
     from secondme.core.errors import SecondmeError
-    from secondme.core.store.pairing import Listing
 
 app = typer.Typer(help="Let people in, turn them away, and see who waits.", no_args_is_help=True)
 
@@ -39,11 +38,12 @@ def list_(
         from secondme.cli.compose import open_store, pairing_store
         from secondme.cli.exits import ExitCode
         from secondme.cli.output import CommandResult
+        from secondme.cli.people import is_wanted, rows_of, show
 
         setup = invocation.setup()
         async with open_store(setup) as store:
             listing = await pairing_store(store, setup.settings).listing()
-        rows = [row for row in _rows(listing) if _wanted(row, status, tier, search)]
+        rows = [row for row in rows_of(listing) if is_wanted(row, status, tier, search)]
         counts = {
             "pending": len(listing.pending),
             "approved": len(listing.approved),
@@ -53,7 +53,7 @@ def list_(
         return CommandResult(
             "secondme.pairing.list/1",
             {"contacts": rows, "stats": counts},
-            lambda screen: _show(screen, rows),
+            lambda screen: show(screen, rows),
             ExitCode.BAD_INPUT if listing.corrupt else ExitCode.DONE,
             errors=list(listing.corrupt),
         )
@@ -124,9 +124,24 @@ def tier_(context: typer.Context, contact: _Contact, tier: Annotated[Tier, typer
     """Change how far an approved contact is trusted."""
 
     async def decide(owner: Owner, reference: str) -> Decision:
-        return await owner.set_tier(reference, tier)
+        return await owner.edit(reference, tier=tier)
 
     _decide(context, "secondme.pairing.tier/1", [contact], decide, as_json=as_json)
+
+
+@app.command()
+def notes(
+    context: typer.Context,
+    contact: _Contact,
+    text: Annotated[str, typer.Argument(help="What to remember about them; an empty text removes it.")],
+    as_json: Json = False,
+) -> None:
+    """Change the note of an approved contact."""
+
+    async def decide(owner: Owner, reference: str) -> Decision:
+        return await owner.edit(reference, notes=text)
+
+    _decide(context, "secondme.pairing.notes/1", [contact], decide, as_json=as_json)
 
 
 @app.command()
@@ -151,12 +166,14 @@ def invite(
     length = duration(ttl)
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.compose import open_store, owner
-        from secondme.cli.output import CommandResult, rfc3339
+        from secondme.cli.compose import open_store, owner, write_log
+        from secondme.cli.output import CommandResult
+        from secondme.core.clock import rfc3339
 
         setup = invocation.setup()
+        write_log(setup)
         async with open_store(setup) as store:
-            made = await owner(store, setup.settings).invite(name, tier, length)
+            made = await owner(store, setup).invite(name, tier, length)
         data = {"code": made.code, "name": made.name, "tier": made.tier.value, "expiresAt": rfc3339(made.expires_at)}
 
         def show(screen: Screen) -> None:
@@ -168,15 +185,16 @@ def invite(
     run(context, "secondme.pairing.invite/1", work, as_json=as_json)
 
 
-@app.command()
-def watch(context: typer.Context, as_json: Json = False) -> None:
+@app.command("watch")
+def watch_(context: typer.Context, as_json: Json = False) -> None:
     """Print each pairing event as one JSON object a line, until interrupted. Waits for a gateway, and survives its restarts."""
     del as_json  # a line for each event is the only way; the option is there because every command has it
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.watch import watch_pairing
+        from secondme.cli.watch import watch
+        from secondme.core.store import keys
 
-        return await watch_pairing(invocation.setup())
+        return await watch(invocation.setup(), [keys.EVENTS_PAIRING])
 
     run(context, "secondme.pairing.watch/1", work, as_json=True)
 
@@ -193,16 +211,17 @@ def _decide(
     """Take one decision for each reference. One that fails does not keep the others from being taken."""
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.compose import open_store, owner
+        from secondme.cli.compose import open_store, owner, write_log
         from secondme.cli.exits import ExitCode, exit_code_of
         from secondme.cli.output import CommandResult
         from secondme.core.errors import BusyError, DataError, NotFoundError
 
         setup = invocation.setup()
+        write_log(setup)
         decisions: list[Decision] = []
         errors: list[SecondmeError] = []
         async with open_store(setup) as store:
-            decider = owner(store, setup.settings)
+            decider = owner(store, setup)
             if decide_all is not None:
                 decisions += await decide_all(decider)
             for reference in references:
@@ -236,56 +255,6 @@ def _show_decisions(screen: Screen, decisions: list[Decision]) -> None:
         screen.line(_SENTENCES[decision.outcome].format(who=who, tier=decision.tier))
 
 
-def _rows(listing: Listing) -> list[dict[str, Any]]:
-    from secondme.cli.output import rfc3339
-
-    rows: list[dict[str, Any]] = []
-    for status, records in (("pending", listing.pending), ("approved", listing.approved), ("denied", listing.denied)):
-        for record in records:
-            row = {**record.to_dict(), "status": status}
-            for field in ("requestedAt", "approvedAt", "deniedAt", "expiresAt"):
-                if field in row:
-                    row[field] = rfc3339(getattr(record, _FIELDS[field]))
-            rows.append(row)
-    return rows
-
-
-def _wanted(row: dict[str, Any], status: State | None, tier: Tier | None, search: str) -> bool:
-    if status is not None and row["status"] != status.value:
-        return False
-    if tier is not None and row.get("tier") != tier.value:
-        return False
-    needle = search.casefold()
-    return not needle or any(needle in str(row.get(field, "")).casefold() for field in ("displayName", "phoneNumber", "contactId"))
-
-
-def _show(screen: Screen, rows: list[dict[str, Any]]) -> None:
-    from datetime import UTC, datetime
-
-    from secondme.cli.output import ago, span
-
-    now = datetime.now(UTC)  # noqa: TID251  only for "3 min ago" on a person's screen
-
-    def when(text: str) -> datetime:
-        return datetime.fromisoformat(text)
-
-    cells = []
-    for row in rows:
-        match row["status"]:
-            case "pending":
-                detail = f"asked {ago(when(row['requestedAt']), now)} ago, ends in {span(when(row['expiresAt']) - now)}"
-            case "approved":
-                detail = f"{row['tier']}, since {row['approvedAt'][:10]}, by {row['approvedBy']}"
-            case _:
-                detail = f"for {span(when(row['expiresAt']) - now)} more, by {row['deniedBy']}"
-        name = row.get("displayName", "")
-        cells.append((row["status"], row.get("code", ""), name, row["contactId"], detail))
-    screen.table(
-        ("state", "code", "name", "contact", "detail"), cells, empty="Nobody yet. Who writes to you first appears here with a code."
-    )
-
-
-_FIELDS = {"requestedAt": "requested_at", "approvedAt": "approved_at", "deniedAt": "denied_at", "expiresAt": "expires_at"}
 _SENTENCES = {
     "approved": "{who} is let in as {tier}.",
     "already_approved": "{who} was let in before, as {tier}.",

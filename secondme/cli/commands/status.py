@@ -11,8 +11,6 @@ from secondme.cli.run import Invocation, run
 
 if TYPE_CHECKING:
     from secondme.cli.output import CommandResult, Screen
-    from secondme.core.store.control import Backlog, EverybodyPaused
-    from secondme.core.store.pairing import Stats
 
 SCHEMA = "secondme.status/1"
 
@@ -21,77 +19,17 @@ def status(context: typer.Context, as_json: Json = False) -> None:
     """Show whether the gateway runs, who waits at the door, and what waits to be answered. Exits 1 when no gateway runs."""
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.channels.registry import CHANNELS
-        from secondme.cli.compose import control_store, open_store, pairing_store
+        from secondme.cli.compose import open_store, overview
         from secondme.cli.exits import ExitCode
         from secondme.cli.output import CommandResult
 
         setup = invocation.setup()
         async with open_store(setup) as store:
-            control = control_store(store)
-            alive = [sign for sign in await control.alive() if not _was_killed(sign)]
-            stats = await pairing_store(store, setup.settings).stats()
-            everybody = await control.everybody()
-            backlog = await control.backlog(CHANNELS)
-        runs = any(sign.get("part") in {"all", "gateway"} for sign in alive)
-        kind = "embedded" if setup.settings.redis_url is None else "redis_url"
-        data = _data(alive, stats, everybody, backlog, kind)
-        return CommandResult(SCHEMA, data, lambda screen: _show(screen, data), ExitCode.DONE if runs else ExitCode.NO)
+            found = await overview(store, setup)
+        data = found.to_dict()
+        return CommandResult(SCHEMA, data, lambda screen: _show(screen, data), ExitCode.DONE if found.runs else ExitCode.NO)
 
     run(context, SCHEMA, work, as_json=as_json)
-
-
-def _was_killed(sign: dict[str, Any]) -> bool:
-    """True when the process of a recent sign of life was on this machine and is gone: it had no time to say farewell."""
-    import os
-    import socket
-
-    if sign.get("host") != socket.gethostname():
-        return False
-    try:
-        os.kill(int(sign.get("pid", 0)), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
-
-
-def _data(
-    alive: list[dict[str, Any]], stats: Stats, everybody: EverybodyPaused | None, backlog: Backlog, kind: str
-) -> dict[str, Any]:
-    from secondme.cli.output import rfc3339
-    from secondme.core.clock import from_ms
-
-    processes = [
-        {
-            "part": sign.get("part"),
-            "pid": sign.get("pid"),
-            "version": sign.get("version"),
-            "startedAt": rfc3339(from_ms(int(sign.get("startedAt", 0)))),
-            "channels": sign.get("channels", {}),
-        }
-        for sign in alive
-    ]
-    paused = None
-    if everybody is not None:
-        until = rfc3339(from_ms(everybody.until_ms)) if everybody.until_ms else None
-        paused = {"since": rfc3339(from_ms(everybody.since_ms)), "until": until, "killed": everybody.killed}
-    return {
-        "processes": processes,
-        "store": {"kind": kind},
-        "pairing": {"pending": stats.pending, "approved": stats.approved, "denied": stats.denied},
-        "paused": paused,
-        "queue": {
-            "contacts": backlog.contacts,
-            "messages": backlog.queued,
-            "waiting": backlog.waiting,
-            "oldest": rfc3339(from_ms(backlog.oldest_ms)) if backlog.oldest_ms else None,
-            "unsent": backlog.unsent,
-            "held": backlog.held,
-            "dead": backlog.dead,
-        },
-    }
 
 
 def _show(screen: Screen, data: dict[str, Any]) -> None:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from secondme.core.security import SecurityEvent, Severity
 from secondme.core.text import clip_utf8, safe_name
 from secondme.core.types import Admission, Challenge, ChatKind, InboundMessage
 
 if TYPE_CHECKING:
     from secondme.core.admit.pairing import Door
+    from secondme.core.security import SecurityLog
     from secondme.core.store.gate import GateStore
 
 TEXT_LIMIT_BYTES = 64 * 1024
@@ -18,9 +20,10 @@ TEXT_LIMIT_BYTES = 64 * 1024
 class Gate:
     """The one way in. Every channel's every message passes `admit`."""
 
-    def __init__(self, gate: GateStore, door: Door) -> None:
+    def __init__(self, gate: GateStore, door: Door, security: SecurityLog) -> None:
         self._gate = gate
         self._door = door
+        self._security = security
 
     async def admit(self, message: InboundMessage) -> Admission | Challenge:
         """What became of the message. When this returns, the message is safe, or decided against for good.
@@ -34,8 +37,15 @@ class Gate:
         if text != message.text or name != message.display_name:
             message = replace(message, text=text, display_name=name)
         if message.from_me:
-            return await self._gate.take_over(message)
+            taken = await self._gate.take_over(message)
+            if taken is Admission.TAKEN_OVER:
+                self._security.write(SecurityEvent.PAUSE_ACTIVATED, Severity.INFO, message.contact_id, reason="fromMe")
+            return taken
         admission = await self._gate.admit(message)
+        if admission is Admission.RATE_LIMITED:
+            await self._security.record(
+                SecurityEvent.RATE_LIMIT_TRIGGERED, Severity.WARN, message.contact_id, channelId=message.channel_id
+            )
         if admission is not Admission.STRANGER:
             return admission
         challenge = await self._door.knock(message)

@@ -7,11 +7,12 @@ silence in every state, so that an answer tells nobody whether a code, a request
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, assert_never
 
 from secondme.core.errors import DataError, NotFoundError
 from secondme.core.ids import code_of, contact_id, new_id
 from secondme.core.records import ApprovedContact, NewRow, PairingRequest
+from secondme.core.security import SecurityEvent, Severity
 from secondme.core.text import safe_name, safe_text
 from secondme.core.tiers import Tier
 from secondme.core.types import Challenge
@@ -22,8 +23,9 @@ if TYPE_CHECKING:
 
     from secondme.core.ids import ContactId
     from secondme.core.records import Invite
+    from secondme.core.security import SecurityLog
     from secondme.core.settings import Settings
-    from secondme.core.store.door import DoorStore
+    from secondme.core.store.door import DoorStore, Knock
     from secondme.core.store.pairing import PairingStore
     from secondme.core.types import InboundMessage
 
@@ -40,8 +42,9 @@ NOTICE = "Thanks! {name} still has to approve you. You don't need to do anything
 class Door:
     """Where strangers knock."""
 
-    def __init__(self, door: DoorStore, settings: Settings) -> None:
+    def __init__(self, door: DoorStore, settings: Settings, security: SecurityLog) -> None:
         self._door = door
+        self._security = security
         self._settings = settings.pairing
         self._name = safe_name(settings.persona.name) or "the owner"
 
@@ -52,8 +55,41 @@ class Door:
         digits = code_of(message.text)
         if digits is not None:
             notice = _row(message.contact_id, message.channel_id, "notice", NOTICE.format(name=self._name))
-            return await self._door.redeem(message, digits, welcome_row(message.contact_id, message.channel_id), notice)
-        return await self._door.challenge(message, self._prompt(message) if self._settings.prompt == "contact" else None)
+            knock = await self._door.redeem(message, digits, welcome_row(message.contact_id, message.channel_id), notice)
+        else:
+            knock = await self._door.challenge(message, self._prompt(message) if self._settings.prompt == "contact" else None)
+        self._write_down(message, knock)
+        return knock.challenge
+
+    def _write_down(self, message: InboundMessage, knock: Knock) -> None:
+        """What is new goes into the security log; those that a script published are only written."""
+        contact, channel = message.contact_id, message.channel_id
+        match knock.news:
+            case "":
+                pass
+            case "request":
+                prompted = knock.challenge is Challenge.PROMPTED
+                self._security.write(SecurityEvent.PAIRING_REQUEST, Severity.INFO, contact, channelId=channel, prompted=prompted)
+            case "existing":
+                self._security.write(SecurityEvent.PAIRING_APPROVED, Severity.INFO, contact, channelId=channel, by="existing-history")
+            case "full":
+                self._security.write(SecurityEvent.PAIRING_FULL, Severity.WARN, channelId=channel)
+            case "own_code":
+                self._security.write(
+                    SecurityEvent.PAIRING_CODE_ATTEMPT, Severity.INFO, contact, channelId=channel, success=False, own=True
+                )
+            case "invite" | "self_verified":
+                by = "invite" if knock.news == "invite" else "self-verified"
+                self._security.write(SecurityEvent.PAIRING_CODE_ATTEMPT, Severity.INFO, contact, channelId=channel, success=True)
+                self._security.write(SecurityEvent.PAIRING_APPROVED, Severity.INFO, contact, channelId=channel, by=by)
+            case "wrong_code" | "locked_out":
+                self._security.write(SecurityEvent.PAIRING_CODE_ATTEMPT, Severity.WARN, contact, channelId=channel, success=False)
+                if knock.news == "locked_out":
+                    self._security.write(SecurityEvent.PAIRING_DENIED, Severity.WARN, contact, channelId=channel, by="wrong-codes")
+            case _:
+                assert_never(knock.news)
+        if knock.closed_the_door:
+            self._security.write(SecurityEvent.PAIRING_CLOSED, Severity.WARN, channelId=channel)
 
     def _prompt(self, message: InboundMessage) -> Callable[[str], NewRow]:
         minutes = f"{self._settings.code_expiration_minutes:g}"
@@ -78,8 +114,9 @@ class Decision:
 class Owner:
     """What the owner decides. The CLI, the API and the owner's own chat all come here: there is no second way to approve."""
 
-    def __init__(self, pairing: PairingStore, *, by: str) -> None:
+    def __init__(self, pairing: PairingStore, security: SecurityLog, *, by: str) -> None:
         self._pairing = pairing
+        self._security = security
         self._by = by
 
     async def approve(self, reference: str, tier: Tier = Tier.STANDARD, notes: str = "") -> Decision:
@@ -97,6 +134,8 @@ class Owner:
         clean = safe_text(notes)[:_NOTES_LIMIT]
         welcome = welcome_row(request.contact_id, request.channel_id or "?") if request.channel_id else None
         outcome, contact = await self._pairing.approve(request, by=self._by, tier=tier, notes=clean, welcome=welcome)
+        if outcome == "approved":
+            await self._record(SecurityEvent.PAIRING_APPROVED, contact.contact_id, tier=tier.value)
         return _decision("approved" if outcome == "approved" else "already_approved", contact)
 
     async def approve_all(self, tier: Tier = Tier.STANDARD) -> list[Decision]:
@@ -114,14 +153,21 @@ class Owner:
         """The contact with this live code or id is turned away for the cooldown; what was kept for it is erased. Repeatable."""
         request = await self._pairing.find(reference)
         if request is not None:
-            contact, code, channel = contact_id(request.contact_id), request.code, request.channel_id
-        else:
-            contact, code = _contact(reference), ""
-            approved = await self._approved_or_none(contact)
-            channel = approved.channel_id if approved else None
+            return await self.deny_request(request, reason)
+        contact = _contact(reference)
+        approved = await self._approved_or_none(contact)
+        return await self._deny(contact, "", approved.channel_id if approved else None, reason)
+
+    async def deny_request(self, request: PairingRequest, reason: str = "") -> Decision:
+        """The contact of exactly this request is turned away. Repeatable. Raises NotFoundError when the request is gone."""
+        return await self._deny(contact_id(request.contact_id), request.code, request.channel_id, reason)
+
+    async def _deny(self, contact: ContactId, code: str, channel: str | None, reason: str) -> Decision:
         outcome = await self._pairing.deny(
             contact, code=code, channel=channel or channel_of(contact), by=self._by, reason=safe_text(reason)[:_NOTES_LIMIT]
         )
+        if outcome == "denied":
+            await self._record(SecurityEvent.PAIRING_DENIED, contact)
         return Decision(contact, "denied" if outcome == "denied" else "already_denied")
 
     async def revoke(self, reference: str) -> Decision:
@@ -130,21 +176,31 @@ class Owner:
         approved = await self._approved_or_none(contact)
         channel = approved.channel_id if approved and approved.channel_id else channel_of(contact)
         await self._pairing.revoke(contact, channel=channel, by=self._by)
+        await self._record(SecurityEvent.PAIRING_REVOKED, contact)
         return Decision(contact, "revoked", (approved.display_name or "") if approved else "")
 
     async def unblock(self, reference: str) -> Decision:
         """The contact may knock again. Raises NotFoundError when it was not denied."""
         contact = _contact(reference)
         await self._pairing.unblock(contact)
+        await self._record(SecurityEvent.PAIRING_UNBLOCKED, contact)
         return Decision(contact, "unblocked")
 
-    async def set_tier(self, reference: str, tier: Tier) -> Decision:
-        """The approved contact has this tier. Repeatable. Raises NotFoundError when it was not let in."""
-        return _decision("edited", await self._pairing.edit(_contact(reference), tier=tier))
+    async def edit(self, reference: str, *, tier: Tier | None = None, notes: str | None = None) -> Decision:
+        """The approved contact has this tier and these notes (None: as before). Repeatable. Raises NotFoundError when it was not let in."""
+        clean = None if notes is None else safe_text(notes)[:_NOTES_LIMIT]
+        contact = await self._pairing.edit(_contact(reference), tier=tier, notes=clean)
+        await self._record(SecurityEvent.PAIRING_EDITED, contact.contact_id, tier=contact.tier.value)
+        return _decision("edited", contact)
 
     async def invite(self, name: str, tier: Tier, ttl: timedelta) -> Invite:
         """A fresh single-use code to hand over out of band."""
-        return await self._pairing.invite(name=safe_name(name), tier=tier, ttl=ttl)
+        made = await self._pairing.invite(name=safe_name(name), tier=tier, ttl=ttl)
+        await self._security.record(SecurityEvent.PAIRING_INVITED, by=self._by, tier=tier.value)
+        return made
+
+    async def _record(self, event: SecurityEvent, contact: str, **details: str) -> None:
+        await self._security.record(event, Severity.INFO, contact, by=self._by, **details)
 
     async def _not_waiting(self, reference: str) -> Decision:
         if code_of(reference):

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from typing import TYPE_CHECKING, Any, Self
 
 import hiredis
@@ -31,7 +32,7 @@ from secondme.core.store.embedded import LINGER_S, EmbeddedServer, Role
 from secondme.core.store.scripts import Answer, script
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import AsyncIterator, Awaitable, Mapping
     from types import TracebackType
 
     from secondme.core.settings import Setup
@@ -81,6 +82,11 @@ class Store:
         """Disconnected; an embedded server that we own has ended."""
         await self.close()
 
+    @property
+    def is_wanted(self) -> bool:
+        """True when we run the private server and a gateway waits to do so."""
+        return self.server is not None and self.server.is_owner and self.server.is_wanted()
+
     async def close(self) -> None:
         """See `__aexit__`. Repeatable."""
         if self.server is not None and self.server.is_owner and self._role is Role.BORROW:
@@ -105,6 +111,12 @@ class Store:
             (ContactId(contact.decode()), (float(moment) - int(now)) / 1000)
             for contact, moment in zip(rest[::2], rest[1::2], strict=True)
         ]
+
+    async def publish(self, channel: str, event: Mapping[str, Any]) -> None:  # JSON values
+        """`event`, with the store's time as its `timestamp`, was given to whoever listens to `channel`; nothing is kept for the absent."""
+        seconds, micros = await self.call(self.client.time())
+        said = json.dumps({**event, "timestamp": int(seconds) * 1000 + int(micros) // 1000})
+        await self.call(self.client.publish(channel, said))
 
     async def call(self, command: Awaitable[Any], extra_s: float = 0.0) -> Any:  # the library's types do not know that we decode
         """What one command of the client library returned (text as bytes), its errors turned into ours.
@@ -147,7 +159,8 @@ class Store:
         assert self._url is not None
         try:
             kind = _CONNECTIONS.get(self._url.partition("://")[0], _TcpConnection)
-            pool = ConnectionPool.from_url(self._url, **{**options, "connection_class": kind})
+            pool = ConnectionPool.from_url(self._url, **options)
+            pool.connection_class = kind  # the library takes none for `unix://` and `rediss://`
         except ValueError:  # its text quotes the part it stumbled over, which may be the password
             raise ConfigError("bad_redis_url", "redis_url cannot be used.", "Use redis://, rediss:// or unix://.") from None
         return Redis(connection_pool=pool)

@@ -6,17 +6,20 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from secondme.core.clock import EPOCH
 from secondme.core.errors import DataError
 from secondme.core.records import Pause
 from secondme.core.store import keys
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import timedelta
 
     from secondme.core.ids import ContactId
     from secondme.core.store.connect import Store
 
 _ALIVE_MS = 60_000
+_PAGE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +67,7 @@ class ControlStore:
         """The pause is over and what waited for it is due. Without `unkill` the kill switch stays. Repeatable."""
         answer: bytes = await self._store.run(
             "resume",
-            (keys.pause(contact) if contact else keys.PAUSE_ALL, keys.KILLED, keys.QUEUE_LATER),
+            (keys.pause(contact) if contact else keys.PAUSE_ALL, keys.KILLED, keys.QUEUE_LATER, keys.PAUSED_INDEX),
             (contact or "", "1" if unkill else "0", keys.EVENTS_PAUSE),
         )
         return answer.decode()  # type: ignore[return-value]  # the script's header lists these three
@@ -86,11 +89,25 @@ class ControlStore:
     async def contact_pause(self, contact: ContactId) -> Pause | None:
         """Why `contact` is paused, if it is. Reads the predecessor's bare numbers too. Raises DataError on garbage."""
         raw = await self._store.call(self._store.client.get(keys.pause(contact)))
-        if raw is None:
-            return None
-        if raw.isdigit():
-            raw = b'{"pausedAt":%d,"reason":"legacy"}' % int(raw)
-        return Pause.decode(raw, keys.pause(contact))
+        return None if raw is None else _pause(raw, keys.pause(contact))
+
+    async def contact_pauses(self, contacts: Sequence[ContactId]) -> dict[str, Pause]:
+        """Which of `contacts` are paused, and why. A pause that cannot be read is one all the same: `legacy`, since 1970."""
+        found: dict[str, Pause] = {}
+        for start in range(0, len(contacts), _PAGE):
+            page = contacts[start : start + _PAGE]
+            values = await self._store.call(self._store.client.mget([keys.pause(contact) for contact in page]))
+            for contact, raw in zip(page, values, strict=True):
+                if raw is not None:
+                    try:
+                        found[contact] = _pause(raw, keys.pause(contact))
+                    except DataError:
+                        found[contact] = Pause(paused_at=EPOCH, reason="legacy")
+        return found
+
+    async def publish_status(self, event: dict[str, Any]) -> None:
+        """A change of a gateway's or channel's state is told to whoever listens; `event` gets the time."""
+        await self._store.publish(keys.EVENTS_STATUS, event)
 
     async def backlog(self, channels: tuple[str, ...]) -> Backlog:
         """What waits right now. Two round trips; looks at 1,000 contacts at most."""
@@ -171,10 +188,16 @@ class ControlStore:
             raise DataError("bad_duration", "A pause must last longer than nothing.")
         answer: bytes = await self._store.run(
             "pause",
-            (keys.pause(contact) if contact else keys.PAUSE_ALL, keys.KILLED),
+            (keys.pause(contact) if contact else keys.PAUSE_ALL, keys.KILLED, keys.PAUSED_INDEX),
             (contact or "", duration_ms, "1" if kill else "0", keys.EVENTS_PAUSE),
         )
         return answer != b"killed"
+
+
+def _pause(raw: bytes, key: str) -> Pause:
+    if raw.isdigit():
+        raw = b'{"pausedAt":%d,"reason":"legacy"}' % int(raw)
+    return Pause.decode(raw, key)
 
 
 def _timestamp(raw: bytes) -> int | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from secondme.core.clock import to_ms
 from secondme.core.errors import BusyError, DataError
@@ -21,6 +22,20 @@ if TYPE_CHECKING:
     from secondme.core.types import InboundMessage
 
 
+News = Literal["", "request", "existing", "full", "own_code", "invite", "self_verified", "wrong_code", "locked_out"]
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """What became of a stranger's message, and what of it is new and worth a line in the security log."""
+
+    challenge: Challenge
+    news: News = ""
+    """Empty when nothing changed: somebody who repeats themselves must not fill the log."""
+    closed_the_door: bool = False
+    """This was the wrong code that closed invites and self-verification for everybody."""
+
+
 class DoorStore:
     """Requests and codes in Redis."""
 
@@ -30,7 +45,7 @@ class DoorStore:
         self._ttl_ms = int(settings.code_expiration_minutes * 60_000)
         self._cooldown_ms = int(settings.denial_cooldown_hours * 3_600_000)
 
-    async def challenge(self, message: InboundMessage, prompt: Callable[[str], NewRow] | None) -> Challenge:
+    async def challenge(self, message: InboundMessage, prompt: Callable[[str], NewRow] | None) -> Knock:
         """A request for the sender exists, unless something forbids it; `prompt(code)` is the row that tells them, None for silence.
 
         Repeatable: a second message within the code's life changes nothing.
@@ -76,10 +91,10 @@ class DoorStore:
                 ),
             )
             if answer != b"collision":
-                return _CHALLENGES[answer]
+                return _KNOCKS[answer]
         raise BusyError("no_free_code", "Too many live codes; try again in a moment.")
 
-    async def redeem(self, message: InboundMessage, digits: str, welcome: NewRow, notice: NewRow) -> Challenge:
+    async def redeem(self, message: InboundMessage, digits: str, welcome: NewRow, notice: NewRow) -> Knock:
         """The outcome of six digits from a stranger. `welcome` is said when they open the door, `notice` once when only the owner can.
 
         Not repeatable as such: a second call counts as a second attempt, as it must.
@@ -128,7 +143,7 @@ class DoorStore:
                 ),
             )
             if answer != b"changed":
-                return _CHALLENGES[answer]
+                return _KNOCKS[answer]
         raise BusyError("pairing_changed", "The request kept changing; try again.")
 
 
@@ -140,17 +155,23 @@ def _code_in(raw: bytes, key: str) -> str:
         return ""
 
 
-_CHALLENGES = {
-    b"approved": Challenge.APPROVED,
-    b"existing": Challenge.APPROVED,
-    b"denied": Challenge.DENIED,
-    b"already_pending": Challenge.ALREADY_PENDING,
-    b"too_old": Challenge.TOO_OLD,
-    b"closed": Challenge.CLOSED,
-    b"full": Challenge.CLOSED,
-    b"prompted": Challenge.PROMPTED,
-    b"requested": Challenge.REQUESTED,
-    b"needs_owner": Challenge.NEEDS_OWNER,
-    b"welcomed": Challenge.WELCOMED,
-    b"wrong_code": Challenge.WRONG_CODE,
+_KNOCKS = {
+    b"approved": Knock(Challenge.APPROVED),
+    b"existing": Knock(Challenge.APPROVED, news="existing"),
+    b"denied": Knock(Challenge.DENIED),
+    b"already_pending": Knock(Challenge.ALREADY_PENDING),
+    b"too_old": Knock(Challenge.TOO_OLD),
+    b"closed": Knock(Challenge.CLOSED),
+    b"full": Knock(Challenge.CLOSED),
+    b"full_now": Knock(Challenge.CLOSED, news="full"),
+    b"prompted": Knock(Challenge.PROMPTED, news="request"),
+    b"requested": Knock(Challenge.REQUESTED, news="request"),
+    b"needs_owner": Knock(Challenge.NEEDS_OWNER, news="own_code"),
+    b"needs_owner_again": Knock(Challenge.NEEDS_OWNER),
+    b"welcomed_invite": Knock(Challenge.WELCOMED, news="invite"),
+    b"welcomed_own": Knock(Challenge.WELCOMED, news="self_verified"),
+    b"wrong_code": Knock(Challenge.WRONG_CODE, news="wrong_code"),
+    b"wrong_code_closing": Knock(Challenge.WRONG_CODE, news="wrong_code", closed_the_door=True),
+    b"locked_out": Knock(Challenge.DENIED, news="locked_out"),
+    b"locked_out_closing": Knock(Challenge.DENIED, news="locked_out", closed_the_door=True),
 }

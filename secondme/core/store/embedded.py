@@ -7,7 +7,6 @@ elsewhere a one-line shell parent does, when the pipe from the owner closes.
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import os
 import shutil
@@ -23,6 +22,7 @@ from pathlib import Path
 from secondme.core.errors import BusyError, ConfigError, SecondmeError, UnavailableError
 from secondme.core.log import get_logger
 from secondme.core.paths import private_dir
+from secondme.core.store.lock import hold, is_held
 
 log = get_logger(__name__)
 
@@ -68,8 +68,10 @@ class EmbeddedServer:
         self._binary = binary
         self._fsync = fsync
         self._lock_fd: int | None = None
+        self._wanted_fd: int | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._ensuring = asyncio.Lock()
+        self._is_stopped = False
 
     @property
     def is_owner(self) -> bool:
@@ -83,7 +85,10 @@ class EmbeddedServer:
         """
         async with self._ensuring:
             if self._role is Role.OWN and not self.is_owner:
-                await self._wait_for(self._take_lock, OWNER_TIMEOUT_S)
+                try:
+                    await self._wait_for(self._take_lock, OWNER_TIMEOUT_S)
+                finally:
+                    self._want_no_more()
             patience_s = ATTACH_TIMEOUT_S if self._role is Role.ATTACH else START_TIMEOUT_S
             if not await self._wait_for(self._answering_or_started, patience_s):
                 raise UnavailableError(
@@ -92,8 +97,13 @@ class EmbeddedServer:
                     f"Look at {self._directory / 'server.log'}",
                 )
 
+    def is_wanted(self) -> bool:
+        """True while a gateway waits to own the server. Who only borrows it should give it up soon, and will find the gateway's."""
+        return is_held(self._directory / "wanted")
+
     async def stop(self) -> None:
-        """Our server has ended, if we owned one, and the lock is free. Repeatable."""
+        """Our server has ended, if we owned one, and the lock is free. Nothing is started any more. Repeatable."""
+        self._is_stopped = True
         if self._lock_fd is None:
             return
         process, self._process = self._process, None
@@ -121,9 +131,15 @@ class EmbeddedServer:
                     await asyncio.sleep(1)
             await asyncio.sleep(0.1)
 
+    def _is_open(self) -> bool:
+        """A command that was still on its way when we stopped must not start another server behind our back."""
+        if self._is_stopped:
+            raise UnavailableError("store_closed", "The store was closed.", "Try again in a moment.")
+        return True
+
     async def _wait_for(self, attempt: Callable[[], bool], timeout_s: float) -> bool:
         deadline = time.monotonic() + timeout_s
-        while not attempt():
+        while self._is_open() and not attempt():
             if time.monotonic() > deadline:
                 if attempt == self._take_lock:
                     raise BusyError("store_in_use", "Another process owns the store.", "secondme status shows which.")
@@ -154,25 +170,27 @@ class EmbeddedServer:
             return True
         private_dir(self._directory)
         private_dir(self.socket_path.parent)
-        try:
-            descriptor = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        except OSError as error:
-            raise ConfigError(
-                "unusable_directory",
-                f"{self._directory} cannot be written: {error.strerror}.",
-                "Check its owner, mode and free space.",
-            ) from error
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(descriptor)
+        if self._role is Role.BORROW and self.is_wanted():
             return False
-        self._lock_fd = descriptor
+        self._lock_fd = hold(self._directory / "lock")
+        if self._lock_fd is None:
+            self._want()
+            return False
         record = json.dumps({"pid": os.getpid(), "role": self._role.value}).encode()
         with contextlib.suppress(OSError):  # a note for a person; a full disk must not stop us from reading
-            os.ftruncate(descriptor, 0)
-            os.pwrite(descriptor, record, 0)
+            os.ftruncate(self._lock_fd, 0)
+            os.pwrite(self._lock_fd, record, 0)
         return True
+
+    def _want(self) -> None:
+        """Others can see that a gateway waits for the lock, until it does no more, or dies."""
+        if self._role is Role.OWN and self._wanted_fd is None:
+            self._wanted_fd = hold(self._directory / "wanted")
+
+    def _want_no_more(self) -> None:
+        if self._wanted_fd is not None:
+            os.close(self._wanted_fd)
+            self._wanted_fd = None
 
     def _start(self) -> None:
         assert self._lock_fd is not None

@@ -64,6 +64,7 @@ class GateStore:
                 keys.mailbox(contact),
                 keys.QUEUE,
                 keys.QUEUE_ACTIVE,
+                keys.PAUSED_INDEX,
             ),
             (
                 contact,
@@ -98,6 +99,7 @@ class GateStore:
                 keys.mailbox(contact),
                 keys.outbox(contact),
                 keys.outbox_due(message.channel_id),
+                keys.PAUSED_INDEX,
             ),
             (contact, message.message_id, turn, sent_ms, self._takeover_ms, CAP, TTL_S, _SEEN_MS, keys.EVENTS_PAUSE),
         )

@@ -134,10 +134,12 @@ class PairingStore:
         if not there:
             raise NotFoundError("not_denied", f"{contact} is not denied.", "secondme pairing list --status denied")
 
-    async def edit(self, contact: ContactId, *, tier: Tier | None = None, notes: str = "") -> ApprovedContact:
-        """The approved contact with its new tier or notes. Repeatable. Raises NotFoundError or DataError; then nothing changed."""
+    async def edit(self, contact: ContactId, *, tier: Tier | None = None, notes: str | None = None) -> ApprovedContact:
+        """The approved contact with its new tier and notes; None leaves what is there. Repeatable. Raises NotFoundError or DataError; then nothing changed."""
         answer = await self._store.run(
-            "edit", (keys.approved(contact),), (contact, tier.value if tier else "", notes, keys.EVENTS_PAIRING)
+            "edit",
+            (keys.approved(contact),),
+            (contact, tier.value if tier else "", notes or "", keys.EVENTS_PAIRING, "0" if notes is None else "1"),
         )
         match answer[0]:
             case b"edited":
@@ -179,7 +181,9 @@ class PairingStore:
     async def stats(self) -> Stats:
         """The counts, right also at the moment after an expiry; what expired is swept and said on the way."""
         counts: list[int] = await self._store.run(
-            "sweep", (*INDEXES, keys.INDEX_INVITES, keys.PAIRING_STATS), (keys.EVENTS_PAIRING,)
+            "sweep",
+            (*INDEXES, keys.INDEX_INVITES, keys.PAIRING_STATS, keys.PAUSED_INDEX),
+            (keys.EVENTS_PAIRING, keys.EVENTS_PAUSE),
         )
         return Stats(*counts)
 
@@ -234,6 +238,7 @@ class PairingStore:
                 keys.HELD_INDEX,
                 keys.pause(contact),
                 keys.counter(contact),
+                keys.PAUSED_INDEX,
             ),
             (contact, code, verb, by, reason, self._cooldown_ms, keys.EVENTS_PAIRING),
         )

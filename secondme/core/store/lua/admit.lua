@@ -1,5 +1,6 @@
 -- The gate: may this message in, and what happens to it? A contact that was not let in causes no write.
 -- KEYS  1 approved 2 denied 3 seen 4 history 5 history ids 6 pause all 7 pause 8 counter 9 inbox 10 mailbox 11 stream 12 active
+--       13 paused index
 -- ARGV  1 contact 2 message id 3 turn JSON 4 sent ms 5 mail JSON 6 channel 7 normalized contact
 --       8 messages per window 9 window s 10 rate pause ms 11 history cap 12 history ttl s 13 inbox cap 14 seen ttl ms
 --       15 mailbox ttl ms 16 pause event channel
@@ -19,6 +20,7 @@ if count == 1 then redis.call('EXPIRE', KEYS[8], ARGV[9]) end
 if count > tonumber(ARGV[8]) then
   local now = now_ms()
   redis.call('SET', KEYS[7], cjson.encode({ pausedAt = now, reason = 'rate_limit', ['until'] = now + ARGV[10] }), 'PX', ARGV[10])
+  redis.call('ZADD', KEYS[13], now + ARGV[10], ARGV[1])
   publish(ARGV[16], { contactId = ARGV[1], action = 'pause', reason = 'rate_limit', pausedAt = now, timestamp = now, count = count,
     threshold = tonumber(ARGV[8]) })
   return 'rate_limited'

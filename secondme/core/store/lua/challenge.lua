@@ -5,6 +5,7 @@
 --       10 row id 11 '1' to approve who has a history 12 pairing event channel 13 security event channel
 --       14 sent ms 15 oldest that is prompted, ms
 -- Returns approved | denied | too_old | already_pending | closed | full | collision | existing | prompted | requested
+--         | full_now: full, and it was said
 local now = now_ms()
 if redis.call('EXISTS', KEYS[1]) == 1 then return 'approved' end
 if redis.call('EXISTS', KEYS[2]) == 1 then return 'denied' end
@@ -28,6 +29,7 @@ if redis.call('EXISTS', KEYS[14]) == 1 then return 'closed' end
 if redis.call('ZCOUNT', KEYS[6], '(' .. string.format('%.0f', now), '+inf') >= tonumber(ARGV[7]) then
   if redis.call('SET', KEYS[11], '1', 'NX', 'PX', 60000) then
     publish(ARGV[13], { event = 'pairing_full', severity = 'warn', timestamp = now })
+    return 'full_now'
   end
   return 'full'
 end

@@ -1,5 +1,5 @@
 -- Lifts a pause and makes the tokens that waited for it due.
--- KEYS  1 pause key 2 kill switch mark 3 later
+-- KEYS  1 pause key 2 kill switch mark 3 later 4 paused index
 -- ARGV  1 contact, or '' for everybody 2 '1' to lift the kill switch too 3 pause event channel
 -- Returns resumed | not_paused | killed
 local now = now_ms()
@@ -8,6 +8,7 @@ if ARGV[1] == '' then
   redis.call('DEL', KEYS[2])
 end
 local lifted = redis.call('DEL', KEYS[1])
+redis.call('ZREM', KEYS[4], ARGV[1] ~= '' and ARGV[1] or 'ALL')
 if ARGV[1] ~= '' then
   redis.call('ZADD', KEYS[3], 'XX', 'LT', now, ARGV[1])
 else

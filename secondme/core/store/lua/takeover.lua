@@ -1,5 +1,5 @@
 -- The owner spoke in this chat with their own hands: remember it, pause the contact, drop what waits to be answered or sent.
--- KEYS  1 approved 2 seen 3 history 4 history ids 5 pause 6 inbox 7 mailbox 8 outbox 9 due
+-- KEYS  1 approved 2 seen 3 history 4 history ids 5 pause 6 inbox 7 mailbox 8 outbox 9 due 10 paused index
 -- ARGV  1 contact 2 message id 3 turn JSON 4 sent ms 5 pause ms 6 history cap 7 history ttl s 8 seen ttl ms 9 pause event channel
 -- Returns stranger | duplicate | own_echo | taken_over
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'stranger' end
@@ -10,6 +10,7 @@ if not remember_once(KEYS[2], tonumber(ARGV[8]), KEYS[3], KEYS[4], ARGV[2], ARGV
 end
 local now = now_ms()
 redis.call('SET', KEYS[5], cjson.encode({ pausedAt = now, reason = 'fromMe', ['until'] = now + ARGV[5] }), 'PX', ARGV[5])
+redis.call('ZADD', KEYS[10], now + ARGV[5], ARGV[1])
 redis.call('DEL', KEYS[6], KEYS[8])
 redis.call('ZREM', KEYS[9], ARGV[1])
 redis.call('HINCRBY', KEYS[7], 'fence', 1)
