@@ -1,0 +1,86 @@
+"""What must the owner see whatever page they are on? Whether it runs, on which channels, whether anybody is answered, and who waits."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+from textual.widgets import Static
+
+from secondme.cli.tui.pages.page import countdown
+from secondme.cli.tui.theme import ACCENT, BAD, GOOD, QUIET, WARN
+from secondme.core.clock import from_ms
+from secondme.core.text import safe_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from secondme.core.overview import Overview
+    from secondme.core.store.control import EverybodyPaused
+
+Piece = tuple[str, str]
+_GAP = "   "
+
+
+class Bar(Static):
+    """The first line of the screen."""
+
+    def __init__(self) -> None:
+        super().__init__(id="bar", markup=False)
+        self._overview: Overview | None = None
+        self._now: datetime | None = None
+        self._is_lost = False
+
+    def show(self, overview: Overview | None, now: datetime, *, is_lost: bool) -> None:
+        """The bar says how things stand; without a connection, that it does not know."""
+        self._overview, self._now, self._is_lost = overview, now, is_lost
+        self.update(self._text())
+
+    def on_resize(self) -> None:
+        """The words fit."""
+        self.update(self._text())
+
+    def _text(self) -> Text:
+        """The longest form that fits: first the queue goes, then the channels, then the gateway's word becomes a mark."""
+        room = self.content_size.width
+        forms = [
+            self._pieces(*parts) for parts in ((True, True, True), (True, True, False), (True, False, False), (False, False, False))
+        ]
+        texts = [Text(_GAP).join(Text(words, style=style) for words, style in form) for form in forms]
+        text = next((each for each in texts if each.cell_len <= room), texts[-1])
+        text.truncate(max(1, room), overflow="ellipsis")
+        return text
+
+    def _pieces(self, named: bool, channels: bool, queue: bool) -> Sequence[Piece]:  # noqa: FBT001  a table of forms above
+        pieces: list[Piece] = [("secondme", f"bold {ACCENT}")] if named else []
+        if self._is_lost or self._overview is None:
+            return [*pieces, ("◌ store lost" if self._is_lost else "◌ looking …", WARN)]
+        overview = self._overview
+        pieces.append(
+            ("● gateway running", GOOD) if overview.runs else ("○ no gateway: secondme serve" if queue else "○ no gateway", WARN)
+        )
+        if channels:
+            pieces += [
+                (f"{'●' if state == 'running' else '◌'} {safe_name(name)} {safe_name(state)}", GOOD if state == "running" else WARN)
+                for name, state in sorted(overview.channels.items())
+            ]
+        pieces.append(self._answering(overview.everybody))
+        if queue:
+            backlog = overview.backlog
+            pieces += [
+                (f"{count} {word}", QUIET) for count, word in ((backlog.queued, "unanswered"), (backlog.held, "drafts")) if count
+            ]
+        waiting = overview.pairing.pending
+        if waiting:
+            pieces.append((f"{waiting} at the door", f"bold {WARN}"))
+        return pieces
+
+    def _answering(self, everybody: EverybodyPaused | None) -> Piece:
+        if everybody is None:
+            return "answering", QUIET
+        if everybody.killed:
+            return "■ KILL SWITCH ON", f"bold {BAD}"
+        if everybody.until_ms is not None and self._now is not None:
+            return f"❚❚ paused {countdown(from_ms(everybody.until_ms) - self._now)}", f"bold {WARN}"
+        return "❚❚ paused", f"bold {WARN}"

@@ -1,0 +1,242 @@
+"""What is asked before something is decided? Each dialog returns one value, or None when the owner thought better of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, ClassVar, TypeVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.screen import ModalScreen
+from textual.widgets import Button, Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from secondme.core.text import safe_text
+from secondme.core.tiers import Tier
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+T = TypeVar("T")
+
+_TIERS = {
+    Tier.TRUSTED: "answered automatically, may cause changes",
+    Tier.STANDARD: "answered automatically",
+    Tier.RESTRICTED: "you approve every reply",
+}
+_LENGTHS: dict[str, timedelta | None] = {
+    "30 minutes": timedelta(minutes=30),
+    "1 hour": timedelta(hours=1),
+    "8 hours": timedelta(hours=8),
+    "until I resume": None,
+}
+
+
+class Dialog(ModalScreen[T]):
+    """A question in the middle of the screen. Escape is always no."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel")]
+
+    def action_cancel(self) -> None:
+        """Nothing was decided."""
+        self.dismiss(None)
+
+
+@dataclass(frozen=True, slots=True)
+class TierChoice:
+    """How far somebody is trusted, and what the owner wants to remember about them."""
+
+    tier: Tier
+    notes: str
+
+
+class TierDialog(Dialog[TierChoice]):
+    """Which tier? Enter takes the highlighted one at once."""
+
+    def __init__(self, title: str, verb: str, tier: Tier = Tier.STANDARD, notes: str | None = "") -> None:
+        super().__init__()
+        self._title, self._verb, self._tier, self._notes = title, verb, tier, notes
+
+    def compose(self) -> ComposeResult:
+        """Title, tiers, notes, buttons."""
+        with Vertical():
+            yield Static(Text(self._title), classes="title")
+            yield OptionList(*(Option(_tier_text(tier, says), id=tier.value) for tier, says in _TIERS.items()))
+            if self._notes is not None:
+                yield Static("Note for yourself and the clone", classes="label")
+                yield Input(" ".join(safe_text(self._notes).split()), max_length=500, placeholder="optional")
+            with Horizontal(classes="buttons"):
+                yield Button(self._verb, variant="success", id="yes", compact=True)
+                yield Button("Cancel", id="no", compact=True)
+            yield Static(f"Enter {self._verb.lower()} · Tab note · Esc cancel", classes="keys")
+
+    def on_mount(self) -> None:
+        """The usual tier is highlighted."""
+        tiers = self.query_one(OptionList)
+        tiers.highlighted = list(_TIERS).index(self._tier)
+        tiers.focus()
+
+    def on_option_list_option_selected(self) -> None:
+        """Enter, or a click, on a tier."""
+        self._choose()
+
+    def on_input_submitted(self) -> None:
+        """Enter in the note."""
+        self._choose()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """A click."""
+        if event.button.id == "yes":
+            self._choose()
+        else:
+            self.dismiss(None)
+
+    def _choose(self) -> None:
+        highlighted = self.query_one(OptionList).highlighted or 0
+        notes = self.query_one(Input).value.strip() if self._notes is not None else ""
+        self.dismiss(TierChoice(list(_TIERS)[highlighted], notes))
+
+
+class ReasonDialog(Dialog[str]):
+    """Why? The answer may be empty; it is for the owner alone."""
+
+    def __init__(self, title: str, verb: str, body: str) -> None:
+        super().__init__()
+        self._title, self._verb, self._body = title, verb, body
+
+    def compose(self) -> ComposeResult:
+        """Title, what will happen, reason, buttons."""
+        with Vertical():
+            yield Static(Text(self._title), classes="title")
+            yield Static(Text(self._body))
+            yield Static("Reason, only you see it", classes="label")
+            yield Input(max_length=500, placeholder="optional")
+            with Horizontal(classes="buttons"):
+                yield Button(self._verb, variant="error", id="yes", compact=True)
+                yield Button("Cancel", id="no", compact=True)
+            yield Static(f"Enter {self._verb.lower()} · Esc cancel", classes="keys")
+
+    def on_mount(self) -> None:
+        """Typing is the reason."""
+        self.query_one(Input).focus()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter."""
+        self.dismiss(event.value.strip())
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """A click."""
+        self.dismiss(self.query_one(Input).value.strip() if event.button.id == "yes" else None)
+
+
+class ConfirmDialog(Dialog[bool]):
+    """Really? Enter alone says no: the dangerous button must be chosen."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "yes", "Yes"), Binding("n", "cancel", "No")]
+
+    def __init__(self, title: str, body: str, verb: str) -> None:
+        super().__init__()
+        self._title, self._body, self._verb = title, body, verb
+
+    def compose(self) -> ComposeResult:
+        """Title, consequences, buttons."""
+        with Vertical():
+            yield Static(Text(self._title), classes="title")
+            yield Static(Text(self._body))
+            with Horizontal(classes="buttons"):
+                yield Button(self._verb, variant="error", id="yes", compact=True)
+                yield Button("Cancel", id="no", compact=True)
+            yield Static(f"y {self._verb.lower()} · n or Esc cancel", classes="keys")
+
+    def on_mount(self) -> None:
+        """The harmless button has the focus."""
+        self.query_one("#no", Button).focus()
+
+    def action_yes(self) -> None:
+        """Decided."""
+        self.dismiss(True)  # noqa: FBT003  the dialog's value
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """A click, or Enter on a button."""
+        self.dismiss(True if event.button.id == "yes" else None)
+
+
+class PauseDialog(Dialog[str]):
+    """For how long? The value is a key of `lengths`."""
+
+    def __init__(self, title: str) -> None:
+        super().__init__()
+        self._title = title
+
+    def compose(self) -> ComposeResult:
+        """Title and lengths."""
+        with Vertical():
+            yield Static(Text(self._title), classes="title")
+            yield OptionList(*(Option(each, id=each) for each in _LENGTHS))
+            yield Static("Enter choose · Esc cancel", classes="keys")
+
+    def on_mount(self) -> None:
+        """An hour is the usual length."""
+        lengths = self.query_one(OptionList)
+        lengths.highlighted = 1
+        lengths.focus()
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        """Chosen."""
+        self.dismiss(event.option.id)
+
+
+def length_of(choice: str) -> timedelta | None:
+    """What a PauseDialog's value means; None: until resumed."""
+    return _LENGTHS[choice]
+
+
+class HelpDialog(Dialog[None]):
+    """Every key."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark,q", "cancel", "Close")]
+
+    def compose(self) -> ComposeResult:
+        """One table."""
+        with VerticalScroll():
+            yield Static("Keys", classes="title")
+            for heading, lines in _HELP.items():
+                text = Text(f"{heading}\n", style="bold")
+                for keys, says in lines:
+                    text.append(f"  {keys:<14}", style="bold #86aed1")
+                    text.append(f"{says}\n", style="not bold")
+                yield Static(text)
+            yield Static("Esc close", classes="keys")
+
+
+_HELP = {
+    "Everywhere": (
+        ("1 2 3 4", "waiting, approved, denied, security"),
+        ("↑ ↓ PgUp PgDn", "move; the mouse works too"),
+        ("p", "pause everybody, or answer again"),
+        ("k", "kill switch: nothing is sent to anybody"),
+        ("?  q", "this help; leave"),
+    ),
+    "Waiting": (
+        ("Enter a", "let in: choose a tier"),
+        ("d", "turn away, with a reason"),
+        ("Space", "mark; a and d then act on all marked"),
+        ("A", "let in everybody who waits"),
+    ),
+    "Approved": (
+        ("/", "search by name or number"),
+        ("t", "show one tier only"),
+        ("Enter e", "change tier and note"),
+        ("z", "pause this contact, or answer again"),
+        ("r", "revoke: shut the door again"),
+    ),
+    "Denied": (("u", "let knock again"),),
+}
+
+
+def _tier_text(tier: Tier, says: str) -> Text:
+    text = Text(f" {tier.value:<12}", style="bold")
+    text.append(says, style="not bold #8b96a5")
+    return text

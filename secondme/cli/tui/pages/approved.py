@@ -1,0 +1,215 @@
+"""Who was let in? Found by name or number, with how far each is trusted, and what the owner wants to remember."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual import on, work
+from textual.binding import Binding, BindingType
+from textual.widgets import DataTable, Input, Static
+
+from secondme.cli.tui.dialogs import ConfirmDialog, PauseDialog, TierDialog, length_of
+from secondme.cli.tui.pages.page import Page, countdown, shown_name
+from secondme.cli.tui.table import Column
+from secondme.cli.tui.theme import ACCENT, GOOD, QUIET, WARN
+from secondme.core.admit.pairing import channel_of
+from secondme.core.text import safe_name, safe_text
+from secondme.core.tiers import Tier
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from textual.app import ComposeResult
+
+    from secondme.cli.tui.desk import Desk
+    from secondme.cli.tui.dialogs import TierChoice
+    from secondme.cli.tui.link import Snapshot
+    from secondme.cli.tui.table import Row
+    from secondme.core.records import ApprovedContact, Pause
+
+_MOST = 500
+"""Rows shown at once; a search finds the others."""
+_TIER_STYLES = {Tier.TRUSTED: GOOD, Tier.STANDARD: "", Tier.RESTRICTED: WARN}
+
+
+class ApprovedPage(Page):
+    """Approved contacts, the newest on top."""
+
+    COLUMNS: ClassVar[Sequence[Column]] = (
+        Column("Name", 10, flexible=3, most=28),
+        Column("Contact", 12, flexible=3, most=34),
+        Column("Tier", 10),
+        Column("State", 14, from_width=60),
+        Column("Since", 10, from_width=76),
+        Column("Note", 12, flexible=4, from_width=110),
+    )
+    EMPTY: ClassVar[str] = "Nobody was let in yet.\n\nRequests appear on the first page. Press 1."
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("e", "edit", "Edit"),
+        Binding("z", "pause_contact", "Pause them"),
+        Binding("r", "revoke", "Revoke"),
+        Binding("slash", "search", "Search"),
+        Binding("t", "tier_filter", "Tier"),
+        Binding("escape", "all", "Show all", show=False),
+    ]
+
+    def __init__(self, desk: Desk, page_id: str) -> None:
+        super().__init__(desk, page_id)
+        self._search = Input(placeholder="name or number", classes="search", compact=True)
+        self._filters = Static(classes="filters")
+        self._tier: Tier | None = None
+        self._contacts: dict[str, ApprovedContact] = {}
+        self._pauses: dict[str, Pause] = {}
+        self._now: datetime | None = None
+
+    def compose(self) -> ComposeResult:
+        """The search above the table."""
+        yield self._search
+        yield self._filters
+        yield from super().compose()
+
+    def show(self, snapshot: Snapshot, now: datetime) -> None:
+        """The approved contacts that fit search and tier."""
+        self._contacts = {contact.contact_id: contact for contact in snapshot.listing.approved}
+        self._pauses, self._now = snapshot.pauses, now
+        self._filter()
+
+    def tick(self, now: datetime) -> None:
+        """What is left of pauses is right."""
+        self._now = now
+        if self._pauses:
+            self._filter()
+
+    def detail_of(self, key: str) -> Text:
+        """The whole id, who decided, and the note."""
+        contact = self._contacts[key]
+        text = Text(shown_name(contact.display_name, key), style="bold")
+        text.append(f"  {safe_name(key)}  {channel_of(key)}", style="not bold")
+        text.append(f"  let in {contact.approved_at:%Y-%m-%d} by {safe_name(contact.approved_by)}", style=f"not bold {QUIET}")
+        if contact.notes:
+            text.append(f"\n{' '.join(safe_text(contact.notes).split())}", style="not bold")
+        return text
+
+    def action_search(self) -> None:
+        """Typing searches."""
+        self._search.add_class("shown")
+        self._search.focus()
+
+    def action_all(self) -> None:
+        """Everybody is shown again."""
+        self._tier = None
+        self._search.value = ""
+        self._search.remove_class("shown")
+        self._filter()
+        self.focus_page()
+
+    def action_tier_filter(self) -> None:
+        """One tier after the other, then all."""
+        order = [None, *Tier]
+        self._tier = order[(order.index(self._tier) + 1) % len(order)]
+        self._filter()
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._filter()
+
+    @on(Input.Submitted)
+    def _searched(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.focus_page()
+
+    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
+        """Enter, or a click on the row under the cursor."""
+        event.stop()
+        self.action_edit()
+
+    @work
+    async def action_edit(self) -> None:
+        """Change tier and note."""
+        contact = self._current()
+        if contact is None:
+            return
+        title = shown_name(contact.display_name, contact.contact_id)
+        choice = await self.app.push_screen_wait(TierDialog(title, "Save", contact.tier, contact.notes or ""))
+        if choice is not None:
+            await self.desk.decide(partial(self._edit, contact, choice))
+
+    @work
+    async def action_revoke(self) -> None:
+        """Shut the door again, after a confirmation."""
+        contact = self._current()
+        if contact is None:
+            return
+        who = shown_name(contact.display_name, contact.contact_id)
+        body = "They are not answered any more, from this moment on. Their history is erased."
+        if await self.app.push_screen_wait(ConfirmDialog(f"Revoke {who}?", body, "Revoke")):
+            await self.desk.decide(partial(self._revoke, contact, who))
+
+    @work
+    async def action_pause_contact(self) -> None:
+        """Pause this contact, or answer it again."""
+        contact = self._current()
+        if contact is None:
+            return
+        who = shown_name(contact.display_name, contact.contact_id)
+        if contact.contact_id in self._pauses:
+            await self.desk.decide(partial(self._resume, contact, who))
+            return
+        choice = await self.app.push_screen_wait(PauseDialog(f"Pause {who} for how long?"))
+        if choice is not None:
+            await self.desk.decide(partial(self._pause, contact, who, choice))
+
+    async def _edit(self, contact: ApprovedContact, choice: TierChoice) -> str:
+        decision = await self.desk.link.owner.edit(contact.contact_id, tier=choice.tier, notes=choice.notes)
+        return f"{shown_name(decision.display_name, contact.contact_id)} is {decision.tier}."
+
+    async def _revoke(self, contact: ApprovedContact, who: str) -> str:
+        await self.desk.link.owner.revoke(contact.contact_id)
+        return f"{who} is not let in any more."
+
+    async def _resume(self, contact: ApprovedContact, who: str) -> str:
+        await self.desk.link.steering.resume(contact.contact_id)
+        return f"{who} is answered again."
+
+    async def _pause(self, contact: ApprovedContact, who: str, choice: str) -> str:
+        await self.desk.link.steering.pause(contact.contact_id, length_of(choice))
+        return f"{who} is paused, {choice}."
+
+    def _current(self) -> ApprovedContact | None:
+        key = self.table.current
+        return self._contacts.get(key) if key is not None else None
+
+    def _filter(self) -> None:
+        wanted = [contact for contact in self._contacts.values() if contact.is_like(self._search.value, self._tier)]
+        filtered = bool(self._search.value) or self._tier is not None
+        text = Text(f"{len(wanted)} of {len(self._contacts)}" if filtered else f"{len(self._contacts)} let in", style=QUIET)
+        if self._tier is not None:
+            text.append(f"   tier {self._tier.value}", style=ACCENT)
+        if self._search.value:
+            text.append(f"   like “{safe_name(self._search.value)}”", style=ACCENT)
+        if filtered:
+            text.append("   Esc shows all", style=QUIET)
+        if len(wanted) > _MOST:
+            text.append(f"   the newest {_MOST} are shown; / finds the others", style=WARN)
+        self._filters.update(text)
+        self.put([self._row(contact) for contact in wanted[:_MOST]], "Nobody fits. Esc shows all." if filtered else "")
+
+    def _row(self, contact: ApprovedContact) -> Row:
+        pause = self._pauses.get(contact.contact_id)
+        return contact.contact_id, (
+            (shown_name(contact.display_name, contact.contact_id), "bold"),
+            (safe_name(contact.contact_id), ""),
+            (contact.tier.value, _TIER_STYLES[contact.tier]),
+            ("answered", QUIET) if pause is None else (self._paused(pause), WARN),
+            (f"{contact.approved_at:%Y-%m-%d}", QUIET),
+            (" ".join(safe_text(contact.notes or "").split()), QUIET),
+        )
+
+    def _paused(self, pause: Pause) -> str:
+        if pause.until is None or self._now is None:
+            return "paused"
+        return f"paused {countdown(pause.until - self._now)}"

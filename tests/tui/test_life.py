@@ -1,0 +1,253 @@
+"""The screen lives through everything around it: no gateway, a gateway that comes and goes, a store that dies, hostile names."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import statistics
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.process import (
+    GatewayProcess,
+    Terminal,
+    command,
+    contact,
+    data_of,
+    eventually,
+    knock,
+    let_in,
+    server_pids,
+    settings_of,
+    until,
+    write_config,
+)
+from fakes.screen import Screen, stand_at_noon
+from fakes.town import Town
+from redis import Redis
+from textual.strip import Strip
+
+from secondme.core.store import keys
+from secondme.core.store.connect import Store
+from secondme.core.store.embedded import Role
+
+OpenScreen = Callable[..., Any]
+HOSTILE = [
+    "\x1b[31mred", "\x1b]52;c;aGk=\x07", "\x1b]8;;http://x\x1b\\link", "\x9b2J", "\x1b[6n", "\x1b]0;title", "a\x00b", "\r\nnew line",
+    "\u202eevil\u202c", "\u2066x\u2069", "zero\u200bwidth", "[bold red]markup[/]", "[/]", "[@click=app.quit]quit[/]", "[link=http://x]y",
+    "$variable", "{0}", "%s", "\ud83d", "👩‍👩‍👧‍👦" * 20, "é" * 300, "\u0301" * 50, "表" * 80, "", "   ", "\u2028line",
+]  # fmt: skip
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\u2028\u2029]")
+
+
+def shown(on: Screen) -> str:
+    """Every character on the screen."""
+    lines: list[Strip] = on.app.screen._compositor.render_strips()
+    return "\n".join(strip.text for strip in lines)
+
+
+def test_a_request_is_on_another_process_s_screen_within_a_second_and_letting_in_gets_it_answered(home: Path) -> None:
+    """The whole way through real processes and a real terminal: knock, see, decide, be answered."""
+    write_config(home)
+    delays: list[float] = []
+
+    async def scene(terminal: Terminal) -> None:
+        setup = settings_of(home)
+        async with Store(setup, Role.ATTACH) as store:
+            for number in range(5):
+                began = (await store.client.time())[0] + (await store.client.time())[1] / 1e6
+                await knock(store, setup, f"guest{number}")
+                await asyncio.to_thread(terminal.read_until, f"local:guest{number}")
+                ended = await store.client.time()
+                delays.append(ended[0] + ended[1] / 1e6 - began)
+        async with contact(home, "anna") as anna:
+            anna.say("hello")
+            await until(anna, "message")  # the prompt with the code
+            await asyncio.to_thread(terminal.read_until, "local:anna")
+            terminal.type("\x1b[B" * len(delays))  # the newest request ends last
+            terminal.type("a")
+            await asyncio.to_thread(terminal.read_until, "Let anna in")
+            terminal.type("\r")
+            await asyncio.to_thread(terminal.read_until, "is let in as standard")
+            (welcome,) = await until(anna, "message")
+            anna.say("how are you?")
+            (answer,) = await until(anna, "message")
+            print({"welcome": welcome.text, "answer": answer.text})
+
+    with GatewayProcess(home), Terminal([sys.executable, "-m", "secondme", "--home", str(home), "tui"], TERM="xterm-256color") as terminal:
+        terminal.read_until("gateway running")
+        asyncio.run(scene(terminal))
+        terminal.type("q")
+        assert terminal.ended() == 0
+    print({"seconds until shown": [round(each, 3) for each in delays]})
+    assert statistics.median(delays) < 1
+    record = data_of(command(home, "pairing", "list", "--json", "--search", "anna"))["contacts"][0]
+    assert (record["status"], record["approvedBy"]) == ("approved", "tui")
+
+
+def test_it_works_with_no_gateway_gives_the_store_up_when_one_starts_and_takes_it_back(home: Path) -> None:
+    write_config(home)
+    asyncio.run(let_in(settings_of(home), "bea"))
+    with Terminal([sys.executable, "-m", "secondme", "--home", str(home), "tui"], TERM="xterm-256color") as terminal:
+        terminal.read_until("no gateway")
+        (alone,) = server_pids(home)
+        with GatewayProcess(home) as gateway:
+            terminal.read_until("gateway running")
+            (served,) = server_pids(home)
+            assert served != alone
+            gateway.kill(signal.SIGKILL)
+            asyncio.run(gateway.ended())
+        terminal.read_until("no gateway")
+        (again,) = server_pids(home)
+        assert again not in {alone, served}
+        os.kill(again, signal.SIGKILL)  # and the store under it
+        asyncio.run(_other_server(home, again))
+        terminal.type("2")
+        terminal.read_until("local:bea")
+        terminal.type("p")
+        terminal.read_until("Pause everybody")
+        terminal.type("\r")
+        terminal.read_until("Everybody is paused")
+        terminal.type("q")
+        assert terminal.ended() == 0
+    assert server_pids(home) == []
+    assert data_of(command(home, "status", "--json"))["paused"] is not None
+
+
+async def _other_server(home: Path, killed: int) -> None:
+    await eventually(lambda: [pid for pid in server_pids(home) if pid != killed])
+
+
+async def test_with_the_store_out_of_reach_it_says_so_decides_nothing_and_comes_back(home: Path, screen: OpenScreen) -> None:
+    setup = settings_of(home, f"unix://{home}/nobody.sock", **{"store.timeout_s": 1.0})
+    async with screen(home=setup) as on:
+        await on.until(lambda: "does not answer" in on.text("#banner"))
+        assert "store lost" in on.text("#bar")
+        await on.press("k")
+        await on.dialog("ConfirmDialog")
+        await on.press("y")
+        await on.said("does not answer. Nothing was changed")
+
+
+async def test_a_store_that_dies_under_it_is_said_and_what_was_known_stays(home: Path, screen: OpenScreen) -> None:
+    private = settings_of(home)
+    async with Store(private, Role.OWN) as store:
+        await knock(store, private, "anna")
+        over_url = settings_of(home, f"unix://{private.places.store_socket}")
+        async with screen(home=over_url) as on:
+            await on.until(lambda: on.names("pending") == ["anna"])
+            (pid,) = server_pids(home)
+            os.kill(pid, signal.SIGKILL)
+            await on.until(lambda: on.app.query_one("#banner").has_class("shown"))
+            assert on.names("pending") == ["anna"]
+            await store.server.ensure()  # type: ignore[union-attr]  # it is a private one
+            await on.until(lambda: not on.app.query_one("#banner").has_class("shown"))
+            await knock(store, private, "ben")
+            await on.until(lambda: on.names("pending") == ["anna", "ben"])
+
+
+async def test_hostile_names_notes_and_reasons_are_shown_harmless_everywhere(town: Town, screen: OpenScreen, redis_url: str) -> None:
+    raw = Redis.from_url(redis_url)
+    now = await town.control.now_ms()
+    for number, text in enumerate(HOSTILE):
+        clean = text.encode("utf-8", "replace").decode()
+        for state, index, extra in (
+            ("pending", keys.INDEX_PENDING, {"code": f"{number:06}", "requestedAt": now, "status": "pending", "expiresAt": now + 600_000}),
+            ("approved", keys.INDEX_APPROVED, {"approvedAt": now, "approvedBy": clean, "tier": "standard", "notes": clean}),
+            ("denied", keys.INDEX_DENIED, {"deniedAt": now, "deniedBy": clean, "reason": clean, "expiresAt": now + 600_000}),
+        ):
+            who = f"local:{state}{number}"
+            record = {"contactId": who, "phoneNumber": clean, "displayName": clean, "channelId": clean or None, **extra}
+            raw.set(f"PAIRING:{state}:{who}", json.dumps(record))
+            raw.zadd(index, {who: now + 600_000})
+    raw.close()
+    async with screen(size=(140, 60)) as on:
+        for page, key in (("pending", "a"), ("approved", "e"), ("denied", "u")):
+            await on.press({"pending": "1", "approved": "2", "denied": "3"}[page])
+            await on.until(lambda page=page: len(on.names(page)) == len(HOSTILE))
+            for _ in HOSTILE:
+                assert not OBEYED.search(shown(on).replace("\n", ""))
+                await on.press("down")
+            await on.press(key)
+            await on.until(lambda: len(on.app.screen_stack) == 2)
+            assert not OBEYED.search(shown(on).replace("\n", ""))
+            await on.press("escape")
+            await on.closed()
+
+
+async def test_corrupt_records_are_counted_and_hide_nobody(town: Town, screen: OpenScreen) -> None:
+    await town.let_in("anna")
+    await town.let_in("ben")
+    await town.store.client.set(keys.approved("local:ben"), "{garbage")
+    async with screen() as on:
+        await on.press("2")
+        await on.until(lambda: on.names("approved") == ["Anna"])
+        await on.until(lambda: "1 records cannot be read" in on.text("#banner"))
+
+
+@pytest.mark.parametrize("size", [(20, 5), (40, 10), (60, 20), (200, 60)])
+async def test_every_page_and_dialog_opens_at_every_size(size: tuple[int, int], screen: OpenScreen, redis_url: str) -> None:
+    with Redis.from_url(redis_url) as client:
+        stand_at_noon(client)
+    async with screen(size=size) as on:
+        for keys_ in (("1", "a"), ("1", "d"), ("2", "e"), ("2", "r"), ("3", "u"), ("4", "question_mark"), ("k",), ("p",)):
+            await on.press(*keys_)
+            await on.until(lambda: len(on.app.screen_stack) == 2)
+            assert shown(on)
+            await on.press("escape")
+            await on.closed()
+
+
+async def test_ten_thousand_approved_contacts_are_searched_and_five_hundred_are_shown(
+    town: Town, screen: OpenScreen, redis_url: str
+) -> None:
+    now = await town.control.now_ms()
+    with Redis.from_url(redis_url) as raw, raw.pipeline(transaction=False) as pipe:
+        for number in range(10_000):
+            who = f"local:p{number}"
+            record = {"contactId": who, "phoneNumber": who, "approvedAt": now + number, "approvedBy": "cli", "tier": "standard"}
+            pipe.set(keys.approved(who), json.dumps(record))
+            pipe.zadd(keys.INDEX_APPROVED, {who: now + number})
+        pipe.execute()
+    async with screen() as on:
+        await on.press("2")
+        await on.until(lambda: on.page("approved").table.row_count == 500)
+        assert on.names("approved")[0] == "local:p9999"
+        await on.press("slash")
+        await on.write("p1234")
+        await on.until(lambda: on.names("approved") == ["local:p1234"])
+
+
+async def test_a_bug_ends_the_screen_without_a_word_of_anybody(town: Town, screen: OpenScreen, capfd: pytest.CaptureFixture[str]) -> None:
+    class OurBugError(Exception):
+        pass
+
+    await town.writes("xyzzy", "hello")
+    secret = "xyzzy-canary"
+
+    def fail() -> None:
+        raise OurBugError(secret)
+
+    async def scene() -> None:
+        async with screen() as on:
+            await on.until(lambda: on.names("pending") == ["Xyzzy"])
+            on.app.call_later(fail)
+            await on.until(lambda: on.app.failure is not None)
+
+    with pytest.raises(OurBugError):
+        await scene()
+    said = capfd.readouterr()
+    assert "canary" not in said.out + said.err
+
+
+def test_without_a_terminal_it_says_what_to_use_instead(home: Path) -> None:
+    result = command(home, "tui")
+    assert result.returncode == 78
+    assert result.stderr == "secondme: This needs a terminal. For scripts: secondme pairing list --json\n"
+    assert result.stdout == ""
