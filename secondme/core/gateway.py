@@ -83,6 +83,7 @@ class Gateway:
         self._night = Night(settings.sleep)
         self._name = f"{part}-{new_id()[:8]}"
         self._states: dict[str, str] = {}
+        self._started_ms = clock.now_ms()
         self._senders = {
             channel.id: Sender(channel, rooms.outbox, settings.delivery, clock, rng)
             for channel in (rooms.channels if part != "worker" else ())
@@ -225,24 +226,28 @@ class Gateway:
 
     async def _beat(self) -> None:
         """Give a sign of life, for status and health."""
-        started = self._clock.now_ms()
         while True:
-            facts = {
-                "part": self._part,
-                "host": socket.gethostname(),
-                "pid": os.getpid(),
-                "version": __version__,
-                "startedAt": started,
-                "channels": dict(self._states),
-            }
             with contextlib.suppress(UnavailableError):
-                await self._rooms.control.beat(self._name, facts)
+                await self._sign()
             await self._clock.sleep(_BEAT_S)
+
+    async def _sign(self) -> None:
+        facts = {
+            "part": self._part,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "version": __version__,
+            "startedAt": self._started_ms,
+            "channels": dict(self._states),
+        }
+        await self._rooms.control.beat(self._name, facts)
 
     async def _set_state(self, channel: str, state: str) -> None:
         """A channel's state is known to status and told to whoever listens, once for each change."""
         if self._states.get(channel) != state:
             self._states[channel] = state
+            with contextlib.suppress(UnavailableError):
+                await self._sign()  # who hears of the change finds it in the overview
             await self._tell("channel_state", channelId=channel, state=state)
 
     async def _tell(self, kind: str, **facts: str) -> None:

@@ -20,9 +20,12 @@ from random import Random
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import uvloop
+from content import measure as measure_content
 from fakes.channel import FakeChannel
 from fakes.model import ScriptedModel
+from fakes.process import Terminal
 from fakes.town import Town
+from migration import measure as measure_migration
 from redis.asyncio import Redis
 
 from secondme.core.settings import load
@@ -203,8 +206,7 @@ def gateway(home: Path) -> None:
         )
         while not (home / "data" / "local.sock").exists() and process.poll() is None:
             time.sleep(0.005)
-        fields = Path(f"/proc/{process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-        best = min(best, (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"))
+        best = min(best, spent_by(process.pid))
         time.sleep(2)
         memory = resident_mb(process.pid)
         children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
@@ -215,6 +217,25 @@ def gateway(home: Path) -> None:
     row("gateway: idle memory", f"{memory:.0f} MB", f"server {server:.0f} MB", "goal <= 70 MB")
 
 
+def screen(home: Path) -> None:
+    """The owner's screen on a terminal: CPU until it shows how things stand, then its CPU in ten idle seconds, and its memory."""
+    with Terminal([str(Path(sys.executable).with_name("secondme")), "--home", str(home), "tui"], TERM="xterm-256color") as terminal:
+        terminal.read_until("no gateway")
+        shown = spent_by(terminal.process.pid)
+        time.sleep(10)
+        idle = spent_by(terminal.process.pid) - shown
+        row("screen: start to shown", f"{shown:.2f} s CPU", f"{resident_mb(terminal.process.pid):.0f} MB", "")
+        row("screen: ten idle seconds", f"{idle:.2f} s CPU", "", "")
+        terminal.type("q")
+        terminal.ended()
+
+
+def spent_by(pid: int) -> float:
+    """CPU seconds of a process so far."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def main() -> None:
     home = Path(tempfile.mkdtemp(prefix="smb-", dir="/tmp"))
     try:
@@ -223,6 +244,9 @@ def main() -> None:
         cold_starts(home / "cold")
         if sys.platform == "linux":
             gateway(home / "gateway")
+            screen(home / "screen")
+        measure_content()
+        measure_migration()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

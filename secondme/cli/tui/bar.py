@@ -65,7 +65,8 @@ class Bar(Static):
                 (f"{'●' if state == 'running' else '◌'} {safe_name(name)} {safe_name(state)}", GOOD if state == "running" else WARN)
                 for name, state in sorted(overview.channels.items())
             ]
-        pieces.append(self._answering(overview.everybody))
+        if overview.runs or overview.everybody is not None:
+            pieces.append(self._answering(overview.everybody))
         if queue:
             backlog = overview.backlog
             pieces += [
