@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from secondme import __version__
-from secondme.cli.commands import chat, config, control, drafts, pairing, serve, status
+from secondme.cli.commands import api, chat, config, control, drafts, migrate, pairing, security, serve, status, tui, watch
 from secondme.cli.run import Invocation
 
 app = typer.Typer(
@@ -41,10 +41,15 @@ def options(
 
 app.command()(serve.serve)
 app.command()(status.status)
+app.command()(tui.tui)
 app.command()(chat.chat)
+app.command()(watch.watch)
 app.add_typer(pairing.app, name="pairing")
 app.add_typer(drafts.app, name="drafts")
+app.add_typer(security.app, name="security")
 app.command()(control.pause)
 app.command()(control.resume)
 app.command()(control.kill)
+app.add_typer(migrate.app, name="migrate")
+app.add_typer(api.app, name="api")
 app.add_typer(config.app, name="config")

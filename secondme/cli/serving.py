@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import os
 import shlex
 import shutil
@@ -16,13 +15,15 @@ from typing import TYPE_CHECKING
 
 from secondme import __version__
 from secondme.cli.announcing import announce
-from secondme.cli.compose import build_gateway, build_model, open_store
+from secondme.cli.compose import build_api, build_gateway, build_model, open_store
 from secondme.cli.output import CommandResult, Screen
 from secondme.cli.run import Invocation
 from secondme.core import log
+from secondme.core.api.listening import tcp_address
 from secondme.core.errors import BusyError, ConfigError
 from secondme.core.paths import private_dir
 from secondme.core.store.embedded import Role
+from secondme.core.store.lock import hold
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,6 +53,9 @@ async def serve_home(setup: Setup, part: Part, hints: list[str] | None = None) -
     private_dir(places.data)
     log.set_up(settings.log.level, private_dir(places.logs), console=True)
     screen = Screen(sys.stderr)
+    has_api = part != "worker" and settings.api.enabled
+    if has_api:
+        tcp_address(settings.api)  # a mistake in it is said before anything starts
     with contextlib.ExitStack() as held:
         if part != "worker":
             held.enter_context(_only_gateway(places.gateway_lock))
@@ -61,10 +65,20 @@ async def serve_home(setup: Setup, part: Part, hints: list[str] | None = None) -
             stop, ready = asyncio.Event(), asyncio.Event()
             with _stop_on_signals(stop):
                 async with asyncio.TaskGroup() as group:
+                    greeted = asyncio.Event()
+                    watching = (
+                        await _watch(group, screen, store, setup, greeted) if screen.is_terminal or hints is not None else None
+                    )
                     running = group.create_task(gateway.run(stop, ready))
+                    if has_api:
+                        group.create_task(_serve_api(setup, store, ready, stop))
                     await _either(ready, running)
-                    if screen.is_terminal or hints is not None:
-                        await _accompany(group, screen, store, setup, part, hints, stop)
+                    if watching is not None:
+                        _greet(screen, setup, part, hints)
+                        greeted.set()
+                        await stop.wait()
+                        watching.cancel()
+                        screen.line("Stopping. What waits is kept.", "dim")
     return CommandResult("secondme.serve/1", {}, lambda _: None)
 
 
@@ -84,21 +98,25 @@ async def serve_demo(invocation: Invocation) -> CommandResult:
         shutil.rmtree(home, ignore_errors=True)
 
 
+async def _serve_api(setup: Setup, store: Store, ready: asyncio.Event, stop: asyncio.Event) -> None:
+    """The HTTP API answers until `stop`. What it imports must not delay the first message, and what it does wrong must not end the gateway."""
+    await ready.wait()
+    try:
+        api = await asyncio.to_thread(build_api, setup, store, stop.is_set)
+    except Exception as error:  # noqa: BLE001  the top of a task: whatever an import of somebody else's raises
+        log.get_logger(__name__).error("api_not_built", error)
+        return
+    await api.run(stop)
+
+
 @contextlib.contextmanager
 def _only_gateway(path: Path) -> Iterator[None]:
     """This process is the one gateway of its home, until it ends, however it ends."""
+    descriptor = hold(path)
+    if descriptor is None:
+        pid = path.read_text("ascii", "replace").strip()
+        raise BusyError("already_running", f"A gateway of this home is running (pid {pid}).", "secondme status")
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise ConfigError(
-            "unusable_directory", f"{path} cannot be written: {error.strerror}.", "Check its owner and mode."
-        ) from error
-    try:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            pid = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
-            raise BusyError("already_running", f"A gateway of this home is running (pid {pid}).", "secondme status") from None
         with contextlib.suppress(OSError):  # a note for a person
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)
@@ -133,26 +151,17 @@ async def _either(ready: asyncio.Event, running: asyncio.Task[None]) -> None:
     waiting.cancel()
 
 
-async def _accompany(
-    group: asyncio.TaskGroup,
-    screen: Screen,
-    store: Store,
-    setup: Setup,
-    part: Part,
-    hints: list[str] | None,
-    stop: asyncio.Event,
-) -> None:
-    """Say on the terminal what runs, what happens, and that it stops."""
+async def _watch(
+    group: asyncio.TaskGroup, screen: Screen, store: Store, setup: Setup, greeted: asyncio.Event
+) -> asyncio.Task[None]:
+    """From now on no event is missed; each is said on the terminal once it was greeted."""
     listening = asyncio.Event()
     command = f"{_program()} --home {shlex.quote(str(setup.places.config))}"
-    watching = group.create_task(announce(screen, store, command, listening))
+    watching = group.create_task(announce(screen, store, command, listening, greeted))
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_LISTEN_S):
             await listening.wait()
-    _greet(screen, setup, part, hints)
-    await stop.wait()
-    watching.cancel()
-    screen.line("Stopping. What waits is kept.", "dim")
+    return watching
 
 
 def _greet(screen: Screen, setup: Setup, part: Part, hints: list[str] | None) -> None:

@@ -24,8 +24,8 @@ _PLAIN_MESSAGE_ID = re.compile(r"[\x21-\x7e]{1,128}")
 
 
 def is_contact_id(value: str) -> bool:
-    """True when `value` can be a contact id."""
-    return _CONTACT_ID.fullmatch(value) is not None
+    """True when `value` can be a contact id. `ALL` is everybody in `PAUSE:ALL` and so nobody."""
+    return value != "ALL" and _CONTACT_ID.fullmatch(value) is not None
 
 
 def contact_id(value: str) -> ContactId:

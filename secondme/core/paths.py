@@ -58,6 +58,16 @@ class Places:
         """Where `secondme chat` finds the gateway."""
         return self._socket("local.sock")
 
+    @property
+    def api_socket(self) -> Path:
+        """Where the HTTP API listens."""
+        return self._socket("api.sock")
+
+    @property
+    def api_token(self) -> Path:
+        """What a caller of the HTTP API over TCP must know."""
+        return self.data / "api.token"
+
     def _socket(self, name: str) -> Path:
         path = self.data / name
         if len(os.fsencode(path)) <= _SOCKET_LIMIT:

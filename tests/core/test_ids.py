@@ -7,12 +7,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secondme.core.errors import DataError
-from secondme.core.ids import channel_id, code_of, contact_id, mask_contact_id, message_id, new_code, new_id, reply_id
+from secondme.core.ids import (
+    channel_id,
+    code_of,
+    contact_id,
+    is_contact_id,
+    mask_contact_id,
+    message_id,
+    new_code,
+    new_id,
+    reply_id,
+)
 
 ID_LETTERS = string.ascii_letters + string.digits + "~._+@:-"
 
 
-@given(st.text(alphabet=ID_LETTERS, min_size=3, max_size=128))
+@given(st.text(alphabet=ID_LETTERS, min_size=3, max_size=128).filter(lambda value: value != "ALL"))
 def test_a_well_formed_contact_id_is_kept_exactly(value: str) -> None:
     assert contact_id(value) == value
 
@@ -103,3 +113,9 @@ def test_a_masked_id_keeps_enough_to_recognise_and_too_little_to_call(value: str
 def test_a_masked_id_never_shows_two_thirds_of_a_number(digits: str, host: str) -> None:
     shown = mask_contact_id(digits + host).removesuffix(host).replace("*", "")
     assert len(shown) <= max(1, len(digits) * 2 // 3)
+
+
+def test_all_is_everybody_and_so_no_contact_id() -> None:
+    assert not is_contact_id("ALL")
+    with pytest.raises(DataError):
+        contact_id("ALL")

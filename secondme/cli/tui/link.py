@@ -57,7 +57,7 @@ class Link:
                 async with compose.open_store(self._setup, Role.BORROW) as store:
                     self._store = store
                     heard({})
-                    async for event in listen(store, *keys.EVENTS):
+                    async for event in listen(store, *keys.EVENTS, missed=lambda: heard({})):
                         if event is not None:
                             heard(event[1])
                         if store.is_wanted:

@@ -221,7 +221,7 @@ class EmbeddedServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             pass_fds=(self._lock_fd,),
-            preexec_fn=_die_with_parent(os.getpid()) if linux else None,  # noqa: PLW1509  before any thread is started
+            preexec_fn=_die_with_parent(os.getpid()) if linux else None,  # noqa: PLW1509  two calls into libc, which need no lock that another thread could hold
             start_new_session=True,  # Ctrl-C in the terminal is for the gateway, which then stops the server in order
             umask=0o077,
         )

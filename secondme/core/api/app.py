@@ -1,0 +1,146 @@
+"""Which routes are there, and what describes them? One application, served on every listener and described by one OpenAPI document."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from secondme import __version__
+from secondme.core.api.control_routes import control
+from secondme.core.api.pairing_routes import pairing
+from secondme.core.api.refusals import BAD_REQUEST, BUG, NOT_ALLOWED, NOT_FOUND, Refusal, refusal_of
+from secondme.core.api.routing import Ascii, answers
+from secondme.core.api.stream import Seats
+from secondme.core.errors import SecondmeError
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+    from secondme.core.api.hub import EventHub
+    from secondme.core.api.limits import Limits
+    from secondme.core.api.powers import Powers
+
+_DESCRIPTION = (
+    "The control plane of your clone. On its unix socket the file's mode says who may call; on TCP, a bearer token does: "
+    "`secondme api token`."
+)
+_MOST_COMPLAINTS = 3
+
+
+def build_app(powers: Powers, hub: EventHub, limits: Limits) -> FastAPI:
+    """The application, for callers that were let through."""
+    app = _described()
+    app.state.powers = powers
+    app.state.hub = hub
+    app.state.limits = limits
+    app.state.seats = Seats()
+    return app
+
+
+def document() -> dict[str, Any]:  # JSON has no closer type
+    """The OpenAPI document, without anything that runs."""
+    return _document_of(_described())
+
+
+def _document_of(app: FastAPI) -> dict[str, Any]:  # as above
+    found = app.openapi()  # built once, and the same object from then on
+    found["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "description": "On TCP only."}}
+    found["security"] = [{"token": []}]
+    found["paths"]["/health"]["get"]["security"] = []
+    return found
+
+
+def _described() -> FastAPI:
+    app = FastAPI(
+        title="secondme",
+        version=__version__,
+        description=_DESCRIPTION,
+        openapi_url=None,  # ours is an ordinary route, so that it is described too
+        docs_url=None,  # these pages load scripts from another site
+        redoc_url=None,
+        redirect_slashes=False,  # a redirect would repeat the Host header
+        default_response_class=Ascii,
+        generate_unique_id_function=lambda route: route.name,
+        exception_handlers={
+            SecondmeError: _known,
+            RequestValidationError: _unfit,
+            HTTPException: _unrouted,
+            Exception: _unknown,
+        },
+    )
+    app.include_router(pairing)
+    app.include_router(control)
+
+    @app.get("/openapi.json", tags=["state"], responses=answers())
+    async def openapi() -> dict[str, Any]:  # JSON has no closer type
+        """This document."""
+        return await asyncio.to_thread(_document_of, app)
+
+    return app
+
+
+async def _known(request: Request, error: Exception) -> Response:
+    del request
+    assert isinstance(error, SecondmeError)
+    return _said(refusal_of(error))
+
+
+async def _unfit(request: Request, error: Exception) -> Response:
+    """Says what does not fit and where, and never what was sent: a log of the caller's would keep it."""
+    del request
+    assert isinstance(error, RequestValidationError)
+    complaints = [f"{_place(each['loc'])}: {each['msg']}" for each in error.errors() if each["type"] in _PLAIN]
+    message = "; ".join(complaints[:_MOST_COMPLAINTS]) or "The request does not fit its description"
+    return _said(Refusal(BAD_REQUEST.status, "invalid_request", f"{message}.", BAD_REQUEST.fix))
+
+
+async def _unrouted(request: Request, error: Exception) -> Response:
+    del request
+    assert isinstance(error, HTTPException)
+    match error.status_code:
+        case 404:
+            return _said(NOT_FOUND)
+        case 405:
+            return _said(replace(NOT_ALLOWED, headers=dict(error.headers or {})))
+        case _:
+            return _said(BAD_REQUEST)
+
+
+async def _unknown(request: Request, error: Exception) -> Response:
+    del request, error  # raised again by the framework, and written down by Front
+    return _said(BUG)
+
+
+def _said(refusal: Refusal) -> Response:
+    return Ascii(refusal.to_dict(), status_code=refusal.status, headers=dict(refusal.headers))
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    return ".".join(str(part) for part in location if isinstance(part, int) or part.isidentifier())
+
+
+_PLAIN = frozenset(
+    {
+        "bool_type",
+        "enum",
+        "finite_number",
+        "float_type",
+        "greater_than_equal",
+        "less_than_equal",
+        "list_type",
+        "literal_error",
+        "missing",
+        "model_attributes_type",
+        "string_too_long",
+        "string_type",
+        "too_long",
+        "too_short",
+    }
+)
+"""Kinds of misfit whose sentence is made of our own words and numbers."""

@@ -1,0 +1,123 @@
+"""Who is calling? Asked before anything looks at what is called for, so that the answer tells a stranger nothing.
+
+Order: Host (a page of a rebound name has another), Origin (a page of another site says which), token. On the unix socket the file's mode
+has decided already; Host and Origin are looked at there too.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING
+
+from secondme.core.api.listening import own_hosts
+from secondme.core.api.refusals import FORBIDDEN, TOO_MANY_WRONG, UNAUTHORIZED, Refusal, refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from secondme.core.api.limits import Limits
+    from secondme.core.api.listening import Address
+    from secondme.core.api.tokens import TokenFile
+    from secondme.core.ports import Clock
+
+_MINUTE_S = 60.0
+_LONGEST = 512
+"""Bytes of a header that are looked at; a token is 43."""
+
+
+class Guard:
+    """Lets a request through to `app`, or refuses it."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        limits: Limits,
+        hosts: frozenset[str],
+        address: Address | None = None,
+        token: TokenFile | None = None,
+        alarm: Alarm,
+    ) -> None:
+        """`address` is that of a TCP listener; `token` None means that whoever reaches the listener may call."""
+        self._app = app
+        self._limits = limits
+        self._hosts = hosts
+        self._address = address
+        self._token = token
+        self._alarm = alarm
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request. Whatever is wrong with it, it is answered before its body is read."""
+        why, refusal = self._objection(scope)
+        if refusal is None:
+            await self._app(scope, receive, send)
+            return
+        await refuse(refusal, self._limits, scope, receive, send)
+        await self._alarm.ring(why)
+
+    def _objection(self, scope: Scope) -> tuple[str, Refusal | None]:
+        headers = scope["headers"]
+        hosts = self._hosts
+        if self._address is not None and scope.get("server"):
+            hosts |= own_hosts(self._address, *scope["server"])
+        if _only(headers, b"host") not in hosts:
+            return "host", FORBIDDEN
+        if any(name == b"upgrade" and value.strip().lower() == b"websocket" for name, value in headers):
+            return "websocket", FORBIDDEN
+        if _count(headers, b"origin") and _only(headers, b"origin") not in {f"http://{host}" for host in hosts if host}:
+            return "origin", FORBIDDEN
+        if self._token is None or (scope["method"] == "GET" and scope["path"] == "/health"):
+            return "", None
+        offered = _bearer(_only(headers, b"authorization"))
+        if offered is not None and self._token.admits(offered):
+            return "", None
+        return "token", TOO_MANY_WRONG if self._alarm.is_one_too_many() else UNAUTHORIZED
+
+
+class Alarm:
+    """Counts what was refused, and says so to the owner once a minute."""
+
+    def __init__(self, limits: Limits, clock: Clock, tell: Callable[[str, int], Awaitable[None]]) -> None:
+        """`tell` gets why the first call was refused (`host`, `origin`, `websocket`, `token`), and how many since it was last told."""
+        self._clock = clock
+        self._tell = tell
+        self._wrong: deque[float] = deque(maxlen=limits.wrong_tokens)
+        self._refused = 0
+        self._told_at: float | None = None
+
+    def is_one_too_many(self) -> bool:
+        """True when a minute had its share of wrong tokens before this one, which then is not counted."""
+        now = self._clock.monotonic()
+        if len(self._wrong) == self._wrong.maxlen and now - self._wrong[0] < _MINUTE_S:
+            return True
+        self._wrong.append(now)
+        return False
+
+    async def ring(self, why: str) -> None:
+        """One more was refused."""
+        self._refused += 1
+        now = self._clock.monotonic()
+        if self._told_at is None or now - self._told_at >= _MINUTE_S:
+            self._told_at = now
+            count, self._refused = self._refused, 0
+            await self._tell(why, count)
+
+
+def _count(headers: list[tuple[bytes, bytes]], wanted: bytes) -> int:
+    return sum(name == wanted for name, _ in headers)
+
+
+def _only(headers: list[tuple[bytes, bytes]], wanted: bytes) -> str | None:
+    """The value of a header that is there exactly once, in lower case but for the token; None otherwise."""
+    found = [value for name, value in headers if name == wanted]
+    if len(found) != 1 or len(found[0]) > _LONGEST:
+        return None
+    text = found[0].decode("latin-1").strip()
+    return text if wanted == b"authorization" else text.lower()
+
+
+def _bearer(header: str | None) -> bytes | None:
+    scheme, _, token = (header or "").partition(" ")
+    return token.strip().encode("latin-1") if scheme.lower() == "bearer" and token else None

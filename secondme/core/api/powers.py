@@ -1,0 +1,57 @@
+"""What may the API do? Only what the composition root gave it: there is no second way to decide anything."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from secondme.core.errors import SecondmeError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from secondme.core.admit.pairing import Owner
+    from secondme.core.admit.steering import Steering
+    from secondme.core.overview import Overview
+    from secondme.core.ports import Clock
+    from secondme.core.store.control import EverybodyPaused
+    from secondme.core.store.pairing import Listing
+
+_FRESH_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Powers:
+    """Functions and rooms, built by the composition root."""
+
+    owner: Owner
+    steering: Steering
+    listing: Callable[[], Awaitable[Listing]]
+    overview: Callable[[], Awaitable[Overview]]
+    everybody: Callable[[], Awaitable[EverybodyPaused | None]]
+    pulse: Pulse
+    is_stopping: Callable[[], bool]
+
+
+class Pulse:
+    """Whether the store answers. However many ask, it is asked twice a second at most: anybody may ask for the health."""
+
+    def __init__(self, ask: Callable[[], Awaitable[object]], clock: Clock) -> None:
+        self._ask = ask
+        self._clock = clock
+        self._asking = asyncio.Lock()
+        self._asked_at: float | None = None
+        self._beats = False
+
+    async def beats(self) -> bool:
+        """True when the store answered within the last half second."""
+        async with self._asking:
+            if self._asked_at is None or self._clock.monotonic() - self._asked_at >= _FRESH_S:
+                try:
+                    await self._ask()
+                    self._beats = True
+                except SecondmeError:
+                    self._beats = False
+                self._asked_at = self._clock.monotonic()
+            return self._beats

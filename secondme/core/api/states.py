@@ -1,0 +1,114 @@
+"""What goes over the wire about how things stand: pauses, the kill switch, processes, health?"""
+
+from typing import Literal, Self
+
+from secondme.core.api.shapes import Moment, Shape
+from secondme.core.records import Pause
+
+
+class Stopped(Shape):
+    """Nobody is answered since `since`. `killed`: by the kill switch, which only DELETE /api/kill lifts."""
+
+    since: Moment
+    until: Moment | None = None
+    killed: bool
+
+
+class ContactPause(Shape):
+    """Whether one contact is paused, and why."""
+
+    contact_id: str
+    paused: bool
+    paused_at: Moment | None = None
+    reason: Literal["manual", "fromMe", "rate_limit", "legacy"] | None = None
+    until: Moment | None = None
+
+    @classmethod
+    def of(cls, contact: str, pause: Pause | None) -> Self:
+        """The shape of a pause; None: there is none."""
+        if pause is None:
+            return cls(contact_id=contact, paused=False)
+        return cls(contact_id=contact, paused=True, paused_at=pause.paused_at, reason=pause.reason, until=pause.until)
+
+
+class AllPauses(Shape):
+    """Who is not answered: everybody, and single contacts."""
+
+    everybody: Stopped | None = None
+    contacts: list[ContactPause]
+
+
+class Steered(Shape):
+    """What a pause or its end came to. `contact` is `ALL` for everybody."""
+
+    contact: str
+    outcome: Literal["paused", "resumed", "not_paused"]
+
+
+class KillSwitch(Shape):
+    """Whether the kill switch is on, and since when."""
+
+    killed: bool
+    since: Moment | None = None
+
+
+class ProcessShape(Shape):
+    """A process of the clone that is alive."""
+
+    part: str
+    pid: int
+    version: str
+    started_at: str
+    channels: dict[str, str]
+
+
+class StoreShape(Shape):
+    """Which store it is."""
+
+    kind: Literal["embedded", "redis_url"]
+
+
+class Stats(Shape):
+    """How many contacts are in each state."""
+
+    pending: int
+    approved: int
+    denied: int
+
+
+class PausedShape(Shape):
+    """Nobody is answered."""
+
+    since: str
+    until: str | None = None
+    killed: bool
+
+
+class QueueShape(Shape):
+    """What waits, as counts; `waiting`: reason -> contacts."""
+
+    contacts: int
+    messages: int
+    waiting: dict[str, int]
+    oldest: str | None = None
+    unsent: int
+    held: int
+    dead: int
+
+
+class Status(Shape):
+    """How things stand: the data of `secondme status --json`."""
+
+    processes: list[ProcessShape]
+    store: StoreShape
+    pairing: Stats
+    paused: PausedShape | None
+    queue: QueueShape
+
+
+class Health(Shape):
+    """Whether the gateway can work. No secrets, no names."""
+
+    status: Literal["ok", "unavailable"]
+    store: Literal["ok", "down"]
+    gateway: Literal["ready", "stopping"]
