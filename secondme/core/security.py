@@ -10,7 +10,7 @@ import contextlib
 import json
 from collections import Counter
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import MAXYEAR, MINYEAR, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
@@ -159,6 +159,7 @@ def newest_entries(path: Path, count: int) -> list[Entry]:
 async def follow(path: Path, clock: Clock) -> AsyncIterator[Entry]:
     """Each entry written from now on, until cancelled; rotations are followed."""
     file, number, rest = None, None, b""
+    is_first_look = True
     with contextlib.ExitStack() as opened:
         while True:
             with contextlib.suppress(FileNotFoundError):
@@ -166,9 +167,10 @@ async def follow(path: Path, clock: Clock) -> AsyncIterator[Entry]:
                 if found != number:
                     rest += file.read() if file is not None else b""
                     file = opened.enter_context(path.open("rb"))
-                    if number is None:
+                    if is_first_look:
                         file.seek(0, 2)
                     number = found
+            is_first_look = False  # a file that comes later is new from its beginning
             lines = (rest + (file.read() if file is not None else b"")).split(b"\n")
             rest = lines.pop()
             for line in lines:
@@ -197,9 +199,9 @@ def _entry(line: str) -> Entry | None:
         fields = json.loads(line)
         at = datetime.fromisoformat(fields.pop("timestamp"))
         level, event = str(fields.pop("level")), str(fields.pop("event"))
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
-    if at.tzinfo is None:
+    if at.tzinfo is None or not MINYEAR < at.year < MAXYEAR:  # else it has no equivalent in other time zones
         return None
     contact = str(fields.pop("contactId", ""))
     details = {key: value for key, value in fields.items() if key not in {"category", "logger"}}

@@ -80,7 +80,10 @@ def test_a_request_is_on_another_process_s_screen_within_a_second_and_letting_in
             (answer,) = await until(anna, "message")
             print({"welcome": welcome.text, "answer": answer.text})
 
-    with GatewayProcess(home), Terminal([sys.executable, "-m", "secondme", "--home", str(home), "tui"], TERM="xterm-256color") as terminal:
+    with (
+        GatewayProcess(home),
+        Terminal([sys.executable, "-m", "secondme", "--home", str(home), "tui"], TERM="xterm-256color") as terminal,
+    ):
         terminal.read_until("gateway running")
         asyncio.run(scene(terminal))
         terminal.type("q")
@@ -152,13 +155,19 @@ async def test_a_store_that_dies_under_it_is_said_and_what_was_known_stays(home:
             await on.until(lambda: on.names("pending") == ["anna", "ben"])
 
 
-async def test_hostile_names_notes_and_reasons_are_shown_harmless_everywhere(town: Town, screen: OpenScreen, redis_url: str) -> None:
+async def test_hostile_names_notes_and_reasons_are_shown_harmless_everywhere(
+    town: Town, screen: OpenScreen, redis_url: str
+) -> None:
     raw = Redis.from_url(redis_url)
     now = await town.control.now_ms()
     for number, text in enumerate(HOSTILE):
         clean = text.encode("utf-8", "replace").decode()
         for state, index, extra in (
-            ("pending", keys.INDEX_PENDING, {"code": f"{number:06}", "requestedAt": now, "status": "pending", "expiresAt": now + 600_000}),
+            (
+                "pending",
+                keys.INDEX_PENDING,
+                {"code": f"{number:06}", "requestedAt": now, "status": "pending", "expiresAt": now + 600_000},
+            ),
             ("approved", keys.INDEX_APPROVED, {"approvedAt": now, "approvedBy": clean, "tier": "standard", "notes": clean}),
             ("denied", keys.INDEX_DENIED, {"deniedAt": now, "deniedBy": clean, "reason": clean, "expiresAt": now + 600_000}),
         ):
@@ -171,9 +180,10 @@ async def test_hostile_names_notes_and_reasons_are_shown_harmless_everywhere(tow
         for page, key in (("pending", "a"), ("approved", "e"), ("denied", "u")):
             await on.press({"pending": "1", "approved": "2", "denied": "3"}[page])
             await on.until(lambda page=page: len(on.names(page)) == len(HOSTILE))
-            for _ in HOSTILE:
+            for _ in range(0, len(HOSTILE), 5):
                 assert not OBEYED.search(shown(on).replace("\n", ""))
-                await on.press("down")
+                on.page(page).table.move_cursor(row=on.page(page).table.cursor_row + 5)
+                await on.pilot.pause()
             await on.press(key)
             await on.until(lambda: len(on.app.screen_stack) == 2)
             assert not OBEYED.search(shown(on).replace("\n", ""))
@@ -191,7 +201,7 @@ async def test_corrupt_records_are_counted_and_hide_nobody(town: Town, screen: O
         await on.until(lambda: "1 records cannot be read" in on.text("#banner"))
 
 
-@pytest.mark.parametrize("size", [(20, 5), (40, 10), (60, 20), (200, 60)])
+@pytest.mark.parametrize("size", [(20, 5), (44, 12), (160, 50)])
 async def test_every_page_and_dialog_opens_at_every_size(size: tuple[int, int], screen: OpenScreen, redis_url: str) -> None:
     with Redis.from_url(redis_url) as client:
         stand_at_noon(client)
@@ -224,7 +234,9 @@ async def test_ten_thousand_approved_contacts_are_searched_and_five_hundred_are_
         await on.until(lambda: on.names("approved") == ["local:p1234"])
 
 
-async def test_a_bug_ends_the_screen_without_a_word_of_anybody(town: Town, screen: OpenScreen, capfd: pytest.CaptureFixture[str]) -> None:
+async def test_a_bug_ends_the_screen_without_a_word_of_anybody(
+    town: Town, screen: OpenScreen, capfd: pytest.CaptureFixture[str]
+) -> None:
     class OurBugError(Exception):
         pass
 

@@ -48,7 +48,10 @@ def looks(setup: Setup, *keys: str) -> tuple[SecondmeApp, Callable[[Pilot[None]]
         for key in keys:
             await pilot.press(key)
             await pilot.pause()
-        await pilot.pause(0.1)
+        before: list[Any] = []
+        while (now := [list(strip) for strip in app.screen._compositor.render_strips()]) != before:  # until it stands still
+            before = now
+            await pilot.pause(0.1)
 
     return app, show
 

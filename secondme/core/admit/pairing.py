@@ -71,7 +71,9 @@ class Door:
                 prompted = knock.challenge is Challenge.PROMPTED
                 self._security.write(SecurityEvent.PAIRING_REQUEST, Severity.INFO, contact, channelId=channel, prompted=prompted)
             case "existing":
-                self._security.write(SecurityEvent.PAIRING_APPROVED, Severity.INFO, contact, channelId=channel, by="existing-history")
+                self._security.write(
+                    SecurityEvent.PAIRING_APPROVED, Severity.INFO, contact, channelId=channel, by="existing-history"
+                )
             case "full":
                 self._security.write(SecurityEvent.PAIRING_FULL, Severity.WARN, channelId=channel)
             case "own_code":

@@ -114,9 +114,7 @@ class Store:
 
     async def publish(self, channel: str, event: Mapping[str, Any]) -> None:  # JSON values
         """`event`, with the store's time as its `timestamp`, was given to whoever listens to `channel`; nothing is kept for the absent."""
-        seconds, micros = await self.call(self.client.time())
-        said = json.dumps({**event, "timestamp": int(seconds) * 1000 + int(micros) // 1000})
-        await self.call(self.client.publish(channel, said))
+        await self.run("tell", (), (channel, json.dumps(dict(event))))
 
     async def call(self, command: Awaitable[Any], extra_s: float = 0.0) -> Any:  # the library's types do not know that we decode
         """What one command of the client library returned (text as bytes), its errors turned into ours.

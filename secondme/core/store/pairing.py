@@ -239,6 +239,12 @@ class PairingStore:
                 keys.pause(contact),
                 keys.counter(contact),
                 keys.PAUSED_INDEX,
+                keys.style(contact),
+                keys.relationship(contact),
+                keys.relationship_override(contact),
+                keys.dead(contact),
+                keys.DEAD_INDEX,
+                keys.last_reply(contact),
             ),
             (contact, code, verb, by, reason, self._cooldown_ms, keys.EVENTS_PAIRING),
         )

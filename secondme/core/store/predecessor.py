@@ -264,7 +264,7 @@ def sleep_hours(raw: bytes) -> Sleep | Left:
         found = object_of(raw)
         enabled, offset = found["enabled"], found["timezoneOffset"]
         start, end = (time(count_of(found[f"{edge}Hour"]), count_of(found[f"{edge}Minute"])) for edge in ("start", "end"))
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError):
         return MALFORMED
     if not isinstance(enabled, bool) or isinstance(offset, bool) or not isinstance(offset, int | float):
         return MALFORMED
