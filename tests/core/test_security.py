@@ -34,16 +34,21 @@ def path(tmp_path: Path) -> Iterator[Path]:
     log.set_up("info", None, console=False)
 
 
+def entries(path: Path) -> list[dict[str, Any]]:
+    """The log's lines, whole."""
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
 def lines(path: Path) -> list[dict[str, Any]]:
     """The log's lines without what changes from run to run, since the last call."""
-    found = [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+    found = entries(path)
     path.write_text("")
     return [{key: value for key, value in each.items() if key not in {"timestamp", "logger", "category"}} for each in found]
 
 
 async def test_the_line_is_the_requirements_format(path: Path) -> None:
     await SecurityLog().record(SecurityEvent.PAIRING_REQUEST, Severity.INFO, "1234567889@c.us")
-    entry = json.loads(path.read_text())
+    (entry,) = entries(path)
     assert datetime.fromisoformat(entry.pop("timestamp")).tzinfo is not None
     assert entry == {
         "level": "info", "category": "security", "event": "pairing_request", "contactId": "1234****89@c.us", "logger": log.SECURITY,
@@ -145,9 +150,7 @@ async def test_too_many_messages_and_the_owners_own_words(path: Path, town: Town
     ]
 
 
-async def test_a_suspicious_message_is_logged_without_a_word_of_it_and_queued_as_it_was(
-    path: Path, town: Town, ear: Ear
-) -> None:
+async def test_a_suspicious_message_is_logged_without_a_word_of_it_and_queued_as_it_was(path: Path, town: Town, ear: Ear) -> None:
     await town.let_in("annabella")
     lines(path)
     await ear.heard()
@@ -175,7 +178,7 @@ async def test_what_comes_too_fast_to_be_looked_at_is_counted(path: Path, town: 
         inspector.offer(town.message("annabella", f"hi {number}"))
     running = asyncio.ensure_future(inspector.run())
     async with asyncio.timeout(30):
-        while not path.exists() or not path.read_text():
+        while not entries(path):
             await asyncio.sleep(0.01)
     running.cancel()
     assert lines(path) == [{"event": "content_not_analyzed", "level": "warning", "count": 3}]
@@ -193,8 +196,7 @@ async def test_a_store_that_is_away_does_not_undo_what_was_decided(path: Path) -
 async def test_the_quietest_log_level_keeps_every_security_event(path: Path) -> None:
     await SecurityLog().record(SecurityEvent.PAIRING_INVITED)
     assert len(lines(path)) == 1
-    common = path.with_name("secondme.jsonl")
-    assert not common.exists() or common.read_text() == ""
+    assert entries(path.with_name("secondme.jsonl")) == []
 
 
 def write(path: Path, *entries: tuple[datetime, str, str, str]) -> None:
