@@ -34,6 +34,6 @@ async def show_in_browser(invocation: Invocation, port: int) -> CommandResult:
     """The screen was served to this machine's browsers until interrupted."""
     from secondme.cli.tui.web import serve
 
-    invocation.setup()  # what is wrong with the settings is said here and not in the browser
+    write_log(invocation.setup())  # what is wrong with the settings is said here and not in the browser
     await serve(invocation, port)
     return CommandResult("secondme.tui/1", {}, lambda _: None)

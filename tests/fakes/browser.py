@@ -19,7 +19,8 @@ BINARY = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "g
 
 
 class Browser:
-    """One page. `requests` are the URLs it asked for, `messages` what its console said."""
+    """One page. `requests` are the URLs it asked for, WebSockets too; `errors` what its console complained of; `statuses` the pages' answers;
+    `received` what came over WebSockets."""
 
     def __init__(self, profile: Path) -> None:
         assert BINARY is not None
@@ -27,7 +28,9 @@ class Browser:
         self._ids = itertools.count(1)
         self._answers: dict[int, asyncio.Future[dict[str, Any]]] = {}
         self.requests: list[str] = []
-        self.messages: list[str] = []
+        self.errors: list[str] = []
+        self.statuses: list[int] = []
+        self.received = b""
         self._process = subprocess.Popen(
             [
                 BINARY,
@@ -78,8 +81,16 @@ class Browser:
         async with asyncio.timeout(DEADLINE_S):
             return await answer
 
-    async def open(self, url: str) -> None:
+    async def open(self, url: str) -> int:
+        """The status that the page was answered with."""
+        before = len(self.statuses)
         await self.call("Page.navigate", url=url)
+        await eventually(lambda: len(self.statuses) > before)
+        return self.statuses[-1]
+
+    async def resize(self, width: int, height: int) -> None:
+        """The window has another size."""
+        await self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
 
     async def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression."""
@@ -103,7 +114,22 @@ class Browser:
             event = json.loads(message.data)
             if "id" in event:
                 self._answers.pop(event["id"]).set_result(event.get("result", {}))
-            elif event["method"] == "Network.requestWillBeSent":
-                self.requests.append(event["params"]["request"]["url"])
-            elif event["method"] == "Log.entryAdded":
-                self.messages.append(event["params"]["entry"]["text"])
+            else:
+                self._note(event["method"], event["params"])
+
+    def _note(self, method: str, said: dict[str, Any]) -> None:
+        match method:
+            case "Network.requestWillBeSent":
+                self.requests.append(said["request"]["url"])
+            case "Network.webSocketCreated":
+                self.requests.append(said["url"])
+            case "Network.webSocketFrameReceived" if said["response"]["opcode"] == aiohttp.WSMsgType.BINARY:
+                self.received += base64.b64decode(said["response"]["payloadData"])
+            case "Network.responseReceived" if said["type"] == "Document":
+                self.statuses.append(said["response"]["status"])
+            case "Log.entryAdded" if said["entry"]["level"] == "error":
+                self.errors.append(said["entry"]["text"])
+            case "Runtime.exceptionThrown":
+                self.errors.append(said["exceptionDetails"]["text"])
+            case "Runtime.consoleAPICalled" if said["type"] in {"error", "assert"}:
+                self.errors.append(str(said["args"]))
