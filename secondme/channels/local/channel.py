@@ -109,6 +109,8 @@ class LocalChannel:
             log.warning("local_mail_refused", code=error.code)  # the client comes back, and is given what it could not acknowledge
         except (OSError, TimeoutError):
             pass  # it went away; what it did not receive waits in its mail
+        except Exception as error:  # noqa: BLE001  the top of a task: asyncio would write down the exception's text, which may quote a person
+            log.error("local_client_crashed", error)
         finally:
             if contact is not None:
                 self._lines[contact].discard(writer)

@@ -62,8 +62,9 @@ def report(
         from secondme.core.security import read_entries, report
 
         path = security_file(invocation.setup().places.logs)
-        found = report(read_entries(path, SystemClock().now() - back))
-        return CommandResult("secondme.security.report/1", _data(found, since), lambda screen: _show_report(screen, found, since))
+        start = SystemClock().now() - back
+        found = report(read_entries(path, start))
+        return CommandResult("secondme.security.report/1", _data(found, start), lambda screen: _show_report(screen, found, since))
 
     run(context, "secondme.security.report/1", work, as_json=as_json)
 
@@ -114,14 +115,14 @@ def _cells(entry: Entry) -> tuple[str, ...]:
     )
 
 
-def _data(found: Report, since: str) -> dict[str, Any]:
+def _data(found: Report, start: datetime) -> dict[str, Any]:
     from secondme.core.clock import rfc3339
 
     def when(moment: datetime | None) -> str | None:
         return None if moment is None else rfc3339(moment)
 
     return {
-        "since": since,
+        "since": rfc3339(start),
         "first": when(found.first),
         "last": when(found.last),
         "total": found.total,

@@ -191,7 +191,18 @@ class InboxStore:
                 keys.held(contact),
                 keys.HELD_INDEX,
             ),
-            (keys.QUEUE_GROUP, job.token.entry, worker, job.fence, contact, len(job.mail), MAILBOX_MS, hold, *timed),
+            (
+                keys.QUEUE_GROUP,
+                job.token.entry,
+                worker,
+                job.fence,
+                contact,
+                len(job.mail),
+                MAILBOX_MS,
+                hold,
+                keys.EVENTS_QUEUE,
+                *timed,
+            ),
         )
         return answer == b"done"
 
