@@ -11,7 +11,7 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from secondme import __version__
 from secondme.cli.announcing import announce
@@ -51,6 +51,7 @@ async def serve_home(setup: Setup, part: Part, hints: list[str] | None = None) -
     """Serve until a signal, then drain. Raises BusyError when this home has a gateway already."""
     places, settings = setup.places, setup.settings
     private_dir(places.data)
+    asyncio.get_running_loop().set_exception_handler(_write_down)
     log.set_up(settings.log.level, private_dir(places.logs), console=True)
     screen = Screen(sys.stderr)
     has_api = part != "worker" and settings.api.enabled
@@ -107,6 +108,12 @@ async def _serve_api(setup: Setup, store: Store, ready: asyncio.Event, stop: asy
         log.get_logger(__name__).error("api_not_built", error)
         return
     await api.run(stop)
+
+
+def _write_down(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What nobody waited for has failed. The loop's own handler would print its text, which may quote a person."""
+    del loop
+    log.get_logger(__name__).error("loop_error", context.get("exception"))
 
 
 @contextlib.contextmanager

@@ -52,6 +52,8 @@ class SecurityEvent(StrEnum):
     PAIRING_UNBLOCKED = "pairing_unblocked"
     PAIRING_EDITED = "pairing_edited"
     PAIRING_INVITED = "pairing_invited"
+    PAIRING_MIGRATED = "pairing_migrated"
+    """Contacts with a history were let in; how many, in one line."""
     PAUSE_LIFTED = "pause_lifted"
     KILL_SWITCH_LIFTED = "kill_switch_lifted"
     CONTENT_NOT_ANALYZED = "content_not_analyzed"

@@ -56,7 +56,7 @@ async def test_brute_force_over_a_thousand_ids_opens_nothing(crowd_with: Any, ea
     assert own == {Challenge.NEEDS_OWNER if mode == "owner" else Challenge.CLOSED: IDS}
     assert (sum(outcomes.values()), evaluated, stats.approved) == (guesses, 50, 0)
     assert len((await crowd.pairing.listing()).invites) == 100
-    assert events == {"pairing_closed": 1}
+    assert events == {"pairing_closed": 1, "pairing_code_attempt": 50}
     assert await everything(crowd.store.client, "PAIRING:approved:*") == {}
 
 

@@ -106,9 +106,7 @@ def test_a_report_counts_by_event_severity_and_contact_within_its_time(log_file:
 
 
 @pytest.mark.parametrize("zone", ["UTC", "America/Los_Angeles", "Asia/Tokyo"])
-def test_hostile_lines_hide_no_event_and_reach_no_terminal(
-    zone: str, log_file: Path, home: Path
-) -> None:
+def test_hostile_lines_hide_no_event_and_reach_no_terminal(zone: str, log_file: Path, home: Path) -> None:
     for each in HOSTILE:
         write(log_file, line("before"), each, line("after"))
     write(log_file, line(**OBEYED_IF_SHOWN))  # type: ignore[arg-type]  # made to be wrong

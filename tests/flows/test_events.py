@@ -164,10 +164,11 @@ async def at_the_door(scene: Scene, people: dict[str, LocalClient]) -> None:
     await scene.happens(tell(people["emil"], invite.code), "pairing pairing_verified emil restricted")
     await scene.shows("approved", 2, {"emil": "restricted"})
     short = Town(_with(scene.setup, "pairing", code_expiration_minutes=0.01), scene.store, ScriptedModel(), Random(7))
+    locked = [*["security pairing_code_attempt f****"] * 5, "security pairing_denied f****"]
     expiring = ("pairing pairing_request fritz", "pairing pairing_expired fritz")
     await scene.happens(short.writes("fritz", "hello"), *expiring)
     await scene.shows("pending", 1, {"fritz": None})
-    await scene.happens(tell(people["fritz"], *["000000"] * 6), "pairing pairing_denied fritz wrong-codes")
+    await scene.happens(tell(people["fritz"], *["000000"] * 6), "pairing pairing_denied fritz wrong-codes", *locked)
     await scene.shows("denied", 1, {"fritz": "local:fritz"})
     await scene.happens(owner.revoke(ANNA), "pairing pairing_revoked anna")
     await scene.shows("approved", 2, {"anna": None})

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from secondme.core.admit.pairing import channel_of
 from secondme.core.clock import to_ms
 from secondme.core.errors import BusyError, DataError, NotFoundError
-from secondme.core.log import get_logger
 from secondme.core.records import ApprovedContact
+from secondme.core.security import SecurityEvent, SecurityLog
 from secondme.core.store.migration import BATCH, IDS, Newcomer, approvals_of, histories, look_up
 from secondme.core.store.people import person, refusal, shown
 from secondme.core.text import safe_name, safe_text
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from secondme.core.store.source import Source, Value
     from secondme.core.tiers import Tier
 
-log = get_logger(__name__)
 
 BY = "migration"
 """Who approved, in the records."""
@@ -193,7 +192,7 @@ class PairingMigration:
     async def _finish(self) -> Tally:
         if self._plan.execute and self.tally.approved:
             await self._adoptions.announce({"approved": self.tally.approved, "already": self.tally.already})
-            log.info("pairing_migrated", approved=self.tally.approved, already=self.tally.already)
+            SecurityLog().write(SecurityEvent.PAIRING_MIGRATED, approved=self.tally.approved, already=self.tally.already)
         return self.tally
 
 

@@ -58,10 +58,10 @@ class Door:
             knock = await self._door.redeem(message, digits, welcome_row(message.contact_id, message.channel_id), notice)
         else:
             knock = await self._door.challenge(message, self._prompt(message) if self._settings.prompt == "contact" else None)
-        self._write_down(message, knock)
+        await self._write_down(message, knock)
         return knock.challenge
 
-    def _write_down(self, message: InboundMessage, knock: Knock) -> None:
+    async def _write_down(self, message: InboundMessage, knock: Knock) -> None:
         """What is new goes into the security log; those that a script published are only written."""
         contact, channel = message.contact_id, message.channel_id
         match knock.news:
@@ -85,9 +85,13 @@ class Door:
                 self._security.write(SecurityEvent.PAIRING_CODE_ATTEMPT, Severity.INFO, contact, channelId=channel, success=True)
                 self._security.write(SecurityEvent.PAIRING_APPROVED, Severity.INFO, contact, channelId=channel, by=by)
             case "wrong_code" | "locked_out":
-                self._security.write(SecurityEvent.PAIRING_CODE_ATTEMPT, Severity.WARN, contact, channelId=channel, success=False)
+                await self._security.record(
+                    SecurityEvent.PAIRING_CODE_ATTEMPT, Severity.WARN, contact, channelId=channel, success=False
+                )
                 if knock.news == "locked_out":
-                    self._security.write(SecurityEvent.PAIRING_DENIED, Severity.WARN, contact, channelId=channel, by="wrong-codes")
+                    await self._security.record(
+                        SecurityEvent.PAIRING_DENIED, Severity.WARN, contact, channelId=channel, by="wrong-codes"
+                    )
             case _:
                 assert_never(knock.news)
         if knock.closed_the_door:
