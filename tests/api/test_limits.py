@@ -17,6 +17,8 @@ from fakes.process import GatewayProcess, eventually, settings_of, write_config
 from secondme.core.api.front import is_too_deep
 
 MB = 1024 * 1024
+CUT = 0
+"""No answer: the connection was reset."""
 LOCAL = ("Host", "localhost")
 
 
@@ -40,7 +42,9 @@ async def test_a_gigabyte_is_cut_at_three_megabytes_and_memory_stays_flat(dial: 
             alive = await client.get("http://localhost/health")
     statuses = [status for status, _ in taken]
     print(f"\n{sum(size for _, size in taken) / MB:.0f} MB taken of {len(taken)} GB; memory grew by {grown_kb} kB; {statuses}")
-    assert statuses == ([413] * 5 + [422] * 5 + [413] * 5 if knows else [401] * 15)
+    wanted = [413] * 5 + [422] * 5 + [413] * 5 if knows else [401] * 15
+    assert all(status in {answer, CUT} for status, answer in zip(statuses, wanted, strict=True))
+    assert len([status for status in statuses if status != CUT]) >= 10
     assert max(size for _, size in taken) < 20 * MB  # what the kernel's buffers took is in it
     assert grown_kb < 30_000
     assert alive.status_code == 200
@@ -62,12 +66,15 @@ async def _pour(dial: Dial, port: int, head: bytes) -> tuple[int, int]:
             size += len(chunk)
 
     pouring = asyncio.ensure_future(pour())
-    answer = await line.answer()
+    try:
+        status = (await line.answer()).status
+    except ConnectionResetError:  # the kernel may throw the answer away when we go on sending
+        status = CUT
     await asyncio.wait([pouring], timeout=5)
     pouring.cancel()
     await asyncio.gather(pouring, return_exceptions=True)
     await line.hang_up()
-    return answer.status, size
+    return status, size
 
 
 def _listens(port: int) -> bool:

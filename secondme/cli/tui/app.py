@@ -30,6 +30,7 @@ from secondme.core.errors import SecondmeError
 from secondme.core.log import security_file
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
     from datetime import datetime, timedelta
 
     from textual.app import ComposeResult
@@ -81,7 +82,8 @@ class SecondmeApp(App[None]):
         self._desk = desk
         self._snapshot: Snapshot | None = None
         self._lost: SecondmeError | None = None
-        self._linking: asyncio.Future[None] | None = None
+        self._linking: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
 
     def compose(self) -> ComposeResult:
         """Bar, banner, pages, keys."""
@@ -98,17 +100,27 @@ class SecondmeApp(App[None]):
         self.register_theme(THEME)
         self.theme = THEME.name
         self._bar.show(None, self._now(), is_lost=False)
-        self._linking = asyncio.ensure_future(self._link.run(self._heard, self._lose))
-        self.run_worker(self._keep_fresh(), name="look")
+        self._linking = self._kept(self._link.run(self._heard, self._lose))
+        self._looking = self._kept(self._keep_fresh())
         self.set_interval(_TICK_S, self._tick)
         self._pages["pending"].focus_page()
         self._tick()
 
+    def _kept(self, work: Coroutine[None, None, None]) -> asyncio.Task[None]:
+        """A task whose bug ends the screen, as a worker's would; unlike a worker it is waited for at the end."""
+        task = asyncio.get_running_loop().create_task(work)
+        task.add_done_callback(lambda done: None if done.cancelled() else self._ended(done.exception()))
+        return task
+
+    def _ended(self, error: BaseException | None) -> None:
+        if isinstance(error, Exception):
+            self._handle_exception(error)
+
     async def on_unmount(self) -> None:
         """The store is closed in order, and a server that we ran has ended: the framework would not wait for that."""
-        if self._linking is not None:
-            self._linking.cancel()
-            await asyncio.wait([self._linking], timeout=_CLOSE_S)
+        for task in filter(None, (self._looking, self._linking)):
+            task.cancel()
+            await asyncio.wait([task], timeout=_CLOSE_S)
 
     def _fatal_error(self) -> None:
         """A bug ends the screen without the framework's traceback: that shows local variables, and they may quote a person. The command

@@ -34,7 +34,8 @@ class Desk:
         said: list[str] = []
         for decision in decisions:
             try:
-                said.append(await decision())
+                with self.link.in_use():
+                    said.append(await decision())
             except SecondmeError as error:
                 self._app.notify(f"{error.message} {error.fix}".strip(), severity="error", timeout=_LONG_S, markup=False)
         if several and len(said) > _TOASTS:

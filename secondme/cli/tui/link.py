@@ -5,6 +5,8 @@ The link borrows the store: with no gateway it runs the private server itself, a
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +18,7 @@ from secondme.core.store.embedded import Role
 from secondme.core.store.events import listen
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from secondme.core.admit.pairing import Owner
     from secondme.core.admit.steering import Steering
@@ -48,6 +50,9 @@ class Link:
         self._setup = setup
         self._clock = clock
         self._store: Store | None = None
+        self._users = 0
+        self._unused = asyncio.Event()
+        self._unused.set()
 
     async def run(self, heard: Callable[[dict[str, Any]], None], lost: Callable[[SecondmeError], None]) -> None:
         """Keep the connection until cancelled. `heard` gets every event, and {} when everything may have changed; `lost` says why there
@@ -56,25 +61,44 @@ class Link:
             try:
                 async with compose.open_store(self._setup, Role.BORROW) as store:
                     self._store = store
-                    heard({})
-                    async for event in listen(store, *keys.EVENTS, missed=lambda: heard({})):
-                        if event is not None:
-                            heard(event[1])
-                        if store.is_wanted:
-                            break  # a gateway starts: its server is found at the next turn
+                    try:
+                        await self._hear(store, heard)
+                    finally:
+                        self._store = None
+                        await self._unused.wait()  # what is under way ends by itself, or by its time-out
             except SecondmeError as error:
                 lost(error)
                 await self._clock.sleep(_AGAIN_S)
-            finally:
-                self._store = None
+
+    @contextlib.contextmanager
+    def in_use(self) -> Iterator[None]:
+        """The connection is not closed meanwhile, however much it is lost: a command under way would open it again."""
+        self._users += 1
+        self._unused.clear()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._unused.set()
+
+    async def _hear(self, store: Store, heard: Callable[[dict[str, Any]], None]) -> None:
+        """Say what happens until a gateway wants the server, which is found again at the next turn."""
+        heard({})
+        async for event in listen(store, *keys.EVENTS, missed=lambda: heard({})):
+            if event is not None:
+                heard(event[1])
+            if store.is_wanted:
+                return
 
     async def read(self) -> Snapshot:
         """How everything stands now. Raises UnavailableError without a connection."""
-        store = self._connected()
-        listing = await compose.pairing_store(store, self._setup.settings).listing()
-        contacts = [ContactId(each.contact_id) for each in listing.approved]
-        pauses = await compose.control_store(store).contact_pauses(contacts)
-        return Snapshot(await compose.overview(store, self._setup), listing, pauses)
+        with self.in_use():
+            store = self._connected()
+            listing = await compose.pairing_store(store, self._setup.settings).listing()
+            contacts = [ContactId(each.contact_id) for each in listing.approved]
+            pauses = await compose.control_store(store).contact_pauses(contacts)
+            return Snapshot(await compose.overview(store, self._setup), listing, pauses)
 
     @property
     def owner(self) -> Owner:
