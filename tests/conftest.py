@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -17,6 +18,19 @@ from fakes.watching import Ear
 from secondme.core.settings import Setup, load
 from secondme.core.store.connect import Store
 from secondme.core.store.embedded import EmbeddedServer, Role
+
+UNTRACED = {
+    "attacks",
+    "model",
+    "test_content_corpus",
+    "test_content_speed",
+    "test_fuzz",
+    "test_guard",
+    "test_looks",
+    "test_scale",
+    "test_values",
+}
+"""Folders and files."""
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +59,16 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HOME", str(tmp_path / "user"))
     monkeypatch.setenv("SECONDME_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COLUMNS", "120")
+
+
+@pytest.fixture(autouse=True)
+def _untraced(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What is done by the thousand, or timed, is not traced: coverage would double its cost, and the same lines are traced elsewhere."""
+    tracer = sys.gettrace()
+    if UNTRACED & {request.path.parent.name, request.path.stem}:
+        sys.settrace(None)
+    yield
+    sys.settrace(tracer)
 
 
 @pytest.fixture

@@ -30,6 +30,8 @@ class Wire(asyncio.Protocol):
         self._reader.feed(data)
         while (answer := self._reader.gets()) is not False:
             future = self._answers.popleft()
+            if future.done():  # nobody waits for it any more
+                continue
             if isinstance(answer, hiredis.ReplyError):
                 text = str(answer)
                 future.set_exception(NoScriptError(text) if text.startswith("NOSCRIPT") else ResponseError(text))
