@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
@@ -14,6 +16,9 @@ if TYPE_CHECKING:
     from secondme.cli.run import Invocation
     from secondme.core.settings import Setup
 
+_ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+"""A screen that ends by these closes the store in order, too."""
+
 
 async def show_here(setup: Setup) -> CommandResult:
     """The screen ran in this terminal until the owner left. Raises ConfigError without a terminal."""
@@ -24,6 +29,9 @@ async def show_here(setup: Setup) -> CommandResult:
 
     write_log(setup)
     app = SecondmeApp(setup, SystemClock())
+    loop = asyncio.get_running_loop()
+    for number in _ENDINGS:
+        loop.add_signal_handler(number, app.exit)
     await app.run_async()
     if app.failure is not None:
         raise app.failure

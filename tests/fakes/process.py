@@ -148,6 +148,10 @@ class Terminal:
         self.process.wait()
         os.close(self._master)
 
+    def hang_up(self) -> None:
+        """The terminal is gone."""
+        os.close(self._master)
+
     def read_until(self, pattern: str) -> re.Match[str]:
         """The first match of `pattern` in what was shown since the last one."""
         return self._read(lambda: re.search(pattern, self.output[self._seen :]))

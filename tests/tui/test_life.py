@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from fakes.process import (
+    DEADLINE_S,
     GatewayProcess,
     Terminal,
     command,
@@ -257,6 +258,28 @@ async def test_a_bug_ends_the_screen_without_a_word_of_anybody(
         await scene()
     said = capfd.readouterr()
     assert "canary" not in said.out + said.err
+
+
+@pytest.mark.parametrize("ending", ["hang up", "hang up, ignored", "SIGTERM"])
+def test_a_screen_whose_terminal_goes_away_ends_and_so_does_its_store(home: Path, ending: str) -> None:
+    ignore = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN);" if "ignored" in ending else ""
+    program = f"{ignore}import sys; sys.argv[1:] = ['--home', {str(home)!r}, 'tui']; from secondme.cli.entry import main; main()"
+    terminal = Terminal([sys.executable, "-c", program], TERM="xterm-256color")
+    try:
+        terminal.read_until("no gateway")
+        if ending == "SIGTERM":
+            terminal.process.terminate()
+            assert terminal.ended() == 0
+        terminal.hang_up()
+        terminal.process.wait(timeout=DEADLINE_S)
+        asyncio.run(_no_server(home))
+    finally:
+        terminal.process.kill()
+        terminal.process.wait()
+
+
+async def _no_server(home: Path) -> None:
+    await eventually(lambda: not server_pids(home))
 
 
 def test_without_a_terminal_it_says_what_to_use_instead(home: Path) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
@@ -44,6 +45,7 @@ _POLL_S = 2.0
 _BURST_S = 0.05
 """Events that come together cause one look."""
 _TICK_S = 1.0
+_STDIN = 0
 _CLOSE_S = 8.0
 """Longer than a server needs to end."""
 
@@ -81,6 +83,7 @@ class SecondmeApp(App[None]):
         }
         self._desk = desk
         self._snapshot: Snapshot | None = None
+        self._is_on_terminal = False
         self._lost: SecondmeError | None = None
         self._linking: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -100,6 +103,7 @@ class SecondmeApp(App[None]):
         self.register_theme(THEME)
         self.theme = THEME.name
         self._bar.show(None, self._now(), is_lost=False)
+        self._is_on_terminal = not self.is_headless and os.isatty(_STDIN)
         self._linking = self._kept(self._link.run(self._heard, self._lose))
         self._looking = self._kept(self._keep_fresh())
         self.set_interval(_TICK_S, self._tick)
@@ -184,6 +188,9 @@ class SecondmeApp(App[None]):
             self._banner.remove_class("shown")
 
     def _tick(self) -> None:
+        if self._is_on_terminal and not os.isatty(_STDIN):
+            self.exit()  # it was hung up; the framework would ask the dead line for keys without end
+            return
         now = self._now()
         self._pages["security"].tick(now)
         if self._snapshot is None:
