@@ -9,7 +9,22 @@ from typing import Annotated
 import typer
 
 from secondme import __version__
-from secondme.cli.commands import api, chat, config, control, drafts, migrate, pairing, security, serve, status, tui, watch
+from secondme.cli.commands import (
+    api,
+    channels,
+    chat,
+    config,
+    contacts,
+    control,
+    drafts,
+    migrate,
+    pairing,
+    security,
+    serve,
+    status,
+    tui,
+    watch,
+)
 from secondme.cli.run import Invocation
 
 app = typer.Typer(
@@ -45,6 +60,8 @@ app.command()(tui.tui)
 app.command()(chat.chat)
 app.command()(watch.watch)
 app.add_typer(pairing.app, name="pairing")
+app.add_typer(channels.app, name="channels")
+app.add_typer(contacts.app, name="contacts")
 app.add_typer(drafts.app, name="drafts")
 app.add_typer(security.app, name="security")
 app.command()(control.pause)

@@ -6,29 +6,37 @@ Imports are inside the functions, so that a command pays only for what it uses.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from secondme.core.admit.contacts import Contacts
     from secondme.core.admit.pairing import Owner
     from secondme.core.admit.steering import Steering
     from secondme.core.api.hub import Heard
     from secondme.core.api.limits import Limits
     from secondme.core.api.server import Api
+    from secondme.core.connection import Plug
     from secondme.core.gateway import Gateway, Part, Rooms
+    from secondme.core.ids import ContactId
+    from secondme.core.manifest import ChannelContext, Manifest
     from secondme.core.overview import Overview
-    from secondme.core.ports import Model
+    from secondme.core.owner_chat.chat import OwnerChat
+    from secondme.core.ports import Channel, Model
     from secondme.core.security import SecurityLog
     from secondme.core.settings import Settings, Setup
     from secondme.core.store.connect import Store
     from secondme.core.store.control import ControlStore
     from secondme.core.store.embedded import Role
+    from secondme.core.store.notes import NoteStore
     from secondme.core.store.outbox import OutboxStore
     from secondme.core.store.pairing import PairingStore
 
+LOCAL = "local"
 BY_CLI = "cli"
 BY_API = "api"
+BY_CHAT = "owner-chat"
 """Who approved, in the records."""
 
 
@@ -60,8 +68,22 @@ def security_log(store: Store) -> SecurityLog:
 def owner(store: Store, setup: Setup, by: str = BY_CLI) -> Owner:
     """The owner's decisions about who is let in. `by` is what the records say."""
     from secondme.core.admit.pairing import Owner
+    from secondme.core.store.links import LinkStore
 
-    return Owner(pairing_store(store, setup.settings), security_log(store), by=by)
+    return Owner(pairing_store(store, setup.settings), LinkStore(store), security_log(store), by=by)
+
+
+def contacts(store: Store, setup: Setup, by: str = BY_CLI) -> Contacts:
+    """The owner's decisions about contacts as persons."""
+    from secondme.channels.registry import manifests, setup_of
+    from secondme.core.admit.contacts import Contacts
+    from secondme.core.store.links import LinkStore
+
+    def erase_files(contact: ContactId) -> None:
+        for manifest in manifests():
+            setup_of(manifest).forget(channel_context(manifest, setup), contact)
+
+    return Contacts(LinkStore(store), pairing_store(store, setup.settings), security_log(store), erase_files, by=by)
 
 
 def steering(store: Store, setup: Setup, by: str = BY_CLI) -> Steering:
@@ -81,11 +103,11 @@ def write_log(setup: Setup) -> None:
 
 async def overview(store: Store, setup: Setup) -> Overview:
     """How things stand now."""
-    from secondme.channels.registry import CHANNELS
+    from secondme.channels.registry import manifests
     from secondme.core.overview import overview
 
     pairing = pairing_store(store, setup.settings)
-    return await overview(control_store(store), pairing, CHANNELS, embedded=setup.settings.redis_url is None)
+    return await overview(control_store(store), pairing, manifests(), embedded=setup.settings.redis_url is None)
 
 
 def control_store(store: Store) -> ControlStore:
@@ -112,9 +134,75 @@ def build_model(settings: Settings, *, demo: bool) -> Model:
     return Claude(settings.model)
 
 
+def note_store(store: Store) -> NoteStore:
+    """What the owner is told in their own chat."""
+    from secondme.core.store.notes import NoteStore
+
+    return NoteStore(store)
+
+
+def owner_chat(store: Store, setup: Setup, security: SecurityLog) -> OwnerChat:
+    """The owner's own chat, on whichever channel it is."""
+    from functools import partial
+
+    from secondme.core.clock import SystemClock
+    from secondme.core.owner_chat.chat import OwnerChat
+    from secondme.core.owner_chat.commands import Commands
+    from secondme.core.store import keys
+    from secondme.core.store.events import listen
+    from secondme.core.store.notes import NoteStore
+
+    listing = pairing_store(store, setup.settings).listing
+
+    def hear(miss: Callable[[], None]) -> AsyncIterator[tuple[str, dict[str, Any]] | None]:
+        return listen(store, *keys.EVENTS, missed=miss)
+
+    commands = Commands(owner(store, setup, BY_CHAT), steering(store, setup, BY_CHAT), listing, partial(overview, store, setup))
+    return OwnerChat(commands, NoteStore(store), outbox_store(store, setup.settings), listing, hear, security, SystemClock())
+
+
+def channel_context(manifest: Manifest, setup: Setup) -> ChannelContext:
+    """What a channel is built from: its own section of the settings, secrets as plain words, and a directory of its own."""
+    from random import SystemRandom
+
+    from pydantic import SecretStr
+
+    from secondme.core.clock import SystemClock
+    from secondme.core.manifest import ChannelContext
+
+    places, settings = setup.places, setup.settings
+    directory = places.local_mail if manifest.id == LOCAL else places.channel(manifest.id)
+    section = getattr(settings, manifest.id, None)
+    values: dict[str, Any] = dict(section) if section is not None else dict(settings.plugins.get(manifest.id, {}))
+    if manifest.id == LOCAL:
+        values = {"socket": str(places.local_socket)}
+    plain = {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in values.items()}
+    return ChannelContext(settings=plain, directory=directory, clock=SystemClock(), rng=SystemRandom())
+
+
+def section_of(name: str, setup: Setup) -> str:
+    """Under which name the settings of the channel `name` are kept."""
+    return name if hasattr(setup.settings, name) else f"plugins.{name}"
+
+
+def plugs(setup: Setup) -> list[Plug]:
+    """Every channel there is, with what builds it. It is built from the settings as they are then: a link made meanwhile counts."""
+    from secondme.channels.registry import manifests, setup_of
+    from secondme.core.connection import Plug
+
+    def plug(manifest: Manifest) -> Plug:
+        def build() -> Channel | None:
+            context = channel_context(manifest, setup.again())
+            module = setup_of(manifest)
+            return module.build(context) if module.is_set_up(context) else None
+
+        return Plug(manifest, build)
+
+    return [plug(manifest) for manifest in manifests()]
+
+
 def build_rooms(setup: Setup, store: Store, model: Model) -> Rooms:
     """Everything a gateway is made of."""
-    from secondme.channels.registry import build_channels
     from secondme.core.admit.admission import Gate
     from secondme.core.admit.inspection import Inspector
     from secondme.core.admit.pairing import Door
@@ -141,7 +229,8 @@ def build_rooms(setup: Setup, store: Store, model: Model) -> Rooms:
         pairing=pairing_store(store, settings),
         control=control_store(store),
         agent=Agent(model, ConversationStore(store), settings, setup.places.personas, clock),
-        channels=build_channels(setup.places, clock),
+        channels=plugs(setup),
+        owner_chat=owner_chat(store, setup, security),
     )
 
 

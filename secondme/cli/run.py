@@ -29,14 +29,14 @@ class Invocation:
     def setup(self, extra: dict[str, Any] | None = None) -> Setup:
         """The owner's settings; `extra` are dotted names that the command itself decides. Raises ConfigError."""
         from secondme.core.errors import ConfigError
-        from secondme.core.settings import load
+        from secondme.core.settings import is_secret, load
 
         flags: dict[str, Any] = {}
         for item in self.settings:
             name, equals, value = item.partition("=")
             if not equals:
                 raise ConfigError("bad_setting", "--set takes NAME=VALUE.", "secondme config show lists the names.")
-            if name.strip() in {"redis_url", "model.api_key"}:
+            if is_secret(name.strip()):
                 raise ConfigError("secret_in_argv", f"{name} is a secret: others can read a command line.", "Use the environment.")
             flags[name.strip()] = value.strip()
         return load({**(extra or {}), **flags}, home=self.home)

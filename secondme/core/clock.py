@@ -1,11 +1,15 @@
 """What time is it, and how do we wait? The only module that asks the operating system."""
 
 import asyncio
+import re
 import time
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
+_DURATION = re.compile(r"(\d{1,6})\s*(s|m|min|h|d)?", re.ASCII)
+_UNIT_S = {"s": 1, "m": 60, "min": 60, None: 60, "h": 3600, "d": 86_400}
+_LONGEST = timedelta(days=365)
 
 
 def to_ms(moment: datetime) -> int:
@@ -21,6 +25,13 @@ def from_ms(milliseconds: int) -> datetime:
 def rfc3339(moment: datetime) -> str:
     """`moment` (aware) in whole seconds, like `2026-11-21T09:30:00Z`."""
     return moment.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def parse_duration(text: str) -> timedelta | None:
+    """What `90s`, `60m`, `2h` or `1d` says; a bare number is minutes. None for anything else, zero, or over a year."""
+    match = _DURATION.fullmatch(text.strip().casefold())
+    value = timedelta(seconds=int(match[1]) * _UNIT_S[match[2]]) if match else timedelta(0)
+    return value if timedelta(0) < value <= _LONGEST else None
 
 
 class SystemClock:

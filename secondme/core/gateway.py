@@ -19,16 +19,17 @@ from typing import TYPE_CHECKING, Literal, assert_never
 from secondme import __version__
 from secondme.core import faults
 from secondme.core.clock import from_ms
-from secondme.core.errors import SecondmeError, UnavailableError
+from secondme.core.errors import UnavailableError
 from secondme.core.ids import mask_contact_id, new_id, reply_id
 from secondme.core.log import get_logger
+from secondme.core.manager import ChannelManager
 from secondme.core.queue.worker import Answered, PutOff, Verdict, Worker
 from secondme.core.records import NewRow
 from secondme.core.send.pacing import Night, plan_paces
 from secondme.core.send.sender import Sender
 from secondme.core.send.split import split_reply
 from secondme.core.tiers import Tier
-from secondme.core.types import Admission, Challenge, Composed, InboundMessage, ModelRefused
+from secondme.core.types import Admission, Challenge, ChatKind, Composed, InboundMessage, ModelRefused
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -36,7 +37,9 @@ if TYPE_CHECKING:
 
     from secondme.core.admit.admission import Gate
     from secondme.core.admit.inspection import Inspector
-    from secondme.core.ports import Channel, Clock
+    from secondme.core.connection import Connection, Plug
+    from secondme.core.owner_chat.chat import OwnerChat
+    from secondme.core.ports import Clock
     from secondme.core.reply.agent import Agent
     from secondme.core.settings import Settings
     from secondme.core.store.connect import Store
@@ -51,8 +54,6 @@ Part = Literal["all", "gateway", "worker"]
 
 _BEAT_S = 5.0
 _SWEEP_S = 2.0
-_RESTART_FIRST_S = 0.5
-_RESTART_LAST_S = 60.0
 _FAREWELL_S = 1.0
 
 
@@ -67,8 +68,9 @@ class Rooms:
     pairing: PairingStore
     control: ControlStore
     agent: Agent
-    channels: Sequence[Channel]
+    channels: Sequence[Plug]
     inspector: Inspector | None
+    owner_chat: OwnerChat | None = None
 
 
 class Gateway:
@@ -82,17 +84,23 @@ class Gateway:
         self._part = part
         self._night = Night(settings.sleep)
         self._name = f"{part}-{new_id()[:8]}"
-        self._states: dict[str, str] = {}
         self._started_ms = clock.now_ms()
+        plugs = rooms.channels if part != "worker" else ()
+        self.manager = ChannelManager(plugs, rooms.control, self.receive, clock, rng)
         self._senders = {
-            channel.id: Sender(channel, rooms.outbox, settings.delivery, clock, rng)
-            for channel in (rooms.channels if part != "worker" else ())
+            name: Sender(connection, rooms.outbox, settings.delivery, clock, rng)
+            for name, connection in self.manager.connections.items()
         }
 
     async def receive(self, message: InboundMessage) -> Admission | Challenge:
         """What became of a message from a channel; it is safe now. Raises UnavailableError: the channel must offer it again."""
         faults.point("gateway.received")
-        outcome = await self._rooms.gate.admit(message)
+        if message.kind is ChatKind.OWNER:
+            outcome: Admission | Challenge = Admission.IGNORED
+            if self._rooms.owner_chat is not None:
+                outcome = await self._rooms.owner_chat.hear(message)
+        else:
+            outcome = await self._rooms.gate.admit(message)
         faults.point("gateway.admitted")
         log.info("received", contact=mask_contact_id(message.contact_id), outcome=outcome.value)
         if outcome in _PROMPTING:
@@ -151,12 +159,13 @@ class Gateway:
                 background = [lifetime.create_task(self._beat())]
                 if self._rooms.store.server is not None and self._rooms.store.server.is_owner:
                     background.append(lifetime.create_task(self._rooms.store.server.supervise()))
-                channels = []
                 if serves:
                     background.append(lifetime.create_task(self._sweep()))
                     if self._rooms.inspector is not None:
                         background.append(lifetime.create_task(self._rooms.inspector.run()))
-                    channels = [lifetime.create_task(self._run_channel(channel)) for channel in self._rooms.channels]
+                    background.append(lifetime.create_task(self.manager.run(self._tell_channel)))
+                    if self._rooms.owner_chat is not None:
+                        background.append(lifetime.create_task(self._rooms.owner_chat.run(self.manager.owner_chats)))
                 finishing: list[Coroutine[None, None, None]] = []
                 if works:
                     await self._hurry()
@@ -169,10 +178,9 @@ class Gateway:
                 await stop.wait()
                 log.info("stopping")
                 await self._tell("gateway_state", state="stopping")
-                for channel in self._rooms.channels if serves else ():
-                    await self._set_state(channel.id, "stopping")
+                self.manager.stopping()
                 await self._finish(at_work)
-                for task in (*channels, *background):
+                for task in background:
                     task.cancel()
         finally:
             await self._farewell()
@@ -197,25 +205,9 @@ class Gateway:
         )
 
     def _nudge(self, channel: str) -> None:
-        sender = self._senders.get(channel)  # type: ignore[call-overload]  # a channel of another process has no sender here
+        sender = self._senders.get(channel)  # a channel of another process has none
         if sender is not None:
             sender.nudge()
-
-    async def _run_channel(self, channel: Channel) -> None:
-        """Keep one channel running: a channel that fails is started again, later each time, and harms no other."""
-        failures = 0
-        while True:
-            await self._set_state(channel.id, "running")
-            started = self._clock.monotonic()
-            try:
-                await channel.run(self.receive)
-            except SecondmeError as error:
-                log.error("channel_failed", channel=channel.id, code=error.code)
-            except Exception as error:  # noqa: BLE001  the top of a task: whatever a channel's library raises
-                log.error("channel_crashed", error, channel=channel.id)
-            failures = 0 if self._clock.monotonic() - started > _RESTART_LAST_S else failures + 1
-            await self._set_state(channel.id, "restarting")
-            await self._clock.sleep(min(_RESTART_LAST_S, _RESTART_FIRST_S * 2**failures) * self._rng.uniform(0.8, 1.2))
 
     async def _sweep(self) -> None:
         """Say what expired, soon after it did."""
@@ -238,17 +230,16 @@ class Gateway:
             "pid": os.getpid(),
             "version": __version__,
             "startedAt": self._started_ms,
-            "channels": dict(self._states),
+            "channels": {name: connection.facts() for name, connection in self.manager.connections.items()},
         }
         await self._rooms.control.beat(self._name, facts)
 
-    async def _set_state(self, channel: str, state: str) -> None:
+    async def _tell_channel(self, connection: Connection) -> None:
         """A channel's state is known to status and told to whoever listens, once for each change."""
-        if self._states.get(channel) != state:
-            self._states[channel] = state
-            with contextlib.suppress(UnavailableError):
-                await self._sign()  # who hears of the change finds it in the overview
-            await self._tell("channel_state", channelId=channel, state=state)
+        state, code = connection.state.value, connection.code
+        with contextlib.suppress(UnavailableError):
+            await self._sign()  # who hears of the change finds it in the overview
+        await self._tell("channel_state", channelId=connection.id, state=state, **({"code": code} if code else {}))
 
     async def _tell(self, kind: str, **facts: str) -> None:
         with contextlib.suppress(UnavailableError):
@@ -266,7 +257,7 @@ class Gateway:
                 await self._tell("gateway_state", state="stopped")
 
 
-_PROMPTING = frozenset({Challenge.PROMPTED, Challenge.WELCOMED, Challenge.NEEDS_OWNER})
+_PROMPTING = frozenset({Challenge.PROMPTED, Challenge.WELCOMED, Challenge.NEEDS_OWNER, Admission.COMMAND})
 """Outcomes that put a row into the sender's outbox."""
 _INSPECTED = frozenset({Admission.QUEUED, Admission.PAUSED, Admission.KILLED, Admission.RATE_LIMITED, Admission.INBOX_FULL})
 """Outcomes of a message that is new and from somebody who was let in. A stranger's is never looked into."""

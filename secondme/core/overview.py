@@ -4,16 +4,66 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.clock import from_ms, rfc3339
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
+    from secondme.core.manifest import Manifest
     from secondme.core.store.control import Backlog, ControlStore, EverybodyPaused
     from secondme.core.store.pairing import PairingStore, Stats
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFacts:
+    """How one channel stands, as its gateway last signed it; `off` when no gateway runs it. Times are Unix ms."""
+
+    id: str
+    title: str = ""
+    icon: str = ""
+    state: str = "off"
+    code: str = ""
+    """Why, in snake_case, when the state needs a reason."""
+    paused: bool = False
+    received: int = 0
+    sent: int = 0
+    failed: int = 0
+    """Counters since its gateway started."""
+    since_ms: int | None = None
+    last_received_ms: int | None = None
+    last_alive_ms: int | None = None
+    owner_chat: str = ""
+    """The owner's own chat there, when the channel knows it."""
+
+    @property
+    def is_well(self) -> bool:
+        """True when nobody has to look after it."""
+        return self.state in {"connected", "off"}
+
+    def to_dict(self) -> dict[str, Any]:  # JSON has no closer type
+        """As JSON values, times in RFC 3339 UTC."""
+
+        def moment(ms: int | None) -> str | None:
+            return rfc3339(from_ms(ms)) if ms else None
+
+        return {
+            "id": self.id,
+            "title": self.title,
+            "icon": self.icon,
+            "state": self.state,
+            "code": self.code,
+            "paused": self.paused,
+            "received": self.received,
+            "sent": self.sent,
+            "failed": self.failed,
+            "since": moment(self.since_ms),
+            "lastReceivedAt": moment(self.last_received_ms),
+            "lastAliveAt": moment(self.last_alive_ms),
+            "hasOwnerChat": bool(self.owner_chat),
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,8 +74,7 @@ class Process:
     pid: int
     version: str
     started_ms: int
-    channels: Mapping[str, str]
-    """Channel -> running, restarting, stopping."""
+    channels: Mapping[str, ChannelFacts]
 
     @property
     def is_gateway(self) -> bool:
@@ -41,6 +90,8 @@ class Overview:
     pairing: Stats
     everybody: EverybodyPaused | None
     backlog: Backlog
+    channels: list[ChannelFacts]
+    """Every channel there is, in the order of the registry."""
     store_kind: str
     """`embedded` or `redis_url`."""
 
@@ -48,11 +99,6 @@ class Overview:
     def runs(self) -> bool:
         """True when a gateway runs."""
         return any(process.is_gateway for process in self.processes)
-
-    @property
-    def channels(self) -> dict[str, str]:
-        """Channel -> its state in the gateway that runs it."""
-        return {name: state for process in self.processes if process.is_gateway for name, state in process.channels.items()}
 
     def to_dict(self) -> dict[str, Any]:  # JSON has no closer type
         """As JSON values, times in RFC 3339 UTC: the data of `secondme.status/1`."""
@@ -71,10 +117,11 @@ class Overview:
                     "pid": process.pid,
                     "version": process.version,
                     "startedAt": rfc3339(from_ms(process.started_ms)),
-                    "channels": dict(process.channels),
+                    "channels": {name: facts.state for name, facts in process.channels.items()},
                 }
                 for process in self.processes
             ],
+            "channels": [facts.to_dict() for facts in self.channels],
             "store": {"kind": self.store_kind},
             "pairing": {"pending": self.pairing.pending, "approved": self.pairing.approved, "denied": self.pairing.denied},
             "paused": paused,
@@ -90,14 +137,22 @@ class Overview:
         }
 
 
-async def overview(control: ControlStore, pairing: PairingStore, channels: tuple[str, ...], *, embedded: bool) -> Overview:
+async def overview(control: ControlStore, pairing: PairingStore, channels: Sequence[Manifest], *, embedded: bool) -> Overview:
     """How things stand now. A handful of round trips, bounded work. Raises UnavailableError when the store does not answer."""
     signs = [sign for sign in await control.alive() if not _was_killed(sign)]
+    processes = [_process(sign) for sign in signs]
+    names = tuple(manifest.id for manifest in channels)
+    paused = await control.paused_channels(names)
+    signed = {name: facts for process in processes if process.is_gateway for name, facts in process.channels.items()}
     return Overview(
-        processes=[_process(sign) for sign in signs],
+        processes=processes,
         pairing=await pairing.stats(),
         everybody=await control.everybody(),
-        backlog=await control.backlog(channels),
+        backlog=await control.backlog(names),
+        channels=[
+            replace(signed.get(each.id, ChannelFacts(each.id)), title=each.title, icon=each.icon, paused=each.id in paused)
+            for each in channels
+        ],
         store_kind="embedded" if embedded else "redis_url",
     )
 
@@ -109,7 +164,29 @@ def _process(sign: dict[str, Any]) -> Process:  # written by a process of any ve
         pid=int(sign.get("pid") or 0),
         version=str(sign.get("version", "")),
         started_ms=int(sign.get("startedAt") or 0),
-        channels={str(name): str(state) for name, state in channels.items()} if isinstance(channels, dict) else {},
+        channels={str(name): _facts(str(name), facts) for name, facts in channels.items()} if isinstance(channels, dict) else {},
+    )
+
+
+def _facts(name: str, signed: Any) -> ChannelFacts:  # as above
+    if not isinstance(signed, dict):
+        return ChannelFacts(name, state=str(signed))
+
+    def number(key: str) -> int:
+        value = signed.get(key)
+        return value if isinstance(value, int) else 0
+
+    return ChannelFacts(
+        name,
+        state=str(signed.get("state", "off")),
+        code=str(signed.get("code", "")),
+        received=number("received"),
+        sent=number("sent"),
+        failed=number("failed"),
+        since_ms=number("since") or None,
+        last_received_ms=number("lastReceivedAt") or None,
+        last_alive_ms=number("lastAliveAt") or None,
+        owner_chat=str(signed.get("ownerChat", "")),
     )
 
 

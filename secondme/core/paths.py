@@ -29,6 +29,11 @@ class Places:
         return self.config / "config.toml"
 
     @property
+    def credentials(self) -> Path:
+        """What linking a channel found out: tokens and who the owner is there. 0600, written by `secondme channels connect`."""
+        return self.config / "credentials.json"
+
+    @property
     def personas(self) -> Path:
         """Markdown files that say who the owner is."""
         return self.config / "personas"
@@ -42,6 +47,10 @@ class Places:
     def local_mail(self) -> Path:
         """What waits for contacts of the local channel."""
         return self.data / "local"
+
+    def channel(self, name: str) -> Path:
+        """Where the channel `name` keeps its files."""
+        return self.data / "channels" / name
 
     @property
     def gateway_lock(self) -> Path:

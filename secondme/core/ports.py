@@ -1,14 +1,37 @@
 """The seams, on one page. Each has two implementations today: a real one, and one that needs no phone and no money."""
 
-from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from secondme.core.ids import ChannelId, ContactId
-from secondme.core.types import Admission, Challenge, InboundMessage, ModelOutcome, Prompt, SendOutcome
+from secondme.core.types import (
+    Admission,
+    Challenge,
+    ChannelContact,
+    ChannelState,
+    InboundMessage,
+    MessageContent,
+    ModelOutcome,
+    Prompt,
+    SendOutcome,
+    WebhookAnswer,
+    WebhookRequest,
+)
 
-Inbox = Callable[[InboundMessage], Awaitable[Admission | Challenge]]
-"""How a channel hands a message over. When it returns, the message is safe: only then may the channel confirm it upstream.
-Raises UnavailableError when it is not; the channel must offer the message again."""
+
+class Line(Protocol):
+    """What the gateway gives a channel for the time it runs."""
+
+    async def receive(self, message: InboundMessage) -> Admission | Challenge:
+        """What became of the message; it is safe now, and only now may the channel confirm it upstream.
+
+        Raises UnavailableError when it is not safe: the channel must offer it again.
+        """
+
+    def report(self, state: ChannelState, code: str = "") -> None:
+        """The channel stands so from now on. `code` is snake_case and says why, for the owner and for scripts."""
+
+    def alive(self) -> None:
+        """The platform just gave a sign of life: a poll returned, a keep-alive was answered."""
 
 
 class Channel(Protocol):
@@ -18,17 +41,47 @@ class Channel(Protocol):
     def id(self) -> ChannelId:
         """The first part of its contacts' ids, or the platform's name."""
 
-    async def run(self, inbox: Inbox) -> None:
-        """Receive until cancelled, handing each message to `inbox` in the order of its conversation."""
+    async def run(self, line: Line) -> None:
+        """Connect, and receive until cancelled, handing over each conversation in its order; then nothing of it is left running.
 
-    async def send(self, contact_id: ContactId, text: str, client_message_id: str) -> SendOutcome:
-        """Deliver `text`. A second call with the same `client_message_id` must not show twice where the platform allows it.
+        Raises CredentialsError or ConfigError when a human must act first, UnavailableError and whatever its library raises when it
+        may be tried again. It is never run twice at the same time.
+        """
+
+    async def send(self, contact_id: ContactId, content: MessageContent, client_message_id: str) -> SendOutcome:
+        """Deliver `content`. A second call with the same `client_message_id` must not show twice where the platform allows it.
 
         An exception or a time-out means: nobody knows whether it went out.
         """
 
     async def typing(self, contact_id: ContactId) -> None:
         """Show the contact that an answer is being typed. Best effort: it never raises."""
+
+    async def contacts(self) -> list[ChannelContact]:
+        """The owner's address book on this platform; empty where there is none. Raises UnavailableError while it cannot be read."""
+
+    async def download(self, handle: str, limit_bytes: int) -> bytes:
+        """What an attachment's handle stands for. The platform's own claims about its size are not believed: it is counted.
+
+        Raises NotFoundError when it is gone, DataError when it is larger than `limit_bytes`, UnavailableError to try again later.
+        """
+
+
+@runtime_checkable
+class HasOwnerChat(Protocol):
+    """A channel on which the owner can talk to this program itself."""
+
+    @property
+    def owner_chat(self) -> ContactId | None:
+        """Where the owner is told things and gives commands; None while it is not known."""
+
+
+@runtime_checkable
+class HearsWebhooks(Protocol):
+    """A channel whose platform calls us."""
+
+    async def hear(self, request: WebhookRequest) -> WebhookAnswer:
+        """The answer to a platform's call. 200 means that everything in it is safe. Never raises."""
 
 
 class Model(Protocol):

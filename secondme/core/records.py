@@ -136,7 +136,11 @@ class Mail(Record):
     normalized_contact_id: str
     contact_name: str | None = None
     content: str
+    """The words, behind a line in brackets for each attachment."""
     timestamp: Moment
+    attachments: tuple[dict[str, Any], ...] = ()
+    """What `Attachment.to_dict` made of what came with it."""
+    reply_to: str = ""
 
 
 class NewRow(Record):
@@ -147,7 +151,7 @@ class NewRow(Record):
     reply_id: str
     contact_id: str
     channel_id: str
-    kind: Literal["reply", "prompt", "notice", "welcome"]
+    kind: Literal["reply", "prompt", "notice", "welcome", "owner"]
     text: str
     attempts: int = 0
     answers: tuple[str, ...] = ()

@@ -4,13 +4,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from secondme.core.attachments import Attachment
 from secondme.core.ids import ChannelId, ContactId, MessageId
 
 
 class ChatKind(StrEnum):
-    """What kind of conversation a message belongs to. Everything but DIRECT is ignored."""
+    """What kind of conversation a message belongs to. Only DIRECT is a contact's; OWNER goes to the owner's chat, all else is ignored."""
 
     DIRECT = "direct"
+    OWNER = "owner"
+    """The owner's chat with this program itself. The channel has authenticated the owner: never by a name or by what is written."""
     GROUP = "group"
     BROADCAST = "broadcast"
     STATUS = "status"
@@ -33,6 +36,15 @@ class InboundMessage:
     kind: ChatKind = ChatKind.DIRECT
     from_me: bool = False
     """True when the owner wrote it with their own hands, on their own device."""
+    attachments: tuple[Attachment, ...] = ()
+    reply_to: str = ""
+    """The platform's id of the message that this one quotes."""
+    edit_of: str = ""
+    """The id of the message that this one corrects. A correction changes what was said; it is never a message to answer."""
+    aliases: tuple[ContactId, ...] = ()
+    """Other ids of the same person, as far as the platform itself vouches for them. Who is denied under one is denied under all."""
+    backlog: bool = False
+    """True for what the platform replays from before we listened (history sync, offline messages): nobody is prompted for it."""
 
 
 class Admission(StrEnum):
@@ -53,6 +65,10 @@ class Admission(StrEnum):
     """The owner spoke: the contact is paused and waiting replies are dropped."""
     OWN_ECHO = "own_echo"
     """The platform showed us what we sent ourselves."""
+    CORRECTED = "corrected"
+    """An edit: the history and what still waits say the new words. Nothing new to answer."""
+    COMMAND = "command"
+    """From the owner's own chat: done, and answered there."""
     IGNORED = "ignored"
     """Not a direct message, or there is nothing in it to answer."""
     STRANGER = "stranger"
@@ -89,6 +105,71 @@ class Pace:
 
     typing_after_s: float
     due_after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class MessageContent:
+    """What a channel is to say. Plain text, never markup; no longer than the 4,000 UTF-16 units that every platform takes."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelContact:
+    """Somebody in the owner's address book on a platform."""
+
+    contact_id: ContactId
+    display_name: str
+    phone_number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerAddress:
+    """The owner's own chat on one channel."""
+
+    channel_id: ChannelId
+    contact_id: ContactId
+    is_open: bool
+    """True while the channel is connected."""
+
+
+class ChannelState(StrEnum):
+    """How a channel stands."""
+
+    OFF = "off"
+    """Not set up, or disconnected by the owner."""
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    DEAF = "deaf"
+    """It says it is connected, but the platform gave no sign of life for too long."""
+    WAITING = "waiting"
+    """It failed and is tried again by itself."""
+    NEEDS_OWNER = "needs_owner"
+    """It failed and only a human can mend it: a token was refused, the phone logged us out."""
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRequest:
+    """An HTTP request of a platform, as raw as it came. Header names are lower case; repeated ones keep every value."""
+
+    method: str
+    query: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """The value of `name`; None when it is missing or was sent more than once, which no platform does."""
+        found = [value for key, value in self.headers if key == name]
+        return found[0] if len(found) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAnswer:
+    """What the platform is told. 200 only when everything in the request is safe."""
+
+    status: int
+    body: str = ""
 
 
 @dataclass(frozen=True, slots=True)

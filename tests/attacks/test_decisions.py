@@ -14,6 +14,7 @@ from secondme.core.admit.pairing import Owner
 from secondme.core.errors import BusyError, NotFoundError
 from secondme.core.ids import ContactId
 from secondme.core.records import PairingRequest
+from secondme.core.store.links import LinkStore
 from secondme.core.tiers import Tier
 from secondme.core.types import ChatKind
 
@@ -32,7 +33,10 @@ class Race:
         town = crowd.wires[0]
         crowd.wires.append(crowd.wires.pop(0))
         other = crowd.wires[0]
-        self.owners = (Owner(town.pairing, town.security, by="one"), Owner(other.pairing, other.security, by="two"))
+        self.owners = (
+            Owner(town.pairing, LinkStore(town.store), town.security, by="one"),
+            Owner(other.pairing, LinkStore(other.store), other.security, by="two"),
+        )
         self.steps: dict[str, Callable[[], Awaitable[Any]]] = {
             "approve": lambda: self.owners[0].approve_request(request, Tier.TRUSTED),
             "approve again": lambda: self.owners[1].approve_request(request, Tier.RESTRICTED),

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes.line import RecordingLine
 from fakes.process import eventually
 
 from secondme.channels.local.channel import LocalChannel
@@ -18,31 +19,31 @@ from secondme.channels.local.mail import Mail
 from secondme.channels.local.protocol import LINE_LIMIT, contact_of
 from secondme.core.clock import SystemClock
 from secondme.core.errors import UnavailableError
-from secondme.core.types import Admission, Challenge, InboundMessage, NotSent, Sent
+from secondme.core.types import Challenge, Admission, InboundMessage, MessageContent, NotSent, Sent
 
 ANNA = contact_of("anna")
 
 
-class Town:
-    """A channel that runs, and what its inbox was given."""
+class Town(RecordingLine):
+    """A channel that runs, and the line it hands over to."""
 
     def __init__(self, home: Path) -> None:
+        super().__init__()
         self.socket, self.mail = home / "run" / "local.sock", home / "mail"
         self.channel = LocalChannel(self.socket, self.mail, SystemClock())
-        self.heard: list[InboundMessage] = []
+        self.heard = self.messages
         self.error: UnavailableError | None = None
 
-    async def inbox(self, message: InboundMessage) -> Admission | Challenge:
+    async def receive(self, message: InboundMessage) -> Admission | Challenge:
         if self.error is not None:
             raise self.error
-        self.heard.append(message)
-        return Admission.QUEUED
+        return await super().receive(message)
 
 
 @asynccontextmanager
 async def running(home: Path) -> AsyncIterator[Town]:
     town = Town(home)
-    task = asyncio.ensure_future(town.channel.run(town.inbox))
+    task = asyncio.ensure_future(town.channel.run(town))
     await eventually(town.socket.exists)
     try:
         yield town
@@ -142,7 +143,7 @@ async def test_a_hostile_name_is_a_contact_like_any_other(name: str, town: Town)
     (message,) = town.heard
     assert message.contact_id == contact_of(name) != ANNA
     assert (message.from_me, len(message.display_name) <= 64, message.message_id[:7]) == (False, True, "sha256-")
-    assert await town.channel.send(message.contact_id, "welcome", "r1") == Sent("r1")
+    assert await town.channel.send(message.contact_id, MessageContent("welcome"), "r1") == Sent("r1")
     assert [path.parent for path in town.mail.rglob("*")] == [town.mail]
 
 
@@ -180,8 +181,8 @@ async def test_what_the_gate_cannot_take_is_refused_and_offered_again(town: Town
 async def test_a_resend_under_the_same_id_is_shown_once(town: Town) -> None:
     async with line(town, "anna") as anna:
         for _ in range(3):
-            assert await town.channel.send(ANNA, "hello", "r1") == Sent("r1")
-        assert await town.channel.send(ANNA, "bye", "r2") == Sent("r2")
+            assert await town.channel.send(ANNA, MessageContent("hello"), "r1") == Sent("r1")
+        assert await town.channel.send(ANNA, MessageContent("bye"), "r2") == Sent("r2")
         assert [await anna.hear() for _ in range(2)] == [
             {"type": "message", "id": "r1", "text": "hello"},
             {"type": "message", "id": "r2", "text": "bye"},
@@ -191,8 +192,8 @@ async def test_a_resend_under_the_same_id_is_shown_once(town: Town) -> None:
 async def test_every_terminal_of_a_contact_sees_typing_and_messages_and_no_other_does(town: Town) -> None:
     async with line(town, "anna") as one, line(town, "Anna") as two, line(town, "ben") as ben:
         await town.channel.typing(ANNA)
-        await town.channel.send(ANNA, "hi", "r1")
-        await town.channel.send(contact_of("ben"), "for ben", "r2")
+        await town.channel.send(ANNA, MessageContent("hi"), "r1")
+        await town.channel.send(contact_of("ben"), MessageContent("for ben"), "r2")
         for each in (one, two):
             assert [(await each.hear())["type"] for _ in range(2)] == ["typing", "message"]
         assert (await ben.hear())["text"] == "for ben"
@@ -201,7 +202,7 @@ async def test_every_terminal_of_a_contact_sees_typing_and_messages_and_no_other
 async def test_what_was_not_acknowledged_waits_through_a_restart_of_the_channel(home: Path) -> None:
     async with running(home) as before:
         for number in range(3):
-            await before.channel.send(ANNA, f"text {number}", f"r{number}")
+            await before.channel.send(ANNA, MessageContent(f"text {number}"), f"r{number}")
         async with line(before, "anna") as anna:
             assert (await anna.hear())["id"] == "r0"
             anna.say({"type": "ack", "id": "r0"})
@@ -212,8 +213,8 @@ async def test_what_was_not_acknowledged_waits_through_a_restart_of_the_channel(
                 pass
     async with running(home) as after, line(after, "anna") as anna:
         assert [(await anna.hear())["id"] for _ in range(2)] == ["r1", "r2"]
-        assert await after.channel.send(ANNA, "text 0", "r0") == Sent("r0")
-        await after.channel.send(ANNA, "new", "r3")
+        assert await after.channel.send(ANNA, MessageContent("text 0"), "r0") == Sent("r0")
+        await after.channel.send(ANNA, MessageContent("new"), "r3")
         assert (await anna.hear())["id"] == "r3"
 
 
@@ -227,13 +228,13 @@ async def test_it_ends_at_once_while_a_client_is_connected(home: Path) -> None:
 async def test_a_client_that_went_away_finds_its_mail_when_it_is_back(town: Town) -> None:
     async with line(town, "anna"):
         pass
-    assert await town.channel.send(ANNA, "while you were away", "r1") == Sent("r1")
+    assert await town.channel.send(ANNA, MessageContent("while you were away"), "r1") == Sent("r1")
     async with line(town, "anna") as anna:
         assert (await anna.hear())["text"] == "while you were away"
 
 
 async def test_the_socket_and_the_mail_are_private(town: Town) -> None:
-    await town.channel.send(ANNA, "secret", "r1")
+    await town.channel.send(ANNA, MessageContent("secret"), "r1")
     paths = [town.socket, town.socket.parent, town.mail, *town.mail.iterdir()]
     assert [oct(stat.S_IMODE(path.stat().st_mode)) for path in paths] == ["0o600", "0o700", "0o700", "0o600"]
 
@@ -241,17 +242,17 @@ async def test_the_socket_and_the_mail_are_private(town: Town) -> None:
 async def test_mail_that_cannot_be_written_is_not_sent_and_an_acknowledgement_of_it_harms_nobody(town: Town) -> None:
     failures: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
-    await town.channel.send(ANNA, "first", "r1")
+    await town.channel.send(ANNA, MessageContent("first"), "r1")
     (path,) = town.mail.iterdir()
     path.unlink()
     path.mkdir()
-    assert await town.channel.send(ANNA, "second", "r2") == NotSent("local_mail_unwritable")
+    assert await town.channel.send(ANNA, MessageContent("second"), "r2") == NotSent("local_mail_unwritable")
     async with line(town, "anna") as anna:
         assert (await anna.hear())["id"] == "r1"
         anna.say({"type": "ack", "id": "r1"})
         assert await anna.hear() == {}
     path.rmdir()
-    assert await town.channel.send(ANNA, "second", "r2") == Sent("r2")
+    assert await town.channel.send(ANNA, MessageContent("second"), "r2") == Sent("r2")
     assert failures == []
 
 

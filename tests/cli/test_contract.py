@@ -11,7 +11,7 @@ from redis import Redis
 MIGRATED = {"already", "approved", "denied", "executed", "gone", "processed", "refused", "tier"}
 REPORTED = {"byContact", "byEvent", "bySeverity", "first", "last", "since", "total"}
 CASES: dict[str, tuple[str, int, set[str]]] = {
-    "status": ("secondme.status/1", 1, {"pairing", "paused", "processes", "queue", "store"}),
+    "status": ("secondme.status/1", 1, {"channels", "pairing", "paused", "processes", "queue", "store"}),
     "pairing list": ("secondme.pairing.list/1", 0, {"contacts", "stats"}),
     "pairing list --status pending": ("secondme.pairing.list/1", 0, {"contacts", "stats"}),
     "pairing approve CODE": ("secondme.pairing.approve/1", 0, {"decisions"}),
@@ -96,7 +96,7 @@ def check_values(value: Any, name: str = "") -> None:
         case str() if name.endswith("At") or name in {"at", "first", "last", "oldest", "since", "until"}:
             assert _TIME.fullmatch(value), (name, value)
         case None:
-            assert name in {"paused", "oldest", "until", "for", "value", "first", "last"}, name
+            assert name in {"paused", "oldest", "until", "for", "value", "first", "last", "since", "lastReceivedAt", "lastAliveAt"}, name
 
 
 @pytest.mark.parametrize(

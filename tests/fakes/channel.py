@@ -3,27 +3,37 @@
 import asyncio
 from collections.abc import Callable
 
+from secondme.core.connection import Plug
+from secondme.core.errors import NotFoundError
 from secondme.core.ids import ChannelId, ContactId
-from secondme.core.ports import Inbox
-from secondme.core.types import SendOutcome, Sent
+from secondme.core.manifest import Manifest
+from secondme.core.ports import Line
+from secondme.core.types import ChannelContact, ChannelState, MessageContent, SendOutcome, Sent
 
 
 class FakeChannel:
-    """Collapses resends by client id, as a good platform does; `raw` has every call."""
+    """Collapses resends by client id, as a good platform does; `raw` has every call. It is its own outlet: always open."""
 
-    def __init__(self, name: str = "local") -> None:
+    is_open = True
+
+    def __init__(self, name: str = "local", *, collapses: bool = True) -> None:
         self.id = ChannelId(name)
+        self.manifest = Manifest(name, name.title(), name[0], "nowhere", collapses_resends=collapses)
         self.raw: list[tuple[str, str, str]] = []
         self.shown: dict[str, tuple[str, str]] = {}
         self.typed: list[str] = []
         self.outcome: Callable[[str, str, str], SendOutcome] | None = None
-        self.inbox: Inbox | None = None
+        self.line: Line | None = None
+        self.files: dict[str, bytes] = {}
+        self.owner_chat: ContactId | None = None
 
-    async def run(self, inbox: Inbox) -> None:
-        self.inbox = inbox
+    async def run(self, line: Line) -> None:
+        self.line = line
+        line.report(ChannelState.CONNECTED)
         await asyncio.Event().wait()
 
-    async def send(self, contact_id: ContactId, text: str, client_message_id: str) -> SendOutcome:
+    async def send(self, contact_id: ContactId, content: MessageContent, client_message_id: str) -> SendOutcome:
+        text = content.text
         self.raw.append((contact_id, text, client_message_id))
         if self.outcome is not None:
             outcome = self.outcome(contact_id, text, client_message_id)
@@ -35,6 +45,19 @@ class FakeChannel:
     async def typing(self, contact_id: ContactId) -> None:
         self.typed.append(contact_id)
 
+    async def contacts(self) -> list[ChannelContact]:
+        return []
+
+    async def download(self, handle: str, limit_bytes: int) -> bytes:
+        del limit_bytes
+        if handle not in self.files:
+            raise NotFoundError("no_such_attachment", "Gone.")
+        return self.files[handle]
+
     def texts(self, contact: str) -> list[str]:
         """What the contact saw, in order."""
         return [text for who, text in self.shown.values() if who == contact]
+
+    def plug(self) -> Plug:
+        """What a gateway is given."""
+        return Plug(self.manifest, lambda: self)

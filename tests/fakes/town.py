@@ -22,10 +22,11 @@ from secondme.core.store.conversation import ConversationStore
 from secondme.core.store.door import DoorStore
 from secondme.core.store.gate import GateStore
 from secondme.core.store.inbox import InboxStore, Job, Token
+from secondme.core.store.links import LinkStore
 from secondme.core.store.outbox import OutboxStore, Sending
 from secondme.core.store.pairing import PairingStore
 from secondme.core.tiers import Tier
-from secondme.core.types import Admission, Challenge, InboundMessage
+from secondme.core.types import Admission, Challenge, InboundMessage, MessageContent
 
 
 class Town:
@@ -37,7 +38,7 @@ class Town:
         self.channel = FakeChannel()
         self.pairing = PairingStore(store, settings.pairing)
         self.security = security = SecurityLog(lambda event: store.publish(keys.EVENTS_SECURITY, event))
-        self.owner = Owner(self.pairing, security, by="test")
+        self.owner = Owner(self.pairing, LinkStore(store), security, by="test")
         self.control = ControlStore(store)
         self.inbox = InboxStore(store, settings.queue)
         self.outbox = OutboxStore(store, settings.delivery)
@@ -55,7 +56,7 @@ class Town:
             pairing=self.pairing,
             control=self.control,
             agent=Agent(model, self.conversation, settings, setup.places.personas, clock),
-            channels=[self.channel],
+            channels=[self.channel.plug()],
             inspector=None,
         )
         self.gateway = Gateway(self.rooms, settings, clock, rng)
@@ -122,7 +123,7 @@ class Town:
             for contact in ready:
                 step = await self.outbox.take(contact, "local", sender)
                 if isinstance(step, Sending):
-                    await self.channel.send(contact, step.row.text, step.row.row_id)
+                    await self.channel.send(contact, MessageContent(step.row.text), step.row.row_id)
                     await self.outbox.sent(step, step.row.row_id)
                     steps.append("sent")
                 else:

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from fakes.canary import KEY, MASKED, NAME, NOTE, NUMBER, TEXT, TEXTS, WHO, Hunt, message
 from fakes.channel import FakeChannel
+from fakes.line import RecordingLine
 from fakes.messages_api import Cut, EndEarly, Fail, FailInStream, Garbage, Outcome, Say, messages_api
 from fakes.model import ScriptedModel
 from fakes.process import eventually
@@ -29,13 +30,13 @@ from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, U
 from secondme.core.gateway import Gateway
 from secondme.core.ids import ContactId
 from secondme.core.paths import private_dir
-from secondme.core.ports import Channel, Inbox
+from secondme.core.ports import Line
 from secondme.core.providers.claude import Claude
 from secondme.core.reply.agent import Agent
 from secondme.core.security import SecurityEvent
 from secondme.core.settings import Setup
 from secondme.core.tiers import Tier
-from secondme.core.types import Admission, Challenge, ChatKind, Composed, ModelOutcome, ModelRefused, NotSent, Prompt, Undeliverable
+from secondme.core.types import Admission, Challenge, ChatKind, Composed, InboundMessage, ModelOutcome, ModelRefused, NotSent, Prompt, Undeliverable
 
 TownWith = Callable[..., Town]
 DEADLINE_S = 60.0
@@ -77,12 +78,12 @@ def watch(setup: Setup, ear: Ear, caplog: pytest.LogCaptureFixture, capfd: pytes
 
 
 @asynccontextmanager
-async def gateway(town: Town, model: Any, *more: Channel) -> AsyncIterator[None]:
+async def gateway(town: Town, model: Any, *more: FakeChannel) -> AsyncIterator[None]:
     """The whole gateway of one process, the content analysis included."""
     settings = town.setup.settings
     agent = Agent(model, town.conversation, settings, town.setup.places.personas, SystemClock())
     inspector = Inspector(town.security, max_length=settings.content.max_length)
-    rooms = replace(town.rooms, agent=agent, inspector=inspector, channels=[town.channel, *more])
+    rooms = replace(town.rooms, agent=agent, inspector=inspector, channels=[each.plug() for each in (town.channel, *more)])
     running = Gateway(rooms, settings, SystemClock(), Random(3))
     stop, ready = asyncio.Event(), asyncio.Event()
     task = asyncio.ensure_future(running.run(stop, ready))
@@ -260,8 +261,8 @@ async def test_the_real_sdk_and_a_server_that_quotes_what_it_was_told(watch: Wat
 class Crashing(FakeChannel):
     """A channel whose library raises, and quotes what it was given."""
 
-    async def run(self, inbox: Inbox) -> None:
-        del inbox
+    async def run(self, line: Line) -> None:
+        del line
         raise RuntimeError(f"{TEXT} of {NAME} ({NUMBER}) with {KEY}")
 
 
@@ -305,15 +306,16 @@ async def test_a_bug_under_a_terminals_message(watch: Watch, setup: Setup) -> No
 
     watch.begins()
 
-    async def inbox(heard: Any) -> Any:
-        raise RuntimeError(f"{heard.text} {heard.display_name} {NUMBER}")
+    class Buggy(RecordingLine):
+        async def receive(self, message: InboundMessage) -> Any:
+            raise RuntimeError(f"{message.text} {message.display_name} {NUMBER}")
 
     places = setup.places
     channel = LocalChannel(places.local_socket, places.data / "local-mail", SystemClock())
     client = LocalClient(places.local_socket, NAME, SystemClock())
     client.say(TEXT)
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(channel.run(inbox)), group.create_task(client.run())]
+        tasks = [group.create_task(channel.run(Buggy())), group.create_task(client.run())]
         await eventually(
             lambda: (watch.logs / "secondme.jsonl").exists() and "crashed" in (watch.logs / "secondme.jsonl").read_text()
         )

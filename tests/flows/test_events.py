@@ -117,8 +117,8 @@ async def test_every_change_is_published_once_and_reaches_watch_the_api_and_the_
         places = scene.setup.places
         listening = group.create_task(stream(places.api_socket, sse))
         with GatewayProcess(home, "gateway", **env) as gateway:
-            await scene.happens(_none(), "status channel_state running", "status gateway_state ready")
-            await scene.bar("gateway running.*local running")
+            await scene.happens(_none(), "status channel_state connecting", "status channel_state connected", "status gateway_state ready")
+            await scene.bar("gateway running.*● local")
             await eventually(lambda: any(line.startswith("id: ") for line in sse))
             first = len(scene.all)
             people = {
@@ -228,18 +228,18 @@ async def test_a_channel_that_cannot_start_says_each_change_of_its_state_once(
         blocked = scene.setup.places.local_socket
         blocked.mkdir(parents=True)
         with GatewayProcess(home, "gateway", SECONDME_REDIS_URL=redis_url):
-            await scene.bar("local restarting")
+            await scene.bar("local waiting")
             blocked.rmdir()
-            await scene.bar("local running")
+            await scene.bar("● local")
             await eventually(blocked.is_socket)
-            await scene.bar("gateway running.*local running")
+            await scene.bar("gateway running.*● local")
             heard = [event for event in await ear.heard() if event["channel"] == "events:status"]
     states = [event["state"] for event in heard if event["type"] == "channel_state"]
     print(states)
     assert [event["state"] for event in heard if event["type"] == "gateway_state"] == ["ready"]
-    assert states == ["running", "restarting"] * (len(states) // 2) + ["running"]
-    assert len(states) >= 3
-    assert len(logged(home, "channel_crashed")) == states.count("restarting")
+    assert states == ["connecting", "waiting"] * (len(states) // 2 - 1) + ["connecting", "connected"]
+    assert len(states) >= 4
+    assert len(logged(home, "channel_crashed")) == states.count("waiting")
 
 
 async def _none() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from migrate.installation import SCORES, SLEEP, STYLE, compact
 
 from secondme.core.records import Pause, Turn
-from secondme.core.settings import SleepSettings
+from secondme.core.sections import SleepSettings
 from secondme.core.store import predecessor
 from secondme.core.store.people import person, refusal, shown
 from secondme.core.store.predecessor import Left, OldTurn, Sleep

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
 from secondme.core.providers.claude import Claude
-from secondme.core.settings import ModelSettings
+from secondme.core.sections import ModelSettings
 from secondme.core.types import Composed, ModelOutcome, ModelRefused, Prompt, Utterance
 
 KEY = "sk-ant-canary-9f1c"

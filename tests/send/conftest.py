@@ -10,7 +10,7 @@ from fakes.town import Town
 
 from secondme.core.clock import SystemClock
 from secondme.core.send.sender import Sender
-from secondme.core.settings import DeliverySettings
+from secondme.core.sections import DeliverySettings
 from secondme.core.store.outbox import OutboxStore
 from secondme.core.types import Composed
 

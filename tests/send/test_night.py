@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from secondme.core.send.pacing import Night
-from secondme.core.settings import SleepSettings
+from secondme.core.sections import SleepSettings
 
 MINUTE = timedelta(minutes=1)
 CHANGES = {

@@ -13,18 +13,18 @@ from secondme.channels.local.mail import Mail
 from secondme.channels.local.protocol import CHANNEL, LINE_LIMIT, contact_of, decode, encode
 from secondme.core import faults
 from secondme.core.clock import from_ms
-from secondme.core.errors import DataError, SecondmeError, UnavailableError
+from secondme.core.errors import DataError, NotFoundError, SecondmeError, UnavailableError
 from secondme.core.ids import MessageId, mask_contact_id, message_id
 from secondme.core.log import get_logger
 from secondme.core.paths import private_dir
 from secondme.core.text import safe_name
-from secondme.core.types import InboundMessage, NotSent, SendOutcome, Sent
+from secondme.core.types import ChannelContact, ChannelState, InboundMessage, MessageContent, NotSent, SendOutcome, Sent
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from secondme.core.ids import ChannelId, ContactId
-    from secondme.core.ports import Clock, Inbox
+    from secondme.core.ports import Clock, Line
 
 log = get_logger(__name__)
 
@@ -48,7 +48,7 @@ class LocalChannel:
         """`local`."""
         return CHANNEL
 
-    async def run(self, inbox: Inbox) -> None:
+    async def run(self, line: Line) -> None:
         """Serve until cancelled; then every client is disconnected and the socket is gone."""
         private_dir(self._socket_path.parent)
         private_dir(self._mail_directory)
@@ -60,12 +60,13 @@ class LocalChannel:
             assert task is not None
             conversations.add(task)
             try:
-                await self._converse(reader, writer, inbox)
+                await self._converse(reader, writer, line)
             finally:
                 conversations.discard(task)
 
         server = await asyncio.start_unix_server(accept, self._socket_path, limit=LINE_LIMIT)
         self._socket_path.chmod(0o600)
+        line.report(ChannelState.CONNECTED)
         try:
             await asyncio.Event().wait()  # serve_forever, when cancelled, waits for every client to go (Python 3.12 and later)
         finally:
@@ -74,21 +75,30 @@ class LocalChannel:
                 task.cancel()
             self._socket_path.unlink(missing_ok=True)
 
-    async def send(self, contact_id: ContactId, text: str, client_message_id: str) -> SendOutcome:
+    async def send(self, contact_id: ContactId, content: MessageContent, client_message_id: str) -> SendOutcome:
         """The message is in the contact's mail on disk, and on its terminal if it is there. A resend under the same id collapses."""
         try:
-            fresh = self._mail_of(contact_id).add(client_message_id, text)
+            fresh = self._mail_of(contact_id).add(client_message_id, content.text)
         except UnavailableError as error:
             return NotSent(error.code)
         if fresh:
-            await self._tell(contact_id, {"type": "message", "id": client_message_id, "text": text})
+            await self._tell(contact_id, {"type": "message", "id": client_message_id, "text": content.text})
         return Sent(client_message_id)
 
     async def typing(self, contact_id: ContactId) -> None:
         """The contact's terminal shows that somebody types."""
         await self._tell(contact_id, {"type": "typing"})
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, inbox: Inbox) -> None:
+    async def contacts(self) -> list[ChannelContact]:
+        """Nobody: a terminal has no address book."""
+        return []
+
+    async def download(self, handle: str, limit_bytes: int) -> bytes:
+        """Nothing is ever attached here. Raises NotFoundError."""
+        del handle, limit_bytes
+        raise NotFoundError("no_such_attachment", "The local channel carries no attachments.")
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: Line) -> None:
         contact: ContactId | None = None
         try:
             async with asyncio.timeout(_HELLO_TIMEOUT_S):
@@ -99,8 +109,8 @@ class LocalChannel:
             await _write(writer, {"type": "welcome", "contactId": contact})
             for message, text in self._mail_of(contact).waiting():
                 await _write(writer, {"type": "message", "id": message, "text": text})
-            while line := await reader.readline():
-                await self._hear(decode(line), contact, name, writer, inbox)
+            while raw := await reader.readline():
+                await self._hear(decode(raw), contact, name, writer, line)
         except (DataError, ValueError) as error:  # ValueError: a line over the limit
             log.warning("local_client_refused", error=type(error).__name__)
             with contextlib.suppress(OSError, TimeoutError):
@@ -118,12 +128,12 @@ class LocalChannel:
                     del self._lines[contact]
             writer.close()
 
-    async def _hear(self, event: dict[str, Any], contact: ContactId, name: str, writer: asyncio.StreamWriter, inbox: Inbox) -> None:
+    async def _hear(self, event: dict[str, Any], contact: ContactId, name: str, writer: asyncio.StreamWriter, line: Line) -> None:
         match event["type"]:
             case "message":
                 message = self._understand(event, contact, name)
                 try:
-                    outcome = await inbox(message)
+                    outcome = await line.receive(message)
                 except SecondmeError as error:
                     log.warning("local_message_refused", contact=mask_contact_id(contact), code=error.code)
                     await _write(writer, {"type": "refused", "id": event["id"], "code": error.code})

@@ -20,11 +20,16 @@ _COMPACT_LINES = 400
 _KEEP_IDS = 200
 
 
+def mail_path(directory: Path, contact: str) -> Path:
+    """The file of one contact's mail. Its name tells nobody who that is."""
+    return directory / (hashlib.sha256(contact.encode()).hexdigest()[:32] + ".jsonl")
+
+
 class Mail:
     """The messages of one contact that were not acknowledged yet."""
 
     def __init__(self, directory: Path, contact: str) -> None:
-        self._path = directory / (hashlib.sha256(contact.encode()).hexdigest()[:32] + ".jsonl")
+        self._path = mail_path(directory, contact)
         self._known: dict[str, str | None] = {}
         """Id -> text, or None once received; in order of arrival."""
         self._lines = 0

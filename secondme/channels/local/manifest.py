@@ -1,4 +1,12 @@
 """What the local channel is. Pure data: importing it costs nothing."""
 
+from secondme.core.manifest import Manifest
+
 ID = "local"
-TITLE = "Local terminal"
+MANIFEST = Manifest(
+    id=ID,
+    title="Local terminal",
+    icon=">",
+    setup="secondme.channels.local.setup",
+    collapses_resends=True,
+)

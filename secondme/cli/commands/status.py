@@ -34,6 +34,9 @@ def status(context: typer.Context, as_json: Json = False) -> None:
 
 def _show(screen: Screen, data: dict[str, Any]) -> None:
     _show_processes(screen, data["processes"])
+    for channel in data["channels"]:
+        if channel["state"] != "off" or channel["paused"]:
+            show_channel(screen, channel)
     paused = data["paused"]
     if paused is not None:
         what = "the kill switch is on" if paused["killed"] else f"everybody, until {paused['until'] or 'you resume'}"
@@ -53,13 +56,21 @@ def _show(screen: Screen, data: dict[str, Any]) -> None:
         screen.line(f"dead     {queue['dead']} messages could not be worked on", "bad")
 
 
+def show_channel(screen: Screen, channel: dict[str, Any], *, width: int = 8) -> None:
+    """One channel in one line: its state, why, and what passed through it."""
+    state, code = channel["state"].replace("_", " "), channel["code"]
+    words = f"{'paused, ' if channel['paused'] else ''}{state}{f' ({code})' if code else ''}"
+    passed = f", {channel['received']} in, {channel['sent']} out" if channel["received"] or channel["sent"] else ""
+    style = "warn" if channel["paused"] or state != "connected" else "good"
+    screen.line(f"{channel['id']:<{width}} {words}{passed}", "bad" if channel["state"] == "needs_owner" else style)
+
+
 def _show_processes(screen: Screen, processes: list[dict[str, Any]]) -> None:
     if not processes:
         screen.line("gateway  not running. Start it: secondme serve", "warn")
     for process in processes:
         label = "gateway" if process["part"] in {"all", "gateway"} else "worker "
-        channels = ", ".join(f"{name} {state}" for name, state in sorted(process["channels"].items()))
-        screen.line(f"{label}  running since {process['startedAt']} (pid {process['pid']}) {channels}".rstrip(), "good")
+        screen.line(f"{label}  running since {process['startedAt']} (pid {process['pid']})", "good")
 
 
 _REASONS = {

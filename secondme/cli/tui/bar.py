@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from secondme.core.overview import Overview
+    from secondme.core.overview import ChannelFacts, Overview
     from secondme.core.store.control import EverybodyPaused
 
 Piece = tuple[str, str]
@@ -61,10 +61,7 @@ class Bar(Static):
             ("● gateway running", GOOD) if overview.runs else ("○ no gateway: secondme serve" if queue else "○ no gateway", WARN)
         )
         if channels:
-            pieces += [
-                (f"{'●' if state == 'running' else '◌'} {safe_name(name)} {safe_name(state)}", GOOD if state == "running" else WARN)
-                for name, state in sorted(overview.channels.items())
-            ]
+            pieces += [_channel(facts) for facts in overview.channels if facts.state != "off" or facts.paused]
         if overview.runs or overview.everybody is not None:
             pieces.append(self._answering(overview.everybody))
         if queue:
@@ -85,3 +82,14 @@ class Bar(Static):
         if everybody.until_ms is not None and self._now is not None:
             return f"❚❚ paused {countdown(from_ms(everybody.until_ms) - self._now)}", f"bold {WARN}"
         return "❚❚ paused", f"bold {WARN}"
+
+
+def _channel(facts: ChannelFacts) -> Piece:
+    """A dot and a name when all is well, and else what is the matter."""
+    name = safe_name(facts.id)
+    if facts.paused:
+        return f"❚❚ {name} paused", WARN
+    if facts.state == "connected":
+        return f"● {name}", GOOD
+    words = safe_name(facts.state).replace("_", " ")
+    return f"◌ {name} {words}", BAD if facts.state == "needs_owner" else WARN

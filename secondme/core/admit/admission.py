@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from secondme.core.attachments import told
 from secondme.core.security import SecurityEvent, Severity
 from secondme.core.text import clip_utf8, safe_name
 from secondme.core.types import Admission, Challenge, ChatKind, InboundMessage
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from secondme.core.store.gate import GateStore
 
 TEXT_LIMIT_BYTES = 64 * 1024
+_MOST_ATTACHMENTS = 32
 
 
 class Gate:
@@ -28,14 +30,19 @@ class Gate:
     async def admit(self, message: InboundMessage) -> Admission | Challenge:
         """What became of the message. When this returns, the message is safe, or decided against for good.
 
-        Order: not a direct chat -> ignored; from the owner -> takeover; approved -> history, pause, limit, inbox; else the door.
+        Order: not a direct chat -> ignored; an edit -> corrected; from the owner -> takeover; approved -> history, pause, limit, inbox; else the door.
         Raises UnavailableError when the store does not answer: then nothing is decided and the channel must offer it again.
         """
-        if message.kind is not ChatKind.DIRECT or not message.text.strip():
+        if message.kind is not ChatKind.DIRECT:
             return Admission.IGNORED
-        text, name = clip_utf8(message.text, TEXT_LIMIT_BYTES), safe_name(message.display_name)
+        words, attachments = message.text, message.attachments[:_MOST_ATTACHMENTS]
+        text, name = clip_utf8(told(words, attachments), TEXT_LIMIT_BYTES), safe_name(message.display_name)
+        if not text.strip():
+            return Admission.IGNORED
         if text != message.text or name != message.display_name:
-            message = replace(message, text=text, display_name=name)
+            message = replace(message, text=text, display_name=name, attachments=attachments)
+        if message.edit_of:
+            return await self._gate.correct(message)
         if message.from_me:
             taken = await self._gate.take_over(message)
             if taken is Admission.TAKEN_OVER:
@@ -48,7 +55,7 @@ class Gate:
             )
         if admission is not Admission.STRANGER:
             return admission
-        challenge = await self._door.knock(message)
+        challenge = await self._door.knock(replace(message, text=words) if attachments else message)  # a caption can be a code
         if challenge is Challenge.APPROVED:  # approved between the two steps: the message is an ordinary one by now
             return await self._gate.admit(message)
         return challenge

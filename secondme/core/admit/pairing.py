@@ -6,10 +6,11 @@ silence in every state, so that an answer tells nobody whether a code, a request
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, assert_never
 
-from secondme.core.errors import DataError, NotFoundError
+from secondme.core.errors import BusyError, DataError, NotFoundError
 from secondme.core.ids import code_of, contact_id, new_id
 from secondme.core.records import ApprovedContact, NewRow, PairingRequest
 from secondme.core.security import SecurityEvent, Severity
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from secondme.core.security import SecurityLog
     from secondme.core.settings import Settings
     from secondme.core.store.door import DoorStore, Knock
+    from secondme.core.store.links import LinkStore
     from secondme.core.store.pairing import PairingStore
     from secondme.core.types import InboundMessage
 
@@ -52,7 +54,11 @@ class Door:
         """What became of a message from somebody who was not let in. Raises UnavailableError: limits fail closed."""
         if not self._settings.enabled:
             return Challenge.CLOSED
+        if message.aliases and await self._door.is_any_denied(message.aliases):
+            return Challenge.DENIED  # the same person, by the platform's own word, under another id
         digits = code_of(message.text)
+        if digits is None and message.backlog:
+            return Challenge.TOO_OLD
         if digits is not None:
             notice = _row(message.contact_id, message.channel_id, "notice", NOTICE.format(name=self._name))
             knock = await self._door.redeem(message, digits, welcome_row(message.contact_id, message.channel_id), notice)
@@ -118,10 +124,14 @@ class Decision:
 
 
 class Owner:
-    """What the owner decides. The CLI, the API and the owner's own chat all come here: there is no second way to approve."""
+    """What the owner decides. The CLI, the API and the owner's own chat all come here: there is no second way to approve.
 
-    def __init__(self, pairing: PairingStore, security: SecurityLog, *, by: str) -> None:
+    What is decided about a contact is decided about the person: about every contact that the owner linked with it.
+    """
+
+    def __init__(self, pairing: PairingStore, links: LinkStore, security: SecurityLog, *, by: str) -> None:
         self._pairing = pairing
+        self._links = links
         self._security = security
         self._by = by
 
@@ -142,6 +152,9 @@ class Owner:
         outcome, contact = await self._pairing.approve(request, by=self._by, tier=tier, notes=clean, welcome=welcome)
         if outcome == "approved":
             await self._record(SecurityEvent.PAIRING_APPROVED, contact.contact_id, tier=tier.value)
+            for other in await self._others(contact_id(contact.contact_id)):
+                with contextlib.suppress(BusyError):  # denied under that id, which stays so
+                    await self._links.link((contact_id(contact.contact_id), contact.channel_id or "?"), (other, channel_of(other)))
         return _decision("approved" if outcome == "approved" else "already_approved", contact)
 
     async def approve_all(self, tier: Tier = Tier.STANDARD) -> list[Decision]:
@@ -174,6 +187,10 @@ class Owner:
         )
         if outcome == "denied":
             await self._record(SecurityEvent.PAIRING_DENIED, contact)
+        for other in await self._others(contact):
+            with contextlib.suppress(NotFoundError):
+                await self._pairing.deny(other, code="", channel=channel_of(other), by=self._by)
+                await self._record(SecurityEvent.PAIRING_DENIED, other)
         return Decision(contact, "denied" if outcome == "denied" else "already_denied")
 
     async def revoke(self, reference: str) -> Decision:
@@ -183,6 +200,10 @@ class Owner:
         channel = approved.channel_id if approved and approved.channel_id else channel_of(contact)
         await self._pairing.revoke(contact, channel=channel, by=self._by)
         await self._record(SecurityEvent.PAIRING_REVOKED, contact)
+        for other in await self._others(contact):
+            with contextlib.suppress(NotFoundError):
+                await self._pairing.revoke(other, channel=channel_of(other), by=self._by)
+                await self._record(SecurityEvent.PAIRING_REVOKED, other)
         return Decision(contact, "revoked", (approved.display_name or "") if approved else "")
 
     async def unblock(self, reference: str) -> Decision:
@@ -196,6 +217,9 @@ class Owner:
         """The approved contact has this tier and these notes (None: as before). Repeatable. Raises NotFoundError when it was not let in."""
         clean = None if notes is None else safe_text(notes)[:_NOTES_LIMIT]
         contact = await self._pairing.edit(_contact(reference), tier=tier, notes=clean)
+        for other in await self._others(contact_id(contact.contact_id)):
+            with contextlib.suppress(NotFoundError):
+                await self._pairing.edit(other, tier=tier, notes=clean)
         await self._record(SecurityEvent.PAIRING_EDITED, contact.contact_id, tier=contact.tier.value)
         return _decision("edited", contact)
 
@@ -204,6 +228,10 @@ class Owner:
         made = await self._pairing.invite(name=safe_name(name), tier=tier, ttl=ttl)
         await self._security.record(SecurityEvent.PAIRING_INVITED, by=self._by, tier=tier.value)
         return made
+
+    async def _others(self, contact: ContactId) -> list[ContactId]:
+        """The other contacts of the same person."""
+        return (await self._links.members(contact))[1:]
 
     async def _record(self, event: SecurityEvent, contact: str, **details: str) -> None:
         await self._security.record(event, Severity.INFO, contact, by=self._by, **details)

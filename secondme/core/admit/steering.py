@@ -68,6 +68,24 @@ class Steering:
         await self._control.resume(None, unkill=True)
         await self._security.record(SecurityEvent.KILL_SWITCH_LIFTED, Severity.INFO, by=self._by)
 
+    async def pause_channel(self, channel: str) -> None:
+        """Nobody on the channel is answered from now on; what they write is kept. Repeatable."""
+        await self._control.pause_channel(channel)
+        await self._security.record(SecurityEvent.PAUSE_ACTIVATED, Severity.INFO, by=self._by, channelId=channel, reason="manual")
+
+    async def resume_channel(self, channel: str) -> Literal["resumed", "not_paused"]:
+        """The channel's contacts are answered again. Repeatable."""
+        lifted = await self._control.resume_channel(channel)
+        if lifted:
+            await self._security.record(SecurityEvent.PAUSE_LIFTED, Severity.INFO, by=self._by, channelId=channel)
+        return "resumed" if lifted else "not_paused"
+
+    async def connect_channel(self, channel: str, *, on: bool) -> None:
+        """The channel shall run, or not; a gateway heeds it within a second. Said again, it is started anew."""
+        await self._control.wish(channel, on=on)
+        event = SecurityEvent.AUTH_SESSION_CREATED if on else SecurityEvent.AUTH_SESSION_EXPIRED
+        await self._security.record(event, Severity.INFO, by=self._by, channelId=channel)
+
     async def pauses(self) -> Pauses:
         """Who is not answered right now."""
         contacts = [contact_id(each.contact_id) for each in (await self._pairing.listing()).approved]

@@ -17,7 +17,7 @@ from secondme.core.paths import private_dir
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from secondme.core.settings import ApiSettings
+    from secondme.core.sections import ApiSettings
 
 _BACKLOG = 128
 _HTTP_PORT = 80

@@ -16,7 +16,7 @@ from secondme.core.types import Composed, ModelRefused
 if TYPE_CHECKING:
     from types import ModuleType
 
-    from secondme.core.settings import ModelSettings
+    from secondme.core.sections import ModelSettings
     from secondme.core.types import ModelOutcome, Prompt
 
 _CAUSES: dict[int | str, str] = {

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from secondme.core.ports import Clock, Random
     from secondme.core.records import NewRow
-    from secondme.core.settings import QueueSettings
+    from secondme.core.sections import QueueSettings
     from secondme.core.store.inbox import InboxStore, Token
     from secondme.core.types import Pace
 

@@ -16,7 +16,7 @@ from secondme.core.types import Pace
 
 if TYPE_CHECKING:
     from secondme.core.ports import Random
-    from secondme.core.settings import PacingSettings, SleepSettings
+    from secondme.core.sections import PacingSettings, SleepSettings
 
 _FREE_CHARACTERS = 100
 _SPEED_UP = 0.1

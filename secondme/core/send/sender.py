@@ -7,19 +7,20 @@ lease is sent again under the same id, or held, as `delivery.ambiguous` says.
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Protocol, assert_never
 
 from secondme.core import faults
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.ids import mask_contact_id, new_id
 from secondme.core.log import get_logger
 from secondme.core.store.outbox import Sending
-from secondme.core.types import NotSent, Sent, Undeliverable
+from secondme.core.types import MessageContent, NotSent, SendOutcome, Sent, Undeliverable
 
 if TYPE_CHECKING:
     from secondme.core.ids import ContactId
-    from secondme.core.ports import Channel, Clock, Random
-    from secondme.core.settings import DeliverySettings
+    from secondme.core.manifest import Manifest
+    from secondme.core.ports import Clock, Random
+    from secondme.core.sections import DeliverySettings
     from secondme.core.store.outbox import OutboxStore
 
 log = get_logger(__name__)
@@ -34,11 +35,30 @@ _FIRST_RETRY_S = 1.0
 _LAST_RETRY_S = 300.0
 
 
+class Outlet(Protocol):
+    """Where a channel's replies leave by."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """What the channel can do."""
+
+    @property
+    def is_open(self) -> bool:
+        """False while nothing can be sent: then nothing is taken from the outbox."""
+
+    async def send(self, contact_id: ContactId, content: MessageContent, client_message_id: str) -> SendOutcome:
+        """As a channel's."""
+
+    async def typing(self, contact_id: ContactId) -> None:
+        """As a channel's."""
+
+
 class Sender:
     """Delivers one channel's outbox."""
 
-    def __init__(self, channel: Channel, outbox: OutboxStore, settings: DeliverySettings, clock: Clock, rng: Random) -> None:
-        self._channel = channel
+    def __init__(self, outlet: Outlet, outbox: OutboxStore, settings: DeliverySettings, clock: Clock, rng: Random) -> None:
+        self._outlet = outlet
+        self._name = outlet.manifest.id
         self._outbox = outbox
         self._settings = settings
         self._clock = clock
@@ -58,12 +78,7 @@ class Sender:
         async with asyncio.TaskGroup() as deliveries:
             while not stop.is_set():
                 self._news.clear()
-                wait_s: float | None = _POLL_S
-                try:
-                    ready, wait_s = await self._outbox.due(self._channel.id, _PAGE + len(self._busy))
-                except UnavailableError as error:
-                    log.warning("outbox_unavailable", code=error.code)
-                    ready = []
+                ready, wait_s = await self._due()
                 for contact in ready:
                     if contact not in self._busy and len(self._busy) < self._settings.concurrency:
                         self._busy.add(contact)
@@ -77,12 +92,26 @@ class Sender:
                 except TimeoutError:
                     pass
 
+    async def _due(self) -> tuple[list[ContactId], float | None]:
+        """Whose outbox can be walked now, and how long until the next one's. Nobody's while the channel is not there: no try is wasted."""
+        if not self._outlet.is_open:
+            return [], _POLL_S
+        try:
+            return await self._outbox.due(self._name, _PAGE + len(self._busy))
+        except UnavailableError as error:
+            log.warning("outbox_unavailable", code=error.code)
+            return [], _POLL_S
+
     async def _deliver(self, contact: ContactId) -> None:
         """Walk this contact's outbox as far as it is due."""
+        manifest = self._outlet.manifest
+        typing_ms = int(manifest.typing_refresh_s * 1000)
         try:
             while True:
                 faults.point("sender.taking")
-                step = await self._outbox.take(contact, self._channel.id, self._id)
+                step = await self._outbox.take(
+                    contact, self._name, self._id, collapses=manifest.collapses_resends, typing_ms=typing_ms
+                )
                 if isinstance(step, Sending):
                     if not await self._send(step):
                         return
@@ -111,7 +140,7 @@ class Sender:
         faults.point("sender.sending")
         try:
             async with asyncio.timeout(self._settings.timeout_s):
-                outcome = await self._channel.send(row.contact_id, row.text, row.row_id)  # type: ignore[arg-type]  # validated when stored
+                outcome = await self._outlet.send(row.contact_id, MessageContent(row.text), row.row_id)  # type: ignore[arg-type]  # validated when stored
         except Exception as error:  # noqa: BLE001  a channel's library may raise anything; nobody knows whether it went out
             log.error("send_unknown", error, contact=mask_contact_id(row.contact_id), kind=row.kind)
             return False  # the lease in the store runs out, and then policy decides
@@ -138,7 +167,7 @@ class Sender:
     async def _show_typing(self, contact: ContactId) -> None:
         try:
             async with asyncio.timeout(_TYPING_TIMEOUT_S):
-                await self._channel.typing(contact)
+                await self._outlet.typing(contact)
         except Exception as error:  # noqa: BLE001  an indicator is a courtesy
             log.debug("typing_failed", error=type(error).__name__)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -44,6 +45,14 @@ class Backlog:
     """Contacts with a reply on its way."""
     held: int
     dead: int
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the owner last wanted of a channel, and when (Unix ms, the store's clock)."""
+
+    on: bool
+    at_ms: int
 
 
 class ControlStore:
@@ -104,6 +113,42 @@ class ControlStore:
                     except DataError:
                         found[contact] = Pause(paused_at=EPOCH, reason="legacy")
         return found
+
+    # Channels
+
+    async def wish(self, channel: str, *, on: bool) -> None:
+        """The channel shall run, or not; a gateway heeds it within a second. Said again, it is started anew."""
+        at = await self.now_ms()
+        await self._store.call(self._store.client.hset(keys.CHANNEL_WISHES, channel, json.dumps({"on": on, "at": at})))
+
+    async def wishes(self) -> dict[str, Wish]:
+        """Channel -> what the owner last wanted of it. What cannot be read was never said."""
+        found: dict[str, Wish] = {}
+        for name, raw in (await self._store.call(self._store.client.hgetall(keys.CHANNEL_WISHES))).items():
+            with contextlib.suppress(ValueError, KeyError, TypeError):
+                said = json.loads(raw)
+                found[name.decode()] = Wish(bool(said["on"]), int(said["at"]))
+        return found
+
+    async def pause_channel(self, channel: str) -> None:
+        """Nobody on the channel is answered until `resume_channel`. Repeatable."""
+        at = await self.now_ms()
+        await self._store.call(self._store.client.set(keys.channel_pause(channel), at, nx=True))
+        await self.publish_status({"type": "channel_paused", "channelId": channel})
+
+    async def resume_channel(self, channel: str) -> bool:
+        """The channel's contacts are answered again, and what waited is due. False when it was not paused. Repeatable."""
+        lifted = await self._store.call(self._store.client.delete(keys.channel_pause(channel)))
+        await self._store.run("hurry", (keys.QUEUE_LATER,), ())
+        await self.publish_status({"type": "channel_resumed", "channelId": channel})
+        return bool(lifted)
+
+    async def paused_channels(self, channels: Sequence[str]) -> set[str]:
+        """Which of `channels` are paused."""
+        if not channels:
+            return set()
+        values = await self._store.call(self._store.client.mget([keys.channel_pause(channel) for channel in channels]))
+        return {channel for channel, value in zip(channels, values, strict=True) if value is not None}
 
     async def publish_status(self, event: dict[str, Any]) -> None:
         """A change of a gateway's or channel's state is told to whoever listens; `event` gets the time."""

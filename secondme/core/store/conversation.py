@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from secondme.core.errors import DataError
 from secondme.core.records import OutboxRow, Record, Turn
 from secondme.core.store import keys
+from secondme.core.store.links import LinkStore
 
 if TYPE_CHECKING:
     from secondme.core.ids import ContactId
@@ -24,11 +25,19 @@ class ConversationStore:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._links = LinkStore(store)
 
     async def recent(self, contact: ContactId, limit: int) -> list[Turn]:
         """At most `limit` newest turns, oldest first, and after them the replies that are on their way: the contact will have read
-        those before the next one. What cannot be read is left out, and left as it is.
+        those before the next one. Contacts that the owner linked are one person and have one conversation. What cannot be read is left out, and left as it is.
         """
+        members = await self._links.members(contact)
+        if len(members) == 1:
+            return await self._of(contact, limit)
+        turns = [turn for each in members for turn in await self._of(each, limit)]
+        return sorted(turns, key=lambda turn: turn.timestamp)[-limit - _MOST_UNSENT :]
+
+    async def _of(self, contact: ContactId, limit: int) -> list[Turn]:
         said, unsent = await self._store.run("recent", (keys.history(contact), keys.outbox(contact)), (limit, _MOST_UNSENT))
         turns = [turn for member in said if (turn := _decoded(Turn, member, keys.history(contact)))]
         rows = [row for item in unsent if (row := _decoded(OutboxRow, item, keys.outbox(contact)))]

@@ -14,13 +14,16 @@ from secondme.core.store.pairing import INDEXES, TRIES
 from secondme.core.types import Challenge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from secondme.core.ids import ContactId
     from secondme.core.records import NewRow
-    from secondme.core.settings import PairingSettings
+    from secondme.core.sections import PairingSettings
     from secondme.core.store.connect import Store
     from secondme.core.types import InboundMessage
 
+
+_MOST_ALIASES = 8
 
 News = Literal["", "request", "existing", "full", "own_code", "invite", "self_verified", "wrong_code", "locked_out"]
 
@@ -93,6 +96,12 @@ class DoorStore:
             if answer != b"collision":
                 return _KNOCKS[answer]
         raise BusyError("no_free_code", "Too many live codes; try again in a moment.")
+
+    async def is_any_denied(self, contacts: Sequence[ContactId]) -> bool:
+        """True when one of `contacts` is in the cooldown after a denial."""
+        return bool(
+            await self._store.call(self._store.client.exists(*(keys.denied(contact) for contact in contacts[:_MOST_ALIASES])))
+        )
 
     async def redeem(self, message: InboundMessage, digits: str, welcome: NewRow, notice: NewRow) -> Knock:
         """The outcome of six digits from a stranger. `welcome` is said when they open the door, `notice` once when only the owner can.

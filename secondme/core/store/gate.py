@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from secondme.core.store.inbox import MAILBOX_MS
 from secondme.core.types import Admission
 
 if TYPE_CHECKING:
-    from secondme.core.settings import LimitSettings, TakeoverSettings
+    from secondme.core.sections import LimitSettings, TakeoverSettings
     from secondme.core.store.connect import Store
     from secondme.core.types import InboundMessage
 
@@ -47,7 +48,7 @@ class GateStore:
         mail = (
             f'{{"messageId":{identity},"contactId":"{contact}","channelId":"{message.channel_id}",'
             f'"normalizedContactId":{quoted(message.normalized_contact_id)},"contactName":{quoted(message.display_name)},'
-            f'"content":{content},"timestamp":{sent_ms}}}'
+            f'"content":{content},"timestamp":{sent_ms}{_extras(message)}}}'
         )
         answer: bytes = await self._store.run(
             "admit",
@@ -65,6 +66,7 @@ class GateStore:
                 keys.QUEUE,
                 keys.QUEUE_ACTIVE,
                 keys.PAUSED_INDEX,
+                keys.channel_pause(message.channel_id),
             ),
             (
                 contact,
@@ -76,6 +78,18 @@ class GateStore:
                 message.normalized_contact_id,
                 *self._tail,
             ),
+        )
+        return _ADMISSIONS[answer]
+
+    async def correct(self, message: InboundMessage) -> Admission:
+        """What was said before is said in the new words: CORRECTED, or IGNORED when it is not kept any more; STRANGER, and nothing
+        written, for who was not let in. Repeatable.
+        """
+        contact = message.contact_id
+        answer: bytes = await self._store.run(
+            "correct",
+            (keys.approved(contact), keys.history(contact), keys.inbox(contact)),
+            (message.edit_of, quoted(message.text)),
         )
         return _ADMISSIONS[answer]
 
@@ -104,6 +118,14 @@ class GateStore:
             (contact, message.message_id, turn, sent_ms, self._takeover_ms, CAP, TTL_S, _SEEN_MS, keys.EVENTS_PAUSE),
         )
         return _ADMISSIONS[answer]
+
+
+def _extras(message: InboundMessage) -> str:
+    """What few messages have, as further fields of their mail."""
+    if not message.attachments and not message.reply_to:
+        return ""
+    attachments = json.dumps([attachment.to_dict() for attachment in message.attachments])
+    return f',"attachments":{attachments},"replyTo":{quoted(message.reply_to)}'
 
 
 def _turn(identity: str, role: str, content: str, sent_ms: int, kind: str) -> str:

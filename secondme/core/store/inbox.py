@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from secondme.core.records import NewRow
-    from secondme.core.settings import QueueSettings
+    from secondme.core.sections import QueueSettings
     from secondme.core.store.connect import Store
     from secondme.core.types import Pace
 
@@ -37,6 +37,7 @@ class Token:
 
     entry: str
     contact_id: ContactId
+    channel_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +126,7 @@ class InboxStore:
                 keys.dead(contact),
                 keys.DEAD_INDEX,
                 keys.last_reply(contact),
+                keys.channel_pause(token.channel_id),
             ),
             (
                 keys.QUEUE_GROUP,
@@ -293,4 +295,8 @@ def _entries(answer: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:  # the clie
 
 
 def _tokens(entries: list[tuple[bytes, dict[bytes, bytes]]]) -> list[Token]:
-    return [Token(entry.decode(), ContactId(fields[b"contactId"].decode())) for entry, fields in entries if fields]
+    return [
+        Token(entry.decode(), ContactId(fields[b"contactId"].decode()), fields.get(b"channelId", b"?").decode())
+        for entry, fields in entries
+        if fields
+    ]

@@ -134,6 +134,21 @@ def pause(contact: str) -> str:
     return f"PAUSE:{contact}"
 
 
+def channel_pause(channel: str) -> str:
+    """STRING, ms as decimal text: nobody on this channel is answered; until resumed."""
+    return f"CHANNEL:paused:{channel}"
+
+
+CHANNEL_WISHES = "CHANNEL:wishes"
+"""HASH channel -> JSON {on, at}: what the owner last wanted of it, connected or not. Without an entry a channel that is set up runs."""
+
+OWNER_TOLD = "OWNER:told"
+"""ZSET of what the owner was told (hash of its cause -> ms), so that nothing is told twice; a week back, at most 5,000."""
+
+OWNER_COMMANDS = "OWNER:commands"
+"""ZSET of the message ids from the owner's own chat (id -> ms), so that a command that is delivered twice runs once; 8 days."""
+
+
 def inbox(contact: str) -> str:
     """LIST of Mail JSON, oldest first, at most 200; popped when answered."""
     return f"INBOX:{contact}"
@@ -209,3 +224,40 @@ def relationship_override(contact: str) -> str:
 def token_stats(day: str) -> str:
     """HASH of counters for one UTC day (YYYY-MM-DD); 30 days."""
     return f"STATS:tokens:{day}"
+
+
+def person_of(contact: str) -> str:
+    """STRING, the person that the owner linked a contact to; until unlinked."""
+    return f"PERSON:of:{contact}"
+
+
+def person(identity: str) -> str:
+    """SET of the contacts that are one person; a member leaves when it is unlinked."""
+    return f"PERSON:members:{identity}"
+
+
+OF_A_CONTACT = (
+    pending,
+    approved,
+    denied,
+    attempts,
+    told,
+    history,
+    history_ids,
+    seen,
+    counter,
+    pause,
+    inbox,
+    dead,
+    outbox,
+    held,
+    last_reply,
+    style,
+    relationship,
+    relationship_override,
+    person_of,
+)
+"""Every key that belongs to one contact alone, beside its mailbox. What is made for a contact must be added here, or forgetting forgets it."""
+
+SETS_OF_CONTACTS = (QUEUE_LATER, DEAD_INDEX, HELD_INDEX, PAUSED_INDEX)
+"""Sorted sets with contacts as members, beside the pairing indexes."""

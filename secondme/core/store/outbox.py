@@ -14,7 +14,7 @@ from secondme.core.store.inbox import MAILBOX_MS
 
 if TYPE_CHECKING:
     from secondme.core.ids import ContactId
-    from secondme.core.settings import DeliverySettings
+    from secondme.core.sections import DeliverySettings
     from secondme.core.store.connect import Store
 
 _LEASE_MARGIN_S = 5.0
@@ -43,7 +43,7 @@ class OutboxStore:
 
     def __init__(self, store: Store, delivery: DeliverySettings) -> None:
         self._store = store
-        self._policy = delivery.ambiguous
+        self._ambiguous = delivery.ambiguous
         self._max_attempts = delivery.max_attempts
         self._lease_ms = int((delivery.timeout_s + _LEASE_MARGIN_S) * 1000)
 
@@ -56,8 +56,14 @@ class OutboxStore:
             ready.append(contact)
         return ready, None
 
-    async def take(self, contact: ContactId, channel: str, sender: str) -> Sending | Stopped:
-        """The contact's next row to send, checked at the last moment against approval, pause, kill switch and takeover; or why not."""
+    async def take(
+        self, contact: ContactId, channel: str, sender: str, *, collapses: bool = True, typing_ms: int = 5000
+    ) -> Sending | Stopped:
+        """The contact's next row to send, checked at the last moment against approval, pause, kill switch and takeover; or why not.
+
+        `collapses`: the platform shows one id once. While a row is typed, it is due again after `typing_ms`.
+        """
+        policy = self._ambiguous if self._ambiguous != "auto" else "resend" if collapses else "hold"
         answer = await self._store.run(
             "take",
             (
@@ -70,8 +76,9 @@ class OutboxStore:
                 keys.pause(contact),
                 keys.held(contact),
                 keys.HELD_INDEX,
+                keys.channel_pause(channel),
             ),
-            (contact, sender, self._lease_ms, self._policy, keys.EVENTS_QUEUE, MAILBOX_MS),
+            (contact, sender, self._lease_ms, policy, keys.EVENTS_QUEUE, MAILBOX_MS, typing_ms),
         )
         match answer[0]:
             case b"send":

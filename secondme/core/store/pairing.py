@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from secondme.core.ids import ContactId
     from secondme.core.records import NewRow
-    from secondme.core.settings import PairingSettings
+    from secondme.core.sections import PairingSettings
     from secondme.core.store.connect import Store
     from secondme.core.tiers import Tier
 

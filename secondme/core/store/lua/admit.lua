@@ -1,6 +1,6 @@
 -- The gate: may this message in, and what happens to it? A contact that was not let in causes no write.
 -- KEYS  1 approved 2 denied 3 seen 4 history 5 history ids 6 pause all 7 pause 8 counter 9 inbox 10 mailbox 11 stream 12 active
---       13 paused index
+--       13 paused index 14 pause of the channel
 -- ARGV  1 contact 2 message id 3 turn JSON 4 sent ms 5 mail JSON 6 channel 7 normalized contact
 --       8 messages per window 9 window s 10 rate pause ms 11 history cap 12 history ttl s 13 inbox cap 14 seen ttl ms
 --       15 mailbox ttl ms 16 pause event channel
@@ -12,7 +12,7 @@ end
 if not remember_once(KEYS[3], tonumber(ARGV[14]), KEYS[4], KEYS[5], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[11]), ARGV[12]) then
   return 'duplicate'
 end
-if redis.call('EXISTS', KEYS[6], KEYS[7]) > 0 then
+if redis.call('EXISTS', KEYS[6], KEYS[7], KEYS[14]) > 0 then
   return redis.call('EXISTS', KEYS[6]) == 1 and 'killed' or 'paused'
 end
 local count = redis.call('INCR', KEYS[8])

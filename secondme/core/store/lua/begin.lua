@@ -1,5 +1,6 @@
 -- A worker takes a contact's token: it gets the lease with a new fence and the mail that waits, or learns why not.
 -- KEYS  1 mailbox 2 inbox 3 stream 4 active 5 approved 6 pause all 7 pause 8 later 9 dead 10 dead index 11 last reply
+--       12 pause of the channel
 -- ARGV  1 group 2 token 3 worker 4 lease ms 5 max attempts 6 contact 7 batch 8 mailbox ttl ms 9 queue event channel
 -- Returns {obsolete} | {busy} | {gone} | {empty} | {paused} |
 --         {job, now ms, fence, attempts, defers, last reply ms or '', approved JSON, mail JSON...}
@@ -30,10 +31,10 @@ if not head then
   clear()
   return done('empty')
 end
-if redis.call('EXISTS', KEYS[6], KEYS[7]) > 0 then
+if redis.call('EXISTS', KEYS[6], KEYS[7], KEYS[12]) > 0 then
   local all, one = redis.call('PTTL', KEYS[6]), redis.call('PTTL', KEYS[7])
   local wait = math.max(all, one)
-  if all == -1 or one == -1 then wait = 31536000000 end -- until somebody resumes, which makes it due
+  if all == -1 or one == -1 or redis.call('EXISTS', KEYS[12]) == 1 then wait = 31536000000 end -- until somebody resumes, which makes it due
   redis.call('ZADD', KEYS[8], now + wait, ARGV[6])
   redis.call('HDEL', KEYS[1], 'lease_owner', 'lease_until')
   redis.call('HSET', KEYS[1], 'token', 'later', 'waiting', 'paused')

@@ -10,6 +10,8 @@ if ARGV[4] ~= '' and redis.call('EXISTS', KEYS[6]) == 1 then
   remember(KEYS[4], KEYS[5], ARGV[5], turn, now, tonumber(ARGV[6]), ARGV[7])
   if ARGV[8] ~= '' then redis.call('SADD', KEYS[5], ARGV[8]) end
   redis.call('SET', KEYS[7], string.format('%.0f', now), 'EX', 3600)
+elseif redis.call('EXISTS', KEYS[6]) == 1 and redis.call('EXISTS', KEYS[5]) == 1 then
+  redis.call('SADD', KEYS[5], ARGV[5]) -- the platform may show us our own greeting: it is not the owner speaking
 end
 if box[1] ~= ARGV[3] or box[2] ~= ARGV[2] then return 'stale' end
 redis.call('HDEL', KEYS[3], 'sending', 'send_until', 'send_owner')

@@ -1,6 +1,7 @@
 -- The sender asks for the next step of a contact's outbox. Everything that could forbid it is checked here, at the last moment.
--- KEYS  1 outbox 2 due 3 mailbox 4 approved 5 pending 6 pause all 7 pause 8 held 9 held index
+-- KEYS  1 outbox 2 due 3 mailbox 4 approved 5 pending 6 pause all 7 pause 8 held 9 held index 10 pause of the channel
 -- ARGV  1 contact 2 sender 3 send lease ms 4 policy (resend|hold) 5 queue event channel 6 mailbox ttl ms
+--       7 ms after which the typing indicator must be shown again
 -- Returns {empty} | {early} | {busy} | {typing} | {dropped, n} | {held, reason, n} | {send, fence, row JSON} | {corrupt}
 local now = now_ms()
 local row = redis.call('LINDEX', KEYS[1], 0)
@@ -43,16 +44,19 @@ end
 
 local allowed = redis.call('EXISTS', KEYS[4]) == 1
 if head.kind == 'prompt' or head.kind == 'notice' then allowed = not allowed and redis.call('EXISTS', KEYS[5]) == 1 end
+if head.kind == 'owner' then allowed = true end
 if not allowed then return { 'dropped', remove(nil) } end
-if redis.call('EXISTS', KEYS[6], KEYS[7]) > 0 then
+if head.kind ~= 'owner' and redis.call('EXISTS', KEYS[6], KEYS[7], KEYS[10]) > 0 then
   if head.kind == 'reply' then return { 'held', 'paused', remove('paused') } end
   return { 'dropped', remove(nil) }
 end
-if again and ARGV[4] == 'hold' and head.kind == 'reply' then
-  return { 'held', 'ambiguous', remove('ambiguous') }
+if again and ARGV[4] == 'hold' and head.kind ~= 'owner' then
+  -- It may have been seen. A reply is for the owner to judge; a prompt that comes twice would bother a stranger for nothing.
+  if head.kind == 'reply' then return { 'held', 'ambiguous', remove('ambiguous') } end
+  return { 'dropped', remove(nil) }
 end
 if tonumber(head.dueAt) > now then
-  redis.call('ZADD', KEYS[2], head.dueAt, ARGV[1])
+  redis.call('ZADD', KEYS[2], math.min(tonumber(head.dueAt), now + ARGV[7]), ARGV[1])
   return { 'typing' }
 end
 local fence = redis.call('HINCRBY', KEYS[3], 'send_fence', 1)

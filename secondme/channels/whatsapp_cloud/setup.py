@@ -1,0 +1,87 @@
+"""How is the official WhatsApp channel set up, and what does it leave behind? Nothing heavy is imported before it is built."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from secondme.channels.whatsapp_cloud.account import account_of
+from secondme.core.connecting import Linked, Question, Say
+from secondme.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from secondme.channels.whatsapp_cloud.channel import WhatsAppCloudChannel
+    from secondme.core.connecting import Ask, Step
+    from secondme.core.ids import ContactId
+    from secondme.core.manifest import ChannelContext
+
+_PATH = "/webhooks/whatsapp_cloud"
+_TOKEN_BYTES = 24
+
+
+def is_set_up(context: ChannelContext) -> bool:
+    """True when there is a number and a token to speak for it."""
+    account = account_of(context.settings)
+    return bool(account.access_token and account.phone_number_id)
+
+
+def build(context: ChannelContext) -> WhatsAppCloudChannel:
+    """The channel, not connected yet."""
+    from secondme.channels.whatsapp_cloud.channel import WhatsAppCloudChannel  # noqa: PLC0415  imports the HTTP library
+
+    return WhatsAppCloudChannel(account_of(context.settings), context.clock)
+
+
+def forget(context: ChannelContext, contact_id: ContactId) -> None:
+    """Nothing: this channel keeps no files."""
+    del context, contact_id
+
+
+async def unlink(context: ChannelContext) -> None:
+    """Nothing: a token is taken back in Meta's own settings."""
+    del context
+
+
+async def connect(context: ChannelContext, ask: Ask) -> AsyncIterator[Step]:
+    """The steps until Meta took the token, and what remains to be done in Meta's settings. Raises when an answer cannot work."""
+    yield Say(
+        "You need an app with WhatsApp in Meta's developer settings (developers.facebook.com); API Setup shows what is asked here."
+    )
+    number_id = _digits("phone_number_id", await ask(Question("phone_number_id", "Phone number ID")))
+    token = (await ask(Question("access_token", "Access token (a system user's does not expire)", secret=True))).strip()
+    secret = (await ask(Question("app_secret", "App secret (App settings > Basic)", secret=True))).strip()
+    chosen = (await ask(Question("verify_token", "Verify token, a word of your own (empty: one is made)", secret=True))).strip()
+    owner = _digits("owner_number", await ask(Question("owner_number", "Your own number, with country code")))
+    settings = {
+        "phone_number_id": number_id,
+        "access_token": token,
+        "app_secret": secret,
+        "verify_token": chosen or secrets.token_urlsafe(_TOKEN_BYTES),
+        "owner_number": owner,
+    }
+    tried = replace(context, settings={**context.settings, **settings})
+    account_of(tried.settings).check()
+    number = await build(tried).display_number()
+    yield Say(
+        f"Meta knows the number {number}. In Meta's settings (WhatsApp > Configuration), set the callback URL to"
+        f" <your https address>{_PATH} and enter the verify token, then subscribe to `messages` (and to `smb_message_echoes`"
+        " if you also write in the Business app)."
+    )
+    if not chosen:
+        yield Say(f"The verify token: {settings['verify_token']}")
+    yield Linked(account=number, settings=settings)
+
+
+def _digits(name: str, answer: str) -> str:
+    """The digits of a number as people write it. Raises ConfigError when there are letters in it, or for an id that is empty."""
+    plain = answer.strip().removeprefix("+")
+    for ornament in " -()./":
+        plain = plain.replace(ornament, "")
+    if not (plain.isascii() and plain.isdigit()) and (plain or name == "phone_number_id"):
+        raise ConfigError(
+            f"whatsapp_cloud_bad_{name}", f"whatsapp_cloud.{name} is digits only.", "secondme channels connect whatsapp_cloud"
+        )
+    return plain

@@ -1,0 +1,194 @@
+"""What do the channel commands do? Each ends in the gateway that runs, if one does, within a second."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+from secondme.cli.commands.status import show_channel
+from secondme.cli.compose import (
+    channel_context,
+    note_store,
+    open_store,
+    overview,
+    section_of,
+    steering,
+    write_log,
+)
+from secondme.cli.exits import ExitCode
+from secondme.cli.output import CommandResult, Screen
+from secondme.core.channel_words import words_for
+from secondme.core.errors import ConfigError, NotFoundError, UnavailableError
+from secondme.core.ids import contact_id
+
+if TYPE_CHECKING:
+    from secondme.cli.run import Invocation
+    from secondme.core.manifest import Manifest
+    from secondme.core.overview import ChannelFacts, Overview
+    from secondme.core.settings import Setup
+    from secondme.core.store.connect import Store
+
+_STOP_S = 15.0
+_SENT_S = 20.0
+_LOOK_S = 0.1
+_LOCAL = "local"
+
+
+async def list_channels(invocation: Invocation) -> CommandResult:
+    """Every channel with its state; `linked` says whether it is set up here."""
+    from secondme.channels.registry import manifests, setup_of
+
+    setup = invocation.setup()
+    linked = {each.id: setup_of(each).is_set_up(channel_context(each, setup)) for each in manifests()}
+    async with open_store(setup) as store:
+        found = await overview(store, setup)
+    rows = [{**facts.to_dict(), "linked": linked.get(facts.id, False)} for facts in found.channels]
+
+    def show(screen: Screen) -> None:
+        for row in rows:
+            if row["state"] == "off" and not row["paused"]:
+                state = "linked, not running" if row["linked"] else f"not linked: secondme channels connect {row['id']}"
+                screen.line(f"{row['id']:<14} {state}", "" if row["linked"] else "dim")
+                continue
+            show_channel(screen, row, width=14)
+            words, fix = words_for(row["code"])
+            if words:
+                screen.line(f"{'':<14} {words} {fix}".rstrip(), "warn")
+
+    return CommandResult("secondme.channels.list/1", {"channels": rows}, show)
+
+
+async def connect_channel(invocation: Invocation, name: str, phone: str | None, answers: list[str]) -> CommandResult:
+    """The channel is linked, what linking found out is saved, and a running gateway starts it."""
+    from secondme.channels.registry import setup_of
+    from secondme.cli.linking import Answers, draw
+    from secondme.core.credentials import save_credentials
+
+    setup, manifest = _named(invocation, name)
+    if name == _LOCAL:
+        raise ConfigError("always_connected", "The local channel is always there.", "secondme chat --as Anna")
+    context = channel_context(manifest, setup)
+    given = _given(answers, section_of(name, setup))
+    if phone is not None:
+        given["phone"] = phone
+    elif name == "whatsapp":
+        given.setdefault("phone", "")
+    write_log(setup)
+    linked = await draw(setup_of(manifest).connect(context, Answers(given, context.settings).ask), Screen(sys.stderr))
+    save_credentials(setup.places.credentials, section_of(name, setup), linked.settings or None)
+    async with open_store(setup) as store:
+        await steering(store, setup).connect_channel(name, on=True)
+        runs = (await overview(store, setup)).runs
+    then = "The gateway starts it now." if runs else "Start the gateway: secondme serve"
+
+    def show(screen: Screen) -> None:
+        screen.line(f"{manifest.title} is linked as {linked.account}. {then}", "good")
+
+    return CommandResult("secondme.channels.connect/1", {"id": name, "account": linked.account, "gatewayRuns": runs}, show)
+
+
+async def disconnect_channel(invocation: Invocation, name: str, *, forget: bool) -> CommandResult:
+    """The channel does not run; with `forget` its link is undone there and here."""
+    from secondme.channels.registry import setup_of
+    from secondme.core.credentials import save_credentials
+
+    setup, manifest = _named(invocation, name)
+    write_log(setup)
+    async with open_store(setup) as store:
+        await steering(store, setup).connect_channel(name, on=False)
+        await _until_off(store, setup, name)
+    if forget and name != _LOCAL:
+        await setup_of(manifest).unlink(channel_context(manifest, setup))
+        save_credentials(setup.places.credentials, section_of(name, setup), None)
+
+    def show(screen: Screen) -> None:
+        what = "is unlinked; its keys here are erased" if forget else "is disconnected"
+        screen.line(f"{manifest.title} {what}. Connect it again: secondme channels connect {name}")
+
+    return CommandResult("secondme.channels.disconnect/1", {"id": name, "forgotten": forget}, show)
+
+
+async def pause_channel(invocation: Invocation, name: str, *, on: bool) -> CommandResult:
+    """Nobody on the channel is answered, or everybody again."""
+    setup, manifest = _named(invocation, name)
+    write_log(setup)
+    async with open_store(setup) as store:
+        rule = steering(store, setup)
+        outcome = "resumed" if on else await rule.resume_channel(name)
+        if on:
+            await rule.pause_channel(name)
+
+    def show(screen: Screen) -> None:
+        if on:
+            screen.line(f"{manifest.title} is paused until you resume it: secondme channels resume {name}")
+        else:
+            screen.line(f"{manifest.title} is answered again." if outcome == "resumed" else f"{manifest.title} was not paused.")
+
+    return CommandResult(f"secondme.channels.{'pause' if on else 'resume'}/1", {"id": name, "paused": on}, show)
+
+
+async def send_test_line(invocation: Invocation, name: str) -> CommandResult:
+    """A line has left for the owner's own chat. Raises NotFoundError when the channel knows none, UnavailableError when it is not connected."""
+    setup, manifest = _named(invocation, name)
+    async with open_store(setup) as store:
+        facts = _facts(await overview(store, setup), name)
+        if facts.state != "connected":
+            words, fix = words_for(facts.code)
+            raise UnavailableError(
+                "not_connected", f"{manifest.title} is not connected. {words}".rstrip(), fix or "secondme channels list"
+            )
+        if not facts.owner_chat:
+            raise NotFoundError(
+                "no_owner_chat", f"{manifest.title} does not know who you are.", f"secondme channels connect {name}"
+            )
+        notes = note_store(store)
+        chat = contact_id(facts.owner_chat)
+        row = await notes.say(name, chat, f"This is a test of secondme on {manifest.title}. All is well.")
+        try:
+            async with asyncio.timeout(_SENT_S):
+                while await notes.is_waiting(chat, row):  # noqa: ASYNC110
+                    await asyncio.sleep(_LOOK_S)  # noqa: TID251  a person waits for it
+        except TimeoutError:
+            raise UnavailableError(
+                "test_not_sent", "The test has not left yet; it is sent when it can be.", "secondme channels list"
+            ) from None
+        after = _facts(await overview(store, setup), name)
+
+    def show(screen: Screen) -> None:
+        screen.line(f"Sent. Look at your own chat on {manifest.title}.", "good")
+
+    return CommandResult("secondme.channels.test/1", {"id": name, "sent": True, "state": after.state}, show, ExitCode.DONE)
+
+
+def _named(invocation: Invocation, name: str) -> tuple[Setup, Manifest]:
+    from secondme.channels.registry import manifest_of
+
+    return invocation.setup(), manifest_of(name)
+
+
+def _given(answers: list[str], section: str) -> dict[str, str]:
+    from secondme.core.settings import is_secret
+
+    given = {}
+    for answer in answers:
+        name, equals, value = answer.partition("=")
+        if not equals:
+            raise ConfigError("bad_answer", "--answer takes NAME=VALUE.")
+        if is_secret(f"{section}.{name.strip()}"):
+            raise ConfigError("secret_in_argv", f"{name} is a secret: others can read a command line.", "Use the environment.")
+        given[name.strip()] = value
+    return given
+
+
+def _facts(found: Overview, name: str) -> ChannelFacts:
+    return next(facts for facts in found.channels if facts.id == name)
+
+
+async def _until_off(store: Store, setup: Setup, name: str) -> None:
+    """Return when no gateway runs the channel any more."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_STOP_S):
+            while _facts(await overview(store, setup), name).state != "off":  # noqa: ASYNC110
+                await asyncio.sleep(_LOOK_S)  # noqa: TID251  as above

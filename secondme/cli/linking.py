@@ -1,0 +1,119 @@
+"""How does a person link a channel at a terminal? Steps are drawn as they come; codes replace each other until one was used."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import shutil
+import sys
+from typing import TYPE_CHECKING, assert_never
+
+from secondme.cli.qr import draw_qr
+from secondme.core.connecting import Linked, Question, Say, ShowCode, ShowQr
+from secondme.core.errors import ConfigError, UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from secondme.cli.output import Screen
+    from secondme.core.connecting import Step
+
+_WORDS = 3
+"""Lines below a QR code: what to do, and where the cursor stands."""
+
+
+class Answers:
+    """Where the answers of an owner come from: given beforehand, else typed."""
+
+    def __init__(self, given: Mapping[str, str], known: Mapping[str, object]) -> None:
+        self._given = dict(given)
+        self._known = known
+
+    async def ask(self, question: Question) -> str:
+        """The answer, without white space around it. Raises ConfigError when nobody is there to ask."""
+        if question.name in self._given:
+            return self._given[question.name].strip()
+        known = self._known.get(question.name)
+        if known:
+            return str(known)
+        if not sys.stdin.isatty():
+            fix = "Set it in the environment." if question.secret else f"--answer {question.name}=..."
+            raise ConfigError("needs_answer", f"There is no terminal to ask for {question.name}.", fix)
+        return (await asyncio.to_thread(_typed, question)).strip()
+
+
+def _typed(question: Question) -> str:
+    import getpass
+
+    prompt = f"{question.text}: "
+    try:
+        return getpass.getpass(prompt) if question.secret else input(prompt)
+    except EOFError:
+        raise ConfigError("needs_answer", f"There is no answer for {question.name}.") from None
+
+
+async def draw(steps: AsyncIterator[Step], screen: Screen) -> Linked:
+    """Every step is shown; the last one is returned. Raises what linking raises."""
+    board = _Board(screen)
+    try:
+        async with contextlib.aclosing(steps):  # type: ignore[type-var]  # async generators, all of them
+            async for step in steps:
+                match step:
+                    case Say(text):
+                        board.say(text)
+                    case ShowQr(payload, seconds):
+                        board.qr(payload, seconds)
+                    case ShowCode(code, seconds):
+                        board.code(code, seconds)
+                    case Linked():
+                        return step
+                    case _:
+                        assert_never(step)
+    finally:
+        board.close()
+    raise UnavailableError("not_linked", "Linking ended without a result.", "Try again.")
+
+
+class _Board:
+    """Where codes are drawn over each other. Without a terminal each is a line of text, for whoever draws it elsewhere."""
+
+    def __init__(self, screen: Screen) -> None:
+        self._screen = screen
+        self._is_raised = False
+        self._said = ""
+
+    def say(self, text: str) -> None:
+        self._said = text
+        self._screen.line(text)
+
+    def qr(self, payload: str, seconds: float) -> None:
+        if not self._screen.is_terminal:
+            self._screen.line(f"qr {payload}")
+            self._screen.stream.flush()
+            return
+        columns, lines = shutil.get_terminal_size()
+        drawn = draw_qr(payload, columns - 1, lines - _WORDS)
+        self._wipe()
+        if not drawn:
+            self._screen.line("The window is too small for the code: enlarge it, or use --phone.", "warn")
+        for line in drawn:
+            self._screen.stream.write(line + "\r\n")
+        self._screen.line(f"{self._said} The code changes in {seconds:.0f} s.", "dim")
+        self._screen.stream.flush()
+
+    def code(self, code: str, seconds: float) -> None:
+        self._screen.line(f"Type this code on the phone within {seconds:.0f} s:  {code}", "accent")
+        self._screen.stream.flush()
+
+    def close(self) -> None:
+        """What was there before the codes is there again."""
+        if self._is_raised:
+            self._screen.stream.write("\x1b[?1049l")
+            self._screen.stream.flush()
+            self._is_raised = False
+
+    def _wipe(self) -> None:
+        if not self._is_raised:
+            self._screen.stream.write("\x1b[?1049h")
+            self._is_raised = True
+        self._screen.stream.write("\x1b[H\x1b[2J")

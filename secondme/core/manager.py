@@ -1,0 +1,107 @@
+"""Which channels run? Each has a connection of its own; the owner's wishes start and stop them one by one, without a restart."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from secondme.core.connection import Connection
+from secondme.core.errors import UnavailableError
+from secondme.core.log import get_logger
+from secondme.core.types import ChannelState, OwnerAddress
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
+
+    from secondme.core.connection import Plug
+    from secondme.core.ports import Clock, Random
+    from secondme.core.store.control import ControlStore, Wish
+    from secondme.core.types import Admission, Challenge, InboundMessage
+
+log = get_logger(__name__)
+
+_WISHES_S = 1.0
+"""How soon a connect or disconnect of another process is heeded."""
+_STOP_S = 12.0
+
+
+class ChannelManager:
+    """Starts, stops and restarts each channel on its own, and tells how they stand."""
+
+    def __init__(
+        self,
+        plugs: Sequence[Plug],
+        control: ControlStore,
+        receive: Callable[[InboundMessage], Awaitable[Admission | Challenge]],
+        clock: Clock,
+        rng: Random,
+    ) -> None:
+        self._control = control
+        self._clock = clock
+        self._news = asyncio.Event()
+        self._lives: dict[str, asyncio.Task[None]] = {}
+        self._heeded: dict[str, Wish | None] = {}
+        self.connections: Mapping[str, Connection] = {
+            plug.manifest.id: Connection(plug, receive, self._news.set, clock, rng) for plug in plugs
+        }
+
+    async def run(self, tell: Callable[[Connection], Awaitable[None]]) -> None:
+        """Run what the owner wants until cancelled; then nothing of any channel is left running. `tell` hears of each change."""
+        telling = asyncio.ensure_future(self._tell(tell))
+        try:
+            while True:
+                with contextlib.suppress(UnavailableError):
+                    await self._heed(await self._control.wishes())
+                await self._clock.sleep(_WISHES_S)
+        finally:
+            telling.cancel()
+            await self._stop(list(self._lives))
+
+    async def _heed(self, wishes: Mapping[str, Wish]) -> None:
+        """Channels run as the owner last said. A wish that is new starts a channel anew: what it is built from may have changed."""
+        for name, connection in self.connections.items():
+            wish = wishes.get(name)
+            if name in self._heeded and self._heeded[name] == wish:
+                continue
+            self._heeded[name] = wish
+            await self._stop([name])
+            if wish is None or wish.on:
+                self._lives[name] = asyncio.create_task(connection.run())
+            else:
+                connection.report(ChannelState.OFF)
+
+    async def _stop(self, names: list[str]) -> None:
+        lives = [life for name in names if (life := self._lives.pop(name, None)) is not None]
+        for life in lives:
+            life.cancel()
+        if lives:
+            _, late = await asyncio.wait(lives, timeout=_STOP_S)
+            if late:
+                log.error("channels_still_running", count=len(late))
+
+    def owner_chats(self) -> list[OwnerAddress]:
+        """Where the owner can be reached, connected channels first."""
+        found = [
+            OwnerAddress(connection.id, chat, is_open=connection.is_open)
+            for connection in self.connections.values()
+            if (chat := connection.owner_chat) is not None
+        ]
+        return sorted(found, key=lambda address: not address.is_open)
+
+    def stopping(self) -> None:
+        """The gateway leaves; channels that run are told so."""
+        for connection in self.connections.values():
+            if connection.state is not ChannelState.OFF:
+                connection.report(ChannelState.STOPPING)
+
+    async def _tell(self, tell: Callable[[Connection], Awaitable[None]]) -> None:
+        told: dict[str, tuple[ChannelState, str]] = {}
+        while True:
+            self._news.clear()
+            for name, connection in self.connections.items():
+                now = (connection.state, connection.code)
+                if told.get(name, (ChannelState.OFF, "")) != now:
+                    told[name] = now
+                    await tell(connection)
+            await self._news.wait()

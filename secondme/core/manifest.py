@@ -1,0 +1,51 @@
+"""What is a channel, as pure data? Importing a manifest costs nothing; what it names is imported when the channel is used.
+
+A package brings a channel of its own by an entry point of the group `secondme.channels` that names a `Manifest`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from secondme.core.ports import Clock, Random
+
+ENTRY_POINTS = "secondme.channels"
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What everybody may know about a channel without starting it."""
+
+    id: str
+    """2 to 32 characters of `a-z 0-9 _`; the first part of its contacts' ids."""
+    title: str
+    icon: str
+    """One character for narrow places."""
+    setup: str
+    """The module that decides whether the channel is set up and builds it: `is_set_up(context)`, `build(context)`, `forget(context, contact_id)`."""
+    collapses_resends: bool = False
+    """True when a second send under one id cannot show twice. Where it can, a send that may have happened is held for the owner."""
+    typing_refresh_s: float = 5.0
+    """How long the platform shows the typing indicator after one call."""
+    deaf_after_s: float | None = None
+    """Connected, but without a sign of life from the platform for this long: the channel is deaf, and soon connected anew. None: it
+    cannot be."""
+    takes_webhooks: bool = False
+    """True when the platform calls us: `hear` of the built channel answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelContext:
+    """What a channel is built from."""
+
+    settings: Mapping[str, Any]
+    """The channel's own settings: its section of the configuration as plain values, secrets included, so never to be logged."""
+    directory: Path
+    """Where the channel may keep files. It may not exist yet: `paths.private_dir` makes it 0700."""
+    clock: Clock
+    rng: Random

@@ -1,0 +1,181 @@
+"""The owner's end: commands come in and are answered, and what the owner should know is said by itself, once.
+
+Nothing is told that the owner asked for in another place: who approves on the command line needs no message about it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from secondme.core.channel_words import words_for
+from secondme.core.errors import SecondmeError, UnavailableError
+from secondme.core.log import get_logger
+from secondme.core.security import SecurityEvent, Severity
+from secondme.core.store import keys
+from secondme.core.text import safe_name, safe_text
+from secondme.core.types import Admission
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from secondme.core.owner_chat.commands import Commands
+    from secondme.core.ports import Clock
+    from secondme.core.records import PairingRequest
+    from secondme.core.security import SecurityLog
+    from secondme.core.store.notes import NoteStore
+    from secondme.core.store.outbox import OutboxStore
+    from secondme.core.store.pairing import Listing
+    from secondme.core.types import InboundMessage, OwnerAddress
+
+log = get_logger(__name__)
+
+_AGAIN_S = 1.0
+_LOOK_S = 15.0
+"""How often what waits is looked at although no event came: the connection to the owner may have been made since."""
+_DRAFT_LIMIT = 1500
+
+Heard = tuple[str, dict[str, Any]]
+
+
+class OwnerChat:
+    """Talks with the owner on their own channels."""
+
+    def __init__(
+        self,
+        commands: Commands,
+        notes: NoteStore,
+        outbox: OutboxStore,
+        listing: Callable[[], Awaitable[Listing]],
+        listen: Callable[[Callable[[], None]], AsyncIterator[Heard | None]],
+        security: SecurityLog,
+        clock: Clock,
+    ) -> None:
+        self._commands = commands
+        self._notes = notes
+        self._outbox = outbox
+        self._listing = listing
+        self._listen = listen
+        self._security = security
+        self._clock = clock
+        self._addresses: Callable[[], list[OwnerAddress]] = list
+
+    async def hear(self, message: InboundMessage) -> Admission:
+        """A message from the owner's own chat was carried out and its answer is on its way; once, however often it is delivered.
+
+        IGNORED, and written down, when it does not come from the owner's chat as its channel knows it. Raises UnavailableError: offer it
+        again.
+        """
+        known = {address.channel_id: address.contact_id for address in self._addresses()}
+        if known.get(message.channel_id) != message.contact_id:
+            await self._security.record(
+                SecurityEvent.OWNER_COMMAND_REFUSED, Severity.WARN, message.contact_id, channelId=message.channel_id
+            )
+            return Admission.IGNORED
+        if message.edit_of or not message.text.strip():
+            return Admission.IGNORED
+        if await self._notes.is_done(message.channel_id, message.message_id):
+            return Admission.DUPLICATE
+        said = await self._commands.carry_out(message.text)
+        await self._notes.answer(message.channel_id, message.contact_id, said, message.message_id)
+        return Admission.COMMAND
+
+    async def run(self, addresses: Callable[[], list[OwnerAddress]]) -> None:
+        """Tell the owner what they should know, until cancelled. `addresses` says where they can be reached now, best first."""
+        self._addresses = addresses
+        while True:
+            try:
+                await self._tell_events()
+            except UnavailableError as error:
+                log.debug("owner_chat_waits", code=error.code)
+            except SecondmeError as error:
+                log.error("owner_chat_failed", error, code=error.code)
+            except Exception as error:  # noqa: BLE001  the top of a task: a note must not end the gateway
+                log.error("owner_chat_crashed", error)
+            await self._clock.sleep(_AGAIN_S)
+
+    async def _tell_events(self) -> None:
+        missed, looked_at = True, 0.0
+
+        def miss() -> None:
+            nonlocal missed
+            missed = True
+
+        async for heard in self._listen(miss):
+            now = self._clock.monotonic()
+            if self._addresses() and (missed or now - looked_at > _LOOK_S):
+                missed, looked_at = False, now
+                await self._look()
+            if heard is not None and self._addresses():
+                await self._tell(*heard)
+
+    async def _look(self) -> None:
+        """What waits for the owner and was not told yet, from before we listened."""
+        for request in (await self._listing()).pending:
+            await self._tell_request(request)
+        await self._tell_drafts()
+
+    async def _tell(self, channel: str, event: dict[str, Any]) -> None:
+        kind = str(event.get("type") or event.get("action") or event.get("event"))
+        contact, at = str(event.get("contactId", "")), str(event.get("timestamp", ""))
+        match channel, kind:
+            case keys.EVENTS_PAIRING, "pairing_request":
+                for request in (await self._listing()).pending:
+                    if request.contact_id == contact:
+                        await self._tell_request(request)
+            case keys.EVENTS_PAIRING, "pairing_approved" | "pairing_verified" if event.get("approvedBy") in _BY_THEMSELVES:
+                name = safe_name(str(event.get("displayName") or "")) or contact
+                await self._note(f"{name} ({contact}) is let in: {_BY_THEMSELVES[event['approvedBy']]}.", f"in:{contact}:{at}")
+            case keys.EVENTS_QUEUE, "reply_held":
+                await self._tell_drafts()
+            case keys.EVENTS_QUEUE, "dead_letter":
+                await self._note(f"A message of {contact} could not be worked on and was set aside.", f"dead:{contact}:{at}")
+            case keys.EVENTS_PAUSE, "pause" if event.get("reason") == "rate_limit":
+                await self._note(f"{contact} wrote too much at once and is paused for a while.", f"rate:{contact}:{at}")
+            case keys.EVENTS_STATUS, "channel_state" if event.get("code") and event.get("state") in _TELLING_STATES:
+                words, fix = words_for(str(event["code"]))
+                what = f"{safe_name(str(event.get('channelId')))}: {words} {fix}".strip()
+                await self._note(what, f"channel:{event.get('channelId')}:{event['code']}:{self._clock.now_ms() // 3_600_000}")
+            case keys.EVENTS_PAIRING, "pairing_closed" | "pairing_full":
+                await self._note("Too many strangers knock or guess codes; new ones are ignored for now.", f"{kind}:{at[:7]}")
+            case _:
+                pass
+
+    async def _tell_request(self, request: PairingRequest) -> None:
+        name = safe_name(request.display_name or "") or "Somebody without a name"
+        said = (
+            f"{name} ({request.contact_id}) wants to talk with me.\nLet in: approve {request.code}\nTurn away: deny {request.code}"
+        )
+        await self._note(said, f"request:{request.contact_id}:{request.code}:{request.requested_at.timestamp()}")
+
+    async def _tell_drafts(self) -> None:
+        held, _ = await self._outbox.held()
+        replies: dict[str, list[str]] = {}
+        for each in held:
+            replies.setdefault(f"{each.row.contact_id}\n{each.row.reply_id}\n{each.reason}", []).append(each.row.text)
+        for key, texts in replies.items():
+            contact, reply, reason = key.split("\n")
+            text = safe_text("\n".join(texts))[:_DRAFT_LIMIT]
+            await self._note(
+                f"A reply to {contact} waits for you ({_REASONS[reason]}):\n{text}\nsecondme drafts list", f"draft:{reply}:{reason}"
+            )
+
+    async def _note(self, text: str, cause: str) -> None:
+        addresses = self._addresses()
+        if addresses:
+            best = next((address for address in addresses if address.is_open), addresses[0])
+            await self._notes.tell(best.channel_id, best.contact_id, text, cause)
+
+
+_BY_THEMSELVES = {
+    "invite": "with your invite",
+    "self-verified": "with their own code",
+    "existing-history": "because you talked before",
+}
+_TELLING_STATES = frozenset({"needs_owner", "connected", "deaf"})
+"""`connected` with a code is a late report of the platform's, like a reply that it would not deliver."""
+_REASONS = {
+    "tier": "this contact's replies need you",
+    "paused": "it was ready when you paused",
+    "ambiguous": "it may have gone out already",
+    "undeliverable": "the platform refused it",
+}
