@@ -130,6 +130,15 @@ def stand_at_noon(client: Redis) -> None:
     }  # fmt: skip
     client.set(keys.denied("local:spam"), json.dumps(denied))
     client.zadd(keys.INDEX_DENIED, {"local:spam": ms(22.5 * 60)})
+    gateway = {
+        "part": "all", "host": "elsewhere", "pid": 1, "version": "0", "startedAt": ms(-60), "at": ms(60 * 24 * 365),
+        "channels": {
+            "whatsapp": {"state": "connected", "since": ms(-58), "received": 42, "sent": 17, "failed": 1, "lastReceivedAt": ms(-3)},
+            "telegram": {"state": "needs_owner", "code": "telegram_token_refused", "since": ms(-9)},
+            "local": {"state": "connected", "since": ms(-60)},
+        },
+    }  # fmt: skip
+    client.hset(keys.GATEWAYS, "all-1", json.dumps(gateway))
 
 
 def write_security_log(setup: Setup) -> Path:

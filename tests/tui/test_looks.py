@@ -24,6 +24,7 @@ STATES: dict[str, tuple[str, ...]] = {
     "revoke": ("2", "r"),
     "denied": ("3",),
     "security": ("4",),
+    "channels": ("5", "down"),
     "kill": ("k",),
     "help": ("question_mark",),
 }
@@ -74,7 +75,7 @@ def test_a_screen_with_people(client: Redis, setup: Setup, snap_compare: Any, st
 
 
 @pytest.mark.usefixtures("client")
-@pytest.mark.parametrize("page", ["1", "2", "3", "4"])
+@pytest.mark.parametrize("page", ["1", "2", "3", "4", "5"])
 def test_an_empty_screen_says_what_to_do(setup: Setup, snap_compare: Any, page: str) -> None:
     app, show = looks(setup, page)
     assert snap_compare(app, run_before=show, terminal_size=(80, 24))

@@ -1,4 +1,4 @@
-"""The screen: a bar, four pages, and the keys. It reads the store like any other client and keeps itself fresh.
+"""The screen: a bar, five pages, and the keys. It reads the store like any other client and keeps itself fresh.
 
 Events say that something changed; the lists themselves are read anew, so the screen is right after every gap too.
 """
@@ -21,6 +21,7 @@ from secondme.cli.tui.desk import Desk
 from secondme.cli.tui.dialogs import ConfirmDialog, HelpDialog, PauseDialog, length_of
 from secondme.cli.tui.link import Link
 from secondme.cli.tui.pages.approved import ApprovedPage
+from secondme.cli.tui.pages.channels import ChannelsPage
 from secondme.cli.tui.pages.denied import DeniedPage
 from secondme.cli.tui.pages.page import Page, shown_name
 from secondme.cli.tui.pages.pending import PendingPage
@@ -49,7 +50,7 @@ _STDIN = 0
 _CLOSE_S = 8.0
 """Longer than a server needs to end."""
 
-PAGES = {"pending": "Waiting", "approved": "Approved", "denied": "Denied", "security": "Security"}
+PAGES = {"pending": "Waiting", "approved": "Approved", "denied": "Denied", "security": "Security", "channels": "Channels"}
 
 
 class SecondmeApp(App[None]):
@@ -80,6 +81,7 @@ class SecondmeApp(App[None]):
             "approved": ApprovedPage(desk, "approved"),
             "denied": DeniedPage(desk, "denied"),
             "security": SecurityPage(desk, "security", log_file),
+            "channels": ChannelsPage(desk, "channels"),
         }
         self._desk = desk
         self._snapshot: Snapshot | None = None

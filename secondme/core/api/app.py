@@ -11,6 +11,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from secondme import __version__
+from secondme.core.api.channel_routes import channels
 from secondme.core.api.control_routes import control
 from secondme.core.api.pairing_routes import pairing
 from secondme.core.api.refusals import BAD_REQUEST, BUG, NOT_ALLOWED, NOT_FOUND, Refusal, refusal_of
@@ -76,6 +77,7 @@ def _described() -> FastAPI:
     )
     app.include_router(pairing)
     app.include_router(control)
+    app.include_router(channels)
 
     @app.get("/openapi.json", tags=["state"], responses=answers())
     async def openapi() -> dict[str, Any]:  # JSON has no closer type

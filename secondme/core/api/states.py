@@ -62,6 +62,37 @@ class ProcessShape(Shape):
     channels: dict[str, str]
 
 
+class ChannelShape(Shape):
+    """A channel, as its gateway last said. `code` says why, when the state needs a reason; counters are since the gateway's start."""
+
+    id: str
+    title: str
+    icon: str
+    state: str
+    code: str
+    paused: bool
+    received: int
+    sent: int
+    failed: int
+    since: str | None
+    last_received_at: str | None
+    last_alive_at: str | None
+    has_owner_chat: bool
+
+
+class ChannelList(Shape):
+    """Every channel there is, linked or not."""
+
+    channels: list[ChannelShape]
+
+
+class ChannelSteered(Shape):
+    """What became of one channel."""
+
+    id: str
+    outcome: Literal["paused", "resumed", "not_paused", "connected", "disconnected"]
+
+
 class StoreShape(Shape):
     """Which store it is."""
 
@@ -100,6 +131,7 @@ class Status(Shape):
     """How things stand: the data of `secondme status --json`."""
 
     processes: list[ProcessShape]
+    channels: list[ChannelShape]
     store: StoreShape
     pairing: Stats
     paused: PausedShape | None

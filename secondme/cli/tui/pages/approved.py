@@ -43,6 +43,7 @@ class ApprovedPage(Page):
         Column("Contact", 12, flexible=3, most=34),
         Column("Tier", 10),
         Column("State", 14, from_width=60),
+        Column("On", 14, from_width=96),
         Column("Since", 10, from_width=76),
         Column("Note", 12, flexible=4, from_width=110),
     )
@@ -53,6 +54,7 @@ class ApprovedPage(Page):
         Binding("r", "revoke", "Revoke"),
         Binding("slash", "search", "Search"),
         Binding("t", "tier_filter", "Tier"),
+        Binding("c", "channel_filter", "Channel"),
         Binding("escape", "all", "Show all", show=False),
     ]
 
@@ -61,6 +63,8 @@ class ApprovedPage(Page):
         self._search = Input(placeholder="name or number", classes="search", compact=True)
         self._filters = Static(classes="filters")
         self._tier: Tier | None = None
+        self._channel: str | None = None
+        self._icons: dict[str, str] = {}
         self._contacts: dict[str, ApprovedContact] = {}
         self._pauses: dict[str, Pause] = {}
         self._now: datetime | None = None
@@ -75,6 +79,7 @@ class ApprovedPage(Page):
         """The approved contacts that fit search and tier."""
         self._contacts = {contact.contact_id: contact for contact in snapshot.listing.approved}
         self._pauses, self._now = snapshot.pauses, now
+        self._icons = {facts.id: facts.icon for facts in snapshot.overview.channels}
         self._filter()
 
     def tick(self, now: datetime) -> None:
@@ -87,7 +92,7 @@ class ApprovedPage(Page):
         """The whole id, who decided, and the note."""
         contact = self._contacts[key]
         text = Text(shown_name(contact.display_name, key), style="bold")
-        text.append(f"  {safe_name(key)}  {channel_of(key)}", style="not bold")
+        text.append(f"  {safe_name(key)}  {safe_name(_channel_of(contact))}", style="not bold")
         text.append(f"  let in {contact.approved_at:%Y-%m-%d} by {safe_name(contact.approved_by)}", style=f"not bold {QUIET}")
         if contact.notes:
             text.append(f"\n{' '.join(safe_text(contact.notes).split())}", style="not bold")
@@ -100,7 +105,7 @@ class ApprovedPage(Page):
 
     def action_all(self) -> None:
         """Everybody is shown again."""
-        self._tier = None
+        self._tier = self._channel = None
         self._search.value = ""
         self._search.remove_class("shown")
         self._filter()
@@ -110,6 +115,13 @@ class ApprovedPage(Page):
         """One tier after the other, then all."""
         order = [None, *Tier]
         self._tier = order[(order.index(self._tier) + 1) % len(order)]
+        self._filter()
+
+    def action_channel_filter(self) -> None:
+        """One channel after the other, then all."""
+        order = [None, *sorted({_channel_of(contact) for contact in self._contacts.values()})]
+        at = order.index(self._channel) if self._channel in order else 0
+        self._channel = order[(at + 1) % len(order)]
         self._filter()
 
     @on(Input.Changed)
@@ -184,11 +196,17 @@ class ApprovedPage(Page):
         return self._contacts.get(key) if key is not None else None
 
     def _filter(self) -> None:
-        wanted = [contact for contact in self._contacts.values() if contact.is_like(self._search.value, self._tier)]
-        filtered = bool(self._search.value) or self._tier is not None
+        wanted = [
+            contact
+            for contact in self._contacts.values()
+            if contact.is_like(self._search.value, self._tier) and self._channel in {None, _channel_of(contact)}
+        ]
+        filtered = bool(self._search.value) or self._tier is not None or self._channel is not None
         text = Text(f"{len(wanted)} of {len(self._contacts)}" if filtered else f"{len(self._contacts)} let in", style=QUIET)
         if self._tier is not None:
             text.append(f"   tier {self._tier.value}", style=ACCENT)
+        if self._channel is not None:
+            text.append(f"   on {safe_name(self._channel)}", style=ACCENT)
         if self._search.value:
             text.append(f"   like “{safe_name(self._search.value)}”", style=ACCENT)
         if filtered:
@@ -205,6 +223,7 @@ class ApprovedPage(Page):
             (safe_name(contact.contact_id), ""),
             (contact.tier.value, _TIER_STYLES[contact.tier]),
             ("answered", QUIET) if pause is None else (self._paused(pause), WARN),
+            (f"{self._icons.get(_channel_of(contact), '')} {safe_name(_channel_of(contact))}".strip(), QUIET),
             (f"{contact.approved_at:%Y-%m-%d}", QUIET),
             (" ".join(safe_text(contact.notes or "").split()), QUIET),
         )
@@ -213,3 +232,7 @@ class ApprovedPage(Page):
         if pause.until is None or self._now is None:
             return "paused"
         return f"paused {countdown(pause.until - self._now)}"
+
+
+def _channel_of(contact: ApprovedContact) -> str:
+    return contact.channel_id or channel_of(contact.contact_id)

@@ -1,0 +1,166 @@
+"""Telegram as a channel: a bot that people write to. What is received is in `polling` and `webhook`, who wrote it in `reading`."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING
+
+from secondme.channels.telegram.bot import CALL_S, FAILURES, RefusedError, asked, close, make_bot, make_tls, never_left
+from secondme.channels.telegram.files import download, make_client
+from secondme.channels.telegram.intake import Intake
+from secondme.channels.telegram.manifest import ID
+from secondme.channels.telegram.options import read
+from secondme.channels.telegram.polling import Poller
+from secondme.channels.telegram.reading import native_id
+from secondme.channels.telegram.webhook import Webhook, is_authentic
+from secondme.core.errors import UnavailableError
+from secondme.core.ids import ChannelId, ContactId
+from secondme.core.log import get_logger
+from secondme.core.types import ChannelState, NotSent, Sent, Undeliverable, WebhookAnswer
+
+if TYPE_CHECKING:
+    import httpx
+
+    from secondme.channels.telegram.bot import TelegramBot
+    from secondme.channels.telegram.options import Options
+    from secondme.core.manifest import ChannelContext
+    from secondme.core.ports import Line
+    from secondme.core.types import ChannelContact, MessageContent, SendOutcome, WebhookRequest
+
+log = get_logger(__name__)
+
+_TYPING_S = 4.0
+"""Later than this nobody needs to be told any more that somebody typed."""
+_FLOOD_WAIT_S = 5.0
+"""When Telegram does not say how long."""
+_REFUSED_TOKEN, _FORBIDDEN, _FLOOD, _SERVER_ERRORS = {401, 404}, 403, 429, 500
+_NEVER = {400: "telegram_refused", 413: "telegram_message_too_long"}
+_REASONS = {
+    "chat not found": "telegram_chat_not_found",
+    "too long": "telegram_message_too_long",
+    "is empty": "telegram_message_empty",
+}
+"""What Telegram's description says, and the reason in our words."""
+
+
+class TelegramChannel:
+    """Private chats with one bot."""
+
+    def __init__(self, context: ChannelContext) -> None:
+        self._context = context
+        self._clock = context.clock
+        self._secret = str(context.settings.get("webhook_secret") or "")
+        self._bot: TelegramBot | None = None
+        self._client: httpx.AsyncClient | None = None
+        self._webhook: Webhook | None = None
+        self._flood_until = 0.0
+
+    @property
+    def id(self) -> ChannelId:
+        """`telegram`."""
+        return ChannelId(ID)
+
+    @property
+    def owner_chat(self) -> ContactId | None:
+        """The owner's private chat with the bot; None while nobody said who the owner is."""
+        owner = self._context.settings.get("owner_id")
+        return ContactId(f"{ID}:{int(owner)}") if owner else None
+
+    async def run(self, line: Line) -> None:
+        """Receive until cancelled; then its connections are closed. What Telegram still has, it keeps for the next run."""
+        line.report(ChannelState.CONNECTING)
+        options = read(self._context.settings)
+        tls = await make_tls()
+        bot = make_bot(options, tls)
+        try:
+            await asked(bot.initialize())
+            async with make_client(tls) as client:
+                self._bot, self._client = bot, client
+                await self._receive(bot, line, options)
+        finally:
+            self._bot = self._client = self._webhook = None
+            await close(bot)
+
+    async def _receive(self, bot: TelegramBot, line: Line, options: Options) -> None:
+        intake = Intake(line, options.owner_id)
+        if options.webhook_url:
+            self._webhook = Webhook(bot, line, intake, options, self._clock)
+            await self._webhook.watch()
+        await asked(bot.delete_webhook(drop_pending_updates=False))
+        await Poller(bot, line, intake, self._context, options.poll_s).run()
+
+    async def send(self, contact_id: ContactId, content: MessageContent, client_message_id: str) -> SendOutcome:  # noqa: ARG002  the Bot API has no place for it
+        """Send plain text, once. Raises UnavailableError when nobody knows whether it went out."""
+        user = native_id(contact_id)
+        if user is None:
+            return Undeliverable("not_a_telegram_contact")
+        if self._bot is None:
+            return NotSent("not_connected")
+        if (rest := self._flood_until - self._clock.monotonic()) > 0:
+            return NotSent("telegram_flood_wait", rest)
+        try:
+            async with asyncio.timeout(CALL_S):
+                message = await self._bot.send_message(user, content.text)
+        except FAILURES as error:
+            return self._not_sent(error)
+        return Sent(str(message.message_id))
+
+    async def typing(self, contact_id: ContactId) -> None:
+        """The contact sees for five seconds that an answer is typed, if all is well."""
+        user = native_id(contact_id)
+        if user is None or self._bot is None or self._flood_until > self._clock.monotonic():
+            return
+        try:
+            async with asyncio.timeout(_TYPING_S):
+                await self._bot.send_chat_action(user, "typing")
+        except FAILURES as error:
+            with contextlib.suppress(UnavailableError):
+                self._not_sent(error)  # Telegram may ask for a pause here too
+
+    async def contacts(self) -> list[ChannelContact]:
+        """Nobody: a bot has no address book."""
+        return []
+
+    async def download(self, handle: str, limit_bytes: int) -> bytes:
+        """The file of an attachment."""
+        if self._bot is None or self._client is None:
+            raise UnavailableError("not_connected", "Telegram is not connected.")
+        return await download(self._bot, self._client, handle, limit_bytes)
+
+    async def hear(self, request: WebhookRequest) -> WebhookAnswer:
+        """The answer to a call in Telegram's name. 403 for everybody who does not know the secret, before anything is read."""
+        if not is_authentic(request, self._secret):
+            return WebhookAnswer(403)
+        if request.method != "POST":
+            return WebhookAnswer(405)
+        if self._webhook is None:
+            return WebhookAnswer(503)
+        try:
+            return await self._webhook.hear(request)
+        except Exception as error:  # noqa: BLE001  the top of a call: whoever passed it on has promised Telegram an answer
+            log.error("telegram_webhook_failed", error)
+            return WebhookAnswer(503)
+
+    def _not_sent(self, error: Exception) -> SendOutcome:
+        """What is known after a call that failed. Raises UnavailableError when that is nothing."""
+        if isinstance(error, RefusedError) and error.status < _SERVER_ERRORS:
+            return self._refused(error)
+        if never_left(error):
+            return NotSent("telegram_unreachable")
+        raise UnavailableError("telegram_send_unknown", "Nobody knows whether Telegram has the message.") from None
+
+    def _refused(self, error: RefusedError) -> SendOutcome:
+        if error.status == _FLOOD:
+            wait_s = error.retry_after_s or _FLOOD_WAIT_S
+            self._flood_until = max(self._flood_until, self._clock.monotonic() + wait_s)
+            return NotSent("telegram_flood_wait", wait_s)
+        if error.status in _REFUSED_TOKEN:
+            return NotSent("telegram_token_refused")
+        if error.status == _FORBIDDEN:
+            return Undeliverable("telegram_blocked")
+        if error.status in _NEVER:
+            said = error.description.lower()
+            found = [reason for words, reason in _REASONS.items() if words in said]
+            return Undeliverable(found[0] if found else _NEVER[error.status])
+        return NotSent("telegram_refused")
