@@ -28,6 +28,9 @@ UNTRACED = {
     "test_guard",
     "test_looks",
     "test_scale",
+    "test_signing",
+    "test_telegram_reading",
+    "test_telegram_webhook",
     "test_values",
 }
 """Folders and files."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from secondme.core.api.hub import Heard
     from secondme.core.api.limits import Limits
     from secondme.core.api.server import Api
+    from secondme.core.api.webhooks import Webhooks
     from secondme.core.connection import Plug
     from secondme.core.gateway import Gateway, Part, Rooms
     from secondme.core.ids import ContactId
@@ -242,6 +243,18 @@ def build_gateway(setup: Setup, store: Store, model: Model, part: Part) -> Gatew
     from secondme.core.gateway import Gateway
 
     return Gateway(build_rooms(setup, store, model), setup.settings, SystemClock(), SystemRandom(), part=part)
+
+
+def build_webhooks(setup: Setup, gateway: Gateway) -> Webhooks | None:
+    """The listener for platforms that call us; None when nobody can. Imports the web server: call it in a thread."""
+    if not setup.settings.webhooks.listen:
+        return None
+    from secondme.core.api.listening import Address
+    from secondme.core.api.webhooks import Webhooks
+    from secondme.core.clock import SystemClock
+
+    host, _, port = setup.settings.webhooks.listen.rpartition(":")
+    return Webhooks(gateway.manager.hear_of, Address(host.removeprefix("[").removesuffix("]"), int(port)), SystemClock())
 
 
 def build_api(setup: Setup, store: Store, is_stopping: Callable[[], bool], limits: Limits | None = None) -> Api:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from secondme import __version__
 from secondme.cli.announcing import announce
-from secondme.cli.compose import build_api, build_gateway, build_model, open_store
+from secondme.cli.compose import build_api, build_gateway, build_model, build_webhooks, open_store
 from secondme.cli.output import CommandResult, Screen
 from secondme.cli.run import Invocation
 from secondme.core import log
@@ -28,7 +28,7 @@ from secondme.core.store.lock import hold
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from secondme.core.gateway import Part
+    from secondme.core.gateway import Gateway, Part
     from secondme.core.settings import Setup
     from secondme.core.store.connect import Store
 
@@ -73,6 +73,8 @@ async def serve_home(setup: Setup, part: Part, hints: list[str] | None = None) -
                     running = group.create_task(gateway.run(stop, ready))
                     if has_api:
                         group.create_task(_serve_api(setup, store, ready, stop))
+                    if part != "worker":
+                        group.create_task(_serve_webhooks(setup, gateway, ready, stop))
                     await _either(ready, running)
                     if watching is not None:
                         _greet(screen, setup, part, hints)
@@ -108,6 +110,18 @@ async def _serve_api(setup: Setup, store: Store, ready: asyncio.Event, stop: asy
         log.get_logger(__name__).error("api_not_built", error)
         return
     await api.run(stop)
+
+
+async def _serve_webhooks(setup: Setup, gateway: Gateway, ready: asyncio.Event, stop: asyncio.Event) -> None:
+    """Platforms that call us are heard until `stop`, if the owner wants that."""
+    await ready.wait()
+    try:
+        webhooks = await asyncio.to_thread(build_webhooks, setup, gateway)
+    except Exception as error:  # noqa: BLE001  as above
+        log.get_logger(__name__).error("webhooks_not_built", error)
+        return
+    if webhooks is not None:
+        await webhooks.run(stop)
 
 
 def _write_down(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:

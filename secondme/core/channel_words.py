@@ -31,7 +31,29 @@ _WORDS = {
         "Meta refuses free text more than 24 hours after a contact's last message. The reply was not delivered.",
         "Wait until the contact writes, or use the app yourself.",
     ),
-    "whatsapp_cloud_delivery_failed": ("Meta could not deliver a reply.", "secondme drafts list"),
+    "whatsapp_cloud_delivery_failed": ("Meta took a reply and then could not deliver it.", "Write to the contact yourself."),
+    "whatsapp_cloud_number_unknown": (
+        "Meta does not know the phone number ID, or not for this token.",
+        "secondme channels connect whatsapp_cloud",
+    ),
+    "whatsapp_cloud_unreachable": ("Meta's API does not answer; it is tried again.", ""),
+    "whatsapp_cloud_no_answer": ("Meta's API gave no whole answer; it is tried again.", ""),
+    "whatsapp_cloud_strange_answer": ("Meta's API gave an answer that cannot be read; it is tried again.", ""),
+    "whatsapp_cloud_no_access_token": ("The access token is not set.", "secondme channels connect whatsapp_cloud"),
+    "whatsapp_cloud_no_phone_number_id": ("The phone number ID is not set.", "secondme channels connect whatsapp_cloud"),
+    "whatsapp_cloud_no_app_secret": (
+        "The app secret is not set: no call of Meta's can be trusted.",
+        "secondme channels connect whatsapp_cloud",
+    ),
+    "whatsapp_cloud_no_verify_token": ("The verify token is not set.", "secondme channels connect whatsapp_cloud"),
+    "whatsapp_cloud_bad_access_token": (
+        "The access token has characters that no token has.",
+        "secondme channels connect whatsapp_cloud",
+    ),
+    "whatsapp_cloud_bad_api_url": (
+        "whatsapp_cloud.api_url is neither https nor on this machine.",
+        "Use https://graph.facebook.com.",
+    ),
 }
 
 

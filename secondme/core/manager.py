@@ -7,17 +7,20 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from secondme.core.connection import Connection
-from secondme.core.errors import UnavailableError
+from secondme.core.errors import NotFoundError, UnavailableError
 from secondme.core.log import get_logger
+from secondme.core.media.download import MediaLimits, fetch
 from secondme.core.types import ChannelState, OwnerAddress
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
+    from secondme.core.attachments import Attachment
     from secondme.core.connection import Plug
+    from secondme.core.media.download import Media
     from secondme.core.ports import Clock, Random
     from secondme.core.store.control import ControlStore, Wish
-    from secondme.core.types import Admission, Challenge, InboundMessage
+    from secondme.core.types import Admission, Challenge, InboundMessage, WebhookAnswer, WebhookRequest
 
 log = get_logger(__name__)
 
@@ -88,6 +91,18 @@ class ChannelManager:
             if (chat := connection.owner_chat) is not None
         ]
         return sorted(found, key=lambda address: not address.is_open)
+
+    def hear_of(self, channel: str) -> Callable[[WebhookRequest], Awaitable[WebhookAnswer]] | None:
+        """Who answers a platform that calls us about `channel`; None for a channel that takes no calls."""
+        connection = self.connections.get(channel)
+        return connection.hear if connection is not None and connection.manifest.takes_webhooks else None
+
+    async def fetch(self, channel: str, attachment: Attachment, limits: MediaLimits | None = None) -> Media:
+        """What came with a message on `channel`, found harmless to look at. Raises as `media.download.fetch`."""
+        connection = self.connections.get(channel)
+        if connection is None:
+            raise NotFoundError("unknown_channel", "There is no channel called that.", "secondme channels list")
+        return await fetch(connection.download, attachment, limits or MediaLimits())
 
     def stopping(self) -> None:
         """The gateway leaves; channels that run are told so."""

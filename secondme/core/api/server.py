@@ -7,15 +7,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
-import logging
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from uvicorn import Config, Server
+from uvicorn import Config
 
 from secondme.core.api.app import build_app
 from secondme.core.api.front import Bounded, Front
 from secondme.core.api.guard import Alarm, Guard
+from secondme.core.api.guest import Listener, silence
 from secondme.core.api.hub import EventHub
 from secondme.core.api.limits import Limits
 from secondme.core.api.listening import UNIX_HOSTS, Address, bind_tcp, bind_unix, hosts_of, unbind_unix
@@ -27,7 +27,7 @@ from secondme.core.log import get_logger
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from starlette.types import ASGIApp
@@ -40,7 +40,6 @@ log = get_logger(__name__)
 
 _AGAIN_FIRST_S = 1.0
 _AGAIN_LAST_S = 60.0
-_TICK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +76,7 @@ class Api:
 
     async def run(self, stop: asyncio.Event) -> None:
         """Serve until `stop` is set, then end what is under way within two seconds. Never raises: the gateway does not depend on it."""
-        _silence()
+        silence()
         try:
             async with asyncio.TaskGroup() as group:
                 hearing = group.create_task(self.hub.run())
@@ -150,42 +149,6 @@ class Api:
         )
         try:
             log.info("api_listening", kind=kind)
-            await _Listener(config, stop).serve(sockets=[bound])
+            await Listener(config, stop).serve(sockets=[bound])
         finally:
             bound.close()
-
-
-class _Listener(Server):
-    """The web server as a guest: signals, the end and the terminal are its host's."""
-
-    def __init__(self, config: Config, stop: asyncio.Event) -> None:
-        super().__init__(config)
-        self._stop = stop
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """Signals stay with the gateway."""
-        yield
-
-    async def main_loop(self) -> None:
-        """Serve until told to stop. Once a second is enough for the Date header."""
-        while not await self.on_tick(0) and not self._stop.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(_TICK_S):
-                    await self._stop.wait()
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Answers under way have ended; callers that do not take theirs are cut off."""
-        try:
-            await super().shutdown(sockets)
-        finally:
-            for connection in list(self.server_state.connections):
-                connection.transport.abort()
-
-
-def _silence() -> None:
-    """The web server's loggers say nothing: they quote requests."""
-    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
-        logger = logging.getLogger(name)
-        logger.setLevel(logging.CRITICAL + 1)
-        logger.propagate = False

@@ -1,0 +1,75 @@
+"""Which business number is ours, and what do we need to speak for it?"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from secondme.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+API_URL = "https://graph.facebook.com"
+API_VERSION = "v24.0"
+_HEADER_WORD = re.compile(r"[\x21-\x7e]+")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One business number. Secrets are not shown by `repr`."""
+
+    phone_number_id: str
+    access_token: str = field(repr=False)
+    app_secret: str = field(default="", repr=False)
+    verify_token: str = field(default="", repr=False)
+    owner_number: str = ""
+    api_url: str = API_URL
+    api_version: str = API_VERSION
+
+    @property
+    def base(self) -> str:
+        """Where every call of ours begins."""
+        return f"{self.api_url.rstrip('/')}/{self.api_version}"
+
+    def check(self) -> None:
+        """Nothing. Raises ConfigError when a setting is missing without which Meta's calls could be anybody's, or ours could be read."""
+        for name in ("access_token", "phone_number_id", "app_secret", "verify_token"):
+            if not getattr(self, name):
+                raise ConfigError(
+                    f"whatsapp_cloud_no_{name}", f"whatsapp_cloud.{name} is not set.", "secondme channels connect whatsapp_cloud"
+                )
+        if not _HEADER_WORD.fullmatch(self.access_token):  # the HTTP library would quote it in its complaint
+            raise ConfigError(
+                "whatsapp_cloud_bad_access_token",
+                "whatsapp_cloud.access_token has characters that no token has.",
+                "Copy the access token again, without blanks or quotes.",
+            )
+        if not is_private(self.api_url):
+            raise ConfigError(
+                "whatsapp_cloud_bad_api_url",
+                "whatsapp_cloud.api_url is neither an https address nor one of this machine.",
+                f"Use {API_URL}.",
+            )
+
+
+def account_of(settings: Mapping[str, Any]) -> Account:
+    """The account that the settings describe; what is unset is empty."""
+    values = {name: str(settings.get(name) or "") for name in Account.__dataclass_fields__}
+    values["api_url"] = values["api_url"] or API_URL
+    values["api_version"] = values["api_version"] or API_VERSION
+    return Account(**values)
+
+
+def is_private(url: str) -> bool:
+    """True when nobody between us and `url` can read what is said: https, or http to this very machine."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme == "http":
+            return parts.hostname == "localhost" or ipaddress.ip_address(parts.hostname or "").is_loopback
+        return parts.scheme == "https" and bool(parts.hostname)
+    except ValueError:
+        return False

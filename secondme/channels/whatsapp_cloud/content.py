@@ -1,0 +1,135 @@
+"""What does one message say? Pure: Meta's kinds of message in, words and attachments out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from secondme.core.attachments import Attachment, AttachmentKind
+
+Raw = Mapping[str, Any]
+
+MEDIA_ID = re.compile(r"[0-9]{1,32}", re.ASCII)
+_NAME_CHARACTERS = 512
+_MIME = re.compile(r"[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,64}")
+_SILENT = frozenset({"reaction", "system", "revoke", "request_welcome", "ephemeral"})
+"""Nothing to answer. A `system` message says that somebody has a new number: whoever has it now is a stranger until let in."""
+_MEDIA = {
+    "image": AttachmentKind.PHOTO,
+    "audio": AttachmentKind.AUDIO,
+    "video": AttachmentKind.VIDEO,
+    "document": AttachmentKind.DOCUMENT,
+    "sticker": AttachmentKind.STICKER,
+}
+
+
+class UnreadableError(Exception):
+    """A message is not in the shape that Meta documents. Without words: they would be a stranger's."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a message says."""
+
+    text: str = ""
+    attachments: tuple[Attachment, ...] = ()
+    edit_of: str = ""
+
+
+def content_of(raw: Raw) -> Content | None:
+    """What a message says; None when there is nothing to answer. Raises UnreadableError."""
+    kind = raw.get("type")
+    if not isinstance(kind, str):
+        raise UnreadableError
+    if kind in _SILENT:
+        return None
+    if kind == "edit":
+        return _edited(_part(raw, "edit"))
+    if kind in _MEDIA:
+        return _media(_MEDIA[kind], _part(raw, kind))
+    reader = _READERS.get(kind)
+    return reader(raw) if reader is not None else Content(attachments=(Attachment(AttachmentKind.OTHER),))
+
+
+def _edited(edit: Raw) -> Content:
+    """A correction: the new words, and which message they replace."""
+    original, message = edit.get("original_message_id"), edit.get("message")
+    if not isinstance(original, str) or not original or not isinstance(message, dict) or message.get("type") == "edit":
+        raise UnreadableError
+    content = content_of(message)
+    if content is None:
+        raise UnreadableError
+    return Content(content.text, content.attachments, original)
+
+
+def _media(kind: AttachmentKind, media: Raw) -> Content:
+    handle = media.get("id")
+    if not isinstance(handle, str) or not MEDIA_ID.fullmatch(handle):
+        raise UnreadableError
+    if kind is AttachmentKind.AUDIO and media.get("voice") is True:
+        kind = AttachmentKind.VOICE
+    mime = str(media.get("mime_type") or "").partition(";")[0].strip().lower()
+    attachment = Attachment(
+        kind=kind,
+        mime=mime if _MIME.fullmatch(mime) else "",
+        file_name=_words(media, "filename")[:_NAME_CHARACTERS],
+        handle=handle,
+    )
+    return Content(_words(media, "caption"), (attachment,))
+
+
+def _text(raw: Raw) -> Content:
+    body = _part(raw, "text").get("body")
+    if not isinstance(body, str):
+        raise UnreadableError
+    return Content(body)
+
+
+def _button(raw: Raw) -> Content:
+    return Content(_words(_part(raw, "button"), "text"))
+
+
+def _interactive(raw: Raw) -> Content:
+    """The title of what was tapped. The id behind it was ours once, and is not what the person read."""
+    said = _part(raw, "interactive")
+    for name in ("button_reply", "list_reply", "nfm_reply"):
+        reply = said.get(name)
+        if isinstance(reply, dict):
+            return Content(_words(reply, "title") or _words(reply, "body"))
+    return Content(attachments=(Attachment(AttachmentKind.OTHER),))
+
+
+def _location(raw: Raw) -> Content:
+    place = _part(raw, "location")
+    words = ", ".join(filter(None, (_words(place, "name"), _words(place, "address"))))
+    return Content(words, (Attachment(AttachmentKind.LOCATION),))
+
+
+def _contacts(raw: Raw) -> Content:
+    cards = raw.get("contacts")
+    if not isinstance(cards, list):
+        raise UnreadableError
+    return Content(attachments=(Attachment(AttachmentKind.CONTACT),))
+
+
+_READERS: dict[str, Callable[[Raw], Content]] = {
+    "text": _text,
+    "button": _button,
+    "interactive": _interactive,
+    "location": _location,
+    "contacts": _contacts,
+}
+
+
+def _part(raw: Raw, name: str) -> Raw:
+    part = raw.get(name)
+    if not isinstance(part, dict):
+        raise UnreadableError
+    return part
+
+
+def _words(raw: Raw, name: str) -> str:
+    value = raw.get(name)
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,233 @@
+"""Where do platforms that call us find us? One small listener beside the API: `/webhooks/<channel id>`, and nothing else to see.
+
+Anybody can reach it through the owner's tunnel, so a caller learns nothing from it: no words, no versions, one answer for everything
+that is not a channel's. Who calls is the channel's to find out (signature, secret token); how much they may send is decided here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from uvicorn import Config
+
+from secondme.core.api.front import is_too_deep
+from secondme.core.api.guest import Listener, silence
+from secondme.core.api.limits import Limits
+from secondme.core.api.listening import bind_tcp
+from secondme.core.api.protocol import HEADERS, BoundedProtocol
+from secondme.core.api.refusals import Refusal, refuse
+from secondme.core.log import get_logger
+from secondme.core.types import WebhookAnswer, WebhookRequest
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Awaitable, Callable, Iterator
+
+    from starlette.types import Receive, Scope, Send
+
+    from secondme.core.api.listening import Address
+    from secondme.core.ports import Clock
+
+    Hear = Callable[[WebhookRequest], Awaitable[WebhookAnswer]]
+    HearOf = Callable[[str], Hear | None]
+
+log = get_logger(__name__)
+
+_HEAR_S = 15.0
+"""A channel may take this long to make a call safe; platforms wait 20 s and more, and repeat it."""
+_ALL_BODIES_BYTES = 16 * 1024 * 1024
+"""Of all requests under way. 64 callers with 3 MB each would be 192 MB for strangers to hold."""
+_SMALL_BYTES = 64 * 1024
+"""Of each body, not counted in that: an ordinary call always has room."""
+_AGAIN_FIRST_S, _AGAIN_LAST_S = 1.0, 60.0
+_PATH = re.compile(rb"/webhooks/([a-z][a-z0-9_]{1,31})")
+
+
+class Webhooks:
+    """The listener of one gateway."""
+
+    def __init__(
+        self, hear_of: HearOf, address: Address, clock: Clock, *, limits: Limits | None = None, hear_s: float = _HEAR_S
+    ) -> None:
+        """`hear_of` names who answers for a channel, None for everybody who takes no calls. `address.port` 0: any free port."""
+        self._hear_of = hear_of
+        self._address = address
+        self._clock = clock
+        self._limits = limits or Limits()
+        self._hear_s = hear_s
+        self._room = _Room(_ALL_BODIES_BYTES)
+        self.port: int | None = None
+        """The port it listens on, as soon as it does."""
+        self.listening = asyncio.Event()
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Listen until `stop` is set, then end what is under way within two seconds. Never raises: the gateway does not depend on it.
+
+        What is in the way is said once, and tried again, later each time.
+        """
+        silence()
+        wait_s, said = _AGAIN_FIRST_S, ""
+        while not stop.is_set():
+            try:
+                bound = await asyncio.to_thread(bind_tcp, self._address)  # a name may have to be looked up
+                await self._serve(bound, stop)
+            except OSError as error:
+                if (why := error.strerror or type(error).__name__) != said:
+                    log.error("webhooks_not_listening", error, port=self._address.port, reason=why)
+                said = why
+            except Exception as error:  # noqa: BLE001  the top of a task
+                log.error("webhooks_crashed", error)
+            self.listening.clear()
+            await self._rest(stop, wait_s)
+            wait_s = min(_AGAIN_LAST_S, wait_s * 2)
+
+    async def _rest(self, stop: asyncio.Event, seconds: float) -> None:
+        if not stop.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(seconds):
+                    await stop.wait()
+
+    async def _serve(self, bound: socket.socket, stop: asyncio.Event) -> None:
+        protocol: Any = functools.partial(BoundedProtocol, limits=self._limits)  # called like the class that the type asks for
+        config = Config(
+            self._answer,
+            http=protocol,
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            proxy_headers=False,  # nobody's word about where a call comes from is taken
+            server_header=False,
+            date_header=False,
+            headers=list(HEADERS),
+            timeout_keep_alive=5,
+            timeout_graceful_shutdown=max(1, round(self._limits.goodbye_s)),
+        )
+        try:
+            self.port = bound.getsockname()[1]
+            log.info("webhooks_listening", port=self.port)
+            self.listening.set()
+            await Listener(config, stop).serve(sockets=[bound])
+        finally:
+            bound.close()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, answered whatever happens."""
+        channel = ""
+        answer: WebhookAnswer | Refusal | None
+        try:
+            channel, hear = self._called(scope)
+            answer = _NOTHING_HERE if hear is None else await self._heard(channel, hear, scope, receive)
+        except Exception as error:  # noqa: BLE001  the top of a request's task; its words are a stranger's
+            log.error("webhook_failed", error, channel=channel)
+            answer = _BUG
+        if isinstance(answer, Refusal):
+            await refuse(answer, self._limits, scope, receive, send)
+        elif answer is not None:
+            body = answer.body.encode("utf-8", "replace")
+            headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(body)).encode())]
+            await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+            await send({"type": "http.response.body", "body": body})
+
+    def _called(self, scope: Scope) -> tuple[str, Hear | None]:
+        """Which channel is called, and who answers for it. The path is taken as it came: one spelling, no escapes."""
+        found = _PATH.fullmatch(scope.get("raw_path") or b"")
+        if found is None or scope["method"] not in {"GET", "POST"}:
+            return "", None
+        channel = found[1].decode("ascii")
+        return channel, self._hear_of(channel)
+
+    async def _heard(self, channel: str, hear: Hear, scope: Scope, receive: Receive) -> WebhookAnswer | Refusal | None:
+        """What the channel says to the call; None when the caller went away before it was said."""
+        with self._room.share() as take:
+            try:
+                async with asyncio.timeout(self._limits.request_s):
+                    body = await self._read(scope, receive, take)
+            except TimeoutError:
+                return _TOO_SLOW
+            if not isinstance(body, bytes):
+                return body
+            request = WebhookRequest(
+                method=scope["method"],
+                query=scope["query_string"].decode("latin-1"),
+                headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]),
+                body=body,
+            )
+            try:
+                async with asyncio.timeout(self._hear_s) as time:
+                    return await hear(request)
+            except TimeoutError:
+                if not time.expired():
+                    raise
+                log.warning("webhook_took_too_long", channel=channel)
+                return _LATER
+
+    async def _read(self, scope: Scope, receive: Receive, take: Callable[[int], bool]) -> bytes | Refusal | None:
+        """The body, counted while it is read; None when the caller went away."""
+        most = self._limits.body_bytes
+        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
+        if announced.isdigit() and int(announced[:20]) > most:
+            return _TOO_LARGE
+        parts: list[bytes] = []
+        size = 0
+        while True:
+            message = await receive()
+            if message["type"] != "http.request":
+                return None
+            parts.append(message.get("body", b""))
+            size += len(parts[-1])
+            if size > most:
+                return _TOO_LARGE
+            if not take(len(parts[-1])):
+                return _LATER
+            if not message.get("more_body", False):
+                break
+        body = b"".join(parts)
+        return _TOO_DEEP if is_too_deep(body, self._limits.json_depth) else body
+
+
+class _Room:
+    """How much of everybody's bodies is in memory."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._held = 0
+
+    @contextlib.contextmanager
+    def share(self) -> Iterator[Callable[[int], bool]]:
+        """Counts what one request reads: true while there is room for it, and for a small one always. Given back at the end."""
+        mine = 0
+
+        def take(size: int) -> bool:
+            nonlocal mine
+            mine += size
+            self._held += size
+            return mine <= _SMALL_BYTES or self._held <= self._most
+
+        try:
+            yield take
+        finally:
+            self._held -= mine
+
+
+@dataclass(frozen=True, slots=True)
+class _Silent(Refusal):
+    """A refusal that says nothing but its status."""
+
+    def body(self) -> bytes:
+        """No words."""
+        return b""
+
+
+def _wordless(status: int) -> _Silent:
+    return _Silent(status, "", "", headers={"content-type": "text/plain"})
+
+
+_NOTHING_HERE, _TOO_LARGE, _TOO_SLOW, _TOO_DEEP = map(_wordless, (404, 413, 408, 400))
+_BUG, _LATER = map(_wordless, (500, 503))

@@ -1,0 +1,36 @@
+"""A business number that runs, as tests see it."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fakes.clock import FakeClock
+from fakes.graph_api import GraphApi, envelope, signed
+from fakes.line import RecordingLine
+
+from secondme.channels.whatsapp_cloud.channel import WhatsAppCloudChannel
+
+ANNA, BERT = "4915112345678", "34600112233"
+
+
+@dataclass
+class Cloud:
+    """A running channel and everything around it."""
+
+    channel: WhatsAppCloudChannel
+    api: GraphApi
+    line: RecordingLine
+    clock: FakeClock
+    task: asyncio.Task[None]
+
+    @property
+    def now_s(self) -> int:
+        return self.clock.now_ms() // 1000
+
+    async def hears(self, *changes: dict[str, Any]) -> int:
+        """The status that Meta is told for one call with these changes."""
+        return (await self.channel.hear(signed(envelope(*changes)))).status
+
+
+Running = Callable[..., Any]
