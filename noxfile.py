@@ -24,11 +24,13 @@ TESTS = [
     "coverage[toml]==7.17.3",
     "httpx==0.28.1",
     "hypothesis==6.170.15",
+    "pyte==0.8.2",
     "pytest==8.4.2",  # the newest that pytest-textual-snapshot takes
     "pytest-asyncio==1.5.0",
     "pytest-textual-snapshot==1.1.0",
     "pytest-xdist==3.8.0",
     "schemathesis==4.32.5",
+    "zxing-cpp==3.1.1",
 ]
 LONGEST, LONG = 700, 500
 

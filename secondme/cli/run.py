@@ -63,6 +63,8 @@ def run(
         sys.stdout.flush()
     except SecondmeError as error:
         code = emit_error(schema, error, as_json=as_json)
+    except (typer.Abort, typer.BadParameter):
+        raise  # the person said no, or there was nobody to ask: the command tree knows how to end
     except KeyboardInterrupt:
         note("Interrupted.")
         code = ExitCode.INTERRUPTED

@@ -51,6 +51,27 @@ CASES: dict[str, tuple[str, int, set[str]]] = {
     "security tail": ("secondme.security.tail/1", 0, {"events"}),
     "security report": ("secondme.security.report/1", 0, REPORTED),
     "security report --since 90s": ("secondme.security.report/1", 0, REPORTED),
+    "channels list": ("secondme.channels.list/1", 0, {"channels"}),
+    "channels pause telegram": ("secondme.channels.pause/1", 0, {"id", "paused"}),
+    "channels resume telegram": ("secondme.channels.resume/1", 0, {"id", "paused"}),
+    "channels pause nonsense": ("secondme.channels.pause/1", 65, set()),
+    "channels disconnect telegram": ("secondme.channels.disconnect/1", 0, {"forgotten", "id"}),
+    "channels disconnect whatsapp_cloud --forget": ("secondme.channels.disconnect/1", 0, {"forgotten", "id"}),
+    "channels connect telegram": ("secondme.channels.connect/1", 78, set()),
+    "channels connect telegram --answer token=1:a": ("secondme.channels.connect/1", 78, set()),
+    "channels connect local": ("secondme.channels.connect/1", 78, set()),
+    "channels connect nonsense": ("secondme.channels.connect/1", 65, set()),
+    "channels test telegram": ("secondme.channels.test/1", 69, set()),
+    "contacts list": ("secondme.contacts.list/1", 0, {"persons"}),
+    "contacts list --channel local --search ann": ("secondme.contacts.list/1", 0, {"persons"}),
+    "contacts show local:anna": ("secondme.contacts.show/1", 0, {"contacts"}),
+    "contacts show local:nobody": ("secondme.contacts.show/1", 65, set()),
+    "contacts link local:anna telegram:77": ("secondme.contacts.link/1", 0, {"contacts", "outcome"}),
+    "contacts link local:anna local:cara": ("secondme.contacts.link/1", 75, set()),
+    "contacts link telegram:1 telegram:2": ("secondme.contacts.link/1", 65, set()),
+    "contacts unlink local:anna": ("secondme.contacts.unlink/1", 65, set()),
+    "contacts forget local:anna --yes": ("secondme.contacts.forget/1", 0, {"contacts"}),
+    "contacts forget local:nobody --yes": ("secondme.contacts.forget/1", 65, set()),
     "config show": ("secondme.config.show/1", 0, {"settings"}),
     "config path": ("secondme.config.path/1", 0, {"config_file", "data", "logs", "personas"}),
     "--set pairing.modus=x config show": ("secondme.config.show/1", 78, set()),
@@ -96,7 +117,18 @@ def check_values(value: Any, name: str = "") -> None:
         case str() if name.endswith("At") or name in {"at", "first", "last", "oldest", "since", "until"}:
             assert _TIME.fullmatch(value), (name, value)
         case None:
-            assert name in {"paused", "oldest", "until", "for", "value", "first", "last", "since", "lastReceivedAt", "lastAliveAt"}, name
+            assert name in {
+                "paused",
+                "oldest",
+                "until",
+                "for",
+                "value",
+                "first",
+                "last",
+                "since",
+                "lastReceivedAt",
+                "lastAliveAt",
+            }, name
 
 
 @pytest.mark.parametrize(

@@ -123,10 +123,10 @@ class GatewayProcess:
 class Terminal:
     """One program on a terminal of its own, as a person sees it. `words` run as they are, a string through the shell."""
 
-    def __init__(self, words: list[str] | str, **env: str) -> None:
+    def __init__(self, words: list[str] | str, *, size: tuple[int, int] = (80, 24), **env: str) -> None:
         self.output = ""
         self._master, slave = pty.openpty()
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
         self._raw = b""
         self.process = subprocess.Popen(
             words,

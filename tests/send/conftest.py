@@ -9,8 +9,8 @@ import pytest
 from fakes.town import Town
 
 from secondme.core.clock import SystemClock
-from secondme.core.send.sender import Sender
 from secondme.core.sections import DeliverySettings
+from secondme.core.send.sender import Sender
 from secondme.core.store.outbox import OutboxStore
 from secondme.core.types import Composed
 

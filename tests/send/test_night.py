@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from secondme.core.send.pacing import Night
 from secondme.core.sections import SleepSettings
+from secondme.core.send.pacing import Night
 
 MINUTE = timedelta(minutes=1)
 CHANGES = {

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secondme.core.send.pacing import plan_paces
 from secondme.core.sections import PacingSettings
+from secondme.core.send.pacing import plan_paces
 from secondme.core.types import Pace
 
 texts = st.lists(st.text(max_size=40).map(lambda text: text * 30), max_size=5)

@@ -1,7 +1,9 @@
 """A sender at work on the real store: what leaves, in which order, and what is held back."""
 
 import asyncio
+import json
 from collections import Counter
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -164,6 +166,56 @@ async def test_an_unknown_end_is_sent_again_under_the_same_id(town: Town, post: 
     await meet_an_unknown_end(town, post, "resend", same_process=same_process)
     assert len({client_id for _, _, client_id in town.channel.raw}) == 1
     assert (len(town.channel.raw), town.channel.texts(ANNA)) == (2, ["hi"])
+
+
+@pytest.mark.parametrize("collapses", [True, False])
+async def test_by_itself_an_unknown_end_is_sent_again_only_where_one_id_shows_once(
+    town: Town, post: Any, *, collapses: bool
+) -> None:
+    town.channel.manifest = replace(town.channel.manifest, collapses_resends=collapses)
+    await meet_an_unknown_end(town, post, "auto", same_process=True)
+    assert len(town.channel.raw) == (2 if collapses else 1)
+    assert await post.held() == ([] if collapses else [("ambiguous", "hi")])
+
+
+async def test_a_prompt_that_may_have_been_seen_is_not_sent_again_where_it_would_show_twice(town: Town, post: Any) -> None:
+    town.channel.manifest = replace(town.channel.manifest, collapses_resends=False)
+    await town.writes("anna", "hello")
+    town.channel.outcome = crash
+    async with post.sending() as sender:
+        await post.until(lambda: length_is(town, 1))
+        town.channel.outcome = None
+        await post.lease_is_over("anna")
+        sender.nudge()
+        await post.until(post.emptied)
+    assert len(town.channel.raw) == 1
+    assert await town.raw_keys("PAIRING:pending:*")
+
+
+async def test_nothing_is_taken_while_the_channel_is_not_there(town: Town, post: Any) -> None:
+    await post.reply("anna", "hi")
+    town.channel.is_open = False
+    async with post.sending() as sender:
+        for _ in range(20):
+            sender.nudge()
+            await asyncio.sleep(0.01)
+        assert town.channel.raw == []
+        row = json.loads(await town.store.client.lindex("OUTBOX:local:anna", 0))
+        assert row["attempts"] == 0
+        town.channel.is_open = True
+        sender.nudge()
+        await post.until(post.emptied)
+    assert town.channel.texts(ANNA) == ["hi"]
+
+
+@pytest.mark.parametrize("setup", [{**QUICK, "typing_s_per_character": 0.02}], indirect=True)
+async def test_the_typing_indicator_is_shown_again_as_often_as_the_platform_forgets_it(town: Town, post: Any) -> None:
+    town.channel.manifest = replace(town.channel.manifest, typing_refresh_s=0.1)
+    await post.reply("anna", "x" * 40)
+    async with post.sending():
+        await post.until(post.emptied)
+    assert len(town.channel.typed) >= 4
+    assert town.channel.texts(ANNA) == ["x" * 40]
 
 
 @pytest.mark.parametrize("same_process", [True, False])

@@ -117,6 +117,7 @@ class Sender:
                         return
                 elif step.why == "typing":
                     await self._show_typing(contact)
+                    self._news.set()  # its next step is due at a moment of its own
                     return
                 elif step.why not in _STOPPED:
                     return

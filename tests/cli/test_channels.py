@@ -1,0 +1,127 @@
+"""Linking, listing, pausing and testing channels, and persons over several of them, as their owner types it."""
+
+import asyncio
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.bot_api import TOKEN, bot_api
+from fakes.process import Cli, GatewayProcess, Terminal, command, data_of, write_config
+from redis import Redis
+
+from secondme.core.settings import load
+
+
+def rows(result: Any) -> dict[str, dict[str, Any]]:
+    return {row["id"]: row for row in json.loads(result.stdout)["data"]["channels"]}
+
+
+def test_a_new_home_has_nothing_linked_but_the_local_channel(cli: Cli, raw: Redis) -> None:
+    found = rows(cli("channels", "list", "--json"))
+    assert {name: row["linked"] for name, row in found.items()} == {
+        "whatsapp": False,
+        "telegram": False,
+        "whatsapp_cloud": False,
+        "local": True,
+    }
+    shown = cli("channels", "list").stdout
+    assert "telegram       not linked: secondme channels connect telegram" in shown
+    assert raw.keys("CHANNEL*") == []
+
+
+def test_a_token_in_the_environment_links_telegram(cli: Cli, raw: Redis, monkeypatch: pytest.MonkeyPatch) -> None:
+    del raw
+    monkeypatch.setenv("SECONDME_TELEGRAM__TOKEN", TOKEN)
+    assert rows(cli("channels", "list", "--json"))["telegram"]["linked"]
+    assert "linked, not running" in cli("channels", "list").stdout
+
+
+@pytest.mark.parametrize("word", [f"telegram.token={TOKEN}", "plugins.mychat.key=canary", "whatsapp_cloud.app_secret=canary"])
+def test_no_secret_is_taken_from_the_command_line(cli: Cli, raw: Redis, word: str) -> None:
+    del raw
+    refused = cli("--set", word, "status")
+    assert refused.exit_code == 78
+    assert "canary" not in refused.output
+
+
+def test_a_paused_channel_is_shown_as_such(cli: Cli, raw: Redis) -> None:
+    cli("channels", "pause", "telegram")
+    assert rows(cli("channels", "list", "--json"))["telegram"]["paused"]
+    assert "telegram paused" in cli("status").stdout.replace("  ", " ")
+    assert "was not paused" not in cli("channels", "resume", "telegram").stdout
+    assert "was not paused" in cli("channels", "resume", "telegram").stdout
+    assert raw.keys("CHANNEL:paused:*") == []
+
+
+def test_what_a_person_is_asked_before_everything_of_somebody_is_erased(home: Path, raw: Redis, redis_url: str) -> None:
+    raw.set("HISTORY:local:anna", "x")
+    words = f"python -m secondme --home {home} contacts forget local:anna"
+    with Terminal(words, SECONDME_REDIS_URL=redis_url) as terminal:
+        terminal.read_until("Erase everything of local:anna, for good")
+        terminal.type("n\n")
+        assert terminal.ended() == 1
+    assert raw.exists("HISTORY:local:anna")
+    assert command(home, "contacts", "forget", "local:anna", SECONDME_REDIS_URL=redis_url).returncode == 2
+
+
+def test_persons_are_listed_together(cli: Cli, door: Redis) -> None:
+    del door
+    cli("contacts", "link", "local:anna", "telegram:77")
+    (person,) = [
+        person
+        for person in json.loads(cli("contacts", "list", "--search", "anna", "--json").stdout)["data"]["persons"]
+        if len(person["contacts"]) > 1
+    ]
+    assert {contact["contactId"] for contact in person["contacts"]} == {"local:anna", "telegram:77"}
+    shown = cli("contacts", "show", "telegram:77").stdout
+    assert "local:anna" in shown
+    assert "telegram:77" in shown
+    assert "let in only by the link" in cli("contacts", "unlink", "telegram:77").stdout
+
+
+@pytest.fixture
+def linking(home: Path, redis_url: str, raw: Redis) -> dict[str, str]:
+    del raw
+    return {"SECONDME_REDIS_URL": redis_url, "SECONDME_HOME": str(home)}
+
+
+async def test_telegram_is_linked_tested_and_unlinked_beside_a_running_gateway(home: Path, linking: dict[str, str]) -> None:
+    write_config(home)
+    async with bot_api() as api:
+        api.users.add(42)
+        env = {**linking, "SECONDME_TELEGRAM__API_URL": api.url, "SECONDME_TELEGRAM__POLL_S": "1"}
+
+        async def run(*words: str, **more: str) -> Any:
+            return await asyncio.to_thread(command, home, *words, **{**env, **more})
+
+        with GatewayProcess(home, **env):
+            answer = ["--answer", "owner_id=42", "--json"]
+            linked = await run("channels", "connect", "telegram", *answer, SECONDME_TELEGRAM__TOKEN=TOKEN)
+            assert linked.returncode == 0, linked.stdout + linked.stderr
+            assert TOKEN not in linked.stdout + linked.stderr
+            saved = load({}, {}, home=home).places.credentials
+            assert stat.S_IMODE(saved.stat().st_mode) == 0o600
+            assert json.loads(saved.read_text()) == {"telegram.token": TOKEN, "telegram.owner_id": 42}
+            async with asyncio.timeout(60):
+                while rows(await run("channels", "list", "--json"))["telegram"]["state"] != "connected":
+                    await asyncio.sleep(0.1)
+            tested = await run("channels", "test", "telegram", "--json")
+            assert tested.returncode == 0, tested.stdout + tested.stderr
+            assert [text for text in api.shown[42] if "test" in text]
+            gone = await run("channels", "disconnect", "telegram", "--forget", "--json")
+            assert gone.returncode == 0, gone.stdout + gone.stderr
+            found = rows(await run("channels", "list", "--json"))["telegram"]
+            assert (found["state"], found["linked"]) == ("off", False)
+            assert json.loads(saved.read_text()) == {}
+        assert data_of(await run("status", "--json"))["channels"]
+
+
+async def test_a_wrong_token_saves_nothing(home: Path, linking: dict[str, str]) -> None:
+    async with bot_api() as api:
+        env = {**linking, "SECONDME_TELEGRAM__API_URL": api.url, "SECONDME_TELEGRAM__TOKEN": "123456:" + "wrong" * 7}
+        refused = await asyncio.to_thread(command, home, "channels", "connect", "telegram", "--answer", "owner_id=42", **env)
+    assert refused.returncode == 77
+    assert "refuse" in refused.stderr
+    assert not (home / "credentials.json").exists()
