@@ -108,6 +108,19 @@ async def test_the_owners_own_correction_takes_nothing_over(town: Town) -> None:
     assert not await town.raw_keys("PAUSE:*")
 
 
+async def test_nobody_corrects_what_somebody_else_said(town: Town) -> None:
+    await town.let_in("anna")
+    await town.writes("anna", "hi")
+    await town.work()
+    await town.deliver()
+    ours = next(turn for turn in await ConversationStore(town.store).recent(ANNA, 100) if turn.role == "assistant")
+    before = await said(town)
+    assert await town.writes("anna", "I owe Anna 100", message_id="e1", edit_of=ours.id) is Admission.IGNORED
+    assert await said(town) == before
+    assert await town.writes("anna", "I meant this", message_id="e2", edit_of=ours.id, from_me=True) is Admission.CORRECTED
+    assert (await said(town))[-1] == "I meant this"
+
+
 async def test_nobody_is_prompted_for_what_the_platform_replays(town: Town) -> None:
     before = await everything(town.store.client)
     assert await town.writes("anna", "hello?", backlog=True) is Challenge.TOO_OLD

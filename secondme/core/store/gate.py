@@ -83,13 +83,13 @@ class GateStore:
 
     async def correct(self, message: InboundMessage) -> Admission:
         """What was said before is said in the new words: CORRECTED, or IGNORED when it is not kept any more; STRANGER, and nothing
-        written, for who was not let in. Repeatable.
+        written, for who was not let in. Nobody can correct what somebody else said. Repeatable.
         """
         contact = message.contact_id
         answer: bytes = await self._store.run(
             "correct",
             (keys.approved(contact), keys.history(contact), keys.inbox(contact)),
-            (message.edit_of, quoted(message.text)),
+            (message.edit_of, quoted(message.text), "assistant" if message.from_me else "user"),
         )
         return _ADMISSIONS[answer]
 

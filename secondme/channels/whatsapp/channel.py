@@ -1,0 +1,291 @@
+"""WhatsApp as the gateway sees it: a channel whose platform is a process of its own.
+
+Nothing here can be blocked, crashed or printed over by the library: it lives in the device process, and what that says is checked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from typing import TYPE_CHECKING, Any
+
+from secondme.channels.whatsapp.account import Account, load_account, own_from, own_to, save_account
+from secondme.channels.whatsapp.failures import STATES, banned, failure
+from secondme.channels.whatsapp.jids import PHONE_SERVER, Jid, as_person, jid_of
+from secondme.channels.whatsapp.process import COMMAND, DeviceProcess
+from secondme.channels.whatsapp.received import CHANNEL, read_received
+from secondme.core import faults
+from secondme.core.errors import DataError, NotFoundError, SecondmeError
+from secondme.core.ids import ContactId
+from secondme.core.log import get_logger
+from secondme.core.text import safe_name
+from secondme.core.types import ChannelContact, ChannelState, NotSent, Sent, Undeliverable
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from secondme.channels.whatsapp.protocol import Frame
+    from secondme.core.ids import ChannelId
+    from secondme.core.manifest import ChannelContext
+    from secondme.core.ports import Line
+    from secondme.core.types import MessageContent, SendOutcome
+
+log = get_logger(__name__)
+
+PING_S = 10.0
+PONG_S = 30.0
+GRACE_S = 1.0
+POLL_S = 20.0
+"""How often the device process asks its library whether WhatsApp is there."""
+SEND_S = 85.0
+"""whatsmeow itself waits 75 s for WhatsApp's answer."""
+TYPING_S = 5.0
+CONTACTS_S = 30.0
+DOWNLOAD_S = 65.0
+_AGAIN_FIRST_S = 0.2
+_AGAIN_LAST_S = 5.0
+_CONTACTS = 20_000
+_REASON = 40
+"""Characters of a reason that the device process gives."""
+
+
+class WhatsAppChannel:
+    """One linked device."""
+
+    def __init__(self, context: ChannelContext, command: Sequence[str] = COMMAND, poll_s: float = POLL_S) -> None:
+        self._context = context
+        self._poll_s = poll_s
+        self._clock = context.clock
+        self._command = command
+        self._device: DeviceProcess | None = None
+        self._account: Account | None = None
+        self._heard_at = 0.0
+
+    @property
+    def id(self) -> ChannelId:
+        """`whatsapp`."""
+        return CHANNEL
+
+    @property
+    def owner_chat(self) -> ContactId | None:
+        """The owner's messages to themselves; None until the account is known."""
+        account = self._account or self._load()
+        return ContactId(account.own.person.contact_id) if account is not None else None
+
+    async def run(self, line: Line) -> None:
+        """Connected until cancelled; then the device process has ended and what it had not handed over is in its spool.
+
+        Raises CredentialsError when the owner must act (logged out, replaced, banned, outdated), ConfigError without the library,
+        UnavailableError when it crashed, hung, or cannot reach WhatsApp.
+        """
+        try:
+            account = load_account(self._context.directory)
+        except DataError as error:
+            raise failure("bad_account") from error
+        if account is None or account.is_logged_out:
+            raise failure("logged_out" if account is not None else "not_linked")
+        self._account = account
+        line.report(ChannelState.CONNECTING)
+        device = DeviceProcess(self._command, self._context.directory)
+        try:
+            await device.start(self._first(account))
+            self._heard_at = self._clock.monotonic()
+            async with asyncio.TaskGroup() as group:
+                group.create_task(self._hear(device, line, group))
+                group.create_task(self._ping(device))
+        except ExceptionGroup as errors:
+            raise _first_of(errors) from errors
+        finally:
+            self._device = None
+            await device.stop()
+
+    async def send(self, contact_id: ContactId, content: MessageContent, client_message_id: str) -> SendOutcome:
+        """WhatsApp has the message. Within one life of the device process, a second call under the same id sends nothing."""
+        if jid_of(contact_id) is None:
+            return Undeliverable("not_a_whatsapp_id")
+        device = self._device
+        if device is None:
+            return NotSent("not_connected")
+        frame = {"type": "send", "id": client_message_id, "to": contact_id, "text": content.text}
+        answer = await device.ask(frame, SEND_S)
+        reason = str(answer.get("reason", ""))[:_REASON]
+        match answer.get("outcome"):
+            case "sent":
+                return Sent(str(answer.get("id", "")))
+            case "not_sent":
+                return NotSent(reason)
+            case "undeliverable":
+                return Undeliverable(reason)
+            case _:
+                raise failure("send_unknown")
+
+    async def typing(self, contact_id: ContactId) -> None:
+        """The contact sees that an answer is being typed, if WhatsApp is there."""
+        device = self._device
+        if device is not None and jid_of(contact_id) is not None:
+            try:
+                await device.ask({"type": "typing", "to": contact_id}, TYPING_S)
+            except SecondmeError as error:
+                log.debug("whatsapp_typing_failed", code=error.code)
+
+    async def contacts(self) -> list[ChannelContact]:
+        """Everybody in the phone's address book whose number is known."""
+        found: list[ChannelContact] = []
+
+        def take(part: Frame) -> None:
+            found.extend(map(_contact, part.get("contacts", ())[: _CONTACTS - len(found)]))
+
+        answer = await self._there().ask({"type": "contacts"}, CONTACTS_S, take)
+        if answer.get("outcome") != "ok":
+            raise failure("unavailable")
+        return found
+
+    async def download(self, handle: str, limit_bytes: int) -> bytes:
+        """The file, decrypted and checked against its hash by the library. No address from a message is ever asked."""
+        data = bytearray()
+
+        def take(part: Frame) -> None:
+            try:
+                data.extend(base64.b64decode(part["data"], validate=True))
+            except (KeyError, TypeError, binascii.Error) as error:
+                raise DataError("whatsapp_bad_frame", "The device process sent a part that is none.") from error
+            if len(data) > limit_bytes:
+                raise DataError("attachment_too_large", "The attachment is larger than allowed.")
+
+        answer = await self._there().ask({"type": "download", "handle": handle, "limit": limit_bytes}, DOWNLOAD_S, take)
+        match answer.get("outcome"):
+            case "ok":
+                return bytes(data)
+            case "gone":
+                raise NotFoundError("attachment_gone", "WhatsApp does not have the attachment any more.")
+            case "too_large":
+                raise DataError("attachment_too_large", "The attachment is larger than allowed.")
+            case "bad":
+                raise DataError("attachment_unreadable", "The attachment is not what its sender said.")
+            case _:
+                raise failure("unavailable")
+
+    async def _hear(self, device: DeviceProcess, line: Line, group: asyncio.TaskGroup) -> None:
+        """Every frame of the device process, until it ends, which is always a failure."""
+        waiting: asyncio.Queue[Frame] = asyncio.Queue()
+        group.create_task(self._hand_over(device, line, waiting))
+        while (frame := await device.hear()) is not None:
+            self._heard_at = self._clock.monotonic()
+            kind = frame["type"]
+            if kind == "message":
+                waiting.put_nowait(frame)  # at most one: the device process waits for each
+            elif kind == "alive":
+                line.alive()
+            elif kind == "hello":
+                self._device = device
+            elif kind == "state":
+                self._state(frame, line)
+            elif kind == "failed":
+                raise failure(str(frame.get("code")))
+            elif kind in {"undecryptable", "unreadable"}:  # nothing that could be handed over; the phone shows it
+                log.warning("whatsapp_message_lost", why=kind, count=_count(frame.get("count")))
+        raise failure("crashed")
+
+    async def _hand_over(self, device: DeviceProcess, line: Line, waiting: asyncio.Queue[Frame]) -> None:
+        while True:
+            frame = await waiting.get()
+            try:
+                message = read_received(frame.get("message") or {})
+            except DataError as error:
+                log.error("whatsapp_message_refused", code=error.code)
+            else:
+                faults.point("whatsapp.received")
+                await self._until_safe(line, message)
+            faults.point("whatsapp.safe")
+            await device.tell({"type": "done", "seq": frame.get("seq")})
+
+    async def _until_safe(self, line: Line, message: Any) -> None:
+        """The line has it. Offered again and again: WhatsApp will not send it a second time."""
+        pause_s = _AGAIN_FIRST_S
+        while True:
+            try:
+                await line.receive(message)
+            except DataError as error:
+                log.error("whatsapp_message_refused", code=error.code)
+            except SecondmeError as error:
+                log.info("whatsapp_message_waits", code=error.code)
+                await self._clock.sleep(pause_s)
+                pause_s = min(_AGAIN_LAST_S, 2 * pause_s)
+                continue
+            return
+
+    def _state(self, frame: Frame, line: Line) -> None:
+        """Report how the connection stands. Raises what the owner must mend."""
+        state = frame.get("state")
+        if state == "connected":
+            self._keep(frame.get("own"))
+            line.report(ChannelState.CONNECTED)
+            line.alive()
+        elif state == "disconnected":
+            line.report(ChannelState.CONNECTING)  # whatsmeow reconnects by itself
+        elif state == "silent":
+            line.report(ChannelState.DEAF, "whatsapp_keepalive")
+        elif state == "banned":
+            raise banned(frame.get("seconds"), self._clock.now_ms())
+        elif state in STATES:
+            if state == "logged_out" and self._account is not None:
+                save_account(self._context.directory, Account(self._account.own, is_logged_out=True))
+            raise failure(str(state))
+
+    def _keep(self, record: object) -> None:
+        """Our own addresses as the library knows them now: the hidden one, and this device's number, can come later."""
+        if record is None or self._account is None:
+            return
+        own = own_from(record)
+        if own.phone == self._account.own.phone and own != self._account.own:
+            self._account = Account(own)
+            save_account(self._context.directory, self._account)
+
+    async def _ping(self, device: DeviceProcess) -> None:
+        """Raises UnavailableError when the device process does not answer any more; it was killed then."""
+        while True:
+            await device.tell({"type": "ping"})
+            await self._clock.sleep(PING_S)
+            if self._is_silent():
+                await self._clock.sleep(GRACE_S)  # if it was we who were frozen, its answers wait in our own socket
+                if self._is_silent():
+                    device.kill()
+                    raise failure("hung")
+
+    def _is_silent(self) -> bool:
+        return self._clock.monotonic() - self._heard_at > PONG_S
+
+    def _first(self, account: Account) -> Frame:
+        name = str(self._context.settings.get("device_name") or "secondme")
+        return {"type": "start", "mode": "run", "device": name, "own": own_to(account.own), "pollS": self._poll_s}
+
+    def _load(self) -> Account | None:
+        try:
+            return load_account(self._context.directory)
+        except DataError:
+            return None
+
+    def _there(self) -> DeviceProcess:
+        if self._device is None:
+            raise failure("not_connected")
+        return self._device
+
+
+def _contact(entry: Any) -> ChannelContact:
+    """One of the address book. Raises DataError when it is no phone number and name."""
+    match entry:
+        case [str(phone), str(name)] if (known := as_person(Jid(phone, PHONE_SERVER))) is not None:
+            return ChannelContact(ContactId(known.contact_id), safe_name(name), known.phone)
+        case _:
+            raise DataError("whatsapp_bad_frame", "The device process sent a contact that is none.")
+
+
+def _count(value: object) -> int:
+    return value if isinstance(value, int) else 1
+
+
+def _first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What ended the run first: of a hang, not the broken pipe that follows it."""
+    found = [_first_of(error) if isinstance(error, BaseExceptionGroup) else error for error in errors.exceptions]
+    return max(found, key=lambda error: not isinstance(error, SecondmeError) or error.code != "whatsapp_crashed")

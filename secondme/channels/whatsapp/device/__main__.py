@@ -1,0 +1,94 @@
+"""Starts the device process: `python -m secondme.channels.whatsapp.device SOCKET PARENT DIRECTORY`. Only the gateway does."""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import os
+import resource
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+from secondme.channels.whatsapp.device.session import Session
+from secondme.channels.whatsapp.device.wire import Wire
+from secondme.core.clock import SystemClock
+from secondme.core.errors import SecondmeError
+
+LOCK = "device.lock"
+_LOCK_S = 1.0
+"""For a predecessor that is just ending. Two connections of one session would throw each other out."""
+_LOCK_AGAIN_S = 0.05
+_PDEATHSIG = 1
+"""`PR_SET_PDEATHSIG` of `<sys/prctl.h>`."""
+
+
+class _Ended(Exception):  # noqa: N818  no error
+    """A signal told us to end."""
+
+
+def main(arguments: list[str]) -> NoReturn:
+    """The process ends; whatever was not safe is in the spool. Never returns into an interpreter whose threads may hang."""
+    number, parent, directory = int(arguments[0]), int(arguments[1]), Path(arguments[2])
+    _guard_process(parent, directory)
+    wire = Wire(socket.socket(fileno=number))
+    lock = _lock(directory / LOCK)
+    if lock is None:
+        wire.send("failed", code="whatsapp_in_use")
+        os._exit(1)
+    session = Session(wire, Path(), SystemClock())
+    try:
+        session.run()
+    except (_Ended, SecondmeError):
+        pass
+    finally:
+        for sign in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(sign, signal.SIG_IGN)
+        try:
+            session.end()
+        finally:  # a full disk is no reason to live on
+            os._exit(0)
+
+
+def _guard_process(parent: int, directory: Path) -> None:
+    """This process is private, quiet, and dies with its gateway."""
+    os.umask(0o077)
+    os.chdir(directory)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # a core file would hold messages and keys
+    for name in Path().glob("device.db*"):
+        name.chmod(0o600)
+    for sign in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sign, _raise_ended)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the gateway stops us in order
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGTERM)
+        if os.getppid() != parent:  # it died before the line above
+            os._exit(1)
+
+
+def _raise_ended(number: int, frame: object) -> None:
+    del number, frame
+    raise _Ended
+
+
+def _lock(path: Path) -> int | None:
+    """A descriptor that holds the session until this process ends; None while another process has it."""
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    deadline = time.monotonic() + _LOCK_S
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > deadline:
+                os.close(descriptor)
+                return None
+            time.sleep(_LOCK_AGAIN_S)
+        else:
+            return descriptor
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
