@@ -46,8 +46,9 @@ DEADLINE_S = 60.0
 
 
 def environment(**extra: str) -> dict[str, str]:
-    """What a process is given: enough to find Python, and nothing of the person who runs the tests."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SECONDME_", "ANTHROPIC_"))}
+    """What a process is given: enough to find Python, and nothing of the person who runs the tests. It is not traced: the same lines are
+    traced in this process, and whole programs would take twice as long."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("SECONDME_", "ANTHROPIC_", "COVERAGE_"))}
     return {**kept, **extra}
 
 
