@@ -1,6 +1,7 @@
 """What every test stands on: a home of its own, one real private server per test process, the real scripts."""
 
 import asyncio
+import logging
 import os
 import shutil
 import sys
@@ -72,6 +73,17 @@ def _untraced(request: pytest.FixtureRequest) -> Iterator[None]:
         sys.settrace(None)
     yield
     sys.settrace(tracer)
+
+
+@pytest.fixture(autouse=True)
+def _logging_as_new() -> Iterator[None]:
+    """What one test sets up of the logging is not there for the next."""
+    loggers = [logging.getLogger(name) for name in (None, "secondme", "secondme.security")]
+    before = [(each.level, each.propagate, each.disabled, list(each.handlers)) for each in loggers]
+    yield
+    for logger, (level, propagate, disabled, handlers) in zip(loggers, before, strict=True):
+        logger.setLevel(level)
+        logger.propagate, logger.disabled, logger.handlers = propagate, disabled, handlers
 
 
 @pytest.fixture

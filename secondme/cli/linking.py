@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import shutil
+import os
 import sys
 from typing import TYPE_CHECKING, assert_never
 
@@ -91,7 +91,7 @@ class _Board:
             self._screen.line(f"qr {payload}")
             self._screen.stream.flush()
             return
-        columns, lines = shutil.get_terminal_size()
+        columns, lines = os.get_terminal_size(self._screen.stream.fileno())  # COLUMNS may be what another window had
         drawn = draw_qr(payload, columns - 1, lines - _WORDS)
         self._wipe()
         if not drawn:

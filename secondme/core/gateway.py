@@ -55,6 +55,8 @@ Part = Literal["all", "gateway", "worker"]
 _BEAT_S = 5.0
 _SWEEP_S = 2.0
 _FAREWELL_S = 1.0
+_BEGIN_S = 5.0
+"""How long the channels may take to be started before the gateway calls itself ready all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +174,10 @@ class Gateway:
                     finishing.append(self._worker().run(stop))
                 finishing.extend(sender.run(stop) for sender in self._senders.values())
                 at_work = [lifetime.create_task(each) for each in finishing]
+                if serves:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_BEGIN_S):
+                            await self.manager.begun.wait()
                 ready.set()
                 log.info("ready", part=self._part, version=__version__)
                 await self._tell("gateway_state", state="ready")

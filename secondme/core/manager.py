@@ -45,6 +45,8 @@ class ChannelManager:
         self._news = asyncio.Event()
         self._lives: dict[str, asyncio.Task[None]] = {}
         self._heeded: dict[str, Wish | None] = {}
+        self.begun = asyncio.Event()
+        """Set when the channels that shall run were started for the first time."""
         self.connections: Mapping[str, Connection] = {
             plug.manifest.id: Connection(plug, receive, self._news.set, clock, rng) for plug in plugs
         }
@@ -56,6 +58,7 @@ class ChannelManager:
             while True:
                 with contextlib.suppress(UnavailableError):
                     await self._heed(await self._control.wishes())
+                    self.begun.set()
                 await self._clock.sleep(_WISHES_S)
         finally:
             telling.cancel()

@@ -169,6 +169,8 @@ class SecondmeApp(App[None]):
         self._bar.show(None, self._now(), is_lost=True)
 
     def _show(self, snapshot: Snapshot) -> None:
+        if not self.query(TabbedContent):
+            return  # the screen is being taken down
         self._snapshot = snapshot
         if self._lost is not None:
             self._lost = None
