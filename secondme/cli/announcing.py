@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from secondme.core.channel_words import words_for
 from secondme.core.errors import UnavailableError
 from secondme.core.store import keys
 from secondme.core.store.events import listen
@@ -24,7 +25,7 @@ async def announce(screen: Screen, store: Store, command: str, listening: asynci
     """
     while True:
         try:
-            async for heard in listen(store, keys.EVENTS_PAIRING, keys.EVENTS_PAUSE, keys.EVENTS_SECURITY, keys.EVENTS_QUEUE):
+            async for heard in listen(store, *keys.EVENTS):
                 listening.set()
                 await greeted.wait()
                 if heard is not None:
@@ -37,12 +38,23 @@ async def announce(screen: Screen, store: Store, command: str, listening: asynci
 
 def _say(screen: Screen, event: dict[str, Any], command: str) -> None:
     kind = str(event.get("type") or event.get("action") or event.get("event"))
+    if kind == "channel_state":
+        _say_channel(screen, event, command)
     if kind not in _SENTENCES:
         return
     contact = str(event.get("contactId", ""))
     who = "Everybody" if contact == "ALL" else str(event.get("displayName") or "") or contact
     text, style = _SENTENCES[kind]
     screen.line(text.format(who=who, contact=contact, tier=event.get("tier"), command=command), style)
+
+
+def _say_channel(screen: Screen, event: dict[str, Any], command: str) -> None:
+    name, state = str(event.get("channelId", "")), event.get("state")
+    words, fix = words_for(str(event.get("code", "")))
+    if state == "needs_owner":
+        screen.line(f"{name} needs you. {words} {fix.replace('secondme ', f'{command} ', 1)}".rstrip(), "bad")
+    elif state == "connected" and name != "local":
+        screen.line(f"{name} is connected. {words}".rstrip(), "warn" if words else "good")
 
 
 _SENTENCES = {

@@ -91,5 +91,5 @@ def _channel(facts: ChannelFacts) -> Piece:
         return f"❚❚ {name} paused", WARN
     if facts.state == "connected":
         return f"● {name}", GOOD
-    words = safe_name(facts.state).replace("_", " ")
+    words = "needs you" if facts.state == "needs_owner" else safe_name(facts.state)
     return f"◌ {name} {words}", BAD if facts.state == "needs_owner" else WARN

@@ -213,7 +213,7 @@ class HelpDialog(Dialog[None]):
 
 _HELP = {
     "Everywhere": (
-        ("1 2 3 4", "waiting, approved, denied, security"),
+        ("1 2 3 4 5", "waiting, approved, denied, security, channels"),
         ("↑ ↓ PgUp PgDn", "move; the mouse works too"),
         ("p", "pause everybody, or answer again"),
         ("k", "kill switch: nothing is sent to anybody"),
@@ -227,12 +227,16 @@ _HELP = {
     ),
     "Approved": (
         ("/", "search by name or number"),
-        ("t", "show one tier only"),
+        ("t c", "show one tier, one channel only"),
         ("Enter e", "change tier and note"),
         ("z", "pause this contact, or answer again"),
         ("r", "revoke: shut the door again"),
     ),
     "Denied": (("u", "let knock again"),),
+    "Channels": (
+        ("z", "answer nobody there, or again"),
+        ("c", "disconnect, or connect again"),
+    ),
 }
 
 
