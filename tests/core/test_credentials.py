@@ -67,6 +67,21 @@ def test_a_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
         load({}, {}, home=tmp_path)
 
 
+def test_a_packages_settings_are_listed_without_their_values(cli_in: Path) -> None:
+    from typer.testing import CliRunner
+
+    from secondme.cli.app import app
+
+    shown = CliRunner().invoke(app, ["--home", str(cli_in), "config", "show"], env={"SECONDME_PLUGINS__MYCHAT__KEY": "canary"})
+    assert "canary" not in shown.output
+    assert "plugins.mychat.key" in shown.output
+
+
+@pytest.fixture
+def cli_in(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
 @pytest.mark.parametrize(
     ("name", "secret"),
     [

@@ -31,7 +31,11 @@ def show(context: typer.Context, as_json: Json = False) -> None:
             value = value_of(setup.settings, name)
             shown = "***" if isinstance(value, SecretStr) else value
             plain = shown if shown is None or isinstance(shown, bool | int | float) else str(shown)
+            if name == "plugins":  # only the packages know which of theirs are secrets
+                continue
             rows.append({"name": name, "value": plain, "source": setup.sources[name]})
+        for name in sorted(set(setup.sources) - set(known_names())):
+            rows.append({"name": name, "value": "***", "source": setup.sources[name]})
 
         def text(screen: Screen) -> None:
             screen.table(
