@@ -224,6 +224,7 @@ def build_rooms(setup: Setup, store: Store, model: Model) -> Rooms:
             Door(DoorStore(store, settings.pairing), settings, security),
             security,
         ),
+        security=security,
         inspector=Inspector(security, max_length=settings.content.max_length) if settings.content.analyze else None,
         inbox=InboxStore(store, settings.queue),
         outbox=outbox_store(store, settings),

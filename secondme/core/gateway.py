@@ -25,11 +25,12 @@ from secondme.core.log import get_logger
 from secondme.core.manager import ChannelManager
 from secondme.core.queue.worker import Answered, PutOff, Verdict, Worker
 from secondme.core.records import NewRow
+from secondme.core.security import SecurityEvent, Severity
 from secondme.core.send.pacing import Night, plan_paces
 from secondme.core.send.sender import Sender
 from secondme.core.send.split import split_reply
 from secondme.core.tiers import Tier
-from secondme.core.types import Admission, Challenge, ChatKind, Composed, InboundMessage, ModelRefused
+from secondme.core.types import Admission, Challenge, ChannelState, ChatKind, Composed, InboundMessage, ModelRefused
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from secondme.core.owner_chat.chat import OwnerChat
     from secondme.core.ports import Clock
     from secondme.core.reply.agent import Agent
+    from secondme.core.security import SecurityLog
     from secondme.core.settings import Settings
     from secondme.core.store.connect import Store
     from secondme.core.store.control import ControlStore
@@ -72,6 +74,7 @@ class Rooms:
     agent: Agent
     channels: Sequence[Plug]
     inspector: Inspector | None
+    security: SecurityLog
     owner_chat: OwnerChat | None = None
 
 
@@ -87,6 +90,8 @@ class Gateway:
         self._night = Night(settings.sleep)
         self._name = f"{part}-{new_id()[:8]}"
         self._started_ms = clock.now_ms()
+        self._sessions: set[str] = set()
+        """Channels whose session was written down as begun."""
         plugs = rooms.channels if part != "worker" else ()
         self.manager = ChannelManager(plugs, rooms.control, self.receive, clock, rng)
         self._senders = {
@@ -243,9 +248,23 @@ class Gateway:
     async def _tell_channel(self, connection: Connection) -> None:
         """A channel's state is known to status and told to whoever listens, once for each change."""
         state, code = connection.state.value, connection.code
+        await self._write_session(connection)
         with contextlib.suppress(UnavailableError):
             await self._sign()  # who hears of the change finds it in the overview
         await self._tell("channel_state", channelId=connection.id, state=state, **({"code": code} if code else {}))
+
+    async def _write_session(self, connection: Connection) -> None:
+        """The security log says when a platform takes our credentials and when it does so no more; not each time a line is cut."""
+        security, name = self._rooms.security, connection.id
+        match connection.state:
+            case ChannelState.CONNECTED if name not in self._sessions:
+                self._sessions.add(name)
+                await security.record(SecurityEvent.AUTH_SESSION_CREATED, Severity.INFO, channelId=name)
+            case ChannelState.NEEDS_OWNER:
+                self._sessions.discard(name)
+                await security.record(SecurityEvent.AUTH_SESSION_EXPIRED, Severity.ERROR, channelId=name, code=connection.code)
+            case _:
+                pass
 
     async def _tell(self, kind: str, **facts: str) -> None:
         with contextlib.suppress(UnavailableError):

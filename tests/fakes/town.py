@@ -58,6 +58,7 @@ class Town:
             agent=Agent(model, self.conversation, settings, setup.places.personas, clock),
             channels=[self.channel.plug()],
             inspector=None,
+            security=security,
         )
         self.gateway = Gateway(self.rooms, settings, clock, rng)
         self._ids = itertools.count(1)

@@ -34,8 +34,8 @@ def show(context: typer.Context, as_json: Json = False) -> None:
             if name == "plugins":  # only the packages know which of theirs are secrets
                 continue
             rows.append({"name": name, "value": plain, "source": setup.sources[name]})
-        for name in sorted(set(setup.sources) - set(known_names())):
-            rows.append({"name": name, "value": "***", "source": setup.sources[name]})
+        packages = sorted(set(setup.sources) - set(known_names()))
+        rows += [{"name": name, "value": "***", "source": setup.sources[name]} for name in packages]
 
         def text(screen: Screen) -> None:
             screen.table(

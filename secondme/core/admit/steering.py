@@ -83,7 +83,7 @@ class Steering:
     async def connect_channel(self, channel: str, *, on: bool) -> None:
         """The channel shall run, or not; a gateway heeds it within a second. Said again, it is started anew."""
         await self._control.wish(channel, on=on)
-        event = SecurityEvent.AUTH_SESSION_CREATED if on else SecurityEvent.AUTH_SESSION_EXPIRED
+        event = SecurityEvent.CHANNEL_CONNECTED if on else SecurityEvent.CHANNEL_DISCONNECTED
         await self._security.record(event, Severity.INFO, by=self._by, channelId=channel)
 
     async def pauses(self) -> Pauses:

@@ -1,0 +1,102 @@
+"""When a platform takes our credentials, and when it does so no more, is written down; and what the owner wants of a channel is heeded."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from random import Random
+
+import pytest
+from fakes.channel import FakeChannel
+from fakes.process import eventually
+from fakes.town import Town
+from fakes.watching import Ear
+
+from secondme.core.clock import SystemClock
+from secondme.core.connection import Plug
+from secondme.core.errors import CredentialsError
+from secondme.core.gateway import Gateway
+from secondme.core.ports import Line
+from secondme.core.types import ChannelState
+
+
+class LoggedOut(FakeChannel):
+    """A platform that lets us in, and out again when told to."""
+
+    def __init__(self) -> None:
+        super().__init__("phone")
+        self.out = asyncio.Event()
+        self.runs = 0
+
+    async def run(self, line: Line) -> None:
+        self.runs += 1
+        for _ in range(3):  # a line that is cut is no new session
+            line.report(ChannelState.CONNECTED)
+            await asyncio.sleep(0.02)
+            line.report(ChannelState.CONNECTING)
+            await asyncio.sleep(0.02)
+        line.report(ChannelState.CONNECTED)
+        await self.out.wait()
+        raise CredentialsError("phone_logged_out", "The phone has unlinked this device.")
+
+
+@asynccontextmanager
+async def serving(town: Town, *plugs: Plug) -> AsyncIterator[Gateway]:
+    gateway = Gateway(replace(town.rooms, channels=list(plugs)), town.setup.settings, SystemClock(), Random(1))
+    stop, ready = asyncio.Event(), asyncio.Event()
+    running = asyncio.create_task(gateway.run(stop, ready))
+    await ready.wait()
+    try:
+        yield gateway
+    finally:
+        stop.set()
+        async with asyncio.timeout(30):
+            await running
+
+
+async def test_a_session_begins_once_and_its_end_is_published(town: Town, ear: Ear, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    phone = LoggedOut()
+    async with serving(town, phone.plug()) as gateway:
+        connection = gateway.manager.connections["phone"]
+        await eventually(lambda: connection.state is ChannelState.CONNECTED and phone.runs == 1)
+        await asyncio.sleep(0.3)
+        phone.out.set()
+        await eventually(lambda: connection.state is ChannelState.NEEDS_OWNER)
+        assert connection.code == "phone_logged_out"
+        ends = []
+        while not ends:
+            ends = [event for event in await ear.heard() if event.get("event") == "auth_session_expired"]
+        assert [(event["channelId"], event["code"]) for event in ends] == [("phone", "phone_logged_out")]
+        assert len([each for each in caplog.records if "auth_session_created" in each.getMessage()]) == 1
+        assert phone.runs == 1
+        phone.out.clear()
+        await town.control.wish("phone", on=True)  # the owner linked it anew
+        await eventually(lambda: connection.state is ChannelState.CONNECTED and phone.runs == 2)
+
+
+async def test_what_the_owner_wants_of_a_channel_is_heeded_while_it_runs_and_outlives_a_restart(town: Town) -> None:
+    one, other = FakeChannel("one"), FakeChannel("other")
+    async with serving(town, one.plug(), other.plug()) as gateway:
+        first, second = gateway.manager.connections["one"], gateway.manager.connections["other"]
+        await eventually(lambda: first.is_open and second.is_open)
+        await town.control.wish("one", on=False)
+        await eventually(lambda: first.state is ChannelState.OFF)
+        assert second.is_open
+    async with serving(town, one.plug(), other.plug()) as gateway:
+        first, second = gateway.manager.connections["one"], gateway.manager.connections["other"]
+        await eventually(lambda: second.is_open)
+        assert first.state is ChannelState.OFF
+        await town.control.wish("one", on=True)
+        await eventually(lambda: first.is_open)
+
+
+async def test_a_channel_that_was_linked_meanwhile_is_built_then(town: Town) -> None:
+    made: list[FakeChannel] = []
+    plug = Plug(FakeChannel("late").manifest, lambda: made[-1] if made else None)
+    async with serving(town, plug) as gateway:
+        connection = gateway.manager.connections["late"]
+        assert connection.state is ChannelState.OFF
+        made.append(FakeChannel("late"))
+        await town.control.wish("late", on=True)
+        await eventually(lambda: connection.is_open)
