@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable
 
 from secondme.core.connection import Plug
-from secondme.core.errors import NotFoundError
+from secondme.core.errors import NotFoundError, UnavailableError
 from secondme.core.ids import ChannelId, ContactId
 from secondme.core.manifest import Manifest
 from secondme.core.ports import Line
-from secondme.core.types import ChannelContact, ChannelState, MessageContent, SendOutcome, Sent
+from secondme.core.types import ChannelContact, ChannelState, InboundMessage, MessageContent, SendOutcome, Sent
 
 
 class FakeChannel:
@@ -26,11 +26,21 @@ class FakeChannel:
         self.line: Line | None = None
         self.files: dict[str, bytes] = {}
         self.owner_chat: ContactId | None = None
+        self.platform: asyncio.Queue[InboundMessage] = asyncio.Queue()
+        """What waits to be received, and is repeated until it was."""
 
     async def run(self, line: Line) -> None:
         self.line = line
         line.report(ChannelState.CONNECTED)
-        await asyncio.Event().wait()
+        while True:
+            message = await self.platform.get()
+            while True:
+                try:
+                    await line.receive(message)
+                    break
+                except UnavailableError:
+                    await asyncio.sleep(0.01)
+            self.platform.task_done()
 
     async def send(self, contact_id: ContactId, content: MessageContent, client_message_id: str) -> SendOutcome:
         text = content.text

@@ -74,3 +74,12 @@ def test_many_paragraphs_become_few_messages() -> None:
 )
 def test_a_desert_of_white_space_is_no_message(text: str) -> None:
     assert all(part.strip() for part in split_reply(text))
+
+
+@pytest.mark.parametrize("entity", ["https://example.org/" + "a" * 900, "@" + "name" * 8, "#" + "topic" * 10, "👨‍👩‍👧‍👦"])
+def test_what_a_platform_makes_a_link_of_is_never_cut(entity: str) -> None:
+    text = " ".join(f"{word} {entity}" for word in ["one", "two", "three"] * 200)
+    parts = split_reply(text)
+    assert len(parts) > 1
+    assert sum(part.split().count(entity) for part in parts) == 600
+    assert all(len(part.encode("utf-16-le")) // 2 <= 4096 for part in parts)
