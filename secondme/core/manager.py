@@ -89,7 +89,7 @@ class ChannelManager:
     def owner_chats(self) -> list[OwnerAddress]:
         """Where the owner can be reached, connected channels first."""
         found = [
-            OwnerAddress(connection.id, chat, is_open=connection.is_open)
+            OwnerAddress(connection.id, chat, is_open=connection.is_open, is_notebook=connection.manifest.owner_chat_is_notebook)
             for connection in self.connections.values()
             if (chat := connection.owner_chat) is not None
         ]

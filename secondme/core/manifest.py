@@ -35,6 +35,8 @@ class Manifest:
     deaf_after_s: float | None = None
     """Connected, but without a sign of life from the platform for this long: the channel is deaf, and soon connected anew. None: it
     cannot be."""
+    owner_chat_is_notebook: bool = False
+    """True when the owner's own chat is also where they keep notes to themselves: what is no command there is not answered."""
     takes_webhooks: bool = False
     """True when the platform calls us: `hear` of the built channel answers."""
 

@@ -131,6 +131,8 @@ class OwnerAddress:
     contact_id: ContactId
     is_open: bool
     """True while the channel is connected."""
+    is_notebook: bool = False
+    """True when the owner keeps notes there too."""
 
 
 class ChannelState(StrEnum):

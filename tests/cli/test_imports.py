@@ -73,7 +73,10 @@ def test_the_version_loads_not_even_typer() -> None:
 
 @pytest.mark.parametrize(
     "words",
-    [("--help",), *((each, "--help") for each in ("pairing", "serve", "migrate", "security", "watch", "tui", "api", "channels", "contacts"))],
+    [
+        ("--help",),
+        *((each, "--help") for each in ("pairing", "serve", "migrate", "security", "watch", "tui", "api", "channels", "contacts")),
+    ],
     ids=" ".join,
 )
 def test_help_loads_neither_the_settings_nor_the_store(words: tuple[str, ...]) -> None:

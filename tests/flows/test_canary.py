@@ -36,7 +36,18 @@ from secondme.core.reply.agent import Agent
 from secondme.core.security import SecurityEvent
 from secondme.core.settings import Setup
 from secondme.core.tiers import Tier
-from secondme.core.types import Admission, Challenge, ChatKind, Composed, InboundMessage, ModelOutcome, ModelRefused, NotSent, Prompt, Undeliverable
+from secondme.core.types import (
+    Admission,
+    Challenge,
+    ChatKind,
+    Composed,
+    InboundMessage,
+    ModelOutcome,
+    ModelRefused,
+    NotSent,
+    Prompt,
+    Undeliverable,
+)
 
 TownWith = Callable[..., Town]
 DEADLINE_S = 60.0

@@ -13,4 +13,5 @@ MANIFEST = Manifest(
     collapses_resends=False,
     typing_refresh_s=10.0,
     deaf_after_s=120.0,
+    owner_chat_is_notebook=True,
 )

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from secondme.core.channel_words import words_for
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.log import get_logger
+from secondme.core.owner_chat.commands import UNKNOWN
 from secondme.core.security import SecurityEvent, Severity
 from secondme.core.store import keys
 from secondme.core.text import safe_name, safe_text
@@ -62,11 +63,12 @@ class OwnerChat:
     async def hear(self, message: InboundMessage) -> Admission:
         """A message from the owner's own chat was carried out and its answer is on its way; once, however often it is delivered.
 
-        IGNORED, and written down, when it does not come from the owner's chat as its channel knows it. Raises UnavailableError: offer it
+        IGNORED for a note to themselves; and, written down, when it does not come from the owner's chat as its channel knows it. Raises UnavailableError: offer it
         again.
         """
-        known = {address.channel_id: address.contact_id for address in self._addresses()}
-        if known.get(message.channel_id) != message.contact_id:
+        known = {address.channel_id: address for address in self._addresses()}
+        address = known.get(message.channel_id)
+        if address is None or address.contact_id != message.contact_id:
             await self._security.record(
                 SecurityEvent.OWNER_COMMAND_REFUSED, Severity.WARN, message.contact_id, channelId=message.channel_id
             )
@@ -76,6 +78,10 @@ class OwnerChat:
         if await self._notes.is_done(message.channel_id, message.message_id):
             return Admission.DUPLICATE
         said = await self._commands.carry_out(message.text)
+        if said is None:
+            if address.is_notebook:
+                return Admission.IGNORED  # a note to themselves
+            said = UNKNOWN
         await self._notes.answer(message.channel_id, message.contact_id, said, message.message_id)
         return Admission.COMMAND
 

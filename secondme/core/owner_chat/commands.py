@@ -30,6 +30,11 @@ resume [contact]
 kill, kill off
 list, status, help
 A contact is an id, or for pause, resume and deny a name that list shows."""
+UNKNOWN = "I don't know that command. This is what I do:\n" + HELP
+_ALONE = frozenset({"kill", "list", "status", "help", "?"})
+"""Commands that nothing may follow, but for `kill off`."""
+_LONGEST_NAME = 3
+"""Words of a name, its duration included, beyond which it is none."""
 _MOST_SHOWN = 20
 _REPLY_LIMIT = 3500
 
@@ -49,20 +54,25 @@ class Commands:
         self._listing = listing
         self._overview = overview
 
-    async def carry_out(self, text: str) -> str:
-        """What the owner is answered: never empty, at most 3,500 characters. A command that fails says why.
+    async def carry_out(self, text: str) -> str | None:
+        """What the owner is answered: at most 3,500 characters; None when this is no command. A command that fails says why.
 
         Raises UnavailableError: nothing is known to be done, and the message must be offered again.
         """
         verb, *words = text.strip().split() or [""]
         try:
-            return (await self._do(verb.casefold().lstrip("/"), words))[:_REPLY_LIMIT]
+            said = await self._do(verb.casefold().lstrip("/"), words)
+            return None if said is None else said[:_REPLY_LIMIT]
         except UnavailableError:
             raise
         except SecondmeError as error:
+            if error.code == "unknown_contact" and len(words) > _LONGEST_NAME:
+                return None  # "pause the dishwasher, then call Anna" is a note
             return f"{error.message} {error.fix}".strip()[:_REPLY_LIMIT]
 
-    async def _do(self, verb: str, words: list[str]) -> str:
+    async def _do(self, verb: str, words: list[str]) -> str | None:
+        if verb in _ALONE and words and (verb, words[0].casefold()) != ("kill", "off"):
+            return None  # a sentence that happens to begin so: nobody kills by "kill the lights"
         match verb:
             case "approve":
                 return await self._approve(words)
@@ -81,7 +91,7 @@ class Commands:
             case "help" | "start" | "?":
                 return HELP
             case _:
-                return "I don't know that command. This is what I do:\n" + HELP
+                return None
 
     async def _approve(self, words: list[str]) -> str:
         tier = Tier.STANDARD

@@ -1,0 +1,137 @@
+"""What the owner's chat takes for a command, and what for a note or for nothing."""
+
+from collections.abc import Callable
+
+import pytest
+from fakes.town import Town
+
+from secondme.core.admit.steering import Steering
+from secondme.core.clock import SystemClock
+from secondme.core.ids import ChannelId, ContactId
+from secondme.core.manifest import Manifest
+from secondme.core.overview import overview
+from secondme.core.owner_chat.chat import OwnerChat
+from secondme.core.owner_chat.commands import Commands
+from secondme.core.store import keys
+from secondme.core.store.events import listen
+from secondme.core.store.notes import NoteStore
+from secondme.core.types import Admission, Challenge, ChatKind, OwnerAddress
+
+CHAT = ContactId("local:me")
+
+
+class Desk:
+    """The owner's chat of a town, and what is said there."""
+
+    def __init__(self, town: Town, *, is_notebook: bool) -> None:
+        self._town = town
+        manifests = [Manifest("local", "Local", "l", "nowhere")]
+        commands = Commands(
+            town.owner,
+            Steering(town.control, town.pairing, town.security, by="test"),
+            town.pairing.listing,
+            lambda: overview(town.control, town.pairing, manifests, embedded=True),
+        )
+        self.chat = OwnerChat(
+            commands,
+            NoteStore(town.store),
+            town.outbox,
+            town.pairing.listing,
+            lambda miss: listen(town.store, *keys.EVENTS, missed=miss),
+            town.security,
+            SystemClock(),
+        )
+        self.chat._addresses = lambda: [OwnerAddress(ChannelId("local"), CHAT, is_open=True, is_notebook=is_notebook)]
+        self._number = 0
+
+    async def say(self, text: str, **fields: object) -> tuple[Admission, str]:
+        """What became of it, and the answer."""
+        self._number += 1
+        values = {"contact_id": CHAT, "kind": ChatKind.OWNER, "message_id": f"c{self._number}", **fields}
+        outcome = await self.chat.hear(self._town.message("me", text, **values))
+        await self._town.deliver()
+        said = self._town.channel.texts(CHAT)
+        self._town.channel.shown.clear()
+        return outcome, "\n".join(said)
+
+
+@pytest.fixture
+def desk(town: Town) -> Callable[..., Desk]:
+    return lambda *, is_notebook=False: Desk(town, is_notebook=is_notebook)
+
+
+@pytest.mark.parametrize(
+    "note",
+    [
+        "kill the lights",
+        "status report is due on Monday",
+        "list for the shop: milk, eggs",
+        "buy milk",
+        "pause the dishwasher before the guests come",
+        "resume writing the letter to the bank tomorrow",
+        "deny them the extra day they asked for",
+        "help Anna move",
+        "🌍",
+        "123456",
+        "/",
+    ],
+)
+async def test_a_note_to_oneself_does_nothing_and_is_not_answered(town: Town, desk: Callable[..., Desk], note: str) -> None:
+    await town.let_in("anna")
+    assert await desk(is_notebook=True).say(note) == (Admission.IGNORED, "")
+    assert await town.control.everybody() is None
+    assert not await town.raw_keys("PAUSE:*")
+    outcome, said = await desk().say(note)
+    assert outcome is Admission.COMMAND
+    assert said
+
+
+async def test_the_kill_switch_is_turned_and_said_although_nothing_else_leaves(town: Town, desk: Callable[..., Desk]) -> None:
+    chat = desk(is_notebook=True)
+    assert (await chat.say("KILL"))[1].startswith("The kill switch is on")
+    everybody = await town.control.everybody()
+    assert everybody is not None
+    assert everybody.killed
+    assert "kill switch is on" in (await chat.say("/status"))[1]
+    assert (await chat.say("kill off"))[1].startswith("The kill switch is off")
+    assert await town.control.everybody() is None
+
+
+async def test_a_command_that_is_delivered_twice_is_done_once(town: Town, desk: Callable[..., Desk]) -> None:
+    await town.let_in("anna")
+    chat = desk()
+    assert (await chat.say("pause anna", message_id="same"))[0] is Admission.COMMAND
+    await town.control.resume(ContactId("local:anna"))
+    assert await chat.say("pause anna", message_id="same") == (Admission.DUPLICATE, "")
+    assert not await town.raw_keys("PAUSE:*")
+
+
+async def test_names_work_for_pausing_and_never_for_letting_in(town: Town, desk: Callable[..., Desk]) -> None:
+    chat = desk()
+    assert await town.writes("stranger", "hi", display_name="Anna") is Challenge.PROMPTED
+    assert "waits at the door" in (await chat.say("approve Anna"))[1]
+    assert await town.raw_keys("PAIRING:approved:*") == []
+    code = (await town.pairing.listing()).pending[0].code
+    assert (await chat.say(f"approve {code} restricted"))[1] == "Anna is let in (restricted)."
+    assert (await chat.say("pause Anna 60m"))[1] == "local:stranger is not answered for 60m."
+    await town.writes("second", "hi", display_name="Anna")
+    await town.owner.approve("local:second")
+    assert "More than one has that name" in (await chat.say("resume Anna"))[1]
+
+
+async def test_who_is_not_in_the_owners_chat_is_not_the_owner(town: Town, desk: Callable[..., Desk]) -> None:
+    chat = desk()
+    for fields in (
+        {"contact_id": ContactId("local:mallory")},
+        {"channel_id": ChannelId("telegram")},
+        {"channel_id": ChannelId("telegram"), "contact_id": ContactId("telegram:1")},
+    ):
+        assert await chat.say("kill", **fields) == (Admission.IGNORED, "")
+    assert await town.control.everybody() is None
+
+
+async def test_the_answer_names_nobody_s_escapes(town: Town, desk: Callable[..., Desk]) -> None:
+    await town.writes("x", "hi", display_name="A\x1b[2J\u202eevil")
+    said = (await desk().say("list"))[1]
+    assert "\x1b" not in said
+    assert "\u202e" not in said
