@@ -18,10 +18,9 @@ if TYPE_CHECKING:
     from secondme.core.api.limits import Limits
     from secondme.core.api.server import Api
     from secondme.core.api.webhooks import Webhooks
-    from secondme.core.connection import Plug
     from secondme.core.gateway import Gateway, Part, Rooms
     from secondme.core.ids import ContactId
-    from secondme.core.manifest import ChannelContext, Manifest
+    from secondme.core.manifest import ChannelContext, Manifest, Plug
     from secondme.core.overview import Overview
     from secondme.core.owner_chat.chat import OwnerChat
     from secondme.core.ports import Channel, Model
@@ -159,7 +158,7 @@ def owner_chat(store: Store, setup: Setup, security: SecurityLog) -> OwnerChat:
         return listen(store, *keys.EVENTS, missed=miss)
 
     commands = Commands(owner(store, setup, BY_CHAT), steering(store, setup, BY_CHAT), listing, partial(overview, store, setup))
-    return OwnerChat(commands, NoteStore(store), outbox_store(store, setup.settings), listing, hear, security, SystemClock())
+    return OwnerChat(commands, NoteStore(store), outbox_store(store, setup.settings), hear, security, SystemClock())
 
 
 def channel_context(manifest: Manifest, setup: Setup) -> ChannelContext:
@@ -189,7 +188,7 @@ def section_of(name: str, setup: Setup) -> str:
 def plugs(setup: Setup) -> list[Plug]:
     """Every channel there is, with what builds it. It is built from the settings as they are then: a link made meanwhile counts."""
     from secondme.channels.registry import manifests, setup_of
-    from secondme.core.connection import Plug
+    from secondme.core.manifest import Plug
 
     def plug(manifest: Manifest) -> Plug:
         def build() -> Channel | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import shlex
 import shutil
@@ -82,6 +83,10 @@ async def serve_home(setup: Setup, part: Part, hints: list[str] | None = None) -
                         await stop.wait()
                         watching.cancel()
                         screen.line("Stopping. What waits is kept.", "dim")
+    if gateway.manager.left_running:
+        log.get_logger(__name__).error("left_by_force", channels=",".join(gateway.manager.left_running))
+        logging.shutdown()
+        os._exit(0)  # all of ours has ended; asyncio would wait for what will not
     return CommandResult("secondme.serve/1", {}, lambda _: None)
 
 

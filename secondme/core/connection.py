@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.errors import ConfigError, CredentialsError, DataError, SecondmeError, UnavailableError
+from secondme.core.line import RunLine
 from secondme.core.log import get_logger
 from secondme.core.ports import HasOwnerChat, HearsWebhooks
 from secondme.core.types import ChannelState, MessageContent, NotSent, SendOutcome, Sent, Undeliverable, WebhookAnswer
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from secondme.core.ids import ChannelId, ContactId
-    from secondme.core.manifest import Manifest
+    from secondme.core.manifest import Plug
     from secondme.core.ports import Channel, Clock, Random
     from secondme.core.types import Admission, Challenge, ChannelContact, InboundMessage, WebhookRequest
 
@@ -39,14 +39,6 @@ _CONNECT_S = 120.0
 _WATCH_S = 1.0
 _STOP_S = 10.0
 _DOWNLOAD_S = 60.0
-
-
-@dataclass(frozen=True, slots=True)
-class Plug:
-    """A channel that can be built: what it is, and how. `build` may import its library and gives None when it is not set up."""
-
-    manifest: Manifest
-    build: Callable[[], Channel | None]
 
 
 class Connection:
@@ -76,6 +68,9 @@ class Connection:
         self._channel: Channel | None = None
         self._alive_at = 0.0
         self._connected_at: float | None = None
+        self._has_proved_itself = False
+        """This run was connected for long, whatever it said afterwards."""
+        self._is_building = False
         self._ghost: asyncio.Future[None] | None = None
         """A run that was told to stop and did not: while it lives, there is no second one."""
 
@@ -147,6 +142,7 @@ class Connection:
             if self._connected_at is None:
                 self._connected_at = self._clock.monotonic()
         elif state is not ChannelState.DEAF:
+            self._has_proved_itself |= self._is_steady()
             self._connected_at = None
         self._set(state, code)
 
@@ -172,6 +168,11 @@ class Connection:
         }
         return {name: value for name, value in facts.items() if value is not None and value != ""}
 
+    @property
+    def is_left_running(self) -> bool:
+        """True when something of it goes on that was told to stop: a run, or the thread that builds it."""
+        return self._is_building or (self._ghost is not None and not self._ghost.done())
+
     # Its life
 
     async def run(self) -> None:
@@ -183,11 +184,12 @@ class Connection:
         try:
             while True:
                 try:
-                    self._channel = await asyncio.to_thread(self._build)  # may import a library for a second
+                    self._channel = await asyncio.to_thread(self._built)  # may import a library for a second
                     if self._channel is None:
                         self._set(ChannelState.OFF)
                         return
                     self.report(ChannelState.CONNECTING)
+                    self._has_proved_itself = False
                     await self._live(self._channel)
                     code = "ended"
                 except (CredentialsError, ConfigError) as error:
@@ -208,8 +210,7 @@ class Connection:
                 except Exception as error:  # noqa: BLE001  the top of a task: whatever a channel's library raises
                     log.error("channel_crashed", error, channel=self.id)
                     code = "crashed"
-                steady = self._connected_at is not None and self._clock.monotonic() - self._connected_at > _STEADY_S
-                failures = 1 if steady else failures + 1
+                failures = 1 if self._has_proved_itself or self._is_steady() else failures + 1
                 self._channel = None
                 self.report(ChannelState.WAITING, code)
                 await self._clock.sleep(self._pause_s(failures))
@@ -219,7 +220,8 @@ class Connection:
     async def _live(self, channel: Channel) -> None:
         """Run it and watch it; raises what it raises, and UnavailableError when it hangs or stays deaf."""
         self._alive_at = begun = self._clock.monotonic()
-        running = asyncio.ensure_future(channel.run(self))
+        line = RunLine(self)
+        running = asyncio.ensure_future(channel.run(line))
         looking: asyncio.Future[None] | None = None
         try:
             while not running.done():
@@ -231,6 +233,7 @@ class Connection:
         finally:
             if looking is not None:
                 looking.cancel()
+            line.is_over = True
             await self._end(running)
         await running
 
@@ -254,13 +257,24 @@ class Connection:
         """The channel does not run any more. Raises _StuckError when it will not stop."""
         if running.done():
             return
+        self._ghost = running
         running.cancel()
         done, _ = await asyncio.wait((running,), timeout=_STOP_S)
         if not done:
-            self._ghost = running
             raise _StuckError
         with contextlib.suppress(asyncio.CancelledError, Exception):
             running.result()  # what it said while it was being stopped is of no interest
+
+    def _built(self) -> Channel | None:
+        """In a thread."""
+        self._is_building = True
+        try:
+            return self._build()
+        finally:
+            self._is_building = False
+
+    def _is_steady(self) -> bool:
+        return self._connected_at is not None and self._clock.monotonic() - self._connected_at > _STEADY_S
 
     def _pause_s(self, failures: int) -> float:
         if failures >= _OPEN_AFTER:

@@ -38,7 +38,8 @@ if TYPE_CHECKING:
 
     from secondme.core.admit.admission import Gate
     from secondme.core.admit.inspection import Inspector
-    from secondme.core.connection import Connection, Plug
+    from secondme.core.connection import Connection
+    from secondme.core.manifest import Plug
     from secondme.core.owner_chat.chat import OwnerChat
     from secondme.core.ports import Clock
     from secondme.core.reply.agent import Agent

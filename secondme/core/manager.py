@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from secondme.core.attachments import Attachment
-    from secondme.core.connection import Plug
+    from secondme.core.manifest import Plug
     from secondme.core.media.download import Media
     from secondme.core.ports import Clock, Random
     from secondme.core.store.control import ControlStore, Wish
@@ -27,6 +27,9 @@ log = get_logger(__name__)
 _WISHES_S = 1.0
 """How soon a connect or disconnect of another process is heeded."""
 _STOP_S = 12.0
+_LEAVE_S, _LEAVE_LEAST_S = 5.0, 0.8
+"""From the moment the gateway was told to leave; what the workers took of it is gone, but so much is always left. What does not stop by
+then is left behind: a device process that finds nobody at the other end saves what it holds and ends."""
 
 
 class ChannelManager:
@@ -42,6 +45,7 @@ class ChannelManager:
     ) -> None:
         self._control = control
         self._clock = clock
+        self._leaving_since: float | None = None
         self._news = asyncio.Event()
         self._lives: dict[str, asyncio.Task[None]] = {}
         self._heeded: dict[str, Wish | None] = {}
@@ -62,7 +66,8 @@ class ChannelManager:
                 await self._clock.sleep(_WISHES_S)
         finally:
             telling.cancel()
-            await self._stop(list(self._lives))
+            left_s = _LEAVE_S - (self._clock.monotonic() - self._leaving_since) if self._leaving_since is not None else _STOP_S
+            await self._stop(list(self._lives), max(_LEAVE_LEAST_S, left_s))
 
     async def _heed(self, wishes: Mapping[str, Wish]) -> None:
         """Channels run as the owner last said. A wish that is new starts a channel anew: what it is built from may have changed."""
@@ -77,12 +82,12 @@ class ChannelManager:
             else:
                 connection.report(ChannelState.OFF)
 
-    async def _stop(self, names: list[str]) -> None:
+    async def _stop(self, names: list[str], within_s: float = _STOP_S) -> None:
         lives = [life for name in names if (life := self._lives.pop(name, None)) is not None]
         for life in lives:
             life.cancel()
         if lives:
-            _, late = await asyncio.wait(lives, timeout=_STOP_S)
+            _, late = await asyncio.wait(lives, timeout=within_s)
             if late:
                 log.error("channels_still_running", count=len(late))
 
@@ -107,8 +112,14 @@ class ChannelManager:
             raise NotFoundError("unknown_channel", "There is no channel called that.", "secondme channels list")
         return await fetch(connection.download, attachment, limits or MediaLimits())
 
+    @property
+    def left_running(self) -> list[str]:
+        """Channels that were told to stop and did not: a loop that waits for them would wait for ever."""
+        return [name for name, connection in self.connections.items() if connection.is_left_running]
+
     def stopping(self) -> None:
         """The gateway leaves; channels that run are told so."""
+        self._leaving_since = self._clock.monotonic()
         for connection in self.connections.values():
             if connection.state is not ChannelState.OFF:
                 connection.report(ChannelState.STOPPING)

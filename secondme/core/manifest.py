@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from secondme.core.ports import Clock, Random
+    from secondme.core.ports import Channel, Clock, Random
 
 ENTRY_POINTS = "secondme.channels"
 
@@ -51,3 +51,11 @@ class ChannelContext:
     """Where the channel may keep files. It may not exist yet: `paths.private_dir` makes it 0700."""
     clock: Clock
     rng: Random
+
+
+@dataclass(frozen=True, slots=True)
+class Plug:
+    """A channel that can be built: what it is, and how. `build` may import its library and gives None when it is not set up."""
+
+    manifest: Manifest
+    build: Callable[[], Channel | None]

@@ -3,10 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
-from secondme.core.connection import Plug
 from secondme.core.errors import NotFoundError, UnavailableError
 from secondme.core.ids import ChannelId, ContactId
-from secondme.core.manifest import Manifest
+from secondme.core.manifest import Manifest, Plug
 from secondme.core.ports import Line
 from secondme.core.types import ChannelContact, ChannelState, InboundMessage, MessageContent, SendOutcome, Sent
 

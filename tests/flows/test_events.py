@@ -117,7 +117,9 @@ async def test_every_change_is_published_once_and_reaches_watch_the_api_and_the_
         places = scene.setup.places
         listening = group.create_task(stream(places.api_socket, sse))
         with GatewayProcess(home, "gateway", **env) as gateway:
-            await scene.happens(_none(), "status channel_state connecting", "status channel_state connected", "status gateway_state ready")
+            await scene.happens(
+                _none(), "status channel_state connecting", "status channel_state connected", "status gateway_state ready"
+            )
             await scene.bar("gateway running.*● local")
             await eventually(lambda: any(line.startswith("id: ") for line in sse))
             first = len(scene.all)

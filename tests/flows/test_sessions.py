@@ -13,9 +13,9 @@ from fakes.town import Town
 from fakes.watching import Ear
 
 from secondme.core.clock import SystemClock
-from secondme.core.connection import Plug
 from secondme.core.errors import CredentialsError
 from secondme.core.gateway import Gateway
+from secondme.core.manifest import Plug
 from secondme.core.ports import Line
 from secondme.core.types import ChannelState
 

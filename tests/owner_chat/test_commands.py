@@ -1,6 +1,6 @@
 """What the owner's chat takes for a command, and what for a note or for nothing."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import pytest
 from fakes.town import Town
@@ -9,7 +9,7 @@ from secondme.core.admit.steering import Steering
 from secondme.core.clock import SystemClock
 from secondme.core.ids import ChannelId, ContactId
 from secondme.core.manifest import Manifest
-from secondme.core.overview import overview
+from secondme.core.overview import Overview, overview
 from secondme.core.owner_chat.chat import OwnerChat
 from secondme.core.owner_chat.commands import Commands
 from secondme.core.store import keys
@@ -26,17 +26,20 @@ class Desk:
     def __init__(self, town: Town, *, is_notebook: bool) -> None:
         self._town = town
         manifests = [Manifest("local", "Local", "l", "nowhere")]
+
+        def stands() -> Awaitable[Overview]:
+            return overview(town.control, town.pairing, manifests, embedded=True)
+
         commands = Commands(
             town.owner,
             Steering(town.control, town.pairing, town.security, by="test"),
             town.pairing.listing,
-            lambda: overview(town.control, town.pairing, manifests, embedded=True),
+            stands,
         )
         self.chat = OwnerChat(
             commands,
             NoteStore(town.store),
             town.outbox,
-            town.pairing.listing,
             lambda miss: listen(town.store, *keys.EVENTS, missed=miss),
             town.security,
             SystemClock(),

@@ -17,7 +17,7 @@ from secondme.core.text import safe_name, safe_text
 from secondme.core.types import Admission
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncIterator, Callable
 
     from secondme.core.owner_chat.commands import Commands
     from secondme.core.ports import Clock
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from secondme.core.security import SecurityLog
     from secondme.core.store.notes import NoteStore
     from secondme.core.store.outbox import OutboxStore
-    from secondme.core.store.pairing import Listing
     from secondme.core.types import InboundMessage, OwnerAddress
 
 log = get_logger(__name__)
@@ -46,7 +45,6 @@ class OwnerChat:
         commands: Commands,
         notes: NoteStore,
         outbox: OutboxStore,
-        listing: Callable[[], Awaitable[Listing]],
         listen: Callable[[Callable[[], None]], AsyncIterator[Heard | None]],
         security: SecurityLog,
         clock: Clock,
@@ -54,7 +52,6 @@ class OwnerChat:
         self._commands = commands
         self._notes = notes
         self._outbox = outbox
-        self._listing = listing
         self._listen = listen
         self._security = security
         self._clock = clock
@@ -109,23 +106,36 @@ class OwnerChat:
         async for heard in self._listen(miss):
             now = self._clock.monotonic()
             if self._addresses() and (missed or now - looked_at > _LOOK_S):
-                missed, looked_at = False, now
+                was_away, missed, looked_at = missed, False, now
                 await self._look()
+                if was_away:
+                    await self._look_at_channels()
             if heard is not None and self._addresses():
                 await self._tell(*heard)
 
     async def _look(self) -> None:
         """What waits for the owner and was not told yet, from before we listened."""
-        for request in (await self._listing()).pending:
+        for request in (await self._commands.listing()).pending:
             await self._tell_request(request)
         await self._tell_drafts()
+
+    async def _look_at_channels(self) -> None:
+        """What a channel said while nobody could be told: one that fails at the start is faster than the owner's own connects."""
+        for channel in (await self._commands.overview()).channels:
+            if channel.code and channel.state in _TELLING_STATES:
+                await self._tell_channel(channel.id, channel.code)
+
+    async def _tell_channel(self, channel: str, code: str) -> None:
+        words, fix = words_for(code)
+        what = f"{safe_name(channel)}: {words} {fix}".strip()
+        await self._note(what, f"channel:{channel}:{code}:{self._clock.now_ms() // 3_600_000}")
 
     async def _tell(self, channel: str, event: dict[str, Any]) -> None:
         kind = str(event.get("type") or event.get("action") or event.get("event"))
         contact, at = str(event.get("contactId", "")), str(event.get("timestamp", ""))
         match channel, kind:
             case keys.EVENTS_PAIRING, "pairing_request":
-                for request in (await self._listing()).pending:
+                for request in (await self._commands.listing()).pending:
                     if request.contact_id == contact:
                         await self._tell_request(request)
             case keys.EVENTS_PAIRING, "pairing_approved" | "pairing_verified" if event.get("approvedBy") in _BY_THEMSELVES:
@@ -138,10 +148,8 @@ class OwnerChat:
             case keys.EVENTS_PAUSE, "pause" if event.get("reason") == "rate_limit":
                 await self._note(f"{contact} wrote too much at once and is paused for a while.", f"rate:{contact}:{at}")
             case keys.EVENTS_STATUS, "channel_state" if event.get("code") and event.get("state") in _TELLING_STATES:
-                words, fix = words_for(str(event["code"]))
-                what = f"{safe_name(str(event.get('channelId')))}: {words} {fix}".strip()
-                await self._note(what, f"channel:{event.get('channelId')}:{event['code']}:{self._clock.now_ms() // 3_600_000}")
-            case keys.EVENTS_PAIRING, "pairing_closed" | "pairing_full":
+                await self._tell_channel(str(event.get("channelId")), str(event["code"]))
+            case keys.EVENTS_SECURITY, "pairing_closed" | "pairing_full":
                 await self._note("Too many strangers knock or guess codes; new ones are ignored for now.", f"{kind}:{at[:7]}")
             case _:
                 pass

@@ -51,8 +51,8 @@ class Commands:
     ) -> None:
         self._owner = owner
         self._steering = steering
-        self._listing = listing
-        self._overview = overview
+        self.listing = listing
+        self.overview = overview
 
     async def carry_out(self, text: str) -> str | None:
         """What the owner is answered: at most 3,500 characters; None when this is no command. A command that fails says why.
@@ -85,9 +85,9 @@ class Commands:
             case "kill":
                 return await self._kill(words)
             case "list":
-                return _listed(await self._listing())
+                return _listed(await self.listing())
             case "status":
-                return _stands(await self._overview())
+                return _stands(await self.overview())
             case "help" | "start" | "?":
                 return HELP
             case _:
@@ -104,7 +104,7 @@ class Commands:
     async def _deny(self, words: list[str]) -> str:
         if not words:
             return "deny needs a code, like: deny 123456"
-        listing = await self._listing()
+        listing = await self.listing()
         return _decided(await self._owner.deny(_meant(" ".join(words), [*listing.pending, *listing.approved])))
 
     async def _pause(self, words: list[str]) -> str:
@@ -114,7 +114,7 @@ class Commands:
         if not words or words[0].casefold() in {"all", "everybody"}:
             await self._steering.pause(None, length)
             return f"Nobody is answered{shown or ' until you resume'}."
-        contact = _meant(" ".join(words), (await self._listing()).approved)
+        contact = _meant(" ".join(words), (await self.listing()).approved)
         await self._steering.pause(contact, length)
         return f"{contact} is not answered{shown or ' until you resume'}."
 
@@ -122,7 +122,7 @@ class Commands:
         if not words or words[0].casefold() in {"all", "everybody"}:
             done = await self._steering.resume(None)
             return "Everybody is answered again." if done == "resumed" else "Nobody was paused as a whole."
-        contact = _meant(" ".join(words), (await self._listing()).approved)
+        contact = _meant(" ".join(words), (await self.listing()).approved)
         done = await self._steering.resume(contact)
         return f"{contact} is answered again." if done == "resumed" else f"{contact} was not paused."
 
