@@ -22,17 +22,28 @@ from secondme.core.store.embedded import EmbeddedServer, Role
 
 UNTRACED = {
     "attacks",
+    "fault",
+    "flows",
     "model",
     "test_content_corpus",
     "test_content_speed",
+    "test_events",
     "test_fuzz",
     "test_guard",
+    "test_hostile",
+    "test_life",
+    "test_limits",
+    "test_linking",
     "test_looks",
+    "test_media",
     "test_scale",
     "test_signing",
+    "test_states",
     "test_telegram_reading",
     "test_telegram_webhook",
     "test_values",
+    "test_web",
+    "test_webhooks",
 }
 """Folders and files."""
 
@@ -66,11 +77,14 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _untraced(request: pytest.FixtureRequest) -> Iterator[None]:
-    """What is done by the thousand, or timed, is not traced: coverage would double its cost, and the same lines are traced elsewhere."""
+def _untraced(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """What is done by the thousand, or timed, is not traced, nor are the processes it starts: coverage would double its cost, and the same
+    lines are traced elsewhere."""
     tracer = sys.gettrace()
     if UNTRACED & {request.path.parent.name, request.path.stem}:
         sys.settrace(None)
+        monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
+        monkeypatch.delenv("COVERAGE_PROCESS_START", raising=False)
     yield
     sys.settrace(tracer)
 

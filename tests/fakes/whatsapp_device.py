@@ -97,6 +97,8 @@ class FakeGo:
                 continue
             data = base64.b64decode(order["data"])
             buffer = ctypes.create_string_buffer(data, len(data))
+            if (held := self._held.get("Dispatch")) is not None:
+                held.wait()
             event_callback(b"secondme", ctypes.cast(buffer, ctypes.c_void_p), len(data), order["code"])
             self._control.say(returned=order["number"])
         return str(self._facts.get("ended", "")).encode()

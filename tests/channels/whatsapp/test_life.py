@@ -123,9 +123,12 @@ async def test_what_a_killed_gateway_had_not_made_safe_is_spooled_and_offered_ag
     gateway = start_gateway(home)
     try:
         await phone.until(lambda: phone.named("Neonize"))
+        await phone.hold("Dispatch")  # until the library has all five: the first one ends the gateway
         natives = [f"M{number}" for number in range(5)]
         for native in natives:
             phone.event(from_contact("anna", f"text of {native}", native, at=phone.context.clock.now_ms()))
+        await phone.sync()
+        phone.order(do="release", name="Dispatch")
         await phone.until(lambda: gateway.poll() == -signal.SIGKILL)
         await phone.until(lambda: len(phone.spooled) == 5)
     finally:
