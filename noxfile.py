@@ -33,6 +33,7 @@ TESTS = [
     "zxing-cpp==3.1.1",
 ]
 LONGEST, LONG = 700, 500
+WORKERS = "3"  # on two cores: a third of the time tests wait for processes
 
 
 @nox.session
@@ -71,7 +72,7 @@ def tests(session: nox.Session) -> None:
     session.install(".", *TESTS)
     session.env["PYTHONSAFEPATH"] = "1"  # the wheel, not the checkout beside it
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", "-n", "2", *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", "-n", WORKERS, *session.posargs)
     session.run("coverage", "combine", "--quiet", success_codes=[0, 1])
     session.run("coverage", "report")
 
@@ -81,7 +82,7 @@ def tests_on(session: nox.Session) -> None:
     """Every test on one of the supported Pythons; one that is not installed is skipped."""
     session.install(".", *TESTS)
     session.env["PYTHONSAFEPATH"] = "1"
-    session.run("pytest", "-n", "2", *session.posargs)
+    session.run("pytest", "-n", WORKERS, *session.posargs)
 
 
 @nox.session
