@@ -257,7 +257,13 @@ def build_webhooks(setup: Setup, gateway: Gateway) -> Webhooks | None:
     return Webhooks(gateway.manager.hear_of, Address(host.removeprefix("[").removesuffix("]"), int(port)), SystemClock())
 
 
-def build_api(setup: Setup, store: Store, is_stopping: Callable[[], bool], limits: Limits | None = None) -> Api:
+def build_api(
+    setup: Setup,
+    store: Store,
+    is_stopping: Callable[[], bool],
+    limits: Limits | None = None,
+    channels: Callable[[], dict[str, str]] = dict,
+) -> Api:
     """The HTTP control plane that has not started. Takes a third of a second of imports: call it in a thread."""
     from functools import partial
 
@@ -285,6 +291,7 @@ def build_api(setup: Setup, store: Store, is_stopping: Callable[[], bool], limit
         everybody=control_store(store).everybody,
         pulse=Pulse(control_store(store).now_ms, clock),
         is_stopping=is_stopping,
+        channels=channels,
     )
     places = setup.places
     where = Where(unix=places.api_socket, tcp=tcp_address(setup.settings.api), token=places.api_token)

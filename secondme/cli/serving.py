@@ -73,7 +73,7 @@ async def serve_home(setup: Setup, part: Part, hints: list[str] | None = None) -
                     )
                     running = group.create_task(gateway.run(stop, ready))
                     if has_api:
-                        group.create_task(_serve_api(setup, store, ready, stop))
+                        group.create_task(_serve_api(setup, store, gateway, ready, stop))
                     if part != "worker":
                         group.create_task(_serve_webhooks(setup, gateway, ready, stop))
                     await _either(ready, running)
@@ -106,11 +106,11 @@ async def serve_demo(invocation: Invocation) -> CommandResult:
         shutil.rmtree(home, ignore_errors=True)
 
 
-async def _serve_api(setup: Setup, store: Store, ready: asyncio.Event, stop: asyncio.Event) -> None:
+async def _serve_api(setup: Setup, store: Store, gateway: Gateway, ready: asyncio.Event, stop: asyncio.Event) -> None:
     """The HTTP API answers until `stop`. What it imports must not delay the first message, and what it does wrong must not end the gateway."""
     await ready.wait()
     try:
-        api = await asyncio.to_thread(build_api, setup, store, stop.is_set)
+        api = await asyncio.to_thread(build_api, setup, store, stop.is_set, None, gateway.manager.states)
     except Exception as error:  # noqa: BLE001  the top of a task: whatever an import of somebody else's raises
         log.get_logger(__name__).error("api_not_built", error)
         return

@@ -100,6 +100,10 @@ class ChannelManager:
         ]
         return sorted(found, key=lambda address: not address.is_open)
 
+    def states(self) -> dict[str, str]:
+        """Channel -> its state, of those that shall run and can."""
+        return {name: each.state.value for name, each in self.connections.items() if each.state is not ChannelState.OFF}
+
     def hear_of(self, channel: str) -> Callable[[WebhookRequest], Awaitable[WebhookAnswer]] | None:
         """Who answers a platform that calls us about `channel`; None for a channel that takes no calls."""
         connection = self.connections.get(channel)

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from random import Random
 
+import httpx
 import pytest
 from fakes.channel import FakeChannel
 from fakes.process import eventually
@@ -100,3 +101,48 @@ async def test_a_channel_that_was_linked_meanwhile_is_built_then(town: Town) -> 
         made.append(FakeChannel("late"))
         await town.control.wish("late", on=True)
         await eventually(lambda: connection.is_open)
+
+
+class Deaf(FakeChannel):
+    """Connected, and then nothing more from the platform."""
+
+    def __init__(self) -> None:
+        super().__init__("deaf")
+        self.manifest = replace(self.manifest, deaf_after_s=1.5)
+        self.runs = 0
+
+    async def run(self, line: Line) -> None:
+        self.runs += 1
+        line.report(ChannelState.CONNECTED)
+        await asyncio.Event().wait()
+
+
+async def test_a_channel_that_is_connected_but_deaf_is_said_so_and_connected_anew(town: Town) -> None:
+    deaf = Deaf()
+    async with serving(town, deaf.plug(), FakeChannel("fine").plug()) as gateway:
+        connection = gateway.manager.connections["deaf"]
+        await eventually(lambda: connection.state is ChannelState.DEAF)
+        assert connection.code == "silent"
+        assert gateway.manager.states() == {"deaf": "deaf", "fine": "connected"}
+        connection.alive()
+        assert connection.state is ChannelState.CONNECTED
+        await eventually(lambda: deaf.runs == 2)
+        assert gateway.manager.connections["fine"].is_open
+
+
+async def test_health_shows_a_channel_that_is_deaf(town: Town) -> None:
+    from secondme.cli.compose import build_api
+
+    states = {"telegram": "deaf", "local": "connected"}
+    stop = asyncio.Event()
+    api = build_api(town.setup, town.store, stop.is_set, None, lambda: dict(states))
+    running = asyncio.create_task(api.run(stop))
+    transport = httpx.AsyncHTTPTransport(uds=str(town.setup.places.api_socket))
+    async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30) as client:
+        await eventually(town.setup.places.api_socket.exists)
+        said = await client.get("/health")
+        assert (said.status_code, said.json()["status"], said.json()["channels"]) == (200, "degraded", states)
+        states["telegram"] = "connected"
+        assert (await client.get("/health")).json()["status"] == "ok"
+    stop.set()
+    await running

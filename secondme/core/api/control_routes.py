@@ -104,8 +104,13 @@ async def health(can: Can) -> Response:
     """Whether the gateway can work. The only route that needs no token."""
     store, stopping = await can.pulse.beats(), can.is_stopping()
     is_well = store and not stopping
+    channels = dict(can.channels())
+    works = "ok" if all(state == "connected" for state in channels.values()) else "degraded"
     said = Health(
-        status="ok" if is_well else "unavailable", store="ok" if store else "down", gateway="stopping" if stopping else "ready"
+        status=works if is_well else "unavailable",
+        store="ok" if store else "down",
+        gateway="stopping" if stopping else "ready",
+        channels=channels,
     )
     return Ascii(said.model_dump(), status_code=200 if is_well else 503)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from secondme.core.errors import SecondmeError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from secondme.core.admit.pairing import Owner
     from secondme.core.admit.steering import Steering
@@ -32,6 +32,8 @@ class Powers:
     everybody: Callable[[], Awaitable[EverybodyPaused | None]]
     pulse: Pulse
     is_stopping: Callable[[], bool]
+    channels: Callable[[], Mapping[str, str]]
+    """Channel -> its state, of the channels that shall run. No round trip: anybody may ask for the health."""
 
 
 class Pulse:

@@ -139,8 +139,9 @@ class Status(Shape):
 
 
 class Health(Shape):
-    """Whether the gateway can work. No secrets, no names."""
+    """Whether the gateway can work. No secrets, no names. `degraded`: it works, but a channel does not."""
 
-    status: Literal["ok", "unavailable"]
+    status: Literal["ok", "degraded", "unavailable"]
     store: Literal["ok", "down"]
     gateway: Literal["ready", "stopping"]
+    channels: dict[str, str]
