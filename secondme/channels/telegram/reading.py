@@ -35,6 +35,10 @@ _BORROWED = ("forward_origin", "forward_from", "forward_date", "via_bot", "exter
 """With one of these, what is in a message need not come from who sent it."""
 
 
+_PRIVATE = frozenset({"message", "edited_message"})
+"""Updates that a private chat can cause; a channel's post is never a person's message, whatever chat it claims."""
+
+
 class Skipped(StrEnum):
     """Why there is no message in an update."""
 
@@ -52,7 +56,7 @@ def understand(update: object, owner_id: int | None) -> InboundMessage | Skipped
         if field in update:
             message = table(update[field])
             kind = table(message.get("chat")).get("type")
-            if kind == "private":
+            if kind == "private" and field in _PRIVATE:
                 return _private(message, owner_id, is_edit=is_edit)
             return _elsewhere(message, kind)
     return Skipped.NOTHING

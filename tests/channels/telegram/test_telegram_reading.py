@@ -248,3 +248,9 @@ def test_no_json_makes_the_reader_raise_and_none_but_the_owners_is_the_owners(ma
 
 def test_a_message_without_anything_known_says_that_there_was_one() -> None:
     assert [attachment.kind for attachment in read(private(ANNA)).attachments] == [AttachmentKind.OTHER]
+
+
+@pytest.mark.parametrize("field", ["channel_post", "edited_channel_post"])
+def test_a_channels_post_is_nobodys_message_whatever_chat_it_claims(field: str) -> None:
+    assert isinstance(understand(update(1, private(42, 7, text="kill"), "message"), 42), InboundMessage)
+    assert understand(update(1, private(42, 7, text="kill"), field), 42) is Skipped.UNREADABLE
