@@ -23,10 +23,11 @@ from secondme.core.store.embedded import EmbeddedServer, Role
 UNTRACED = {
     "attacks",
     "fault",
-    "flows",
     "model",
     "test_content_corpus",
     "test_content_speed",
+    "test_canary",
+    "test_canary_outside",
     "test_events",
     "test_fuzz",
     "test_guard",
@@ -35,15 +36,14 @@ UNTRACED = {
     "test_limits",
     "test_linking",
     "test_looks",
-    "test_media",
     "test_scale",
     "test_signing",
     "test_states",
+    "test_telegram",
     "test_telegram_reading",
     "test_telegram_webhook",
     "test_values",
     "test_web",
-    "test_webhooks",
 }
 """Folders and files."""
 

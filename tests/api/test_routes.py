@@ -187,7 +187,10 @@ async def test_health_says_what_works_and_names_nobody(serve: Serve, *, stops: b
     async with serve(lambda: stops) as served, served.local() as client:
         answer = await client.get("/health")
     if stops:
-        assert (answer.status_code, answer.json()) == (503, {"status": "unavailable", "store": "ok", "gateway": "stopping", "channels": {}})
+        assert (answer.status_code, answer.json()) == (
+            503,
+            {"status": "unavailable", "store": "ok", "gateway": "stopping", "channels": {}},
+        )
     else:
         assert (answer.status_code, answer.json()) == (200, {"status": "ok", "store": "ok", "gateway": "ready", "channels": {}})
 
