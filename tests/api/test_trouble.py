@@ -50,7 +50,7 @@ async def test_health_is_red_while_the_store_does_not_answer_and_green_when_it_d
         finally:
             os.kill(server, signal.SIGCONT)
         await eventually(lambda: _health(path, 200))
-    assert red == b'{"status":"unavailable","store":"down","gateway":"ready"}'
+    assert red == b'{"status":"unavailable","store":"down","gateway":"ready","channels":{"local":"connected"}}'
 
 
 async def _health(path: Path, status: int) -> bytes | None:

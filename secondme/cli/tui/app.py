@@ -169,8 +169,9 @@ class SecondmeApp(App[None]):
         self._bar.show(None, self._now(), is_lost=True)
 
     def _show(self, snapshot: Snapshot) -> None:
-        if not self.query(TabbedContent):
-            return  # the screen is being taken down
+        if not self.query("ContentTabs"):
+            self._changed.set()  # the screen is being put up or taken down: look again
+            return
         self._snapshot = snapshot
         if self._lost is not None:
             self._lost = None
