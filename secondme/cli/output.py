@@ -34,6 +34,15 @@ class CommandResult:
     errors: list[SecondmeError] = field(default_factory=list)
 
 
+def said(schema: str, data: dict[str, Any], text: str) -> CommandResult:
+    """A result that is one sentence for a person."""
+
+    def show(screen: Screen) -> None:
+        screen.line(text)
+
+    return CommandResult(schema, data, show)
+
+
 class Screen:
     """Where a person reads. Styled on a terminal, plain elsewhere and under NO_COLOR; hostile characters never pass."""
 

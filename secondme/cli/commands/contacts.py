@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +13,7 @@ from secondme.cli.run import Invocation, run
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from secondme.cli.output import CommandResult, Screen
+    from secondme.cli.output import CommandResult
     from secondme.core.admit.contacts import Contacts
 
 app = typer.Typer(help="Who is who over all channels.", no_args_is_help=True)
@@ -55,12 +55,14 @@ def link(context: typer.Context, contact: _Contact, other: _Contact, as_json: Js
     """Say that two contacts are one person: they share the approval and what was said."""
 
     async def work(invocation: Invocation) -> CommandResult:
+        from secondme.cli.output import said
+
         async with _contacts(invocation) as contacts:
             outcome = await contacts.link(contact, other)
             members = await contacts.members(contact)
-        said = "are one person" if outcome == "linked" else "were one person before"
+        words = "are one person" if outcome == "linked" else "were one person before"
         data = {"outcome": outcome, "contacts": members}
-        return _said("secondme.contacts.link/1", data, f"{contact} and {other} {said}. Undo: secondme contacts unlink {other}")
+        return said("secondme.contacts.link/1", data, f"{contact} and {other} {words}. Undo: secondme contacts unlink {other}")
 
     run(context, "secondme.contacts.link/1", work, as_json=as_json)
 
@@ -70,10 +72,12 @@ def unlink(context: typer.Context, contact: _Contact, as_json: Json = False) -> 
     """Make a contact a person of its own again. One that was let in only by its link has to ask again."""
 
     async def work(invocation: Invocation) -> CommandResult:
+        from secondme.cli.output import said
+
         async with _contacts(invocation) as contacts:
             outcome = await contacts.unlink(contact)
         more = " It was let in only by the link and is a stranger again." if outcome == "unlinked_and_revoked" else ""
-        return _said("secondme.contacts.unlink/1", {"contact": contact, "outcome": outcome}, f"{contact} is on its own.{more}")
+        return said("secondme.contacts.unlink/1", {"contact": contact, "outcome": outcome}, f"{contact} is on its own.{more}")
 
     run(context, "secondme.contacts.unlink/1", work, as_json=as_json)
 
@@ -89,11 +93,12 @@ def forget(
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.contacts import confirm_forget
+        from secondme.cli.output import said
 
         async with _contacts(invocation) as contacts:
             await confirm_forget(await contacts.members(contact), yes=yes)
             gone = await contacts.forget(contact)
-        return _said("secondme.contacts.forget/1", {"contacts": gone}, f"Forgotten: {', '.join(gone)}. Nothing of them is left.")
+        return said("secondme.contacts.forget/1", {"contacts": gone}, f"Forgotten: {', '.join(gone)}. Nothing of them is left.")
 
     run(context, "secondme.contacts.forget/1", work, as_json=as_json)
 
@@ -106,12 +111,3 @@ async def _contacts(invocation: Invocation) -> AsyncIterator[Contacts]:
     write_log(setup)
     async with open_store(setup) as store:
         yield contacts(store, setup)
-
-
-def _said(schema: str, data: dict[str, Any], text: str) -> CommandResult:
-    from secondme.cli.output import CommandResult
-
-    def show_it(screen: Screen) -> None:
-        screen.line(text)
-
-    return CommandResult(schema, data, show_it)

@@ -13,7 +13,7 @@ from secondme.cli.run import Invocation, run
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from secondme.cli.output import CommandResult, Screen
+    from secondme.cli.output import CommandResult
     from secondme.core.admit.steering import Steering
 
 _Contact = Annotated[str | None, typer.Argument(help="A contact's id; nobody named means everybody.")]
@@ -29,11 +29,13 @@ def pause(
     length = duration(for_) if for_ is not None else None
 
     async def work(invocation: Invocation) -> CommandResult:
+        from secondme.cli.output import said
+
         who = contact
         async with _steering(invocation) as steering:
             await steering.pause(who, length)
         until = f" for {for_}" if for_ else " until you resume"
-        return _said("secondme.pause/1", {"contact": who or "ALL", "for": for_}, f"Paused {who or 'everybody'}{until}.")
+        return said("secondme.pause/1", {"contact": who or "ALL", "for": for_}, f"Paused {who or 'everybody'}{until}.")
 
     run(context, "secondme.pause/1", work, as_json=as_json)
 
@@ -42,11 +44,13 @@ def resume(context: typer.Context, contact: _Contact = None, as_json: Json = Fal
     """Answer a contact, or everybody, again. The kill switch stays: `kill --off` lifts it."""
 
     async def work(invocation: Invocation) -> CommandResult:
+        from secondme.cli.output import said
+
         who = contact
         async with _steering(invocation) as steering:
             outcome = await steering.resume(who)
         text = f"{who or 'Everybody'} is answered again." if outcome == "resumed" else f"{who or 'Everybody'} was not paused."
-        return _said("secondme.resume/1", {"contact": who or "ALL", "outcome": outcome}, text)
+        return said("secondme.resume/1", {"contact": who or "ALL", "outcome": outcome}, text)
 
     run(context, "secondme.resume/1", work, as_json=as_json)
 
@@ -59,12 +63,14 @@ def kill(
     """Turn the master kill switch on: nothing is sent to anybody until `kill --off`."""
 
     async def work(invocation: Invocation) -> CommandResult:
+        from secondme.cli.output import said
+
         async with _steering(invocation) as steering:
             await (steering.unkill() if off else steering.kill())
         text = (
             "The kill switch is off." if off else "The kill switch is on. Nothing is sent to anybody. Lift it: secondme kill --off"
         )
-        return _said("secondme.kill/1", {"killed": not off}, text)
+        return said("secondme.kill/1", {"killed": not off}, text)
 
     run(context, "secondme.kill/1", work, as_json=as_json)
 
@@ -77,12 +83,3 @@ async def _steering(invocation: Invocation) -> AsyncIterator[Steering]:
     write_log(setup)
     async with open_store(setup) as store:
         yield steering(store, setup)
-
-
-def _said(schema: str, data: dict[str, object], text: str) -> CommandResult:
-    from secondme.cli.output import CommandResult
-
-    def show(screen: Screen) -> None:
-        screen.line(text)
-
-    return CommandResult(schema, dict(data), show)

@@ -4,16 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from uvicorn import Config, Server
+
+from secondme.core.api.protocol import HEADERS, BoundedProtocol
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Iterator
 
+    from starlette.types import ASGIApp
+
+    from secondme.core.api.limits import Limits
+
 _TICK_S = 1.0
+
+
+def configured(app: ASGIApp, limits: Limits, *, date_header: bool = True) -> Config:
+    """How every listener of ours is set: bounded, silent, and nobody's word is taken about where a call comes from."""
+    protocol: Any = functools.partial(BoundedProtocol, limits=limits)  # called like the class that the type asks for
+    return Config(
+        app,
+        http=protocol,
+        ws="none",
+        lifespan="off",
+        interface="asgi3",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        date_header=date_header,
+        headers=list(HEADERS),
+        timeout_keep_alive=5,
+        timeout_graceful_shutdown=max(1, round(limits.goodbye_s)),
+    )
 
 
 class Listener(Server):

@@ -6,20 +6,16 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from uvicorn import Config
+from typing import TYPE_CHECKING
 
 from secondme.core.api.app import build_app
 from secondme.core.api.front import Bounded, Front
 from secondme.core.api.guard import Alarm, Guard
-from secondme.core.api.guest import Listener, silence
+from secondme.core.api.guest import Listener, configured, silence
 from secondme.core.api.hub import EventHub
 from secondme.core.api.limits import Limits
 from secondme.core.api.listening import UNIX_HOSTS, Address, bind_tcp, bind_unix, hosts_of, unbind_unix
-from secondme.core.api.protocol import HEADERS, BoundedProtocol
 from secondme.core.api.tokens import TokenFile
 from secondme.core.errors import SecondmeError
 from secondme.core.ids import new_id
@@ -132,23 +128,8 @@ class Api:
         return Front(Guard(self._app, limits=self._limits, hosts=hosts, address=address, token=token, alarm=alarm), self._limits)
 
     async def _serve(self, bound: socket.socket, app: ASGIApp, stop: asyncio.Event, *, kind: str) -> None:
-        protocol: Any = functools.partial(BoundedProtocol, limits=self._limits)  # called like the class that the type asks for
-        config = Config(
-            app,
-            http=protocol,
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,  # nobody's word about where a call comes from is taken
-            server_header=False,
-            headers=list(HEADERS),
-            timeout_keep_alive=5,
-            timeout_graceful_shutdown=max(1, round(self._limits.goodbye_s)),
-        )
         try:
             log.info("api_listening", kind=kind)
-            await Listener(config, stop).serve(sockets=[bound])
+            await Listener(configured(app, self._limits), stop).serve(sockets=[bound])
         finally:
             bound.close()

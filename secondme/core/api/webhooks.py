@@ -8,18 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
-
-from uvicorn import Config
+from typing import TYPE_CHECKING
 
 from secondme.core.api.front import is_too_deep
-from secondme.core.api.guest import Listener, silence
+from secondme.core.api.guest import Listener, configured, silence
 from secondme.core.api.limits import Limits
 from secondme.core.api.listening import bind_tcp
-from secondme.core.api.protocol import HEADERS, BoundedProtocol
 from secondme.core.api.refusals import Refusal, refuse
 from secondme.core.log import get_logger
 from secondme.core.types import WebhookAnswer, WebhookRequest
@@ -93,27 +89,11 @@ class Webhooks:
                     await stop.wait()
 
     async def _serve(self, bound: socket.socket, stop: asyncio.Event) -> None:
-        protocol: Any = functools.partial(BoundedProtocol, limits=self._limits)  # called like the class that the type asks for
-        config = Config(
-            self._answer,
-            http=protocol,
-            ws="none",
-            lifespan="off",
-            interface="asgi3",
-            log_config=None,
-            access_log=False,
-            proxy_headers=False,  # nobody's word about where a call comes from is taken
-            server_header=False,
-            date_header=False,
-            headers=list(HEADERS),
-            timeout_keep_alive=5,
-            timeout_graceful_shutdown=max(1, round(self._limits.goodbye_s)),
-        )
         try:
             self.port = bound.getsockname()[1]
             log.info("webhooks_listening", port=self.port)
             self.listening.set()
-            await Listener(config, stop).serve(sockets=[bound])
+            await Listener(configured(self._answer, self._limits, date_header=False), stop).serve(sockets=[bound])
         finally:
             bound.close()
 
