@@ -115,20 +115,23 @@ def start_gateway(home: Path) -> subprocess.Popen[bytes]:
     )
 
 
+@pytest.mark.parametrize("held", [True, False], ids=["all in the library first", "at once"])
 async def test_what_a_killed_gateway_had_not_made_safe_is_spooled_and_offered_again_under_the_same_ids(
-    phone: Phone, home: Path
+    phone: Phone, home: Path, *, held: bool
 ) -> None:
     """Five messages that WhatsApp believes delivered: one was with the gateway, four were in the library."""
     phone.says_connected = False
     gateway = start_gateway(home)
     try:
         await phone.until(lambda: phone.named("Neonize"))
-        await phone.hold("Dispatch")  # until the library has all five: the first one ends the gateway
+        if held:
+            await phone.hold("Dispatch")  # until the library has all five: the first one ends the gateway
         natives = [f"M{number}" for number in range(5)]
         for native in natives:
             phone.event(from_contact("anna", f"text of {native}", native, at=phone.context.clock.now_ms()))
-        await phone.sync()
-        phone.order(do="release", name="Dispatch")
+        if held:
+            await phone.sync()
+            phone.order(do="release", name="Dispatch")
         await phone.until(lambda: gateway.poll() == -signal.SIGKILL)
         await phone.until(lambda: len(phone.spooled) == 5)
     finally:

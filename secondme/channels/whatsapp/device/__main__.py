@@ -41,12 +41,13 @@ def main(arguments: list[str]) -> NoReturn:
         os._exit(1)
     session = Session(wire, Path(), SystemClock())
     try:
-        session.run()
+        try:
+            session.run()
+        finally:
+            _ignore_signals()  # a gateway that dies closes its end and has us signalled: the one may strike while the other is heeded
     except (_Ended, SecondmeError):
         pass
     finally:
-        for sign in (signal.SIGTERM, signal.SIGHUP):
-            signal.signal(sign, signal.SIG_IGN)
         try:
             session.end()
         finally:  # a full disk is no reason to live on
@@ -70,8 +71,15 @@ def _guard_process(parent: int, directory: Path) -> None:
 
 
 def _raise_ended(number: int, frame: object) -> None:
+    """At most once: an end that is begun is not interrupted."""
     del number, frame
+    _ignore_signals()
     raise _Ended
+
+
+def _ignore_signals() -> None:
+    for sign in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(sign, signal.SIG_IGN)
 
 
 def _lock(path: Path) -> int | None:
