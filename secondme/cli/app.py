@@ -10,6 +10,7 @@ import typer
 
 from secondme import __version__
 from secondme.cli.commands import (
+    agent,
     api,
     channels,
     chat,
@@ -22,7 +23,9 @@ from secondme.cli.commands import (
     security,
     serve,
     status,
+    trace,
     tui,
+    usage,
     watch,
 )
 from secondme.cli.run import Invocation
@@ -64,6 +67,9 @@ app.add_typer(channels.app, name="channels")
 app.add_typer(contacts.app, name="contacts")
 app.add_typer(drafts.app, name="drafts")
 app.add_typer(security.app, name="security")
+app.command()(agent.agent)
+app.command()(usage.usage)
+app.command()(trace.trace)
 app.command()(control.pause)
 app.command()(control.resume)
 app.command()(control.kill)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from secondme.cli import clone
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
@@ -157,8 +159,10 @@ def owner_chat(store: Store, setup: Setup, security: SecurityLog) -> OwnerChat:
     def hear(miss: Callable[[], None]) -> AsyncIterator[tuple[str, dict[str, Any]] | None]:
         return listen(store, *keys.EVENTS, missed=miss)
 
-    commands = Commands(owner(store, setup, BY_CHAT), steering(store, setup, BY_CHAT), listing, partial(overview, store, setup))
-    return OwnerChat(commands, NoteStore(store), outbox_store(store, setup.settings), hear, security, SystemClock())
+    held = clone.drafts(store, setup)
+    who, steer = owner(store, setup, BY_CHAT), steering(store, setup, BY_CHAT)
+    commands = Commands(who, steer, held, listing, partial(overview, store, setup))
+    return OwnerChat(commands, NoteStore(store), held, hear, security, SystemClock())
 
 
 def channel_context(manifest: Manifest, setup: Setup) -> ChannelContext:
@@ -206,15 +210,12 @@ def build_rooms(setup: Setup, store: Store, model: Model) -> Rooms:
     from secondme.core.admit.admission import Gate
     from secondme.core.admit.inspection import Inspector
     from secondme.core.admit.pairing import Door
-    from secondme.core.clock import SystemClock
     from secondme.core.gateway import Rooms
-    from secondme.core.reply.agent import Agent
-    from secondme.core.store.conversation import ConversationStore
     from secondme.core.store.door import DoorStore
     from secondme.core.store.gate import GateStore
     from secondme.core.store.inbox import InboxStore
 
-    settings, clock = setup.settings, SystemClock()
+    settings = setup.settings
     security = security_log(store)
     return Rooms(
         store=store,
@@ -229,7 +230,9 @@ def build_rooms(setup: Setup, store: Store, model: Model) -> Rooms:
         outbox=outbox_store(store, settings),
         pairing=pairing_store(store, settings),
         control=control_store(store),
-        agent=Agent(model, ConversationStore(store), settings, setup.places.personas, clock),
+        drafts=clone.draft_store(store, settings),
+        agent=clone.agent(store, setup, model),
+        learner=clone.learner(store),
         channels=plugs(setup),
         owner_chat=owner_chat(store, setup, security),
     )
@@ -286,6 +289,7 @@ def build_api(
     powers = Powers(
         owner=owner(store, setup, BY_API),
         steering=steering(store, setup, BY_API),
+        drafts=clone.drafts(store, setup),
         listing=pairing_store(store, setup.settings).listing,
         overview=partial(overview, store, setup),
         everybody=control_store(store).everybody,

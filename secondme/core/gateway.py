@@ -1,8 +1,9 @@
 """The whole story of a message.
 
     channel -> receive -> gate | door        nothing of a stranger is kept; what was let in is safe when receive() returns
-            -> worker  -> answer             one burst, one reply: asleep? stale? else what would the owner say, and how fast
+            -> worker  -> answer             one burst, one reply: still writing? asleep? stale? else what would the owner say, and how fast
             -> sender  -> channel            asked a last time: still approved, not paused, not answered by the owner meanwhile
+            -> learner                       what the owner writes themselves, and how: in the background
 
 The gateway names the stages and wires them with functions; stages do not know each other.
 """
@@ -11,9 +12,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import socket
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, assert_never
 
 from secondme import __version__
@@ -25,12 +25,14 @@ from secondme.core.log import get_logger
 from secondme.core.manager import ChannelManager
 from secondme.core.queue.worker import Answered, PutOff, Verdict, Worker
 from secondme.core.records import NewRow
-from secondme.core.security import SecurityEvent, Severity
-from secondme.core.send.pacing import Night, plan_paces
+from secondme.core.reply.outcome import NoReply, Reply
+from secondme.core.send.pacing import Night, gathering_s, plan_paces
 from secondme.core.send.sender import Sender
 from secondme.core.send.split import split_reply
-from secondme.core.tiers import Tier
-from secondme.core.types import Admission, Challenge, ChannelState, ChatKind, Composed, InboundMessage, ModelRefused
+from secondme.core.signs import Signs
+from secondme.core.store.jobs import Stage
+from secondme.core.tiers import ReplyMode
+from secondme.core.types import Admission, Challenge, ChatKind, InboundMessage
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -38,16 +40,18 @@ if TYPE_CHECKING:
 
     from secondme.core.admit.admission import Gate
     from secondme.core.admit.inspection import Inspector
-    from secondme.core.connection import Connection
     from secondme.core.manifest import Plug
     from secondme.core.owner_chat.chat import OwnerChat
     from secondme.core.ports import Clock
+    from secondme.core.remember.learning import Learner
     from secondme.core.reply.agent import Agent
     from secondme.core.security import SecurityLog
     from secondme.core.settings import Settings
     from secondme.core.store.connect import Store
     from secondme.core.store.control import ControlStore
-    from secondme.core.store.inbox import InboxStore, Job
+    from secondme.core.store.drafts import DraftStore
+    from secondme.core.store.inbox import InboxStore
+    from secondme.core.store.jobs import Job
     from secondme.core.store.outbox import OutboxStore
     from secondme.core.store.pairing import PairingStore
 
@@ -55,7 +59,6 @@ log = get_logger(__name__)
 
 Part = Literal["all", "gateway", "worker"]
 
-_BEAT_S = 5.0
 _SWEEP_S = 2.0
 _FAREWELL_S = 1.0
 _BEGIN_S = 5.0
@@ -76,7 +79,9 @@ class Rooms:
     channels: Sequence[Plug]
     inspector: Inspector | None
     security: SecurityLog
+    drafts: DraftStore
     owner_chat: OwnerChat | None = None
+    learner: Learner | None = None
 
 
 class Gateway:
@@ -90,11 +95,9 @@ class Gateway:
         self._part = part
         self._night = Night(settings.sleep)
         self._name = f"{part}-{new_id()[:8]}"
-        self._started_ms = clock.now_ms()
-        self._sessions: set[str] = set()
-        """Channels whose session was written down as begun."""
         plugs = rooms.channels if part != "worker" else ()
         self.manager = ChannelManager(plugs, rooms.control, self.receive, clock, rng)
+        self._signs = Signs(self._name, part, rooms.control, rooms.security, self.manager, clock)
         self._senders = {
             name: Sender(connection, rooms.outbox, settings.delivery, clock, rng)
             for name, connection in self.manager.connections.items()
@@ -115,30 +118,53 @@ class Gateway:
             self._nudge(message.channel_id)
         if outcome in _INSPECTED and self._rooms.inspector is not None:
             self._rooms.inspector.offer(message)
+        if self._rooms.learner is not None:
+            if outcome is Admission.TAKEN_OVER:
+                self._rooms.learner.spoke(message.contact_id)
+            elif outcome in _INSPECTED:
+                self._rooms.learner.heard(message.contact_id, message.text)
         return outcome
 
     async def answer(self, job: Job) -> Verdict:
         """What to do about a burst: wait for the morning, let it rest, or say what the owner would say."""
         now = from_ms(job.now_ms)
+        match job.contact.mode:
+            case ReplyMode.OBSERVE | ReplyMode.OFF as mode:
+                return Answered([], why="observed" if mode is ReplyMode.OBSERVE else "off")
+            case ReplyMode.AUTO | ReplyMode.DRAFT:
+                pass
+            case _:
+                assert_never(job.contact.mode)
+        gather_s = gathering_s([mail.timestamp for mail in job.mail], now, self._settings.pacing)
+        if gather_s > 0:
+            return PutOff(gather_s, "gathering")
         asleep_s = self._night.put_off_s(now, self._rng)
         if asleep_s > 0:
             return PutOff(asleep_s, "asleep")
         if self._night.awake_for(job.mail[-1].timestamp, now).total_seconds() > self._settings.queue.stale_after_hours * 3600:
             return Answered([], why="stale")
+        begun = self._clock.monotonic()
         outcome = await self._rooms.agent.compose_reply(job)
+        took_ms = int((self._clock.monotonic() - begun) * 1000)
         match outcome:
-            case ModelRefused(reason):
-                log.warning("model_refused", contact=mask_contact_id(job.token.contact_id), reason=reason)
-                return Answered([], why="refused")
-            case Composed(text):
-                return self._schedule(job, text)
+            case NoReply(reason, facts):
+                log.warning("no_reply", contact=mask_contact_id(job.token.contact_id), reason=reason)
+                if (
+                    reason == "handed_over"
+                ):  # before it is said: who was asked whether they are a machine says nothing more by itself
+                    await self._rooms.control.pause(job.token.contact_id, timedelta(minutes=self._settings.takeover.pause_minutes))
+                stages = (Stage("begun", 0), Stage("composed", took_ms, {"ms": took_ms, "refused": reason, **(facts or {})}))
+                return Answered([], why="unanswered", untold=reason, stages=stages)
+            case Reply(facts=facts):
+                stages = (Stage("begun", 0), Stage("composed", took_ms, {"ms": took_ms, **(facts or {})}))
+                return self._schedule(job, outcome, stages)
             case _:
                 assert_never(outcome)
 
-    def _schedule(self, job: Job, text: str) -> Answered:
-        """The reply in as many messages as a person would send, each with its pace; held when the tier asks for it."""
+    def _schedule(self, job: Job, composed: Reply, stages: tuple[Stage, ...]) -> Answered:
+        """The reply in as many messages as this owner would send, each with its pace; held when the mode or a check asks for it."""
         reply = reply_id(job.token.contact_id, job.mail[0].message_id)
-        texts = split_reply(text)
+        texts = split_reply(composed.text, by_line=composed.by_line)
         ago = None if job.last_reply_ms is None else max(0.0, (job.now_ms - job.last_reply_ms) / 1000)
         paces = plan_paces(texts, since_last_reply_s=ago, settings=self._settings.pacing, rng=self._rng)
         rows = [
@@ -150,11 +176,14 @@ class Gateway:
                 kind="reply",
                 text=part,
                 answers=tuple(mail.message_id for mail in job.mail),
+                fault=composed.fault,
             )
             for number, part in enumerate(texts)
         ]
-        hold = "tier" if job.contact.tier is Tier.RESTRICTED else ""
-        return Answered(list(zip(rows, paces, strict=True)), hold=hold)
+        hold = composed.hold
+        if not hold and job.contact.mode is ReplyMode.DRAFT:
+            hold = "tier" if job.contact.reply_mode is None else "mode"
+        return Answered(list(zip(rows, paces, strict=True)), hold=hold, stages=stages)
 
     async def run(self, stop: asyncio.Event, ready: asyncio.Event) -> None:
         """Run until `stop` is set, then finish what was begun within `queue.drain_s` and leave. `ready` is set when messages can come.
@@ -164,14 +193,16 @@ class Gateway:
         works, serves = self._part in {"all", "worker"}, self._part in {"all", "gateway"}
         try:
             async with asyncio.TaskGroup() as lifetime:
-                background = [lifetime.create_task(self._beat())]
+                background = [lifetime.create_task(self._signs.beat())]
                 if self._rooms.store.server is not None and self._rooms.store.server.is_owner:
                     background.append(lifetime.create_task(self._rooms.store.server.supervise()))
                 if serves:
                     background.append(lifetime.create_task(self._sweep()))
                     if self._rooms.inspector is not None:
                         background.append(lifetime.create_task(self._rooms.inspector.run()))
-                    background.append(lifetime.create_task(self.manager.run(self._tell_channel)))
+                    background.append(lifetime.create_task(self.manager.run(self._signs.tell_channel)))
+                    if self._rooms.learner is not None:
+                        background.append(lifetime.create_task(self._rooms.learner.run()))
                     if self._rooms.owner_chat is not None:
                         background.append(lifetime.create_task(self._rooms.owner_chat.run(self.manager.owner_chats)))
                 finishing: list[Coroutine[None, None, None]] = []
@@ -186,16 +217,16 @@ class Gateway:
                             await self.manager.begun.wait()
                 ready.set()
                 log.info("ready", part=self._part, version=__version__)
-                await self._tell("gateway_state", state="ready")
+                await self._signs.tell("gateway_state", state="ready")
                 await stop.wait()
                 log.info("stopping")
-                await self._tell("gateway_state", state="stopping")
+                await self._signs.tell("gateway_state", state="stopping")
                 self.manager.stopping()
                 await self._finish(at_work)
                 for task in background:
                     task.cancel()
         finally:
-            await self._farewell()
+            await self._signs.farewell()
         log.info("stopped")
 
     async def _finish(self, at_work: list[asyncio.Task[None]]) -> None:
@@ -222,68 +253,22 @@ class Gateway:
             sender.nudge()
 
     async def _sweep(self) -> None:
-        """Say what expired, soon after it did."""
+        """Say what expired, soon after it did: requests at the door, and drafts."""
         while True:
             with contextlib.suppress(UnavailableError):
                 await self._rooms.pairing.stats()
+                await self._rooms.drafts.expire()
             await self._clock.sleep(_SWEEP_S)
-
-    async def _beat(self) -> None:
-        """Give a sign of life, for status and health."""
-        while True:
-            with contextlib.suppress(UnavailableError):
-                await self._sign()
-            await self._clock.sleep(_BEAT_S)
-
-    async def _sign(self) -> None:
-        facts = {
-            "part": self._part,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "version": __version__,
-            "startedAt": self._started_ms,
-            "channels": {name: connection.facts() for name, connection in self.manager.connections.items()},
-        }
-        await self._rooms.control.beat(self._name, facts)
-
-    async def _tell_channel(self, connection: Connection) -> None:
-        """A channel's state is known to status and told to whoever listens, once for each change."""
-        state, code = connection.state.value, connection.code
-        await self._write_session(connection)
-        with contextlib.suppress(UnavailableError):
-            await self._sign()  # who hears of the change finds it in the overview
-        await self._tell("channel_state", channelId=connection.id, state=state, **({"code": code} if code else {}))
-
-    async def _write_session(self, connection: Connection) -> None:
-        """The security log says when a platform takes our credentials and when it does so no more; not each time a line is cut."""
-        security, name = self._rooms.security, connection.id
-        match connection.state:
-            case ChannelState.CONNECTED if name not in self._sessions:
-                self._sessions.add(name)
-                await security.record(SecurityEvent.AUTH_SESSION_CREATED, Severity.INFO, channelId=name)
-            case ChannelState.NEEDS_OWNER:
-                self._sessions.discard(name)
-                await security.record(SecurityEvent.AUTH_SESSION_EXPIRED, Severity.ERROR, channelId=name, code=connection.code)
-            case _:
-                pass
-
-    async def _tell(self, kind: str, **facts: str) -> None:
-        with contextlib.suppress(UnavailableError):
-            await self._rooms.control.publish_status({"type": kind, "part": self._part, **facts})
 
     async def _hurry(self) -> None:
         """What waited for a key or a model gets a new chance with the new process."""
         with contextlib.suppress(UnavailableError):
             await self._rooms.inbox.hurry()
 
-    async def _farewell(self) -> None:
-        with contextlib.suppress(UnavailableError, TimeoutError):
-            async with asyncio.timeout(_FAREWELL_S):
-                await self._rooms.control.farewell(self._name)
-                await self._tell("gateway_state", state="stopped")
-
 
 _PROMPTING = frozenset({Challenge.PROMPTED, Challenge.WELCOMED, Challenge.NEEDS_OWNER, Admission.COMMAND})
 """Outcomes that put a row into the sender's outbox."""
-_INSPECTED = frozenset({Admission.QUEUED, Admission.PAUSED, Admission.KILLED, Admission.RATE_LIMITED, Admission.INBOX_FULL})
+_INSPECTED = frozenset(
+    {Admission.QUEUED, Admission.OBSERVED, Admission.PAUSED, Admission.KILLED, Admission.RATE_LIMITED, Admission.INBOX_FULL}
+)
 """Outcomes of a message that is new and from somebody who was let in. A stranger's is never looked into."""

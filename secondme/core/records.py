@@ -12,7 +12,7 @@ from pydantic.alias_generators import to_camel
 
 from secondme.core.clock import from_ms, to_ms
 from secondme.core.errors import DataError
-from secondme.core.tiers import Tier
+from secondme.core.tiers import ReplyMode, Tier
 
 _LATEST_MS = 253_402_300_799_000  # the last second of the year 9999, where datetime ends
 
@@ -85,6 +85,17 @@ class ApprovedContact(Record):
     approved_by: str
     tier: Tier
     notes: str | None = None
+    reply_mode: ReplyMode | None = None
+    """The owner's word for this contact; None: the tier decides."""
+    persona: str | None = None
+    """Id of the persona the owner chose for this contact."""
+
+    @property
+    def mode(self) -> ReplyMode:
+        """What happens to this contact's messages."""
+        if self.reply_mode is not None:
+            return self.reply_mode
+        return ReplyMode.DRAFT if self.tier is Tier.RESTRICTED else ReplyMode.AUTO
 
     def is_like(self, search: str, tier: Tier | None = None) -> bool:
         """True when the name, number or id contains `search`, case aside, and the tier is `tier`, if one is wanted."""
@@ -127,6 +138,18 @@ class Turn(Record):
     type: Literal["incoming", "outgoing", "fromMe"]
 
 
+class OwnMessage(Record):
+    """One message that the owner wrote to a contact with their own hands, and what it answered. A value of `STYLE:own:{contactId}`."""
+
+    id: str
+    at: Moment
+    text: str
+    before: str = ""
+    """What the contact had said since the owner's last message, newest last, at most 500 characters; empty when nothing."""
+    follows: bool = False
+    """True when it continues the owner's message before it: within 90 s, and nobody spoke in between."""
+
+
 class Mail(Record):
     """One message that waits for an answer. An element of `INBOX:{contactId}`."""
 
@@ -156,6 +179,8 @@ class NewRow(Record):
     attempts: int = 0
     answers: tuple[str, ...] = ()
     """Ids of the messages this row answers."""
+    fault: str = ""
+    """What speaks against it: the kind of fault the checks found. It cannot leave as it is, only written anew by the owner."""
 
 
 class OutboxRow(NewRow):
@@ -164,13 +189,15 @@ class OutboxRow(NewRow):
     composed_at: Moment
     typing_from: Moment
     due_at: Moment
+    released: bool = False
+    """True when the owner approved it: no mode and no tier holds it again."""
 
 
 class HeldReply(Record):
     """A reply that did not leave and waits for the owner. An element of `HELD:{contactId}`."""
 
     row: OutboxRow
-    reason: Literal["tier", "paused", "ambiguous", "undeliverable"]
+    reason: Literal["tier", "mode", "paused", "ambiguous", "undeliverable", "disclosure", "unfit", "agent"]
     held_at: Moment
 
 

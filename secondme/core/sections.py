@@ -52,19 +52,51 @@ class PersonaSettings(Section):
 
     name: str = Field("the owner", min_length=1, max_length=64)
     file: str = "default.md"
-    """A Markdown file in the personas directory; a plain default is used while it does not exist."""
+    """A Markdown file in the personas directory: who speaks where neither contact nor relationship decide. A plain default is used
+    while it does not exist."""
 
 
 class ModelSettings(Section):
     """Who writes the replies. Any server that speaks the Anthropic Messages API will do."""
 
     name: str = "claude-sonnet-5-5"
+    small: str = "claude-haiku-5-5"
+    """Tells small talk from the rest, and answers it."""
     api_key: SecretStr | None = None
     base_url: str | None = None
     timeout_s: float = Field(60, gt=0, le=600)
-    max_tokens: int = Field(1024, ge=16, le=8192)
+    max_tokens: int = Field(2048, ge=16, le=32_768)
+    """Of one answer, thoughts included."""
+    effort: Literal["", "low", "medium", "high"] = "low"
+    """How much a model thinks about a chat message. Empty for models that know no effort, like those before the fifth generation."""
     history_turns: int = Field(40, ge=1, le=100)
     history_hours: float = Field(24, gt=0, le=168)
+    history_tokens: int = Field(1500, ge=0, le=100_000)
+    """How much of a conversation the model is shown, beside the burst it answers; an estimate."""
+
+
+class DisclosureSettings(Section):
+    """What happens when somebody sincerely asks whether they talk with a machine. It is never denied."""
+
+    policy: Literal["admit", "handover"] = "admit"
+    """`admit`: the reply says so, in the owner's voice. `handover`: the clone says nothing, and the owner is told."""
+
+
+class BudgetSettings(Section):
+    """What models may cost. Over a cap nobody is answered until the next day (UTC), and the owner is told once."""
+
+    daily_usd: float = Field(5.0, ge=0)
+    daily_usd_per_contact: float = Field(1.0, ge=0)
+    input_usd_per_mtok: float | None = Field(None, ge=0)
+    """What a million tokens cost, where the price table does not know the model or you pay another price; 0 for a model of your own."""
+    output_usd_per_mtok: float | None = Field(None, ge=0)
+
+
+class DraftSettings(Section):
+    """Replies that wait for the owner."""
+
+    expire_hours: float = Field(48, gt=0, le=720)
+    """A draft that nobody looked at for so long is dropped: nobody wants yesterday's answer tomorrow."""
 
 
 class QueueSettings(Section):
@@ -108,6 +140,10 @@ class PacingSettings(Section):
     """A cognitive pause is added when the last reply left less than this ago."""
     scale: float = Field(1.0, ge=0, le=10)
     """Multiplies every duration; the demo uses a small one."""
+    gather_s: float = Field(4.0, ge=0, le=60)
+    """A reply is thought of when the contact has been quiet for so long: several short messages are one thought."""
+    gather_max_s: float = Field(25.0, ge=0, le=300)
+    """How long the first of them waits at most."""
 
 
 class SleepSettings(Section):

@@ -18,8 +18,11 @@ from secondme.core.errors import ConfigError
 from secondme.core.paths import Places, find_places
 from secondme.core.sections import (
     ApiSettings,
+    BudgetSettings,
     ContentSettings,
     DeliverySettings,
+    DisclosureSettings,
+    DraftSettings,
     LimitSettings,
     LogSettings,
     ModelSettings,
@@ -56,6 +59,9 @@ class Settings(Section):
     sleep: SleepSettings
     limits: LimitSettings
     takeover: TakeoverSettings
+    disclosure: DisclosureSettings
+    budget: BudgetSettings
+    drafts: DraftSettings
     content: ContentSettings
     api: ApiSettings
     telegram: TelegramSettings

@@ -29,3 +29,36 @@ class State(StrEnum):
     PENDING = "pending"
     APPROVED = "approved"
     DENIED = "denied"
+
+
+class ReplyMode(StrEnum):
+    """What happens to a contact's messages. The owner's word for one contact; unsaid, the tier decides."""
+
+    AUTO = "auto"
+    """Answered."""
+    DRAFT = "draft"
+    """Every reply is a draft the owner approves."""
+    OBSERVE = "observe"
+    """Kept and learnt from; nothing is composed, nothing is said."""
+    OFF = "off"
+    """Neither answered nor kept, as if they had not written."""
+
+
+class Relationship(StrEnum):
+    """What a contact is to the owner."""
+
+    COLLEAGUE = "colleague"
+    CLIENT = "client"
+    MANAGER = "manager"
+    FRIEND = "friend"
+    ACQUAINTANCE = "acquaintance"
+    FAMILY = "family"
+    ROMANTIC_PARTNER = "romantic_partner"
+
+
+class Thinking(StrEnum):
+    """How much a model thinks before it speaks."""
+
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from secondme.core.attachments import Attachment
 from secondme.core.ids import ChannelId, ContactId, MessageId
+from secondme.core.tiers import Thinking
 
 
 class ChatKind(StrEnum):
@@ -69,6 +70,10 @@ class Admission(StrEnum):
     """An edit: the history and what still waits say the new words. Nothing new to answer."""
     COMMAND = "command"
     """From the owner's own chat: done, and answered there."""
+    OBSERVED = "observed"
+    """In the history, not to be answered: the owner only wants this contact observed."""
+    OFF = "off"
+    """Nothing was written: the owner wants nothing to do with what this contact writes."""
     IGNORED = "ignored"
     """Not a direct message, or there is nothing in it to answer."""
     STRANGER = "stranger"
@@ -208,22 +213,51 @@ class Utterance:
     text: str
 
 
+class ModelSize(StrEnum):
+    """Which of the two models is asked."""
+
+    SMALL = "small"
+    """Cheap and quick: classifies, and answers small talk."""
+    LARGE = "large"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A part of what a model is told about its task."""
+
+    text: str
+    cached: bool = False
+    """True where everything up to here stays the same from call to call, so that a vendor may keep it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Prompt:
     """Everything a model is told. `system` blocks are stable first, so that a vendor can cache them."""
 
-    system: tuple[str, ...]
+    system: tuple[Block, ...]
     turns: tuple[Utterance, ...]
     max_tokens: int
+    size: ModelSize = ModelSize.LARGE
+    thinking: Thinking | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one answer of a model cost, in tokens. `input_tokens` does not count what was written to or read from a cache."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    model: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Composed:
-    """A model's words, with what they cost in tokens."""
+    """A model's words, with what they cost."""
 
     text: str
-    input_tokens: int = 0
-    output_tokens: int = 0
+    usage: Usage = Usage()
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +265,7 @@ class ModelRefused:
     """The model answered, but there is nothing in it that could be sent."""
 
     reason: str
+    usage: Usage = Usage()
 
 
 ModelOutcome = Composed | ModelRefused

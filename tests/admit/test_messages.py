@@ -11,7 +11,7 @@ from secondme.core.attachments import Attachment, AttachmentKind
 from secondme.core.ids import ContactId
 from secondme.core.store import keys
 from secondme.core.store.conversation import ConversationStore
-from secondme.core.store.inbox import Job
+from secondme.core.store.jobs import Job
 from secondme.core.types import Admission, Challenge
 
 ANNA = ContactId("local:anna")
@@ -158,7 +158,7 @@ async def test_a_reply_on_its_way_becomes_a_draft_when_its_channel_is_paused(tow
     await town.control.pause_channel("local")
     await town.deliver()
     assert town.channel.raw == []
-    held, _ = await town.outbox.held()
+    held, _ = await town.draft_store.held()
     assert [each.reason for each in held] == ["paused"]
 
 

@@ -27,6 +27,11 @@ class Request:
     body: Json
 
     @property
+    def is_routing(self) -> bool:
+        """True when it asks whether a message is small talk."""
+        return "phatic" in json.dumps(self.body.get("system", ""))
+
+    @property
     def last_text(self) -> str:
         """The text of the last turn."""
         return str(self.body["messages"][-1]["content"])
@@ -39,6 +44,9 @@ class Say:
     text: str = ""
     stop_reason: str = "end_turn"
     tools: tuple[tuple[str, Json], ...] = ()
+    role: str = "assistant"
+    usage: tuple[int, int, int, int] = (11, 3, 0, 0)
+    """Input, output, read from a cache, written to one."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,9 @@ class MessagesApi:
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
+        self.routed: list[Request] = []
+        """Questions whether something is small talk, apart from the rest: by default nothing is."""
+        self.is_small_talk: Callable[[Request], bool] = lambda _: False
         self.asked = asyncio.Event()
         self.outcomes: list[Outcome] = []
         self.script: Script = lambda request: Say("re: " + request.last_text.splitlines()[-1])
@@ -115,6 +126,9 @@ class MessagesApi:
             self._handlers.discard(task)
             writer.close()
 
+    async def _answer_routing(self, request: Request, writer: asyncio.StreamWriter) -> None:
+        await _stream(request, Say("phatic" if self.is_small_talk(request) else "substantive"), writer)
+
     async def close(self) -> None:
         """Every connection has ended."""
         for task in list(self._handlers):
@@ -128,6 +142,10 @@ class MessagesApi:
             return True
         if (request.method, request.path) != ("POST", "/v1/messages"):
             _write_json(writer, 404, _error("not_found_error"))
+            return True
+        if request.is_routing:
+            self.routed.append(request)
+            await self._answer_routing(request, writer)
             return True
         self.requests.append(request)
         self.asked.set()
@@ -224,12 +242,14 @@ def _message(request: Request, say: Say) -> Json:
     return {
         "id": "msg_test",
         "type": "message",
-        "role": "assistant",
+        "role": say.role,
         "model": request.body["model"],
         "content": content,
         "stop_reason": say.stop_reason,
         "stop_sequence": None,
-        "usage": {"input_tokens": 11, "output_tokens": 3},
+        "usage": dict(
+            zip(("input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"), say.usage, strict=True)
+        ),
     }
 
 

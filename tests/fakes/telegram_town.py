@@ -22,8 +22,8 @@ from secondme.core.records import HeldReply
 from secondme.core.settings import Setup
 from secondme.core.store.connect import Store
 from secondme.core.store.door import DoorStore
+from secondme.core.store.drafts import DraftStore
 from secondme.core.store.embedded import Role
-from secondme.core.store.outbox import OutboxStore
 from secondme.core.store.pairing import PairingStore
 from secondme.core.tiers import Tier
 from secondme.core.types import InboundMessage
@@ -61,7 +61,7 @@ class TelegramTown:
     def __init__(self, home: Path, redis_url: str, api: BotApi, model: MessagesApi, road: Road, store: Store, setup: Setup) -> None:
         self.home, self.api, self.model, self.road, self.store, self.setup = home, api, model, road, store, setup
         self.pairing = PairingStore(store, setup.settings.pairing)
-        self.outbox = OutboxStore(store, setup.settings.delivery)
+        self.drafts = DraftStore(store, setup.settings.drafts)
         self.process: GatewayProcess | None = None
         self.calls = api.calls = Timed()
         self._environment = {
@@ -133,7 +133,7 @@ class TelegramTown:
             await self.pairing.approve(request, by="test", tier=tier)
 
     async def held_for(self, user: int) -> list[HeldReply]:
-        held, corrupt = await self.outbox.held()
+        held, corrupt = await self.drafts.held()
         assert corrupt == []
         return [each for each in held if each.row.contact_id == contact_of(user)]
 

@@ -7,13 +7,14 @@ from random import Random
 from fakes.channel import FakeChannel
 from fakes.model import ScriptedModel
 
+from secondme.cli import clone
 from secondme.core.admit.admission import Gate
 from secondme.core.admit.pairing import Door, Owner
 from secondme.core.clock import SystemClock
 from secondme.core.gateway import Gateway, Rooms
 from secondme.core.ids import ChannelId, ContactId, MessageId
-from secondme.core.reply.agent import Agent
 from secondme.core.security import SecurityLog
+from secondme.core.send.drafts import Drafts
 from secondme.core.settings import Setup
 from secondme.core.store import keys
 from secondme.core.store.connect import Store
@@ -21,7 +22,8 @@ from secondme.core.store.control import ControlStore
 from secondme.core.store.conversation import ConversationStore
 from secondme.core.store.door import DoorStore
 from secondme.core.store.gate import GateStore
-from secondme.core.store.inbox import InboxStore, Job, Token
+from secondme.core.store.inbox import InboxStore
+from secondme.core.store.jobs import Job, Token
 from secondme.core.store.links import LinkStore
 from secondme.core.store.outbox import OutboxStore, Sending
 from secondme.core.store.pairing import PairingStore
@@ -43,6 +45,9 @@ class Town:
         self.inbox = InboxStore(store, settings.queue)
         self.outbox = OutboxStore(store, settings.delivery)
         self.conversation = ConversationStore(store)
+        self.draft_store = clone.draft_store(store, settings)
+        self.drafts = Drafts(self.draft_store)
+        self.learner = clone.learner(store)
         self.clock = clock = SystemClock()
         self.rooms = Rooms(
             store=store,
@@ -55,7 +60,9 @@ class Town:
             outbox=self.outbox,
             pairing=self.pairing,
             control=self.control,
-            agent=Agent(model, self.conversation, settings, setup.places.personas, clock),
+            drafts=self.draft_store,
+            agent=clone.agent(store, setup, model),
+            learner=self.learner,
             channels=[self.channel.plug()],
             inspector=None,
             security=security,
@@ -110,7 +117,15 @@ class Town:
                 await self.inbox.defer(token, worker, job.fence, delay_s=verdict.delay_s, reason=verdict.reason, forgive=True)  # type: ignore[union-attr]
                 done.append(verdict.reason)  # type: ignore[union-attr]
             else:
-                await self.inbox.finish(job, worker, rows, hold=verdict.hold)  # type: ignore[union-attr]
+                await self.inbox.finish(
+                    job,
+                    worker,
+                    rows,
+                    hold=verdict.hold,  # type: ignore[union-attr]
+                    why=verdict.why,  # type: ignore[union-attr]
+                    untold=verdict.untold,  # type: ignore[union-attr]
+                    stages=verdict.stages,  # type: ignore[union-attr]
+                )
                 done.append(verdict.why)  # type: ignore[union-attr]
         return done
 

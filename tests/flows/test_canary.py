@@ -305,7 +305,7 @@ async def test_channels_that_fail_and_crash(watch: Watch, town_with: TownWith) -
                 before = len(left)
                 await eventually(lambda before=before: len(left) < before - (before == 4))
         await eventually(lambda: "channel_crashed" in (watch.logs / "secondme.jsonl").read_text())
-    held, _ = await town.outbox.held()
+    held, _ = await town.draft_store.held()
     assert {each.reason for each in held} == {"undeliverable"}
     await town.outbox.release(held[0])
     await town.outbox.discard(held[1])
@@ -343,7 +343,7 @@ async def test_limits_pauses_and_drafts(watch: Watch, town_with: TownWith) -> No
     assert outcomes == [Admission.QUEUED] * 3 + [Admission.RATE_LIMITED] + [Admission.PAUSED] * 2
     await town.control.resume(WHO)
     await town.work()
-    held, _ = await town.outbox.held()
+    held, _ = await town.draft_store.held()
     assert (held[0].reason, TEXT in held[0].row.text) == ("tier", True)
     await town.outbox.release(held[0])
     await town.control.kill()

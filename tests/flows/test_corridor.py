@@ -38,9 +38,9 @@ async def test_a_restricted_contacts_reply_is_held_until_the_owner_sends_it(town
     await town.writes("anna", "hi")
     await town.work()
     assert await town.deliver() == []
-    (held,), corrupt = await town.outbox.held()
+    (held,), corrupt = await town.draft_store.held()
     assert (held.reason, held.row.text, corrupt) == ("tier", "re: hi", [])
-    await town.outbox.release(held)
+    await town.drafts.send(held.row.reply_id)
     assert await town.deliver() == ["sent"]
     assert town.channel.texts("local:anna") == ["re: hi"]
 

@@ -15,7 +15,7 @@ from model.corridor import CONTACTS, Corridor, open_corridor, walks
 from secondme.core.ids import ContactId
 from secondme.core.records import NewRow
 from secondme.core.store import keys
-from secondme.core.store.inbox import Job, Token
+from secondme.core.store.jobs import Job, Token
 from secondme.core.types import Admission, InboundMessage, Pace
 
 WORKERS = ("w1", "w2")

@@ -4,6 +4,8 @@ import asyncio
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from typing import Any
 
 import pytest
 from fakes.messages_api import Cut, EndEarly, Fail, FailInStream, Garbage, MessagesApi, Outcome, Say, Silence, messages_api
@@ -12,14 +14,16 @@ from pydantic import SecretStr
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
 from secondme.core.providers.claude import Claude
 from secondme.core.sections import ModelSettings
-from secondme.core.types import Composed, ModelOutcome, ModelRefused, Prompt, Utterance
+from secondme.core.tiers import Thinking
+from secondme.core.types import Block, Composed, ModelOutcome, ModelRefused, ModelSize, Prompt, Usage, Utterance
 
 KEY = "sk-ant-canary-9f1c"
 PROMPT = Prompt(
-    system=("the rules", "<contact>{}</contact>"),
+    system=(Block("the rules", cached=True), Block("<contact>{}</contact>")),
     turns=(Utterance("user", "hi"), Utterance("assistant", "hey"), Utterance("user", "how are you?")),
     max_tokens=77,
 )
+USAGE = Usage(11, 3, 0, 0, "claude-test")
 SLOW_S = 30.0
 
 Connect = Callable[..., Claude]
@@ -35,9 +39,10 @@ async def api() -> AsyncIterator[MessagesApi]:
 async def connect(api: MessagesApi) -> AsyncIterator[Connect]:
     made: list[Claude] = []
 
-    def make(*, timeout_s: float = SLOW_S, url: str | None = None, key: str | None = KEY) -> Claude:
+    def make(*, timeout_s: float = SLOW_S, url: str | None = None, key: str | None = KEY, **more: Any) -> Claude:
         secret = None if key is None else SecretStr(key)
-        settings = ModelSettings(name="claude-test", api_key=secret, base_url=url or api.url, timeout_s=timeout_s)
+        names = {"name": "claude-test", "small": "claude-small"}
+        settings = ModelSettings(api_key=secret, base_url=url or api.url, timeout_s=timeout_s, **names, **more)
         made.append(Claude(settings))
         return made[-1]
 
@@ -56,16 +61,18 @@ async def failure(composing: Awaitable[ModelOutcome]) -> SecondmeError:
 @pytest.mark.parametrize(
     ("outcome", "expected"),
     [
-        (Say("Fine, and you? " * 9), Composed(("Fine, and you? " * 9).strip(), 11, 3)),
-        (Say("Grüße 👋🏽 אבא"), Composed("Grüße 👋🏽 אבא", 11, 3)),
-        (Say("cut at the lim", stop_reason="max_tokens"), Composed("cut at the lim", 11, 3)),
-        (Say("I will look", tools=(("search", {"q": "x"}),), stop_reason="tool_use"), Composed("I will look", 11, 3)),
-        (Say(tools=(("search", {"q": "x"}),), stop_reason="tool_use"), ModelRefused("tool_use")),
-        (Say("I cannot", stop_reason="refusal"), ModelRefused("refusal")),
-        (Say("", stop_reason="refusal"), ModelRefused("refusal")),
-        (Say("", stop_reason="max_tokens"), ModelRefused("max_tokens")),
-        (Say(""), ModelRefused("end_turn")),
-        (Say(" \n\t"), ModelRefused("end_turn")),
+        (Say("Fine, and you? " * 9), Composed(("Fine, and you? " * 9).strip(), USAGE)),
+        (Say("Grüße 👋🏽 אבא"), Composed("Grüße 👋🏽 אבא", USAGE)),
+        (Say("cut at the lim", stop_reason="max_tokens"), Composed("cut at the lim", USAGE)),
+        (Say("I will look", tools=(("search", {"q": "x"}),), stop_reason="tool_use"), ModelRefused("tool_use", USAGE)),
+        (Say("I am you", role="user"), ModelRefused("wrong_role", USAGE)),
+        (Say("hi", usage=(7, 2, 300, 40)), Composed("hi", Usage(7, 2, 300, 40, "claude-test"))),
+        (Say(tools=(("search", {"q": "x"}),), stop_reason="tool_use"), ModelRefused("tool_use", USAGE)),
+        (Say("I cannot", stop_reason="refusal"), ModelRefused("refusal", USAGE)),
+        (Say("", stop_reason="refusal"), ModelRefused("refusal", USAGE)),
+        (Say("", stop_reason="max_tokens"), ModelRefused("max_tokens", USAGE)),
+        (Say(""), ModelRefused("end_turn", USAGE)),
+        (Say(" \n\t"), ModelRefused("end_turn", USAGE)),
     ],
 )
 async def test_an_answer_becomes_words_or_a_refusal(
@@ -139,7 +146,7 @@ async def test_a_failure_leaves_the_next_call_unharmed(api: MessagesApi, connect
     claude = connect()
     for _ in range(3):
         await failure(claude.compose(PROMPT))
-    assert Composed("fine", 11, 3) == await claude.compose(PROMPT)
+    assert Composed("fine", USAGE) == await claude.compose(PROMPT)
 
 
 async def test_the_request_is_the_prompt_and_the_first_block_may_be_cached(api: MessagesApi, connect: Connect) -> None:
@@ -160,13 +167,36 @@ async def test_the_request_is_the_prompt_and_the_first_block_may_be_cached(api: 
             {"role": "assistant", "content": "hey"},
             {"role": "user", "content": "how are you?"},
         ],
+        "output_config": {"effort": "low"},
     }
+
+
+@pytest.mark.parametrize(
+    ("prompt", "effort", "expected"),
+    [
+        (PROMPT, "", {"model": "claude-test"}),
+        (PROMPT, "high", {"model": "claude-test", "output_config": {"effort": "high"}}),
+        (replace(PROMPT, size=ModelSize.SMALL), "", {"model": "claude-small"}),
+        (
+            replace(PROMPT, thinking=Thinking.MEDIUM),
+            "low",
+            {"model": "claude-test", "output_config": {"effort": "medium"}, "thinking": {"type": "adaptive"}},
+        ),
+    ],
+)
+async def test_model_and_effort_are_what_the_prompt_and_the_settings_say(
+    api: MessagesApi, connect: Connect, prompt: Prompt, effort: str, expected: dict[str, object]
+) -> None:
+    await connect(effort=effort).compose(prompt)
+    body = api.requests[0].body
+    assert {name: body[name] for name in ("model", "output_config", "thinking") if name in body} == expected
+    assert not {"temperature", "top_p", "top_k", "tools"} & set(body)
 
 
 async def test_many_at_once_share_one_client(api: MessagesApi, connect: Connect) -> None:
     claude = connect()
     answers = await asyncio.gather(*(claude.compose(PROMPT) for _ in range(20)))
-    assert [Composed("re: how are you?", 11, 3)] * 20 == answers
+    assert [Composed("re: how are you?", USAGE)] * 20 == answers
     assert len(api.requests) == 20
 
 
@@ -179,7 +209,7 @@ async def test_a_cancelled_call_stays_cancelled(api: MessagesApi, connect: Conne
     composing.cancel()
     with pytest.raises(asyncio.CancelledError):
         await composing
-    assert Composed("fine", 11, 3) == await claude.compose(PROMPT)
+    assert Composed("fine", USAGE) == await claude.compose(PROMPT)
 
 
 def test_importing_the_provider_does_not_import_the_sdk() -> None:

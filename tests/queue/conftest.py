@@ -12,7 +12,7 @@ from fakes.town import Town
 from secondme.core.clock import SystemClock
 from secondme.core.queue.worker import Verdict, Worker
 from secondme.core.settings import Setup, load
-from secondme.core.store.inbox import Job
+from secondme.core.store.jobs import Job
 
 DEADLINE_S = 60.0
 """Far beyond what anything here takes: it ends a hanging test, it decides none."""

@@ -8,7 +8,7 @@ from fakes.model import ScriptedModel
 from fakes.town import Town
 
 from secondme.core.queue.worker import Answered, Verdict
-from secondme.core.store.inbox import Job
+from secondme.core.store.jobs import Job
 from secondme.core.types import Composed, ModelOutcome, Prompt
 
 PEOPLE = [f"p{number}" for number in range(10)]

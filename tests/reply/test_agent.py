@@ -10,22 +10,28 @@ from fakes.clock import FakeClock
 from fakes.model import ScriptedModel
 from fakes.town import Town
 
+from secondme.cli import clone
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
 from secondme.core.reply.agent import Agent
+from secondme.core.reply.budget import Budget
+from secondme.core.reply.outcome import NoReply, Reply
 from secondme.core.settings import Setup, load
-from secondme.core.store.inbox import Job
-from secondme.core.types import Composed, ModelOutcome, ModelRefused, Prompt
+from secondme.core.store.jobs import Job
+from secondme.core.store.spending import SpendingStore
+from secondme.core.types import Composed, ModelOutcome, Prompt
 
 Shape = Callable[..., Agent]
+FACTS = {"route": "phatic", "reason": "small_talk", "by": "rules", "persona": "", "model": "", "attempts": 1}
 
 
 @pytest.fixture
 def shaped(town: Town, model: ScriptedModel, setup: Setup) -> Shape:
     def make(clock: FakeClock | None = None, **flags: object) -> Agent:
-        named = {f"model.{name}": value for name, value in flags.items()}
-        settings = load({"persona.name": "Sam", **named}, {}).settings
-        return Agent(model, town.conversation, settings, setup.places.personas, clock or FakeClock())
+        named = {name if "." in name else f"model.{name}": value for name, value in flags.items()}
+        settings, when = load({"persona.name": "Sam", **named}, {}).settings, clock or FakeClock()
+        budget = Budget(model, SpendingStore(town.store), settings.budget, settings.model, when)
+        return Agent(budget, town.conversation, clone.voices(town.store, setup), settings, UTC, when)
 
     return make
 
@@ -79,12 +85,12 @@ async def test_turns_older_than_the_window_are_not_shown(town: Town, shaped: Sha
 @pytest.mark.parametrize("words", ["", " \n ", "\u200b\u200e", "\x1b\x07", "\ufeff"])
 async def test_words_without_anything_to_see_are_a_refusal(town: Town, shaped: Shape, model: ScriptedModel, words: str) -> None:
     model.script = lambda _: Composed(words)
-    assert await shaped().compose_reply(await job(town)) == ModelRefused("empty")
+    assert await shaped().compose_reply(await job(town)) == NoReply("empty", FACTS)
 
 
 async def test_a_reply_is_stripped_of_what_a_terminal_obeys(town: Town, shaped: Shape, model: ScriptedModel) -> None:
-    model.script = lambda _: Composed(" \x1b[31mred\u202e\n\u200bline\n", 4, 2)
-    assert await shaped().compose_reply(await job(town)) == Composed("[31mred\nline", 4, 2)
+    model.script = lambda _: Composed(" \x1b[31mred\u202e\n\u200bline\n")
+    assert await shaped().compose_reply(await job(town)) == Reply("[31mred\nline", facts=FACTS)
 
 
 async def test_a_broken_persona_file_waits_for_a_human(town: Town, shaped: Shape, model: ScriptedModel, setup: Setup) -> None:
@@ -133,7 +139,7 @@ async def test_after_the_rest_one_call_may_try_and_its_success_ends_it(town: Tow
     assert [(await cause(agent, begun)).code for _ in range(3)] == ["model_failed", "model_down", "model_down"]
     clock.move(15)
     model.script = None
-    assert await agent.compose_reply(begun) == await agent.compose_reply(begun) == Composed("re: hi", 10, 5)
+    assert await agent.compose_reply(begun) == await agent.compose_reply(begun) == Reply("re: hi", facts=FACTS)
 
 
 async def test_only_one_of_many_at_once_tries_a_model_that_was_down(town: Town, shaped: Shape, model: ScriptedModel) -> None:
@@ -163,7 +169,7 @@ async def test_nine_failures_and_a_success_do_not_add_up(town: Town, shaped: Sha
         model.script = failing(UnavailableError("model_failed", "down"))
         assert [(await cause(agent, begun)).code for _ in range(9)] == ["model_failed"] * 9
         model.script = None
-        assert await agent.compose_reply(begun) == Composed("re: hi", 10, 5)
+        assert await agent.compose_reply(begun) == Reply("re: hi", facts=FACTS)
 
 
 async def test_a_refused_key_is_no_failure_of_the_service(town: Town, shaped: Shape, model: ScriptedModel) -> None:

@@ -66,7 +66,7 @@ class Post:
 
     async def held(self) -> list[tuple[str, str]]:
         """Why, and what, waits for the owner."""
-        rows, _ = await self.town.outbox.held()
+        rows, _ = await self.town.draft_store.held()
         return [(each.reason, each.row.text) for each in rows]
 
 

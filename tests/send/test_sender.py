@@ -18,7 +18,7 @@ from secondme.core.types import Admission, NotSent, SendOutcome, Sent, Undeliver
 
 ANNA = ContactId("local:anna")
 PARTS = [f"{word} " + "x" * 500 for word in ("one", "two", "three")]
-QUICK = {"min_s": 0.05, "think_min_s": 0.15, "think_max_s": 0.15, "typing_s_per_character": 0.01}
+QUICK = {"gather_s": 0, "min_s": 0.05, "think_min_s": 0.15, "think_max_s": 0.15, "typing_s_per_character": 0.01}
 
 
 @pytest.fixture
@@ -309,8 +309,8 @@ async def test_a_held_reply_leaves_when_the_owner_releases_it(town: Town, post: 
     async with post.sending():
         await post.until(post.emptied)
     await town.control.resume(None, unkill=True)
-    (first, *_), _ = await town.outbox.held()
-    assert await town.outbox.release(first) == 3
+    ((draft,), _) = await town.drafts.waiting()
+    await town.drafts.send(draft.id)
     async with post.sending():
         await post.until(post.emptied)
     assert town.channel.texts(ANNA) == PARTS
@@ -378,7 +378,7 @@ async def test_a_row_that_cannot_be_read_is_put_aside_and_the_next_one_leaves(to
     async with post.sending():
         await post.until(post.emptied)
     assert town.channel.texts(ANNA) == ["hi"]
-    assert len((await town.outbox.held())[1]) == 1
+    assert len((await town.draft_store.held())[1]) == 1
 
 
 async def test_stopping_finishes_what_is_being_sent(town: Town, post: Any, monkeypatch: pytest.MonkeyPatch) -> None:

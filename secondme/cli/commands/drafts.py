@@ -1,8 +1,8 @@
-"""`secondme drafts`: replies that were held back, for the owner to send or drop."""
+"""`secondme drafts`: replies that wait for the owner, to read, send, write anew or drop."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,94 +11,152 @@ from secondme.cli.run import Invocation, run
 
 if TYPE_CHECKING:
     from secondme.cli.output import CommandResult, Screen
-    from secondme.core.records import HeldReply
+    from secondme.core.send.drafts import Draft
 
-app = typer.Typer(help="Replies that were held back for you.", no_args_is_help=True)
+app = typer.Typer(help="Replies that wait for you.", no_args_is_help=True)
 
-_Draft = Annotated[str, typer.Argument(help="A draft's id, or the beginning of it.")]
+_Reference = Annotated[str, typer.Argument(metavar="DRAFT", help="A draft's id, or the beginning of it.")]
 
 
 @app.command("list")
 def list_(context: typer.Context, as_json: Json = False) -> None:
-    """Show every held reply with its text and the reason."""
+    """Show every draft with its text and why it waits."""
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.compose import open_store, outbox_store
+        from secondme.cli.clone import drafts
+        from secondme.cli.compose import open_store
         from secondme.cli.exits import ExitCode
         from secondme.cli.output import CommandResult
-        from secondme.core.clock import rfc3339
+        from secondme.core.stages import why_held
 
         setup = invocation.setup()
         async with open_store(setup) as store:
-            held, corrupt = await outbox_store(store, setup.settings).held()
-        drafts = [
-            {
-                "id": item.row.reply_id,
-                "contactId": item.row.contact_id,
-                "reason": item.reason,
-                "heldAt": rfc3339(item.held_at),
-                "text": item.row.text,
-            }
-            for item in held
-        ]
+            waiting, corrupt = await drafts(store, setup).waiting()
 
         def show(screen: Screen) -> None:
             screen.table(
-                ("draft", "contact", "held because", "text"),
-                [(draft["id"][:8], draft["contactId"], _REASONS[draft["reason"]], draft["text"]) for draft in drafts],
+                ("draft", "contact", "waits because", "text"),
+                [(draft.id[:8], draft.contact_id, why_held(draft.reason), draft.text) for draft in waiting],
                 empty="No drafts wait for you.",
             )
 
         code = ExitCode.BAD_INPUT if corrupt else ExitCode.DONE
-        return CommandResult("secondme.drafts.list/1", {"drafts": drafts}, show, code, errors=list(corrupt))
+        data = {"drafts": [_data(draft) for draft in waiting]}
+        return CommandResult("secondme.drafts.list/1", data, show, code, errors=list(corrupt))
 
     run(context, "secondme.drafts.list/1", work, as_json=as_json)
 
 
 @app.command()
-def send(context: typer.Context, draft: _Draft, as_json: Json = False) -> None:
-    """Send a held reply; it passes the same checks as any other."""
-    run(context, "secondme.drafts.send/1", lambda invocation: _settle(invocation, draft, "send"), as_json=as_json)
+def show(context: typer.Context, draft: _Reference, as_json: Json = False) -> None:
+    """Show one draft, whole."""
+
+    async def work(invocation: Invocation) -> CommandResult:
+        from secondme.cli.clone import drafts
+        from secondme.cli.compose import open_store
+        from secondme.cli.output import CommandResult
+        from secondme.core.stages import why_held
+
+        setup = invocation.setup()
+        async with open_store(setup) as store:
+            found = await drafts(store, setup).find(draft)
+
+        def show(screen: Screen) -> None:
+            screen.line(f"{found.id[:8]}  to {found.contact_id}  ({why_held(found.reason)})", "bold")
+            if found.fault:
+                screen.line(f"It cannot be sent as it is: {found.fault.replace('_', ' ')}.", "warn")
+            for text in found.texts:
+                screen.line()
+                screen.line(text)
+
+        return CommandResult("secondme.drafts.show/1", _data(found), show)
+
+    run(context, "secondme.drafts.show/1", work, as_json=as_json)
 
 
 @app.command()
-def drop(context: typer.Context, draft: _Draft, as_json: Json = False) -> None:
-    """Drop a held reply for good."""
-    run(context, "secondme.drafts.drop/1", lambda invocation: _settle(invocation, draft, "drop"), as_json=as_json)
+def send(context: typer.Context, draft: _Reference, as_json: Json = False) -> None:
+    """Send a draft; it passes the same checks as any other reply."""
+
+    async def work(invocation: Invocation) -> CommandResult:
+        return await _settled(invocation, draft, "send")
+
+    run(context, "secondme.drafts.send/1", work, as_json=as_json)
 
 
-async def _settle(invocation: Invocation, draft: str, verb: Literal["send", "drop"]) -> CommandResult:
-    from secondme.cli.compose import open_store, outbox_store
-    from secondme.cli.output import CommandResult
+@app.command()
+def edit(
+    context: typer.Context,
+    draft: _Reference,
+    text: Annotated[
+        str | None, typer.Option(help="The new words; without it your editor opens, and - reads standard input.")
+    ] = None,
+    send: Annotated[bool, typer.Option("--send", help="Send it at once.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write a draft anew, in your own words."""
+
+    async def work(invocation: Invocation) -> CommandResult:
+        from secondme.cli.clone import drafts
+        from secondme.cli.compose import open_store
+        from secondme.cli.editing import words_for
+        from secondme.cli.output import CommandResult
+
+        setup = invocation.setup()
+        async with open_store(setup) as store:
+            desk = drafts(store, setup)
+            before = await desk.find(draft)
+            edited = await desk.edit(before.id, words_for(before.text, text))
+            if send:
+                await desk.send(edited.id)
+        said = f"The draft for {edited.contact_id} {'is on its way' if send else 'is changed'}."
+
+        def show(screen: Screen) -> None:
+            screen.line(said)
+            if not send:
+                screen.line(f"secondme drafts send {edited.id[:8]}", "accent")
+
+        return CommandResult("secondme.drafts.edit/1", {**_data(edited), "outcome": "sent" if send else "edited"}, show)
+
+    run(context, "secondme.drafts.edit/1", work, as_json=as_json)
+
+
+@app.command()
+def drop(context: typer.Context, draft: _Reference, as_json: Json = False) -> None:
+    """Drop a draft for good."""
+
+    async def work(invocation: Invocation) -> CommandResult:
+        return await _settled(invocation, draft, "drop")
+
+    run(context, "secondme.drafts.drop/1", work, as_json=as_json)
+
+
+async def _settled(invocation: Invocation, reference: str, verb: str) -> CommandResult:
+    from secondme.cli.clone import drafts
+    from secondme.cli.compose import open_store
+    from secondme.cli.output import said
 
     setup = invocation.setup()
     async with open_store(setup) as store:
-        outbox = outbox_store(store, setup.settings)
-        held, _ = await outbox.held()
-        item = _find(held, draft)
-        await (outbox.release(item) if verb == "send" else outbox.discard(item))
-    done = "is on its way" if verb == "send" else "was dropped"
-
-    def show(screen: Screen) -> None:
-        screen.line(f"The draft for {item.row.contact_id} {done}.")
-
-    data = {"id": item.row.reply_id, "contactId": item.row.contact_id, "outcome": "sent" if verb == "send" else "dropped"}
-    return CommandResult(f"secondme.drafts.{verb}/1", data, show)
+        desk = drafts(store, setup)
+        draft = await (desk.send(reference) if verb == "send" else desk.drop(reference))
+    outcome = "sent" if verb == "send" else "dropped"
+    words = "is on its way" if verb == "send" else "was dropped"
+    data = {"id": draft.id, "contactId": draft.contact_id, "outcome": outcome}
+    return said(f"secondme.drafts.{verb}/1", data, f"The draft for {draft.contact_id} {words}.")
 
 
-def _find(held: list[HeldReply], draft: str) -> HeldReply:
-    from secondme.core.errors import NotFoundError
+def _data(draft: Draft) -> dict[str, Any]:
+    from secondme.core.clock import rfc3339
 
-    found = {item.row.reply_id: item for item in held if draft and item.row.reply_id.startswith(draft)}
-    if len(found) != 1:
-        what = "No draft has" if not found else "Several drafts have"
-        raise NotFoundError("no_such_draft", f"{what} that id.", "secondme drafts list")
-    return next(iter(found.values()))
-
-
-_REASONS = {
-    "tier": "the contact is restricted",
-    "paused": "the contact was paused",
-    "ambiguous": "it may have gone out already",
-    "undeliverable": "the channel refused it",
-}
+    return {
+        "id": draft.id,
+        "contactId": draft.contact_id,
+        "channelId": draft.channel_id,
+        "reason": draft.reason,
+        "fault": draft.fault or None,
+        "heldAt": rfc3339(draft.held_at),
+        "text": draft.text,
+        "texts": list(draft.texts),
+        "answers": list(draft.answers),
+    }

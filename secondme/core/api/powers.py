@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from secondme.core.admit.steering import Steering
     from secondme.core.overview import Overview
     from secondme.core.ports import Clock
+    from secondme.core.send.drafts import Drafts
     from secondme.core.store.control import EverybodyPaused
     from secondme.core.store.pairing import Listing
 
@@ -27,6 +28,7 @@ class Powers:
 
     owner: Owner
     steering: Steering
+    drafts: Drafts
     listing: Callable[[], Awaitable[Listing]]
     overview: Callable[[], Awaitable[Overview]]
     everybody: Callable[[], Awaitable[EverybodyPaused | None]]

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from secondme.core.channel_words import words_for
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.log import get_logger
-from secondme.core.owner_chat.commands import UNKNOWN
+from secondme.core.owner_chat.commands import SHORT, UNKNOWN
 from secondme.core.security import SecurityEvent, Severity
+from secondme.core.stages import why_held
 from secondme.core.store import keys
 from secondme.core.text import safe_name, safe_text
 from secondme.core.types import Admission
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from secondme.core.ports import Clock
     from secondme.core.records import PairingRequest
     from secondme.core.security import SecurityLog
+    from secondme.core.send.drafts import Drafts
     from secondme.core.store.notes import NoteStore
-    from secondme.core.store.outbox import OutboxStore
     from secondme.core.types import InboundMessage, OwnerAddress
 
 log = get_logger(__name__)
@@ -44,14 +45,14 @@ class OwnerChat:
         self,
         commands: Commands,
         notes: NoteStore,
-        outbox: OutboxStore,
+        drafts: Drafts,
         listen: Callable[[Callable[[], None]], AsyncIterator[Heard | None]],
         security: SecurityLog,
         clock: Clock,
     ) -> None:
         self._commands = commands
         self._notes = notes
-        self._outbox = outbox
+        self._drafts = drafts
         self._listen = listen
         self._security = security
         self._clock = clock
@@ -141,16 +142,32 @@ class OwnerChat:
             case keys.EVENTS_PAIRING, "pairing_approved" | "pairing_verified" if event.get("approvedBy") in _BY_THEMSELVES:
                 name = safe_name(str(event.get("displayName") or "")) or contact
                 await self._note(f"{name} ({contact}) is let in: {_BY_THEMSELVES[event['approvedBy']]}.", f"in:{contact}:{at}")
-            case keys.EVENTS_QUEUE, "reply_held":
-                await self._tell_drafts()
-            case keys.EVENTS_QUEUE, "dead_letter":
-                await self._note(f"A message of {contact} could not be worked on and was set aside.", f"dead:{contact}:{at}")
+            case keys.EVENTS_QUEUE, _:
+                await self._tell_queue(kind, contact, at, event)
             case keys.EVENTS_PAUSE, "pause" if event.get("reason") == "rate_limit":
                 await self._note(f"{contact} wrote too much at once and is paused for a while.", f"rate:{contact}:{at}")
             case keys.EVENTS_STATUS, "channel_state" if event.get("code") and event.get("state") in _TELLING_STATES:
                 await self._tell_channel(str(event.get("channelId")), str(event["code"]))
             case keys.EVENTS_SECURITY, "pairing_closed" | "pairing_full":
                 await self._note("Too many strangers knock or guess codes; new ones are ignored for now.", f"{kind}:{at[:7]}")
+            case _:
+                pass
+
+    async def _tell_queue(self, kind: str, contact: str, at: str, event: dict[str, Any]) -> None:
+        match kind:
+            case "reply_held":
+                await self._tell_drafts()
+            case "unanswered":
+                why = _UNANSWERED.get(str(event.get("reason")), "I had nothing fit to say.")
+                await self._note(f"A message of {contact} has no answer. {why}", f"unanswered:{contact}:{at}")
+            case "over_budget":
+                whose = "today" if event.get("cap") == "day" else f"{contact} for today"
+                await self._note(
+                    f"The budget of {whose} is spent. Messages wait until tomorrow (UTC), or until you raise it.",
+                    f"budget:{event.get('cap')}:{contact if event.get('cap') == 'contact' else ''}:{event.get('day')}",
+                )
+            case "dead_letter":
+                await self._note(f"A message of {contact} could not be worked on and was set aside.", f"dead:{contact}:{at}")
             case _:
                 pass
 
@@ -162,15 +179,15 @@ class OwnerChat:
         await self._note(said, f"request:{request.contact_id}:{request.code}:{request.requested_at.timestamp()}")
 
     async def _tell_drafts(self) -> None:
-        held, _ = await self._outbox.held()
-        replies: dict[str, list[str]] = {}
-        for each in held:
-            replies.setdefault(f"{each.row.contact_id}\n{each.row.reply_id}\n{each.reason}", []).append(each.row.text)
-        for key, texts in replies.items():
-            contact, reply, reason = key.split("\n")
-            text = safe_text("\n".join(texts))[:_DRAFT_LIMIT]
+        drafts, _ = await self._drafts.waiting()
+        for draft in drafts:
+            text, short = safe_text(draft.text)[:_DRAFT_LIMIT], draft.id[:SHORT]
+            ways = f"Send it: send {short}\nDrop it: drop {short}\nSay it your way: edit {short} ..."
+            if draft.fault:
+                ways = f"It cannot go out as it is. Say it your way: edit {short} ...\nDrop it: drop {short}"
+            why = why_held(draft.reason)
             await self._note(
-                f"A reply to {contact} waits for you ({_REASONS[reason]}):\n{text}\nsecondme drafts list", f"draft:{reply}:{reason}"
+                f"A reply to {draft.contact_id} waits for you ({why}):\n{text}\n{ways}", f"draft:{draft.id}:{draft.reason}"
             )
 
     async def _note(self, text: str, cause: str) -> None:
@@ -187,9 +204,7 @@ _BY_THEMSELVES = {
 }
 _TELLING_STATES = frozenset({"needs_owner", "connected", "deaf"})
 """`connected` with a code is a late report of the platform's, like a reply that it would not deliver."""
-_REASONS = {
-    "tier": "this contact's replies need you",
-    "paused": "it was ready when you paused",
-    "ambiguous": "it may have gone out already",
-    "undeliverable": "the platform refused it",
+_UNANSWERED = {
+    "handed_over": "They asked whether they talk with a machine. I said nothing and leave them to you; they are paused for a while.",
+    "refusal": "The model would not answer it.",
 }

@@ -6,12 +6,14 @@ checked that it came from the owner's own chat on that channel.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from secondme.core.channel_words import words_for
 from secondme.core.clock import parse_duration
 from secondme.core.errors import NotFoundError, SecondmeError, UnavailableError
 from secondme.core.ids import code_of, is_contact_id
+from secondme.core.stages import why_held
 from secondme.core.text import safe_name, safe_text
 from secondme.core.tiers import Tier
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from secondme.core.admit.pairing import Decision, Owner
     from secondme.core.admit.steering import Steering
     from secondme.core.overview import Overview
+    from secondme.core.send.drafts import Draft, Drafts
     from secondme.core.store.pairing import Listing
 
 HELP = """approve CODE [trusted|standard|restricted]
@@ -28,14 +31,23 @@ deny CODE
 pause [contact] [60m]
 resume [contact]
 kill, kill off
+drafts
+send DRAFT, drop DRAFT
+edit DRAFT your own words
 list, status, help
 A contact is an id, or for pause, resume and deny a name that list shows."""
 UNKNOWN = "I don't know that command. This is what I do:\n" + HELP
-_ALONE = frozenset({"kill", "list", "status", "help", "?"})
+SHORT = 6
+"""Characters of a draft's id that are shown."""
+_ALONE = frozenset({"kill", "list", "status", "help", "?", "drafts"})
 """Commands that nothing may follow, but for `kill off`."""
 _LONGEST_NAME = 3
 """Words of a name, its duration included, beyond which it is none."""
 _MOST_SHOWN = 20
+_MOST_DRAFTS = 8
+_DRAFT_SHOWN = 300
+_DRAFT = re.compile("[0-9a-fA-F]{4,32}")
+"""What a draft is called: "send flowers" is a note."""
 _REPLY_LIMIT = 3500
 
 
@@ -46,11 +58,13 @@ class Commands:
         self,
         owner: Owner,
         steering: Steering,
+        drafts: Drafts,
         listing: Callable[[], Awaitable[Listing]],
         overview: Callable[[], Awaitable[Overview]],
     ) -> None:
         self._owner = owner
         self._steering = steering
+        self._drafts = drafts
         self.listing = listing
         self.overview = overview
 
@@ -84,12 +98,21 @@ class Commands:
                 return await self._resume(words)
             case "kill":
                 return await self._kill(words)
+            case "send" | "drop" | "edit" if words and _DRAFT.fullmatch(words[0]):
+                return await self._settle(verb, words)
+            case "help" | "start" | "?":
+                return HELP
+            case _:
+                return await self._show(verb)
+
+    async def _show(self, verb: str) -> str | None:
+        match verb:
+            case "drafts":
+                return _waiting((await self._drafts.waiting())[0])
             case "list":
                 return _listed(await self.listing())
             case "status":
                 return _stands(await self.overview())
-            case "help" | "start" | "?":
-                return HELP
             case _:
                 return None
 
@@ -125,6 +148,16 @@ class Commands:
         contact = _meant(" ".join(words), (await self.listing()).approved)
         done = await self._steering.resume(contact)
         return f"{contact} is answered again." if done == "resumed" else f"{contact} was not paused."
+
+    async def _settle(self, verb: str, words: list[str]) -> str:
+        reference, said = words[0].casefold(), " ".join(words[1:])
+        if verb == "edit":
+            if not said:
+                return f"edit needs your words, like: edit {words[0]} See you at eight"
+            draft = await self._drafts.edit(reference, said)
+            return f"The draft for {draft.contact_id} says now:\n{draft.text}\nSend it: send {draft.id[:SHORT]}"
+        draft = await (self._drafts.send(reference) if verb == "send" else self._drafts.drop(reference))
+        return f"The draft for {draft.contact_id} {'is on its way' if verb == 'send' else 'is dropped'}."
 
     async def _kill(self, words: list[str]) -> str:
         if words and words[0].casefold() in {"off", "--off"}:
@@ -175,6 +208,18 @@ def _listed(listing: Listing) -> str:
     more = [f"and {len(approved) - _MOST_SHOWN} more"] if len(approved) > _MOST_SHOWN else []
     lines = ["At the door:", *(waiting or ["nobody"]), "Let in:", *(approved[:_MOST_SHOWN] or ["nobody"]), *more]
     return safe_text("\n".join(lines))
+
+
+def _waiting(drafts: Sequence[Draft]) -> str:
+    """The drafts, one paragraph each."""
+    if not drafts:
+        return "No drafts wait for you."
+    shown = [
+        f"{draft.id[:SHORT]} to {draft.contact_id} ({why_held(draft.reason)}):\n{draft.text[:_DRAFT_SHOWN]}"
+        for draft in drafts[:_MOST_DRAFTS]
+    ]
+    more = [f"... and {len(drafts) - _MOST_DRAFTS} more"] if len(drafts) > _MOST_DRAFTS else []
+    return safe_text("\n\n".join([*shown, *more]))
 
 
 def _stands(overview: Overview) -> str:

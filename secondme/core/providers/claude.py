@@ -11,7 +11,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.errors import ConfigError, CredentialsError, UnavailableError
-from secondme.core.types import Composed, ModelRefused
+from secondme.core.types import Composed, ModelRefused, ModelSize, Usage
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -42,15 +42,7 @@ class Claude:
         client = await self._connected()
         sdk = _sdk()
         try:
-            async with client.messages.stream(
-                model=self._settings.name,
-                max_tokens=prompt.max_tokens,
-                system=[
-                    {"type": "text", "text": text, **({"cache_control": {"type": "ephemeral"}} if index == 0 else {})}
-                    for index, text in enumerate(prompt.system)
-                ],
-                messages=[{"role": turn.role, "content": turn.text} for turn in prompt.turns],
-            ) as stream:
+            async with client.messages.stream(**self._request(prompt)) as stream:
                 message = await stream.get_final_message()
         except (sdk.AuthenticationError, sdk.PermissionDeniedError) as error:
             raise CredentialsError(
@@ -82,6 +74,24 @@ class Claude:
         ) as error:  # a stream cut short shows in many ways
             raise UnavailableError("model_unreachable", "The model's server does not answer properly.") from error
         return _read(message)
+
+    def _request(self, prompt: Prompt) -> dict[str, Any]:  # the SDK's own types cost a second to import
+        """The call's body. A block that stays the same ends a part that the vendor may keep. No sampling parameters: newer models refuse them."""
+        request: dict[str, Any] = {
+            "model": self._settings.small if prompt.size is ModelSize.SMALL else self._settings.name,
+            "max_tokens": prompt.max_tokens,
+            "system": [
+                {"type": "text", "text": block.text, **({"cache_control": {"type": "ephemeral"}} if block.cached else {})}
+                for block in prompt.system
+            ],
+            "messages": [{"role": turn.role, "content": turn.text} for turn in prompt.turns],
+        }
+        effort = prompt.thinking.value if prompt.thinking else self._settings.effort
+        if effort:
+            request["output_config"] = {"effort": effort}
+        if prompt.thinking:
+            request["thinking"] = {"type": "adaptive"}
+        return request
 
     async def _connected(self) -> Any:  # see __init__
         if self._settings.api_key is None:
@@ -117,9 +127,21 @@ def _retry_after(error: Any) -> float | None:  # an SDK exception, see __init__
 def _read(message: Any) -> ModelOutcome:  # an SDK message, see __init__
     if message.stop_reason is None:
         raise UnavailableError("model_unreachable", "The model's answer was cut short.")
+    used = message.usage
+    usage = Usage(
+        used.input_tokens,
+        used.output_tokens,
+        used.cache_read_input_tokens or 0,
+        used.cache_creation_input_tokens or 0,
+        str(message.model),
+    )
     if message.stop_reason == "refusal":
-        return ModelRefused("refusal")
+        return ModelRefused("refusal", usage)
+    if message.role != "assistant":
+        return ModelRefused("wrong_role", usage)
+    if any(block.type == "tool_use" for block in message.content):  # it was offered none
+        return ModelRefused("tool_use", usage)
     text = "".join(block.text for block in message.content if block.type == "text").strip()
     if not text:
-        return ModelRefused(str(message.stop_reason))
-    return Composed(text, message.usage.input_tokens, message.usage.output_tokens)
+        return ModelRefused(str(message.stop_reason), usage)
+    return Composed(text, usage)

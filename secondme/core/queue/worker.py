@@ -15,15 +15,17 @@ from secondme.core import faults
 from secondme.core.errors import ConfigError, CredentialsError, DataError, UnavailableError
 from secondme.core.ids import mask_contact_id
 from secondme.core.log import get_logger
-from secondme.core.store.inbox import Job, UnreadableJobError
+from secondme.core.queue.upkeep import Upkeep
+from secondme.core.store.jobs import Job, UnreadableJobError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
     from secondme.core.ports import Clock, Random
     from secondme.core.records import NewRow
     from secondme.core.sections import QueueSettings
-    from secondme.core.store.inbox import InboxStore, Token
+    from secondme.core.store.inbox import InboxStore
+    from secondme.core.store.jobs import Stage, Token
     from secondme.core.types import Pace
 
     Take = Callable[[int], Coroutine[Any, Any, list[Token]]]
@@ -36,9 +38,6 @@ _WAIT_S = 2.0
 """How long one read of the stream waits. Stopping interrupts it."""
 _GATHER_S = 0.002
 """Between two reads while at work: contacts that write together are taken together."""
-_WAKE_S = 0.5
-_REPAIR_S = 60.0
-_GONE_MS = 3_600_000
 _HUMAN_S = 60.0
 """Between two tries when only a human can help: a key, the persona file, a corrupt record."""
 _LAST_RETRY_S = 300.0
@@ -52,6 +51,10 @@ class Answered:
     rows: list[tuple[NewRow, Pace]]
     hold: str = ""
     why: str = "answered"
+    untold: str = ""
+    """Why there is nothing to say, where the owner should hear of it."""
+    stages: tuple[Stage, ...] = ()
+    """What the burst passed on its way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,9 @@ class Worker:
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, finish for at most `queue.drain_s`, hand the rest back, and leave the group."""
         async with asyncio.TaskGroup() as upkeep, self._inbox.reading(self._name, _WAIT_S) as take:
-            timers = upkeep.create_task(self._keep_order())
+            timers = upkeep.create_task(
+                Upkeep(self._inbox, self._name, self._running, self._settings, self._clock, self._rng).run()
+            )
             try:
                 async with asyncio.TaskGroup() as jobs:
                     await self._take_until(stop, take, jobs)
@@ -234,8 +239,8 @@ class Worker:
         faults.point("worker.composed")
         contact = mask_contact_id(job.token.contact_id)
         match verdict:
-            case Answered(rows, hold, why):
-                kept = await self._inbox.finish(job, self._name, rows, hold=hold)
+            case Answered(rows, hold, why, untold, stages):
+                kept = await self._inbox.finish(job, self._name, rows, hold=hold, why=why, untold=untold, stages=stages)
                 faults.point("worker.finished")
                 if not kept:
                     raise LeaseLostError
@@ -243,13 +248,16 @@ class Worker:
                 self._done(job.channel_id)
             case PutOff():
                 log.info("put_off", contact=contact, reason=verdict.reason, seconds=round(verdict.delay_s, 1))
-                await self._put_off(job.token, job.fence, verdict)
+                await self._put_off(job.token, job.fence, verdict, messages=[mail.message_id for mail in job.mail])
             case _:
                 assert_never(verdict)
 
-    async def _put_off(self, token: Token, fence: int | None, verdict: PutOff, *, forgive: bool = True) -> None:
+    async def _put_off(
+        self, token: Token, fence: int | None, verdict: PutOff, *, forgive: bool = True, messages: Sequence[str] = ()
+    ) -> None:
+        delay_s, reason = verdict.delay_s, verdict.reason
         with contextlib.suppress(UnavailableError):  # then the token stays ours, and is claimed when the lease is over
-            await self._inbox.defer(token, self._name, fence, delay_s=verdict.delay_s, reason=verdict.reason, forgive=forgive)
+            await self._inbox.defer(token, self._name, fence, delay_s=delay_s, reason=reason, forgive=forgive, messages=messages)
 
     async def _hand_back(self, token: Token, fence: int | None) -> None:
         """The token is up for others at once. Shielded: this write must land, or they wait for a whole lease."""
@@ -269,32 +277,6 @@ class Worker:
                 await self._hand_back(token, None)
             if not await self._inbox.mine(self._name):
                 await self._inbox.leave(self._name)
-
-    async def _keep_order(self) -> None:
-        """Wake what is due, take over what died, mend what broke. Each worker does it; every step may be done by all."""
-        next_claim = next_repair = self._clock.monotonic()
-        while True:
-            try:
-                now = self._clock.monotonic()
-                await self._inbox.wake()
-                if now >= next_claim:
-                    next_claim = now + max(1.0, self._settings.lease_s / 3)
-                    await self._reclaim()
-                if now >= next_repair:
-                    next_repair = now + _REPAIR_S * self._rng.uniform(0.8, 1.2)
-                    mended = await self._inbox.repair()
-                    if mended:
-                        log.warning("tokens_mended", count=mended)
-                    await self._inbox.bury(_GONE_MS)
-            except UnavailableError as error:
-                log.debug("upkeep_put_off", code=error.code)
-            await self._clock.sleep(_WAKE_S)
-
-    async def _reclaim(self) -> None:
-        """Tokens of dead workers go back into the stream, in one step each, for whoever is free."""
-        for token in await self._inbox.claim(self._name, 100):
-            if token.contact_id not in self._running:
-                await self._inbox.defer(token, self._name, None, delay_s=0, reason="reclaimed", forgive=False)
 
 
 class _DrainedError(Exception):

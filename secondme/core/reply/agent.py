@@ -1,110 +1,153 @@
-"""What would the owner say? Persona, history and the burst become a prompt; the model's words become the reply, or a cause to wait."""
+"""What would the owner say? Voice, conversation and the burst become a prompt; the model's words become a reply that may leave, a draft, or
+a cause to wait.
+
+    asked whether it is a machine? -> admit, or hand over
+    router: small talk or not      -> the small model answers in the same voice, or the large one does
+    checks                         -> what must not leave is composed once more; after that it is the owner's
+"""
 
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from secondme.core.clock import from_ms
 from secondme.core.errors import ConfigError, CredentialsError, UnavailableError
+from secondme.core.ids import mask_contact_id
 from secondme.core.log import get_logger
-from secondme.core.reply.persona import load_style
-from secondme.core.reply.prompt import build_prompt
+from secondme.core.reply.breaker import Breaker
+from secondme.core.reply.checks import Fault, FaultKind, Told, find_fault, tidy
+from secondme.core.reply.context import merge, select
+from secondme.core.reply.disclosure import asks_if_machine
+from secondme.core.reply.outcome import NoReply, Reply
+from secondme.core.reply.prompt import Briefing, build_prompt
+from secondme.core.reply.router import Kind, Route, Router
 from secondme.core.text import safe_name, safe_text
-from secondme.core.types import Composed, ModelRefused
+from secondme.core.types import ModelRefused, ModelSize
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from datetime import tzinfo
 
-    from secondme.core.ids import ContactId
-    from secondme.core.ports import Clock, Model
+    from secondme.core.ports import Clock
+    from secondme.core.records import Turn
+    from secondme.core.reply.budget import Budget
+    from secondme.core.reply.voice import Voice, Voices
     from secondme.core.settings import Settings
     from secondme.core.store.conversation import ConversationStore
-    from secondme.core.store.inbox import Job
-    from secondme.core.types import ModelOutcome
+    from secondme.core.store.jobs import Job
+    from secondme.core.types import ModelOutcome, Prompt, Utterance
 
 log = get_logger(__name__)
 
-_OPEN_AFTER = 10
-"""Failures in a row after which the model is left alone."""
-_OPEN_S = 15.0
-
-
-class Breaker:
-    """Leaves a failing service alone: after ten failures in a row nobody calls it for 15 s, then one call may try."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._failures = 0
-        self._open_until = 0.0
-
-    def check(self) -> None:
-        """Raises UnavailableError while the service is left alone. Who may pass after that tries for all: the rest wait for it."""
-        if self._failures < _OPEN_AFTER:
-            return
-        left = self._open_until - self._clock.monotonic()
-        if left > 0:
-            raise UnavailableError(
-                "model_down", "The model has failed too often and is left alone for a moment.", retry_after_s=left
-            )
-        self._open_until = self._clock.monotonic() + _OPEN_S
-
-    def failed(self) -> None:
-        """A call failed."""
-        self._failures += 1
-        if self._failures >= _OPEN_AFTER:
-            self._open_until = self._clock.monotonic() + _OPEN_S
-
-    def succeeded(self) -> None:
-        """A call succeeded: it is trusted again."""
-        self._failures = 0
+_SMALL_TALK_TOKENS = 512
+_TURN_LIMIT = 4000
+"""Characters of one message of the burst that the model sees."""
+_OWN_BUDGET = frozenset({"over_budget", "over_contact_budget"})
+_HONESTY = frozenset({FaultKind.DENIAL, FaultKind.NOT_ADMITTED})
+_ASKED = Route(Kind.SUBSTANTIVE, "asked_if_machine", "rules")
 
 
 class Agent:
     """Composes replies."""
 
-    def __init__(self, model: Model, conversation: ConversationStore, settings: Settings, personas: Path, clock: Clock) -> None:
-        self._model = model
+    def __init__(
+        self, budget: Budget, conversation: ConversationStore, voices: Voices, settings: Settings, zone: tzinfo, clock: Clock
+    ) -> None:
+        self._budget = budget
         self._conversation = conversation
+        self._voices = voices
         self._settings = settings
-        self._personas = personas
+        self._zone = zone
         self._breaker = Breaker(clock)
+        self.router = Router(clock)
 
-    async def compose_reply(self, job: Job) -> ModelOutcome:
+    async def compose_reply(self, job: Job) -> Reply | NoReply:
         """The owner's next words to this burst, safe to show and never empty; or that there are none.
 
         Raises UnavailableError (ask again later), CredentialsError and ConfigError (a human must act first). Repeatable.
         """
+        texts = [mail.content for mail in job.mail]
+        asked = asks_if_machine(texts)
+        if asked and self._settings.disclosure.policy == "handover":
+            return NoReply("handed_over")
+        voice, history = await asyncio.gather(self._voices.of(job.contact), self._recent(job))
+        route = _ASKED if asked else await self.router.route(texts, lambda prompt: self._ask(job, prompt, "routing"))
+        briefing = Briefing(
+            owner=safe_name(self._settings.persona.name) or "the owner",
+            persona=voice.persona,
+            contact=job.contact,
+            relationship=voice.relationship,
+            style=voice.style,
+            examples=voice.examples("\n".join(texts)),
+            local_time=from_ms(job.now_ms).astimezone(self._zone),
+            asked_if_machine=asked,
+        )
+        turns = self._turns(job, history)
+        facts = {"route": route.kind.value, "reason": route.reason, "by": route.by, "persona": voice.persona.id}
+        return await self._compose(job, briefing, turns, voice, facts, small=route.kind is Kind.PHATIC)
+
+    async def _compose(
+        self, job: Job, briefing: Briefing, turns: list[Utterance], voice: Voice, facts: dict[str, Any], *, small: bool
+    ) -> Reply | NoReply:
+        """The model's words, composed once more when the first ones must not leave; then held, with what is wrong with them."""
+        settings = self._settings.model
+        size = ModelSize.SMALL if small else ModelSize.LARGE
+        max_tokens = min(_SMALL_TALK_TOKENS, settings.max_tokens) if small else settings.max_tokens
+        text, fault = "", None
+        for attempt in (1, 2):
+            tried = replace(briefing, fault=fault.kind.value) if fault else briefing
+            prompt = build_prompt(tried, turns, max_tokens=max_tokens, size=size)
+            outcome = await self._ask(job, prompt, "small talk" if small else "reply")
+            facts |= {"model": outcome.usage.model, "attempts": attempt}
+            if isinstance(outcome, ModelRefused):
+                return NoReply(outcome.reason, facts)
+            text = tidy(safe_text(outcome.text), briefing.owner).strip()
+            if not text:
+                return NoReply("empty", facts)
+            fault = self._judge(job, briefing, prompt, turns, voice, text)
+            if fault is None:
+                return Reply(text, by_line=voice.splits, facts=facts)
+            log.warning("reply_unfit", contact=mask_contact_id(job.token.contact_id), fault=fault.kind.value, attempt=attempt)
+        assert fault is not None
+        facts["fault"] = fault.kind.value
+        hold = "disclosure" if fault.kind in _HONESTY else "unfit"
+        return Reply(text, hold=hold, fault=fault.kind.value, by_line=voice.splits, facts=facts)
+
+    def _judge(self, job: Job, briefing: Briefing, prompt: Prompt, turns: list[Utterance], voice: Voice, text: str) -> Fault | None:
+        own_words = [*voice.persona.examples, *(answer for _, answer in briefing.examples), *(turn.text for turn in turns)]
+        told = Told(
+            system=tuple(block.text for block in prompt.system),
+            own_words=tuple(own_words),
+            asked_if_machine=briefing.asked_if_machine,
+            contact_ids=frozenset({job.token.contact_id}),
+        )
+        return find_fault(text, told)
+
+    async def _recent(self, job: Job) -> list[Turn]:
         settings = self._settings.model
         since = from_ms(job.now_ms) - timedelta(hours=settings.history_hours)
-        contact: ContactId = job.token.contact_id
-        history = [turn for turn in await self._conversation.recent(contact, settings.history_turns) if turn.timestamp > since]
-        prompt = build_prompt(
-            name=safe_name(self._settings.persona.name) or "the owner",
-            style=load_style(self._personas, self._settings.persona.file),
-            contact=job.contact,
-            history=history,
-            burst=job.mail,
-            max_tokens=settings.max_tokens,
-        )
+        recent = await self._conversation.recent(job.token.contact_id, settings.history_turns)
+        return [turn for turn in recent if turn.timestamp > since]
+
+    def _turns(self, job: Job, history: list[Turn]) -> list[Utterance]:
+        """What was said, newest last, and then the burst, whole."""
+        said = select(history, job.mail, budget_tokens=self._settings.model.history_tokens)
+        return merge([*said, *(mail.model_copy(update={"content": mail.content[:_TURN_LIMIT]}) for mail in job.mail)])
+
+    async def _ask(self, job: Job, prompt: Prompt, purpose: str) -> ModelOutcome:
         self._breaker.check()
         try:
-            async with asyncio.timeout(settings.timeout_s):
-                outcome = await self._model.compose(prompt)
-        except TimeoutError as error:
-            self._breaker.failed()
-            raise UnavailableError("model_timeout", "The model did not answer in time.") from error
-        except UnavailableError:
-            self._breaker.failed()
+            outcome = await self._budget.ask(
+                job.token.contact_id, prompt, classification=purpose, messageId=job.mail[-1].message_id
+            )
+        except UnavailableError as error:
+            if error.code not in _OWN_BUDGET:
+                self._breaker.failed()
             raise
         except (CredentialsError, ConfigError):
             self._breaker.succeeded()  # the service answers; what it says is for a human
             raise
         self._breaker.succeeded()
-        if isinstance(outcome, ModelRefused):
-            return outcome
-        text = safe_text(outcome.text).strip()
-        if not text:
-            return ModelRefused("empty")
-        return Composed(text, outcome.input_tokens, outcome.output_tokens)
+        return outcome

@@ -15,6 +15,8 @@ from zoneinfo import ZoneInfo
 from secondme.core.types import Pace
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from secondme.core.ports import Random
     from secondme.core.sections import PacingSettings, SleepSettings
 
@@ -40,6 +42,19 @@ def plan_paces(texts: list[str], *, since_last_reply_s: float | None, settings: 
         paces.append(Pace(due - typing * settings.scale, due))
         start = due
     return paces
+
+
+def gathering_s(written: Sequence[datetime], now: datetime, settings: PacingSettings) -> float:
+    """Seconds until an answer may be thought of: `gather_s` after the newest of a burst, `gather_max_s` after its first at the latest.
+
+    `written` are the moments by the senders' clocks, oldest first; one that is ahead of ours delays no longer than a fresh message.
+    """
+    if not settings.enabled:
+        return 0.0
+    quiet = max(0.0, (now - written[-1]).total_seconds())
+    waited = max(0.0, (now - written[0]).total_seconds())
+    wait_s = min(settings.gather_s * settings.scale - quiet, settings.gather_max_s * settings.scale - waited)
+    return max(0.0, wait_s)
 
 
 def _typing_s(characters: int, settings: PacingSettings) -> float:

@@ -7,16 +7,25 @@ COMFORTABLE = 600
 LIMIT = 4000
 """Characters no platform we know refuses: Telegram takes 4,096 UTF-16 units, WhatsApp 65,536."""
 _MOST = 8
+_MOST_LINES = 5
+"""More short messages than this in a row are a list, not a manner of writing."""
 _PARAGRAPH = re.compile(r"\n\s*\n")
 _SENTENCE = re.compile(r"(?<=[.!?…。！？])\s+")  # noqa: RUF001  full-width marks end sentences too
 
 
-def split_reply(text: str) -> list[str]:
+def split_reply(text: str, *, by_line: bool = False) -> list[str]:
     """`text` as messages, in order: whole when short, else at paragraphs, then sentences, then words. Nothing is lost but white space
-    at the seams; none is empty and none longer than `LIMIT` UTF-16 units."""
+    at the seams; none is empty and none longer than `LIMIT` UTF-16 units.
+
+    `by_line`: each line is a message, as somebody writes who sends several short ones, unless there are more than a person would send.
+    """
     text = text.strip()
     if not text:
         return []
+    if by_line:
+        lines = [line.strip() for line in text.splitlines() if line.strip()]
+        if 1 < len(lines) <= _MOST_LINES:
+            return [piece for line in lines for piece in _fit(line)]
     if len(text) <= COMFORTABLE:
         return _fit(text)
     parts = _gather(_PARAGRAPH.split(text), "\n\n", COMFORTABLE)

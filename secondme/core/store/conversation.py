@@ -37,6 +37,11 @@ class ConversationStore:
         turns = [turn for each in members for turn in await self._of(each, limit)]
         return sorted(turns, key=lambda turn: turn.timestamp)[-limit - _MOST_UNSENT :]
 
+    async def said(self, contact: ContactId) -> list[Turn]:
+        """Everything the history of this one contact holds, oldest first, without what is only on its way."""
+        members = await self._store.call(self._store.client.zrange(keys.history(contact), 0, -1))
+        return [turn for member in members if (turn := _decoded(Turn, member, keys.history(contact)))]
+
     async def _of(self, contact: ContactId, limit: int) -> list[Turn]:
         said, unsent = await self._store.run("recent", (keys.history(contact), keys.outbox(contact)), (limit, _MOST_UNSENT))
         turns = [turn for member in said if (turn := _decoded(Turn, member, keys.history(contact)))]

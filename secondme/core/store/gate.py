@@ -67,6 +67,7 @@ class GateStore:
                 keys.QUEUE_ACTIVE,
                 keys.PAUSED_INDEX,
                 keys.channel_pause(message.channel_id),
+                keys.trace(contact),
             ),
             (
                 contact,
@@ -114,6 +115,9 @@ class GateStore:
                 keys.outbox(contact),
                 keys.outbox_due(message.channel_id),
                 keys.PAUSED_INDEX,
+                keys.held(contact),
+                keys.HELD_INDEX,
+                keys.trace(contact),
             ),
             (contact, message.message_id, turn, sent_ms, self._takeover_ms, CAP, TTL_S, _SEEN_MS, keys.EVENTS_PAUSE),
         )

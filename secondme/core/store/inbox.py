@@ -6,7 +6,7 @@ Each step of a job is one script and may be repeated; a worker that lost its lea
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
+import json
 from typing import TYPE_CHECKING, Any, Literal
 
 from redis.exceptions import ResponseError
@@ -15,50 +15,22 @@ from secondme.core.errors import DataError
 from secondme.core.ids import ContactId
 from secondme.core.records import ApprovedContact, Mail
 from secondme.core.store import keys
+from secondme.core.store.jobs import Job, Token, UnreadableJobError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
     from redis.asyncio import Redis
 
     from secondme.core.records import NewRow
     from secondme.core.sections import QueueSettings
     from secondme.core.store.connect import Store
+    from secondme.core.store.jobs import Stage
     from secondme.core.types import Pace
 
 MAILBOX_MS = 30 * 86_400_000
 _BATCH = 50
 """Messages of one burst at most: 50 of 64 KB are still a bounded job."""
-
-
-@dataclass(frozen=True, slots=True)
-class Token:
-    """A contact's turn to be worked on, as taken from the stream."""
-
-    entry: str
-    contact_id: ContactId
-    channel_id: str
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """A contact's burst of messages, leased to one worker under one fence."""
-
-    token: Token
-    now_ms: int
-    """The store's time when it was begun, Unix ms."""
-    fence: int
-    attempt: int
-    defers: int
-    """How often it was put off since it last succeeded."""
-    last_reply_ms: int | None
-    contact: ApprovedContact
-    mail: tuple[Mail, ...]
-
-    @property
-    def channel_id(self) -> str:
-        """Where the burst came from, and where the reply goes."""
-        return self.mail[0].channel_id
 
 
 class InboxStore:
@@ -172,11 +144,25 @@ class InboxStore:
         )
         return bool(kept)
 
-    async def finish(self, job: Job, worker: str, rows: list[tuple[NewRow, Pace]], *, hold: str = "") -> bool:
+    async def finish(
+        self,
+        job: Job,
+        worker: str,
+        rows: list[tuple[NewRow, Pace]],
+        *,
+        hold: str = "",
+        why: str = "answered",
+        untold: str = "",
+        stages: Sequence[Stage] = (),
+    ) -> bool:
         """The burst is answered: its mail is gone and `rows` wait to be sent, or for the owner when `hold` names a reason.
 
-        All of it or nothing. False when the job was no longer ours; then nothing happened.
+        `why` there are none; `untold`: a reason for it that the owner should hear of; `stages`: what the burst passed before. All of it
+        or nothing. False when the job was no longer ours; then nothing happened.
         """
+        ids = json.dumps([mail.message_id for mail in job.mail])
+        facts = f',"reply":"{rows[0][0].reply_id}","rows":{len(rows)}' if rows else ""
+        facts += f',"reason":"{hold}"' if hold else ""
         contact = job.token.contact_id
         timed = [
             part for row, pace in rows for part in (int(pace.typing_after_s * 1000), int(pace.due_after_s * 1000), row.encode())
@@ -192,6 +178,7 @@ class InboxStore:
                 keys.outbox_due(job.channel_id),
                 keys.held(contact),
                 keys.HELD_INDEX,
+                keys.trace(contact),
             ),
             (
                 keys.QUEUE_GROUP,
@@ -203,20 +190,37 @@ class InboxStore:
                 MAILBOX_MS,
                 hold,
                 keys.EVENTS_QUEUE,
+                untold,
+                ids,
+                "held" if hold else why,
+                facts,
+                len(stages),
+                *(stage.to_json(job) for stage in stages),
                 *timed,
             ),
         )
         return answer == b"done"
 
-    async def defer(self, token: Token, worker: str, fence: int | None, *, delay_s: float, reason: str, forgive: bool) -> bool:
-        """The contact waits, at once up for anybody when `delay_s` is 0. `forgive`: this attempt was not the message's fault.
+    async def defer(
+        self,
+        token: Token,
+        worker: str,
+        fence: int | None,
+        *,
+        delay_s: float,
+        reason: str,
+        forgive: bool,
+        messages: Sequence[str] = (),
+    ) -> bool:
+        """The contact waits, at once up for anybody when `delay_s` is 0. `forgive`: this attempt was not the message's fault. `messages`:
+        ids of those that wait, for their trace.
 
         False when the token was no longer ours; then nothing happened.
         """
         contact = token.contact_id
         answer: bytes = await self._store.run(
             "defer",
-            (keys.mailbox(contact), keys.inbox(contact), keys.QUEUE, keys.QUEUE_LATER),
+            (keys.mailbox(contact), keys.inbox(contact), keys.QUEUE, keys.QUEUE_LATER, keys.trace(contact)),
             (
                 keys.QUEUE_GROUP,
                 token.entry,
@@ -227,6 +231,7 @@ class InboxStore:
                 reason,
                 "1" if forgive else "0",
                 MAILBOX_MS,
+                json.dumps(list(messages)) if messages else "",
             ),
         )
         return answer == b"done"
@@ -275,15 +280,6 @@ class InboxStore:
         for name in gone:
             await self.leave(name)
         return len(gone)
-
-
-class UnreadableJobError(DataError):
-    """A job was begun, but the contact's record, or its mail (`is_mail`), cannot be read. `fence` lets the caller defer it."""
-
-    def __init__(self, error: DataError, fence: int, *, is_mail: bool) -> None:
-        super().__init__(error.code, error.message, error.fix)
-        self.fence = fence
-        self.is_mail = is_mail
 
 
 def _entries(answer: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:  # the client's shape differs between protocols 2 and 3

@@ -222,7 +222,7 @@ def relationship_override(contact: str) -> str:
 
 
 def token_stats(day: str) -> str:
-    """HASH of counters for one UTC day (YYYY-MM-DD); 30 days."""
+    """HASH of counters for one UTC day (YYYY-MM-DD), the predecessor's and ours (micros: millionths of a dollar; `model:<name>:...`); 30 days."""
     return f"STATS:tokens:{day}"
 
 
@@ -234,6 +234,34 @@ def person_of(contact: str) -> str:
 def person(identity: str) -> str:
     """SET of the contacts that are one person; a member leaves when it is unlinked."""
     return f"PERSON:members:{identity}"
+
+
+def own_messages(contact: str) -> str:
+    """HASH id -> OwnMessage JSON: what the owner wrote to a contact with their own hands, live and imported, the 300 newest; until forgotten."""
+    return f"STYLE:own:{contact}"
+
+
+def style_cache(contact: str) -> str:
+    """STRING, StyleProfile JSON made from the contact's own messages; 30 min, deleted when one is added."""
+    return f"CACHE:style:{contact}"
+
+
+STYLE_OVERALL = "STYLE:overall"
+"""HASH id -> JSON of the measures of one message of the owner's, to whomever; numbers, emoji and words of a fixed list, never text or
+names. The 1,000 newest."""
+
+PERSONA_USE = "PERSONA:use"
+"""HASH `default` or `relationship:<type>` -> persona id: what the owner chose on the command line or the screen."""
+
+
+def trace(contact: str) -> str:
+    """LIST of JSON, the stages that a contact's messages passed, oldest first: the 400 newest, 7 days after the last one."""
+    return f"TRACE:{contact}"
+
+
+def spent(contact: str) -> str:
+    """HASH `<UTC day>:<calls|input|output|cache_read|cache_write|micros>` -> count: what a contact's replies cost; 90 days."""
+    return f"SPENT:{contact}"
 
 
 OF_A_CONTACT = (
@@ -256,6 +284,10 @@ OF_A_CONTACT = (
     relationship,
     relationship_override,
     person_of,
+    own_messages,
+    style_cache,
+    trace,
+    spent,
 )
 """Every key that belongs to one contact alone, beside its mailbox. What is made for a contact must be added here, or forgetting forgets it."""
 

@@ -1,4 +1,4 @@
-"""What waits to leave, in order, and what was held back for the owner. Each step of a row is one script and may be repeated."""
+"""What waits to leave, in order. Each step of a row is one script and may be repeated."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from secondme.core.clock import EPOCH
-from secondme.core.errors import BusyError, DataError, NotFoundError
-from secondme.core.records import HeldReply, OutboxRow, Turn
+from secondme.core.records import OutboxRow, Turn
 from secondme.core.store import keys
 from secondme.core.store.conversation import CAP, TTL_S
 from secondme.core.store.inbox import MAILBOX_MS
@@ -77,6 +76,7 @@ class OutboxStore:
                 keys.held(contact),
                 keys.HELD_INDEX,
                 keys.channel_pause(channel),
+                keys.trace(contact),
             ),
             (contact, sender, self._lease_ms, policy, keys.EVENTS_QUEUE, MAILBOX_MS, typing_ms),
         )
@@ -107,6 +107,7 @@ class OutboxStore:
                 keys.history_ids(row.contact_id),
                 keys.approved(row.contact_id),
                 keys.last_reply(row.contact_id),
+                keys.trace(row.contact_id),
             ),
             (
                 row.contact_id,
@@ -132,6 +133,7 @@ class OutboxStore:
                 keys.mailbox(row.contact_id),
                 keys.held(row.contact_id),
                 keys.HELD_INDEX,
+                keys.trace(row.contact_id),
             ),
             (
                 row.contact_id,
@@ -143,48 +145,3 @@ class OutboxStore:
             ),
         )
         return answer.decode()  # type: ignore[return-value]  # the script's header lists these four
-
-    # Held replies
-
-    async def held(self) -> tuple[list[HeldReply], list[DataError]]:
-        """Every held row, oldest first per contact, and what could not be read."""
-        found: list[HeldReply] = []
-        corrupt: list[DataError] = []
-        for raw in await self._store.call(self._store.client.zrange(keys.HELD_INDEX, 0, 999)):
-            contact = raw.decode()
-            for item in await self._store.call(self._store.client.lrange(keys.held(contact), 0, 49)):
-                try:
-                    found.append(HeldReply.decode(item, keys.held(contact)))
-                except DataError as error:
-                    corrupt.append(error)
-        return found, corrupt
-
-    async def release(self, held: HeldReply) -> int:
-        """How many rows of this held reply are on their way again, through the same checks as any other.
-
-        Raises NotFoundError when it is gone, BusyError when the contact is not approved any more.
-        """
-        return await self._settle(held, "send")
-
-    async def discard(self, held: HeldReply) -> int:
-        """How many rows of this held reply were dropped. Raises NotFoundError when it is gone."""
-        return await self._settle(held, "drop")
-
-    async def _settle(self, held: HeldReply, verb: str) -> int:
-        row = held.row
-        answer = await self._store.run(
-            "release",
-            (
-                keys.held(row.contact_id),
-                keys.HELD_INDEX,
-                keys.outbox(row.contact_id),
-                keys.outbox_due(row.channel_id),
-                keys.approved(row.contact_id),
-            ),
-            (row.contact_id, row.reply_id, verb),
-        )
-        if answer[0] == b"missing":
-            raise NotFoundError("no_such_draft", "That draft is gone.", "secondme drafts list")
-        if answer[0] == b"gone":
-            raise BusyError("not_approved", f"{row.contact_id} is not an approved contact any more.", "secondme drafts drop")
-        return int(answer[1])

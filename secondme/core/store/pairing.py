@@ -245,6 +245,9 @@ class PairingStore:
                 keys.dead(contact),
                 keys.DEAD_INDEX,
                 keys.last_reply(contact),
+                keys.own_messages(contact),
+                keys.style_cache(contact),
+                keys.trace(contact),
             ),
             (contact, code, verb, by, reason, self._cooldown_ms, keys.EVENTS_PAIRING),
         )

@@ -91,6 +91,31 @@ local function post(outbox, due, contact, row, typing_from)
   if redis.call('RPUSH', outbox, row) == 1 then redis.call('ZADD', due, typing_from, contact) end
 end
 
+-- Writes down a stage that messages passed. `ids` are JSON texts of message ids; `more` is further fields, each behind a comma, or ''.
+local function trace(traces, stage, now, ids, more)
+  local messages = #ids > 0 and ',"messages":' .. cjson.encode(ids) or ''
+  redis.call('RPUSH', traces, string.format('{"stage":"%s","at":%.0f', stage, now) .. messages .. more .. '}')
+  redis.call('LTRIM', traces, -400, -1)
+  redis.call('EXPIRE', traces, 604800)
+end
+
+-- Replies that a newer one, or the owner's own words, make pointless are gone from the held list. `all`: also what may have gone out.
+-- What the owner had written for them stays. Returns the ids of the messages they answered, and how many there were.
+local function supersede(held, index, contact, all)
+  local ids, count = {}, 0
+  for _, raw in ipairs(redis.call('LRANGE', held, 0, -1)) do
+    local item = decode(raw)
+    local reason = item and item.reason
+    if item and item.row and reason ~= 'agent' and (all or (reason ~= 'ambiguous' and reason ~= 'undeliverable')) then
+      redis.call('LREM', held, 1, raw)
+      count = count + 1
+      for _, id in ipairs(item.row.answers or {}) do ids[#ids + 1] = id end
+    end
+  end
+  if count > 0 and redis.call('LLEN', held) == 0 then redis.call('ZREM', index, contact) end
+  return ids, count
+end
+
 local function hold(held, index, contact, row, reason, now)
   redis.call('RPUSH', held, '{"row":' .. row .. ',"reason":"' .. reason .. '","heldAt":' .. string.format('%.0f', now) .. '}')
   redis.call('LTRIM', held, -50, -1)

@@ -1,9 +1,10 @@
 -- A worker gives a contact back unanswered: at once (hand-back) or for later. The mail stays where it is.
--- KEYS  1 mailbox 2 inbox 3 stream 4 later
+-- KEYS  1 mailbox 2 inbox 3 stream 4 later 5 trace
 -- ARGV  1 group 2 token 3 worker 4 fence ('' when it never began) 5 contact 6 delay ms (0: at once)
 --       7 reason 8 '1' when this attempt shall not count 9 mailbox ttl ms
+--       10 ids of the messages as a JSON array, or '' when they are not known
 -- Returns done | stale
-local box = redis.call('HMGET', KEYS[1], 'fence', 'lease_owner', 'token', 'attempts')
+local box = redis.call('HMGET', KEYS[1], 'fence', 'lease_owner', 'token', 'attempts', 'waiting')
 if box[3] ~= ARGV[2] or (ARGV[4] ~= '' and (box[1] ~= ARGV[4] or box[2] ~= ARGV[3])) then return 'stale' end
 redis.call('XACK', KEYS[3], ARGV[1], ARGV[2])
 redis.call('XDEL', KEYS[3], ARGV[2])
@@ -14,6 +15,9 @@ local head = redis.call('LINDEX', KEYS[2], 0)
 if delay == 0 and head then
   add_token(KEYS[3], KEYS[1], ARGV[5], decode(head) or {}, ARGV[9])
 else
+  if ARGV[10] ~= '' and box[5] ~= ARGV[7] then -- said once, however often it is put off for the same cause
+    trace(KEYS[5], 'put_off', now_ms(), decode(ARGV[10]) or {}, ',"reason":"' .. ARGV[7] .. '"')
+  end
   redis.call('HINCRBY', KEYS[1], 'defers', 1)
   redis.call('HSET', KEYS[1], 'token', 'later', 'waiting', ARGV[7])
   redis.call('PEXPIRE', KEYS[1], delay + ARGV[9])

@@ -2,6 +2,7 @@
 -- KEYS  1 approved 2 denied 3 pending 4 code 5 index pending 6 index approved 7 index denied 8 stats 9 attempts 10 told
 --       11 history 12 history ids 13 inbox 14 mailbox 15 outbox 16 due 17 held 18 held index 19 pause 20 counter 21 paused index
 --       22 style 23 relationship 24 relationship override 25 dead 26 dead index 27 last reply
+--       28 own messages 29 style cache 30 trace
 -- ARGV  1 contact 2 code of the request that was looked at, or '' 3 'deny' | 'revoke' 4 by 5 reason or '' 6 cooldown ms
 --       7 pairing event channel
 -- Returns {denied, JSON} | {revoked, JSON} | {already, JSON} | {missing}
@@ -18,7 +19,7 @@ local known = decode(approved) or (raw and request) or {}
 local name, channel = words(known.displayName), words(known.channelId)
 
 redis.call('DEL', KEYS[1], KEYS[11], KEYS[12], KEYS[13], KEYS[15], KEYS[17], KEYS[19], KEYS[20])
-redis.call('DEL', KEYS[22], KEYS[23], KEYS[24], KEYS[25], KEYS[27])
+redis.call('DEL', KEYS[22], KEYS[23], KEYS[24], KEYS[25], KEYS[27], KEYS[28], KEYS[29], KEYS[30])
 redis.call('ZREM', KEYS[6], ARGV[1])
 redis.call('ZREM', KEYS[16], ARGV[1])
 redis.call('ZREM', KEYS[18], ARGV[1])

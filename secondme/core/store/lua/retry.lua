@@ -1,5 +1,5 @@
 -- The platform certainly does not have the row: try again later, or hold the whole reply for the owner. A prompt is dropped instead.
--- KEYS  1 outbox 2 due 3 mailbox 4 held 5 held index
+-- KEYS  1 outbox 2 due 3 mailbox 4 held 5 held index 6 trace
 -- ARGV  1 contact 2 fence 3 row id 4 delay ms 5 max attempts (0: hold at once) 6 queue event channel
 -- Returns later | held | dropped | stale
 local now = now_ms()
@@ -29,5 +29,6 @@ while true do
 end
 if raw then redis.call('ZADD', KEYS[2], now, ARGV[1]) else redis.call('ZREM', KEYS[2], ARGV[1]) end
 if not held then return 'dropped' end
+trace(KEYS[6], 'held', now, head.answers or {}, ',"reply":' .. cjson.encode(head.replyId) .. ',"reason":"undeliverable"')
 publish(ARGV[6], { type = 'reply_held', contactId = ARGV[1], replyId = head.replyId, reason = 'undeliverable', timestamp = now })
 return 'held'

@@ -1,5 +1,5 @@
 -- The platform has the row: it leaves the outbox and, being a reply, enters the history. Safe to repeat.
--- KEYS  1 outbox 2 due 3 mailbox 4 history 5 history ids 6 approved 7 last reply
+-- KEYS  1 outbox 2 due 3 mailbox 4 history 5 history ids 6 approved 7 last reply 8 trace
 -- ARGV  1 contact 2 fence 3 row id 4 turn JSON with timestamp 0, or '' 5 turn id 6 history cap 7 history ttl s 8 row id as an id of our own, or ''
 -- Returns done | next | stale
 local now = now_ms()
@@ -16,7 +16,12 @@ end
 if box[1] ~= ARGV[3] or box[2] ~= ARGV[2] then return 'stale' end
 redis.call('HDEL', KEYS[3], 'sending', 'send_until', 'send_owner')
 local head = decode(redis.call('LINDEX', KEYS[1], 0))
-if head and head.rowId == ARGV[3] then redis.call('LPOP', KEYS[1]) end
+if head and head.rowId == ARGV[3] then
+  redis.call('LPOP', KEYS[1])
+  if ARGV[4] ~= '' then
+    trace(KEYS[8], 'sent', now, head.answers or {}, ',"reply":' .. cjson.encode(head.replyId) .. ',"row":' .. cjson.encode(ARGV[5]))
+  end
+end
 local next_row = decode(redis.call('LINDEX', KEYS[1], 0))
 if next_row then
   redis.call('ZADD', KEYS[2], math.max(now, tonumber(next_row.typingFrom)), ARGV[1])

@@ -1,5 +1,6 @@
 -- The sender asks for the next step of a contact's outbox. Everything that could forbid it is checked here, at the last moment.
 -- KEYS  1 outbox 2 due 3 mailbox 4 approved 5 pending 6 pause all 7 pause 8 held 9 held index 10 pause of the channel
+--       11 trace
 -- ARGV  1 contact 2 sender 3 send lease ms 4 policy (resend|hold) 5 queue event channel 6 mailbox ttl ms
 --       7 ms after which the typing indicator must be shown again
 -- Returns {empty} | {early} | {busy} | {typing} | {dropped, n} | {held, reason, n} | {send, fence, row JSON} | {corrupt}
@@ -36,19 +37,29 @@ local function remove(reason)
   end
   redis.call('HDEL', KEYS[3], 'sending', 'send_until', 'send_owner')
   if redis.call('LLEN', KEYS[1]) > 0 then redis.call('ZADD', KEYS[2], now, ARGV[1]) else redis.call('ZREM', KEYS[2], ARGV[1]) end
+  if head.kind == 'reply' then
+    trace(KEYS[11], reason and 'held' or 'dropped', now, head.answers or {},
+      ',"reply":' .. cjson.encode(head.replyId) .. ',"reason":"' .. (reason or 'not_approved') .. '"')
+  end
   if reason then
     publish(ARGV[5], { type = 'reply_held', contactId = ARGV[1], replyId = head.replyId, reason = reason, timestamp = now })
   end
   return removed
 end
 
-local allowed = redis.call('EXISTS', KEYS[4]) == 1
+local approved = redis.call('GET', KEYS[4])
+local allowed = approved and true or false
 if head.kind == 'prompt' or head.kind == 'notice' then allowed = not allowed and redis.call('EXISTS', KEYS[5]) == 1 end
 if head.kind == 'owner' then allowed = true end
 if not allowed then return { 'dropped', remove(nil) } end
 if head.kind ~= 'owner' and redis.call('EXISTS', KEYS[6], KEYS[7], KEYS[10]) > 0 then
   if head.kind == 'reply' then return { 'held', 'paused', remove('paused') } end
   return { 'dropped', remove(nil) }
+end
+if head.kind == 'reply' and not head.released then
+  -- The owner may have changed their mind since it was composed. A word for this contact goes over the tier.
+  local mode = approved:match('"replyMode":"(%a+)"') or (approved:find('"tier":"restricted"', 1, true) and 'draft') or 'auto'
+  if mode ~= 'auto' then return { 'held', 'mode', remove('mode') } end
 end
 if again and ARGV[4] == 'hold' and head.kind ~= 'owner' then
   -- It may have been seen. A reply is for the owner to judge; a prompt that comes twice would bother a stranger for nothing.

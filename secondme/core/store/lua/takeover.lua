@@ -1,5 +1,6 @@
 -- The owner spoke in this chat with their own hands: remember it, pause the contact, drop what waits to be answered or sent.
--- KEYS  1 approved 2 seen 3 history 4 history ids 5 pause 6 inbox 7 mailbox 8 outbox 9 due 10 paused index
+-- KEYS  1 approved 2 seen 3 history 4 history ids 5 pause 6 inbox 7 mailbox 8 outbox 9 due 10 paused index 11 held
+--       12 held index 13 trace
 -- ARGV  1 contact 2 message id 3 turn JSON 4 sent ms 5 pause ms 6 history cap 7 history ttl s 8 seen ttl ms 9 pause event channel
 -- Returns stranger | duplicate | own_echo | taken_over
 if redis.call('EXISTS', KEYS[1]) == 0 then return 'stranger' end
@@ -11,6 +12,18 @@ end
 local now = now_ms()
 redis.call('SET', KEYS[5], cjson.encode({ pausedAt = now, reason = 'fromMe', ['until'] = now + ARGV[5] }), 'PX', ARGV[5])
 redis.call('ZADD', KEYS[10], now + ARGV[5], ARGV[1])
+local ids = {}
+for _, raw in ipairs(redis.call('LRANGE', KEYS[6], 0, -1)) do
+  local mail = decode(raw)
+  if mail and words(mail.messageId) then ids[#ids + 1] = mail.messageId end
+end
+for _, raw in ipairs(redis.call('LRANGE', KEYS[8], 0, -1)) do
+  local row = decode(raw)
+  for _, id in ipairs(row and row.answers or {}) do ids[#ids + 1] = id end
+end
+for _, id in ipairs((supersede(KEYS[11], KEYS[12], ARGV[1], true))) do ids[#ids + 1] = id end
+ids[#ids + 1] = ARGV[2]
+trace(KEYS[13], 'taken_over', now, ids, '')
 redis.call('DEL', KEYS[6], KEYS[8])
 redis.call('ZREM', KEYS[9], ARGV[1])
 redis.call('HINCRBY', KEYS[7], 'fence', 1)

@@ -1,0 +1,100 @@
+"""How does a turn of the owner's own go, from the words to where the answer is left?"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from secondme.cli.clone import asking, drafts
+from secondme.cli.compose import build_model, note_store, open_store, pairing_store
+from secondme.cli.output import CommandResult, note
+from secondme.cli.whom import approved_contact
+from secondme.core.admit.pairing import channel_of
+from secondme.core.errors import ConfigError, NotFoundError
+from secondme.core.ids import ContactId
+from secondme.core.send.split import split_reply
+
+if TYPE_CHECKING:
+    from secondme.cli.output import Screen
+    from secondme.cli.run import Invocation
+    from secondme.core.reply.asking import Said
+    from secondme.core.settings import Setup
+    from secondme.core.store.connect import Store
+    from secondme.core.tiers import Thinking
+
+SELF = "self"
+_MOST = 64 * 1024
+
+
+async def take_turn(
+    invocation: Invocation,
+    schema: str,
+    message: str,
+    *,
+    to: str | None,
+    thinking: Thinking | None,
+    persona: str | None,
+    dry_run: bool,
+) -> CommandResult:
+    """The clone has answered its owner; the answer is where `to` says. Raises NotFoundError before anything is asked when that is nobody."""
+    setup = invocation.setup()
+    words = sys.stdin.read(_MOST) if message == "-" else message
+    if persona is not None and to not in {None, SELF}:
+        raise ConfigError("persona_is_chosen", "A contact's persona is chosen for them.", "secondme persona use NAME --contact ID")
+    async with open_store(setup) as store:
+        desk = asking(store, setup, build_model(setup.settings, demo=False))
+        if to is None or to == SELF:
+            own_chat = await _own_chat(store, setup) if to == SELF else None
+            said = await desk.answer(words, thinking=thinking, persona=persona)
+            left: dict[str, Any] = {"to": to, "outcome": "answered"}
+            if own_chat is not None and not dry_run:
+                channel, chat = own_chat
+                rows = [await note_store(store).say(channel, chat, part) for part in split_reply(said.text)]
+                left = {"to": SELF, "outcome": "sent", "channelId": channel, "rowIds": rows}
+        else:
+            contact = approved_contact(to, (await pairing_store(store, setup.settings).listing()).approved)
+            said = await desk.write_to(contact, words, thinking=thinking)
+            left = {"to": contact.contact_id, "outcome": "composed"}
+            if not dry_run:
+                who = ContactId(contact.contact_id)
+                channel = contact.channel_id or channel_of(contact.contact_id)
+                reply = await drafts(store, setup).suggest(who, channel, said.text, fault=said.fault)
+                left = {"to": who, "outcome": "draft", "draftId": reply}
+    return _result(schema, said, left, dry_run=dry_run)
+
+
+async def _own_chat(store: Store, setup: Setup) -> tuple[str, ContactId]:
+    """Where the owner's own chat is, as the running gateway knows it. Raises NotFoundError without one."""
+    from secondme.cli.compose import overview
+
+    for channel in (await overview(store, setup)).channels:
+        if channel.owner_chat and channel.state == "connected":
+            return channel.id, ContactId(channel.owner_chat)
+    raise NotFoundError("no_owner_chat", "No gateway runs that knows a chat of your own.", "secondme channels connect telegram")
+
+
+def _result(schema: str, said: Said, left: dict[str, Any], *, dry_run: bool) -> CommandResult:
+    usage = said.usage
+    data = {
+        **left,
+        "text": said.text,
+        "persona": said.persona,
+        "fault": said.fault or None,
+        "dryRun": dry_run,
+        "usage": {
+            "model": usage.model,
+            "input": usage.input_tokens,
+            "output": usage.output_tokens,
+            "cacheRead": usage.cache_read_tokens,
+            "cacheWrite": usage.cache_write_tokens,
+        },
+    }
+
+    def show(screen: Screen) -> None:
+        screen.line(said.text)
+        if left["outcome"] == "draft":
+            note(f"It waits for you: secondme drafts {'edit' if said.fault else 'send'} {left['draftId'][:8]}", "accent")
+        elif left["outcome"] == "sent":
+            note("It is on its way to your own chat.", "accent")
+
+    return CommandResult(schema, data, show)

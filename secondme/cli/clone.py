@@ -1,0 +1,105 @@
+"""The composition root's other half: how is the clone itself put together? Its voices, its purse, what it learns, what waits for its owner.
+
+Imports are inside the functions, as in `compose`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    from secondme.core.ports import Model
+    from secondme.core.remember.learning import Learner
+    from secondme.core.reply.agent import Agent
+    from secondme.core.reply.asking import Asking
+    from secondme.core.reply.budget import Budget
+    from secondme.core.reply.voice import Voices
+    from secondme.core.send.drafts import Drafts
+    from secondme.core.settings import Settings, Setup
+    from secondme.core.store.connect import Store
+    from secondme.core.store.drafts import DraftStore
+    from secondme.core.store.spending import SpendingStore
+
+
+def draft_store(store: Store, settings: Settings) -> DraftStore:
+    """Held replies, as they are stored."""
+    from secondme.core.store.drafts import DraftStore
+
+    return DraftStore(store, settings.drafts)
+
+
+def drafts(store: Store, setup: Setup) -> Drafts:
+    """The owner's decisions about drafts."""
+    from secondme.core.send.drafts import Drafts
+
+    return Drafts(draft_store(store, setup.settings))
+
+
+def spending_store(store: Store) -> SpendingStore:
+    """What models cost."""
+    from secondme.core.store.spending import SpendingStore
+
+    return SpendingStore(store)
+
+
+def zone_of(settings: Settings) -> tzinfo:
+    """The owner's time zone."""
+    from zoneinfo import ZoneInfo
+
+    from secondme.core.send.pacing import machine_zone
+
+    return ZoneInfo(settings.sleep.timezone) if settings.sleep.timezone else machine_zone()
+
+
+def voices(store: Store, setup: Setup) -> Voices:
+    """In whose voice contacts are answered."""
+    from secondme.core.reply.personas import Library
+    from secondme.core.reply.voice import Voices
+    from secondme.core.store.personas import PersonaUse
+    from secondme.core.store.relationship import RelationshipStore
+    from secondme.core.store.style import StyleStore
+
+    library = Library(setup.places.personas)
+    return Voices(library, PersonaUse(store), StyleStore(store), RelationshipStore(store), setup.settings.persona.file)
+
+
+def budget(store: Store, setup: Setup, model: Model) -> Budget:
+    """A model with a purse."""
+    from secondme.core.clock import SystemClock
+    from secondme.core.reply.budget import Budget
+
+    return Budget(model, spending_store(store), setup.settings.budget, setup.settings.model, SystemClock())
+
+
+def agent(store: Store, setup: Setup, model: Model) -> Agent:
+    """Who composes replies."""
+    from secondme.core.clock import SystemClock
+    from secondme.core.reply.agent import Agent
+    from secondme.core.store.conversation import ConversationStore
+
+    settings = setup.settings
+    purse, conversation = budget(store, setup, model), ConversationStore(store)
+    return Agent(purse, conversation, voices(store, setup), settings, zone_of(settings), SystemClock())
+
+
+def asking(store: Store, setup: Setup, model: Model) -> Asking:
+    """Where the owner's own turns are taken."""
+    from secondme.core.clock import SystemClock
+    from secondme.core.reply.asking import Asking
+    from secondme.core.store.conversation import ConversationStore
+
+    settings = setup.settings
+    purse, conversation = budget(store, setup, model), ConversationStore(store)
+    return Asking(purse, conversation, voices(store, setup), settings, zone_of(settings), SystemClock())
+
+
+def learner(store: Store) -> Learner:
+    """Who learns from what the owner and their contacts write."""
+    from secondme.core.clock import SystemClock
+    from secondme.core.remember.learning import Learner
+    from secondme.core.store.relationship import RelationshipStore
+    from secondme.core.store.style import StyleStore
+
+    return Learner(StyleStore(store), RelationshipStore(store), SystemClock())

@@ -1,0 +1,40 @@
+"""`secondme agent`: one turn with the clone, as its owner. Made for cron."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from secondme.cli.options import Json
+from secondme.cli.run import Invocation, run
+from secondme.core.tiers import Thinking
+
+if TYPE_CHECKING:
+    from secondme.cli.output import CommandResult
+
+SCHEMA = "secondme.agent/1"
+
+
+def agent(
+    context: typer.Context,
+    message: Annotated[str, typer.Option("--message", "-m", help="What you say to it; - reads standard input.")],
+    to: Annotated[
+        str | None, typer.Option(metavar="self|CONTACT", help="Send the answer to your own chat, or write a draft for a contact.")
+    ] = None,
+    thinking: Annotated[Thinking | None, typer.Option(help="How much it thinks first.")] = None,
+    persona: Annotated[str | None, typer.Option(help="Answer in this persona's voice.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Answer, but send nothing and keep no draft.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Ask your clone, in your own voice and with your rights; the answer is on stdout.
+
+    What it writes for a contact is a draft: it leaves when you approve it.
+    """
+
+    async def work(invocation: Invocation) -> CommandResult:
+        from secondme.cli.asking import take_turn
+
+        return await take_turn(invocation, SCHEMA, message, to=to, thinking=thinking, persona=persona, dry_run=dry_run)
+
+    run(context, SCHEMA, work, as_json=as_json)

@@ -1,0 +1,54 @@
+"""`secondme style`: how the owner writes, as far as their own messages tell."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from secondme.cli.options import Json
+from secondme.cli.run import Invocation, run
+
+if TYPE_CHECKING:
+    from secondme.cli.output import CommandResult, Screen
+
+app = typer.Typer(help="How you write: learnt from your own messages.", no_args_is_help=True)
+
+
+@app.callback()
+def group() -> None:
+    """How you write: learnt from your own messages."""
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    contact: Annotated[str | None, typer.Argument(help="A contact's id; nobody named means all together.")] = None,
+    as_json: Json = False,
+) -> None:
+    """How you write to a contact, or all in all."""
+
+    async def work(invocation: Invocation) -> CommandResult:
+        from secondme.cli.compose import open_store
+        from secondme.cli.output import CommandResult
+        from secondme.cli.voice import style_row, style_store
+        from secondme.core.store.links import as_contact
+        from secondme.core.style import FEWEST, describe
+
+        async with open_store(invocation.setup()) as store:
+            styles = style_store(store)
+            profile = await styles.overall() if contact is None else await styles.profile(as_contact(contact))
+        told = describe(profile).split("\n") if profile else []
+        data = {"contact": contact or "ALL", "profile": style_row(profile) or {}, "description": told}
+
+        def show(screen: Screen) -> None:
+            if profile is None:
+                screen.line(f"Not known yet: it takes {FEWEST} messages that you wrote yourself.", "dim")
+                return
+            screen.line(f"From {profile.sample_count} messages of yours", "bold")
+            for line in told:
+                screen.line(f"  {line}")
+
+        return CommandResult("secondme.style.show/1", data, show)
+
+    run(context, "secondme.style.show/1", work, as_json=as_json)

@@ -1,0 +1,37 @@
+"""`secondme trace`: what became of a message, stage by stage."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from secondme.cli.options import Json
+from secondme.cli.run import Invocation, run
+
+if TYPE_CHECKING:
+    from secondme.cli.output import CommandResult
+
+SCHEMA = "secondme.trace/1"
+
+
+def trace(
+    context: typer.Context,
+    message: Annotated[str | None, typer.Argument(help="A message's id.")] = None,
+    contact: Annotated[
+        str | None, typer.Option(help="Whose message; alone: this contact's newest messages, with their ids.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Show every stage a message passed, with times: received, put off, composed, held, sent, and why."""
+
+    async def work(invocation: Invocation) -> CommandResult:
+        from secondme.cli.tracing import show_messages, show_trace
+
+        if message is None:
+            if contact is None:
+                raise typer.BadParameter("name a message, or --contact for a list of messages")
+            return await show_messages(invocation, SCHEMA, contact)
+        return await show_trace(invocation, SCHEMA, message, contact)
+
+    run(context, SCHEMA, work, as_json=as_json)

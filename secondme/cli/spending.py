@@ -1,0 +1,122 @@
+"""How is what models cost shown?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from secondme.cli.clone import spending_store
+from secondme.cli.compose import control_store, open_store, pairing_store
+from secondme.cli.output import CommandResult
+from secondme.core.clock import from_ms, rfc3339
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from secondme.cli.output import Screen
+    from secondme.cli.run import Invocation
+    from secondme.core.store.spending import Spent
+
+_MICROS = 1_000_000
+_MESSAGES = 100
+SELF = "self"
+"""Under which name the owner's own questions are accounted for."""
+
+
+async def show_usage(invocation: Invocation, schema: str, by: str, days: int) -> CommandResult:
+    """What was spent on the last `days` days (UTC), a line for each `by`."""
+    setup = invocation.setup()
+    async with open_store(setup) as store:
+        now_ms = await control_store(store).now_ms()
+        approved = (await pairing_store(store, setup.settings).listing()).approved
+        spending = spending_store(store)
+        contacts = [SELF, *(each.contact_id for each in approved)] if by == "contact" else []
+        account = await spending.account(now_ms, days, contacts)
+        messages = await spending.messages(_MESSAGES) if by == "message" else []
+    names = {each.contact_id: each.display_name or "" for each in approved}
+    today = account.days.get(f"{from_ms(now_ms):%Y-%m-%d}")
+    sums: Mapping[str, Spent] = {"day": account.days, "contact": account.contacts, "model": account.models}.get(by, {})
+    budget = setup.settings.budget
+    data = {
+        "by": by,
+        "days": days,
+        "todayUsd": _usd(today.micros if today else 0),
+        "capUsd": budget.daily_usd,
+        "capPerContactUsd": budget.daily_usd_per_contact,
+        "lines": [_message(entry) for entry in messages]
+        if by == "message"
+        else [{"name": name, "displayName": names.get(name, ""), **_facts(spent)} for name, spent in sums.items()],
+    }
+    return CommandResult(schema, data, lambda screen: _show(screen, data))
+
+
+def _facts(spent: Spent) -> dict[str, Any]:
+    prompt = spent.input + spent.cache_read + spent.cache_write
+    return {
+        "calls": spent.calls,
+        "input": spent.input,
+        "output": spent.output,
+        "cacheRead": spent.cache_read,
+        "cacheWrite": spent.cache_write,
+        "cacheHitShare": round(spent.cache_read / prompt, 4) if prompt else 0.0,
+        "usd": _usd(spent.micros),
+    }
+
+
+def _message(entry: dict[str, Any]) -> dict[str, Any]:
+    """One call as the log has it; older logs lack some of it."""
+    at = entry.get("timestamp")
+    return {
+        "at": rfc3339(from_ms(int(at))) if isinstance(at, int | float) else None,
+        "messageId": str(entry.get("messageId", "")),
+        "contactId": str(entry.get("contactId", "")),
+        "for": str(entry.get("classification", "")),
+        "model": str(entry.get("model", "")),
+        "input": entry.get("inputTokens", 0),
+        "output": entry.get("responseTokens", 0),
+        "cacheRead": entry.get("cacheReadTokens", 0),
+        "cacheWrite": entry.get("cacheWriteTokens", 0),
+        "usd": _usd(entry.get("costMicros", 0)),
+    }
+
+
+def _usd(micros: float) -> float:
+    return round(micros / _MICROS, 6)
+
+
+def _show(screen: Screen, data: dict[str, Any]) -> None:
+    screen.line(f"today   ${data['todayUsd']:.4f} of ${data['capUsd']:.2f}", "bold")
+    if data["by"] == "message":
+        calls = [
+            (
+                line["at"] or "",
+                line["contactId"],
+                line["for"],
+                line["model"],
+                _count(line["input"]),
+                _count(line["output"]),
+                _dollars(line),
+            )
+            for line in data["lines"]
+        ]
+        screen.table(("at", "contact", "for", "model", "in", "out", "cost"), calls, empty="No model was called yet.")
+        return
+    cells = [
+        (
+            " ".join(part for part in (line["displayName"], line["name"]) if part),
+            _count(line["calls"]),
+            _count(line["input"] + line["cacheWrite"] + line["cacheRead"]),
+            f"{line['cacheHitShare']:.0%}",
+            _count(line["output"]),
+            _dollars(line),
+        )
+        for line in data["lines"]
+    ]
+    screen.table((data["by"], "calls", "in", "from cache", "out", "cost"), cells, empty="No model was called yet.")
+
+
+def _count(number: float) -> str:
+    return f"{int(number):,}"
+
+
+def _dollars(line: dict[str, Any]) -> str:
+    return f"${line['usd']:.4f}"

@@ -1,0 +1,111 @@
+"""How is the way of a message shown?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from secondme.cli.compose import open_store, pairing_store
+from secondme.cli.output import CommandResult
+from secondme.cli.whom import approved_contact
+from secondme.core.clock import rfc3339
+from secondme.core.errors import NotFoundError
+from secondme.core.ids import ContactId
+from secondme.core.stages import in_words
+from secondme.core.store.conversation import ConversationStore
+from secondme.core.store.traces import TraceStore
+
+if TYPE_CHECKING:
+    from secondme.cli.output import Screen
+    from secondme.cli.run import Invocation
+    from secondme.core.records import Turn
+    from secondme.core.store.traces import Passed
+
+_SHOWN = 30
+_WIDTH = 60
+
+
+async def show_trace(invocation: Invocation, schema: str, message: str, contact: str | None) -> CommandResult:
+    """Everything a message passed. Raises NotFoundError when no approved contact's history or gate remembers it."""
+    setup = invocation.setup()
+    async with open_store(setup) as store:
+        traces = TraceStore(store)
+        approved = (await pairing_store(store, setup.settings).listing()).approved
+        wanted = [approved_contact(contact, approved)] if contact else approved
+        owners = await traces.whose(message, [ContactId(each.contact_id) for each in wanted])
+        if not owners:
+            raise NotFoundError("unknown_message", "No approved contact's message has that id.", "secondme trace --contact ID")
+        who = owners[0]
+        turns = [turn for turn in await ConversationStore(store).said(who) if turn.id == message]
+        stages = _of_message(await traces.of_contact(who), message)
+        waiting = await traces.waiting(who, message)
+    rows = [_fact(each) for each in stages]
+    first = turns[0] if turns else None
+    data: dict[str, Any] = {
+        "messageId": message,
+        "contactId": who,
+        "by": _BY[first.type] if first else None,
+        "sentAt": rfc3339(first.timestamp) if first else None,
+        "waiting": waiting,
+        "stages": rows,
+    }
+
+    def show(screen: Screen) -> None:
+        screen.line(f"{message}  of {who}", "bold")
+        lines = [(row["at"], in_words(row["stage"], row["facts"])) for row in rows]
+        if first is not None:
+            lines.insert(0, (data["sentAt"], f"{data['by']} wrote it"))
+        if waiting is not None:
+            lines.append(("now", in_words("waiting", {"reason": waiting})))
+        screen.table(("at", "what"), lines, empty="Nothing was written down about it.")
+
+    return CommandResult(schema, data, show)
+
+
+async def show_messages(invocation: Invocation, schema: str, contact: str) -> CommandResult:
+    """A contact's newest messages with their ids, and how each stands."""
+    setup = invocation.setup()
+    async with open_store(setup) as store:
+        approved = (await pairing_store(store, setup.settings).listing()).approved
+        who = ContactId(approved_contact(contact, approved).contact_id)
+        turns = (await ConversationStore(store).said(who))[-_SHOWN:]
+        stages = await TraceStore(store).of_contact(who)
+    last = {message: each for each in stages for message in each.messages}
+    rows = [
+        {
+            "messageId": turn.id,
+            "by": _BY[turn.type],
+            "sentAt": rfc3339(turn.timestamp),
+            "stage": last[turn.id].stage if turn.id in last else None,
+        }
+        for turn in turns
+    ]
+
+    def show(screen: Screen) -> None:
+        cells = [
+            (rfc3339(turn.timestamp), _BY[turn.type], _shown(turn), _last(last.get(turn.id)), turn.id) for turn in reversed(turns)
+        ]
+        screen.table(("at", "who", "text", "stands", "message"), cells, empty="Nothing was said in the last 7 days.")
+
+    return CommandResult(schema, {"contactId": who, "messages": rows}, show)
+
+
+def _of_message(stages: list[Passed], message: str) -> list[Passed]:
+    """The stages of a message, and of the reply to it; of a reply itself when `message` is one."""
+    replies = {each.facts.get("reply") for each in stages if message in each.messages or each.facts.get("row") == message}
+    replies.discard(None)
+    return [each for each in stages if message in each.messages or each.facts.get("reply") in replies]
+
+
+def _fact(passed: Passed) -> dict[str, Any]:
+    return {"stage": passed.stage, "at": rfc3339(passed.at), "messages": list(passed.messages), "facts": passed.facts}
+
+
+def _last(passed: Passed | None) -> str:
+    return in_words(passed.stage, passed.facts) if passed else ""
+
+
+def _shown(turn: Turn) -> str:
+    return turn.content if len(turn.content) <= _WIDTH else turn.content[: _WIDTH - 1] + "…"
+
+
+_BY = {"incoming": "contact", "outgoing": "clone", "fromMe": "you"}

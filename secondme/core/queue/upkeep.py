@@ -1,0 +1,62 @@
+"""Who wakes what is due, takes over what died, and mends what broke? Each worker, all the time; every step may be done by all."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from secondme.core.errors import UnavailableError
+from secondme.core.log import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+    from secondme.core.ports import Clock, Random
+    from secondme.core.sections import QueueSettings
+    from secondme.core.store.inbox import InboxStore
+
+log = get_logger(__name__)
+
+_WAKE_S = 0.5
+_REPAIR_S = 60.0
+_GONE_MS = 3_600_000
+
+
+class Upkeep:
+    """One worker's share of keeping order."""
+
+    def __init__(
+        self, inbox: InboxStore, name: str, running: AbstractSet[str], settings: QueueSettings, clock: Clock, rng: Random
+    ) -> None:
+        self._inbox = inbox
+        self._name = name
+        self._running = running
+        """Contacts that this worker is at: their tokens are not dead."""
+        self._settings = settings
+        self._clock = clock
+        self._rng = rng
+
+    async def run(self) -> None:
+        """Until cancelled, what waits becomes due in time, and nothing stays lost."""
+        next_claim = next_repair = self._clock.monotonic()
+        while True:
+            try:
+                now = self._clock.monotonic()
+                await self._inbox.wake()
+                if now >= next_claim:
+                    next_claim = now + max(1.0, self._settings.lease_s / 3)
+                    await self._reclaim()
+                if now >= next_repair:
+                    next_repair = now + _REPAIR_S * self._rng.uniform(0.8, 1.2)
+                    mended = await self._inbox.repair()
+                    if mended:
+                        log.warning("tokens_mended", count=mended)
+                    await self._inbox.bury(_GONE_MS)
+            except UnavailableError as error:
+                log.debug("upkeep_put_off", code=error.code)
+            await self._clock.sleep(_WAKE_S)
+
+    async def _reclaim(self) -> None:
+        """Tokens of dead workers go back into the stream, in one step each, for whoever is free."""
+        for token in await self._inbox.claim(self._name, 100):
+            if token.contact_id not in self._running:
+                await self._inbox.defer(token, self._name, None, delay_s=0, reason="reclaimed", forgive=False)

@@ -1,0 +1,146 @@
+"""What is learnt from what was said, and when? In the background, never in a reply's way: it may be late, and it may be lost with the
+process, for the next message makes up for it.
+
+What the owner wrote is read from the history, which is safe before anybody is asked to learn; reading it twice changes nothing. What a
+contact seems to be is counted once for each message that was heard: a hint that is lost was one of many.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import traceback
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from secondme.core.attachments import AttachmentKind
+from secondme.core.clock import to_ms
+from secondme.core.errors import UnavailableError
+from secondme.core.log import get_logger
+from secondme.core.records import OwnMessage
+from secondme.core.remember.signals import LOOKED_AT, detect
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+
+    from secondme.core.ids import ContactId
+    from secondme.core.ports import Clock
+    from secondme.core.records import Turn
+    from secondme.core.store.relationship import RelationshipStore
+    from secondme.core.store.style import StyleStore
+
+log = get_logger(__name__)
+
+FOLLOWS_MS = 90_000
+"""Within this long of each other the owner's messages are one answer."""
+_BEFORE_LIMIT = 500
+_MOST_WAITING = 1000
+_AGAIN_S = 5.0
+_ATTACHMENT = re.compile(rf"\[(?:{'|'.join(re.escape(kind.value) for kind in AttachmentKind)})(?: \".*\")?(?:, [^\]\n]{{1,20}})?\]")
+"""A line that `attachments.describe` made."""
+
+
+class Learner:
+    """Learns in the background how the owner writes, and what their contacts are to them."""
+
+    def __init__(self, style: StyleStore, relationships: RelationshipStore, clock: Clock) -> None:
+        self._style = style
+        self._relationships = relationships
+        self._clock = clock
+        self._heard: deque[tuple[ContactId, str]] = deque(maxlen=_MOST_WAITING)
+        self._spoken: dict[ContactId, None] = {}
+        self._woken = asyncio.Event()
+        self._complained: set[str] = set()
+
+    def heard(self, contact: ContactId, text: str) -> None:
+        """What the message of a contact who was let in hints at will be counted. Returns at once, never raises; the newest thousand wait."""
+        self._heard.append((contact, text[:LOOKED_AT]))
+        self._woken.set()
+
+    def spoke(self, contact: ContactId) -> None:
+        """What the owner wrote to the contact will be learnt from; asked twice, once. Returns at once, never raises."""
+        if len(self._spoken) < _MOST_WAITING:  # who finds no room is learnt from when the owner writes to them again
+            self._spoken[contact] = None
+        self._woken.set()
+
+    async def run(self) -> None:
+        """Learns until cancelled. A store that is down is waited for; whatever else goes wrong is written down once, and the rest goes on."""
+        while True:
+            await self._woken.wait()
+            self._woken.clear()
+            try:
+                await self.catch_up()
+            except UnavailableError as error:
+                log.debug("learning_waits", code=error.code)
+                self._woken.set()
+                await self._clock.sleep(_AGAIN_S)
+
+    async def catch_up(self) -> None:
+        """Everything that waits is learnt. Raises UnavailableError; then what was not learnt yet still waits."""
+        while self._heard:
+            contact, text = self._heard.popleft()
+            try:
+                await self._attempt(self._count(contact, text))
+            except UnavailableError:
+                self._heard.appendleft((contact, text))
+                raise
+        while self._spoken:
+            contact = next(iter(self._spoken))
+            del self._spoken[contact]  # before it is read: what is said meanwhile is asked for again
+            try:
+                await self._attempt(self.learn(contact))
+            except UnavailableError:
+                self._spoken[contact] = None
+                raise
+
+    async def learn(self, contact: ContactId) -> int:
+        """How many messages of the owner's to this contact were new. Repeatable. Raises UnavailableError."""
+        return await self._style.add(contact, own_messages(await self._style.said(contact)))
+
+    async def _count(self, contact: ContactId, text: str) -> None:
+        signal = detect(text)
+        if signal is not None:
+            await self._relationships.heard(contact, signal.relationship, signal.confidence, self._clock.now_ms())
+
+    async def _attempt(self, work: Coroutine[Any, Any, object]) -> None:
+        try:
+            await work
+        except UnavailableError:
+            raise
+        except Exception as error:  # noqa: BLE001  the top of a task: one contact's record must not end what is learnt of the others
+            frames = traceback.extract_tb(error.__traceback__)
+            cause = f"{type(error).__name__}:{frames[-1].name if frames else ''}"
+            if cause not in self._complained:
+                self._complained.add(cause)
+                log.error("learning_failed", error)
+
+
+def own_messages(turns: Sequence[Turn]) -> list[OwnMessage]:
+    """What the owner wrote with their own hands in these turns, oldest first, each with what it answered.
+
+    Words that somebody answered already, the clone too, are not before the next message; lines that stand for attachments are nobody's
+    words, and a message without others is left out.
+    """
+    found: list[OwnMessage] = []
+    said: list[str] = []
+    last_ms: int | None = None
+    for turn in turns:
+        if turn.type != "fromMe":
+            last_ms = None
+            said = [*said, turn.content] if turn.role == "user" else []
+            continue
+        at_ms = to_ms(turn.timestamp)
+        text = _words_of(turn.content)
+        if text:
+            follows = last_ms is not None and at_ms - last_ms <= FOLLOWS_MS
+            before = "" if follows else "\n".join(said)[-_BEFORE_LIMIT:]
+            found.append(OwnMessage(id=turn.id, at=turn.timestamp, text=text, before=before, follows=follows))
+            last_ms, said = at_ms, []
+    return found
+
+
+def _words_of(content: str) -> str:
+    lines = content.split("\n")
+    while lines and _ATTACHMENT.fullmatch(lines[0]):
+        lines.pop(0)
+    return "\n".join(lines).strip()

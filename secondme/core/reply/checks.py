@@ -1,0 +1,187 @@
+"""May this text leave? The last look at a model's words before they can reach a contact, by tables and never by a model.
+
+What is found is a kind and a stable detail, never a part of the text. Time grows with length alone, and length is bounded: what is
+longer than what is looked at never leaves.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+
+from secondme.core.reply.disclosure import admits_being_machine, denies_being_machine
+from secondme.core.reply.folding import fold, visible
+from secondme.core.reply.leaks import repeats
+from secondme.core.reply.tables import expand, table
+from secondme.core.reply.tidying import tidy
+
+__all__ = ["Fault", "FaultKind", "Told", "find_fault", "tidy"]
+
+MOST_CHARACTERS = 8000
+"""Twice what one message of any platform holds; nobody chats longer at once."""
+_FOREIGN_ID = re.compile(
+    r"\b(\d{6,}(?:-\d{1,20})?(?::\d{1,4})?@(?:c\.us|g\.us|s\.whatsapp\.net|lid|broadcast|newsletter)\b"
+    r"|(?:telegram|whatsapp|whatsapp_cloud|local|signal|discord|sms|slack):[\w.+~-]{3,128})",
+    re.IGNORECASE,
+)
+_DEVICE = re.compile(r":\d{1,4}(?=@)")
+_TAG = re.compile(r"<([a-z][a-z0-9_]{2,30})>")
+_CHUNK = 400
+"""Advice is looked for in pieces of a text, cut between sentences: one sentence says take, the next one says how much."""
+
+
+class FaultKind(StrEnum):
+    """What is wrong with a text."""
+
+    TOOL_TRACE = "tool_trace"
+    """The language of tools, or of a model with its tools."""
+    ERROR_TEXT = "error_text"
+    """What a program says when it fails, where it lives, or a model's stock refusal."""
+    PROMPT_LEAK = "prompt_leak"
+    """What the model was told about its task."""
+    WRONG_ROLE = "wrong_role"
+    """Somebody else's part, words around the message, or stage directions."""
+    DENIAL = "denial"
+    """It says that no machine is speaking."""
+    NOT_ADMITTED = "not_admitted"
+    """It was sincerely asked, and does not say so."""
+    ADVICE = "advice"
+    """Medical or financial."""
+    FOREIGN_ID = "foreign_id"
+    """The id of somebody who is not this contact."""
+    MARKUP = "markup"
+    """What a person does not type, and `tidy` cannot take off."""
+    EMPTY = "empty"
+    TOO_LONG = "too_long"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What a reply is judged by."""
+
+    system: tuple[str, ...] = ()
+    """The texts of the prompt's system blocks."""
+    own_words: tuple[str, ...] = ()
+    """Texts that may be repeated: the owner's examples, the conversation."""
+    asked_if_machine: bool = False
+    contact_ids: frozenset[str] = frozenset()
+    """The ids of the person who will read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a text may not leave. `detail` is snake_case and stable, and nothing of the text."""
+
+    kind: FaultKind
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    detail: str
+    needs: tuple[str, ...]
+    expression: re.Pattern[str]
+
+
+def find_fault(text: str, told: Told) -> Fault | None:
+    """The first thing that is wrong with `text`, which was made tidy; None when it may leave. Linear, at most 8,000 characters."""
+    if len(text) > MOST_CHARACTERS:
+        return Fault(FaultKind.TOO_LONG, "too_long")
+    plain = visible(text)
+    if not any(char.isprintable() and not char.isspace() for char in plain):
+        return Fault(FaultKind.EMPTY, "empty")
+    if "&" in plain and ";" in plain:
+        plain = visible(html.unescape(plain))
+    for kind in (FaultKind.TOOL_TRACE, FaultKind.ERROR_TEXT):
+        if detail := _matched(kind, plain):
+            return Fault(kind, detail)
+    if detail := _leaked(plain, told):
+        return Fault(FaultKind.PROMPT_LEAK, detail)
+    if detail := _matched(FaultKind.WRONG_ROLE, plain):
+        return Fault(FaultKind.WRONG_ROLE, detail)
+    if _names_somebody_else(plain, told.contact_ids):
+        return Fault(FaultKind.FOREIGN_ID, "contact_id")
+    if detail := _advises(plain):
+        return Fault(FaultKind.ADVICE, detail)
+    return _disguised(text, told) or _marked_up(plain)
+
+
+def _disguised(text: str, told: Told) -> Fault | None:
+    """A machine that says it is none, or does not say so when it was asked."""
+    if denies_being_machine(text, asked=told.asked_if_machine):
+        return Fault(FaultKind.DENIAL, "denied")
+    if told.asked_if_machine and not admits_being_machine(text):
+        return Fault(FaultKind.NOT_ADMITTED, "not_admitted")
+    return None
+
+
+def _marked_up(plain: str) -> Fault | None:
+    detail = _matched(FaultKind.MARKUP, plain)
+    return Fault(FaultKind.MARKUP, detail) if detail else None
+
+
+def _leaked(plain: str, told: Told) -> str:
+    if detail := _matched(FaultKind.PROMPT_LEAK, plain):
+        return detail
+    if "<" in plain or "_" in plain:
+        small = plain.lower()
+        for name in {name for block in told.system for name in _TAG.findall(block)}:
+            if f"<{name}" in small or f"</{name}" in small or ("_" in name and name in small):
+                return "block_tag"
+    return "repeated" if told.system and repeats(plain, told.system, told.own_words) else ""
+
+
+def _names_somebody_else(plain: str, contact_ids: frozenset[str]) -> bool:
+    own = {each.lower() for each in contact_ids}
+    return any(_DEVICE.sub("", found.lower().rstrip(".-")) not in own for found in _FOREIGN_ID.findall(plain))
+
+
+def _advises(plain: str) -> str:
+    folded = fold(plain)
+    pieces = [folded[start : start + _CHUNK] for start in range(0, len(folded), _CHUNK - 100)]
+    for pattern in _advice():
+        if any(pattern.expression.search(piece) for piece in pieces):
+            return pattern.detail
+    return ""
+
+
+def _matched(kind: FaultKind, plain: str) -> str:
+    small = plain.lower()
+    for pattern in _patterns()[kind]:
+        if (not pattern.needs or any(need in small for need in pattern.needs)) and pattern.expression.search(plain):
+            return pattern.detail
+    return ""
+
+
+@cache
+def _patterns() -> dict[FaultKind, tuple[_Pattern, ...]]:
+    return {FaultKind(kind): tuple(_compiled(entry) for entry in entries) for kind, entries in table("checks").items()}
+
+
+def _compiled(entry: dict[str, object]) -> _Pattern:
+    flags = re.MULTILINE if entry.get("exact") else re.MULTILINE | re.IGNORECASE
+    patterns, needs = entry["patterns"], entry.get("needs", ())
+    assert isinstance(patterns, list)
+    assert isinstance(needs, list | tuple)
+    return _Pattern(str(entry["detail"]), tuple(needs), re.compile("|".join(f"(?:{each})" for each in patterns), flags))
+
+
+@cache
+def _advice() -> tuple[_Pattern, ...]:
+    source = table("advice")
+    lists = {name: _advice_list(listed) for name, listed in source["lists"].items()}
+    return tuple(
+        _Pattern(detail, (), re.compile("|".join(f"(?:{expand(each, lists)})" for each in patterns), re.MULTILINE))
+        for detail, patterns in source["patterns"].items()
+    )
+
+
+def _advice_list(listed: str) -> str:
+    """A list whose entries may be small expressions; longest first."""
+    if listed.startswith("("):
+        return expand(listed, {})
+    entries = sorted({entry.strip() for entry in expand(listed, {}).split("|")}, key=len, reverse=True)
+    return "(?:" + "|".join(re.sub(r"(?<=\w)\*", r"\\w{0,8}", entry) for entry in entries) + ")"

@@ -1,0 +1,161 @@
+"""Which part of the conversation is the model shown? The newest turns that belong together, as far as they fit: no holes, each once.
+
+Turns are cut into chunks where a pause and a change of subject come together, as the predecessor did; its words were English ones in
+ASCII, ours are of any script. Pure.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from secondme.core.records import Mail
+from secondme.core.reply.keywords import keywords, overlap
+from secondme.core.types import Utterance
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from secondme.core.records import Turn
+
+MIN_MESSAGES = 5
+GAP_MINUTES = 10
+MIN_OVERLAP = 0.25
+MOST_CHARACTERS = 500
+"""All four are the predecessor's."""
+
+CLIPPED = " … [shortened]"
+OPENING = "[…]"
+"""Stands for a contact's turn where a conversation begins with the owner's: the Messages API wants the contact's first."""
+
+_TURN_TOKENS = 10
+"""What a turn costs beside its text; the predecessor's, and the floor of every estimate."""
+_ASCII_PER_TOKEN = 4
+_BYTES_PER_TOKEN = 3
+_STEP_BACK = 32
+"""A family emoji with skin tones is eleven characters; what goes on joining longer than this is cut through."""
+_JOINER = "\u200d"
+_VIRAMAS = frozenset("\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca")
+
+
+def select(
+    history: Sequence[Turn],
+    burst: Sequence[Mail],
+    *,
+    budget_tokens: int,
+    min_messages: int = MIN_MESSAGES,
+    gap_minutes: float = GAP_MINUTES,
+    min_overlap: float = MIN_OVERLAP,
+    most_characters: int = MOST_CHARACTERS,
+) -> list[Turn]:
+    """The newest turns of `history` that the model is shown before `burst`: in order, each once, shortened, an unbroken run.
+
+    `history` is oldest first, replies on their way at its end. The burst itself is not among them, nor is what the contact wrote
+    after it: that gets an answer of its own. The budget is kept, except that `min_messages` are shown whatever they cost; a budget
+    of 0 shows nothing. Turns without words are left out before anything is counted.
+    """
+    said = [_clip(turn, most_characters) for turn in _before(history, {mail.message_id for mail in burst})]
+    if budget_tokens <= 0 or not said:
+        return []
+    costs = [estimate_tokens(turn.content) for turn in said]
+    start, left = len(said), budget_tokens
+    for first in reversed(_chunk_starts(said, gap_minutes, min_overlap)):
+        cost = sum(costs[first:start])
+        if cost > left:
+            break
+        start, left = first, left - cost
+    whole = start < len(said)
+    while start and (len(said) - start < min_messages or (not whole and costs[start - 1] <= left)):
+        start -= 1
+        left -= costs[start]
+    return said[start:]
+
+
+def merge(turns: Iterable[Turn | Mail], opening: str = OPENING) -> list[Utterance]:
+    """`turns` as a model takes them: neighbours of one role are one utterance, line by line, and the first is the contact's.
+
+    Where the owner's comes first, `opening` stands before it; with an empty `opening`, the owner's first utterance is dropped.
+    """
+    lines: list[tuple[str, list[str]]] = []
+    for turn in turns:
+        role = "user" if isinstance(turn, Mail) else turn.role
+        if not lines and role != "user":
+            if not opening:
+                continue
+            lines.append(("user", [opening]))
+        if lines and lines[-1][0] == role:
+            lines[-1][1].append(turn.content)
+        else:
+            lines.append((role, [turn.content]))
+    return [Utterance(role, "\n".join(texts)) for role, texts in lines]
+
+
+def estimate_tokens(text: str) -> int:
+    """About how many tokens a turn with `text` costs; never under 10, which a turn costs by itself.
+
+    Four ASCII characters are a token, and so are three bytes of UTF-8 of everything else: about one per Chinese or Japanese
+    character, two for three letters of Cyrillic or Arabic, more than one for an emoji. An estimate, rather too high than too low.
+    """
+    total = len(text.encode("utf-8", "replace"))
+    other = total - len(text) if text.isascii() else total - sum(map(str.isascii, text))
+    plain = total - other
+    return _TURN_TOKENS - (-plain // _ASCII_PER_TOKEN) - (-other // _BYTES_PER_TOKEN)
+
+
+def clip(text: str, most_characters: int) -> str:
+    """`text`, or its beginning with a mark, at most `most_characters` together; no visible character is cut through."""
+    if len(text) <= most_characters:
+        return text
+    mark = CLIPPED if most_characters > 2 * len(CLIPPED) else ""
+    at = max(most_characters - len(mark), 0)
+    for cut in range(at, max(at - _STEP_BACK, 0), -1):
+        if not _joins(text[cut - 1], text[cut]):
+            return text[:cut].rstrip() + mark
+    return text[:at] + mark
+
+
+def _joins(before: str, after: str) -> bool:
+    """True when no one would see `before` and `after` as two characters. Unicode UAX #29, as far as chats need it."""
+    if before == _JOINER or after == _JOINER or before in _VIRAMAS:
+        return True
+    if unicodedata.category(after) in {"Mn", "Me", "Mc"} or "\U0001f3fb" <= after <= "\U0001f3ff" or "\U000e0020" <= after <= "\U000e007f":
+        return True
+    flags = ("\U0001f1e6", "\U0001f1ff")
+    if flags[0] <= before <= flags[1] and flags[0] <= after <= flags[1]:
+        return True
+    return "\u1160" <= after <= "\u11ff" or (before == "\r" and after == "\n")
+
+
+def _before(history: Sequence[Turn], waiting: set[str]) -> list[Turn]:
+    """What was said before the burst, and what the owner said or is about to say since; each once."""
+    newest = max((at for at, turn in enumerate(history) if turn.id in waiting), default=len(history))
+    seen = set(waiting)
+    said = []
+    for at, turn in enumerate(history):
+        if turn.id in seen or (at > newest and turn.role == "user") or not turn.content.strip():
+            continue
+        seen.add(turn.id)
+        said.append(turn)
+    return said
+
+
+def _clip(turn: Turn, most_characters: int) -> Turn:
+    shown = clip(turn.content, most_characters)
+    return turn if shown == turn.content else turn.model_copy(update={"content": shown})
+
+
+def _chunk_starts(said: Sequence[Turn], gap_minutes: float, min_overlap: float) -> list[int]:
+    """Where the chunks begin: after a pause longer than the gap that is also a change of subject."""
+    gap = timedelta(minutes=gap_minutes)
+    words: dict[int, frozenset[str]] = {}  # only what lies around a pause is read
+    starts = [0]
+    for at in range(1, len(said)):
+        if said[at].timestamp - said[at - 1].timestamp <= gap:
+            continue
+        for index in range(starts[-1], at + 1):
+            words.setdefault(index, keywords(said[index].content))
+        subject = frozenset().union(*(words[index] for index in range(starts[-1], at)))
+        if overlap(subject, words[at]) < min_overlap:
+            starts.append(at)
+    return starts

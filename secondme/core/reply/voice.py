@@ -1,0 +1,90 @@
+"""In whose voice is this contact answered? Persona, relationship, style and the owner's own words to them, read at once."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from secondme.core.ids import ContactId
+from secondme.core.reply.personas import choose
+from secondme.core.style import describe, examples_for
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from secondme.core.records import ApprovedContact, OwnMessage
+    from secondme.core.reply.persona import Persona
+    from secondme.core.reply.personas import Library
+    from secondme.core.store.personas import PersonaUse
+    from secondme.core.store.relationship import RelationshipStore
+    from secondme.core.store.style import StyleStore
+    from secondme.core.style import StyleProfile
+    from secondme.core.tiers import Relationship
+
+_SPLITS_FROM = 1.6
+"""Messages to an answer from which on somebody is one who sends several short ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """How the owner speaks to one contact."""
+
+    persona: Persona
+    relationship: Relationship | None
+    """None while nothing is known."""
+    profile: StyleProfile | None
+    own: Sequence[OwnMessage]
+
+    @property
+    def style(self) -> str:
+        """The profile in plain lines; empty without one."""
+        if self.profile is None:
+            return ""
+        return describe(self.profile) + ("\nPut each of those messages on a line of its own." if self.splits else "")
+
+    @property
+    def splits(self) -> bool:
+        """True when the owner sends several short messages instead of a long one."""
+        return self.profile is not None and self.profile.messages_per_answer >= _SPLITS_FROM
+
+    def examples(self, words: str) -> list[tuple[str, str]]:
+        """What the contact once wrote that is most like `words`, and what the owner answered."""
+        return examples_for(words, self.own)
+
+
+class Voices:
+    """Where voices come from."""
+
+    def __init__(
+        self, library: Library, used: PersonaUse, style: StyleStore, relationships: RelationshipStore, default_file: str
+    ) -> None:
+        self._library = library
+        self._used = used
+        self._style = style
+        self._relationships = relationships
+        self._default_file = default_file
+
+    async def of(self, contact: ApprovedContact) -> Voice:
+        """The voice for `contact`; edits of persona files count at once. Raises ConfigError when the chosen persona cannot be used."""
+        who = ContactId(contact.contact_id)
+        used, profile, own, known = await asyncio.gather(
+            self._used.all(), self._profile(who), self._style.own(who), self._relationships.of(who)
+        )
+        relationship = known.type if known.manual or known.signal_count > 0 else None
+        persona = choose(
+            self._library,
+            contact=contact.persona,
+            relationship=relationship,
+            used=used,
+            default_file=self._default_file,
+        )
+        return Voice(persona, relationship, profile, own)
+
+    async def for_owner(self, persona: str | None = None) -> Persona:
+        """The voice for the owner's own questions: the one named, else the default."""
+        used = await self._used.all()
+        return choose(self._library, contact=persona, relationship=None, used=used, default_file=self._default_file)
+
+    async def _profile(self, who: ContactId) -> StyleProfile | None:
+        return await self._style.profile(who) or await self._style.overall()

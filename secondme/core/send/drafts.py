@@ -1,0 +1,139 @@
+"""What waits for the owner? Held replies as the owner sees them, and what they can do with one: send, write anew, drop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from secondme.core.errors import DataError, NotFoundError
+from secondme.core.ids import ContactId, new_id
+from secondme.core.records import NewRow
+from secondme.core.send.split import split_reply
+from secondme.core.text import safe_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from secondme.core.store.drafts import DraftStore
+
+_LONGEST = 16_000
+"""Characters of a draft that the owner writes."""
+_PREFIX = 4
+"""Characters of an id that are enough to name a draft, when no other begins so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One held reply."""
+
+    id: str
+    contact_id: ContactId
+    channel_id: str
+    reason: str
+    fault: str
+    """What the checks found; empty when the draft can be sent as it is."""
+    held_at: datetime
+    texts: tuple[str, ...]
+    """Its messages, in order."""
+    answers: tuple[str, ...]
+    """Ids of the messages it answers."""
+
+    @property
+    def text(self) -> str:
+        """All of it, as the owner would edit it."""
+        return "\n\n".join(self.texts)
+
+
+class Drafts:
+    """The owner's decisions about drafts. CLI, API, screen and the owner's chat all come here."""
+
+    def __init__(self, store: DraftStore) -> None:
+        self._store = store
+
+    async def waiting(self) -> tuple[list[Draft], list[DataError]]:
+        """Every draft, the oldest first, and what could not be read."""
+        held, corrupt = await self._store.held()
+        rows: dict[tuple[str, str], list[int]] = {}
+        for at, each in enumerate(held):
+            rows.setdefault((each.row.contact_id, each.row.reply_id), []).append(at)
+        drafts = []
+        for places in rows.values():
+            items = [held[at] for at in places]
+            first = items[0]
+            drafts.append(
+                Draft(
+                    id=first.row.reply_id,
+                    contact_id=ContactId(first.row.contact_id),
+                    channel_id=first.row.channel_id,
+                    reason=first.reason,
+                    fault=next((item.row.fault for item in items if item.row.fault), ""),
+                    held_at=first.held_at,
+                    texts=tuple(item.row.text for item in items),
+                    answers=first.row.answers,
+                )
+            )
+        return sorted(drafts, key=lambda draft: draft.held_at), corrupt
+
+    async def find(self, reference: str) -> Draft:
+        """The one draft whose id is `reference`, or begins with it. Raises NotFoundError."""
+        drafts, _ = await self.waiting()
+        found = [draft for draft in drafts if draft.id == reference] or [
+            draft for draft in drafts if len(reference) >= _PREFIX and draft.id.startswith(reference)
+        ]
+        if len(found) != 1:
+            what = "No draft has" if not found else "Several drafts have"
+            raise NotFoundError("no_such_draft", f"{what} that id.", "secondme drafts list")
+        return found[0]
+
+    async def send(self, reference: str) -> Draft:
+        """The draft is on its way, through the same checks as any other reply.
+
+        Raises NotFoundError when it is gone or expired; BusyError while its contact is paused or not approved, and for a draft with a
+        fault: that one has to be written anew.
+        """
+        draft = await self.find(reference)
+        await self._store.release(draft.contact_id, draft.channel_id, draft.id)
+        return draft
+
+    async def edit(self, reference: str, text: str) -> Draft:
+        """The draft says `text`, the owner's own words; nothing speaks against it any more. It still waits. Raises NotFoundError, DataError."""
+        draft = await self.find(reference)
+        rows = _rows(text, draft.id, draft.contact_id, draft.channel_id, draft.answers)
+        await self._store.revise(draft.contact_id, draft.id, rows)
+        return await self.find(draft.id)
+
+    async def drop(self, reference: str) -> Draft:
+        """The draft is gone for good. Raises NotFoundError."""
+        draft = await self.find(reference)
+        await self._store.discard(draft.contact_id, draft.channel_id, draft.id)
+        return draft
+
+    async def suggest(self, contact: ContactId, channel: str, text: str, *, fault: str = "") -> str:
+        """Words for a contact wait for the owner; the draft's id. Raises NotFoundError when the contact was not let in, DataError.
+
+        `fault`: what speaks against them as they are; then they have to be written anew before they can be sent.
+        """
+        reply = new_id()
+        rows = [row.model_copy(update={"fault": fault}) for row in _rows(text, reply, contact, channel, ())]
+        await self._store.suggest(contact, reply, rows)
+        return reply
+
+
+def _rows(text: str, reply: str, contact: ContactId, channel: str, answers: Sequence[str]) -> list[NewRow]:
+    texts = split_reply(safe_text(text[:_LONGEST]))
+    if not texts:
+        raise DataError("empty_draft", "A draft needs words.", "To get rid of it: secondme drafts drop")
+    unique = new_id()[:8]  # a row that was sent before under this id must not be taken for this one
+    return [
+        NewRow(
+            row_id=f"{reply}-{unique}-{number}",
+            reply_id=reply,
+            contact_id=contact,
+            channel_id=channel,
+            kind="reply",
+            text=part,
+            answers=tuple(answers),
+        )
+        for number, part in enumerate(texts)
+    ]

@@ -1,0 +1,80 @@
+"""What does a stage of a message's way mean, in words? For the command line and the screen alike."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+def in_words(stage: str, facts: Mapping[str, Any]) -> str:
+    """One line about a stage; facts that a trace may hold are told in plain words."""
+    reason = str(facts.get("reason", ""))
+    match stage:
+        case "composed":
+            return _composed(facts)
+        case "held" | "put_off" | "waiting" | "dropped":
+            return f"{_STAGES[stage]}: {_REASONS.get(reason, reason.replace('_', ' '))}" if reason else _STAGES[stage]
+        case _:
+            return _STAGES.get(stage, stage.replace("_", " "))
+
+
+def why_held(reason: str) -> str:
+    """Why a draft waits for the owner."""
+    return "it was ready when you paused" if reason == "paused" else _REASONS.get(reason, reason.replace("_", " "))
+
+
+def _composed(facts: Mapping[str, Any]) -> str:
+    kind = "small talk" if facts.get("route") == "phatic" else "a real answer"
+    by = {"rules": "by the rules", "model": "by the small model", "doubt": "in doubt"}.get(str(facts.get("by")), "")
+    how = f"{kind} ({facts['reason']}, {by})".replace("_", " ") if facts.get("route") else "composed"
+    parts = [how, f"persona {facts['persona']}" if facts.get("persona") else "", f"{facts['ms']} ms" if "ms" in facts else ""]
+    if facts.get("attempts", 1) != 1:
+        parts.append(f"{facts['attempts']} tries")
+    if facts.get("fault"):
+        parts.append(f"fault: {facts['fault']}".replace("_", " "))
+    if facts.get("refused"):
+        parts.append(f"no words: {facts['refused']}".replace("_", " "))
+    return ", ".join(part for part in parts if part)
+
+
+_STAGES = {
+    "begun": "a worker took it up",
+    "answered": "answered; the reply is on its way",
+    "sent": "the reply was sent",
+    "held": "the reply waits for you",
+    "put_off": "put off",
+    "waiting": "waiting",
+    "dropped": "the reply was dropped",
+    "released": "you sent the draft",
+    "edited": "you wrote the draft anew",
+    "expired": "the draft expired",
+    "superseded": "a newer reply took the draft's place",
+    "taken_over": "you wrote yourself; what waited was dropped",
+    "observed": "only observed",
+    "off": "not answered: this contact is off",
+    "killed": "not answered: the kill switch or a pause of everybody",
+    "paused": "not answered: paused",
+    "rate_limited": "not answered: too many messages at once",
+    "inbox_full": "not answered: too much was waiting",
+    "stale": "not answered: too old by then",
+    "unanswered": "not answered: nothing fit to say",
+}
+_REASONS = {
+    "gathering": "the contact may still be writing",
+    "asleep": "you are asleep",
+    "queued": "in the queue",
+    "paused": "paused",
+    "tier": "this contact's replies need you",
+    "mode": "you wanted drafts for this contact",
+    "ambiguous": "it may have gone out already",
+    "undeliverable": "the platform refused it",
+    "disclosure": "they asked whether you are a machine, and it did not say so",
+    "unfit": "the checks found a fault in it",
+    "agent": "you had it written",
+    "owner": "you dropped it",
+    "not_approved": "the contact is not approved any more",
+    "over_budget": "today's budget is spent",
+    "over_contact_budget": "this contact's budget of today is spent",
+}

@@ -1,0 +1,42 @@
+"""What did the owner choose for one contact: whose voice answers, and whether it answers at all? Fields of its approval, changed by one script."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal
+
+from secondme.core.errors import DataError, NotFoundError
+from secondme.core.records import ApprovedContact
+from secondme.core.store import keys
+
+if TYPE_CHECKING:
+    from secondme.core.ids import ContactId
+    from secondme.core.store.connect import Store
+    from secondme.core.tiers import ReplyMode
+
+
+class ContactChoices:
+    """The owner's choices, contact by contact. Everything else in an approval stays as it is."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def set_persona(self, contact: ContactId, persona: str | None) -> ApprovedContact:
+        """The approval with this persona's id; None: the relationship decides. Repeatable. Raises NotFoundError or DataError; then nothing changed."""
+        return await self._set(contact, "persona", persona or "")
+
+    async def set_mode(self, contact: ContactId, mode: ReplyMode | None) -> ApprovedContact:
+        """The approval with this reply mode; None: the tier decides. Repeatable. Raises NotFoundError or DataError; then nothing changed."""
+        return await self._set(contact, "replyMode", mode.value if mode else "")
+
+    async def _set(self, contact: ContactId, field: Literal["persona", "replyMode"], value: str) -> ApprovedContact:
+        key = keys.approved(contact)
+        answer = await self._store.run("choose", (key,), (contact, field, value, keys.EVENTS_PAIRING))
+        match answer[0]:
+            case b"edited":
+                return ApprovedContact.decode(answer[1], key)
+            case b"corrupt":
+                raise DataError("corrupt_record", f"The record {key} cannot be read; it was left as it is.")
+            case _:
+                raise NotFoundError(
+                    "not_approved", f"{contact} is not an approved contact.", "secondme pairing list --status approved"
+                )

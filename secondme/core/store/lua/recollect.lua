@@ -1,0 +1,80 @@
+-- Turns of a conversation that an export remembers join the history: each at its own time and in its order. Repeatable.
+-- KEYS  1 approved 2 history 3 history ids
+-- ARGV  1 '1' to write, '0' to say what would be written 2 '1' when the owner named the contact: it need not be let in 3 history cap
+--       4 ms a turn lives 5 ms within which the same words of the same one, seen live, are the same turn,
+--       then for each turn, oldest first: id, role, content, ms, turn JSON
+-- Returns not_approved | wrong_type | one letter for each turn: t taken | y imported before | l known from life | o too old, or not
+--         among the newest that are kept
+if ARGV[2] ~= '1' and redis.call('EXISTS', KEYS[1]) == 0 then return 'not_approved' end
+local kinds = { redis.call('TYPE', KEYS[2]).ok, redis.call('TYPE', KEYS[3]).ok }
+if (kinds[1] ~= 'zset' and kinds[1] ~= 'none') or (kinds[2] ~= 'set' and kinds[2] ~= 'none') then return 'wrong_type' end
+local cap, ttl, window = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local now = now_ms()
+local live, scores = {}, {}
+local all_of = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
+for i = 1, #all_of, 2 do
+  local turn = decode(all_of[i])
+  scores[#scores + 1] = tonumber(all_of[i + 1])
+  if turn and words(turn.id) and words(turn.content) and type(turn.timestamp) == 'number' and turn.id:sub(1, 7) ~= 'import:' then
+    live[#live + 1] = turn
+  end
+end
+
+-- Whether this turn was kept when it was said; one that was said once is found once.
+local function is_live(role, content, at)
+  for i, turn in ipairs(live) do
+    if turn.role == role and turn.content == content and math.abs(turn.timestamp - at) <= window then
+      table.remove(live, i)
+      return true
+    end
+  end
+  return false
+end
+
+local letters, turns, ids, last = {}, {}, {}, 0
+for i = 6, #ARGV, 5 do
+  local at, letter = tonumber(ARGV[i + 3]), 't'
+  if redis.call('SISMEMBER', KEYS[3], ARGV[i]) == 1 then
+    letter = 'y'
+  elseif at <= now - ttl or at > now then
+    letter = 'o'
+  elseif is_live(ARGV[i + 1], ARGV[i + 2], at) then
+    letter = 'l'
+  end
+  -- Exports know minutes: turns of one minute stand a millisecond apart, in their order. Those that are here already take their places too.
+  local score = math.max(at, last + 1)
+  if letter ~= 'o' then last = score end
+  if letter == 't' then
+    turns[#turns + 1] = { score, ARGV[i + 4], ARGV[i], #letters + 1 }
+    scores[#scores + 1] = score
+  end
+  letters[#letters + 1] = letter
+end
+table.sort(scores)
+local cut = scores[#scores - cap] or 0
+local added = 0
+for _, turn in ipairs(turns) do
+  if turn[1] <= cut then
+    letters[turn[4]] = 'o'
+  else
+    added = added + 1
+    if ARGV[1] == '1' then
+      redis.call('ZADD', KEYS[2], turn[1], turn[2])
+      redis.call('SADD', KEYS[3], turn[3])
+    end
+  end
+end
+if added > 0 and ARGV[1] == '1' then
+  local extra = redis.call('ZCARD', KEYS[2]) - cap
+  if extra > 0 then
+    local popped = redis.call('ZPOPMIN', KEYS[2], extra)
+    for i = 1, #popped, 2 do
+      local turn = decode(popped[i])
+      if turn and words(turn.id) then redis.call('SREM', KEYS[3], turn.id) end
+    end
+  end
+  local left = math.max(redis.call('PTTL', KEYS[2]), math.ceil(scores[#scores] + ttl - now), 1000)
+  redis.call('PEXPIRE', KEYS[2], left)
+  redis.call('PEXPIRE', KEYS[3], left)
+end
+return table.concat(letters)

@@ -1,0 +1,242 @@
+"""What waits for the owner: held, listed, written anew, sent, dropped, expired, and made pointless by newer words."""
+
+from datetime import timedelta
+
+import pytest
+from fakes.town import Town
+from fakes.watching import Ear
+
+from secondme.core.errors import BusyError, DataError, NotFoundError
+from secondme.core.ids import ContactId
+from secondme.core.send.drafts import Draft
+from secondme.core.store import keys
+from secondme.core.store.choices import ContactChoices
+from secondme.core.store.traces import TraceStore
+from secondme.core.tiers import ReplyMode, Tier
+from secondme.core.types import Admission, Composed
+
+ANNA = ContactId("local:anna")
+
+
+async def drafted(town: Town, text: str = "see you at eight", *, says: str = "when shall we meet tonight?") -> Draft:
+    """A draft for Anna, whose every reply needs the owner."""
+    if not await town.raw_keys("PAIRING:approved:local:anna"):
+        await town.let_in("anna", Tier.RESTRICTED)
+    town.model.script = lambda _: Composed(text)
+    await town.writes("anna", says)
+    assert await town.work() == ["answered"]
+    return (await town.drafts.waiting())[0][-1]
+
+
+async def stages(town: Town) -> list[str]:
+    return [each.stage for each in await TraceStore(town.store).of_contact(ANNA)]
+
+
+async def age_drafts(town: Town, hours: float) -> None:
+    """Held so long ago."""
+    for raw in await town.store.client.lrange(keys.held(ANNA), 0, -1):
+        moment = int(raw.rpartition(b'"heldAt":')[2].rstrip(b"}"))
+        older = raw.replace(str(moment).encode(), str(moment - int(hours * 3_600_000)).encode())
+        await town.store.client.lrem(keys.held(ANNA), 1, raw)
+        await town.store.client.rpush(keys.held(ANNA), older)
+
+
+async def test_a_draft_says_who_it_is_for_and_why_it_waits(town: Town) -> None:
+    draft = await drafted(town)
+    assert (draft.contact_id, draft.reason, draft.fault, draft.texts) == (ANNA, "tier", "", ("see you at eight",))
+    assert await town.drafts.find(draft.id[:6]) == draft
+    for reference in ("", draft.id[:3], "ffffffff"):
+        with pytest.raises(NotFoundError):
+            await town.drafts.find(reference)
+
+
+async def test_a_sent_draft_leaves_once_and_is_no_draft_any_more(town: Town) -> None:
+    draft = await drafted(town)
+    await town.drafts.send(draft.id)
+    with pytest.raises(NotFoundError):
+        await town.drafts.send(draft.id)
+    await town.deliver()
+    assert town.channel.texts(ANNA) == ["see you at eight"]
+    assert await stages(town) == ["begun", "composed", "held", "released", "sent"]
+
+
+async def test_what_the_owner_writes_anew_is_what_leaves(town: Town) -> None:
+    draft = await drafted(town)
+    edited = await town.drafts.edit(draft.id, "Nine.\u202e \x1b[31m\n\nAt yours?")
+    assert (edited.texts, edited.answers, edited.held_at) == (("Nine. [31m\n\nAt yours?",), draft.answers, draft.held_at)
+    await town.drafts.send(draft.id)
+    await town.deliver()
+    assert town.channel.texts(ANNA) == ["Nine. [31m\n\nAt yours?"]
+
+
+async def test_a_draft_without_words_is_none(town: Town) -> None:
+    draft = await drafted(town)
+    with pytest.raises(DataError):
+        await town.drafts.edit(draft.id, " \u200b\n")
+    assert (await town.drafts.find(draft.id)).texts == draft.texts
+
+
+async def test_a_dropped_draft_is_never_sent(town: Town) -> None:
+    draft = await drafted(town)
+    await town.drafts.drop(draft.id)
+    with pytest.raises(NotFoundError):
+        await town.drafts.send(draft.id)
+    assert (await town.deliver(), await town.raw_keys("HELD:*")) == ([], [])
+
+
+@pytest.mark.parametrize("switch", ["pause", "everybody", "kill", "channel"])
+async def test_a_draft_is_not_sent_while_its_contact_is_not_answered(town: Town, switch: str) -> None:
+    draft = await drafted(town)
+    match switch:
+        case "pause":
+            await town.control.pause(ANNA, None)
+        case "everybody":
+            await town.control.pause(None, None)
+        case "kill":
+            await town.control.kill()
+        case _:
+            await town.control.pause_channel("local")
+    with pytest.raises(BusyError) as caught:
+        await town.drafts.send(draft.id)
+    assert caught.value.code == "paused"
+    assert (await town.deliver(), (await town.drafts.waiting())[0]) == ([], [draft])
+
+
+async def test_a_pause_between_sending_and_leaving_holds_it_again(town: Town) -> None:
+    draft = await drafted(town)
+    await town.drafts.send(draft.id)
+    await town.control.pause(ANNA, None)
+    assert await town.deliver() == ["held"]
+    assert [each.reason for each in (await town.drafts.waiting())[0]] == ["paused"]
+
+
+async def test_a_draft_for_somebody_who_was_revoked_is_gone(town: Town) -> None:
+    draft = await drafted(town)
+    await town.owner.revoke(ANNA)
+    with pytest.raises(NotFoundError):
+        await town.drafts.send(draft.id)
+
+
+async def test_nobody_sees_an_expired_draft_and_its_end_is_said_once(town: Town, ear: Ear) -> None:
+    draft = await drafted(town)
+    await age_drafts(town, 47.9)
+    assert await town.draft_store.expire() == 0
+    await age_drafts(town, 0.2)
+    assert (await town.drafts.waiting())[0] == []
+    for attempt in (town.drafts.send, town.drafts.drop):
+        with pytest.raises(NotFoundError):
+            await attempt(draft.id)
+    assert [await town.draft_store.expire(), await town.draft_store.expire()] == [1, 0]
+    assert [each["type"] for each in await ear.heard() if each["channel"] == "events:queue"].count("draft_expired") == 1
+    assert (await stages(town))[-1] == "expired"
+    assert await town.raw_keys("HELD:*") == []
+
+
+async def test_a_newer_reply_takes_the_place_of_a_draft_that_nobody_sent(town: Town) -> None:
+    await drafted(town, "first")
+    newer = await drafted(town, "second", says="are you there? when?")
+    assert [each.texts for each in (await town.drafts.waiting())[0]] == [("second",)]
+    assert newer.texts == ("second",)
+    assert "superseded" in await stages(town)
+
+
+async def test_what_may_have_gone_out_waits_on_beside_newer_words(town: Town) -> None:
+    first = await drafted(town, "first")
+    await town.drafts.suggest(ANNA, "local", "happy birthday")
+    await town.store.client.lset(
+        keys.held(ANNA), 0, (await town.store.client.lindex(keys.held(ANNA), 0)).replace(b'"tier"', b'"ambiguous"')
+    )
+    await drafted(town, "second", says="when?")
+    assert [each.texts for each in (await town.drafts.waiting())[0]] == [first.texts, ("happy birthday",), ("second",)]
+
+
+async def test_the_owners_own_words_make_every_draft_pointless_but_what_they_ordered(town: Town) -> None:
+    await drafted(town, "first")
+    await town.drafts.suggest(ANNA, "local", "happy birthday")
+    assert await town.writes("anna", "I am on my way", from_me=True) is Admission.TAKEN_OVER
+    assert [each.reason for each in (await town.drafts.waiting())[0]] == ["agent"]
+
+
+async def test_words_for_somebody_who_was_not_let_in_are_kept_nowhere(town: Town) -> None:
+    with pytest.raises(NotFoundError):
+        await town.drafts.suggest(ContactId("local:stranger"), "local", "hello")
+    assert await town.raw_keys("HELD:*") == []
+
+
+async def test_a_draft_with_a_fault_is_sent_only_in_the_owners_own_words(town: Town) -> None:
+    await town.let_in("anna")
+    reply = await town.drafts.suggest(ANNA, "local", "Traceback (most recent call last)", fault="error_text")
+    with pytest.raises(BusyError) as caught:
+        await town.drafts.send(reply)
+    assert caught.value.code == "unfit"
+    await town.drafts.edit(reply, "Sorry, later!")
+    await town.drafts.send(reply)
+    await town.deliver()
+    assert town.channel.texts(ANNA) == ["Sorry, later!"]
+
+
+@pytest.mark.parametrize(
+    ("mode", "done", "kept", "sent"),
+    [
+        (ReplyMode.AUTO, ["answered"], True, 1),
+        (ReplyMode.DRAFT, ["answered"], True, 0),
+        (ReplyMode.OBSERVE, [], True, 0),
+        (ReplyMode.OFF, [], False, 0),
+    ],
+)
+async def test_the_mode_of_a_contact_decides_over_its_tier(
+    town: Town, mode: ReplyMode, done: list[str], sent: int, *, kept: bool
+) -> None:
+    await town.let_in("anna", Tier.RESTRICTED if mode is ReplyMode.AUTO else Tier.TRUSTED)
+    await ContactChoices(town.store).set_mode(ANNA, mode)
+    await town.writes("anna", "when shall we meet?")
+    assert await town.work() == done
+    await town.deliver()
+    history = await town.store.client.zcard(keys.history(ANNA))
+    assert (len(town.channel.texts(ANNA)), history > 0) == (sent, kept)
+    assert len((await town.drafts.waiting())[0]) == (mode is ReplyMode.DRAFT)
+
+
+@pytest.mark.parametrize("mode", [ReplyMode.DRAFT, ReplyMode.OBSERVE, ReplyMode.OFF])
+async def test_a_mode_that_is_set_while_a_reply_waits_holds_it_and_the_owner_may_send_it_all_the_same(
+    town: Town, mode: ReplyMode
+) -> None:
+    await town.let_in("anna")
+    await town.writes("anna", "when shall we meet?")
+    await town.work()
+    await ContactChoices(town.store).set_mode(ANNA, mode)
+    assert await town.deliver() == ["held"]
+    ((draft,), _) = await town.drafts.waiting()
+    assert draft.reason == "mode"
+    await town.drafts.send(draft.id)
+    await town.deliver()
+    assert len(town.channel.texts(ANNA)) == 1
+
+
+@pytest.mark.parametrize("mode", [ReplyMode.OBSERVE, ReplyMode.OFF])
+async def test_what_waited_in_the_inbox_is_not_answered_under_a_mode_that_answers_nobody(town: Town, mode: ReplyMode) -> None:
+    await town.let_in("anna")
+    await town.writes("anna", "when shall we meet?")
+    await ContactChoices(town.store).set_mode(ANNA, mode)
+    assert await town.work() == ["observed" if mode is ReplyMode.OBSERVE else "off"]
+    assert (await town.deliver(), town.model.prompts) == ([], [])
+
+
+async def test_a_contact_that_becomes_restricted_while_a_reply_waits_needs_the_owner(town: Town) -> None:
+    await town.let_in("anna")
+    await town.writes("anna", "when shall we meet?")
+    await town.work()
+    await town.owner.edit(ANNA, tier=Tier.RESTRICTED)
+    assert await town.deliver() == ["held"]
+
+
+async def test_a_note_that_looks_like_a_mode_is_only_a_note(town: Town) -> None:
+    await town.let_in("anna")
+    await town.owner.edit(ANNA, notes='"replyMode":"off" {"replyMode":"off"}')
+    assert await town.writes("anna", "when shall we meet?") is Admission.QUEUED
+
+
+async def test_held_time_is_the_stores(town: Town) -> None:
+    draft = await drafted(town)
+    (seconds, _) = await town.store.client.time()
+    assert abs(draft.held_at.timestamp() - seconds) < timedelta(minutes=1).total_seconds()
