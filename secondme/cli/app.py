@@ -20,9 +20,11 @@ from secondme.cli.commands import (
     drafts,
     migrate,
     pairing,
+    persona,
     security,
     serve,
     status,
+    style,
     trace,
     tui,
     usage,
@@ -66,6 +68,8 @@ app.add_typer(pairing.app, name="pairing")
 app.add_typer(channels.app, name="channels")
 app.add_typer(contacts.app, name="contacts")
 app.add_typer(drafts.app, name="drafts")
+app.add_typer(persona.app, name="persona")
+app.add_typer(style.app, name="style")
 app.add_typer(security.app, name="security")
 app.command()(agent.agent)
 app.command()(usage.usage)

@@ -63,6 +63,26 @@ async def take_turn(
     return _result(schema, said, left, dry_run=dry_run)
 
 
+async def try_voice(
+    invocation: Invocation, schema: str, message: str, *, persona: str | None, contact: str | None
+) -> CommandResult:
+    """How a message would be answered. Nothing is sent and nothing is kept but what it cost."""
+    setup = invocation.setup()
+    async with open_store(setup) as store:
+        approved = (await pairing_store(store, setup.settings).listing()).approved
+        who = approved_contact(contact, approved) if contact is not None else None
+        desk = asking(store, setup, build_model(setup.settings, demo=False))
+        said = await desk.try_voice(message, persona=persona, contact=who)
+    data = {"text": said.text, "persona": said.persona, "fault": said.fault or None, "usage": _usage(said)}
+
+    def show(screen: Screen) -> None:
+        screen.line(said.text)
+        if said.fault:
+            note(f"The checks would hold this for you: {said.fault.replace('_', ' ')}.", "warn")
+
+    return CommandResult(schema, data, show)
+
+
 async def _own_chat(store: Store, setup: Setup) -> tuple[str, ContactId]:
     """Where the owner's own chat is, as the running gateway knows it. Raises NotFoundError without one."""
     from secondme.cli.compose import overview
@@ -74,20 +94,13 @@ async def _own_chat(store: Store, setup: Setup) -> tuple[str, ContactId]:
 
 
 def _result(schema: str, said: Said, left: dict[str, Any], *, dry_run: bool) -> CommandResult:
-    usage = said.usage
     data = {
         **left,
         "text": said.text,
         "persona": said.persona,
         "fault": said.fault or None,
         "dryRun": dry_run,
-        "usage": {
-            "model": usage.model,
-            "input": usage.input_tokens,
-            "output": usage.output_tokens,
-            "cacheRead": usage.cache_read_tokens,
-            "cacheWrite": usage.cache_write_tokens,
-        },
+        "usage": _usage(said),
     }
 
     def show(screen: Screen) -> None:
@@ -98,3 +111,14 @@ def _result(schema: str, said: Said, left: dict[str, Any], *, dry_run: bool) -> 
             note("It is on its way to your own chat.", "accent")
 
     return CommandResult(schema, data, show)
+
+
+def _usage(said: Said) -> dict[str, Any]:
+    usage = said.usage
+    return {
+        "model": usage.model,
+        "input": usage.input_tokens,
+        "output": usage.output_tokens,
+        "cacheRead": usage.cache_read_tokens,
+        "cacheWrite": usage.cache_write_tokens,
+    }

@@ -38,10 +38,10 @@ def edit_file(path: Path) -> None:
     """The person has had `path` in their editor ($VISUAL, $EDITOR, else vi). Raises DataError when it could not be opened or failed."""
     from secondme.core.errors import DataError
 
-    command = shlex.split(os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi")
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     try:
-        done = subprocess.run([*command, str(path)], check=False)  # noqa: S603  the person's own choice of editor
-    except OSError as error:
-        raise DataError("no_editor", f"{command[0]} cannot be started.", "Set EDITOR to an editor that is installed.") from error
+        done = subprocess.run([*shlex.split(editor), str(path)], check=False)  # noqa: S603  the person's own choice of editor
+    except (OSError, ValueError) as error:  # ValueError: quotation marks that are never closed
+        raise DataError("no_editor", f"{editor} cannot be started.", "Set EDITOR to an editor that is installed.") from error
     if done.returncode != 0:
-        raise DataError("editor_failed", f"{command[0]} ended with {done.returncode}; nothing was changed.")
+        raise DataError("editor_failed", f"{editor} ended with {done.returncode}; nothing was changed.")

@@ -261,5 +261,5 @@ def _show_lines(screen: Screen, file: dict[str, Any]) -> None:
 def _show_chat(screen: Screen, chat: dict[str, Any]) -> None:
     people = ", ".join(f"{each['name']} ({each['messages']})" for each in chat["people"][:6])
     screen.line(f"  {chat['title'] + ': ' if chat['title'] else ''}{people or 'nobody'}; {chat['from'][:10]} to {chat['to'][:10]}.")
-    who = f"You are {chat['me']}. " if chat["me"] else ""
+    who = f"You are {chat['me']}; " if chat["me"] else ""
     screen.line(f"  {who}{chat['contact'] + ': ' if chat['contact'] else ''}{_WHY[chat['why']]}.")

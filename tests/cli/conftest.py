@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from secondme.channels.local.protocol import contact_of
 from secondme.cli.app import app
+from secondme.core.clock import SystemClock
 from secondme.core.settings import Setup
 from secondme.core.store import keys
 from secondme.core.store.connect import Store
@@ -62,4 +63,4 @@ def held_reply(contact: str, reply: str, text: str) -> str:
     """A held reply as the store keeps it."""
     row = {"rowId": f"{reply}-0", "replyId": reply, "contactId": contact, "channelId": "local", "kind": "reply", "text": text}
     times = {"composedAt": 1, "typingFrom": 1, "dueAt": 1}
-    return json.dumps({"row": {**row, **times}, "reason": "tier", "heldAt": 1_700_000_000_000})
+    return json.dumps({"row": {**row, **times}, "reason": "tier", "heldAt": SystemClock().now_ms()})

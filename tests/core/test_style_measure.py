@@ -49,6 +49,11 @@ def test_emoji_are_whole_pictures_and_digits_are_none(text: str, emoji: list[str
     assert emoji_in(text) == emoji
 
 
+def test_of_a_wall_of_emoji_the_first_five_are_kept_and_all_are_counted() -> None:
+    found = of("😂🎉👍🙏❤️😍" * 10)
+    assert (found.emoji, found.emoji_count) == (("😂", "🎉", "👍", "🙏", "❤️"), 60)
+
+
 @given(st.text())
 def test_nothing_but_emoji_is_ever_kept_as_one(text: str) -> None:
     for emoji in emoji_in(text):

@@ -29,7 +29,7 @@ from secondme.core.manifest import Manifest, Plug
 from secondme.core.ports import Line
 from secondme.core.store import keys
 from secondme.core.tiers import Tier
-from secondme.core.types import Admission, Challenge, ChannelState, ChatKind, InboundMessage
+from secondme.core.types import Admission, Challenge, ChannelState, ChatKind, Composed, InboundMessage
 
 CHAT = ContactId("local:owner")
 TOLD_WITHIN_S = 20.0
@@ -201,7 +201,7 @@ async def test_the_owner_asks_what_there_is_and_is_helped_with_what_is_no_comman
         )  # fmt: skip
         assert await chat.asks("status") == "Contacts are answered.\n1 at the door, 0 unanswered, 0 drafts."
         helped = await chat.asks("help")
-        assert {line.split()[0].rstrip(",") for line in helped.splitlines()[:6]} >= {
+        assert {line.split()[0].rstrip(",") for line in helped.splitlines()[:9]} >= {
             "approve",
             "deny",
             "pause",
@@ -260,7 +260,12 @@ async def test_the_owner_is_told_of_a_draft_once_with_its_words_and_why_it_waits
     async with talking(town) as (_, chat):
         assert await town.writes("rita", "may I?") is Admission.QUEUED
         note = await chat.once("local:rita waits for you")
-        assert note == "A reply to local:rita waits for you (this contact's replies need you):\nre: may I?\nsecondme drafts list"
+        ((draft,), _) = await town.drafts.waiting()
+        short = draft.id[:6]
+        assert note == (
+            "A reply to local:rita waits for you (this contact's replies need you):\nre: may I?\n"
+            f"Send it: send {short}\nDrop it: drop {short}\nSay it your way: edit {short} ..."
+        )
     async with talking(town) as (_, chat):
         assert await town.writes("rita", "and I?") is Admission.QUEUED
         await chat.once("re: and I")
@@ -456,6 +461,7 @@ async def test_no_telegram_payload_commands_but_the_owners_own_in_their_private_
 ) -> None:
     town = town_with(limits__messages=1_000_000, pairing__max_pending_requests=2)
     values = await populate(town)
+    town.model.script = lambda _: Composed("fine")  # an echo of commands with ids in them would not get past the checks
     friend = ContactId("telegram:4500001")
     known = InboundMessage(ChannelId("telegram"), friend, friend, MessageId("1"), "hi", datetime.now(UTC), "Friend")
     await town.owner.deny("local:pending")

@@ -15,6 +15,7 @@ from secondme.core.owner_chat.commands import Commands
 from secondme.core.store import keys
 from secondme.core.store.events import listen
 from secondme.core.store.notes import NoteStore
+from secondme.core.tiers import Tier
 from secondme.core.types import Admission, Challenge, ChatKind, OwnerAddress
 
 CHAT = ContactId("local:me")
@@ -33,13 +34,14 @@ class Desk:
         commands = Commands(
             town.owner,
             Steering(town.control, town.pairing, town.security, by="test"),
+            town.drafts,
             town.pairing.listing,
             stands,
         )
         self.chat = OwnerChat(
             commands,
             NoteStore(town.store),
-            town.outbox,
+            town.drafts,
             lambda miss: listen(town.store, *keys.EVENTS, missed=miss),
             town.security,
             SystemClock(),
@@ -74,6 +76,10 @@ def desk(town: Town) -> Callable[..., Desk]:
         "resume writing the letter to the bank tomorrow",
         "deny them the extra day they asked for",
         "help Anna move",
+        "send flowers to mum",
+        "drop the parcel off",
+        "edit the essay",
+        "drafts of the speech",
         "🌍",
         "123456",
         "/",
@@ -138,3 +144,57 @@ async def test_the_answer_names_nobody_s_escapes(town: Town, desk: Callable[...,
     said = (await desk().say("list"))[1]
     assert "\x1b" not in said
     assert "\u202e" not in said
+
+
+async def test_a_draft_is_told_once_and_sent_written_anew_or_dropped_by_its_short_name(
+    town: Town, desk: Callable[..., Desk]
+) -> None:
+    chat = desk(is_notebook=True)
+    await town.let_in("anna", Tier.RESTRICTED)
+    assert (await chat.say("drafts"))[1] == "No drafts wait for you."
+    for number, words in enumerate(["edit {} See you\n\nat nine", "send {}", "drop {}"]):
+        await town.writes("anna", f"when shall we meet, {number}?")
+        await town.work()
+        await chat.chat._tell_drafts()
+        await chat.chat._tell_drafts()
+        ((draft,), _) = await town.drafts.waiting()
+        told = (await chat.say("drafts"))[1]
+        assert told.count("A reply to local:anna waits for you (this contact's replies need you)") == 1
+        assert f"send {draft.id[:6]}" in told
+        outcome, said = await chat.say(words.format(draft.id[:6]))
+        assert outcome is Admission.COMMAND
+        assert "local:anna" in said
+        if number == 0:
+            assert (await town.drafts.find(draft.id)).text == "See you at nine"
+    await town.deliver()
+    assert town.channel.texts("local:anna") == ["re: when shall we meet, 1?"] or town.channel.texts("local:anna") == []
+    assert "No draft has that id" in (await chat.say("send ffffff"))[1]
+
+
+async def test_a_draft_with_a_fault_says_that_it_needs_other_words(town: Town, desk: Callable[..., Desk]) -> None:
+    chat = desk()
+    await town.let_in("anna")
+    await town.drafts.suggest(ContactId("local:anna"), "local", "Traceback", fault="error_text")
+    await chat.chat._tell_drafts()
+    ((draft,), _) = await town.drafts.waiting()
+    assert "It cannot go out as it is." in (await chat.say("drafts"))[1]
+    assert "The checks found a fault" in (await chat.say(f"send {draft.id[:6]}"))[1]
+    assert "says now:\nlater!" in (await chat.say(f"edit {draft.id[:6]} later!"))[1]
+    assert "is on its way" in (await chat.say(f"send {draft.id[:6]}"))[1]
+
+
+@pytest.mark.parametrize(
+    ("event", "told"),
+    [
+        ({"type": "unanswered", "reason": "handed_over"}, "asked whether they talk with a machine"),
+        ({"type": "unanswered", "reason": "empty"}, "I had nothing fit to say"),
+        ({"type": "over_budget", "cap": "day", "day": "2026-11-20"}, "The budget of today is spent"),
+        ({"type": "over_budget", "cap": "contact", "day": "2026-11-20"}, "local:anna for today"),
+    ],
+)
+async def test_what_has_no_answer_is_told_once(desk: Callable[..., Desk], event: dict[str, str], told: str) -> None:
+    chat = desk()
+    said = {**event, "contactId": "local:anna", "timestamp": 1}
+    for _ in range(2):
+        await chat.chat._tell(keys.EVENTS_QUEUE, said)
+    assert (await chat.say("help"))[1].count(told) == 1

@@ -18,7 +18,7 @@ from secondme.core.remember.learning import Learner, own_messages
 from secondme.core.settings import Setup
 from secondme.core.store import keys
 from secondme.core.store.connect import Store
-from secondme.core.store.relationship import RelationshipStore
+from secondme.core.store.relationship import RelationshipStore, Standing
 from secondme.core.store.style import StyleStore
 from secondme.core.tiers import Relationship
 
@@ -149,6 +149,29 @@ async def test_nothing_is_learnt_of_a_stranger(learner: Learner, store: Store) -
         learner.spoke(ContactId("local:eve"))
     await learner.catch_up()
     assert await everything(store.client) == before
+
+
+class Deaf(RelationshipStore):
+    """A real store of relationships that is out of reach as often as it is told to be."""
+
+    failures = 2
+
+    async def heard(self, contact: ContactId, relationship: Relationship, confidence: float, now_ms: int) -> Standing | None:
+        if self.failures:
+            self.failures -= 1
+            raise UnavailableError("store_slow", "slow")
+        return await super().heard(contact, relationship, confidence, now_ms)
+
+
+async def test_a_hint_that_could_not_be_counted_still_waits(setup: Setup, store: Store) -> None:
+    await let_in(setup, "anna")
+    learner = Learner(StyleStore(store), Deaf(store), FakeClock())
+    learner.heard(ANNA, "hola hijo")
+    for _ in range(2):
+        with pytest.raises(UnavailableError):
+            await learner.catch_up()
+    await learner.catch_up()
+    assert (await RelationshipStore(store).of(ANNA)).signal_count == 1
 
 
 class Failing(StyleStore):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secondme.cli.commands import relation
 from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
 
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from secondme.cli.output import CommandResult
     from secondme.core.admit.contacts import Contacts
 
-app = typer.Typer(help="Who is who over all channels.", no_args_is_help=True)
+app = typer.Typer(help="Who is who over all channels, and how each is answered.", no_args_is_help=True)
+app.command()(relation.relate)
+app.command()(relation.mode)
 
 _Contact = Annotated[str, typer.Argument(help="A contact's id.")]
 

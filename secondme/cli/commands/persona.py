@@ -167,6 +167,26 @@ def use(
 _NONE = "No personas yet: a plain default speaks. Make one: secondme persona new default"
 
 
+@app.command(name="test")
+def hear(
+    context: typer.Context,
+    message: Annotated[str, typer.Argument(help="What somebody writes to you.")],
+    name: Annotated[str | None, typer.Option("--persona", metavar="NAME", help="In this persona's voice.")] = None,
+    contact: Annotated[str | None, typer.Option(help="As this contact would be answered.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Hear how you would answer. Nobody is sent anything; the model is asked, and its answer counts on the budget."""
+
+    async def work(invocation: Invocation) -> CommandResult:
+        from secondme.cli.asking import try_voice
+
+        return await try_voice(invocation, "secondme.persona.test/1", message, persona=name, contact=contact)
+
+    if name is not None and contact is not None:
+        raise typer.BadParameter("a contact's persona is chosen for them: name one of --persona and --contact")
+    run(context, "secondme.persona.test/1", work, as_json=as_json)
+
+
 def _rows(personas: Library, used: dict[str, str], default_file: str) -> list[dict[str, Any]]:
     from secondme.cli.voice import persona_row
     from secondme.core.reply.personas import DEFAULT

@@ -77,7 +77,7 @@ async def show_draft(can: Can, draft: _Reference) -> DraftShape:
     return DraftShape.of(await can.drafts.find(draft))
 
 
-@drafts.put("/{draft}", responses=answers(404))
+@drafts.patch("/{draft}", responses=answers(404))
 async def edit_draft(can: Can, draft: _Reference, words: DraftWords) -> DraftShape:
     """The draft says these words, which are the owner's own. It still waits."""
     return DraftShape.of(await can.drafts.edit(draft, words.text))

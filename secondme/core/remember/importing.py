@@ -116,6 +116,7 @@ class Importer:
         self._keeps = keeps
         self._wishes = wishes
         self._progress = progress
+        self._is_stopping = False
 
     async def whatsapp(self, path: Path) -> FileReport:
         """A WhatsApp export, a text or a zip, is kept. Repeatable. Raises DataError, NotFoundError or UnavailableError."""
@@ -127,7 +128,7 @@ class Importer:
 
     async def _import(self, report: FileReport, read: Callable[[FileReport], Iterator[tuple[ChatReport, Gathering]]]) -> FileReport:
         chats, overall = read(report), _Newest()
-        while (step := await asyncio.to_thread(next, chats, None)) is not None:
+        while (step := await self._next(chats)) is not None:
             row, gathered = step
             report.chats.append(row)
             report.own.found += gathered.found
@@ -138,6 +139,14 @@ class Importer:
         said = overall.sorted()
         report.own.add(0, *await self._learn(None, said, named=False))
         return report
+
+    async def _next(self, chats: Iterator[tuple[ChatReport, Gathering]]) -> tuple[ChatReport, Gathering] | None:
+        """The next chat, read in a thread, which ends soon after this was cancelled: nobody waits for the rest of a large file."""
+        try:
+            return await asyncio.to_thread(next, chats, None)
+        except asyncio.CancelledError:
+            self._is_stopping = True
+            raise
 
     async def _keep(self, report: FileReport, row: ChatReport, contact: ContactId, gathered: Gathering) -> None:
         named = row.why == "named"
@@ -230,11 +239,18 @@ class Importer:
     def _names(self) -> list[str]:
         return [name for name in (self._wishes.me, self._wishes.usual_name, *(name for _, name in self._wishes.approved)) if name]
 
-    def _teller(self, path: Path, file: ExportFile) -> Callable[[int], None] | None:
-        progress = self._progress
-        if progress is None:
-            return None
-        return lambda more: progress(path, more, file.size * 2)
+    def _teller(self, path: Path, file: ExportFile) -> Callable[[int], None]:
+        def tell(more: int) -> None:
+            if self._is_stopping:
+                raise _StoppedError
+            if self._progress is not None:
+                self._progress(path, more, file.size * 2)
+
+        return tell
+
+
+class _StoppedError(Exception):
+    """Nobody wants to know the rest. Ends the thread that reads; nobody sees it."""
 
 
 class _Newest:

@@ -24,7 +24,7 @@ MOST_CHARACTERS = 8000
 """Twice what one message of any platform holds; nobody chats longer at once."""
 _FOREIGN_ID = re.compile(
     r"\b(\d{6,}(?:-\d{1,20})?(?::\d{1,4})?@(?:c\.us|g\.us|s\.whatsapp\.net|lid|broadcast|newsletter)\b"
-    r"|(?:telegram|whatsapp|whatsapp_cloud|local|signal|discord|sms|slack):[\w.+~-]{3,128})",
+    r"|(?:telegram|whatsapp_cloud):[1-9]\d{3,31}|\blocal:[\w.~-]{3,128})",
     re.IGNORECASE,
 )
 _DEVICE = re.compile(r":\d{1,4}(?=@)")
@@ -142,8 +142,9 @@ def _names_somebody_else(plain: str, contact_ids: frozenset[str]) -> bool:
 def _advises(plain: str) -> str:
     folded = fold(plain)
     pieces = [folded[start : start + _CHUNK] for start in range(0, len(folded), _CHUNK - 100)]
+    has_number = any(map(str.isdigit, folded))
     for pattern in _advice():
-        if any(pattern.expression.search(piece) for piece in pieces):
+        if (has_number or not pattern.detail.startswith("dose")) and any(pattern.expression.search(piece) for piece in pieces):
             return pattern.detail
     return ""
 

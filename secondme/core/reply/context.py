@@ -110,21 +110,36 @@ def clip(text: str, most_characters: int) -> str:
     mark = CLIPPED if most_characters > 2 * len(CLIPPED) else ""
     at = max(most_characters - len(mark), 0)
     for cut in range(at, max(at - _STEP_BACK, 0), -1):
-        if not _joins(text[cut - 1], text[cut]):
+        if not _joins(text[cut - 1], text[cut]) and not _halves_a_flag(text, cut):
             return text[:cut].rstrip() + mark
     return text[:at] + mark
 
 
 def _joins(before: str, after: str) -> bool:
     """True when no one would see `before` and `after` as two characters. Unicode UAX #29, as far as chats need it."""
-    if before == _JOINER or after == _JOINER or before in _VIRAMAS:
+    if _JOINER in {before, after} or before in _VIRAMAS:
         return True
-    if unicodedata.category(after) in {"Mn", "Me", "Mc"} or "\U0001f3fb" <= after <= "\U0001f3ff" or "\U000e0020" <= after <= "\U000e007f":
-        return True
-    flags = ("\U0001f1e6", "\U0001f1ff")
-    if flags[0] <= before <= flags[1] and flags[0] <= after <= flags[1]:
+    if (
+        unicodedata.category(after) in {"Mn", "Me", "Mc"}
+        or "\U0001f3fb" <= after <= "\U0001f3ff"
+        or "\U000e0020" <= after <= "\U000e007f"
+    ):
         return True
     return "\u1160" <= after <= "\u11ff" or (before == "\r" and after == "\n")
+
+
+def _halves_a_flag(text: str, cut: int) -> bool:
+    """True when a cut at `cut` parts two letters that are one flag: an odd number of such letters stands in a row before it."""
+    if not _is_flag_letter(text[cut]):
+        return False
+    first = cut
+    while first and cut - first < 2 * MOST_CHARACTERS and _is_flag_letter(text[first - 1]):
+        first -= 1
+    return (cut - first) % 2 == 1
+
+
+def _is_flag_letter(char: str) -> bool:
+    return "\U0001f1e6" <= char <= "\U0001f1ff"
 
 
 def _before(history: Sequence[Turn], waiting: set[str]) -> list[Turn]:
@@ -148,14 +163,14 @@ def _clip(turn: Turn, most_characters: int) -> Turn:
 def _chunk_starts(said: Sequence[Turn], gap_minutes: float, min_overlap: float) -> list[int]:
     """Where the chunks begin: after a pause longer than the gap that is also a change of subject."""
     gap = timedelta(minutes=gap_minutes)
-    words: dict[int, frozenset[str]] = {}  # only what lies around a pause is read
-    starts = [0]
+    starts, subject, unread = [0], set[str](), 0
     for at in range(1, len(said)):
         if said[at].timestamp - said[at - 1].timestamp <= gap:
             continue
-        for index in range(starts[-1], at + 1):
-            words.setdefault(index, keywords(said[index].content))
-        subject = frozenset().union(*(words[index] for index in range(starts[-1], at)))
-        if overlap(subject, words[at]) < min_overlap:
+        subject.update(*(keywords(turn.content) for turn in said[unread:at]))  # only what lies around a pause is read
+        words, unread = keywords(said[at].content), at + 1
+        if overlap(subject, words) < min_overlap:
             starts.append(at)
+            subject.clear()
+        subject |= words
     return starts

@@ -40,6 +40,8 @@ class _Patterns:
 
     nouns: re.Pattern[str]
     idioms: re.Pattern[str]
+    praise: re.Pattern[str]
+    """What is said of a person in admiration: no question, though it may be an answer."""
     ask: tuple[re.Pattern[str], ...]
     deny: tuple[re.Pattern[str], ...]
     claim: tuple[re.Pattern[str], ...]
@@ -50,7 +52,8 @@ def asks_if_machine(texts: Sequence[str]) -> bool:
     """True when one of the newest ten messages, or two of them together, ask whether a machine, or a person, is speaking."""
     shown = [_bounded(text) for text in texts[-_MOST_TEXTS:]]
     pieces = " ".join(text if len(text) <= _PIECE else "." for text in shown) if len(shown) > 1 else ""
-    return any(_finds(_patterns().ask, normal) for text in ("\n".join(shown), pieces) for normal in _normals(text))
+    normals = [_patterns().praise.sub(" ", normal) for text in ("\n".join(shown), pieces) for normal in _normals(text)]
+    return any(_finds(_patterns().ask, normal) for normal in normals)
 
 
 def denies_being_machine(text: str, *, asked: bool = True) -> bool:
@@ -106,12 +109,19 @@ def _patterns() -> _Patterns:
         for kind, found in compiled.items():
             patterns = [*(source["templates"][kind] if apart else ()), *words.get(kind, ())]
             if patterns:
-                found.append(re.compile("|".join(f"(?:{expand(pattern, lists)})" for pattern in patterns)))
+                found.append(_any_of(expand(pattern, lists) for pattern in patterns))
     return _Patterns(
-        nouns=re.compile(either({fold(noun) for noun in nouns} | {"exist", "me", "io", "ich", "yo", "moi", "you", "toi", "eu", "ik"})),
-        idioms=re.compile("|".join(f"(?:{pattern})" for pattern in source["idioms"]["patterns"])),
+        nouns=re.compile(
+            either({fold(noun) for noun in nouns} | {"exist", "me", "io", "ich", "yo", "moi", "you", "toi", "eu", "ik"})
+        ),
+        idioms=_any_of(source["idioms"]["patterns"]),
+        praise=_any_of(source["idioms"]["praise"]),
         **{kind: tuple(found) for kind, found in compiled.items()},
     )
+
+
+def _any_of(patterns: Iterable[str]) -> re.Pattern[str]:
+    return re.compile("|".join(f"(?:{pattern})" for pattern in patterns))
 
 
 def _lists(words: Mapping[str, Any]) -> dict[str, str]:  # Any: TOML

@@ -26,11 +26,13 @@ _UNSEEN = re.compile(
 _PUT_TOGETHER = re.compile("[\u1100-\u11ff]+|[\u3041-\u30ff]+")
 """Korean and Japanese letters that were taken apart; their parts are all of one combining class, so this is linear too."""
 _LOOK_ALIKES = str.maketrans(
-    "аеорсухіјѕԁһкмтвнгпԛԝьιοανκρτυχεηɡıɩłøαﬁ",
-    "aeopcyxijsdhkmtbhrnqwbioavkptuxengiiloaf",
+    "аеорсухіјѕԁһкмтвнгпԛԝьιοανκρτυχεηɡɩ",
+    "aeopcyxijsdhkmtbhrnqwbioavkptuxengi",
 )
 """Letters of other scripts for the Latin ones they look like. Chosen by eye from Unicode UTS #39."""
-_FOREIGN = re.compile("[\u0370-\u03ff\u0400-\u052fɡıɩłø]")
+_WHOLE = str.maketrans({"œ": "oe", "æ": "ae", "\u0131": "i", "ł": "l", "ø": "o", "đ": "d"})
+"""Latin letters that Unicode does not take apart."""
+_FOREIGN = re.compile("[\u0370-\u03ff\u0400-\u052f\u0261\u0269]")
 _LATIN = re.compile("[a-z]")
 _LEET = str.maketrans("013457@$", "oieastas")
 _MIXED_WORD = re.compile(r"(?<![a-z0-9@$])(?=[0-9@$]{0,24}[a-z])(?=[a-z]{0,24}[0-9@$])[a-z0-9@$]{2,24}")
@@ -44,7 +46,7 @@ def fold(text: str) -> str:
     if text.isascii():
         return text.lower()
     pieces = (unicodedata.normalize("NFKD", text[start : start + _CHUNK]) for start in range(0, len(text), _CHUNK))
-    plain = _DROPPED.sub("", "".join(pieces)[: _GROWTH * len(text)].casefold())
+    plain = _DROPPED.sub("", "".join(pieces)[: _GROWTH * len(text)].casefold()).translate(_WHOLE)
     return _PUT_TOGETHER.sub(lambda run: unicodedata.normalize("NFC", run.group()), plain)
 
 
@@ -52,7 +54,7 @@ def fold_pattern(pattern: str) -> str:
     """`pattern` as its texts are folded, its regular expression left alone; write it in lower case."""
     if pattern.isascii():
         return pattern
-    plain = _DROPPED.sub("", unicodedata.normalize("NFKD", pattern))
+    plain = _DROPPED.sub("", unicodedata.normalize("NFKD", pattern)).translate(_WHOLE)
     return _PUT_TOGETHER.sub(lambda run: unicodedata.normalize("NFC", run.group()), plain)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from secondme.core.reply.folding import WORD, fold, syllables, unspaced
@@ -26,7 +27,7 @@ def keywords(text: str) -> frozenset[str]:
     found: set[str] = set()
     for word in WORD.findall(fold(text[:_READ])):
         if unspaced().match(word) or syllables().match(word):
-            found.update(pair for pair in map("".join, zip(word, word[1:], strict=False)) if pair not in pairs)
+            found.update(pair for pair in map("".join, pairwise(word)) if pair not in pairs)
         elif len(word) >= (_SHORT if "\u0590" <= word[0] <= "\u0fff" else _LONG) and word not in words:
             found.add(word)
     return frozenset(found)

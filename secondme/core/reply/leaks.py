@@ -102,7 +102,12 @@ def _stretch(letters: str, at: int, told: str, place: int, size: int) -> tuple[i
     start, end = at, at + size
     while start and at - start < _LETTERS and place - (at - start) > 0 and letters[start - 1] == told[place - (at - start) - 1]:
         start -= 1
-    while end < len(letters) and end - at < size + _LETTERS and place + end - at < len(told) and letters[end] == told[place + end - at]:
+    while (
+        end < len(letters)
+        and end - at < size + _LETTERS
+        and place + end - at < len(told)
+        and letters[end] == told[place + end - at]
+    ):
         end += 1
     return start, end
 

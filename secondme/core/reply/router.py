@@ -51,7 +51,7 @@ class Route:
     reason: str
     """snake_case and stable: of the rule, `classified`, or what went wrong."""
     by: Literal["rules", "model", "doubt"]
-    usage: Usage = Usage()
+    usage: Usage = field(default_factory=Usage)
     """What asking cost; nothing when nobody was asked."""
 
 

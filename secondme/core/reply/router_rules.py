@@ -28,12 +28,13 @@ _LONGEST_JOINED = 12
 
 _ATTACHMENT = re.compile(r"^\s*\[[^\]\n]{1,200}\]", re.MULTILINE)
 _LINK = re.compile(r"https?://|www\.|[\w-]\.[a-z]{2,24}(?:[/:\s]|$)|[\w.+-]@[\w-]+\.", re.IGNORECASE)
-_ASKS = re.compile("[?？؟՞፧⁇⁈⁉‽﹖\u037e]")
+_ASKS = re.compile("[?\uff1f؟՞፧⁇⁈⁉‽﹖\u037e]")
 _GREEK = re.compile("[\u0370-\u03ff]")
 _NUMBER = re.compile(r"\d")
 _STRETCHED = re.compile(r"(\w)\1{2,}")
 _TWICE = re.compile(r"(\w)\1+")
 _APOSTROPHES = str.maketrans("", "", "'’‘`´ʼ")  # noqa: RUF001 - the marks people type
+_APART = str.maketrans(dict.fromkeys("'’‘`´ʼ", " ' "))  # noqa: RUF001 - as above
 _EMOJI = re.compile(
     "[\u00a9\u00ae\u200d\u203c\u2049\u20e3\u2122\u2139\u2194-\u21ff\u231a-\u23ff\u25aa-\u25fe\u2600-\u27bf\u2934\u2935\u2b05-\u2b55"
     "\u3030\u303d\u3297\u3299\ufe0e\ufe0f\U0001f000-\U0001faff\U000e0020-\U000e007f]"
@@ -114,7 +115,8 @@ def _rule(text: str) -> tuple[Ruled, int]:
         return sign, count
     if reason := _small_talk(words, tables):
         return Ruled(sign.kind, reason if sign.kind is Kind.PHATIC else sign.reason), count
-    if reason := _said_without_mark(words, tables):
+    elided = WORD.findall(_elided(text))  # the hospital in `à l'hôpital`
+    if reason := _said_without_mark(words, tables) or _said_without_mark(elided, tables):
         return Ruled(Kind.SUBSTANTIVE, reason), count
     return Ruled(Kind.UNSURE, "short"), count
 
@@ -153,6 +155,12 @@ def _words_of(part: str, tables: _Tables) -> list[str]:
     if tables.laughter.fullmatch(bare):
         return ["haha"]
     return [*WORD.findall(part), *re.findall(r"\d+", part)]
+
+
+def _elided(text: str) -> str:
+    """`text`, folded, with its words apart where an apostrophe joins them; empty when none does."""
+    apart = fold(text).translate(_APART)
+    return apart if " ' " in apart else ""
 
 
 def _count(words: list[str]) -> int:

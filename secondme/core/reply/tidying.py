@@ -24,7 +24,11 @@ def tidy(text: str, name: str = "") -> str:
     """`text` as a person types: nothing that a terminal obeys, no quotation marks around the whole, no `name:` in front, markdown
     emphasis, headers and links as plain text. Repeatable; linear. What is no manner but a fault stays for the check to find."""
     plain = safe_text(text).strip()
-    label = re.compile(rf"[*_\[]{{0,3}}{re.escape(name.strip())}[*_\]]{{0,3}}\s?[:：][*_]{{0,3}}\s*(?=\S)", re.IGNORECASE) if name.strip() else None  # noqa: RUF001
+    label = (
+        re.compile(rf"[*_\[]{{0,3}}{re.escape(name.strip())}[*_\]]{{0,3}}\s?[:\uff1a][*_]{{0,3}}\s*(?=\S)", re.IGNORECASE)
+        if name.strip()
+        else None
+    )
     for _ in range(_MOST_ROUNDS):
         before = plain
         plain = _unquoted(plain)

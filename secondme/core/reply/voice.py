@@ -82,9 +82,11 @@ class Voices:
         return Voice(persona, relationship, profile, own)
 
     async def for_owner(self, persona: str | None = None) -> Persona:
-        """The voice for the owner's own questions: the one named, else the default."""
+        """The voice for the owner's own questions: the one named, else the default. Raises NotFoundError when there is none of that name."""
+        if persona is not None:
+            return self._library.get(persona)
         used = await self._used.all()
-        return choose(self._library, contact=persona, relationship=None, used=used, default_file=self._default_file)
+        return choose(self._library, contact=None, relationship=None, used=used, default_file=self._default_file)
 
     async def _profile(self, who: ContactId) -> StyleProfile | None:
         return await self._style.profile(who) or await self._style.overall()

@@ -1,5 +1,7 @@
 """How phones of many languages write an export. Each writer is a format of its own, so that a reader's mistake is not repeated here."""
 
+# ruff: noqa: RUF001  letters of many scripts are the point
+
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime

@@ -20,30 +20,26 @@ ANDROID, AMERICAN, IOS = "{}, 10:00 - {}: x", "{}, 8:03 AM - {}: x", "[{}, 10:00
 @pytest.mark.parametrize(
     ("form", "dates", "order", "reason", "first"),
     [
-        (ANDROID, "05/06/24 06/05/24 06/07/24", "mdy", "sequence", "2024-05-06"),
-        (ANDROID, "06/05/24 05/06/24 07/06/24", "dmy", "sequence", "2024-05-06"),
-        (ANDROID, "02/03/24 13/03/24", "dmy", "values", "2024-03-02"),
-        (ANDROID, "02/03/24 03/13/24", "mdy", "values", "2024-02-03"),
-        (ANDROID, "05/06/24 05/07/24 05/08/24", "mdy", "guess", "2024-05-06"),
-        (ANDROID, "06/05/24 07/05/24 08/05/24", "dmy", "guess", "2024-05-06"),
+        (ANDROID, "05/06/24|06/05/24|06/07/24", "mdy", "sequence", "2024-05-06"),
+        (ANDROID, "06/05/24|05/06/24|07/06/24", "dmy", "sequence", "2024-05-06"),
+        (ANDROID, "02/03/24|13/03/24", "dmy", "values", "2024-03-02"),
+        (ANDROID, "02/03/24|03/13/24", "mdy", "values", "2024-02-03"),
+        (ANDROID, "05/06/24|05/07/24|05/08/24", "mdy", "guess", "2024-05-06"),
+        (ANDROID, "06/05/24|07/05/24|08/05/24", "dmy", "guess", "2024-05-06"),
         (ANDROID, "05/06/24", "dmy", "guess", "2024-06-05"),
         (AMERICAN, "5/6/24", "mdy", "guess", "2024-05-06"),
         (AMERICAN, "5/6/2024", "dmy", "guess", "2024-06-05"),
         (ANDROID, "05.06.24", "dmy", "dialect", "2024-06-05"),
         (ANDROID, "2024-05-06", "ymd", "dialect", "2024-05-06"),
-        (ANDROID, "24-12-31 25-01-01", "ymd", "values", "2024-12-31"),
-        (IOS, "23. 12. 31. 24. 1. 2.", "ymd", "values", "2023-12-31"),
+        (ANDROID, "24-12-31|25-01-01", "ymd", "values", "2024-12-31"),
+        (IOS, "23. 12. 31.|24. 1. 2.", "ymd", "values", "2023-12-31"),
         (IOS, "23. 1. 2.", "ymd", "dialect", "2023-01-02"),
         (IOS, "05/06/2024", "dmy", "guess", "2024-06-05"),
-        (ANDROID, "12/10/26 12/11/26", "dmy", "values", "2026-10-12"),
+        (ANDROID, "12/10/26|12/11/26", "dmy", "values", "2026-10-12"),
     ],
-    ids=str,
 )
 def test_the_whole_file_decides(form: str, dates: str, order: str, reason: str, first: str, tmp_path: Path) -> None:
-    each = [part + "." for part in dates[:-1].split(". ") if part] if ". " in dates else dates.split()
-    if ". " in dates:
-        numbers = dates.replace(".", "").split()
-        each = [". ".join(numbers[n : n + 3]) + "." for n in range(0, len(numbers), 3)]
+    each = dates.split("|")
     assert decided(tmp_path, form, *each)[:2] == (order, reason)
     assert decided(tmp_path, form, *each)[2][0] == first
 

@@ -1,5 +1,7 @@
 """Whatever is written reads back; whatever is read is accounted for; nothing makes the reader fail or slow."""
 
+# ruff: noqa: RUF001  letters of many scripts are the point
+
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -84,7 +86,7 @@ def test_the_worst_line_costs_no_more_than_its_length(unit: str) -> None:
     assert costs[1] < 2.0  # a quadratic pattern would take hours
 
 
-def test_a_hundred_thousand_lines_need_no_more_room_than_a_thousand(tmp_path: Path) -> None:
+def test_a_hundred_thousand_lines_need_no_more_room_than_a_tenth(tmp_path: Path) -> None:
     import tracemalloc
 
     def peak(lines: int) -> int:
@@ -99,9 +101,9 @@ def test_a_hundred_thousand_lines_need_no_more_room_than_a_thousand(tmp_path: Pa
         tracemalloc.stop()
         return size
 
-    small, large = peak(5_000), peak(100_000)
-    print(f"peak of 5,000 lines {small:,} bytes, of 100,000 lines {large:,} bytes")
-    assert large < small + 1_000_000
+    small, large = peak(10_000), peak(100_000)
+    print(f"peak of 10,000 lines {small:,} bytes, of 100,000 lines {large:,} bytes")
+    assert large < small + 300_000
 
 
 def count(path: Path) -> int:

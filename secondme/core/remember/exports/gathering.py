@@ -27,6 +27,8 @@ MOST_OVERALL = 1000
 """As many as are kept of the owner's messages to one contact, and of measures over all."""
 _BEFORE = 500
 _FOLLOWS = timedelta(seconds=90)
+_ANY_ZONE = timedelta(days=2)
+"""More than any two zones are apart."""
 
 
 class Said(NamedTuple):
@@ -71,6 +73,7 @@ class Gathering:
         self._clock = clock
         self._owner = owner
         self._since, self._now = now - HISTORY_AGE, now
+        self._matters_from = (self._since - _ANY_ZONE).replace(tzinfo=None)
         self._keeps_other = keeps_other
         self._before = ""
         self._spoke_at: datetime | None = None
@@ -86,13 +89,15 @@ class Gathering:
         if who != self._owner and not self._keeps_other:
             self._spoke_at = None
             return
-        at = message.instant or self._clock.moment(message.at)
         if who != self._owner:
             self._spoke_at = None
             if words:
                 self._before = f"{self._before}\n{words}"[-_BEFORE:] if self._before else words[-_BEFORE:]
-                self._remember(Said(at, message.at, "user", words, self._nth(message.at, "user", words)))
+                if message.at >= self._matters_from:
+                    at = message.instant or self._clock.moment(message.at)
+                    self._remember(Said(at, message.at, "user", words, self._nth(message.at, "user", words)))
         elif words:
+            at = message.instant or self._clock.moment(message.at)
             self.found += 1
             follows = self._spoke_at is not None and timedelta(0) <= at - self._spoke_at <= _FOLLOWS
             nth = self._nth(message.at, "assistant", words)

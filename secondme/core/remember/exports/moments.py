@@ -22,17 +22,18 @@ class WallClock:
     def __init__(self, zone: tzinfo) -> None:
         self._zone = zone
         self._latest: datetime | None = None
-        self._hour: datetime | None = None
+        self._hour = -1
         self._offset: timedelta | None = None
         """Of the whole hour; None when the clocks change in it."""
 
     def moment(self, local: datetime) -> datetime:
         """`local` (naive) as aware UTC."""
-        hour = local.replace(minute=0, second=0, microsecond=0)
+        hour = local.toordinal() * 24 + local.hour
         if hour != self._hour:
-            self._hour, self._offset = hour, self._offset_of_hour(hour)
+            self._hour, self._offset = hour, self._offset_of_hour(local.replace(minute=0, second=0))
         moment = self._near_a_change(local) if self._offset is None else local.replace(tzinfo=UTC) - self._offset
-        self._latest = moment if self._latest is None else max(self._latest, moment)
+        if self._latest is None or moment > self._latest:
+            self._latest = moment
         return moment
 
     def _offset_of_hour(self, hour: datetime) -> timedelta | None:

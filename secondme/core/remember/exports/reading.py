@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from secondme.core.remember.exports.archive import Wanted
 
-_BLOCK = 1 << 18
+_BLOCK = 1 << 16
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,7 @@ def _walk(events: Any, watch: _Watch, name: str, builder: Any) -> Iterator[Found
                 yield Found("chat", None)
                 is_open = True
             yield Found(path[-1], value)
-        elif path == ["personal_information", "user_id"]:
+        elif event in _SCALARS and path == ["personal_information", "user_id"]:
             yield Found("owner", value)
         _step(path, event, value, name)
 

@@ -12,17 +12,25 @@ local function trim(hash, most)
   local dropped = {}
   local extra = redis.call('HLEN', hash) - most
   if extra <= 0 then return dropped end
-  local entries, all_of = {}, redis.call('HGETALL', hash)
+  local ids, ages, all_of = {}, {}, redis.call('HGETALL', hash)
   for i = 1, #all_of, 2 do
-    entries[#entries + 1] = { tonumber(string.match(all_of[i + 1], '"at":(%d+)') or 0), all_of[i] }
+    local id = all_of[i]
+    ids[#ids + 1], ages[id] = id, tonumber(string.match(all_of[i + 1], '"at":(%d+)') or 0)
   end
-  table.sort(entries, function(a, b)
-    if a[1] ~= b[1] then return a[1] < b[1] end
-    return a[2] < b[2]
-  end)
+  local function is_older(a, b)
+    if ages[a] ~= ages[b] then return ages[a] < ages[b] end
+    return a < b
+  end
+  if extra == 1 then  -- as nearly always: one look is enough, and the server waits for us
+    for i = 2, #ids do
+      if is_older(ids[i], ids[1]) then ids[1] = ids[i] end
+    end
+  else
+    table.sort(ids, is_older)
+  end
   for i = 1, extra do
-    redis.call('HDEL', hash, entries[i][2])
-    dropped[entries[i][2]] = true
+    redis.call('HDEL', hash, ids[i])
+    dropped[ids[i]] = true
   end
   return dropped
 end

@@ -16,33 +16,35 @@ for i = 1, #all_of, 2 do
   local turn = decode(all_of[i])
   scores[#scores + 1] = tonumber(all_of[i + 1])
   if turn and words(turn.id) and words(turn.content) and type(turn.timestamp) == 'number' and turn.id:sub(1, 7) ~= 'import:' then
+    turn.score = scores[#scores]
     live[#live + 1] = turn
   end
 end
 
--- Whether this turn was kept when it was said; one that was said once is found once.
-local function is_live(role, content, at)
+-- The place of this turn if it was kept when it was said; one that was said once is found once.
+local function place_in_life(role, content, at)
   for i, turn in ipairs(live) do
     if turn.role == role and turn.content == content and math.abs(turn.timestamp - at) <= window then
       table.remove(live, i)
-      return true
+      return turn.score
     end
   end
-  return false
+  return nil
 end
 
 local letters, turns, ids, last = {}, {}, {}, 0
 for i = 6, #ARGV, 5 do
-  local at, letter = tonumber(ARGV[i + 3]), 't'
+  local at, letter, place = tonumber(ARGV[i + 3]), 't', nil
   if redis.call('SISMEMBER', KEYS[3], ARGV[i]) == 1 then
     letter = 'y'
   elseif at <= now - ttl or at > now then
     letter = 'o'
-  elseif is_live(ARGV[i + 1], ARGV[i + 2], at) then
-    letter = 'l'
+  else
+    place = place_in_life(ARGV[i + 1], ARGV[i + 2], at)
+    if place then letter = 'l' end
   end
-  -- Exports know minutes: turns of one minute stand a millisecond apart, in their order. Those that are here already take their places too.
-  local score = math.max(at, last + 1)
+  -- Exports know minutes: turns of one minute stand a millisecond apart, in their order, and after those that are here already.
+  local score = math.max(place or at, last + 1)
   if letter ~= 'o' then last = score end
   if letter == 't' then
     turns[#turns + 1] = { score, ARGV[i + 4], ARGV[i], #letters + 1 }

@@ -1,0 +1,171 @@
+"""`secondme import`: what is said of an import, what is refused, and with which exit code."""
+
+import json
+import zipfile
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.process import Cli, Terminal, code_of
+from redis import Redis
+
+from secondme.core.store import keys
+
+FILE = {"chats", "file", "messages", "ownMessages", "turns"}
+WHATSAPP = FILE | {"dateOrder", "dateOrderAmbiguous", "dateOrderBy", "dialect", "lines"}
+
+
+def export(folder: Path, name: str = "chat.txt", *, head: str = "") -> Path:
+    """A chat of today with Anna."""
+    moment = datetime.now(UTC) - timedelta(minutes=30)
+    said = [("anna", "are you coming?"), ("Sam", "yes"), ("Sam", "at eight\nor nine"), ("anna", "<Media omitted>")]
+    path = folder / name
+    path.write_text(head + "".join(f"{moment:%Y-%m-%d, %H:%M} - {who}: {text}\n" for who, text in said))
+    return path
+
+
+def telegram(folder: Path) -> Path:
+    message = {"id": 1, "type": "message", "date": "2024-03-01T10:00:00", "from": "Sam", "from_id": "user5", "text": "hi"}
+    path = folder / "result.json"
+    path.write_text(json.dumps({"name": "Anna", "type": "personal_chat", "id": 77, "messages": [message]}))
+    return path
+
+
+def said(cli: Cli, *words: str) -> tuple[int, dict[str, Any]]:
+    """Exit code and envelope."""
+    result = cli("import", *words, "--timezone", "UTC", "--json")
+    return result.exit_code, json.loads(result.stdout)
+
+
+@pytest.mark.usefixtures("door")
+def test_the_result_says_everything_and_the_second_run_adds_nothing(cli: Cli, tmp_path: Path) -> None:
+    words = ("whatsapp", str(export(tmp_path, head="from my phone\n")), "--me", "sam")
+    code, envelope = said(cli, *words)
+    (file,) = envelope["data"]["files"]
+    assert (code, envelope["schema"], envelope["status"], set(file)) == (0, "secondme.import.whatsapp/1", "ok", WHATSAPP)
+    assert file["lines"] == {"all": 6, "messages": 4, "continuations": 1, "preamble": 1}
+    assert file["messages"] == {"all": 4, "text": 3, "media": 1, "system": 0, "deleted": 0, "unreadable": 0}
+    assert (file["dateOrder"], file["dateOrderBy"], file["dateOrderAmbiguous"]) == ("ymd", "dialect", False)
+    (chat,) = file["chats"]
+    assert (chat["me"], chat["contact"], chat["why"]) == ("Sam", "local:anna", "name")
+    assert sorted(each["name"] for each in chat["people"]) == ["Sam", "anna"]
+    assert (file["turns"], file["ownMessages"]) == ({"found": 3, "added": 3, "known": 0}, {"found": 2, "added": 2, "known": 0})
+    (again,) = said(cli, *words)[1]["data"]["files"]
+    assert (again["turns"]["added"], again["ownMessages"]["added"], again["turns"]["known"]) == (0, 0, 3)
+
+
+def test_an_import_sends_and_queues_nothing(cli: Cli, door: Redis, tmp_path: Path) -> None:
+    before = set(door.keys())
+    assert said(cli, "whatsapp", str(export(tmp_path)), "--me", "Sam")[0] == 0
+    new = {keys.history("local:anna"), keys.history_ids("local:anna"), keys.own_messages("local:anna"), keys.STYLE_OVERALL}
+    assert set(door.keys()) - before == new
+
+
+def test_a_dry_run_changes_nothing_and_says_so(cli: Cli, door: Redis, tmp_path: Path) -> None:
+    before = sorted(door.keys())
+    result = cli("import", "whatsapp", str(export(tmp_path)), "--me", "Sam", "--dry-run")
+    assert (result.exit_code, sorted(door.keys()) == before) == (0, True)
+    assert "3 found, 3 new" in result.stdout
+    assert "Nothing was changed." in result.stdout
+
+
+@pytest.mark.usefixtures("raw")
+def test_of_somebody_not_let_in_the_text_names_the_flag(cli: Cli, tmp_path: Path) -> None:
+    result = cli("import", "whatsapp", str(export(tmp_path)), "--me", "Sam")
+    assert "nobody you let in has this name. --contact ID keeps it" in result.stdout
+    named = cli("import", "whatsapp", str(export(tmp_path)), "--me", "Sam", "--contact", "49151@s.whatsapp.net")
+    assert "49151@c.us: kept, as you named them." in named.stdout
+
+
+@pytest.mark.usefixtures("raw")
+def test_the_owners_usual_name_is_enough_in_a_chat_of_two(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECONDME_PERSONA__NAME", "Sam")
+    assert said(cli, "whatsapp", str(export(tmp_path)))[0] == 0
+
+
+@pytest.mark.usefixtures("raw")
+def test_an_ambiguous_order_is_said_aloud(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "chat.txt"
+    path.write_text("05/06/24, 10:00 - Sam: hi\n05/06/24, 10:01 - Anna: ho\n")
+    assert "That order is a guess" in cli("import", "whatsapp", str(path), "--me", "Sam").stdout
+    assert said(cli, "whatsapp", str(path), "--me", "Sam")[1]["data"]["files"][0]["dateOrderAmbiguous"] is True
+
+
+@pytest.mark.usefixtures("raw")
+def test_one_bad_file_does_not_keep_the_others_out(cli: Cli, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.zip"
+    with zipfile.ZipFile(bad, "w") as archive:
+        archive.writestr("photo.jpg", "x")
+    code, envelope = said(cli, "whatsapp", str(bad), str(export(tmp_path)), str(tmp_path / "gone.txt"), "--me", "Sam")
+    assert (code, envelope["status"], [file["file"] for file in envelope["data"]["files"]]) == (65, "partial", ["chat.txt"])
+    assert [error["code"] for error in envelope["errors"]] == ["no_chat_in_archive", "no_such_file"]
+
+
+@pytest.mark.usefixtures("raw")
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"no chat", "begins like a message"),
+        (b"\xff\xff", "neither UTF-8 nor UTF-16"),
+        (b"PK\x03\x04broken", "broken zip"),
+        (b"31.12.21, 10:00 - Anna: hi\n", "In it speak: Anna."),
+        ("31.12.21, 10:00 - \u202e\x1b]0;x\x07Anna: hi\n".encode(), "In it speak: ]0;xAnna."),
+    ],
+)
+def test_a_file_that_cannot_be_imported_is_one_line_and_65(content: bytes, words: str, cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "chat.txt"
+    path.write_bytes(content)
+    result = cli("import", "whatsapp", str(path), "--me", "Zoe")
+    assert (result.exit_code, result.stdout, result.stderr.count("\n")) == (65, "", 1)
+    assert words in result.stderr
+    assert "\x1b" not in result.stderr
+    assert said(cli, "whatsapp", str(path), "--me", "Zoe")[1]["status"] == "error"
+
+
+@pytest.mark.usefixtures("raw")
+@pytest.mark.parametrize(
+    ("words", "code"), [(("--timezone", "Mars/Olympus"), 2), (("--contact", "nobody"), 65), (("--contact", "a b:c"), 65)]
+)
+def test_options_that_mean_nothing_are_refused(words: tuple[str, str], code: int, cli: Cli, tmp_path: Path) -> None:
+    assert cli("import", "whatsapp", str(export(tmp_path)), *words).exit_code == code
+    assert cli("import", "whatsapp").exit_code == 2
+
+
+@pytest.mark.usefixtures("raw")
+def test_telegrams_export_has_a_result_of_its_own(cli: Cli, tmp_path: Path) -> None:
+    code, envelope = said(cli, "telegram", str(telegram(tmp_path)))
+    (file,) = envelope["data"]["files"]
+    assert (code, envelope["schema"], set(file)) == (0, "secondme.import.telegram/1", FILE)
+    assert (file["chats"][0]["me"], file["chats"][0]["title"], file["chats"][0]["why"]) == ("Sam", "Anna", "not_approved")
+    assert "Anna: Sam (1); 2024-03-01 to 2024-03-01." in cli("import", "telegram", str(telegram(tmp_path))).stdout
+
+
+def test_a_contact_is_named_by_id_or_name_and_the_door_stays_shut(cli: Cli, door: Redis, tmp_path: Path) -> None:
+    code_of(door, "local:ben")  # he waits
+    assert (
+        said(cli, "whatsapp", str(export(tmp_path)), "--me", "Sam", "--contact", "local:ben")[1]["data"]["files"][0]["turns"][
+            "added"
+        ]
+        == 3
+    )
+    assert door.exists(keys.history("local:ben"), keys.pending("local:ben"), keys.approved("local:ben")) == 2
+    assert (
+        said(cli, "whatsapp", str(export(tmp_path)), "--me", "Sam", "--contact", "ANNA")[1]["data"]["files"][0]["chats"][0][
+            "contact"
+        ]
+        == "local:anna"
+    )
+
+
+@pytest.mark.usefixtures("raw")
+def test_progress_is_shown_on_a_terminal_only(cli: Cli, home: Path, redis_url: str, tmp_path: Path) -> None:
+    import sys
+
+    path = export(tmp_path)
+    assert cli("import", "whatsapp", str(path), "--me", "Sam").stderr == ""
+    words = [sys.executable, "-m", "secondme", "--home", str(home), "import", "whatsapp", str(path), "--me", "Sam"]
+    with Terminal(words, SECONDME_REDIS_URL=redis_url, TERM="xterm-256color") as terminal:
+        terminal.read_until("━")
+        terminal.read_until("4 messages")
+        assert terminal.ended() == 0
