@@ -39,7 +39,21 @@ def test_a_notice_in_an_unknown_language_between_its_neighbours_is_a_notice(tmp_
 
 
 @pytest.mark.parametrize(
-    "name", ["A - B", "Ann:a", "[x]", "Dr. Müller (work): old", "~ Anna", "+49 151 234", "1/2/21, 10:00", "a: b"]
+    "name",
+    [
+        "A - B",
+        "Ann:a",
+        "[x]",
+        "Dr. Müller (work): old",
+        "~ Anna",
+        "+49 151 234",
+        "1/2/21, 10:00",
+        "a: b",
+        "Grup Admin",
+        "Anna ander nummer",
+        "die Gruppe",
+        "Shop (business account)",
+    ],
 )
 def test_names_may_have_anything_in_them(name: str, tmp_path: Path) -> None:
     phone = PHONES["de"]
@@ -130,6 +144,18 @@ def test_a_group_is_a_group_even_when_two_write(tmp_path: Path) -> None:
     assert read(tmp_path, '12/31/21, 8:00 PM - Anna created group "Trip: Rome"\n' + two).export.chat.is_group is True
     ios = f"[31.12.21, 20:03:00] Trip to Rome: {LRM}Nuntius\n[31.12.21, 20:04:00] Anna: hi\n[31.12.21, 20:05:00] Sam: ho\n"
     assert read(tmp_path, ios).export.chat.is_group is True
+
+
+def test_a_sentence_of_whatsapps_may_quote_a_colon(tmp_path: Path) -> None:
+    text = '12/31/21, 8:00 PM - Anna changed the group name from "Trip: Rome" to "x"\n12/31/21, 8:01 PM - Your security code with Mum: mobile changed.\n12/31/21, 8:02 PM - Anna: "a": b\n'
+    done = read(tmp_path, text)
+    assert [(kind, author) for kind, author, _ in done.facts] == [(SYSTEM, None), (SYSTEM, None), (TEXT, "Anna")]
+    assert done.export.chat.people == {"Anna": 1}
+
+
+def test_a_mark_inside_somebodys_words_is_theirs(tmp_path: Path) -> None:
+    done = read(tmp_path, f"[31.12.21, 20:03:00] Anna: he said: {LRM}hello\n[31.12.21, 20:05:00] Sam: ho\n")
+    assert (done.facts[0], done.export.chat.is_group) == ((TEXT, "Anna", f"he said: {LRM}hello"), False)
 
 
 def test_lines_in_front_of_the_first_message_are_counted(tmp_path: Path) -> None:

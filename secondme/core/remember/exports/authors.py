@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secondme.core.errors import DataError
-from secondme.core.remember.exports.phrases import MARKS, is_sentence
+from secondme.core.remember.exports.phrases import MARKS, is_no_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +29,7 @@ class Author:
 
     def __init__(self, prefix: str) -> None:
         self.name = " ".join(prefix.translate(_CLEAN).split())
-        self.is_sentence = is_sentence(prefix)
+        self.is_sentence = is_no_name(prefix)
         self.count = 0
         self.longer: dict[str, int] | None = {}
 

@@ -23,6 +23,7 @@ _ATTACHED_IOS = re.compile(r"<[^<>:\uff1a\n]{1,40}[:\uff1a] ?([^<>\n/\\]{1,255}\
 _ATTACHED_ANDROID = re.compile(r"([^\n/\\]{1,255}\.[A-Za-z0-9]{1,8}) \(([^()\n]{2,60})\)\Z")
 _OWN_NAME = re.compile(r"(?:IMG|VID|AUD|PTT|DOC|STK|GIF)-[0-9]{8}-WA[0-9]{3,8}\.")
 """WhatsApp's own names for files: whatever the brackets behind say, in whatever language, it is an attachment."""
+_QUOTE = re.compile('["“”„«»「『]')
 _FILE_NAME = re.compile(r"[^\n/\\]{1,255}\.[A-Za-z0-9]{1,8}\Z")
 _SUSPECT = re.compile(r"[>)]\n|\u200e|https://(?:maps|four)")
 """What else may show that a message is more than words."""
@@ -55,9 +56,15 @@ def _list(name: str, group: str) -> tuple[str, ...]:
 
 
 def is_sentence(text: str) -> bool:
-    """True when WhatsApp itself is known to say this. It knows many sentences, not all."""
+    """True when WhatsApp itself is known to say this, in a line without an author. It says more than is known here."""
     small = text[:_LONGEST].casefold()
-    return any(each in small for each in _list("system", "sentence")) or is_of_a_group(text)
+    return any(each in small for group in ("sentence", "loose") for each in _list("system", group)) or is_of_a_group(text)
+
+
+def is_no_name(text: str) -> bool:
+    """True when this, in front of `: `, is the beginning of WhatsApp's own sentence, with a quoted name in it or without; nobody's name."""
+    small = text[:_LONGEST].casefold()
+    return any(each in small for each in _list("system", "sentence")) or bool(_QUOTE.search(small) and is_sentence(text))
 
 
 def is_of_a_group(text: str) -> bool:

@@ -46,7 +46,7 @@ class _Scout:
     def add(self, numbers: tuple[int, int, int], rest: str) -> None:
         """Another line of this dialect."""
         self.evidence.add(numbers)
-        if self._is_bracketed and (mark := rest.find(f": {LRM}")) >= 0:
+        if self._is_bracketed and (mark := _marked(rest)) >= 0:
             body = rest[mark + 2 :].lstrip(MARKS)
             if read_body(body, is_marked=True, placeholders=frozenset())[0] is Kind.SYSTEM:
                 self.is_group = self.is_group or is_of_a_group(body)
@@ -66,6 +66,12 @@ class _Scout:
         return frozenset(
             body for body, count in self.angled.most_common(_TWO) if count >= _OFTEN and (" " in body or not body.isascii())
         )
+
+
+def _marked(rest: str) -> int:
+    """Where the name ends of whom WhatsApp says something about; -1 when somebody else speaks."""
+    end = rest.find(": ")
+    return end if rest.startswith(LRM, end + 2) else -1
 
 
 class WhatsAppExport:
@@ -148,8 +154,8 @@ class WhatsAppExport:
         author, begins = self._authors.split(rest)
         body = rest[begins:]
         is_marked = self.dialect.is_bracketed and body.startswith(LRM)
-        if self.dialect.is_bracketed and not is_marked and (mark := rest.find(f": {LRM}")) >= 0 and author is None:
-            body, is_marked = rest[mark + 2 :], True
+        if self.dialect.is_bracketed and author is None and (mark := _marked(rest)) >= 0:
+            body, is_marked = rest[mark + 2 :], True  # in the name of a group, which is nobody
         is_sure = author is not None or is_marked or is_sentence(body)
         return Draft(at, author, body.lstrip(MARKS), self.lines, line, is_marked=is_marked, is_sure=is_sure)
 

@@ -1,0 +1,114 @@
+"""The clone asked by its owner: the answer on stdout, words for others as drafts, and what it all cost."""
+
+import asyncio
+import json
+import subprocess
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from fakes.messages_api import MessagesApi, Say, messages_api
+from fakes.process import command
+from fakes.town import Town
+
+from secondme.core.ids import ContactId
+from secondme.core.store import keys
+
+ANNA = ContactId("local:anna")
+Run = Callable[..., Awaitable[subprocess.CompletedProcess[str]]]
+
+
+@pytest.fixture
+async def api() -> AsyncIterator[MessagesApi]:
+    async with messages_api() as server:
+        server.script = lambda _: Say("Buy milk.", usage=(100, 20, 900, 0))
+        yield server
+
+
+@pytest.fixture
+def run(api: MessagesApi, home: Path, redis_url: str) -> Run:
+    env = {
+        "SECONDME_REDIS_URL": redis_url,
+        "SECONDME_PERSONA__NAME": "Sam",
+        "SECONDME_MODEL__API_KEY": "sk-test",
+        "SECONDME_MODEL__BASE_URL": api.url,
+    }
+    return lambda *words, stdin=None: asyncio.to_thread(command, home, *words, stdin=stdin, **env)
+
+
+async def test_the_answer_is_on_stdout_and_nothing_is_sent(town: Town, api: MessagesApi, run: Run) -> None:
+    await town.let_in("anna")
+    await town.writes("anna", "canary-of-anna")
+    result = await run("agent", "--message", "-", "--thinking", "high", stdin="what is on my list?\n")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "Buy milk.\n", "")
+    (request,) = api.requests
+    assert (request.last_text, request.body["output_config"]) == ("what is on my list?", {"effort": "high"})
+    assert "You are Sam's AI assistant and Sam is asking you" in str(request.body["system"])
+    assert "canary" not in json.dumps(request.body)
+    assert await town.raw_keys("OUTBOX:local*") == await town.raw_keys("HELD:*") == []
+
+
+async def test_words_for_a_contact_are_a_draft_and_only_the_owner_sends_them(town: Town, api: MessagesApi, run: Run) -> None:
+    await town.let_in("anna")
+    await town.writes("anna", "will you call?", from_me=False)
+    api.script = lambda _: Say("I call you at four.")
+    dry = await run("agent", "-m", "say that I call at four", "--to", "anna", "--dry-run", "--json")
+    assert (json.loads(dry.stdout)["data"]["outcome"], await town.raw_keys("HELD:*")) == ("composed", [])
+    result = await run("agent", "-m", "say that I call at four", "--to", ANNA, "--json")
+    data = json.loads(result.stdout)["data"]
+    assert (result.returncode, data["outcome"], data["text"], data["fault"]) == (0, "draft", "I call you at four.", None)
+    told = json.dumps(api.requests[-1].body, ensure_ascii=False)
+    assert "will you call?" in told
+    assert api.requests[-1].last_text == "say that I call at four"
+    assert await town.deliver() == []
+    await town.drafts.send(data["draftId"])
+    await town.deliver()
+    assert town.channel.texts(ANNA) == ["I call you at four."]
+
+
+async def test_words_that_fail_the_checks_twice_can_only_leave_in_the_owners_own(town: Town, api: MessagesApi, run: Run) -> None:
+    await town.let_in("anna")
+    api.script = lambda _: Say("Traceback (most recent call last):\n  File \"/srv/x.py\", line 1\nKeyError: 'a'")
+    data = json.loads((await run("agent", "-m", "greet her", "--to", ANNA, "--json")).stdout)["data"]
+    assert (data["outcome"], data["fault"], len(api.requests)) == ("draft", "error_text", 2)
+    assert (await run("drafts", "send", data["draftId"])).returncode == 75
+
+
+async def test_to_oneself_it_goes_through_the_outbox_of_the_owners_chat(town: Town, run: Run) -> None:
+    facts = {"part": "all", "host": "elsewhere", "pid": 1, "at": 99_999_999_999_999}
+    channels = {"telegram": {"state": "connected", "ownerChat": "telegram:7"}}
+    await town.store.client.hset(keys.GATEWAYS, "g", json.dumps({**facts, "channels": channels}))
+    result = await run("agent", "-m", "three lines", "--to", "self", "--json")
+    data = json.loads(result.stdout)["data"]
+    assert (result.returncode, data["outcome"], data["channelId"], len(data["rowIds"])) == (0, "sent", "telegram", 1)
+    (row,) = await town.store.client.lrange(keys.outbox("telegram:7"), 0, -1)
+    assert (json.loads(row)["text"], json.loads(row)["kind"]) == ("Buy milk.", "owner")
+
+
+async def test_a_voice_is_tried_and_what_the_checks_would_hold_is_said(town: Town, api: MessagesApi, run: Run) -> None:
+    personas = town.setup.places.personas
+    result = await run("persona", "new", "dry", "--tone", "dry")
+    assert result.returncode == 0, result.stderr
+    assert not personas.exists() or personas  # the command's own home is another one
+    said = await run("persona", "test", "how was the flight?", "--persona", "dry", "--json")
+    assert json.loads(said.stdout)["data"]["persona"] == "dry"
+    assert "tone: dry" in json.dumps(api.requests[-1].body)
+    api.script = lambda _: Say("No, I am a human being, not a bot.")
+    held = await run("persona", "test", "are you a bot?")
+    assert "The checks would hold this for you" in held.stderr
+    assert await town.raw_keys("HELD:*") == []
+
+
+async def test_what_was_asked_is_on_the_bill(town: Town, run: Run) -> None:
+    await town.let_in("anna")
+    await run("agent", "-m", "hello")
+    await run("agent", "-m", "greet her", "--to", ANNA)
+    by = {}
+    for what in ("day", "contact", "model", "message"):
+        by[what] = json.loads((await run("usage", "--by", what, "--json")).stdout)["data"]
+    (day,) = by["day"]["lines"]
+    assert (day["calls"], day["input"], day["cacheRead"], day["cacheHitShare"], day["output"]) == (2, 200, 1800, 0.9, 40)
+    assert day["usd"] == by["day"]["todayUsd"] == round((200 * 2 + 1800 * 0.1 + 40 * 10) / 1e6, 6)
+    assert {line["name"]: line["calls"] for line in by["contact"]["lines"]} == {"self": 1, ANNA: 1}
+    assert [line["name"] for line in by["model"]["lines"]] == ["claude-sonnet-5-5"]
+    assert {(line["contactId"], line["for"]) for line in by["message"]["lines"]} == {("self", "asked"), (ANNA, "asked")}

@@ -1,0 +1,72 @@
+"""What became of a message, for a person and for a script."""
+
+import asyncio
+import json
+
+from fakes.process import command
+from fakes.town import Town
+
+from secondme.core.tiers import Tier
+from secondme.core.types import Composed
+
+SCHEMA = "secondme.trace/1"
+
+
+async def traced(town: Town, redis_url: str, *words: str) -> dict[str, object]:
+    """What `secondme trace` says in JSON."""
+
+    result = await asyncio.to_thread(command, town.setup.places.config, "trace", *words, "--json", SECONDME_REDIS_URL=redis_url)
+    envelope = json.loads(result.stdout)
+    assert envelope["schema"] == SCHEMA
+    return dict(envelope["data"])
+
+
+async def test_every_stage_of_a_message_is_told_with_its_time_and_reason(town: Town, redis_url: str) -> None:
+    await town.let_in("anna", Tier.RESTRICTED)
+    await town.writes("anna", "when shall we meet?", message_id="m-1")
+    waits = await traced(town, redis_url, "m-1")
+    assert (waits["waiting"], waits["by"], waits["stages"]) == ("queued", "contact", [])
+    await town.work()
+    ((draft,), _) = await town.drafts.waiting()
+    await town.drafts.edit(draft.id, "At eight.")
+    await town.drafts.send(draft.id)
+    await town.deliver()
+    found = await traced(town, redis_url, "m-1", "--contact", "Anna")
+    stages = found["stages"]
+    assert isinstance(stages, list)
+    assert [each["stage"] for each in stages] == ["begun", "composed", "held", "edited", "released", "sent"]
+    assert (found["waiting"], found["contactId"]) == (None, "local:anna")
+    facts = stages[1]["facts"]
+    assert (facts["route"], facts["by"], facts["attempts"]) == ("substantive", "rules", 1)
+    assert stages[2]["facts"]["reason"] == "tier"
+    assert "shall we meet" not in json.dumps(stages)
+
+
+async def test_a_message_that_got_no_answer_says_why(town: Town, redis_url: str) -> None:
+    await town.let_in("anna")
+    await town.control.pause_channel("local")
+    await town.writes("anna", "still there?", message_id="m-1")
+    await town.control.resume_channel("local")
+    await town.writes("anna", "hello?", message_id="m-2")
+    await town.writes("anna", "I am here now", from_me=True, message_id="m-3")
+    town.model.script = lambda _: Composed("")
+    listed = await traced(town, redis_url, "--contact", "local:anna")
+    messages = listed["messages"]
+    assert isinstance(messages, list)
+    assert [(each["messageId"], each["by"], each["stage"]) for each in messages] == [
+        ("m-1", "contact", "paused"),
+        ("m-2", "contact", "taken_over"),
+        ("m-3", "you", "taken_over"),
+    ]
+
+
+async def test_a_person_reads_it_in_words(town: Town, redis_url: str) -> None:
+
+    await town.let_in("anna")
+    await town.writes("anna", "ok 👍", message_id="m-1")
+    await town.work()
+    await town.deliver()
+    result = await asyncio.to_thread(command, town.setup.places.config, "trace", "m-1", SECONDME_REDIS_URL=redis_url)
+    said = result.stdout
+    for words in ("contact wrote it", "a worker took it up", "small talk (", "by the rules", "the reply was sent"):
+        assert words in said, said
