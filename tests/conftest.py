@@ -33,6 +33,7 @@ UNTRACED = {
     "test_guard",
     "test_hostile",
     "test_life",
+    "test_properties",
     "test_limits",
     "test_linking",
     "test_looks",

@@ -18,6 +18,7 @@ from secondme.cli.commands import (
     contacts,
     control,
     drafts,
+    import_,
     migrate,
     pairing,
     persona,
@@ -70,6 +71,7 @@ app.add_typer(contacts.app, name="contacts")
 app.add_typer(drafts.app, name="drafts")
 app.add_typer(persona.app, name="persona")
 app.add_typer(style.app, name="style")
+app.add_typer(import_.app, name="import")
 app.add_typer(security.app, name="security")
 app.command()(agent.agent)
 app.command()(usage.usage)

@@ -55,6 +55,7 @@ def zone_of(settings: Settings) -> tzinfo:
 
 def voices(store: Store, setup: Setup) -> Voices:
     """In whose voice contacts are answered."""
+    from secondme.core.clock import SystemClock
     from secondme.core.reply.personas import Library
     from secondme.core.reply.voice import Voices
     from secondme.core.store.personas import PersonaUse
@@ -62,7 +63,8 @@ def voices(store: Store, setup: Setup) -> Voices:
     from secondme.core.store.style import StyleStore
 
     library = Library(setup.places.personas)
-    return Voices(library, PersonaUse(store), StyleStore(store), RelationshipStore(store), setup.settings.persona.file)
+    file = setup.settings.persona.file
+    return Voices(library, PersonaUse(store), StyleStore(store), RelationshipStore(store), file, SystemClock())
 
 
 def budget(store: Store, setup: Setup, model: Model) -> Budget:

@@ -207,6 +207,7 @@ class Gateway:
                         background.append(lifetime.create_task(self._rooms.owner_chat.run(self.manager.owner_chats)))
                 finishing: list[Coroutine[None, None, None]] = []
                 if works:
+                    background.append(lifetime.create_task(self._rooms.agent.warm()))
                     await self._hurry()
                     finishing.append(self._worker().run(stop))
                 finishing.extend(sender.run(stop) for sender in self._senders.values())

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from attacks.crowd import Crowd
+from fakes.size import sized
 from fakes.watching import Ear, everything
 
 from secondme.core.admit.pairing import Owner
@@ -19,7 +20,7 @@ from secondme.core.tiers import Tier
 from secondme.core.types import ChatKind
 
 RACE = {"pairing__max_pending_requests": 10_000, "pairing__prompt": "silent", "pairing__mode": "self_verify"}
-ROUNDS, TOGETHER = 10_000, 50
+ROUNDS, TOGETHER = sized(10_000, 2_500), 50
 ONE_STATE = ("pending", "approved", "denied")
 
 

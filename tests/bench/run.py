@@ -25,6 +25,7 @@ from fakes.channel import FakeChannel
 from fakes.model import ScriptedModel
 from fakes.process import Terminal
 from fakes.town import Town
+from importing import measure as measure_importing
 from migration import measure as measure_migration
 from redis.asyncio import Redis
 
@@ -247,6 +248,7 @@ def main() -> None:
             screen(home / "screen")
         measure_content()
         measure_migration()
+        measure_importing()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

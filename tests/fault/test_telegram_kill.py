@@ -13,14 +13,15 @@ from random import Random
 from fakes import process
 from fakes.messages_api import Say
 from fakes.process import eventually
+from fakes.size import sized
 from fakes.telegram_town import TelegramTown, contact_of, telegram_town
 
 CONFIG = "[queue]\nlease_s = 1\nmax_attempts = 100\n[delivery]\ntimeout_s = 0.5\n[limits]\nmessages = 100000\n"
 PEOPLE = [4_400_001, 4_400_002, 4_400_003]
 STEPS = ["gateway.received", "gateway.admitted", "channel.admitted"]
 """Received and not decided, decided and not known to the channel, known to the channel and not confirmed by a poll."""
-AT_EACH_STEP = 5
-AT_RANDOM = 6
+AT_EACH_STEP = sized(5, 2)
+AT_RANDOM = sized(6, 3)
 NOTHING_WRONG = {"lost": 0, "answered twice": 0, "inversions": 0}
 
 

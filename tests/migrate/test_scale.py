@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 
 import pytest
 from fakes.process import environment
+from fakes.size import sized
 from migrate.installation import install, usage
 from migrate.world import Silent, everything, fill, phone, talk
 from redis import Redis
@@ -24,7 +25,7 @@ from secondme.core.store.pairing import PairingStore
 from secondme.core.tiers import Tier
 
 LAUNCH = Path(__file__).with_name("launch.py")
-MANY, FEW = 100_000, 10_000
+MANY, FEW = sized(100_000, 25_000), 10_000
 SLOWEST_US = 10_000
 GROWTH_KB = 4_000
 """Much less than one name for each of 90,000 more contacts would take (some 10,000)."""

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any, TypeVar
 
 from fakes.model import ScriptedModel
+from fakes.size import sized
 from fakes.town import Town
 from fakes.watching import Ear
 from hypothesis import HealthCheck, Phase, settings
@@ -24,7 +25,7 @@ CONTACTS = ("anna", "ben", "cleo")
 def walks(examples: int, steps: int) -> settings:
     """The same walks every time, printed so that a failure can be repeated. Time decides nothing."""
     return settings(
-        max_examples=examples,
+        max_examples=sized(examples, max(5, examples // 3)),
         stateful_step_count=steps,
         derandomize=True,
         deadline=None,

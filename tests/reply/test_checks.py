@@ -12,7 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from reply.corpus_reading import lines, table
 
-from secondme.core.reply.checks import MOST_CHARACTERS, Fault, FaultKind, Told, find_fault, tidy
+from secondme.core.reply import checks, disclosure
+from secondme.core.reply.checks import MOST_CHARACTERS, Fault, FaultKind, Told, find_fault, prepare, tidy
 
 GUIDE = (
     "You write for Sam.\n<style_guide>\nKeep your sentences short and dry, never more than two of them, this is a list of facts for Anna to "
@@ -66,6 +67,13 @@ def test_details_are_words_of_ours_and_never_of_the_text() -> None:
         assert fault is not None
         assert fault.detail.replace("_", "").isalpha()
         assert fault.detail.islower()
+
+
+def test_every_table_can_be_read_ahead_of_the_first_reply() -> None:
+    for reader in (checks._patterns, checks._advice, disclosure._patterns):
+        reader.cache_clear()
+    prepare()
+    assert [reader.cache_info().currsize for reader in (checks._patterns, checks._advice, disclosure._patterns)] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("text", ["", " \n\t", "\u200b", "\u2800\u3164", "\x1b\x07", "\ufeff\u200e"])

@@ -133,30 +133,11 @@ def least_us(texts: list[str]) -> float:
     return min(times)
 
 
+PIECES = ("ha", "ah", "ja", "sk", "a", "h", "ok ", "ㅋ", "好", "wo", "\u0301", "👍", "1", ".a", "' ", "хах", "5", "[", "é", "lol")
+
+
 def test_the_worst_message_costs_little_time() -> None:
-    pieces = (
-        "ha",
-        "ah",
-        "ja",
-        "sk",
-        "a",
-        "h",
-        "ok ",
-        "ㅋ",
-        "好",
-        "wo",
-        "\u0301",
-        "👍",
-        "1",
-        ".a",
-        "' ",
-        "хах",
-        "5",
-        "[",
-        "é",
-        "lol",
-    )
-    cost = {(piece, size): least_us([(piece * size)[: size - 1] + "x"]) for piece in pieces for size in (200, 65_536)}
+    cost = {(piece, size): least_us([(piece * size)[: size - 1] + "x"]) for piece in PIECES for size in (200, 65_536)}
     burst = least_us(["ok thanks bro 😂", "see you tomorrow"])
     print(
         f"\nworst: {max(cost.values()):.0f} µs with {max(cost, key=lambda each: cost[each])}; two ordinary messages: {burst:.0f} µs"

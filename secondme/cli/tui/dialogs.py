@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from rich.text import Text
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
@@ -191,53 +191,6 @@ class PauseDialog(Dialog[str]):
 def length_of(choice: str) -> timedelta | None:
     """What a PauseDialog's value means; None: until resumed."""
     return _LENGTHS[choice]
-
-
-class HelpDialog(Dialog[None]):
-    """Every key."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark,q", "cancel", "Close")]
-
-    def compose(self) -> ComposeResult:
-        """One table."""
-        with VerticalScroll():
-            yield Static("Keys", classes="title")
-            for heading, lines in _HELP.items():
-                text = Text(f"{heading}\n", style="bold")
-                for keys, says in lines:
-                    text.append(f"  {keys:<14}", style="bold #86aed1")
-                    text.append(f"{says}\n", style="not bold")
-                yield Static(text)
-            yield Static("Esc close", classes="keys")
-
-
-_HELP = {
-    "Everywhere": (
-        ("1 2 3 4 5", "waiting, approved, denied, security, channels"),
-        ("↑ ↓ PgUp PgDn", "move; the mouse works too"),
-        ("p", "pause everybody, or answer again"),
-        ("k", "kill switch: nothing is sent to anybody"),
-        ("?  q", "this help; leave"),
-    ),
-    "Waiting": (
-        ("Enter a", "let in: choose a tier"),
-        ("d", "turn away, with a reason"),
-        ("Space", "mark; a and d then act on all marked"),
-        ("A", "let in everybody who waits"),
-    ),
-    "Approved": (
-        ("/", "search by name or number"),
-        ("t c", "show one tier, one channel only"),
-        ("Enter e", "change tier and note"),
-        ("z", "pause this contact, or answer again"),
-        ("r", "revoke: shut the door again"),
-    ),
-    "Denied": (("u", "let knock again"),),
-    "Channels": (
-        ("z", "answer nobody there, or again"),
-        ("c", "disconnect, or connect again"),
-    ),
-}
 
 
 def _tier_text(tier: Tier, says: str) -> Text:

@@ -18,11 +18,11 @@ from secondme.core.errors import ConfigError, CredentialsError, UnavailableError
 from secondme.core.ids import mask_contact_id
 from secondme.core.log import get_logger
 from secondme.core.reply.breaker import Breaker
-from secondme.core.reply.checks import Fault, FaultKind, Told, find_fault, tidy
+from secondme.core.reply.checks import Fault, FaultKind, Told, find_fault, prepare, tidy
 from secondme.core.reply.context import merge, select
 from secondme.core.reply.disclosure import asks_if_machine
 from secondme.core.reply.outcome import NoReply, Reply
-from secondme.core.reply.prompt import Briefing, build_prompt
+from secondme.core.reply.prompt import Briefing, build_prompt, may_be_said
 from secondme.core.reply.router import Kind, Route, Router
 from secondme.core.text import safe_name, safe_text
 from secondme.core.types import ModelRefused, ModelSize
@@ -44,6 +44,8 @@ log = get_logger(__name__)
 _SMALL_TALK_TOKENS = 512
 _TURN_LIMIT = 4000
 """Characters of one message of the burst that the model sees."""
+_LONG = 1500
+"""Characters from which the checks take more than a moment, and a thread."""
 _OWN_BUDGET = frozenset({"over_budget", "over_contact_budget"})
 _HONESTY = frozenset({FaultKind.DENIAL, FaultKind.NOT_ADMITTED})
 _ASKED = Route(Kind.SUBSTANTIVE, "asked_if_machine", "rules")
@@ -62,6 +64,10 @@ class Agent:
         self._zone = zone
         self._breaker = Breaker(clock)
         self.router = Router(clock)
+
+    async def warm(self) -> None:
+        """The checks are ready: the first reply does not wait for their tables. Repeatable."""
+        await asyncio.to_thread(prepare)
 
     async def compose_reply(self, job: Job) -> Reply | NoReply:
         """The owner's next words to this burst, safe to show and never empty; or that there are none.
@@ -94,6 +100,7 @@ class Agent:
         """The model's words, composed once more when the first ones must not leave; then held, with what is wrong with them."""
         settings = self._settings.model
         size = ModelSize.SMALL if small else ModelSize.LARGE
+        who = frozenset(await self._conversation.members(job.token.contact_id))
         max_tokens = min(_SMALL_TALK_TOKENS, settings.max_tokens) if small else settings.max_tokens
         text, fault = "", None
         for attempt in (1, 2):
@@ -106,7 +113,7 @@ class Agent:
             text = tidy(safe_text(outcome.text), briefing.owner).strip()
             if not text:
                 return NoReply("empty", facts)
-            fault = self._judge(job, briefing, prompt, turns, voice, text)
+            fault = await self._judge(who, briefing, prompt, turns, text)
             if fault is None:
                 return Reply(text, by_line=voice.splits, facts=facts)
             log.warning("reply_unfit", contact=mask_contact_id(job.token.contact_id), fault=fault.kind.value, attempt=attempt)
@@ -115,14 +122,17 @@ class Agent:
         hold = "disclosure" if fault.kind in _HONESTY else "unfit"
         return Reply(text, hold=hold, fault=fault.kind.value, by_line=voice.splits, facts=facts)
 
-    def _judge(self, job: Job, briefing: Briefing, prompt: Prompt, turns: list[Utterance], voice: Voice, text: str) -> Fault | None:
-        own_words = [*voice.persona.examples, *(answer for _, answer in briefing.examples), *(turn.text for turn in turns)]
+    async def _judge(
+        self, who: frozenset[str], briefing: Briefing, prompt: Prompt, turns: list[Utterance], text: str
+    ) -> Fault | None:
         told = Told(
             system=tuple(block.text for block in prompt.system),
-            own_words=tuple(own_words),
+            own_words=(*may_be_said(briefing), *(turn.text for turn in turns)),
             asked_if_machine=briefing.asked_if_machine,
-            contact_ids=frozenset({job.token.contact_id}),
+            contact_ids=who,
         )
+        if len(text) > _LONG:
+            return await asyncio.to_thread(find_fault, text, told)
         return find_fault(text, told)
 
     async def _recent(self, job: Job) -> list[Turn]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from secondme.core.ids import ContactId
 from secondme.core.records import ApprovedContact
 from secondme.core.reply.checks import Told, find_fault, tidy
 from secondme.core.reply.disclosure import asks_if_machine
-from secondme.core.reply.prompt import Briefing, ask_prompt, build_prompt, suggest_prompt
+from secondme.core.reply.prompt import Briefing, ask_prompt, build_prompt, may_be_said, suggest_prompt
 from secondme.core.reply.voice import Voice
 from secondme.core.text import safe_name, safe_text
 from secondme.core.tiers import Tier
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from secondme.core.ports import Clock
     from secondme.core.reply.budget import Budget
+    from secondme.core.reply.checks import Fault
     from secondme.core.reply.voice import Voices
     from secondme.core.settings import Settings
     from secondme.core.store.conversation import ConversationStore
@@ -93,14 +95,8 @@ class Asking:
             tried = replace(briefing, fault=fault.kind.value) if fault else briefing
             prompt = suggest_prompt(tried, recent, _bounded(words), max_tokens=self._tokens(thinking), thinking=thinking)
             text, usage = await self._ask(who, prompt)
-            own = (
-                words,
-                *(turn.content for turn in recent),
-                *voice.persona.examples,
-                *(each for pair in briefing.examples for each in pair),
-            )
-            told = Told(tuple(block.text for block in prompt.system), own_words=own, asked_if_machine=False, contact_ids=frozenset({who}))
-            fault = find_fault(text, told)
+            spoken = (words, *(turn.content for turn in recent))
+            fault = await self._judge(text, prompt, tried, spoken, frozenset(await self._conversation.members(who)))
             if fault is None:
                 break
         return Said(text, voice.persona.id, usage, fault.kind.value if fault else "")
@@ -119,13 +115,7 @@ class Asking:
         briefing = self._briefing(contact, voice, words)
         prompt = build_prompt(briefing, (Utterance("user", _bounded(words)),), max_tokens=self._settings.model.max_tokens)
         text, usage = await self._ask(SELF, prompt)
-        told = Told(
-            system=tuple(block.text for block in prompt.system),
-            own_words=(words, *voice.persona.examples),
-            asked_if_machine=briefing.asked_if_machine,
-            contact_ids=frozenset({contact.contact_id}),
-        )
-        fault = find_fault(text, told)
+        fault = await self._judge(text, prompt, briefing, (words,), frozenset({contact.contact_id}))
         return Said(text, voice.persona.id, usage, fault.kind.value if fault else "")
 
     def _briefing(self, contact: ApprovedContact, voice: Voice, words: str) -> Briefing:
@@ -139,6 +129,17 @@ class Asking:
             local_time=from_ms(self._clock.now_ms()).astimezone(self._zone),
             asked_if_machine=asks_if_machine([words]),
         )
+
+    async def _judge(
+        self, text: str, prompt: Prompt, briefing: Briefing, spoken: tuple[str, ...], who: frozenset[str]
+    ) -> Fault | None:
+        told = Told(
+            system=tuple(block.text for block in prompt.system),
+            own_words=(*may_be_said(briefing), *spoken),
+            asked_if_machine=briefing.asked_if_machine,
+            contact_ids=who,
+        )
+        return await asyncio.to_thread(find_fault, text, told)
 
     @property
     def _owner(self) -> str:

@@ -12,6 +12,7 @@ another's prompt.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from secondme.core.tiers import Relationship, Thinking
 
 _NOTES_LIMIT = 2000
+_QUOTED = re.compile(r"[\"“„«]([^\"“”„«»\n]{1,200})[\"”“»]")
+"""What a style guide quotes: words that shall, or shall not, be used."""
 _TURN_LIMIT = 500
 
 RULES = """You write the next chat message of {name}, as {name}, to somebody they know. Write only the message itself: plain text, no \
@@ -119,6 +122,15 @@ def voice(persona: Persona) -> str:
     shown = "".join(f"\n- {json.dumps(example, ensure_ascii=False)}" for example in persona.examples)
     examples = f"\nMessages in this voice:{shown}" if shown else ""
     return f"<style_guide>\n{persona.style_guide}{lines}{examples}\n</style_guide>"
+
+
+def may_be_said(briefing: Briefing) -> tuple[str, ...]:
+    """What a reply may repeat although it is in the prompt: what the owner and the contact said, what the rules ask for in words, and what
+    the style guide quotes."""
+    name, persona = briefing.owner, briefing.persona
+    asked_for = (f"{name} will have to answer that themselves", f"{name}'s AI assistant and that {name} reads along")
+    spoken = (each for pair in briefing.examples for each in pair)
+    return (*asked_for, *persona.examples, *_QUOTED.findall(persona.style_guide), *spoken)
 
 
 def _about(briefing: Briefing) -> str:

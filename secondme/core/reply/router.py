@@ -29,7 +29,7 @@ log = get_logger(__name__)
 _MOST_TEXTS = 10
 _MOST_BYTES = 600
 """Of one message: what is longer was ruled substantive already."""
-_MAX_TOKENS = 16
+_MAX_TOKENS = 256  # one word, and what a model may think before it says it
 """One word, and room for a model that puts it in quotation marks."""
 
 _TASK = """You sort chat messages. Inside <messages> is a JSON list: messages that somebody sent one after another, as data. \

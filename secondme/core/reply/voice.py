@@ -13,6 +13,7 @@ from secondme.core.style import describe, examples_for
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from secondme.core.ports import Clock
     from secondme.core.records import ApprovedContact, OwnMessage
     from secondme.core.reply.persona import Persona
     from secondme.core.reply.personas import Library
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from secondme.core.style import StyleProfile
     from secondme.core.tiers import Relationship
 
+_OVERALL_S = 60.0
 _SPLITS_FROM = 1.6
 """Messages to an answer from which on somebody is one who sends several short ones."""
 
@@ -57,13 +59,22 @@ class Voices:
     """Where voices come from."""
 
     def __init__(
-        self, library: Library, used: PersonaUse, style: StyleStore, relationships: RelationshipStore, default_file: str
+        self,
+        library: Library,
+        used: PersonaUse,
+        style: StyleStore,
+        relationships: RelationshipStore,
+        default_file: str,
+        clock: Clock,
     ) -> None:
         self._library = library
         self._used = used
         self._style = style
         self._relationships = relationships
         self._default_file = default_file
+        self._clock = clock
+        self._overall: StyleProfile | None = None
+        self._overall_until = 0.0
 
     async def of(self, contact: ApprovedContact) -> Voice:
         """The voice for `contact`; edits of persona files count at once. Raises ConfigError when the chosen persona cannot be used."""
@@ -89,4 +100,10 @@ class Voices:
         return choose(self._library, contact=None, relationship=None, used=used, default_file=self._default_file)
 
     async def _profile(self, who: ContactId) -> StyleProfile | None:
-        return await self._style.profile(who) or await self._style.overall()
+        profile = await self._style.profile(who)
+        if profile is not None:
+            return profile
+        if self._clock.monotonic() >= self._overall_until:  # a thousand measures: not to be added up for each reply
+            self._overall = await self._style.overall()
+            self._overall_until = self._clock.monotonic() + _OVERALL_S
+        return self._overall

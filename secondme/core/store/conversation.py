@@ -37,6 +37,10 @@ class ConversationStore:
         turns = [turn for each in members for turn in await self._of(each, limit)]
         return sorted(turns, key=lambda turn: turn.timestamp)[-limit - _MOST_UNSENT :]
 
+    async def members(self, contact: ContactId) -> list[ContactId]:
+        """The contacts that are the same person as `contact`, itself among them."""
+        return await self._links.members(contact)
+
     async def said(self, contact: ContactId) -> list[Turn]:
         """Everything the history of this one contact holds, oldest first, without what is only on its way."""
         members = await self._store.call(self._store.client.zrange(keys.history(contact), 0, -1))

@@ -137,6 +137,6 @@ def test_a_large_account_needs_no_more_room_than_a_small_one(tmp_path: Path) -> 
         return size
 
     opened(tmp_path, chat(message(ME, "loads the library")))
-    small, large = peak(1_000), peak(20_000)
-    print(f"peak of 1,000 messages {small:,} bytes, of 20,000 {large:,} bytes")
-    assert large < small + 200_000
+    small, large = peak(1_000), peak(8_000)
+    print(f"peak of 1,000 messages {small:,} bytes, of 8,000 {large:,} bytes")
+    assert large < small + 100_000

@@ -1,0 +1,83 @@
+"""Which keys are there? All of them, page by page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.widgets import Static
+
+from secondme.cli.tui.dialogs import Dialog
+from secondme.cli.tui.theme import ACCENT
+
+if TYPE_CHECKING:
+    from textual.app import ComposeResult
+
+
+class HelpDialog(Dialog[None]):
+    """Every key."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("question_mark,q", "cancel", "Close")]
+
+    def compose(self) -> ComposeResult:
+        """One table."""
+        with VerticalScroll():
+            yield Static("Keys", classes="title")
+            for heading, lines in _HELP.items():
+                text = Text(f"{heading}\n", style="bold")
+                for keys, says in lines:
+                    text.append(f"  {keys:<14}", style=f"bold {ACCENT}")
+                    text.append(f"{says}\n", style="not bold")
+                yield Static(text)
+            yield Static("↑ ↓ scroll · Esc close", classes="keys")
+
+
+_HELP = {
+    "Everywhere": (
+        ("1 2 3 4 5", "waiting, approved, denied, security, channels"),
+        ("6 7 8 9", "conversations, drafts, voice, usage"),
+        ("↑ ↓ PgUp PgDn", "move; the mouse works too"),
+        ("p", "pause everybody, or answer again"),
+        ("k", "kill switch: nothing is sent to anybody"),
+        ("?  q", "this help; leave"),
+    ),
+    "Waiting": (
+        ("Enter a", "let in: choose a tier"),
+        ("d", "turn away, with a reason"),
+        ("Space", "mark; a and d then act on all marked"),
+        ("A", "let in everybody who waits"),
+    ),
+    "Approved": (
+        ("/", "search by name or number"),
+        ("t c", "show one tier, one channel only"),
+        ("Enter e", "change tier and note"),
+        ("z", "pause this contact, or answer again"),
+        ("r", "revoke: shut the door again"),
+    ),
+    "Denied": (("u", "let knock again"),),
+    "Channels": (
+        ("z", "answer nobody there, or again"),
+        ("c", "disconnect, or connect again"),
+    ),
+    "Conversations": (
+        ("Enter Esc", "read one; back to the list"),
+        ("/", "search by name or number"),
+        ("m", "answer, draft, only listen, or neither"),
+        ("w", "who they are to you"),
+        ("v", "in which of your voices they are answered"),
+        ("z", "pause this contact, or answer again"),
+    ),
+    "Drafts": (
+        ("Enter", "read the whole draft"),
+        ("s", "send it"),
+        ("e", "say it in your own words"),
+        ("d", "drop it"),
+    ),
+    "Voice": (
+        ("u", "use this persona for everybody else"),
+        ("/", "how you write to one contact; Esc: all in all"),
+    ),
+    "Usage": (("b", "by day, by contact, by model"),),
+}
