@@ -79,7 +79,7 @@ async def test_turning_away_erases_what_was_kept_and_ends_the_work_on_it(town: T
     await town.control.pause(ANNA, None)
     await (town.owner.deny(ANNA) if step == "deny" else town.owner.revoke(ANNA))
     left = {key.partition(":local:")[0] for key in await everything(town.store.client) if key.endswith("local:anna")}
-    assert left == ({"PAIRING:denied"} if step == "deny" else set()) | {"MAILBOX", "SEEN"}
+    assert left == ({"PAIRING:denied"} if step == "deny" else set()) | {"MAILBOX", "SEEN", "SPENT"}
     assert await town.raw_keys("HISTORY*") + await town.raw_keys("HELD*") + await town.raw_keys("COUNTER*") == []
     assert await town.work() == ["gone"]
     assert await town.deliver() == []

@@ -1,4 +1,4 @@
-"""The screen: a bar, five pages, and the keys. It reads the store like any other client and keeps itself fresh.
+"""The screen: a bar, nine pages, and the keys. It reads the store like any other client and keeps itself fresh.
 
 Events say that something changed; the lists themselves are read anew, so the screen is right after every gap too.
 """
@@ -14,18 +14,24 @@ from rich.text import Text
 from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
-from textual.widgets import DataTable, Footer, Static, TabbedContent, TabPane
+from textual.widgets import Footer, Static, TabbedContent, TabPane
 
 from secondme.cli.tui.bar import Bar
 from secondme.cli.tui.desk import Desk
-from secondme.cli.tui.dialogs import ConfirmDialog, HelpDialog, PauseDialog, length_of
+from secondme.cli.tui.help import HelpDialog
 from secondme.cli.tui.link import Link
 from secondme.cli.tui.pages.approved import ApprovedPage
 from secondme.cli.tui.pages.channels import ChannelsPage
+from secondme.cli.tui.pages.conversations import ConversationsPage
 from secondme.cli.tui.pages.denied import DeniedPage
+from secondme.cli.tui.pages.drafts import DraftsPage
 from secondme.cli.tui.pages.page import Page, shown_name
 from secondme.cli.tui.pages.pending import PendingPage
 from secondme.cli.tui.pages.security import SecurityPage
+from secondme.cli.tui.pages.usage import UsagePage
+from secondme.cli.tui.pages.voice import VoicePage
+from secondme.cli.tui.switches import Switches
+from secondme.cli.tui.tabs import PAGES, labels
 from secondme.cli.tui.theme import THEME
 from secondme.core.clock import from_ms
 from secondme.core.errors import SecondmeError
@@ -33,7 +39,7 @@ from secondme.core.log import security_file
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
-    from datetime import datetime, timedelta
+    from datetime import datetime
 
     from textual.app import ComposeResult
 
@@ -49,8 +55,8 @@ _TICK_S = 1.0
 _STDIN = 0
 _CLOSE_S = 8.0
 """Longer than a server needs to end."""
-
-PAGES = {"pending": "Waiting", "approved": "Approved", "denied": "Denied", "security": "Security", "channels": "Channels"}
+_TOASTS = 3
+"""More drafts that come at once are one toast."""
 
 
 class SecondmeApp(App[None]):
@@ -82,9 +88,16 @@ class SecondmeApp(App[None]):
             "denied": DeniedPage(desk, "denied"),
             "security": SecurityPage(desk, "security", log_file),
             "channels": ChannelsPage(desk, "channels"),
+            "conversations": ConversationsPage(desk, "conversations"),
+            "drafts": DraftsPage(desk, "drafts"),
+            "voice": VoicePage(desk, "voice"),
+            "usage": UsagePage(desk, "usage"),
         }
-        self._desk = desk
+        self._switches = Switches(self, desk)
         self._snapshot: Snapshot | None = None
+        self._counts: dict[str, int] = {}
+        self._held: set[str] = set()
+        """Contacts to whom a reply was held since the last look."""
         self._is_on_terminal = False
         self._lost: SecondmeError | None = None
         self._linking: asyncio.Task[None] | None = None
@@ -147,7 +160,9 @@ class SecondmeApp(App[None]):
                     await self._changed.wait()
             self._changed.clear()
             try:
-                snapshot = await self._link.read()
+                snapshot = await self._link.read(all_drafts=self._page == "drafts")
+                with self._link.in_use():
+                    await self._pages[self._page].read(snapshot, self._clock.now_ms())
             except SecondmeError as error:
                 if self._snapshot is not None or self._lost is not None:
                     self._lose(error)
@@ -157,6 +172,8 @@ class SecondmeApp(App[None]):
 
     def _heard(self, event: dict[str, Any]) -> None:
         kind, page = event.get("type"), self._page
+        if kind == "reply_held" and page != "drafts":
+            self._held.add(str(event.get("contactId", "")))
         if kind == "pairing_request" and page != "pending":
             who = shown_name(str(event.get("displayName") or ""), str(event.get("contactId", "")))
             self.notify(f"{who} asks to be let in. Press 1.", markup=False)
@@ -177,20 +194,42 @@ class SecondmeApp(App[None]):
             self._lost = None
             self._banner.remove_class("shown")
         now = self._now()
-        self._bar.show(snapshot.overview, now, is_lost=False)
+        self._bar.show(snapshot.overview, now, is_lost=False, drafts=snapshot.draft_count)
         for page in self._pages.values():
             page.show(snapshot, now)
         listing = snapshot.listing
-        counts = {"pending": len(listing.pending), "approved": len(listing.approved), "denied": len(listing.denied)}
-        tabs = self.query_one(TabbedContent)
-        for number, (page_id, title) in enumerate(PAGES.items(), 1):
-            count = counts.get(page_id)
-            tabs.get_tab(page_id).label = Text(f"{number} {title} {count}" if count else f"{number} {title}")
+        self._counts = {
+            "pending": len(listing.pending),
+            "approved": len(listing.approved),
+            "denied": len(listing.denied),
+            "drafts": snapshot.draft_count,
+        }
+        self._label_tabs()
+        self._tell_held(snapshot)
         if listing.corrupt:
             self._banner.update(f"{len(listing.corrupt)} records cannot be read: secondme pairing list names them.")
             self._banner.add_class("shown")
         else:
             self._banner.remove_class("shown")
+
+    def _label_tabs(self) -> None:
+        if self.query("ContentTabs"):
+            tabs = self.query_one(TabbedContent)
+            for page, label in labels(self.size.width, self._counts, self._page).items():
+                tabs.get_tab(page).label = Text(label)
+
+    def _tell_held(self, snapshot: Snapshot) -> None:
+        """Replies that were held since the last look, and wait still, are said, unless their page is shown."""
+        waiting = {draft.contact_id for draft in snapshot.drafts or ()} if snapshot.drafts is not None else self._held
+        fresh, self._held = sorted(self._held & waiting), set()
+        if self._page == "drafts":
+            return
+        if len(fresh) > _TOASTS:
+            self.notify(f"Replies to {len(fresh)} people wait for you. Press 7.", markup=False)
+            return
+        names = {contact.contact_id: contact.display_name for contact in snapshot.listing.approved} if fresh else {}
+        for contact in fresh:
+            self.notify(f"A reply to {shown_name(names.get(contact), contact)} waits for you. Press 7.", markup=False)
 
     def _tick(self) -> None:
         if self._is_on_terminal and not os.isatty(_STDIN):
@@ -203,7 +242,7 @@ class SecondmeApp(App[None]):
         for page in self._pages.values():
             page.tick(now)
         if self._lost is None:
-            self._bar.show(self._snapshot.overview, now, is_lost=False)
+            self._bar.show(self._snapshot.overview, now, is_lost=False, drafts=self._snapshot.draft_count)
 
     def _now(self) -> datetime:
         return from_ms(self._clock.now_ms())
@@ -220,10 +259,17 @@ class SecondmeApp(App[None]):
         self._pages[page].focus_page()
 
     def on_tabbed_content_tab_activated(self, event: TabbedContent.TabActivated) -> None:
-        """A tab was clicked: its page's keys work."""
-        page = event.pane.id
-        if page in self._pages and not isinstance(self.focused, DataTable):
-            self._pages[page].focus_page()
+        """A page came up, by key or click: its keys work, and what only it shows is read."""
+        page = self._pages.get(event.pane.id or "")
+        if page is not None:
+            if self.focused is None or page not in self.focused.ancestors:
+                page.focus_page()
+            self._label_tabs()
+            self._changed.set()
+
+    def on_resize(self) -> None:
+        """The tabs' titles fit."""
+        self._label_tabs()
 
     def action_help(self) -> None:
         """Every key."""
@@ -232,41 +278,9 @@ class SecondmeApp(App[None]):
     @work
     async def action_pause(self) -> None:
         """Pause everybody, or answer again."""
-        everybody = self._snapshot.overview.everybody if self._snapshot else None
-        if everybody is not None and everybody.killed:
-            self.notify("The kill switch is on, which stops everybody already. Press k.", severity="warning", markup=False)
-        elif everybody is not None:
-            await self._desk.decide(self._resume)
-        else:
-            choice = await self.push_screen_wait(PauseDialog("Pause everybody for how long?"))
-            if choice is not None:
-                await self._desk.decide(lambda: self._pause(choice, length_of(choice)))
+        await self._switches.pause(self._snapshot.overview.everybody if self._snapshot else None)
 
     @work
     async def action_kill(self) -> None:
         """The kill switch, on or off, after a confirmation."""
-        everybody = self._snapshot.overview.everybody if self._snapshot else None
-        if everybody is not None and everybody.killed:
-            body = "Who waits is answered again."
-            if await self.push_screen_wait(ConfirmDialog("Lift the kill switch?", body, "Lift it")):
-                await self._desk.decide(self._unkill)
-        else:
-            body = "Nothing is sent to anybody until you lift it. Replies on their way become drafts."
-            if await self.push_screen_wait(ConfirmDialog("Turn the kill switch on?", body, "Stop everything")):
-                await self._desk.decide(self._kill)
-
-    async def _pause(self, choice: str, length: timedelta | None) -> str:
-        await self._link.steering.pause(None, length)
-        return f"Everybody is paused, {choice}."
-
-    async def _resume(self) -> str:
-        await self._link.steering.resume(None)
-        return "Everybody is answered again."
-
-    async def _kill(self) -> str:
-        await self._link.steering.kill()
-        return "The kill switch is on. Nothing is sent to anybody."
-
-    async def _unkill(self) -> str:
-        await self._link.steering.unkill()
-        return "The kill switch is off."
+        await self._switches.kill(self._snapshot.overview.everybody if self._snapshot else None)

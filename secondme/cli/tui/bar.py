@@ -31,10 +31,11 @@ class Bar(Static):
         self._overview: Overview | None = None
         self._now: datetime | None = None
         self._is_lost = False
+        self._drafts = 0
 
-    def show(self, overview: Overview | None, now: datetime, *, is_lost: bool) -> None:
+    def show(self, overview: Overview | None, now: datetime, *, is_lost: bool, drafts: int = 0) -> None:
         """The bar says how things stand; without a connection, that it does not know."""
-        self._overview, self._now, self._is_lost = overview, now, is_lost
+        self._overview, self._now, self._is_lost, self._drafts = overview, now, is_lost, drafts
         self.update(self._text())
 
     def on_resize(self) -> None:
@@ -65,10 +66,9 @@ class Bar(Static):
         if overview.runs or overview.everybody is not None:
             pieces.append(self._answering(overview.everybody))
         if queue:
-            backlog = overview.backlog
-            pieces += [
-                (f"{count} {word}", QUIET) for count, word in ((backlog.queued, "unanswered"), (backlog.held, "drafts")) if count
-            ]
+            drafts = "draft" if self._drafts == 1 else "drafts"
+            counts = ((overview.backlog.queued, "unanswered"), (self._drafts, drafts))
+            pieces += [(f"{count} {word}", QUIET) for count, word in counts if count]
         waiting = overview.pairing.pending
         if waiting:
             pieces.append((f"{waiting} at the door", f"bold {WARN}"))

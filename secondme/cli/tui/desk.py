@@ -22,15 +22,16 @@ class Desk:
     def __init__(self, app: App[Any], link: Link, look_again: Callable[[], None]) -> None:
         self._app = app
         self.link = link
-        self._look_again = look_again
+        self.look_again = look_again
+        """What the shown page needs is read anew, soon."""
 
-    async def decide(self, decision: Callable[[], Awaitable[str]]) -> None:
-        """The decision was taken, or not; either way the owner was told which."""
-        await self.decide_all([decision])
+    async def decide(self, decision: Callable[[], Awaitable[str]]) -> bool:
+        """The decision was taken (true), or not; either way the owner was told which."""
+        return await self.decide_all([decision]) == 1
 
-    async def decide_all(self, decisions: Sequence[Callable[[], Awaitable[str]]], several: str = "") -> None:
-        """Each decision was tried; one that fails does not keep the others from being taken. More than three successes are one toast,
-        `several`, with their number in place of {}."""
+    async def decide_all(self, decisions: Sequence[Callable[[], Awaitable[str]]], several: str = "") -> int:
+        """Each decision was tried; one that fails does not keep the others from being taken. Returns how many were. More than three
+        successes are one toast, `several`, with their number in place of {}."""
         said: list[str] = []
         for decision in decisions:
             try:
@@ -38,11 +39,13 @@ class Desk:
                     said.append(await decision())
             except SecondmeError as error:
                 self._app.notify(f"{error.message} {error.fix}".strip(), severity="error", timeout=_LONG_S, markup=False)
-        if several and len(said) > _TOASTS:
-            said = [several.format(len(said))]
+        taken = len(said)
+        if several and taken > _TOASTS:
+            said = [several.format(taken)]
         for text in said:
             self._app.notify(text, markup=False)
-        self._look_again()
+        self.look_again()
+        return taken
 
 
 _TOASTS = 3

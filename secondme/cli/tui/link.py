@@ -10,7 +10,7 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from secondme.cli import compose
+from secondme.cli import clone, compose, voice
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
 from secondme.core.store import keys
@@ -25,29 +25,39 @@ if TYPE_CHECKING:
     from secondme.core.overview import Overview
     from secondme.core.ports import Clock
     from secondme.core.records import Pause
+    from secondme.core.send.drafts import Draft, Drafts
     from secondme.core.settings import Setup
+    from secondme.core.store.choices import ContactChoices
     from secondme.core.store.connect import Store
     from secondme.core.store.pairing import Listing
+    from secondme.core.store.personas import PersonaUse
+    from secondme.core.store.relationship import RelationshipStore
 
 BY_TUI = "tui"
 """Who approved, in the records."""
 _AGAIN_S = 0.5
+_FEW = 300
+"""So many held messages are read whatever page is shown; more only for the pages that show them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Everything the screen shows, read together."""
+    """Everything that more than one page shows, read together."""
 
     overview: Overview
     listing: Listing
     pauses: dict[str, Pause]
+    drafts: list[Draft] | None
+    """What waits for the owner, the oldest first; None when it is a great deal and was not read."""
+    draft_count: int
+    unreadable_drafts: int
 
 
 class Link:
     """The screen's connection to the store."""
 
     def __init__(self, setup: Setup, clock: Clock) -> None:
-        self._setup = setup
+        self.setup = setup
         self._clock = clock
         self._store: Store | None = None
         self._users = 0
@@ -59,7 +69,7 @@ class Link:
         is no connection. A failure of any known cause is tried again."""
         while True:
             try:
-                async with compose.open_store(self._setup, Role.BORROW) as store:
+                async with compose.open_store(self.setup, Role.BORROW) as store:
                     self._store = store
                     try:
                         await self._hear(store, heard)
@@ -91,26 +101,53 @@ class Link:
             if store.is_wanted:
                 return
 
-    async def read(self) -> Snapshot:
-        """How everything stands now. Raises UnavailableError without a connection."""
+    async def read(self, *, all_drafts: bool) -> Snapshot:
+        """How everything stands now; `all_drafts`: with the drafts, however many there are. Raises UnavailableError without a connection."""
         with self.in_use():
-            store = self._connected()
-            listing = await compose.pairing_store(store, self._setup.settings).listing()
+            store = self.store
+            listing = await compose.pairing_store(store, self.setup.settings).listing()
             contacts = [ContactId(each.contact_id) for each in listing.approved]
             pauses = await compose.control_store(store).contact_pauses(contacts)
-            return Snapshot(await compose.overview(store, self._setup), listing, pauses)
+            overview = await compose.overview(store, self.setup)
+            held, drafts, corrupt = overview.backlog.held, None, 0
+            if all_drafts or held <= _FEW:
+                drafts, unreadable = await self.drafts.waiting() if held else ([], [])
+                held, corrupt = len(drafts), len(unreadable)
+            return Snapshot(overview, listing, pauses, drafts, held, corrupt)
 
     @property
     def owner(self) -> Owner:
-        """The owner's decisions. Raises UnavailableError without a connection."""
-        return compose.owner(self._connected(), self._setup, BY_TUI)
+        """The owner's decisions. Raises UnavailableError without a connection, like everything below."""
+        return compose.owner(self.store, self.setup, BY_TUI)
 
     @property
     def steering(self) -> Steering:
-        """The owner's pauses. Raises UnavailableError without a connection."""
-        return compose.steering(self._connected(), self._setup, BY_TUI)
+        """The owner's pauses."""
+        return compose.steering(self.store, self.setup, BY_TUI)
 
-    def _connected(self) -> Store:
+    @property
+    def drafts(self) -> Drafts:
+        """What the owner does with drafts."""
+        return clone.drafts(self.store, self.setup)
+
+    @property
+    def choices(self) -> ContactChoices:
+        """What the owner chooses for single contacts."""
+        return voice.contact_choices(self.store)
+
+    @property
+    def relationships(self) -> RelationshipStore:
+        """What contacts are to the owner."""
+        return voice.relationship_store(self.store)
+
+    @property
+    def persona_use(self) -> PersonaUse:
+        """Which persona the owner chose for whom."""
+        return voice.persona_use(self.store)
+
+    @property
+    def store(self) -> Store:
+        """The connection, for a page that reads while it is shown. Use it inside `in_use`."""
         if self._store is None:
             raise UnavailableError("store_unreachable", "The store does not answer.", "Nothing was changed; try again in a moment.")
         return self._store

@@ -18,4 +18,4 @@ class StandIn:
     async def compose(self, prompt: Prompt) -> ModelOutcome:
         """A labelled reply that shows which words arrived."""
         last = prompt.turns[-1].text.splitlines()[-1][:_QUOTED] if prompt.turns else ""
-        return Composed(f"[demo] I got your message: {last} (set ANTHROPIC_API_KEY and Claude answers here)")
+        return Composed(f"[demo] I am an AI assistant, and got your message: {last} (with a key of yours, Claude answers here)")

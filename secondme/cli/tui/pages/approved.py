@@ -10,8 +10,9 @@ from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Input, Static
 
-from secondme.cli.tui.dialogs import ConfirmDialog, PauseDialog, TierDialog, length_of
+from secondme.cli.tui.dialogs import ConfirmDialog, TierDialog
 from secondme.cli.tui.pages.page import Page, countdown, shown_name
+from secondme.cli.tui.pages.pausing import pause_or_resume
 from secondme.cli.tui.table import Column
 from secondme.cli.tui.theme import ACCENT, GOOD, QUIET, WARN
 from secondme.core.admit.pairing import channel_of
@@ -165,15 +166,8 @@ class ApprovedPage(Page):
     async def action_pause_contact(self) -> None:
         """Pause this contact, or answer it again."""
         contact = self._current()
-        if contact is None:
-            return
-        who = shown_name(contact.display_name, contact.contact_id)
-        if contact.contact_id in self._pauses:
-            await self.desk.decide(partial(self._resume, contact, who))
-            return
-        choice = await self.app.push_screen_wait(PauseDialog(f"Pause {who} for how long?"))
-        if choice is not None:
-            await self.desk.decide(partial(self._pause, contact, who, choice))
+        if contact is not None:
+            await pause_or_resume(self, contact, is_paused=contact.contact_id in self._pauses)
 
     async def _edit(self, contact: ApprovedContact, choice: TierChoice) -> str:
         decision = await self.desk.link.owner.edit(contact.contact_id, tier=choice.tier, notes=choice.notes)
@@ -182,14 +176,6 @@ class ApprovedPage(Page):
     async def _revoke(self, contact: ApprovedContact, who: str) -> str:
         await self.desk.link.owner.revoke(contact.contact_id)
         return f"{who} is not let in any more."
-
-    async def _resume(self, contact: ApprovedContact, who: str) -> str:
-        await self.desk.link.steering.resume(contact.contact_id)
-        return f"{who} is answered again."
-
-    async def _pause(self, contact: ApprovedContact, who: str, choice: str) -> str:
-        await self.desk.link.steering.pause(contact.contact_id, length_of(choice))
-        return f"{who} is paused, {choice}."
 
     def _current(self) -> ApprovedContact | None:
         key = self.table.current

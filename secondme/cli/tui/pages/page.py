@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual.containers import Vertical
+from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
 from secondme.cli.tui.table import PeopleTable
@@ -42,6 +43,9 @@ class Page(Vertical):
         yield self._empty
         yield self._detail
 
+    async def read(self, snapshot: Snapshot, now_ms: int) -> None:
+        """What only this page shows was read. Called while it is shown, before `show`, with the connection in use. Raises SecondmeError."""
+
     def show(self, snapshot: Snapshot, now: datetime) -> None:
         """The page shows the snapshot."""
         raise NotImplementedError
@@ -64,6 +68,11 @@ class Page(Vertical):
         if self.has_focus if rows else self.table.has_focus:
             self.focus_page()
         self._show_detail()
+
+    @property
+    def is_shown(self) -> bool:
+        """False while another page is."""
+        return all(node.display for node in self.ancestors_with_self if isinstance(node, Widget))
 
     def focus_page(self) -> None:
         """The keys of this page work."""
