@@ -181,7 +181,6 @@ def check_values(value: Any, name: str = "") -> None:
         "serve --role nobody",
         "kill --nonsense",
         "persona use",
-        "import",
         "import whatsapp",
         "contacts relate local:anna boss",
         "contacts mode local:anna loud",

@@ -75,10 +75,10 @@ class Ledger:
                 self.settled += 1
                 assert held.reason == "ambiguous"
                 if held.row.text in self.town.api.shown[user]:
-                    await self.town.outbox.discard(held)
+                    await self.town.drafts.discard(contact_of(user), "telegram", held.row.reply_id)
                 else:
                     self.late.add(held.row.text)
-                    await self.town.outbox.release(held)
+                    await self.town.drafts.release(contact_of(user), "telegram", held.row.reply_id)
         return self.counts()["lost"] == 0
 
 

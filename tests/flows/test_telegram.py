@@ -113,8 +113,8 @@ async def test_a_cut_connection_is_never_shown_twice_and_its_reply_is_held_for_t
     for who, text in ((before, "lost on the way there"), (after, "lost on the way back")):
         assert f"re: {text}" in await town.told(rf"telegram:{who} waits for you \(it may have gone out already\)")
     # The owner looks into the chat, sends the one that did not arrive and drops the other.
-    await town.outbox.release((await town.held_for(before))[0])
-    await town.outbox.discard((await town.held_for(after))[0])
+    await town.drafts.release(contact_of(before), "telegram", (await town.held_for(before))[0].row.reply_id)
+    await town.drafts.discard(contact_of(after), "telegram", (await town.held_for(after))[0].row.reply_id)
     assert await town.shown(before) == ["re: lost on the way there"]
     for who in (before, after):
         town.writes(who, "and now?")
