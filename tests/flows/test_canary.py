@@ -22,6 +22,7 @@ from fakes.watching import Ear
 
 from secondme.channels.local.channel import LocalChannel
 from secondme.channels.local.client import LocalClient
+from secondme.cli import clone
 from secondme.core import log
 from secondme.core.admit.inspection import Inspector
 from secondme.core.admit.steering import Steering
@@ -32,7 +33,6 @@ from secondme.core.ids import ContactId
 from secondme.core.paths import private_dir
 from secondme.core.ports import Line
 from secondme.core.providers.claude import Claude
-from secondme.core.reply.agent import Agent
 from secondme.core.security import SecurityEvent
 from secondme.core.settings import Setup
 from secondme.core.tiers import Tier
@@ -92,7 +92,7 @@ def watch(setup: Setup, ear: Ear, caplog: pytest.LogCaptureFixture, capfd: pytes
 async def gateway(town: Town, model: Any, *more: FakeChannel) -> AsyncIterator[None]:
     """The whole gateway of one process, the content analysis included."""
     settings = town.setup.settings
-    agent = Agent(model, town.conversation, settings, town.setup.places.personas, SystemClock())
+    agent = clone.agent(town.store, town.setup, model)
     inspector = Inspector(town.security, max_length=settings.content.max_length)
     rooms = replace(town.rooms, agent=agent, inspector=inspector, channels=[each.plug() for each in (town.channel, *more)])
     running = Gateway(rooms, settings, SystemClock(), Random(3))
@@ -238,7 +238,7 @@ async def test_every_message_of_an_approved_contact_and_a_model_that_fails_in_ev
     assert outcomes == {Admission.QUEUED}
     assert TEXT in town.channel.texts(WHO)[-1]
     assert await town.raw_keys("DEAD:*@*") == [f"DEAD:{WHO}"]
-    await watch.ends("job_crashed", "put_off", "model_refused", "sent", "suspicious_content", published="events:queue")
+    await watch.ends("job_crashed", "put_off", "no_reply", "sent", "suspicious_content", published="events:queue")
 
 
 async def test_the_real_sdk_and_a_server_that_quotes_what_it_was_told(watch: Watch, town_with: TownWith) -> None:
@@ -266,7 +266,7 @@ async def test_the_real_sdk_and_a_server_that_quotes_what_it_was_told(watch: Wat
         assert {request.headers["authorization"] for request in api.requests} == {f"Bearer {KEY}"}
         assert repr(town.setup.settings).count(KEY) == 0
         await claude._client.close()
-    await watch.ends("put_off", "model_refused", "sent")
+    await watch.ends("put_off", "no_reply", "sent")
 
 
 class Crashing(FakeChannel):
@@ -307,8 +307,8 @@ async def test_channels_that_fail_and_crash(watch: Watch, town_with: TownWith) -
         await eventually(lambda: "channel_crashed" in (watch.logs / "secondme.jsonl").read_text())
     held, _ = await town.draft_store.held()
     assert {each.reason for each in held} == {"undeliverable"}
-    await town.outbox.release(held[0])
-    await town.outbox.discard(held[1])
+    for each, settle in zip(held, (town.draft_store.release, town.draft_store.discard), strict=False):
+        await settle(ContactId(each.row.contact_id), each.row.channel_id, each.row.reply_id)
     await watch.ends("not_sent", "undeliverable", "send_unknown", "channel_crashed", published="events:queue")
 
 
@@ -345,7 +345,7 @@ async def test_limits_pauses_and_drafts(watch: Watch, town_with: TownWith) -> No
     await town.work()
     held, _ = await town.draft_store.held()
     assert (held[0].reason, TEXT in held[0].row.text) == ("tier", True)
-    await town.outbox.release(held[0])
+    await town.drafts.send(held[0].row.reply_id)
     await town.control.kill()
     await town.deliver()
     assert await town.gateway.receive(message(TEXT, 20)) is Admission.KILLED

@@ -124,8 +124,8 @@ async def test_whatever_a_model_says_nothing_of_it_is_sent(
         await town.writes("anna", f"{rng.choice(INJECTIONS)} {number}")
         assert await town.work() == ["answered"]
         await town.store.client.delete(f"COUNTER:{ANNA}:msgs")
-    assert await town.deliver() == []
-    assert town.channel.raw == []
+    await town.deliver()
+    assert [text for _, text, _ in town.channel.raw] == []
     stages = Counter(each.facts.get("fault") for each in await TraceStore(town.store).of_contact(ANNA) if each.stage == "composed")
     with capsys.disabled():
         print(f"\nmalicious model: {ROUNDS} injections, {len(said)} evil answers {dict(kinds)}: 0 sent; faults {dict(stages)}")

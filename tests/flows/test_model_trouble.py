@@ -11,11 +11,11 @@ import pytest
 from fakes.messages_api import Cut, Fail, MessagesApi, Outcome, Request, Say, messages_api
 from fakes.town import Town
 
+from secondme.cli import clone
 from secondme.core.clock import SystemClock
 from secondme.core.gateway import Gateway
 from secondme.core.ids import ContactId
 from secondme.core.providers.claude import Claude
-from secondme.core.reply.agent import Agent
 from secondme.core.settings import Setup, load
 from secondme.core.types import Admission
 
@@ -47,7 +47,7 @@ def setup(redis_url: str, tmp_path: Path, api: MessagesApi) -> Setup:
 async def gateway(town: Town, setup: Setup) -> AsyncIterator[None]:
     """The whole gateway of one process, with the real provider."""
     claude = Claude(setup.settings.model)
-    agent = Agent(claude, town.conversation, setup.settings, setup.places.personas, SystemClock())
+    agent = clone.agent(town.store, setup, claude)
     running = Gateway(replace(town.rooms, agent=agent), setup.settings, SystemClock(), Random(3))
     stop, ready = asyncio.Event(), asyncio.Event()
     task = asyncio.ensure_future(running.run(stop, ready))
