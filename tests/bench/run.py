@@ -20,6 +20,7 @@ from random import Random
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import uvloop
+from composing import measure as measure_composing
 from content import measure as measure_content
 from fakes.channel import FakeChannel
 from fakes.model import ScriptedModel
@@ -247,6 +248,7 @@ def main() -> None:
             gateway(home / "gateway")
             screen(home / "screen")
         measure_content()
+        measure_composing()
         measure_migration()
         measure_importing()
     finally:

@@ -1,0 +1,86 @@
+"""What does it cost to think of a reply, without the model? Routing, voice, context, prompt, budget, checks, beside one round trip."""
+
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from random import Random
+
+import uvloop
+from fakes.model import ScriptedModel
+from fakes.town import Town
+
+from secondme.core.clock import from_ms
+from secondme.core.ids import ContactId
+from secondme.core.records import OwnMessage
+from secondme.core.reply.checks import Told, find_fault
+from secondme.core.reply.router_rules import by_rules
+from secondme.core.settings import load
+from secondme.core.store.connect import Store
+from secondme.core.store.embedded import Role
+from secondme.core.store.jobs import Job
+from secondme.core.store.style import StyleStore
+
+ANNA = ContactId("local:anna")
+_REPLIES = 200
+_OWN = 300
+
+
+def measure() -> None:
+    """Prints the figures."""
+    uvloop.run(_measure())
+
+
+async def _measure() -> None:
+    flags = {"pacing.enabled": False, "sleep.enabled": False, "budget.daily_usd": 1e6, "budget.daily_usd_per_contact": 1e6}
+    setup = load(flags, {}, home=Path(tempfile.mkdtemp(prefix="smb-", dir="/tmp")))
+    async with Store(setup, Role.OWN) as store:
+        town = Town(setup, store, ScriptedModel(), Random(1))
+        job = await _staged(town)
+        agent = town.rooms.agent
+        floor = await _ms(lambda: store.client.ping())  # type: ignore[arg-type,return-value]
+        composed = await _ms(lambda: agent.compose_reply(job))
+    told = Told(("rules " * 200,), ("yes",), asked_if_machine=False, contact_ids=frozenset({ANNA}))
+    find_fault("see you on sunday then", told)
+    rules = _us(lambda: by_rules(["and when do we meet?"]))
+    checks = _us(lambda: find_fault("see you on sunday then", told))
+    print(f"{'reply: composed, 300 own messages known':<44} {f'{composed:.2f} ms CPU':>16}  {f'one PING {floor:.3f} ms':>22}")
+    print(f"{'reply: routed by rules / checked':<44} {f'{rules:.0f} / {checks:.0f} us CPU':>16}")
+
+
+async def _staged(town: Town) -> Job:
+    await town.let_in("anna")
+    own = [
+        OwnMessage(
+            id=f"o{n}", at=from_ms(1_700_000_000_000 + n * 60_000), text=f"number {n} about trains", before=f"what about {n}?"
+        )
+        for n in range(_OWN)
+    ]
+    await StyleStore(town.store).add(ANNA, own)
+    for n in range(60):
+        await town.store.client.delete(f"COUNTER:{ANNA}:msgs")
+        await town.writes("anna", f"what about plan {n} for the weekend?")
+        if n % 10 == 9:  # noqa: PLR2004  six bursts
+            await town.work()
+            await town.deliver()
+    await town.writes("anna", "and when do we meet on sunday?")
+    (token,) = await town.tokens()
+    job = await town.inbox.begin(token, "w")
+    assert isinstance(job, Job)
+    await town.rooms.agent.warm()
+    await town.rooms.agent.compose_reply(job)
+    return job
+
+
+async def _ms(operation: Callable[[], Awaitable[object]]) -> float:
+    begun = time.process_time()
+    for _ in range(_REPLIES):
+        await operation()
+    return (time.process_time() - begun) / _REPLIES * 1000
+
+
+def _us(operation: Callable[[], object]) -> float:
+    begun = time.process_time()
+    for _ in range(2000):
+        operation()
+    return (time.process_time() - begun) / 2000 * 1e6
