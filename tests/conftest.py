@@ -13,9 +13,13 @@ from typing import Any
 
 import pytest
 from fakes.model import ScriptedModel
+from fakes.process import Cli
 from fakes.town import Town
 from fakes.watching import Ear
+from redis import Redis
+from typer.testing import CliRunner, Result
 
+from secondme.cli.app import app
 from secondme.core.settings import Setup, load
 from secondme.core.store.connect import Store
 from secondme.core.store.embedded import EmbeddedServer, Role
@@ -159,3 +163,22 @@ async def ear(store: Store) -> AsyncIterator[Ear]:
     await listening.open()
     yield listening
     await listening.close()
+
+
+@pytest.fixture
+def raw(redis_url: str) -> Redis:
+    """The server behind every command, empty at the start."""
+    client = Redis.from_url(redis_url, decode_responses=True)
+    client.flushall()
+    return client
+
+
+@pytest.fixture
+def cli(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Run a command."""
+    monkeypatch.setenv("SECONDME_REDIS_URL", redis_url)
+
+    def run(*words: str, stdin: str | None = None) -> Result:
+        return CliRunner().invoke(app, list(words), input=stdin)
+
+    return run

@@ -4,12 +4,10 @@ import asyncio
 import json
 
 import pytest
-from fakes.process import Cli, knock, let_in
+from fakes.process import knock, let_in
 from redis import Redis
-from typer.testing import CliRunner, Result
 
 from secondme.channels.local.protocol import contact_of
-from secondme.cli.app import app
 from secondme.core.clock import SystemClock
 from secondme.core.settings import Setup
 from secondme.core.store import keys
@@ -17,25 +15,6 @@ from secondme.core.store.connect import Store
 from secondme.core.store.embedded import Role
 from secondme.core.store.pairing import PairingStore
 from secondme.core.tiers import Tier
-
-
-@pytest.fixture
-def raw(redis_url: str) -> Redis:
-    """The server behind every command, empty at the start."""
-    client = Redis.from_url(redis_url, decode_responses=True)
-    client.flushall()
-    return client
-
-
-@pytest.fixture
-def cli(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Run a command."""
-    monkeypatch.setenv("SECONDME_REDIS_URL", redis_url)
-
-    def run(*words: str, stdin: str | None = None) -> Result:
-        return CliRunner().invoke(app, list(words), input=stdin)
-
-    return run
 
 
 @pytest.fixture

@@ -5,11 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes.process import Cli
 from redis import Redis
-from typer.testing import CliRunner, Result
 
-from secondme.cli.app import app
 from secondme.core.store.embedded import EmbeddedServer, Role
 
 
@@ -23,27 +20,8 @@ def other_url(server_home: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def raw(redis_url: str) -> Redis:
-    """Our own store, empty at the start."""
-    client = Redis.from_url(redis_url, decode_responses=True)
-    client.flushall()
-    return client
-
-
-@pytest.fixture
 def old(other_url: str) -> Redis:
     """The other Redis, empty at the start."""
     client = Redis.from_url(other_url, decode_responses=True)
     client.flushall()
     return client
-
-
-@pytest.fixture
-def cli(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Cli:
-    """Run a command on our own store."""
-    monkeypatch.setenv("SECONDME_REDIS_URL", redis_url)
-
-    def run(*words: str, stdin: str | None = None) -> Result:
-        return CliRunner().invoke(app, list(words), input=stdin)
-
-    return run
