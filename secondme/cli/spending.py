@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from secondme.cli.clone import spending_store
-from secondme.cli.compose import control_store, open_store, pairing_store
+from secondme.cli.compose import control_store, open_store, overview, pairing_store
 from secondme.cli.output import CommandResult
 from secondme.core.clock import from_ms, rfc3339
 
@@ -32,6 +32,7 @@ async def show_usage(invocation: Invocation, schema: str, by: str, days: int) ->
         contacts = [SELF, *(each.contact_id for each in approved)] if by == "contact" else []
         account = await spending.account(now_ms, days, contacts)
         messages = await spending.messages(_MESSAGES) if by == "message" else []
+        routing = _sum([process.routing for process in (await overview(store, setup)).processes])
     names = {each.contact_id: each.display_name or "" for each in approved}
     today = account.days.get(f"{from_ms(now_ms):%Y-%m-%d}")
     sums: Mapping[str, Spent] = {"day": account.days, "contact": account.contacts, "model": account.models}.get(by, {})
@@ -42,11 +43,19 @@ async def show_usage(invocation: Invocation, schema: str, by: str, days: int) ->
         "todayUsd": _usd(today.micros if today else 0),
         "capUsd": budget.daily_usd,
         "capPerContactUsd": budget.daily_usd_per_contact,
+        "routing": routing,
         "lines": [_message(entry) for entry in messages]
         if by == "message"
         else [{"name": name, "displayName": names.get(name, ""), **_facts(spent)} for name, spent in sums.items()],
     }
     return CommandResult(schema, data, lambda screen: _show(screen, data))
+
+
+def _sum(each: list[Mapping[str, int]]) -> dict[str, int]:
+    """What the routers of all processes decided since they started."""
+    names = ("routed", "smallTalk", "byRules", "byModel", "inDoubt")
+    total = {name: sum(counts.get(name, 0) for counts in each) for name in names}
+    return {**total, "meanMs": max((counts.get("meanMs", 0) for counts in each), default=0)}
 
 
 def _facts(spent: Spent) -> dict[str, Any]:
@@ -85,6 +94,13 @@ def _usd(micros: float) -> float:
 
 def _show(screen: Screen, data: dict[str, Any]) -> None:
     screen.line(f"today   ${data['todayUsd']:.4f} of ${data['capUsd']:.2f}", "bold")
+    routing = data["routing"]
+    if routing["routed"]:
+        screen.line(
+            f"since it started   {_count(routing['routed'])} bursts, {_count(routing['smallTalk'])} of them small talk; "
+            f"{_count(routing['byRules'])} told by rules, {_count(routing['byModel'])} by the small model ({routing['meanMs']} ms)",
+            "dim",
+        )
     if data["by"] == "message":
         calls = [
             (

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal, assert_never
 
@@ -97,7 +97,7 @@ class Gateway:
         self._name = f"{part}-{new_id()[:8]}"
         plugs = rooms.channels if part != "worker" else ()
         self.manager = ChannelManager(plugs, rooms.control, self.receive, clock, rng)
-        self._signs = Signs(self._name, part, rooms.control, rooms.security, self.manager, clock)
+        self._signs = Signs(self._name, part, rooms.control, rooms.security, self.manager, rooms.agent.router.counts.to_dict, clock)
         self._senders = {
             name: Sender(connection, rooms.outbox, settings.delivery, clock, rng)
             for name, connection in self.manager.connections.items()
@@ -106,6 +106,9 @@ class Gateway:
     async def receive(self, message: InboundMessage) -> Admission | Challenge:
         """What became of a message from a channel; it is safe now. Raises UnavailableError: the channel must offer it again."""
         faults.point("gateway.received")
+        now = from_ms(self._clock.now_ms())
+        if message.sent_at > now:  # a clock is wrong, theirs or ours; words from the future would be waited for until then
+            message = replace(message, sent_at=now)
         if message.kind is ChatKind.OWNER:
             outcome: Admission | Challenge = Admission.IGNORED
             if self._rooms.owner_chat is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.clock import from_ms, rfc3339
@@ -75,6 +75,8 @@ class Process:
     version: str
     started_ms: int
     channels: Mapping[str, ChannelFacts]
+    routing: Mapping[str, int] = field(default_factory=dict)
+    """How often its router decided what since it started: routed, smallTalk, byRules, byModel, inDoubt, and meanMs of asking."""
 
     @property
     def is_gateway(self) -> bool:
@@ -118,6 +120,7 @@ class Overview:
                     "version": process.version,
                     "startedAt": rfc3339(from_ms(process.started_ms)),
                     "channels": {name: facts.state for name, facts in process.channels.items()},
+                    "routing": dict(process.routing),
                 }
                 for process in self.processes
             ],
@@ -158,13 +161,16 @@ async def overview(control: ControlStore, pairing: PairingStore, channels: Seque
 
 
 def _process(sign: dict[str, Any]) -> Process:  # written by a process of any version
-    channels = sign.get("channels")
+    channels, routing = sign.get("channels"), sign.get("routing")
     return Process(
         part=str(sign.get("part", "")),
         pid=int(sign.get("pid") or 0),
         version=str(sign.get("version", "")),
         started_ms=int(sign.get("startedAt") or 0),
         channels={str(name): _facts(str(name), facts) for name, facts in channels.items()} if isinstance(channels, dict) else {},
+        routing={str(name): int(count) for name, count in routing.items() if isinstance(count, int)}
+        if isinstance(routing, dict)
+        else {},
     )
 
 

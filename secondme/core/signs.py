@@ -14,6 +14,8 @@ from secondme.core.security import SecurityEvent, Severity
 from secondme.core.types import ChannelState
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from secondme.core.connection import Connection
     from secondme.core.manager import ChannelManager
     from secondme.core.ports import Clock
@@ -28,13 +30,21 @@ class Signs:
     """What one process tells the others about itself. None of it can fail the gateway."""
 
     def __init__(
-        self, name: str, part: str, control: ControlStore, security: SecurityLog, manager: ChannelManager, clock: Clock
+        self,
+        name: str,
+        part: str,
+        control: ControlStore,
+        security: SecurityLog,
+        manager: ChannelManager,
+        routing: Callable[[], dict[str, int]],
+        clock: Clock,
     ) -> None:
         self._name = name
         self._part = part
         self._control = control
         self._security = security
         self._manager = manager
+        self._routing = routing
         self._clock = clock
         self._started_ms = clock.now_ms()
         self._sessions: set[str] = set()
@@ -54,6 +64,7 @@ class Signs:
             "pid": os.getpid(),
             "version": __version__,
             "startedAt": self._started_ms,
+            "routing": self._routing(),
             "channels": {name: connection.facts() for name, connection in self._manager.connections.items()},
         }
         await self._control.beat(self._name, facts)

@@ -66,6 +66,12 @@ async def test_words_for_a_contact_are_a_draft_and_only_the_owner_sends_them(tow
     assert town.channel.texts(ANNA) == ["I call you at four."]
 
 
+async def test_a_persona_for_a_contact_is_a_wrong_call_and_nobody_is_asked(town: Town, api: MessagesApi, run: Run) -> None:
+    await town.let_in("anna")
+    result = await run("agent", "-m", "greet her", "--to", ANNA, "--persona", "work")
+    assert (result.returncode, result.stdout, api.requests) == (2, "", [])
+
+
 async def test_words_that_fail_the_checks_twice_can_only_leave_in_the_owners_own(town: Town, api: MessagesApi, run: Run) -> None:
     await town.let_in("anna")
     api.script = lambda _: Say("Traceback (most recent call last):\n  File \"/srv/x.py\", line 1\nKeyError: 'a'")

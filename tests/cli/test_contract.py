@@ -11,7 +11,7 @@ from redis import Redis
 MIGRATED = {"already", "approved", "denied", "executed", "gone", "processed", "refused", "tier"}
 REPORTED = {"byContact", "byEvent", "bySeverity", "first", "last", "since", "total"}
 DRAFT = {"answers", "channelId", "contactId", "fault", "heldAt", "id", "reason", "text", "texts"}
-USAGE = {"by", "capPerContactUsd", "capUsd", "days", "lines", "todayUsd"}
+USAGE = {"by", "capPerContactUsd", "capUsd", "days", "lines", "routing", "todayUsd"}
 CASES: dict[str, tuple[str, int, set[str]]] = {
     "status": ("secondme.status/1", 1, {"channels", "pairing", "paused", "processes", "queue", "store"}),
     "pairing list": ("secondme.pairing.list/1", 0, {"contacts", "stats"}),

@@ -168,7 +168,8 @@ def voices(personas: Path, door: Redis) -> Redis:
 def test_a_voice_is_chosen_for_everybody_a_relationship_and_a_contact_and_taken_back(run: Run, voices: Redis) -> None:
     assert run("persona", "use", "work").stdout == "work speaks to everybody from now on.\n"
     assert run("persona", "use", "casa", "--relationship", "family").stdout == "casa speaks to family from now on.\n"
-    assert data(run("persona", "use", "casa", "--contact", "local:anna", "--json")) == {"persona": "casa", "contact": "local:anna"}
+    for named in ("local:anna", "Anna"):
+        assert data(run("persona", "use", "casa", "--contact", named, "--json")) == {"persona": "casa", "contact": "local:anna"}
     assert voices.hgetall(keys.PERSONA_USE) == {"default": "work", "relationship:family": "casa"}
     assert json.loads(str(voices.get(keys.approved("local:anna"))))["persona"] == "casa"
     for words in ((), ("--relationship", "family"), ("--contact", "local:anna")):

@@ -33,11 +33,11 @@ def run(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     return lambda *words: CliRunner().invoke(app, list(words))
 
 
-def written(setup: Setup, contact: ContactId | None, count: int, text: str) -> None:
+def written(setup: Setup, contact: ContactId | None, count: int, text: str, *, named: bool = False) -> None:
     async def add() -> None:
         async with Store(setup, Role.ATTACH) as store:
             messages = [OwnMessage(id=f"m{at}", at=START + timedelta(minutes=at), text=text) for at in range(count)]
-            await StyleStore(store).add(contact, messages)
+            await StyleStore(store).add(contact, messages, named=named)
 
     asyncio.run(add())
 
@@ -54,6 +54,18 @@ def test_a_style_is_shown_in_lines_and_as_numbers(run: Run, setup: Setup) -> Non
     assert (envelope["schema"], envelope["data"]["contact"]) == ("secondme.style.show/1", "local:anna")
     assert envelope["data"]["profile"]["sampleCount"] == 12
     assert envelope["data"]["description"] == [line.strip() for line in text.stdout.splitlines()[1:]]
+
+
+@pytest.mark.usefixtures("door")
+def test_a_contact_is_named_by_id_or_by_name_and_nobody_is_an_error(run: Run, setup: Setup) -> None:
+    written(setup, ANNA, 12, "hola")
+    elsewhere = ContactId("34600111222@c.us")  # an import may teach about somebody who was not let in
+    written(setup, elsewhere, 12, "hola", named=True)
+    for named, meant in (("Anna", ANNA), (ANNA, ANNA), (elsewhere, elsewhere)):
+        envelope = json.loads(run("style", "show", named, "--json").stdout)
+        assert (envelope["data"]["contact"], envelope["data"]["profile"]["sampleCount"]) == (meant, 12)
+    nobody = run("style", "show", "Zoe", "--json")
+    assert (nobody.exit_code, json.loads(nobody.stdout)["errors"][0]["code"]) == (65, "unknown_contact")
 
 
 @pytest.mark.usefixtures("door")

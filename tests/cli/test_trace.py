@@ -70,3 +70,15 @@ async def test_a_person_reads_it_in_words(town: Town, redis_url: str) -> None:
     said = result.stdout
     for words in ("contact wrote it", "a worker took it up", "small talk (", "by the rules", "the reply was sent"):
         assert words in said, said
+
+
+async def test_the_list_says_of_what_nobody_took_up_yet_why_it_waits(town: Town, redis_url: str) -> None:
+    await town.let_in("anna")
+    await town.writes("anna", "when shall we meet?", message_id="m-1")
+    listed = await traced(town, redis_url, "--contact", "anna")
+    (message,) = listed["messages"]  # type: ignore[misc]
+    assert (message["stage"], message["waiting"]) == (None, "queued")
+    await town.work()
+    listed = await traced(town, redis_url, "--contact", "anna")
+    (message,) = listed["messages"]  # type: ignore[misc]
+    assert (message["stage"], message["waiting"]) == ("answered", None)

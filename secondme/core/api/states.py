@@ -60,6 +60,8 @@ class ProcessShape(Shape):
     version: str
     started_at: str
     channels: dict[str, str]
+    routing: dict[str, int] = {}
+    """What its router decided since it started."""
 
 
 class ChannelShape(Shape):

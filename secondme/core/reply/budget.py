@@ -90,4 +90,6 @@ def _over(cap: str, now_ms: int) -> UnavailableError:
     midnight = (now + timedelta(days=1)).replace(hour=0, minute=0, second=0, microsecond=0)
     code = "over_budget" if cap == "day" else "over_contact_budget"
     whose = "Today's budget" if cap == "day" else "Today's budget for this contact"
-    return UnavailableError(code, f"{whose} is spent.", retry_after_s=(midnight - now).total_seconds())
+    setting = "budget.daily_usd" if cap == "day" else "budget.daily_usd_per_contact"
+    fix = f"Raise {setting}, or wait for midnight (UTC). secondme usage"
+    return UnavailableError(code, f"{whose} is spent.", fix, retry_after_s=(midnight - now).total_seconds())

@@ -67,6 +67,22 @@ class RouteCounts:
     asked_s: float = 0.0
     """Seconds that they took together."""
 
+    def to_dict(self) -> dict[str, int]:
+        """As whole numbers, for a sign of life."""
+        by = Counter[str]()
+        kinds = Counter[str]()
+        for (who, kind), count in self.decided.items():
+            by[who] += count
+            kinds[kind] += count
+        return {
+            "routed": self.routed,
+            "smallTalk": kinds[Kind.PHATIC.value],
+            "byRules": by["rules"],
+            "byModel": by["model"],
+            "inDoubt": by["doubt"],
+            "meanMs": round(self.asked_s * 1000 / self.asked) if self.asked else 0,
+        }
+
     @property
     def routed(self) -> int:
         """Bursts in all."""

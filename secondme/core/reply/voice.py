@@ -6,12 +6,14 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from secondme.core.errors import ConfigError
 from secondme.core.ids import ContactId
+from secondme.core.log import get_logger
 from secondme.core.reply.personas import choose
 from secondme.core.style import describe, examples_for
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from secondme.core.ports import Clock
     from secondme.core.records import ApprovedContact, OwnMessage
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     from secondme.core.store.style import StyleStore
     from secondme.core.style import StyleProfile
     from secondme.core.tiers import Relationship
+
+log = get_logger(__name__)
 
 _OVERALL_S = 60.0
 _SPLITS_FROM = 1.6
@@ -75,6 +79,7 @@ class Voices:
         self._clock = clock
         self._overall: StyleProfile | None = None
         self._overall_until = 0.0
+        self._complained: set[str] = set()
 
     async def of(self, contact: ApprovedContact) -> Voice:
         """The voice for `contact`; edits of persona files count at once. Raises ConfigError when the chosen persona cannot be used."""
@@ -83,21 +88,23 @@ class Voices:
             self._used.all(), self._profile(who), self._style.own(who), self._relationships.of(who)
         )
         relationship = known.type if known.manual or known.signal_count > 0 else None
-        persona = choose(
-            self._library,
-            contact=contact.persona,
-            relationship=relationship,
-            used=used,
-            default_file=self._default_file,
-        )
-        return Voice(persona, relationship, profile, own)
+        return Voice(self._choose(contact.persona, relationship, used), relationship, profile, own)
 
     async def for_owner(self, persona: str | None = None) -> Persona:
         """The voice for the owner's own questions: the one named, else the default. Raises NotFoundError when there is none of that name."""
         if persona is not None:
             return self._library.get(persona)
-        used = await self._used.all()
-        return choose(self._library, contact=None, relationship=None, used=used, default_file=self._default_file)
+        return self._choose(None, None, await self._used.all())
+
+    def _choose(self, contact: str | None, relationship: Relationship | None, used: Mapping[str, str]) -> Persona:
+        """As `personas.choose`; the log names a broken file and its line, once for each mistake: whom it is for waits until it is mended."""
+        try:
+            return choose(self._library, contact=contact, relationship=relationship, used=used, default_file=self._default_file)
+        except ConfigError as error:
+            if error.message not in self._complained:
+                self._complained.add(error.message)
+                log.error("persona_broken", problem=error.message)
+            raise
 
     async def _profile(self, who: ContactId) -> StyleProfile | None:
         profile = await self._style.profile(who)

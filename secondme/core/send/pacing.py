@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
+from secondme.core.clock import from_ms, to_ms
 from secondme.core.types import Pace
 
 if TYPE_CHECKING:
@@ -80,26 +81,30 @@ class Night:
         return start <= local < end if start < end else local >= start or local < end
 
     def wakes_at(self, now: datetime) -> datetime:
-        """The next moment (aware UTC, after `now`) whose local time is `end`. A time that the clocks skip counts as the one after."""
-        return self._next(self._settings.end, now)
+        """The first moment (aware UTC) after `now`, at which they sleep, when they are awake, whatever the clocks do that night."""
+        return self._turns(self._settings.end, now, asleep=False)
 
     def put_off_s(self, now: datetime, rng: Random) -> float:
-        """Seconds until an answer may be thought of: 0 when awake, else waking and a share of the spread, so not all come at once."""
+        """Seconds until an answer may be thought of: 0 when awake, else waking and a share of the spread, so not all come at once.
+
+        A day that is shorter than the spread has them all: nobody is answered in the next sleep.
+        """
         if not self.is_asleep(now):
             return 0.0
-        return (self.wakes_at(now) - now).total_seconds() + rng.uniform(0.0, self._settings.spread_minutes * 60)
+        wakes = self.wakes_at(now)
+        spread_s = self._settings.spread_minutes * 60
+        awake_s = (self._falls_asleep_at(wakes) - wakes).total_seconds()
+        return (wakes - now).total_seconds() + rng.uniform(0.0, 1.0) * max(0.0, min(spread_s, awake_s - 1))
 
     def awake_for(self, since: datetime, now: datetime) -> timedelta:
-        """How much of the time from `since` to `now` the owner was awake; at most the last 14 days are looked at.
-
-        Right to the minute, and within an hour when `start` or `end` is a time that a change of the clocks skips or repeats.
-        """
+        """How much of the time from `since` to `now` the owner was awake; at most the last 14 days are looked at."""
         since = max(since, now - timedelta(days=14))
         awake = timedelta(0)
         moment = since
         while moment < now:
-            step = min(self.wakes_at(moment) if self.is_asleep(moment) else self._falls_asleep_at(moment), now)
-            if not self.is_asleep(moment):
+            asleep = self.is_asleep(moment)
+            step = min(self.wakes_at(moment) if asleep else self._falls_asleep_at(moment), now)
+            if not asleep:
                 awake += step - moment
             moment = step
         return awake
@@ -108,9 +113,22 @@ class Night:
         start, end = self._settings.start, self._settings.end
         if not self._settings.enabled or start == end:
             return datetime.max.replace(tzinfo=UTC)
-        return self._next(start, now)
+        return self._turns(start, now, asleep=True)
+
+    def _turns(self, edge: time, now: datetime, *, asleep: bool) -> datetime:
+        """The first moment after `now` at which `is_asleep` is `asleep` and was not: when the clock shows `edge`, or is put to the other
+        side of it."""
+        moment = now
+        while True:
+            following = self._next(edge, moment)
+            change = self._change(moment, following)
+            for each in (following,) if change is None else (change, following):
+                if self.is_asleep(each) is asleep:
+                    return each
+            moment = following
 
     def _next(self, wanted: time, now: datetime) -> datetime:
+        """The next moment at which the clock shows `wanted`. One that is skipped is as far behind the change as it would have been."""
         day = now.astimezone(self._zone).date()
         while True:
             for fold in (0, 1):  # when the clocks go back, the same local time comes twice
@@ -118,6 +136,21 @@ class Night:
                 if moment > now and (fold == 0 or moment.astimezone(self._zone).time() == wanted):
                     return moment
             day += timedelta(days=1)
+
+    def _change(self, since: datetime, until: datetime) -> datetime | None:
+        """The first second in which the clocks are another time from UTC than at `since`; None when at `until` they are not. They change
+        at most once between two nights."""
+        before = since.astimezone(self._zone).utcoffset()
+        if until.astimezone(self._zone).utcoffset() == before:
+            return None
+        same, changed = to_ms(since) // 1000, -(-to_ms(until) // 1000)
+        while changed - same > 1:
+            middle = (same + changed) // 2
+            if from_ms(middle * 1000).astimezone(self._zone).utcoffset() == before:
+                same = middle
+            else:
+                changed = middle
+        return from_ms(changed * 1000)
 
 
 def machine_zone() -> tzinfo:

@@ -100,13 +100,13 @@ local function trace(traces, stage, now, ids, more)
 end
 
 -- Replies that a newer one, or the owner's own words, make pointless are gone from the held list. `all`: also what may have gone out.
--- What the owner had written for them stays. Returns the ids of the messages they answered, and how many there were.
+-- What the owner wrote anew, or had written for them, stays. Returns the ids of the messages they answered, and how many there were.
 local function supersede(held, index, contact, all)
   local ids, count = {}, 0
   for _, raw in ipairs(redis.call('LRANGE', held, 0, -1)) do
     local item = decode(raw)
     local reason = item and item.reason
-    if item and item.row and reason ~= 'agent' and (all or (reason ~= 'ambiguous' and reason ~= 'undeliverable')) then
+    if item and item.row and reason ~= 'agent' and not item.own and (all or (reason ~= 'ambiguous' and reason ~= 'undeliverable')) then
       redis.call('LREM', held, 1, raw)
       count = count + 1
       for _, id in ipairs(item.row.answers or {}) do ids[#ids + 1] = id end

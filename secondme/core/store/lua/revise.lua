@@ -1,4 +1,5 @@
--- The owner wrote a held reply anew: its rows are replaced, in the place they had, and nothing speaks against them any more.
+-- The owner wrote a held reply anew: its rows are replaced, in the place they had, nothing speaks against them any more, and they are the
+-- owner's own (see supersede).
 -- KEYS  1 held 2 trace
 -- ARGV  1 reply id 2 ms after which a held reply is no more, then its new rows as JSON
 -- Returns how many rows were replaced; 0: there is no such reply
@@ -12,7 +13,7 @@ for _, raw in ipairs(items) do
     if not done then
       for i = 3, #ARGV do
         redis.call('RPUSH', KEYS[1], '{"row":' .. stamp(ARGV[i], now, 0, 0) .. ',"reason":"' .. item.reason .. '","heldAt":'
-          .. string.format('%.0f', item.heldAt) .. '}')
+          .. string.format('%.0f', item.heldAt) .. ',"own":true}')
       end
       done = true
     end
