@@ -2,6 +2,8 @@
 
 from typing import Literal, Self
 
+from pydantic import Field
+
 from secondme.core.api.shapes import Moment, Shape
 from secondme.core.records import Pause
 
@@ -60,7 +62,7 @@ class ProcessShape(Shape):
     version: str
     started_at: str
     channels: dict[str, str]
-    routing: dict[str, int] = {}
+    routing: dict[str, int] = Field(default_factory=dict)
     """What its router decided since it started."""
 
 
