@@ -13,6 +13,7 @@ from fakes.process import eventually
 from redis import Redis
 from rich.text import Text
 from textual.pilot import Pilot
+from textual.strip import Strip
 from textual.widgets import Input, Static
 from textual.widgets._toast import Toast
 
@@ -24,6 +25,14 @@ from secondme.core.store import keys
 
 NOON = datetime(2099, 3, 14, 12, 0, tzinfo=UTC)
 """When snapshots are taken. The store's own clock is far behind, so nothing expires under them."""
+
+HOSTILE = [
+    "\x1b[31mred", "\x1b]52;c;aGk=\x07", "\x1b]8;;http://x\x1b\\link", "\x9b2J", "\x1b[6n", "\x1b]0;title", "a\x00b", "\r\nnew line",
+    "\u202eevil\u202c", "\u2066x\u2069", "zero\u200bwidth", "[bold red]markup[/]", "[/]", "[@click=app.quit]quit[/]", "[link=http://x]y",
+    "$variable", "{0}", "%s", "\ud83d", "👩‍👩‍👧‍👦" * 20, "é" * 300, "\u0301" * 50, "表" * 80, "", "   ", "\u2028line",
+]  # fmt: skip
+OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\u2028\u2029]")
+"""What a terminal would obey, or an eye would miss."""
 
 
 class StoppedClock(SystemClock):
@@ -86,6 +95,12 @@ class Screen:
         return self.app.screen.query_one(Input)
 
 
+def shown(on: Screen) -> str:
+    """Every character on the screen."""
+    lines: list[Strip] = on.app.screen._compositor.render_strips()
+    return "\n".join(strip.text for strip in lines)
+
+
 def words(widget: Static) -> str:
     content = widget.content
     return content.plain if isinstance(content, Text) else str(content)
@@ -139,6 +154,46 @@ def stand_at_noon(client: Redis) -> None:
         },
     }  # fmt: skip
     client.hset(keys.GATEWAYS, "all-1", json.dumps(gateway))
+
+
+def talk_at_noon(client: Redis) -> None:
+    """What was said, held and spent by NOON, beside the people of `stand_at_noon`."""
+
+    def ms(minutes: float) -> int:
+        return to_ms(NOON + timedelta(minutes=minutes))
+
+    def says(contact: str, kind: str, text: str, minutes: float, ident: str) -> None:
+        role = "user" if kind == "incoming" else "assistant"
+        turn = {"id": ident, "role": role, "content": text, "timestamp": ms(minutes), "type": kind}
+        client.zadd(keys.history(contact), {json.dumps(turn): ms(minutes)})
+
+    mama, boss, lucia = "49301234567@c.us", "telegram:1234", "34600111222@c.us"
+    says(mama, "incoming", "Kommst du am Sonntag?\nOma ist auch da.", -190, "a1")
+    says(mama, "outgoing", "Klar, ich bringe den Nachtisch mit 🍰", -189, "r1")
+    says(mama, "fromMe", "bin um 3 da!", -100, "a2")
+    says(mama, "incoming", "Schön 👍", -98, "a3")
+    says(mama, "incoming", "Bist du eigentlich ein Roboter geworden, du antwortest so schnell?", -7, "a4")
+    says(boss, "incoming", "Where is the contract? I need it signed by Friday.", -20, "b1")
+    says(lucia, "outgoing", "jaja, mañana te cuento 😘", -60 * 26, "c1")
+    for contact, ident, stage, minutes, facts in (
+        (mama, "a4", "held", -6, {"reply": "d1", "reason": "disclosure"}),
+        (boss, "b1", "held", -19, {"reply": "d2", "reason": "tier"}),
+    ):
+        passed = {"stage": stage, "at": ms(minutes), "messages": [ident], **facts}
+        client.rpush(keys.trace(contact), json.dumps(passed))
+    for contact, reply, reason, minutes, text, fault in (
+        (mama, "d1", "disclosure", -6, "Nein Mama, ich bin nur schnell 😄", "disclosure"),
+        (boss, "d2", "tier", -19, "You will have it tomorrow morning, both copies.", ""),
+    ):
+        row = {
+            "rowId": f"{reply}-1", "replyId": reply, "contactId": contact, "channelId": "local", "kind": "reply", "text": text,
+            "composedAt": ms(minutes), "typingFrom": ms(minutes), "dueAt": ms(minutes), "fault": fault,
+        }  # fmt: skip
+        client.rpush(keys.held(contact), json.dumps({"row": row, "reason": reason, "heldAt": ms(minutes)}))
+        client.zadd(keys.HELD_INDEX, {contact: ms(minutes)})
+    for back, micros in ((0, 1_840_000), (1, 912_300), (3, 44_100)):
+        sums = {"calls": 3 + back, "input": 8_400, "output": 1_210, "cache_read": 31_000, "cache_write": 2_100, "micros": micros}
+        client.hset(keys.token_stats(f"{NOON - timedelta(days=back):%Y-%m-%d}"), mapping=sums)
 
 
 def write_security_log(setup: Setup) -> Path:

@@ -214,7 +214,7 @@ async def what_is_held_or_lost(scene: Scene, people: dict[str, LocalClient]) -> 
     """Replies that wait for the owner, messages that could not be worked on, callers that are refused."""
     await tell(people["emil"], "hello")
     await scene.happens(scene.town.work(), "queue reply_held emil tier")
-    await scene.bar("1 drafts")
+    await scene.bar(r"1 draft\b")
     await tell(people["emil"], "again")
     await scene.store.client.lset(keys.inbox(EMIL), 0, b"garbage")
     await scene.happens(scene.town.work(), "queue dead_letter emil")

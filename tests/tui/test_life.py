@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-import re
 import signal
 import statistics
 import sys
@@ -29,28 +28,15 @@ from fakes.process import (
     until,
     write_config,
 )
-from fakes.screen import Screen, stand_at_noon
+from fakes.screen import HOSTILE, OBEYED, StoppedClock, shown, stand_at_noon, talk_at_noon
 from fakes.town import Town
 from redis import Redis
-from textual.strip import Strip
 
 from secondme.core.store import keys
 from secondme.core.store.connect import Store
 from secondme.core.store.embedded import Role
 
 OpenScreen = Callable[..., Any]
-HOSTILE = [
-    "\x1b[31mred", "\x1b]52;c;aGk=\x07", "\x1b]8;;http://x\x1b\\link", "\x9b2J", "\x1b[6n", "\x1b]0;title", "a\x00b", "\r\nnew line",
-    "\u202eevil\u202c", "\u2066x\u2069", "zero\u200bwidth", "[bold red]markup[/]", "[/]", "[@click=app.quit]quit[/]", "[link=http://x]y",
-    "$variable", "{0}", "%s", "\ud83d", "👩‍👩‍👧‍👦" * 20, "é" * 300, "\u0301" * 50, "表" * 80, "", "   ", "\u2028line",
-]  # fmt: skip
-OBEYED = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\u2028\u2029]")
-
-
-def shown(on: Screen) -> str:
-    """Every character on the screen."""
-    lines: list[Strip] = on.app.screen._compositor.render_strips()
-    return "\n".join(strip.text for strip in lines)
 
 
 def test_a_request_is_on_another_process_s_screen_within_a_second_and_letting_in_gets_it_answered(home: Path) -> None:
@@ -138,6 +124,10 @@ async def test_with_the_store_out_of_reach_it_says_so_decides_nothing_and_comes_
         await on.dialog("ConfirmDialog")
         await on.press("y")
         await on.said("does not answer. Nothing was changed")
+        for number, page in (("6", "conversations"), ("7", "drafts"), ("8", "voice"), ("9", "usage")):
+            await on.press(number)
+            claims = on.page(page).has_class("-empty") and on.text(f"#page-{page} .empty") != "Looking …"
+            assert (on.rows(page), claims) == ([], False)
 
 
 async def test_a_store_that_dies_under_it_is_said_and_what_was_known_stays(home: Path, screen: OpenScreen) -> None:
@@ -203,12 +193,22 @@ async def test_corrupt_records_are_counted_and_hide_nobody(town: Town, screen: O
         await on.until(lambda: "1 records cannot be read" in on.text("#banner"))
 
 
+DIALOGS = (
+    *(("1", "a"), ("1", "d"), ("2", "e"), ("2", "r"), ("3", "u"), ("4", "question_mark"), ("k",), ("p",)),
+    *(("6", "m"), ("w",), ("v",), ("7", "enter"), ("e",), ("8", "slash")),
+)
+
+
 @pytest.mark.parametrize("size", [(20, 5), (160, 50)])
 async def test_every_page_and_dialog_opens_at_every_size(size: tuple[int, int], screen: OpenScreen, redis_url: str) -> None:
     with Redis.from_url(redis_url) as client:
         stand_at_noon(client)
-    async with screen(size=size) as on:
-        for keys_ in (("1", "a"), ("1", "d"), ("2", "e"), ("2", "r"), ("3", "u"), ("4", "question_mark"), ("k",), ("p",)):
+        talk_at_noon(client)
+    async with screen(size=size, clock=StoppedClock()) as on:
+        for key, page in (("7", "drafts"), ("6", "conversations")):
+            await on.press(key)
+            await on.until(lambda page=page: on.rows(page))
+        for keys_ in DIALOGS:
             await on.press(*keys_)
             await on.until(lambda: len(on.app.screen_stack) == 2)
             assert shown(on)
@@ -226,6 +226,8 @@ async def test_ten_thousand_approved_contacts_are_searched_and_five_hundred_are_
             record = {"contactId": who, "phoneNumber": who, "approvedAt": now + number, "approvedBy": "cli", "tier": "standard"}
             pipe.set(keys.approved(who), json.dumps(record))
             pipe.zadd(keys.INDEX_APPROVED, {who: now + number})
+        turn = {"id": "t", "role": "user", "content": "an old friend", "timestamp": now, "type": "incoming"}
+        pipe.zadd(keys.history("local:p3"), {json.dumps(turn): now})
         pipe.execute()
     async with screen() as on:
         await on.press("2")
@@ -234,6 +236,12 @@ async def test_ten_thousand_approved_contacts_are_searched_and_five_hundred_are_
         await on.press("slash")
         await on.write("p1234")
         await on.until(lambda: on.names("approved") == ["local:p1234"])
+        await on.press("enter", "6")
+        await on.until(lambda: on.page("conversations").table.row_count == 500)
+        assert on.names("conversations")[:2] == ["local:p3", "local:p9999"]
+        await on.press("slash")
+        await on.write("p1234")
+        await on.until(lambda: on.names("conversations") == ["local:p1234"])
 
 
 async def test_a_bug_ends_the_screen_without_a_word_of_anybody(

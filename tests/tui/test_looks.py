@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from fakes.screen import StoppedClock, stand_at_noon, write_security_log
+from fakes.screen import StoppedClock, stand_at_noon, talk_at_noon, write_security_log
 from redis import Redis
 from textual.pilot import Pilot
 
@@ -29,6 +29,9 @@ STATES: dict[str, tuple[str, ...]] = {
     "help": ("question_mark",),
 }
 
+READ = {"6": "#page-conversations", "7": "#page-drafts"}
+"""Pages whose rows are read when they come up."""
+
 
 @pytest.fixture(autouse=True)
 def _utc(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,6 +52,8 @@ def looks(setup: Setup, *keys: str) -> tuple[SecondmeApp, Callable[[Pilot[None]]
         for key in keys:
             await pilot.press(key)
             await pilot.pause()
+            while key in READ and not app.query_one(READ[key]).table.row_count:  # type: ignore[attr-defined]
+                await pilot.pause(0.02)
         before: list[Any] = []
         while (now := [list(strip) for strip in app.screen._compositor.render_strips()]) != before:  # until it stands still
             before = now
@@ -71,6 +76,18 @@ def test_a_screen_with_people(client: Redis, setup: Setup, snap_compare: Any, st
     stand_at_noon(client)
     write_security_log(setup)
     app, show = looks(setup, *STATES[state])
+    assert snap_compare(app, run_before=show, terminal_size=size)
+
+
+@pytest.mark.parametrize(
+    ("keys_", "size"), [(("6",), (100, 30)), (("6", "enter"), (80, 24)), (("7",), (100, 30))], ids=["talks", "one talk", "drafts"]
+)
+def test_a_screen_with_conversations(
+    client: Redis, setup: Setup, snap_compare: Any, keys_: tuple[str, ...], size: tuple[int, int]
+) -> None:
+    stand_at_noon(client)
+    talk_at_noon(client)
+    app, show = looks(setup, *keys_)
     assert snap_compare(app, run_before=show, terminal_size=size)
 
 

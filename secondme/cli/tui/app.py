@@ -55,6 +55,8 @@ _TICK_S = 1.0
 _STDIN = 0
 _CLOSE_S = 8.0
 """Longer than a server needs to end."""
+_HEIGHTS = [(0, "-short"), (12, "-low"), (18, "-tall")]
+"""From so many lines on, the screen has this class."""
 _TOASTS = 3
 """More drafts that come at once are one toast."""
 
@@ -65,6 +67,7 @@ class SecondmeApp(App[None]):
     TITLE = "secondme"
     CSS_PATH = "theme.tcss"
     ENABLE_COMMAND_PALETTE = False
+    VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = _HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [
         *(Binding(str(number), f"page('{page}')", PAGES[page], show=False) for number, page in enumerate(PAGES, 1)),
         Binding("p", "pause", "Pause"),

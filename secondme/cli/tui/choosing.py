@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -14,7 +15,7 @@ from secondme.cli.tui.dialogs import Dialog
 from secondme.cli.tui.theme import QUIET
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from textual.app import ComposeResult
 
@@ -61,7 +62,7 @@ class ChoiceDialog(Dialog[str]):
 class FindDialog(Dialog[str]):
     """One of many: typing narrows the list, the arrows choose."""
 
-    def __init__(self, title: str, find: Callable[[str], Sequence[Choice]]) -> None:
+    def __init__(self, title: str, find: Callable[[str], Iterable[Choice]]) -> None:
         super().__init__()
         self._title, self._find = title, find
         self._found: list[Choice] = []
@@ -100,7 +101,7 @@ class FindDialog(Dialog[str]):
         self.query_one(OptionList).action_cursor_up()
 
     def _search(self, words: str) -> None:
-        self._found = list(self._find(words)[:_MOST])
+        self._found = list(islice(self._find(words), _MOST))
         options = self.query_one(OptionList)
         options.clear_options()
         options.add_options(_options(self._found))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from secondme.core.errors import SecondmeError
 
@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from textual.app import App
 
     from secondme.cli.tui.link import Link
+
+T = TypeVar("T")
 
 _LONG_S = 8.0
 
@@ -24,6 +26,15 @@ class Desk:
         self.link = link
         self.look_again = look_again
         """What the shown page needs is read anew, soon."""
+
+    async def fetch(self, ask: Callable[[], Awaitable[T]]) -> T | None:
+        """What was asked for; None when it could not be had, and the owner was told why."""
+        try:
+            with self.link.in_use():
+                return await ask()
+        except SecondmeError as error:
+            self._complain(error)
+            return None
 
     async def decide(self, decision: Callable[[], Awaitable[str]]) -> bool:
         """The decision was taken (true), or not; either way the owner was told which."""
@@ -38,7 +49,7 @@ class Desk:
                 with self.link.in_use():
                     said.append(await decision())
             except SecondmeError as error:
-                self._app.notify(f"{error.message} {error.fix}".strip(), severity="error", timeout=_LONG_S, markup=False)
+                self._complain(error)
         taken = len(said)
         if several and taken > _TOASTS:
             said = [several.format(taken)]
@@ -46,6 +57,9 @@ class Desk:
             self._app.notify(text, markup=False)
         self.look_again()
         return taken
+
+    def _complain(self, error: SecondmeError) -> None:
+        self._app.notify(f"{error.message} {error.fix}".strip(), severity="error", timeout=_LONG_S, markup=False)
 
 
 _TOASTS = 3

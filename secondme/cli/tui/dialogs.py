@@ -7,7 +7,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from rich.text import Text
-from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen

@@ -80,7 +80,7 @@ class DraftDialog(Dialog[str]):
         self.dismiss(event.button.id if event.button.id != "close" else None)
 
 
-class WriteDialog(Dialog[Written]):
+class WriteDialog(Dialog[Written | None]):
     """The owner's own words. What was typed is not thrown away by one key."""
 
     BINDINGS: ClassVar[list[BindingType]] = [

@@ -24,9 +24,7 @@ class Switches:
     async def pause(self, everybody: EverybodyPaused | None) -> None:
         """Everybody is paused for as long as the owner chose, or answered again."""
         if everybody is not None and everybody.killed:
-            self._app.notify(
-                "The kill switch is on, which stops everybody already. Press k.", severity="warning", markup=False
-            )
+            self._app.notify("The kill switch is on, which stops everybody already. Press k.", severity="warning", markup=False)
         elif everybody is not None:
             await self._desk.decide(self._resume)
         else:

@@ -16,8 +16,7 @@ from secondme.core.stages import in_words, why_held
 from secondme.core.text import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from datetime import datetime
+    from collections.abc import Sequence
 
     from rich.console import Console
 
@@ -51,45 +50,53 @@ SPEAKERS = {
 
 def transcript(talk: Conversation, drafts: Sequence[Draft], name: str, console: Console, width: int) -> Text:
     """The conversation in lines of at most `width` cells. `name` is what the contact is called, safe to show."""
-    text = Text()
     who = name if name.casefold() not in {speaker.word for speaker in SPEAKERS.values()} else f"contact {name}"
+    page = _Page(console, width, {"incoming": who, "fromMe": "you", "outgoing": "clone"})
     remarks = _remarks(talk)
     day, before = "", ""
     for turn in talk.turns:
         local = turn.timestamp.astimezone()
         if f"{local:%Y-%m-%d}" != day:
             day, before = f"{local:%Y-%m-%d}", ""
-            _line(text, f"── {local:%a} {day} ──", QUIET, console, width)
-        speaker = SPEAKERS[turn.type]
-        if turn.type != before:
-            _head(text, speaker, who if turn.type == "incoming" else speaker.word, f"{local:%H:%M}")
-        _said(text, speaker, turn.content, console, width)
-        for remark, style in remarks.pop(turn.id, ()):
-            _line(text, f"  ↳ {remark}", style, console, width)
-        before = turn.type if turn.id not in remarks else ""
+            page.line(f"── {local:%a} {day} ──", QUIET)
+        if (speaks := f"{turn.type} {local:%H:%M}") != before:
+            page.head(turn.type, f"{local:%H:%M}")
+        page.said(turn.type, turn.content)
+        found = remarks.pop(turn.id, [])
+        page.remarks(found)
+        before = "" if found else speaks
     for mail in talk.mail:
-        for remark, style in remarks.pop(mail.message_id, ()):  # its turn is not in the history any more
-            _head(text, SPEAKERS["incoming"], who, f"{mail.timestamp.astimezone():%H:%M}")
-            _said(text, SPEAKERS["incoming"], mail.content, console, width)
-            _line(text, f"  ↳ {remark}", style, console, width)
-    clone = SPEAKERS["outgoing"]
+        if mail.message_id in remarks:  # its turn is not in the history any more
+            page.head("incoming", f"{mail.timestamp.astimezone():%H:%M}")
+            page.said("incoming", mail.content)
+            page.remarks(remarks[mail.message_id])
+    _unsent(page, talk, drafts)
+    page.text.rstrip()
+    return page.text
+
+
+def _unsent(page: _Page, talk: Conversation, drafts: Sequence[Draft]) -> None:
     if talk.unsent:
-        _head(text, clone, "clone", "on its way, not sent yet", "◇")
+        page.head("outgoing", "on its way, not sent yet", "◇")
         for row in talk.unsent:
-            _said(text, clone, row.text, console, width)
+            page.said("outgoing", row.text)
     for draft in drafts:
-        _head(text, clone, "clone", "a draft, press 7 to decide", "◇")
+        page.head("outgoing", "a draft, press 7 to decide", "◇")
         for part in draft.texts:
-            _said(text, clone, part, console, width)
-        _line(text, f"  ↳ it waits for you: {why_held(draft.reason)}", WARN, console, width)
-    text.rstrip()
-    return text
+            page.said("outgoing", part)
+        why = f"only in your own words: {draft.fault.replace('_', ' ')}" if draft.fault else why_held(draft.reason)
+        page.remarks([(f"it waits for you: {why}", WARN)])
 
 
 def newest_line(kind: str, content: str) -> tuple[str, str]:
     """A message in one line with its speaker's sign, and the style."""
     speaker = SPEAKERS[kind]
-    return f"{speaker.sign} {' '.join(safe_text(content[:_LONGEST]).split())}", speaker.style
+    return f"{speaker.sign} {one_line(content)}", speaker.style
+
+
+def one_line(words: str) -> str:
+    """Anybody's words, or a trace's, as one line that is safe to show."""
+    return " ".join(safe_text(words[:_LONGEST]).split())
 
 
 def _remarks(talk: Conversation) -> dict[str, list[tuple[str, str]]]:
@@ -100,7 +107,9 @@ def _remarks(talk: Conversation) -> dict[str, list[tuple[str, str]]]:
     for passed in talk.stages:
         known = [message for message in passed.messages if message in place]
         if known and _tells(passed) and not (passed.stage == "put_off" and waiting & set(known)):
-            found.setdefault(max(known, key=place.__getitem__), []).append((in_words(passed.stage, passed.facts), _style(passed.stage)))
+            found.setdefault(max(known, key=place.__getitem__), []).append(
+                (in_words(passed.stage, passed.facts), _style(passed.stage))
+            )
     remarks = {message: _distinct(lines)[-_MOST_STAGES:] for message, lines in found.items()}
     if talk.mail:
         last = talk.mail[-1].message_id
@@ -124,26 +133,41 @@ def _distinct(lines: list[tuple[str, str]]) -> list[tuple[str, str]]:
     return list(dict.fromkeys(lines))
 
 
-def _head(text: Text, speaker: Speaker, word: str, when: str, sign: str = "") -> None:
-    text.append(f"{sign or speaker.sign} {word}", style=f"bold {speaker.style}".strip())
-    text.append(f"  {when}\n", style=QUIET)
+class _Page:
+    """Lines as they grow."""
 
+    def __init__(self, console: Console, width: int, names: dict[str, str]) -> None:
+        self.text = Text()
+        self._console, self._width, self._names = console, width, names
 
-def _said(text: Text, speaker: Speaker, content: str, console: Console, width: int) -> None:
-    shown = safe_text(content[:_LONGEST]).expandtabs(4)
-    for line in _broken(shown, console, width - 2):
-        text.append(f"{speaker.side} ", style=speaker.style or QUIET)
-        text.append(f"{line}\n")
-    if len(content) > _LONGEST:
-        text.append(f"{speaker.side} ", style=speaker.style or QUIET)
-        text.append(f"… {len(content) - _LONGEST:,} more characters\n", style=QUIET)
+    def head(self, kind: str, when: str, sign: str = "") -> None:
+        """Who speaks from here on."""
+        speaker = SPEAKERS[kind]
+        line = Text(f"{sign or speaker.sign} {self._names[kind]}", style=f"bold {speaker.style}".strip())
+        line.append(f"  {when}", style=f"not bold {QUIET}")
+        line.truncate(max(2, self._width), overflow="ellipsis")
+        self.text.append_text(line)
+        self.text.append("\n")
 
+    def said(self, kind: str, content: str) -> None:
+        """What the speaker says, with their line down its side."""
+        speaker, more = SPEAKERS[kind], len(content) - _LONGEST
+        lines = [(line, "") for line in self._broken(safe_text(content[:_LONGEST]).expandtabs(4), self._width - 2)]
+        lines += [(f"… {more:,} more characters", QUIET)] if more > 0 else []
+        for line, style in lines:
+            self.text.append(f"{speaker.side} ", style=speaker.style or QUIET)
+            self.text.append(f"{line}\n", style=style)
 
-def _line(text: Text, words: str, style: str, console: Console, width: int) -> None:
-    for line in _broken(words, console, width):
-        text.append(f"{line}\n", style=style)
+    def remarks(self, found: Sequence[tuple[str, str]]) -> None:
+        """What became of what was said last."""
+        for words, style in found:
+            for number, line in enumerate(self._broken(one_line(words), self._width - 4)):
+                self.text.append(f"{'    ' if number else '  ↳ '}{line}\n", style=style)
 
+    def line(self, words: str, style: str) -> None:
+        """A line of its own."""
+        for line in self._broken(words, self._width):
+            self.text.append(f"{line}\n", style=style)
 
-def _broken(words: str, console: Console, width: int) -> Iterator[str]:
-    for line in Text(words).wrap(console, max(2, width)):
-        yield line.plain.rstrip()
+    def _broken(self, words: str, width: int) -> list[str]:
+        return [line.plain.rstrip() for line in Text(words).wrap(self._console, max(2, width))]
