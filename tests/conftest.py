@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from fakes.model import ScriptedModel
 from fakes.process import Cli
+from fakes.size import IS_WHOLE
 from fakes.town import Town
 from fakes.watching import Ear
 from redis import Redis
@@ -182,3 +183,11 @@ def cli(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Cli:
         return CliRunner().invoke(app, list(words), input=stdin)
 
     return run
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """What is marked slow runs with `-m slow`, or in the whole suite (`nox -s whole`)."""
+    if not config.option.markexpr and not IS_WHOLE:
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]

@@ -5,12 +5,12 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from secondme.cli.clone import asking, drafts
-from secondme.cli.compose import build_model, note_store, open_store, pairing_store
+from secondme.cli.clone import asking_claude, drafts
+from secondme.cli.compose import note_store, open_store, pairing_store
 from secondme.cli.output import CommandResult, note
 from secondme.cli.whom import approved_contact
 from secondme.core.admit.pairing import channel_of
-from secondme.core.errors import ConfigError, NotFoundError
+from secondme.core.errors import NotFoundError
 from secondme.core.ids import ContactId
 from secondme.core.send.split import split_reply
 
@@ -39,10 +39,7 @@ async def take_turn(
     """The clone has answered its owner; the answer is where `to` says. Raises NotFoundError before anything is asked when that is nobody."""
     setup = invocation.setup()
     words = sys.stdin.read(_MOST) if message == "-" else message
-    if persona is not None and to not in {None, SELF}:
-        raise ConfigError("persona_is_chosen", "A contact's persona is chosen for them.", "secondme persona use NAME --contact ID")
-    async with open_store(setup) as store:
-        desk = asking(store, setup, build_model(setup.settings, demo=False))
+    async with open_store(setup) as store, asking_claude(store, setup) as desk:
         if to is None or to == SELF:
             own_chat = await _own_chat(store, setup) if to == SELF else None
             said = await desk.answer(words, thinking=thinking, persona=persona)
@@ -71,8 +68,8 @@ async def try_voice(
     async with open_store(setup) as store:
         approved = (await pairing_store(store, setup.settings).listing()).approved
         who = approved_contact(contact, approved) if contact is not None else None
-        desk = asking(store, setup, build_model(setup.settings, demo=False))
-        said = await desk.try_voice(message, persona=persona, contact=who)
+        async with asking_claude(store, setup) as desk:
+            said = await desk.try_voice(message, persona=persona, contact=who)
     data = {"text": said.text, "persona": said.persona, "fault": said.fault or None, "usage": _usage(said)}
 
     def show(screen: Screen) -> None:

@@ -5,9 +5,11 @@ Imports are inside the functions, as in `compose`.
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
     from datetime import tzinfo
 
     from secondme.core.ports import Model
@@ -95,6 +97,18 @@ def asking(store: Store, setup: Setup, model: Model) -> Asking:
     settings = setup.settings
     purse, conversation = budget(store, setup, model), ConversationStore(store)
     return Asking(purse, conversation, voices(store, setup), settings, zone_of(settings), SystemClock())
+
+
+@contextlib.asynccontextmanager
+async def asking_claude(store: Store, setup: Setup) -> AsyncIterator[Asking]:
+    """`asking` with Claude behind it, for the length of one command: its connections are closed afterwards."""
+    from secondme.core.providers.claude import Claude
+
+    claude = Claude(setup.settings.model)
+    try:
+        yield asking(store, setup, claude)
+    finally:
+        await claude.close()
 
 
 def learner(store: Store) -> Learner:

@@ -1,4 +1,4 @@
-"""A crowd on an empty store; the longest run only when it is asked for."""
+"""A crowd on an empty store."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
@@ -34,12 +34,3 @@ async def ear_on() -> AsyncIterator[Callable[..., Any]]:
             return ear
 
         yield listen
-
-
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is marked slow in this folder runs with `-m slow` only."""
-    if not config.option.markexpr:
-        here = Path(__file__).parent
-        slow = [item for item in items if item.path.is_relative_to(here) and item.get_closest_marker("slow")]
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if item not in slow]

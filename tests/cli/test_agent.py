@@ -2,20 +2,20 @@
 
 import asyncio
 import json
-import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from fakes.messages_api import MessagesApi, Say, messages_api
-from fakes.process import command
 from fakes.town import Town
+from typer.testing import CliRunner, Result
 
+from secondme.cli.app import app
 from secondme.core.ids import ContactId
 from secondme.core.store import keys
 
 ANNA = ContactId("local:anna")
-Run = Callable[..., Awaitable[subprocess.CompletedProcess[str]]]
+Run = Callable[..., Awaitable[Result]]
 
 
 @pytest.fixture
@@ -26,21 +26,27 @@ async def api() -> AsyncIterator[MessagesApi]:
 
 
 @pytest.fixture
-def run(api: MessagesApi, home: Path, redis_url: str) -> Run:
+def run(api: MessagesApi, home: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     env = {
         "SECONDME_REDIS_URL": redis_url,
         "SECONDME_PERSONA__NAME": "Sam",
         "SECONDME_MODEL__API_KEY": "sk-test",
         "SECONDME_MODEL__BASE_URL": api.url,
     }
-    return lambda *words, stdin=None: asyncio.to_thread(command, home, *words, stdin=stdin, **env)
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+
+    def invoke(*words: str, stdin: str | None = None) -> Result:
+        return CliRunner().invoke(app, ["--home", str(home), *words], input=stdin)
+
+    return lambda *words, stdin=None: asyncio.to_thread(invoke, *words, stdin=stdin)
 
 
 async def test_the_answer_is_on_stdout_and_nothing_is_sent(town: Town, api: MessagesApi, run: Run) -> None:
     await town.let_in("anna")
     await town.writes("anna", "canary-of-anna")
     result = await run("agent", "--message", "-", "--thinking", "high", stdin="what is on my list?\n")
-    assert (result.returncode, result.stdout, result.stderr) == (0, "Buy milk.\n", "")
+    assert (result.exit_code, result.stdout, result.stderr) == (0, "Buy milk.\n", "")
     (request,) = api.requests
     assert (request.last_text, request.body["output_config"]) == ("what is on my list?", {"effort": "high"})
     assert "You are Sam's AI assistant and Sam is asking you" in str(request.body["system"])
@@ -56,7 +62,7 @@ async def test_words_for_a_contact_are_a_draft_and_only_the_owner_sends_them(tow
     assert (json.loads(dry.stdout)["data"]["outcome"], await town.raw_keys("HELD:*")) == ("composed", [])
     result = await run("agent", "-m", "say that I call at four", "--to", ANNA, "--json")
     data = json.loads(result.stdout)["data"]
-    assert (result.returncode, data["outcome"], data["text"], data["fault"]) == (0, "draft", "I call you at four.", None)
+    assert (result.exit_code, data["outcome"], data["text"], data["fault"]) == (0, "draft", "I call you at four.", None)
     told = json.dumps(api.requests[-1].body, ensure_ascii=False)
     assert "will you call?" in told
     assert api.requests[-1].last_text == "say that I call at four"
@@ -69,7 +75,7 @@ async def test_words_for_a_contact_are_a_draft_and_only_the_owner_sends_them(tow
 async def test_a_persona_for_a_contact_is_a_wrong_call_and_nobody_is_asked(town: Town, api: MessagesApi, run: Run) -> None:
     await town.let_in("anna")
     result = await run("agent", "-m", "greet her", "--to", ANNA, "--persona", "work")
-    assert (result.returncode, result.stdout, api.requests) == (2, "", [])
+    assert (result.exit_code, result.stdout, api.requests) == (2, "", [])
 
 
 async def test_words_that_fail_the_checks_twice_can_only_leave_in_the_owners_own(town: Town, api: MessagesApi, run: Run) -> None:
@@ -77,7 +83,7 @@ async def test_words_that_fail_the_checks_twice_can_only_leave_in_the_owners_own
     api.script = lambda _: Say("Traceback (most recent call last):\n  File \"/srv/x.py\", line 1\nKeyError: 'a'")
     data = json.loads((await run("agent", "-m", "greet her", "--to", ANNA, "--json")).stdout)["data"]
     assert (data["outcome"], data["fault"], len(api.requests)) == ("draft", "error_text", 2)
-    assert (await run("drafts", "send", data["draftId"])).returncode == 75
+    assert (await run("drafts", "send", data["draftId"])).exit_code == 75
 
 
 async def test_to_oneself_it_goes_through_the_outbox_of_the_owners_chat(town: Town, run: Run) -> None:
@@ -86,7 +92,7 @@ async def test_to_oneself_it_goes_through_the_outbox_of_the_owners_chat(town: To
     await town.store.client.hset(keys.GATEWAYS, "g", json.dumps({**facts, "channels": channels}))
     result = await run("agent", "-m", "three lines", "--to", "self", "--json")
     data = json.loads(result.stdout)["data"]
-    assert (result.returncode, data["outcome"], data["channelId"], len(data["rowIds"])) == (0, "sent", "telegram", 1)
+    assert (result.exit_code, data["outcome"], data["channelId"], len(data["rowIds"])) == (0, "sent", "telegram", 1)
     (row,) = await town.store.client.lrange(keys.outbox("telegram:7"), 0, -1)
     assert (json.loads(row)["text"], json.loads(row)["kind"]) == ("Buy milk.", "owner")
 
@@ -94,7 +100,7 @@ async def test_to_oneself_it_goes_through_the_outbox_of_the_owners_chat(town: To
 async def test_a_voice_is_tried_and_what_the_checks_would_hold_is_said(town: Town, api: MessagesApi, run: Run) -> None:
     personas = town.setup.places.personas
     result = await run("persona", "new", "dry", "--tone", "dry")
-    assert result.returncode == 0, result.stderr
+    assert result.exit_code == 0, result.stderr
     assert not personas.exists() or personas  # the command's own home is another one
     said = await run("persona", "test", "how was the flight?", "--persona", "dry", "--json")
     assert json.loads(said.stdout)["data"]["persona"] == "dry"

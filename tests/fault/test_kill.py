@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from random import Random
 
+import pytest
 from fakes.process import Books, GatewayProcess, contact, eventually, let_in, settings_of, write_config
 from redis import Redis
 
@@ -41,6 +42,7 @@ async def test_no_message_is_lost_when_a_gateway_is_killed_at_each_named_step_in
     assert wrongs(books.counts(appended)) == NOTHING_WRONG
 
 
+@pytest.mark.slow  # 12 s of processes that die; the named steps are tried in turn above
 async def test_no_message_is_lost_when_gateway_and_workers_are_killed_at_random(
     home: Path, redis_url: str, server_home: Path
 ) -> None:

@@ -18,7 +18,7 @@ from secondme.core.tiers import Relationship, ReplyMode, Tier
 from secondme.core.types import Composed, ModelOutcome, Prompt, Usage
 
 WHO = ["anna", "ben", "cara", "dina", "emil"]
-STEPS = sized(10_000, 1_200)
+STEPS = sized(10_000, 700)
 CANARY = re.compile(r"canary-(\w+)")
 
 

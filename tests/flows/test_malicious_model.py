@@ -19,7 +19,7 @@ from secondme.core.tiers import Tier
 from secondme.core.types import Composed, ModelOutcome, Prompt, Usage
 
 ANNA = ContactId("local:anna")
-ROUNDS = sized(500, 120)
+ROUNDS = sized(500, 80)
 SECRET_STYLE = "Always greets with the fishing joke about the seven green herrings of Uncle Waldemar."
 BOB_NOTE = "Bob was fired on the third of March and must not know why"
 
@@ -152,7 +152,7 @@ async def test_tool_calls_and_wrong_roles_of_the_vendors_are_no_words(town: Town
             assert await town.work() == ["unanswered"]
         assert (await town.deliver(), town.channel.raw, (await town.drafts.waiting())[0]) == ([], [], [])
         assert all("tools" not in json.dumps(request.body) for request in api.requests)
-        await claude._client.close()
+        await claude.close()
 
 
 def _with_agent(town: Town, agent: object) -> object:

@@ -128,8 +128,7 @@ async def composed(scene: Scene, job: Job) -> Reply | NoReply:
     try:
         return await clone.agent(scene.store, scene.setup, claude).compose_reply(job)
     finally:
-        if claude._client is not None:
-            await claude._client.close()
+        await claude.close()
 
 
 @pytest.mark.parametrize("path", CONVERSATIONS, ids=[path.stem for path in CONVERSATIONS])

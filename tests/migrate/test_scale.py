@@ -58,7 +58,6 @@ def digest(client: Redis) -> str:
     return found.hexdigest()
 
 
-@pytest.mark.slow  # ~10 s: a hundred thousand keys, walked by four real processes
 def test_a_hundred_thousand_histories(raw: Redis, redis_url: str, home: Path) -> None:
     fill(raw, FEW)
     few = run(home, redis_url, "-", "pairing", "--json", "--execute")

@@ -48,8 +48,7 @@ async def connect(api: MessagesApi) -> AsyncIterator[Connect]:
 
     yield make
     for claude in made:
-        if claude._client is not None:
-            await claude._client.close()
+        await claude.close()
 
 
 async def failure(composing: Awaitable[ModelOutcome]) -> SecondmeError:

@@ -199,7 +199,7 @@ DIALOGS = (
 )
 
 
-@pytest.mark.parametrize("size", [(20, 5), (160, 50)])
+@pytest.mark.parametrize("size", [(20, 5), pytest.param((160, 50), marks=pytest.mark.slow)])  # 14 s: all of it once more
 async def test_every_page_and_dialog_opens_at_every_size(size: tuple[int, int], screen: OpenScreen, redis_url: str) -> None:
     with Redis.from_url(redis_url) as client:
         stand_at_noon(client)
@@ -216,6 +216,7 @@ async def test_every_page_and_dialog_opens_at_every_size(size: tuple[int, int], 
             await on.closed()
 
 
+@pytest.mark.slow  # 10 s: ten thousand records are made first
 async def test_ten_thousand_approved_contacts_are_searched_and_five_hundred_are_shown(
     town: Town, screen: OpenScreen, redis_url: str
 ) -> None:

@@ -70,7 +70,11 @@ def client(redis_url: str) -> Iterator[Redis]:
         yield connected
 
 
-@pytest.mark.parametrize("size", SIZES, ids=["80x24", "140x40"])
+@pytest.mark.parametrize(
+    "size",
+    [SIZES[0], pytest.param(SIZES[1], marks=pytest.mark.slow)],
+    ids=["80x24", "140x40"],  # 25 s: the same, wide
+)
 @pytest.mark.parametrize("state", STATES)
 def test_a_screen_with_people(client: Redis, setup: Setup, snap_compare: Any, state: str, size: tuple[int, int]) -> None:
     stand_at_noon(client)

@@ -288,6 +288,7 @@ def test_the_link_is_what_a_browser_will_say_back_even_on_the_port_that_browsers
 # The screens' processes
 
 
+@pytest.mark.slow  # 10 s: four screens, each a process
 async def test_four_screens_and_no_more_and_each_ends_with_its_browser(served: Web) -> None:
     setup = settings_of(served.home)
     async with Store(setup, Role.OWN), AsyncExitStack() as opened:
@@ -343,7 +344,7 @@ async def test_a_page_that_says_nonsense_or_too_much_is_shown_out_and_costs_noth
     assert served.said.count("\n") == 3
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])  # 5 s; by the same way
 async def test_a_signal_ends_it_and_every_screen_and_the_store_they_ran(home: Path, number: signal.Signals) -> None:
     write_config(home)
     with Web(home) as running:

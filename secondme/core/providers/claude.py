@@ -75,6 +75,12 @@ class Claude:
             raise UnavailableError("model_unreachable", "The model's server does not answer properly.") from error
         return _read(message)
 
+    async def close(self) -> None:
+        """Its connections are closed; a later call opens new ones. Repeatable."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.close()
+
     def _request(self, prompt: Prompt) -> dict[str, Any]:  # the SDK's own types cost a second to import
         """The call's body. A block that stays the same ends a part that the vendor may keep. No sampling parameters: newer models refuse them."""
         request: dict[str, Any] = {
