@@ -9,13 +9,13 @@ from secondme.cli.output import CommandResult, Screen
 from secondme.core.admit.pairing import channel_of
 from secondme.core.clock import rfc3339
 from secondme.core.errors import NotFoundError
+from secondme.core.records import ApprovedContact
 from secondme.core.store.links import LinkStore, as_contact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from secondme.cli.run import Invocation
-    from secondme.core.records import ApprovedContact
 
 
 async def list_contacts(invocation: Invocation, channel: str | None, search: str) -> CommandResult:
@@ -42,10 +42,11 @@ async def list_contacts(invocation: Invocation, channel: str | None, search: str
                 ", ".join(contact["channel"] for contact in row["contacts"]),
                 ", ".join(contact["contactId"] for contact in row["contacts"]),
                 row["contacts"][0]["tier"],
+                row["contacts"][0]["mode"],
             )
             for row in rows
         ]
-        screen.table(("name", "channel", "contact", "tier"), cells, empty="Nobody yet. secondme pairing list")
+        screen.table(("name", "channel", "contact", "tier", "mode"), cells, empty="Nobody yet. secondme pairing list")
 
     return CommandResult("secondme.contacts.list/1", {"persons": rows}, show)
 
@@ -95,6 +96,7 @@ def _row(contact: ApprovedContact) -> dict[str, Any]:
         "contactId": contact.contact_id,
         "channel": contact.channel_id or channel_of(contact.contact_id),
         "tier": contact.tier.value,
+        "mode": contact.mode.value,
         "approvedAt": rfc3339(contact.approved_at),
         "approvedBy": contact.approved_by,
     }
@@ -110,8 +112,9 @@ def _facts(record: Any) -> dict[str, Any]:  # three kinds of record with much in
     for name, field in (("requestedAt", "requested_at"), ("approvedAt", "approved_at"), ("deniedAt", "denied_at")):
         if hasattr(record, field) and getattr(record, field) is not None:
             facts[name] = rfc3339(getattr(record, field))
-    tier = getattr(record, "tier", None)
-    return {**facts, **({"tier": tier.value} if tier else {}), "notes": getattr(record, "notes", None) or ""}
+    if isinstance(record, ApprovedContact):
+        facts |= {"tier": record.tier.value, "mode": record.mode.value, "persona": record.persona or ""}
+    return {**facts, "notes": getattr(record, "notes", None) or ""}
 
 
 def _is_wanted(contact: ApprovedContact, channel: str | None, search: str) -> bool:

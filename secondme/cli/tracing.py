@@ -68,21 +68,26 @@ async def show_messages(invocation: Invocation, schema: str, contact: str) -> Co
         approved = (await pairing_store(store, setup.settings).listing()).approved
         who = ContactId(approved_contact(contact, approved).contact_id)
         turns = (await ConversationStore(store).said(who))[-_SHOWN:]
-        stages = await TraceStore(store).of_contact(who)
-    last = {message: each for each in stages for message in each.messages}
+        traces = TraceStore(store)
+        stages = await traces.of_contact(who)
+        last = {message: each for each in stages for message in each.messages}
+        unread = [turn.id for turn in turns if turn.role == "user" and turn.id not in last]
+        waiting = {message: reason for message in unread if (reason := await traces.waiting(who, message))}
     rows = [
         {
             "messageId": turn.id,
             "by": _BY[turn.type],
             "sentAt": rfc3339(turn.timestamp),
             "stage": last[turn.id].stage if turn.id in last else None,
+            "waiting": waiting.get(turn.id),
         }
         for turn in turns
     ]
 
     def show(screen: Screen) -> None:
         cells = [
-            (rfc3339(turn.timestamp), _BY[turn.type], _shown(turn), _last(last.get(turn.id)), turn.id) for turn in reversed(turns)
+            (rfc3339(turn.timestamp), _BY[turn.type], _shown(turn), _stands(last.get(turn.id), waiting.get(turn.id)), turn.id)
+            for turn in reversed(turns)
         ]
         screen.table(("at", "who", "text", "stands", "message"), cells, empty="Nothing was said in the last 7 days.")
 
@@ -100,8 +105,10 @@ def _fact(passed: Passed) -> dict[str, Any]:
     return {"stage": passed.stage, "at": rfc3339(passed.at), "messages": list(passed.messages), "facts": passed.facts}
 
 
-def _last(passed: Passed | None) -> str:
-    return in_words(passed.stage, passed.facts) if passed else ""
+def _stands(passed: Passed | None, waiting: str | None) -> str:
+    if passed is not None:
+        return in_words(passed.stage, passed.facts)
+    return in_words("waiting", {"reason": waiting}) if waiting else ""
 
 
 def _shown(turn: Turn) -> str:

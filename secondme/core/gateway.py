@@ -145,7 +145,7 @@ class Gateway:
         if asleep_s > 0:
             return PutOff(asleep_s, "asleep")
         if self._night.awake_for(job.mail[-1].timestamp, now).total_seconds() > self._settings.queue.stale_after_hours * 3600:
-            return Answered([], why="stale")
+            return Answered([], why="stale", untold="stale")
         begun = self._clock.monotonic()
         outcome = await self._rooms.agent.compose_reply(job)
         took_ms = int((self._clock.monotonic() - begun) * 1000)

@@ -34,6 +34,8 @@ def _composed(facts: Mapping[str, Any]) -> str:
         parts.append(f"{facts['attempts']} tries")
     if facts.get("fault"):
         parts.append(f"fault: {facts['fault']}".replace("_", " "))
+    if facts.get("refused") == "handed_over":
+        return "asked whether you are a machine: left to you"
     if facts.get("refused"):
         parts.append(f"no words: {facts['refused']}".replace("_", " "))
     return ", ".join(part for part in parts if part)
@@ -62,6 +64,9 @@ _STAGES = {
     "unanswered": "not answered: nothing fit to say",
 }
 _REASONS = {
+    "bad_persona": "the persona's file is broken: secondme persona list",
+    "model_key_refused": "the model's server refuses the key",
+    "no_model_key": "no key for the model is set",
     "gathering": "the contact may still be writing",
     "asleep": "you are asleep",
     "queued": "in the queue",

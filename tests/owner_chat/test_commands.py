@@ -157,7 +157,7 @@ async def test_a_draft_is_told_once_and_sent_written_anew_or_dropped_by_its_shor
         await town.work()
         await chat.chat._tell_drafts()
         await chat.chat._tell_drafts()
-        ((draft,), _) = await town.drafts.waiting()
+        (*_, draft), _ = await town.drafts.waiting()
         told = (await chat.say("drafts"))[1]
         assert told.count("A reply to local:anna waits for you (this contact's replies need you)") == 1
         assert f"send {draft.id[:6]}" in told

@@ -53,6 +53,21 @@ async def cause(composing: Agent, begun: Job) -> SecondmeError:
     return caught.value
 
 
+async def test_the_log_names_a_broken_persona_by_file_and_line_once(
+    town: Town, shaped: Shape, setup: Setup, caplog: pytest.LogCaptureFixture
+) -> None:
+    setup.places.personas.mkdir(parents=True)
+    path = setup.places.personas / "default.md"
+    path.write_text("---\nname: Sam\ntone: [\n---\nBriefly.\n")
+    begun, composing = await job(town), shaped()
+    for _ in range(3):
+        assert (await cause(composing, begun)).code == "bad_persona"
+    (record,) = [each for each in caplog.records if each.message == "persona_broken"]
+    assert str(record.__dict__["secondme_facts"]["problem"]).startswith(f"{path}:4: ")
+    path.write_text("Briefly.\n")
+    assert isinstance(await composing.compose_reply(begun), Reply)
+
+
 async def test_nothing_of_one_contact_enters_anothers_prompt(town: Town, shaped: Shape, model: ScriptedModel) -> None:
     await town.writes("bob", "hello")
     await town.owner.approve("local:bob", notes="canary-notes")

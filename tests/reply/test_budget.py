@@ -155,6 +155,7 @@ async def test_over_the_days_cap_nobody_is_answered_until_midnight_utc(
     now = datetime.fromtimestamp(clock.now_ms() / 1000, UTC)
     until_midnight = 86_400 - (now.hour * 3600 + now.minute * 60 + now.second + now.microsecond / 1e6)
     assert isinstance(error, UnavailableError)
+    assert "budget.daily_usd" in error.fix
     assert (error.code, round(error.retry_after_s or 0), len(model.prompts)) == ("over_budget", round(until_midnight), 1)
     clock.move(until_midnight)
     await budget.ask(BOB, prompt())

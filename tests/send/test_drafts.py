@@ -157,6 +157,15 @@ async def test_the_owners_own_words_make_every_draft_pointless_but_what_they_ord
     assert [each.reason for each in (await town.drafts.waiting())[0]] == ["agent"]
 
 
+async def test_what_the_owner_wrote_themselves_is_not_taken_from_them_by_newer_words(town: Town) -> None:
+    mine = await drafted(town, "first")
+    await town.drafts.edit(mine.id, "my own words")
+    await drafted(town, "second", says="are you there? when?")
+    assert [each.texts for each in (await town.drafts.waiting())[0]] == [("my own words",), ("second",)]
+    await town.writes("anna", "I am on my way", from_me=True)
+    assert [each.texts for each in (await town.drafts.waiting())[0]] == [("my own words",)]
+
+
 async def test_words_for_somebody_who_was_not_let_in_are_kept_nowhere(town: Town) -> None:
     with pytest.raises(NotFoundError):
         await town.drafts.suggest(ContactId("local:stranger"), "local", "hello")

@@ -31,6 +31,8 @@ def agent(
 
     What it writes for a contact is a draft: it leaves when you approve it.
     """
+    if persona is not None and to not in {None, "self"}:
+        raise typer.BadParameter("a contact's persona is chosen for them: secondme persona use NAME --contact ID")
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.asking import take_turn

@@ -13,6 +13,7 @@ from secondme.core.tiers import Relationship
 if TYPE_CHECKING:
     from secondme.cli.output import CommandResult, Screen
     from secondme.core.reply.personas import Library
+    from secondme.core.settings import Setup
     from secondme.core.store.connect import Store
 
 app = typer.Typer(help="Your voices: who speaks to whom, and how.", no_args_is_help=True)
@@ -114,7 +115,7 @@ def new(
         setup, guide = invocation.setup(), DEFAULT_STYLE
         if from_style is not None:
             async with open_store(setup) as store:
-                guide = await _described(store, from_style)
+                guide = await _described(store, setup, from_style)
         fields = {"name": name, "tone": tone, "language": language}
         path = make_persona(setup.places.personas, name, fields, tuple(dict.fromkeys(relationship or ())), guide)
         data = {"id": path.stem, "path": str(path)}
@@ -127,7 +128,7 @@ def new(
 def use(
     context: typer.Context,
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A persona; nothing with --clear.")] = None,
-    contact: Annotated[str | None, typer.Option(metavar="ID", help="Only for this contact.")] = None,
+    contact: Annotated[str | None, typer.Option(metavar="CONTACT", help="Only for this contact: an id or a name.")] = None,
     relationship: Annotated[Relationship | None, typer.Option(help="Only for contacts who are this to you.")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Take the choice back.")] = False,
     as_json: Json = False,
@@ -139,25 +140,26 @@ def use(
         raise typer.BadParameter("--contact or --relationship, not both")
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.compose import open_store, write_log
+        from secondme.cli.compose import open_store, pairing_store, write_log
         from secondme.cli.output import said
         from secondme.cli.voice import contact_choices, library, persona_use
+        from secondme.cli.whom import anybody
         from secondme.core.reply.personas import slot_of
-        from secondme.core.store.links import as_contact
 
         setup = invocation.setup()
         write_log(setup)
         identity = library(setup).get(name).id if name is not None else None
-        slot = slot_of(relationship)
+        slot, who = slot_of(relationship), None
         async with open_store(setup) as store:
             if contact is not None:
-                await contact_choices(store).set_persona(as_contact(contact), identity)
+                who = anybody(contact, (await pairing_store(store, setup.settings).listing()).approved)
+                await contact_choices(store).set_persona(who, identity)
             elif identity is not None:
                 await persona_use(store).set(slot, identity)
             else:
                 await persona_use(store).clear(slot)
-        whom = contact or _told(slot)
-        data = {"persona": identity, "contact": contact, "relationship": relationship.value if relationship else None}
+        whom = who or _told(slot)
+        data = {"persona": identity, "contact": who, "relationship": relationship.value if relationship else None}
         words = f"{identity} speaks to {whom} from now on." if identity else f"Nothing is chosen for {whom} any more."
         return said("secondme.persona.use/1", {key: value for key, value in data.items() if value}, words)
 
@@ -202,15 +204,19 @@ def _rows(personas: Library, used: dict[str, str], default_file: str) -> list[di
     return sorted(rows, key=lambda row: str(row["id"]))
 
 
-async def _described(store: Store, reference: str) -> str:
+async def _described(store: Store, setup: Setup, reference: str) -> str:
     """The style to this contact, or to all, in plain lines. Holds nothing of what was written."""
+    from secondme.cli.compose import pairing_store
     from secondme.cli.voice import style_store
+    from secondme.cli.whom import anybody
     from secondme.core.errors import NotFoundError
-    from secondme.core.store.links import as_contact
     from secondme.core.style import FEWEST, describe
 
     styles = style_store(store)
-    profile = await styles.overall() if reference == "all" else await styles.profile(as_contact(reference))
+    if reference == "all":
+        profile = await styles.overall()
+    else:
+        profile = await styles.profile(anybody(reference, (await pairing_store(store, setup.settings).listing()).approved))
     if profile is None:
         raise NotFoundError("no_style", f"Fewer than {FEWEST} messages of yours are known there.", "secondme style show")
     return describe(profile)

@@ -13,7 +13,7 @@ from secondme.core.tiers import Relationship, ReplyMode
 if TYPE_CHECKING:
     from secondme.cli.output import CommandResult
 
-_Contact = Annotated[str, typer.Argument(help="A contact's id.")]
+_Contact = Annotated[str, typer.Argument(help="A contact's id, or the name of somebody you let in.")]
 
 _AUTO, _DEFAULT = "auto", "default"
 
@@ -28,23 +28,24 @@ def relate(
     wanted = None if relationship == _AUTO else Relationship(_one_of(relationship, [*Relationship, _AUTO]))
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.compose import open_store, write_log
+        from secondme.cli.compose import open_store, pairing_store, write_log
         from secondme.cli.output import said
         from secondme.cli.voice import relationship_store
-        from secondme.core.store.links import as_contact
+        from secondme.cli.whom import anybody
 
         setup = invocation.setup()
         write_log(setup)
         async with open_store(setup) as store:
-            standing = await relationship_store(store).set_by_owner(as_contact(contact), wanted)
+            who = anybody(contact, (await pairing_store(store, setup.settings).listing()).approved)
+            standing = await relationship_store(store).set_by_owner(who, wanted)
         data = {
-            "contactId": contact,
+            "contactId": who,
             "relationship": standing.type.value,
             "manual": standing.manual,
             "confidence": standing.confidence,
         }
         kind = standing.type.value.replace("_", " ")
-        words = f"{contact} is {kind} to you." if standing.manual else f"{contact} seems to be {kind}; that may change by itself."
+        words = f"{who} is {kind} to you." if standing.manual else f"{who} seems to be {kind}; that may change by itself."
         return said("secondme.contacts.relate/1", data, words)
 
     run(context, "secondme.contacts.relate/1", work, as_json=as_json)
@@ -60,17 +61,18 @@ def mode(
     wanted = None if reply_mode == _DEFAULT else ReplyMode(_one_of(reply_mode, [*ReplyMode, _DEFAULT]))
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.compose import open_store, write_log
+        from secondme.cli.compose import open_store, pairing_store, write_log
         from secondme.cli.output import said
         from secondme.cli.voice import contact_choices
-        from secondme.core.store.links import as_contact
+        from secondme.cli.whom import anybody
 
         setup = invocation.setup()
         write_log(setup)
         async with open_store(setup) as store:
-            record = await contact_choices(store).set_mode(as_contact(contact), wanted)
-        data = {"contactId": contact, "mode": record.mode.value, "chosen": record.reply_mode is not None}
-        return said("secondme.contacts.mode/1", data, _MEANS[record.mode].format(contact))
+            who = anybody(contact, (await pairing_store(store, setup.settings).listing()).approved)
+            record = await contact_choices(store).set_mode(who, wanted)
+        data = {"contactId": who, "mode": record.mode.value, "chosen": record.reply_mode is not None}
+        return said("secondme.contacts.mode/1", data, _MEANS[record.mode].format(who))
 
     run(context, "secondme.contacts.mode/1", work, as_json=as_json)
 

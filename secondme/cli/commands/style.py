@@ -23,23 +23,26 @@ def group() -> None:
 @app.command()
 def show(
     context: typer.Context,
-    contact: Annotated[str | None, typer.Argument(help="A contact's id; nobody named means all together.")] = None,
+    contact: Annotated[str | None, typer.Argument(help="A contact's id or name; nobody named means all together.")] = None,
     as_json: Json = False,
 ) -> None:
     """How you write to a contact, or all in all."""
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.compose import open_store
+        from secondme.cli.compose import open_store, pairing_store
         from secondme.cli.output import CommandResult
         from secondme.cli.voice import style_row, style_store
-        from secondme.core.store.links import as_contact
+        from secondme.cli.whom import anybody
         from secondme.core.style import FEWEST, describe
 
-        async with open_store(invocation.setup()) as store:
+        setup, who = invocation.setup(), None
+        async with open_store(setup) as store:
             styles = style_store(store)
-            profile = await styles.overall() if contact is None else await styles.profile(as_contact(contact))
+            if contact is not None:
+                who = anybody(contact, (await pairing_store(store, setup.settings).listing()).approved)
+            profile = await styles.overall() if who is None else await styles.profile(who)
         told = describe(profile).split("\n") if profile else []
-        data = {"contact": contact or "ALL", "profile": style_row(profile) or {}, "description": told}
+        data = {"contact": who or "ALL", "profile": style_row(profile) or {}, "description": told}
 
         def show(screen: Screen) -> None:
             if profile is None:

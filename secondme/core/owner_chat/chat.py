@@ -163,7 +163,7 @@ class OwnerChat:
             case "over_budget":
                 whose = "today" if event.get("cap") == "day" else f"{contact} for today"
                 await self._note(
-                    f"The budget of {whose} is spent. Messages wait until tomorrow (UTC), or until you raise it.",
+                    f"The budget of {whose} is spent. Messages wait until tomorrow (UTC), or until you raise it; what waits for more than six waking hours is not answered any more.",
                     f"budget:{event.get('cap')}:{contact if event.get('cap') == 'contact' else ''}:{event.get('day')}",
                 )
             case "dead_letter":
@@ -207,4 +207,5 @@ _TELLING_STATES = frozenset({"needs_owner", "connected", "deaf"})
 _UNANSWERED = {
     "handed_over": "They asked whether they talk with a machine. I said nothing and leave them to you; they are paused for a while.",
     "refusal": "The model would not answer it.",
+    "stale": "It had waited too long when I could have answered it.",
 }

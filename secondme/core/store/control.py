@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 _ALIVE_MS = 60_000
 _PAGE = 500
+_REPLY = re.compile(rb'"replyId":\s*"([^"]{1,64})"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,7 @@ class Backlog:
     unsent: int
     """Contacts with a reply on its way."""
     held: int
+    """Drafts."""
     dead: int
 
 
@@ -170,7 +173,7 @@ class ControlStore:
             pipe.lindex(keys.inbox(contact), 0)
             pipe.hget(keys.mailbox(contact), "waiting")
         for contact in map(bytes.decode, held):
-            pipe.llen(keys.held(contact))
+            pipe.lrange(keys.held(contact), 0, -1)
         for contact in map(bytes.decode, dead):
             pipe.llen(keys.dead(contact))
         answers = await self._store.call(pipe.execute())
@@ -186,7 +189,7 @@ class ControlStore:
             waiting=waiting,
             oldest_ms=min(sent, default=None),
             unsent=sum(unsent),
-            held=sum(rest[: len(held)]),
+            held=sum(_replies(items) for items in rest[: len(held)]),
             dead=sum(rest[len(held) :]),
         )
 
@@ -243,6 +246,11 @@ def _pause(raw: bytes, key: str) -> Pause:
     if raw.isdigit():
         raw = b'{"pausedAt":%d,"reason":"legacy"}' % int(raw)
     return Pause.decode(raw, key)
+
+
+def _replies(items: list[bytes]) -> int:
+    """How many drafts these held rows are: a reply of several messages is one."""
+    return len({found[1] if (found := _REPLY.search(item)) else item for item in items})
 
 
 def _timestamp(raw: bytes) -> int | None:

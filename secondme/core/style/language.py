@@ -26,7 +26,9 @@ _SCRIPTS = (
     ("th", re.compile("[\u0e00-\u0e7f]")),
 )
 _LETTER_WEIGHT = 1.5
-_CLEAR = 1e-9
+_CLEAR = 0.25
+_ENOUGH = 1.0
+"""Small words that several languages have tell nothing until there are some: "que va" is no French."""
 _MOST_WORDS = 60
 
 
@@ -49,7 +51,7 @@ def guess(text: str, words: Iterable[str]) -> str:
     if not scores:
         return ""
     best, *rest = sorted(scores.items(), key=lambda item: -item[1])
-    return "" if rest and best[1] - rest[0][1] < _CLEAR else best[0]
+    return "" if best[1] < _ENOUGH or (rest and best[1] - rest[0][1] < _CLEAR) else best[0]
 
 
 @cache
