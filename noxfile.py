@@ -33,7 +33,7 @@ TESTS = [
     "zxing-cpp==3.1.1",
 ]
 LONGEST, LONG = 700, 500
-WORKERS = "3"  # on two cores: a third of the time tests wait for processes
+WORKERS = ("-n", "3", "--dist", "worksteal")  # on two cores: a third of the time tests wait for processes
 
 
 @nox.session
@@ -71,7 +71,7 @@ def tests(session: nox.Session) -> None:
     """Every test but the slow ones, against the built wheel."""
     session.install(".", *TESTS)
     session.env["PYTHONSAFEPATH"] = "1"  # the wheel, not the checkout beside it
-    session.run("pytest", "-n", WORKERS, *session.posargs)
+    session.run("pytest", *WORKERS, *session.posargs)
 
 
 @nox.session
@@ -79,7 +79,7 @@ def whole(session: nox.Session) -> None:
     """Every test, with the full numbers that the documents name: before a release, and after a change of the store or the processes."""
     session.install(".", *TESTS)
     session.env.update(PYTHONSAFEPATH="1", WHOLE_TESTS="1")
-    session.run("pytest", "-n", WORKERS, *session.posargs)
+    session.run("pytest", *WORKERS, *session.posargs)
 
 
 @nox.session
@@ -88,7 +88,7 @@ def coverage(session: nox.Session) -> None:
     session.install(".", *TESTS)
     session.env["PYTHONSAFEPATH"] = "1"
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", "-n", WORKERS, *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", *WORKERS, *session.posargs)
     session.run("coverage", "combine", "--quiet", success_codes=[0, 1])
     session.run("coverage", "report")
 
@@ -98,7 +98,7 @@ def tests_on(session: nox.Session) -> None:
     """Every test on one of the supported Pythons; one that is not installed is skipped."""
     session.install(".", *TESTS)
     session.env["PYTHONSAFEPATH"] = "1"
-    session.run("pytest", "-n", WORKERS, *session.posargs)
+    session.run("pytest", *WORKERS, *session.posargs)
 
 
 @nox.session

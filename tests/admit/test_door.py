@@ -212,6 +212,7 @@ async def _codes(town: Town, command: str, first: int, last: int) -> None:
         await town.store.client.execute_command("EVAL", script, 0)
 
 
+@pytest.mark.slow  # 6 s: nearly all codes are given out
 async def test_a_live_code_is_never_given_twice_and_leading_zeros_are_codes_too(town: Town) -> None:
     await _codes(town, "'SET', string.format('PAIRING:codes:%06d', n), 'local:other'", 0, 999_999)
     with pytest.raises(BusyError, match="Too many live codes"):

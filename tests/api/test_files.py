@@ -91,6 +91,7 @@ def test_what_is_no_socket_is_left_alone(home: Path, make: Callable[[Path], None
     assert path.lstat() == before
 
 
+@pytest.mark.slow  # 6 s: two gateways
 async def test_the_socket_of_a_killed_gateway_is_replaced_by_the_next_one(home: Path) -> None:
     write_config(home)
     path = settings_of(home).places.api_socket

@@ -242,6 +242,7 @@ VERBS = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow  # 12 s: every command with every kind of nobody
 def test_a_command_that_names_nobody_decides_about_nobody(monkeypatch: pytest.MonkeyPatch, redis_url: str, setup: Any) -> None:
     monkeypatch.setenv("SECONDME_REDIS_URL", redis_url)
 
@@ -272,6 +273,7 @@ def test_a_command_that_names_nobody_decides_about_nobody(monkeypatch: pytest.Mo
     assert keys.PAUSE_ALL in before
 
 
+@pytest.mark.slow  # 9 s: every key of the screen in every field
 async def test_what_is_typed_into_the_screens_fields_is_text_and_no_key_of_it(town: Town, screen: Any) -> None:
     await town.let_in("ben")
     await town.writes("anna", "hello", display_name="[@click=app.kill]kill[/] [@click=app.quit]x[/]")

@@ -7,6 +7,7 @@ import shlex
 import sys
 from pathlib import Path
 
+import pytest
 from fakes.process import (
     GatewayProcess,
     Terminal,
@@ -52,6 +53,7 @@ async def test_a_script_talks_line_by_line_and_reads_one_event_a_line(home: Path
     assert [event["outcome"] for event in seen if event["type"] == "accepted"] == ["queued", "queued"]
 
 
+@pytest.mark.slow  # 5 s: it waits for an answer that does not come
 async def test_waiting_for_an_answer_ends_with_0_when_one_came_and_1_when_none_did(home: Path) -> None:
     write_config(home)
     await let_in(settings_of(home), "anna")

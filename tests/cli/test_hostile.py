@@ -81,6 +81,7 @@ def test_a_hostile_contact_can_use_chat_on_a_terminal(home: Path, redis_url: str
     assert (code, obeyed(output)) == (0, [])
 
 
+@pytest.mark.slow  # 5 s: every record in every command
 def test_a_hostile_record_of_somebody_elses_making_is_shown_as_plain_text(cli: Cli, door: Redis) -> None:
     record = str(door.get(keys.pending("local:ben")))
     for name in HOSTILE:

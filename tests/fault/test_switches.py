@@ -19,8 +19,8 @@ NAMES = [f"c{number}" for number in range(8)]
     ("switch", "part", "step"),
     [
         (["kill"], "gateway", "sender.taking"),
-        (["pause"], "worker", "worker.composed"),
-        (["pause", "--for", "1h"], "gateway", "sender.taking"),
+        pytest.param(["pause"], "worker", "worker.composed", marks=pytest.mark.slow),  # 4 s each; tests/send has every switch
+        pytest.param(["pause", "--for", "1h"], "gateway", "sender.taking", marks=pytest.mark.slow),
     ],
 )
 async def test_no_reply_leaves_after(switch: list[str], part: str, step: str, home: Path, redis_url: str) -> None:

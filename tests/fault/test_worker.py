@@ -6,6 +6,7 @@ import time
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
 from fakes.process import Books, GatewayProcess, contact, eventually, let_in, logged, settings_of, until, write_config
 from redis import Redis
 
@@ -64,6 +65,7 @@ async def test_sigterm_under_load_loses_nothing_and_leaves_no_token_behind(home:
     assert [counts[name] for name in ("lost", "answered twice", "inversions")] == [0, 0, 0]
 
 
+@pytest.mark.slow  # 7 s: the drain has to run out
 async def test_a_reply_that_takes_too_long_is_handed_back_at_once_on_sigterm(home: Path) -> None:
     write_config(home, "[queue]\nlease_s = 300\ndrain_s = 0.5\n")
     await let_in(settings_of(home), "anna")

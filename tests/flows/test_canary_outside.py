@@ -184,6 +184,7 @@ async def call(port: int, method: str, path: str, token: str | None, **options: 
         return (await client.request(method, path, **options)).status_code  # type: ignore[arg-type]  # as httpx has it
 
 
+@pytest.mark.slow  # 12 s; the same rooms are searched in one process
 async def test_a_real_gateway_that_is_killed_at_work_and_whose_store_dies_under_it(home: Path) -> None:
     hunt, name = Hunt(), f"{NAME} with a blank"
     sse: list[str] = []

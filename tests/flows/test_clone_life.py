@@ -199,6 +199,7 @@ async def test_a_draft_that_was_sent_while_nothing_ran_leaves_once_when_it_runs_
     assert len(town.sends_to(who)) == 1
 
 
+@pytest.mark.slow  # 14 s: a lease has to run out
 async def test_a_draft_whose_sending_was_cut_by_a_kill_is_never_shown_twice(town: TelegramTown) -> None:
     who = RESTRICTED[2]
     await restarted(town)

@@ -253,6 +253,7 @@ async def test_a_telegram_token_that_is_refused_is_the_owners_business_and_nobod
             assert (await there.signed("telegram"))["code"] == "telegram_token_refused"
 
 
+@pytest.mark.slow  # 5 s: it may take so long
 async def test_the_gateway_leaves_in_time_beside_a_run_that_will_not_stop_and_a_send_that_hangs(
     town_with: Callable[..., Town],
 ) -> None:
@@ -306,6 +307,7 @@ def package_channel(folder: Path, source: str) -> str:
     return str(folder)
 
 
+@pytest.mark.slow  # 6 s: it may take so long
 async def test_a_process_ends_although_a_packages_channel_will_not(
     home: Path, tmp_path: Path, store: Store, redis_url: str
 ) -> None:

@@ -106,7 +106,16 @@ async def test_a_burst_of_five_messages_gets_one_reply(town_with: Callable[..., 
 
 
 async def test_somebody_who_never_stops_writing_is_answered_all_the_same(town_with: Callable[..., Town]) -> None:
-    town = town_with(**{**SLOW, "pacing__gather_s": 5, "pacing__gather_max_s": 0.8, "pacing__min_s": 0, "limits__messages": 1000})
+    town = town_with(
+        **{
+            **SLOW,
+            "pacing__gather_s": 5,
+            "pacing__gather_max_s": 0.8,
+            "pacing__min_s": 0,
+            "pacing__typing_s_per_character": 0,
+            "limits__messages": 1000,
+        }
+    )
     await town.let_in("anna")
     async with house(town, town.channel.plug()) as built:
         async with asyncio.timeout(20):
