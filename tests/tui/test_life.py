@@ -31,6 +31,7 @@ from fakes.process import (
 from fakes.screen import HOSTILE, OBEYED, StoppedClock, shown, stand_at_noon, talk_at_noon
 from fakes.town import Town
 from redis import Redis
+from textual.widgets import TabbedContent
 
 from secondme.core.store import keys
 from secondme.core.store.connect import Store
@@ -296,3 +297,13 @@ def test_without_a_terminal_it_says_what_to_use_instead(home: Path) -> None:
     assert result.returncode == 78
     assert result.stderr == "secondme: This needs a terminal. For scripts: secondme pairing list --json\n"
     assert result.stdout == ""
+
+
+async def test_while_the_screen_is_put_up_or_taken_down_there_is_no_page_and_that_is_no_bug(screen: OpenScreen) -> None:
+    async with screen() as on:
+        await on.app.query_one(TabbedContent).remove()
+        on.app._heard({"type": "reply_held", "contactId": "local:anna"})
+        on.app._label_tabs()
+        on.app._tick()
+        assert on.app._page == "pending"
+        assert on.app.failure is None

@@ -216,8 +216,9 @@ class SecondmeApp(App[None]):
             self._banner.remove_class("shown")
 
     def _label_tabs(self) -> None:
-        if self.query("ContentTabs"):
-            tabs = self.query_one(TabbedContent)
+        shown = self.query(TabbedContent)
+        if shown and self.query("ContentTabs"):
+            tabs = shown.first()
             for page, label in labels(self.size.width, self._counts, self._page).items():
                 tabs.get_tab(page).label = Text(label)
 
@@ -254,7 +255,8 @@ class SecondmeApp(App[None]):
 
     @property
     def _page(self) -> str:
-        return self.query_one(TabbedContent).active or "pending"
+        shown = self.query(TabbedContent)  # not there while the screen is put up or taken down
+        return (shown.first().active if shown else "") or "pending"
 
     def action_page(self, page: str) -> None:
         """Another page."""
