@@ -4,14 +4,17 @@ import json
 
 import pytest
 from fakes.process import knock, let_in
+from fakes.town import Town
 from fakes.watching import Ear
 
+from secondme.core.admit.contacts import Contacts
 from secondme.core.errors import DataError, NotFoundError
 from secondme.core.ids import ContactId
 from secondme.core.settings import Setup
 from secondme.core.store import keys
 from secondme.core.store.choices import ContactChoices
 from secondme.core.store.connect import Store
+from secondme.core.store.links import LinkStore
 from secondme.core.store.personas import PersonaUse
 from secondme.core.tiers import ReplyMode, Tier
 
@@ -85,3 +88,19 @@ async def test_a_slot_that_is_none_of_ours_is_neither_written_nor_read(store: St
             await use.set(slot, "x")
     await store.client.hset(keys.PERSONA_USE, mapping={"relationship:boss": "x", "default": "", b"\xff": b"\xff"})
     assert await use.all() == {}
+
+
+async def test_a_choice_is_for_every_contact_of_the_person(town: Town) -> None:
+    for who in ("anna", "ann2", "ben"):
+        await town.let_in(who)
+    links, choices = LinkStore(town.store), ContactChoices(town.store)
+    await Contacts(links, town.pairing, town.security, lambda _: None, by="test").link("local:anna", "local:ann2")
+    await choices.set_mode(ContactId("local:ann2"), ReplyMode.DRAFT)
+    await choices.set_persona(ANNA, "family")
+    assert set(await links.members(ANNA)) == {ANNA, ContactId("local:ann2")}
+    records = {who: await town.pairing.approved(ContactId(f"local:{who}")) for who in ("anna", "ann2", "ben")}
+    assert {who: (record.mode, record.persona) for who, record in records.items() if record} == {
+        "anna": (ReplyMode.DRAFT, "family"),
+        "ann2": (ReplyMode.DRAFT, "family"),
+        "ben": (ReplyMode.AUTO, None),
+    }
