@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from secondme.core.tiers import Thinking
 
 SELF = "self"
+"""What is typed for the owner's own chat."""
 _MOST = 64 * 1024
 
 

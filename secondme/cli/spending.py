@@ -8,6 +8,7 @@ from secondme.cli.clone import spending_store
 from secondme.cli.compose import control_store, open_store, overview, pairing_store
 from secondme.cli.output import CommandResult
 from secondme.core.clock import from_ms, rfc3339
+from secondme.core.store.spending import SELF
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 _MICROS = 1_000_000
 _MESSAGES = 100
-SELF = "self"
-"""Under which name the owner's own questions are accounted for."""
 
 
 async def show_usage(invocation: Invocation, schema: str, by: str, days: int) -> CommandResult:

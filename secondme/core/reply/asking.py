@@ -14,6 +14,7 @@ from secondme.core.reply.checks import Told, find_fault, tidy
 from secondme.core.reply.disclosure import asks_if_machine
 from secondme.core.reply.prompt import Briefing, ask_prompt, build_prompt, may_be_said, suggest_prompt
 from secondme.core.reply.voice import Voice
+from secondme.core.store.spending import SELF
 from secondme.core.text import safe_name, safe_text
 from secondme.core.tiers import Tier
 from secondme.core.types import ModelRefused, Usage, Utterance
@@ -30,8 +31,6 @@ if TYPE_CHECKING:
     from secondme.core.tiers import Thinking
     from secondme.core.types import Prompt
 
-SELF = "self"
-"""Under which name the owner's own questions are accounted for."""
 _LONGEST = 32_000
 _THINKING_TOKENS = 16_000
 _NOBODY = "local:somebody"

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.clock import from_ms
-from secondme.core.errors import UnavailableError
+from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.log import get_logger
 from secondme.core.reply.prices import MICROS, Prices, prompt_tokens
 from secondme.core.types import ModelSize, Usage
@@ -53,7 +53,7 @@ class Budget:
         if isinstance(charge, str):
             raise _over(charge, now_ms)
         usage: Usage | None = None
-        micros = charge.micros  # cancelled: nobody knows
+        micros = charge.micros  # cancelled, or a bug: nobody knows
         started = self._clock.monotonic()
         try:
             async with asyncio.timeout(self._timeout_s):
@@ -64,9 +64,8 @@ class Budget:
         except TimeoutError as error:
             micros = self._prompt_only(prompt, model)
             raise UnavailableError("model_timeout", "The model did not answer in time.") from error
-        except Exception as error:
-            billed = getattr(error, "code", "") in _MAY_BE_BILLED
-            micros = self._prompt_only(prompt, model) if billed else 0
+        except SecondmeError as error:
+            micros = self._prompt_only(prompt, model) if error.code in _MAY_BE_BILLED else 0
             raise
         finally:
             facts["totalLatencyMs"] = int((self._clock.monotonic() - started) * 1000)

@@ -21,6 +21,8 @@ _DAY_S = 30 * 86_400
 """As the predecessor's."""
 _CONTACT_S = 90 * 86_400
 _MODEL = "model:"
+SELF = "self"
+"""Under which name the owner's own questions are accounted for."""
 _PAGE = 500
 
 

@@ -9,11 +9,11 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from secondme.cli.clone import spending_store
-from secondme.cli.spending import SELF
 from secondme.cli.tui.pages.page import Page, shown_name
 from secondme.cli.tui.table import Column
 from secondme.cli.tui.theme import ACCENT, BAD, GOOD, QUIET, WARN
 from secondme.core.clock import from_ms
+from secondme.core.store.spending import SELF
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
