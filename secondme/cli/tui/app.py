@@ -14,6 +14,7 @@ from rich.text import Text
 from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
+from textual.css.query import NoMatches
 from textual.widgets import Footer, Static, TabbedContent, TabPane
 
 from secondme.cli.tui.bar import Bar
@@ -217,10 +218,11 @@ class SecondmeApp(App[None]):
 
     def _label_tabs(self) -> None:
         shown = self.query(TabbedContent)
-        if shown and self.query("ContentTabs"):
-            tabs = shown.first()
-            for page, label in labels(self.size.width, self._counts, self._page).items():
-                tabs.get_tab(page).label = Text(label)
+        try:
+            for page, label in labels(self.size.width, self._counts, self._page).items() if shown else ():
+                shown.first().get_tab(page).label = Text(label)
+        except NoMatches:
+            self._changed.set()  # the tabs come up after what holds them, and go before it: look again
 
     def _tell_held(self, snapshot: Snapshot) -> None:
         """Replies that were held since the last look, and wait still, are said, unless their page is shown."""
