@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from secondme.core.errors import ConfigError
-from secondme.core.reply.persona import DEFAULT_STYLE, Persona, load_style, parse, persona_id
+from secondme.core.reply.persona import DEFAULT_STYLE, NEUTRAL, Persona, parse, persona_id
 from secondme.core.reply.personas import Library
 from secondme.core.tiers import Relationship
 
@@ -25,6 +25,11 @@ examples:
 
 Short. Never formal.
 """
+
+
+def load_style(directory: Path, file: str) -> str:
+    """The style guide of the default persona, as a reply gets it."""
+    return (Library(directory).from_file(file) or NEUTRAL).style_guide
 
 
 def of(text: str | bytes, name: str = "me") -> Persona:

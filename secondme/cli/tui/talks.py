@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from secondme.core.clock import from_ms
 from secondme.core.errors import DataError
 from secondme.core.records import Mail, OutboxRow, Record, Turn
 from secondme.core.store import keys
 from secondme.core.store.conversation import ConversationStore
 from secondme.core.store.relationship import RelationshipStore
-from secondme.core.store.traces import Passed, TraceStore
+from secondme.core.store.traces import Passed, TraceStore, passed
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -97,7 +95,7 @@ class Talks:
                 found[contact] = Talk(
                     newest=_decoded(Turn, newest[0][0], keys.history(contact)) if newest else None,
                     at_ms=int(newest[0][1]) if newest else 0,
-                    last=_passed(stage),
+                    last=passed(stage),
                     queued=queued,
                     waiting=_words(waiting),
                     is_begun=bool(worker),
@@ -128,15 +126,6 @@ def _decoded(kind: type[R], raw: bytes, key: str) -> R | None:
     try:
         return kind.decode(raw, key)
     except DataError:
-        return None
-
-
-def _passed(raw: bytes | None) -> Passed | None:
-    """The newest entry of a trace; None when there is none that can be read."""
-    try:
-        value: dict[str, Any] = json.loads(raw or b"")
-        return Passed(str(value["stage"]), from_ms(int(value["at"])), tuple(map(str, value.get("messages") or ())), value)
-    except (ValueError, KeyError, TypeError, AttributeError):
         return None
 
 

@@ -70,18 +70,6 @@ def persona_id(name: str) -> str | None:
     return composed if _ID.fullmatch(composed) else None
 
 
-def load_style(directory: Path, file: str) -> str:
-    """The style guide in `directory`/`file`, or the default when it does not exist. Read anew each time: edits count at once.
-
-    Raises ConfigError when the file is there but cannot be used.
-    """
-    path = plain_path(directory, file)
-    try:
-        return parse(read(path), path, path.stem).style_guide
-    except FileNotFoundError:
-        return DEFAULT_STYLE
-
-
 def plain_path(directory: Path, file: str) -> Path:
     """`directory`/`file`. Raises ConfigError unless `file` is a plain name in it."""
     path = directory / file

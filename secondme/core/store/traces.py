@@ -30,6 +30,17 @@ class Passed:
     facts: dict[str, Any] = field(default_factory=dict)
 
 
+def passed(raw: bytes | None) -> Passed | None:
+    """The stage that an entry of a trace is; None when there is none, or none that can be read."""
+    try:
+        value = json.loads(raw or b"")
+        facts = {name: each for name, each in value.items() if name not in _NO_FACTS}
+        messages = tuple(str(each) for each in value.get("messages") or ())
+        return Passed(str(value["stage"]), from_ms(int(value["at"])), messages, facts)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
 class TraceStore:
     """Reads traces. Writing happens inside the scripts of the gate, the worker and the sender, with the step that is written down."""
 
@@ -40,13 +51,9 @@ class TraceStore:
         """What a contact's messages passed, oldest first: the newest 400 stages of 7 days. What cannot be read is left out."""
         found = []
         for raw in await self._store.call(self._store.client.lrange(keys.trace(contact), 0, -1)):
-            try:
-                value = json.loads(raw)
-                facts = {name: each for name, each in value.items() if name not in _NO_FACTS}
-                messages = tuple(str(each) for each in value.get("messages") or ())
-                found.append(Passed(str(value["stage"]), from_ms(int(value["at"])), messages, facts))
-            except (ValueError, KeyError, TypeError, AttributeError):
-                continue
+            stage = passed(raw)
+            if stage is not None:
+                found.append(stage)
         return sorted(found, key=lambda each: each.at)
 
     async def whose(self, message: str, contacts: Sequence[ContactId]) -> list[ContactId]:
