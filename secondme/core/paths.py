@@ -6,6 +6,7 @@ processes that disagree about the lock would run two servers on one append-only 
 
 import hashlib
 import os
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,11 @@ class Places:
     def credentials(self) -> Path:
         """What linking a channel found out: tokens and who the owner is there. 0600, written by `secondme channels connect`."""
         return self.config / "credentials.json"
+
+    @property
+    def env_file(self) -> Path:
+        """`.env`: secrets of the owner's, one `NAME=value` a line, read like the environment. 0600, so a service has them too."""
+        return self.config / ".env"
 
     @property
     def personas(self) -> Path:
@@ -115,3 +121,34 @@ def private_dir(path: Path) -> Path:
             "Check its owner and mode, or set SECONDME_HOME to a directory of yours.",
         ) from error
     return path
+
+
+def replace_private(path: Path, text: str) -> None:
+    """`path` holds exactly `text`, 0600; a crash leaves the old file or the new one. Raises OSError when the disk refuses, ConfigError as
+    `private_dir`."""
+    private_dir(path.parent)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
+    fresh.unlink(missing_ok=True)
+    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(descriptor)
+        fresh.replace(path)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
+
+
+def open_private(path: Path) -> str | None:
+    """What `path` holds; None when there is no such file. Raises ConfigError when others can read it, OSError and UnicodeError as ever."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return None
+    with os.fdopen(descriptor, encoding="utf-8") as file:
+        found = os.fstat(descriptor)
+        if found.st_uid != os.getuid() or found.st_mode & 0o077:
+            raise ConfigError("open_credentials", f"{path} can be read by others.", f"chmod 600 {shlex.quote(str(path))}")
+        return file.read()

@@ -275,6 +275,16 @@ class WebhookSettings(Section):
         return host_and_port(value)
 
 
+class MemorySettings(Section):
+    """Services that remember more than the store does. Both are optional; `secondme doctor` looks after them."""
+
+    graph_url: SecretStr | None = None
+    """FalkorDB, as a Redis URL. Unset: there is none."""
+    automem_url: str = ""
+    """AutoMem's HTTP address, like http://127.0.0.1:8001. Empty: there is none."""
+    automem_token: SecretStr | None = None
+
+
 class LogSettings(Section):
     """What is written down. Never message text, names or codes."""
 

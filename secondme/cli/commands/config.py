@@ -1,8 +1,8 @@
-"""`secondme config`: what is set, and where it came from."""
+"""`secondme config`: what is set, where it came from, and changing it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,7 +12,9 @@ from secondme.cli.run import Invocation, run
 if TYPE_CHECKING:
     from secondme.cli.output import CommandResult, Screen
 
-app = typer.Typer(help="Show the settings and where they come from.", no_args_is_help=True)
+app = typer.Typer(help="Show and change the settings.", no_args_is_help=True)
+
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="A setting, like sleep.timezone: secondme config show lists them.")]
 
 
 @app.command()
@@ -71,3 +73,46 @@ def path(context: typer.Context, as_json: Json = False) -> None:
         return CommandResult("secondme.config.path/1", dict(found), text)
 
     run(context, "secondme.config.path/1", work, as_json=as_json)
+
+
+@app.command(name="set")
+def set_(
+    context: typer.Context,
+    name: _Name,
+    value: Annotated[
+        str | None, typer.Argument(metavar="[VALUE]", help="Left away for a secret, which is asked for or read.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Change one setting in config.toml, and show the difference. A secret goes to .env or the keyring, never through the command line."""
+
+    async def work(invocation: Invocation) -> CommandResult:
+        from secondme.cli.configuring import set_setting
+
+        return set_setting(invocation, name, value)
+
+    run(context, "secondme.config.set/1", work, as_json=as_json)
+
+
+@app.command()
+def unset(context: typer.Context, name: _Name, as_json: Json = False) -> None:
+    """Take one setting out of config.toml, or a secret out of where it is kept: its default counts again."""
+
+    async def work(invocation: Invocation) -> CommandResult:
+        from secondme.cli.configuring import unset_setting
+
+        return unset_setting(invocation, name)
+
+    run(context, "secondme.config.unset/1", work, as_json=as_json)
+
+
+@app.command()
+def restore(context: typer.Context, as_json: Json = False) -> None:
+    """Put the newest config.toml back that can be used. Without one, a broken file is set aside and the defaults count."""
+
+    async def work(invocation: Invocation) -> CommandResult:
+        from secondme.cli.configuring import restore_file
+
+        return restore_file(invocation)
+
+    run(context, "secondme.config.restore/1", work, as_json=as_json)

@@ -1,0 +1,161 @@
+"""How is `config.toml` changed without harm? Only what was asked for, comments kept, shown as a diff, written whole or not at all.
+
+What it was before and what it became are kept beside it as `config.toml.bak-<UTC time>`, the 20 newest: a slip of the pen later on
+can be taken back.
+"""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from secondme.core.errors import BusyError, ConfigError
+from secondme.core.paths import private_dir, replace_private
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+Value = str | int | float | bool
+_KEPT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A change that was planned, not made."""
+
+    path: Path
+    before: str | None
+    """None: there was no file."""
+    after: str
+
+    @property
+    def is_change(self) -> bool:
+        """False when the file is as it should be."""
+        return (self.before or "") != self.after
+
+    @property
+    def diff(self) -> list[str]:
+        """The change as lines of a unified diff, without its two heading lines."""
+        lines = difflib.unified_diff((self.before or "").splitlines(), self.after.splitlines(), lineterm="", n=1)
+        return list(lines)[2:]
+
+
+def plan(path: Path, changes: Mapping[str, Value | None]) -> Edit:
+    """What the file would be with every dotted name in `changes` set; None: removed, and a table it leaves empty too.
+
+    Raises ConfigError when the file is there and is no TOML, or a name stands for both a value and a table.
+    """
+    before = _read(path)
+    try:
+        document = tomlkit.parse(before or "")
+    except TOMLKitError as error:
+        raise ConfigError("malformed_config", f"{path} is not valid TOML: {error}.", "secondme config restore") from error
+    for dotted, value in changes.items():
+        if value is None:
+            _remove(document, dotted.split("."))
+        else:
+            _put(document, dotted.split("."), value)
+    return Edit(path, before, tomlkit.dumps(document))
+
+
+def write(edit: Edit, now_ms: int) -> Path | None:
+    """The file is as planned, 0600; returns where the one before it is kept, None without one. Nothing is written when nothing changes.
+
+    Raises BusyError when somebody else changed the file since it was planned, ConfigError when the disk refuses.
+    """
+    if not edit.is_change:
+        return None
+    if _read(edit.path) != edit.before:
+        raise BusyError("config_changed", f"{edit.path} was changed meanwhile.", "Look at it, and try again.")
+    kept = None
+    try:
+        private_dir(edit.path.parent)
+        if edit.before is not None:
+            kept = _keep(edit.path, edit.before, now_ms)
+        replace_private(edit.path, edit.after)
+        _keep(edit.path, edit.after, now_ms)
+        for old in backups(edit.path)[_KEPT:]:
+            old.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            "unwritable_config", f"{edit.path} cannot be written: {error.strerror}.", "Check its owner and the disk."
+        ) from error
+    return kept
+
+
+def backups(path: Path) -> list[Path]:
+    """What is kept of the file's past, the newest first."""
+    return sorted(path.parent.glob(f"{path.name}.bak-*"), reverse=True)
+
+
+def set_aside(path: Path, now_ms: int) -> Path:
+    """The file, whatever is in it, is beside its old place under the name that is returned. Raises ConfigError when the disk refuses."""
+    aside = path.with_name(f"{path.name}.broken-{_stamp(now_ms)}")
+    try:
+        path.rename(aside)
+    except OSError as error:
+        raise ConfigError("unwritable_config", f"{path} cannot be moved: {error.strerror}.", "Check its owner.") from error
+    return aside
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeError as error:
+        raise ConfigError("malformed_config", f"{path} is not valid TOML: it is not UTF-8.", "secondme config restore") from error
+    except OSError as error:
+        raise ConfigError("unreadable_config", f"{path} cannot be read: {error.strerror}.", "Check its owner and mode.") from error
+
+
+def _keep(path: Path, text: str, now_ms: int) -> Path:
+    """`text` is the newest backup; it is not written again when it is so already."""
+    newest = next(iter(backups(path)), None)
+    if newest is not None and newest.read_text("utf-8", "replace") == text:
+        return newest
+    spare = _spare(path, now_ms)
+    replace_private(spare, text)
+    return spare
+
+
+def _spare(path: Path, now_ms: int) -> Path:
+    """A name that nothing has: two changes within one second are two backups."""
+    first = path.with_name(f"{path.name}.bak-{_stamp(now_ms)}")
+    return first if not first.exists() else _spare(path, now_ms + 1000)
+
+
+def _stamp(now_ms: int) -> str:
+    return datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _put(document: tomlkit.TOMLDocument, parts: list[str], value: Value) -> None:
+    node: tomlkit.container.Container | tomlkit.items.Table = document
+    for part in parts[:-1]:
+        if part not in node:
+            node[part] = tomlkit.table()
+        inner = node[part]
+        if not isinstance(inner, tomlkit.items.Table | tomlkit.items.InlineTable):
+            raise ConfigError("bad_setting", f"{part} is one value and has no parts.", "secondme config show")
+        node = inner  # type: ignore[assignment]  # an inline table takes values the same way
+    node[parts[-1]] = value
+
+
+def _remove(node: tomlkit.container.Container | tomlkit.items.Table, parts: list[str]) -> None:
+    head, *rest = parts
+    if head not in node:
+        return
+    if not rest:
+        node.remove(head)
+        return
+    inner = node[head]
+    if isinstance(inner, tomlkit.items.Table | tomlkit.items.InlineTable):
+        _remove(inner, rest)  # type: ignore[arg-type]  # as above
+        if not inner:
+            node.remove(head)
