@@ -24,6 +24,8 @@ TESTS = [
     "coverage[toml]==7.17.3",
     "httpx==0.28.1",
     "hypothesis==6.170.15",
+    "keyring==25.7.0",
+    "keyrings.alt==5.0.2",
     "pyte==0.8.2",
     "pytest==8.4.2",  # the newest that pytest-textual-snapshot takes
     "pytest-asyncio==1.5.0",

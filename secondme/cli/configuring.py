@@ -87,12 +87,12 @@ def plan_settings(places: Places, changes: Mapping[str, str | Value | None], *, 
     return edit
 
 
-def keep_secret(places: Places, name: str, value: str | None, *, home: Path | None) -> str:
-    """The secret is kept where `secrets` says; returns the place in words. None: it is kept nowhere any more."""
+def keep_secret(places: Places, name: str, value: str | None, *, home: Path | None, kept_in: str = "") -> str:
+    """The secret is kept where `kept_in` says, else the setting `secrets`; returns the place in words. None: it is kept nowhere any more."""
     if value is not None:
         load({name: value}, {}, home=home, config="")
     ours = environment_name(name)
-    if load({}, {}, home=home).settings.secrets == "keyring":
+    if (kept_in or load({}, {}, home=home).settings.secrets) == "keyring":
         from secondme.core.os_keyring import save_keyring
 
         save_keyring(places.config, {name: value})

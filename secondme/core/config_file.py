@@ -120,15 +120,15 @@ def _keep(path: Path, text: str, now_ms: int) -> Path:
     newest = next(iter(backups(path)), None)
     if newest is not None and newest.read_text("utf-8", "replace") == text:
         return newest
-    spare = _spare(path, now_ms)
+    spare = spare_name(path, now_ms)
     replace_private(spare, text)
     return spare
 
 
-def _spare(path: Path, now_ms: int) -> Path:
-    """A name that nothing has: two changes within one second are two backups."""
+def spare_name(path: Path, now_ms: int) -> Path:
+    """A name for a backup that nothing has: two changes within one second are two backups."""
     first = path.with_name(f"{path.name}.bak-{_stamp(now_ms)}")
-    return first if not first.exists() else _spare(path, now_ms + 1000)
+    return first if not first.exists() else spare_name(path, now_ms + 1000)
 
 
 def _stamp(now_ms: int) -> str:

@@ -40,12 +40,12 @@ def save_keyring(home: Path, changes: Mapping[str, str | None]) -> None:
         ) from error
 
 
-def has_keyring() -> bool:
-    """True when the package is there and found a keyring of this machine that can be used."""
+def keyring_strength() -> float:
+    """How good a keyring was found, in the package's own measure: from 1 one that is recommended, 0 none at all."""
     try:
-        return float(_library().get_keyring().priority) > 0
+        return float(_library().get_keyring().priority)
     except (ConfigError, RuntimeError, AttributeError):
-        return False
+        return 0.0
 
 
 def _library() -> Any:  # an optional package

@@ -104,6 +104,9 @@ class MessagesApi:
         self.asked = asyncio.Event()
         self.outcomes: list[Outcome] = []
         self.script: Script = lambda request: Say("re: " + request.last_text.splitlines()[-1])
+        self.models = ["claude-test"]
+        self.keys: set[str] | None = None
+        """The keys that are good; None: every one."""
         self.port = 0
         self._handlers: set[asyncio.Task[Any]] = set()
 
@@ -137,8 +140,11 @@ class MessagesApi:
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
         """True while the connection can be used again."""
+        if self.keys is not None and request.headers.get("x-api-key") not in self.keys:
+            _write_json(writer, 401, _error("authentication_error"))
+            return True
         if (request.method, request.path) == ("GET", "/v1/models"):
-            _write_json(writer, 200, {"data": [{"type": "model", "id": "claude-test"}], "has_more": False})
+            _write_json(writer, 200, {"data": [{"type": "model", "id": name} for name in self.models], "has_more": False})
             return True
         if (request.method, request.path) != ("POST", "/v1/messages"):
             _write_json(writer, 404, _error("not_found_error"))

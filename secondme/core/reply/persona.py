@@ -37,7 +37,7 @@ _LIMIT_BYTES = 64 * 1024
 _KNOWN = ("name", "tone", "language", "relationships", "examples")
 _TONE_LIMIT, _EXAMPLE_LIMIT, _MOST_EXAMPLES = 200, 1000, 50
 _ID = re.compile(r"[^\W_][\w-]{0,63}")
-_LANGUAGE = re.compile(
+LANGUAGE = re.compile(
     r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?(-([A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*", re.ASCII
 )
 """BCP 47 without extensions: language, script, region, variants."""
@@ -151,7 +151,7 @@ def _list(fields: Mapping[str, Field], key: str, like: str) -> tuple[tuple[int, 
 
 def _language(fields: Mapping[str, Field]) -> str:
     language = _text(fields, "language", 35)
-    if language and not _LANGUAGE.fullmatch(language):
+    if language and not LANGUAGE.fullmatch(language):
         raise FrontMatterError(fields["language"].line, "`language` is a language tag, like es, pt-BR or zh-Hant")
     return language
 

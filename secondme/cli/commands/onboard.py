@@ -1,0 +1,112 @@
+"""`secondme onboard`: the wizard. Every question has a flag or a variable, so that a script needs no terminal."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from secondme.cli.options import Json
+from secondme.cli.run import Invocation, run
+
+if TYPE_CHECKING:
+    from secondme.cli.output import CommandResult
+
+_MODEL, _STORE, _VOICE = "The model", "The store", "The voice"
+_DOOR, _HOURS, _CHANNELS, _RUNNING = "The door", "Sleep", "Channels", "Running"
+_Yes = bool | None
+
+
+def _option(panel: str, help_: str, variable: str, metavar: str | None = None) -> Any:  # as typer's own
+    return typer.Option(help=help_, envvar=variable, rich_help_panel=panel, metavar=metavar, show_default=False)
+
+
+def onboard(  # noqa: PLR0913, PLR0917  every question has its option
+    context: typer.Context,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="STAGE", help="Only this: model, store, voice, door, hours, channels, running. May be repeated."),
+    ] = None,
+    non_interactive: Annotated[
+        bool, typer.Option("--non-interactive", envvar="SECONDME_ONBOARD_NON_INTERACTIVE", help="Ask nothing.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")] = False,
+    api_key_file: Annotated[
+        str | None,
+        _option(_MODEL, "A file with the key; - is stdin. Else ANTHROPIC_API_KEY.", "SECONDME_ONBOARD_API_KEY_FILE", "FILE"),
+    ] = None,
+    base_url: Annotated[str | None, _option(_MODEL, "A server of your own.", "SECONDME_MODEL__BASE_URL", "URL")] = None,
+    model: Annotated[str | None, _option(_MODEL, "Which one writes as you.", "SECONDME_MODEL__NAME")] = None,
+    small_model: Annotated[str | None, _option(_MODEL, "Which one does small talk.", "SECONDME_MODEL__SMALL")] = None,
+    secrets: Annotated[str | None, _option(_MODEL, "Where keys are kept: file or keyring.", "SECONDME_SECRETS")] = None,
+    store: Annotated[
+        str | None, _option(_STORE, "embedded, url (SECONDME_REDIS_URL says which) or docker.", "SECONDME_ONBOARD_STORE")
+    ] = None,
+    persona_name: Annotated[str | None, _option(_VOICE, "What people call you.", "SECONDME_PERSONA__NAME")] = None,
+    tone: Annotated[str | None, _option(_VOICE, "How you write, in a few words.", "SECONDME_ONBOARD_TONE")] = None,
+    language: Annotated[str | None, _option(_VOICE, "A tag like en; empty: theirs.", "SECONDME_ONBOARD_LANGUAGE")] = None,
+    about: Annotated[str | None, _option(_VOICE, "What it should always do, or never.", "SECONDME_ONBOARD_ABOUT")] = None,
+    import_: Annotated[
+        str | None,
+        typer.Option(
+            "--import",
+            metavar="FILE",
+            envvar="SECONDME_ONBOARD_IMPORT",
+            rich_help_panel=_VOICE,
+            help="An exported chat to learn from.",
+        ),
+    ] = None,
+    import_me: Annotated[str | None, _option(_VOICE, "Your name in that chat.", "SECONDME_ONBOARD_IMPORT_ME")] = None,
+    pairing_mode: Annotated[str | None, _option(_DOOR, "owner or self_verify.", "SECONDME_PAIRING__MODE")] = None,
+    prompt: Annotated[str | None, _option(_DOOR, "What strangers get: contact or silent.", "SECONDME_PAIRING__PROMPT")] = None,
+    approve_existing: Annotated[
+        _Yes, _option(_DOOR, "Let in who has a history here.", "SECONDME_PAIRING__AUTO_APPROVE_EXISTING")
+    ] = None,
+    timezone: Annotated[str | None, _option(_HOURS, "Like Europe/Madrid.", "SECONDME_SLEEP__TIMEZONE")] = None,
+    sleep: Annotated[str | None, _option(_HOURS, "23:00-07:00, or off.", "SECONDME_ONBOARD_SLEEP")] = None,
+    channel: Annotated[
+        list[str] | None, _option(_CHANNELS, "telegram or whatsapp. May be repeated.", "SECONDME_ONBOARD_CHANNELS")
+    ] = None,
+    telegram_owner_id: Annotated[
+        str | None, _option(_CHANNELS, "Your user id (the token: SECONDME_TELEGRAM__TOKEN).", "SECONDME_TELEGRAM__OWNER_ID")
+    ] = None,
+    phone: Annotated[str | None, _option(_CHANNELS, "WhatsApp: link by a code for this number.", "SECONDME_ONBOARD_PHONE")] = None,
+    start: Annotated[_Yes, _option(_RUNNING, "Become the gateway at the end.", "SECONDME_ONBOARD_START")] = None,
+    as_json: Json = False,
+) -> None:
+    """Set everything up, question by question, and see the first message arrive. Run it again to change something."""
+    answers = {
+        "base_url": base_url,
+        "model": model,
+        "small_model": small_model,
+        "secrets": secrets,
+        "store": store,
+        "persona_name": persona_name,
+        "tone": tone,
+        "language": language,
+        "about": about,
+        "import": import_,
+        "import_me": import_me,
+        "pairing_mode": pairing_mode,
+        "prompt": prompt,
+        "approve_existing": _word(approve_existing),
+        "timezone": timezone,
+        "sleep": sleep,
+        "channels": ",".join(channel) if channel else None,
+        "telegram_owner_id": telegram_owner_id,
+        "phone": phone,
+        "start": _word(start),
+    }
+
+    async def work(invocation: Invocation) -> CommandResult:
+        from secondme.cli.onboarding.start import start_wizard
+
+        return await start_wizard(
+            invocation, answers, api_key_file=api_key_file, only=tuple(only or ()), ask=not non_interactive, dry_run=dry_run
+        )
+
+    run(context, "secondme.onboard/1", work, as_json=as_json)
+
+
+def _word(answer: bool | None) -> str | None:  # noqa: FBT001  None: nothing was said
+    return None if answer is None else "yes" if answer else "no"

@@ -1,0 +1,1 @@
+"""`secondme onboard`: from nothing to the first message, question by question."""

@@ -1,0 +1,181 @@
+"""Where do answers come from? Given with the command or in the environment, else answered before the wizard was left, else asked.
+
+Without a terminal, or with `--non-interactive`, nothing is asked: what has a value already keeps it, and what has none is an error that
+names the flag and the variable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from secondme.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from secondme.cli.onboarding.draft import Draft
+    from secondme.cli.output import Screen
+
+Check = Callable[[str], str]
+"""What is wrong with an answer, in words; empty when it will do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is asked. `name` is the answer's name in the draft and among the flags; `text` is what a person reads."""
+
+    name: str
+    text: str
+    flag: str
+    """How a script answers it: `--persona-name`, or a variable where it is a secret."""
+    default: str | None = None
+    """What Enter means. None: it must be answered."""
+    check: Check = field(default=lambda _: "")
+    secret: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One of several answers. `why_not` is set where it cannot be chosen here."""
+
+    value: str
+    title: str
+    why_not: str = ""
+
+
+class Prompter(Protocol):
+    """Somebody who can be asked. Raises KeyboardInterrupt when they leave."""
+
+    async def text(self, question: Question) -> str:
+        """An answer that passes the question's check."""
+
+    async def choose(self, question: Question, choices: Sequence[Choice]) -> str:
+        """The value of one choice."""
+
+    async def choose_many(self, question: Question, choices: Sequence[Choice]) -> list[str]:
+        """The values of any number of choices."""
+
+    async def confirm(self, question: Question) -> bool:
+        """Yes or no."""
+
+
+class Interview:
+    """One run of the wizard. Every answer passes through here."""
+
+    def __init__(self, given: Mapping[str, str], draft: Draft, prompter: Prompter | None, screen: Screen) -> None:
+        self._given = dict(given)
+        self._draft = draft
+        self._prompter = prompter
+        self.screen = screen
+        self.stage = ""
+        """To which stage the questions belong that are asked now."""
+        self.at: Question | None = None
+        """The question that was asked last."""
+        self.is_resumed = bool(draft.answers)
+        """True when some was answered in an earlier run."""
+        self._asked: dict[str, set[str]] = {}
+
+    @property
+    def is_live(self) -> bool:
+        """True when somebody can be asked."""
+        return self._prompter is not None
+
+    def has(self, name: str) -> bool:
+        """True when the answer came with the command or from the environment."""
+        return name in self._given
+
+    def remember(self, name: str, answer: str) -> None:
+        """Where the wizard is left from now on, the next run need not ask this."""
+        if self.is_live:
+            self._draft.note(name, answer)
+
+    def drop(self, name: str) -> None:
+        """The answer turned out to be wrong: the next time the question is asked again."""
+        self._given.pop(name, None)
+        self._draft.forget(name)
+
+    def drop_stage(self, stage: str) -> None:
+        """Everything that was answered in the stage is asked again."""
+        for name in self._asked.pop(stage, set()):
+            self.drop(name)
+
+    def finish(self) -> None:
+        """Nothing is kept of the answers: they are where they belong."""
+        self._draft.clear()
+
+    async def text(self, question: Question) -> str:
+        """A line of text, without white space around it. Raises ConfigError when it is wrong or nobody can be asked."""
+        known = self._known(question)
+        if known is not None:
+            return known
+        assert self._prompter is not None
+        return self._noted(question, (await self._prompter.text(question)).strip())
+
+    async def choose(self, question: Question, choices: Sequence[Choice]) -> str:
+        """One of the choices. Raises as `text`."""
+        known = self._known(question)
+        if known is not None:
+            return _among(question, known, choices)
+        assert self._prompter is not None
+        return self._noted(question, await self._prompter.choose(question, choices))
+
+    async def choose_many(self, question: Question, choices: Sequence[Choice]) -> list[str]:
+        """Any of the choices. Raises as `text`."""
+        known = self._known(question)
+        if known is None:
+            assert self._prompter is not None
+            known = self._noted(question, ",".join(await self._prompter.choose_many(question, choices)))
+        return [_among(question, value.strip(), choices) for value in known.split(",") if value.strip()]
+
+    async def confirm(self, question: Question) -> bool:
+        """Yes or no. Raises as `text`."""
+        known = self._known(question)
+        if known is None:
+            assert self._prompter is not None
+            known = self._noted(question, "yes" if await self._prompter.confirm(question) else "no")
+        word = known.lower()
+        if word not in _YES | _NO:
+            raise _wrong(question, "say yes or no")
+        return word in _YES
+
+    def _known(self, question: Question) -> str | None:
+        self.at = question
+        name = question.name
+        self._asked.setdefault(self.stage, set()).add(name)
+        if name in self._given:
+            answer = self._given[name].strip()
+            if wrong := question.check(answer):
+                raise _wrong(question, wrong)
+            return answer
+        kept = self._draft.answers.get(name)
+        if kept is not None and not question.check(kept):
+            self.screen.line(f"  {question.text} {kept or '-'}", "dim")
+            return kept
+        if self._prompter is not None:
+            return None
+        if question.default is None:
+            raise ConfigError("needs_answer", f"Nothing says what to answer: {question.text}", f"Give {question.flag}.")
+        return question.default
+
+    def _noted(self, question: Question, answer: str) -> str:
+        if not question.secret:
+            self._draft.note(question.name, answer)
+        return answer
+
+
+_YES, _NO = {"yes", "y", "true", "on", "1"}, {"no", "n", "false", "off", "0"}
+
+
+def _among(question: Question, value: str, choices: Sequence[Choice]) -> str:
+    chosen = next((choice for choice in choices if choice.value == value), None)
+    if chosen is None:
+        raise _wrong(question, f"choose {', '.join(choice.value for choice in choices)}")
+    if chosen.why_not:
+        raise _wrong(question, chosen.why_not)
+    return value
+
+
+def _wrong(question: Question, why: str) -> ConfigError:
+    return ConfigError("bad_answer", f"{question.flag}: {why}.", "secondme onboard --help")

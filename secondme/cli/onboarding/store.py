@@ -1,0 +1,74 @@
+"""Where is everything kept? In a private server, in a Redis of the owner's, or in containers that are started here."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from secondme.cli.onboarding import containers
+from secondme.cli.onboarding.interview import Choice, Question
+from secondme.core.errors import SecondmeError
+from secondme.core.settings import load
+from secondme.core.store.connect import Store
+from secondme.core.store.embedded import Role
+
+if TYPE_CHECKING:
+    from secondme.cli.onboarding.site import Site
+
+_SCHEMES = ("redis://", "rediss://", "unix://")
+
+
+async def ask(site: Site) -> None:
+    """The store is decided and was reached. Raises as reaching it does when nobody can be asked again."""
+    interview, known = site.interview, site.setup.settings.redis_url
+    why_not = await containers.why_not()
+    default = "url" if known is not None or interview.has("redis_url") else "embedded"
+    question = Question("store", "Where should everything be kept?", "--store", default=default)
+    kind = await interview.choose(
+        question,
+        [
+            Choice("embedded", "Here, in a private server of its own (nothing to install)"),
+            Choice("url", "In a Redis of mine"),
+            Choice("docker", "In containers: Redis, and FalkorDB and AutoMem for later", why_not),
+        ],
+    )
+    site.plan.report["store"] = {"kind": kind}
+    match kind:
+        case "embedded":
+            if known is not None:
+                site.plan.secrets["redis_url"] = None
+            site.good("Everything stays on this machine")
+        case "url":
+            site.plan.secrets["redis_url"] = await _reached_url(site)
+        case _:
+            await containers.start(site)
+
+
+async def _reached_url(site: Site) -> str:
+    known = site.setup.settings.redis_url
+    while True:
+        question = Question(
+            "redis_url",
+            "Its address:",
+            "SECONDME_REDIS_URL",
+            default=known.get_secret_value() if known else None,
+            check=lambda answer: "" if answer.startswith(_SCHEMES) else "it begins with redis://, rediss:// or unix://",
+            secret=True,
+        )
+        url = await site.interview.text(question)
+        try:
+            await reach(site, url)
+        except SecondmeError as error:
+            if not site.interview.is_live:
+                raise
+            site.bad(f"{error.message} {error.fix}".rstrip())
+            site.interview.drop("redis_url")
+            known = None
+            continue
+        site.good("It answers")
+        return url
+
+
+async def reach(site: Site, url: str) -> None:
+    """The store at `url` answers and is new enough. Raises as opening a store does."""
+    async with Store(load({"redis_url": url}, {}, home=site.invocation.home, config=""), Role.ATTACH):
+        pass

@@ -1,0 +1,180 @@
+"""How does onboarding go? Stage by stage; nothing is written before everything was answered and shown; then channels, service and start.
+
+It can be left at every question: what was answered is kept beside the configuration, and the next run goes on from there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from secondme.cli.configuring import plan_settings, show_diff
+from secondme.cli.exits import ExitCode
+from secondme.cli.onboarding import door, hours, linking, model, prerequisites, running, store, voice
+from secondme.cli.onboarding.draft import FILE, Draft
+from secondme.cli.onboarding.interview import Choice, Interview, Question
+from secondme.cli.onboarding.site import Site
+from secondme.cli.onboarding.writing import write_all
+from secondme.cli.output import CommandResult, Screen
+from secondme.core.errors import ConfigError
+from secondme.core.paths import private_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from secondme.cli.run import Invocation
+    from secondme.core.settings import Setup
+
+SCHEMA = "secondme.onboard/1"
+STAGES = {
+    "model": ("Who writes the replies", model.ask),
+    "store": ("Where everything is kept", store.ask),
+    "voice": ("Whose voice it is", voice.ask),
+    "door": ("Who lets people in", door.ask),
+    "hours": ("When you sleep", hours.ask),
+    "channels": ("Where people write", linking.ask),
+    "running": ("How it runs", running.ask),
+}
+"""Every stage, in order."""
+_WRITE, _CHANGE, _LEAVE = "write", "change", "leave"
+_ALL = "everything"
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What was said with the command."""
+
+    answers: Mapping[str, str]
+    only: tuple[str, ...] = ()
+    ask: bool = True
+    """False: nothing is asked."""
+    dry_run: bool = False
+
+
+async def onboard(invocation: Invocation, wishes: Wishes) -> CommandResult:
+    """The home is set up as answered; see `Plan`. Raises ConfigError when nobody can be asked for what is missing; then nothing is written.
+
+    Left in the middle, it is as before but for the draft and for a key that was proven.
+    """
+    screen = Screen(sys.stderr)
+    if wishes.ask and not (sys.stdin.isatty() and screen.is_terminal):
+        raise ConfigError("needs_terminal", "There is no terminal to ask at.", "secondme onboard --non-interactive --help")
+    setup = invocation.setup()
+    private_dir(setup.places.config)
+    site = Site(invocation, setup, _interview(setup, wishes, screen))
+    _greet(site)
+    try:
+        return await _walk(site, wishes)
+    except KeyboardInterrupt:  # a key at a question, not a signal
+        return _left(site)
+    except asyncio.CancelledError:
+        site.keep_secrets()
+        raise
+
+
+async def _walk(site: Site, wishes: Wishes) -> CommandResult:
+    await prerequisites.ask(site)
+    stages = await _stages(site, wishes)
+    for at, stage in enumerate(stages, 1):
+        await _run_stage(site, stage, f"{at} of {len(stages)}")
+    if not await _agreed(site, stages, wishes):
+        return _unwritten(site, dry_run=wishes.dry_run)
+    await write_all(site)
+    site.interview.finish()
+    await linking.link(site)
+    return await running.begin(site, SCHEMA)
+
+
+def _interview(setup: Setup, wishes: Wishes, screen: Screen) -> Interview:
+    if not wishes.ask:
+        return Interview(wishes.answers, Draft(None), None, screen)
+    from secondme.cli.onboarding.prompter import TerminalPrompter
+
+    return Interview(wishes.answers, Draft(setup.places.config / FILE), TerminalPrompter(), screen)
+
+
+def _greet(site: Site) -> None:
+    screen = site.screen
+    screen.line()
+    screen.line("secondme: your AI clone. A few questions, and it can answer.", "bold")
+    if site.interview.is_live:
+        screen.line("Enter takes what is shown. Ctrl-C leaves; secondme onboard goes on from there.", "dim")
+    if site.interview.is_resumed:
+        screen.line("You were here before: what you answered is shown, the rest is asked.", "accent")
+    screen.line()
+
+
+async def _stages(site: Site, wishes: Wishes) -> list[str]:
+    """What is to be asked: what was named, else everything; on a home that is set up, what the owner chooses."""
+    if wishes.only:
+        return [name for name in STAGES if name in wishes.only]
+    interview = site.interview
+    places = site.setup.places
+    if not interview.is_live or interview.is_resumed or not places.config_file.exists():
+        return list(STAGES)
+    chosen = await interview.choose(
+        Question("only", "It is set up already. What do you want to change?", "--only", default=_ALL),
+        [Choice(_ALL, "Go through everything; Enter keeps what is"), *(Choice(name, title) for name, (title, _) in STAGES.items())],
+    )
+    return list(STAGES) if chosen == _ALL else [chosen]
+
+
+async def _run_stage(site: Site, stage: str, where: str) -> None:
+    title, ask = STAGES[stage]
+    site.screen.line()
+    site.screen.line(f"{title}  ({where})" if where else title, "bold")
+    site.interview.stage = stage
+    await ask(site)
+
+
+async def _agreed(site: Site, stages: list[str], wishes: Wishes) -> bool:
+    """True when it is to be written. The owner may go back to a stage as often as they like."""
+    while True:
+        edit = plan_settings(site.setup.places, site.plan.settings, home=site.invocation.home)
+        site.plan.report["diff"] = edit.diff
+        site.screen.line()
+        site.screen.line(f"{site.setup.places.config_file}{'' if edit.is_change else ' stays as it is'}", "bold")
+        show_diff(site.screen, edit)
+        if wishes.dry_run:
+            return False
+        if not site.interview.is_live:
+            return True
+        question = Question("write", "Write this?", "", default=_WRITE)
+        answer = await site.interview.choose(
+            question, [Choice(_WRITE, "Yes"), Choice(_CHANGE, "Change something first"), Choice(_LEAVE, "No, leave all as it was")]
+        )
+        site.interview.drop("write")
+        if answer != _CHANGE:
+            return answer == _WRITE
+        titles = [Choice(name, STAGES[name][0]) for name in stages]
+        stage = await site.interview.choose(Question("again", "What?", "", default=stages[0]), titles)
+        site.interview.drop("again")
+        site.interview.drop_stage(stage)
+        await _run_stage(site, stage, "")
+
+
+def _left(site: Site) -> CommandResult:
+    """What was proven is kept, and the owner knows how to go on."""
+    kept = site.keep_secrets()
+    at = site.interview.at
+
+    def show(_: Screen) -> None:
+        screen = site.screen
+        screen.line()
+        screen.line(f"Left{f' at: {at.text}' if at else '.'}", "warn")
+        screen.line("What you answered is kept. Go on with: secondme onboard")
+        if kept:
+            screen.line(f"Your key is kept in {kept}.", "dim")
+
+    return CommandResult(SCHEMA, {"left": at.name if at else None}, show, ExitCode.INTERRUPTED)
+
+
+def _unwritten(site: Site, *, dry_run: bool) -> CommandResult:
+    if not dry_run:
+        site.interview.finish()
+    data: dict[str, Any] = {**site.plan.report, "written": False}
+    return CommandResult(
+        SCHEMA, data, lambda _: site.screen.line("Nothing was written."), ExitCode.DONE if dry_run else ExitCode.NO
+    )

@@ -1,0 +1,83 @@
+"""Settings are changed from the command line: checked before they are written, shown as a difference, and secrets never in argv."""
+
+import json
+from pathlib import Path
+
+import pytest
+from fakes.process import Cli
+
+SECRET = "sk-ant-canary-99"
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SECONDME_HOME", str(tmp_path))
+    monkeypatch.delenv("ANTHROPIC_API_KEY", raising=False)
+    return tmp_path
+
+
+def test_a_setting_is_written_as_what_it_is_and_shown(home: Path, cli: Cli) -> None:
+    for name, value in (("sleep.start", "22:30"), ("pacing.scale", "2"), ("api.enabled", "false"), ("pairing.mode", "self_verify")):
+        assert cli("config", "set", name, value).exit_code == 0
+    assert (home / "config.toml").read_text() == (
+        '[sleep]\nstart = "22:30"\n\n[pacing]\nscale = 2.0\n\n[api]\nenabled = false\n\n[pairing]\nmode = "self_verify"\n'
+    )
+    shown = cli("config", "set", "pacing.scale", "3")
+    assert "-scale = 2.0" in shown.stdout
+    assert "+scale = 3.0" in shown.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("slep.start", "22:30"), "Did you mean sleep.start?"),
+        (("sleep.start", "late"), "sleep.start"),
+        (("pairing.mode", "everybody"), "pairing.mode"),
+        (("sleep.start",), "needs a value"),
+        (("model.api_key", SECRET), "others can read a command line"),
+    ],
+)
+def test_what_cannot_be_is_refused_and_nothing_is_written(home: Path, cli: Cli, words: tuple[str, ...], said: str) -> None:
+    result = cli("config", "set", *words)
+    assert (result.exit_code, said in result.stderr) == (78, True), result.stderr
+    assert SECRET not in result.output
+    assert not (home / "config.toml").exists()
+
+
+def test_a_secret_is_read_from_stdin_kept_0600_and_never_shown(home: Path, cli: Cli) -> None:
+    result = cli("config", "set", "model.api_key", stdin=SECRET + "\n")
+    assert result.exit_code == 0
+    assert (home / ".env").read_text() == f"SECONDME_MODEL__API_KEY='{SECRET}'\n"
+    shown = cli("config", "show", "--json")
+    row = next(row for row in json.loads(shown.stdout)["data"]["settings"] if row["name"] == "model.api_key")
+    assert (row["value"], row["source"]) == ("***", str(home / ".env"))
+    assert SECRET not in result.output + shown.output
+    cli("config", "unset", "model.api_key")
+    assert "API_KEY" not in (home / ".env").read_text()
+
+
+def test_a_key_that_there_is_not_can_be_taken_out(home: Path, cli: Cli) -> None:
+    (home / "config.toml").write_text("[limts]\nmessages = 1\n[log]\nlevel = 'info'\n")
+    assert cli("status").exit_code == 78
+    assert cli("config", "unset", "limts.messages").exit_code == 0
+    assert (home / "config.toml").read_text() == "[log]\nlevel = 'info'\n"
+    assert cli("config", "unset", "limts.messages").exit_code == 65
+
+
+def test_a_slip_of_the_pen_is_taken_back(home: Path, cli: Cli) -> None:
+    cli("config", "set", "pacing.scale", "2")
+    good = (home / "config.toml").read_text()
+    (home / "config.toml").write_text(good + "brok[en")
+    failed = cli("status")
+    assert (failed.exit_code, "secondme config restore" in failed.stderr) == (78, True)
+    assert cli("config", "restore").exit_code == 0
+    assert (home / "config.toml").read_text() == good
+    assert [each.read_text() for each in home.glob("config.toml.broken-*")] == [good + "brok[en"]
+
+
+def test_without_an_earlier_file_the_broken_one_is_set_aside(home: Path, cli: Cli) -> None:
+    (home / "config.toml").write_text("brok[en")
+    assert cli("config", "restore").exit_code == 0
+    assert not (home / "config.toml").exists()
+    assert len(list(home.glob("config.toml.broken-*"))) == 1
+    assert cli("config", "restore").exit_code == 65

@@ -1,0 +1,93 @@
+"""A change of the configuration is what was asked for and nothing else, whole or not at all, and can be taken back."""
+
+import stat
+from pathlib import Path
+
+import pytest
+
+from secondme.core.config_file import backups, plan, set_aside, write
+from secondme.core.errors import BusyError, ConfigError
+
+NOW = 1_800_000_000_000
+TEXT = '# mine\n[sleep]\nstart = "22:00"  # early\n\n[pacing]\nscale = 2.0\n'
+
+
+def _file(tmp_path: Path, text: str = TEXT) -> Path:
+    path = tmp_path / "config.toml"
+    path.write_text(text)
+    return path
+
+
+def test_comments_and_order_stay_and_only_what_was_asked_changes(tmp_path: Path) -> None:
+    path = _file(tmp_path)
+    edit = plan(path, {"sleep.start": "23:00", "persona.name": "Sam", "limits.messages": 7, "api.enabled": False})
+    assert write(edit, NOW) is not None
+    assert path.read_text() == (
+        '# mine\n[sleep]\nstart = "23:00"  # early\n\n[pacing]\nscale = 2.0\n\n'
+        '[persona]\nname = "Sam"\n\n[limits]\nmessages = 7\n\n[api]\nenabled = false\n'
+    )
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_the_difference_is_what_a_person_would_call_it(tmp_path: Path) -> None:
+    edit = plan(_file(tmp_path), {"pacing.scale": 1.5})
+    assert edit.diff == ["@@ -5,2 +5,2 @@", " [pacing]", "-scale = 2.0", "+scale = 1.5"]
+
+
+def test_a_setting_that_is_removed_takes_its_empty_table_along(tmp_path: Path) -> None:
+    path = _file(tmp_path)
+    write(plan(path, {"pacing.scale": None, "sleep.end": None, "nothing.there": None}), NOW)
+    assert path.read_text() == '# mine\n[sleep]\nstart = "22:00"  # early\n\n'
+
+
+def test_what_it_was_and_what_it_became_are_kept_newest_first_and_no_more_than_twenty(tmp_path: Path) -> None:
+    path = _file(tmp_path)
+    for at in range(30):
+        write(plan(path, {"limits.messages": at + 1}), NOW + at * 1000)
+    kept = backups(path)
+    assert len(kept) == 20
+    assert [f"messages = {30 - at}" in each.read_text() for at, each in enumerate(kept)] == [True] * 20
+    assert {stat.S_IMODE(each.stat().st_mode) for each in kept} == {0o600}
+
+
+def test_the_first_change_keeps_the_file_of_a_persons_own_hand(tmp_path: Path) -> None:
+    path = _file(tmp_path)
+    kept = write(plan(path, {"pacing.scale": 1.0}), NOW)
+    assert kept is not None
+    assert kept.read_text() == TEXT
+
+
+def test_nothing_is_written_when_nothing_changes(tmp_path: Path) -> None:
+    path = _file(tmp_path)
+    assert write(plan(path, {"sleep.start": "22:00"}), NOW) is None
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["config.toml"]
+
+
+def test_a_change_that_somebody_else_made_meanwhile_is_not_lost(tmp_path: Path) -> None:
+    path = _file(tmp_path)
+    edit = plan(path, {"pacing.scale": 1.0})
+    path.write_text(TEXT + "[log]\nlevel = 'debug'\n")
+    with pytest.raises(BusyError, match="changed meanwhile"):
+        write(edit, NOW)
+    assert "debug" in path.read_text()
+
+
+@pytest.mark.parametrize("text", ["brok[en", "\xff", 'a = "'])
+def test_a_file_that_is_no_toml_is_left_exactly_as_it_is(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "config.toml"
+    path.write_bytes(text.encode("latin-1"))
+    with pytest.raises(ConfigError) as failure:
+        plan(path, {"pacing.scale": 1.0})
+    assert (failure.value.code, failure.value.fix) == ("malformed_config", "secondme config restore")
+    assert path.read_bytes() == text.encode("latin-1")
+
+
+def test_a_value_has_no_parts(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="has no parts"):
+        plan(_file(tmp_path, "sleep = 1\n"), {"sleep.start": "22:00"})
+
+
+def test_a_broken_file_is_set_aside_whole(tmp_path: Path) -> None:
+    path = _file(tmp_path, "brok[en")
+    aside = set_aside(path, NOW)
+    assert (path.exists(), aside.read_text(), aside.name) == (False, "brok[en", "config.toml.broken-20270115T080000Z")
