@@ -171,7 +171,7 @@ async def migrate_predecessor(invocation: Invocation, url: str, *, execute: bool
         if report.sleep is not None:
             verdict = sleep_hours.verdict(config_file, report.sleep)
             if verdict == "taken" and execute:
-                sleep_hours.write(config_file, report.sleep)
+                sleep_hours.write(config_file, report.sleep, now_ms)
             moving.ledger.note("sleep_hours", "CONFIG:sleep_hours", verdict)
     data = {
         "executed": execute,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from datetime import time
 from typing import TYPE_CHECKING, Any
 
@@ -25,23 +24,18 @@ def verdict(config_file: Path, sleep: Sleep) -> str:
     return "already" if all(said.get(name) == value for name, value in ours.items()) else "config_has_sleep"
 
 
-def write(config_file: Path, sleep: Sleep) -> None:
-    """The file has the hours at its end, and what it was before is beside it as `.bak`. All at once or not at all; both 0600."""
-    from secondme.core.errors import ConfigError
-    from secondme.core.paths import private_dir
+def write(config_file: Path, sleep: Sleep, now_ms: int) -> None:
+    """The file has the hours, and what it was before is kept beside it; see `config_file.write`."""
+    from secondme.core import config_file as file
 
     path = config_file.resolve()  # a link stays one
-    private_dir(path.parent)
-    try:
-        before = path.read_bytes() if path.exists() else None
-        if before is not None:
-            _replace(path.with_name(path.name + ".bak"), before)
-        gap = b"" if not before else b"\n" if before.endswith(b"\n") else b"\n\n"
-        _replace(path, (before or b"") + gap + "\n".join(sleep.toml()).encode() + b"\n")
-    except OSError as error:
-        raise ConfigError(
-            "unwritable_config", f"{path} cannot be written: {error.strerror}.", "Check its owner and mode."
-        ) from error
+    hours: dict[str, file.Value | None] = {
+        "sleep.enabled": sleep.enabled,
+        "sleep.start": f"{sleep.start:%H:%M}",
+        "sleep.end": f"{sleep.end:%H:%M}",
+        "sleep.timezone": sleep.timezone,
+    }
+    file.write(file.plan(path, hours), now_ms)
 
 
 def _section(config_file: Path) -> dict[str, Any] | None:
@@ -51,16 +45,3 @@ def _section(config_file: Path) -> dict[str, Any] | None:
         found = tomllib.loads(config_file.read_text("utf-8")).get("sleep")
         return found if isinstance(found, dict) or found is None else {}
     return None
-
-
-def _replace(path: Path, content: bytes) -> None:
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)

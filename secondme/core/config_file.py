@@ -53,7 +53,7 @@ def plan(path: Path, changes: Mapping[str, Value | None]) -> Edit:
     """
     before = _read(path)
     try:
-        document = tomlkit.parse(before or "")
+        document = tomlkit.parse(_whole_lines(before or ""))
     except TOMLKitError as error:
         raise ConfigError("malformed_config", f"{path} is not valid TOML: {error}.", "secondme config restore") from error
     for dotted, value in changes.items():
@@ -61,7 +61,8 @@ def plan(path: Path, changes: Mapping[str, Value | None]) -> Edit:
             _remove(document, dotted.split("."))
         else:
             _put(document, dotted.split("."), value)
-    return Edit(path, before, tomlkit.dumps(document))
+    after = tomlkit.dumps(document)
+    return Edit(path, before, (before or "") if after == _whole_lines(before or "") else after)
 
 
 def write(edit: Edit, now_ms: int) -> Path | None:
@@ -133,6 +134,10 @@ def spare_name(path: Path, now_ms: int) -> Path:
 
 def _stamp(now_ms: int) -> str:
     return datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _whole_lines(text: str) -> str:
+    return text if not text or text.endswith("\n") else f"{text}\n"
 
 
 def _put(document: tomlkit.TOMLDocument, parts: list[str], value: Value) -> None:

@@ -57,8 +57,9 @@ def test_the_first_change_keeps_the_file_of_a_persons_own_hand(tmp_path: Path) -
     assert kept.read_text() == TEXT
 
 
-def test_nothing_is_written_when_nothing_changes(tmp_path: Path) -> None:
-    path = _file(tmp_path)
+@pytest.mark.parametrize("text", [TEXT, TEXT.rstrip()])
+def test_nothing_is_written_when_nothing_changes(tmp_path: Path, text: str) -> None:
+    path = _file(tmp_path, text)
     assert write(plan(path, {"sleep.start": "22:00"}), NOW) is None
     assert sorted(each.name for each in tmp_path.iterdir()) == ["config.toml"]
 

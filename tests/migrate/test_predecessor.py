@@ -29,6 +29,7 @@ from migrate.installation import (
 from migrate.world import both, data, everything, phone, talk, turn
 from redis import Redis
 
+from secondme.core.config_file import backups
 from secondme.core.ids import ContactId
 from secondme.core.records import Mail
 from secondme.core.store import keys
@@ -397,8 +398,8 @@ def test_the_sleep_hours_enter_a_configuration_that_says_nothing_about_sleep(
     install(old, now_of(old))
     assert move()["kinds"]["sleep_hours"] == fate(1)
     assert config_file.read_text().startswith('# mine\n[persona]\nname = "Sam"\n\n[sleep]\nenabled = true\n')
-    assert config_file.with_name("config.toml.bak").read_text() == '# mine\n[persona]\nname = "Sam"'
-    assert [oct(each.stat().st_mode & 0o777) for each in sorted(config_file.parent.glob("config*"))] == ["0o600"] * 2
+    assert backups(config_file)[-1].read_text() == '# mine\n[persona]\nname = "Sam"'
+    assert {oct(each.stat().st_mode & 0o777) for each in config_file.parent.glob("config*")} == {"0o600"}
     rows = {row["name"]: row["value"] for row in data(cli("config", "show", "--json"))["settings"]}
     assert [rows[f"sleep.{name}"] for name in ("enabled", "start", "end", "timezone")] == [
         True,
@@ -419,7 +420,7 @@ def test_sleep_hours_that_a_person_wrote_stay(text: str, move: Move, old: Redis,
     assert report["kinds"]["sleep_hours"] == fate(refused={"config_has_sleep": 1})
     assert 'timezone = "Etc/GMT-1"' in report["sleep"]
     assert config_file.read_text() == text
-    assert list(config_file.parent.glob("*.bak")) == []
+    assert backups(config_file) == []
 
 
 def test_half_an_hour_has_no_zone_and_is_left_to_a_person(move: Move, old: Redis, config_file: Path) -> None:
