@@ -149,7 +149,20 @@ def _put(document: tomlkit.TOMLDocument, parts: list[str], value: Value) -> None
         if not isinstance(inner, tomlkit.items.Table | tomlkit.items.InlineTable):
             raise ConfigError("bad_setting", f"{part} is one value and has no parts.", "secondme config show")
         node = inner  # type: ignore[assignment]  # an inline table takes values the same way
+    if parts[-1] in node or not isinstance(node, tomlkit.items.Table):
+        node[parts[-1]] = value
+        return
+    below = _remarks_below(node.value.body)
     node[parts[-1]] = value
+    node.value.body.extend(below)
+
+
+def _remarks_below(body: list[tuple[tomlkit.items.Key | None, tomlkit.items.Item]]) -> list[tuple[None, tomlkit.items.Item]]:
+    """Empty lines and comments at the end of a table, taken off: they belong to what comes next, not to a new line above them."""
+    below: list[tuple[None, tomlkit.items.Item]] = []
+    while body and body[-1][0] is None and isinstance(body[-1][1], tomlkit.items.Whitespace | tomlkit.items.Comment):
+        below.insert(0, (None, body.pop()[1]))
+    return below
 
 
 def _remove(node: tomlkit.container.Container | tomlkit.items.Table, parts: list[str]) -> None:

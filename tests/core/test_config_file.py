@@ -29,6 +29,12 @@ def test_comments_and_order_stay_and_only_what_was_asked_changes(tmp_path: Path)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
 
 
+def test_a_remark_above_the_next_table_stays_there(tmp_path: Path) -> None:
+    path = _file(tmp_path, "[sleep]\nenabled = false\n\n# about logs\n[log]\nlevel = 'debug'\n")
+    write(plan(path, {"sleep.start": "22:00"}), NOW)
+    assert path.read_text() == "[sleep]\nenabled = false\nstart = \"22:00\"\n\n# about logs\n[log]\nlevel = 'debug'\n"
+
+
 def test_the_difference_is_what_a_person_would_call_it(tmp_path: Path) -> None:
     edit = plan(_file(tmp_path), {"pacing.scale": 1.5})
     assert edit.diff == ["@@ -5,2 +5,2 @@", " [pacing]", "-scale = 2.0", "+scale = 1.5"]

@@ -140,7 +140,7 @@ class MessagesApi:
 
     async def _answer(self, request: Request, writer: asyncio.StreamWriter) -> bool:
         """True while the connection can be used again."""
-        if self.keys is not None and request.headers.get("x-api-key") not in self.keys:
+        if self.keys is not None and request.headers.get("authorization", "").removeprefix("Bearer ") not in self.keys:
             _write_json(writer, 401, _error("authentication_error"))
             return True
         if (request.method, request.path) == ("GET", "/v1/models"):

@@ -6,6 +6,7 @@ import types
 import typing
 from datetime import time
 from enum import Enum
+from itertools import pairwise
 from typing import Any, Literal, get_args, get_origin
 
 from pydantic import SecretStr
@@ -13,7 +14,7 @@ from pydantic_core import PydanticUndefined
 
 from secondme.core import sections, settings
 from secondme.core.sections import Section
-from secondme.core.settings import Settings, environment_name
+from secondme.core.settings import Settings
 
 HEAD = """# Settings
 
@@ -59,7 +60,7 @@ def _words(owner: type[Section]) -> dict[str, str]:
         node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.ClassDef) and node.name == owner.__name__
     ).body
     found = {}
-    for field, after in zip(body, body[1:], strict=False):
+    for field, after in pairwise(body):
         if isinstance(field, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
             found[field.target.id] = " ".join(str(after.value.value).split()).replace("|", "\\|")  # type: ignore[union-attr]
     return found

@@ -46,7 +46,7 @@ class Choice:
 
 
 class Prompter(Protocol):
-    """Somebody who can be asked. Raises KeyboardInterrupt when they leave."""
+    """Somebody who can be asked. Raises KeyboardInterrupt or EOFError when they leave."""
 
     async def text(self, question: Question) -> str:
         """An answer that passes the question's check."""

@@ -109,6 +109,7 @@ async def _key(site: Site, *, is_own_server: bool) -> str:
 
 async def _models(site: Site, settings: ModelSettings) -> tuple[str, ...]:
     names = await list_models(settings)
+    _keep_key(site, settings)
     if names:
         site.good(f"The key is good for {len(names)} models")
     return names
@@ -137,6 +138,7 @@ async def _goes_on(site: Site, error: SecondmeError) -> bool:
     if not interview.is_live:
         raise error
     site.bad(f"{error.message}")
+    site.plan.secrets.pop("model.api_key", None)
     for name in ("api_key", "keep_key"):
         interview.drop(name)
     if isinstance(error, CredentialsError):
@@ -152,12 +154,16 @@ async def _goes_on(site: Site, error: SecondmeError) -> bool:
 
 def _decide(site: Site, settings: ModelSettings, main: str, small: str) -> None:
     plan, defaults = site.plan, load({}, {}, home=site.invocation.home, config="").settings.model
-    assert settings.api_key is not None
-    plan.secrets["model.api_key"] = settings.api_key.get_secret_value()
-    site.interview.remember("keep_key", "yes")  # one that is left and resumed need not ask
+    _keep_key(site, settings)
     plan.settings["model.base_url"] = settings.base_url
     plan.settings["model.name"] = main if main != defaults.name else None
     plan.settings["model.small"] = small if small != defaults.small else None
+
+
+def _keep_key(site: Site, settings: ModelSettings) -> None:
+    assert settings.api_key is not None
+    site.plan.secrets["model.api_key"] = settings.api_key.get_secret_value()
+    site.interview.remember("keep_key", "yes")  # one that is left and resumed need not ask
 
 
 def given_key(path: str | None) -> str | None:

@@ -67,7 +67,7 @@ async def onboard(invocation: Invocation, wishes: Wishes) -> CommandResult:
     _greet(site)
     try:
         return await _walk(site, wishes)
-    except KeyboardInterrupt:  # a key at a question, not a signal
+    except (KeyboardInterrupt, EOFError):  # keys at a question: Ctrl-C is no signal there, Ctrl-D no end
         return _left(site)
     except asyncio.CancelledError:
         site.keep_secrets()

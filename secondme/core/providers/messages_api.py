@@ -1,7 +1,7 @@
 """Would the model answer? Two small questions to a server of the Messages API, without the SDK, whose import costs a second.
 
 Used before anything is saved, and by the doctor; replies go through `claude.py`. Source: Anthropic's API reference, "Models" and
-"Messages", version 2023-06-01.
+"Messages"; key and version are sent as the SDK sends them, which a test makes sure of.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from secondme.core.sections import ModelSettings
 
 OFFICIAL = "https://api.anthropic.com"
-_VERSION = "2023-06-01"
+_VERSION = "2026-10-21"
 _MOST_MODELS = 1000
 _LONGEST_NAME = 128
 _CREDITS = "credit balance"
@@ -55,7 +55,7 @@ async def _call(
     if settings.api_key is None:
         raise CredentialsError("no_model_key", "No key for the model is set.", "secondme onboard --only model")
     base = (settings.base_url or OFFICIAL).rstrip("/")
-    headers = {"x-api-key": settings.api_key.get_secret_value(), "anthropic-version": _VERSION}
+    headers = {"authorization": f"Bearer {settings.api_key.get_secret_value()}", "anthropic-version": _VERSION}
     try:
         async with asyncio.timeout(timeout_s), httpx.AsyncClient(timeout=timeout_s, headers=headers) as client:
             answer = await client.request(method, base + path, json=body)

@@ -1,0 +1,75 @@
+"""A channel is linked by the wizard only after it was tried, and one that is refused can be left for later."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+from fakes.bot_api import TOKEN, bot_api
+from fakes.messages_api import MessagesApi
+from fakes.process import environment
+from fakes.wizard import ENTER, Wizard, plain
+from typer.testing import CliRunner
+
+from secondme.cli.app import app
+
+FLAGS = ("onboard", "--non-interactive", "--json", "--persona-name", "Sam", "--channel", "telegram")
+
+
+@pytest.fixture
+def home(tmp_path: Path, api: MessagesApi, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-good")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", api.url)
+    return tmp_path / "home"
+
+
+async def test_a_bot_is_linked_from_the_environment_and_needs_it_no_more(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bot_api() as telegram:
+        monkeypatch.setenv("SECONDME_TELEGRAM__TOKEN", TOKEN)
+        monkeypatch.setenv("SECONDME_TELEGRAM__API_URL", telegram.url)
+        words = ["--home", str(home), *FLAGS, "--telegram-owner-id", "77"]
+        result = await asyncio.to_thread(CliRunner().invoke, app, words)
+    assert result.exit_code == 0, result.output
+    assert json.loads(result.stdout)["data"]["channels"] == [{"id": "telegram", "account": "@clone_bot"}]
+    assert json.loads((home / "credentials.json").read_text()) == {"telegram.token": TOKEN, "telegram.owner_id": 77}
+    assert TOKEN not in result.output
+
+
+async def test_a_token_that_is_refused_ends_a_script_with_its_cause(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with bot_api() as telegram:
+        monkeypatch.setenv("SECONDME_TELEGRAM__TOKEN", "1234567:" + "x" * 35)
+        monkeypatch.setenv("SECONDME_TELEGRAM__API_URL", telegram.url)
+        words = ["--home", str(home), *FLAGS, "--telegram-owner-id", "77"]
+        result = await asyncio.to_thread(CliRunner().invoke, app, words)
+    assert result.exit_code == 77, result.output
+    assert not (home / "credentials.json").exists()
+    assert (home / "config.toml").exists()
+
+
+async def test_at_a_terminal_a_refused_token_can_be_left_for_later(home: Path, api: MessagesApi) -> None:
+    assert "SECONDME_TELEGRAM__TOKEN" not in environment()
+    async with bot_api() as telegram:
+
+        def run() -> str:
+            with Wizard(home, api.url, SECONDME_TELEGRAM__API_URL=telegram.url) as wizard:
+                wizard.answer_all(until="channels")
+                wizard.answer("channels", " ")
+                wizard.answer_all(since=following("channels"))
+                wizard.read_until("Token of your Telegram bot")
+                wizard.type("1234567:" + "x" * 35 + ENTER)
+                wizard.read_until("Try again\\?")
+                wizard.type("n")
+                assert wizard.ended() == 0
+                return plain(wizard.output)
+
+        output = await asyncio.to_thread(run)
+    assert "It is set up." in output
+    assert "x" * 35 not in output
+    assert not (home / "credentials.json").exists()
+
+
+def following(name: str) -> str:
+    """The question after `name`."""
+    from fakes.wizard import QUESTIONS
+
+    return list(QUESTIONS)[list(QUESTIONS).index(name) + 1]

@@ -1,0 +1,199 @@
+"""The wizard without a terminal: from flags, from the environment, and with one clear line for whatever is missing or wrong."""
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fakes.messages_api import MessagesApi
+from fakes.process import command
+from typer.testing import CliRunner, Result
+
+from secondme.cli.app import app
+
+Run = Callable[..., Result]
+FLAGS = ("--persona-name", "Sam", "--timezone", "Europe/Madrid", "--sleep", "23:30-07:15", "--tone", "dry", "--language", "es")
+VARIABLES = {
+    "SECONDME_ONBOARD_NON_INTERACTIVE": "1",
+    "SECONDME_PERSONA__NAME": "Sam",
+    "SECONDME_SLEEP__TIMEZONE": "Europe/Madrid",
+    "SECONDME_ONBOARD_SLEEP": "23:30-07:15",
+    "SECONDME_ONBOARD_TONE": "dry",
+    "SECONDME_ONBOARD_LANGUAGE": "es",
+}
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def run(home: Path, api: MessagesApi, monkeypatch: pytest.MonkeyPatch) -> Run:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-good")
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", api.url)
+
+    def invoke(*words: str, stdin: str | None = None) -> Result:
+        return CliRunner().invoke(app, ["--home", str(home), "onboard", *words], input=stdin)
+
+    return invoke
+
+
+def written(home: Path) -> dict[str, str]:
+    """Everything below the home but what was there before, by name."""
+    names = ("config.toml", ".env", "personas/default.md")
+    return {name: (home / name).read_text() for name in names if (home / name).exists()}
+
+
+def test_flags_and_variables_come_to_the_same(home: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert run("--non-interactive", *FLAGS).exit_code == 0
+    by_flags = written(home)
+    assert set(by_flags) == {"config.toml", ".env", "personas/default.md"}
+    for path in home.rglob("*"):
+        path.unlink() if path.is_file() else None
+    for name, value in VARIABLES.items():
+        monkeypatch.setenv(name, value)
+    assert run().exit_code == 0
+    assert written(home) == by_flags
+
+
+def test_what_it_wrote_needs_no_environment_afterwards(home: Path, run: Run, api: MessagesApi) -> None:
+    run("--non-interactive", *FLAGS)
+    shown = json.loads(command(home, "config", "show", "--json").stdout)["data"]["settings"]
+    found = {row["name"]: (row["value"], row["source"]) for row in shown}
+    assert found["model.api_key"] == ("***", str(home / ".env"))
+    assert found["model.base_url"] == (api.url, str(home / "config.toml"))
+    assert found["sleep.start"] == ("23:30:00", str(home / "config.toml"))
+
+
+def test_the_report_says_what_was_done_and_no_secret(home: Path, run: Run) -> None:
+    result = run("--non-interactive", "--json", *FLAGS)
+    envelope = json.loads(result.stdout)
+    data: dict[str, Any] = envelope["data"]
+    assert (envelope["schema"], envelope["status"], data["written"]) == ("secondme.onboard/1", "ok", True)
+    assert data["model"] == {
+        "name": "claude-sonnet-5-5",
+        "small": "claude-haiku-5-5",
+        "baseUrl": data["model"]["baseUrl"],
+        "proven": True,
+    }
+    assert data["secrets"] == str(home / ".env")
+    assert '+name = "Sam"' in data["diff"]
+    assert "sk-good" not in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--sleep", "late"), "--sleep: hours look like 23:00-07:00."),
+        (("--timezone", "Mars"), "--timezone: a time zone looks like Europe/Madrid."),
+        (("--pairing-mode", "everybody"), "--pairing-mode: choose owner, self_verify."),
+        (("--prompt", "loud"), "--prompt: choose contact, silent."),
+        (("--store", "cloud"), "--store: choose embedded, url, docker."),
+        (("--store", "url"), "Give SECONDME_REDIS_URL."),
+        (("--model", "gpt-9"), "--model: the server offers no gpt-9."),
+        (("--language", "Klingon!"), "--language: a language tag looks like"),
+        (("--import", "/no/such.txt"), "--import: there is no such file."),
+        (("--base-url", "nonsense"), "--base-url: an address looks like"),
+        (("--persona-name", ""), "--persona-name: a name has 1 to 64 characters."),
+        (("--channel", "fax"), "--channel: choose telegram, whatsapp."),
+        (("--secrets", "moon"), "--secrets: choose file, keyring."),
+        (("--api-key-file", "/no/such/key"), "--api-key-file cannot be read."),
+        (("--only", "modle"), "Did you mean model?"),
+    ],
+)
+def test_what_is_wrong_is_said_by_the_flags_name_and_nothing_is_written(
+    home: Path, run: Run, words: tuple[str, ...], said: str
+) -> None:
+    result = run("--non-interactive", *FLAGS, *words)
+    assert (result.exit_code, said in result.stderr) == (78, True), result.stderr
+    assert written(home) == {}
+
+
+def test_what_is_missing_is_named_with_its_flag(home: Path, run: Run) -> None:
+    result = run("--non-interactive")
+    assert (result.exit_code, result.stderr.count("--persona-name")) == (78, 1)
+    assert written(home) == {}
+
+
+def test_a_key_that_is_refused_changes_nothing(home: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-canary-bad")
+    result = run("--non-interactive", *FLAGS, "--json")
+    assert (result.exit_code, json.loads(result.stdout)["errors"][0]["code"]) == (77, "model_key_refused")
+    assert "sk-canary" not in result.output
+    assert written(home) == {}
+
+
+def test_a_key_comes_from_a_file_or_stdin_too(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-bad")
+    (tmp_path / "key").write_text("sk-good\n")
+    assert run("--non-interactive", *FLAGS, "--api-key-file", str(tmp_path / "key")).exit_code == 0
+    assert run("--non-interactive", *FLAGS, "--api-key-file", "-", stdin="sk-good\n").exit_code == 0
+
+
+def test_a_dry_run_shows_the_difference_and_writes_nothing(home: Path, run: Run) -> None:
+    result = run("--non-interactive", "--dry-run", *FLAGS)
+    assert (result.exit_code, '+name = "Sam"' in result.stderr) == (0, True)
+    assert written(home) == {}
+
+
+def test_only_one_stage_changes_only_that(home: Path, run: Run) -> None:
+    run("--non-interactive", *FLAGS)
+    before = written(home)
+    assert run("--non-interactive", "--only", "hours", "--sleep", "off").exit_code == 0
+    after = written(home)
+    assert after["config.toml"] == before["config.toml"].replace("enabled = true", "enabled = false")
+    assert {**after, "config.toml": ""} == {**before, "config.toml": ""}
+
+
+def test_a_persona_that_is_there_stays_and_one_that_is_made_anew_keeps_the_old_one(home: Path, run: Run) -> None:
+    run("--non-interactive", *FLAGS)
+    path = home / "personas" / "default.md"
+    path.write_text("my own words")
+    run("--non-interactive", "--persona-name", "Sam")
+    assert path.read_text() == "my own words"
+    run("--non-interactive", *FLAGS)
+    assert 'tone: "dry"' in path.read_text()
+    assert [each.read_text() for each in path.parent.glob("default.md.bak-*")] == ["my own words"]
+
+
+def test_the_store_is_reached_before_it_is_kept(home: Path, run: Run, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECONDME_REDIS_URL", "redis://127.0.0.1:9/0")
+    assert run("--non-interactive", *FLAGS).exit_code == 69
+    assert written(home) == {}
+    monkeypatch.setenv("SECONDME_REDIS_URL", redis_url)
+    assert run("--non-interactive", *FLAGS).exit_code == 0
+    assert f"SECONDME_REDIS_URL='{redis_url}'" in written(home)[".env"]
+
+
+def test_an_exported_chat_teaches_it_at_once(home: Path, run: Run, tmp_path: Path) -> None:
+    export = tmp_path / "chat.txt"
+    lines = [f"[12/03/2025, 10:0{at}:00] Sam: jaja vale {at}" for at in range(5)]
+    export.write_text("\n".join([*lines, "[12/03/2025, 10:09:00] Mum: hola"]) + "\n")
+    result = run("--non-interactive", "--json", *FLAGS, "--import", str(export), "--import-me", "Sam")
+    (report,) = json.loads(result.stdout)["data"]["imports"]
+    assert (report["platform"], report["files"][0]["ownMessages"]["added"]) == ("whatsapp", 5)
+
+
+def test_without_a_terminal_it_says_how_to_go_on(home: Path, run: Run) -> None:
+    result = run()
+    assert (result.exit_code, "--non-interactive" in result.stderr) == (78, True)
+    assert not home.exists()
+
+
+def test_a_home_that_cannot_be_written_is_said_before_the_first_question(tmp_path: Path) -> None:
+    shut = tmp_path / "shut"
+    shut.mkdir(mode=0o500)
+    place = Path("/proc/secondme-home") if os.getuid() == 0 else shut / "home"
+    result = CliRunner().invoke(app, ["--home", str(place), "onboard", "--non-interactive", *FLAGS])
+    assert (result.exit_code, "cannot be used" in result.stderr) == (78, True), result.output
+
+
+def test_a_configuration_that_is_broken_is_not_touched(home: Path, run: Run) -> None:
+    home.mkdir()
+    (home / "config.toml").write_text("brok[en")
+    result = run("--non-interactive", *FLAGS)
+    assert (result.exit_code, "secondme config restore" in result.stderr) == (78, True)
+    assert written(home) == {"config.toml": "brok[en"}

@@ -1,0 +1,166 @@
+"""The wizard at a terminal: the whole way, wrong answers, leaving at every question and going on, and changing one thing later."""
+
+import json
+import stat
+from pathlib import Path
+
+import pytest
+from fakes.messages_api import MessagesApi
+from fakes.process import command, data_of
+from fakes.wizard import CTRL_C, CTRL_D, DOWN, ENTER, QUESTIONS, WIPE, Wizard, plain
+
+CONFIG = """[model]
+base_url = "{url}"
+
+[persona]
+name = "Sam"
+
+[pairing]
+mode = "owner"
+prompt = "contact"
+auto_approve_existing = false
+
+[sleep]
+timezone = "Europe/Madrid"
+enabled = false
+"""
+
+
+def test_the_whole_way_ends_in_a_gateway_that_answers(tmp_path: Path, api: MessagesApi) -> None:
+    home = tmp_path / "home"
+    with Wizard(home, api.url, before=("--set", "pacing.enabled=false")) as wizard:
+        wizard.answer_all(until="start")
+        wizard.answer("start", "y")
+        wizard.answer("write")
+        wizard.read_until("secondme .* is running")
+        assert (home / "config.toml").read_text() == CONFIG.format(url=api.url)
+        assert (home / ".env").read_text() == "SECONDME_MODEL__API_KEY='sk-good'\n"
+        assert not (home / "onboarding.json").exists()
+        assert 'name: "Sam"' in (home / "personas" / "default.md").read_text()
+        files = [home / "config.toml", home / ".env", home / "personas" / "default.md"]
+        assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
+        command(home, "chat", "--as", "Anna", "--message", "hello", "--wait", "1")
+        wizard.read_until("Anna asks to be let in:.*pairing approve local:anna")
+        assert command(home, "pairing", "approve", "local:anna").returncode == 0
+        command(home, "chat", "--as", "Anna", "--message", "hello", "--wait", "30")  # she is welcomed
+        answered = command(home, "chat", "--as", "Anna", "--message", "are you there?", "--wait", "30")
+        assert "Sam: re: " in answered.stdout
+        wizard.interrupt()
+        assert wizard.ended() == 0
+
+
+def test_leaving_at_any_question_loses_nothing_and_the_next_run_goes_on_there(tmp_path: Path, api: MessagesApi) -> None:
+    names = list(QUESTIONS)
+    for at, name in enumerate(names):
+        with Wizard(tmp_path, api.url) as wizard:
+            if at:
+                wizard.answer(names[at - 1])
+            wizard.asks(name)
+            wizard.type(CTRL_D if name in _EMPTY else CTRL_C)
+            assert wizard.ended() == 130, plain(wizard.output)
+            assert "Go on with: secondme onboard" in wizard.output
+        assert not (tmp_path / "config.toml").exists()
+        assert not at or "sk-good" not in (tmp_path / "onboarding.json").read_text()
+    with Wizard(tmp_path, api.url) as wizard:
+        wizard.answer("write")
+        assert wizard.ended() == 0
+    assert (tmp_path / "config.toml").read_text() == CONFIG.format(url=api.url)
+    assert not (tmp_path / "onboarding.json").exists()
+
+
+_EMPTY = {"base_url", "persona_name", "language", "import"}
+"""Only on an empty line Ctrl-D means that nothing follows."""
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "said"),
+    [
+        ("base_url", "nonsense", "an address looks like"),
+        ("persona_name", "", "This needs an answer"),
+        ("persona_name", "x" * 65, "1 to 64 characters"),
+        ("language", "English please", "a language tag looks like"),
+        ("import", "/no/such/file", "there is no such file"),
+        ("timezone", WIPE + "Mars/Olympus", "a time zone looks like"),
+        ("sleep", WIPE + "25:00-07:00", "hours look like"),
+        ("sleep", WIPE + "07:00-07:00", "say off"),
+    ],
+)
+def test_a_wrong_answer_is_said_at_once_and_asked_again(tmp_path: Path, api: MessagesApi, name: str, wrong: str, said: str) -> None:
+    (tmp_path / "onboarding.json").write_text(json.dumps(_before(name, api.url)))
+    (tmp_path / "onboarding.json").chmod(0o600)
+    with Wizard(tmp_path, api.url, ANTHROPIC_API_KEY="sk-good") as wizard:
+        wizard.answer(name, wrong)
+        wizard.read_until(said)
+        wizard.type(WIPE + QUESTIONS[name][1].replace("{url}", api.url).removeprefix(WIPE) + ENTER)
+        following = list(QUESTIONS)[list(QUESTIONS).index(name) + (2 if name == "base_url" else 1)]
+        wizard.asks(following)
+        wizard.type(CTRL_C)
+        assert wizard.ended() == 130
+
+
+def _before(name: str, url: str) -> dict[str, str]:
+    """What was answered before the question."""
+    usual = {"provider": "server", "base_url": url, "model": "claude-opus-5", "store": "embedded", "approve_existing": "no"}
+    typed = {each: usual.get(each, answer.removeprefix(WIPE)) for each, (_, answer) in QUESTIONS.items() if each != "api_key"}
+    typed |= {"pairing_mode": "owner", "prompt": "contact"}
+    return {each: typed[each] for each in list(typed)[: list(typed).index(name)]}
+
+
+def test_a_key_that_is_refused_is_asked_for_again_and_never_kept(tmp_path: Path, api: MessagesApi) -> None:
+    with Wizard(tmp_path, api.url) as wizard:
+        wizard.answer_all(until="api_key")
+        wizard.answer("api_key", "sk-bad")
+        wizard.read_until("refused the key")
+        wizard.answer("api_key")
+        wizard.asks("model")
+        wizard.type(CTRL_C)
+        assert wizard.ended() == 130
+        assert "sk-" not in plain(wizard.output)
+    kept = "".join(path.read_text() for path in tmp_path.rglob("*") if path.is_file())
+    assert "sk-bad" not in kept
+
+
+def test_a_server_that_does_not_answer_can_be_kept_without_proof(tmp_path: Path) -> None:
+    with Wizard(tmp_path, "http://127.0.0.1:9") as wizard:
+        wizard.answer_all(until="model")
+        wizard.read_until("does not answer properly")
+        wizard.read_until("What now\\?")
+        wizard.type(DOWN + ENTER)
+        wizard.answer_all(since="store")
+        assert wizard.ended() == 0
+    assert 'base_url = "http://127.0.0.1:9"' in (tmp_path / "config.toml").read_text()
+
+
+def test_a_later_run_changes_only_what_is_asked(tmp_path: Path, api: MessagesApi) -> None:
+    with Wizard(tmp_path, api.url) as wizard:
+        wizard.answer_all()
+        assert wizard.ended() == 0
+    text = (tmp_path / "config.toml").read_text() + "\n# a line of mine\n[log]\nlevel = 'debug'\n"
+    (tmp_path / "config.toml").write_text(text)
+    with Wizard(tmp_path, api.url) as wizard:
+        wizard.read_until("What do you want to change\\?")
+        wizard.type(DOWN * 5 + ENTER)
+        wizard.answer("timezone")
+        wizard.answer("sleep", WIPE + "22:15-06:45")
+        wizard.answer("write")
+        assert wizard.ended() == 0
+    expected = text.replace("enabled = false\n\n#", 'enabled = true\nstart = "22:15"\nend = "06:45"\n\n#')
+    assert (tmp_path / "config.toml").read_text() == expected
+    assert 'name: "Sam"' in (tmp_path / "personas" / "default.md").read_text()
+
+
+def test_before_it_is_written_an_answer_can_be_changed_or_all_left_as_it_was(tmp_path: Path, api: MessagesApi) -> None:
+    with Wizard(tmp_path, api.url) as wizard:
+        wizard.answer_all(until="write")
+        wizard.asks("write")
+        wizard.type(DOWN + ENTER)
+        wizard.read_until("What\\?")
+        wizard.type(DOWN * 2 + ENTER)
+        wizard.answer("persona_name", "Alex")
+        wizard.answer_all(since="tone", until="pairing_mode")
+        wizard.asks("write")
+        assert 'name = "Alex"' in plain(wizard.output)
+        wizard.type(DOWN * 2 + ENTER)
+        assert wizard.ended() == 1
+    assert sorted(path.name for path in tmp_path.iterdir() if path.is_file()) == [".env"] or not (tmp_path / "config.toml").exists()
+    assert data_of(command(tmp_path, "config", "show", "--json"))
