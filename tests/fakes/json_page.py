@@ -1,0 +1,174 @@
+"""The reference of `--json`: every command is run on a home full of people, and what it printed is described, key by key."""
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from fakes.screen import stand_at_noon, talk_at_noon, write_security_log
+from redis import Redis
+from typer.testing import CliRunner
+
+from secondme.cli.app import app
+from secondme.core.settings import Setup
+from secondme.core.store import keys
+
+HEAD = """# JSON
+
+What `--json` prints, from the program itself: every command was run on a home with people in it, and these are the keys of `data` in the
+[envelope](../scripts.md). `[]` is each entry of a list, `*` each key of a map. A key is only ever added; one that goes or changes its type
+makes the number behind the schema's name grow.
+"""
+MAMA, BOSS, LUCIA, ANNA = "49301234567@c.us", "telegram:1234", "34600111222@c.us", "4915112345678@c.us"
+MAPS = {"waiting", "routing", "kinds", "skipped", "refused", "events", "by", "outcomes", "models", "answers", "byEvent", "session"}
+"""Keys whose value is a map from something counted, not an object with known keys."""
+STORY: tuple[tuple[str, ...], ...] = (
+    ("pairing list",),
+    ("status",),
+    ("channels list",),
+    ("pairing approve", "041734", "--tier", "trusted"),
+    ("pairing deny", "telegram:99887766", "--reason", "no"),
+    ("pairing tier", BOSS, "standard"),
+    ("pairing notes", BOSS, "plays chess"),
+    ("pairing unblock", "local:spam"),
+    ("pairing invite", "--name", "Mum"),
+    ("contacts list",),
+    ("contacts show", MAMA),
+    ("contacts mode", MAMA, "draft"),
+    ("contacts relate", MAMA, "family"),
+    ("contacts link", MAMA, LUCIA),
+    ("contacts unlink", LUCIA),
+    ("drafts list",),
+    ("drafts show", "d2"),
+    ("drafts edit", "d2", "--text", "Tomorrow."),
+    ("resume", BOSS),
+    ("drafts drop", "d1"),
+    ("drafts send", "d2"),
+    ("dead list",),
+    ("dead retry", BOSS),
+    ("dead drop", "--all"),
+    ("persona new", "work", "--tone", "brief"),
+    ("persona list",),
+    ("persona show", "work"),
+    ("persona use", "work", "--contact", BOSS),
+    ("persona edit", "work"),
+    ("persona test", "hello"),
+    ("style show",),
+    ("import whatsapp", "{chat}", "--me", "Sam"),
+    ("import telegram", "{export}", "--me", "Sam"),
+    ("agent", "--message", "hello"),
+    ("trace", "--contact", MAMA),
+    ("usage",),
+    ("security report",),
+    ("pause", BOSS, "--for", "60m"),
+    ("kill",),
+    ("kill --off",),
+    ("channels pause", "telegram"),
+    ("channels resume", "telegram"),
+    ("channels disconnect", "whatsapp_cloud"),
+    ("config show",),
+    ("config set", "pacing.scale", "2"),
+    ("config unset", "pacing.scale"),
+    ("config path",),
+    ("config restore",),
+    ("migrate pairing",),
+    ("migrate predecessor",),
+    ("api token",),
+    ("doctor", "config", "disk"),
+    ("doctor --list",),
+    ("backup", "{home}/backup.tar.gz"),
+    ("restore --dry-run", "{home}/backup.tar.gz"),
+    ("onboard", "--non-interactive", "--persona-name", "Sam", "--dry-run"),
+    ("pairing revoke", LUCIA, "--yes"),
+    ("contacts forget", MAMA, "--yes"),
+)
+"""Every command once, in an order in which it has something to say."""
+_NOTHING = "null"
+ELSEWHERE = {
+    "api openapi": "prints an OpenAPI document: [HTTP API](../http-api.md).",
+    "chat": "prints one JSON object a line, as things happen.",
+    "pairing watch": "prints one JSON object a line, as things happen.",
+    "security tail": "prints the log's own lines, one JSON object each.",
+    "watch": "prints one JSON object a line, as things happen.",
+    "channels connect": "prints `id`, `account` and `gatewayRuns`.",
+    "channels test": "prints `id`, `sent` and `state`.",
+    "serve": "prints no result.",
+    "tui": "prints no result.",
+}
+"""Commands that print no envelope, or whose platform is not here."""
+
+
+def run_story(setup: Setup, raw: Redis, home: Path) -> dict[str, dict[str, Any]]:
+    """Command -> its envelope, for every command of the story. Raises AssertionError when one of them failed."""
+    stand_at_noon(raw)
+    talk_at_noon(raw)
+    write_security_log(setup)
+    mail = {
+        "messageId": "m1",
+        "contactId": BOSS,
+        "channelId": "telegram",
+        "normalizedContactId": BOSS,
+        "content": "?",
+        "timestamp": 1,
+    }
+    raw.rpush(keys.dead(BOSS), json.dumps(mail))
+    raw.zadd(keys.DEAD_INDEX, {BOSS: 1})
+    (home / "chat.txt").write_text("[12/03/2025, 10:01:00] Sam: vale\n[12/03/2025, 10:09:00] Mama: hola\n")
+    said = [
+        {"id": at, "type": "message", "date": f"2025-03-12T10:0{at}:00", "from": who, "from_id": f"user{at}", "text": "hola"}
+        for at, who in enumerate(("Sam", "Mama"), 1)
+    ]
+    (home / "export.json").write_text(json.dumps({"name": "Mama", "type": "personal_chat", "id": 5, "messages": said}))
+    places = {"chat": str(home / "chat.txt"), "export": str(home / "export.json"), "home": str(home)}
+    found = {}
+    for name, *more in STORY:
+        words = [*name.split(), *(word.format(**places) for word in more), "--json"]
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code in {0, 1}, (words, result.output)
+        found[name] = json.loads(result.stdout)
+    return found
+
+
+def json_page(story: dict[str, dict[str, Any]]) -> str:
+    """The whole page."""
+    parts = [HEAD]
+    for name, envelope in story.items():
+        lines = [f"## {name}", "", f"`{envelope['schema']}`", "", "| key | is |", "|---|---|"]
+        kinds: dict[str, set[str]] = {}
+        for key, kind in describe(envelope["data"]):
+            kinds.setdefault(key, set()).add(kind)
+        parts.append("\n".join([*lines, *(f"| `{key}` | {_either(kinds[key])} |" for key in sorted(kinds)), ""]))
+    parts.append("## The others\n\n" + "".join(f"- `secondme {name}` {words}\n" for name, words in sorted(ELSEWHERE.items())))
+    return "\n".join(parts)
+
+
+def _either(kinds: set[str]) -> str:
+    """`time`, or `time or nothing` where the story saw both."""
+    return " or ".join([*sorted(kinds - {_NOTHING}), *([_NOTHING] if _NOTHING in kinds else [])])
+
+
+def describe(value: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Every key below `value` with what it holds."""
+    match value:
+        case dict() if value:
+            for name, inner in value.items():
+                is_map = path.rpartition(".")[2].removesuffix("[]") in MAPS or not re.fullmatch(r"[A-Za-z_]\w*", name)
+                yield from describe(inner, f"{path}.{'*' if is_map else name}".lstrip("."))
+        case list() if value:
+            for inner in value:
+                yield from describe(inner, f"{path}[]")
+        case _:
+            yield path, _kind(value)
+
+
+def _kind(value: Any) -> str:
+    kinds: list[tuple[Callable[[Any], bool], str]] = [
+        (lambda v: v is None, _NOTHING),
+        (lambda v: isinstance(v, bool), "`true` or `false`"),
+        (lambda v: isinstance(v, int | float), "number"),
+        (lambda v: isinstance(v, str) and bool(re.fullmatch(r"\d{4}-\d\d-\d\dT[\d:.]+Z", v)), "time"),
+        (lambda v: isinstance(v, str), "text"),
+        (lambda v: isinstance(v, list), "list"),
+    ]
+    return next((kind for is_it, kind in kinds if is_it(value)), "object")
