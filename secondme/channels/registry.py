@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+from difflib import get_close_matches
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Protocol
 
@@ -69,8 +70,10 @@ def manifest_of(name: str) -> Manifest:
     for manifest in manifests():
         if manifest.id == name:
             return manifest
-    known = ", ".join(manifest.id for manifest in manifests())
-    raise NotFoundError("unknown_channel", f"There is no channel called that. There are: {known}.", "secondme channels list")
+    known = [manifest.id for manifest in manifests()]
+    near = get_close_matches(name, known, n=1)
+    hint = f"Did you mean {near[0]}?" if near else "secondme channels list"
+    raise NotFoundError("unknown_channel", f"There is no channel called that. There are: {', '.join(known)}.", hint)
 
 
 def setup_of(manifest: Manifest) -> SetupModule:

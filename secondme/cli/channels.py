@@ -7,7 +7,6 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
-from secondme.cli.commands.status import show_channel
 from secondme.cli.compose import (
     channel_context,
     note_store,
@@ -19,6 +18,7 @@ from secondme.cli.compose import (
 )
 from secondme.cli.exits import ExitCode
 from secondme.cli.output import CommandResult, Screen
+from secondme.cli.standing import show_channel
 from secondme.core.channel_words import words_for
 from secondme.core.errors import ConfigError, NotFoundError, UnavailableError
 from secondme.core.ids import contact_id

@@ -107,9 +107,17 @@ async def overview(store: Store, setup: Setup) -> Overview:
     """How things stand now."""
     from secondme.channels.registry import manifests
     from secondme.core.overview import overview
+    from secondme.core.store.glance import GlanceStore
 
-    pairing = pairing_store(store, setup.settings)
-    return await overview(control_store(store), pairing, manifests(), embedded=setup.settings.redis_url is None)
+    settings = setup.settings
+    return await overview(
+        control_store(store),
+        pairing_store(store, settings),
+        manifests(),
+        embedded=settings.redis_url is None,
+        glance=GlanceStore(store),
+        cap_usd=settings.budget.daily_usd,
+    )
 
 
 def control_store(store: Store) -> ControlStore:

@@ -6,6 +6,7 @@ import unicodedata
 from typing import TYPE_CHECKING
 
 from secondme.core.errors import NotFoundError
+from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,9 +14,12 @@ if TYPE_CHECKING:
     from secondme.core.ids import ContactId
     from secondme.core.records import ApprovedContact
 
+_MOST_NAMED = 5
+"""Contacts of one name that are listed."""
+
 
 def approved_contact(reference: str, approved: Sequence[ApprovedContact]) -> ApprovedContact:
-    """The one contact that `reference` means. Raises NotFoundError when it is nobody, or several."""
+    """The one contact that `reference` means. Raises NotFoundError when it is nobody, naming the nearest, or several, naming them."""
     for contact in approved:
         if contact.contact_id == reference:
             return contact
@@ -23,8 +27,17 @@ def approved_contact(reference: str, approved: Sequence[ApprovedContact]) -> App
     named = [contact for contact in approved if contact.display_name and _folded(contact.display_name) == wanted]
     if len(named) == 1:
         return named[0]
-    what = f"{len(named)} approved contacts have that name." if named else "No approved contact has that name or id."
-    raise NotFoundError("unknown_contact", what, "secondme contacts list")
+    if named:
+        ids = ", ".join(contact.contact_id for contact in named[:_MOST_NAMED])
+        more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+        what = f"{len(named)} approved contacts have that name: {ids}{more}."
+        raise NotFoundError("unknown_contact", what, "Name one of them by its id.")
+    near = _nearest(reference, approved)
+    raise NotFoundError(
+        "unknown_contact",
+        "No approved contact has that name or id.",
+        f"Did you mean {near}?" if near else "secondme contacts list",
+    )
 
 
 def anybody(reference: str, approved: Sequence[ApprovedContact]) -> ContactId:
@@ -37,6 +50,15 @@ def anybody(reference: str, approved: Sequence[ApprovedContact]) -> ContactId:
         if is_contact_id(reference) and (":" in reference or "@" in reference):
             return contact_id(reference)
         raise
+
+
+def _nearest(reference: str, approved: Sequence[ApprovedContact]) -> str:
+    """The names and ids most like `reference`, as a question offers them; empty when none is like it."""
+    from secondme.cli.help.nearest import near
+
+    names = {_folded(contact.display_name): safe_name(contact.display_name) for contact in approved if contact.display_name}
+    words = [*names, *(contact.contact_id for contact in approved)]
+    return " or ".join(names.get(word, word) for word in near(_folded(reference), words))
 
 
 def _folded(name: str) -> str:

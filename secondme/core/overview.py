@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from secondme.core.manifest import Manifest
     from secondme.core.store.control import Backlog, ControlStore, EverybodyPaused
+    from secondme.core.store.glance import Glance, GlanceStore
     from secondme.core.store.pairing import PairingStore, Stats
 
 
@@ -75,6 +76,8 @@ class Process:
     version: str
     started_ms: int
     channels: Mapping[str, ChannelFacts]
+    host: str = ""
+    """The machine it runs on, as that calls itself."""
     routing: Mapping[str, int] = field(default_factory=dict)
     """How often its router decided what since it started: routed, smallTalk, byRules, byModel, inDoubt, and meanMs of asking."""
 
@@ -96,11 +99,22 @@ class Overview:
     """Every channel there is, in the order of the registry."""
     store_kind: str
     """`embedded` or `redis_url`."""
+    glance: Glance
+    """What was last heard and said, who is paused, and today's cost."""
+    cap_usd: float
+    """What models may cost a day."""
+    at_ms: int
+    """The store's time when this was so, Unix."""
 
     @property
     def runs(self) -> bool:
         """True when a gateway runs."""
         return any(process.is_gateway for process in self.processes)
+
+    @property
+    def runs_here(self) -> bool:
+        """True when a process of any part runs on this machine (in a container: in this container)."""
+        return any(process.host == socket.gethostname() for process in self.processes)
 
     def to_dict(self) -> dict[str, Any]:  # JSON has no closer type
         """As JSON values, times in RFC 3339 UTC: the data of `secondme.status/1`."""
@@ -137,10 +151,31 @@ class Overview:
                 "held": backlog.held,
                 "dead": backlog.dead,
             },
+            **self._glance_to_dict(),
+        }
+
+    def _glance_to_dict(self) -> dict[str, Any]:  # as above
+        glance = self.glance
+
+        def moment(ms: int | None) -> str | None:
+            return rfc3339(from_ms(ms)) if ms else None
+
+        return {
+            "messages": {"lastReceivedAt": moment(glance.last_received_ms), "lastSentAt": moment(glance.last_sent_ms)},
+            "pauses": [{"contactId": each.contact_id, "until": moment(each.until_ms)} for each in glance.paused],
+            "cost": {"todayUsd": glance.today_micros / 1_000_000, "capUsd": self.cap_usd},
         }
 
 
-async def overview(control: ControlStore, pairing: PairingStore, channels: Sequence[Manifest], *, embedded: bool) -> Overview:
+async def overview(
+    control: ControlStore,
+    pairing: PairingStore,
+    channels: Sequence[Manifest],
+    *,
+    embedded: bool,
+    glance: GlanceStore,
+    cap_usd: float,
+) -> Overview:
     """How things stand now. A handful of round trips, bounded work. Raises UnavailableError when the store does not answer."""
     signs = [sign for sign in await control.alive() if not _was_killed(sign)]
     processes = [_process(sign) for sign in signs]
@@ -157,6 +192,9 @@ async def overview(control: ControlStore, pairing: PairingStore, channels: Seque
             for each in channels
         ],
         store_kind="embedded" if embedded else "redis_url",
+        glance=await glance.look(),
+        cap_usd=cap_usd,
+        at_ms=await control.now_ms(),
     )
 
 
@@ -167,6 +205,7 @@ def _process(sign: dict[str, Any]) -> Process:  # written by a process of any ve
         pid=int(sign.get("pid") or 0),
         version=str(sign.get("version", "")),
         started_ms=int(sign.get("startedAt") or 0),
+        host=str(sign.get("host", "")),
         channels={str(name): _facts(str(name), facts) for name, facts in channels.items()} if isinstance(channels, dict) else {},
         routing={str(name): int(count) for name, count in routing.items() if isinstance(count, int)}
         if isinstance(routing, dict)

@@ -50,6 +50,7 @@ _STAGES = {
     "waiting": "waiting",
     "dropped": "the reply was dropped",
     "released": "you sent the draft",
+    "revived": "you put it back",
     "edited": "you wrote the draft anew",
     "expired": "the draft expired",
     "superseded": "a newer reply took the draft's place",

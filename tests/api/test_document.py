@@ -99,9 +99,9 @@ def test_details_of_a_cause_are_said_only_where_they_help() -> None:
 
 PROBE = """
 import json, sys
-from secondme.cli.entry import main
+from secondme.cli.entry import program
 try:
-    main()
+    program()
 except SystemExit:
     pass
 print(json.dumps([name for name in ("fastapi", "starlette", "uvicorn", "h11") if name in sys.modules]))

@@ -177,7 +177,7 @@ async def test_the_kill_switch_is_turned_on_and_only_its_own_route_lifts_it(town
 async def test_the_status_is_that_of_the_command(town_hall: Served) -> None:
     async with town_hall.local() as client:
         said = (await client.get("/api/status")).json()
-    assert set(said) == {"channels", "pairing", "paused", "processes", "queue", "store"}
+    assert set(said) == {"channels", "cost", "messages", "pairing", "paused", "pauses", "processes", "queue", "store"}
     assert said["pairing"] == {"pending": 1, "approved": 1, "denied": 1}
     assert said["paused"] is None
 

@@ -20,6 +20,7 @@ from random import Random
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import uvloop
+from commands import measure as measure_commands
 from composing import measure as measure_composing
 from content import measure as measure_content
 from fakes.channel import FakeChannel
@@ -160,37 +161,6 @@ for line in sys.stdin:
 """A small parent: a process's peak memory counts from the fork, so a large parent would be measured instead of its child."""
 
 
-def child(words: list[str], rounds: int = 9) -> tuple[float, float]:
-    """Best CPU seconds (with those of its children that it waited for) and peak megabytes of a command."""
-    with subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", _LAUNCHER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as launcher:
-        assert launcher.stdin is not None
-        assert launcher.stdout is not None
-        best, peak = 1e9, 1e9
-        for _ in range(rounds):
-            launcher.stdin.write("\t".join(words) + "\n")
-            launcher.stdin.flush()
-            spent, megabytes = map(float, launcher.stdout.readline().split())
-            best, peak = min(best, spent), min(peak, megabytes)
-        launcher.stdin.close()
-    return best, peak
-
-
-def cold_starts(home: Path) -> None:
-    floor, floor_mb = child([sys.executable, "-c", "pass"])
-    row("python -c pass", f"{floor:.3f} s CPU", f"{floor_mb:.0f} MB", "the floor")
-    typer_floor, typer_mb = child([sys.executable, "-c", "import typer; a = typer.Typer(); a.command()(lambda: None); a()"])
-    row("an empty typer program", f"{typer_floor:.3f} s CPU", f"{typer_mb:.0f} MB", "the floor")
-    redis_floor, redis_mb = child([sys.executable, "-c", "import redis.asyncio"])
-    row("import redis.asyncio", f"{redis_floor:.3f} s CPU", f"{redis_mb:.0f} MB", "the floor")
-    program = str(Path(sys.executable).with_name("secondme"))
-    for words in (["--version"], ["--help"], ["pairing", "list"], ["status"]):
-        spent, peak = child([program, "--home", str(home), *words] if words != ["--version"] else [program, *words])
-        goal = "goal <= 0.25 s and 50 MB" if words == ["pairing", "list"] else ""
-        row(f"secondme {' '.join(words)}", f"{spent:.3f} s CPU", f"{peak:.0f} MB", goal)
-
-
 def resident_mb(pid: int) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS"):
@@ -243,7 +213,7 @@ def main() -> None:
     try:
         row("what", "figure", "beside", "")
         uvloop.run(store_figures(home / "store"))
-        cold_starts(home / "cold")
+        measure_commands()
         if sys.platform == "linux":
             gateway(home / "gateway")
             screen(home / "screen")

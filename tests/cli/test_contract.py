@@ -13,7 +13,7 @@ REPORTED = {"byContact", "byEvent", "bySeverity", "first", "last", "since", "tot
 DRAFT = {"answers", "channelId", "contactId", "fault", "heldAt", "id", "reason", "text", "texts"}
 USAGE = {"by", "capPerContactUsd", "capUsd", "days", "lines", "routing", "todayUsd"}
 CASES: dict[str, tuple[str, int, set[str]]] = {
-    "status": ("secondme.status/1", 1, {"channels", "pairing", "paused", "processes", "queue", "store"}),
+    "status": ("secondme.status/1", 1, {"channels", "cost", "messages", "pairing", "paused", "pauses", "processes", "queue", "store"}),
     "pairing list": ("secondme.pairing.list/1", 0, {"contacts", "stats"}),
     "pairing list --status pending": ("secondme.pairing.list/1", 0, {"contacts", "stats"}),
     "pairing approve CODE": ("secondme.pairing.approve/1", 0, {"decisions"}),
@@ -36,6 +36,9 @@ CASES: dict[str, tuple[str, int, set[str]]] = {
     "pairing unblock local:cara": ("secondme.pairing.unblock/1", 0, {"decisions"}),
     "pairing unblock local:anna": ("secondme.pairing.unblock/1", 65, set()),
     "pairing invite --name Dora --ttl 2h": ("secondme.pairing.invite/1", 0, {"code", "expiresAt", "name", "tier"}),
+    "dead list": ("secondme.dead.list/1", 0, {"letters"}),
+    "dead retry --all": ("secondme.dead.retry/1", 0, {"contacts"}),
+    "dead drop local:anna": ("secondme.dead.drop/1", 65, set()),
     "pause": ("secondme.pause/1", 0, {"contact", "for"}),
     "pause local:anna --for 90s": ("secondme.pause/1", 0, {"contact", "for"}),
     "pause !": ("secondme.pause/1", 65, set()),
@@ -154,6 +157,8 @@ def check_values(value: Any, name: str = "") -> None:
                 "since",
                 "lastReceivedAt",
                 "lastAliveAt",
+                "lastSentAt",
+                "sentAt",
                 "fault",
                 "contact",
                 "profile",

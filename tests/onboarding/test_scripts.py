@@ -168,7 +168,7 @@ def test_the_store_is_reached_before_it_is_kept(home: Path, run: Run, redis_url:
     assert f"SECONDME_REDIS_URL='{redis_url}'" in written(home)[".env"]
 
 
-def test_an_exported_chat_teaches_it_at_once(home: Path, run: Run, tmp_path: Path) -> None:
+def test_an_exported_chat_teaches_it_at_once(run: Run, tmp_path: Path) -> None:
     export = tmp_path / "chat.txt"
     lines = [f"[12/03/2025, 10:0{at}:00] Sam: jaja vale {at}" for at in range(5)]
     export.write_text("\n".join([*lines, "[12/03/2025, 10:09:00] Mum: hola"]) + "\n")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secondme.cli.help import completing
 from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
 from secondme.core.tiers import Thinking
@@ -20,14 +21,19 @@ def agent(
     context: typer.Context,
     message: Annotated[str, typer.Option("--message", "-m", help="What you say to it; - reads standard input.")],
     to: Annotated[
-        str | None, typer.Option(metavar="self|CONTACT", help="Send the answer to your own chat, or write a draft for a contact.")
+        str | None,
+        typer.Option(
+            metavar="self|CONTACT",
+            autocompletion=completing.people,
+            help="Send the answer to your own chat, or write a draft for a contact.",
+        ),
     ] = None,
     thinking: Annotated[Thinking | None, typer.Option(help="How much it thinks first.")] = None,
-    persona: Annotated[str | None, typer.Option(help="Answer in this persona's voice.")] = None,
+    persona: Annotated[str | None, typer.Option(autocompletion=completing.personas, help="Answer in this persona's voice.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Answer, but send nothing and keep no draft.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Ask your clone, in your own voice and with your rights; the answer is on stdout.
+    """Ask your clone something; the answer is on stdout. It speaks in your own voice and has your rights.
 
     What it writes for a contact is a draft: it leaves when you approve it.
     """

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secondme.cli.help import completing
 from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
 
@@ -14,7 +15,12 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Where people write: link, pause, test.", no_args_is_help=True)
 
-_Name = Annotated[str, typer.Argument(metavar="CHANNEL", help="whatsapp, telegram, whatsapp_cloud, or a package's.")]
+_Name = Annotated[
+    str,
+    typer.Argument(
+        metavar="CHANNEL", autocompletion=completing.channels, help="whatsapp, telegram, whatsapp_cloud, or a package's."
+    ),
+]
 
 
 @app.command(name="list")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secondme.cli.help import completing
 from secondme.cli.options import Json, duration
 from secondme.cli.run import Invocation, run
 
@@ -16,7 +17,10 @@ if TYPE_CHECKING:
     from secondme.cli.output import CommandResult
     from secondme.core.admit.steering import Steering
 
-_Contact = Annotated[str | None, typer.Argument(help="A contact's id; nobody named means everybody.")]
+_Contact = Annotated[
+    str | None,
+    typer.Argument(metavar="CONTACT", autocompletion=completing.contacts, help="A contact's id; nobody named means everybody."),
+]
 
 
 def pause(
@@ -60,7 +64,7 @@ def kill(
     off: Annotated[bool, typer.Option("--off", help="Lift the kill switch.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Turn the master kill switch on: nothing is sent to anybody until `kill --off`."""
+    """Stop everything: nothing is sent to anybody until `kill --off`."""
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.output import said

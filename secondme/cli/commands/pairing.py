@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from secondme.cli.help import completing
 from secondme.cli.options import Json, duration
 from secondme.cli.run import Invocation, run
 from secondme.core.tiers import State, Tier
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Let people in, turn them away, and see who waits.", no_args_is_help=True)
 
-_References = Annotated[list[str], typer.Argument(metavar="CODE|CONTACT...", help="A six-digit code, or a contact's id.")]
-_Contact = Annotated[str, typer.Argument(help="A contact's id, as `pairing list` shows it.")]
+_References = Annotated[list[str], typer.Argument(metavar="CODE|CONTACT", help="A six-digit code, or a contact's id.")]
+_Contact = Annotated[
+    str, typer.Argument(metavar="CONTACT", autocompletion=completing.contacts, help="A contact's id, as `pairing list` shows it.")
+]
 _Tier = Annotated[Tier, typer.Option(help="How far the contact is trusted.")]
 
 
@@ -32,7 +35,7 @@ def list_(
     search: Annotated[str, typer.Option(help="Only contacts whose name, number or id contains this.")] = "",
     as_json: Json = False,
 ) -> None:
-    """Show who waits with their codes, who was let in, and who was turned away."""
+    """Show who waits with their codes, who was let in, who was turned away."""
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.compose import open_store, pairing_store
@@ -64,7 +67,9 @@ def list_(
 @app.command()
 def approve(
     context: typer.Context,
-    references: Annotated[list[str] | None, typer.Argument(metavar="[CODE|CONTACT]...")] = None,
+    references: Annotated[
+        list[str] | None, typer.Argument(metavar="CODE|CONTACT", help="A six-digit code, or a contact's id.")
+    ] = None,
     tier: _Tier = Tier.STANDARD,
     notes: Annotated[str, typer.Option(help="A note for yourself and the clone.")] = "",
     everybody: Annotated[bool, typer.Option("--all", help="Let in everybody who waits now.")] = False,
@@ -120,7 +125,9 @@ def revoke(
 
 
 @app.command("tier")
-def tier_(context: typer.Context, contact: _Contact, tier: Annotated[Tier, typer.Argument()], as_json: Json = False) -> None:
+def tier_(
+    context: typer.Context, contact: _Contact, tier: Annotated[Tier, typer.Argument(help="How far.")], as_json: Json = False
+) -> None:
     """Change how far an approved contact is trusted."""
 
     async def decide(owner: Owner, reference: str) -> Decision:
@@ -162,7 +169,7 @@ def invite(
     ttl: Annotated[str, typer.Option(metavar="DURATION", help="How long it can be used.")] = "24h",
     as_json: Json = False,
 ) -> None:
-    """Make a single-use code; hand it over yourself, and whoever sends it is let in at once."""
+    """Make a single-use code that lets its sender in. Hand it over yourself; whoever sends it first is let in at once."""
     length = duration(ttl)
 
     async def work(invocation: Invocation) -> CommandResult:
@@ -187,7 +194,7 @@ def invite(
 
 @app.command("watch")
 def watch_(context: typer.Context, as_json: Json = False) -> None:
-    """Print each pairing event as one JSON object a line, until interrupted. Waits for a gateway, and survives its restarts."""
+    """Print each pairing event as a JSON object on a line. Waits for a gateway, and survives its restarts."""
     del as_json  # a line for each event is the only way; the option is there because every command has it
 
     async def work(invocation: Invocation) -> CommandResult:

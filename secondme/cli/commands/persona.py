@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from secondme.cli.help import completing
 from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
 from secondme.core.tiers import Relationship
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Your voices: who speaks to whom, and how.", no_args_is_help=True)
 
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="A persona: its file's name without .md.")]
+_Name = Annotated[
+    str, typer.Argument(metavar="NAME", autocompletion=completing.personas, help="A persona: its file's name without .md.")
+]
 
 
 @app.command(name="list")
@@ -127,8 +130,13 @@ def new(
 @app.command()
 def use(
     context: typer.Context,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="A persona; nothing with --clear.")] = None,
-    contact: Annotated[str | None, typer.Option(metavar="CONTACT", help="Only for this contact: an id or a name.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", autocompletion=completing.personas, help="A persona; nothing with --clear.")
+    ] = None,
+    contact: Annotated[
+        str | None,
+        typer.Option(metavar="CONTACT", autocompletion=completing.people, help="Only for this contact: an id or a name."),
+    ] = None,
     relationship: Annotated[Relationship | None, typer.Option(help="Only for contacts who are this to you.")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Take the choice back.")] = False,
     as_json: Json = False,
@@ -173,8 +181,12 @@ _NONE = "No personas yet: a plain default speaks. Make one: secondme persona new
 def hear(
     context: typer.Context,
     message: Annotated[str, typer.Argument(help="What somebody writes to you.")],
-    name: Annotated[str | None, typer.Option("--persona", metavar="NAME", help="In this persona's voice.")] = None,
-    contact: Annotated[str | None, typer.Option(help="As this contact would be answered.")] = None,
+    name: Annotated[
+        str | None, typer.Option("--persona", metavar="NAME", autocompletion=completing.personas, help="In this persona's voice.")
+    ] = None,
+    contact: Annotated[
+        str | None, typer.Option(autocompletion=completing.people, help="As this contact would be answered.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Hear how you would answer. Nobody is sent anything; the model is asked, and its answer counts on the budget."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secondme.cli.help import completing
 from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
 from secondme.core.tiers import Relationship, ReplyMode
@@ -13,7 +14,10 @@ from secondme.core.tiers import Relationship, ReplyMode
 if TYPE_CHECKING:
     from secondme.cli.output import CommandResult
 
-_Contact = Annotated[str, typer.Argument(help="A contact's id, or the name of somebody you let in.")]
+_Contact = Annotated[
+    str,
+    typer.Argument(metavar="CONTACT", autocompletion=completing.people, help="A contact's id, or the name of somebody you let in."),
+]
 
 _AUTO, _DEFAULT = "auto", "default"
 

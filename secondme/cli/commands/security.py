@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from secondme.cli.output import CommandResult, Screen
     from secondme.core.security import Entry, Report
 
-app = typer.Typer(help="Read the security log: who knocked, what was decided, what looked wrong.", no_args_is_help=True)
+app = typer.Typer(help="Read the security log: who knocked, what looked wrong.", no_args_is_help=True)
 
 _MOST_CONTACTS = 20
 

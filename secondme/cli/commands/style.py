@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secondme.cli.help import completing
 from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
 
@@ -23,7 +24,12 @@ def group() -> None:
 @app.command()
 def show(
     context: typer.Context,
-    contact: Annotated[str | None, typer.Argument(help="A contact's id or name; nobody named means all together.")] = None,
+    contact: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="CONTACT", autocompletion=completing.people, help="A contact's id or name; nobody named means all together."
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """How you write to a contact, or all in all."""

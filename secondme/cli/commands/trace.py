@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secondme.cli.help import completing
 from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
 
@@ -17,13 +18,16 @@ SCHEMA = "secondme.trace/1"
 
 def trace(
     context: typer.Context,
-    message: Annotated[str | None, typer.Argument(help="A message's id.")] = None,
+    message: Annotated[str | None, typer.Argument(metavar="MESSAGE", help="A message's id.")] = None,
     contact: Annotated[
-        str | None, typer.Option(help="Whose message; alone: this contact's newest messages, with their ids.")
+        str | None,
+        typer.Option(
+            autocompletion=completing.people, help="Whose message; alone: this contact's newest messages, with their ids."
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Show every stage a message passed, with times: received, put off, composed, held, sent, and why."""
+    """Show every stage a message passed. With times: received, put off, composed, held, sent, and why."""
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.tracing import show_messages, show_trace

@@ -21,7 +21,7 @@ def tui(
     ] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="With --web: the port; 0 takes a free one.")] = 0,
 ) -> None:
-    """See who waits, let people in, pause, stop: everything live on one screen."""
+    """See everything live on one screen, and decide there. Let people in, send drafts, pause, stop."""
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.showing import show_here, show_in_browser

@@ -24,7 +24,7 @@ class Kind(StrEnum):
 
 
 def watch(context: typer.Context, kinds: Annotated[list[Kind] | None, typer.Argument(help="Only these; else all.")] = None) -> None:
-    """Print every event as one JSON object a line, until interrupted. Waits for a gateway, and survives its restarts."""
+    """Print each event as a JSON object on a line, as it happens. Waits for a gateway, and survives its restarts."""
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.watch import watch

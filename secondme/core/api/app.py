@@ -14,6 +14,7 @@ from secondme import __version__
 from secondme.core.api.channel_routes import channels
 from secondme.core.api.control_routes import control
 from secondme.core.api.draft_routes import drafts
+from secondme.core.api.metrics import metrics
 from secondme.core.api.pairing_routes import pairing
 from secondme.core.api.refusals import BAD_REQUEST, BUG, NOT_ALLOWED, NOT_FOUND, Refusal, refusal_of
 from secondme.core.api.routing import Ascii, answers
@@ -80,6 +81,7 @@ def _described() -> FastAPI:
     app.include_router(control)
     app.include_router(channels)
     app.include_router(drafts)
+    app.include_router(metrics)
 
     @app.get("/openapi.json", tags=["state"], responses=answers())
     async def openapi() -> dict[str, Any]:  # JSON has no closer type

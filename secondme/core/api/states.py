@@ -131,6 +131,27 @@ class QueueShape(Shape):
     dead: int
 
 
+class LastShape(Shape):
+    """When the last message came and the last reply left, over all channels."""
+
+    last_received_at: str | None
+    last_sent_at: str | None
+
+
+class PauseShape(Shape):
+    """A contact that is not answered."""
+
+    contact_id: str
+    until: str | None
+
+
+class CostShape(Shape):
+    """What models cost today (UTC), and may."""
+
+    today_usd: float
+    cap_usd: float
+
+
 class Status(Shape):
     """How things stand: the data of `secondme status --json`."""
 
@@ -140,6 +161,9 @@ class Status(Shape):
     pairing: Stats
     paused: PausedShape | None
     queue: QueueShape
+    messages: LastShape
+    pauses: list[PauseShape]
+    cost: CostShape
 
 
 class Health(Shape):

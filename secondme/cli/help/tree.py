@@ -1,0 +1,208 @@
+"""How does a word become a command, and only that one? A command's module is imported when it is named; help knows the others by one line.
+
+Turning every command into a parser took a tenth of each start: docs/decisions/0019.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, MutableMapping
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import typer
+from typer._click.exceptions import ClickException, NoArgsIsHelpError  # typer exports neither
+from typer._click.shell_completion import CompletionItem
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command, get_group
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from typer._click import Command, Context, HelpFormatter
+
+_COMMANDS = "secondme.cli.commands"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One command or group: its name, what it does, and where it is: `module:attribute` below `secondme.cli.commands`."""
+
+    name: str
+    claim: str
+    place: str
+
+    def load(self) -> Command:
+        """The command, ready to parse."""
+        module, _, attribute = self.place.partition(":")
+        found = getattr(import_module(f"{_COMMANDS}.{module}"), attribute)
+        if isinstance(found, typer.Typer):
+            return _group(found, self.name)
+        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+        alone.command(self.name, cls=Page)(found)
+        return get_command(alone)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """Commands that serve the same task."""
+
+    title: str
+    entries: tuple[Entry, ...]
+
+
+class Page(TyperCommand):
+    """One command's help: what it does, its arguments and options, examples."""
+
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """Under headings."""
+        from secondme.cli.help.pages import write_options
+
+        write_options(ctx, formatter)
+
+    def format_epilog(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """The examples stand at the end."""
+        from secondme.cli.help.pages import write_examples
+
+        write_examples(ctx, formatter)
+
+
+class Book(TyperGroup):
+    """A group's help: its commands, and examples."""
+
+    def format_epilog(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """As of a page."""
+        from secondme.cli.help.pages import write_examples
+
+        write_examples(ctx, formatter)
+
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """The commands come first."""
+        from secondme.cli.help.pages import write_commands, write_options
+
+        write_commands(self.commands, formatter)
+        write_options(ctx, formatter)
+
+    def resolve_command(self, ctx: Context, args: list[str]) -> tuple[str | None, Command | None, list[str]]:
+        """The command that the first word names. Raises UsageError with the nearest one."""
+        name = args[0]
+        if name in self.commands or ctx.resilient_parsing or name.startswith("-"):
+            return super().resolve_command(ctx, args)
+        from secondme.cli.help.nearest import unknown_command
+
+        raise unknown_command(name, list(self.commands), ctx)
+
+
+class Root(Book):
+    """The program: sections of commands that are loaded when they are named, and the place where wrong usage becomes one line."""
+
+    sections: ClassVar[tuple[Section, ...]] = ()
+
+    def __init__(self, **attributes: Any) -> None:  # passed through to typer untouched
+        super().__init__(**attributes)
+        self.commands = _Lazy({entry.name: entry for section in self.sections for entry in section.entries})
+
+    def list_commands(self, ctx: Context) -> list[str]:
+        """The names, in the order of the sections."""
+        del ctx
+        return list(self.commands)
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Without a word there is a short page, and nothing was wrong."""
+        if not args and not ctx.resilient_parsing:
+            from secondme.cli.help.pages import short_page
+
+            typer.echo(short_page(ctx, self.sections))
+            ctx.exit()
+        return super().parse_args(ctx, args)
+
+    def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
+        """The sections, the options, then what a script needs to know."""
+        from secondme.cli.help.pages import write_contract, write_options, write_sections
+
+        write_sections(self.sections, formatter)
+        write_options(ctx, formatter)
+        write_contract(formatter)
+
+    def shell_complete(self, ctx: Context, incomplete: str) -> list[CompletionItem]:
+        """What Tab offers: names and claims, without loading a command."""
+        entries = [entry for section in self.sections for entry in section.entries if entry.name.startswith(incomplete)]
+        options = TyperCommand.shell_complete(self, ctx, incomplete)
+        return [*(CompletionItem(entry.name, help=entry.claim) for entry in entries), *options]
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,  # noqa: FBT001, FBT002  the signature is typer's
+        windows_expand_args: bool = True,  # noqa: FBT001, FBT002  as above
+        **extra: Any,  # as above
+    ) -> Any:
+        """The program ran and the process ends. Wrong usage is one line on stderr and exit code 2."""
+        extra.update(complete_var=complete_var, windows_expand_args=windows_expand_args, standalone_mode=False)
+        if not standalone_mode:
+            return super().main(args, prog_name, **extra)
+        try:
+            code = super().main(args, prog_name or "secondme", **extra)
+        except NoArgsIsHelpError as error:
+            error.show()
+            sys.exit(error.exit_code)
+        except ClickException as error:
+            from secondme.cli.help.nearest import say
+
+            say(error)
+            sys.exit(error.exit_code)
+        except typer.Abort:
+            typer.echo("secondme: stopped, nothing was done.", err=True)
+            sys.exit(1)
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def _main_shell_completion(self, ctx_args: MutableMapping[str, Any], prog_name: str, complete_var: str | None = None) -> None:
+        import os
+
+        if os.environ.get(complete_var or f"_{prog_name}_COMPLETE".replace("-", "_").upper()):
+            from typer.completion import completion_init  # type: ignore[attr-defined]  # typer's own way of setting its shells up
+
+            completion_init()
+        super()._main_shell_completion(ctx_args, prog_name, complete_var)
+
+
+class _Lazy(MutableMapping[str, "Command"]):
+    """Name -> command, loaded when it is asked for."""
+
+    def __init__(self, entries: dict[str, Entry]) -> None:
+        self._entries: dict[str, Entry | Command] = dict(entries)
+
+    def __getitem__(self, name: str) -> Command:
+        found = self._entries[name]
+        if isinstance(found, Entry):
+            found = self._entries[name] = found.load()
+        return found
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._entries
+
+    def __setitem__(self, name: str, command: Command) -> None:
+        self._entries[name] = command
+
+    def __delitem__(self, name: str) -> None:
+        del self._entries[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+
+def _group(found: typer.Typer, name: str) -> TyperGroup:
+    """A group whose pages are ours."""
+    found.rich_markup_mode = None
+    found.info.cls = Book
+    for command in found.registered_commands:
+        command.cls = Page
+    group = get_group(found)
+    group.name = name
+    return group

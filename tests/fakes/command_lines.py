@@ -1,0 +1,65 @@
+"""Command lines of the documentation, taken out of it and understood by the program itself."""
+
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from typer._click import Command, Context
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from secondme.cli.app import app
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+_BLOCK = re.compile(r"```(?:sh|bash|cron)\n(.*?)```", re.DOTALL)
+_INLINE = re.compile(r"`((?:\.venv/bin/)?secondme [^`]+)`")
+_PROGRAM = re.compile(r"(?:^|\s|\$\()(?:\.venv/bin/)?(?:secondme|\$SECONDME) ")
+_END = re.compile(r"\s(?:\||\|\||&&|>|>>|;|do\b)(?:\s|$)|\)")
+_LEFT_OUT = re.compile(r"\.\.\.|\bNAME\b|\bCOMMAND\b|\bID\b|\bX\b|\bCONTACT\b|`")
+
+
+@dataclass(frozen=True)
+class Line:
+    """A command somewhere in the documentation."""
+
+    page: str
+    words: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.page}: secondme {' '.join(self.words)}"
+
+
+def lines() -> Iterator[Line]:
+    """Every whole command of every page, once for each page."""
+    for page in PAGES:
+        text = page.read_text("utf-8")
+        found = [line for block in _BLOCK.findall(text) for line in block.splitlines() if not line.lstrip().startswith("#")]
+        found += _INLINE.findall(_BLOCK.sub("", text))
+        commands = {command for line in found for command in _commands(line)}
+        yield from (Line(page.name, words) for words in sorted(commands))
+
+
+def _commands(line: str) -> Iterator[tuple[str, ...]]:
+    for piece in _PROGRAM.split(line)[1:]:
+        command = _END.split(piece, maxsplit=1)[0].strip()
+        if command and not _LEFT_OUT.search(command):
+            yield tuple(shlex.split(command, comments=True))
+
+
+def parsed(words: list[str]) -> str:
+    """The command that the program makes of these words, which are all used up; nothing runs."""
+    found: Command = get_command(app)
+    context = Context(found, info_name="secondme")
+    rest, path = words, []
+    while isinstance(found, TyperGroup):
+        if path:
+            assert not rest[0].startswith("-")
+        _, inner, rest = found.resolve_command(context, rest)
+        assert inner is not None
+        path.append(str(inner.name))
+        found, context = inner, Context(inner, info_name=inner.name, parent=context)
+    found.make_context(found.name, list(rest))
+    return " ".join(path)
