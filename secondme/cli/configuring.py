@@ -46,10 +46,10 @@ def set_setting(invocation: Invocation, name: str, value: str | None) -> Command
 def unset_setting(invocation: Invocation, name: str) -> CommandResult:
     """The setting, known or not, is not in the file any more. Raises NotFoundError when it was not, naming what sets it if something does."""
     places = _places(invocation)
-    if is_secret(name):
-        where = keep_secret(places, name, None, home=invocation.home)
-        return _said("unset", name, where)
     edit = plan(places.config_file, {name: None})
+    if is_secret(name):
+        write(edit, SystemClock().now_ms())  # by hand it may have been written there
+        return _said("unset", name, keep_secret(places, name, None, home=invocation.home))
     if not edit.is_change:
         raise NotFoundError("not_set", f"config.toml does not set {name}.", "secondme config show says what does.")
     write(edit, SystemClock().now_ms())

@@ -52,8 +52,9 @@ def test_a_secret_is_read_from_stdin_kept_0600_and_never_shown(home: Path, cli: 
     row = next(row for row in json.loads(shown.stdout)["data"]["settings"] if row["name"] == "model.api_key")
     assert (row["value"], row["source"]) == ("***", str(home / ".env"))
     assert SECRET not in result.output + shown.output
+    (home / "config.toml").write_text(f'[model]\napi_key = "{SECRET}"\n')
     cli("config", "unset", "model.api_key")
-    assert "API_KEY" not in (home / ".env").read_text()
+    assert SECRET not in (home / ".env").read_text() + (home / "config.toml").read_text()
 
 
 def test_a_key_that_there_is_not_can_be_taken_out(home: Path, cli: Cli) -> None:

@@ -18,7 +18,7 @@ _BLOCK = re.compile(r"```(?:sh|bash|cron)\n(.*?)```", re.DOTALL)
 _INLINE = re.compile(r"`((?:\.venv/bin/)?secondme [^`]+)`")
 _PROGRAM = re.compile(r"(?:^|\s|\$\()(?:\.venv/bin/)?(?:secondme|\$SECONDME) ")
 _END = re.compile(r"\s(?:\||\|\||&&|>|>>|;|do\b)(?:\s|$)|\)")
-_LEFT_OUT = re.compile(r"\.\.\.|\bNAME\b|\bCOMMAND\b|\bID\b|\bX\b|\bCONTACT\b|`")
+_LEFT_OUT = re.compile(r"\.\.\.|\bNAME\b|\bCOMMAND\b|\bID\b|\bX\b|\bCONTACT\b|\bFILE\b|[`\[]")
 
 
 @dataclass(frozen=True)
@@ -27,6 +27,8 @@ class Line:
 
     page: str
     words: tuple[str, ...]
+    is_named: bool
+    """It stands in a sentence, which may only name it; not in a block to be copied."""
 
     def __str__(self) -> str:
         return f"{self.page}: secondme {' '.join(self.words)}"
@@ -37,9 +39,10 @@ def lines() -> Iterator[Line]:
     for page in PAGES:
         text = page.read_text("utf-8")
         found = [line for block in _BLOCK.findall(text) for line in block.splitlines() if not line.lstrip().startswith("#")]
-        found += _INLINE.findall(_BLOCK.sub("", text))
-        commands = {command for line in found for command in _commands(line)}
-        yield from (Line(page.name, words) for words in sorted(commands))
+        typed = {command for line in found for command in _commands(line)}
+        named = {command for line in _INLINE.findall(_BLOCK.sub("", text)) for command in _commands(line)} - typed
+        yield from (Line(page.name, words, is_named=False) for words in sorted(typed))
+        yield from (Line(page.name, words, is_named=True) for words in sorted(named))
 
 
 def _commands(line: str) -> Iterator[tuple[str, ...]]:
@@ -54,12 +57,13 @@ def parsed(words: list[str]) -> str:
     found: Command = get_command(app)
     context = Context(found, info_name="secondme")
     rest, path = words, []
-    while isinstance(found, TyperGroup):
+    while isinstance(found, TyperGroup) and (rest or not path):
         if path:
             assert not rest[0].startswith("-")
         _, inner, rest = found.resolve_command(context, rest)
         assert inner is not None
         path.append(str(inner.name))
         found, context = inner, Context(inner, info_name=inner.name, parent=context)
-    found.make_context(found.name, list(rest))
+    if rest or not isinstance(found, TyperGroup):
+        found.make_context(found.name, list(rest))
     return " ".join(path)

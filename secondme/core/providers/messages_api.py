@@ -57,7 +57,7 @@ async def _call(
     base = (settings.base_url or OFFICIAL).rstrip("/")
     headers = {"authorization": f"Bearer {settings.api_key.get_secret_value()}", "anthropic-version": _VERSION}
     try:
-        async with asyncio.timeout(timeout_s), httpx.AsyncClient(timeout=timeout_s, headers=headers) as client:
+        async with asyncio.timeout(timeout_s), httpx.AsyncClient(timeout=timeout_s, headers=headers, verify=base.startswith("https:")) as client:
             answer = await client.request(method, base + path, json=body)
             if not answer.is_success:
                 _refuse(answer.status_code, answer.text)

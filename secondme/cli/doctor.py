@@ -1,0 +1,192 @@
+"""What does `secondme doctor` do? It puts the checks together, runs them on this home, mends what it is asked to, and tells."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import re
+import shlex
+from functools import partial
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any
+
+from secondme.cli.compose import channel_context
+from secondme.cli.exits import ExitCode
+from secondme.cli.output import CommandResult
+from secondme.core.clock import SystemClock
+from secondme.core.errors import SecondmeError
+from secondme.core.health.catalog import all_checks, chosen
+from secondme.core.health.check import run_checks
+from secondme.core.health.checks.channels import Patient
+from secondme.core.health.repair import repair
+from secondme.core.health.subject import Subject
+from secondme.core.paths import find_places
+from secondme.core.settings import home_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from secondme.cli.output import Screen
+    from secondme.cli.run import Invocation
+    from secondme.core.health.check import Check, Report
+    from secondme.core.health.kinds import Finding
+    from secondme.core.manifest import Manifest
+    from secondme.core.paths import Places
+    from secondme.core.settings import Setup
+
+SCHEMA = "secondme.doctor/1"
+_LOCAL = "local"
+_OURS = re.compile(r"(^|: )secondme (?=[a-z])")
+_MARKS = {"ok": ("✓", "good"), "not_set_up": ("–", "dim"), "warning": ("!", "warn"), "error": ("✗", "bad")}  # noqa: RUF001  the plan's own mark
+_HEADING = "SecondMe Doctor"
+
+
+def checks(channels: Sequence[Manifest] | None = None) -> list[Check]:
+    """Every check there is, those of channels that came as packages among them."""
+    from secondme.channels.registry import manifests
+
+    return all_checks([_patient(each) for each in channels or manifests() if each.id != _LOCAL])
+
+
+def list_checks() -> CommandResult:
+    """The checks, without running any."""
+    known = checks()
+    rows = [{"id": check.id, "title": check.title, "looksAt": check.looks_at} for check in known]
+
+    def show(screen: Screen) -> None:
+        screen.table(("check", "looks at"), [(check.id, check.looks_at) for check in known], empty="There are no checks.")
+
+    return CommandResult("secondme.doctor.list/1", {"checks": rows}, show)
+
+
+async def examine(invocation: Invocation, names: Sequence[str], *, timeout_s: float, fixing: bool) -> CommandResult:
+    """What the checks called `names` (none: all) come to. Nothing is changed, but with `fixing` what is safe to mend was mended first."""
+    from secondme.channels.registry import manifests
+
+    channels = manifests()
+    wanted = chosen(checks(channels), names)
+    reports = await _run(invocation, wanted, channels, timeout_s)
+    fixed: list[str] = []
+    if fixing:
+        mended = [finding for report in reports for finding in report.findings if finding.can_fix]
+        fixed = repair(find_places(home_of(invocation.home)), mended)
+        if fixed:
+            reports = await _run(invocation, wanted, channels, timeout_s)
+    findings = [finding for report in reports for finding in report.findings]
+    data = {
+        "checks": [_to_dict(report, invocation) for report in reports],
+        "findings": len(findings),
+        "fixed": fixed,
+        "healthy": not findings,
+    }
+    show = partial(_show, reports=reports, fixed=fixed, invocation=invocation)
+    return CommandResult(SCHEMA, data, show, ExitCode.NO if findings else ExitCode.DONE)
+
+
+async def _run(invocation: Invocation, wanted: Sequence[Check], channels: Sequence[Manifest], timeout_s: float) -> list[Report]:
+    setup: Setup | SecondmeError
+    try:
+        setup = invocation.setup()
+    except SecondmeError as error:
+        setup = error
+    places = find_places(home_of(invocation.home))
+    subject = Subject(
+        places,
+        setup,
+        channels,
+        SystemClock(),
+        timeout_s=timeout_s,
+        environ=os.environ,
+        has_service=partial(_has_service, invocation, places),
+    )
+    try:
+        return await run_checks(wanted, subject, timeout_s)
+    finally:
+        await subject.close()
+
+
+def _patient(manifest: Manifest) -> Patient:
+    """The channel with the look that its package offers: a module `checks` beside its setup, where it has one."""
+    from secondme.channels.registry import setup_of
+
+    def is_set_up(setup: Setup) -> bool:
+        return setup_of(manifest).is_set_up(channel_context(manifest, setup))
+
+    async def look(setup: Setup, timeout_s: float) -> str:
+        name = f"{manifest.setup.rpartition('.')[0]}.checks"
+        if find_spec(name) is None:
+            return "linked"
+        account: str = await importlib.import_module(name).look(channel_context(manifest, setup), timeout_s)
+        return f"linked as {account}"
+
+    return Patient(manifest, is_set_up, look)
+
+
+def _has_service(invocation: Invocation, places: Places) -> bool:
+    """True when `secondme service install` has run for this home."""
+    from secondme.cli.service.managers import manager_for
+    from secondme.cli.service.program import program_of
+
+    try:
+        return manager_for(program_of(invocation, "all"), places.logs).path.exists()
+    except SecondmeError:  # nobody runs services on this machine
+        return False
+
+
+def _to_dict(report: Report, invocation: Invocation) -> dict[str, Any]:  # JSON values
+    return {
+        "id": report.check.id,
+        "title": report.check.title,
+        "status": report.status,
+        "detail": report.detail,
+        "findings": [{**finding.to_dict(), "fix": _typed(finding, invocation)} for finding in report.findings],
+    }
+
+
+def _show(screen: Screen, *, reports: Sequence[Report], fixed: Sequence[str], invocation: Invocation) -> None:
+    screen.line(_HEADING, "bold")
+    screen.line("=" * len(_HEADING))
+    for line in fixed:
+        screen.line(f"Mended: {line}", "good")
+    for report in reports:
+        if report.findings:
+            for finding in report.findings:
+                mark, style = _MARKS[finding.severity.value]
+                screen.line(f"{mark} {report.check.title}: {finding.what}", style)
+                screen.line(f"  Fix: {_typed(finding, invocation)}")
+        elif report.status != "not_checked":
+            mark, style = _MARKS[report.status]
+            screen.line(f"{mark} {report.check.title}: {report.detail}".removesuffix(": "), style)
+    _show_not_checked(screen, reports)
+    _show_sum(screen, reports)
+
+
+def _show_not_checked(screen: Screen, reports: Sequence[Report]) -> None:
+    """Once for each reason, however many checks it stops."""
+    reasons: dict[str, list[str]] = {}
+    for report in reports:
+        if report.status == "not_checked":
+            reasons.setdefault(report.detail, []).append(report.check.title)
+    for reason, titles in reasons.items():
+        mark, style = _MARKS["not_set_up"]
+        screen.line(f"{mark} Not checked, because {reason}: {', '.join(titles)}", style)
+
+
+def _show_sum(screen: Screen, reports: Sequence[Report]) -> None:
+    findings = [finding for report in reports for finding in report.findings]
+    screen.line()
+    if not findings:
+        screen.line("No issues found.", "good")
+        return
+    count = "1 issue found." if len(findings) == 1 else f"{len(findings)} issues found."
+    mendable = sum(finding.can_fix for finding in findings)
+    if mendable:
+        count += f" Run 'secondme doctor --fix' to mend {'it' if mendable == len(findings) == 1 else f'{mendable} of them'}."
+    screen.line(count, "bold")
+
+
+def _typed(finding: Finding, invocation: Invocation) -> str:
+    """The fix as it is to be typed here: with the home that was typed, which a command without it would not find."""
+    if invocation.home is None:
+        return finding.fix
+    return _OURS.sub(lambda match: f"{match[1]}secondme --home {shlex.quote(str(invocation.home))} ", finding.fix)

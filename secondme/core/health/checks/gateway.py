@@ -1,0 +1,102 @@
+"""Does the gateway run, and does its API answer?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from secondme.core.errors import UnavailableError
+from secondme.core.health.check import Check, NotCheckedError, NotSetUp, Well, in_thread, verdict
+from secondme.core.health.kinds import found
+from secondme.core.health.subject import NO_GATEWAY
+from secondme.core.store.health import holders, lock_record
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from secondme.core.health.check import Outcome
+    from secondme.core.health.subject import Subject
+    from secondme.core.overview import Overview
+
+_OK, _UNAVAILABLE = 200, 503
+_ALONE = {"gateway"}
+_START_S = 15.0
+"""A gateway takes messages first, and loads the web server then."""
+
+
+async def gateway(subject: Subject) -> Outcome:
+    """A gateway gives signs of life, and somebody composes answers.
+
+    In a home where none ever ran this is the next step of setting up, and no finding: the wizard may have ended a moment ago. Its lock
+    file is made by the first start and never removed; with it, or with a service, a gateway that does not run is one that stopped.
+    """
+    is_here, has_run = subject.gateway_is_here, subject.places.gateway_lock.exists()
+    has_service = await in_thread(subject.has_service)
+    try:
+        seen = await subject.overview()
+    except NotCheckedError:
+        if is_here:
+            raise
+        seen = None
+    if seen is not None and seen.runs:
+        return verdict(None if _has_worker(seen) else found("no-worker"), detail=_told(seen))
+    if is_here:
+        return verdict(found("gateway-silent", pid=await in_thread(lambda: _holder(subject))))
+    if has_service:
+        return verdict(found("gateway-stopped-service"))
+    if has_run or (seen is not None and seen.processes):
+        return verdict(found("gateway-down"))
+    return NotSetUp("never started here: secondme serve")
+
+
+def _has_worker(seen: Overview) -> bool:
+    return any(process.part not in _ALONE for process in seen.processes)
+
+
+def _told(seen: Overview) -> str:
+    return ", ".join(f"{process.part} runs (pid {process.pid})" for process in seen.processes)
+
+
+def _holder(subject: Subject) -> int:
+    lock = subject.places.gateway_lock
+    holding = holders(lock)
+    recorded, _ = lock_record(lock)
+    return recorded if recorded in holding or not holding else holding[0]
+
+
+async def api(subject: Subject) -> Outcome:
+    """The gateway of this home answers on its socket."""
+    if not subject.settings.api.enabled:
+        return NotSetUp("switched off: api.enabled")
+    if not subject.gateway_is_here:
+        raise NotCheckedError(NO_GATEWAY)
+    started = [process.started_ms for process in (await subject.overview()).processes if process.is_gateway]
+    if not started:
+        raise NotCheckedError("the gateway gives no sign of life")
+    if subject.clock.now_ms() - max(started) < _START_S * 1000:
+        raise NotCheckedError("the gateway has just started")
+    path = subject.places.api_socket
+    status, said = await _ask(subject, str(path))
+    if status == _OK:
+        return Well(f"answers on {path}")
+    if status == _UNAVAILABLE and said:
+        return verdict(found("api-unavailable", store=said.get("store", "?"), gateway=said.get("gateway", "?")))
+    return verdict(found("api-not-answering", path=path))
+
+
+async def _ask(subject: Subject, path: str) -> tuple[int, dict[str, Any]]:
+    """Status and JSON of /health; (0, {}) without an answer."""
+    import httpx  # noqa: PLC0415  only where a gateway runs
+
+    transport = httpx.AsyncHTTPTransport(uds=path, verify=False, trust_env=False)
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://secondme", trust_env=False) as client:
+            status, said = await subject.fetch(client, "/health")
+    except UnavailableError:
+        return 0, {}
+    return status, said if isinstance(said, dict) else {}
+
+
+CHECKS = (
+    Check("gateway", "Gateway", "A gateway runs and somebody composes answers", gateway),
+    Check("api", "API", "The gateway's HTTP API answers on its socket", api),
+)

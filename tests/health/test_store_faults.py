@@ -1,0 +1,213 @@
+"""What can be wrong with the store: each fault is made on a real server, found alone, mended by the printed fix, and gone."""
+
+import asyncio
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fakes.process import GatewayProcess, let_in, settings_of
+from health.rig import Ward, address_of, free_port, holding, until, valkey
+from health.servers import OK, UNKNOWN, bulk, little_redis, silence
+from redis import Redis
+from redis.exceptions import ResponseError
+
+from secondme.core.store import keys
+
+PASSWORD = "zqRightPasswordzq"
+
+
+@pytest.fixture
+def own(ward: Ward) -> Ward:
+    """A home whose store is the private server, with data in it; nothing runs."""
+    del ward.secrets["redis_url"]
+    ward.configure()
+    asyncio.run(let_in(settings_of(ward.home), "anna"))
+    return ward
+
+
+def test_a_server_that_is_stopped(ward: Ward, tmp_path: Path) -> None:
+    port = free_port()
+    ward.configure(redis_url=f"redis://127.0.0.1:{port}")
+    finding = ward.is_found("store-unreachable", "the store's server is stopped")
+    assert f"127.0.0.1:{port}" in finding["what"]
+    assert finding["fix"].startswith("Start that server")
+    with valkey(tmp_path, port):
+        ward.is_clean()
+
+
+def test_what_needs_the_store_says_so_once(ward: Ward) -> None:
+    ward.configure(redis_url=f"redis://127.0.0.1:{free_port()}")
+    text = ward.run("doctor").stdout
+    assert text.count("the store does not answer") == 1
+    assert text.count("✗") == 1
+    assert "Not checked, because the store does not answer: Persistence, Scripts, Queue, Dead letters" in text
+
+
+def test_a_wrong_password(elsewhere: Ward, spare: Redis) -> None:
+    spare.config_set("requirepass", PASSWORD)
+    assert elsewhere.doctor("store").only("store-refused")  # without any
+    elsewhere.configure(redis_url=address_of(spare, "default", "zqWrongPasswordzq"))
+    finding = elsewhere.is_found("store-refused", "the store's password is wrong")
+    assert "zq" not in elsewhere.run("doctor").output
+    elsewhere.mend(finding, stdin=address_of(spare, "default", PASSWORD) + "\n")
+    elsewhere.is_clean()
+
+
+def test_a_read_only_replica(elsewhere: Ward, spare: Redis, tmp_path: Path) -> None:
+    with valkey(tmp_path, repl_diskless_sync_delay="0") as primary:
+        spare.replicaof("127.0.0.1", primary.connection_pool.connection_kwargs["port"])
+        finding = elsewhere.is_found("store-read-only", "the store is a read-only replica")
+        with pytest.raises(ResponseError):
+            spare.set("x", 1)
+        elsewhere.mend(finding, stdin=address_of(primary) + "\n")
+        elsewhere.is_clean()
+
+
+def test_a_server_that_is_too_old(ward: Ward, tmp_path: Path) -> None:
+    answers = {"INFO": bulk("redis_version:6.2.14\r\nrole:master"), "CLIENT": OK, "PING": b"+PONG\r\n"}
+    with little_redis(lambda words: answers.get(words[0].upper(), UNKNOWN)) as port:
+        ward.configure(redis_url=f"redis://127.0.0.1:{port}")
+        finding = ward.is_found("store-too-old", "the store's server is Redis 6.2")
+    assert "6.2.14" in finding["what"]
+    with valkey(tmp_path, port):
+        ward.is_clean()
+
+
+def test_a_server_that_takes_connections_and_says_nothing(ward: Ward, tmp_path: Path) -> None:
+    with silence() as port:
+        ward.configure(redis_url=f"redis://127.0.0.1:{port}")
+        ward.is_found("store-slow", "the store hangs")
+    with valkey(tmp_path, port):
+        ward.is_clean()
+
+
+def test_an_address_that_is_none(ward: Ward, redis_url: str) -> None:
+    ward.configure(redis_url="localhost:6379")
+    ward.mend(ward.is_found("store-bad-url", "redis_url is no address"), stdin=redis_url + "\n")
+    ward.is_clean()
+
+
+@pytest.mark.parametrize(("most", "identity"), [("{used}", "store-out-of-memory"), ("{more}", "store-memory-high")])
+def test_a_server_whose_memory_is_full(elsewhere: Ward, spare: Redis, most: str, identity: str) -> None:
+    for part in range(80):  # in small parts: buffers of large ones come and go
+        spare.mset({f"filler{part}-{each}": "x" * 5000 for each in range(100)})
+    used = int(spare.info("memory")["used_memory"])
+    spare.config_set("maxmemory", most.format(used=used // 2, more=used * 107 // 100))
+    finding = elsewhere.is_found(identity, f"maxmemory is {'reached' if 'out' in identity else 'near'}")
+    if "out" in identity:
+        with pytest.raises(ResponseError):
+            spare.set("x", 1)
+    assert "redis-cli CONFIG SET maxmemory 0" in finding["fix"]
+    spare.config_set("maxmemory", "0")
+    elsewhere.is_clean()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "identity"), [("maxmemory-policy", "allkeys-lru", "store-evicts"), ("appendonly", "no", "store-forgets")]
+)
+def test_a_server_that_is_set_up_as_a_cache(elsewhere: Ward, spare: Redis, name: str, value: str, identity: str) -> None:
+    before = spare.config_get(name)[name]
+    spare.config_set(name, value)
+    finding = elsewhere.is_found(identity, f"{name} is {value}")
+    _, _, command = finding["fix"].partition("redis-cli ")
+    assert command.split(",")[0] == f"CONFIG SET {name} {before}"
+    spare.execute_command(*command.split(",")[0].split())
+    elsewhere.is_clean()
+
+
+def test_a_user_who_may_run_no_scripts(elsewhere: Ward, spare: Redis) -> None:
+    spare.execute_command("ACL", "SETUSER", "narrow", "on", f">{PASSWORD}", "~*", "&*", "+@all", "-@scripting")
+    elsewhere.configure(redis_url=address_of(spare, "narrow", PASSWORD))
+    finding = elsewhere.is_found("scripts-refused", "the store's user may run no scripts")
+    spare.execute_command(*finding["fix"].partition(": ")[2].replace("<name>", "narrow").split())
+    elsewhere.is_clean()
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 4 MB."""
+    path = tmp_path / "tiny"
+    path.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(path)], check=False, capture_output=True).returncode:
+        pytest.skip("no disk of our own can be mounted here")
+    yield path
+    subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def test_a_server_that_cannot_write_to_its_disk(ward: Ward, tiny: Path) -> None:
+    with valkey(tiny) as server:
+        ward.configure(redis_url=address_of(server))
+        filler = tiny / "filler"
+        filler.write_bytes(b"x" * (os.statvfs(tiny).f_bavail * os.statvfs(tiny).f_frsize))
+        server.set("big", "x" * 100_000)
+        until(lambda: server.info("persistence")["aof_last_write_status"] == "err")
+        ward.is_found("store-not-writing", "the store's disk is full")
+        filler.unlink()
+        until(lambda: server.info("persistence")["aof_last_write_status"] == "ok")
+        ward.is_clean()
+
+
+def test_a_private_server_whose_data_is_damaged(own: Ward, tmp_path: Path) -> None:
+    data = own.home / "data" / "store" / "appendonlydir"
+    shutil.copytree(data, tmp_path / "kept")
+    (appended,) = data.glob("*.incr.aof")
+    appended.write_bytes(b"*3\r\n$3\r\nSET\r\nthis is no command at all" + appended.read_bytes())
+    own.is_found("store-damaged", "the private server's data is damaged")
+    shutil.rmtree(data)
+    shutil.copytree(tmp_path / "kept", data)
+    own.is_clean()
+
+
+def test_a_private_server_that_outlived_its_owner(own: Ward) -> None:
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    process = holding(own.home / "data" / "store" / "lock", f'{{"pid": {gone.pid}, "role": "serve"}}')
+    try:
+        finding = own.is_found("store-orphaned", "the private server's owner is gone")
+        assert finding["fix"] == f"kill {process.pid}"
+        own.mend(finding)
+    finally:
+        process.kill()
+        process.wait()
+    own.is_clean()
+
+
+def test_a_gateway_that_is_frozen_with_its_server(own: Ward) -> None:
+    lock = own.home / "data" / "store" / "lock"
+    process = holding(lock, f'{{"pid": {os.getpid()}, "role": "serve"}}')
+    lock.write_text(f'{{"pid": {process.pid}, "role": "serve"}}')
+    try:
+        process.send_signal(signal.SIGSTOP)
+        own.mend(own.is_found("store-not-answering", "the private server hangs"))
+    finally:
+        process.kill()
+        process.wait()
+    own.is_clean()
+
+
+def test_a_program_that_is_not_there(own: Ward) -> None:
+    own.configure('[store]\nserver = "/nowhere/valkey-server"\n')
+    seen = own.doctor("store-server")
+    finding = seen.only("store-binary-missing")
+    own.ledger.append(("store.server is no program", "store-binary-missing", finding["severity"], finding["fix"]))
+    own.mend(finding)
+    own.is_clean()
+
+
+def test_a_private_server_and_its_gateways_api_are_looked_at_while_they_run(own: Ward) -> None:
+    with GatewayProcess(own.home):
+        until(lambda: own.doctor("gateway").status("gateway") == "ok")
+        assert own.doctor("api").status("api") == "not_checked"  # it has just started
+        until((own.home / "data" / "api.sock").exists)
+        with Redis(unix_socket_path=str(own.home / "data" / "store.sock")) as raw:
+            ((instance, sign),) = raw.hgetall(keys.GATEWAYS).items()
+            raw.hset(keys.GATEWAYS, instance, json.dumps({**json.loads(sign), "startedAt": 1}))
+        seen = own.doctor()
+        assert (seen.findings, seen.status("api")) == ({}, "ok")
+        assert seen.checks["store"]["detail"].startswith("Connected (private server")
