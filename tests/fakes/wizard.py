@@ -44,7 +44,7 @@ class Wizard(Terminal):
 
     def __init__(self, home: Path, url: str, *words: str, before: tuple[str, ...] = (), **env: str) -> None:
         command = [sys.executable, "-m", "secondme", "--home", str(home), *before, "onboard", *words]
-        super().__init__(command, size=(110, 50), PROMPT_TOOLKIT_NO_CPR="1", PATH=_PATH, **env)
+        super().__init__(command, size=(110, 50), **{"PROMPT_TOOLKIT_NO_CPR": "1", "PATH": _PATH, **env})
         self._url = url
 
     def __enter__(self) -> Self:

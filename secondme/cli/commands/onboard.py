@@ -65,13 +65,17 @@ def onboard(  # noqa: PLR0913, PLR0917  every question has its option
     timezone: Annotated[str | None, _option(_HOURS, "Like Europe/Madrid.", "SECONDME_SLEEP__TIMEZONE")] = None,
     sleep: Annotated[str | None, _option(_HOURS, "23:00-07:00, or off.", "SECONDME_ONBOARD_SLEEP")] = None,
     channel: Annotated[
-        list[str] | None, _option(_CHANNELS, "telegram or whatsapp. May be repeated.", "SECONDME_ONBOARD_CHANNELS")
+        list[str] | None,
+        _option(_CHANNELS, "telegram or whatsapp. May be repeated; in the variable parted by spaces.", "SECONDME_ONBOARD_CHANNELS"),
     ] = None,
     telegram_owner_id: Annotated[
         str | None, _option(_CHANNELS, "Your user id (the token: SECONDME_TELEGRAM__TOKEN).", "SECONDME_TELEGRAM__OWNER_ID")
     ] = None,
     phone: Annotated[str | None, _option(_CHANNELS, "WhatsApp: link by a code for this number.", "SECONDME_ONBOARD_PHONE")] = None,
-    start: Annotated[_Yes, _option(_RUNNING, "Become the gateway at the end.", "SECONDME_ONBOARD_START")] = None,
+    service: Annotated[_Yes, _option(_RUNNING, "Keep it running as a service.", "SECONDME_ONBOARD_SERVICE")] = None,
+    start: Annotated[
+        _Yes, _option(_RUNNING, "Start it at the end: the service, or this process becomes the gateway.", "SECONDME_ONBOARD_START")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Set everything up, question by question, and see the first message arrive. Run it again to change something."""
@@ -95,6 +99,7 @@ def onboard(  # noqa: PLR0913, PLR0917  every question has its option
         "channels": ",".join(channel) if channel else None,
         "telegram_owner_id": telegram_owner_id,
         "phone": phone,
+        "service": _word(service),
         "start": _word(start),
     }
 

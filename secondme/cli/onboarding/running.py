@@ -2,62 +2,127 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import signal
 import sys
 from typing import TYPE_CHECKING
 
+from secondme.cli.called import program_for
 from secondme.cli.exits import ExitCode
 from secondme.cli.onboarding.interview import Question
 from secondme.cli.output import CommandResult, emit
+from secondme.cli.service.answers import install
+from secondme.cli.service.managers import manager_for
+from secondme.cli.service.program import program_of
+from secondme.core.errors import SecondmeError
 
 if TYPE_CHECKING:
     from secondme.cli.onboarding.site import Site
     from secondme.cli.output import Screen
 
+_ALL = "all"
+
 
 async def ask(site: Site) -> None:
-    """Whether to start is decided."""
+    """Whether it is a service, and whether it starts now, is decided. A service is offered only where something runs services."""
     interview, plan = site.interview, site.plan
+    if interview.has("service") or (interview.is_live and _has_manager(site)):
+        question = Question("service", "Keep it running as a service, started with this machine?", "--service", default="no")
+        plan.service = await interview.confirm(question)
     default = "yes" if interview.is_live else "no"
     plan.start = await interview.confirm(Question("start", "Start it now?", "--start", default=default))
 
 
 async def begin(site: Site, schema: str) -> CommandResult:
-    """What it came to; with a start wished for, the gateway runs in this very terminal and this does not return."""
+    """What it came to. A start that was wished for is made: as the service, whose first events are shown, or in this very terminal, and then
+    this does not return. Raises what installing the service raises when nobody is there to read it."""
     plan = site.plan
-    data = {**plan.report, "service": plan.service, "start": plan.start, "next": "secondme serve"}
-    words = [*_sentences(site)]
+    plan.service = plan.service and _installed(site)
+    called = program_for(site.invocation)
+    data = {**plan.report, "service": plan.service, "started": plan.start, "next": f"{called} serve"}
+    words = _sentences(site, called)
 
     def show(screen: Screen) -> None:
-        for words_, style in words:
-            screen.line(words_, style)
+        for text, style in words:
+            screen.line(text, style)
 
     result = CommandResult(schema, data, show, ExitCode.DONE)
-    if plan.start:
-        emit(result, as_json=False)
-        sys.stdout.flush()
-        _become_gateway(site)
-    return result
+    if not plan.start or (plan.service and not site.interview.is_live):
+        return result
+    emit(result, as_json=False)
+    sys.stdout.flush()
+    if plan.service:
+        await _show_events(site, called)
+        return CommandResult(schema, data, lambda _: None, ExitCode.DONE)
+    return _become_gateway(site)
 
 
-def _sentences(site: Site) -> list[tuple[str, str]]:
-    linked = site.plan.report.get("channels")
-    where = ", ".join(each["id"] for each in linked) if linked else ""
-    tried = (
-        f"Write to it on {where}"
-        if where
-        else "Write to it as a contact of this machine, in another terminal: secondme chat --as Anna"
+def _has_manager(site: Site) -> bool:
+    try:
+        manager_for(program_of(site.invocation, _ALL), site.setup.places.logs).require()
+    except SecondmeError:
+        return False
+    return True
+
+
+def _installed(site: Site) -> bool:
+    """True when the service is there. What keeps it from being is said, and raised when nobody can read it."""
+    try:
+        install(site.invocation, _ALL, now=site.plan.start, linger=False).show(site.screen)
+    except SecondmeError as error:
+        if not site.interview.is_live:
+            raise
+        site.bad(f"{error.message} {error.fix}".rstrip())
+        return False
+    return True
+
+
+def _sentences(site: Site, called: str) -> list[tuple[str, str]]:
+    linked = [each["id"] for each in site.plan.report.get("channels") or []]
+    start = (
+        "It runs."
+        if site.plan.service and site.plan.start
+        else "It starts now."
+        if site.plan.start
+        else f"Start it:  {called} serve"
     )
     return [
         ("", ""),
         ("It is set up.", "good"),
-        (f"{'It starts now.' if site.plan.start else 'Start it: secondme serve'}", "bold"),
-        (f"{tried}; who writes appears here, and you let them in with: secondme pairing approve", ""),
-        ("secondme doctor looks whether all is well; secondme tui shows everything.", "dim"),
+        (start, "bold"),
+        (
+            f"Have somebody write to you on {' or '.join(linked)}."
+            if linked
+            else f"Write to it from another terminal:  {called} chat --as Anna",
+            "accent",
+        ),
+        ("Who writes appears here, with the command that lets them in.", ""),
+        (f"Is all well?  {called} doctor     Everything on one screen:  {called} tui", "dim"),
     ]
 
 
-def _become_gateway(site: Site) -> None:
+async def _show_events(site: Site, called: str) -> None:
+    """What the service does is said here, until Ctrl-C."""
+    from secondme.cli.announcing import announce
+    from secondme.cli.compose import open_store
+    from secondme.core.store.embedded import Role
+
+    site.screen.line("Ctrl-C leaves this view; the service goes on.", "dim")
+    greeted, left = asyncio.Event(), asyncio.Event()
+    greeted.set()
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGINT, left.set)
+    try:
+        async with open_store(site.setup, Role.ATTACH) as store, asyncio.TaskGroup() as group:
+            telling = group.create_task(announce(site.screen, store, called, asyncio.Event(), greeted))
+            await left.wait()
+            telling.cancel()
+    finally:
+        loop.remove_signal_handler(signal.SIGINT)
+
+
+def _become_gateway(site: Site) -> CommandResult:
     """This process is the gateway from now on, without anything that the wizard had to load."""
     home = ["--home", str(site.invocation.home)] if site.invocation.home is not None else []
     words = [word for item in site.invocation.settings for word in ("--set", item)]

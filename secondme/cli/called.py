@@ -1,0 +1,28 @@
+"""How is this program called here? So that a hint can be copied into another terminal and works there."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from secondme.cli.run import Invocation
+
+
+def program() -> str:
+    """The words to type: `secondme` where that is this program, else its path, or the interpreter with it."""
+    called = Path(sys.argv[0])
+    found = shutil.which("secondme")
+    if found is not None and called.exists() and Path(found).resolve() == called.resolve():
+        return "secondme"
+    if called.name == "secondme":
+        return shlex.quote(str(called))
+    return f"{shlex.quote(sys.executable)} -m secondme"
+
+
+def program_for(invocation: Invocation) -> str:
+    """The words to type for the very home of this call."""
+    return program() if invocation.home is None else f"{program()} --home {shlex.quote(str(invocation.home))}"
