@@ -51,7 +51,7 @@ def checks(channels: Sequence[Manifest] | None = None) -> list[Check]:
 def list_checks() -> CommandResult:
     """The checks, without running any."""
     known = checks()
-    rows = [{"id": check.id, "title": check.title, "looksAt": check.looks_at} for check in known]
+    rows = [{"id": check.id, "title": check.title, "about": check.looks_at} for check in known]
 
     def show(screen: Screen) -> None:
         screen.table(("check", "looks at"), [(check.id, check.looks_at) for check in known], empty="There are no checks.")

@@ -11,7 +11,7 @@ from api.serving import Dial, Serve, Served, populate
 from api.wire import Line
 from fakes.process import eventually
 
-from secondme.cli.compose import build_api
+from secondme.cli.assembly import build_api
 from secondme.core.api.limits import Limits
 from secondme.core.settings import load
 from secondme.core.store.connect import Store

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from secondme.channels.registry import BUILT_IN, manifest_of, manifests, setup_of
-from secondme.cli.compose import channel_context, plugs, section_of
+from secondme.cli.assembly import plugs
+from secondme.cli.compose import channel_context, section_of
 from secondme.core.errors import NotFoundError
 from secondme.core.settings import load
 

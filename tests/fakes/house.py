@@ -10,7 +10,7 @@ from typing import Any
 from fakes.process import DEADLINE_S, eventually
 from fakes.town import Town
 
-from secondme.cli.compose import owner_chat
+from secondme.cli.assembly import owner_chat
 from secondme.core.clock import SystemClock
 from secondme.core.gateway import Gateway, Part
 from secondme.core.manifest import Plug

@@ -468,7 +468,8 @@ async def test_an_owner_who_reconnects_each_second_for_five_minutes_has_one_conn
 _IMPORTED = """
 import json, sys, asyncio
 from pathlib import Path
-from secondme.cli.compose import build_gateway, build_model, open_store
+from secondme.cli.assembly import build_gateway, build_model
+from secondme.cli.compose import open_store
 from secondme.core.settings import load
 from secondme.core.store.embedded import Role
 

@@ -131,7 +131,7 @@ async def test_a_channel_that_is_connected_but_deaf_is_said_so_and_connected_ane
 
 
 async def test_health_shows_a_channel_that_is_deaf(town: Town) -> None:
-    from secondme.cli.compose import build_api
+    from secondme.cli.assembly import build_api
 
     states = {"telegram": "deaf", "local": "connected"}
     stop = asyncio.Event()

@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 from fakes.town import Town
 
+from secondme.cli.compose import overview
 from secondme.core.admit.steering import Steering
 from secondme.core.clock import SystemClock
 from secondme.core.ids import ChannelId, ContactId
-from secondme.core.manifest import Manifest
-from secondme.core.overview import Overview, overview
+from secondme.core.overview import Overview
 from secondme.core.owner_chat.chat import OwnerChat
 from secondme.core.owner_chat.commands import Commands
 from secondme.core.store import keys
@@ -26,10 +26,9 @@ class Desk:
 
     def __init__(self, town: Town, *, is_notebook: bool) -> None:
         self._town = town
-        manifests = [Manifest("local", "Local", "l", "nowhere")]
 
         def stands() -> Awaitable[Overview]:
-            return overview(town.control, town.pairing, manifests, embedded=True)
+            return overview(town.store, town.setup)
 
         commands = Commands(
             town.owner,
