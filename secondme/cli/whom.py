@@ -12,7 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from secondme.core.ids import ContactId
-    from secondme.core.records import ApprovedContact
+    from secondme.core.records import ApprovedContact, DeniedContact, PairingRequest
+
+    Known = ApprovedContact | DeniedContact | PairingRequest
 
 _MOST_NAMED = 5
 """Contacts of one name that are listed."""
@@ -52,13 +54,24 @@ def anybody(reference: str, approved: Sequence[ApprovedContact]) -> ContactId:
         raise
 
 
-def _nearest(reference: str, approved: Sequence[ApprovedContact]) -> str:
+def hinted(error: NotFoundError, reference: str, known: Sequence[Known]) -> NotFoundError:
+    """The error with the contact that is called most like `reference`, if there is one."""
+    if any(contact.contact_id == reference for contact in known) or error.code == "unknown_code":
+        return error  # it is there, and something else is the matter; a code is like no other
+    named = [
+        contact.contact_id for contact in known if contact.display_name and _folded(contact.display_name) == _folded(reference)
+    ]
+    hint = " or ".join(named[:_MOST_NAMED]) or _nearest(reference, known, most=1)
+    return NotFoundError(error.code, error.message, f"Did you mean {hint}?") if hint else error
+
+
+def _nearest(reference: str, known: Sequence[Known], most: int = 3) -> str:
     """The names and ids most like `reference`, as a question offers them; empty when none is like it."""
     from secondme.cli.help.nearest import near
 
-    names = {_folded(contact.display_name): safe_name(contact.display_name) for contact in approved if contact.display_name}
-    words = [*names, *(contact.contact_id for contact in approved)]
-    return " or ".join(names.get(word, word) for word in near(_folded(reference), words))
+    names = {_folded(contact.display_name): safe_name(contact.display_name) for contact in known if contact.display_name}
+    words = [*names, *(contact.contact_id for contact in known)]
+    return " or ".join(names.get(word, word) for word in near(_folded(reference), words, most))
 
 
 def _folded(name: str) -> str:

@@ -153,6 +153,29 @@ def test_an_unknown_contact_gets_the_nearest_name_and_several_are_listed(cli: Cl
     assert "2 approved contacts have that name: local:" in several.stderr
 
 
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("pairing revoke Anna --yes", "Did you mean local:anna?"),
+        ("pairing approve local:bne", "Did you mean local:ben?"),
+        ("pairing tier local:ana trusted", "Did you mean local:anna?"),
+        ("pause Ana", "Did you mean"),
+        ("pairing approve 000000", "No request has this code"),
+        ("channels pause telegrm", "Did you mean telegram?"),
+    ],
+)
+def test_every_verb_names_the_nearest(cli: Cli, door: Redis, line: str, said: str) -> None:
+    rename(door, "local:anna", "Anna")
+    result = cli(*line.split())
+    assert (result.exit_code, said in result.stderr) == (65, True), result.stderr
+
+
+def test_a_pause_takes_a_name_that_only_one_has(cli: Cli, door: Redis) -> None:
+    rename(door, "local:anna", "Anna")
+    assert cli("pause", "anna").exit_code == 0
+    assert door.exists(keys.pause("local:anna"))
+
+
 # Tab
 
 

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
     from secondme.cli.output import CommandResult
     from secondme.core.admit.steering import Steering
+    from secondme.core.ids import ContactId
 
 _Contact = Annotated[
     str | None,
-    typer.Argument(metavar="CONTACT", autocompletion=completing.contacts, help="A contact's id; nobody named means everybody."),
+    typer.Argument(
+        metavar="CONTACT", autocompletion=completing.contacts, help="A contact, by id or name; nobody named means everybody."
+    ),
 ]
 
 
@@ -35,8 +38,7 @@ def pause(
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.output import said
 
-        who = contact
-        async with _steering(invocation) as steering:
+        async with _steering(invocation, contact) as (steering, who):
             await steering.pause(who, length)
         until = f" for {for_}" if for_ else " until you resume"
         return said("secondme.pause/1", {"contact": who or "ALL", "for": for_}, f"Paused {who or 'everybody'}{until}.")
@@ -50,8 +52,7 @@ def resume(context: typer.Context, contact: _Contact = None, as_json: Json = Fal
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.output import said
 
-        who = contact
-        async with _steering(invocation) as steering:
+        async with _steering(invocation, contact) as (steering, who):
             outcome = await steering.resume(who)
         text = f"{who or 'Everybody'} is answered again." if outcome == "resumed" else f"{who or 'Everybody'} was not paused."
         return said("secondme.resume/1", {"contact": who or "ALL", "outcome": outcome}, text)
@@ -69,7 +70,7 @@ def kill(
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.output import said
 
-        async with _steering(invocation) as steering:
+        async with _steering(invocation, None) as (steering, _):
             await (steering.unkill() if off else steering.kill())
         text = (
             "The kill switch is off." if off else "The kill switch is on. Nothing is sent to anybody. Lift it: secondme kill --off"
@@ -80,10 +81,13 @@ def kill(
 
 
 @contextlib.asynccontextmanager
-async def _steering(invocation: Invocation) -> AsyncIterator[Steering]:
-    from secondme.cli.compose import open_store, steering, write_log
+async def _steering(invocation: Invocation, contact: str | None) -> AsyncIterator[tuple[Steering, ContactId | None]]:
+    """What steers, and the approved contact that is meant. Raises NotFoundError, naming the nearest."""
+    from secondme.cli.compose import open_store, pairing_store, steering, write_log
+    from secondme.cli.whom import anybody
 
     setup = invocation.setup()
     write_log(setup)
     async with open_store(setup) as store:
-        yield steering(store, setup)
+        approved = (await pairing_store(store, setup.settings).listing()).approved if contact is not None else []
+        yield steering(store, setup), None if contact is None else anybody(contact, approved)

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from secondme.cli.output import CommandResult, Screen
+    from secondme.cli.whom import Known
     from secondme.core.admit.pairing import Decision, Owner
     from secondme.core.errors import SecondmeError
+    from secondme.core.settings import Setup
+    from secondme.core.store.connect import Store
 
 app = typer.Typer(help="Let people in, turn them away, and see who waits.", no_args_is_help=True)
 
@@ -226,7 +229,7 @@ def _decide(
         setup = invocation.setup()
         write_log(setup)
         decisions: list[Decision] = []
-        errors: list[SecondmeError] = []
+        failed: list[tuple[str, SecondmeError]] = []
         async with open_store(setup) as store:
             decider = owner(store, setup)
             if decide_all is not None:
@@ -235,7 +238,8 @@ def _decide(
                 try:
                     decisions.append(await decide(decider, reference))
                 except (BusyError, DataError, NotFoundError) as error:
-                    errors.append(error)
+                    failed.append((reference, error))
+            errors = await _with_nearest(failed, setup, store)
         if errors and not decisions:
             raise errors[0]
         rows = [_decision_row(decision) for decision in decisions]
@@ -243,6 +247,19 @@ def _decide(
         return CommandResult(schema, {"decisions": rows}, lambda screen: _show_decisions(screen, decisions), code, errors)
 
     run(context, schema, work, as_json=as_json)
+
+
+async def _with_nearest(failed: list[tuple[str, SecondmeError]], setup: Setup, store: Store) -> list[SecondmeError]:
+    """The same errors; for who was not found by what was typed, the nearest is named."""
+    from secondme.cli.compose import pairing_store
+    from secondme.cli.whom import hinted
+    from secondme.core.errors import NotFoundError
+
+    if not any(isinstance(error, NotFoundError) for _, error in failed):
+        return [error for _, error in failed]
+    found = await pairing_store(store, setup.settings).listing()
+    known: list[Known] = [*found.pending, *found.approved, *found.denied]
+    return [hinted(error, typed, known) if isinstance(error, NotFoundError) else error for typed, error in failed]
 
 
 def _decision_row(decision: Decision) -> dict[str, Any]:
