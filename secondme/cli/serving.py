@@ -16,11 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 from secondme import __version__
 from secondme.cli.announcing import announce
-from secondme.cli.compose import build_api, build_gateway, build_model, build_webhooks, open_store
+from secondme.cli.assembly import build_api, build_gateway, build_model, build_webhooks
+from secondme.cli.called import program
+from secondme.cli.compose import open_store
 from secondme.cli.output import CommandResult, Screen
+from secondme.cli.readiness import Readiness
 from secondme.cli.run import Invocation
 from secondme.core import log
 from secondme.core.api.listening import tcp_address
+from secondme.core.backup.swapping import refuse_unfinished
 from secondme.core.errors import BusyError, ConfigError
 from secondme.core.paths import private_dir
 from secondme.core.store.embedded import Role
@@ -51,7 +55,9 @@ enabled = false
 async def serve_home(setup: Setup, part: Part, hints: list[str] | None = None) -> CommandResult:
     """Serve until a signal, then drain. Raises BusyError when this home has a gateway already."""
     places, settings = setup.places, setup.settings
+    readiness = Readiness.take_from(os.environ)
     private_dir(places.data)
+    refuse_unfinished(places)
     asyncio.get_running_loop().set_exception_handler(_write_down)
     log.set_up(settings.log.level, private_dir(places.logs), console=True)
     screen = Screen(sys.stderr)
@@ -72,6 +78,7 @@ async def serve_home(setup: Setup, part: Part, hints: list[str] | None = None) -
                         await _watch(group, screen, store, setup, greeted) if screen.is_terminal or hints is not None else None
                     )
                     running = group.create_task(gateway.run(stop, ready))
+                    group.create_task(readiness.report(ready, stop, gateway.manager.states))
                     if has_api:
                         group.create_task(_serve_api(setup, store, gateway, ready, stop))
                     if part != "worker":
@@ -99,7 +106,7 @@ async def serve_demo(invocation: Invocation) -> CommandResult:
     home = Path(tempfile.mkdtemp(prefix="secondme-demo-", dir="/tmp"))
     try:
         (home / "config.toml").write_text(_DEMO_CONFIG, "utf-8")
-        command = f"{_program()} --home {home}"
+        command = f"{program()} --home {home}"
         hints = [f"{command} chat --as Anna", f"{command} pairing approve --all"]
         return await serve_home(Invocation(home, invocation.settings).setup(), "all", hints)
     finally:
@@ -182,7 +189,7 @@ async def _watch(
 ) -> asyncio.Task[None]:
     """From now on no event is missed; each is said on the terminal once it was greeted."""
     listening = asyncio.Event()
-    command = f"{_program()} --home {shlex.quote(str(setup.places.config))}"
+    command = f"{program()} --home {shlex.quote(str(setup.places.config))}"
     watching = group.create_task(announce(screen, store, command, listening, greeted))
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_LISTEN_S):
@@ -212,14 +219,3 @@ def _greet(screen: Screen, setup: Setup, part: Part, hints: list[str] | None) ->
         screen.line(f"  2. let Anna in:      {hints[1]}", "accent")
         screen.line("Then write again as Anna, and she is answered.")
     screen.line()
-
-
-def _program() -> str:
-    """How this program is called here, so that a hint can be copied."""
-    called = Path(sys.argv[0])
-    found = shutil.which("secondme")
-    if found is not None and called.exists() and Path(found).resolve() == called.resolve():
-        return "secondme"
-    if called.name == "secondme":
-        return shlex.quote(str(called))
-    return f"{shlex.quote(sys.executable)} -m secondme"

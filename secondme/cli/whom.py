@@ -67,6 +67,8 @@ def hinted(error: NotFoundError, reference: str, known: Sequence[Known]) -> NotF
 
 def _nearest(reference: str, known: Sequence[Known], most: int = 3) -> str:
     """The names and ids most like `reference`, as a question offers them; empty when none is like it."""
+    if not known:
+        return ""
     from secondme.cli.help.nearest import near
 
     names = {_folded(contact.display_name): safe_name(contact.display_name) for contact in known if contact.display_name}

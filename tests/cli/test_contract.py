@@ -38,6 +38,8 @@ CASES: dict[str, tuple[str, int, set[str]]] = {
     "pairing invite --name Dora --ttl 2h": ("secondme.pairing.invite/1", 0, {"code", "expiresAt", "name", "tier"}),
     "doctor config": ("secondme.doctor/1", 0, {"checks", "findings", "fixed", "healthy"}),
     "doctor --list": ("secondme.doctor.list/1", 0, {"checks"}),
+    "restore": ("secondme.restore/1", 65, set()),
+    "service status": ("secondme.service.status/1", 65, set()),
     "dead list": ("secondme.dead.list/1", 0, {"letters"}),
     "dead retry --all": ("secondme.dead.retry/1", 0, {"contacts"}),
     "dead drop local:anna": ("secondme.dead.drop/1", 65, set()),

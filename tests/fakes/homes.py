@@ -3,7 +3,6 @@
 import asyncio
 import json
 import os
-import socket
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -33,15 +32,14 @@ DATABASE = "data/channels/whatsapp/device.db"
 
 
 def write_files(home: Path) -> None:
-    """The files above, and a link that must not be followed, a socket, and things that are no part of a backup."""
+    """The files above, and a link that must not be followed, a pipe, and things that are no part of a backup."""
     for name, text in {**FILES, **dict.fromkeys(LEFT_OUT, "no")}.items():
         path = home / name
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         path.write_text(text)
         path.chmod(0o600)
     (home / "data/channels/whatsapp/outside").symlink_to("/etc/passwd")
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(home / "data/channels/whatsapp/some.thing"))
+    os.mkfifo(home / "data/channels/whatsapp/some.thing")
 
 
 def open_database(home: Path) -> sqlite3.Connection:

@@ -56,8 +56,8 @@ def words_of(command: str) -> list[str]:
         if quote:
             raise ValueError("unbalanced quotes")
         words.append(_specifiers(word))
-    if not words[0].startswith("/"):
-        raise ValueError("not absolute")
+    if not words[0].startswith("/") or set(words[0]) & set("\"'\\"):
+        raise ValueError("not absolute, or with a special character")
     return words
 
 
@@ -94,6 +94,7 @@ class Unit:
         self.loaded = self.room / f"{name}.loaded"
         self._facts = self.room / f"{name}.json"
         self.journal = self.room / f"{name}.journal"
+        self.wants = self.room / f"{name}.enabled"
 
     @property
     def facts(self) -> dict[str, Any]:
@@ -187,43 +188,49 @@ class Supervisor:
 def systemctl(words: list[str]) -> int:
     assert words.pop(0) == "--user"
     verb, *rest = words
-    if verb == "is-system-running":
-        sys.stdout.write("running\n")
-        return 0
-    if verb == "daemon-reload":
-        for path in _directory().glob("*.service"):
-            words_of(read_unit(path.read_text())["ExecStart"])
-            Unit(path.name).loaded.write_text(path.read_text())
-        for loaded in Path(os.environ["FAKE_SYSTEMD"]).glob("*.loaded"):
-            if not (_directory() / loaded.stem).exists():
-                loaded.unlink()
-        return 0
+    if verb in {"is-system-running", "daemon-reload"}:
+        return _running() if verb == "is-system-running" else _reload()
     unit = Unit(rest[-1])
-    if not unit.loaded.exists() and verb not in {"show", "reset-failed"}:
+    if verb == "show":
+        return _show(unit, rest[0].removeprefix("--property=").split(","))
+    if not unit.loaded.exists():
         sys.stderr.write(f"Failed to {verb} {unit.name}: Unit {unit.name} not found.\n")
         return 5
-    wants = unit.room / f"{unit.name}.enabled"
     match verb:
         case "enable":
-            wants.touch()
+            unit.wants.touch()
         case "disable":
-            wants.unlink(missing_ok=True)
+            unit.wants.unlink(missing_ok=True)
             return _stop(unit) if "--now" in rest else 0
         case "start":
             return _start(unit)
         case "stop":
             return _stop(unit)
         case "restart":
-            _stop(unit)
-            return _start(unit)
-        case "reset-failed":
-            return 0 if unit.loaded.exists() else 1
-        case "show":
-            facts = {**unit.facts, "UnitFileState": "enabled" if wants.exists() else "disabled"}
-            for name in rest[0].removeprefix("--property=").split(","):
-                sys.stdout.write(f"{name}={facts.get(name, '')}\n")
+            return _stop(unit) or _start(unit)
         case _:
-            raise AssertionError(verb)
+            assert verb == "reset-failed", verb
+    return 0
+
+
+def _running() -> int:
+    sys.stdout.write("running\n")
+    return 0
+
+
+def _reload() -> int:
+    for path in _directory().glob("*.service"):
+        words_of(read_unit(path.read_text())["ExecStart"])
+        Unit(path.name).loaded.write_text(path.read_text())
+    for loaded in Path(os.environ["FAKE_SYSTEMD"]).glob("*.loaded"):
+        if not (_directory() / loaded.stem).exists():
+            loaded.unlink()
+    return 0
+
+
+def _show(unit: Unit, names: list[str]) -> int:
+    facts = {**unit.facts, "UnitFileState": "enabled" if unit.wants.exists() else "disabled"}
+    sys.stdout.write("".join(f"{name}={facts.get(name, '')}\n" for name in names))
     return 0
 
 

@@ -61,6 +61,9 @@ INDEX_INVITES = "PAIRING:index:invites"
 GATEWAYS = "GATEWAY:alive"
 """HASH instance -> JSON of its last sign of life. Entries older than a minute are removed by the next sign."""
 
+RESTORING = "RESTORE:running"
+"""STRING, the backup that is being put back: its digest, so that only the same one goes on after a kill. Never in a backup."""
+
 EVENTS_PAIRING = "events:pairing"
 EVENTS_PAUSE = "events:pause"
 EVENTS_QUEUE = "events:queue"

@@ -1,0 +1,60 @@
+"""What exactly does a service start? This very program, for this very home, and nothing secret on its command line."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from secondme.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from secondme.cli.run import Invocation
+    from secondme.core.settings import Setup
+
+NAME = "secondme"
+_FROM_SHELL = ("SECONDME_", "ANTHROPIC_")
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A command line, and the name of the service that runs it: one for each home and part."""
+
+    words: tuple[str, ...]
+    name: str
+    title: str
+
+
+def program_of(invocation: Invocation, part: str) -> Program:
+    """How `secondme serve` is started for this home. Raises ConfigError for a path that no service manager can be told."""
+    said = invocation.home or (Path(os.environ["SECONDME_HOME"]) if os.environ.get("SECONDME_HOME") else None)
+    home = os.path.abspath(said.expanduser()) if said is not None else None  # noqa: PTH100  resolve() would follow links
+    words = list(_called())
+    if home is not None:
+        words += ["--home", home]
+    for setting in invocation.settings:
+        words += ["--set", setting]
+    words += ["serve", *(["--role", part] if part != "all" else [])]
+    for word in words:
+        if not word.isprintable():  # nor is a lone surrogate, which stands for a byte that is no UTF-8
+            raise ConfigError(
+                "unspeakable_path", "A path has characters that no service file can hold.", "Use a plain name for the home."
+            )
+    digest = f"-{hashlib.sha256(os.fsencode(home)).hexdigest()[:8]}" if home is not None else ""
+    worker = "-worker" if part == "worker" else ""
+    return Program(tuple(words), f"{NAME}{digest}{worker}", f"secondme{' worker' if worker else ''}{f' of {home}' if home else ''}")
+
+
+def only_in_shell(setup: Setup) -> list[str]:
+    """Names of variables that decide something now and that a service will not have."""
+    return sorted({source for source in setup.sources.values() if source.startswith(_FROM_SHELL)})
+
+
+def _called() -> tuple[str, ...]:
+    called = Path(sys.argv[0])
+    if called.name == NAME and called.exists():
+        return (os.path.abspath(called),)  # noqa: PTH100  as above: a link may be all that stays over an upgrade
+    return (sys.executable, "-m", NAME)

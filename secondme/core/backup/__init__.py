@@ -1,0 +1,1 @@
+"""Everything that a person would miss, in one file and back."""
