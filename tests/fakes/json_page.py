@@ -93,7 +93,15 @@ ELSEWHERE = {
     "watch": "prints one JSON object a line, as things happen.",
     "channels connect": "prints `id`, `account` and `gatewayRuns`.",
     "channels test": "prints `id`, `sent` and `state`.",
+    "logs": "prints the log's own lines, one JSON object each.",
     "serve": "prints no result.",
+    "service install": "prints `name`, `path`, `outcome`, `diff`, `started`, `lingers`, `onlyInShell` and `hasModelKey`.",
+    "service uninstall": "prints `path` and `outcome`.",
+    "service start": "prints `path`, `state`, `enabled`, `pid`, `status`, `restarts` and `result`.",
+    "service stop": "prints the same as `service start`.",
+    "service restart": "prints the same as `service start`.",
+    "service status": "prints the same as `service start`.",
+    "service logs": "prints what the service said, as it is.",
     "tui": "prints no result.",
 }
 """Commands that print no envelope, or whose platform is not here."""
