@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,9 @@ if TYPE_CHECKING:
 _LISTEN_S = 2.0
 """How long the greeting waits for the announcements to begin."""
 
+_LOOK_S = 0.05
+"""Far longer than a look at a lock takes."""
+
 _DEMO_CONFIG = """# Written by `secondme serve --demo`; gone when it stops.
 [persona]
 name = "Sam"
@@ -53,16 +57,14 @@ enabled = false
 
 
 async def serve_home(setup: Setup, part: Part, hints: list[str] | None = None) -> CommandResult:
-    """Serve until a signal, then drain. Raises BusyError when this home has a gateway already."""
+    """Serve until a signal, then drain. Raises BusyError when this home has a gateway already, ConfigError when it cannot be served from."""
     places, settings = setup.places, setup.settings
     readiness = Readiness.take_from(os.environ)
     private_dir(places.data)
     refuse_unfinished(places)
     asyncio.get_running_loop().set_exception_handler(_write_down)
     log.set_up(settings.log.level, private_dir(places.logs), console=True)
-    screen = Screen(sys.stderr)
-    has_api = part != "worker" and settings.api.enabled
-    if has_api:
+    if _has_api(setup, part):
         tcp_address(settings.api)  # a mistake in it is said before anything starts
     with contextlib.ExitStack() as held:
         if part != "worker":
@@ -70,31 +72,41 @@ async def serve_home(setup: Setup, part: Part, hints: list[str] | None = None) -
         role = Role.ATTACH if part == "worker" else Role.OWN
         async with open_store(setup, role) as store:
             gateway = build_gateway(setup, store, build_model(settings, demo=hints is not None), part)
-            stop, ready = asyncio.Event(), asyncio.Event()
-            with _stop_on_signals(stop):
-                async with asyncio.TaskGroup() as group:
-                    greeted = asyncio.Event()
-                    watching = (
-                        await _watch(group, screen, store, setup, greeted) if screen.is_terminal or hints is not None else None
-                    )
-                    running = group.create_task(gateway.run(stop, ready))
-                    group.create_task(readiness.report(ready, stop, gateway.manager.states))
-                    if has_api:
-                        group.create_task(_serve_api(setup, store, gateway, ready, stop))
-                    if part != "worker":
-                        group.create_task(_serve_webhooks(setup, gateway, ready, stop))
-                    await _either(ready, running)
-                    if watching is not None:
-                        _greet(screen, setup, part, hints)
-                        greeted.set()
-                        await stop.wait()
-                        watching.cancel()
-                        screen.line("Stopping. What waits is kept.", "dim")
+            await _serve_until_told(setup, store, gateway, part, readiness, hints)
     if gateway.manager.left_running:
         log.get_logger(__name__).error("left_by_force", channels=",".join(gateway.manager.left_running))
         logging.shutdown()
         os._exit(0)  # all of ours has ended; asyncio would wait for what will not
     return CommandResult("secondme.serve/1", {}, lambda _: None)
+
+
+async def _serve_until_told(
+    setup: Setup, store: Store, gateway: Gateway, part: Part, readiness: Readiness, hints: list[str] | None
+) -> None:
+    """Everything that belongs to the gateway ran, and has ended in order."""
+    screen = Screen(sys.stderr)
+    stop, ready, greeted = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    with _stop_on_signals(stop):
+        async with asyncio.TaskGroup() as group:
+            is_watched = screen.is_terminal or hints is not None
+            watching = await _watch(group, screen, store, setup, greeted) if is_watched else None
+            running = group.create_task(gateway.run(stop, ready))
+            group.create_task(readiness.report(ready, stop, gateway.manager.states))
+            if _has_api(setup, part):
+                group.create_task(_serve_api(setup, store, gateway, ready, stop))
+            if part != "worker":
+                group.create_task(_serve_webhooks(setup, gateway, ready, stop))
+            await _either(ready, running)
+            if watching is not None:
+                _greet(screen, setup, part, hints)
+                greeted.set()
+                await stop.wait()
+                watching.cancel()
+                screen.line("Stopping. What waits is kept.", "dim")
+
+
+def _has_api(setup: Setup, part: Part) -> bool:
+    return part != "worker" and setup.settings.api.enabled
 
 
 async def serve_demo(invocation: Invocation) -> CommandResult:
@@ -146,6 +158,9 @@ def _write_down(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> Non
 def _only_gateway(path: Path) -> Iterator[None]:
     """This process is the one gateway of its home, until it ends, however it ends."""
     descriptor = hold(path)
+    if descriptor is None:
+        time.sleep(_LOOK_S)  # somebody may have held it for the moment in which they looked whether it is held
+        descriptor = hold(path)
     if descriptor is None:
         pid = path.read_text("ascii", "replace").strip()
         raise BusyError("already_running", f"A gateway of this home is running (pid {pid}).", "secondme status")
