@@ -1,5 +1,6 @@
 """The wizard without a terminal: from flags, from the environment, and with one clear line for whatever is missing or wrong."""
 
+import asyncio
 import json
 import os
 from collections.abc import Callable
@@ -8,7 +9,7 @@ from typing import Any
 
 import pytest
 from fakes.messages_api import MessagesApi
-from fakes.process import command
+from fakes.process import command, let_in, settings_of
 from typer.testing import CliRunner, Result
 
 from secondme.cli.app import app
@@ -166,6 +167,18 @@ def test_the_store_is_reached_before_it_is_kept(home: Path, run: Run, redis_url:
     monkeypatch.setenv("SECONDME_REDIS_URL", redis_url)
     assert run("--non-interactive", *FLAGS).exit_code == 0
     assert f"SECONDME_REDIS_URL='{redis_url}'" in written(home)[".env"]
+
+
+def test_who_moves_to_another_store_hears_who_stays_behind(
+    home: Path, run: Run, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run("--non-interactive", *FLAGS)
+    asyncio.run(let_in(settings_of(home), "anna"))
+    monkeypatch.setenv("SECONDME_REDIS_URL", redis_url)
+    result = run("--non-interactive", "--json", *FLAGS)
+    assert json.loads(result.stdout)["data"]["store"] == {"kind": "url", "leavesBehind": 1}
+    assert "1 approved contact" in result.stderr
+    assert "restore moving.tar.gz" in result.stderr
 
 
 def test_an_exported_chat_teaches_it_at_once(run: Run, tmp_path: Path) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from secondme.cli.called import program_for
+from secondme.cli.compose import open_store, pairing_store
 from secondme.cli.onboarding import containers
 from secondme.cli.onboarding.interview import Choice, Question
 from secondme.core.errors import SecondmeError
@@ -13,13 +15,15 @@ from secondme.core.store.embedded import Role
 
 if TYPE_CHECKING:
     from secondme.cli.onboarding.site import Site
+    from secondme.core.settings import Setup
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
 
 
 async def ask(site: Site) -> None:
     """The store is decided and was reached. Raises as reaching it does when nobody can be asked again."""
-    interview, known = site.interview, site.setup.settings.redis_url
+    present = load({}, {}, home=site.invocation.home)  # what the environment says is an answer, not the present
+    interview, known = site.interview, present.settings.redis_url
     why_not = await containers.why_not()
     default = "url" if known is not None or interview.has("redis_url") else "embedded"
     question = Question("store", "Where should everything be kept?", "--store", default=default)
@@ -32,6 +36,10 @@ async def ask(site: Site) -> None:
         ],
     )
     site.plan.report["store"] = {"kind": kind}
+    if (kind != "embedded") != (known is not None) and not await _leaves_people(site, present):
+        interview.drop("store")
+        await ask(site)
+        return
     match kind:
         case "embedded":
             if known is not None:
@@ -41,6 +49,35 @@ async def ask(site: Site) -> None:
             site.plan.secrets["redis_url"] = await _reached_url(site)
         case _:
             await containers.start(site)
+
+
+async def _leaves_people(site: Site, present: Setup) -> bool:
+    """True when the owner moves to another store all the same, or nobody is in the present one."""
+    people = await _people(present)
+    site.plan.report["store"]["leavesBehind"] = people
+    if not people:
+        return True
+    site.screen.line(
+        f"  {people} approved contact{'s' if people != 1 else ''}, with all that was said, would stay in the present store.", "warn"
+    )
+    called = program_for(site.invocation)
+    site.aside(f"To take them along: leave now, {called} backup moving.tar.gz, onboard, then {called} restore moving.tar.gz")
+    if not site.interview.is_live:
+        return True
+    go_on = await site.interview.confirm(Question("leave_people", "Go on, and leave them behind?", "", default="no"))
+    site.interview.drop("leave_people")
+    return go_on
+
+
+async def _people(present: Setup) -> int:
+    """How many are let in, as far as the present store can be asked; none is started only for that where there is no data."""
+    if present.settings.redis_url is None and not present.places.store.exists():
+        return 0
+    try:
+        async with open_store(present) as store:
+            return (await pairing_store(store, present.settings).stats()).approved
+    except SecondmeError:
+        return 0
 
 
 async def _reached_url(site: Site) -> str:
