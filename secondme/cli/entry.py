@@ -10,19 +10,43 @@ _OBJECTS = 20_000
 """New objects between two looks of the garbage collector; 700 is Python's own number, from a time of smaller programs."""
 
 
+_UNWRITTEN = 69
+"""As `ExitCode.UNAVAILABLE`, which is not imported before it is known what was asked for."""
+_LAST_STANDARD = 2
+
+
 def main() -> None:
     """The program. Ends the process."""
-    if sys.argv[1:] == ["--version"]:
-        from secondme import __version__
-
-        sys.stdout.write(f"secondme {__version__}\n")
-        return
+    if sys.stdout is None or sys.stderr is None or sys.stdin is None:
+        _open_what_is_shut()
     try:
+        if sys.argv[1:] == ["--version"]:
+            from secondme import __version__
+
+            sys.stdout.write(f"secondme {__version__}\n")
+            sys.stdout.flush()
+            return
         program()
+    except OSError as error:  # a page of help that cannot be written: everything else is said where it belongs
+        sys.stderr.write(f"secondme: The output cannot be written: {error.strerror}.\n")
+        _leave(_UNWRITTEN)
+        raise
     except SystemExit as ended:
         if isinstance(ended.code, int | None):
             _leave(ended.code or 0)
         raise
+
+
+def _open_what_is_shut() -> None:
+    """Input and output that were closed (`>&-`) are the null device: else the next file or socket that is opened would take their place."""
+    import os
+
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _LAST_STANDARD:
+        os.set_inheritable(descriptor, True)  # noqa: FBT003  the library's own form
+    os.close(descriptor)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115, PTH123  for as long as we live
 
 
 def program() -> None:

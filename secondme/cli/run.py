@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
+    from secondme.cli.exits import ExitCode
     from secondme.cli.output import CommandResult
     from secondme.core.errors import SecondmeError
     from secondme.core.settings import Setup
@@ -52,15 +53,14 @@ def run(
 ) -> NoReturn:
     """Do the work, print its result, and end the process with its exit code."""
     from secondme.cli.exits import ExitCode
-    from secondme.cli.output import emit, emit_error, note
+    from secondme.cli.output import emit_error, note
     from secondme.core.errors import SecondmeError
 
     invocation: Invocation = context.obj
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             result = runner.run(work(invocation))
-        code = emit(result, as_json=as_json)
-        sys.stdout.flush()
+        code = _written(result, as_json=as_json)
     except SecondmeError as error:
         code = emit_error(schema, error, as_json=as_json)
     except (typer.Abort, typer.BadParameter):
@@ -74,6 +74,22 @@ def run(
     except Exception as error:  # noqa: BLE001  the top of the program: a cause inside a group, or our bug; one line either way
         code = emit_error(schema, _cause_of(error), as_json=as_json)
     raise typer.Exit(int(code))
+
+
+def _written(result: CommandResult, *, as_json: bool) -> ExitCode:
+    """The result is on stdout; where nothing more can be written, one line on stderr says so. Raises BrokenPipeError when its reader has gone."""
+    from secondme.cli.exits import ExitCode
+    from secondme.cli.output import emit, note
+
+    try:
+        code = emit(result, as_json=as_json)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        note(f"secondme: The output cannot be written: {error.strerror}.", "bad")
+        return ExitCode.UNAVAILABLE
+    return code
 
 
 def _cause_of(error: Exception) -> SecondmeError:

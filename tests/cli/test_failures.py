@@ -164,6 +164,7 @@ def test_ctrl_c_ends_with_130_and_one_line(home: Path, redis_url: str) -> None:
         assert "Traceback" not in watching.output
 
 
+@pytest.mark.usefixtures("raw")
 def test_no_color_means_none(home: Path, redis_url: str) -> None:
     words = [sys.executable, "-m", "secondme", "--home", str(home), "pairing", "list"]
     shown = []
@@ -191,3 +192,14 @@ def test_sigint_while_serving_is_an_orderly_end(home: Path) -> None:
         os.kill(serving.process.pid, signal.SIGINT)
         assert serving.ended() == 0
     assert not (home / "data" / "local.sock").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
+@pytest.mark.parametrize("words", ["--version", "--help", "pairing list --help", "pairing list", "pairing list --json"])
+def test_an_output_that_cannot_be_written_is_one_line_and_one_that_is_closed_is_none(words: str, tmp_path: Path) -> None:
+    program = f"{sys.executable} -c 'from secondme.cli.entry import main; main()' --home {tmp_path} {words}"
+    program = program if words != "--version" else f"{sys.executable} -m secondme --version"
+    full = subprocess.run(f"{program} >/dev/full", shell=True, env=environment(), capture_output=True, text=True, check=False)
+    assert (full.returncode, full.stderr) == (69, "secondme: The output cannot be written: No space left on device.\n")
+    closed = subprocess.run(f"{program} >&-", shell=True, env=environment(), capture_output=True, text=True, check=False)
+    assert (closed.returncode, closed.stderr) == (0, "")
