@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from secondme.core.paths import Places
 
 _MOST = 4096
+_LATER = "A running gateway takes it over when it starts anew."
 
 
 def set_setting(invocation: Invocation, name: str, value: str | None) -> CommandResult:
@@ -155,7 +156,7 @@ def _changed(verb: str, name: str, edit: Edit, invocation: Invocation) -> Comman
             screen.line(f"{name} has that value already.")
             return
         show_diff(screen, edit)
-        screen.line("A running gateway takes it over when it starts anew.", "dim")
+        screen.line(_LATER, "dim")
 
     source = _source(invocation, name)
     data = {"name": name, "file": str(edit.path), "changed": edit.is_change, "source": source}
@@ -173,6 +174,7 @@ def _source(invocation: Invocation, name: str) -> str | None:
 def _said(verb: str, name: str, where: str) -> CommandResult:
     def show(screen: Screen) -> None:
         screen.line(f"{name} is kept in {where}." if verb == "set" else f"{name} is not in {where} any more.")
+        screen.line(_LATER, "dim")
 
     return CommandResult(f"secondme.config.{verb}/1", {"name": name, "file": where, "changed": True, "source": where}, show)
 

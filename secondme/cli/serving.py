@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import logging
 import os
-import shlex
 import shutil
 import signal
 import sys
 import tempfile
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,8 +56,10 @@ enabled = false
 """
 
 
-async def serve_home(setup: Setup, part: Part, hints: list[str] | None = None) -> CommandResult:
-    """Serve until a signal, then drain. Raises BusyError when this home has a gateway already, ConfigError when it cannot be served from."""
+async def serve_home(setup: Setup, part: Part, called: str, hints: list[str] | None = None) -> CommandResult:
+    """Serve until a signal, then drain. `called` is how this program is called for this home, for hints that can be copied.
+
+    Raises BusyError when this home has a gateway already, ConfigError when it cannot be served from."""
     places, settings = setup.places, setup.settings
     readiness = Readiness.take_from(os.environ)
     private_dir(places.data)
@@ -72,7 +74,7 @@ async def serve_home(setup: Setup, part: Part, hints: list[str] | None = None) -
         role = Role.ATTACH if part == "worker" else Role.OWN
         async with open_store(setup, role) as store:
             gateway = build_gateway(setup, store, build_model(settings, demo=hints is not None), part)
-            await _serve_until_told(setup, store, gateway, part, readiness, hints)
+            await _serve_until_told(_Serving(setup, store, gateway, part, called, hints), readiness)
     if gateway.manager.left_running:
         log.get_logger(__name__).error("left_by_force", channels=",".join(gateway.manager.left_running))
         logging.shutdown()
@@ -80,16 +82,27 @@ async def serve_home(setup: Setup, part: Part, hints: list[str] | None = None) -
     return CommandResult("secondme.serve/1", {}, lambda _: None)
 
 
-async def _serve_until_told(
-    setup: Setup, store: Store, gateway: Gateway, part: Part, readiness: Readiness, hints: list[str] | None
-) -> None:
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    """What is served."""
+
+    setup: Setup
+    store: Store
+    gateway: Gateway
+    part: Part
+    called: str
+    hints: list[str] | None
+
+
+async def _serve_until_told(served: _Serving, readiness: Readiness) -> None:
     """Everything that belongs to the gateway ran, and has ended in order."""
+    setup, store, gateway, part, hints = served.setup, served.store, served.gateway, served.part, served.hints
     screen = Screen(sys.stderr)
     stop, ready, greeted = asyncio.Event(), asyncio.Event(), asyncio.Event()
     with _stop_on_signals(stop):
         async with asyncio.TaskGroup() as group:
             is_watched = screen.is_terminal or hints is not None
-            watching = await _watch(group, screen, store, setup, greeted) if is_watched else None
+            watching = await _watch(group, screen, store, served.called, greeted) if is_watched else None
             running = group.create_task(gateway.run(stop, ready))
             group.create_task(readiness.report(ready, stop, gateway.manager.states))
             if _has_api(setup, part):
@@ -120,7 +133,7 @@ async def serve_demo(invocation: Invocation) -> CommandResult:
         (home / "config.toml").write_text(_DEMO_CONFIG, "utf-8")
         command = f"{program()} --home {home}"
         hints = [f"{command} chat --as Anna", f"{command} pairing approve --all"]
-        return await serve_home(Invocation(home, invocation.settings).setup(), "all", hints)
+        return await serve_home(Invocation(home, invocation.settings).setup(), "all", command, hints)
     finally:
         shutil.rmtree(home, ignore_errors=True)
 
@@ -175,7 +188,7 @@ def _only_gateway(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
-    """The first SIGINT or SIGTERM sets `stop`, the second cancels the caller."""
+    """The first SIGINT, SIGTERM or SIGHUP sets `stop`, the second cancels the caller."""
     loop, main = asyncio.get_running_loop(), asyncio.current_task()
     assert main is not None
 
@@ -184,12 +197,15 @@ def _stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
             main.cancel()
         stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    told = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup the window may close
+        told.append(signal.SIGHUP)
+    for number in told:
         loop.add_signal_handler(number, heard)
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in told:
             loop.remove_signal_handler(number)
 
 
@@ -199,13 +215,10 @@ async def _either(ready: asyncio.Event, running: asyncio.Task[None]) -> None:
     waiting.cancel()
 
 
-async def _watch(
-    group: asyncio.TaskGroup, screen: Screen, store: Store, setup: Setup, greeted: asyncio.Event
-) -> asyncio.Task[None]:
+async def _watch(group: asyncio.TaskGroup, screen: Screen, store: Store, called: str, greeted: asyncio.Event) -> asyncio.Task[None]:
     """From now on no event is missed; each is said on the terminal once it was greeted."""
     listening = asyncio.Event()
-    command = f"{program()} --home {shlex.quote(str(setup.places.config))}"
-    watching = group.create_task(announce(screen, store, command, listening, greeted))
+    watching = group.create_task(announce(screen, store, called, listening, greeted))
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_LISTEN_S):
             await listening.wait()

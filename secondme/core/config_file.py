@@ -6,7 +6,11 @@ can be taken back.
 
 from __future__ import annotations
 
+import contextlib
 import difflib
+import fcntl
+import os
+from collections.abc import MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -18,7 +22,7 @@ from secondme.core.errors import BusyError, ConfigError
 from secondme.core.paths import private_dir, replace_private
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 Value = str | int | float | bool
@@ -51,6 +55,7 @@ def plan(path: Path, changes: Mapping[str, Value | None]) -> Edit:
 
     Raises ConfigError when the file is there and is no TOML, or a name stands for both a value and a table.
     """
+    path = path.resolve()  # a link, to where somebody keeps their settings, stays one
     before = _read(path)
     try:
         document = tomlkit.parse(_whole_lines(before or ""))
@@ -72,11 +77,16 @@ def write(edit: Edit, now_ms: int) -> Path | None:
     """
     if not edit.is_change:
         return None
+    private_dir(edit.path.parent)
+    with _alone(edit.path):
+        return _write(edit, now_ms)
+
+
+def _write(edit: Edit, now_ms: int) -> Path | None:
     if _read(edit.path) != edit.before:
         raise BusyError("config_changed", f"{edit.path} was changed meanwhile.", "Look at it, and try again.")
     kept = None
     try:
-        private_dir(edit.path.parent)
         if edit.before is not None:
             kept = _keep(edit.path, edit.before, now_ms)
         replace_private(edit.path, edit.after)
@@ -88,6 +98,17 @@ def write(edit: Edit, now_ms: int) -> Path | None:
             "unwritable_config", f"{edit.path} cannot be written: {error.strerror}.", "Check its owner and the disk."
         ) from error
     return kept
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Nobody else who asks here writes the file meanwhile."""
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def backups(path: Path) -> list[Path]:
@@ -146,7 +167,7 @@ def _put(document: tomlkit.TOMLDocument, parts: list[str], value: Value) -> None
         if part not in node:
             node[part] = tomlkit.table()
         inner = node[part]
-        if not isinstance(inner, tomlkit.items.Table | tomlkit.items.InlineTable):
+        if not isinstance(inner, MutableMapping):  # also the proxy for a table that is written in several pieces
             raise ConfigError("bad_setting", f"{part} is one value and has no parts.", "secondme config show")
         node = inner  # type: ignore[assignment]  # an inline table takes values the same way
     if parts[-1] in node or not isinstance(node, tomlkit.items.Table):
@@ -170,10 +191,10 @@ def _remove(node: tomlkit.container.Container | tomlkit.items.Table, parts: list
     if head not in node:
         return
     if not rest:
-        node.remove(head)
+        del node[head]
         return
     inner = node[head]
-    if isinstance(inner, tomlkit.items.Table | tomlkit.items.InlineTable):
+    if isinstance(inner, MutableMapping):
         _remove(inner, rest)  # type: ignore[arg-type]  # as above
         if not inner:
-            node.remove(head)
+            del node[head]

@@ -10,6 +10,7 @@ import pytest
 from api.serving import Dial, Serve, Served
 from api.wire import Answer, ask, request
 from fakes.clock import FakeClock
+from fakes.size import sized
 from fakes.watching import Ear, everything
 
 from secondme.core.api.app import document
@@ -111,11 +112,13 @@ Call = tuple[str, str, bytes, bool]
 
 def calls(port: int, right: str, revoked: str) -> Iterator[Call]:
     """Every Host with every Origin on every route, and every kind of token on every route; the kinds go round, so that every triple is
-    tried on some route. A call is its method, path, bytes, and whether it is authorised.
+    tried on some route. A call is its method, path, bytes, and whether it is authorised. Where time matters, each of three routes has a
+    third of the pairs.
     """
-    kinds = itertools.cycle(tokens(right, revoked))
-    for method, path in [*ROUTES, *UNKNOWN]:
-        for (host, own_host), (origin, own_origin) in itertools.product(hosts(port), origins(port)):
+    kinds, share = itertools.cycle(tokens(right, revoked)), sized(1, 3)
+    for number, (method, path) in enumerate([*ROUTES, *UNKNOWN]):
+        pairs = itertools.product(hosts(port), origins(port))
+        for (host, own_host), (origin, own_origin) in itertools.islice(pairs, number % share, None, share):
             yield _call(method, path, host, origin, next(kinds), is_own=own_host and own_origin)
         next(kinds)  # 400 is a multiple of 20: without it, each pair would always meet the same kind
         for kind in tokens(right, revoked):
@@ -154,7 +157,7 @@ async def test_of_twenty_hosts_twenty_origins_and_twenty_kinds_of_tokens_only_th
     unauthorised = {status: count for (is_authorised, status), count in sorted(seen.items()) if not is_authorised}
     authorised = {status: count for (is_authorised, status), count in sorted(seen.items()) if is_authorised}
     print(f"\n{sum(seen.values())} calls; unauthorised {unauthorised}, 2xx among them: 0; authorised {authorised}")
-    assert sum(unauthorised.values()) > 10_000
+    assert sum(unauthorised.values()) > sized(10_000, 4_000)
     assert authorised[200] > 50
     assert {401, 403, 429} & set(authorised) == set()
 

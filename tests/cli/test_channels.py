@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fakes.bot_api import TOKEN, bot_api
-from fakes.process import Cli, GatewayProcess, Terminal, command, data_of, write_config
+from fakes.process import WITHOUT_API, Cli, GatewayProcess, Terminal, command, data_of, write_config
 from redis import Redis
 
 from secondme.core.settings import load
@@ -88,7 +88,7 @@ def linking(home: Path, redis_url: str, raw: Redis) -> dict[str, str]:
 
 
 async def test_telegram_is_linked_tested_and_unlinked_beside_a_running_gateway(home: Path, linking: dict[str, str]) -> None:
-    write_config(home)
+    write_config(home, WITHOUT_API)
     async with bot_api() as api:
         api.users.add(42)
         env = {**linking, "SECONDME_TELEGRAM__API_URL": api.url, "SECONDME_TELEGRAM__POLL_S": "1"}

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from fakes.process import (
+    WITHOUT_API,
     GatewayProcess,
     Terminal,
     command,
@@ -34,7 +35,7 @@ def outcomes_of(output: str) -> list[str]:
 
 
 async def test_a_script_talks_line_by_line_and_reads_one_event_a_line(home: Path) -> None:
-    write_config(home)
+    write_config(home, WITHOUT_API)
     await let_in(settings_of(home), "anna")
     with GatewayProcess(home):
         words = [sys.executable, "-m", "secondme", "--home", str(home), "chat", "--as", "anna", "--json"]
@@ -55,7 +56,7 @@ async def test_a_script_talks_line_by_line_and_reads_one_event_a_line(home: Path
 
 @pytest.mark.slow  # 5 s: it waits for an answer that does not come
 async def test_waiting_for_an_answer_ends_with_0_when_one_came_and_1_when_none_did(home: Path) -> None:
-    write_config(home)
+    write_config(home, WITHOUT_API)
     await let_in(settings_of(home), "anna")
     with GatewayProcess(home):
         chat = ["chat", "--as", "anna", "--json", "--message"]
@@ -71,7 +72,7 @@ async def test_waiting_for_an_answer_ends_with_0_when_one_came_and_1_when_none_d
 
 
 async def test_a_restricted_contacts_reply_is_a_draft_until_the_owner_sends_it(home: Path) -> None:
-    write_config(home)
+    write_config(home, WITHOUT_API)
     await let_in(settings_of(home), "rita", tier=Tier.RESTRICTED)
     with GatewayProcess(home):
         async with contact(home, "rita") as rita:

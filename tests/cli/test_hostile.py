@@ -7,7 +7,19 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from fakes.process import Cli, GatewayProcess, Terminal, contact, eventually, let_in, obeyed, settings_of, until, write_config
+from fakes.process import (
+    WITHOUT_API,
+    Cli,
+    GatewayProcess,
+    Terminal,
+    contact,
+    eventually,
+    let_in,
+    obeyed,
+    settings_of,
+    until,
+    write_config,
+)
 from redis import Redis
 
 from secondme.channels.local.protocol import contact_of
@@ -47,7 +59,7 @@ def on_a_terminal(home: Path, *words: str, **env: str) -> tuple[int, str]:
 
 
 async def test_hostile_names_reach_every_screen_as_plain_text(home: Path, redis_url: str) -> None:
-    write_config(home, '[pairing]\nmax_prompts_per_hour = 1000\n[persona]\nname = "\\u001b[31mSam\\u202e"\n')
+    write_config(home, WITHOUT_API + '[pairing]\nmax_prompts_per_hour = 1000\n[persona]\nname = "\\u001b[31mSam\\u202e"\n')
     url = {"SECONDME_REDIS_URL": redis_url}
     Redis.from_url(redis_url).flushall()
     with Terminal([sys.executable, "-m", "secondme", "--home", str(home), "serve"], **url) as serving:
@@ -72,7 +84,7 @@ async def test_hostile_names_reach_every_screen_as_plain_text(home: Path, redis_
 
 
 def test_a_hostile_contact_can_use_chat_on_a_terminal(home: Path, redis_url: str) -> None:
-    write_config(home)
+    write_config(home, WITHOUT_API)
     url = {"SECONDME_REDIS_URL": redis_url}
     Redis.from_url(redis_url).flushall()
     with Terminal([sys.executable, "-m", "secondme", "--home", str(home), "serve"], **url) as serving:
@@ -122,7 +134,7 @@ async def test_hostile_events_are_watched_as_json_on_one_line_each(home: Path, r
 
 
 async def test_hostile_text_is_answered_and_shown_to_the_owner_as_plain_text(home: Path, redis_url: str) -> None:
-    write_config(home, "[limits]\nmessages = 1000\n")
+    write_config(home, WITHOUT_API + "[limits]\nmessages = 1000\n")
     Redis.from_url(redis_url).flushall()
     await let_in(settings_of(home, redis_url), "anna")
     await let_in(settings_of(home, redis_url), "rita", tier=Tier.RESTRICTED)

@@ -7,7 +7,18 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
-from fakes.process import Cli, GatewayProcess, Terminal, code_of, contact, environment, settings_of, until, write_config
+from fakes.process import (
+    WITHOUT_API,
+    Cli,
+    GatewayProcess,
+    Terminal,
+    code_of,
+    contact,
+    environment,
+    settings_of,
+    until,
+    write_config,
+)
 from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 
@@ -91,7 +102,7 @@ def test_revoking_asks_first_on_a_terminal(answer: str, exit_code: int, left: in
 async def test_an_invited_stranger_is_let_in_by_the_code_and_then_answered(
     cli: Cli, raw: Redis, home: Path, redis_url: str
 ) -> None:
-    write_config(home)
+    write_config(home, WITHOUT_API)
     invited = await asyncio.to_thread(cli, "pairing", "invite", "--name", "Dora", "--tier", "trusted", "--json")
     code = json.loads(invited.stdout)["data"]["code"]
     with GatewayProcess(home, SECONDME_REDIS_URL=redis_url):
@@ -110,7 +121,7 @@ async def test_an_invited_stranger_is_let_in_by_the_code_and_then_answered(
 
 
 async def test_whoever_watches_sees_each_event_and_survives_the_gateway(home: Path) -> None:
-    write_config(home)
+    write_config(home, WITHOUT_API)
     words = [sys.executable, "-m", "secondme", "--home", str(home), "pairing"]
     first = GatewayProcess(home)
     watching = await asyncio.create_subprocess_exec(*words, "watch", stdout=asyncio.subprocess.PIPE, env=environment())

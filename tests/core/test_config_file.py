@@ -1,6 +1,8 @@
 """A change of the configuration is what was asked for and nothing else, whole or not at all, and can be taken back."""
 
 import stat
+import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -98,3 +100,36 @@ def test_a_broken_file_is_set_aside_whole(tmp_path: Path) -> None:
     path = _file(tmp_path, "brok[en")
     aside = set_aside(path, NOW)
     assert (path.exists(), aside.read_text(), aside.name) == (False, "brok[en", "config.toml.broken-20270115T080000Z")
+
+
+def test_dotted_keys_and_tables_in_several_pieces_are_changed_and_removed(tmp_path: Path) -> None:
+    path = _file(tmp_path, 'sleep.start = "23:00"\nsleep.end = "07:00"\npacing.scale = 2\n')
+    write(plan(path, {"sleep.start": "22:00", "sleep.enabled": True}), NOW)
+    found = tomllib.loads(path.read_text())
+    assert found == {"sleep": {"start": "22:00", "end": "07:00", "enabled": True}, "pacing": {"scale": 2}}
+    write(plan(path, {"sleep.start": None, "pacing.scale": None}), NOW + 1000)
+    assert tomllib.loads(path.read_text())["sleep"] == {"end": "07:00", "enabled": True}
+
+
+def test_a_link_to_where_somebody_keeps_their_settings_stays_one(tmp_path: Path) -> None:
+    (tmp_path / "dotfiles").mkdir()
+    target = _file(tmp_path / "dotfiles")
+    link = tmp_path / "config.toml"
+    link.symlink_to(target)
+    write(plan(link, {"pacing.scale": 1.0}), NOW)
+    assert (link.is_symlink(), "scale = 1.0" in target.read_text()) == (True, True)
+
+
+def test_of_changes_at_the_same_time_none_is_lost_without_a_word(tmp_path: Path) -> None:
+    path = _file(tmp_path, "")
+
+    def change(at: int) -> bool:
+        try:
+            write(plan(path, {f"s{at}.value": at}), NOW + at * 1000)
+        except BusyError:
+            return False
+        return True
+
+    with ThreadPoolExecutor(8) as pool:
+        done = [at for at, made in enumerate(pool.map(change, range(40))) if made]
+    assert sorted(tomllib.loads(path.read_text())) == sorted(f"s{at}" for at in done)

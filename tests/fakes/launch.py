@@ -36,7 +36,7 @@ def main() -> None:
     faults.listen(hook)
     try:
         # the demo's stand-in model: no network, no second of importing the SDK in each of many starts
-        asyncio.run(serve_home(load({}, home=Path(home)), part, ["", ""]))  # type: ignore[arg-type]
+        asyncio.run(serve_home(load({}, home=Path(home)), part, "secondme", ["", ""]))  # type: ignore[arg-type]
     except SecondmeError as error:
         complain(error)
         sys.exit(int(ExitCode.BUG))

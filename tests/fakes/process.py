@@ -43,6 +43,8 @@ Cli = Callable[..., Result]
 LAUNCH = Path(__file__).with_name("launch.py")
 DEADLINE_S = 60.0
 """Far beyond what anything here takes: it ends a hanging test, it decides none."""
+WITHOUT_API = "[api]\nenabled = false\n"
+"""For a gateway whose API nobody calls: half of what its start costs is the web framework."""
 
 
 def environment(**extra: str) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Awaitable, Callable
@@ -40,6 +41,16 @@ class StoppedClock(SystemClock):
 
     def now_ms(self) -> int:
         return to_ms(NOON)
+
+
+async def settled(app: SecondmeApp) -> None:
+    """No widget has a message left. The framework's own pilot looks at the clock instead: it waits until the whole process computes little
+    for 20 ms, three times for each key, which a busy machine draws out to a second each."""
+    quiet = 0
+    while quiet < 10:  # a key passes through a few turns of the loop before it is anybody's message
+        widgets = [widget for screen in app.screen_stack for widget in screen.walk_children(with_self=True)]
+        quiet = 0 if any(each.message_queue_size for each in (app, *widgets)) else quiet + 1
+        await asyncio.sleep(0)
 
 
 class Screen:
@@ -84,8 +95,8 @@ class Screen:
         return await eventually(claim)
 
     async def dialog(self, kind: str) -> None:
-        """A dialog of this kind is on the screen."""
-        await self.until(lambda: type(self.app.screen).__name__ == kind)
+        """A dialog of this kind is on the screen, and takes keys: what is pressed before is lost."""
+        await self.until(lambda: type(self.app.screen).__name__ == kind and self.app.screen.focused is not None)
         await self.pilot.pause()
 
     async def closed(self) -> None:

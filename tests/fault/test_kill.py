@@ -6,10 +6,10 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from fakes.process import Books, GatewayProcess, contact, eventually, let_in, settings_of, write_config
+from fakes.process import WITHOUT_API, Books, GatewayProcess, contact, eventually, let_in, settings_of, write_config
 from redis import Redis
 
-QUICK = "[queue]\nlease_s = 1\nmax_attempts = 100\n[delivery]\ntimeout_s = 0.2\n[limits]\nmessages = 100000\n"
+QUICK = WITHOUT_API + "[queue]\nlease_s = 1\nmax_attempts = 100\n[delivery]\ntimeout_s = 0.2\n[limits]\nmessages = 100000\n"
 SENDER_STEPS = ["sender.sending", "sender.delivered", "sender.taking", "sender.sent"]
 GATEWAY_STEPS = ["gateway.received", "gateway.admitted", "channel.admitted"]
 WORKER_STEPS = ["worker.taken", "worker.begun", "worker.composed", "worker.finished"]

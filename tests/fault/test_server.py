@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 from fakes.process import (
+    WITHOUT_API,
     Books,
     GatewayProcess,
     command,
@@ -57,7 +58,9 @@ def borrower(home: Path) -> subprocess.Popen[str]:
 
 
 async def test_messages_survive_the_server_being_killed_under_a_running_gateway(home: Path) -> None:
-    write_config(home, "[queue]\nmax_attempts = 100\nlease_s = 1\n[delivery]\ntimeout_s = 0.2\n[limits]\nmessages = 100000\n")
+    write_config(
+        home, WITHOUT_API + "[queue]\nmax_attempts = 100\nlease_s = 1\n[delivery]\ntimeout_s = 0.2\n[limits]\nmessages = 100000\n"
+    )
     names, books, store = ["c0", "c1", "c2"], Books(), settings_of(home).places.store
     await let_in(settings_of(home), *names)
     async with AsyncExitStack() as open_, asyncio.TaskGroup() as group:
@@ -97,7 +100,7 @@ def test_six_commands_at_once_on_an_empty_home_share_one_server_and_leave_none(h
 
 
 async def test_killing_the_command_that_owns_the_server_harms_nobody(home: Path) -> None:
-    write_config(home)
+    write_config(home, WITHOUT_API)
     owning = borrower(home)
     (server,) = server_pids(home)
     setup = settings_of(home)
@@ -113,7 +116,7 @@ async def test_killing_the_command_that_owns_the_server_harms_nobody(home: Path)
 
 
 async def test_serve_waits_for_a_command_that_owns_the_server_and_then_owns_one(home: Path) -> None:
-    write_config(home)
+    write_config(home, WITHOUT_API)
     owning = borrower(home)
     lock = settings_of(home).places.store / "lock"
     with GatewayProcess(home) as gateway:
@@ -151,7 +154,7 @@ async def test_two_processes_that_approve_a_hundred_each_keep_two_hundred(home: 
 
 
 async def test_status_does_not_believe_in_a_gateway_that_was_killed(home: Path) -> None:
-    write_config(home)
+    write_config(home, WITHOUT_API)
     with GatewayProcess(home) as gateway:
         await eventually(lambda: command(home, "status").returncode == 0)
         gateway.kill()

@@ -7,7 +7,18 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from fakes.process import GatewayProcess, command, contact, data_of, eventually, let_in, settings_of, until, write_config
+from fakes.process import (
+    WITHOUT_API,
+    GatewayProcess,
+    command,
+    contact,
+    data_of,
+    eventually,
+    let_in,
+    settings_of,
+    until,
+    write_config,
+)
 from redis import Redis
 
 from secondme.core.store import keys
@@ -24,7 +35,7 @@ NAMES = [f"c{number}" for number in range(8)]
     ],
 )
 async def test_no_reply_leaves_after(switch: list[str], part: str, step: str, home: Path, redis_url: str) -> None:
-    write_config(home)
+    write_config(home, WITHOUT_API)
     raw, url = Redis.from_url(redis_url), {"SECONDME_REDIS_URL": redis_url}
     raw.flushall()
     await let_in(settings_of(home, redis_url), *NAMES)

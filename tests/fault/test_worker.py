@@ -7,7 +7,18 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from fakes.process import Books, GatewayProcess, contact, eventually, let_in, logged, settings_of, until, write_config
+from fakes.process import (
+    WITHOUT_API,
+    Books,
+    GatewayProcess,
+    contact,
+    eventually,
+    let_in,
+    logged,
+    settings_of,
+    until,
+    write_config,
+)
 from redis import Redis
 
 from secondme.core.store import keys
@@ -67,7 +78,7 @@ async def test_sigterm_under_load_loses_nothing_and_leaves_no_token_behind(home:
 
 @pytest.mark.slow  # 7 s: the drain has to run out
 async def test_a_reply_that_takes_too_long_is_handed_back_at_once_on_sigterm(home: Path) -> None:
-    write_config(home, "[queue]\nlease_s = 300\ndrain_s = 0.5\n")
+    write_config(home, WITHOUT_API + "[queue]\nlease_s = 300\ndrain_s = 0.5\n")
     await let_in(settings_of(home), "anna")
     asked = asyncio.Event()
 

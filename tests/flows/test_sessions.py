@@ -108,7 +108,7 @@ class Deaf(FakeChannel):
 
     def __init__(self) -> None:
         super().__init__("deaf")
-        self.manifest = replace(self.manifest, deaf_after_s=1.5)
+        self.manifest = replace(self.manifest, deaf_after_s=0.3)
         self.runs = 0
 
     async def run(self, line: Line) -> None:
@@ -117,7 +117,10 @@ class Deaf(FakeChannel):
         await asyncio.Event().wait()
 
 
-async def test_a_channel_that_is_connected_but_deaf_is_said_so_and_connected_anew(town: Town) -> None:
+async def test_a_channel_that_is_connected_but_deaf_is_said_so_and_connected_anew(
+    town: Town, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("secondme.core.connection._WATCH_S", 0.05)
     deaf = Deaf()
     async with serving(town, deaf.plug(), FakeChannel("fine").plug()) as gateway:
         connection = gateway.manager.connections["deaf"]
@@ -126,7 +129,7 @@ async def test_a_channel_that_is_connected_but_deaf_is_said_so_and_connected_ane
         assert gateway.manager.states() == {"deaf": "deaf", "fine": "connected"}
         connection.alive()
         assert connection.state is ChannelState.CONNECTED
-        await eventually(lambda: deaf.runs == 2)
+        await eventually(lambda: deaf.runs >= 2)
         assert gateway.manager.connections["fine"].is_open
 
 

@@ -208,6 +208,8 @@ def test_a_private_server_and_its_gateways_api_are_looked_at_while_they_run(own:
         with Redis(unix_socket_path=str(own.home / "data" / "store.sock")) as raw:
             ((instance, sign),) = raw.hgetall(keys.GATEWAYS).items()
             raw.hset(keys.GATEWAYS, instance, json.dumps({**json.loads(sign), "startedAt": 1}))
+        for name in ("config.toml", ".env"):
+            os.utime(own.home / name, (0, 0))  # older than that start
         seen = own.doctor()
         assert (seen.findings, seen.status("api")) == ({}, "ok")
         assert seen.checks["store"]["detail"].startswith("Connected (private server")

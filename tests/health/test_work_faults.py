@@ -77,11 +77,36 @@ def test_a_gateway_whose_api_does_not_answer(ward: Ward) -> None:
         raw = Redis.from_url(ward.secrets["redis_url"])
         facts = json.loads(raw.hget(keys.GATEWAYS, "g") or b"")
         raw.hset(keys.GATEWAYS, "g", json.dumps({**facts, "startedAt": now_ms() - MINUTE_MS}))
+        settled(ward)
         ward.is_found("api-not-answering", "the gateway's API does not answer")
     finally:
         process.kill()
         process.wait()
     ward.is_clean()
+
+
+def settled(ward: Ward) -> None:
+    """Nothing was changed since the gateway started."""
+    for name in ("config.toml", ".env"):
+        if (ward.home / name).exists():
+            os.utime(ward.home / name, (0, 0))
+
+
+def test_a_gateway_with_settings_that_were_changed_since(ward: Ward) -> None:
+    process = holding(ward.home / "data" / "gateway.lock", str(os.getpid()))
+    try:
+        sign(ward)
+        raw = Redis.from_url(ward.secrets["redis_url"])
+        facts = json.loads(raw.hget(keys.GATEWAYS, "g") or b"")
+        raw.hset(keys.GATEWAYS, "g", json.dumps({**facts, "startedAt": now_ms() - MINUTE_MS}))
+        os.utime(ward.home / "config.toml")
+        seen = ward.doctor("gateway")
+        assert list(seen.findings) == ["gateway-stale"]
+        settled(ward)
+        assert list(ward.doctor("gateway").findings) == []
+    finally:
+        process.kill()
+        process.wait()
 
 
 def test_a_gateway_without_a_worker(ward: Ward) -> None:

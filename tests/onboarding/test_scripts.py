@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fakes.messages_api import MessagesApi
 from fakes.process import command, let_in, settings_of
+from fakes.wizard import model_server
 from typer.testing import CliRunner, Result
 
 from secondme.cli.app import app
@@ -167,6 +168,28 @@ def test_the_store_is_reached_before_it_is_kept(home: Path, run: Run, redis_url:
     monkeypatch.setenv("SECONDME_REDIS_URL", redis_url)
     assert run("--non-interactive", *FLAGS).exit_code == 0
     assert f"SECONDME_REDIS_URL='{redis_url}'" in written(home)[".env"]
+
+
+def test_a_key_is_shown_to_no_other_server_than_its_own(home: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("--non-interactive", *FLAGS)
+    monkeypatch.delenv("ANTHROPIC_API_KEY")
+    with model_server() as other:
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", other.url)
+        other.keys = None
+        result = run("--non-interactive", "--only", "model")
+        assert result.exit_code == 0, result.output
+        assert {request.headers["authorization"] for request in other.requests} == {"Bearer none"}
+    assert "SECONDME_MODEL__API_KEY='none'" in written(home)[".env"]
+
+
+def test_a_way_back_to_the_private_store_is_one(home: Path, run: Run, redis_url: str) -> None:
+    run("--non-interactive", *FLAGS)
+    with (home / "config.toml").open("r+") as file:
+        text = file.read()
+        file.seek(0)
+        file.write(f'redis_url = "{redis_url}"\n{text}')
+    assert run("--non-interactive", "--only", "store", "--store", "embedded").exit_code == 0
+    assert "redis_url" not in (home / "config.toml").read_text()
 
 
 def test_who_moves_to_another_store_hears_who_stays_behind(

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fakes.process import GatewayProcess, command, contact, let_in, logged, settings_of, until, write_config
+from fakes.process import WITHOUT_API, GatewayProcess, command, contact, let_in, logged, settings_of, until, write_config
 from redis import Redis
 from redis.exceptions import RedisError
 
@@ -162,7 +162,9 @@ def test_a_command_says_in_one_line_what_is_wrong_with_the_store(trouble: Troubl
 
 
 async def lives_through(troubles: list[Trouble], server: Server, home: Path) -> None:
-    write_config(home, "[queue]\nlease_s = 1\nmax_attempts = 100\n[delivery]\ntimeout_s = 0.2\n[limits]\nmessages = 100000\n")
+    write_config(
+        home, WITHOUT_API + "[queue]\nlease_s = 1\nmax_attempts = 100\n[delivery]\ntimeout_s = 0.2\n[limits]\nmessages = 100000\n"
+    )
     await let_in(settings_of(home, server.url), "anna")
     async with contact(home, "anna") as anna:
         with GatewayProcess(home, SECONDME_REDIS_URL=server.url, SECONDME_STORE__TIMEOUT_S="1") as gateway:

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fakes.process import eventually
-from fakes.screen import Screen
+from fakes.screen import Screen, settled
 
 from secondme.cli.tui.app import SecondmeApp
 from secondme.core import log
@@ -20,7 +20,7 @@ OpenScreen = Callable[..., Any]
 
 
 @pytest.fixture
-def screen(setup: Setup) -> OpenScreen:
+def screen(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> OpenScreen:
     """Opens the screen on the test's store: `async with screen(size=(80, 24)) as on:`"""
 
     @asynccontextmanager
@@ -30,6 +30,9 @@ def screen(setup: Setup) -> OpenScreen:
         home.places.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
         log.set_up("info", home.places.logs, console=False)
         app = SecondmeApp(home, clock or SystemClock())
+        app.animation_level = "none"
+        for where in ("textual.app", "textual.pilot"):
+            monkeypatch.setattr(f"{where}.wait_for_idle", lambda *_: settled(app))
         async with app.run_test(size=size, notifications=True) as pilot:
             on = Screen(app, pilot)
             await eventually(lambda: "looking" not in on.text("#bar"))

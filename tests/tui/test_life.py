@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from fakes.process import (
     DEADLINE_S,
+    WITHOUT_API,
     GatewayProcess,
     Terminal,
     command,
@@ -42,7 +43,7 @@ OpenScreen = Callable[..., Any]
 
 def test_a_request_is_on_another_process_s_screen_within_a_second_and_letting_in_gets_it_answered(home: Path) -> None:
     """The whole way through real processes and a real terminal: knock, see, decide, be answered."""
-    write_config(home)
+    write_config(home, WITHOUT_API)
     delays: list[float] = []
 
     async def scene(terminal: Terminal) -> None:
@@ -83,7 +84,7 @@ def test_a_request_is_on_another_process_s_screen_within_a_second_and_letting_in
 
 
 def test_it_works_with_no_gateway_gives_the_store_up_when_one_starts_and_takes_it_back(home: Path) -> None:
-    write_config(home)
+    write_config(home, WITHOUT_API)
     asyncio.run(let_in(settings_of(home), "bea"))
     with Terminal([sys.executable, "-m", "secondme", "--home", str(home), "tui"], TERM="xterm-256color") as terminal:
         terminal.read_until("no gateway")

@@ -61,6 +61,8 @@ class LocalChannel:
             conversations.add(task)
             try:
                 await self._converse(reader, writer, line)
+            except asyncio.CancelledError:
+                pass  # the channel ends, which the stream's own callback would call an error
             finally:
                 conversations.discard(task)
 

@@ -91,6 +91,10 @@ class Interview:
         if self.is_live:
             self._draft.note(name, answer)
 
+    def recalled(self, name: str) -> str | None:
+        """What an earlier run of the wizard remembered; None: nothing."""
+        return self._draft.answers.get(name)
+
     def drop(self, name: str) -> None:
         """The answer turned out to be wrong: the next time the question is asked again."""
         self._given.pop(name, None)
@@ -115,6 +119,7 @@ class Interview:
 
     async def choose(self, question: Question, choices: Sequence[Choice]) -> str:
         """One of the choices. Raises as `text`."""
+        self._forget_what_fell_away(question, choices)
         known = self._known(question)
         if known is not None:
             return _among(question, known, choices)
@@ -123,6 +128,7 @@ class Interview:
 
     async def choose_many(self, question: Question, choices: Sequence[Choice]) -> list[str]:
         """Any of the choices. Raises as `text`."""
+        self._forget_what_fell_away(question, choices)
         known = self._known(question)
         if known is None:
             assert self._prompter is not None
@@ -158,6 +164,13 @@ class Interview:
         if question.default is None:
             raise ConfigError("needs_answer", f"Nothing says what to answer: {question.text}", f"Give {question.flag}.")
         return question.default
+
+    def _forget_what_fell_away(self, question: Question, choices: Sequence[Choice]) -> None:
+        """An answer of an earlier run that cannot be chosen any more is asked for again."""
+        kept = self._draft.answers.get(question.name)
+        possible = {choice.value for choice in choices if not choice.why_not}
+        if kept is not None and not possible.issuperset(value for value in kept.split(",") if value):
+            self._draft.forget(question.name)
 
     def _noted(self, question: Question, answer: str) -> str:
         if not question.secret:

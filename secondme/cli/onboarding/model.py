@@ -20,6 +20,8 @@ _NO_KEY = "none"
 _KEY_FROM = "ANTHROPIC_API_KEY, SECONDME_MODEL__API_KEY or --api-key-file"
 _ANYWAY, _AGAIN = "anyway", "again"
 _SHOWN = 12
+_KEY_FOR = "key_for"
+"""In the draft: the server for which a key was kept."""
 
 
 async def ask(site: Site) -> None:
@@ -83,7 +85,7 @@ async def _ask_once(site: Site) -> ModelSettings:
     if provider == "server":
         question = Question("base_url", "Its address:", "--base-url", default=known.base_url, check=_address)
         base_url = await interview.text(question)
-    key = await _key(site, is_own_server=provider == "server")
+    key = await _key(site, base_url)
     flags = {
         "model.api_key": key,
         "model.base_url": base_url,
@@ -93,14 +95,24 @@ async def _ask_once(site: Site) -> ModelSettings:
     return load({name: value for name, value in flags.items() if value}, {}, home=site.invocation.home, config="").settings.model
 
 
-async def _key(site: Site, *, is_own_server: bool) -> str:
-    known, interview = site.setup.settings.model.api_key, site.interview
+async def _key(site: Site, base_url: str | None) -> str:
+    kept = load({}, {}, home=site.invocation.home).settings.model  # what the environment says is an answer, and not kept
+    interview, is_own_server = site.interview, base_url is not None
+    is_its_own = base_url == kept.base_url or interview.recalled(_KEY_FOR) == (base_url or "")
+    known = kept.api_key if is_its_own else None  # a key is for the server that it was given for, and for no other
     if known is not None and not interview.has("api_key"):
         keep = Question("keep_key", "A key is kept already. Keep it?", _KEY_FROM, default="yes")
         if await interview.confirm(keep):
             return known.get_secret_value()
     if is_own_server:
-        question = Question("api_key", "Its key (Enter if it wants none):", _KEY_FROM, default="", secret=True)
+        question = Question(
+            "api_key",
+            "Its key (Enter if it wants none):",
+            _KEY_FROM,
+            default="",
+            check=lambda key: _key_like(key) if key else "",
+            secret=True,
+        )
         return await interview.text(question) or _NO_KEY
     if interview.is_live and not interview.has("api_key"):
         site.aside("You get a key at https://console.anthropic.com, under API keys. What you paste stays hidden.")
@@ -164,6 +176,7 @@ def _keep_key(site: Site, settings: ModelSettings) -> None:
     assert settings.api_key is not None
     site.plan.secrets["model.api_key"] = settings.api_key.get_secret_value()
     site.interview.remember("keep_key", "yes")  # one that is left and resumed need not ask
+    site.interview.remember(_KEY_FOR, settings.base_url or "")
 
 
 def given_key(path: str | None) -> str | None:

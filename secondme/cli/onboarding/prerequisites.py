@@ -31,7 +31,7 @@ async def ask(site: Site) -> None:
         raise ConfigError(
             "disk_full", f"Only {free // 1024**2} MB are free at {places.data}.", "Make room, or set SECONDME_HOME elsewhere."
         )
-    site.good(f"Python {platform.python_version()}, {free / _GB:.1f} GB free, everything below {places.config}")
+    site.good(f"Python {platform.python_version()}, {free / _GB:.1f} GB free, settings in {places.config}")
     server = _server()
     (site.good if server else site.aside)(f"A private store: {server or 'no server program for this machine, so you need a Redis'}")
     found = {"docker": shutil.which("docker") is not None, "keyring": find_spec("keyring") is not None}

@@ -12,10 +12,13 @@ from secondme.cli.called import program_for
 from secondme.cli.exits import ExitCode
 from secondme.cli.onboarding.interview import Question
 from secondme.cli.output import CommandResult, emit
-from secondme.cli.service.answers import install
+from secondme.cli.service.answers import change, install
 from secondme.cli.service.managers import manager_for
 from secondme.cli.service.program import program_of
+from secondme.core.clock import SystemClock
 from secondme.core.errors import SecondmeError
+from secondme.core.send.pacing import Night
+from secondme.core.store.lock import is_held
 
 if TYPE_CHECKING:
     from secondme.cli.onboarding.site import Site
@@ -38,6 +41,7 @@ async def begin(site: Site, schema: str) -> CommandResult:
     """What it came to. A start that was wished for is made: as the service, whose first events are shown, or in this very terminal, and then
     this does not return. Raises what installing the service raises when nobody is there to read it."""
     plan = site.plan
+    plan.runs = is_held(site.setup.places.gateway_lock)
     plan.service = plan.service and _installed(site)
     called = program_for(site.invocation)
     data = {**plan.report, "service": plan.service, "started": plan.start, "next": f"{called} serve"}
@@ -48,7 +52,7 @@ async def begin(site: Site, schema: str) -> CommandResult:
             screen.line(text, style)
 
     result = CommandResult(schema, data, show, ExitCode.DONE)
-    if not plan.start or (plan.service and not site.interview.is_live):
+    if not plan.start or (plan.service and not site.interview.is_live) or (plan.runs and not plan.service):
         return result
     emit(result, as_json=False)
     sys.stdout.flush()
@@ -67,9 +71,11 @@ def _has_manager(site: Site) -> bool:
 
 
 def _installed(site: Site) -> bool:
-    """True when the service is there. What keeps it from being is said, and raised when nobody can read it."""
+    """True when the service is there, with the new answers if it is to run. What keeps it from being is said, and raised when nobody can read it."""
     try:
         install(site.invocation, _ALL, now=site.plan.start, linger=False).show(site.screen)
+        if site.plan.start and site.plan.runs:
+            change(site.invocation, _ALL, "restart")
     except SecondmeError as error:
         if not site.interview.is_live:
             raise
@@ -80,26 +86,37 @@ def _installed(site: Site) -> bool:
 
 def _sentences(site: Site, called: str) -> list[tuple[str, str]]:
     linked = [each["id"] for each in site.plan.report.get("channels") or []]
-    start = (
-        "It runs."
-        if site.plan.service and site.plan.start
-        else "It starts now."
-        if site.plan.start
-        else f"Start it:  {called} serve"
+    tried = (
+        f"Have somebody write to you on {' or '.join(linked)}."
+        if linked
+        else f"Write to it from another terminal:  {called} chat --as Anna"
     )
-    return [
+    said = [
         ("", ""),
         ("It is set up.", "good"),
-        (start, "bold"),
-        (
-            f"Have somebody write to you on {' or '.join(linked)}."
-            if linked
-            else f"Write to it from another terminal:  {called} chat --as Anna",
-            "accent",
-        ),
+        (_start_words(site, called), "bold"),
+        (tried, "accent"),
         ("Who writes appears here, with the command that lets them in.", ""),
         (f"Is all well?  {called} doctor     Everything on one screen:  {called} tui", "dim"),
     ]
+    if Night(site.setup.settings.sleep).is_asleep(SystemClock().now()):
+        said.insert(
+            5,
+            (
+                f"It is night where you are: answers wait until you wake. To try it now:  {called} --set sleep.enabled=false serve",
+                "warn",
+            ),
+        )
+    return said
+
+
+def _start_words(site: Site, called: str) -> str:
+    plan = site.plan
+    if plan.service and plan.start:
+        return "It runs."
+    if plan.runs:
+        return f"It runs with the old answers. End it (Ctrl-C where it runs), then:  {called} serve     As a service:  {called} service restart"
+    return "It starts now." if plan.start else f"Start it:  {called} serve"
 
 
 async def _show_events(site: Site, called: str) -> None:
@@ -126,4 +143,5 @@ def _become_gateway(site: Site) -> CommandResult:
     """This process is the gateway from now on, without anything that the wizard had to load."""
     home = ["--home", str(site.invocation.home)] if site.invocation.home is not None else []
     words = [word for item in site.invocation.settings for word in ("--set", item)]
-    os.execv(sys.executable, [sys.executable, "-m", "secondme", *home, *words, "serve"])  # noqa: S606  ourselves
+    called = [sys.argv[0]] if os.path.basename(sys.argv[0]) == "secondme" else ["-m", "secondme"]  # noqa: PTH119  a word
+    os.execv(sys.executable, [sys.executable, *called, *home, *words, "serve"])  # noqa: S606  ourselves

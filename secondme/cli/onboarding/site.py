@@ -34,6 +34,8 @@ class Plan:
     owner_id: str | None = None
     service: bool = False
     start: bool = False
+    runs: bool = False
+    """A gateway of this home runs already, with what was decided before."""
     report: dict[str, Any] = field(default_factory=dict)
     """What a script is told, by stage; JSON values."""
 

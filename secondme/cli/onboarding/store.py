@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 from secondme.cli.called import program_for
@@ -44,7 +45,10 @@ async def ask(site: Site) -> None:
         case "embedded":
             if known is not None:
                 site.plan.secrets["redis_url"] = None
-            site.good("Everything stays on this machine")
+                site.plan.settings["redis_url"] = None
+            site.good("Contacts and conversations are kept on this machine")
+            if os.environ.get("SECONDME_REDIS_URL"):
+                site.bad("SECONDME_REDIS_URL is set in this shell, and wins as long as it is.")
         case "url":
             site.plan.secrets["redis_url"] = await _reached_url(site)
         case _:

@@ -10,6 +10,7 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from secondme.cli.called import program_for
 from secondme.cli.configuring import plan_settings, show_diff
 from secondme.cli.exits import ExitCode
 from secondme.cli.onboarding import door, hours, linking, model, prerequisites, running, store, voice
@@ -68,9 +69,10 @@ async def onboard(invocation: Invocation, wishes: Wishes) -> CommandResult:
     try:
         return await _walk(site, wishes)
     except (KeyboardInterrupt, EOFError):  # keys at a question: Ctrl-C is no signal there, Ctrl-D no end
-        return _left(site)
+        return _left(site, dry_run=wishes.dry_run)
     except asyncio.CancelledError:
-        site.keep_secrets()
+        if wishes.ask and not wishes.dry_run:
+            site.keep_secrets()
         raise
 
 
@@ -92,7 +94,7 @@ def _interview(setup: Setup, wishes: Wishes, screen: Screen) -> Interview:
         return Interview(wishes.answers, Draft(None), None, screen)
     from secondme.cli.onboarding.prompter import TerminalPrompter
 
-    return Interview(wishes.answers, Draft(setup.places.config / FILE), TerminalPrompter(), screen)
+    return Interview(wishes.answers, Draft(None if wishes.dry_run else setup.places.config / FILE), TerminalPrompter(), screen)
 
 
 def _greet(site: Site) -> None:
@@ -155,16 +157,18 @@ async def _agreed(site: Site, stages: list[str], wishes: Wishes) -> bool:
         await _run_stage(site, stage, "")
 
 
-def _left(site: Site) -> CommandResult:
+def _left(site: Site, *, dry_run: bool) -> CommandResult:
     """What was proven is kept, and the owner knows how to go on."""
-    kept = site.keep_secrets()
+    kept = None if dry_run else site.keep_secrets()
     at = site.interview.at
 
     def show(_: Screen) -> None:
         screen = site.screen
         screen.line()
         screen.line(f"Left{f' at: {at.text}' if at else '.'}", "warn")
-        screen.line("What you answered is kept. Go on with: secondme onboard")
+        screen.line(
+            "Nothing was written." if dry_run else f"What you answered is kept. Go on with: {program_for(site.invocation)} onboard"
+        )
         if kept:
             screen.line(f"Your key is kept in {kept}.", "dim")
 

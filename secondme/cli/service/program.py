@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from secondme.core.env_file import read_env_file
 from secondme.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from secondme.core.settings import Setup
 
 NAME = "secondme"
+_PLACES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")
 _FROM_SHELL = ("SECONDME_", "ANTHROPIC_")
 
 
@@ -35,6 +37,8 @@ def program_of(invocation: Invocation, part: str) -> Program:
     words = list(_called())
     if home is not None:
         words += ["--home", home]
+    elif elsewhere := [f"{name}={os.environ[name]}" for name in _PLACES if os.environ.get(name)]:
+        words = ["/usr/bin/env", *elsewhere, *words]  # what a shell says of places, a service does not hear
     for setting in invocation.settings:
         words += ["--set", setting]
     words += ["serve", *(["--role", part] if part != "all" else [])]
@@ -50,7 +54,8 @@ def program_of(invocation: Invocation, part: str) -> Program:
 
 def only_in_shell(setup: Setup) -> list[str]:
     """Names of variables that decide something now and that a service will not have."""
-    return sorted({source for source in setup.sources.values() if source.startswith(_FROM_SHELL)})
+    kept = read_env_file(setup.places.env_file)
+    return sorted({source for source in setup.sources.values() if source.startswith(_FROM_SHELL) and source not in kept})
 
 
 def _called() -> tuple[str, ...]:

@@ -54,10 +54,15 @@ async def _call(
 
     if settings.api_key is None:
         raise CredentialsError("no_model_key", "No key for the model is set.", "secondme onboard --only model")
+    if not settings.api_key.get_secret_value().isascii():
+        raise CredentialsError("model_key_refused", "The key has characters that no key has.", "secondme onboard --only model")
     base = (settings.base_url or OFFICIAL).rstrip("/")
     headers = {"authorization": f"Bearer {settings.api_key.get_secret_value()}", "anthropic-version": _VERSION}
     try:
-        async with asyncio.timeout(timeout_s), httpx.AsyncClient(timeout=timeout_s, headers=headers, verify=base.startswith("https:")) as client:
+        async with (
+            asyncio.timeout(timeout_s),
+            httpx.AsyncClient(timeout=timeout_s, headers=headers, verify=base.startswith("https:")) as client,
+        ):
             answer = await client.request(method, base + path, json=body)
             if not answer.is_success:
                 _refuse(answer.status_code, answer.text)

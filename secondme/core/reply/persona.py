@@ -37,9 +37,7 @@ _LIMIT_BYTES = 64 * 1024
 _KNOWN = ("name", "tone", "language", "relationships", "examples")
 _TONE_LIMIT, _EXAMPLE_LIMIT, _MOST_EXAMPLES = 200, 1000, 50
 _ID = re.compile(r"[^\W_][\w-]{0,63}")
-LANGUAGE = re.compile(
-    r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?(-([A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*", re.ASCII
-)
+LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z]{4})?(-([A-Za-z]{2}|[0-9]{3}))?(-([A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*", re.ASCII)
 """BCP 47 without extensions: language, script, region, variants."""
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from typing import TYPE_CHECKING
 
 from secondme.core.errors import UnavailableError
@@ -14,11 +16,14 @@ if TYPE_CHECKING:
     from typing import Any
 
     from secondme.core.health.check import Outcome
+    from secondme.core.health.kinds import Finding
     from secondme.core.health.subject import Subject
     from secondme.core.overview import Overview
 
 _OK, _UNAVAILABLE = 200, 503
 _ALONE = {"gateway"}
+_LATER_MS = 1000
+"""A file that was changed in the second of the start was read."""
 _START_S = 15.0
 """A gateway takes messages first, and loads the web server then."""
 
@@ -38,14 +43,31 @@ async def gateway(subject: Subject) -> Outcome:
             raise
         seen = None
     if seen is not None and seen.runs:
-        return verdict(None if _has_worker(seen) else found("no-worker"), detail=_told(seen))
+        return verdict(
+            None if _has_worker(seen) else found("no-worker"), _stale(subject, seen) if is_here else None, detail=_told(seen)
+        )
     if is_here:
-        return verdict(found("gateway-silent", pid=await in_thread(lambda: _holder(subject))))
+        pid = await in_thread(lambda: _holder(subject))
+        answers = subject.settings.api.enabled and (await _ask(subject, str(subject.places.api_socket)))[0]
+        return verdict(found("gateway-elsewhere" if answers else "gateway-silent", pid=pid))
     if has_service:
         return verdict(found("gateway-stopped-service"))
     if has_run or (seen is not None and seen.processes):
         return verdict(found("gateway-down"))
     return NotSetUp("never started here: secondme serve")
+
+
+def _stale(subject: Subject, seen: Overview) -> Finding | None:
+    """The gateway of this home started before the newest change of what it read."""
+    ours = [process for process in seen.processes if process.is_gateway and process.host == socket.gethostname()]
+    if not ours:
+        return None
+    newest = max(ours, key=lambda process: process.started_ms)
+    for path in (subject.places.config_file, subject.places.env_file):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime * 1000 > newest.started_ms + _LATER_MS:
+                return found("gateway-stale", pid=newest.pid, file=path)
+    return None
 
 
 def _has_worker(seen: Overview) -> bool:
