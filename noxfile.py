@@ -37,6 +37,8 @@ TESTS = [
     "zxing-cpp==3.1.1",
 ]
 LONGEST, LONG = 700, 500
+WRITES_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Where it is switched off, every worker would compile every test again: nine seconds each."""
 WORKERS = ("-n", "3", "--dist", "worksteal")  # on two cores: a third of the time tests wait for processes
 
 
@@ -90,7 +92,7 @@ def containers(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Every test but the slow ones, against the built wheel."""
     session.install(".", *TESTS)
-    session.env["PYTHONSAFEPATH"] = "1"  # the wheel, not the checkout beside it
+    session.env.update(PYTHONSAFEPATH="1", **WRITES_BYTECODE)  # the wheel, not the checkout beside it
     session.run("pytest", *WORKERS, *session.posargs)
 
 
@@ -98,7 +100,7 @@ def tests(session: nox.Session) -> None:
 def whole(session: nox.Session) -> None:
     """Every test, with the full numbers that the documents name: before a release, and after a change of the store or the processes."""
     session.install(".", *TESTS)
-    session.env.update(PYTHONSAFEPATH="1", WHOLE_TESTS="1")
+    session.env.update(PYTHONSAFEPATH="1", WHOLE_TESTS="1", **WRITES_BYTECODE)
     session.run("pytest", *WORKERS, *session.posargs)
 
 
@@ -106,7 +108,7 @@ def whole(session: nox.Session) -> None:
 def coverage(session: nox.Session) -> None:
     """Which lines no test walks; fails below the floor."""
     session.install(".", *TESTS)
-    session.env["PYTHONSAFEPATH"] = "1"
+    session.env.update(PYTHONSAFEPATH="1", **WRITES_BYTECODE)
     session.run("coverage", "erase")
     session.run("coverage", "run", "-m", "pytest", *WORKERS, *session.posargs)
     session.run("coverage", "combine", "--quiet", success_codes=[0, 1])
@@ -117,7 +119,7 @@ def coverage(session: nox.Session) -> None:
 def tests_on(session: nox.Session) -> None:
     """Every test on one of the supported Pythons; one that is not installed is skipped."""
     session.install(".", *TESTS)
-    session.env["PYTHONSAFEPATH"] = "1"
+    session.env.update(PYTHONSAFEPATH="1", **WRITES_BYTECODE)
     session.run("pytest", *WORKERS, *session.posargs)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import shutil
 import sys
@@ -10,6 +11,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from secondme.cli.run import Invocation
+
+
+_COMMAND = re.compile(r"(^|: +)secondme (?=[a-z])")
 
 
 def program() -> str:
@@ -21,6 +25,13 @@ def program() -> str:
     if called.name == "secondme":
         return shlex.quote(str(called))
     return f"{shlex.quote(sys.executable)} -m secondme"
+
+
+def typed(text: str, home: Path | None) -> str:
+    """The commands in `text` as they are to be typed here: with the home that was typed, which one without it would not find."""
+    if home is None:
+        return text
+    return _COMMAND.sub(lambda found: f"{found[1]}secondme --home {shlex.quote(str(home))} ", text)
 
 
 def program_for(invocation: Invocation) -> str:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import importlib
 import os
-import re
-import shlex
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from secondme.cli.called import typed
 from secondme.cli.compose import channel_context
 from secondme.cli.exits import ExitCode
 from secondme.cli.output import CommandResult
@@ -36,7 +35,6 @@ if TYPE_CHECKING:
 
 SCHEMA = "secondme.doctor/1"
 _LOCAL = "local"
-_OURS = re.compile(r"(^|: )secondme (?=[a-z])")
 _MARKS = {"ok": ("✓", "good"), "not_set_up": ("–", "dim"), "warning": ("!", "warn"), "error": ("✗", "bad")}  # noqa: RUF001  the plan's own mark
 _HEADING = "SecondMe Doctor"
 
@@ -187,6 +185,4 @@ def _show_sum(screen: Screen, reports: Sequence[Report]) -> None:
 
 def _typed(finding: Finding, invocation: Invocation) -> str:
     """The fix as it is to be typed here: with the home that was typed, which a command without it would not find."""
-    if invocation.home is None:
-        return finding.fix
-    return _OURS.sub(lambda match: f"{match[1]}secondme --home {shlex.quote(str(invocation.home))} ", finding.fix)
+    return typed(finding.fix, invocation.home)

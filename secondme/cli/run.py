@@ -62,7 +62,7 @@ def run(
             result = runner.run(work(invocation))
         code = _written(result, as_json=as_json)
     except SecondmeError as error:
-        code = emit_error(schema, error, as_json=as_json)
+        code = emit_error(schema, _for_here(error, invocation), as_json=as_json)
     except (typer.Abort, typer.BadParameter):
         raise  # the person said no, or there was nobody to ask: the command tree knows how to end
     except KeyboardInterrupt:
@@ -90,6 +90,15 @@ def _written(result: CommandResult, *, as_json: bool) -> ExitCode:
         note(f"secondme: The output cannot be written: {error.strerror}.", "bad")
         return ExitCode.UNAVAILABLE
     return code
+
+
+def _for_here(error: SecondmeError, invocation: Invocation) -> SecondmeError:
+    """The error, whose fix is to be typed for the home that was typed."""
+    if invocation.home is not None and "secondme " in error.fix:
+        from secondme.cli.called import typed
+
+        error.fix = typed(error.fix, invocation.home)
+    return error
 
 
 def _cause_of(error: Exception) -> SecondmeError:

@@ -203,3 +203,10 @@ def test_an_output_that_cannot_be_written_is_one_line_and_one_that_is_closed_is_
     assert (full.returncode, full.stderr) == (69, "secondme: The output cannot be written: No space left on device.\n")
     closed = subprocess.run(f"{program} >&-", shell=True, env=environment(), capture_output=True, text=True, check=False)
     assert (closed.returncode, closed.stderr) == (0, "")
+
+
+def test_a_hint_is_for_the_home_that_was_typed(tmp_path: Path, redis_url: str) -> None:
+    refused = command(tmp_path, "pairing", "approve", "000000", SECONDME_REDIS_URL=redis_url)
+    assert f"Try: secondme --home {tmp_path} pairing list" in refused.stderr
+    elsewhere = command(tmp_path, "pairing", "approve", "000000", "--json", SECONDME_REDIS_URL=redis_url)
+    assert json.loads(elsewhere.stdout)["errors"][0]["fix"] == f"secondme --home {tmp_path} pairing list"

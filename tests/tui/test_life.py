@@ -310,3 +310,12 @@ async def test_while_the_screen_is_put_up_or_taken_down_there_is_no_page_and_tha
         on.app._tick()
         assert on.app._page == "pending"
         assert on.app.failure is None
+
+
+async def test_a_page_that_comes_up_while_the_screen_closes_is_nothing(screen: OpenScreen) -> None:
+    async with screen() as on:
+        app = on.app
+        tabs = app.query_one(TabbedContent)
+        event = TabbedContent.TabActivated(tabs, tabs.get_tab(tabs.active))
+    assert not app.screen_stack
+    app.on_tabbed_content_tab_activated(event)

@@ -268,7 +268,7 @@ class SecondmeApp(App[None]):
     def on_tabbed_content_tab_activated(self, event: TabbedContent.TabActivated) -> None:
         """A page came up, by key or click: its keys work, and what only it shows is read."""
         page = self._pages.get(event.pane.id or "")
-        if page is not None:
+        if page is not None and self.screen_stack:  # none is left while we close
             if self.focused is None or page not in self.focused.ancestors:
                 page.focus_page()
             self._label_tabs()

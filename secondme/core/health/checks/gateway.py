@@ -47,6 +47,8 @@ async def gateway(subject: Subject) -> Outcome:
             None if _has_worker(seen) else found("no-worker"), _stale(subject, seen) if is_here else None, detail=_told(seen)
         )
     if is_here:
+        if seen is not None and (await subject.server()).failed_write:
+            raise NotCheckedError("the store cannot write, so no gateway can give a sign of life")
         pid = await in_thread(lambda: _holder(subject))
         answers = subject.settings.api.enabled and (await _ask(subject, str(subject.places.api_socket)))[0]
         return verdict(found("gateway-elsewhere" if answers else "gateway-silent", pid=pid))
