@@ -28,7 +28,7 @@ async def personas(subject: Subject) -> Outcome:
     missing = found("persona-missing", name=chosen) if is_missing else None
     if not (broken or sound or missing):
         return NotSetUp("none of your own: a plain default speaks")
-    return verdict(*map(_told, broken), missing, detail=f"{len(sound)}: {', '.join(sound)}")
+    return verdict(*map(_told, broken), missing, detail=", ".join(sound))
 
 
 def _told(broken: Broken) -> Finding:

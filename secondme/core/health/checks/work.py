@@ -34,7 +34,8 @@ async def queue(subject: Subject) -> Outcome:
         return Well("nothing waits")
     age = _since(subject, backlog.oldest_ms)
     why = ", ".join(why_held(reason) for reason in sorted(backlog.waiting)) or "in the queue"
-    told = f"{backlog.queued} messages wait, the oldest for {span(age)}: {why}"
+    waiting = "1 message waits" if backlog.queued == 1 else f"{backlog.queued} messages wait"
+    told = f"{waiting}, the oldest for {span(age)}: {why}"
     is_explained = seen.everybody is not None or (backlog.waiting and set(backlog.waiting) <= _EXPECTED)
     if age <= _LONG or is_explained or not seen.runs:
         return Well(told)
