@@ -6,6 +6,7 @@ Used only while the setting `secrets` says `keyring`. The package `keyring` is a
 from __future__ import annotations
 
 import json
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.errors import ConfigError, CredentialsError
@@ -50,7 +51,6 @@ def keyring_strength() -> float:
 
 def _library() -> Any:  # an optional package
     try:
-        import keyring  # noqa: PLC0415  an extra, and slow
+        return import_module("keyring")  # an extra, and slow
     except ImportError as error:
         raise ConfigError("no_keyring", "The package `keyring` is not installed.", "pip install 'secondme[keyring]'") from error
-    return keyring

@@ -13,7 +13,11 @@ REPORTED = {"byContact", "byEvent", "bySeverity", "first", "last", "since", "tot
 DRAFT = {"answers", "channelId", "contactId", "fault", "heldAt", "id", "reason", "text", "texts"}
 USAGE = {"by", "capPerContactUsd", "capUsd", "days", "lines", "routing", "todayUsd"}
 CASES: dict[str, tuple[str, int, set[str]]] = {
-    "status": ("secondme.status/1", 1, {"channels", "cost", "messages", "pairing", "paused", "pauses", "processes", "queue", "store"}),
+    "status": (
+        "secondme.status/1",
+        1,
+        {"channels", "cost", "messages", "pairing", "paused", "pauses", "processes", "queue", "store"},
+    ),
     "pairing list": ("secondme.pairing.list/1", 0, {"contacts", "stats"}),
     "pairing list --status pending": ("secondme.pairing.list/1", 0, {"contacts", "stats"}),
     "pairing approve CODE": ("secondme.pairing.approve/1", 0, {"decisions"}),
