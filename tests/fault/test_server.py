@@ -129,7 +129,8 @@ async def test_serve_waits_for_a_command_that_owns_the_server_and_then_owns_one(
             assert (await anna.events.get()).kind == "connected"
         second = command(home, "serve")
         assert (second.returncode, second.stdout) == (75, "")
-        assert second.stderr == f"secondme: A gateway of this home is running (pid {gateway.process.pid}). Try: secondme status\n"
+        said = f"secondme: A gateway of this home is running (pid {gateway.process.pid}). Try: secondme --home {home} status\n"
+        assert second.stderr == said
         assert data_of(command(home, "pairing", "list", "--json"))["contacts"] == []
         assert len(server_pids(home)) == 1
     await eventually(lambda: server_pids(home) == [])

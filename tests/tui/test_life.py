@@ -296,7 +296,7 @@ async def _no_server(home: Path) -> None:
 def test_without_a_terminal_it_says_what_to_use_instead(home: Path) -> None:
     result = command(home, "tui")
     assert result.returncode == 78
-    assert result.stderr == "secondme: This needs a terminal. For scripts: secondme pairing list --json\n"
+    assert result.stderr == f"secondme: This needs a terminal. For scripts: secondme --home {home} pairing list --json\n"
     assert result.stdout == ""
 
 
