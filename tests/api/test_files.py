@@ -221,7 +221,7 @@ def test_a_token_that_cannot_be_trusted_is_refused_with_a_way_out(home: Path) ->
     path.chmod(0o644)
     refused = command(home, "api", "token")
     renewed = command(home, "api", "token", "--new")
-    assert (refused.returncode, "secondme api token --new" in refused.stderr, refused.stdout) == (78, True, "")
+    assert (refused.returncode, f"secondme --home {home} api token --new" in refused.stderr, refused.stdout) == (78, True, "")
     assert (renewed.returncode, mode(path)) == (0, 0o600)
 
 

@@ -231,5 +231,5 @@ def test_a_configuration_that_is_broken_is_not_touched(home: Path, run: Run) -> 
     home.mkdir()
     (home / "config.toml").write_text("brok[en")
     result = run("--non-interactive", *FLAGS)
-    assert (result.exit_code, "secondme config restore" in result.stderr) == (78, True)
+    assert (result.exit_code, f"secondme --home {home} config restore" in result.stderr) == (78, True)
     assert written(home) == {"config.toml": "brok[en"}
