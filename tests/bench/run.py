@@ -146,21 +146,6 @@ async def store_figures(home: Path) -> None:
         await cycle(store, town)
 
 
-_LAUNCHER = """
-import os, sys
-for line in sys.stdin:
-    words = line.rstrip("\\n").split("\\t")
-    pid = os.fork()
-    if pid == 0:
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2): os.dup2(nowhere, stream)
-        os.execv(words[0], words)
-    _, _, used = os.wait4(pid, 0)
-    print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024, flush=True)
-"""
-"""A small parent: a process's peak memory counts from the fork, so a large parent would be measured instead of its child."""
-
-
 def resident_mb(pid: int) -> float:
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS"):

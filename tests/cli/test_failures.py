@@ -210,3 +210,8 @@ def test_a_hint_is_for_the_home_that_was_typed(tmp_path: Path, redis_url: str) -
     assert f"Try: secondme --home {tmp_path} pairing list" in refused.stderr
     elsewhere = command(tmp_path, "pairing", "approve", "000000", "--json", SECONDME_REDIS_URL=redis_url)
     assert json.loads(elsewhere.stdout)["errors"][0]["fix"] == f"secondme --home {tmp_path} pairing list"
+
+
+def test_a_terminal_that_knows_no_ticks_gets_plain_ones(tmp_path: Path) -> None:
+    result = command(tmp_path, "doctor", "config", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
+    assert (result.returncode, result.stdout.splitlines()[2][:16]) == (0, "? Configuration:")

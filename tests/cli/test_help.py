@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fakes.command_lines import parsed
 from fakes.process import Cli, environment
 from redis import Redis
-from typer._click import Command, Context
+from typer._click import Command
 from typer.core import TyperGroup
 from typer.main import get_command
 
@@ -33,22 +34,6 @@ def walk(command: Command, path: str = "") -> Iterator[tuple[str, Command]]:
 
 TREE = dict(walk(get_command(app)))
 LINES = [line for lines in examples().values() for line in lines]
-
-
-def parsed(words: list[str]) -> str:
-    """The command that the program makes of these words, which are all used up; nothing runs."""
-    found: Command = get_command(app)
-    context = Context(found, info_name="secondme")
-    rest, path = words, []
-    while isinstance(found, TyperGroup):
-        if path:
-            assert not rest[0].startswith("-")
-        _, inner, rest = found.resolve_command(context, rest)
-        assert inner is not None
-        path.append(str(inner.name))
-        found, context = inner, Context(inner, info_name=inner.name, parent=context)
-    found.make_context(found.name, list(rest))
-    return " ".join(path)
 
 
 def test_every_command_says_in_one_sentence_what_it_does_and_gives_examples() -> None:

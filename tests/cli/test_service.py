@@ -221,3 +221,11 @@ def test_launchd_gets_the_same_words_and_is_asked_in_its_own(tmp_path: Path, mon
     said = plistlib.loads(agent_text(program, tmp_path / "log").encode())
     assert (said["ProgramArguments"], said["RunAtLoad"], said["Umask"]) == (list(program.words), True, 0o077)
     assert MARKER in agent_text(program, tmp_path / "log")
+
+
+def test_a_service_looks_where_the_shell_said_everything_is(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.delenv("SECONDME_HOME", raising=False)
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    words = program_of(Invocation(None, ()), "all").words
+    assert words[:2] == ("/usr/bin/env", f"XDG_DATA_HOME={tmp_path}")
+    assert program_of(Invocation(tmp_path, ()), "all").words[0] != "/usr/bin/env"

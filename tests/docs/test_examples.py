@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from fakes.command_lines import ROOT, Line, lines, parsed
-from fakes.process import Cli, environment
+from fakes.process import Cli
 from fakes.screen import stand_at_noon
 from redis import Redis
 from typer import Exit
@@ -92,4 +92,3 @@ def test_a_cron_recipe_runs_with_what_cron_gives_it(raw: Redis, redis_url: str, 
     )
     assert result.returncode in {0, 1}, result.stderr
     assert "bug" not in result.stderr
-    assert environment()["PATH"]

@@ -162,3 +162,13 @@ async def test_status_does_not_believe_in_a_gateway_that_was_killed(home: Path) 
         await gateway.ended()
     status = command(home, "status", "--json")
     assert (status.returncode, data_of(status)["processes"]) == (1, [])
+
+
+async def test_a_window_that_is_closed_stops_the_gateway_in_order(home: Path) -> None:
+    write_config(home, WITHOUT_API)
+    with GatewayProcess(home) as gateway:
+        async with contact(home, "anna") as anna:
+            assert (await anna.events.get()).kind == "connected"
+        gateway.kill(signal.SIGHUP)
+        assert await gateway.ended() == 0
+    assert not settings_of(home).places.local_socket.exists()

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes.process import GatewayProcess, let_in, settings_of
+from fakes.process import GatewayProcess, command, data_of, let_in, settings_of
 from health.rig import Ward, address_of, free_port, holding, until, valkey
 from health.servers import OK, UNKNOWN, bulk, little_redis, silence
 from redis import Redis
@@ -213,3 +213,11 @@ def test_a_private_server_and_its_gateways_api_are_looked_at_while_they_run(own:
         seen = own.doctor()
         assert (seen.findings, seen.status("api")) == ({}, "ok")
         assert seen.checks["store"]["detail"].startswith("Connected (private server")
+
+
+def test_a_gateway_that_runs_on_another_store_than_the_settings_name(own: Ward, redis_url: str) -> None:
+    with GatewayProcess(own.home):
+        until((own.home / "data" / "api.sock").exists)
+        Redis.from_url(redis_url).flushall()
+        seen = command(own.home, "doctor", "gateway", "--json", SECONDME_REDIS_URL=redis_url)
+        assert [finding["id"] for check in data_of(seen)["checks"] for finding in check["findings"]] == ["gateway-elsewhere"]
