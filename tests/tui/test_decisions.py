@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 from fakes.town import Town
 from fakes.watching import Ear
+from textual.widgets import TabbedContent
 
 from secondme.core.ids import ContactId
 from secondme.core.tiers import Tier
@@ -289,3 +291,23 @@ async def test_two_clicks_choose_and_decide(town: Town, screen: OpenScreen, targ
         await on.dialog(dialog)
         await on.pilot.click(button)
         await on.said("Anna is let in|Ben is standard|Cara may knock")
+
+
+async def test_a_page_that_was_just_chosen_is_not_taken_back_by_the_one_before(town: Town, screen: OpenScreen) -> None:
+    """The last request went and the owner pressed 3 in the same moment: the focus that the emptied page asked for comes late."""
+    await knock(town, "anna")
+    async with screen() as on:
+        await on.until(lambda: on.names("pending") == ["Anna"])
+        waiting = on.page("pending")
+        rows = waiting._rows
+        for turns in range(10):
+            waiting.put([])
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            on.app.action_page("denied")
+            await on.pilot.pause()
+            assert on.app.query_one(TabbedContent).active == "denied", turns
+            assert on.page("denied") in on.app.focused.ancestors_with_self, turns
+            on.app.action_page("pending")
+            waiting.put(rows)
+            await on.pilot.pause()

@@ -15,7 +15,7 @@ from textual import work
 from textual.app import App
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
-from textual.widgets import Footer, Static, TabbedContent, TabPane
+from textual.widgets import Footer, Static, TabPane
 
 from secondme.cli.tui.bar import Bar
 from secondme.cli.tui.desk import Desk
@@ -32,7 +32,7 @@ from secondme.cli.tui.pages.security import SecurityPage
 from secondme.cli.tui.pages.usage import UsagePage
 from secondme.cli.tui.pages.voice import VoicePage
 from secondme.cli.tui.switches import Switches
-from secondme.cli.tui.tabs import PAGES, labels
+from secondme.cli.tui.tabs import PAGES, PageTabs, labels
 from secondme.cli.tui.theme import THEME
 from secondme.core.clock import from_ms
 from secondme.core.errors import SecondmeError
@@ -111,7 +111,7 @@ class SecondmeApp(App[None]):
         """Bar, banner, pages, keys."""
         yield self._bar
         yield self._banner
-        with TabbedContent(initial="pending"):
+        with PageTabs(initial="pending"):
             for number, (page, title) in enumerate(PAGES.items(), 1):
                 with TabPane(f"{number} {title}", id=page):
                     yield self._pages[page]
@@ -217,7 +217,7 @@ class SecondmeApp(App[None]):
             self._banner.remove_class("shown")
 
     def _label_tabs(self) -> None:
-        shown = self.query(TabbedContent)
+        shown = self.query(PageTabs)
         try:
             for page, label in labels(self.size.width, self._counts, self._page).items() if shown else ():
                 shown.first().get_tab(page).label = Text(label)
@@ -257,15 +257,15 @@ class SecondmeApp(App[None]):
 
     @property
     def _page(self) -> str:
-        shown = self.query(TabbedContent)  # not there while the screen is put up or taken down
+        shown = self.query(PageTabs)  # not there while the screen is put up or taken down
         return (shown.first().active if shown else "") or "pending"
 
     def action_page(self, page: str) -> None:
         """Another page."""
-        self.query_one(TabbedContent).active = page
+        self.query_one(PageTabs).active = page
         self._pages[page].focus_page()
 
-    def on_tabbed_content_tab_activated(self, event: TabbedContent.TabActivated) -> None:
+    def on_tabbed_content_tab_activated(self, event: PageTabs.TabActivated) -> None:
         """A page came up, by key or click: its keys work, and what only it shows is read."""
         page = self._pages.get(event.pane.id or "")
         if page is not None and self.screen_stack:  # none is left while we close

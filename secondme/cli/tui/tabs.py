@@ -1,13 +1,16 @@
-"""What are the pages called, in as many words as the terminal has room for?"""
+"""What are the pages called, in as many words as the terminal has room for, and which one is shown?"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
+from textual.widgets import TabbedContent
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+
+    from textual.widgets import TabPane
 
 PAGES = {
     "pending": "Waiting",
@@ -27,6 +30,16 @@ _URGENT = frozenset({"pending", "drafts"})
 """What waits for the owner is counted even where there is little room."""
 _PADDING = 2
 """One blank on each side of a tab."""
+
+
+class PageTabs(TabbedContent):
+    """The page that the owner chose last stays. The framework brings up whatever page a focus comes from, and a focus may come late:
+    the page that was left would take the place of the one that was chosen."""
+
+    def on_tab_pane_focused(self, event: TabPane.Focused) -> None:
+        """Nothing changes."""
+        event.prevent_default()
+        event.stop()
 
 
 def labels(room: int, counts: Mapping[str, int], active: str) -> dict[str, str]:
