@@ -90,7 +90,7 @@ def containers(session: nox.Session) -> None:
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Every test but the slow ones, against the built wheel."""
+    """Every test but the heavy and the slow ones, against the built wheel; `-- -m heavy`: the heavy ones, which CI runs next."""
     session.install(".", *TESTS)
     session.env.update(PYTHONSAFEPATH="1", **WRITES_BYTECODE)  # the wheel, not the checkout beside it
     session.run("pytest", *WORKERS, *session.posargs)

@@ -206,8 +206,13 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is marked slow runs with `-m slow`, or in the whole suite (`nox -s whole`)."""
-    if not config.option.markexpr and not IS_WHOLE:
-        slow = [item for item in items if item.get_closest_marker("slow")]
-        config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if item not in slow]
+    """What is marked slow runs with `-m slow`, what is marked heavy with `-m heavy` or where its file or folder is named; both in the whole
+    suite (`nox -s whole`)."""
+    asked: str = config.option.markexpr
+    if IS_WHOLE or "slow" in asked:
+        return
+    is_named = [Path(each).name for each in config.args] != config.getini("testpaths")
+    left_out = {"slow"} if is_named or "heavy" in asked else {"slow", "heavy"}
+    deselected = [item for item in items if any(mark.name in left_out for mark in item.iter_markers())]
+    config.hook.pytest_deselected(items=deselected)
+    items[:] = [item for item in items if item not in set(deselected)]

@@ -31,6 +31,8 @@ from secondme.core.ids import ContactId
 from secondme.core.store import keys
 from secondme.core.tiers import Tier
 
+pytestmark = pytest.mark.heavy  # every door with everything that may knock at it
+
 __all__ = ["screen", "serve"]
 NOBODY = 65_534
 GUARDED = ("PAIRING:*", "PAUSE*", "CONTROL:*")

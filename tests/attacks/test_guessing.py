@@ -17,6 +17,8 @@ from secondme.core.ids import code_of
 from secondme.core.tiers import Tier
 from secondme.core.types import Admission, Challenge
 
+pytestmark = pytest.mark.heavy  # thousands of guesses
+
 IDS = 1000
 ROOMY = {"pairing__max_pending_requests": 10_000, "pairing__prompt": "silent"}
 OPENED = {Challenge.WELCOMED, Challenge.APPROVED, Admission.QUEUED}

@@ -16,6 +16,8 @@ from secondme.core.backup.swapping import refuse_unfinished
 from secondme.core.errors import ConfigError
 from secondme.core.store import keys
 
+pytestmark = pytest.mark.heavy  # backups and restores that are killed at each step
+
 LAUNCH = [sys.executable, str(Path(__file__).with_name("launch.py"))]
 UNDECIDED = ["archive.member:2", "restore.deciding:1", *(["restore.unpacked:1"] if IS_WHOLE else [])]
 DECIDED = [

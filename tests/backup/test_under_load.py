@@ -24,6 +24,8 @@ from secondme.channels.local.client import LocalClient
 from secondme.channels.local.protocol import contact_of
 from secondme.core.store import keys
 
+pytestmark = pytest.mark.heavy  # two gateways and a backup between them
+
 LAUNCH = [sys.executable, str(Path(__file__).with_name("launch.py")), "none:1", "--home"]
 QUICK = "[queue]\nlease_s = 1\nmax_attempts = 100\n[delivery]\ntimeout_s = 0.2\n[limits]\nmessages = 100000\n"
 CONTACTS, BEFORE = sized(6, 3), sized(300, 60)

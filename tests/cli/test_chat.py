@@ -25,6 +25,8 @@ from fakes.process import (
 
 from secondme.core.tiers import Tier
 
+pytestmark = pytest.mark.heavy  # gateways that answer at a terminal
+
 
 def events_of(output: str) -> list[dict[str, str]]:
     return [json.loads(line) for line in output.splitlines()]

@@ -29,6 +29,8 @@ from secondme.cli.service.unit import MARKER, quoted, unit_text
 from secondme.core.errors import ConfigError
 from secondme.core.store.lock import hold
 
+pytestmark = pytest.mark.heavy  # services that start, stop and are watched
+
 PRINTABLE = st.text(st.characters(exclude_categories=("C", "Z"), include_characters=" %$\"'\\;#!@:-+"), min_size=1, max_size=40)
 
 

@@ -9,6 +9,8 @@ import pytest
 from fakes.process import WITHOUT_API, Books, GatewayProcess, contact, eventually, let_in, settings_of, write_config
 from redis import Redis
 
+pytestmark = pytest.mark.heavy  # a gateway for each step to die at
+
 QUICK = WITHOUT_API + "[queue]\nlease_s = 1\nmax_attempts = 100\n[delivery]\ntimeout_s = 0.2\n[limits]\nmessages = 100000\n"
 SENDER_STEPS = ["sender.sending", "sender.delivered", "sender.taking", "sender.sent"]
 GATEWAY_STEPS = ["gateway.received", "gateway.admitted", "channel.admitted"]

@@ -8,6 +8,7 @@ import sys
 from contextlib import AsyncExitStack
 from pathlib import Path
 
+import pytest
 from fakes.process import (
     WITHOUT_API,
     Books,
@@ -28,6 +29,8 @@ from redis import Redis
 from secondme.channels.local.protocol import contact_of
 from secondme.core.store.connect import Store
 from secondme.core.store.embedded import Role
+
+pytestmark = pytest.mark.heavy  # stores that are killed under gateways
 
 BORROWER = """
 import asyncio, sys

@@ -10,11 +10,14 @@ import json
 from pathlib import Path
 from random import Random
 
+import pytest
 from fakes import process
 from fakes.messages_api import Say
 from fakes.process import eventually
 from fakes.size import sized
 from fakes.telegram_town import TelegramTown, contact_of, telegram_town
+
+pytestmark = pytest.mark.heavy  # a gateway for each place to die at
 
 CONFIG = "[queue]\nlease_s = 1\nmax_attempts = 100\n[delivery]\ntimeout_s = 0.5\n[limits]\nmessages = 100000\n"
 PEOPLE = [4_400_001, 4_400_002, 4_400_003]

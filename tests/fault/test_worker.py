@@ -23,6 +23,8 @@ from redis import Redis
 
 from secondme.core.store import keys
 
+pytestmark = pytest.mark.heavy  # gateways and workers that are killed, frozen and drained
+
 QUICK = "[queue]\nlease_s = 1\nmax_attempts = 100\n[delivery]\ntimeout_s = 0.2\n[limits]\nmessages = 100000\n"
 
 

@@ -23,7 +23,7 @@ from secondme.core.store.choices import ContactChoices
 from secondme.core.store.style import StyleStore
 from secondme.core.tiers import ReplyMode, Tier
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.heavy]  # gateways that live through a day
 CONFIG = "[persona]\nname = 'Sam'\n[delivery]\ntimeout_s = 2\n[limits]\nmessages = 1000\n"
 FRIENDS = range(4_400_100, 4_400_120)
 RESTRICTED = range(4_400_200, 4_400_210)

@@ -14,6 +14,7 @@ from random import Random
 from typing import Any
 
 import httpx
+import pytest
 from fakes.listeners import running, stream
 from fakes.model import ScriptedModel
 from fakes.process import GatewayProcess, contact, eventually, logged, settings_of, until, write_config
@@ -28,6 +29,8 @@ from secondme.core.settings import Setup
 from secondme.core.store import keys
 from secondme.core.store.connect import Store
 from secondme.core.tiers import Tier
+
+pytestmark = pytest.mark.heavy  # every change of every record, in every reader
 
 ANNA, BEN, CARA, EMIL, FRITZ = (ContactId(f"local:{name}") for name in ("anna", "ben", "cara", "emil", "fritz"))
 Event = dict[str, Any]

@@ -213,6 +213,7 @@ async def beside(town: Town, plug: Plug, channel: Sick | None) -> AsyncIterator[
             channel.over.set()
 
 
+@pytest.mark.heavy  # 10 s: every way to fail
 async def test_a_channel_that_fails_in_any_way_does_not_keep_its_neighbour_from_being_answered(town: Town) -> None:
     healthy = await populate(town)
     async with house(town, town.channel.plug()) as there:

@@ -186,6 +186,7 @@ async def test_the_model_is_told_what_it_cannot_look_at_together_with_the_words_
     assert [method for method, _ in town.calls if method == "getFile"] == []  # nothing is fetched that nobody asked for
 
 
+@pytest.mark.heavy  # 7 s: two gateways
 async def test_what_waited_while_we_were_down_is_answered_and_no_stranger_is_texted_for_old_words(town: TelegramTown) -> None:
     fresh, old, friend, twice = 4_300_010, 4_300_011, 4_300_112, 4_300_113
     old_s = now_s() - 20 * 60

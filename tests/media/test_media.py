@@ -89,6 +89,7 @@ def test_each_bomb_is_refused_for_what_it_is(family: str, code: str, make: Calla
     assert code_of(make(), family) == code
 
 
+@pytest.mark.heavy  # 6 s: a child for each bomb
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process's memory is read from /proc")
 async def test_every_bomb_is_refused_by_the_child_within_two_seconds_and_flat_memory(tmp_path: Path) -> None:
     files = []

@@ -24,6 +24,8 @@ from secondme.core.store.migration import AdoptionStore
 from secondme.core.store.pairing import PairingStore
 from secondme.core.tiers import Tier
 
+pytestmark = pytest.mark.heavy  # a hundred thousand of everything
+
 LAUNCH = Path(__file__).with_name("launch.py")
 MANY, FEW = sized(100_000, 25_000), 10_000
 SLOWEST_US = 10_000

@@ -41,6 +41,7 @@ from secondme.core.store.embedded import Role
 OpenScreen = Callable[..., Any]
 
 
+@pytest.mark.heavy  # 4 s: a screen, a gateway and a contact
 def test_a_request_is_on_another_process_s_screen_within_a_second_and_letting_in_gets_it_answered(home: Path) -> None:
     """The whole way through real processes and a real terminal: knock, see, decide, be answered."""
     write_config(home, WITHOUT_API)
@@ -83,6 +84,7 @@ def test_a_request_is_on_another_process_s_screen_within_a_second_and_letting_in
     assert (record["status"], record["approvedBy"]) == ("approved", "tui")
 
 
+@pytest.mark.heavy  # 5 s: a screen and gateways
 def test_it_works_with_no_gateway_gives_the_store_up_when_one_starts_and_takes_it_back(home: Path) -> None:
     write_config(home, WITHOUT_API)
     asyncio.run(let_in(settings_of(home), "bea"))
@@ -201,6 +203,7 @@ DIALOGS = (
 )
 
 
+@pytest.mark.heavy  # 4 s: all of it
 @pytest.mark.parametrize("size", [(20, 5), pytest.param((160, 50), marks=pytest.mark.slow)])  # 14 s: all of it once more
 async def test_every_page_and_dialog_opens_at_every_size(size: tuple[int, int], screen: OpenScreen, redis_url: str) -> None:
     with Redis.from_url(redis_url) as client:

@@ -31,6 +31,8 @@ from secondme.core.store.connect import Store
 from secondme.core.store.embedded import Role
 from secondme.core.store.pairing import PairingStore
 
+pytestmark = pytest.mark.heavy  # a server, its screens and a browser
+
 
 @pytest.fixture
 def served(home: Path) -> Iterator[Web]:

@@ -79,6 +79,8 @@ class SecondmeApp(App[None]):
 
     def __init__(self, setup: Setup, clock: Clock) -> None:
         super().__init__()
+        self.register_theme(THEME)
+        self.theme = THEME.name  # from the start: a theme that comes later styles everything twice
         self._clock = clock
         self._link = Link(setup, clock)
         self._changed = asyncio.Event()
@@ -119,8 +121,6 @@ class SecondmeApp(App[None]):
 
     def on_mount(self) -> None:
         """It looks, listens, and counts down."""
-        self.register_theme(THEME)
-        self.theme = THEME.name
         self._bar.show(None, self._now(), is_lost=False)
         self._is_on_terminal = not self.is_headless and os.isatty(_STDIN)
         self._linking = self._kept(self._link.run(self._heard, self._lose))
