@@ -104,7 +104,8 @@ def _result(schema: str, said: Said, left: dict[str, Any], *, dry_run: bool) -> 
     def show(screen: Screen) -> None:
         screen.line(said.text)
         if left["outcome"] == "draft":
-            note(f"It waits for you: secondme drafts {'edit' if said.fault else 'send'} {left['draftId'][:8]}", "accent")
+            command = f"secondme drafts {'edit' if said.fault else 'send'} {left['draftId'][:8]}"
+            note(f"It waits for you: {screen.typed(command)}", "accent")
         elif left["outcome"] == "sent":
             note("It is on its way to your own chat.", "accent")
 

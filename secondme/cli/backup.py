@@ -127,4 +127,4 @@ def _show(screen: Screen, made: Made, data: dict[str, Any]) -> None:
         screen.line(
             "It is not encrypted: whoever has it can read your conversations and use your keys. --encrypt changes that.", "warn"
         )
-    screen.line(f"To bring it back:  secondme restore {data['file']}", "dim")
+    screen.hint(f"To bring it back:  secondme restore {data['file']}", "dim")

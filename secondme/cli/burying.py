@@ -52,7 +52,7 @@ async def list_letters(invocation: Invocation, *, with_text: bool) -> CommandRes
         ]
         screen.table(headers, cells, empty="Every message could be worked on.")
         if rows:
-            screen.line("Try them again: secondme dead retry CONTACT", "accent")
+            screen.hint("Try them again: secondme dead retry CONTACT", "accent")
 
     return CommandResult("secondme.dead.list/1", {"letters": rows}, show)
 

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from secondme.cli.run import Invocation
 
 
-_COMMAND = re.compile(r"(^|: +)secondme (?=[a-z])")
+_COMMAND = re.compile(r"(^|[:;.,] +|\| |[`'])secondme (?=[a-z])")
+"""Where a command stands in our sentences. A name in the middle of one is none: `the words of secondme are`."""
 
 
 def program() -> str:

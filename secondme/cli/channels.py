@@ -50,18 +50,20 @@ async def list_channels(invocation: Invocation) -> CommandResult:
         for row in rows:
             if row["state"] == "off" and not row["paused"]:
                 state = "linked, not running" if row["linked"] else f"not linked: secondme channels connect {row['id']}"
-                screen.line(f"{row['id']:<14} {state}", "" if row["linked"] else "dim")
+                screen.hint(f"{row['id']:<14} {state}", "" if row["linked"] else "dim")
                 continue
             show_channel(screen, row, width=14)
             words, fix = words_for(row["code"])
             if words:
-                screen.line(f"{'':<14} {words} {fix}".rstrip(), "warn")
+                screen.hint(f"{'':<14} {words} {fix}".rstrip(), "warn")
 
     return CommandResult("secondme.channels.list/1", {"channels": rows}, show)
 
 
-async def connect_channel(invocation: Invocation, name: str, phone: str | None, answers: list[str]) -> CommandResult:
-    """The channel is linked, what linking found out is saved, and a running gateway starts it."""
+async def connect_channel(
+    invocation: Invocation, name: str, phone: str | None, answers: list[str], kept: dict[str, str] | None = None
+) -> CommandResult:
+    """The channel is linked, what linking found out is saved, and a running gateway starts it. For `kept` see `Answers`."""
     from secondme.channels.registry import setup_of
     from secondme.cli.linking import Answers, draw
     from secondme.core.credentials import save_credentials
@@ -76,7 +78,8 @@ async def connect_channel(invocation: Invocation, name: str, phone: str | None, 
     elif name == "whatsapp":
         given.setdefault("phone", "")
     write_log(setup)
-    linked = await draw(setup_of(manifest).connect(context, Answers(given, context.settings).ask), Screen(sys.stderr))
+    ask = Answers(given, context.settings, kept).ask
+    linked = await draw(setup_of(manifest).connect(context, ask), Screen(sys.stderr))
     save_credentials(setup.places.credentials, section_of(name, setup), linked.settings or None)
     async with open_store(setup) as store:
         await steering(store, setup).connect_channel(name, on=True)
@@ -84,7 +87,7 @@ async def connect_channel(invocation: Invocation, name: str, phone: str | None, 
     then = "The gateway starts it now." if runs else "Start the gateway: secondme serve"
 
     def show(screen: Screen) -> None:
-        screen.line(f"{manifest.title} is linked as {linked.account}. {then}", "good")
+        screen.line(f"{manifest.title} is linked as {linked.account}. {screen.typed(then)}", "good")
 
     return CommandResult("secondme.channels.connect/1", {"id": name, "account": linked.account, "gatewayRuns": runs}, show)
 
@@ -105,7 +108,7 @@ async def disconnect_channel(invocation: Invocation, name: str, *, forget: bool)
 
     def show(screen: Screen) -> None:
         what = "is unlinked; its keys here are erased" if forget else "is disconnected"
-        screen.line(f"{manifest.title} {what}. Connect it again: secondme channels connect {name}")
+        screen.hint(f"{manifest.title} {what}. Connect it again: secondme channels connect {name}")
 
     return CommandResult("secondme.channels.disconnect/1", {"id": name, "forgotten": forget}, show)
 
@@ -122,7 +125,7 @@ async def pause_channel(invocation: Invocation, name: str, *, on: bool) -> Comma
 
     def show(screen: Screen) -> None:
         if on:
-            screen.line(f"{manifest.title} is paused until you resume it: secondme channels resume {name}")
+            screen.hint(f"{manifest.title} is paused until you resume it: secondme channels resume {name}")
         else:
             screen.line(f"{manifest.title} is answered again." if outcome == "resumed" else f"{manifest.title} was not paused.")
 

@@ -79,21 +79,21 @@ def restore_file(invocation: Invocation) -> CommandResult:
 
 def plan_settings(places: Places, changes: Mapping[str, str | Value | None], *, home: Path | None) -> Edit:
     """The edit that gives every setting in `changes` its value, checked as a whole. Raises ConfigError."""
-    known = load({name: value for name, value in changes.items() if value is not None}, {}, home=home, config="")
+    known = load({name: value for name, value in changes.items() if value is not None}, {}, home=home_of(home), config="")
     typed: dict[str, Value | None] = {
         name: None if value is None else _plain(value_of(known.settings, name)) for name, value in changes.items()
     }
     edit = plan(places.config_file, typed)
-    load({}, {}, home=home, config=edit.after)
+    load({}, {}, home=home_of(home), config=edit.after)
     return edit
 
 
 def keep_secret(places: Places, name: str, value: str | None, *, home: Path | None, kept_in: str = "") -> str:
     """The secret is kept where `kept_in` says, else the setting `secrets`; returns the place in words. None: it is kept nowhere any more."""
     if value is not None:
-        load({name: value}, {}, home=home, config="")
+        load({name: value}, {}, home=home_of(home), config="")
     ours = environment_name(name)
-    if (kept_in or load({}, {}, home=home).settings.secrets) == "keyring":
+    if (kept_in or load({}, {}, home=home_of(home)).settings.secrets) == "keyring":
         from secondme.core.os_keyring import save_keyring
 
         save_keyring(places.config, {name: value})
@@ -136,7 +136,7 @@ def _typed(name: str) -> str:
 
 def _is_usable(text: str, home: Path | None) -> bool:
     try:
-        load({}, {}, home=home, config=text)
+        load({}, {}, home=home_of(home), config=text)
     except ConfigError:
         return False
     return True

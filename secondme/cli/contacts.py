@@ -46,7 +46,7 @@ async def list_contacts(invocation: Invocation, channel: str | None, search: str
             )
             for row in rows
         ]
-        screen.table(("name", "channel", "contact", "tier", "mode"), cells, empty="Nobody yet. secondme pairing list")
+        screen.table(("name", "channel", "contact", "tier", "mode"), cells, empty="Nobody yet. Who waits: secondme pairing list")
 
     return CommandResult("secondme.contacts.list/1", {"persons": rows}, show)
 

@@ -8,6 +8,7 @@ import os
 import sys
 from typing import TYPE_CHECKING, assert_never
 
+from secondme.cli.output import note
 from secondme.cli.qr import draw_qr
 from secondme.core.connecting import Linked, Question, Say, ShowCode, ShowQr
 from secondme.core.errors import ConfigError, UnavailableError
@@ -23,23 +24,34 @@ _WORDS = 3
 
 
 class Answers:
-    """Where the answers of an owner come from: given beforehand, else typed."""
+    """Where the answers of an owner come from: given beforehand, else typed. Secrets that are typed are added to `kept`: with it,
+    linking can be tried again without them."""
 
-    def __init__(self, given: Mapping[str, str], known: Mapping[str, object]) -> None:
+    def __init__(self, given: Mapping[str, str], known: Mapping[str, object], kept: dict[str, str] | None = None) -> None:
         self._given = dict(given)
         self._known = known
+        self._kept = {} if kept is None else kept
 
     async def ask(self, question: Question) -> str:
-        """The answer, without white space around it. Raises ConfigError when nobody is there to ask."""
+        """The answer, without white space around it. At a terminal a wrong one is asked for again, and what was answered before it stays;
+        elsewhere the channel says what is wrong. Raises ConfigError when nobody is there to ask."""
+        answer, is_live = self._before(question), sys.stdin.isatty()
+        while answer is None or (is_live and question.check(answer)):
+            if not is_live:
+                fix = "Set it in the environment." if question.secret else f"--answer {question.name}=..."
+                raise ConfigError("needs_answer", f"There is no terminal to ask for {question.name}.", fix)
+            if answer is not None:
+                note(f"That cannot be: {question.check(answer)}.", "bad")
+            answer = (await asyncio.to_thread(_typed, question)).strip()
+            if question.secret:
+                self._kept[question.name] = answer
+        return answer
+
+    def _before(self, question: Question) -> str | None:
+        """What is known without asking."""
         if question.name in self._given:
             return self._given[question.name].strip()
-        known = self._known.get(question.name)
-        if known:
-            return str(known)
-        if not sys.stdin.isatty():
-            fix = "Set it in the environment." if question.secret else f"--answer {question.name}=..."
-            raise ConfigError("needs_answer", f"There is no terminal to ask for {question.name}.", fix)
-        return (await asyncio.to_thread(_typed, question)).strip()
+        return str(self._known.get(question.name) or "") or self._kept.get(question.name)
 
 
 def _typed(question: Question) -> str:

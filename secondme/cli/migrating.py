@@ -228,10 +228,12 @@ def _show_predecessor(screen: Screen, data: dict[str, Any]) -> None:
         shown += [(verb, number, reason) for verb in ("skipped", "refused") for reason, number in sorted(fate[verb].items())]
         cells += [(kind.replace("_", " "), what, str(number), why.replace("_", " ")) for what, number, why in shown if number]
     screen.table(("kind", "what", "number", "why"), cells, empty="There is nothing to bring over.")
-    for text in (*data["notes"], *data["sleep"]):
+    for text in data["notes"]:
+        screen.hint(text)
+    for text in data["sleep"]:
         screen.line(text)
     _end(screen, data, "secondme migrate predecessor --from URL")
 
 
 def _end(screen: Screen, data: dict[str, Any], command: str) -> None:
-    screen.line("Done." if data["executed"] else f"Nothing was changed. To do it: {command} --execute")
+    screen.hint("Done." if data["executed"] else f"Nothing was changed. To do it: {command} --execute")

@@ -18,6 +18,7 @@ from secondme.core.text import safe_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from datetime import datetime, timedelta
+    from pathlib import Path
     from typing import TextIO
 
     from secondme.core.errors import SecondmeError
@@ -34,11 +35,11 @@ class CommandResult:
     errors: list[SecondmeError] = field(default_factory=list)
 
 
-def said(schema: str, data: dict[str, Any], text: str) -> CommandResult:
-    """A result that is one sentence for a person."""
+def said(schema: str, data: dict[str, Any], text: str, hint: str = "") -> CommandResult:
+    """A result that is one sentence for a person, and one of ours with the command that may come next."""
 
     def show(screen: Screen) -> None:
-        screen.line(text)
+        screen.line(f"{text} {screen.typed(hint)}".rstrip())
 
     return CommandResult(schema, data, show)
 
@@ -46,8 +47,10 @@ def said(schema: str, data: dict[str, Any], text: str) -> CommandResult:
 class Screen:
     """Where a person reads. Styled on a terminal, plain elsewhere and under NO_COLOR; hostile characters never pass."""
 
-    def __init__(self, stream: TextIO | None = None) -> None:
+    def __init__(self, stream: TextIO | None = None, *, home: Path | None = None) -> None:
         self.stream = stream or sys.stdout
+        self.home = home
+        """The home that was typed: commands that are shown name it too."""
         self.is_terminal = self.stream.isatty()
         self.is_styled = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
@@ -58,10 +61,22 @@ class Screen:
             safe = f"\x1b[{_STYLES[style]}m{safe}\x1b[0m"
         self.stream.write(safe + "\n")
 
+    def hint(self, text: str, style: str = "") -> None:
+        """A line of our own words in which commands stand, as they are to be typed for this home."""
+        self.line(self.typed(text), style)
+
+    def typed(self, hint: str) -> str:
+        """Words of ours with their commands as they are to be typed for this home. Never for words of somebody else: they stay as they are."""
+        if self.home is None:
+            return hint
+        from secondme.cli.called import typed
+
+        return typed(hint, self.home)
+
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
-        """Aligned columns, or `empty` when there are none. Wide characters count as wide."""
+        """Aligned columns, or the hint `empty` when there are none. Wide characters count as wide."""
         if not rows:
-            self.line(empty, "dim")
+            self.hint(empty, "dim")
             return
         from rich.cells import cell_len
 
@@ -79,13 +94,13 @@ class Screen:
 _STYLES = {"bold": "1", "dim": "2", "good": "32", "warn": "33", "bad": "31", "accent": "36"}
 
 
-def emit(result: CommandResult, *, as_json: bool) -> ExitCode:
-    """The result is on stdout, its errors on stderr too; returns the exit code."""
+def emit(result: CommandResult, *, as_json: bool, home: Path | None = None) -> ExitCode:
+    """The result is on stdout, its errors on stderr too; returns the exit code. `home` is the one that was typed."""
     if as_json:
         status: Literal["ok", "partial", "error"] = "partial" if result.errors else "ok"
         _write_envelope(result.schema, status, result.exit_code, result.data, result.errors)
     else:
-        result.show(Screen())
+        result.show(Screen(home=home))
         for error in result.errors:
             complain(error)
     return result.exit_code

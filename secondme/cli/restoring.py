@@ -241,7 +241,7 @@ def _show(screen: Screen, data: dict[str, Any]) -> None:
     screen.line(
         "Where the old gateway still runs, stop it: it would answer the same people, and take Telegram's messages away.", "warn"
     )
-    screen.line("Start this one:  secondme serve", "dim")
+    screen.hint("Start this one:  secondme serve", "dim")
 
 
 def _show_aside(screen: Screen, data: dict[str, Any]) -> None:

@@ -60,7 +60,7 @@ def run(
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             result = runner.run(work(invocation))
-        code = _written(result, as_json=as_json)
+        code = _written(result, invocation, as_json=as_json)
     except SecondmeError as error:
         code = emit_error(schema, _for_here(error, invocation), as_json=as_json)
     except (typer.Abort, typer.BadParameter):
@@ -76,13 +76,15 @@ def run(
     raise typer.Exit(int(code))
 
 
-def _written(result: CommandResult, *, as_json: bool) -> ExitCode:
+def _written(result: CommandResult, invocation: Invocation, *, as_json: bool) -> ExitCode:
     """The result is on stdout; where nothing more can be written, one line on stderr says so. Raises BrokenPipeError when its reader has gone."""
     from secondme.cli.exits import ExitCode
     from secondme.cli.output import emit, note
 
+    for error in result.errors:
+        _for_here(error, invocation)
     try:
-        code = emit(result, as_json=as_json)
+        code = emit(result, as_json=as_json, home=invocation.home)
         sys.stdout.flush()
     except BrokenPipeError:
         raise

@@ -35,13 +35,13 @@ def show(screen: Screen, data: dict[str, Any], now: datetime) -> None:
 
 def draw(screen: Screen, found: list[Line], most: int | None = None) -> None:
     """The lines, their texts under one another; on a terminal none is wider than it is. Of more than `most` rows the last ones are left
-    out."""
+    out. All of it are words of ours, and ids."""
     room = shutil.get_terminal_size().columns if screen.is_terminal else 10_000
     indent = max(len(line.label) for line in found) + 2
     rows = [
         (f"{line.label if first else '':<{indent}}{row}", line.style)
         for line in found
-        for first, row in _wrapped(line.text, max(_NARROWEST, room - indent))
+        for first, row in _wrapped(screen.typed(line.text), max(_NARROWEST, room - indent))
     ]
     for row, style in rows[:most]:
         screen.line(row, style)
@@ -170,8 +170,8 @@ def _why(reason: str) -> str:
 
 
 def _wrapped(text: str, width: int) -> Iterator[tuple[bool, str]]:
-    """The rows of a text, each with whether it is the first."""
-    for number, row in enumerate(textwrap.wrap(text, width) or [""]):
+    """The rows of a text, each with whether it is the first. No row ends within `--home`."""
+    for number, row in enumerate(textwrap.wrap(text, width, break_on_hyphens=False) or [""]):
         yield number == 0, row
 
 

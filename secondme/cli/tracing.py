@@ -51,11 +51,11 @@ async def show_trace(invocation: Invocation, schema: str, message: str, contact:
 
     def show(screen: Screen) -> None:
         screen.line(f"{message}  of {who}", "bold")
-        lines = [(row["at"], in_words(row["stage"], row["facts"])) for row in rows]
+        lines = [(row["at"], screen.typed(in_words(row["stage"], row["facts"]))) for row in rows]
         if first is not None:
             lines.insert(0, (data["sentAt"], f"{data['by']} wrote it"))
         if waiting is not None:
-            lines.append(("now", in_words("waiting", {"reason": waiting})))
+            lines.append(("now", screen.typed(in_words("waiting", {"reason": waiting}))))
         screen.table(("at", "what"), lines, empty="Nothing was written down about it.")
 
     return CommandResult(schema, data, show)

@@ -7,10 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from secondme.cli.compose import BY_CLI, security_log
+
 if TYPE_CHECKING:
     from pathlib import Path
 
     from secondme.cli.output import Screen
+    from secondme.core.admit.answering import Answering
     from secondme.core.reply.persona import Persona
     from secondme.core.reply.personas import Library
     from secondme.core.settings import Setup
@@ -42,6 +45,13 @@ def contact_choices(store: Store) -> ContactChoices:
     from secondme.core.store.choices import ContactChoices
 
     return ContactChoices(store)
+
+
+def answering(store: Store, by: str = BY_CLI) -> Answering:
+    """The owner's decisions about how single contacts are answered. `by` is what the security log says."""
+    from secondme.core.admit.answering import Answering
+
+    return Answering(contact_choices(store), security_log(store), by=by)
 
 
 def style_store(store: Store) -> StyleStore:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import io
 import shutil
 import signal
@@ -22,6 +23,7 @@ from secondme.core.store.events import listen
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
+    from pathlib import Path
 
     from secondme.core.settings import Setup
 
@@ -32,12 +34,12 @@ _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 """A page of its own without a cursor, and back to what was there before."""
 
 
-async def watch_standing(setup: Setup, schema: str, *, as_json: bool) -> CommandResult:
-    """How things stand was shown, and shown anew with each change, until Ctrl-C. Never owns a server: it would stand in the gateway's
+async def watch_standing(setup: Setup, schema: str, home: Path | None, *, as_json: bool) -> CommandResult:
+    """How things stand was shown, and shown anew with each change, until Ctrl-C; `home` is the one that was typed. Never owns a server: it would stand in the gateway's
     way."""
     stop = asyncio.Event()
     with _until_signal(stop), contextlib.nullcontext() if as_json else _page():
-        show = _Lines() if as_json else _draw
+        show = _Lines() if as_json else functools.partial(_draw, home)
         async with asyncio.TaskGroup() as group:
             looking = group.create_task(_look(setup, show))
             await stop.wait()
@@ -73,10 +75,10 @@ class _Lines:
             emit_event({**found, "at": rfc3339(now)})
 
 
-def _draw(data: dict[str, Any], now: datetime) -> None:
+def _draw(home: Path | None, data: dict[str, Any], now: datetime) -> None:
     height = shutil.get_terminal_size().lines
     text = io.StringIO()
-    screen = Screen(text)
+    screen = Screen(text, home=home)
     screen.is_terminal, screen.is_styled = True, Screen().is_styled
     found = _unknown(data) if "problem" in data else list(lines(data, now))
     draw(screen, [Line("secondme", f"{now.astimezone():%H:%M:%S}   Ctrl-C ends", "dim"), *found], most=max(1, height - 1))

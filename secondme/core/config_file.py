@@ -1,7 +1,7 @@
 """How is `config.toml` changed without harm? Only what was asked for, comments kept, shown as a diff, written whole or not at all.
 
 What it was before and what it became are kept beside it as `config.toml.bak-<UTC time>`, the 20 newest: a slip of the pen later on
-can be taken back.
+can be taken back. What comes within the second of the newest one, or while the clock is behind it, has its time and a number.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import contextlib
 import difflib
 import fcntl
 import os
+import re
 from collections.abc import MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 Value = str | int | float | bool
 _KEPT = 20
+_DIGITS = 6
+"""Of a number behind a time, so that names are in order. More than a million changes before the clock goes on are not to be expected."""
+_NAME = re.compile(rf"[0-9]{{8}}T[0-9]{{6}}Z(-[0-9]{{{_DIGITS}}})?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,10 +121,12 @@ def backups(path: Path) -> list[Path]:
 
 
 def set_aside(path: Path, now_ms: int) -> Path:
-    """The file, whatever is in it, is beside its old place under the name that is returned. Raises ConfigError when the disk refuses."""
-    aside = path.with_name(f"{path.name}.broken-{_stamp(now_ms)}")
+    """The file, whatever is in it, is beside its old place under the name that is returned, which nothing had. Raises ConfigError when the
+    disk refuses."""
     try:
-        path.rename(aside)
+        with _alone(path):
+            aside = _unused(path, "broken", now_ms)
+            path.rename(aside)
     except OSError as error:
         raise ConfigError("unwritable_config", f"{path} cannot be moved: {error.strerror}.", "Check its owner.") from error
     return aside
@@ -148,9 +154,19 @@ def _keep(path: Path, text: str, now_ms: int) -> Path:
 
 
 def spare_name(path: Path, now_ms: int) -> Path:
-    """A name for a backup that nothing has: two changes within one second are two backups."""
-    first = path.with_name(f"{path.name}.bak-{_stamp(now_ms)}")
-    return first if not first.exists() else spare_name(path, now_ms + 1000)
+    """A name for a backup that nothing has, and the newest of all: two changes within one second are two backups."""
+    return _unused(path, "bak", now_ms)
+
+
+def _unused(path: Path, kind: str, now_ms: int) -> Path:
+    """The name that comes after all of the kind in the order of names, which is how they are read and thrown away."""
+    prefix, stamp = f"{path.name}.{kind}-", _stamp(now_ms)
+    ours = (_NAME.fullmatch(each.name.removeprefix(prefix)) for each in path.parent.glob(f"{prefix}*"))
+    newest = max((found[0] for found in ours if found), default="")
+    if newest >= stamp:
+        time, _, number = newest.partition("-")
+        stamp = f"{time}-{int(number or 1) + 1:0{_DIGITS}}"
+    return path.with_name(prefix + stamp)
 
 
 def _stamp(now_ms: int) -> str:

@@ -17,6 +17,8 @@ class Question:
     name: str
     text: str
     secret: bool = False
+    check: Callable[[str], str] = field(default=lambda _: "")
+    """What is wrong with an answer, in words; empty when it will do. Whoever is at a terminal is asked again."""
 
 
 Ask = Callable[[Question], Awaitable[str]]

@@ -87,6 +87,7 @@ def linking(home: Path, redis_url: str, raw: Redis) -> dict[str, str]:
     return {"SECONDME_REDIS_URL": redis_url, "SECONDME_HOME": str(home)}
 
 
+@pytest.mark.heavy  # 7 s: a gateway and a dozen commands beside it
 async def test_telegram_is_linked_tested_and_unlinked_beside_a_running_gateway(home: Path, linking: dict[str, str]) -> None:
     write_config(home, WITHOUT_API)
     async with bot_api() as api:

@@ -1,10 +1,15 @@
 """Settings are changed from the command line: checked before they are written, shown as a difference, and secrets never in argv."""
 
+import asyncio
 import json
+import socket
 from pathlib import Path
 
 import pytest
-from fakes.process import Cli
+from fakes.process import Cli, let_in, settings_of
+from redis import Redis
+
+from secondme.core.paths import find_places
 
 SECRET = "sk-ant-canary-99"
 
@@ -82,3 +87,34 @@ def test_without_an_earlier_file_the_broken_one_is_set_aside(home: Path, cli: Cl
     assert not (home / "config.toml").exists()
     assert len(list(home.glob("config.toml.broken-*"))) == 1
     assert cli("config", "restore").exit_code == 65
+
+
+def test_who_moves_to_another_store_is_told_who_stays_behind(home: Path, cli: Cli, redis_url: str, raw: Redis) -> None:
+    first = cli("config", "set", "redis_url", "--json", stdin=f"{redis_url}\n")
+    assert json.loads(first.stdout)["data"]["leavesBehind"] == 0
+    asyncio.run(let_in(settings_of(home), "anna"))
+    assert "stay in the present store" not in cli("config", "set", "redis_url", stdin=f"{redis_url}\n").stdout
+    moved = cli("config", "unset", "redis_url")
+    assert "1 approved contact, with all that was said, would stay in the present store." in moved.stdout
+    assert "restore moving.tar.gz" in moved.stdout
+    assert raw.dbsize() > 0
+    assert not (home / "data").exists()
+
+
+def test_a_store_that_is_gone_can_be_left(home: Path, cli: Cli) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as deaf:
+        url = f"redis://127.0.0.1:{deaf.getsockname()[1]}"
+        (home / "config.toml").write_text(f'redis_url = "{url}"\n[store]\ntimeout_s = 0.2\n')
+        moved = cli("config", "unset", "redis_url", "--json")
+    assert (moved.exit_code, json.loads(moved.stdout)["data"]["leavesBehind"]) == (0, 0)
+    assert "redis_url" not in (home / "config.toml").read_text()
+
+
+@pytest.mark.usefixtures("home")
+def test_a_home_of_the_environment_has_nothing_to_do_with_the_machines_own(cli: Cli) -> None:
+    other = find_places(None)
+    other.config.mkdir(parents=True)
+    other.env_file.write_text("SECONDME_PACING__SCALE=nonsense\n")
+    other.env_file.chmod(0o600)
+    result = cli("config", "set", "pacing.scale", "3")
+    assert result.exit_code == 0, result.output

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.process import Terminal, environment, obeyed, settings_of
+from fakes.process import Cli, Terminal, environment, obeyed, settings_of
 from typer.testing import CliRunner, Result
 
 from secondme.cli.app import app
@@ -180,3 +180,12 @@ def test_whoever_has_seen_enough_may_close_the_pipe(home: Path) -> None:
     command = f"{sys.executable} -m secondme --home {home} security tail -n 500 | head -1"
     with Terminal(command) as terminal:
         assert (terminal.ended(), terminal.output.split()[0]) == (0, "time")
+
+
+@pytest.mark.usefixtures("door")
+def test_how_a_contact_is_answered_from_now_on_is_in_it(cli: Cli) -> None:
+    assert cli("contacts", "mode", "local:anna", "observe").exit_code == 0
+    assert cli("contacts", "mode", "local:nobody", "observe").exit_code == 65
+    (event,) = json.loads(cli("security", "tail", "--json").stdout)["data"]["events"]
+    assert (event["event"], event["contactId"]) == ("reply_mode_changed", "local:a****")
+    assert event["details"] == {"by": "cli", "mode": "observe", "chosen": True}

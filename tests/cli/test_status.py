@@ -203,7 +203,7 @@ def test_watching_for_a_script_is_a_line_for_each_change(home: Path, redis_url: 
 
 def test_watching_without_a_gateway_waits_and_starts_no_server(home: Path) -> None:
     with Terminal([sys.executable, "-m", "secondme", "--home", str(home), "status", "--watch"], NO_COLOR="1") as terminal:
-        terminal.read_until("not running. Start it: secondme serve")
+        terminal.read_until(f"not running. Start it: secondme --home {home} serve")
         terminal.interrupt()
         assert terminal.ended() == 0
     assert not (home / "data" / "store" / "store.sock").exists()

@@ -102,6 +102,20 @@ def test_a_broken_file_is_set_aside_whole(tmp_path: Path) -> None:
     assert (path.exists(), aside.read_text(), aside.name) == (False, "brok[en", "config.toml.broken-20270115T080000Z")
 
 
+def test_two_broken_files_within_one_second_are_both_kept(tmp_path: Path) -> None:
+    asides = [set_aside(_file(tmp_path, text), NOW) for text in ("brok[en", "also brok[en", "again")]
+    assert [each.read_text() for each in asides] == ["brok[en", "also brok[en", "again"]
+
+
+@pytest.mark.parametrize("later_ms", [0, 3000, -60_000])
+def test_many_changes_within_one_second_are_in_order_and_the_next_one_is_the_newest(tmp_path: Path, later_ms: int) -> None:
+    path = _file(tmp_path)
+    for at in range(30):
+        write(plan(path, {"limits.messages": at + 1}), NOW)
+    write(plan(path, {"limits.messages": 31}), NOW + later_ms)
+    assert [f"messages = {31 - at}" in each.read_text() for at, each in enumerate(backups(path))] == [True] * 20
+
+
 def test_dotted_keys_and_tables_in_several_pieces_are_changed_and_removed(tmp_path: Path) -> None:
     path = _file(tmp_path, 'sleep.start = "23:00"\nsleep.end = "07:00"\npacing.scale = 2\n')
     write(plan(path, {"sleep.start": "22:00", "sleep.enabled": True}), NOW)

@@ -14,12 +14,15 @@ from fakes.town import Town
 from fakes.watching import Ear
 
 from secondme.core import log
+from secondme.core.admit.answering import Answering
 from secondme.core.admit.inspection import Inspector
 from secondme.core.admit.steering import Steering
 from secondme.core.clock import SystemClock
-from secondme.core.errors import UnavailableError
+from secondme.core.errors import NotFoundError, UnavailableError
 from secondme.core.ids import ContactId
 from secondme.core.security import SecurityEvent, SecurityLog, Severity, follow, newest_entries, read_entries, report
+from secondme.core.store.choices import ContactChoices
+from secondme.core.tiers import ReplyMode
 
 ANNA = ContactId("local:annabella")
 MASKED = "local:anna****la"
@@ -136,6 +139,18 @@ async def test_switches_are_written_and_the_kill_switch_is_published(path: Path,
     ]
     security = [event for event in await ear.heard() if event["channel"] == "events:security"]
     assert [(event["event"], event["severity"]) for event in security] == [("kill_switch_activated", "warn")]
+
+
+async def test_how_a_contact_is_answered_is_written_with_who_said_so(path: Path, town: Town) -> None:
+    await town.let_in("annabella")
+    lines(path)
+    answering = Answering(ContactChoices(town.store), town.security, by="test")
+    await answering.set_mode(ANNA, ReplyMode.OFF)
+    await answering.set_mode(ANNA, None)
+    with pytest.raises(NotFoundError):
+        await answering.set_mode(ContactId("local:nobody"), ReplyMode.OFF)
+    said = {"event": "reply_mode_changed", "level": "info", "contactId": MASKED, "by": "test"}
+    assert lines(path) == [{**said, "mode": "off", "chosen": True}, {**said, "mode": "auto", "chosen": False}]
 
 
 async def test_too_many_messages_and_the_owners_own_words(path: Path, town: Town) -> None:

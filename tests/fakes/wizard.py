@@ -27,7 +27,6 @@ QUESTIONS = {
     "import": ("A chat exported", ""),
     "pairing_mode": ("Who lets people in\\?", ""),
     "prompt": ("What does a stranger get\\?", ""),
-    "approve_existing": ("Let in whoever", "n"),
     "timezone": ("Your time zone:", WIPE + "Europe/Madrid"),
     "sleep": ("When do you sleep\\?", WIPE + "off"),
     "channels": ("Where do people write to you\\?", ""),
@@ -35,7 +34,7 @@ QUESTIONS = {
     "write": ("Write this\\?", ""),
 }
 """Every question of a first run in its order: what is read, and what is typed before Enter."""
-AT_ONCE = {"approve_existing", "service", "start"}
+AT_ONCE = {"service", "start"}
 """Questions that take one key and no Enter."""
 
 

@@ -68,6 +68,43 @@ async def test_at_a_terminal_a_refused_token_can_be_left_for_later(home: Path, a
     assert not (home / "credentials.json").exists()
 
 
+async def test_a_wrong_user_id_does_not_cost_the_token(home: Path, api: MessagesApi) -> None:
+    async with bot_api() as telegram:
+        for number in range(100):
+            telegram.write(900 + number, "hello")
+
+        def run() -> None:
+            words = ("--channel", "telegram", "--telegram-owner-id", "Sam")
+            with Wizard(home, api.url, *words, SECONDME_TELEGRAM__API_URL=telegram.url) as wizard:
+                wizard.answer_all(until="channels")
+                wizard.read_until("--telegram-owner-id: a Telegram user id is a number")
+                wizard.answer_all(since=following("channels"))
+                wizard.read_until("Token of your Telegram bot")
+                wizard.type(TOKEN + ENTER)
+                for wrong, said in (("Samuel", "a Telegram user id is a number"), ("", "So many messages wait")):
+                    wizard.read_until("Your Telegram user id")
+                    wizard.type(wrong + ENTER)
+                    wizard.read_until(said)
+                wizard.read_until("Try again\\?")
+                wizard.type("y")
+                wizard.read_until("Your Telegram user id")
+                wizard.type("77" + ENTER)
+                assert wizard.ended() == 0
+                assert (plain(wizard.output).count("Token of your"), TOKEN in wizard.output) == (1, False)
+
+        await asyncio.to_thread(run)
+    assert json.loads((home / "credentials.json").read_text()) == {"telegram.token": TOKEN, "telegram.owner_id": 77}
+
+
+def test_a_script_is_told_of_a_wrong_user_id_before_anything_is_written(home: Path) -> None:
+    result = CliRunner().invoke(app, ["--home", str(home), *FLAGS, "--telegram-owner-id", "Sam"])
+    assert (result.exit_code, json.loads(result.stdout)["errors"][0]["message"]) == (
+        78,
+        "--telegram-owner-id: a Telegram user id is a number.",
+    )
+    assert not (home / "config.toml").exists()
+
+
 def following(name: str) -> str:
     """The question after `name`."""
     from fakes.wizard import QUESTIONS

@@ -10,6 +10,8 @@ from fakes.messages_api import MessagesApi
 from fakes.process import command, environment
 from fakes.wizard import QUESTIONS, Wizard, plain
 
+pytestmark = pytest.mark.heavy  # gateways and services that the wizard starts
+
 FLAGS = ("onboard", "--non-interactive", "--persona-name", "Sam", "--json")
 
 

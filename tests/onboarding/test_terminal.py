@@ -9,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from fakes.messages_api import MessagesApi
-from fakes.process import Terminal, command, data_of, environment
+from fakes.process import Terminal, command, data_of, environment, settings_of
 from fakes.wizard import CTRL_C, CTRL_D, DOWN, ENTER, QUESTIONS, WIPE, Wizard, plain
+
+pytestmark = pytest.mark.heavy  # every scene is a terminal with several programs, one after the other
 
 CONFIG = """[model]
 base_url = "{url}"
@@ -21,7 +23,6 @@ name = "Sam"
 [pairing]
 mode = "owner"
 prompt = "contact"
-auto_approve_existing = false
 
 [sleep]
 timezone = "Europe/Madrid"
@@ -103,10 +104,22 @@ def test_a_wrong_answer_is_said_at_once_and_asked_again(tmp_path: Path, api: Mes
 
 def _before(name: str, url: str) -> dict[str, str]:
     """What was answered before the question."""
-    usual = {"provider": "server", "base_url": url, "model": "claude-opus-5", "store": "embedded", "approve_existing": "no"}
+    usual = {"provider": "server", "base_url": url, "model": "claude-opus-5", "store": "embedded"}
     typed = {each: usual.get(each, answer.removeprefix(WIPE)) for each, (_, answer) in QUESTIONS.items() if each != "api_key"}
     typed |= {"pairing_mode": "owner", "prompt": "contact"}
     return {each: typed[each] for each in list(typed)[: list(typed).index(name)]}
+
+
+def test_who_is_known_here_is_asked_about_only_where_somebody_may_be(tmp_path: Path, api: MessagesApi) -> None:
+    (tmp_path / "onboarding.json").write_text(json.dumps(_before("timezone", api.url)))
+    (tmp_path / "onboarding.json").chmod(0o600)
+    settings_of(tmp_path).places.store.mkdir(parents=True)  # from an earlier life
+    with Wizard(tmp_path, api.url, ANTHROPIC_API_KEY="sk-good") as wizard:
+        wizard.read_until("Let in whoever you already talked to here")
+        wizard.type("y")
+        wizard.answer_all(since="timezone")
+        assert wizard.ended() == 0
+    assert "auto_approve_existing = true" in (tmp_path / "config.toml").read_text()
 
 
 def test_a_key_that_is_refused_is_asked_for_again_and_never_kept(tmp_path: Path, api: MessagesApi) -> None:

@@ -14,7 +14,9 @@ from rich.cells import cell_len
 from textual.widgets import OptionList, Static
 
 from secondme.core.ids import ContactId
+from secondme.core.log import security_file
 from secondme.core.records import Turn
+from secondme.core.settings import Setup
 from secondme.core.store import keys
 from secondme.core.tiers import Relationship, ReplyMode, Tier
 
@@ -122,7 +124,9 @@ async def test_no_message_can_look_as_if_another_had_said_it(town: Town, screen:
         assert "[bold]ok[/]" in told(on)
 
 
-async def test_mode_and_pause_are_chosen_with_keys_and_a_revoked_contact_is_closed(town: Town, screen: OpenScreen) -> None:
+async def test_mode_and_pause_are_chosen_with_keys_and_a_revoked_contact_is_closed(
+    town: Town, screen: OpenScreen, setup: Setup
+) -> None:
     await town.let_in("anna")
     async with screen() as on:
         await on.press("6")
@@ -135,6 +139,8 @@ async def test_mode_and_pause_are_chosen_with_keys_and_a_revoked_contact_is_clos
         assert record is not None
         assert record.reply_mode is ReplyMode.OBSERVE
         await on.until(lambda: on.rows("conversations")[0][-1] == "observe")
+        logged = [json.loads(line) for line in security_file(setup.places.logs).read_text().splitlines()]
+        assert [(each["by"], each["mode"]) for each in logged if each["event"] == "reply_mode_changed"] == [("tui", "observe")]
         await read(on, "Anna")  # the same keys work where it is read
         await on.press("z")
         await on.dialog("PauseDialog")

@@ -10,9 +10,8 @@ import secrets
 from typing import TYPE_CHECKING
 
 from secondme.channels.telegram.bot import asked, close, make_bot, make_tls
-from secondme.channels.telegram.options import CONNECT, Options, checked_token, read
+from secondme.channels.telegram.options import CONNECT, Options, checked_token, owner_id_of, read, wrong_owner_id
 from secondme.channels.telegram.reading import Skipped, native_id, understand
-from secondme.channels.telegram.values import positive
 from secondme.core.connecting import Linked, Question, Say
 from secondme.core.errors import DataError, SecondmeError, UnavailableError
 from secondme.core.log import get_logger
@@ -35,6 +34,7 @@ _WAIT_S = 10
 _BATCH = 100
 _NONCE_BYTES = 12
 """96 bits, 16 characters of those that a link may carry."""
+_OWNER = Question("owner_id", "Your Telegram user id (leave empty to prove it with a message)", check=wrong_owner_id)
 
 
 async def link(context: ChannelContext, ask: Ask) -> AsyncIterator[Step]:
@@ -49,7 +49,7 @@ async def link(context: ChannelContext, ask: Ask) -> AsyncIterator[Step]:
         await asked(bot.initialize())
         account = f"@{bot.username}"
         yield Say(f"The bot {account} answers.")
-        owner = options.owner_id or await _typed_owner(ask)
+        owner = options.owner_id or await _typed_owner(ask, account)
         if owner is None:
             nonce = secrets.token_urlsafe(_NONCE_BYTES)
             yield Say(f"Open this link in your own Telegram and press Start: https://t.me/{bot.username}?start={nonce}")
@@ -80,17 +80,16 @@ async def _options(context: ChannelContext, ask: Ask) -> Options:
     return read({**context.settings, "token": checked_token(str(token).strip()), "webhook_url": ""})
 
 
-async def _typed_owner(ask: Ask) -> int | None:
+async def _typed_owner(ask: Ask, account: str) -> int | None:
     """The id that was typed; None when nothing was."""
-    typed = (await ask(Question("owner_id", "Your Telegram user id (leave empty to prove it with a message)"))).strip()
-    if not typed:
-        return None
-    owner = positive(int(typed)) if typed.isascii() and typed.isdigit() and len(typed) < 17 else None  # noqa: PLR2004  ids have 16 digits
-    if owner is None:
+    typed = (await ask(_OWNER)).strip()
+    if wrong := wrong_owner_id(typed):
         raise DataError(
-            "telegram_owner_id_invalid", "A Telegram user id is a number.", "Leave it empty to prove it with a message."
+            "telegram_owner_id_invalid",
+            f"The token is right, {account} answers; the user id is not: {wrong}.",
+            "Leave it empty to prove it with a message.",
         )
-    return owner
+    return owner_id_of(typed)
 
 
 async def _proven_owner(bot: TelegramBot, nonce: str, context: ChannelContext) -> int:

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from secondme.channels.telegram.values import positive
 from secondme.core.errors import ConfigError, CredentialsError
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ CONNECT = "secondme channels connect telegram"
 _API_URL = "https://api.telegram.org"
 _POLL_S = 30
 _TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{1,128}")
+_OWNER_ID = re.compile(r"[0-9]{1,16}", re.ASCII)
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 """What Telegram takes as `secret_token` (Bot API, setWebhook)."""
 _URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
@@ -64,3 +66,13 @@ def checked_token(token: str) -> str:
     if not _TOKEN.fullmatch(token):
         raise CredentialsError("telegram_token_refused", "That is not the token of a Telegram bot.", CONNECT)
     return token
+
+
+def owner_id_of(answer: str) -> int | None:
+    """The user id that was typed; None for what cannot be one."""
+    return positive(int(answer)) if _OWNER_ID.fullmatch(answer) else None
+
+
+def wrong_owner_id(answer: str) -> str:
+    """What is wrong with an answer that is to be the owner's user id, in words; empty for one that will do, and for none."""
+    return "" if not answer or owner_id_of(answer) is not None else "a Telegram user id is a number"

@@ -38,7 +38,10 @@ def agent(
     What it writes for a contact is a draft: it leaves when you approve it.
     """
     if persona is not None and to not in {None, "self"}:
-        raise typer.BadParameter("a contact's persona is chosen for them: secondme persona use NAME --contact ID")
+        from secondme.cli.called import typed
+
+        hint = typed("secondme persona use NAME --contact ID", context.obj.home)
+        raise typer.BadParameter(f"a contact's persona is chosen for them: {hint}")
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.asking import take_turn

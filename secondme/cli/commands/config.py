@@ -94,8 +94,9 @@ def set_(
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.configuring import set_setting
+        from secondme.cli.leaving import changed
 
-        return set_setting(invocation, name, value)
+        return await changed(invocation, lambda: set_setting(invocation, name, value))
 
     run(context, "secondme.config.set/1", work, as_json=as_json)
 
@@ -106,8 +107,9 @@ def unset(context: typer.Context, name: _Name, as_json: Json = False) -> None:
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.configuring import unset_setting
+        from secondme.cli.leaving import changed
 
-        return unset_setting(invocation, name)
+        return await changed(invocation, lambda: unset_setting(invocation, name))
 
     run(context, "secondme.config.unset/1", work, as_json=as_json)
 
@@ -118,7 +120,8 @@ def restore(context: typer.Context, as_json: Json = False) -> None:
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.configuring import restore_file
+        from secondme.cli.leaving import changed
 
-        return restore_file(invocation)
+        return await changed(invocation, lambda: restore_file(invocation))
 
     run(context, "secondme.config.restore/1", work, as_json=as_json)

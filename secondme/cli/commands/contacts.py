@@ -66,7 +66,8 @@ def link(context: typer.Context, contact: _Contact, other: _Contact, as_json: Js
             members = await contacts.members(contact)
         words = "are one person" if outcome == "linked" else "were one person before"
         data = {"outcome": outcome, "contacts": members}
-        return said("secondme.contacts.link/1", data, f"{contact} and {other} {words}. Undo: secondme contacts unlink {other}")
+        undo = f"Undo: secondme contacts unlink {other}"
+        return said("secondme.contacts.link/1", data, f"{contact} and {other} {words}.", undo)
 
     run(context, "secondme.contacts.link/1", work, as_json=as_json)
 

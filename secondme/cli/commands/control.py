@@ -72,10 +72,8 @@ def kill(
 
         async with _steering(invocation, None) as (steering, _):
             await (steering.unkill() if off else steering.kill())
-        text = (
-            "The kill switch is off." if off else "The kill switch is on. Nothing is sent to anybody. Lift it: secondme kill --off"
-        )
-        return said("secondme.kill/1", {"killed": not off}, text)
+        text = "The kill switch is off." if off else "The kill switch is on. Nothing is sent to anybody."
+        return said("secondme.kill/1", {"killed": not off}, text, "" if off else "Lift it: secondme kill --off")
 
     run(context, "secondme.kill/1", work, as_json=as_json)
 

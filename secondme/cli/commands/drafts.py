@@ -36,7 +36,7 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
         def show(screen: Screen) -> None:
             screen.table(
                 ("draft", "contact", "waits because", "text"),
-                [(draft.id[:8], draft.contact_id, why_held(draft.reason), draft.text) for draft in waiting],
+                [(draft.id[:8], draft.contact_id, screen.typed(why_held(draft.reason)), draft.text) for draft in waiting],
                 empty="No drafts wait for you.",
             )
 
@@ -62,7 +62,7 @@ def show(context: typer.Context, draft: _Reference, as_json: Json = False) -> No
             found = await drafts(store, setup).find(draft)
 
         def show(screen: Screen) -> None:
-            screen.line(f"{found.id[:8]}  to {found.contact_id}  ({why_held(found.reason)})", "bold")
+            screen.line(f"{found.id[:8]}  to {found.contact_id}  ({screen.typed(why_held(found.reason))})", "bold")
             if found.fault:
                 screen.line(f"It cannot be sent as it is: {found.fault.replace('_', ' ')}.", "warn")
             for text in found.texts:
@@ -114,7 +114,7 @@ def edit(
         def show(screen: Screen) -> None:
             screen.line(said)
             if not send:
-                screen.line(f"secondme drafts send {edited.id[:8]}", "accent")
+                screen.hint(f"secondme drafts send {edited.id[:8]}", "accent")
 
         return CommandResult("secondme.drafts.edit/1", {**_data(edited), "outcome": "sent" if send else "edited"}, show)
 

@@ -122,7 +122,7 @@ def new(
         fields = {"name": name, "tone": tone, "language": language}
         path = make_persona(setup.places.personas, name, fields, tuple(dict.fromkeys(relationship or ())), guide)
         data = {"id": path.stem, "path": str(path)}
-        return said("secondme.persona.new/1", data, f"{path} is there. Change it: secondme persona edit {path.stem}")
+        return said("secondme.persona.new/1", data, f"{path} is there.", f"Change it: secondme persona edit {path.stem}")
 
     run(context, "secondme.persona.new/1", work, as_json=as_json)
 

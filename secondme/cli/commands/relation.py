@@ -67,14 +67,14 @@ def mode(
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.compose import open_store, pairing_store, write_log
         from secondme.cli.output import said
-        from secondme.cli.voice import contact_choices
+        from secondme.cli.voice import answering
         from secondme.cli.whom import anybody
 
         setup = invocation.setup()
         write_log(setup)
         async with open_store(setup) as store:
             who = anybody(contact, (await pairing_store(store, setup.settings).listing()).approved)
-            record = await contact_choices(store).set_mode(who, wanted)
+            record = await answering(store).set_mode(who, wanted)
         data = {"contactId": who, "mode": record.mode.value, "chosen": record.reply_mode is not None}
         return said("secondme.contacts.mode/1", data, _MEANS[record.mode].format(who))
 

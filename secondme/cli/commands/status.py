@@ -47,6 +47,6 @@ def status(
     async def stay(invocation: Invocation) -> CommandResult:
         from secondme.cli.watching import watch_standing
 
-        return await watch_standing(invocation.setup(), SCHEMA, as_json=as_json)
+        return await watch_standing(invocation.setup(), SCHEMA, invocation.home, as_json=as_json)
 
     run(context, SCHEMA, stay if watch else look, as_json=as_json and not watch)

@@ -27,11 +27,21 @@ async def ask(site: Site) -> None:
             Choice("silent", "Nothing; only I see that they wrote"),
         ],
     )
-    existing = Question(
-        "approve_existing",
-        "Let in whoever you already talked to here?",
-        "--approve-existing",
-        "yes" if known.auto_approve_existing else "no",
-    )
-    settings["pairing.auto_approve_existing"] = await interview.confirm(existing)
+    if _may_know_somebody(site):
+        existing = Question(
+            "approve_existing",
+            "Let in whoever you already talked to here?",
+            "--approve-existing",
+            "yes" if known.auto_approve_existing else "no",
+        )
+        settings["pairing.auto_approve_existing"] = await interview.confirm(existing)
     site.plan.report["door"] = {name.partition(".")[2]: settings[name] for name in settings if name.startswith("pairing.")}
+
+
+def _may_know_somebody(site: Site) -> bool:
+    """False where it would be asked in vain: a private store that was never used."""
+    if not site.interview.is_live or site.interview.has("approve_existing"):
+        return True
+    present = "embedded" if site.setup.settings.redis_url is None else "url"
+    is_private = site.plan.report.get("store", {"kind": present})["kind"] == "embedded"
+    return not is_private or site.setup.places.store.exists()

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secondme.channels.registry import manifest_of, setup_of
+from secondme.channels.telegram.options import wrong_owner_id
 from secondme.cli.channels import connect_channel
 from secondme.cli.compose import channel_context
 from secondme.cli.onboarding.interview import Choice, Question
-from secondme.core.errors import SecondmeError
+from secondme.core.errors import ConfigError, SecondmeError, UnavailableError
 
 if TYPE_CHECKING:
     from secondme.cli.onboarding.site import Site
@@ -35,6 +36,8 @@ async def ask(site: Site) -> None:
             Choice(_WHATSAPP, "WhatsApp, as one more linked device of your phone (unofficial)"),
         ],
     )
+    if not chosen and not linked and interview.is_live:
+        site.aside(f"Only from this machine, for now. Whenever you like: {site.screen.typed('secondme channels connect telegram')}")
     if _WHATSAPP in chosen and interview.is_live:
         for line in _RISK:
             site.aside(line)
@@ -42,9 +45,22 @@ async def ask(site: Site) -> None:
             chosen.remove(_WHATSAPP)
     site.plan.channels = chosen
     if _TELEGRAM in chosen and interview.has("telegram_owner_id"):
-        site.plan.owner_id = await interview.text(Question("telegram_owner_id", "Your Telegram user id:", "--telegram-owner-id"))
+        site.plan.owner_id = await _owner_id(site)
     if _WHATSAPP in chosen and interview.has("phone"):
         site.plan.phone = await interview.text(Question("phone", "Your number:", "--phone"))
+
+
+async def _owner_id(site: Site) -> str | None:
+    """The user id that came with the command; None for a wrong one where it can be asked for again, as soon as the bot's token is proven."""
+    question = Question("telegram_owner_id", "Your Telegram user id:", "--telegram-owner-id", check=wrong_owner_id)
+    try:
+        return await site.interview.text(question)
+    except ConfigError as error:
+        if not site.interview.is_live:
+            raise
+        site.bad(error.message)
+        site.interview.drop("telegram_owner_id")
+        return None
 
 
 async def link(site: Site) -> None:
@@ -52,10 +68,13 @@ async def link(site: Site) -> None:
     done: list[dict[str, str]] = []
     for name in site.plan.channels:
         site.screen.line(f"  {manifest_of(name).title}", "bold")
+        kept: dict[str, str] = {}
         while True:
             try:
-                done.append(await _link_one(site, name))
+                done.append(await _link_one(site, name, kept))
             except SecondmeError as error:
+                if not isinstance(error, UnavailableError):
+                    kept.clear()  # it may be what was typed that is wrong
                 if not await _tries_again(site, error):
                     break
             else:
@@ -63,10 +82,11 @@ async def link(site: Site) -> None:
     site.plan.report["channels"] = done
 
 
-async def _link_one(site: Site, name: str) -> dict[str, str]:
+async def _link_one(site: Site, name: str, kept: dict[str, str]) -> dict[str, str]:
+    """`kept` are the secrets that were typed: what did not fail for them is tried again without asking for them."""
     plan = site.plan
     answers = [] if name != _TELEGRAM or plan.owner_id is None else [f"owner_id={plan.owner_id}"]
-    result = await connect_channel(site.invocation, name, plan.phone if name == _WHATSAPP else None, answers)
+    result = await connect_channel(site.invocation, name, plan.phone if name == _WHATSAPP else None, answers, kept)
     site.good(f"Linked as {result.data['account']}")
     return {"id": name, "account": str(result.data["account"])}
 
@@ -75,7 +95,7 @@ async def _tries_again(site: Site, error: SecondmeError) -> bool:
     """True to try it again. Raises the error when nobody can be asked."""
     if not site.interview.is_live:
         raise error
-    site.bad(f"{error.message} {error.fix}".rstrip())
+    site.failed(error)
     again = await site.interview.confirm(Question("link_again", "Try again?", "", default="yes"))
     site.interview.drop("link_again")
     return again

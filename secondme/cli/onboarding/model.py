@@ -9,7 +9,7 @@ from secondme.cli.onboarding.interview import Choice, Question
 from secondme.core.errors import CredentialsError, SecondmeError
 from secondme.core.os_keyring import keyring_strength
 from secondme.core.providers.messages_api import list_models, try_model
-from secondme.core.settings import load
+from secondme.core.settings import home_of, load
 
 if TYPE_CHECKING:
     from secondme.cli.onboarding.site import Site
@@ -92,11 +92,13 @@ async def _ask_once(site: Site) -> ModelSettings:
         "model.name": known.name,
         "model.small": known.small,
     }
-    return load({name: value for name, value in flags.items() if value}, {}, home=site.invocation.home, config="").settings.model
+    return load(
+        {name: value for name, value in flags.items() if value}, {}, home=home_of(site.invocation.home), config=""
+    ).settings.model
 
 
 async def _key(site: Site, base_url: str | None) -> str:
-    kept = load({}, {}, home=site.invocation.home).settings.model  # what the environment says is an answer, and not kept
+    kept = load({}, {}, home=home_of(site.invocation.home)).settings.model  # what the environment says is an answer, and not kept
     interview, is_own_server = site.interview, base_url is not None
     is_its_own = base_url == kept.base_url or interview.recalled(_KEY_FOR) == (base_url or "")
     known = kept.api_key if is_its_own else None  # a key is for the server that it was given for, and for no other
@@ -156,16 +158,15 @@ async def _goes_on(site: Site, error: SecondmeError) -> bool:
     if isinstance(error, CredentialsError):
         return False  # a refused key does not get better by keeping it
     question = Question("unproven", "What now?", "", default=_AGAIN)
-    answer = await interview.choose(
-        question, [Choice(_AGAIN, "Try again"), Choice(_ANYWAY, "Go on without proof; secondme doctor looks again later")]
-    )
+    anyway = site.screen.typed("Go on without proof; secondme doctor looks again later")
+    answer = await interview.choose(question, [Choice(_AGAIN, "Try again"), Choice(_ANYWAY, anyway)])
     for name in ("base_url", "model", "small_model", "provider", "unproven"):
         interview.drop(name)
     return answer == _ANYWAY
 
 
 def _decide(site: Site, settings: ModelSettings, main: str, small: str) -> None:
-    plan, defaults = site.plan, load({}, {}, home=site.invocation.home, config="").settings.model
+    plan, defaults = site.plan, load({}, {}, home=home_of(site.invocation.home), config="").settings.model
     _keep_key(site, settings)
     plan.settings["model.base_url"] = settings.base_url
     plan.settings["model.name"] = main if main != defaults.name else None

@@ -54,7 +54,7 @@ async def begin(site: Site, schema: str) -> CommandResult:
     result = CommandResult(schema, data, show, ExitCode.DONE)
     if not plan.start or (plan.service and not site.interview.is_live) or (plan.runs and not plan.service):
         return result
-    emit(result, as_json=False)
+    emit(result, as_json=False, home=site.invocation.home)
     sys.stdout.flush()
     if plan.service:
         await _show_events(site, called)
@@ -79,7 +79,7 @@ def _installed(site: Site) -> bool:
     except SecondmeError as error:
         if not site.interview.is_live:
             raise
-        site.bad(f"{error.message} {error.fix}".rstrip())
+        site.failed(error)
         return False
     return True
 

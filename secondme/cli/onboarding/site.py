@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from secondme.cli.output import Screen
     from secondme.cli.run import Invocation
     from secondme.core.config_file import Value
+    from secondme.core.errors import SecondmeError
     from secondme.core.settings import Setup
 
 
@@ -70,6 +71,10 @@ class Site:
     def bad(self, text: str) -> None:
         """Something is not."""
         self.screen.line(f"  ✗ {text}", "bad")
+
+    def failed(self, error: SecondmeError) -> None:
+        """Something went wrong, and this mends it."""
+        self.bad(f"{error.message} {self.screen.typed(error.fix)}".rstrip())
 
     def aside(self, text: str) -> None:
         """Something to know."""

@@ -6,11 +6,11 @@ import os
 from typing import TYPE_CHECKING
 
 from secondme.cli.called import program_for
-from secondme.cli.compose import open_store, pairing_store
+from secondme.cli.leaving import people_in, present_setup, say_who_stays
 from secondme.cli.onboarding import containers
 from secondme.cli.onboarding.interview import Choice, Question
 from secondme.core.errors import SecondmeError
-from secondme.core.settings import load
+from secondme.core.settings import home_of, load
 from secondme.core.store.connect import Store
 from secondme.core.store.embedded import Role
 
@@ -23,7 +23,7 @@ _SCHEMES = ("redis://", "rediss://", "unix://")
 
 async def ask(site: Site) -> None:
     """The store is decided and was reached. Raises as reaching it does when nobody can be asked again."""
-    present = load({}, {}, home=site.invocation.home)  # what the environment says is an answer, not the present
+    present = present_setup(site.invocation)
     interview, known = site.interview, present.settings.redis_url
     why_not = await containers.why_not()
     default = "url" if known is not None or interview.has("redis_url") else "embedded"
@@ -57,31 +57,16 @@ async def ask(site: Site) -> None:
 
 async def _leaves_people(site: Site, present: Setup) -> bool:
     """True when the owner moves to another store all the same, or nobody is in the present one."""
-    people = await _people(present)
+    people = await people_in(present)
     site.plan.report["store"]["leavesBehind"] = people
     if not people:
         return True
-    site.screen.line(
-        f"  {people} approved contact{'s' if people != 1 else ''}, with all that was said, would stay in the present store.", "warn"
-    )
-    called = program_for(site.invocation)
-    site.aside(f"To take them along: leave now, {called} backup moving.tar.gz, onboard, then {called} restore moving.tar.gz")
+    say_who_stays(site.screen, people, program_for(site.invocation), "leave now", "onboard")
     if not site.interview.is_live:
         return True
     go_on = await site.interview.confirm(Question("leave_people", "Go on, and leave them behind?", "", default="no"))
     site.interview.drop("leave_people")
     return go_on
-
-
-async def _people(present: Setup) -> int:
-    """How many are let in, as far as the present store can be asked; none is started only for that where there is no data."""
-    if present.settings.redis_url is None and not present.places.store.exists():
-        return 0
-    try:
-        async with open_store(present) as store:
-            return (await pairing_store(store, present.settings).stats()).approved
-    except SecondmeError:
-        return 0
 
 
 async def _reached_url(site: Site) -> str:
@@ -101,7 +86,7 @@ async def _reached_url(site: Site) -> str:
         except SecondmeError as error:
             if not site.interview.is_live:
                 raise
-            site.bad(f"{error.message} {error.fix}".rstrip())
+            site.failed(error)
             site.interview.drop("redis_url")
             known = None
             continue
@@ -111,5 +96,5 @@ async def _reached_url(site: Site) -> str:
 
 async def reach(site: Site, url: str) -> None:
     """The store at `url` answers and is new enough. Raises as opening a store does."""
-    async with Store(load({"redis_url": url}, {}, home=site.invocation.home, config=""), Role.ATTACH):
+    async with Store(load({"redis_url": url}, {}, home=home_of(site.invocation.home), config=""), Role.ATTACH):
         pass

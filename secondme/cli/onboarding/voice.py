@@ -39,7 +39,7 @@ async def _persona(site: Site, name: str) -> None:
         return
     tone = await interview.text(Question("tone", "How do you write, in a few words?", "--tone", "warm and brief", _line))
     language = await interview.text(
-        Question("language", "In which language? A tag like en or es; Enter for theirs:", "--language", "", _language)
+        Question("language", "In which language? A tag like en or es; Enter answers in theirs:", "--language", "", _language)
     )
     about = await interview.text(Question("about", "What should it always do, or never? One line, or Enter:", "--about", "", _line))
     guide = f"{DEFAULT_STYLE}\n{safe_text(about)}" if about else DEFAULT_STYLE

@@ -59,7 +59,7 @@ async def onboard(invocation: Invocation, wishes: Wishes) -> CommandResult:
 
     Left in the middle, it is as before but for the draft and for a key that was proven.
     """
-    screen = Screen(sys.stderr)
+    screen = Screen(sys.stderr, home=invocation.home)
     if wishes.ask and not (sys.stdin.isatty() and screen.is_terminal):
         raise ConfigError("needs_terminal", "There is no terminal to ask at.", "secondme onboard --non-interactive --help")
     setup = invocation.setup()
@@ -102,7 +102,7 @@ def _greet(site: Site) -> None:
     screen.line()
     screen.line("secondme: your AI clone. A few questions, and it can answer.", "bold")
     if site.interview.is_live:
-        screen.line("Enter takes what is shown. Ctrl-C leaves; secondme onboard goes on from there.", "dim")
+        screen.hint("Enter takes what is shown. Ctrl-C leaves; secondme onboard goes on from there.", "dim")
     if site.interview.is_resumed:
         screen.line("You were here before: what you answered is shown, the rest is asked.", "accent")
     screen.line()

@@ -56,7 +56,7 @@ async def _import(site: Site) -> None:
         try:
             result = await import_files(site.invocation, platform, [path], (site.plan.export_owner, "", ""), dry_run=False)
         except SecondmeError as error:
-            site.bad(f"{error.message} {error.fix}".rstrip())
+            site.failed(error)
             reports.append({"platform": platform, "code": error.code})
             continue
         result.show(site.screen)

@@ -51,8 +51,8 @@ def install(invocation: Invocation, part: str, *, now: bool, linger: bool) -> Co
             screen.line(f"  {line}", "good" if line.startswith("+") else "bad" if line.startswith("-") else "dim")
         _show_missing(screen, setup, data, part)
         if lingers is False:
-            screen.line("It stops when you log out. To let it run without you:  secondme service install --linger", "warn")
-        screen.line("It runs." if now else "Start it:  secondme service start")
+            screen.hint("It stops when you log out. To let it run without you:  secondme service install --linger", "warn")
+        screen.hint("It runs." if now else "Start it:  secondme service start")
 
     return CommandResult("secondme.service.install/1", data, show)
 
@@ -91,7 +91,7 @@ def status(invocation: Invocation, part: str) -> CommandResult:
         if standing.status:
             screen.line(standing.status)
         if standing.restarts:
-            screen.line(f"Started anew {standing.restarts} times: secondme service logs", "warn")
+            screen.hint(f"Started anew {standing.restarts} times: secondme service logs", "warn")
 
     code = ExitCode.DONE if standing.state == "active" else ExitCode.NO
     return CommandResult("secondme.service.status/1", data, show, code)

@@ -20,6 +20,7 @@ from secondme.core.store.events import listen
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from secondme.core.admit.answering import Answering
     from secondme.core.admit.pairing import Owner
     from secondme.core.admit.steering import Steering
     from secondme.core.overview import Overview
@@ -134,6 +135,11 @@ class Link:
     def choices(self) -> ContactChoices:
         """What the owner chooses for single contacts."""
         return voice.contact_choices(self.store)
+
+    @property
+    def answering(self) -> Answering:
+        """How single contacts are answered."""
+        return voice.answering(self.store, BY_TUI)
 
     @property
     def relationships(self) -> RelationshipStore:

@@ -132,8 +132,10 @@ async def test_a_wrong_token_is_refused(api: BotApi, token: str) -> None:
 
 
 @pytest.mark.parametrize("owner", ["@me", "-5", "0", "٤٢", "4" * 30, "1e5"])
-async def test_an_id_that_cannot_be_one_is_refused(api: BotApi, owner: str) -> None:
-    with pytest.raises(DataError):
+async def test_an_id_that_cannot_be_one_is_refused_and_the_token_is_not(api: BotApi, owner: str) -> None:
+    with pytest.raises(
+        DataError, match="The token is right, @clone_bot answers; the user id is not: a Telegram user id is a number"
+    ):
         await steps(api, given={"token": TOKEN, "owner_id": owner})
 
 

@@ -82,7 +82,7 @@ async def ask_persona(page: Page, contact: ApprovedContact) -> None:
 
 
 async def _set_mode(desk: Desk, contact: ApprovedContact, who: str, choice: str) -> str:
-    record = await desk.link.choices.set_mode(ContactId(contact.contact_id), ReplyMode(choice) if choice else None)
+    record = await desk.link.answering.set_mode(ContactId(contact.contact_id), ReplyMode(choice) if choice else None)
     return f"{who}: {how_answered(record)}."
 
 
