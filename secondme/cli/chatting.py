@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import shutil
 import sys
+import textwrap
+from functools import partial
 from typing import TYPE_CHECKING
 
 from secondme.channels.local.client import LocalClient
@@ -126,7 +129,7 @@ def _plain_event(owner: str) -> Callable[[Event], None]:
     def show(event: Event) -> None:
         match event.kind:
             case "message":
-                Screen().line(f"{owner}: {event.text}", "accent")
+                Screen().line(_wrapped(f"{owner}: {event.text}"), "accent")
                 sys.stdout.flush()
             case "accepted" if event.text in _REMARKS:
                 note(f"({_REMARKS[event.text]})", "dim")
@@ -140,6 +143,15 @@ def _plain_event(owner: str) -> Callable[[Event], None]:
                 pass
 
     return show
+
+
+def _wrapped(text: str) -> str:
+    """On a terminal no word is torn at its edge, least of all a code."""
+    if not sys.stdout.isatty():
+        return text
+    width = shutil.get_terminal_size().columns
+    fill = partial(textwrap.fill, width=width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
+    return "\n".join(fill(line) if len(line) > width else line for line in text.splitlines())
 
 
 _REMARKS: dict[str, str] = {
