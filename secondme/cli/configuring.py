@@ -124,9 +124,9 @@ def _places(invocation: Invocation) -> Places:
 
 def _typed(name: str) -> str:
     if sys.stdin.isatty():
-        import getpass
+        from secondme.cli.prompting import typed
 
-        word = getpass.getpass(f"{name} (hidden): ")
+        word = typed(f"{name} (hidden): ", secret=True)
     else:
         word = sys.stdin.readline(_MOST)
     if not word.strip():

@@ -84,11 +84,13 @@ async def confirm_forget(members: Sequence[str], *, yes: bool) -> None:
 
     import typer
 
+    from secondme.cli.prompting import confirm
+
     if yes:
         return
     if not sys.stdin.isatty():
         raise typer.BadParameter("without a terminal to ask on, add --yes")
-    typer.confirm(f"Erase everything of {', '.join(members)}, for good?", abort=True, err=True)
+    confirm(f"Erase everything of {', '.join(members)}, for good?")
 
 
 def _row(contact: ApprovedContact) -> dict[str, Any]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import sys
 from typing import TYPE_CHECKING, assert_never
 
 from secondme.cli.output import note
+from secondme.cli.prompting import typed
 from secondme.cli.qr import draw_qr
 from secondme.core.connecting import Linked, Question, Say, ShowCode, ShowQr
 from secondme.core.errors import ConfigError, UnavailableError
@@ -42,7 +42,7 @@ class Answers:
                 raise ConfigError("needs_answer", f"There is no terminal to ask for {question.name}.", fix)
             if answer is not None:
                 note(f"That cannot be: {question.check(answer)}.", "bad")
-            answer = (await asyncio.to_thread(_typed, question)).strip()
+            answer = _typed(question).strip()
             if question.secret:
                 self._kept[question.name] = answer
         return answer
@@ -55,11 +55,8 @@ class Answers:
 
 
 def _typed(question: Question) -> str:
-    import getpass
-
-    prompt = f"{question.text}: "
     try:
-        return getpass.getpass(prompt) if question.secret else input(prompt)
+        return typed(f"{question.text}: ", secret=question.secret)
     except EOFError:
         raise ConfigError("needs_answer", f"There is no answer for {question.name}.") from None
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from secondme.cli.output import note
+from secondme.cli.prompting import typed
 from secondme.core.errors import ConfigError, CredentialsError
 
 if TYPE_CHECKING:
@@ -49,12 +50,10 @@ def asker(file: Path | None, *, twice: bool) -> Callable[[], str]:
 
 def _typed(*, twice: bool) -> str:
     """What was typed, the same twice if asked for. Nothing is shown of it, not even of what was typed ahead."""
-    import getpass
-
     try:
         while True:
-            found = getpass.getpass("Passphrase of the backup: ", stream=sys.stderr)
-            if not twice or getpass.getpass("Once more: ", stream=sys.stderr) == found:
+            found = typed("Passphrase of the backup: ", secret=True)
+            if not twice or typed("Once more: ", secret=True) == found:
                 return found
             note("The two differ.", "warn")
     except EOFError:

@@ -18,6 +18,7 @@ from secondme.cli.backup import describe, size_of
 from secondme.cli.compose import open_store
 from secondme.cli.output import CommandResult, Screen
 from secondme.cli.passphrase import asker
+from secondme.cli.prompting import confirm
 from secondme.core.backup.restoring import aside_name, lay_store, look_into, nobody_else, unpack
 from secondme.core.backup.swapping import Swap
 from secondme.core.clock import SystemClock, rfc3339
@@ -185,7 +186,7 @@ def _confirm(swap: Swap, wishes: Wishes, data: dict[str, Any]) -> None:
         raise typer.BadParameter("without a terminal to ask on, add --yes")
     screen = Screen(sys.stderr)
     _show_contents(screen, data)
-    typer.confirm(f"Put it in the place of {swap.places.config}? What is there is moved aside.", abort=True, err=True)
+    confirm(f"Put it in the place of {swap.places.config}? What is there is moved aside.")
 
 
 def _data(wishes: Wishes, manifest: Manifest) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import stat
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -126,3 +127,27 @@ async def test_a_wrong_token_saves_nothing(home: Path, linking: dict[str, str]) 
     assert refused.returncode == 77
     assert "refuse" in refused.stderr
     assert not (home / "credentials.json").exists()
+
+
+def test_one_wrong_answer_of_many_is_asked_for_again_alone(home: Path) -> None:
+    words = [sys.executable, "-m", "secondme", "--home", str(home), "channels", "connect", "whatsapp_cloud"]
+    with Terminal(words, controls=True) as owner:
+        for asked, typed, said in (
+            ("Phone number ID.*: ", "my phone", "digits only"),
+            ("Phone number ID.*: ", "123 456", ""),
+            ("Access token.*: ", "two words", "no blanks"),
+            ("Access token.*: ", "EAAB", ""),
+            ("App secret.*: ", "", "could be anybody's"),
+            ("App secret.*: ", "hush", ""),
+            ("Verify token.*: ", "", ""),
+            ("Your own number.*: ", "Sam", "digits only"),
+        ):
+            owner.read_until(asked)
+            owner.type(f"{typed}\r")
+            if said:
+                owner.read_until(f"That cannot be: .*{said}")
+        owner.read_until("Your own number.*: ")
+        owner.rests()
+        owner.type("\x03")
+        assert owner.ended() == 130
+    assert not (home / "config.toml").exists()

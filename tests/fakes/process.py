@@ -123,10 +123,15 @@ class GatewayProcess:
         self.process.wait()
 
 
-class Terminal:
-    """One program on a terminal of its own, as a person sees it. `words` run as they are, a string through the shell."""
+def _take_terminal() -> None:
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
-    def __init__(self, words: list[str] | str, *, size: tuple[int, int] = (80, 24), **env: str) -> None:
+
+class Terminal:
+    """One program on a terminal of its own, as a person sees it. `words` run as they are, a string through the shell. With `controls`
+    the terminal is the session's own: programs find it as /dev/tty, and its Ctrl-C is a signal."""
+
+    def __init__(self, words: list[str] | str, *, size: tuple[int, int] = (80, 24), controls: bool = False, **env: str) -> None:
         self.output = ""
         self._master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
@@ -138,6 +143,7 @@ class Terminal:
             stdout=slave,
             stderr=slave,
             start_new_session=True,
+            preexec_fn=_take_terminal if controls else None,  # noqa: PLW1509  one system call
             env=environment(**{"TERM": "xterm", **env}),
         )
         os.close(slave)
@@ -183,6 +189,18 @@ class Terminal:
 
     def type(self, text: str) -> None:
         os.write(self._master, text.encode())
+
+    def rests(self) -> None:
+        """It waits for what is typed. A key that comes between a prompt and the wait for its answer is seen with the next one only."""
+        deadline = time.monotonic() + DEADLINE_S
+        while Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()[0] != "S":
+            assert time.monotonic() < deadline, self.output
+            time.sleep(0.01)
+
+    @property
+    def echoes(self) -> bool:
+        """What is typed is seen."""
+        return bool(termios.tcgetattr(self._master)[3] & termios.ECHO)
 
     def interrupt(self) -> None:
         """What Ctrl-C does."""

@@ -42,7 +42,7 @@ class Account:
                 raise ConfigError(
                     f"whatsapp_cloud_no_{name}", f"whatsapp_cloud.{name} is not set.", "secondme channels connect whatsapp_cloud"
                 )
-        if not _HEADER_WORD.fullmatch(self.access_token):  # the HTTP library would quote it in its complaint
+        if not is_token(self.access_token):  # the HTTP library would quote it in its complaint
             raise ConfigError(
                 "whatsapp_cloud_bad_access_token",
                 "whatsapp_cloud.access_token has characters that no token has.",
@@ -62,6 +62,11 @@ def account_of(settings: Mapping[str, Any]) -> Account:
     values["api_url"] = values["api_url"] or API_URL
     values["api_version"] = values["api_version"] or API_VERSION
     return Account(**values)
+
+
+def is_token(text: str) -> bool:
+    """True for what may stand in a header: one word of visible ASCII."""
+    return _HEADER_WORD.fullmatch(text) is not None
 
 
 def is_private(url: str) -> bool:

@@ -6,7 +6,7 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from secondme.channels.whatsapp_cloud.account import account_of
+from secondme.channels.whatsapp_cloud.account import account_of, is_token
 from secondme.core.connecting import Linked, Question, Say
 from secondme.core.errors import ConfigError
 
@@ -50,11 +50,11 @@ async def connect(context: ChannelContext, ask: Ask) -> AsyncIterator[Step]:
     yield Say(
         "You need an app with WhatsApp in Meta's developer settings (developers.facebook.com); API Setup shows what is asked here."
     )
-    number_id = _digits("phone_number_id", await ask(Question("phone_number_id", "Phone number ID")))
-    token = (await ask(Question("access_token", "Access token (a system user's does not expire)", secret=True))).strip()
-    secret = (await ask(Question("app_secret", "App secret (App settings > Basic)", secret=True))).strip()
+    number_id = _digits("phone_number_id", await ask(_NUMBER_ID))
+    token = (await ask(_TOKEN)).strip()
+    secret = (await ask(_SECRET)).strip()
     chosen = (await ask(Question("verify_token", "Verify token, a word of your own (empty: one is made)", secret=True))).strip()
-    owner = _digits("owner_number", await ask(Question("owner_number", "Your own number, with country code")))
+    owner = _digits("owner_number", await ask(_OWNER))
     settings = {
         "phone_number_id": number_id,
         "access_token": token,
@@ -75,13 +75,40 @@ async def connect(context: ChannelContext, ask: Ask) -> AsyncIterator[Step]:
     yield Linked(account=number, settings=settings)
 
 
-def _digits(name: str, answer: str) -> str:
-    """The digits of a number as people write it. Raises ConfigError when there are letters in it, or for an id that is empty."""
+def _plain(answer: str) -> str:
     plain = answer.strip().removeprefix("+")
     for ornament in " -()./":
         plain = plain.replace(ornament, "")
-    if not (plain.isascii() and plain.isdigit()) and (plain or name == "phone_number_id"):
+    return plain
+
+
+def _wrong_number(answer: str) -> str:
+    plain = _plain(answer)
+    return "" if not plain or (plain.isascii() and plain.isdigit()) else "it is digits only"
+
+
+def _wrong_id(answer: str) -> str:
+    return _wrong_number(answer) if _plain(answer) else "Meta shows it, and it is needed"
+
+
+def _wrong_token(answer: str) -> str:
+    return "" if is_token(answer.strip()) else "a token has no blanks or quotes, and it is needed"
+
+
+def _wrong_secret(answer: str) -> str:
+    return "" if answer.strip() else "without it Meta's calls could be anybody's"
+
+
+def _digits(name: str, answer: str) -> str:
+    """The digits of a number as people write it. Raises ConfigError when there are letters in it, or for an id that is empty."""
+    if _wrong_id(answer) if name == _NUMBER_ID.name else _wrong_number(answer):
         raise ConfigError(
             f"whatsapp_cloud_bad_{name}", f"whatsapp_cloud.{name} is digits only.", "secondme channels connect whatsapp_cloud"
         )
-    return plain
+    return _plain(answer)
+
+
+_NUMBER_ID = Question("phone_number_id", "Phone number ID", check=_wrong_id)
+_TOKEN = Question("access_token", "Access token (a system user's does not expire)", secret=True, check=_wrong_token)
+_SECRET = Question("app_secret", "App secret (App settings > Basic)", secret=True, check=_wrong_secret)
+_OWNER = Question("owner_number", "Your own number, with country code", check=_wrong_number)

@@ -119,7 +119,9 @@ def revoke(
 
         if not sys.stdin.isatty():
             raise typer.BadParameter("without a terminal to ask on, add --yes")
-        typer.confirm(f"Revoke {contact}? Their history is erased.", abort=True, err=True)
+        from secondme.cli.prompting import confirm
+
+        confirm(f"Revoke {contact}? Their history is erased.")
 
     async def decide(owner: Owner, reference: str) -> Decision:
         return await owner.revoke(reference)
