@@ -219,7 +219,7 @@ class ConversationsPage(Page):
     def _filter(self) -> None:
         wanted, search = self._wanted(), self._search.value
         talking = sum(1 for contact in wanted if (self._ranks or {}).get(contact.contact_id))
-        text = Text(f"{talking} conversations of {len(wanted)} people", style=QUIET)
+        text = Text(f"{talking} conversation{'' if talking == 1 else 's'} · {len(wanted)} let in", style=QUIET)
         if search:
             text.append(f"   like “{safe_name(search)}”", style=ACCENT)
             text.append("   Esc shows all", style=QUIET)
