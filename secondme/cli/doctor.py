@@ -180,7 +180,7 @@ def _show_sum(screen: Screen, reports: Sequence[Report]) -> None:
     mendable = sum(finding.can_fix for finding in findings)
     if mendable:
         count += f" Run 'secondme doctor --fix' to mend {'it' if mendable == len(findings) == 1 else f'{mendable} of them'}."
-    screen.line(count, "bold")
+    screen.hint(count, "bold")
 
 
 def _typed(finding: Finding, invocation: Invocation) -> str:

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from secondme.core.errors import ConfigError, SecondmeError
+from secondme.core.errors import SecondmeError
 from secondme.core.settings import home_of, load
 
 if TYPE_CHECKING:
@@ -21,7 +21,8 @@ _ASK_S = 10.0
 
 
 def present_setup(invocation: Invocation) -> Setup:
-    """The home as its files say it is: what the environment says is a wish, not the present. Raises ConfigError."""
+    """The home as its files say it is: what the environment says is a wish, not the present. Raises ConfigError, or CredentialsError for a
+    keyring that does not open."""
     return load({}, {}, home=home_of(invocation.home))
 
 
@@ -49,10 +50,14 @@ async def changed(invocation: Invocation, change: Callable[[], CommandResult]) -
     """The change of a setting is made; where the home has another store by it, the result says who stays in the present one."""
     try:
         present = present_setup(invocation)
-    except ConfigError:
+    except SecondmeError:
         return change()  # it may be what mends them
     result = change()
-    if _url(present) == _url(present_setup(invocation)):
+    try:
+        is_same = _url(present) == _url(present_setup(invocation))
+    except SecondmeError:
+        return result  # what is wrong with them now is the next command's to say
+    if is_same:
         return result
     people = await people_in(present)
     from secondme.cli.called import program_for

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
@@ -74,21 +75,18 @@ class Screen:
         return typed(hint, self.home)
 
     def table(self, headers: Sequence[str], rows: Sequence[Sequence[str]], *, empty: str) -> None:
-        """Aligned columns, or the hint `empty` when there are none. Wide characters count as wide."""
+        """Aligned columns, or the hint `empty` when there are none. On a terminal none is wider than it is; elsewhere nothing is cut."""
         if not rows:
             self.hint(empty, "dim")
             return
-        from rich.cells import cell_len
+        from secondme.cli.columns import lay_out
 
         cells = [[safe_text(cell).replace("\n", " ").replace("\t", " ") for cell in row] for row in rows]
-        widths = [max(cell_len(row[column]) for row in [list(headers), *cells]) for column in range(len(headers))]
-
-        def padded(row: Sequence[str]) -> str:
-            return "  ".join(cell + " " * (width - cell_len(cell)) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-        self.line(padded(headers), "dim")
-        for row in cells:
-            self.line(padded(row))
+        above, lines = lay_out(headers, cells, shutil.get_terminal_size().columns if self.is_terminal else None)
+        if above:
+            self.line(above, "dim")
+        for line in lines:
+            self.line(line)
 
 
 _STYLES = {"bold": "1", "dim": "2", "good": "32", "warn": "33", "bad": "31", "accent": "36"}

@@ -49,6 +49,14 @@ def draw(screen: Screen, found: list[Line], most: int | None = None) -> None:
 
 def lines(data: dict[str, Any], now: datetime) -> Iterator[Line]:
     """What `data` says, the most important first. Nothing is said about what is as it should be."""
+    if not data.get("store", {}).get("canWrite", True):
+        yield Line(
+            "store",
+            "takes nothing new, and no gateway can give a sign of life. See: secondme doctor store persistence memory",
+            "bad",
+        )
+    else:
+        yield from _none_runs(data["processes"])
     yield from _processes(data["processes"], now)
     for channel in data["channels"]:
         if channel["state"] != "off" or channel["paused"]:
@@ -90,9 +98,12 @@ def channel_in_words(channel: dict[str, Any]) -> tuple[str, str]:
     return words, "warn" if channel["paused"] or state != "connected" else "good"
 
 
-def _processes(processes: list[dict[str, Any]], now: datetime) -> Iterator[Line]:
+def _none_runs(processes: list[dict[str, Any]]) -> Iterator[Line]:
     if not any(process["part"] in {"all", "gateway"} for process in processes):
         yield Line("gateway", "not running. Start it: secondme serve", "warn")
+
+
+def _processes(processes: list[dict[str, Any]], now: datetime) -> Iterator[Line]:
     for process in processes:
         label = "gateway" if process["part"] in {"all", "gateway"} else "worker"
         yield Line(label, f"running since {local_time(process['startedAt'], now)} (pid {process['pid']})", "good")

@@ -5,10 +5,12 @@ several processes write them at once: a gateway, its workers, and commands that 
 """
 
 import contextlib
+import errno
 import fcntl
 import json
 import logging
 import os
+import stat
 import sys
 import time
 import traceback
@@ -110,7 +112,8 @@ class SharedFile(logging.Handler):
     """Appends lines to a file that several processes write and any of them rotates. No line is lost, torn or written twice.
 
     Each line is one `write` to a descriptor opened for appending, which the kernel places atomically. Only a rotation takes a lock, and
-    a process that does not get it soon goes on writing to the full file: one that is frozen in the middle holds nobody up.
+    a process that does not get it soon goes on writing to the full file: one that is frozen in the middle holds nobody up. A file or a
+    directory that was taken away is made anew for the next line; whatever else has got its name meanwhile is not written to.
     """
 
     def __init__(self, path: Path, rotate_bytes: int, keep: int) -> None:
@@ -124,11 +127,17 @@ class SharedFile(logging.Handler):
         """The record is the file's last line, or lost with a disk that is full: that must not stop a reply."""
         try:
             line = (self.format(record) + "\n").encode("utf-8", "replace")
-            if self._current_size() + len(line) > self._rotate_bytes:
-                self._rotate(len(line))
-            os.write(self._fd, line)
+            try:
+                self._append(line)
+            except FileNotFoundError:  # the directory was taken away between two of the steps
+                self._append(line)
         except OSError:
             self.handleError(record)
+
+    def _append(self, line: bytes) -> None:
+        if self._current_size() + len(line) > self._rotate_bytes:
+            self._rotate(len(line))
+        os.write(self._fd, line)
 
     def close(self) -> None:
         """The file is closed. Repeatable."""
@@ -140,16 +149,19 @@ class SharedFile(logging.Handler):
     def _current_size(self) -> int:
         """The size of the file that has the name now; ours is opened anew when another process has rotated it away."""
         if self._fd >= 0:
+            ours = os.fstat(self._fd)
             try:
-                there, ours = os.stat(self._path), os.fstat(self._fd)  # noqa: PTH116  once a line: Path.stat costs three times as much
+                there = os.stat(self._path)  # noqa: PTH116  once a line: Path.stat costs three times as much
             except FileNotFoundError:
                 pass
+            except OSError:  # nobody can look whose name it is: what is open can still be written
+                return ours.st_size
             else:
                 if (there.st_ino, there.st_dev) == (ours.st_ino, ours.st_dev):
                     return ours.st_size
             os.close(self._fd)
             self._fd = -1
-        self._fd = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self._fd = _opened(self._path)
         return os.fstat(self._fd).st_size
 
     def _shift(self, full: Path) -> None:
@@ -177,15 +189,56 @@ class SharedFile(logging.Handler):
             os.close(lock)
 
 
-def set_up(level: str, directory: Path | None, *, console: bool) -> None:
-    """Events go to `directory`/secondme.jsonl and, with `console`, to stderr: warnings in plain words on a terminal, JSON elsewhere. Repeatable.
+def _opened(path: Path) -> int:
+    """A descriptor that appends to `path`: a file of ours in a directory of ours that nobody else can enter; both are made when missing.
 
-    Security events go to `directory`/security.jsonl as well, whatever the level. `directory` must exist. Libraries' own loggers stay
+    The directory is held meanwhile, so what is looked at is what is written to. Raises OSError for everything else that has the name.
+    """
+    directory = _held(path.parent)
+    try:
+        flags = (
+            os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+        )  # a pipe must not wait for a reader
+        descriptor = os.open(path.name, flags, 0o600, dir_fd=directory)
+    finally:
+        os.close(directory)
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.getuid():
+        os.close(descriptor)
+        raise PermissionError(errno.EPERM, "not a file of ours", str(path))
+    return descriptor
+
+
+def _held(path: Path) -> int:
+    """A descriptor of the directory, as `paths.private_dir` would have it. That module cannot be asked: it stands beside this one."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    try:
+        descriptor = os.open(path, flags)
+    except FileNotFoundError:
+        for missing in reversed([each for each in (path, *path.parents) if not each.exists()]):
+            missing.mkdir(mode=0o700, exist_ok=True)  # parents=True would leave those open to others
+        descriptor = os.open(path, flags)
+    try:
+        facts = os.fstat(descriptor)
+        if facts.st_uid != os.getuid():
+            raise PermissionError(errno.EPERM, "not a directory of ours", str(path))
+        if facts.st_mode & 0o077:
+            os.fchmod(descriptor, 0o700)
+    except OSError:
+        os.close(descriptor)
+        raise
+    return descriptor
+
+
+def set_up(level: str, directory: Path | None, *, console: bool) -> None:
+    """Events go to the `common_file` of `directory` and, with `console`, to stderr: warnings in plain words on a terminal, JSON elsewhere. Repeatable.
+
+    Security events go to its `security_file` as well, whatever the level. `directory` must exist. Libraries' own loggers stay
     silent below warning: they may quote a request.
     """
     handlers: list[logging.Handler] = []
     if directory is not None:
-        handlers.append(_lines(directory / "secondme.jsonl", _KEEP_FILES))
+        handlers.append(_lines(common_file(directory), _KEEP_FILES))
     if console:
         stream = logging.StreamHandler(sys.stderr)
         if sys.stderr.isatty():
@@ -204,6 +257,11 @@ def set_up(level: str, directory: Path | None, *, console: bool) -> None:
     security.setLevel(min(ours.level, logging.INFO))
     _replace_handlers(security, [_lines(security_file(directory), _KEEP_SECURITY_FILES)] if directory is not None else [])
     logging.raiseExceptions = False  # a full disk must not stop a reply; the store says it loudly enough
+
+
+def common_file(directory: Path) -> Path:
+    """Where every event is written: JSON lines, the newest file of up to 6."""
+    return directory / "secondme.jsonl"
 
 
 def security_file(directory: Path) -> Path:

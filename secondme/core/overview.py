@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.clock import from_ms, rfc3339
+from secondme.core.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from secondme.core.store.control import Backlog, ControlStore, EverybodyPaused
     from secondme.core.store.glance import Glance, GlanceStore
     from secondme.core.store.pairing import PairingStore, Stats
+
+
+_NOT_WRITABLE = frozenset({"store_disk_full", "store_out_of_memory", "store_read_only"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +109,8 @@ class Overview:
     """What models may cost a day."""
     at_ms: int
     """The store's time when this was so, Unix."""
+    can_write: bool = True
+    """False while the store takes nothing new, as on a full disk: no gateway can give a sign of life then."""
 
     @property
     def runs(self) -> bool:
@@ -139,7 +145,7 @@ class Overview:
                 for process in self.processes
             ],
             "channels": [facts.to_dict() for facts in self.channels],
-            "store": {"kind": self.store_kind},
+            "store": {"kind": self.store_kind, "canWrite": self.can_write},
             "pairing": {"pending": self.pairing.pending, "approved": self.pairing.approved, "denied": self.pairing.denied},
             "paused": paused,
             "queue": {
@@ -182,9 +188,15 @@ async def overview(
     names = tuple(manifest.id for manifest in channels)
     paused = await control.paused_channels(names)
     signed = {name: facts for process in processes if process.is_gateway for name, facts in process.channels.items()}
+    try:
+        stats, can_write = await pairing.stats(), True
+    except UnavailableError as error:
+        if error.code not in _NOT_WRITABLE:
+            raise
+        stats, can_write = await pairing.counts(), False
     return Overview(
         processes=processes,
-        pairing=await pairing.stats(),
+        pairing=stats,
         everybody=await control.everybody(),
         backlog=await control.backlog(names),
         channels=[
@@ -195,6 +207,7 @@ async def overview(
         glance=await glance.look(),
         cap_usd=cap_usd,
         at_ms=await control.now_ms(),
+        can_write=can_write,
     )
 
 

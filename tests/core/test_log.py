@@ -3,11 +3,15 @@
 import fcntl
 import json
 import logging
+import os
 import random
+import re
+import shutil
 import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -170,3 +174,124 @@ def test_events_go_to_no_other_logger_and_the_console_gets_the_same_line(folder:
     root.removeHandler(spy)
     assert heard == []
     assert capsys.readouterr().err == (folder / "secondme.jsonl").read_text()
+
+
+def _written(folder: Path, name: str = "security.jsonl") -> list[str]:
+    return [json.loads(line)["event"] for line in (folder / name).read_text().splitlines()]
+
+
+def test_a_directory_or_file_that_is_taken_away_is_there_again_with_the_next_line_and_is_ours_alone(folder: Path) -> None:
+    log.set_up("info", folder, console=False)
+    logger = log.get_logger(log.SECURITY)
+    logger.info("before")
+    shutil.rmtree(folder)
+    logger.info("after_the_directory")
+    assert (_written(folder), _written(folder, "secondme.jsonl")) == (["after_the_directory"],) * 2
+    (folder / "security.jsonl").unlink()
+    logger.info("after_the_file")
+    (folder / "security.jsonl").rename(folder / "security.jsonl-20260101")
+    logger.info("after_somebody_elses_rotation")
+    assert _written(folder) == ["after_somebody_elses_rotation"]
+    assert _written(folder, "security.jsonl-20260101") == ["after_the_file"]
+    shutil.rmtree(folder.parent)  # and what it was in
+    logger.info("after_its_parent")
+    assert _written(folder) == ["after_its_parent"]
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (folder.parent, folder, folder / "security.jsonl")] == [
+        0o700,
+        0o700,
+        0o600,
+    ]
+
+
+def _a_link_to_a_file(path: Path, outside: Path) -> None:
+    (path / "security.jsonl").symlink_to(outside / "somebodys.jsonl")
+
+
+def _a_pipe(path: Path, outside: Path) -> None:
+    os.mkfifo(path / "security.jsonl")
+    assert outside.exists()
+
+
+def _a_file_of_somebody_else(path: Path, outside: Path) -> None:
+    shutil.copy(outside / "somebodys.jsonl", path / "security.jsonl")
+    os.chown(path / "security.jsonl", 12345, -1)
+
+
+def _a_directory_of_somebody_else(path: Path, outside: Path) -> None:
+    os.chown(path, 12345, -1)
+    assert outside.exists()
+
+
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files away")
+
+
+@pytest.mark.parametrize(
+    "plant",
+    [
+        _a_link_to_a_file,
+        _a_pipe,
+        pytest.param(_a_file_of_somebody_else, marks=needs_root),
+        pytest.param(_a_directory_of_somebody_else, marks=needs_root),
+    ],
+)
+def test_what_somebody_put_in_its_place_meanwhile_is_not_written_to(plant: Callable[[Path, Path], None], folder: Path) -> None:
+    log.set_up("info", folder, console=False)
+    logger = log.get_logger(log.SECURITY)
+    logger.info("before")
+    outside = folder.parent / "outside"
+    outside.mkdir()
+    (outside / "somebodys.jsonl").write_text("theirs\n")
+    shutil.rmtree(folder)
+    folder.mkdir()
+    plant(folder, outside)
+    logger.info("secret")
+    found = [each for each in (*folder.glob("security*"), *outside.iterdir()) if each.is_file()]
+    assert {each.read_text() for each in found} <= {"theirs\n"}
+    shutil.rmtree(folder)
+    logger.info("after")
+    assert _written(folder) == ["after"]
+
+
+UNTIL_TOLD = """
+import sys
+from pathlib import Path
+from secondme.core import log
+log.set_up("info", Path(sys.argv[1]), console=False)
+logger = log.get_logger(log.SECURITY)
+n = 0
+while not Path(sys.argv[3]).exists():
+    logger.info("line", writer=int(sys.argv[2]), n=n)
+    n += 1
+print(n)
+"""
+
+
+def test_four_writers_whose_directory_is_taken_away_twenty_times_lose_nothing(folder: Path) -> None:
+    told = folder.with_name("told")
+    words = [sys.executable, "-c", UNTIL_TOLD, str(folder)]
+    processes = [subprocess.Popen([*words, str(number), str(told)], stdout=subprocess.PIPE, text=True) for number in range(4)]
+    places = [folder.with_name(f"aside{number}") for number in range(20)]
+    try:
+        for place in places:
+            deadline = time.monotonic() + 20
+            while len(_by_writer(folder)) < 4:  # not again before everybody has found the new one
+                assert time.monotonic() < deadline, "somebody writes no more"
+            folder.rename(place)
+    finally:
+        told.touch()
+    counts = {number: int(process.communicate(timeout=100)[0]) for number, process in enumerate(processes)}
+    found: dict[int, list[int]] = {number: [] for number in counts}
+    for place in (*places, folder):
+        for number, lines in _by_writer(place).items():
+            found[number] += lines
+    print({"directories": len(places) + 1, "lines": sum(counts.values())})
+    assert {number: sorted(lines) for number, lines in found.items()} == {number: list(range(n)) for number, n in counts.items()}
+
+
+def _by_writer(folder: Path) -> dict[int, list[int]]:
+    """Who wrote what into the files of this directory."""
+    found: dict[int, list[int]] = {}
+    for path in folder.glob("security.jsonl*"):
+        for writer, n in re.findall(rb'"writer": (\d), "n": (\d+)}\n', path.read_bytes()):
+            found.setdefault(int(writer), []).append(int(n))
+    return found

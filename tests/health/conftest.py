@@ -1,5 +1,6 @@
 """Homes, and the servers around them."""
 
+import asyncio
 import os
 import tempfile
 from collections.abc import Iterator
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from fakes.bot_api import BotApi, bot_api
 from fakes.messages_api import MessagesApi, messages_api
+from fakes.process import let_in, settings_of
 from health.rig import KEY, Background, Ward, address_of, valkey
 from health.servers import Http, http_server
 from redis import Redis
@@ -80,6 +82,15 @@ def ward(home: Path, vendor: MessagesApi, redis_url: str, raw: Redis, monkeypatc
 def elsewhere(ward: Ward, spare: Redis) -> Ward:
     """The same home on a Redis of the owner's own."""
     ward.configure(redis_url=address_of(spare))
+    return ward
+
+
+@pytest.fixture
+def own(ward: Ward) -> Ward:
+    """A home whose store is the private server, with data in it; nothing runs."""
+    del ward.secrets["redis_url"]
+    ward.configure()
+    asyncio.run(let_in(settings_of(ward.home), "anna"))
     return ward
 
 

@@ -1,11 +1,16 @@
 """What can be wrong with the settings, the files and the machine."""
 
+import json
 import os
 import shlex
+import shutil
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
+from fakes.process import environment
 from health.rig import BASICS, Ward, holding, listening
 
 MB = 1024 * 1024
@@ -166,6 +171,66 @@ def test_logs_that_have_grown(ward: Ward) -> None:
     assert str(logs / "out.txt") in finding["fix"]
     (logs / "out.txt").unlink()
     ward.is_clean()
+
+
+def _linked(path: Path) -> None:
+    path.symlink_to("/dev/null")
+
+
+@pytest.mark.parametrize(
+    ("name", "plant"),
+    [
+        ("security.jsonl", _linked),
+        ("secondme.jsonl", Path.mkdir),
+        ("security.jsonl", os.mkfifo),
+        ("", Path.touch),
+        ("", lambda path: path.symlink_to("gone")),
+    ],
+    ids=["a link", "a directory", "a pipe", "a file for the directory", "a dead link for the directory"],
+)
+def test_something_in_the_way_of_the_log(ward: Ward, name: str, plant: Callable[[Path], object]) -> None:
+    logs = ward.home / "logs"
+    if name:
+        logs.mkdir(mode=0o700)
+    plant(logs / name)
+    finding = ward.is_found("log-blocked", "something is in the way of the log")
+    assert str(logs / name) in finding["what"]
+    ward.mend(finding)
+    assert (logs / name).with_name((logs / name).name + ".aside").exists() or not name
+    ward.is_clean()
+    assert not (logs / name).exists()
+
+
+def test_a_log_that_may_not_be_written(ward: Ward) -> None:
+    path = ward.home / "logs" / "security.jsonl"
+    path.parent.mkdir(mode=0o700)
+    path.touch(0o400)
+    bound = ["setpriv", "--bounding-set=-dac_override,-dac_read_search"] if os.getuid() == 0 else []
+    if bound and not shutil.which(bound[0]):
+        pytest.skip("root may write everywhere")
+    words = [*bound, sys.executable, "-m", "secondme", "doctor", "logs", "--json"]
+    seen = subprocess.run(words, capture_output=True, env=environment(SECONDME_HOME=str(ward.home)), check=False, timeout=30)
+    (finding,) = json.loads(seen.stdout)["data"]["checks"][0]["findings"]
+    assert (finding["id"], finding["fix"]) == ("log-unwritable", f"chmod u+rw {path}")
+    ward.mend(finding)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert path.read_bytes() == b""
+
+
+def test_a_disk_of_the_log_that_takes_no_writes(ward: Ward) -> None:
+    logs = ward.home / "logs"
+    logs.mkdir(mode=0o700)
+    mount = ["mount", "-t", "tmpfs", "-o", "size=1g,mode=0700", "tmpfs", str(logs)]
+    if subprocess.run(mount, check=False, capture_output=True).returncode:
+        pytest.skip("no disk of our own can be mounted here")
+    try:
+        subprocess.run(["mount", "-o", "remount,ro", str(logs)], check=True)
+        finding = ward.doctor("logs").only("log-unwritable")
+        assert "read-only file system" in finding["what"]
+        subprocess.run(["mount", "-o", "remount,rw", str(logs)], check=True)
+        assert ward.doctor("logs").status("logs") == "ok"
+    finally:
+        subprocess.run(["umount", str(logs)], check=True)
 
 
 @pytest.fixture

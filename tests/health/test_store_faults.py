@@ -1,6 +1,5 @@
 """What can be wrong with the store: each fault is made on a real server, found alone, mended by the printed fix, and gone."""
 
-import asyncio
 import json
 import os
 import shutil
@@ -11,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes.process import GatewayProcess, command, data_of, let_in, settings_of
+from fakes.process import GatewayProcess, command, data_of
 from health.rig import Ward, address_of, free_port, holding, until, valkey
 from health.servers import OK, UNKNOWN, bulk, little_redis, silence
 from redis import Redis
@@ -20,15 +19,6 @@ from redis.exceptions import ResponseError
 from secondme.core.store import keys
 
 PASSWORD = "zqRightPasswordzq"
-
-
-@pytest.fixture
-def own(ward: Ward) -> Ward:
-    """A home whose store is the private server, with data in it; nothing runs."""
-    del ward.secrets["redis_url"]
-    ward.configure()
-    asyncio.run(let_in(settings_of(ward.home), "anna"))
-    return ward
 
 
 def test_a_server_that_is_stopped(ward: Ward, tmp_path: Path) -> None:

@@ -73,14 +73,6 @@ def cramped() -> Iterator[Server]:
     shutil.rmtree(made.directory)
 
 
-def gone(server: Server) -> None:
-    server.stop()
-
-
-def back(server: Server) -> None:
-    server.start()
-
-
 def read_only(server: Server) -> None:
     server.raw.config_set("replica-priority", "0")
     server.raw.replicaof("127.0.0.1", "1")
@@ -129,6 +121,21 @@ def disk_free(server: Server) -> None:
     _filler(server).unlink()
 
 
+def unsaved(server: Server) -> None:
+    """Something else has the name of the snapshot: what cannot be kept is not taken."""
+    server.raw.config_set("save", "3600 1")
+    (server.directory / "data" / "dump.rdb").mkdir()
+    server.raw.set("new", "x")
+    server.raw.bgsave()
+    while server.raw.info("persistence")["rdb_last_bgsave_status"] == "ok":
+        pass
+
+
+def saved(server: Server) -> None:
+    (server.directory / "data" / "dump.rdb").rmdir()
+    server.raw.save()
+
+
 @dataclass(frozen=True)
 class Trouble:
     begin: Callable[[Server], None]
@@ -138,10 +145,11 @@ class Trouble:
 
 
 TROUBLES = [
-    Trouble(gone, back, "store_unreachable", "The store does not answer."),
+    Trouble(Server.stop, Server.start, "store_unreachable", "The store does not answer."),
     Trouble(read_only, writable, "store_read_only", "The store is a read-only replica."),
     Trouble(out_of_memory, with_memory, "store_out_of_memory", "The store is out of memory."),
     Trouble(frozen, thawed, "store_slow", "The store did not answer in time."),
+    Trouble(unsaved, saved, "store_disk_full", "The store cannot write to its disk. Try: secondme"),
 ]
 FULL = Trouble(disk_full, disk_free, "store_disk_full", "The store cannot write to its disk.")
 
@@ -204,6 +212,7 @@ async def test_a_cancelled_command_never_goes_on(again: bool, store: Store) -> N
     assert (True, True) in outcomes
 
 
+@pytest.mark.heavy  # 9 s: every trouble of a server, one after the other
 async def test_a_gateway_lives_through_every_trouble_of_its_store_and_loses_nothing(server: Server, home: Path) -> None:
     await lives_through(TROUBLES, server, home)
 

@@ -43,6 +43,12 @@ _STORE_SHARE, _HTTP_SHARE = 0.5, 0.7
 _MOST_BYTES = 256 * 1024
 _CONFIG_COMMAND = re.compile(r"secondme config (?:set|unset) ([a-z_]+(?:\.[A-Za-z_.]+)?)")
 NO_STORE = "the store does not answer"
+_NO_WRITES = {
+    "store_disk_full": "the store cannot write to its disk",
+    "store_read_only": "the store is a replica",
+    "store_out_of_memory": "the store is out of memory",
+}
+"""Some of what only looks writes a little on its way."""
 NO_SETTINGS = "the settings cannot be used"
 NO_GATEWAY = "no gateway runs"
 
@@ -207,4 +213,9 @@ class Subject:
         try:
             return await answer
         except SecondmeError as error:
-            raise NotCheckedError(NO_STORE) from error
+            raise NotCheckedError(why_unasked(error)) from error
+
+
+def why_unasked(error: SecondmeError) -> str:
+    """Why the store does not say what it was asked; completes "not checked, because ..."."""
+    return _NO_WRITES.get(error.code, NO_STORE)

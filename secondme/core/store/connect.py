@@ -43,7 +43,8 @@ _MOST_CONNECTIONS = 512
 """Never reached by commands (see above); subscriptions have one each."""
 _SERVER_FLOOR = (7, 0)
 """`#!lua` scripts with declared keys exist since Redis 7.0."""
-_FIX_STORE = "secondme status shows the store; a full disk or memory must be cleared first."
+_FIX_STORE = "secondme doctor store"
+"""Not `status`: it reads the same store, and would send whoever typed it in a circle."""
 
 
 class Store:
@@ -220,7 +221,7 @@ def explain(error: Exception) -> SecondmeError:
 
 
 _LATER = "Try again in a moment."
-_OUT_OF_MEMORY = (UnavailableError, "store_out_of_memory", "The store is out of memory.", _FIX_STORE)
+_OUT_OF_MEMORY = (UnavailableError, "store_out_of_memory", "The store is out of memory.", "secondme doctor memory")
 _CAUSES: tuple[tuple[tuple[type[Exception], ...], str, type[SecondmeError], str, str, str], ...] = (
     (
         (AuthenticationError, AuthorizationError, NoPermissionError),
@@ -241,7 +242,14 @@ _CAUSES: tuple[tuple[tuple[type[Exception], ...], str, type[SecondmeError], str,
     ((OutOfMemoryError,), "", *_OUT_OF_MEMORY),
     ((ResponseError,), "OOM", *_OUT_OF_MEMORY),
     ((BusyLoadingError,), "", UnavailableError, "store_loading", "The store is still loading its data.", _LATER),
-    ((ResponseError,), "MISCONF", UnavailableError, "store_disk_full", "The store cannot write to its disk.", _FIX_STORE),
+    (
+        (ResponseError,),
+        "MISCONF",
+        UnavailableError,
+        "store_disk_full",
+        "The store cannot write to its disk.",
+        "secondme doctor persistence",
+    ),
     ((ResponseError,), "BUSY", UnavailableError, "store_busy", "The store is busy with something else.", _LATER),
     (
         (ResponseError,),
@@ -251,7 +259,7 @@ _CAUSES: tuple[tuple[tuple[type[Exception], ...], str, type[SecondmeError], str,
         "The store's server is too old; Redis 7.0 or newer is needed.",
         "Upgrade it.",
     ),
-    ((RedisTimeoutError, TimeoutError), "", UnavailableError, "store_slow", "The store did not answer in time.", "secondme status"),
+    ((RedisTimeoutError, TimeoutError), "", UnavailableError, "store_slow", "The store did not answer in time.", _FIX_STORE),
     (
         (RedisConnectionError, OSError),
         "",

@@ -36,6 +36,7 @@ _MOST_COPIED = 64 * 1024 * 1024
 """Bytes of data that are copied to be looked at: loaded in half a second. More is left to a gateway."""
 _DATA = "appendonlydir"
 _MOST_PROCESSES = 4096
+SNAPSHOT, REWRITE = "snapshot", "rewriting the append-only file"
 
 Way = Literal["url", "private", "copy", "empty", "large"]
 
@@ -65,6 +66,8 @@ class ServerFacts:
     appends: bool
     failed_write: str
     """Which write to its disk failed last, in its own word; empty when none did."""
+    refuses: bool
+    """True while it takes nothing new because of that. A snapshot that nobody relies on may fail without."""
     now_ms: int
 
 
@@ -111,7 +114,12 @@ async def server_facts(store: Store) -> ServerFacts:
     pipe = store.client.pipeline(transaction=False)
     pipe.info()
     pipe.time()
-    info, (seconds, micros) = await store.call(pipe.execute())
+    pipe.ping()  # refused like a write when the disk is full, and the only such question that changes nothing
+    info, time, pong = await store.call(pipe.execute(raise_on_error=False))
+    for answer in (info, time):
+        if isinstance(answer, Exception):
+            raise explain(answer) from answer
+    seconds, micros = time
     return ServerFacts(
         version=str(info.get("valkey_version") or info.get("redis_version", "")),
         is_replica=info.get("role") == "slave",
@@ -121,6 +129,7 @@ async def server_facts(store: Store) -> ServerFacts:
         policy=str(info.get("maxmemory_policy", "")),
         appends=bool(info.get("aof_enabled")),
         failed_write=_failed_write(info),
+        refuses=isinstance(pong, Exception) and explain(pong).code == "store_disk_full",
         now_ms=int(seconds) * 1000 + int(micros) // 1000,
     )
 
@@ -205,8 +214,8 @@ def _why(error: SecondmeError) -> str:
 def _failed_write(info: dict[str, Any]) -> str:
     for name, word in (
         ("aof_last_write_status", "append-only file"),
-        ("aof_last_bgrewrite_status", "rewriting the append-only file"),
-        ("rdb_last_bgsave_status", "snapshot"),
+        ("rdb_last_bgsave_status", SNAPSHOT),  # before the one that it goes on without
+        ("aof_last_bgrewrite_status", REWRITE),
     ):
         if info.get(name, "ok") != "ok":
             return word

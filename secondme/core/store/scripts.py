@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 _FUNCTION = re.compile(r"^local function (\w+)\(", re.MULTILINE)
+_FLAGS = re.compile(r"^-- FLAGS (\S+)$", re.MULTILINE)
 
 Answer = Any
 """What a script returns: bytes, an integer, or a list of them. Its header says which."""
@@ -49,11 +50,15 @@ def names() -> list[str]:
 
 
 def _text(name: str) -> str:
-    """The script behind the shared functions it needs: making all of them anew for each call would cost as much as two commands."""
+    """The script behind the shared functions it needs: making all of them anew for each call would cost as much as two commands.
+
+    Behind `-- FLAGS` it may say what it never does: what writes nothing is run where nothing can be written, on a full disk too.
+    """
     folder = files("secondme.core.store").joinpath("lua")
     body = folder.joinpath(f"{name}.lua").read_text("utf-8")
     for block in reversed(folder.joinpath("common.lua").read_text("utf-8").split("\n\n")):
         function = _FUNCTION.search(block)
         if function and re.search(rf"\b{function[1]}\(", body):
             body = f"{block}\n{body}"
-    return f"#!lua\n{body}"
+    flags = _FLAGS.search(body)
+    return f"#!lua{f' flags={flags[1]}' if flags else ''}\n{body}"

@@ -10,6 +10,7 @@ from secondme.core.errors import UnavailableError
 from secondme.core.health.check import Check, NotCheckedError, NotSetUp, Well, in_thread, verdict
 from secondme.core.health.kinds import found
 from secondme.core.health.subject import NO_GATEWAY
+from secondme.core.store.control import ControlStore
 from secondme.core.store.health import holders, lock_record
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from secondme.core.overview import Overview
 
 _OK, _UNAVAILABLE = 200, 503
-_ALONE = {"gateway"}
+_ALONE, _GATEWAYS = {"gateway"}, {"all", "gateway"}
 _LATER_MS = 1000
 """A file that was changed in the second of the start was read."""
 _START_S = 15.0
@@ -47,16 +48,28 @@ async def gateway(subject: Subject) -> Outcome:
             None if _has_worker(seen) else found("no-worker"), _stale(subject, seen) if is_here else None, detail=_told(seen)
         )
     if is_here:
-        if seen is not None and (await subject.server()).failed_write:
+        if seen is not None and (await subject.server()).refuses:
             raise NotCheckedError("the store cannot write, so no gateway can give a sign of life")
         pid = await in_thread(lambda: _holder(subject))
-        answers = subject.settings.api.enabled and (await _ask(subject, str(subject.places.api_socket)))[0]
-        return verdict(found("gateway-elsewhere" if answers else "gateway-silent", pid=pid))
+        return verdict(found("gateway-elsewhere" if await _answers_elsewhere(subject) else "gateway-silent", pid=pid))
     if has_service:
         return verdict(found("gateway-stopped-service"))
     if has_run or (seen is not None and seen.processes):
         return verdict(found("gateway-down"))
     return NotSetUp("never started here: secondme serve")
+
+
+async def _answers_elsewhere(subject: Subject) -> bool:
+    """True when the gateway whose lock is held answers, and does not live on the store that we look at; false when it says nothing.
+
+    Raises NotCheckedError for one that is between two signs of life: when its store could not be written to for a while, the last one
+    is long ago, and nothing is wrong with it.
+    """
+    status, said = await _ask(subject, str(subject.places.api_socket), "/api/status") if subject.settings.api.enabled else (0, {})
+    its_own = said.get("processes") if status == _OK else None
+    if its_own == [] or any(sign.get("part") in _GATEWAYS for sign in await ControlStore(await subject.store()).alive()):
+        raise NotCheckedError("the gateway has not given a sign of life yet; look again in five seconds")
+    return bool(status)
 
 
 def _stale(subject: Subject, seen: Overview) -> Finding | None:
@@ -107,14 +120,14 @@ async def api(subject: Subject) -> Outcome:
     return verdict(found("api-not-answering", path=path))
 
 
-async def _ask(subject: Subject, path: str) -> tuple[int, dict[str, Any]]:
-    """Status and JSON of /health; (0, {}) without an answer."""
+async def _ask(subject: Subject, path: str, what: str = "/health") -> tuple[int, dict[str, Any]]:
+    """Status and JSON of a route that takes no token on the socket; (0, {}) without an answer."""
     import httpx  # noqa: PLC0415  only where a gateway runs
 
     transport = httpx.AsyncHTTPTransport(uds=path, verify=False, trust_env=False)
     try:
         async with httpx.AsyncClient(transport=transport, base_url="http://secondme", trust_env=False) as client:
-            status, said = await subject.fetch(client, "/health")
+            status, said = await subject.fetch(client, what)
     except UnavailableError:
         return 0, {}
     return status, said if isinstance(said, dict) else {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from secondme import __version__
 from secondme.core.errors import ConfigError, CredentialsError
 from secondme.core.health.check import Check, NotCheckedError, NotSetUp, Well, in_thread, verdict
+from secondme.core.health.checks.written import refused_log
 from secondme.core.health.kinds import found
 
 if TYPE_CHECKING:
@@ -69,13 +70,14 @@ async def memory(subject: Subject) -> Outcome:
 
 
 async def logs(subject: Subject) -> Outcome:
-    """The logs stay small."""
+    """What happens can be written down, and the logs stay small."""
     path = subject.places.logs
+    refusal = await in_thread(lambda: refused_log(path))
     if not path.is_dir():
-        return Well("nothing is written yet")
+        return verdict(refusal, detail="nothing is written yet")
     total, largest = await in_thread(lambda: _held_by(path))
-    too_much = total > _LARGE_LOGS
-    return verdict(found("logs-large", path=path, size=size(total), largest=largest) if too_much else None, detail=size(total))
+    too_large = found("logs-large", path=path, size=size(total), largest=largest) if total > _LARGE_LOGS else None
+    return verdict(refusal, too_large, detail=size(total))
 
 
 async def versions(subject: Subject) -> Outcome:
@@ -169,7 +171,7 @@ def _available() -> int | None:
 CHECKS = (
     Check("disk", "Disk", "Free space and inodes for the data and the logs", disk),
     Check("memory", "Memory", "Memory of this machine and of the store's server", memory),
-    Check("logs", "Logs", "How much the log directory holds", logs),
+    Check("logs", "Logs", "Whether the log can be written, and how much its directory holds", logs),
     Check("versions", "Versions", "Python, and whether what runs is what is installed", versions),
     Check("extras", "Extras", "Optional packages that a setting asks for", extras),
 )

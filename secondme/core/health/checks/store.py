@@ -7,16 +7,25 @@ from typing import TYPE_CHECKING
 from secondme.core.errors import ConfigError, SecondmeError
 from secondme.core.health.check import Check, NotCheckedError, NotSetUp, Well, in_thread, verdict
 from secondme.core.health.kinds import found
-from secondme.core.health.subject import NO_STORE
+from secondme.core.health.subject import why_unasked
 from secondme.core.store.embedded import find_server
-from secondme.core.store.health import holders, is_running, keeps_snapshots, lock_record, refused_scripts, where_of
+from secondme.core.store.health import (
+    REWRITE,
+    SNAPSHOT,
+    holders,
+    is_running,
+    keeps_snapshots,
+    lock_record,
+    refused_scripts,
+    where_of,
+)
 from secondme.core.store.lock import is_held
 
 if TYPE_CHECKING:
     from secondme.core.health.check import Outcome
     from secondme.core.health.kinds import Finding
     from secondme.core.health.subject import Subject
-    from secondme.core.store.health import Way
+    from secondme.core.store.health import ServerFacts, Way
 
 _KINDS = {
     "store_unreachable": "store-unreachable",
@@ -32,6 +41,10 @@ _WAYS: dict[Way, str] = {
     "private": "Connected (private server",
     "copy": "Readable (private server, not running; looked at in a copy",
 }
+
+
+_AGAIN = {SNAPSHOT: "redis-cli BGSAVE", REWRITE: "redis-cli BGREWRITEAOF"}
+"""What makes a server try again at once. It does so by itself only when as much was changed as its configuration asks for."""
 
 
 async def store(subject: Subject) -> Outcome:
@@ -105,11 +118,24 @@ async def persistence(subject: Subject) -> Outcome:
     if reached.store is not None and url is not None and not facts.appends and not facts.is_replica:
         forgets = await keeps_snapshots(reached.store) is False
     return verdict(
-        found("store-not-writing", what=facts.failed_write) if facts.failed_write else None,
+        _unwritten(subject, facts),
         found("store-forgets", where=where) if forgets else None,
         found("store-evicts", policy=facts.policy) if evicts and url is not None else None,
         detail="append-only file" if facts.appends else "snapshots" if url else "",
     )
+
+
+def _unwritten(subject: Subject, facts: ServerFacts) -> Finding | None:
+    """A write to the server's disk that failed: whether it refuses new data since, and what makes it try again."""
+    is_private = subject.settings.redis_url is None
+    where = f"for {subject.places.store}" if is_private else "where that server keeps its data"
+    again = "" if is_private else _AGAIN.get(facts.failed_write, "")
+    fix = f"Free space {where}, then: {again}" if again else f"Free space {where}; it goes on by itself."
+    if facts.refuses:
+        return found("store-not-writing", what=facts.failed_write or "it does not say which", fix=fix)
+    if facts.failed_write and not (is_private and facts.failed_write == SNAPSHOT):  # nothing of ours stands on its snapshots
+        return found("store-write-failed", what=facts.failed_write, fix=fix)
+    return None
 
 
 async def scripts(subject: Subject) -> Outcome:
@@ -118,7 +144,7 @@ async def scripts(subject: Subject) -> Outcome:
     try:
         count, why = await refused_scripts(connected)
     except SecondmeError as error:
-        raise NotCheckedError(NO_STORE) from error
+        raise NotCheckedError(why_unasked(error)) from error
     return verdict(found("scripts-refused", count=count, why=why) if count else None, detail="all of them load")
 
 

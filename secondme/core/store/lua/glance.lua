@@ -2,6 +2,7 @@
 -- KEYS  for each contact: history, pause
 -- ARGV  none
 -- Returns {ms of the newest message in, ms of the newest reply out (0: none), then for each pause: number of the contact, ms left or -1}
+-- FLAGS no-writes
 local heard, said = 0, 0
 local answer = { 0, 0 }
 

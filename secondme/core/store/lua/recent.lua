@@ -2,4 +2,5 @@
 -- KEYS  1 history 2 outbox
 -- ARGV  1 most turns 2 most rows
 -- Returns {turn JSON..., oldest first}, {row JSON..., in order}
+-- FLAGS no-writes
 return { redis.call('ZRANGE', KEYS[1], -tonumber(ARGV[1]), -1), redis.call('LRANGE', KEYS[2], 0, tonumber(ARGV[2]) - 1) }
