@@ -68,6 +68,8 @@ class Connection:
         self._channel: Channel | None = None
         self._alive_at = 0.0
         self._connected_at: float | None = None
+        self._apart_at = 0.0
+        """Since when it is not connected."""
         self._has_proved_itself = False
         """This run was connected for long, whatever it said afterwards."""
         self._is_building = False
@@ -143,7 +145,8 @@ class Connection:
                 self._connected_at = self._clock.monotonic()
         elif state is not ChannelState.DEAF:
             self._has_proved_itself |= self._is_steady()
-            self._connected_at = None
+            if self._connected_at is not None:
+                self._connected_at, self._apart_at = None, self._clock.monotonic()
         self._set(state, code)
 
     def alive(self) -> None:
@@ -240,7 +243,7 @@ class Connection:
     def _watch(self, begun: float) -> None:
         now = self._clock.monotonic()
         if self._connected_at is None:
-            if now - max(begun, self._alive_at) > _CONNECT_S:
+            if now - max(begun, self._alive_at, self._apart_at) > _CONNECT_S:
                 raise UnavailableError("hangs", "The channel neither connects nor fails.")
             return
         limit = self.manifest.deaf_after_s

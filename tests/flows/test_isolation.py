@@ -411,6 +411,34 @@ async def test_a_channel_that_hangs_is_begun_again_and_never_twice_at_once() -> 
     assert len(platform.begun) == 4
 
 
+async def test_a_quiet_channel_that_connects_anew_or_stops_has_two_minutes_for_it() -> None:
+    platform = Platform(FakeClock())
+
+    class Quiet(FakeChannel):
+        async def run(self, line: Line) -> None:
+            platform.begun.append(platform.clock.monotonic())
+            line.report(ChannelState.CONNECTED)
+            await platform.clock.sleep(1200)  # and nobody writes
+            line.report(ChannelState.CONNECTING)
+            await platform.clock.sleep(100)
+            line.report(ChannelState.CONNECTED)
+            await platform.clock.sleep(1200)
+            line.report(ChannelState.CONNECTING)
+            await asyncio.Event().wait()
+
+    platform.plug = lambda name="stormy": Plug(Manifest(name, "S", "s", "nowhere"), lambda: Quiet("stormy"))  # type: ignore[method-assign]
+    async with living(platform) as connection:
+        await platform.passes(1290, step_s=0.5)
+        assert (connection.state, connection.code) == (ChannelState.CONNECTING, "")
+        await platform.passes(1200, step_s=0.5)
+        assert (connection.state, connection.code) == (ChannelState.CONNECTED, "")
+        await platform.passes(120, step_s=0.5)
+        assert (connection.state, connection.code) == (ChannelState.CONNECTING, "")
+        assert len(platform.begun) == 1
+        await platform.passes(20, step_s=0.5)
+        assert len(platform.begun) == 2, "and no longer"
+
+
 async def test_what_a_channel_says_after_its_run_has_ended_does_not_count() -> None:
     platform = Platform(FakeClock())
     lines: list[Line] = []
