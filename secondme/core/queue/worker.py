@@ -15,6 +15,7 @@ from secondme.core import faults
 from secondme.core.errors import ConfigError, CredentialsError, DataError, UnavailableError
 from secondme.core.ids import mask_contact_id
 from secondme.core.log import get_logger
+from secondme.core.outage import Outage
 from secondme.core.queue.upkeep import Upkeep
 from secondme.core.store.jobs import Job, UnreadableJobError
 
@@ -97,6 +98,7 @@ class Worker:
         self._following: dict[str, Token] = {}
         """Tokens that arrived before the job in front of them was over here; it may be settled in the store by then."""
         self._free = asyncio.Event()
+        self._outage = Outage(log, "queue")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, finish for at most `queue.drain_s`, hand the rest back, and leave the group."""
@@ -132,9 +134,10 @@ class Worker:
                 try:
                     tokens = await _first(stopping, reading)
                     failures = 0
+                    self._outage.is_over()
                 except UnavailableError as error:
                     failures += 1
-                    log.warning("queue_unavailable", code=error.code)
+                    self._outage.goes_on(error.code)
                     await _first(stopping, asyncio.ensure_future(self._clock.sleep(min(2.0, 0.1 * 2 ** min(failures, 5)))))
                     await self._open(stopping)
                     continue
@@ -152,7 +155,7 @@ class Worker:
                 await self._inbox.open()
                 return
             except UnavailableError as error:
-                log.warning("queue_unavailable", code=error.code)
+                self._outage.goes_on(error.code)
                 await _first(stopping, asyncio.ensure_future(self._clock.sleep(0.5)))
 
     def _start(self, token: Token, jobs: asyncio.TaskGroup) -> None:

@@ -13,6 +13,7 @@ from secondme.core import faults
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.ids import mask_contact_id, new_id
 from secondme.core.log import get_logger
+from secondme.core.outage import Outage
 from secondme.core.store.outbox import Sending
 from secondme.core.types import MessageContent, NotSent, SendOutcome, Sent, Undeliverable
 
@@ -66,6 +67,7 @@ class Sender:
         self._id = new_id()
         self._busy: set[ContactId] = set()
         self._news = asyncio.Event()
+        self._outage = Outage(log, "outbox")
         self._crowded = False
         """More was due than could be begun: look again as soon as something ends."""
 
@@ -97,10 +99,12 @@ class Sender:
         if not self._outlet.is_open:
             return [], _POLL_S
         try:
-            return await self._outbox.due(self._name, _PAGE + len(self._busy))
+            ready = await self._outbox.due(self._name, _PAGE + len(self._busy))
         except UnavailableError as error:
-            log.warning("outbox_unavailable", code=error.code)
+            self._outage.goes_on(error.code)
             return [], _POLL_S
+        self._outage.is_over()
+        return ready
 
     async def _deliver(self, contact: ContactId) -> None:
         """Walk this contact's outbox as far as it is due."""
