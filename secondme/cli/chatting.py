@@ -6,12 +6,10 @@ import asyncio
 import contextlib
 import shutil
 import sys
-import textwrap
-from functools import partial
 from typing import TYPE_CHECKING
 
-from secondme.channels.local.client import LocalClient
-from secondme.channels.local.protocol import contact_of
+from secondme.channels.local.client import TOO_LONG, LocalClient
+from secondme.channels.local.protocol import LINE_LIMIT, contact_of
 from secondme.cli.exits import ExitCode
 from secondme.cli.output import CommandResult, Screen, emit_event, note
 from secondme.core.clock import SystemClock
@@ -58,15 +56,17 @@ async def deliver(setup: Setup, name: str, messages: list[str], *, wait_s: float
         for text in messages:
             client.say(text)
         end = loop.time() + (0 if as_owner else wait_s)  # nobody answers the owner
+        taken_by = loop.time() + _CONNECT_S
         while client.unaccepted or loop.time() < end:
-            limit = end if not client.unaccepted else max(end, loop.time() + _CONNECT_S)
+            limit = max(end, taken_by) if client.unaccepted else end
             try:
                 async with asyncio.timeout_at(limit):
                     event = await client.events.get()
             except TimeoutError:
                 break
             show(event)
-            heard = heard or event.kind == "accepted"
+            if event.kind == "accepted":
+                heard, taken_by = True, loop.time() + _CONNECT_S  # a refusal, again and again, is no reason to wait on
             if event.kind == "message" and heard:  # before that, it is what waited from earlier
                 answered = True
                 end = end if client.unaccepted else min(end, loop.time() + _QUIET_S)
@@ -126,7 +126,11 @@ def _json_event(event: Event) -> None:
 
 
 def _plain_event(owner: str) -> Callable[[Event], None]:
+    last = ""
+
     def show(event: Event) -> None:
+        nonlocal last  # a full disk would say the same twice a second
+        same, last = event.kind == last, event.kind
         match event.kind:
             case "message":
                 Screen().line(_wrapped(f"{owner}: {event.text}"), "accent")
@@ -135,7 +139,9 @@ def _plain_event(owner: str) -> Callable[[Event], None]:
                 note(f"({_REMARKS[event.text]})", "dim")
             case "typing":
                 note(f"({owner} is typing)", "dim")
-            case "refused":
+            case "refused" if event.text == TOO_LONG:
+                note(f"(that is too long; {LINE_LIMIT // 1024} kB is the most)", "warn")
+            case "refused" if not same:
                 note("(the gateway cannot take it now; it is offered again)", "warn")
             case "disconnected":
                 note("(the gateway went away; waiting for it)", "warn")
@@ -150,8 +156,22 @@ def _wrapped(text: str) -> str:
     if not sys.stdout.isatty():
         return text
     width = shutil.get_terminal_size().columns
-    fill = partial(textwrap.fill, width=width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
-    return "\n".join(fill(line) if len(line) > width else line for line in text.splitlines())
+    return "\n".join(row for line in text.splitlines() for row in _rows(line, width))
+
+
+def _rows(line: str, width: int) -> list[str]:
+    """The line in rows of `width` cells, of which a wide letter takes two; a longer word stands alone."""
+    from rich.cells import cell_len
+
+    first, *words = line.split(" ")
+    rows = [first]
+    for word in words:
+        longer = f"{rows[-1]} {word}"
+        if cell_len(longer) <= width:
+            rows[-1] = longer
+        elif word:
+            rows.append(f"  {word}")
+    return rows
 
 
 _REMARKS: dict[str, str] = {
@@ -164,5 +184,6 @@ _REMARKS: dict[str, str] = {
     Admission.PAUSED.value: "received; the owner answers themselves at the moment",
     Admission.KILLED.value: "received; nobody is answered at the moment",
     Admission.RATE_LIMITED.value: "received; too many messages, taking a pause",
+    Admission.INBOX_FULL.value: "not answered; too much waits already",
     Admission.TAKEN_OVER.value: "said as the owner; the clone is silent now",
 }

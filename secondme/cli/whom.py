@@ -23,18 +23,18 @@ _MOST_NAMED = 5
 def approved_contact(reference: str, approved: Sequence[ApprovedContact]) -> ApprovedContact:
     """The one contact that `reference` means. Raises NotFoundError when it is nobody, naming the nearest, or several, naming them."""
     for contact in approved:
-        if contact.contact_id == reference:
+        if contact.contact_id == reference.strip():
             return contact
     wanted = _folded(reference)
     named = [contact for contact in approved if contact.display_name and _folded(contact.display_name) == wanted]
-    if len(named) == 1:
+    if len(named) == 1 and not _is_whole_id(reference):  # a stranger may call themselves like somebody's id
         return named[0]
-    if named:
+    if len(named) > 1:
         ids = ", ".join(contact.contact_id for contact in named[:_MOST_NAMED])
         more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
         what = f"{len(named)} approved contacts have that name: {ids}{more}."
         raise NotFoundError("unknown_contact", what, "Name one of them by its id.")
-    near = _nearest(reference, approved)
+    near = named[0].contact_id if named else _nearest(reference, approved)
     raise NotFoundError(
         "unknown_contact",
         "No approved contact has that name or id.",
@@ -44,14 +44,20 @@ def approved_contact(reference: str, approved: Sequence[ApprovedContact]) -> App
 
 def anybody(reference: str, approved: Sequence[ApprovedContact]) -> ContactId:
     """The one approved contact that `reference` means, or whoever has that whole id, let in or not. Raises NotFoundError."""
-    from secondme.core.ids import contact_id, is_contact_id
+    from secondme.core.ids import contact_id
 
     try:
         return contact_id(approved_contact(reference, approved).contact_id)
     except NotFoundError:
-        if is_contact_id(reference) and (":" in reference or "@" in reference):
-            return contact_id(reference)
+        if _is_whole_id(reference):
+            return contact_id(reference.strip())
         raise
+
+
+def _is_whole_id(reference: str) -> bool:
+    from secondme.core.ids import is_contact_id
+
+    return is_contact_id(reference.strip()) and (":" in reference or "@" in reference)
 
 
 def hinted(error: NotFoundError, reference: str, known: Sequence[Known]) -> NotFoundError:

@@ -263,10 +263,12 @@ def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
 def _explain(error: ValidationError, sources: Mapping[str, str]) -> ConfigError:
     first = error.errors(include_input=False, include_url=False)[0]
     dotted = ".".join(str(part) for part in first["loc"])
-    source = next((where for name, where in sources.items() if name == dotted or name.startswith(dotted + ".")), "the settings")
+    written = next((name for name in sources if name == dotted or name.startswith(dotted + ".")), dotted)
+    source = sources.get(written, "the settings")
     where = f"{dotted} (from {source})" if source not in {"default", "the settings"} else dotted
     if first["type"] == "extra_forbidden":
-        near = nearest_name(dotted)
+        where = where.replace(dotted, written, 1)  # of a section that is misspelt, the setting as it was typed
+        near = nearest_name(written)
         hint = f"Did you mean {near}?" if near else "secondme config show lists the settings."
         return ConfigError("unknown_setting", f"There is no setting {where}.", hint)
     return ConfigError(

@@ -178,6 +178,20 @@ async def test_what_the_gate_cannot_take_is_refused_and_offered_again(town: Town
     assert ([message.text for message in town.heard], client.unaccepted) == (["keep me"], 0)
 
 
+async def test_a_message_that_is_too_long_is_refused_at_once_and_the_next_one_is_heard(town: Town) -> None:
+    client = LocalClient(town.socket, "anna", SystemClock())
+    refused = client.say("x" * LINE_LIMIT)
+    client.say("hello")
+    task = asyncio.ensure_future(client.run())
+    async with asyncio.timeout(30):
+        await client.all_accepted()
+    events = [client.events.get_nowait() for _ in range(client.events.qsize())]
+    assert [(event.kind, event.text) for event in events] == [("refused", "too_long"), ("connected", ""), ("accepted", "queued")]
+    assert ([message.text for message in town.heard], refused == events[0].id) == (["hello"], True)
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+
+
 async def test_a_resend_under_the_same_id_is_shown_once(town: Town) -> None:
     async with line(town, "anna") as anna:
         for _ in range(3):

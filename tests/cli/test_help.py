@@ -138,6 +138,14 @@ def test_an_unknown_contact_gets_the_nearest_name_and_several_are_listed(cli: Cl
     assert "2 approved contacts have that name: local:" in several.stderr
 
 
+def test_an_id_never_means_somebody_who_calls_themselves_so(cli: Cli, door: Redis) -> None:
+    rename(door, "local:rita", "local:ben")
+    trace = cli("trace", "--contact", "local:ben")
+    assert (trace.exit_code, trace.stderr) == (65, "secondme: No approved contact has that name or id. Did you mean local:rita?\n")
+    assert [cli("pause", contact).exit_code for contact in ("local:ben", " local:anna ")] == [65, 0]
+    assert [door.exists(keys.pause(contact)) for contact in ("local:anna", "local:rita")] == [1, 0]
+
+
 @pytest.mark.parametrize(
     ("line", "said"),
     [

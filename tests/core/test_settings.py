@@ -65,7 +65,8 @@ def test_other_names_in_the_environment_decide_nothing(tmp_path: Path, environ: 
 @pytest.mark.parametrize(
     ("flags", "environ", "text", "named", "hint"),
     [
-        ({}, {"SECONDME_PAIRNG__MODE": "owner"}, "", "pairng", "pairing"),
+        ({}, {"SECONDME_PAIRNG__MODE": "owner"}, "", "pairng.mode (from SECONDME_PAIRNG__MODE)", "Did you mean pairing.mode?"),
+        ({}, {}, "[slep]\nstart = 1", "slep.start (from ", "Did you mean sleep.start?"),
         ({}, {"SECONDME_PAIRING__MOD": "owner"}, "", "pairing.mod (from SECONDME_PAIRING__MOD)", "Did you mean pairing.mode?"),
         ({}, {}, "[limits]\nmesages = 3", "limits.mesages (from ", "Did you mean limits.messages?"),
         ({"log.lvl": "debug"}, {}, "", "log.lvl (from flag)", "Did you mean log.level?"),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from secondme.core.sections import SleepSettings
-from secondme.core.send.pacing import Night
+from secondme.core.send.pacing import Night, machine_zone
 
 MINUTE = timedelta(minutes=1)
 CHANGES = {
@@ -151,3 +151,14 @@ def test_a_time_with_a_zone_of_its_own_is_refused(value: object) -> None:
 
 def test_without_a_zone_the_machines_is_used() -> None:
     assert isinstance(night(time(23), time(7), "").is_asleep(local("UTC", 12)), bool)
+
+
+@pytest.mark.parametrize("written", ["Asia/Kathmandu", ":Asia/Kathmandu"])
+def test_the_zone_that_a_container_is_given_counts_before_the_machines_own(written: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TZ", raising=False)
+    machines = machine_zone()
+    for odd in ("", "Mars/Olympus", "<+03>-3", "/etc/passwd", "../../etc/passwd"):
+        monkeypatch.setenv("TZ", odd)
+        assert str(machine_zone()) == str(machines)
+    monkeypatch.setenv("TZ", written)
+    assert str(machine_zone()) == "Asia/Kathmandu"

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _RECONNECT_S = 0.2
 _REFUSED_S = 0.5
+TOO_LONG = "too_long"
+"""Why a message is refused that no gateway would ever take."""
 _SHOWN = 500
 """Ids of shown messages that are remembered, so that a repeated one is not shown twice."""
 
@@ -58,9 +60,12 @@ class LocalClient:
             await self._settled.wait()
 
     def say(self, text: str) -> str:
-        """The id of a message that will be offered until the gateway accepts it, across reconnects."""
+        """The id of a message that will be offered until the gateway accepts it, across reconnects. One that is too long is refused here."""
         message = new_id()
         event = {"type": "message", "id": message, "text": text, "sentAt": self._clock.now_ms(), "fromOwner": self._from_owner}
+        if len(encode(event)) > LINE_LIMIT:
+            self.events.put_nowait(Event("refused", message, TOO_LONG))
+            return message
         self._offered[message] = event
         if self._writer is not None:
             self._writer.write(encode(event))

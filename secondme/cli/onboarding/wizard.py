@@ -6,6 +6,7 @@ It can be left at every question: what was answered is kept beside the configura
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ from secondme.core.errors import ConfigError
 from secondme.core.paths import private_dir
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from secondme.cli.run import Invocation
     from secondme.core.settings import Setup
@@ -63,6 +64,24 @@ async def onboard(invocation: Invocation, wishes: Wishes) -> CommandResult:
     if wishes.ask and not (sys.stdin.isatty() and screen.is_terminal):
         raise ConfigError("needs_terminal", "There is no terminal to ask at.", "secondme onboard --non-interactive --help")
     setup = invocation.setup()
+    with _untouched(setup) if wishes.dry_run else contextlib.nullcontext():
+        return await _begun(invocation, setup, wishes, screen)
+
+
+@contextlib.contextmanager
+def _untouched(setup: Setup) -> Iterator[None]:
+    """Directories that were made meanwhile, to see whether they can be, are gone again."""
+    places = setup.places
+    missing = {each for place in (places.config, places.data, places.logs) for each in (place, *place.parents) if not each.exists()}
+    try:
+        yield
+    finally:
+        for directory in sorted(missing, key=lambda path: len(path.parts), reverse=True):
+            with contextlib.suppress(OSError):
+                directory.rmdir()
+
+
+async def _begun(invocation: Invocation, setup: Setup, wishes: Wishes, screen: Screen) -> CommandResult:
     private_dir(setup.places.config)
     site = Site(invocation, setup, _interview(setup, wishes, screen))
     _greet(site)

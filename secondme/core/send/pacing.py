@@ -7,6 +7,8 @@ computed on the local calendar, so it is right across a change of the clocks.
 
 from __future__ import annotations
 
+import contextlib
+import os
 from datetime import UTC, datetime, time, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -154,7 +156,9 @@ class Night:
 
 
 def machine_zone() -> tzinfo:
-    """This machine's IANA zone, by the link that /etc/localtime is; UTC when it is not one."""
+    """The IANA zone that TZ names, as in a container; else this machine's, by the link that /etc/localtime is; UTC when it is not one."""
+    with contextlib.suppress(KeyError, ValueError, OSError):
+        return ZoneInfo(os.environ.get("TZ", "").removeprefix(":"))
     try:
         _, found, name = str(Path("/etc/localtime").resolve()).partition("zoneinfo/")
         return ZoneInfo(name) if found else UTC
