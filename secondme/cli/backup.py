@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import shutil
 import sys
 import tempfile
@@ -127,4 +128,4 @@ def _show(screen: Screen, made: Made, data: dict[str, Any]) -> None:
         screen.line(
             "It is not encrypted: whoever has it can read your conversations and use your keys. --encrypt changes that.", "warn"
         )
-    screen.hint(f"To bring it back:  secondme restore {data['file']}", "dim")
+    screen.hint(f"To bring it back:  secondme restore {shlex.quote(data['file'])}", "dim")

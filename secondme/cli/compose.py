@@ -35,12 +35,22 @@ BY_CHAT = "owner-chat"
 
 @contextlib.asynccontextmanager
 async def open_store(setup: Setup, role: Role | None = None) -> AsyncIterator[Store]:
-    """A connected store; a short command borrows the running server or starts one for its own length."""
+    """A connected store; a short command borrows the running server or starts one for its own length. Raises ConfigError for a home of its
+    own that is not there: a typo would get an empty house."""
     from secondme.core.store.connect import Store
     from secondme.core.store.embedded import Role
 
+    if role is None:
+        _refuse_missing(setup)
     async with Store(setup, role or Role.BORROW) as store:
         yield store
+
+
+def _refuse_missing(setup: Setup) -> None:
+    if setup.settings.redis_url is None and setup.places.is_apart and not setup.places.config.exists():
+        from secondme.core.errors import ConfigError
+
+        raise ConfigError("no_home", f"There is no home at {setup.places.config}.", "secondme onboard")
 
 
 def pairing_store(store: Store, settings: Settings) -> PairingStore:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from secondme.cli.output import Screen, emit_event
+from secondme.cli.output import Screen, emit_event, flush
 from secondme.core.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def _print(screen: Screen, line: dict[str, Any], *, as_json: bool) -> None:
     clock = f"{at.astimezone():%Y-%m-%d %H:%M:%S}" if at is not None else "?"
     text = f"{clock}  {level:<7} {line['event'].replace('_', ' ')}  {facts}".rstrip()
     screen.line(" ".join(text.split("\n")), _STYLES.get(level, ""))
-    screen.stream.flush()
+    flush(screen.stream)
 
 
 def _plain(value: object) -> str:

@@ -45,6 +45,10 @@ def said(schema: str, data: dict[str, Any], text: str, hint: str = "") -> Comman
     return CommandResult(schema, data, show)
 
 
+class OutputError(Exception):
+    """What is to be read cannot be written: the file that stands for the terminal is full. Its text is the system's word for it."""
+
+
 class Screen:
     """Where a person reads. Styled on a terminal, plain elsewhere and under NO_COLOR; hostile characters never pass."""
 
@@ -60,7 +64,7 @@ class Screen:
         safe = safe_text(text)
         if self.is_styled and style:
             safe = f"\x1b[{_STYLES[style]}m{safe}\x1b[0m"
-        self.stream.write(safe + "\n")
+        _put(self.stream, safe + "\n")
 
     def hint(self, text: str, style: str = "") -> None:
         """A line of our own words in which commands stand, as they are to be typed for this home."""
@@ -87,6 +91,25 @@ class Screen:
             self.line(above, "dim")
         for line in lines:
             self.line(line)
+
+
+def flush(stream: TextIO) -> None:
+    """Everything was written. Raises OutputError, and BrokenPipeError when the reader has gone."""
+    try:
+        stream.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(error.strerror) from error
+
+
+def _put(stream: TextIO, text: str) -> None:
+    try:
+        stream.write(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(error.strerror) from error
 
 
 _STYLES = {"bold": "1", "dim": "2", "good": "32", "warn": "33", "bad": "31", "accent": "36"}
@@ -116,8 +139,8 @@ def emit_error(schema: str, error: SecondmeError, *, as_json: bool) -> ExitCode:
 
 def emit_event(event: dict[str, Any]) -> None:
     """One JSON object on one line, for commands that report as things happen."""
-    sys.stdout.write(json.dumps(event, sort_keys=True) + "\n")
-    sys.stdout.flush()
+    _put(sys.stdout, json.dumps(event, sort_keys=True) + "\n")
+    flush(sys.stdout)
 
 
 def complain(error: SecondmeError) -> None:
@@ -155,4 +178,4 @@ def _write_envelope(schema: str, status: str, exit_code: ExitCode, data: dict[st
         "data": data,
         "errors": [{"code": error.code, "message": error.message, "fix": error.fix} for error in errors],
     }
-    sys.stdout.write(json.dumps(envelope, sort_keys=True, indent=2) + "\n")
+    _put(sys.stdout, json.dumps(envelope, sort_keys=True, indent=2) + "\n")

@@ -53,7 +53,7 @@ def run(
 ) -> NoReturn:
     """Do the work, print its result, and end the process with its exit code."""
     from secondme.cli.exits import ExitCode
-    from secondme.cli.output import emit_error, note
+    from secondme.cli.output import OutputError, emit_error, note
     from secondme.core.errors import SecondmeError
 
     invocation: Invocation = context.obj
@@ -68,6 +68,9 @@ def run(
     except KeyboardInterrupt:
         note("Interrupted.")
         code = ExitCode.INTERRUPTED
+    except OutputError as error:
+        note(f"secondme: The output cannot be written: {error}.", "bad")
+        code = ExitCode.UNAVAILABLE
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough, like `| head`
         code = ExitCode.DONE
@@ -77,20 +80,13 @@ def run(
 
 
 def _written(result: CommandResult, invocation: Invocation, *, as_json: bool) -> ExitCode:
-    """The result is on stdout; where nothing more can be written, one line on stderr says so. Raises BrokenPipeError when its reader has gone."""
-    from secondme.cli.exits import ExitCode
-    from secondme.cli.output import emit, note
+    """The result is on stdout. Raises OutputError where nothing more can be written, BrokenPipeError when its reader has gone."""
+    from secondme.cli.output import emit, flush
 
     for error in result.errors:
         _for_here(error, invocation)
-    try:
-        code = emit(result, as_json=as_json, home=invocation.home)
-        sys.stdout.flush()
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        note(f"secondme: The output cannot be written: {error.strerror}.", "bad")
-        return ExitCode.UNAVAILABLE
+    code = emit(result, as_json=as_json, home=invocation.home)
+    flush(sys.stdout)
     return code
 
 

@@ -25,6 +25,11 @@ class Places:
     logs: Path
 
     @property
+    def is_apart(self) -> bool:
+        """True for a home that was named, false for the platform's own directories."""
+        return self.data.parent == self.config
+
+    @property
     def config_file(self) -> Path:
         """`config.toml`, which a person edits."""
         return self.config / "config.toml"

@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 from fakes.process import Cli, Terminal, command, environment, obeyed
 from redis import Redis
+from typer.testing import CliRunner
 
+from secondme.cli.app import app
 from secondme.core.store import keys
 
 GARBAGE = ["garbage", "{}", "[]", "null", '{"contactId": 1}', '{"contactId": "local:bad"', "\udcff\udcfe", "1" * 5000, "[" * 5000]
@@ -195,10 +197,12 @@ def test_sigint_while_serving_is_an_orderly_end(home: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
-@pytest.mark.parametrize("words", ["--version", "--help", "pairing list --help", "pairing list", "pairing list --json"])
+@pytest.mark.parametrize("words", ["--version", "--help", "pairing list --help", "pairing list", "pairing list --json", "logs"])
 def test_an_output_that_cannot_be_written_is_one_line_and_one_that_is_closed_is_none(words: str, tmp_path: Path) -> None:
     program = f"{sys.executable} -c 'from secondme.cli.entry import main; main()' --home {tmp_path} {words}"
     program = program if words != "--version" else f"{sys.executable} -m secondme --version"
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs" / "secondme.jsonl").write_text('{"event": "ready", "level": "info"}\n')
     full = subprocess.run(f"{program} >/dev/full", shell=True, env=environment(), capture_output=True, text=True, check=False)
     assert (full.returncode, full.stderr) == (69, "secondme: The output cannot be written: No space left on device.\n")
     closed = subprocess.run(f"{program} >&-", shell=True, env=environment(), capture_output=True, text=True, check=False)
@@ -215,3 +219,22 @@ def test_a_hint_is_for_the_home_that_was_typed(tmp_path: Path, redis_url: str) -
 def test_a_terminal_that_knows_no_ticks_gets_plain_ones(tmp_path: Path) -> None:
     result = command(tmp_path, "doctor", "config", PYTHONIOENCODING="ascii", PYTHONUTF8="0")
     assert (result.returncode, result.stdout.splitlines()[2][:16]) == (0, "? Configuration:")
+
+
+@pytest.mark.parametrize("words", ["--help", "pairing --help", "pairing list --help", "pairing list", "config show"])
+def test_a_reader_that_has_seen_enough_is_no_error(words: str, tmp_path: Path) -> None:
+    read, write = os.pipe()
+    os.close(read)
+    program = [sys.executable, "-c", "from secondme.cli.entry import main; main()", "--home", str(tmp_path), *words.split()]
+    done = subprocess.run(program, stdout=write, stderr=subprocess.PIPE, env=environment(), text=True, check=False)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("words", ["status", "pairing list", "contacts list", "drafts list", "usage", "backup", "dead list"])
+def test_a_home_that_is_not_there_is_not_made_by_looking(words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    missing = tmp_path / "typo"
+    result = CliRunner().invoke(app, ["--home", str(missing), *words.split()])
+    assert (result.exit_code, list(tmp_path.iterdir())) == (78, [])
+    assert result.stderr == f"secondme: There is no home at {missing}. Try: secondme --home {missing} onboard\n"

@@ -38,7 +38,7 @@ def pause(
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.output import said
 
-        async with _steering(invocation, contact) as (steering, who):
+        async with _steering(invocation, contact, stops=True) as (steering, who):
             await steering.pause(who, length)
         until = f" for {for_}" if for_ else " until you resume"
         return said("secondme.pause/1", {"contact": who or "ALL", "for": for_}, f"Paused {who or 'everybody'}{until}.")
@@ -70,7 +70,7 @@ def kill(
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.output import said
 
-        async with _steering(invocation, None) as (steering, _):
+        async with _steering(invocation, None, stops=not off) as (steering, _):
             await (steering.unkill() if off else steering.kill())
         text = "The kill switch is off." if off else "The kill switch is on. Nothing is sent to anybody."
         return said("secondme.kill/1", {"killed": not off}, text, "" if off else "Lift it: secondme kill --off")
@@ -79,12 +79,20 @@ def kill(
 
 
 @contextlib.asynccontextmanager
-async def _steering(invocation: Invocation, contact: str | None) -> AsyncIterator[tuple[Steering, ContactId | None]]:
-    """What steers, and the approved contact that is meant. Raises NotFoundError, naming the nearest."""
+async def _steering(
+    invocation: Invocation, contact: str | None, *, stops: bool = False
+) -> AsyncIterator[tuple[Steering, ContactId | None]]:
+    """What steers, and the approved contact that is meant. Raises NotFoundError, naming the nearest. What stops the clone works with
+    settings that cannot be used, too."""
     from secondme.cli.compose import open_store, pairing_store, steering, write_log
     from secondme.cli.whom import anybody
 
-    setup = invocation.setup()
+    if stops:
+        from secondme.cli.stopping import setup_to_stop
+
+        setup = setup_to_stop(invocation)
+    else:
+        setup = invocation.setup()
     write_log(setup)
     async with open_store(setup) as store:
         approved = (await pairing_store(store, setup.settings).listing()).approved if contact is not None else []

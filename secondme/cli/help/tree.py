@@ -157,6 +157,10 @@ class Root(Book):
         except typer.Abort:
             typer.echo("secondme: stopped, nothing was done.", err=True)
             sys.exit(1)
+        except SystemExit as ended:
+            if isinstance(ended.__context__, BrokenPipeError):
+                sys.exit(0)  # the reader has seen enough, like `| head`
+            raise
         sys.exit(code if isinstance(code, int) else 0)
 
     def _main_shell_completion(self, ctx_args: MutableMapping[str, Any], prog_name: str, complete_var: str | None = None) -> None:

@@ -245,7 +245,7 @@ class Owner:
             return _decision("already_approved", approved)
         if await self._pairing.denied(contact) is not None:
             raise NotFoundError("contact_denied", f"{contact} is denied.", f"secondme pairing unblock {contact}")
-        raise NotFoundError("unknown_contact", f"Nobody called {contact} waits at the door.", "secondme pairing list")
+        raise NotFoundError("unknown_contact", f"Nobody with the id {contact} waits at the door.", "secondme pairing list")
 
     async def _approved_or_none(self, contact: ContactId) -> ApprovedContact | None:
         """A corrupt approval must not protect its contact from being denied or revoked."""
