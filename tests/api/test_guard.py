@@ -135,6 +135,7 @@ def _call(
     return method, path, request(method, path + query, *said, body=body), may_call
 
 
+@pytest.mark.heavy  # 6 s: every one with every other
 async def test_of_twenty_hosts_twenty_origins_and_twenty_kinds_of_tokens_only_the_right_ones_get_through(
     dial: Dial, town_hall: Served
 ) -> None:

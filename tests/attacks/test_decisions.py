@@ -109,6 +109,7 @@ async def _races(crowd: Crowd, ear: Ear, numbers: range, rng: random.Random, see
         seen.update({f"outcome {outcome}": count for outcome, count in Counter(race.outcomes).items()})
 
 
+@pytest.mark.heavy  # thousands of races
 async def test_ten_thousand_races_have_one_outcome_each_and_a_denial_beats_a_stale_approval(crowd_with: Any, ear_on: Any) -> None:
     crowd = await crowd_with(wires=4, **RACE)
     ear, rng, seen = await ear_on(crowd), random.Random(11), Counter[str]()

@@ -22,6 +22,8 @@ from typer.testing import CliRunner, Result
 from secondme.core.store import keys
 from secondme.core.store.lock import hold
 
+pytestmark = pytest.mark.heavy  # several programs in each scene
+
 PASSPHRASE = "correct horse"
 FOREIGN = "somebody:else"
 QUICK = Path(__file__).with_name("quick.tar.gz.age")
@@ -198,11 +200,12 @@ def test_a_person_is_asked_before_anything_changes_and_a_passphrase_is_not_shown
     assert not (tmp_path / "c").exists()
 
 
-def test_a_key_whose_time_is_over_stays_gone(home: Path, tmp_path: Path) -> None:
+def test_what_is_over_stays_gone(home: Path, tmp_path: Path) -> None:
     def fill(client: Redis) -> None:
         client.set(keys.told("a"), "1", px=1)
         client.set(keys.told("b"), "1", px=700)
         client.set(keys.approved("c"), "1")
+        client.hset(keys.GATEWAYS, "all-1", "{}")  # another home's sign of life
 
     homes.with_store(home, fill)
     assert do(home, "backup", str(tmp_path / "b")).exit_code == 0

@@ -47,6 +47,7 @@ def test_a_private_server_with_its_gateway(ward: Ward) -> None:
         ward.is_clean()
 
 
+@pytest.mark.heavy  # 4 s: a gateway, a worker and a bot
 def test_a_shared_redis_with_gateway_and_worker_and_telegram(ward: Ward, bot: BotApi, spare: Redis) -> None:
     bot.token = TOKEN
     ward.configure(f'[telegram]\napi_url = "{bot.url}"\nowner_id = 77\n', telegram__token=TOKEN, redis_url=address_of(spare))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from fakes.screen import HOSTILE, OBEYED, Screen, StoppedClock, shown, stand_at_noon, talk_at_noon, words
 from fakes.town import Town
 from redis import Redis
@@ -202,6 +203,7 @@ async def test_hostile_words_in_conversations_and_drafts_are_shown_harmless(town
             assert not OBEYED.search(shown(on).replace("\n", ""))
 
 
+@pytest.mark.heavy  # 5 s: every page at every size
 async def test_the_clone_s_pages_are_right_after_the_terminal_changed_its_size(screen: OpenScreen, redis_url: str) -> None:
     with Redis.from_url(redis_url) as client:
         stand_at_noon(client)

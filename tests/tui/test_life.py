@@ -274,6 +274,7 @@ async def test_a_bug_ends_the_screen_without_a_word_of_anybody(
     assert "canary" not in said.out + said.err
 
 
+@pytest.mark.heavy  # 3 s each: a screen and a store
 @pytest.mark.parametrize("ending", ["hang up", "hang up, ignored", "SIGTERM"])
 def test_a_screen_whose_terminal_goes_away_ends_and_so_does_its_store(home: Path, ending: str) -> None:
     ignore = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN);" if "ignored" in ending else ""

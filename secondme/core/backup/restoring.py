@@ -18,6 +18,7 @@ from secondme.core.clock import from_ms
 from secondme.core.errors import BusyError, ConfigError
 from secondme.core.faults import point
 from secondme.core.paths import private_dir
+from secondme.core.store import keys
 from secondme.core.store.laying import lay_down, private_store
 from secondme.core.store.lock import hold
 
@@ -73,10 +74,12 @@ def unpack(file: BinaryIO, swap: Swap, ask: Callable[[], str]) -> Unpacked:
 
 
 async def lay_store(swap: Swap, name: str, *, binary: str) -> int:
-    """The store lies in the directory `name` of the new data, as an embedded server reads it, and one has read it; returns its keys."""
+    """The store lies in the directory `name` of the new data, as an embedded server reads it, and one has read it; returns its keys. Signs
+    of life are left out: no gateway of this home gave them."""
     store = swap.data / name
     lay_down(swap.data / STORE, store)
     async with private_store(store, binary=binary) as client:
+        await client.delete(keys.GATEWAYS)
         return int(await client.dbsize())
 
 
