@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from secondme.cli.compose import open_store
-from secondme.cli.output import CommandResult, note
+from secondme.cli.output import CommandResult, counted, note
 from secondme.cli.passphrase import asker
 from secondme.core.backup.taking import make_backup
 from secondme.core.clock import SystemClock, rfc3339
@@ -109,9 +109,9 @@ def describe(contents: dict[str, Any]) -> str:
     parts = [
         "settings" if contents["settings"] else "",
         "keys and tokens" if contents["secrets"] else "",
-        f"{contents['personas']} personas" if contents["personas"] else "",
+        counted(contents["personas"], "persona") if contents["personas"] else "",
         f"channels {', '.join(contents['channels'])}" if contents["channels"] else "",
-        f"mail of {contents['mail']} local contacts" if contents["mail"] else "",
+        f"mail of {counted(contents['mail'], 'local contact')}" if contents["mail"] else "",
         f"a store of {size_of(contents['storeBytes'])}",
     ]
     return ", ".join(part for part in parts if part)

@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from secondme.cli.output import counted
 from secondme.core.errors import SecondmeError
 from secondme.core.settings import home_of, load
 
@@ -41,8 +42,7 @@ async def people_in(present: Setup) -> int:
 
 def say_who_stays(screen: Screen, people: int, called: str, first: str, then: str) -> None:
     """The owner knows how many stay in the present store, and how they come along: `first` and `then` are to be done around the backup."""
-    who = f"{people} approved contact{'s' if people != 1 else ''}"
-    screen.line(f"  {who}, with all that was said, would stay in the present store.", "warn")
+    screen.line(f"  {counted(people, 'approved contact')}, with all that was said, would stay in the present store.", "warn")
     screen.line(f"  To take them along: {first}, {called} backup moving.tar.gz, {then}, then {called} restore moving.tar.gz", "dim")
 
 

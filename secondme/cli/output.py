@@ -156,6 +156,11 @@ def note(text: str, style: str = "") -> None:
     Screen(sys.stderr).line(text, style)
 
 
+def counted(number: int, noun: str) -> str:
+    """`1 persona`, `2 personas`."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def ago(moment: datetime, now: datetime) -> str:
     """How long ago, in the largest unit that fits: `3 min`."""
     return span(now - moment)

@@ -10,7 +10,7 @@ from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Input, Static
 
-from secondme.cli.output import ago
+from secondme.cli.output import ago, counted
 from secondme.cli.tui.pages.answering import ask_mode, ask_persona, ask_relationship, how_answered
 from secondme.cli.tui.pages.page import Page, countdown, shown_name
 from secondme.cli.tui.pages.pausing import pause_or_resume
@@ -219,7 +219,7 @@ class ConversationsPage(Page):
     def _filter(self) -> None:
         wanted, search = self._wanted(), self._search.value
         talking = sum(1 for contact in wanted if (self._ranks or {}).get(contact.contact_id))
-        text = Text(f"{talking} conversation{'' if talking == 1 else 's'} · {len(wanted)} let in", style=QUIET)
+        text = Text(f"{counted(talking, 'conversation')} · {len(wanted)} let in", style=QUIET)
         if search:
             text.append(f"   like “{safe_name(search)}”", style=ACCENT)
             text.append("   Esc shows all", style=QUIET)
