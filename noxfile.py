@@ -1,4 +1,4 @@
-"""The only entry for checks: `nox` runs everything that decides; `nox -s bench` measures."""
+"""The only entry for checks: `nox` runs all that decides but the heavy tests (CONTRIBUTING.md); `nox -s bench` measures."""
 
 from __future__ import annotations
 

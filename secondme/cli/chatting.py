@@ -155,23 +155,10 @@ def _wrapped(text: str) -> str:
     """On a terminal no word is torn at its edge, least of all a code."""
     if not sys.stdout.isatty():
         return text
+    from secondme.cli.columns import folded
+
     width = shutil.get_terminal_size().columns
-    return "\n".join(row for line in text.splitlines() for row in _rows(line, width))
-
-
-def _rows(line: str, width: int) -> list[str]:
-    """The line in rows of `width` cells, of which a wide letter takes two; a longer word stands alone."""
-    from rich.cells import cell_len
-
-    first, *words = line.split(" ")
-    rows = [first]
-    for word in words:
-        longer = f"{rows[-1]} {word}"
-        if cell_len(longer) <= width:
-            rows[-1] = longer
-        elif word:
-            rows.append(f"  {word}")
-    return rows
+    return "\n".join(row for line in text.splitlines() for row in folded(line, width, hang="  ", tears=False))
 
 
 _REMARKS: dict[str, str] = {

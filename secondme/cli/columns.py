@@ -66,7 +66,7 @@ def _shared(widths: list[int], least: list[int], room: int) -> list[int]:
 def _side_by_side(headers: Sequence[str], row: Sequence[str], widths: Sequence[int]) -> Iterator[str]:
     """The lines of one row: one, or as many as its tallest cell needs."""
     cells = [
-        [bounded(cell, width)] if header == _NAME else _folded(cell, width)
+        [bounded(cell, width)] if header == _NAME else folded(cell, width)
         for header, cell, width in zip(headers, row, widths, strict=True)
     ]
     for number in range(max(map(len, cells))):
@@ -75,17 +75,20 @@ def _side_by_side(headers: Sequence[str], row: Sequence[str], widths: Sequence[i
         yield (" " * _GAP).join(padded).rstrip()
 
 
-def _folded(cell: str, width: int) -> list[str]:
-    """The lines of a cell, broken between words, and inside of one that is too long by itself."""
-    if cell_len(cell) <= width:
-        return [cell]
+def folded(text: str, width: int, *, hang: str = "", tears: bool = True) -> list[str]:
+    """The text in lines of `width` cells, broken between words; all but the first begin with `hang`. A word that is too long by itself is
+    torn, or stands alone."""
+    if cell_len(text) <= width:
+        return [text]
     lines = [""]
-    for word in cell.split(" "):
+    for word in text.split(" "):
         joined = f"{lines[-1]} {word}" if lines[-1] else word
         if cell_len(joined) <= width:
             lines[-1] = joined
-        else:
-            lines += chop_cells(word, width) if cell_len(word) > width else [word]
+        elif tears and cell_len(word) > width:
+            lines += chop_cells(word, width)
+        elif word:
+            lines.append(f"{hang if any(lines) else ''}{word}")
     return [line for line in lines if line]
 
 
@@ -95,7 +98,7 @@ def _listed(headers: Sequence[str], row: Sequence[str], room: int) -> Iterator[s
     for header, cell in zip(headers, row, strict=True):
         if cell:
             least = room if header in _TYPED else max(_LEAST, room - indent)
-            lines = [bounded(cell, least)] if header == _NAME else _folded(cell, least)
+            lines = [bounded(cell, least)] if header == _NAME else folded(cell, least)
             for number, line in enumerate(lines):
                 yield f"{header if number == 0 else '':<{indent}}{line}"
     yield ""

@@ -124,9 +124,9 @@ def _places(invocation: Invocation) -> Places:
 
 def _typed(name: str) -> str:
     if sys.stdin.isatty():
-        from secondme.cli.prompting import typed
+        from secondme.cli.prompting import ask_line
 
-        word = typed(f"{name} (hidden): ", secret=True)
+        word = ask_line(f"{name} (hidden): ", secret=True)
     else:
         word = sys.stdin.readline(_MOST)
     if not word.strip():

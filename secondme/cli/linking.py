@@ -8,7 +8,7 @@ import sys
 from typing import TYPE_CHECKING, assert_never
 
 from secondme.cli.output import note
-from secondme.cli.prompting import typed
+from secondme.cli.prompting import ask_line
 from secondme.cli.qr import draw_qr
 from secondme.core.connecting import Linked, Question, Say, ShowCode, ShowQr
 from secondme.core.errors import ConfigError, UnavailableError
@@ -56,7 +56,7 @@ class Answers:
 
 def _typed(question: Question) -> str:
     try:
-        return typed(f"{question.text}: ", secret=question.secret)
+        return ask_line(f"{question.text}: ", secret=question.secret)
     except EOFError:
         raise ConfigError("needs_answer", f"There is no answer for {question.name}.") from None
 

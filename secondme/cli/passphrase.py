@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from secondme.cli.output import note
-from secondme.cli.prompting import typed
+from secondme.cli.prompting import ask_line
 from secondme.core.errors import ConfigError, CredentialsError
 
 if TYPE_CHECKING:
@@ -52,8 +52,8 @@ def _typed(*, twice: bool) -> str:
     """What was typed, the same twice if asked for. Nothing is shown of it, not even of what was typed ahead."""
     try:
         while True:
-            found = typed("Passphrase of the backup: ", secret=True)
-            if not twice or typed("Once more: ", secret=True) == found:
+            found = ask_line("Passphrase of the backup: ", secret=True)
+            if not twice or ask_line("Once more: ", secret=True) == found:
                 return found
             note("The two differ.", "warn")
     except EOFError:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def typed(prompt: str, *, secret: bool = False) -> str:
+def ask_line(prompt: str, *, secret: bool = False) -> str:
     """The line that was typed after `prompt`, which is on stderr; nothing is shown of a secret. The loop stands still meanwhile. Raises
     EOFError when there is none, KeyboardInterrupt when the person leaves."""
     with _leavable():

@@ -11,6 +11,7 @@ from fakes.process import eventually
 from secondme.channels.local import client as local_client
 from secondme.channels.local.channel import LocalChannel
 from secondme.cli import chatting
+from secondme.cli.columns import folded
 from secondme.core.clock import SystemClock
 from secondme.core.errors import UnavailableError
 from secondme.core.settings import Setup, load
@@ -50,4 +51,4 @@ async def test_a_script_ends_although_its_message_is_refused_again_and_again_and
     ],
 )
 def test_a_line_is_broken_between_words_by_the_cells_they_take(line: str, rows: list[str]) -> None:
-    assert chatting._rows(line, 10) == rows
+    assert folded(line, 10, hang="  ", tears=False) == rows

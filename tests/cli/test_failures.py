@@ -231,7 +231,9 @@ def test_a_reader_that_has_seen_enough_is_no_error(words: str, tmp_path: Path) -
     assert (done.returncode, done.stderr) == (0, "")
 
 
-@pytest.mark.parametrize("words", ["status", "pairing list", "contacts list", "drafts list", "usage", "backup", "dead list"])
+@pytest.mark.parametrize(
+    "words", ["status", "pairing list", "contacts list", "drafts list", "usage", "backup", "dead list", "kill", "pause"]
+)
 def test_a_home_that_is_not_there_is_not_made_by_looking(words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     missing = tmp_path / "typo"
