@@ -23,9 +23,9 @@ from redis import Redis
 from typer.testing import CliRunner, Result
 
 from secondme.cli.app import app
-from secondme.core.settings import Setup, load
-from secondme.core.store.connect import Store
-from secondme.core.store.embedded import EmbeddedServer, Role
+from secondme.core.config.loader import Setup, load
+from secondme.core.store.client import Store
+from secondme.core.store.server import EmbeddedServer, Role
 
 UNTRACED = {
     "attacks",

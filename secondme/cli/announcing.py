@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from secondme.core.channel_words import words_for
 from secondme.core.errors import UnavailableError
+from secondme.core.gateway.channel_words import words_for
 from secondme.core.store import keys
 from secondme.core.store.events import listen
 
 if TYPE_CHECKING:
     from secondme.cli.output import Screen
-    from secondme.core.store.connect import Store
+    from secondme.core.store.client import Store
 
 _AGAIN_S = 0.5
 

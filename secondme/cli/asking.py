@@ -17,10 +17,10 @@ from secondme.core.send.split import split_reply
 if TYPE_CHECKING:
     from secondme.cli.output import Screen
     from secondme.cli.run import Invocation
-    from secondme.core.reply.asking import Said
-    from secondme.core.settings import Setup
-    from secondme.core.store.connect import Store
-    from secondme.core.tiers import Thinking
+    from secondme.core.config.loader import Setup
+    from secondme.core.enums import Thinking
+    from secondme.core.reply.owner_turn import Said
+    from secondme.core.store.client import Store
 
 SELF = "self"
 """What is typed for the owner's own chat."""

@@ -28,13 +28,13 @@ if TYPE_CHECKING:
     from secondme.core.api.limits import Limits
     from secondme.core.api.server import Api
     from secondme.core.api.webhooks import Webhooks
-    from secondme.core.gateway import Gateway, Part, Rooms
+    from secondme.core.config.loader import Settings, Setup
+    from secondme.core.gateway.gateway import Gateway, Part, Rooms
+    from secondme.core.gateway.owner_chat.chat import OwnerChat
     from secondme.core.manifest import Manifest, Plug
-    from secondme.core.owner_chat.chat import OwnerChat
     from secondme.core.ports import Channel, Model
-    from secondme.core.security import SecurityLog
-    from secondme.core.settings import Settings, Setup
-    from secondme.core.store.connect import Store
+    from secondme.core.security_log import SecurityLog
+    from secondme.core.store.client import Store
 
 
 def build_model(settings: Settings, *, demo: bool) -> Model:
@@ -68,11 +68,11 @@ def owner_chat(store: Store, setup: Setup, security: SecurityLog) -> OwnerChat:
     from functools import partial
 
     from secondme.core.clock import SystemClock
-    from secondme.core.owner_chat.chat import OwnerChat
-    from secondme.core.owner_chat.commands import Commands
+    from secondme.core.gateway.notes import NoteStore
+    from secondme.core.gateway.owner_chat.chat import OwnerChat
+    from secondme.core.gateway.owner_chat.commands import Commands
     from secondme.core.store import keys
     from secondme.core.store.events import listen
-    from secondme.core.store.notes import NoteStore
 
     listing = pairing_store(store, setup.settings).listing
 
@@ -87,13 +87,13 @@ def owner_chat(store: Store, setup: Setup, security: SecurityLog) -> OwnerChat:
 
 def build_rooms(setup: Setup, store: Store, model: Model) -> Rooms:
     """Everything a gateway is made of."""
-    from secondme.core.admit.admission import Gate
+    from secondme.core.admit.door_store import DoorStore
+    from secondme.core.admit.gate import Gate
     from secondme.core.admit.inspection import Inspector
     from secondme.core.admit.pairing import Door
-    from secondme.core.gateway import Rooms
-    from secondme.core.store.door import DoorStore
-    from secondme.core.store.gate import GateStore
-    from secondme.core.store.inbox import InboxStore
+    from secondme.core.admit.store import GateStore
+    from secondme.core.gateway.gateway import Rooms
+    from secondme.core.queue.store import InboxStore
 
     settings = setup.settings
     security = security_log(store)
@@ -123,7 +123,7 @@ def build_gateway(setup: Setup, store: Store, model: Model, part: Part) -> Gatew
     from random import SystemRandom
 
     from secondme.core.clock import SystemClock
-    from secondme.core.gateway import Gateway
+    from secondme.core.gateway.gateway import Gateway
 
     return Gateway(build_rooms(setup, store, model), setup.settings, SystemClock(), SystemRandom(), part=part)
 
@@ -154,7 +154,7 @@ def build_api(
     from secondme.core.api.powers import Powers, Pulse
     from secondme.core.api.server import Api, Where
     from secondme.core.clock import SystemClock
-    from secondme.core.security import SecurityEvent, Severity
+    from secondme.core.security_log import SecurityEvent, Severity
     from secondme.core.store import keys
     from secondme.core.store.events import listen
 

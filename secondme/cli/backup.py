@@ -16,9 +16,9 @@ from secondme.cli.output import CommandResult, counted, note
 from secondme.cli.passphrase import asker
 from secondme.core.backup.taking import make_backup
 from secondme.core.clock import SystemClock, rfc3339
+from secondme.core.config.paths import private_dir
 from secondme.core.errors import ConfigError
-from secondme.core.faults import point
-from secondme.core.paths import private_dir
+from secondme.core.fault_points import point
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,7 +12,7 @@ from secondme.cli.standing import local_time, many
 from secondme.cli.whom import anybody
 from secondme.core.clock import SystemClock, rfc3339
 from secondme.core.errors import BusyError, NotFoundError
-from secondme.core.store.dead import DeadStore
+from secondme.core.queue.dead_letters import DeadStore
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from secondme.cli.run import Invocation
     from secondme.core.errors import SecondmeError
     from secondme.core.ids import ContactId
+    from secondme.core.queue.dead_letters import DeadLetter
     from secondme.core.records import ApprovedContact
-    from secondme.core.store.dead import DeadLetter
 
 _UNREADABLE = "it cannot be read"
 

@@ -19,16 +19,16 @@ from secondme.cli.compose import (
 from secondme.cli.exits import ExitCode
 from secondme.cli.output import CommandResult, Screen
 from secondme.cli.standing import show_channel
-from secondme.core.channel_words import words_for
 from secondme.core.errors import ConfigError, NotFoundError, UnavailableError
+from secondme.core.gateway.channel_words import words_for
 from secondme.core.ids import contact_id
 
 if TYPE_CHECKING:
     from secondme.cli.run import Invocation
+    from secondme.core.config.loader import Setup
+    from secondme.core.gateway.status import ChannelFacts, Overview
     from secondme.core.manifest import Manifest
-    from secondme.core.overview import ChannelFacts, Overview
-    from secondme.core.settings import Setup
-    from secondme.core.store.connect import Store
+    from secondme.core.store.client import Store
 
 _STOP_S = 15.0
 _SENT_S = 20.0
@@ -66,7 +66,7 @@ async def connect_channel(
     """The channel is linked, what linking found out is saved, and a running gateway starts it. For `kept` see `Answers`."""
     from secondme.channels.registry import setup_of
     from secondme.cli.linking import Answers, draw
-    from secondme.core.credentials import save_credentials
+    from secondme.core.config.credentials import save_credentials
 
     setup, manifest = _named(invocation, name)
     if name == _LOCAL:
@@ -95,7 +95,7 @@ async def connect_channel(
 async def disconnect_channel(invocation: Invocation, name: str, *, forget: bool) -> CommandResult:
     """The channel does not run; with `forget` its link is undone there and here."""
     from secondme.channels.registry import setup_of
-    from secondme.core.credentials import save_credentials
+    from secondme.core.config.credentials import save_credentials
 
     setup, manifest = _named(invocation, name)
     write_log(setup)
@@ -172,7 +172,7 @@ def _named(invocation: Invocation, name: str) -> tuple[Setup, Manifest]:
 
 
 def _given(answers: list[str], section: str) -> dict[str, str]:
-    from secondme.core.settings import is_secret
+    from secondme.core.config.loader import is_secret
 
     given = {}
     for answer in answers:

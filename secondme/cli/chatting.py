@@ -14,14 +14,14 @@ from secondme.cli.exits import ExitCode
 from secondme.cli.output import CommandResult, Screen, emit_event, note
 from secondme.core.clock import SystemClock
 from secondme.core.errors import UnavailableError
+from secondme.core.messages import Admission, Challenge
 from secondme.core.text import safe_name
-from secondme.core.types import Admission, Challenge
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from secondme.channels.local.client import Event
-    from secondme.core.settings import Setup
+    from secondme.core.config.loader import Setup
 
 _CONNECT_S = 2.0
 _QUIET_S = 1.0

@@ -12,22 +12,22 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from datetime import tzinfo
 
+    from secondme.core.config.loader import Settings, Setup
     from secondme.core.ports import Model
     from secondme.core.remember.learning import Learner
     from secondme.core.reply.agent import Agent
-    from secondme.core.reply.asking import Asking
     from secondme.core.reply.budget import Budget
+    from secondme.core.reply.owner_turn import Asking
+    from secondme.core.reply.store import SpendingStore
     from secondme.core.reply.voice import Voices
     from secondme.core.send.drafts import Drafts
-    from secondme.core.settings import Settings, Setup
-    from secondme.core.store.connect import Store
-    from secondme.core.store.drafts import DraftStore
-    from secondme.core.store.spending import SpendingStore
+    from secondme.core.send.drafts_store import DraftStore
+    from secondme.core.store.client import Store
 
 
 def draft_store(store: Store, settings: Settings) -> DraftStore:
     """Held replies, as they are stored."""
-    from secondme.core.store.drafts import DraftStore
+    from secondme.core.send.drafts_store import DraftStore
 
     return DraftStore(store, settings.drafts)
 
@@ -41,7 +41,7 @@ def drafts(store: Store, setup: Setup) -> Drafts:
 
 def spending_store(store: Store) -> SpendingStore:
     """What models cost."""
-    from secondme.core.store.spending import SpendingStore
+    from secondme.core.reply.store import SpendingStore
 
     return SpendingStore(store)
 
@@ -58,11 +58,11 @@ def zone_of(settings: Settings) -> tzinfo:
 def voices(store: Store, setup: Setup) -> Voices:
     """In whose voice contacts are answered."""
     from secondme.core.clock import SystemClock
+    from secondme.core.remember.relationship_store import RelationshipStore
+    from secondme.core.remember.store import StyleStore
+    from secondme.core.reply.persona_use import PersonaUse
     from secondme.core.reply.personas import Library
     from secondme.core.reply.voice import Voices
-    from secondme.core.store.personas import PersonaUse
-    from secondme.core.store.relationship import RelationshipStore
-    from secondme.core.store.style import StyleStore
 
     library = Library(setup.places.personas)
     file = setup.settings.persona.file
@@ -81,7 +81,7 @@ def agent(store: Store, setup: Setup, model: Model) -> Agent:
     """Who composes replies."""
     from secondme.core.clock import SystemClock
     from secondme.core.reply.agent import Agent
-    from secondme.core.store.conversation import ConversationStore
+    from secondme.core.store.history import ConversationStore
 
     settings = setup.settings
     purse, conversation = budget(store, setup, model), ConversationStore(store)
@@ -91,8 +91,8 @@ def agent(store: Store, setup: Setup, model: Model) -> Agent:
 def asking(store: Store, setup: Setup, model: Model) -> Asking:
     """Where the owner's own turns are taken."""
     from secondme.core.clock import SystemClock
-    from secondme.core.reply.asking import Asking
-    from secondme.core.store.conversation import ConversationStore
+    from secondme.core.reply.owner_turn import Asking
+    from secondme.core.store.history import ConversationStore
 
     settings = setup.settings
     purse, conversation = budget(store, setup, model), ConversationStore(store)
@@ -115,7 +115,7 @@ def learner(store: Store) -> Learner:
     """Who learns from what the owner and their contacts write."""
     from secondme.core.clock import SystemClock
     from secondme.core.remember.learning import Learner
-    from secondme.core.store.relationship import RelationshipStore
-    from secondme.core.store.style import StyleStore
+    from secondme.core.remember.relationship_store import RelationshipStore
+    from secondme.core.remember.store import StyleStore
 
     return Learner(StyleStore(store), RelationshipStore(store), SystemClock())

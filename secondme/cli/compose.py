@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from secondme.core.admit.contacts import Contacts
+    from secondme.core.admit.control_store import ControlStore
     from secondme.core.admit.pairing import Owner
-    from secondme.core.admit.steering import Steering
+    from secondme.core.admit.pairing_store import PairingStore
+    from secondme.core.admit.pauses import Steering
+    from secondme.core.config.loader import Settings, Setup
+    from secondme.core.gateway.notes import NoteStore
+    from secondme.core.gateway.status import Overview
     from secondme.core.ids import ContactId
     from secondme.core.manifest import ChannelContext, Manifest
-    from secondme.core.overview import Overview
-    from secondme.core.security import SecurityLog
-    from secondme.core.settings import Settings, Setup
-    from secondme.core.store.connect import Store
-    from secondme.core.store.control import ControlStore
-    from secondme.core.store.embedded import Role
-    from secondme.core.store.notes import NoteStore
-    from secondme.core.store.outbox import OutboxStore
-    from secondme.core.store.pairing import PairingStore
+    from secondme.core.security_log import SecurityLog
+    from secondme.core.send.store import OutboxStore
+    from secondme.core.store.client import Store
+    from secondme.core.store.server import Role
 
 LOCAL = "local"
 BY_CLI = "cli"
@@ -37,8 +37,8 @@ BY_CHAT = "owner-chat"
 async def open_store(setup: Setup, role: Role | None = None) -> AsyncIterator[Store]:
     """A connected store; a short command borrows the running server or starts one for its own length. Raises ConfigError for a home of its
     own that is not there: a typo would get an empty house."""
-    from secondme.core.store.connect import Store
-    from secondme.core.store.embedded import Role
+    from secondme.core.store.client import Store
+    from secondme.core.store.server import Role
 
     if role is None:
         _refuse_missing(setup)
@@ -55,14 +55,14 @@ def _refuse_missing(setup: Setup) -> None:
 
 def pairing_store(store: Store, settings: Settings) -> PairingStore:
     """The pairing records."""
-    from secondme.core.store.pairing import PairingStore
+    from secondme.core.admit.pairing_store import PairingStore
 
     return PairingStore(store, settings.pairing)
 
 
 def security_log(store: Store) -> SecurityLog:
     """Where security events of this process go. `log.set_up` decides into which file."""
-    from secondme.core.security import SecurityLog
+    from secondme.core.security_log import SecurityLog
     from secondme.core.store import keys
 
     return SecurityLog(lambda event: store.publish(keys.EVENTS_SECURITY, event))
@@ -71,7 +71,7 @@ def security_log(store: Store) -> SecurityLog:
 def owner(store: Store, setup: Setup, by: str = BY_CLI) -> Owner:
     """The owner's decisions about who is let in. `by` is what the records say."""
     from secondme.core.admit.pairing import Owner
-    from secondme.core.store.links import LinkStore
+    from secondme.core.store.persons import LinkStore
 
     return Owner(pairing_store(store, setup.settings), LinkStore(store), security_log(store), by=by)
 
@@ -80,7 +80,7 @@ def contacts(store: Store, setup: Setup, by: str = BY_CLI) -> Contacts:
     """The owner's decisions about contacts as persons."""
     from secondme.channels.registry import manifests, setup_of
     from secondme.core.admit.contacts import Contacts
-    from secondme.core.store.links import LinkStore
+    from secondme.core.store.persons import LinkStore
 
     def erase_files(contact: ContactId) -> None:
         for manifest in manifests():
@@ -91,7 +91,7 @@ def contacts(store: Store, setup: Setup, by: str = BY_CLI) -> Contacts:
 
 def steering(store: Store, setup: Setup, by: str = BY_CLI) -> Steering:
     """The owner's pauses and kill switch."""
-    from secondme.core.admit.steering import Steering
+    from secondme.core.admit.pauses import Steering
 
     return Steering(control_store(store), pairing_store(store, setup.settings), security_log(store), by=by)
 
@@ -99,7 +99,7 @@ def steering(store: Store, setup: Setup, by: str = BY_CLI) -> Steering:
 def write_log(setup: Setup) -> None:
     """What this command decides is written down where the gateway writes too. Raises as `open_store` for a home that is not there."""
     from secondme.core import log
-    from secondme.core.paths import private_dir
+    from secondme.core.config.paths import private_dir
 
     _refuse_missing(setup)
     log.set_up(setup.settings.log.level, private_dir(setup.places.logs), console=False)
@@ -108,8 +108,8 @@ def write_log(setup: Setup) -> None:
 async def overview(store: Store, setup: Setup) -> Overview:
     """How things stand now."""
     from secondme.channels.registry import manifests
-    from secondme.core.overview import overview
-    from secondme.core.store.glance import GlanceStore
+    from secondme.core.gateway.glance import GlanceStore
+    from secondme.core.gateway.status import overview
 
     settings = setup.settings
     return await overview(
@@ -124,21 +124,21 @@ async def overview(store: Store, setup: Setup) -> Overview:
 
 def control_store(store: Store) -> ControlStore:
     """Pauses, the kill switch and what waits."""
-    from secondme.core.store.control import ControlStore
+    from secondme.core.admit.control_store import ControlStore
 
     return ControlStore(store)
 
 
 def outbox_store(store: Store, settings: Settings) -> OutboxStore:
     """Replies on their way, and held ones."""
-    from secondme.core.store.outbox import OutboxStore
+    from secondme.core.send.store import OutboxStore
 
     return OutboxStore(store, settings.delivery)
 
 
 def note_store(store: Store) -> NoteStore:
     """What the owner is told in their own chat."""
-    from secondme.core.store.notes import NoteStore
+    from secondme.core.gateway.notes import NoteStore
 
     return NoteStore(store)
 

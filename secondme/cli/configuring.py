@@ -9,19 +9,28 @@ from typing import TYPE_CHECKING, Any
 
 from secondme.cli.output import CommandResult, Screen
 from secondme.core.clock import SystemClock
-from secondme.core.config_file import backups, plan, set_aside, write
-from secondme.core.env_file import read_env_file, save_env_file
+from secondme.core.config.env_file import read_env_file, save_env_file
+from secondme.core.config.files import backups, plan, set_aside, write
+from secondme.core.config.loader import (
+    environment_name,
+    home_of,
+    is_secret,
+    known_names,
+    load,
+    nearest_name,
+    value_of,
+    vendor_names,
+)
+from secondme.core.config.paths import find_places, replace_private
 from secondme.core.errors import ConfigError, NotFoundError
-from secondme.core.paths import find_places, replace_private
-from secondme.core.settings import environment_name, home_of, is_secret, known_names, load, nearest_name, value_of, vendor_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from secondme.cli.run import Invocation
-    from secondme.core.config_file import Edit, Value
-    from secondme.core.paths import Places
+    from secondme.core.config.files import Edit, Value
+    from secondme.core.config.paths import Places
 
 _MOST = 4096
 _LATER = "A running gateway takes it over when it starts anew."
@@ -94,7 +103,7 @@ def keep_secret(places: Places, name: str, value: str | None, *, home: Path | No
         load({name: value}, {}, home=home_of(home), config="")
     ours = environment_name(name)
     if (kept_in or load({}, {}, home=home_of(home)).settings.secrets) == "keyring":
-        from secondme.core.os_keyring import save_keyring
+        from secondme.core.config.keyring_file import save_keyring
 
         save_keyring(places.config, {name: value})
         if set(names := (ours, *vendor_names(name))) & set(read_env_file(places.env_file)):

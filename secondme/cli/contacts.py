@@ -10,7 +10,7 @@ from secondme.core.admit.pairing import channel_of
 from secondme.core.clock import rfc3339
 from secondme.core.errors import NotFoundError
 from secondme.core.records import ApprovedContact
-from secondme.core.store.links import LinkStore, as_contact
+from secondme.core.store.persons import LinkStore, as_contact
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,25 +13,25 @@ from secondme.cli.compose import channel_context
 from secondme.cli.exits import ExitCode
 from secondme.cli.output import CommandResult
 from secondme.core.clock import SystemClock
+from secondme.core.config.loader import home_of
+from secondme.core.config.paths import find_places
+from secondme.core.doctor.catalog import all_checks, chosen
+from secondme.core.doctor.check import run_checks
+from secondme.core.doctor.checks.channels import Patient
+from secondme.core.doctor.repair import repair
+from secondme.core.doctor.subject import Subject
 from secondme.core.errors import SecondmeError
-from secondme.core.health.catalog import all_checks, chosen
-from secondme.core.health.check import run_checks
-from secondme.core.health.checks.channels import Patient
-from secondme.core.health.repair import repair
-from secondme.core.health.subject import Subject
-from secondme.core.paths import find_places
-from secondme.core.settings import home_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from secondme.cli.output import Screen
     from secondme.cli.run import Invocation
-    from secondme.core.health.check import Check, Report
-    from secondme.core.health.kinds import Finding
+    from secondme.core.config.loader import Setup
+    from secondme.core.config.paths import Places
+    from secondme.core.doctor.check import Check, Report
+    from secondme.core.doctor.kinds import Finding
     from secondme.core.manifest import Manifest
-    from secondme.core.paths import Places
-    from secondme.core.settings import Setup
 
 SCHEMA = "secondme.doctor/1"
 _LOCAL = "local"

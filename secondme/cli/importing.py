@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
     from secondme.cli.run import Invocation
+    from secondme.core.config.loader import Settings
     from secondme.core.errors import SecondmeError
+    from secondme.core.exports.importer import ChatReport, FileReport, Tally
+    from secondme.core.exports.message import Chat
     from secondme.core.ids import ContactId
     from secondme.core.records import ApprovedContact, OwnMessage, Turn
-    from secondme.core.remember.exports.message import Chat
-    from secondme.core.remember.importing import ChatReport, FileReport, Tally
-    from secondme.core.settings import Settings
-    from secondme.core.store.connect import Store
-    from secondme.core.store.recollection import Recollected
+    from secondme.core.remember.recollection_store import Recollected
+    from secondme.core.store.client import Store
 
 _MOST_PEOPLE = 50
 """Named in the result; a group may have thousands."""
@@ -48,8 +48,8 @@ class _Stores:
     """Where what is read goes: the stores, or nowhere."""
 
     def __init__(self, store: Store, *, execute: bool) -> None:
-        from secondme.core.store.recollection import RecollectionStore
-        from secondme.core.store.style import StyleStore
+        from secondme.core.remember.recollection_store import RecollectionStore
+        from secondme.core.remember.store import StyleStore
 
         self._recollection = RecollectionStore(store, execute=execute)
         self._style = StyleStore(store)
@@ -108,7 +108,7 @@ async def import_files(
     from secondme.cli.compose import open_store, pairing_store
     from secondme.core.clock import SystemClock
     from secondme.core.errors import DataError, NotFoundError
-    from secondme.core.remember.importing import Importer, Wishes
+    from secondme.core.exports.importer import Importer, Wishes
 
     setup = invocation.setup()
     zone = _zone(said[2], setup.settings)
@@ -200,7 +200,7 @@ def _file(report: FileReport, zone: tzinfo) -> dict[str, Any]:
 
 
 def _kinds(report: FileReport) -> dict[str, int]:
-    from secondme.core.remember.exports.message import Kind
+    from secondme.core.exports.message import Kind
 
     return {kind.value: sum(each.chat.kinds[kind] for each in report.chats) for kind in Kind}
 

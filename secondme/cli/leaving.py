@@ -7,15 +7,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from secondme.cli.output import counted
+from secondme.core.config.loader import home_of, load
 from secondme.core.errors import SecondmeError
-from secondme.core.settings import home_of, load
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from secondme.cli.output import CommandResult, Screen
     from secondme.cli.run import Invocation
-    from secondme.core.settings import Setup
+    from secondme.core.config.loader import Setup
 
 _ASK_S = 10.0
 """How long the present store has for its answer; one that is gone may be the reason for leaving it."""

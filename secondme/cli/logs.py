@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
     from pathlib import Path
 
-    from secondme.core.settings import Setup
+    from secondme.core.config.loader import Setup
 
 NAME = "secondme.jsonl"
 LEVELS = ("debug", "info", "warning", "error")

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from secondme.cli.run import Invocation
-    from secondme.core.admit.migration import Tally
+    from secondme.core.config.loader import Setup
+    from secondme.core.enums import Tier
     from secondme.core.errors import SecondmeError
-    from secondme.core.settings import Setup
-    from secondme.core.store.connect import Store
-    from secondme.core.store.ledger import MovingReport
-    from secondme.core.store.source import Source
-    from secondme.core.tiers import Tier
+    from secondme.core.migrate.approvals import Tally
+    from secondme.core.migrate.ledger import MovingReport
+    from secondme.core.migrate.source import Source
+    from secondme.core.store.client import Store
 
 SOURCE_VARIABLE = "SECONDME_MIGRATE_FROM"
 """Where a URL with a password is said: other people can read a command line."""
@@ -35,7 +35,7 @@ _MEMORY = "What it remembered about people is in its AutoMem, which this command
 def source_url(context: typer.Context, typed: str | None) -> str | None:
     """The URL to migrate from, if there is one. Raises ConfigError when it was typed and carries a password."""
     from secondme.core.errors import ConfigError
-    from secondme.core.store.source import has_secret
+    from secondme.core.migrate.source import has_secret
 
     origin = context.get_parameter_source("source")
     if typed and origin is not None and origin.name == "COMMANDLINE" and has_secret(typed):
@@ -49,7 +49,7 @@ def source_url(context: typer.Context, typed: str | None) -> str | None:
 async def opened(setup: Setup, url: str, store: Store) -> AsyncIterator[Source]:
     """The other Redis, connected. Raises ConfigError when it is our own store."""
     from secondme.core.errors import ConfigError
-    from secondme.core.store.source import Source
+    from secondme.core.migrate.source import Source
 
     async with Source(url, setup.settings.store.timeout_s) as source:
         if await source.is_same(store):
@@ -121,8 +121,8 @@ async def migrate_pairing(
 ) -> CommandResult:
     """Everybody who already has a history is let in, or would be."""
     from secondme.cli.compose import control_store, open_store, pairing_store, write_log
-    from secondme.core.admit.migration import PairingMigration, Plan
-    from secondme.core.store.migration import AdoptionStore, display_names
+    from secondme.core.migrate.approvals import PairingMigration, Plan
+    from secondme.core.migrate.approvals_store import AdoptionStore, display_names
 
     setup = invocation.setup()
     write_log(setup)
@@ -154,8 +154,8 @@ async def migrate_predecessor(invocation: Invocation, url: str, *, execute: bool
     """What an existing installation left for the contacts that are let in came over, or would."""
     from secondme.cli import sleep_hours
     from secondme.cli.compose import control_store, open_store, write_log
-    from secondme.core.store.inheritance import InheritanceStore
-    from secondme.core.store.moving import Moving
+    from secondme.core.migrate.inheritance import InheritanceStore
+    from secondme.core.migrate.moving import Moving
 
     setup = invocation.setup()
     write_log(setup)

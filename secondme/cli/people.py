@@ -10,8 +10,8 @@ from secondme.core.clock import rfc3339
 
 if TYPE_CHECKING:
     from secondme.cli.output import Screen
-    from secondme.core.store.pairing import Listing
-    from secondme.core.tiers import State, Tier
+    from secondme.core.admit.pairing_store import Listing
+    from secondme.core.enums import State, Tier
 
 
 def rows_of(listing: Listing) -> list[dict[str, Any]]:

@@ -20,14 +20,14 @@ from secondme.cli.output import CommandResult, Screen
 from secondme.cli.passphrase import asker
 from secondme.cli.prompting import confirm
 from secondme.core.backup.restoring import aside_name, lay_store, look_into, nobody_else, unpack
+from secondme.core.backup.store_import import check_free, fill, settled
 from secondme.core.backup.swapping import Swap
 from secondme.core.clock import SystemClock, rfc3339
+from secondme.core.config.paths import find_places
 from secondme.core.errors import ConfigError, DataError, NotFoundError
-from secondme.core.faults import point
-from secondme.core.paths import find_places
-from secondme.core.store.embedded import Role
+from secondme.core.fault_points import point
 from secondme.core.store.lock import is_held
-from secondme.core.store.receiving import check_free, fill, settled
+from secondme.core.store.server import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from secondme.cli.run import Invocation
     from secondme.core.backup.manifest import Manifest
     from secondme.core.backup.restoring import Unpacked
-    from secondme.core.paths import Places
+    from secondme.core.config.loader import Setup
+    from secondme.core.config.paths import Places
     from secondme.core.ports import Clock
-    from secondme.core.settings import Setup
 
 SCHEMA = "secondme.restore/1"
 STDIN = "-"
@@ -108,7 +108,7 @@ async def _restore(
 
 async def _fill(setup: Setup, swap: Swap, unpacked: Unpacked, aside: str, clock: Clock, *, overwrite: bool) -> int:
     """The store behind redis_url holds the backup's keys; returns how many. Before the files change places: this can be done again."""
-    from secondme.core.paths import private_dir
+    from secondme.core.config.paths import private_dir
 
     laid = swap.data / "laid"
     async with open_store(setup, Role.ATTACH) as target:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from secondme.cli.exits import ExitCode
     from secondme.cli.output import CommandResult
+    from secondme.core.config.loader import Setup
     from secondme.core.errors import SecondmeError
-    from secondme.core.settings import Setup
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Invocation:
 
     def setup(self, extra: dict[str, Any] | None = None) -> Setup:
         """The owner's settings; `extra` are dotted names that the command itself decides. Raises ConfigError."""
+        from secondme.core.config.loader import is_secret, load
         from secondme.core.errors import ConfigError
-        from secondme.core.settings import is_secret, load
 
         flags: dict[str, Any] = {}
         for item in self.settings:

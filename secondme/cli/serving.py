@@ -26,17 +26,17 @@ from secondme.cli.run import Invocation
 from secondme.core import log
 from secondme.core.api.listening import tcp_address
 from secondme.core.backup.swapping import refuse_unfinished
+from secondme.core.config.paths import private_dir
 from secondme.core.errors import BusyError, ConfigError
-from secondme.core.paths import private_dir
-from secondme.core.store.embedded import Role
 from secondme.core.store.lock import hold
+from secondme.core.store.server import Role
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from secondme.core.gateway import Gateway, Part
-    from secondme.core.settings import Setup
-    from secondme.core.store.connect import Store
+    from secondme.core.config.loader import Setup
+    from secondme.core.gateway.gateway import Gateway, Part
+    from secondme.core.store.client import Store
 
 _LISTEN_S = 2.0
 """How long the greeting waits for the announcements to begin."""

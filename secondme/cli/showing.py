@@ -14,7 +14,7 @@ from secondme.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from secondme.cli.run import Invocation
-    from secondme.core.settings import Setup
+    from secondme.core.config.loader import Setup
 
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 """A screen that ends by these closes the store in order, too."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from secondme.core.store.predecessor import Sleep
+    from secondme.core.migrate.formats import Sleep
 
 
 def verdict(config_file: Path, sleep: Sleep) -> str:
@@ -26,7 +26,7 @@ def verdict(config_file: Path, sleep: Sleep) -> str:
 
 def write(config_file: Path, sleep: Sleep, now_ms: int) -> None:
     """The file has the hours, and what it was before is kept beside it; see `config_file.write`."""
-    from secondme.core import config_file as file
+    from secondme.core.config import files as file
 
     path = config_file.resolve()  # a link stays one
     hours: dict[str, file.Value | None] = {

@@ -8,14 +8,14 @@ from secondme.cli.clone import spending_store
 from secondme.cli.compose import control_store, open_store, overview, pairing_store
 from secondme.cli.output import CommandResult
 from secondme.core.clock import from_ms, rfc3339
-from secondme.core.store.spending import SELF
+from secondme.core.reply.store import SELF
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from secondme.cli.output import Screen
     from secondme.cli.run import Invocation
-    from secondme.core.store.spending import Spent
+    from secondme.core.reply.store import Spent
 
 _MICROS = 1_000_000
 _MESSAGES = 100

@@ -175,7 +175,7 @@ def _parsed(moment: str) -> datetime:
 
 
 def _why(reason: str) -> str:
-    from secondme.core.stages import why_held
+    from secondme.core.gateway.trace_messages import why_held
 
     return _REASONS.get(reason) or why_held(reason)
 

@@ -7,15 +7,15 @@ import tomllib
 from typing import TYPE_CHECKING, Any
 
 from secondme.cli.output import note
+from secondme.core.config.loader import home_of, load
+from secondme.core.config.paths import find_places
 from secondme.core.errors import SecondmeError
-from secondme.core.paths import find_places
-from secondme.core.settings import home_of, load
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from secondme.cli.run import Invocation
-    from secondme.core.settings import Setup
+    from secondme.core.config.loader import Setup
 
 _ADDRESS = ("redis_url", "secrets")
 """Top-level settings that say where the store is."""

@@ -9,16 +9,16 @@ from secondme.cli.output import CommandResult
 from secondme.cli.whom import approved_contact
 from secondme.core.clock import rfc3339
 from secondme.core.errors import NotFoundError
+from secondme.core.gateway.trace_messages import in_words
+from secondme.core.gateway.traces import TraceStore
 from secondme.core.ids import ContactId
-from secondme.core.stages import in_words
-from secondme.core.store.conversation import ConversationStore
-from secondme.core.store.traces import TraceStore
+from secondme.core.store.history import ConversationStore
 
 if TYPE_CHECKING:
     from secondme.cli.output import Screen
     from secondme.cli.run import Invocation
+    from secondme.core.gateway.traces import Passed
     from secondme.core.records import Turn
-    from secondme.core.store.traces import Passed
 
 _SHOWN = 30
 _WIDTH = 60

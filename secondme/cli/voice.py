@@ -14,16 +14,16 @@ if TYPE_CHECKING:
 
     from secondme.cli.output import Screen
     from secondme.core.admit.answering import Answering
+    from secondme.core.admit.choices_store import ContactChoices
+    from secondme.core.config.loader import Setup
+    from secondme.core.enums import Relationship
+    from secondme.core.remember.relationship_store import RelationshipStore
+    from secondme.core.remember.store import StyleStore
+    from secondme.core.remember.style import StyleProfile
     from secondme.core.reply.persona import Persona
+    from secondme.core.reply.persona_use import PersonaUse
     from secondme.core.reply.personas import Library
-    from secondme.core.settings import Setup
-    from secondme.core.store.choices import ContactChoices
-    from secondme.core.store.connect import Store
-    from secondme.core.store.personas import PersonaUse
-    from secondme.core.store.relationship import RelationshipStore
-    from secondme.core.store.style import StyleStore
-    from secondme.core.style import StyleProfile
-    from secondme.core.tiers import Relationship
+    from secondme.core.store.client import Store
 
 
 def library(setup: Setup) -> Library:
@@ -35,14 +35,14 @@ def library(setup: Setup) -> Library:
 
 def persona_use(store: Store) -> PersonaUse:
     """Which persona is used for everybody and for each relationship."""
-    from secondme.core.store.personas import PersonaUse
+    from secondme.core.reply.persona_use import PersonaUse
 
     return PersonaUse(store)
 
 
 def contact_choices(store: Store) -> ContactChoices:
     """What the owner chose for single contacts."""
-    from secondme.core.store.choices import ContactChoices
+    from secondme.core.admit.choices_store import ContactChoices
 
     return ContactChoices(store)
 
@@ -56,14 +56,14 @@ def answering(store: Store, by: str = BY_CLI) -> Answering:
 
 def style_store(store: Store) -> StyleStore:
     """How the owner writes."""
-    from secondme.core.store.style import StyleStore
+    from secondme.core.remember.store import StyleStore
 
     return StyleStore(store)
 
 
 def relationship_store(store: Store) -> RelationshipStore:
     """What contacts are to the owner."""
-    from secondme.core.store.relationship import RelationshipStore
+    from secondme.core.remember.relationship_store import RelationshipStore
 
     return RelationshipStore(store)
 
@@ -132,8 +132,8 @@ def _text_of(fields: dict[str, str], relationships: tuple[Relationship, ...], gu
 def _write_new(path: Path, text: str) -> None:
     import os
 
+    from secondme.core.config.paths import private_dir
     from secondme.core.errors import ConfigError
-    from secondme.core.paths import private_dir
 
     private_dir(path.parent)
     try:

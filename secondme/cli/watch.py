@@ -9,13 +9,13 @@ from secondme.cli.compose import open_store
 from secondme.cli.output import emit_event, note
 from secondme.core.clock import from_ms, rfc3339
 from secondme.core.errors import UnavailableError
-from secondme.core.store.embedded import Role
 from secondme.core.store.events import listen
+from secondme.core.store.server import Role
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from secondme.core.settings import Setup
+    from secondme.core.config.loader import Setup
 
 _AGAIN_S = 0.5
 

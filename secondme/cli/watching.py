@@ -17,15 +17,15 @@ from secondme.cli.standing import Line, draw, lines
 from secondme.core.clock import SystemClock, rfc3339
 from secondme.core.errors import UnavailableError
 from secondme.core.store import keys
-from secondme.core.store.embedded import Role
 from secondme.core.store.events import listen
+from secondme.core.store.server import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from datetime import datetime
     from pathlib import Path
 
-    from secondme.core.settings import Setup
+    from secondme.core.config.loader import Setup
 
 _AGAIN_S = 1.0
 _CALM_S = 0.25

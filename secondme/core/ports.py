@@ -3,7 +3,7 @@
 from typing import Protocol, runtime_checkable
 
 from secondme.core.ids import ChannelId, ContactId
-from secondme.core.types import (
+from secondme.core.messages import (
     Admission,
     Challenge,
     ChannelContact,

@@ -11,8 +11,8 @@ from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, Pla
 from pydantic.alias_generators import to_camel
 
 from secondme.core.clock import from_ms, to_ms
+from secondme.core.enums import ReplyMode, Tier
 from secondme.core.errors import DataError
-from secondme.core.tiers import ReplyMode, Tier
 
 _LATEST_MS = 253_402_300_799_000  # the last second of the year 9999, where datetime ends
 

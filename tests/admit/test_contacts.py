@@ -8,12 +8,12 @@ from fakes.town import Town
 from fakes.watching import everything
 
 from secondme.core.admit.contacts import Contacts
+from secondme.core.enums import Tier
 from secondme.core.errors import BusyError, DataError, NotFoundError
 from secondme.core.ids import ContactId
+from secondme.core.messages import Admission, Challenge
 from secondme.core.store import keys
-from secondme.core.store.links import LinkStore
-from secondme.core.tiers import Tier
-from secondme.core.types import Admission, Challenge
+from secondme.core.store.persons import LinkStore
 
 ANNA, TELE, THIRD = ContactId("local:anna"), ContactId("local:tele"), ContactId("local:third")
 

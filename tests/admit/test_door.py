@@ -12,10 +12,10 @@ from fakes.town import Town
 from fakes.watching import Ear, everything
 
 from secondme.core.admit.pairing import NOTICE, WELCOME
+from secondme.core.enums import Tier
 from secondme.core.errors import BusyError
 from secondme.core.ids import ContactId
-from secondme.core.tiers import Tier
-from secondme.core.types import Admission, Challenge, ChatKind
+from secondme.core.messages import Admission, Challenge, ChatKind
 
 TownWith = Callable[..., Town]
 ANNA = ContactId("local:anna")

@@ -9,10 +9,10 @@ from fakes.watching import everything
 
 from secondme.core.attachments import Attachment, AttachmentKind
 from secondme.core.ids import ContactId
+from secondme.core.messages import Admission, Challenge
+from secondme.core.queue.jobs import Job
 from secondme.core.store import keys
-from secondme.core.store.conversation import ConversationStore
-from secondme.core.store.jobs import Job
-from secondme.core.types import Admission, Challenge
+from secondme.core.store.history import ConversationStore
 
 ANNA = ContactId("local:anna")
 VOICE = Attachment(AttachmentKind.VOICE, "audio/ogg", 4_096, 12, handle="file-1")
@@ -51,7 +51,7 @@ async def test_a_strangers_photo_makes_a_request_and_leaves_nothing(town: Town) 
 
 
 async def test_a_code_as_the_caption_of_a_photo_is_a_code(town: Town) -> None:
-    from secondme.core.tiers import Tier
+    from secondme.core.enums import Tier
 
     invite = await town.owner.invite("Anna", Tier.STANDARD, timedelta(hours=1))
     assert await town.writes("anna", invite.code, attachments=(PHOTO,)) is Challenge.WELCOMED

@@ -9,10 +9,10 @@ from fakes.town import Town
 from fakes.watching import Ear, everything
 
 from secondme.core.admit.pairing import WELCOME, channel_of
+from secondme.core.enums import Tier
 from secondme.core.errors import BusyError, DataError, NotFoundError
 from secondme.core.ids import ContactId
-from secondme.core.tiers import Tier
-from secondme.core.types import Admission, Challenge
+from secondme.core.messages import Admission, Challenge
 
 TownWith = Callable[..., Town]
 ANNA = ContactId("local:anna")

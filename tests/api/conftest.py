@@ -13,8 +13,8 @@ from fakes.process import eventually
 
 from secondme.cli.assembly import build_api
 from secondme.core.api.limits import Limits
-from secondme.core.settings import load
-from secondme.core.store.connect import Store
+from secondme.core.config.loader import load
+from secondme.core.store.client import Store
 
 
 @pytest.fixture

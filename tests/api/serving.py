@@ -15,8 +15,8 @@ from secondme.channels.local.protocol import contact_of
 from secondme.cli.compose import pairing_store
 from secondme.core.api.server import Api
 from secondme.core.api.tokens import TokenFile
-from secondme.core.settings import Setup
-from secondme.core.store.connect import Store
+from secondme.core.config.loader import Setup
+from secondme.core.store.client import Store
 
 
 @dataclass

@@ -18,8 +18,8 @@ from fakes.process import GatewayProcess, command, contact, eventually, logged, 
 
 from secondme.core.api.listening import Address, bind_unix, tcp_address, unbind_unix
 from secondme.core.api.tokens import TokenFile
+from secondme.core.config.models import ApiSettings
 from secondme.core.errors import BusyError, ConfigError
-from secondme.core.sections import ApiSettings
 
 LOCAL = ("Host", "localhost")
 

@@ -24,8 +24,8 @@ from schemathesis.specs.openapi.checks import (
 
 from secondme.core.api.app import document
 from secondme.core.store import keys
-from secondme.core.store.connect import Store
-from secondme.core.store.embedded import Role
+from secondme.core.store.client import Store
+from secondme.core.store.server import Role
 
 AWKWARD = ["491512345678@c.us", "telegram:1", "a~b._+@:-", "...", "---", "99999999999999999999999999", "x" * 128]
 KNOWN = ["local:anna", "local:ben", "local:cara", *AWKWARD]

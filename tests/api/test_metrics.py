@@ -17,9 +17,9 @@ from fakes.town import Town
 from secondme import __version__
 from secondme.cli.compose import overview
 from secondme.core.api.metrics import CONTENT_TYPE, exposition
+from secondme.core.messages import ChannelState
 from secondme.core.store import keys
-from secondme.core.store.connect import Store
-from secondme.core.types import ChannelState
+from secondme.core.store.client import Store
 
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)")

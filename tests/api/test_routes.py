@@ -8,8 +8,8 @@ from api.serving import Serve, Served
 from fakes.process import knock
 from redis.asyncio import Redis
 
+from secondme.core.enums import Tier
 from secondme.core.store import keys
-from secondme.core.tiers import Tier
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 

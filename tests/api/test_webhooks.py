@@ -25,7 +25,7 @@ from secondme.core.api.webhooks import Webhooks
 from secondme.core.clock import SystemClock
 from secondme.core.errors import UnavailableError
 from secondme.core.manifest import ChannelContext
-from secondme.core.types import ChannelState, WebhookAnswer, WebhookRequest
+from secondme.core.messages import ChannelState, WebhookAnswer, WebhookRequest
 
 MB = 1024 * 1024
 HOST = ("Host", "hooks.example.org")

@@ -11,10 +11,10 @@ from attacks.wire import Wire
 from fakes.model import ScriptedModel
 from fakes.town import Town
 
-from secondme.core.settings import load
-from secondme.core.store.connect import Store
-from secondme.core.store.embedded import Role
-from secondme.core.types import Admission, Challenge, InboundMessage
+from secondme.core.config.loader import load
+from secondme.core.messages import Admission, Challenge, InboundMessage
+from secondme.core.store.client import Store
+from secondme.core.store.server import Role
 
 T = TypeVar("T")
 OpenCrowd = Callable[..., Awaitable["Crowd"]]

@@ -17,10 +17,10 @@ from secondme.channels.whatsapp.received import read_received
 from secondme.channels.whatsapp_cloud.account import account_of
 from secondme.channels.whatsapp_cloud.reading import read
 from secondme.core.clock import SystemClock
+from secondme.core.enums import Tier
 from secondme.core.ids import ContactId
+from secondme.core.messages import Admission, Challenge, ChatKind, InboundMessage
 from secondme.core.store import keys
-from secondme.core.tiers import Tier
-from secondme.core.types import Admission, Challenge, ChatKind, InboundMessage
 
 PHONE, HIDDEN, USER = "4915112345678", "98765432109876", "DE.1A2B3C4D5E"
 BUSINESS = account_of({"phone_number_id": "1000", "owner_number": "4900000000"})

@@ -12,12 +12,12 @@ from fakes.size import sized
 from fakes.watching import Ear, everything
 
 from secondme.core.admit.pairing import Owner
+from secondme.core.enums import Tier
 from secondme.core.errors import BusyError, NotFoundError
 from secondme.core.ids import ContactId
+from secondme.core.messages import ChatKind
 from secondme.core.records import PairingRequest
-from secondme.core.store.links import LinkStore
-from secondme.core.tiers import Tier
-from secondme.core.types import ChatKind
+from secondme.core.store.persons import LinkStore
 
 RACE = {"pairing__max_pending_requests": 10_000, "pairing__prompt": "silent", "pairing__mode": "self_verify"}
 ROUNDS, TOGETHER = sized(10_000, 2_500), 50

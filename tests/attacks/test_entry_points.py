@@ -27,9 +27,9 @@ from typer.testing import CliRunner
 
 from secondme.cli.app import app
 from secondme.core.api.app import document
+from secondme.core.enums import Tier
 from secondme.core.ids import ContactId
 from secondme.core.store import keys
-from secondme.core.tiers import Tier
 
 pytestmark = pytest.mark.heavy  # every door with everything that may knock at it
 
@@ -257,8 +257,8 @@ def test_a_command_that_names_nobody_decides_about_nobody(monkeypatch: pytest.Mo
     async def prepare() -> None:
         async with Redis.from_url(redis_url) as client:
             await client.flushall()
-        from secondme.core.store.connect import Store
-        from secondme.core.store.embedded import Role
+        from secondme.core.store.client import Store
+        from secondme.core.store.server import Role
 
         async with Store(setup, Role.ATTACH) as store:
             await populate(setup, store)

@@ -13,9 +13,9 @@ from attacks.crowd import Crowd, at_once
 from fakes.size import sized
 from fakes.watching import everything
 
+from secondme.core.enums import Tier
 from secondme.core.ids import code_of
-from secondme.core.tiers import Tier
-from secondme.core.types import Admission, Challenge
+from secondme.core.messages import Admission, Challenge
 
 pytestmark = pytest.mark.heavy  # thousands of guesses
 

@@ -11,7 +11,7 @@ from fakes.watching import everything
 
 from secondme.core.errors import DataError
 from secondme.core.ids import ChannelId, ContactId, MessageId, contact_id
-from secondme.core.types import Admission, Challenge, InboundMessage
+from secondme.core.messages import Admission, Challenge, InboundMessage
 
 PHONE = "4915112345678"
 WIDE = {"pairing__max_pending_requests": 10_000, "pairing__prompt": "silent", "limits__messages": 100_000}

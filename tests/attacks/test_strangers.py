@@ -13,8 +13,8 @@ from fakes.size import sized
 from fakes.watching import everything
 
 from secondme.core import log
-from secondme.core.tiers import Tier
-from secondme.core.types import Admission, Challenge
+from secondme.core.enums import Tier
+from secondme.core.messages import Admission, Challenge
 
 CANARY = "xyzzy-canary"
 """A word that nothing but a stranger's message contains."""

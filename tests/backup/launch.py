@@ -24,7 +24,7 @@ def program() -> typer.Typer:
 
 
 def main() -> None:
-    from secondme.core import faults
+    from secondme.core import fault_points
 
     step, _, count = sys.argv.pop(1).partition(":")
     passed: Counter[str] = Counter()
@@ -34,7 +34,7 @@ def main() -> None:
         if name == step and passed[name] == int(count):
             os.kill(os.getpid(), signal.SIGKILL)
 
-    faults.listen(hook)
+    fault_points.listen(hook)
     program()()
 
 

@@ -11,15 +11,15 @@ from fakes.model import ScriptedModel
 from fakes.town import Town
 
 from secondme.core.clock import from_ms
+from secondme.core.config.loader import load
 from secondme.core.ids import ContactId
+from secondme.core.queue.jobs import Job
 from secondme.core.records import OwnMessage
+from secondme.core.remember.store import StyleStore
 from secondme.core.reply.checks import Told, find_fault
 from secondme.core.reply.router_rules import by_rules
-from secondme.core.settings import load
-from secondme.core.store.connect import Store
-from secondme.core.store.embedded import Role
-from secondme.core.store.jobs import Job
-from secondme.core.store.style import StyleStore
+from secondme.core.store.client import Store
+from secondme.core.store.server import Role
 
 ANNA = ContactId("local:anna")
 _REPLIES = 200

@@ -50,7 +50,7 @@ _OURS = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from secondme.core.remember.importing import FileReport, Importer, Wishes
+from secondme.core.exports.importer import FileReport, Importer, Wishes
 importer = Importer(None, Wishes(zone=UTC, now=datetime(2026, 11, 22, tzinfo=UTC), me="Sam", contact="local:anna"))
 report = FileReport(Path(sys.argv[1]))
 ((row, gathered),) = importer._read_whatsapp(report)

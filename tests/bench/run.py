@@ -31,10 +31,10 @@ from importing import measure as measure_importing
 from migration import measure as measure_migration
 from redis.asyncio import Redis
 
-from secondme.core.settings import load
+from secondme.core.config.loader import load
 from secondme.core.store import keys
-from secondme.core.store.connect import Store
-from secondme.core.store.embedded import Role
+from secondme.core.store.client import Store
+from secondme.core.store.server import Role
 
 MESSAGES = 6000
 ROUNDS = 5

@@ -7,7 +7,7 @@ from contracts.channel import ChannelContract, Rig
 from fakes.channel import FakeChannel
 
 from secondme.core.ids import ContactId, MessageId
-from secondme.core.types import InboundMessage
+from secondme.core.messages import InboundMessage
 
 
 class FakeRig:

@@ -19,7 +19,7 @@ from secondme.channels.local.mail import Mail
 from secondme.channels.local.protocol import LINE_LIMIT, contact_of
 from secondme.core.clock import SystemClock
 from secondme.core.errors import UnavailableError
-from secondme.core.types import Admission, Challenge, InboundMessage, MessageContent, NotSent, Sent
+from secondme.core.messages import Admission, Challenge, InboundMessage, MessageContent, NotSent, Sent
 
 ANNA = contact_of("anna")
 

@@ -8,8 +8,8 @@ import pytest
 from secondme.channels.registry import BUILT_IN, manifest_of, manifests, setup_of
 from secondme.cli.assembly import plugs
 from secondme.cli.compose import channel_context, section_of
+from secondme.core.config.loader import load
 from secondme.core.errors import NotFoundError
-from secondme.core.settings import load
 
 GOOD = """
 from secondme.core.manifest import Manifest

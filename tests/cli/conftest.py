@@ -8,13 +8,13 @@ from fakes.process import knock, let_in
 from redis import Redis
 
 from secondme.channels.local.protocol import contact_of
+from secondme.core.admit.pairing_store import PairingStore
 from secondme.core.clock import SystemClock
-from secondme.core.settings import Setup
+from secondme.core.config.loader import Setup
+from secondme.core.enums import Tier
 from secondme.core.store import keys
-from secondme.core.store.connect import Store
-from secondme.core.store.embedded import Role
-from secondme.core.store.pairing import PairingStore
-from secondme.core.tiers import Tier
+from secondme.core.store.client import Store
+from secondme.core.store.server import Role
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from fakes.bot_api import TOKEN, bot_api
 from fakes.process import WITHOUT_API, Cli, GatewayProcess, Terminal, command, data_of, write_config
 from redis import Redis
 
-from secondme.core.settings import load
+from secondme.core.config.loader import load
 
 
 def rows(result: Any) -> dict[str, dict[str, Any]]:

@@ -23,7 +23,7 @@ from fakes.process import (
     write_config,
 )
 
-from secondme.core.tiers import Tier
+from secondme.core.enums import Tier
 
 pytestmark = pytest.mark.heavy  # gateways that answer at a terminal
 

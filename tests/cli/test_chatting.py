@@ -13,8 +13,8 @@ from secondme.channels.local.channel import LocalChannel
 from secondme.cli import chatting
 from secondme.cli.columns import folded
 from secondme.core.clock import SystemClock
+from secondme.core.config.loader import Setup, load
 from secondme.core.errors import UnavailableError
-from secondme.core.settings import Setup, load
 
 
 @pytest.fixture

@@ -14,13 +14,13 @@ from rich.cells import cell_len
 
 from secondme.channels.local.protocol import CHANNEL
 from secondme.cli.columns import bounded, lay_out
+from secondme.core.admit.door_store import DoorStore
+from secondme.core.admit.pairing_store import PairingStore
+from secondme.core.enums import Tier
 from secondme.core.ids import ChannelId, ContactId, MessageId
-from secondme.core.store.connect import Store
-from secondme.core.store.door import DoorStore
-from secondme.core.store.embedded import Role
-from secondme.core.store.pairing import PairingStore
-from secondme.core.tiers import Tier
-from secondme.core.types import InboundMessage
+from secondme.core.messages import InboundMessage
+from secondme.core.store.client import Store
+from secondme.core.store.server import Role
 
 FAMILY = "\U0001f468\u200d\U0001f469\u200d\U0001f467\u200d\U0001f466"
 NAMES = {"local:wide": "表" * 40, "local:family": FAMILY * 9, "local:anna": "Anna", "local:marks": "e\u0301" * 64}

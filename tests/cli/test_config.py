@@ -9,7 +9,7 @@ import pytest
 from fakes.process import Cli, let_in, settings_of
 from redis import Redis
 
-from secondme.core.paths import find_places
+from secondme.core.config.paths import find_places
 
 SECRET = "sk-ant-canary-99"
 

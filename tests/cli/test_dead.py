@@ -11,9 +11,9 @@ from redis import Redis
 
 from secondme.core.errors import BusyError, NotFoundError
 from secondme.core.ids import ContactId
+from secondme.core.queue.dead_letters import DeadStore, Revived
+from secondme.core.queue.jobs import Job
 from secondme.core.store import keys
-from secondme.core.store.dead import DeadStore, Revived
-from secondme.core.store.jobs import Job
 
 ANNA = ContactId("local:anna")
 

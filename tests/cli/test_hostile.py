@@ -23,8 +23,8 @@ from fakes.process import (
 from redis import Redis
 
 from secondme.channels.local.protocol import contact_of
+from secondme.core.enums import Tier
 from secondme.core.store import keys
-from secondme.core.tiers import Tier
 
 HOSTILE = [
     "[bold red]markup[/bold red]",

@@ -44,17 +44,17 @@ NEVER = {
     "secondme.cli.watching",
     "secondme.cli.serving",
     "secondme.cli.tui",
-    "secondme.core.admit.admission",
+    "secondme.core.admit.gate",
     "secondme.core.admit.content",
     "secondme.core.api",
-    "secondme.core.gateway",
+    "secondme.core.gateway.gateway",
     "secondme.core.providers.claude",
     "secondme.core.queue.worker",
     "secondme.core.reply.agent",
     "secondme.core.send.sender",
 }
-STORE = {"redis", "hiredis", "secondme.core.store.connect"}
-SETTINGS = {"secondme.core.settings", "secondme.core.records"}
+STORE = {"redis", "hiredis", "secondme.core.store.client"}
+SETTINGS = {"secondme.core.config.loader", "secondme.core.records"}
 HELP = {"rich.console", "secondme.cli.help.pages", "secondme.cli.help.nearest"}
 """What only somebody pays for who asks for help, or imports a long chat."""
 COMMANDS = "secondme.cli.commands."
@@ -135,7 +135,7 @@ def test_the_configuration_is_shown_without_the_store() -> None:
 def test_the_security_log_is_read_without_the_store(words: tuple[str, ...]) -> None:
     loaded = loaded_by(*words)
     assert loaded & (NEVER | STORE) == set()
-    assert "secondme.core.security" in loaded
+    assert "secondme.core.security_log" in loaded
 
 
 @pytest.mark.parametrize(

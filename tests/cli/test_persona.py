@@ -234,5 +234,5 @@ def test_the_commands_load_nothing_but_typer_until_one_runs() -> None:
     loaded = subprocess.run(
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True, env=environment()
     ).stdout.split()
-    assert not {"yaml", "pydantic", "redis", "secondme.core.settings", "secondme.core.style"} & {*loaded}
+    assert not {"yaml", "pydantic", "redis", "secondme.core.config.loader", "secondme.core.remember.style"} & {*loaded}
     assert "typer" in loaded

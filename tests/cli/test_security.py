@@ -17,7 +17,7 @@ from typer.testing import CliRunner, Result
 from secondme.cli.app import app
 from secondme.core.clock import SystemClock
 from secondme.core.log import security_file
-from secondme.core.security import follow
+from secondme.core.security_log import follow
 
 Lines = Callable[..., Path]
 NOW = datetime.now(UTC).replace(microsecond=0)

@@ -22,7 +22,7 @@ from secondme.cli.output import Screen
 from secondme.cli.standing import draw, lines, local_time
 from secondme.core.ids import ContactId
 from secondme.core.store import keys
-from secondme.core.store.connect import Store
+from secondme.core.store.client import Store
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 QUIET: dict[str, Any] = {

@@ -11,12 +11,12 @@ from typer.testing import CliRunner, Result
 
 from secondme.cli.app import options
 from secondme.cli.commands import style
+from secondme.core.config.loader import Setup
 from secondme.core.ids import ContactId
 from secondme.core.records import OwnMessage
-from secondme.core.settings import Setup
-from secondme.core.store.connect import Store
-from secondme.core.store.embedded import Role
-from secondme.core.store.style import StyleStore
+from secondme.core.remember.store import StyleStore
+from secondme.core.store.client import Store
+from secondme.core.store.server import Role
 
 Run = Callable[..., Result]
 ANNA = ContactId("local:anna")

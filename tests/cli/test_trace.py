@@ -6,8 +6,8 @@ import json
 from fakes.process import command
 from fakes.town import Town
 
-from secondme.core.tiers import Tier
-from secondme.core.types import Composed
+from secondme.core.enums import Tier
+from secondme.core.messages import Composed
 
 SCHEMA = "secondme.trace/1"
 

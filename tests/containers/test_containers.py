@@ -11,7 +11,7 @@ import pytest
 import yaml
 from fakes.process import DEADLINE_S, environment
 
-from secondme.core.settings import known_names, load
+from secondme.core.config.loader import known_names, load
 
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()

@@ -11,8 +11,8 @@ from fakes.line import RecordingLine
 
 from secondme.core.ids import ContactId, is_contact_id
 from secondme.core.manifest import Manifest
+from secondme.core.messages import ChannelState, ChatKind, MessageContent, Sent
 from secondme.core.ports import Channel
-from secondme.core.types import ChannelState, ChatKind, MessageContent, Sent
 
 
 class Rig(Protocol):

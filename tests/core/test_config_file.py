@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from secondme.core.config_file import backups, plan, set_aside, write
+from secondme.core.config.files import backups, plan, set_aside, write
 from secondme.core.errors import BusyError, ConfigError
 
 NOW = 1_800_000_000_000

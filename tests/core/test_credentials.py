@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from secondme.core.credentials import read_credentials, save_credentials
+from secondme.core.config.credentials import read_credentials, save_credentials
+from secondme.core.config.loader import is_secret, load
 from secondme.core.errors import ConfigError
-from secondme.core.settings import is_secret, load
 
 
 def test_a_link_is_saved_0600_and_becomes_settings(tmp_path: Path) -> None:

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secondme.core.env_file import read_env_file, save_env_file
+from secondme.core.config.env_file import read_env_file, save_env_file
+from secondme.core.config.keyring_file import read_keyring, save_keyring
+from secondme.core.config.loader import load
 from secondme.core.errors import ConfigError
-from secondme.core.os_keyring import read_keyring, save_keyring
-from secondme.core.settings import load
 
 KEY = "SECONDME_MODEL__API_KEY"
 

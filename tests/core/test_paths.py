@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from secondme.core.config.paths import find_places, private_dir
 from secondme.core.errors import ConfigError
-from secondme.core.paths import find_places, private_dir
 
 
 def _mode(path: Path) -> int:

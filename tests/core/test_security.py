@@ -15,14 +15,14 @@ from fakes.watching import Ear
 
 from secondme.core import log
 from secondme.core.admit.answering import Answering
+from secondme.core.admit.choices_store import ContactChoices
 from secondme.core.admit.inspection import Inspector
-from secondme.core.admit.steering import Steering
+from secondme.core.admit.pauses import Steering
 from secondme.core.clock import SystemClock
+from secondme.core.enums import ReplyMode
 from secondme.core.errors import NotFoundError, UnavailableError
 from secondme.core.ids import ContactId
-from secondme.core.security import SecurityEvent, SecurityLog, Severity, follow, newest_entries, read_entries, report
-from secondme.core.store.choices import ContactChoices
-from secondme.core.tiers import ReplyMode
+from secondme.core.security_log import SecurityEvent, SecurityLog, Severity, follow, newest_entries, read_entries, report
 
 ANNA = ContactId("local:annabella")
 MASKED = "local:anna****la"

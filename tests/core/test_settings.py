@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from secondme.core.config.loader import known_names, load, value_of
 from secondme.core.errors import ConfigError
-from secondme.core.settings import known_names, load, value_of
 
 SECRET = "sk-ant-canary-0123456789"
 

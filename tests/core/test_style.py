@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from secondme.core.records import OwnMessage
-from secondme.core.style import (
+from secondme.core.remember.style import (
     Measure,
     StyleProfile,
     describe,

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secondme.core.records import OwnMessage
-from secondme.core.style import Measure, measure, profile_of
-from secondme.core.style.emoji import emoji_in
-from secondme.core.style.language import guess
-from secondme.core.style.words import WORD, fixed, folded, listed, table
+from secondme.core.remember.style import Measure, measure, profile_of
+from secondme.core.remember.style.emoji import emoji_in
+from secondme.core.remember.style.language import guess
+from secondme.core.remember.style.words import WORD, fixed, folded, listed, table
 
 
 def of(text: str) -> Measure:

@@ -9,7 +9,7 @@ from fakes.screen import StoppedClock, stand_at_noon, talk_at_noon, write_securi
 from redis import Redis
 
 from secondme.cli.tui.app import SecondmeApp
-from secondme.core.settings import Setup
+from secondme.core.config.loader import Setup
 
 PICTURES = {"door": (), "approve": ("a",), "people": ("2",), "channels": ("5",), "conversation": ("6", "enter"), "drafts": ("7",)}
 ROWS = {"6": "#page-conversations", "7": "#page-drafts"}

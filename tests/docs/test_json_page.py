@@ -12,8 +12,8 @@ from fakes.kept import is_kept
 from fakes.wizard import model_server
 from redis import Redis
 
-from secondme.core.settings import Setup
-from secondme.core.store.embedded import EmbeddedServer, Role
+from secondme.core.config.loader import Setup
+from secondme.core.store.server import EmbeddedServer, Role
 
 
 @pytest.fixture(scope="module")

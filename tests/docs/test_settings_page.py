@@ -3,7 +3,7 @@
 from fakes.kept import is_kept
 from fakes.settings_page import settings_page
 
-from secondme.core.settings import known_names
+from secondme.core.config.loader import known_names
 
 
 def test_the_page_is_of_today() -> None:

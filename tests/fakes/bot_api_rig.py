@@ -15,7 +15,7 @@ from secondme.channels.telegram.setup import build
 from secondme.core.clock import SystemClock
 from secondme.core.ids import ContactId
 from secondme.core.manifest import ChannelContext
-from secondme.core.types import ChannelState
+from secondme.core.messages import ChannelState
 
 PEOPLE = {"anna": 4_100_001, "bert": 4_100_002}
 OWNER = 4_200_000

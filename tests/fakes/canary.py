@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from secondme.core.ids import ChannelId, ContactId, MessageId
-from secondme.core.types import InboundMessage
+from secondme.core.messages import InboundMessage
 
 TEXT, NAME, NOTE = "zqtextzq", "Zqnamezq", "zqnotezq"
 NUMBER = "4915550123456789"

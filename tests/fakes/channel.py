@@ -6,8 +6,8 @@ from collections.abc import Callable
 from secondme.core.errors import NotFoundError, UnavailableError
 from secondme.core.ids import ChannelId, ContactId
 from secondme.core.manifest import Manifest, Plug
+from secondme.core.messages import ChannelContact, ChannelState, InboundMessage, MessageContent, SendOutcome, Sent
 from secondme.core.ports import Line
-from secondme.core.types import ChannelContact, ChannelState, InboundMessage, MessageContent, SendOutcome, Sent
 
 
 class FakeChannel:

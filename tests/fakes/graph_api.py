@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qs
 
-from secondme.core.types import WebhookAnswer, WebhookRequest
+from secondme.core.messages import WebhookAnswer, WebhookRequest
 
 Json = dict[str, Any]
 Hear = Callable[[WebhookRequest], Awaitable[WebhookAnswer]]

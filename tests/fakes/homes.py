@@ -12,8 +12,8 @@ from fakes.process import settings_of
 from redis import Redis
 
 from secondme.core.store import keys
-from secondme.core.store.connect import Store
-from secondme.core.store.embedded import Role
+from secondme.core.store.client import Store
+from secondme.core.store.server import Role
 
 CONFIG = '[persona]\nname = "Sam"\n[pacing]\nenabled = false\n[sleep]\nenabled = false\n'
 FILES = {

@@ -12,9 +12,9 @@ from fakes.town import Town
 
 from secondme.cli.assembly import owner_chat
 from secondme.core.clock import SystemClock
-from secondme.core.gateway import Gateway, Part
+from secondme.core.gateway.gateway import Gateway, Part
 from secondme.core.manifest import Plug
-from secondme.core.types import ChannelState
+from secondme.core.messages import ChannelState
 
 
 class House:

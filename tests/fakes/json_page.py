@@ -11,7 +11,7 @@ from redis import Redis
 from typer.testing import CliRunner
 
 from secondme.cli.app import app
-from secondme.core.settings import Setup
+from secondme.core.config.loader import Setup
 from secondme.core.store import keys
 
 HEAD = """# JSON

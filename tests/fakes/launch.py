@@ -16,9 +16,9 @@ def main() -> None:
     from secondme.cli.exits import ExitCode
     from secondme.cli.output import complain
     from secondme.cli.serving import serve_home
-    from secondme.core import faults
+    from secondme.core import fault_points
+    from secondme.core.config.loader import load
     from secondme.core.errors import SecondmeError
-    from secondme.core.settings import load
 
     wanted = {}
     for fault in faults_wanted:
@@ -33,7 +33,7 @@ def main() -> None:
             if passed[step] == count:
                 os.kill(os.getpid(), number)
 
-    faults.listen(hook)
+    fault_points.listen(hook)
     try:
         # the demo's stand-in model: no network, no second of importing the SDK in each of many starts
         asyncio.run(serve_home(load({}, home=Path(home)), part, "secondme", ["", ""]))  # type: ignore[arg-type]

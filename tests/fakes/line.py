@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 
 from secondme.core.errors import UnavailableError
-from secondme.core.types import Admission, Challenge, ChannelState, InboundMessage
+from secondme.core.messages import Admission, Challenge, ChannelState, InboundMessage
 
 
 class RecordingLine:

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable
 
-from secondme.core.types import Composed, ModelOutcome, Prompt, Usage
+from secondme.core.messages import Composed, ModelOutcome, Prompt, Usage
 
 Script = Callable[[Prompt], ModelOutcome | Awaitable[ModelOutcome]]
 

@@ -27,16 +27,16 @@ from typer.testing import Result
 
 from secondme.channels.local.client import Event, LocalClient
 from secondme.channels.local.protocol import CHANNEL, contact_of
+from secondme.core.admit.door_store import DoorStore
+from secondme.core.admit.pairing_store import PairingStore
 from secondme.core.clock import SystemClock
+from secondme.core.config.loader import Setup, load
+from secondme.core.enums import Tier
 from secondme.core.ids import ChannelId, MessageId
-from secondme.core.settings import Setup, load
+from secondme.core.messages import InboundMessage
 from secondme.core.store import keys
-from secondme.core.store.connect import Store
-from secondme.core.store.door import DoorStore
-from secondme.core.store.embedded import Role
-from secondme.core.store.pairing import PairingStore
-from secondme.core.tiers import Tier
-from secondme.core.types import InboundMessage
+from secondme.core.store.client import Store
+from secondme.core.store.server import Role
 
 Cli = Callable[..., Result]
 """A command run in the test's own process: words in, result out."""

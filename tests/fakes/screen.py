@@ -21,7 +21,7 @@ from textual.widgets._toast import Toast
 from secondme.cli.tui.app import SecondmeApp
 from secondme.core import log
 from secondme.core.clock import SystemClock, to_ms
-from secondme.core.settings import Setup
+from secondme.core.config.loader import Setup
 from secondme.core.store import keys
 
 NOON = datetime(2099, 3, 14, 12, 0, tzinfo=UTC)

@@ -12,9 +12,9 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
-from secondme.core import sections, settings
-from secondme.core.sections import Section
-from secondme.core.settings import Settings
+from secondme.core.config import loader, models
+from secondme.core.config.loader import Settings
+from secondme.core.config.models import Section
 
 HEAD = """# Settings
 
@@ -55,7 +55,7 @@ def _table(prefix: str, owner: type[Section], fields: Any) -> str:
 
 def _words(owner: type[Section]) -> dict[str, str]:
     """The sentence below each field, as it stands in the source."""
-    module = settings if owner is Settings else sections
+    module = loader if owner is Settings else models
     body = next(
         node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.ClassDef) and node.name == owner.__name__
     ).body

@@ -12,12 +12,12 @@ from fakes.channel import FakeChannel
 from fakes.clock import FakeClock
 
 from secondme.core.clock import SystemClock
-from secondme.core.connection import Connection
 from secondme.core.errors import UnavailableError
+from secondme.core.gateway.channel_host import Connection
 from secondme.core.ids import ChannelId, ContactId, MessageId
 from secondme.core.manifest import Manifest, Plug
+from secondme.core.messages import Admission, ChannelState, InboundMessage
 from secondme.core.ports import Line
-from secondme.core.types import Admission, ChannelState, InboundMessage
 
 
 def message_of(who: str, text: str, native: str) -> InboundMessage:

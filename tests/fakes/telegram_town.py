@@ -17,16 +17,16 @@ from fakes.process import GatewayProcess, eventually, logged, settings_of, write
 from fakes.road import Road, road_to
 
 from secondme.cli.compose import overview
+from secondme.core.admit.door_store import DoorStore
+from secondme.core.admit.pairing_store import PairingStore
+from secondme.core.config.loader import Setup
+from secondme.core.enums import Tier
 from secondme.core.ids import ChannelId, ContactId, MessageId
+from secondme.core.messages import InboundMessage
 from secondme.core.records import HeldReply
-from secondme.core.settings import Setup
-from secondme.core.store.connect import Store
-from secondme.core.store.door import DoorStore
-from secondme.core.store.drafts import DraftStore
-from secondme.core.store.embedded import Role
-from secondme.core.store.pairing import PairingStore
-from secondme.core.tiers import Tier
-from secondme.core.types import InboundMessage
+from secondme.core.send.drafts_store import DraftStore
+from secondme.core.store.client import Store
+from secondme.core.store.server import Role
 
 Json = dict[str, Any]
 PACED = "[pacing]\nscale = 0.05\n[sleep]\nenabled = false\n"

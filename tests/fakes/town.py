@@ -8,27 +8,27 @@ from fakes.channel import FakeChannel
 from fakes.model import ScriptedModel
 
 from secondme.cli import clone
-from secondme.core.admit.admission import Gate
+from secondme.core.admit.control_store import ControlStore
+from secondme.core.admit.door_store import DoorStore
+from secondme.core.admit.gate import Gate
 from secondme.core.admit.pairing import Door, Owner
+from secondme.core.admit.pairing_store import PairingStore
+from secondme.core.admit.store import GateStore
 from secondme.core.clock import SystemClock
-from secondme.core.gateway import Gateway, Rooms
+from secondme.core.config.loader import Setup
+from secondme.core.enums import Tier
+from secondme.core.gateway.gateway import Gateway, Rooms
 from secondme.core.ids import ChannelId, ContactId, MessageId
-from secondme.core.security import SecurityLog
+from secondme.core.messages import Admission, Challenge, InboundMessage, MessageContent
+from secondme.core.queue.jobs import Job, Token
+from secondme.core.queue.store import InboxStore
+from secondme.core.security_log import SecurityLog
 from secondme.core.send.drafts import Drafts
-from secondme.core.settings import Setup
+from secondme.core.send.store import OutboxStore, Sending
 from secondme.core.store import keys
-from secondme.core.store.connect import Store
-from secondme.core.store.control import ControlStore
-from secondme.core.store.conversation import ConversationStore
-from secondme.core.store.door import DoorStore
-from secondme.core.store.gate import GateStore
-from secondme.core.store.inbox import InboxStore
-from secondme.core.store.jobs import Job, Token
-from secondme.core.store.links import LinkStore
-from secondme.core.store.outbox import OutboxStore, Sending
-from secondme.core.store.pairing import PairingStore
-from secondme.core.tiers import Tier
-from secondme.core.types import Admission, Challenge, InboundMessage, MessageContent
+from secondme.core.store.client import Store
+from secondme.core.store.history import ConversationStore
+from secondme.core.store.persons import LinkStore
 
 
 class Town:

@@ -9,7 +9,7 @@ from pathlib import Path
 from fakes.line import RecordingLine
 from fakes.whatsapp_phone import Phone
 
-from secondme.core.types import Admission, InboundMessage
+from secondme.core.messages import Admission, InboundMessage
 
 
 class FatalLine(RecordingLine):

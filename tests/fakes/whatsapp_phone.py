@@ -30,7 +30,7 @@ from secondme.channels.whatsapp.manifest import MANIFEST
 from secondme.core.clock import SystemClock
 from secondme.core.ids import ContactId
 from secondme.core.manifest import ChannelContext, Manifest
-from secondme.core.types import ChannelState
+from secondme.core.messages import ChannelState
 
 SCRIPT = Path(__file__).with_name("whatsapp_device.py")
 DEADLINE_S = 30.0

@@ -27,17 +27,17 @@ from fakes.process import (
 from redis import Redis
 
 from secondme.channels.local.protocol import contact_of
-from secondme.core.store.connect import Store
-from secondme.core.store.embedded import Role
+from secondme.core.store.client import Store
+from secondme.core.store.server import Role
 
 pytestmark = pytest.mark.heavy  # stores that are killed under gateways
 
 BORROWER = """
 import asyncio, sys
 from pathlib import Path
-from secondme.core.settings import load
-from secondme.core.store.connect import Store
-from secondme.core.store.embedded import Role
+from secondme.core.config.loader import load
+from secondme.core.store.client import Store
+from secondme.core.store.server import Role
 async def main():
     async with Store(load({}, {}, home=Path(sys.argv[1])), Role.BORROW):
         print("borrowed", flush=True)

@@ -25,18 +25,15 @@ from secondme.channels.local.client import LocalClient
 from secondme.cli import clone
 from secondme.core import log
 from secondme.core.admit.inspection import Inspector
-from secondme.core.admit.steering import Steering
+from secondme.core.admit.pauses import Steering
 from secondme.core.clock import SystemClock
+from secondme.core.config.loader import Setup
+from secondme.core.config.paths import private_dir
+from secondme.core.enums import Tier
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
-from secondme.core.gateway import Gateway
+from secondme.core.gateway.gateway import Gateway
 from secondme.core.ids import ContactId
-from secondme.core.paths import private_dir
-from secondme.core.ports import Line
-from secondme.core.providers.claude import Claude
-from secondme.core.security import SecurityEvent
-from secondme.core.settings import Setup
-from secondme.core.tiers import Tier
-from secondme.core.types import (
+from secondme.core.messages import (
     Admission,
     Challenge,
     ChatKind,
@@ -48,6 +45,9 @@ from secondme.core.types import (
     Prompt,
     Undeliverable,
 )
+from secondme.core.ports import Line
+from secondme.core.providers.claude import Claude
+from secondme.core.security_log import SecurityEvent
 
 TownWith = Callable[..., Town]
 DEADLINE_S = 60.0

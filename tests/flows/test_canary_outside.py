@@ -25,8 +25,8 @@ from secondme.channels.local.client import LocalClient
 from secondme.channels.local.protocol import contact_of
 from secondme.cli.app import app
 from secondme.core.api.tokens import TokenFile
-from secondme.core.paths import private_dir
-from secondme.core.store.embedded import EmbeddedServer, Role
+from secondme.core.config.paths import private_dir
+from secondme.core.store.server import EmbeddedServer, Role
 
 COMMANDS = ["status", "status --json", f"pairing approve {WHO}", "config show"]
 

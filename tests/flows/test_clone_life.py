@@ -17,11 +17,11 @@ from fakes.messages_api import Outcome, Request, Say
 from fakes.process import command, contact, eventually, let_in, until
 from fakes.telegram_town import TelegramTown, contact_of, telegram_town
 
+from secondme.core.admit.choices_store import ContactChoices
+from secondme.core.enums import ReplyMode, Tier
 from secondme.core.ids import ContactId
+from secondme.core.remember.store import StyleStore
 from secondme.core.store import keys
-from secondme.core.store.choices import ContactChoices
-from secondme.core.store.style import StyleStore
-from secondme.core.tiers import ReplyMode, Tier
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.heavy]  # gateways that live through a day
 CONFIG = "[persona]\nname = 'Sam'\n[delivery]\ntimeout_s = 2\n[limits]\nmessages = 1000\n"

@@ -2,8 +2,8 @@
 
 from fakes.town import Town
 
-from secondme.core.tiers import Tier
-from secondme.core.types import Admission, Challenge
+from secondme.core.enums import Tier
+from secondme.core.messages import Admission, Challenge
 
 
 async def test_a_stranger_is_prompted_ignored_let_in_and_then_answered(town: Town) -> None:

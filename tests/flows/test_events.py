@@ -23,12 +23,12 @@ from fakes.town import Town
 from fakes.watching import Ear
 
 from secondme.channels.local.client import LocalClient
-from secondme.core.admit.steering import Steering
+from secondme.core.admit.pauses import Steering
+from secondme.core.config.loader import Setup
+from secondme.core.enums import Tier
 from secondme.core.ids import ContactId
-from secondme.core.settings import Setup
 from secondme.core.store import keys
-from secondme.core.store.connect import Store
-from secondme.core.tiers import Tier
+from secondme.core.store.client import Store
 
 pytestmark = pytest.mark.heavy  # every change of every record, in every reader
 

@@ -9,13 +9,13 @@ from fakes.model import ScriptedModel
 from fakes.size import sized
 from fakes.town import Town
 
+from secondme.core.admit.choices_store import ContactChoices
+from secondme.core.enums import Relationship, ReplyMode, Tier
 from secondme.core.ids import ContactId
-from secondme.core.store.choices import ContactChoices
-from secondme.core.store.jobs import Job
-from secondme.core.store.personas import PersonaUse
-from secondme.core.store.relationship import RelationshipStore
-from secondme.core.tiers import Relationship, ReplyMode, Tier
-from secondme.core.types import Composed, ModelOutcome, Prompt, Usage
+from secondme.core.messages import Composed, ModelOutcome, Prompt, Usage
+from secondme.core.queue.jobs import Job
+from secondme.core.remember.relationship_store import RelationshipStore
+from secondme.core.reply.persona_use import PersonaUse
 
 WHO = ["anna", "ben", "cara", "dina", "emil"]
 STEPS = sized(10_000, 700)

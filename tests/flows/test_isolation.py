@@ -26,16 +26,16 @@ from fakes.town import Town
 
 from secondme.channels.telegram.manifest import MANIFEST as TELEGRAM
 from secondme.channels.telegram.setup import build
+from secondme.core.admit.control_store import ControlStore
 from secondme.core.clock import SystemClock
-from secondme.core.connection import Connection
 from secondme.core.errors import CredentialsError
+from secondme.core.gateway.channel_host import Connection
+from secondme.core.gateway.channel_manager import ChannelManager
 from secondme.core.ids import ContactId
-from secondme.core.manager import ChannelManager
 from secondme.core.manifest import Manifest, Plug
+from secondme.core.messages import Admission, ChannelState, MessageContent, SendOutcome
 from secondme.core.ports import Line
-from secondme.core.store.connect import Store
-from secondme.core.store.control import ControlStore
-from secondme.core.types import Admission, ChannelState, MessageContent, SendOutcome
+from secondme.core.store.client import Store
 
 ROUNDS = 30
 FLOOD = 5_000
@@ -276,7 +276,7 @@ async def test_the_gateway_leaves_in_time_beside_a_run_that_will_not_stop_and_a_
 STUCK = """
 import asyncio
 from secondme.core.manifest import Manifest
-from secondme.core.types import ChannelState
+from secondme.core.messages import ChannelState
 
 MANIFEST = Manifest("stuck", "Stuck", "s", "stuck_channel")
 
@@ -499,8 +499,8 @@ import json, sys, asyncio
 from pathlib import Path
 from secondme.cli.assembly import build_gateway, build_model
 from secondme.cli.compose import open_store
-from secondme.core.settings import load
-from secondme.core.store.embedded import Role
+from secondme.core.config.loader import load
+from secondme.core.store.server import Role
 
 async def main():
     setup = load({}, home=Path(sys.argv[1]))

@@ -11,12 +11,12 @@ from fakes.size import sized
 from fakes.town import Town
 
 from secondme.cli import clone
+from secondme.core.config.loader import load
+from secondme.core.enums import Tier
+from secondme.core.gateway.traces import TraceStore
 from secondme.core.ids import ContactId
+from secondme.core.messages import Composed, ModelOutcome, Prompt, Usage
 from secondme.core.providers.claude import Claude
-from secondme.core.settings import load
-from secondme.core.store.traces import TraceStore
-from secondme.core.tiers import Tier
-from secondme.core.types import Composed, ModelOutcome, Prompt, Usage
 
 ANNA = ContactId("local:anna")
 ROUNDS = sized(500, 80)

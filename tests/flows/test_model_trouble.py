@@ -13,11 +13,11 @@ from fakes.town import Town
 
 from secondme.cli import clone
 from secondme.core.clock import SystemClock
-from secondme.core.gateway import Gateway
+from secondme.core.config.loader import Setup, load
+from secondme.core.gateway.gateway import Gateway
 from secondme.core.ids import ContactId
+from secondme.core.messages import Admission
 from secondme.core.providers.claude import Claude
-from secondme.core.settings import Setup, load
-from secondme.core.types import Admission
 
 DEADLINE_S = 90.0
 PEOPLE = [f"p{number}" for number in range(20)]

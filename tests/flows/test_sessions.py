@@ -15,10 +15,10 @@ from fakes.watching import Ear
 
 from secondme.core.clock import SystemClock
 from secondme.core.errors import CredentialsError
-from secondme.core.gateway import Gateway
+from secondme.core.gateway.gateway import Gateway
 from secondme.core.manifest import Plug
+from secondme.core.messages import ChannelState
 from secondme.core.ports import Line
-from secondme.core.types import ChannelState
 
 
 class LoggedOut(FakeChannel):
@@ -120,7 +120,7 @@ class Deaf(FakeChannel):
 async def test_a_channel_that_is_connected_but_deaf_is_said_so_and_connected_anew(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("secondme.core.connection._WATCH_S", 0.05)
+    monkeypatch.setattr("secondme.core.gateway.channel_host._WATCH_S", 0.05)
     deaf = Deaf()
     async with serving(town, deaf.plug(), FakeChannel("fine").plug()) as gateway:
         connection = gateway.manager.connections["deaf"]

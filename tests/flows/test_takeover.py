@@ -12,8 +12,8 @@ from fakes.process import eventually
 from fakes.town import Town
 
 from secondme.core.ids import ContactId
+from secondme.core.messages import Admission, Composed, ModelOutcome, Prompt
 from secondme.core.store import keys
-from secondme.core.types import Admission, Composed, ModelOutcome, Prompt
 
 ANNA = ContactId("local:anna")
 SLOW: dict[str, Any] = {

@@ -17,7 +17,7 @@ from redis import Redis
 from typer.testing import CliRunner, Result
 
 from secondme.cli.app import app
-from secondme.core.store.embedded import find_server
+from secondme.core.store.server import find_server
 
 T = TypeVar("T")
 Json = dict[str, Any]

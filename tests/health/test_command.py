@@ -18,11 +18,11 @@ from health.servers import silence
 
 from secondme.cli.doctor import checks
 from secondme.core.clock import to_ms
-from secondme.core.health.catalog import all_checks, chosen
-from secondme.core.health.check import Check, Outcome, Report, Well, in_thread, run_checks
-from secondme.core.health.checks.model import is_offered, retirement_of
-from secondme.core.health.kinds import Severity, found, kinds
-from secondme.core.health.subject import Subject
+from secondme.core.doctor.catalog import all_checks, chosen
+from secondme.core.doctor.check import Check, Outcome, Report, Well, in_thread, run_checks
+from secondme.core.doctor.checks.model import is_offered, retirement_of
+from secondme.core.doctor.kinds import Severity, found, kinds
+from secondme.core.doctor.subject import Subject
 
 LIGHT = """
 import json, sys

@@ -3,7 +3,7 @@
 from fakes.kept import is_kept
 from health.page import troubleshooting_page
 
-from secondme.core.health.kinds import kinds
+from secondme.core.doctor.kinds import kinds
 
 
 def test_the_page_is_of_today() -> None:

@@ -19,11 +19,11 @@ from secondme import __version__
 from secondme.cli.run import Invocation
 from secondme.cli.service.managers import manager_for
 from secondme.cli.service.program import program_of
+from secondme.core.admit.control_store import ControlStore
 from secondme.core.send.pacing import machine_zone
 from secondme.core.store import keys
-from secondme.core.store.connect import Store
-from secondme.core.store.control import ControlStore
-from secondme.core.store.embedded import Role
+from secondme.core.store.client import Store
+from secondme.core.store.server import Role
 
 MINUTE_MS = 60_000
 

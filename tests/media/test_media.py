@@ -19,7 +19,7 @@ from secondme.core.media import download
 from secondme.core.media.download import MediaLimits, fetch, inspect
 from secondme.core.media.probe import look
 from secondme.core.media.shape import Enough, Shape, TurnedDownError
-from secondme.core.types import ChannelContact, MessageContent, SendOutcome, Sent
+from secondme.core.messages import ChannelContact, MessageContent, SendOutcome, Sent
 
 BOMBS = list(bombs())
 PATIENT = MediaLimits(probe_s=30.0)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from secondme.core.store.embedded import EmbeddedServer, Role
+from secondme.core.store.server import EmbeddedServer, Role
 
 
 @pytest.fixture(scope="session")

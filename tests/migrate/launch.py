@@ -9,7 +9,7 @@ import signal
 import sys
 from pathlib import Path
 
-from secondme.core import faults
+from secondme.core import fault_points
 
 
 def main() -> None:
@@ -23,7 +23,7 @@ def main() -> None:
         if passed == step and left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 
-    faults.listen(hook)
+    fault_points.listen(hook)
     from secondme.cli.app import app
 
     try:

@@ -11,16 +11,16 @@ from fakes.watching import Ear
 from migrate.world import Silent, both, data, everything, phone, talk
 from redis import Redis
 
-from secondme.core.admit.migration import PairingMigration, Plan
+from secondme.core.admit.pairing_store import PairingStore
+from secondme.core.config.loader import Setup
+from secondme.core.enums import Tier
 from secondme.core.ids import ContactId
+from secondme.core.migrate.approvals import PairingMigration, Plan
+from secondme.core.migrate.approvals_store import AdoptionStore, Newcomer, Outcome
 from secondme.core.records import PairingRequest
-from secondme.core.settings import Setup
 from secondme.core.store import keys
-from secondme.core.store.connect import Store
-from secondme.core.store.embedded import Role
-from secondme.core.store.migration import AdoptionStore, Newcomer, Outcome
-from secondme.core.store.pairing import PairingStore
-from secondme.core.tiers import Tier
+from secondme.core.store.client import Store
+from secondme.core.store.server import Role
 
 ANNA, BEN, CARA = phone(1), phone(2), phone(3)
 EMPTY = {"processed": 0, "approved": 0, "already": 0, "denied": 0, "gone": 0, "refused": {}, "tier": "standard"}

@@ -29,11 +29,11 @@ from migrate.installation import (
 from migrate.world import both, data, everything, phone, talk, turn
 from redis import Redis
 
-from secondme.core.config_file import backups
+from secondme.core.admit.control_store import EverybodyPaused
+from secondme.core.config.files import backups
 from secondme.core.ids import ContactId
 from secondme.core.records import Mail
 from secondme.core.store import keys
-from secondme.core.store.control import EverybodyPaused
 
 WEEK_S = 604_800
 

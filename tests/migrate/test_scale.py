@@ -16,13 +16,13 @@ from migrate.installation import install, usage
 from migrate.world import Silent, everything, fill, phone, talk
 from redis import Redis
 
-from secondme.core.admit.migration import PairingMigration, Plan
-from secondme.core.settings import load
-from secondme.core.store.connect import Store
-from secondme.core.store.embedded import Role
-from secondme.core.store.migration import AdoptionStore
-from secondme.core.store.pairing import PairingStore
-from secondme.core.tiers import Tier
+from secondme.core.admit.pairing_store import PairingStore
+from secondme.core.config.loader import load
+from secondme.core.enums import Tier
+from secondme.core.migrate.approvals import PairingMigration, Plan
+from secondme.core.migrate.approvals_store import AdoptionStore
+from secondme.core.store.client import Store
+from secondme.core.store.server import Role
 
 pytestmark = pytest.mark.heavy  # a hundred thousand of everything
 

@@ -47,7 +47,7 @@ def test_help_loads_neither_the_settings_nor_the_store(words: tuple[str, ...]) -
     probe = "import json, sys\nfrom secondme.cli.entry import program\ntry:\n    program()\nexcept SystemExit:\n    print(json.dumps([*sys.modules]))"
     done = subprocess.run([sys.executable, "-c", probe, *words], capture_output=True, text=True, env=environment(), check=True)
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
-    assert loaded & {"redis", "hiredis", "rich.progress", "secondme.core.settings", "secondme.core.store.connect"} == set()
+    assert loaded & {"redis", "hiredis", "rich.progress", "secondme.core.config.loader", "secondme.core.store.client"} == set()
 
 
 def test_the_environments_url_is_shown_nowhere(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

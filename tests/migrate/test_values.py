@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from migrate.installation import SCORES, SLEEP, STYLE, compact
 
+from secondme.core.config.models import SleepSettings
+from secondme.core.migrate import formats
+from secondme.core.migrate.formats import Left, OldTurn, Sleep
+from secondme.core.migrate.people import person, refusal, shown
 from secondme.core.records import Pause, Turn
-from secondme.core.sections import SleepSettings
-from secondme.core.store import predecessor
-from secondme.core.store.people import person, refusal, shown
-from secondme.core.store.predecessor import Left, OldTurn, Sleep
 
 NUMBERS = st.one_of(st.integers(), st.floats(), st.booleans())
 ANYTHING = st.recursive(
@@ -39,11 +39,11 @@ def read(kind: str, raw: bytes) -> object:
     """What one of the pure functions says about `raw`."""
     match kind:
         case "turn":
-            return predecessor.turn(raw, 5)
+            return formats.turn(raw, 5)
         case "pause":
-            return predecessor.pause(raw, None)
+            return formats.pause(raw, None)
         case _:
-            return getattr(predecessor, kind)(raw)
+            return getattr(formats, kind)(raw)
 
 
 @pytest.mark.parametrize("kind", FORMS)
@@ -55,10 +55,10 @@ def test_what_the_predecessor_writes_is_read(kind: str) -> None:
 @given(raw=st.binary(max_size=60))
 def test_no_bytes_raise(kind: str, raw: bytes) -> None:
     read(kind, raw)
-    predecessor.people(raw)
-    predecessor.number(raw)
-    predecessor.relationship({b"friend": raw, b"currentType": raw})
-    predecessor.token_stats("2026-01-01", {b"response": raw})
+    formats.people(raw)
+    formats.number(raw)
+    formats.relationship({b"friend": raw, b"currentType": raw})
+    formats.token_stats("2026-01-01", {b"response": raw})
     assert person(raw) is None or person(raw)[0].encode() == raw  # type: ignore[index]
     assert refusal(raw)
     assert shown(raw).isprintable() or not raw.isascii() or any(each < 32 for each in raw) or 127 in raw
@@ -77,7 +77,7 @@ def test_no_value_in_any_field_raises(kind: str, field: str, value: object) -> N
     elif kind == "pause":
         Pause.decode(str(found), "pause")
     elif kind == "style":
-        assert predecessor.style(str(found).encode()) == found
+        assert formats.style(str(found).encode()) == found
 
 
 @pytest.mark.parametrize(("kind", "field"), [(kind, field) for kind, form in FORMS.items() for field in form])
@@ -90,27 +90,27 @@ def test_a_missing_field_is_malformed_unless_nobody_needs_it(kind: str, field: s
 @pytest.mark.parametrize(("kind", "role"), [("incoming", "user"), ("outgoing", "assistant"), ("fromMe", "assistant")])
 def test_the_role_follows_from_the_type(kind: str, role: str) -> None:
     for claimed in ("user", "assistant", "system"):
-        found = predecessor.turn(compact({**SAID, "type": kind, "role": claimed}).encode(), 5)
+        found = formats.turn(compact({**SAID, "type": kind, "role": claimed}).encode(), 5)
         assert isinstance(found, OldTurn)
         assert Turn.decode(found.member, "history").role == role
 
 
 def test_long_content_is_cut_and_an_odd_id_is_hashed() -> None:
-    found = predecessor.turn(compact({**SAID, "content": "é" * 100_000, "id": "two words"}).encode(), 5)
+    found = formats.turn(compact({**SAID, "content": "é" * 100_000, "id": "two words"}).encode(), 5)
     assert isinstance(found, OldTurn)
     turn = Turn.decode(found.member, "history")
     assert (turn.content, turn.id[:7]) == ("é" * 32_768, "sha256-")
 
 
 def test_a_lone_surrogate_becomes_text_that_can_be_read_again() -> None:
-    found = predecessor.turn(b'{"id":"x","content":"a\\ud800b","timestamp":1,"type":"incoming"}', 5)
+    found = formats.turn(b'{"id":"x","content":"a\\ud800b","timestamp":1,"type":"incoming"}', 5)
     assert isinstance(found, OldTurn)
     assert Turn.decode(found.member, "history").content == "a?b"
 
 
 @pytest.mark.parametrize("score", [-1, float("inf"), float("-inf"), 1e18])
 def test_a_moment_outside_of_time_is_malformed(score: float) -> None:
-    assert predecessor.turn(compact(SAID).encode(), score) == predecessor.MALFORMED
+    assert formats.turn(compact(SAID).encode(), score) == formats.MALFORMED
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_whole_offset_has_a_zone_that_is_that_far_from_greenwich(offset: float
     from datetime import UTC, datetime, timedelta
     from zoneinfo import ZoneInfo
 
-    found = predecessor.sleep_hours(compact({**SLEEP, "timezoneOffset": offset}).encode())
+    found = formats.sleep_hours(compact({**SLEEP, "timezoneOffset": offset}).encode())
     assert isinstance(found, Sleep)
     assert found.timezone == zone
     if zone is not None:
@@ -132,16 +132,16 @@ def test_a_whole_offset_has_a_zone_that_is_that_far_from_greenwich(offset: float
     "wrong", [{"timezoneOffset": 15}, {"timezoneOffset": -13}, {"startHour": 24}, {"endMinute": 60}, {"enabled": 1}]
 )
 def test_sleep_hours_out_of_bounds_are_malformed(wrong: dict[str, object]) -> None:
-    assert predecessor.sleep_hours(compact({**SLEEP, **wrong}).encode()) == predecessor.MALFORMED
+    assert formats.sleep_hours(compact({**SLEEP, **wrong}).encode()) == formats.MALFORMED
 
 
 @pytest.mark.parametrize("wrong", ["nan", "inf", "", "1_0", "1e9999", "x" * 100, " 1"])
 def test_a_score_that_is_no_number_is_malformed(wrong: str) -> None:
     fields = {name.encode(): value.encode() for name, value in SCORES.items()} | {b"friend": wrong.encode()}
-    assert predecessor.relationship(fields) == predecessor.MALFORMED
+    assert formats.relationship(fields) == formats.MALFORMED
 
 
 def test_unknown_fields_stay_behind() -> None:
-    assert predecessor.relationship({b"friend": b"1", b"odd": b"x"}) == ["friend", "1"]
-    assert predecessor.relationship({b"odd": b"x"}) == predecessor.MALFORMED
-    assert predecessor.relationship({b"currentType": b"owner"}) == predecessor.MALFORMED
+    assert formats.relationship({b"friend": b"1", b"odd": b"x"}) == ["friend", "1"]
+    assert formats.relationship({b"odd": b"x"}) == formats.MALFORMED
+    assert formats.relationship({b"currentType": b"owner"}) == formats.MALFORMED

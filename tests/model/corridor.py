@@ -13,9 +13,9 @@ from fakes.town import Town
 from fakes.watching import Ear
 from hypothesis import HealthCheck, Phase, settings
 
-from secondme.core.settings import load
-from secondme.core.store.connect import Store
-from secondme.core.store.embedded import Role
+from secondme.core.config.loader import load
+from secondme.core.store.client import Store
+from secondme.core.store.server import Role
 
 T = TypeVar("T")
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 from model.corridor import CONTACTS, Corridor, open_corridor, walks
 
+from secondme.core.enums import Tier
 from secondme.core.errors import BusyError, NotFoundError
+from secondme.core.messages import Admission, Challenge
 from secondme.core.records import Invite, PairingRequest
-from secondme.core.tiers import Tier
-from secondme.core.types import Admission, Challenge
 
 MOST_PENDING, MOST_PROMPTS, TRIES = 2, 4, 3
 contacts = st.sampled_from(CONTACTS)

@@ -13,10 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from model.corridor import CONTACTS, Corridor, open_corridor, walks
 
 from secondme.core.ids import ContactId
+from secondme.core.messages import Admission, InboundMessage, Pace
+from secondme.core.queue.jobs import Job, Token
 from secondme.core.records import NewRow
 from secondme.core.store import keys
-from secondme.core.store.jobs import Job, Token
-from secondme.core.types import Admission, InboundMessage, Pace
 
 WORKERS = ("w1", "w2")
 TRIES = 2

@@ -18,7 +18,7 @@ from fakes.process import command
 from typer.testing import CliRunner
 
 from secondme.cli.app import app
-from secondme.core.store.embedded import find_server
+from secondme.core.store.server import find_server
 
 WORDS = ("onboard", "--non-interactive", "--persona-name", "Sam", "--store", "docker", "--json")
 DOCKER = """#!{python}

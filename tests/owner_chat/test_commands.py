@@ -6,17 +6,17 @@ import pytest
 from fakes.town import Town
 
 from secondme.cli.compose import overview
-from secondme.core.admit.steering import Steering
+from secondme.core.admit.pauses import Steering
 from secondme.core.clock import SystemClock
+from secondme.core.enums import Tier
+from secondme.core.gateway.notes import NoteStore
+from secondme.core.gateway.owner_chat.chat import OwnerChat
+from secondme.core.gateway.owner_chat.commands import Commands
+from secondme.core.gateway.status import Overview
 from secondme.core.ids import ChannelId, ContactId
-from secondme.core.overview import Overview
-from secondme.core.owner_chat.chat import OwnerChat
-from secondme.core.owner_chat.commands import Commands
+from secondme.core.messages import Admission, Challenge, ChatKind, OwnerAddress
 from secondme.core.store import keys
 from secondme.core.store.events import listen
-from secondme.core.store.notes import NoteStore
-from secondme.core.tiers import Tier
-from secondme.core.types import Admission, Challenge, ChatKind, OwnerAddress
 
 CHAT = ContactId("local:me")
 

@@ -11,11 +11,11 @@ import pytest
 from fakes.messages_api import Cut, EndEarly, Fail, FailInStream, Garbage, MessagesApi, Outcome, Say, Silence, messages_api
 from pydantic import SecretStr
 
+from secondme.core.config.models import ModelSettings
+from secondme.core.enums import Thinking
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
+from secondme.core.messages import Block, Composed, ModelOutcome, ModelRefused, ModelSize, Prompt, Usage, Utterance
 from secondme.core.providers.claude import Claude
-from secondme.core.sections import ModelSettings
-from secondme.core.tiers import Thinking
-from secondme.core.types import Block, Composed, ModelOutcome, ModelRefused, ModelSize, Prompt, Usage, Utterance
 
 KEY = "sk-ant-canary-9f1c"
 PROMPT = Prompt(

@@ -5,11 +5,11 @@ from typing import Any
 import pytest
 from fakes.messages_api import Fail, MessagesApi, Silence, messages_api
 
+from secondme.core.config.models import ModelSettings
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
+from secondme.core.messages import Block, ModelSize, Prompt, Utterance
 from secondme.core.providers.claude import Claude
 from secondme.core.providers.messages_api import list_models, try_model
-from secondme.core.sections import ModelSettings
-from secondme.core.types import Block, ModelSize, Prompt, Utterance
 
 
 def settings(api: MessagesApi, **more: Any) -> ModelSettings:

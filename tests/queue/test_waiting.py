@@ -9,7 +9,7 @@ from fakes.town import Town
 
 from secondme.core.errors import ConfigError, CredentialsError, UnavailableError
 from secondme.core.ids import ContactId
-from secondme.core.types import Composed, ModelOutcome, Prompt
+from secondme.core.messages import Composed, ModelOutcome, Prompt
 
 
 @pytest.mark.parametrize("setup", [{"queue.slots": 1}], indirect=True)

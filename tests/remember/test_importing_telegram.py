@@ -11,12 +11,12 @@ from remember.exports.test_telegram import ANNA, ME, account, chat, message
 from remember.test_importing import Keeping
 
 from secondme.core.errors import DataError
+from secondme.core.exports.importer import FileReport, Importer, Wishes
 from secondme.core.ids import ContactId
-from secondme.core.remember.importing import FileReport, Importer, Wishes
+from secondme.core.remember.store import StyleStore
 from secondme.core.store import keys
-from secondme.core.store.connect import Store
-from secondme.core.store.conversation import ConversationStore
-from secondme.core.store.style import StyleStore
+from secondme.core.store.client import Store
+from secondme.core.store.history import ConversationStore
 
 CONTACT = ContactId("telegram:77")
 BEN = {"from": "Ben", "from_id": "user9"}

@@ -11,16 +11,16 @@ from fakes.process import let_in
 from fakes.watching import everything
 
 from secondme.core.clock import from_ms
+from secondme.core.config.loader import Setup
+from secondme.core.enums import Relationship
 from secondme.core.errors import UnavailableError
 from secondme.core.ids import ContactId
 from secondme.core.records import Turn
 from secondme.core.remember.learning import Learner, own_messages
-from secondme.core.settings import Setup
+from secondme.core.remember.relationship_store import RelationshipStore, Standing
+from secondme.core.remember.store import StyleStore
 from secondme.core.store import keys
-from secondme.core.store.connect import Store
-from secondme.core.store.relationship import RelationshipStore, Standing
-from secondme.core.store.style import StyleStore
-from secondme.core.tiers import Relationship
+from secondme.core.store.client import Store
 
 ANNA, BEN = ContactId("local:anna"), ContactId("local:ben")
 NOW = from_ms(1_790_000_000_000)

@@ -11,15 +11,15 @@ from fakes.model import ScriptedModel
 from fakes.town import Town
 
 from secondme.cli import clone
+from secondme.core.config.loader import Setup, load
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
+from secondme.core.messages import Composed, ModelOutcome, Prompt
+from secondme.core.queue.jobs import Job
 from secondme.core.reply.agent import Agent
 from secondme.core.reply.budget import Budget
 from secondme.core.reply.outcome import NoReply, Reply
-from secondme.core.settings import Setup, load
-from secondme.core.store.jobs import Job
-from secondme.core.store.spending import SpendingStore
-from secondme.core.types import Composed, ModelOutcome, Prompt
+from secondme.core.reply.store import SpendingStore
 
 Shape = Callable[..., Agent]
 FACTS = {"route": "phatic", "reason": "small_talk", "by": "rules", "persona": "", "model": "", "attempts": 1}

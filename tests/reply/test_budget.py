@@ -9,14 +9,14 @@ import pytest
 from fakes.clock import FakeClock
 from fakes.model import ScriptedModel
 
+from secondme.core.config.models import BudgetSettings, ModelSettings
 from secondme.core.errors import CredentialsError, SecondmeError, UnavailableError
+from secondme.core.messages import Block, Composed, ModelOutcome, ModelRefused, ModelSize, Prompt, Usage, Utterance
 from secondme.core.reply.budget import Budget
 from secondme.core.reply.prices import MICROS, Prices, prompt_tokens
-from secondme.core.sections import BudgetSettings, ModelSettings
+from secondme.core.reply.store import SpendingStore
 from secondme.core.store import keys
-from secondme.core.store.connect import Store
-from secondme.core.store.spending import SpendingStore
-from secondme.core.types import Block, Composed, ModelOutcome, ModelRefused, ModelSize, Prompt, Usage, Utterance
+from secondme.core.store.client import Store
 
 ANNA, BOB = "telegram:1", "telegram:2"
 SONNET = "claude-sonnet-5-5"

@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from secondme.core.enums import Relationship
 from secondme.core.errors import ConfigError
 from secondme.core.reply.persona import DEFAULT_STYLE, NEUTRAL, Persona, parse, persona_id
 from secondme.core.reply.personas import Library
-from secondme.core.tiers import Relationship
 
 FAMILY = """---
 name: La familia

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from secondme.core.enums import Relationship
 from secondme.core.errors import ConfigError, NotFoundError
 from secondme.core.reply.persona import NEUTRAL
 from secondme.core.reply.personas import Library, choose
-from secondme.core.tiers import Relationship
 
 
 @pytest.fixture

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
+from secondme.core.enums import Relationship, Thinking, Tier
+from secondme.core.messages import Prompt, Utterance
 from secondme.core.records import ApprovedContact, Turn
 from secondme.core.reply.persona import Persona
 from secondme.core.reply.prompt import Briefing, ask_prompt, build_prompt, suggest_prompt, voice
-from secondme.core.tiers import Relationship, Thinking, Tier
-from secondme.core.types import Prompt, Utterance
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 HOSTILE = [

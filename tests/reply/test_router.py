@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from reply.corpus_reading import lines, table
 
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
+from secondme.core.messages import Composed, ModelOutcome, ModelRefused, ModelSize, Prompt, Usage
 from secondme.core.reply.router import Kind, Route, Router, Ruled, by_rules, classification_prompt, read_classification
-from secondme.core.types import Composed, ModelOutcome, ModelRefused, ModelSize, Prompt, Usage
 
 LABELLED = {language: {kind: lines(listed) for kind, listed in kinds.items()} for language, kinds in table("router").items()}
 LANGUAGES = [language for language in LABELLED if language != "others"]

@@ -9,10 +9,10 @@ import pytest
 from fakes.town import Town
 
 from secondme.core.clock import SystemClock
-from secondme.core.sections import DeliverySettings
+from secondme.core.config.models import DeliverySettings
+from secondme.core.messages import Composed
 from secondme.core.send.sender import Sender
-from secondme.core.store.outbox import OutboxStore
-from secondme.core.types import Composed
+from secondme.core.send.store import OutboxStore
 
 DEADLINE_S = 60.0
 """Far beyond what anything here takes: it ends a hanging test, it decides none."""

@@ -6,14 +6,14 @@ import pytest
 from fakes.town import Town
 from fakes.watching import Ear
 
+from secondme.core.admit.choices_store import ContactChoices
+from secondme.core.enums import ReplyMode, Tier
 from secondme.core.errors import BusyError, DataError, NotFoundError
+from secondme.core.gateway.traces import TraceStore
 from secondme.core.ids import ContactId
+from secondme.core.messages import Admission, Composed
 from secondme.core.send.drafts import Draft
 from secondme.core.store import keys
-from secondme.core.store.choices import ContactChoices
-from secondme.core.store.traces import TraceStore
-from secondme.core.tiers import ReplyMode, Tier
-from secondme.core.types import Admission, Composed
 
 ANNA = ContactId("local:anna")
 

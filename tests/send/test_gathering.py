@@ -9,12 +9,12 @@ from fakes.town import Town
 from hypothesis import given
 from hypothesis import strategies as st
 
+from secondme.core.config.models import PacingSettings
 from secondme.core.ids import ContactId
+from secondme.core.queue.jobs import Job
 from secondme.core.queue.worker import Answered, PutOff
-from secondme.core.sections import PacingSettings
 from secondme.core.send.pacing import gathering_s
 from secondme.core.store import keys
-from secondme.core.store.jobs import Job
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 ANNA = ContactId("local:anna")

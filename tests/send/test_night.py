@@ -9,7 +9,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from secondme.core.sections import SleepSettings
+from secondme.core.config.models import SleepSettings
 from secondme.core.send.pacing import Night, machine_zone
 
 MINUTE = timedelta(minutes=1)

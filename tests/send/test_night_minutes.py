@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from secondme.core.sections import SleepSettings
+from secondme.core.config.models import SleepSettings
 from secondme.core.send.pacing import Night
 
 MINUTE = timedelta(minutes=1)

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from secondme.core.sections import PacingSettings
+from secondme.core.config.models import PacingSettings
 from secondme.core.send.pacing import plan_paces
 
 SEEDS = 20_000

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secondme.core.sections import PacingSettings
+from secondme.core.config.models import PacingSettings
+from secondme.core.messages import Pace
 from secondme.core.send.pacing import plan_paces
-from secondme.core.types import Pace
 
 texts = st.lists(st.text(max_size=40).map(lambda text: text * 30), max_size=5)
 ago = st.none() | st.floats(0, 60)

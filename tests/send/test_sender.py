@@ -12,9 +12,9 @@ import pytest
 from fakes.town import Town
 from fakes.watching import Ear
 
+from secondme.core.config.loader import Setup, load
 from secondme.core.ids import ContactId
-from secondme.core.settings import Setup, load
-from secondme.core.types import Admission, NotSent, SendOutcome, Sent, Undeliverable
+from secondme.core.messages import Admission, NotSent, SendOutcome, Sent, Undeliverable
 
 ANNA = ContactId("local:anna")
 PARTS = [f"{word} " + "x" * 500 for word in ("one", "two", "three")]

@@ -7,16 +7,16 @@ from fakes.process import knock, let_in
 from fakes.town import Town
 from fakes.watching import Ear
 
+from secondme.core.admit.choices_store import ContactChoices
 from secondme.core.admit.contacts import Contacts
+from secondme.core.config.loader import Setup
+from secondme.core.enums import ReplyMode, Tier
 from secondme.core.errors import DataError, NotFoundError
 from secondme.core.ids import ContactId
-from secondme.core.settings import Setup
+from secondme.core.reply.persona_use import PersonaUse
 from secondme.core.store import keys
-from secondme.core.store.choices import ContactChoices
-from secondme.core.store.connect import Store
-from secondme.core.store.links import LinkStore
-from secondme.core.store.personas import PersonaUse
-from secondme.core.tiers import ReplyMode, Tier
+from secondme.core.store.client import Store
+from secondme.core.store.persons import LinkStore
 
 ANNA = ContactId("local:anna")
 

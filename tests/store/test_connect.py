@@ -16,8 +16,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
-from secondme.core.store.connect import Store
-from secondme.core.store.embedded import Role, find_server
+from secondme.core.store.client import Store
+from secondme.core.store.server import Role, find_server
 
 
 class Server:

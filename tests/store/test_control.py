@@ -3,17 +3,16 @@
 import itertools
 import json
 from datetime import timedelta
-from importlib.resources import files
 
 import pytest
 from fakes.town import Town
 from fakes.watching import Ear
 
+from secondme.core.admit.control_store import ControlStore
 from secondme.core.errors import DataError
 from secondme.core.ids import ContactId
-from secondme.core.store.control import ControlStore
-from secondme.core.store.scripts import names, script
-from secondme.core.types import Admission
+from secondme.core.messages import Admission
+from secondme.core.store.scripts import _paths, names, script
 
 ANNA = ContactId("local:anna")
 HOUR = timedelta(hours=1)
@@ -178,7 +177,7 @@ async def test_the_backlog_counts_what_waits_and_why(control: ControlStore, town
 
 @pytest.mark.parametrize("name", names())
 async def test_every_script_says_what_it_takes_and_returns_and_the_server_takes_it(town: Town, name: str) -> None:
-    lines = files("secondme.core.store").joinpath("lua", f"{name}.lua").read_text("utf-8").splitlines()
+    lines = _paths()[name].read_text("utf-8").splitlines()
     header = list(itertools.takewhile(lambda line: line.startswith("-- "), lines))
     assert [line for line in header if line.startswith("-- KEYS ")] != []
     assert [line for line in header if line.startswith("-- Returns ")] != []

@@ -15,8 +15,8 @@ from fakes.process import eventually, server_pids, settings_of
 from redis import Redis
 
 from secondme.core.errors import ConfigError, UnavailableError
-from secondme.core.store.connect import Store
-from secondme.core.store.embedded import SHELL_PARENT, EmbeddedServer, Role, find_server
+from secondme.core.store.client import Store
+from secondme.core.store.server import SHELL_PARENT, EmbeddedServer, Role, find_server
 
 
 @asynccontextmanager

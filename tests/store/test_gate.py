@@ -10,7 +10,7 @@ from fakes.town import Town
 from fakes.watching import Ear, calls, everything
 
 from secondme.core.ids import ContactId, MessageId
-from secondme.core.types import Admission, Challenge
+from secondme.core.messages import Admission, Challenge
 
 TownWith = Callable[..., Town]
 ANNA = ContactId("local:anna")

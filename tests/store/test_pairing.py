@@ -9,11 +9,11 @@ import pytest
 from fakes.town import Town
 from fakes.watching import Ear, calls
 
+from secondme.core.admit.pairing_store import Stats
+from secondme.core.enums import Tier
 from secondme.core.ids import ContactId
 from secondme.core.records import Record
 from secondme.core.store import keys
-from secondme.core.store.pairing import Stats
-from secondme.core.tiers import Tier
 
 TownWith = Callable[..., Town]
 ANNA = ContactId("local:anna")

@@ -9,14 +9,14 @@ from fakes.watching import everything
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from secondme.core.config.loader import Setup
+from secondme.core.enums import Relationship
 from secondme.core.errors import NotFoundError
 from secondme.core.ids import ContactId
-from secondme.core.settings import Setup
+from secondme.core.remember.relationship_store import RelationshipStore, Standing
 from secondme.core.store import keys
-from secondme.core.store.connect import Store
-from secondme.core.store.embedded import Role
-from secondme.core.store.relationship import RelationshipStore, Standing
-from secondme.core.tiers import Relationship
+from secondme.core.store.client import Store
+from secondme.core.store.server import Role
 
 R = Relationship
 

@@ -9,13 +9,13 @@ import pytest
 from fakes.process import knock, let_in
 from fakes.watching import everything
 
+from secondme.core.config.loader import Setup
 from secondme.core.ids import ContactId
 from secondme.core.records import OwnMessage
-from secondme.core.settings import Setup
+from secondme.core.remember.store import StyleStore
 from secondme.core.store import keys
-from secondme.core.store.connect import Store
-from secondme.core.store.links import LinkStore
-from secondme.core.store.style import StyleStore
+from secondme.core.store.client import Store
+from secondme.core.store.persons import LinkStore
 
 ANNA, BEN = ContactId("local:anna"), ContactId("local:ben")
 START = datetime(2026, 3, 1, tzinfo=UTC)

@@ -13,7 +13,7 @@ from fakes.screen import Screen, settled
 from secondme.cli.tui.app import SecondmeApp
 from secondme.core import log
 from secondme.core.clock import SystemClock
-from secondme.core.settings import Setup
+from secondme.core.config.loader import Setup
 
 OpenScreen = Callable[..., Any]
 """`async with screen(size=(80, 24)) as on:`"""

@@ -9,9 +9,9 @@ from fakes.screen import Screen
 from fakes.town import Town
 from textual.widgets import TabbedContent, TextArea
 
+from secondme.core.enums import Tier
 from secondme.core.ids import ContactId
 from secondme.core.send.drafts import Draft
-from secondme.core.tiers import Tier
 
 ANNA, BEN = ContactId("local:anna"), ContactId("local:ben")
 OpenScreen = Callable[..., Any]

@@ -14,12 +14,12 @@ from redis import Redis
 from rich.cells import cell_len
 from textual.widgets import OptionList, Static
 
+from secondme.core.config.loader import Setup
+from secondme.core.enums import Relationship, ReplyMode, Tier
 from secondme.core.ids import ContactId
 from secondme.core.log import security_file
 from secondme.core.records import Turn
-from secondme.core.settings import Setup
 from secondme.core.store import keys
-from secondme.core.tiers import Relationship, ReplyMode, Tier
 
 ANNA = ContactId("local:anna")
 OpenScreen = Callable[..., Any]

@@ -11,8 +11,8 @@ from fakes.town import Town
 from fakes.watching import Ear
 from textual.widgets import TabbedContent
 
+from secondme.core.enums import Tier
 from secondme.core.ids import ContactId
-from secondme.core.tiers import Tier
 
 ANNA, BEN, CARA = ContactId("local:anna"), ContactId("local:ben"), ContactId("local:cara")
 OpenScreen = Callable[..., Any]

@@ -35,8 +35,8 @@ from redis import Redis
 from textual.widgets import TabbedContent
 
 from secondme.core.store import keys
-from secondme.core.store.connect import Store
-from secondme.core.store.embedded import Role
+from secondme.core.store.client import Store
+from secondme.core.store.server import Role
 
 OpenScreen = Callable[..., Any]
 

@@ -11,7 +11,7 @@ from redis import Redis
 from textual.pilot import Pilot
 
 from secondme.cli.tui.app import SecondmeApp
-from secondme.core.settings import Setup
+from secondme.core.config.loader import Setup
 from secondme.core.store import keys
 
 SIZES = [(80, 24), (140, 40)]

@@ -9,7 +9,7 @@ from fakes.town import Town
 
 from secondme.cli.clone import spending_store
 from secondme.cli.tui.tabs import labels
-from secondme.core.types import Usage
+from secondme.core.messages import Usage
 
 OpenScreen = Callable[..., Any]
 

@@ -27,9 +27,9 @@ from fakes.web import END_S, Web, ask, closed, drawn, processes
 
 from secondme.cli.tui.web.door import Door
 from secondme.cli.tui.web.process import ScreenProcess
-from secondme.core.store.connect import Store
-from secondme.core.store.embedded import Role
-from secondme.core.store.pairing import PairingStore
+from secondme.core.admit.pairing_store import PairingStore
+from secondme.core.store.client import Store
+from secondme.core.store.server import Role
 
 pytestmark = pytest.mark.heavy  # a server, its screens and a browser
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from secondme.channels.local.mail import Mail
 from secondme.channels.local.protocol import CHANNEL, LINE_LIMIT, contact_of, decode, encode
-from secondme.core import faults
+from secondme.core import fault_points
 from secondme.core.clock import from_ms
+from secondme.core.config.paths import private_dir
 from secondme.core.errors import DataError, NotFoundError, SecondmeError, UnavailableError
 from secondme.core.ids import MessageId, mask_contact_id, message_id
 from secondme.core.log import get_logger
-from secondme.core.paths import private_dir
+from secondme.core.messages import ChannelContact, ChannelState, InboundMessage, MessageContent, NotSent, SendOutcome, Sent
 from secondme.core.text import safe_name
-from secondme.core.types import ChannelContact, ChannelState, InboundMessage, MessageContent, NotSent, SendOutcome, Sent
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -140,7 +140,7 @@ class LocalChannel:
                     log.warning("local_message_refused", contact=mask_contact_id(contact), code=error.code)
                     await _write(writer, {"type": "refused", "id": event["id"], "code": error.code})
                     return
-                faults.point("channel.admitted")
+                fault_points.point("channel.admitted")
                 await _write(writer, {"type": "accepted", "id": event["id"], "outcome": outcome.value})
             case "ack":
                 self._mail_of(contact).acknowledge(_text(event, "id"))

@@ -17,7 +17,7 @@ from secondme.channels.telegram.webhook import Webhook, is_authentic
 from secondme.core.errors import UnavailableError
 from secondme.core.ids import ChannelId, ContactId
 from secondme.core.log import get_logger
-from secondme.core.types import ChannelState, NotSent, Sent, Undeliverable, WebhookAnswer
+from secondme.core.messages import ChannelState, NotSent, Sent, Undeliverable, WebhookAnswer
 
 if TYPE_CHECKING:
     import httpx
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
     from secondme.channels.telegram.bot import TelegramBot
     from secondme.channels.telegram.options import Options
     from secondme.core.manifest import ChannelContext
+    from secondme.core.messages import ChannelContact, MessageContent, SendOutcome, WebhookRequest
     from secondme.core.ports import Line
-    from secondme.core.types import ChannelContact, MessageContent, SendOutcome, WebhookRequest
 
 log = get_logger(__name__)
 

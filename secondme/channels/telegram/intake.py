@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from secondme.channels.telegram.reading import Skipped, understand
-from secondme.core import faults
+from secondme.core import fault_points
 from secondme.core.errors import DataError, SecondmeError
 from secondme.core.ids import mask_contact_id
 from secondme.core.log import get_logger
 
 if TYPE_CHECKING:
     from secondme.channels.telegram.values import Json
+    from secondme.core.messages import InboundMessage
     from secondme.core.ports import Line
-    from secondme.core.types import InboundMessage
 
 log = get_logger(__name__)
 
@@ -46,7 +46,7 @@ class Intake:
             return False
         except Exception as error:  # noqa: BLE001  the top of one update's work: one that trips us must not stop the others for ever
             return self._is_given_up(update, message, error)
-        faults.point("channel.admitted")
+        fault_points.point("channel.admitted")
         return True
 
     def _is_given_up(self, update: Json, message: InboundMessage, error: Exception) -> bool:

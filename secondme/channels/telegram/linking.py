@@ -15,7 +15,7 @@ from secondme.channels.telegram.reading import Skipped, native_id, understand
 from secondme.core.connecting import Linked, Question, Say
 from secondme.core.errors import DataError, SecondmeError, UnavailableError
 from secondme.core.log import get_logger
-from secondme.core.types import ChatKind
+from secondme.core.messages import ChatKind
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

@@ -13,7 +13,7 @@ from secondme.channels.telegram.bot import CALL_S, FAILURES, RefusedError, Unrea
 from secondme.channels.telegram.values import Json, count
 from secondme.core.errors import UnavailableError
 from secondme.core.log import get_logger
-from secondme.core.types import ChannelState
+from secondme.core.messages import ChannelState
 
 if TYPE_CHECKING:
     from secondme.channels.telegram.bot import TelegramBot

@@ -14,8 +14,8 @@ from secondme.channels.telegram.media import attachments_of, is_service
 from secondme.channels.telegram.values import Json, is_deeper, positive, table, text
 from secondme.core.clock import from_ms
 from secondme.core.ids import ChannelId, ContactId, MessageId
+from secondme.core.messages import ChatKind, InboundMessage
 from secondme.core.text import safe_name
-from secondme.core.types import ChatKind, InboundMessage
 
 _CHANNEL = ChannelId(ID)
 _FIELDS = {"message": False, "edited_message": True, "channel_post": False, "edited_channel_post": True}

@@ -14,7 +14,7 @@ from secondme.channels.telegram.bot import ALLOWED_UPDATES, CALL_S, FAILURES, Re
 from secondme.core.clock import to_ms
 from secondme.core.errors import ConfigError, UnavailableError
 from secondme.core.log import get_logger
-from secondme.core.types import ChannelState, WebhookAnswer
+from secondme.core.messages import ChannelState, WebhookAnswer
 
 if TYPE_CHECKING:
     from telegram import WebhookInfo
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from secondme.channels.telegram.bot import TelegramBot
     from secondme.channels.telegram.intake import Intake
     from secondme.channels.telegram.options import Options
+    from secondme.core.messages import WebhookRequest
     from secondme.core.ports import Clock, Line
-    from secondme.core.types import WebhookRequest
 
 log = get_logger(__name__)
 

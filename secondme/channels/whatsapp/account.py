@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from secondme.channels.whatsapp.jids import Jid, Own, as_person
+from secondme.core.config.paths import private_dir
 from secondme.core.errors import DataError
-from secondme.core.paths import private_dir
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:

@@ -15,12 +15,12 @@ from secondme.channels.whatsapp.failures import STATES, banned, failure
 from secondme.channels.whatsapp.jids import PHONE_SERVER, Jid, as_person, jid_of
 from secondme.channels.whatsapp.process import COMMAND, DeviceProcess
 from secondme.channels.whatsapp.received import CHANNEL, read_received
-from secondme.core import faults
+from secondme.core import fault_points
 from secondme.core.errors import DataError, NotFoundError, SecondmeError
 from secondme.core.ids import ContactId
 from secondme.core.log import get_logger
+from secondme.core.messages import ChannelContact, ChannelState, NotSent, Sent, Undeliverable
 from secondme.core.text import safe_name
-from secondme.core.types import ChannelContact, ChannelState, NotSent, Sent, Undeliverable
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from secondme.channels.whatsapp.protocol import Frame
     from secondme.core.ids import ChannelId
     from secondme.core.manifest import ChannelContext
+    from secondme.core.messages import MessageContent, SendOutcome
     from secondme.core.ports import Line
-    from secondme.core.types import MessageContent, SendOutcome
 
 log = get_logger(__name__)
 
@@ -195,9 +195,9 @@ class WhatsAppChannel:
             except DataError as error:
                 log.error("whatsapp_message_refused", code=error.code)
             else:
-                faults.point("whatsapp.received")
+                fault_points.point("whatsapp.received")
                 await self._until_safe(line, message)
-            faults.point("whatsapp.safe")
+            fault_points.point("whatsapp.safe")
             await device.tell({"type": "done", "seq": frame.get("seq")})
 
     async def _until_safe(self, line: Line, message: Any) -> None:

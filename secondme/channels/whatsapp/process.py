@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 from secondme.channels.whatsapp.failures import failure
 from secondme.channels.whatsapp.protocol import Frame, Frames, encode
+from secondme.core.config.paths import private_dir
 from secondme.core.errors import DataError
 from secondme.core.log import get_logger
-from secondme.core.paths import private_dir
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,7 +9,7 @@ from secondme.core.attachments import Attachment, AttachmentKind
 from secondme.core.clock import from_ms
 from secondme.core.errors import DataError
 from secondme.core.ids import ChannelId, ContactId, MessageId, contact_id, message_id
-from secondme.core.types import ChatKind, InboundMessage
+from secondme.core.messages import ChatKind, InboundMessage
 
 if TYPE_CHECKING:
     from secondme.channels.whatsapp.protocol import Frame

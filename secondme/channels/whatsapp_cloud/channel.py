@@ -19,11 +19,11 @@ from secondme.channels.whatsapp_cloud.refusals import (
     refusal_of,
 )
 from secondme.channels.whatsapp_cloud.signing import Forgeries, challenge_of, is_signed
-from secondme.core import faults
+from secondme.core import fault_points
 from secondme.core.errors import ConfigError, CredentialsError, DataError, NotFoundError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId, mask_contact_id
 from secondme.core.log import get_logger
-from secondme.core.types import ChannelState, ChatKind, NotSent, SendOutcome, Sent, Undeliverable, WebhookAnswer
+from secondme.core.messages import ChannelState, ChatKind, NotSent, SendOutcome, Sent, Undeliverable, WebhookAnswer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     from secondme.channels.whatsapp_cloud.account import Account
     from secondme.channels.whatsapp_cloud.reading import Batch
     from secondme.core.ids import ChannelId
+    from secondme.core.messages import ChannelContact, InboundMessage, MessageContent, WebhookRequest
     from secondme.core.ports import Clock, Line
-    from secondme.core.types import ChannelContact, InboundMessage, MessageContent, WebhookRequest
 
 log = get_logger(__name__)
 
@@ -225,7 +225,7 @@ class WhatsAppCloudChannel:
         async with self._order:  # calls overlap; a conversation must not
             for message in batch.messages:
                 await line.receive(message)
-                faults.point("channel.admitted")
+                fault_points.point("channel.admitted")
                 self._remember(message)
         for native, code in batch.failures:
             self._tell(line, native, code)

@@ -14,8 +14,8 @@ from secondme.channels.whatsapp_cloud.content import UnreadableError, content_of
 from secondme.channels.whatsapp_cloud.manifest import MANIFEST
 from secondme.core.clock import from_ms, to_ms
 from secondme.core.ids import ChannelId, ContactId, is_contact_id, message_id
+from secondme.core.messages import ChatKind, InboundMessage
 from secondme.core.text import safe_name
-from secondme.core.types import ChatKind, InboundMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -5,7 +5,7 @@ Source: Meta, "Cloud API error codes". Codes decide; titles and statuses change.
 
 from __future__ import annotations
 
-from secondme.core.types import NotSent, Undeliverable
+from secondme.core.messages import NotSent, Undeliverable
 
 WINDOW_CLOSED = frozenset({470, 131047})
 """The contact has not written for 24 hours: only a paid template could reach it, and that is not what a person would say."""

@@ -15,8 +15,8 @@ from urllib.parse import parse_qsl
 from secondme.core.log import get_logger
 
 if TYPE_CHECKING:
+    from secondme.core.messages import WebhookRequest
     from secondme.core.ports import Clock
-    from secondme.core.types import WebhookRequest
 
 log = get_logger(__name__)
 

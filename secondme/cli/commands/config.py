@@ -31,7 +31,7 @@ def show(context: typer.Context, as_json: Json = False) -> None:
         from pydantic import SecretStr
 
         from secondme.cli.output import CommandResult
-        from secondme.core.settings import known_names, value_of
+        from secondme.core.config.loader import known_names, value_of
 
         setup = invocation.setup()
         rows: list[dict[str, object]] = []

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from secondme.cli.output import CommandResult
-    from secondme.core.admit.steering import Steering
+    from secondme.core.admit.pauses import Steering
     from secondme.core.ids import ContactId
 
 _Contact = Annotated[

@@ -27,7 +27,7 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
         from secondme.cli.compose import open_store
         from secondme.cli.exits import ExitCode
         from secondme.cli.output import CommandResult
-        from secondme.core.stages import why_held
+        from secondme.core.gateway.trace_messages import why_held
 
         setup = invocation.setup()
         async with open_store(setup) as store:
@@ -55,7 +55,7 @@ def show(context: typer.Context, draft: _Reference, as_json: Json = False) -> No
         from secondme.cli.clone import drafts
         from secondme.cli.compose import open_store
         from secondme.cli.output import CommandResult
-        from secondme.core.stages import why_held
+        from secondme.core.gateway.trace_messages import why_held
 
         setup = invocation.setup()
         async with open_store(setup) as store:

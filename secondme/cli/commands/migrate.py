@@ -8,7 +8,7 @@ import typer
 
 from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
-from secondme.core.tiers import Tier
+from secondme.core.enums import Tier
 
 if TYPE_CHECKING:
     from secondme.cli.output import CommandResult

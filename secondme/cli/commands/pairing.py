@@ -9,7 +9,7 @@ import typer
 from secondme.cli.help import completing
 from secondme.cli.options import Json, duration
 from secondme.cli.run import Invocation, run
-from secondme.core.tiers import State, Tier
+from secondme.core.enums import State, Tier
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from secondme.cli.output import CommandResult, Screen
     from secondme.cli.whom import Known
     from secondme.core.admit.pairing import Decision, Owner
+    from secondme.core.config.loader import Setup
     from secondme.core.errors import SecondmeError
-    from secondme.core.settings import Setup
-    from secondme.core.store.connect import Store
+    from secondme.core.store.client import Store
 
 app = typer.Typer(help="Let people in, turn them away, and see who waits.", no_args_is_help=True)
 

@@ -9,13 +9,13 @@ import typer
 from secondme.cli.help import completing
 from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
-from secondme.core.tiers import Relationship
+from secondme.core.enums import Relationship
 
 if TYPE_CHECKING:
     from secondme.cli.output import CommandResult, Screen
+    from secondme.core.config.loader import Setup
     from secondme.core.reply.personas import Library
-    from secondme.core.settings import Setup
-    from secondme.core.store.connect import Store
+    from secondme.core.store.client import Store
 
 app = typer.Typer(help="Your voices: who speaks to whom, and how.", no_args_is_help=True)
 
@@ -222,7 +222,7 @@ async def _described(store: Store, setup: Setup, reference: str) -> str:
     from secondme.cli.voice import style_store
     from secondme.cli.whom import anybody
     from secondme.core.errors import NotFoundError
-    from secondme.core.style import FEWEST, describe
+    from secondme.core.remember.style import FEWEST, describe
 
     styles = style_store(store)
     if reference == "all":

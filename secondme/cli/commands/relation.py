@@ -9,7 +9,7 @@ import typer
 from secondme.cli.help import completing
 from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
-from secondme.core.tiers import Relationship, ReplyMode
+from secondme.core.enums import Relationship, ReplyMode
 
 if TYPE_CHECKING:
     from secondme.cli.output import CommandResult

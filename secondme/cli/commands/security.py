@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from secondme.cli.output import CommandResult, Screen
-    from secondme.core.security import Entry, Report
+    from secondme.core.security_log import Entry, Report
 
 app = typer.Typer(help="Read the security log: who knocked, what looked wrong.", no_args_is_help=True)
 
@@ -34,7 +34,7 @@ def tail(
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.output import CommandResult
         from secondme.core.log import security_file
-        from secondme.core.security import newest_entries
+        from secondme.core.security_log import newest_entries
 
         path = security_file(invocation.setup().places.logs)
         entries = newest_entries(path, lines)
@@ -59,7 +59,7 @@ def report(
         from secondme.cli.output import CommandResult
         from secondme.core.clock import SystemClock
         from secondme.core.log import security_file
-        from secondme.core.security import read_entries, report
+        from secondme.core.security_log import read_entries, report
 
         path = security_file(invocation.setup().places.logs)
         start = SystemClock().now() - back
@@ -73,7 +73,7 @@ async def _follow(path: Path, entries: list[Entry], *, as_json: bool) -> Never:
     """Print these entries, and those that come, until cancelled."""
     from secondme.cli.output import Screen, emit_event
     from secondme.core.clock import SystemClock
-    from secondme.core.security import follow
+    from secondme.core.security_log import follow
 
     screen = Screen()
 

@@ -39,7 +39,7 @@ def show(
         from secondme.cli.output import CommandResult
         from secondme.cli.voice import style_row, style_store
         from secondme.cli.whom import anybody
-        from secondme.core.style import FEWEST, describe
+        from secondme.core.remember.style import FEWEST, describe
 
         setup, who = invocation.setup(), None
         async with open_store(setup) as store:

@@ -13,7 +13,7 @@ import typer  # noqa: TC002  typer reads annotations
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from secondme.core.settings import Setup
+    from secondme.core.config.loader import Setup
 
 _PLAIN = re.compile(r"\w[\w .-]{0,63}")
 _ID = re.compile(r"[A-Za-z0-9~._+@:-]{3,128}")
@@ -62,7 +62,7 @@ def settings(context: typer.Context, incomplete: str) -> list[Offer]:
 
     def known(setup: Setup) -> Iterable[Offer]:
         del setup
-        from secondme.core.settings import known_names
+        from secondme.core.config.loader import known_names
 
         return [(name, "") for name in known_names()]
 
@@ -97,7 +97,7 @@ def _approved(setup: Setup) -> list[Offer]:
     import asyncio
 
     from secondme.cli.compose import open_store, pairing_store
-    from secondme.core.store.embedded import Role
+    from secondme.core.store.server import Role
 
     async def look() -> list[Offer]:
         async with asyncio.timeout(_LIMIT_S), open_store(setup, Role.ATTACH) as store:

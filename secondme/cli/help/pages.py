@@ -123,7 +123,7 @@ def short_page(ctx: Context, sections: tuple[Section, ...]) -> str:
 def _is_set_up() -> bool:
     from pathlib import Path
 
-    from secondme.core.paths import find_places
+    from secondme.core.config.paths import find_places
 
     home = os.environ.get("SECONDME_HOME")
     places = find_places(Path(home) if home else None)

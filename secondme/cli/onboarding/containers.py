@@ -10,9 +10,9 @@ import socket
 from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from secondme.core.env_file import read_env_file, save_env_file
+from secondme.core.config.env_file import read_env_file, save_env_file
+from secondme.core.config.paths import replace_private
 from secondme.core.errors import ConfigError, UnavailableError
-from secondme.core.paths import replace_private
 from secondme.core.text import safe_text
 
 if TYPE_CHECKING:

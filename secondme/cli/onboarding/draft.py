@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from secondme.core.config.paths import open_private, replace_private
 from secondme.core.errors import ConfigError
-from secondme.core.paths import open_private, replace_private
 
 if TYPE_CHECKING:
     from pathlib import Path

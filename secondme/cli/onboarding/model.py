@@ -6,14 +6,14 @@ import os
 from typing import TYPE_CHECKING
 
 from secondme.cli.onboarding.interview import Choice, Question
+from secondme.core.config.keyring_file import keyring_strength
+from secondme.core.config.loader import home_of, load
 from secondme.core.errors import CredentialsError, SecondmeError
-from secondme.core.os_keyring import keyring_strength
 from secondme.core.providers.messages_api import list_models, try_model
-from secondme.core.settings import home_of, load
 
 if TYPE_CHECKING:
     from secondme.cli.onboarding.site import Site
-    from secondme.core.sections import ModelSettings
+    from secondme.core.config.models import ModelSettings
 
 _NO_KEY = "none"
 """What a server that wants no key is told."""

@@ -8,9 +8,9 @@ import shutil
 from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
+from secondme.core.config.paths import private_dir
 from secondme.core.errors import ConfigError
-from secondme.core.paths import private_dir
-from secondme.core.store.embedded import find_server
+from secondme.core.store.server import find_server
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -123,7 +123,7 @@ async def _show_events(site: Site, called: str) -> None:
     """What the service does is said here, until Ctrl-C."""
     from secondme.cli.announcing import announce
     from secondme.cli.compose import open_store
-    from secondme.core.store.embedded import Role
+    from secondme.core.store.server import Role
 
     site.screen.line("Ctrl-C leaves this view; the service goes on.", "dim")
     greeted, left = asyncio.Event(), asyncio.Event()

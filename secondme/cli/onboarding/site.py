@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from secondme.cli.onboarding.interview import Interview
     from secondme.cli.output import Screen
     from secondme.cli.run import Invocation
-    from secondme.core.config_file import Value
+    from secondme.core.config.files import Value
+    from secondme.core.config.loader import Setup
     from secondme.core.errors import SecondmeError
-    from secondme.core.settings import Setup
 
 
 @dataclass(slots=True)

@@ -9,14 +9,14 @@ from secondme.cli.called import program_for
 from secondme.cli.leaving import people_in, present_setup, say_who_stays
 from secondme.cli.onboarding import containers
 from secondme.cli.onboarding.interview import Choice, Question
+from secondme.core.config.loader import home_of, load
 from secondme.core.errors import SecondmeError
-from secondme.core.settings import home_of, load
-from secondme.core.store.connect import Store
-from secondme.core.store.embedded import Role
+from secondme.core.store.client import Store
+from secondme.core.store.server import Role
 
 if TYPE_CHECKING:
     from secondme.cli.onboarding.site import Site
-    from secondme.core.settings import Setup
+    from secondme.core.config.loader import Setup
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
 

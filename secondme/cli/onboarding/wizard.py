@@ -20,14 +20,14 @@ from secondme.cli.onboarding.interview import Choice, Interview, Question
 from secondme.cli.onboarding.site import Site
 from secondme.cli.onboarding.writing import write_all
 from secondme.cli.output import CommandResult, Screen
+from secondme.core.config.paths import private_dir
 from secondme.core.errors import ConfigError
-from secondme.core.paths import private_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from secondme.cli.run import Invocation
-    from secondme.core.settings import Setup
+    from secondme.core.config.loader import Setup
 
 SCHEMA = "secondme.onboard/1"
 STAGES = {

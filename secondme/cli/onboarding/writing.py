@@ -8,7 +8,7 @@ from secondme.cli.configuring import plan_settings
 from secondme.cli.importing import import_files
 from secondme.cli.voice import make_persona
 from secondme.core.clock import SystemClock
-from secondme.core.config_file import spare_name, write
+from secondme.core.config.files import spare_name, write
 from secondme.core.errors import SecondmeError
 
 if TYPE_CHECKING:

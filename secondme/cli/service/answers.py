@@ -18,7 +18,7 @@ from secondme.core.store.lock import is_held
 if TYPE_CHECKING:
     from secondme.cli.run import Invocation
     from secondme.cli.service.managers import Manager, Standing
-    from secondme.core.settings import Setup
+    from secondme.core.config.loader import Setup
 
 
 def install(invocation: Invocation, part: str, *, now: bool, linger: bool) -> CommandResult:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from secondme.core.env_file import read_env_file
+from secondme.core.config.env_file import read_env_file
 from secondme.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from secondme.cli.run import Invocation
-    from secondme.core.settings import Setup
+    from secondme.core.config.loader import Setup
 
 NAME = "secondme"
 _PLACES = ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME")

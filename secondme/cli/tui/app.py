@@ -45,8 +45,8 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from secondme.cli.tui.link import Snapshot
+    from secondme.core.config.loader import Setup
     from secondme.core.ports import Clock
-    from secondme.core.settings import Setup
 
 _POLL_S = 2.0
 """A look without an event: a gateway that was killed says nothing."""

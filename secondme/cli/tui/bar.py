@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from secondme.core.overview import ChannelFacts, Overview
-    from secondme.core.store.control import EverybodyPaused
+    from secondme.core.admit.control_store import EverybodyPaused
+    from secondme.core.gateway.status import ChannelFacts, Overview
 
 Piece = tuple[str, str]
 _GAP = "   "

@@ -13,8 +13,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from secondme.core.enums import Tier
 from secondme.core.text import safe_text
-from secondme.core.tiers import Tier
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult

@@ -14,25 +14,25 @@ from secondme.cli import clone, compose, voice
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
 from secondme.core.store import keys
-from secondme.core.store.embedded import Role
 from secondme.core.store.events import listen
+from secondme.core.store.server import Role
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from secondme.core.admit.answering import Answering
+    from secondme.core.admit.choices_store import ContactChoices
     from secondme.core.admit.pairing import Owner
-    from secondme.core.admit.steering import Steering
-    from secondme.core.overview import Overview
+    from secondme.core.admit.pairing_store import Listing
+    from secondme.core.admit.pauses import Steering
+    from secondme.core.config.loader import Setup
+    from secondme.core.gateway.status import Overview
     from secondme.core.ports import Clock
     from secondme.core.records import Pause
+    from secondme.core.remember.relationship_store import RelationshipStore
+    from secondme.core.reply.persona_use import PersonaUse
     from secondme.core.send.drafts import Draft, Drafts
-    from secondme.core.settings import Setup
-    from secondme.core.store.choices import ContactChoices
-    from secondme.core.store.connect import Store
-    from secondme.core.store.pairing import Listing
-    from secondme.core.store.personas import PersonaUse
-    from secondme.core.store.relationship import RelationshipStore
+    from secondme.core.store.client import Store
 
 BY_TUI = "tui"
 """Who approved, in the records."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from textual.app import App
 
     from secondme.cli.tui.desk import Desk
-    from secondme.core.store.control import EverybodyPaused
+    from secondme.core.admit.control_store import EverybodyPaused
 
 
 class Switches:

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
 from secondme.core.errors import DataError
+from secondme.core.gateway.traces import Passed, TraceStore, passed
 from secondme.core.records import Mail, OutboxRow, Record, Turn
+from secondme.core.remember.relationship_store import RelationshipStore
 from secondme.core.store import keys
-from secondme.core.store.conversation import ConversationStore
-from secondme.core.store.relationship import RelationshipStore
-from secondme.core.store.traces import Passed, TraceStore, passed
+from secondme.core.store.history import ConversationStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from secondme.core.ids import ContactId
-    from secondme.core.store.connect import Store
-    from secondme.core.store.relationship import Standing
+    from secondme.core.remember.relationship_store import Standing
+    from secondme.core.store.client import Store
 
 R = TypeVar("R", bound=Record)
 

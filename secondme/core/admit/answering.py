@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secondme.core.security import SecurityEvent, Severity
+from secondme.core.security_log import SecurityEvent, Severity
 
 if TYPE_CHECKING:
+    from secondme.core.admit.choices_store import ContactChoices
+    from secondme.core.enums import ReplyMode
     from secondme.core.ids import ContactId
     from secondme.core.records import ApprovedContact
-    from secondme.core.security import SecurityLog
-    from secondme.core.store.choices import ContactChoices
-    from secondme.core.tiers import ReplyMode
+    from secondme.core.security_log import SecurityLog
 
 
 class Answering:

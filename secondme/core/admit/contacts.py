@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Literal
 
 from secondme.core.admit.pairing import channel_of
 from secondme.core.errors import DataError, NotFoundError
-from secondme.core.security import SecurityEvent, Severity
-from secondme.core.store.links import as_contact
+from secondme.core.security_log import SecurityEvent, Severity
+from secondme.core.store.persons import as_contact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from secondme.core.admit.pairing_store import PairingStore
     from secondme.core.ids import ContactId
-    from secondme.core.security import SecurityLog
-    from secondme.core.store.links import LinkStore
-    from secondme.core.store.pairing import PairingStore
+    from secondme.core.security_log import SecurityLog
+    from secondme.core.store.persons import LinkStore
 
 LINKED = "link"
 """Who approved, in the record of a contact that is let in only because it was linked."""

@@ -9,11 +9,11 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from secondme.core.log import get_logger
-from secondme.core.security import SecurityEvent, SecurityLog, Severity
+from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
 
 if TYPE_CHECKING:
     from secondme.core.log import Fact
-    from secondme.core.types import InboundMessage
+    from secondme.core.messages import InboundMessage
 
 log = get_logger(__name__)
 

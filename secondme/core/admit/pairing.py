@@ -10,26 +10,26 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, assert_never
 
+from secondme.core.enums import Tier
 from secondme.core.errors import BusyError, DataError, NotFoundError
 from secondme.core.ids import code_of, contact_id, new_id
+from secondme.core.messages import Challenge
 from secondme.core.records import ApprovedContact, NewRow, PairingRequest
-from secondme.core.security import SecurityEvent, Severity
+from secondme.core.security_log import SecurityEvent, Severity
 from secondme.core.text import safe_name, safe_text
-from secondme.core.tiers import Tier
-from secondme.core.types import Challenge
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
 
+    from secondme.core.admit.door_store import DoorStore, Knock
+    from secondme.core.admit.pairing_store import PairingStore
+    from secondme.core.config.loader import Settings
     from secondme.core.ids import ContactId
+    from secondme.core.messages import InboundMessage
     from secondme.core.records import Invite
-    from secondme.core.security import SecurityLog
-    from secondme.core.settings import Settings
-    from secondme.core.store.door import DoorStore, Knock
-    from secondme.core.store.links import LinkStore
-    from secondme.core.store.pairing import PairingStore
-    from secondme.core.types import InboundMessage
+    from secondme.core.security_log import SecurityLog
+    from secondme.core.store.persons import LinkStore
 
 _NOTES_LIMIT = 500
 

@@ -11,13 +11,13 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from secondme.core.config.paths import private_dir
 from secondme.core.errors import BusyError, ConfigError
-from secondme.core.paths import private_dir
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from secondme.core.sections import ApiSettings
+    from secondme.core.config.models import ApiSettings
 
 _BACKLOG = 128
 _HTTP_PORT = 80

@@ -13,8 +13,8 @@ from starlette.responses import Response
 
 from secondme import __version__
 from secondme.core.api.routing import Can, answers
-from secondme.core.overview import Overview
-from secondme.core.types import ChannelState
+from secondme.core.gateway.status import Overview
+from secondme.core.messages import ChannelState
 
 metrics = APIRouter()
 

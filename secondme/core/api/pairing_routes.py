@@ -28,9 +28,9 @@ from secondme.core.api.shapes import (
     Waiting,
     WaitingList,
 )
+from secondme.core.enums import Tier
 from secondme.core.errors import BusyError, DataError, NotFoundError, SecondmeError
 from secondme.core.records import ApprovedContact
-from secondme.core.tiers import Tier
 
 pairing = APIRouter(prefix="/api/pairing", tags=["pairing"])
 

@@ -11,13 +11,13 @@ from secondme.core.errors import SecondmeError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
+    from secondme.core.admit.control_store import EverybodyPaused
     from secondme.core.admit.pairing import Owner
-    from secondme.core.admit.steering import Steering
-    from secondme.core.overview import Overview
+    from secondme.core.admit.pairing_store import Listing
+    from secondme.core.admit.pauses import Steering
+    from secondme.core.gateway.status import Overview
     from secondme.core.ports import Clock
     from secondme.core.send.drafts import Drafts
-    from secondme.core.store.control import EverybodyPaused
-    from secondme.core.store.pairing import Listing
 
 _FRESH_S = 0.5
 

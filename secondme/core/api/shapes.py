@@ -8,12 +8,12 @@ from pydantic import AfterValidator, AliasGenerator, BaseModel, ConfigDict, Fiel
 from pydantic.alias_generators import to_camel
 
 from secondme.core.admit.pairing import Decision
+from secondme.core.admit.pairing_store import Listing
 from secondme.core.clock import rfc3339
+from secondme.core.enums import Tier
 from secondme.core.errors import SecondmeError
 from secondme.core.records import Invite, Record
-from secondme.core.store.pairing import Listing
 from secondme.core.text import safe_text
-from secondme.core.tiers import Tier
 
 _YEAR_MINUTES = 525_600
 

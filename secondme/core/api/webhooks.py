@@ -18,7 +18,7 @@ from secondme.core.api.limits import Limits
 from secondme.core.api.listening import bind_tcp
 from secondme.core.api.refusals import Refusal, refuse
 from secondme.core.log import get_logger
-from secondme.core.types import WebhookAnswer, WebhookRequest
+from secondme.core.messages import WebhookAnswer, WebhookRequest
 
 if TYPE_CHECKING:
     import socket

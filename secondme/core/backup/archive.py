@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from secondme.core.backup.manifest import MOST_BYTES, NAME, Manifest, not_ours, read_manifest
 from secondme.core.errors import DataError
-from secondme.core.faults import point
+from secondme.core.fault_points import point
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from secondme.core.paths import Places
+    from secondme.core.config.paths import Places
 
 _CHUNK = 256 * 1024
 _SQLITE = b"SQLite format 3\0"

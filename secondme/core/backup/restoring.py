@@ -11,15 +11,15 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
+from secondme.core.backup.aof_writer import lay_down, private_store
 from secondme.core.backup.archive import read_archive
 from secondme.core.backup.manifest import CONFIG, DATA, STORE, Manifest, not_ours
 from secondme.core.backup.sealing import is_sealed, unseal
 from secondme.core.clock import from_ms
+from secondme.core.config.paths import private_dir
 from secondme.core.errors import BusyError, ConfigError
-from secondme.core.faults import point
-from secondme.core.paths import private_dir
+from secondme.core.fault_points import point
 from secondme.core.store import keys
-from secondme.core.store.laying import lay_down, private_store
 from secondme.core.store.lock import hold
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from secondme.core.backup.manifest import Member
     from secondme.core.backup.swapping import Swap
-    from secondme.core.paths import Places
+    from secondme.core.config.paths import Places
     from secondme.core.ports import Clock
 
 _SPARE = 64 * 1024 * 1024

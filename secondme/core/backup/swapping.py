@@ -11,15 +11,15 @@ import re
 import shutil
 from typing import TYPE_CHECKING
 
+from secondme.core.config.paths import private_dir
 from secondme.core.errors import ConfigError
-from secondme.core.faults import point
-from secondme.core.paths import private_dir
+from secondme.core.fault_points import point
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from secondme.core.paths import Places
+    from secondme.core.config.paths import Places
 
 _STAGE, _NOTE = "restoring", "restoring.json"
 _ASIDE = re.compile(r"before-restore-[0-9TZ-]{1,40}", re.ASCII)

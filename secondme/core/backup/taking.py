@@ -13,20 +13,20 @@ from secondme.core.backup.archive import read_archive, write_archive
 from secondme.core.backup.gathering import Gathered, gather_after, gather_before
 from secondme.core.backup.manifest import FORMAT, STORE, Manifest
 from secondme.core.backup.sealing import seal, unseal
+from secondme.core.backup.store_export import save_store
 from secondme.core.clock import from_ms
+from secondme.core.config.paths import private_dir
 from secondme.core.errors import BusyError, ConfigError
-from secondme.core.faults import point
-from secondme.core.paths import private_dir
+from secondme.core.fault_points import point
 from secondme.core.store.lock import hold
-from secondme.core.store.taking import save_store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from secondme.core.config.loader import Setup
     from secondme.core.ports import Clock
-    from secondme.core.settings import Setup
-    from secondme.core.store.connect import Store
+    from secondme.core.store.client import Store
 
 ENDLESS = 1 << 62
 

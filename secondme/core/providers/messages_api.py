@@ -12,7 +12,7 @@ from secondme.core.errors import ConfigError, CredentialsError, UnavailableError
 from secondme.core.text import safe_text
 
 if TYPE_CHECKING:
-    from secondme.core.sections import ModelSettings
+    from secondme.core.config.models import ModelSettings
 
 OFFICIAL = "https://api.anthropic.com"
 _VERSION = "2026-10-21"

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secondme.core.types import Composed
+from secondme.core.messages import Composed
 
 if TYPE_CHECKING:
-    from secondme.core.types import ModelOutcome, Prompt
+    from secondme.core.messages import ModelOutcome, Prompt
 
 _QUOTED = 80
 

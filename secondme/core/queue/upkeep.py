@@ -10,9 +10,9 @@ from secondme.core.log import get_logger
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
+    from secondme.core.config.models import QueueSettings
     from secondme.core.ports import Clock, Random
-    from secondme.core.sections import QueueSettings
-    from secondme.core.store.inbox import InboxStore
+    from secondme.core.queue.store import InboxStore
 
 log = get_logger(__name__)
 

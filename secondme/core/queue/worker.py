@@ -11,23 +11,23 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
-from secondme.core import faults
+from secondme.core import fault_points
 from secondme.core.errors import ConfigError, CredentialsError, DataError, UnavailableError
 from secondme.core.ids import mask_contact_id
 from secondme.core.log import get_logger
 from secondme.core.outage import Outage
+from secondme.core.queue.jobs import Job, UnreadableJobError
 from secondme.core.queue.upkeep import Upkeep
-from secondme.core.store.jobs import Job, UnreadableJobError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
 
+    from secondme.core.config.models import QueueSettings
+    from secondme.core.messages import Pace
     from secondme.core.ports import Clock, Random
+    from secondme.core.queue.jobs import Stage, Token
+    from secondme.core.queue.store import InboxStore
     from secondme.core.records import NewRow
-    from secondme.core.sections import QueueSettings
-    from secondme.core.store.inbox import InboxStore
-    from secondme.core.store.jobs import Stage, Token
-    from secondme.core.types import Pace
 
     Take = Callable[[int], Coroutine[Any, Any, list[Token]]]
 
@@ -181,13 +181,13 @@ class Worker:
         """Settle one token, or leave it for whoever claims it. Nothing but cancellation leaves this function."""
         fence: int | None = None
         try:
-            faults.point("worker.taken")
+            fault_points.point("worker.taken")
             job = await self._inbox.begin(token, self._name)
             if not isinstance(job, Job):
                 log.debug("nothing_to_do", contact=mask_contact_id(token.contact_id), why=job)
                 return
             fence = job.fence
-            faults.point("worker.begun")
+            fault_points.point("worker.begun")
             await self._settle(job, await self._answer_under_lease(job))
         except asyncio.CancelledError:
             await self._hand_back(token, fence)
@@ -239,12 +239,12 @@ class Worker:
                 return
 
     async def _settle(self, job: Job, verdict: Verdict) -> None:
-        faults.point("worker.composed")
+        fault_points.point("worker.composed")
         contact = mask_contact_id(job.token.contact_id)
         match verdict:
             case Answered(rows, hold, why, untold, stages):
                 kept = await self._inbox.finish(job, self._name, rows, hold=hold, why=why, untold=untold, stages=stages)
-                faults.point("worker.finished")
+                fault_points.point("worker.finished")
                 if not kept:
                     raise LeaseLostError
                 log.info(why if not hold else "held", contact=contact, messages=len(job.mail), rows=len(rows), attempt=job.attempt)

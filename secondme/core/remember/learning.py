@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from secondme.core.ids import ContactId
     from secondme.core.ports import Clock
     from secondme.core.records import Turn
-    from secondme.core.store.relationship import RelationshipStore
-    from secondme.core.store.style import StyleStore
+    from secondme.core.remember.relationship_store import RelationshipStore
+    from secondme.core.remember.store import StyleStore
 
 log = get_logger(__name__)
 

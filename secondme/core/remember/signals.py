@@ -11,8 +11,8 @@ from functools import cache
 from importlib.resources import files
 from itertools import pairwise
 
-from secondme.core.style.words import WORD, folded
-from secondme.core.tiers import Relationship
+from secondme.core.enums import Relationship
+from secondme.core.remember.style.words import WORD, folded
 
 LOOKED_AT = 1000
 """Characters; what somebody is shows in a sentence, not in a page."""

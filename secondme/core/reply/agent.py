@@ -17,6 +17,7 @@ from secondme.core.clock import from_ms
 from secondme.core.errors import ConfigError, CredentialsError, UnavailableError
 from secondme.core.ids import mask_contact_id
 from secondme.core.log import get_logger
+from secondme.core.messages import ModelRefused, ModelSize
 from secondme.core.reply.breaker import Breaker
 from secondme.core.reply.checks import Fault, FaultKind, Told, find_fault, prepare, tidy
 from secondme.core.reply.context import merge, select
@@ -25,19 +26,18 @@ from secondme.core.reply.outcome import NoReply, Reply
 from secondme.core.reply.prompt import Briefing, build_prompt, may_be_said
 from secondme.core.reply.router import Kind, Route, Router
 from secondme.core.text import safe_name, safe_text
-from secondme.core.types import ModelRefused, ModelSize
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
+    from secondme.core.config.loader import Settings
+    from secondme.core.messages import ModelOutcome, Prompt, Utterance
     from secondme.core.ports import Clock
+    from secondme.core.queue.jobs import Job
     from secondme.core.records import Turn
     from secondme.core.reply.budget import Budget
     from secondme.core.reply.voice import Voice, Voices
-    from secondme.core.settings import Settings
-    from secondme.core.store.conversation import ConversationStore
-    from secondme.core.store.jobs import Job
-    from secondme.core.types import ModelOutcome, Prompt, Utterance
+    from secondme.core.store.history import ConversationStore
 
 log = get_logger(__name__)
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 from secondme.core.clock import from_ms
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.log import get_logger
+from secondme.core.messages import ModelSize, Usage
 from secondme.core.reply.prices import MICROS, Prices, prompt_tokens
-from secondme.core.types import ModelSize, Usage
 
 if TYPE_CHECKING:
+    from secondme.core.config.models import BudgetSettings, ModelSettings
+    from secondme.core.messages import ModelOutcome, Prompt
     from secondme.core.ports import Clock, Model
-    from secondme.core.sections import BudgetSettings, ModelSettings
-    from secondme.core.store.spending import Charge, SpendingStore
-    from secondme.core.types import ModelOutcome, Prompt
+    from secondme.core.reply.store import Charge, SpendingStore
 
 log = get_logger(__name__)
 

@@ -10,9 +10,9 @@ import unicodedata
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from secondme.core.messages import Utterance
 from secondme.core.records import Mail
 from secondme.core.reply.keywords import keywords, overlap
-from secondme.core.types import Utterance
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -22,10 +22,10 @@ import unicodedata
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from secondme.core.enums import Relationship
 from secondme.core.errors import ConfigError
 from secondme.core.reply.front_matter import Field, FrontMatterError, split
 from secondme.core.text import safe_name
-from secondme.core.tiers import Relationship
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

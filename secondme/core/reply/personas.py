@@ -16,10 +16,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from secondme.core.enums import Relationship
 from secondme.core.errors import ConfigError, NotFoundError
 from secondme.core.log import get_logger
 from secondme.core.reply.persona import NEUTRAL, SUFFIX, Persona, parse, persona_id, plain_path, read
-from secondme.core.tiers import Relationship
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

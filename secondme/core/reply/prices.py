@@ -10,8 +10,8 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from secondme.core.sections import BudgetSettings
-    from secondme.core.types import Prompt, Usage
+    from secondme.core.config.models import BudgetSettings
+    from secondme.core.messages import Prompt, Usage
 
 MICROS = 1_000_000
 """Millionths of a dollar in a dollar: sums are whole numbers."""

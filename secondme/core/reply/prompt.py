@@ -16,16 +16,16 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from secondme.core.messages import Block, ModelSize, Prompt, Utterance
 from secondme.core.text import safe_name, safe_text
-from secondme.core.types import Block, ModelSize, Prompt, Utterance
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from secondme.core.enums import Relationship, Thinking
     from secondme.core.records import ApprovedContact, Turn
     from secondme.core.reply.persona import Persona
-    from secondme.core.tiers import Relationship, Thinking
 
 _NOTES_LIMIT = 2000
 _QUOTED = re.compile(r"[\"“„«]([^\"“”„«»\n]{1,200})[\"”“»]")

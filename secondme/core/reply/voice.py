@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING
 from secondme.core.errors import ConfigError
 from secondme.core.ids import ContactId
 from secondme.core.log import get_logger
+from secondme.core.remember.style import describe, examples_for
 from secondme.core.reply.personas import choose
-from secondme.core.style import describe, examples_for
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from secondme.core.enums import Relationship
     from secondme.core.ports import Clock
     from secondme.core.records import ApprovedContact, OwnMessage
+    from secondme.core.remember.relationship_store import RelationshipStore
+    from secondme.core.remember.store import StyleStore
+    from secondme.core.remember.style import StyleProfile
     from secondme.core.reply.persona import Persona
+    from secondme.core.reply.persona_use import PersonaUse
     from secondme.core.reply.personas import Library
-    from secondme.core.store.personas import PersonaUse
-    from secondme.core.store.relationship import RelationshipStore
-    from secondme.core.store.style import StyleStore
-    from secondme.core.style import StyleProfile
-    from secondme.core.tiers import Relationship
 
 log = get_logger(__name__)
 

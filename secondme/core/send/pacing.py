@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from secondme.core.clock import from_ms, to_ms
-from secondme.core.types import Pace
+from secondme.core.messages import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from secondme.core.config.models import PacingSettings, SleepSettings
     from secondme.core.ports import Random
-    from secondme.core.sections import PacingSettings, SleepSettings
 
 _FREE_CHARACTERS = 100
 _SPEED_UP = 0.1

@@ -9,20 +9,20 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Protocol, assert_never
 
-from secondme.core import faults
+from secondme.core import fault_points
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.ids import mask_contact_id, new_id
 from secondme.core.log import get_logger
+from secondme.core.messages import MessageContent, NotSent, SendOutcome, Sent, Undeliverable
 from secondme.core.outage import Outage
-from secondme.core.store.outbox import Sending
-from secondme.core.types import MessageContent, NotSent, SendOutcome, Sent, Undeliverable
+from secondme.core.send.store import Sending
 
 if TYPE_CHECKING:
+    from secondme.core.config.models import DeliverySettings
     from secondme.core.ids import ContactId
     from secondme.core.manifest import Manifest
     from secondme.core.ports import Clock, Random
-    from secondme.core.sections import DeliverySettings
-    from secondme.core.store.outbox import OutboxStore
+    from secondme.core.send.store import OutboxStore
 
 log = get_logger(__name__)
 
@@ -112,7 +112,7 @@ class Sender:
         typing_ms = int(manifest.typing_refresh_s * 1000)
         try:
             while True:
-                faults.point("sender.taking")
+                fault_points.point("sender.taking")
                 step = await self._outbox.take(
                     contact, self._name, self._id, collapses=manifest.collapses_resends, typing_ms=typing_ms
                 )
@@ -142,18 +142,18 @@ class Sender:
         """Hand one row to the channel. True when the next one may follow at once."""
         row = sending.row
         started = self._clock.monotonic()
-        faults.point("sender.sending")
+        fault_points.point("sender.sending")
         try:
             async with asyncio.timeout(self._settings.timeout_s):
                 outcome = await self._outlet.send(row.contact_id, MessageContent(row.text), row.row_id)  # type: ignore[arg-type]  # validated when stored
         except Exception as error:  # noqa: BLE001  a channel's library may raise anything; nobody knows whether it went out
             log.error("send_unknown", error, contact=mask_contact_id(row.contact_id), kind=row.kind)
             return False  # the lease in the store runs out, and then policy decides
-        faults.point("sender.delivered")
+        fault_points.point("sender.delivered")
         match outcome:
             case Sent(native_id):
                 state = await self._outbox.sent(sending, native_id)
-                faults.point("sender.sent")
+                fault_points.point("sender.sent")
                 ms = int((self._clock.monotonic() - started) * 1000)
                 log.info("sent", contact=mask_contact_id(row.contact_id), kind=row.kind, ms=ms, state=state)
                 return state != "done"

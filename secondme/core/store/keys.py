@@ -4,6 +4,25 @@ Names follow the predecessor's where it had one, so an existing installation's d
 `ids.contact_id`, so no name can carry a stranger's text. Lifetimes are given to the scripts by the repositories.
 """
 
+# How much is kept of what several stages write
+
+HISTORY_CAP = 100
+HISTORY_TTL_S = 604_800
+"""The predecessor's: the newest 100 turns of a contact, for 7 days."""
+
+INBOX_CAP = 200
+"""Messages of one contact that wait."""
+
+MAILBOX_TTL_MS = 30 * 86_400_000
+
+SEEN_TTL_MS = 8 * 86_400_000
+"""Message ids: longer than any platform re-delivers."""
+
+USAGE_CAP = 10_000
+"""Entries of the log of calls to models, the newest."""
+
+# The keys
+
 QUEUE = "QUEUE:messages"
 """STREAM, group `workers`: one token per contact that has mail. An entry is deleted when its token is done."""
 
@@ -54,6 +73,9 @@ INDEX_APPROVED = "PAIRING:index:approved"
 
 INDEX_DENIED = "PAIRING:index:denied"
 """ZSET contact -> expiry ms. Swept like the pending index."""
+
+PAIRING_INDEXES = (INDEX_PENDING, INDEX_APPROVED, INDEX_DENIED)
+"""The three of them, in the order in which scripts take them."""
 
 INDEX_INVITES = "PAIRING:index:invites"
 """ZSET code -> expiry ms of unused invites, at most 100."""

@@ -11,10 +11,16 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import NoScriptError
 
 if TYPE_CHECKING:
+    from importlib.resources.abc import Traversable
+
     from redis.asyncio import Redis
 
 _FUNCTION = re.compile(r"^local function (\w+)\(", re.MULTILINE)
 _FLAGS = re.compile(r"^-- FLAGS (\S+)$", re.MULTILINE)
+_FOLDERS = ("store", "admit", "queue", "reply", "send", "remember", "gateway", "migrate")
+"""Where scripts lie: in `lua/` beside the code that runs them. Their names are unique over all of them."""
+
+_PRELUDE = "common.lua"
 
 Answer = Any
 """What a script returns: bytes, an integer, or a list of them. Its header says which."""
@@ -45,8 +51,13 @@ def script(name: str) -> Script:
 
 def names() -> list[str]:
     """Every script there is, sorted."""
-    folder = files("secondme.core.store").joinpath("lua")
-    return sorted(entry.name[:-4] for entry in folder.iterdir() if entry.name.endswith(".lua") and entry.name != "common.lua")
+    return sorted(_paths())
+
+
+@cache
+def _paths() -> dict[str, Traversable]:
+    found = [entry for folder in _FOLDERS for entry in files(f"secondme.core.{folder}").joinpath("lua").iterdir()]
+    return {entry.name[:-4]: entry for entry in found if entry.name.endswith(".lua") and entry.name != _PRELUDE}
 
 
 def _text(name: str) -> str:
@@ -54,9 +65,8 @@ def _text(name: str) -> str:
 
     Behind `-- FLAGS` it may say what it never does: what writes nothing is run where nothing can be written, on a full disk too.
     """
-    folder = files("secondme.core.store").joinpath("lua")
-    body = folder.joinpath(f"{name}.lua").read_text("utf-8")
-    for block in reversed(folder.joinpath("common.lua").read_text("utf-8").split("\n\n")):
+    body = _paths()[name].read_text("utf-8")
+    for block in reversed(files("secondme.core.store").joinpath("lua", _PRELUDE).read_text("utf-8").split("\n\n")):
         function = _FUNCTION.search(block)
         if function and re.search(rf"\b{function[1]}\(", body):
             body = f"{block}\n{body}"

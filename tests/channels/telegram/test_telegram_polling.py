@@ -11,7 +11,7 @@ from fakes.bot_api_updates import private
 from fakes.line import RecordingLine
 
 from secondme.core.errors import ConfigError, CredentialsError, DataError, SecondmeError, UnavailableError
-from secondme.core.types import Admission, ChannelState, InboundMessage
+from secondme.core.messages import Admission, ChannelState, InboundMessage
 
 ANNA, BERT = PEOPLE["anna"], PEOPLE["bert"]
 

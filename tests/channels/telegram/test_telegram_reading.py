@@ -11,7 +11,7 @@ from secondme.channels.telegram.reading import Skipped, native_id, understand
 from secondme.core.attachments import AttachmentKind
 from secondme.core.clock import from_ms
 from secondme.core.ids import is_contact_id
-from secondme.core.types import ChatKind, InboundMessage
+from secondme.core.messages import ChatKind, InboundMessage
 
 ANNA, OWNER = 4_100_001, 4_200_000
 OWN_CARD = {"phone_number": "+49 151 1234-5678", "first_name": "Anna", "user_id": ANNA}

@@ -19,7 +19,7 @@ from secondme.core.connecting import Question
 from secondme.core.errors import SecondmeError
 from secondme.core.ids import ContactId
 from secondme.core.log import set_up
-from secondme.core.types import MessageContent
+from secondme.core.messages import MessageContent
 
 CANARY, WORDS = "zqTokenCanaryzq", "zqwordszq"
 FAULTS: list[Fault] = [

@@ -12,7 +12,7 @@ from secondme.channels.telegram import bot as telegram_bot
 from secondme.channels.telegram import channel as telegram_channel
 from secondme.core.errors import UnavailableError
 from secondme.core.ids import ContactId
-from secondme.core.types import MessageContent, NotSent, SendOutcome, Sent, Undeliverable
+from secondme.core.messages import MessageContent, NotSent, SendOutcome, Sent, Undeliverable
 
 ANNA = PEOPLE["anna"]
 TO = ContactId(f"telegram:{ANNA}")

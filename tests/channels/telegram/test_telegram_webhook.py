@@ -14,7 +14,7 @@ from fakes.line import RecordingLine
 
 from secondme.channels.telegram import webhook
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
-from secondme.core.types import Admission, Challenge, ChannelState, InboundMessage, WebhookRequest
+from secondme.core.messages import Admission, Challenge, ChannelState, InboundMessage, WebhookRequest
 
 ANNA = PEOPLE["anna"]
 SECRET = "zqzqzq-zqzqzq-zqzqzq"

@@ -10,7 +10,7 @@ from fakes.whatsapp_protos import OWN_DEVICE, OWN_LID, OWN_PHONE, info, jid, mes
 from secondme.channels.whatsapp.device.parse import read_chat, read_message
 from secondme.channels.whatsapp.jids import Jid, Own, Person, as_person, jid_of, person_of
 from secondme.core.ids import is_contact_id
-from secondme.core.types import ChatKind
+from secondme.core.messages import ChatKind
 
 OWN = Own(OWN_PHONE, OWN_LID, OWN_DEVICE, "The owner")
 NOBODYS = ("hosted", "hosted.lid", "bot", "newsletter", "msgr", "interop", "g.us", "broadcast", "call", "")

@@ -16,7 +16,7 @@ from fakes.whatsapp_phone import JumpingClock, Phone, phone_at, running
 from fakes.whatsapp_protos import from_contact
 
 from secondme.core.errors import ConfigError, CredentialsError, UnavailableError
-from secondme.core.types import Admission, ChannelState, InboundMessage, MessageContent, Sent
+from secondme.core.messages import Admission, ChannelState, InboundMessage, MessageContent, Sent
 
 TESTS = Path(__file__).parents[2]
 

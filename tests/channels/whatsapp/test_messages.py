@@ -30,7 +30,7 @@ from fakes.whatsapp_protos import (
 
 from secondme.core.attachments import AttachmentKind
 from secondme.core.errors import DataError
-from secondme.core.types import Admission, Challenge, ChatKind, InboundMessage, MessageContent, Sent
+from secondme.core.messages import Admission, Challenge, ChatKind, InboundMessage, MessageContent, Sent
 
 ENDS = {pb.LoggedOut, pb.StreamReplaced, pb.TemporaryBan, pb.ConnectFailure, pb.ClientOutdated}
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from secondme.channels.whatsapp.protocol import FRAME_LIMIT, Frames, encode
 from secondme.channels.whatsapp.received import read_received
 from secondme.core.errors import DataError
-from secondme.core.types import InboundMessage
+from secondme.core.messages import InboundMessage
 
 WORDS = st.text(max_size=12)
 PLAIN = st.none() | st.booleans() | st.integers() | WORDS

@@ -15,7 +15,7 @@ from secondme.channels.whatsapp.device.answering import judge
 from secondme.channels.whatsapp.manifest import MANIFEST
 from secondme.core.errors import DataError, NotFoundError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
-from secondme.core.types import MessageContent, NotSent, Sent, Undeliverable
+from secondme.core.messages import MessageContent, NotSent, Sent, Undeliverable
 
 BEFORE = "websocket not connected"
 PERHAPS = [

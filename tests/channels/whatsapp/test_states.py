@@ -9,7 +9,7 @@ from fakes.whatsapp_protos import fill, from_contact, pb
 
 from secondme.channels.whatsapp.account import load_account
 from secondme.core.errors import CredentialsError, UnavailableError
-from secondme.core.types import ChannelState
+from secondme.core.messages import ChannelState
 
 
 async def test_a_storm_of_reconnects_keeps_one_connection_and_ends_connected(phone: Phone) -> None:

@@ -15,7 +15,7 @@ from fakes.line import RecordingLine
 
 from secondme.channels.whatsapp_cloud import setup
 from secondme.core.manifest import ChannelContext
-from secondme.core.types import ChannelState
+from secondme.core.messages import ChannelState
 
 
 @pytest.fixture

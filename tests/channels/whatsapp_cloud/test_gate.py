@@ -13,8 +13,8 @@ from fakes.graph_api import change, envelope, signed, text
 from fakes.town import Town
 
 from secondme.core.ids import ContactId
+from secondme.core.messages import Admission, Challenge, ChannelState, InboundMessage
 from secondme.core.store import keys
-from secondme.core.types import Admission, Challenge, ChannelState, InboundMessage
 
 PEOPLE = [f"49151123456{number:02d}" for number in range(20)]
 WIDE = {"limits__messages": 100_000, "pairing__prompt": "silent"}

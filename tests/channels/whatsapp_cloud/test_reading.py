@@ -14,7 +14,7 @@ from secondme.channels.whatsapp_cloud.reading import contact_for, read, recipien
 from secondme.core.attachments import Attachment, AttachmentKind
 from secondme.core.clock import from_ms
 from secondme.core.ids import ContactId, is_contact_id
-from secondme.core.types import ChatKind, InboundMessage
+from secondme.core.messages import ChatKind, InboundMessage
 
 NOW_MS = 1_800_000_000_000
 NOW_S = NOW_MS // 1000

@@ -18,7 +18,7 @@ from secondme.core.connecting import Linked, Question, Say
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
 from secondme.core.manifest import ChannelContext
-from secondme.core.types import ChannelState
+from secondme.core.messages import ChannelState
 
 Context = Callable[..., ChannelContext]
 

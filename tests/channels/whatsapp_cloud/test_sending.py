@@ -12,7 +12,7 @@ from secondme.channels.whatsapp_cloud import graph, setup
 from secondme.core.errors import UnavailableError
 from secondme.core.ids import ContactId
 from secondme.core.manifest import ChannelContext
-from secondme.core.types import ChannelState, MessageContent, NotSent, SendOutcome, Sent, Undeliverable
+from secondme.core.messages import ChannelState, MessageContent, NotSent, SendOutcome, Sent, Undeliverable
 
 TO_ANNA = ContactId(f"whatsapp_cloud:{ANNA}")
 USER = "US.13491208655302741918"

@@ -15,7 +15,7 @@ from fakes.graph_api import SECRET, VERIFY, change, envelope, signature, signed,
 from secondme.channels.whatsapp_cloud import setup
 from secondme.channels.whatsapp_cloud.signing import is_signed
 from secondme.core.manifest import ChannelContext
-from secondme.core.types import WebhookRequest
+from secondme.core.messages import WebhookRequest
 
 FORGERIES = 100_000
 HEX = "0123456789abcdef"

@@ -14,8 +14,8 @@ from remember.exports.chats import at, read
 from remember.exports.dialects import HAS_SECONDS, PHONES
 
 from secondme.core.errors import DataError
-from secondme.core.remember.exports.headers import recognise
-from secondme.core.remember.exports.phrases import read_body
+from secondme.core.exports.headers import recognise
+from secondme.core.exports.phrases import read_body
 
 QUIET = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 LETTERS = "abcdéñüßжщاه한かな中文😀👍🏽 -:;,.!?'\"()[]/"
@@ -110,9 +110,9 @@ def test_many_times_the_lines_need_no_more_room(tmp_path: Path) -> None:
 def count(path: Path) -> int:
     from remember.exports.chats import TODAY
 
-    from secondme.core.remember.exports.reading import ExportFile
-    from secondme.core.remember.exports.whatsapp import WhatsAppExport
-    from secondme.core.remember.importing import WHATSAPP
+    from secondme.core.exports.importer import WHATSAPP
+    from secondme.core.exports.reading import ExportFile
+    from secondme.core.exports.whatsapp import WhatsAppExport
 
     export = WhatsAppExport(ExportFile(path, WHATSAPP), today=TODAY)
     export.survey()

@@ -9,10 +9,10 @@ import pytest
 from remember.exports.chats import written
 
 from secondme.core.errors import DataError
-from secondme.core.remember.exports.message import Chat, ExportedMessage
-from secondme.core.remember.exports.reading import ExportFile
-from secondme.core.remember.exports.telegram import TelegramExport
-from secondme.core.remember.importing import TELEGRAM
+from secondme.core.exports.importer import TELEGRAM
+from secondme.core.exports.message import Chat, ExportedMessage
+from secondme.core.exports.reading import ExportFile
+from secondme.core.exports.telegram import TelegramExport
 
 ME, ANNA = {"from": "Sam", "from_id": "user5"}, {"from": "Anna", "from_id": "user77"}
 

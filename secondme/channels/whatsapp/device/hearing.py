@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from secondme.channels.whatsapp.account import own_to
 from secondme.channels.whatsapp.device.library import LibraryError
 from secondme.channels.whatsapp.device.parse import read_chat, read_message
-from secondme.core.types import ChatKind
+from secondme.core.messages import ChatKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

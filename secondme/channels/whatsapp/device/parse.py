@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from secondme.channels.whatsapp.device.content import read_content
 from secondme.channels.whatsapp.jids import Jid, Own, Person, Resolve, as_person, person_of
+from secondme.core.messages import ChatKind
 from secondme.core.text import safe_name
-from secondme.core.types import ChatKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 from secondme.cli.tui.choosing import Choice, ChoiceDialog
 from secondme.cli.tui.pages.page import shown_name
 from secondme.cli.voice import library
+from secondme.core.enums import Relationship, ReplyMode
 from secondme.core.ids import ContactId
 from secondme.core.text import safe_name
-from secondme.core.tiers import Relationship, ReplyMode
 
 if TYPE_CHECKING:
     from secondme.cli.tui.desk import Desk
     from secondme.cli.tui.pages.page import Page
+    from secondme.core.config.loader import Setup
     from secondme.core.records import ApprovedContact
-    from secondme.core.settings import Setup
 
 _UNSAID = ""
 """The value of a choice that is taken back."""

@@ -16,8 +16,8 @@ from secondme.cli.tui.pages.pausing import pause_or_resume
 from secondme.cli.tui.table import Column
 from secondme.cli.tui.theme import ACCENT, GOOD, QUIET, WARN
 from secondme.core.admit.pairing import channel_of
+from secondme.core.enums import Tier
 from secondme.core.text import safe_name, safe_text
-from secondme.core.tiers import Tier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

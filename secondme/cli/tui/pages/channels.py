@@ -13,8 +13,8 @@ from secondme.cli.tui.dialogs import ConfirmDialog
 from secondme.cli.tui.pages.page import Page, countdown
 from secondme.cli.tui.table import Column
 from secondme.cli.tui.theme import BAD, GOOD, QUIET, WARN
-from secondme.core.channel_words import words_for
 from secondme.core.clock import from_ms
+from secondme.core.gateway.channel_words import words_for
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from secondme.cli.tui.desk import Desk
     from secondme.cli.tui.link import Snapshot
     from secondme.cli.tui.table import Row
-    from secondme.core.overview import ChannelFacts
+    from secondme.core.gateway.status import ChannelFacts
 
 
 class ChannelsPage(Page):

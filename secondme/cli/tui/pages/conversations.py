@@ -20,8 +20,8 @@ from secondme.cli.tui.table import Column
 from secondme.cli.tui.talks import Talks
 from secondme.cli.tui.theme import ACCENT, QUIET, WARN
 from secondme.core.clock import from_ms
+from secondme.core.gateway.trace_messages import in_words
 from secondme.core.ids import ContactId
-from secondme.core.stages import in_words
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:

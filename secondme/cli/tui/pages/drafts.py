@@ -17,7 +17,7 @@ from secondme.cli.tui.pages.page import Page, shown_name
 from secondme.cli.tui.table import Column
 from secondme.cli.tui.theme import QUIET, WARN
 from secondme.core.errors import BusyError
-from secondme.core.stages import why_held
+from secondme.core.gateway.trace_messages import why_held
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from secondme.cli.tui.desk import Desk
     from secondme.cli.tui.link import Snapshot
     from secondme.cli.tui.table import Row
+    from secondme.core.enums import Tier
     from secondme.core.records import PairingRequest
-    from secondme.core.tiers import Tier
 
 _SOON = timedelta(minutes=5)
 _LAST = timedelta(minutes=1)

@@ -9,7 +9,7 @@ from rich.text import Text
 from secondme.cli.tui.pages.page import Page
 from secondme.cli.tui.table import Column
 from secondme.cli.tui.theme import BAD, QUIET, WARN
-from secondme.core.security import newest_entries
+from secondme.core.security_log import newest_entries
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from secondme.cli.tui.desk import Desk
     from secondme.cli.tui.link import Snapshot
     from secondme.cli.tui.table import Row
-    from secondme.core.security import Entry
+    from secondme.core.security_log import Entry
 
 _MOST = 300
 _STYLES = {"warn": WARN, "error": BAD}

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from secondme.cli.tui.theme import ACCENT, GOOD, QUIET, WARN
-from secondme.core.stages import in_words, why_held
+from secondme.core.gateway.trace_messages import in_words, why_held
 from secondme.core.text import safe_text
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from secondme.cli.tui.talks import Conversation
+    from secondme.core.gateway.traces import Passed
     from secondme.core.send.drafts import Draft
-    from secondme.core.store.traces import Passed
 
 _LONGEST = 2000
 """Characters of one message that are shown."""

@@ -13,7 +13,7 @@ from secondme.cli.tui.pages.page import Page, shown_name
 from secondme.cli.tui.table import Column
 from secondme.cli.tui.theme import ACCENT, BAD, GOOD, QUIET, WARN
 from secondme.core.clock import from_ms
-from secondme.core.store.spending import SELF
+from secondme.core.reply.store import SELF
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from secondme.cli.tui.desk import Desk
     from secondme.cli.tui.link import Snapshot
     from secondme.cli.tui.table import Row
-    from secondme.core.store.spending import Account, Spent
+    from secondme.core.reply.store import Account, Spent
 
 _DAYS = 7
 _MOST = 500

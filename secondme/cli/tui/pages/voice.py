@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from secondme.cli.tui.desk import Desk
     from secondme.cli.tui.link import Snapshot
     from secondme.cli.tui.table import Row
+    from secondme.core.config.loader import Setup
     from secondme.core.records import ApprovedContact
-    from secondme.core.settings import Setup
-    from secondme.core.style import StyleProfile
+    from secondme.core.remember.style import StyleProfile
 
 _STYLE_MS = 15_000
 """A profile over all contacts is made from a thousand measures: not at every look."""
@@ -168,7 +168,7 @@ class VoicePage(Page):
         )
 
     def _style_text(self, chosen: str, profile: StyleProfile | None) -> Text:
-        from secondme.core.style import FEWEST, describe
+        from secondme.core.remember.style import FEWEST, describe
 
         contact = self._contacts.get(chosen)
         whom = shown_name(contact.display_name if contact else "", chosen) if chosen else "all in all"

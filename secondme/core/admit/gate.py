@@ -1,0 +1,61 @@
+"""May this message in, and what happens to it? One round trip for everybody who was let in."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from secondme.core.attachments import told
+from secondme.core.messages import Admission, Challenge, ChatKind, InboundMessage
+from secondme.core.security_log import SecurityEvent, Severity
+from secondme.core.text import clip_utf8, safe_name
+
+if TYPE_CHECKING:
+    from secondme.core.admit.pairing import Door
+    from secondme.core.admit.store import GateStore
+    from secondme.core.security_log import SecurityLog
+
+TEXT_LIMIT_BYTES = 64 * 1024
+_MOST_ATTACHMENTS = 32
+
+
+class Gate:
+    """The one way in. Every channel's every message passes `admit`."""
+
+    def __init__(self, gate: GateStore, door: Door, security: SecurityLog) -> None:
+        self._gate = gate
+        self._door = door
+        self._security = security
+
+    async def admit(self, message: InboundMessage) -> Admission | Challenge:
+        """What became of the message. When this returns, the message is safe, or decided against for good.
+
+        Order: not a direct chat -> ignored; an edit -> corrected; from the owner -> takeover; approved -> history, pause, limit, inbox; else the door.
+        Raises UnavailableError when the store does not answer: then nothing is decided and the channel must offer it again.
+        """
+        if message.kind is not ChatKind.DIRECT:
+            return Admission.IGNORED
+        words, attachments = message.text, message.attachments[:_MOST_ATTACHMENTS]
+        text, name = clip_utf8(told(words, attachments), TEXT_LIMIT_BYTES), safe_name(message.display_name)
+        if not text.strip():
+            return Admission.IGNORED
+        if text != message.text or name != message.display_name:
+            message = replace(message, text=text, display_name=name, attachments=attachments)
+        if message.edit_of:
+            return await self._gate.correct(message)
+        if message.from_me:
+            taken = await self._gate.take_over(message)
+            if taken is Admission.TAKEN_OVER:
+                self._security.write(SecurityEvent.PAUSE_ACTIVATED, Severity.INFO, message.contact_id, reason="fromMe")
+            return taken
+        admission = await self._gate.admit(message)
+        if admission is Admission.RATE_LIMITED:
+            await self._security.record(
+                SecurityEvent.RATE_LIMIT_TRIGGERED, Severity.WARN, message.contact_id, channelId=message.channel_id
+            )
+        if admission is not Admission.STRANGER:
+            return admission
+        challenge = await self._door.knock(replace(message, text=words) if attachments else message)  # a caption can be a code
+        if challenge is Challenge.APPROVED:  # approved between the two steps: the message is an ordinary one by now
+            return await self._gate.admit(message)
+        return challenge

@@ -1,0 +1,264 @@
+"""Who was let in, who waits, who was turned away. Each change is one script with one outcome; listing reads an index, never the
+keyspace.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeVar
+
+from secondme.core.errors import BusyError, DataError, NotFoundError
+from secondme.core.ids import code_of, is_contact_id, new_code
+from secondme.core.records import ApprovedContact, DeniedContact, Invite, PairingRequest, Record
+from secondme.core.store import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import timedelta
+
+    from secondme.core.config.models import PairingSettings
+    from secondme.core.enums import Tier
+    from secondme.core.ids import ContactId
+    from secondme.core.records import NewRow
+    from secondme.core.store.client import Store
+
+R = TypeVar("R", bound=Record)
+
+TRIES = 20
+"""Fresh codes tried before giving up: with 200 live codes of 1,000,000 a single collision is already rare."""
+_MOST_INVITES = 100
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Stats:
+    """How many contacts are in each state, right now."""
+
+    pending: int
+    approved: int
+    denied: int
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Records and, beside them, what could not be read. A corrupt record hides nobody else."""
+
+    pending: list[PairingRequest]
+    approved: list[ApprovedContact]
+    denied: list[DeniedContact]
+    invites: list[Invite]
+    corrupt: list[DataError]
+
+
+class PairingStore:
+    """Pairing records in Redis."""
+
+    def __init__(self, store: Store, settings: PairingSettings) -> None:
+        self._store = store
+        self._cooldown_ms = int(settings.denial_cooldown_hours * 3_600_000)
+
+    async def find(self, reference: str) -> PairingRequest | None:
+        """The live request that `reference`, a code or a contact id, means. Raises DataError when its record is corrupt."""
+        if not code_of(reference):
+            return await self._get(PairingRequest, keys.pending(reference)) if is_contact_id(reference) else None
+        found = await self._store.call(self._store.client.get(keys.code(reference)))
+        request = None if found is None else await self._get(PairingRequest, keys.pending(found.decode()))
+        return request if request and request.code == reference else None  # a newer request may have come between the two reads
+
+    async def approve(
+        self, request: PairingRequest, *, by: str, tier: Tier, notes: str = "", welcome: NewRow | None = None
+    ) -> tuple[Literal["approved", "already"], ApprovedContact]:
+        """The contact of `request` is let in. Repeatable: `already` when it was in before.
+
+        Raises NotFoundError when this very request is gone (expired, or decided) and BusyError when the contact was denied since it
+        was looked at: a denial beats an approval decided before it.
+        """
+        contact = request.contact_id
+        channel = request.channel_id or "?"
+        answer = await self._store.run(
+            "approve",
+            (
+                keys.approved(contact),
+                keys.denied(contact),
+                keys.pending(contact),
+                keys.code(request.code),
+                *keys.PAIRING_INDEXES,
+                keys.PAIRING_STATS,
+                keys.attempts(contact),
+                keys.outbox(contact),
+                keys.outbox_due(channel),
+                keys.told(contact),
+            ),
+            (contact, request.code, by, tier.value, notes, welcome.encode() if welcome else "", keys.EVENTS_PAIRING),
+        )
+        match answer[0]:
+            case b"approved":
+                return "approved", ApprovedContact.decode(answer[1], keys.approved(contact))
+            case b"already":
+                return "already", ApprovedContact.decode(answer[1], keys.approved(contact))
+            case b"denied":
+                raise BusyError("contact_denied", f"{contact} was denied meanwhile.", f"secondme pairing unblock {contact}")
+            case b"corrupt":
+                raise DataError("corrupt_record", f"The record {keys.pending(contact)} cannot be read; it was left as it is.")
+            case _:
+                raise NotFoundError("no_such_request", f"The request of {contact} is gone: expired, or already decided.")
+
+    async def deny(self, contact: ContactId, *, code: str, channel: str, by: str, reason: str = "") -> Literal["denied", "already"]:
+        """`contact` is turned away for the cooldown, and all that was kept for it is erased. Repeatable.
+
+        `code` is that of the request that was looked at (empty for an approved contact). Raises NotFoundError when there is nothing
+        to deny.
+        """
+        answer = await self._remove(contact, code=code, channel=channel, verb="deny", by=by, reason=reason)
+        if answer == b"missing":
+            raise NotFoundError("unknown_contact", f"{contact} neither waits nor was let in.", "secondme pairing list")
+        return "denied" if answer == b"denied" else "already"
+
+    async def revoke(self, contact: ContactId, *, channel: str, by: str) -> None:
+        """`contact` is not let in any more, effective at once, and what was kept for it is erased.
+
+        Raises NotFoundError when it was not let in.
+        """
+        answer = await self._remove(contact, code="", channel=channel, verb="revoke", by=by, reason="")
+        if answer != b"revoked":
+            raise NotFoundError("not_approved", f"{contact} is not an approved contact.", "secondme pairing list --status approved")
+
+    async def unblock(self, contact: ContactId) -> None:
+        """`contact` may knock again. Raises NotFoundError when it was not denied."""
+        there: int = await self._store.run(
+            "unblock",
+            (keys.denied(contact), keys.attempts(contact), *keys.PAIRING_INDEXES, keys.PAIRING_STATS),
+            (contact, keys.EVENTS_PAIRING),
+        )
+        if not there:
+            raise NotFoundError("not_denied", f"{contact} is not denied.", "secondme pairing list --status denied")
+
+    async def edit(self, contact: ContactId, *, tier: Tier | None = None, notes: str | None = None) -> ApprovedContact:
+        """The approved contact with its new tier and notes; None leaves what is there. Repeatable. Raises NotFoundError or DataError; then nothing changed."""
+        answer = await self._store.run(
+            "edit",
+            (keys.approved(contact),),
+            (contact, tier.value if tier else "", notes or "", keys.EVENTS_PAIRING, "0" if notes is None else "1"),
+        )
+        match answer[0]:
+            case b"edited":
+                return ApprovedContact.decode(answer[1], keys.approved(contact))
+            case b"corrupt":
+                raise DataError("corrupt_record", f"The record {keys.approved(contact)} cannot be read; it was left as it is.")
+            case _:
+                raise NotFoundError(
+                    "not_approved", f"{contact} is not an approved contact.", "secondme pairing list --status approved"
+                )
+
+    async def invite(self, *, name: str, tier: Tier, ttl: timedelta) -> Invite:
+        """A fresh single-use code. Raises BusyError when 100 unused ones exist already."""
+        for _ in range(TRIES):
+            code = new_code()
+            answer = await self._store.run(
+                "invite",
+                (keys.invite(code), keys.code(code), keys.INDEX_INVITES),
+                (code, name, tier.value, int(ttl.total_seconds() * 1000), _MOST_INVITES),
+            )
+            if answer[0] == b"created":
+                return Invite.decode(answer[1], keys.invite(code))
+            if answer[0] == b"full":
+                break
+        raise BusyError("too_many_invites", f"{_MOST_INVITES} invites are unused.", "Wait until some expire.")
+
+    async def is_approved(self, contact: ContactId) -> bool:
+        """True when `contact` was let in, whatever its record says."""
+        return bool(await self._store.call(self._store.client.exists(keys.approved(contact))))
+
+    async def approved(self, contact: ContactId) -> ApprovedContact | None:
+        """The approval of `contact`, if there is one. Raises DataError when its record is corrupt."""
+        return await self._get(ApprovedContact, keys.approved(contact))
+
+    async def denied(self, contact: ContactId) -> DeniedContact | None:
+        """The denial of `contact`, if there is one. Raises DataError when its record is corrupt."""
+        return await self._get(DeniedContact, keys.denied(contact))
+
+    async def stats(self) -> Stats:
+        """The counts, right also at the moment after an expiry; what expired is swept and said on the way."""
+        counts: list[int] = await self._store.run(
+            "sweep",
+            (*keys.PAIRING_INDEXES, keys.INDEX_INVITES, keys.PAIRING_STATS, keys.PAUSED_INDEX),
+            (keys.EVENTS_PAIRING, keys.EVENTS_PAUSE),
+        )
+        return Stats(*counts)
+
+    async def counts(self) -> Stats:
+        """The same where nothing can be written: only looked at, and nothing is swept or said. Two round trips."""
+        client = self._store.client
+        seconds, micros = await self._store.call(client.time())
+        alive = f"({int(seconds) * 1000 + int(micros) // 1000}"
+        pipe = client.pipeline(transaction=False)
+        pipe.zcount(keys.INDEX_PENDING, alive, "+inf")
+        pipe.zcard(keys.INDEX_APPROVED)
+        pipe.zcount(keys.INDEX_DENIED, alive, "+inf")
+        return Stats(*await self._store.call(pipe.execute()))
+
+    async def listing(self) -> Listing:
+        """Everybody in each state: requests by expiry, approvals and denials newest first."""
+        await self.stats()
+        listing = Listing([], [], [], [], [])
+        await self._collect(keys.INDEX_PENDING, keys.pending, PairingRequest, listing.pending, listing)
+        await self._collect(keys.INDEX_APPROVED, keys.approved, ApprovedContact, listing.approved, listing)
+        await self._collect(keys.INDEX_DENIED, keys.denied, DeniedContact, listing.denied, listing)
+        await self._collect(keys.INDEX_INVITES, keys.invite, Invite, listing.invites, listing)
+        listing.approved.reverse()
+        listing.denied.reverse()
+        return listing
+
+    async def _collect(self, index: str, name: Callable[[str], str], kind: type[R], found: list[R], listing: Listing) -> None:
+        start = 0
+        while members := await self._store.call(self._store.client.zrange(index, start, start + _PAGE - 1)):
+            start += _PAGE
+            names = [name(member.decode()) for member in members]
+            for key, raw in zip(names, await self._store.call(self._store.client.mget(names)), strict=True):
+                if raw is None:
+                    continue  # it expired since the index was read
+                try:
+                    found.append(kind.decode(raw, key))
+                except DataError as error:
+                    listing.corrupt.append(error)
+
+    async def _get(self, kind: type[R], key: str) -> R | None:
+        raw = await self._store.call(self._store.client.get(key))
+        return None if raw is None else kind.decode(raw, key)
+
+    async def _remove(self, contact: str, *, code: str, channel: str, verb: str, by: str, reason: str) -> bytes:
+        answer: list[bytes] = await self._store.run(
+            "remove",
+            (
+                keys.approved(contact),
+                keys.denied(contact),
+                keys.pending(contact),
+                keys.code(code or "none"),
+                *keys.PAIRING_INDEXES,
+                keys.PAIRING_STATS,
+                keys.attempts(contact),
+                keys.told(contact),
+                keys.history(contact),
+                keys.history_ids(contact),
+                keys.inbox(contact),
+                keys.mailbox(contact),
+                keys.outbox(contact),
+                keys.outbox_due(channel),
+                keys.held(contact),
+                keys.HELD_INDEX,
+                keys.pause(contact),
+                keys.counter(contact),
+                keys.PAUSED_INDEX,
+                keys.style(contact),
+                keys.relationship(contact),
+                keys.relationship_override(contact),
+                keys.dead(contact),
+                keys.DEAD_INDEX,
+                keys.last_reply(contact),
+                keys.own_messages(contact),
+                keys.style_cache(contact),
+                keys.trace(contact),
+            ),
+            (contact, code, verb, by, reason, self._cooldown_ms, keys.EVENTS_PAIRING),
+        )
+        return answer[0]

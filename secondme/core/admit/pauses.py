@@ -1,0 +1,102 @@
+"""Who is answered right now? The owner's pauses and the kill switch, for every place from which the owner steers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from secondme.core.errors import BusyError, NotFoundError
+from secondme.core.ids import contact_id
+from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
+
+if TYPE_CHECKING:
+    from datetime import timedelta
+
+    from secondme.core.admit.control_store import ControlStore, EverybodyPaused
+    from secondme.core.admit.pairing_store import PairingStore
+    from secondme.core.ids import ContactId
+    from secondme.core.records import Pause
+
+
+@dataclass(frozen=True, slots=True)
+class Pauses:
+    """Who is not answered: everybody, or single approved contacts."""
+
+    everybody: EverybodyPaused | None
+    contacts: dict[str, Pause]
+
+
+class Steering:
+    """What the owner steers by. The CLI, the API and the TUI all come here."""
+
+    def __init__(self, control: ControlStore, pairing: PairingStore, security: SecurityLog, *, by: str) -> None:
+        self._control = control
+        self._pairing = pairing
+        self._security = security
+        self._by = by
+
+    async def pause(self, contact: str | None, duration: timedelta | None = None) -> None:
+        """An approved contact, or everybody (None), is not answered from now on, for `duration` or until resumed. Repeatable.
+
+        Raises NotFoundError for a contact that was not let in, BusyError when the kill switch stops everybody already.
+        """
+        who = None if contact is None else await self._approved(contact)
+        if not await self._control.pause(who, duration):
+            raise BusyError("killed", "The kill switch is on, which stops everybody already.", "secondme kill --off")
+        seconds = None if duration is None else int(duration.total_seconds())
+        await self._security.record(
+            SecurityEvent.PAUSE_ACTIVATED, Severity.INFO, who, by=self._by, reason="manual", seconds=seconds
+        )
+
+    async def resume(self, contact: str | None) -> Literal["resumed", "not_paused"]:
+        """A contact, or everybody (None), is answered again. Repeatable. Raises BusyError while the kill switch is on."""
+        who = None if contact is None else contact_id(contact)
+        outcome = await self._control.resume(who)
+        if outcome == "killed":
+            raise BusyError("killed", "The kill switch is on.", "secondme kill --off")
+        if outcome == "resumed":
+            await self._security.record(SecurityEvent.PAUSE_LIFTED, Severity.INFO, who, by=self._by)
+        return outcome
+
+    async def kill(self) -> None:
+        """Nothing is sent to anybody until `unkill`. Repeatable."""
+        await self._control.kill()
+        await self._security.record(SecurityEvent.KILL_SWITCH_ACTIVATED, Severity.WARN, by=self._by)
+
+    async def unkill(self) -> None:
+        """The kill switch is off, and so is a pause of everybody. Repeatable."""
+        await self._control.resume(None, unkill=True)
+        await self._security.record(SecurityEvent.KILL_SWITCH_LIFTED, Severity.INFO, by=self._by)
+
+    async def pause_channel(self, channel: str) -> None:
+        """Nobody on the channel is answered from now on; what they write is kept. Repeatable."""
+        await self._control.pause_channel(channel)
+        await self._security.record(SecurityEvent.PAUSE_ACTIVATED, Severity.INFO, by=self._by, channelId=channel, reason="manual")
+
+    async def resume_channel(self, channel: str) -> Literal["resumed", "not_paused"]:
+        """The channel's contacts are answered again. Repeatable."""
+        lifted = await self._control.resume_channel(channel)
+        if lifted:
+            await self._security.record(SecurityEvent.PAUSE_LIFTED, Severity.INFO, by=self._by, channelId=channel)
+        return "resumed" if lifted else "not_paused"
+
+    async def connect_channel(self, channel: str, *, on: bool) -> None:
+        """The channel shall run, or not; a gateway heeds it within a second. Said again, it is started anew."""
+        await self._control.wish(channel, on=on)
+        event = SecurityEvent.CHANNEL_CONNECTED if on else SecurityEvent.CHANNEL_DISCONNECTED
+        await self._security.record(event, Severity.INFO, by=self._by, channelId=channel)
+
+    async def pauses(self) -> Pauses:
+        """Who is not answered right now."""
+        contacts = [contact_id(each.contact_id) for each in (await self._pairing.listing()).approved]
+        return Pauses(await self._control.everybody(), await self._control.contact_pauses(contacts))
+
+    async def contact_pause(self, contact: str) -> Pause | None:
+        """Why an approved contact is paused, if it is. Raises NotFoundError when it was not let in."""
+        return await self._control.contact_pause(await self._approved(contact))
+
+    async def _approved(self, contact: str) -> ContactId:
+        who = contact_id(contact)
+        if not await self._pairing.is_approved(who):
+            raise NotFoundError("not_approved", f"{who} is not an approved contact.", "secondme pairing list --status approved")
+        return who

@@ -1,0 +1,216 @@
+"""How is `config.toml` changed without harm? Only what was asked for, comments kept, shown as a diff, written whole or not at all.
+
+What it was before and what it became are kept beside it as `config.toml.bak-<UTC time>`, the 20 newest: a slip of the pen later on
+can be taken back. What comes within the second of the newest one, or while the clock is behind it, has its time and a number.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import fcntl
+import os
+import re
+from collections.abc import MutableMapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import tomlkit
+from tomlkit.exceptions import TOMLKitError
+
+from secondme.core.config.paths import private_dir, replace_private
+from secondme.core.errors import BusyError, ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+Value = str | int | float | bool
+_KEPT = 20
+_DIGITS = 6
+"""Of a number behind a time, so that names are in order. More than a million changes before the clock goes on are not to be expected."""
+_NAME = re.compile(rf"[0-9]{{8}}T[0-9]{{6}}Z(-[0-9]{{{_DIGITS}}})?")
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A change that was planned, not made."""
+
+    path: Path
+    before: str | None
+    """None: there was no file."""
+    after: str
+
+    @property
+    def is_change(self) -> bool:
+        """False when the file is as it should be."""
+        return (self.before or "") != self.after
+
+    @property
+    def diff(self) -> list[str]:
+        """The change as lines of a unified diff, without its two heading lines."""
+        lines = difflib.unified_diff((self.before or "").splitlines(), self.after.splitlines(), lineterm="", n=1)
+        return list(lines)[2:]
+
+
+def plan(path: Path, changes: Mapping[str, Value | None]) -> Edit:
+    """What the file would be with every dotted name in `changes` set; None: removed, and a table it leaves empty too.
+
+    Raises ConfigError when the file is there and is no TOML, or a name stands for both a value and a table.
+    """
+    path = path.resolve()  # a link, to where somebody keeps their settings, stays one
+    before = _read(path)
+    try:
+        document = tomlkit.parse(_whole_lines(before or ""))
+    except TOMLKitError as error:
+        raise ConfigError("malformed_config", f"{path} is not valid TOML: {error}.", "secondme config restore") from error
+    for dotted, value in changes.items():
+        if value is None:
+            _remove(document, dotted.split("."))
+        else:
+            _put(document, dotted.split("."), value)
+    after = tomlkit.dumps(document)
+    return Edit(path, before, (before or "") if after == _whole_lines(before or "") else after)
+
+
+def write(edit: Edit, now_ms: int) -> Path | None:
+    """The file is as planned, 0600; returns where the one before it is kept, None without one. Nothing is written when nothing changes.
+
+    Raises BusyError when somebody else changed the file since it was planned, ConfigError when the disk refuses.
+    """
+    if not edit.is_change:
+        return None
+    private_dir(edit.path.parent)
+    with _alone(edit.path):
+        return _write(edit, now_ms)
+
+
+def _write(edit: Edit, now_ms: int) -> Path | None:
+    if _read(edit.path) != edit.before:
+        raise BusyError("config_changed", f"{edit.path} was changed meanwhile.", "Look at it, and try again.")
+    kept = None
+    try:
+        if edit.before is not None:
+            kept = _keep(edit.path, edit.before, now_ms)
+        replace_private(edit.path, edit.after)
+        _keep(edit.path, edit.after, now_ms)
+        for old in backups(edit.path)[_KEPT:]:
+            old.unlink(missing_ok=True)
+    except OSError as error:
+        raise ConfigError(
+            "unwritable_config", f"{edit.path} cannot be written: {error.strerror}.", "Check its owner and the disk."
+        ) from error
+    return kept
+
+
+@contextlib.contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Nobody else who asks here writes the file meanwhile."""
+    descriptor = os.open(path.parent, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def backups(path: Path) -> list[Path]:
+    """What is kept of the file's past, the newest first."""
+    return sorted(path.parent.glob(f"{path.name}.bak-*"), reverse=True)
+
+
+def set_aside(path: Path, now_ms: int) -> Path:
+    """The file, whatever is in it, is beside its old place under the name that is returned, which nothing had. Raises ConfigError when the
+    disk refuses."""
+    try:
+        with _alone(path):
+            aside = _unused(path, "broken", now_ms)
+            path.rename(aside)
+    except OSError as error:
+        raise ConfigError("unwritable_config", f"{path} cannot be moved: {error.strerror}.", "Check its owner.") from error
+    return aside
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text("utf-8")
+    except FileNotFoundError:
+        return None
+    except UnicodeError as error:
+        raise ConfigError("malformed_config", f"{path} is not valid TOML: it is not UTF-8.", "secondme config restore") from error
+    except OSError as error:
+        raise ConfigError("unreadable_config", f"{path} cannot be read: {error.strerror}.", "Check its owner and mode.") from error
+
+
+def _keep(path: Path, text: str, now_ms: int) -> Path:
+    """`text` is the newest backup; it is not written again when it is so already."""
+    newest = next(iter(backups(path)), None)
+    if newest is not None and newest.read_text("utf-8", "replace") == text:
+        return newest
+    spare = spare_name(path, now_ms)
+    replace_private(spare, text)
+    return spare
+
+
+def spare_name(path: Path, now_ms: int) -> Path:
+    """A name for a backup that nothing has, and the newest of all: two changes within one second are two backups."""
+    return _unused(path, "bak", now_ms)
+
+
+def _unused(path: Path, kind: str, now_ms: int) -> Path:
+    """The name that comes after all of the kind in the order of names, which is how they are read and thrown away."""
+    prefix, stamp = f"{path.name}.{kind}-", _stamp(now_ms)
+    ours = (_NAME.fullmatch(each.name.removeprefix(prefix)) for each in path.parent.glob(f"{prefix}*"))
+    newest = max((found[0] for found in ours if found), default="")
+    if newest >= stamp:
+        time, _, number = newest.partition("-")
+        stamp = f"{time}-{int(number or 1) + 1:0{_DIGITS}}"
+    return path.with_name(prefix + stamp)
+
+
+def _stamp(now_ms: int) -> str:
+    return datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
+
+
+def _whole_lines(text: str) -> str:
+    return text if not text or text.endswith("\n") else f"{text}\n"
+
+
+def _put(document: tomlkit.TOMLDocument, parts: list[str], value: Value) -> None:
+    node: tomlkit.container.Container | tomlkit.items.Table = document
+    for part in parts[:-1]:
+        if part not in node:
+            node[part] = tomlkit.table()
+        inner = node[part]
+        if not isinstance(inner, MutableMapping):  # also the proxy for a table that is written in several pieces
+            raise ConfigError("bad_setting", f"{part} is one value and has no parts.", "secondme config show")
+        node = inner  # type: ignore[assignment]  # an inline table takes values the same way
+    if parts[-1] in node or not isinstance(node, tomlkit.items.Table):
+        node[parts[-1]] = value
+        return
+    below = _remarks_below(node.value.body)
+    node[parts[-1]] = value
+    node.value.body.extend(below)
+
+
+def _remarks_below(body: list[tuple[tomlkit.items.Key | None, tomlkit.items.Item]]) -> list[tuple[None, tomlkit.items.Item]]:
+    """Empty lines and comments at the end of a table, taken off: they belong to what comes next, not to a new line above them."""
+    below: list[tuple[None, tomlkit.items.Item]] = []
+    while body and body[-1][0] is None and isinstance(body[-1][1], tomlkit.items.Whitespace | tomlkit.items.Comment):
+        below.insert(0, (None, body.pop()[1]))
+    return below
+
+
+def _remove(node: tomlkit.container.Container | tomlkit.items.Table, parts: list[str]) -> None:
+    head, *rest = parts
+    if head not in node:
+        return
+    if not rest:
+        del node[head]
+        return
+    inner = node[head]
+    if isinstance(inner, MutableMapping):
+        _remove(inner, rest)  # type: ignore[arg-type]  # as above
+        if not inner:
+            del node[head]

@@ -1,0 +1,276 @@
+"""What did the owner decide, and where did each decision come from?
+
+Precedence: flags the owner typed > `SECONDME_*` (with `__` for nesting) > the same names in `.env` > the keyring, where `secrets` says
+so > `config.toml` > `credentials.json`, which linking a channel writes > defaults. Built once, frozen, passed down; nothing else reads the environment. Unknown keys are errors, with the nearest known one named.
+"""
+
+import difflib
+import os
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import ConfigDict, Field, SecretStr, ValidationError
+
+from secondme.core.config.credentials import read_credentials
+from secondme.core.config.env_file import read_env_file
+from secondme.core.config.models import (
+    ApiSettings,
+    BudgetSettings,
+    ContentSettings,
+    DeliverySettings,
+    DisclosureSettings,
+    DraftSettings,
+    LimitSettings,
+    LogSettings,
+    MemorySettings,
+    ModelSettings,
+    PacingSettings,
+    PairingSettings,
+    PersonaSettings,
+    QueueSettings,
+    Section,
+    SleepSettings,
+    StoreSettings,
+    TakeoverSettings,
+    TelegramSettings,
+    WebhookSettings,
+    WhatsAppCloudSettings,
+    WhatsAppSettings,
+)
+from secondme.core.config.paths import Places, find_places
+from secondme.core.errors import ConfigError
+
+_PREFIX = "SECONDME_"
+_RESTORE = "Edit it, or put the last good one back: secondme config restore"
+_NOT_SETTINGS = {"SECONDME_HOME", "SECONDME_MIGRATE_FROM", "SECONDME_BACKUP_PASSPHRASE"}
+"""Names of ours in the environment that stand for no setting."""
+_ONBOARD = "SECONDME_ONBOARD_"
+"""As do answers for the wizard."""
+_VENDOR_NAMES = {"ANTHROPIC_API_KEY": "model.api_key", "ANTHROPIC_BASE_URL": "model.base_url"}
+"""Names the vendor's own SDK honours; ours win over them."""
+
+
+class Settings(Section):
+    """Every decision of the owner. `load` builds it; sections have no defaults of their own, which would each cost a validator."""
+
+    redis_url: SecretStr | None = None
+    """`redis://`, `rediss://` or `unix://`; unset: a private server runs as a child of ours."""
+    pairing: PairingSettings
+    persona: PersonaSettings
+    model: ModelSettings
+    queue: QueueSettings
+    delivery: DeliverySettings
+    pacing: PacingSettings
+    sleep: SleepSettings
+    limits: LimitSettings
+    takeover: TakeoverSettings
+    disclosure: DisclosureSettings
+    budget: BudgetSettings
+    drafts: DraftSettings
+    content: ContentSettings
+    api: ApiSettings
+    telegram: TelegramSettings
+    whatsapp: WhatsAppSettings
+    whatsapp_cloud: WhatsAppCloudSettings
+    webhooks: WebhookSettings
+    plugins: dict[str, dict[str, str | int | float | bool]] = Field(default_factory=dict)
+    """Settings of channels that came as packages of their own, by channel id."""
+    store: StoreSettings
+    memory: MemorySettings
+    secrets: Literal["file", "keyring"] = "file"
+    """Where `onboard` and `config set` leave keys: `.env` beside the configuration, or the operating system's keyring."""
+    log: LogSettings
+
+
+class Setup(Section):
+    """The settings together with where they came from and where things live."""
+
+    model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
+
+    settings: Settings
+    sources: Mapping[str, str]
+    """Dotted name -> `flag`, an environment variable's name, the file's path, or `default`."""
+    places: Places
+    again: Callable[[], "Setup"] = Field(exclude=True, repr=False)
+    """The settings as the files say now, with the same flags and environment. Raises as `load`."""
+
+
+def load(
+    flags: Mapping[str, Any], environ: Mapping[str, str] | None = None, *, home: Path | None = None, config: str | None = None
+) -> Setup:
+    """The owner's settings. `flags` are dotted names the owner typed (`pairing.mode`); `home` is the typed `--home`; `config` stands for
+    the text of `config.toml`, to know what it would come to.
+
+    Raises ConfigError naming the setting and its source when a value or a key is wrong, or the file cannot be read. Reads, never
+    writes.
+    """
+    environ = os.environ if environ is None else environ
+    if home is None and environ.get("SECONDME_HOME"):
+        home = Path(environ["SECONDME_HOME"])
+    places = find_places(home)
+    written = _flatten(_read_file(places.config_file) if config is None else _parse(config, places.config_file))
+    kept = read_env_file(places.env_file)
+    above = [
+        (str(places.env_file), _of_environment(kept)),
+        ("", _of_environment(environ)),
+        ("flag", dict(flags)),
+    ]
+    layers = [
+        (str(places.credentials), read_credentials(places.credentials)),
+        (str(places.config_file), written),
+        ("keyring", _from_keyring(places) if _asks_keyring([written, *(layer for _, layer in above)]) else {}),
+        *above,
+    ]
+    values: dict[str, Any] = {}
+    sources = dict.fromkeys(known_names(), "default")
+    for source, layer in layers:
+        for dotted, value in layer.items():
+            values[dotted] = value
+            sources[dotted] = source or _environment_name(dotted, environ)
+    try:
+        settings = Settings.model_validate(_nest(values))
+    except ValidationError as error:
+        raise _explain(error, sources) from None  # the original repeats values, and one may be a secret
+    return Setup(settings=settings, sources=sources, places=places, again=lambda: load(flags, environ, home=home, config=config))
+
+
+def known_names() -> Iterator[str]:
+    """Every setting as a dotted name, in order."""
+    for name, field in Settings.model_fields.items():
+        annotation = field.annotation
+        if isinstance(annotation, type) and issubclass(annotation, Section):
+            yield from (f"{name}.{inner}" for inner in annotation.model_fields)
+        else:
+            yield name
+
+
+def is_secret(dotted: str) -> bool:
+    """True when the setting holds something that no command line and no listing may show. A package's own settings may all be."""
+    section, _, leaf = dotted.partition(".")
+    field = Settings.model_fields.get(section)
+    if field is None or section == "plugins":
+        return section == "plugins"
+    annotation = field.annotation
+    if leaf and isinstance(annotation, type) and issubclass(annotation, Section):
+        field = annotation.model_fields.get(leaf)
+    return field is not None and "SecretStr" in str(field.annotation)
+
+
+def value_of(settings: Settings, dotted: str) -> Any:  # settings have many types; the caller only shows it
+    """The value of one dotted name."""
+    value: Any = settings
+    for part in dotted.split("."):
+        value = getattr(value, part)
+    return value
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return _parse(path.read_text("utf-8"), path)
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise ConfigError("unreadable_config", f"{path} cannot be read: {error.strerror}.", "Check its owner and mode.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError("malformed_config", f"{path} is not valid TOML: {error}.", _RESTORE) from error
+
+
+def _parse(text: str, path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError("malformed_config", f"{path} is not valid TOML: {error}.", _RESTORE) from error
+
+
+def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in tree.items():
+        if isinstance(value, Mapping):
+            flat.update(_flatten(value, f"{prefix}{key}."))
+        else:
+            flat[prefix + key] = value
+    return flat
+
+
+def _of_environment(environ: Mapping[str, str]) -> dict[str, Any]:
+    """The settings that an environment, or a file like one, names; ours win over the vendor's."""
+    ours = {
+        name.removeprefix(_PREFIX).lower().replace("__", "."): value
+        for name, value in environ.items()
+        if name.startswith(_PREFIX) and name not in _NOT_SETTINGS and not name.startswith(_ONBOARD)
+    }
+    return {**{dotted: environ[name] for name, dotted in _VENDOR_NAMES.items() if environ.get(name)}, **ours}
+
+
+def _asks_keyring(layers: list[dict[str, Any]]) -> bool:
+    """True when the last layer that speaks of it wants the keyring."""
+    said = [layer["secrets"] for layer in layers if "secrets" in layer]
+    return bool(said) and said[-1] == "keyring"
+
+
+def _from_keyring(places: Places) -> dict[str, Any]:
+    from secondme.core.config.keyring_file import read_keyring  # noqa: PLC0415  only who asked for it
+
+    return read_keyring(places.config)
+
+
+def environment_name(dotted: str) -> str:
+    """The variable that sets `dotted`."""
+    return _PREFIX + dotted.upper().replace(".", "__")
+
+
+def vendor_names(dotted: str) -> tuple[str, ...]:
+    """The variables of others that set `dotted` too."""
+    return tuple(name for name, target in _VENDOR_NAMES.items() if target == dotted)
+
+
+def nearest_name(dotted: str) -> str | None:
+    """The setting that is spelt most like `dotted`; None when none is."""
+    near = difflib.get_close_matches(dotted, list(known_names()), n=1, cutoff=0.5)
+    return near[0] if near else None
+
+
+def home_of(typed: Path | None) -> Path | None:
+    """The home that counts: the typed one, else the environment's; None: the platform's own directories."""
+    if typed is None and os.environ.get("SECONDME_HOME"):
+        return Path(os.environ["SECONDME_HOME"])
+    return typed
+
+
+def _environment_name(dotted: str, environ: Mapping[str, str]) -> str:
+    ours = environment_name(dotted)
+    if ours in environ:
+        return ours
+    return next((name for name, target in _VENDOR_NAMES.items() if target == dotted), ours)
+
+
+def _nest(flat: Mapping[str, Any]) -> dict[str, Any]:
+    tree: dict[str, Any] = {name: {} for name, field in Settings.model_fields.items() if field.is_required()}
+    for dotted, value in flat.items():
+        *parents, leaf = dotted.split(".")
+        node = tree
+        for parent in parents:
+            child = node.setdefault(parent, {})
+            if not isinstance(child, dict):
+                raise ConfigError("bad_setting", f"{parent} is one value and has no parts.", "secondme config show")
+            node = child
+        node[leaf] = value
+    return tree
+
+
+def _explain(error: ValidationError, sources: Mapping[str, str]) -> ConfigError:
+    first = error.errors(include_input=False, include_url=False)[0]
+    dotted = ".".join(str(part) for part in first["loc"])
+    written = next((name for name in sources if name == dotted or name.startswith(dotted + ".")), dotted)
+    source = sources.get(written, "the settings")
+    where = f"{dotted} (from {source})" if source not in {"default", "the settings"} else dotted
+    if first["type"] == "extra_forbidden":
+        where = where.replace(dotted, written, 1)  # of a section that is misspelt, the setting as it was typed
+        near = nearest_name(written)
+        hint = f"Did you mean {near}?" if near else "secondme config show lists the settings."
+        return ConfigError("unknown_setting", f"There is no setting {where}.", hint)
+    return ConfigError(
+        "bad_setting", f"{where}: {first['msg'].removeprefix('Value error, ')}.", "secondme config show lists the settings."
+    )

@@ -1,0 +1,291 @@
+"""What can an owner decide? Every group of settings, with its defaults and its limits. `settings.load` puts them together."""
+
+from datetime import time
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+
+from secondme.core.enums import PairingMode, Tier
+
+_LAST_PORT = 65_535
+
+
+class Section(BaseModel):
+    """The base of every group of settings: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True, defer_build=True)
+
+
+def host_and_port(value: str) -> str:
+    """`value`, which is empty or `host:port`. Raises ValueError for everything else."""
+    if value:
+        host, _, port = value.rpartition(":")
+        if not host or not port.isascii() or not port.isdigit() or int(port) > _LAST_PORT:
+            raise ValueError("not host:port, like 127.0.0.1:8765")
+    return value
+
+
+class PairingSettings(Section):
+    """Who is let in, and how many may knock."""
+
+    enabled: bool = True
+    """False: the door stays shut. Strangers are ignored and no request is made; approved contacts are answered as before."""
+    mode: PairingMode = PairingMode.OWNER
+    prompt: Literal["contact", "silent"] = "contact"
+    """`silent`: the contact is told nothing, only the owner sees the request."""
+    code_expiration_minutes: float = Field(30, gt=0, le=1440)
+    denial_cooldown_hours: float = Field(24, gt=0, le=8760)
+    max_pending_requests: int = Field(100, ge=0, le=10_000)
+    max_prompts_per_hour: int = Field(30, ge=0, le=1000)
+    prompt_max_age_minutes: float = Field(10, gt=0)
+    """Nobody is prompted for a message older than this: a restarted gateway must not text the owner's friends."""
+    wrong_codes_per_contact: int = Field(5, ge=1, le=5)
+    wrong_codes_per_hour: int = Field(50, ge=1, le=50)
+    self_verify_tier: Tier = Tier.STANDARD
+    auto_approve_existing: bool = False
+    """Let in who already has a history, as `standard`, at their next message."""
+
+
+class PersonaSettings(Section):
+    """Whose voice it is."""
+
+    name: str = Field("the owner", min_length=1, max_length=64)
+    file: str = "default.md"
+    """A Markdown file in the personas directory: who speaks where neither contact nor relationship decide. A plain default is used
+    while it does not exist."""
+
+
+class ModelSettings(Section):
+    """Who writes the replies. Any server that speaks the Anthropic Messages API will do."""
+
+    name: str = "claude-sonnet-5-5"
+    small: str = "claude-haiku-5-5"
+    """Tells small talk from the rest, and answers it."""
+    api_key: SecretStr | None = None
+    base_url: str | None = None
+    timeout_s: float = Field(60, gt=0, le=600)
+    max_tokens: int = Field(2048, ge=16, le=32_768)
+    """Of one answer, thoughts included."""
+    effort: Literal["", "low", "medium", "high"] = "low"
+    """How much a model thinks about a chat message. Empty for models that know no effort, like those before the fifth generation."""
+    history_turns: int = Field(40, ge=1, le=100)
+    history_hours: float = Field(24, gt=0, le=168)
+    history_tokens: int = Field(1500, ge=0, le=100_000)
+    """How much of a conversation the model is shown, beside the burst it answers; an estimate."""
+
+
+class DisclosureSettings(Section):
+    """What happens when somebody sincerely asks whether they talk with a machine. It is never denied."""
+
+    policy: Literal["admit", "handover"] = "admit"
+    """`admit`: the reply says so, in the owner's voice. `handover`: the clone says nothing, and the owner is told."""
+
+
+class BudgetSettings(Section):
+    """What models may cost. Over a cap nobody is answered until the next day (UTC), and the owner is told once."""
+
+    daily_usd: float = Field(5.0, ge=0)
+    daily_usd_per_contact: float = Field(1.0, ge=0)
+    input_usd_per_mtok: float | None = Field(None, ge=0)
+    """What a million tokens cost, where the price table does not know the model or you pay another price; 0 for a model of your own."""
+    output_usd_per_mtok: float | None = Field(None, ge=0)
+
+
+class DraftSettings(Section):
+    """Replies that wait for the owner."""
+
+    expire_hours: float = Field(48, gt=0, le=720)
+    """A draft that nobody looked at for so long is dropped: nobody wants yesterday's answer tomorrow."""
+
+
+class QueueSettings(Section):
+    """How messages are worked on."""
+
+    slots: int = Field(8, ge=1, le=256)
+    """Replies composed at the same time in one process."""
+    lease_s: float = Field(15, ge=0.5, le=300)
+    """A worker that says nothing for this long has lost its contact to another."""
+    max_attempts: int = Field(5, ge=1, le=100)
+    stale_after_hours: float = Field(6, gt=0)
+    """Older messages are not answered after an outage; hours asleep do not count."""
+    drain_s: float = Field(8, gt=0, le=60)
+    """How long a stopping process may finish what it began. The whole stop stays below 10 s."""
+
+
+class DeliverySettings(Section):
+    """How replies leave."""
+
+    ambiguous: Literal["auto", "resend", "hold"] = "auto"
+    """When nobody knows whether a message went out: send it again under the same id, or hold it for the owner. `auto` sends again
+    where the platform shows one id once, and holds everywhere else."""
+    timeout_s: float = Field(20, gt=0, le=120)
+    max_attempts: int = Field(12, ge=1, le=1000)
+    concurrency: int = Field(16, ge=1, le=256)
+
+
+class PacingSettings(Section):
+    """How fast a person types. Defaults are the predecessor's."""
+
+    enabled: bool = True
+    think_min_s: float = Field(1.0, ge=0)
+    think_max_s: float = Field(3.0, ge=0)
+    typing_s_per_character: float = Field(0.24, ge=0, le=2)
+    jitter: float = Field(0.15, ge=0, lt=1)
+    min_s: float = Field(0.5, ge=0)
+    max_s: float = Field(20.0, ge=0)
+    pause_min_s: float = Field(2.0, ge=0)
+    pause_max_s: float = Field(5.0, ge=0)
+    pause_within_s: float = Field(30.0, ge=0)
+    """A cognitive pause is added when the last reply left less than this ago."""
+    scale: float = Field(1.0, ge=0, le=10)
+    """Multiplies every duration; the demo uses a small one."""
+    gather_s: float = Field(4.0, ge=0, le=60)
+    """A reply is thought of when the contact has been quiet for so long: several short messages are one thought."""
+    gather_max_s: float = Field(25.0, ge=0, le=300)
+    """How long the first of them waits at most."""
+
+
+class SleepSettings(Section):
+    """When the owner sleeps, nobody is answered until they wake."""
+
+    enabled: bool = True
+    start: time = time(23, 0)
+    end: time = time(7, 0)
+    """Exclusive. Equal to `start`: never asleep."""
+    timezone: str = ""
+    """An IANA name; empty means this machine's."""
+    spread_minutes: float = Field(20, ge=0, le=240)
+    """After waking, answers are spread over this long."""
+
+    @field_validator("start", "end")
+    @classmethod
+    def _on_the_wall(cls, value: time) -> time:
+        if value.tzinfo is not None:
+            raise ValueError("not a local time, like 23:00; the zone is sleep.timezone")
+        return value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        if value:
+            try:
+                ZoneInfo(value)
+            except (KeyError, ValueError, OSError) as error:
+                raise ValueError("not an IANA time zone, like Europe/Madrid") from error
+        return value
+
+
+class LimitSettings(Section):
+    """How much one contact may write before the clone steps back."""
+
+    messages: int = Field(10, ge=1)
+    window_s: int = Field(60, ge=1)
+    pause_minutes: float = Field(60, gt=0)
+
+
+class TakeoverSettings(Section):
+    """The owner spoke themselves."""
+
+    pause_minutes: float = Field(60, gt=0)
+
+
+class StoreSettings(Section):
+    """The embedded server, when `redis_url` is not set."""
+
+    server: str = ""
+    """Path of a valkey-server or redis-server; empty: the packaged one, else the first on PATH."""
+    fsync: Literal["everysec", "always"] = "everysec"
+    timeout_s: float = Field(2.0, gt=0, le=60)
+    """How long one answer of the store may take."""
+
+
+class ContentSettings(Section):
+    """What is looked at in the messages of approved contacts. A flagged message is logged and answered as ever."""
+
+    analyze: bool = True
+    max_length: int = Field(4000, ge=1)
+    """Longer messages, in characters, are flagged."""
+
+
+class ApiSettings(Section):
+    """The HTTP control plane of the gateway."""
+
+    enabled: bool = True
+    """On a unix socket that only the owner can open."""
+    listen: str = ""
+    """`127.0.0.1:8765` to listen on TCP as well, behind the bearer token of `secondme api token`. Empty: only the socket."""
+    allow_remote: bool = False
+    """Let `listen` name an address that other machines can reach. Put TLS in front of it."""
+
+    @field_validator("listen")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        return host_and_port(value)
+
+
+class TelegramSettings(Section):
+    """The bot that people on Telegram write to."""
+
+    token: SecretStr | None = None
+    """From BotFather. Unset: there is no Telegram."""
+    owner_id: int | None = Field(None, gt=0)
+    """The owner's own user id: their private chat with the bot is the owner's chat."""
+    api_url: str = "https://api.telegram.org"
+    """Where the Bot API is: Telegram's, or a server of your own."""
+    poll_s: int = Field(30, ge=1, le=50)
+    """How long one poll waits for news."""
+    webhook_url: str = ""
+    """`https://` address under which Telegram reaches `webhooks.listen`. Empty: we poll, and nothing has to be reachable."""
+    webhook_secret: SecretStr | None = None
+    """What Telegram must say in each call; required with `webhook_url`."""
+
+
+class WhatsAppSettings(Section):
+    """WhatsApp as a linked device of the owner's phone."""
+
+    device_name: str = Field("secondme", min_length=1, max_length=32)
+    """How the phone lists it under linked devices."""
+
+
+class WhatsAppCloudSettings(Section):
+    """WhatsApp's official API for businesses."""
+
+    access_token: SecretStr | None = None
+    phone_number_id: str = Field("", pattern="^[0-9]*$")
+    app_secret: SecretStr | None = None
+    """Signs every call of Meta's; without it none is accepted."""
+    verify_token: SecretStr | None = None
+    """A word of your own, which Meta repeats when the webhook is set up."""
+    owner_number: str = Field("", pattern="^[0-9]*$")
+    """The owner's own number, digits only: their chat with the business number is the owner's chat."""
+    api_url: str = "https://graph.facebook.com"
+    api_version: str = Field("v24.0", pattern=r"^v[0-9]+\.[0-9]+$")
+
+
+class WebhookSettings(Section):
+    """Where platforms that call us are heard."""
+
+    listen: str = ""
+    """`127.0.0.1:8780`, with a tunnel or a proxy that speaks TLS in front of it. Empty: nobody can call."""
+
+    @field_validator("listen")
+    @classmethod
+    def _address(cls, value: str) -> str:
+        return host_and_port(value)
+
+
+class MemorySettings(Section):
+    """Services that remember more than the store does. Both are optional; `secondme doctor` looks after them."""
+
+    graph_url: SecretStr | None = None
+    """FalkorDB, as a Redis URL. Unset: there is none."""
+    automem_url: str = ""
+    """AutoMem's HTTP address, like http://127.0.0.1:8001. Empty: there is none."""
+    automem_token: SecretStr | None = None
+
+
+class LogSettings(Section):
+    """What is written down. Never message text, names or codes."""
+
+    level: Literal["debug", "info", "warning", "error"] = "info"

@@ -1,0 +1,147 @@
+"""Is what is private private, ours, and tidy? Modes, owners, and what killed processes left behind."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import stat
+from typing import TYPE_CHECKING
+
+from secondme.core.doctor.check import Check, Well, in_thread, verdict
+from secondme.core.doctor.kinds import found
+from secondme.core.doctor.store import is_running
+from secondme.core.store.lock import is_held
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from secondme.core.config.paths import Places
+    from secondme.core.doctor.check import Outcome
+    from secondme.core.doctor.kinds import Finding
+    from secondme.core.doctor.subject import Subject
+
+_OTHERS = 0o077
+_MOST = 200
+"""Files of one directory that are looked at."""
+
+
+async def files(subject: Subject) -> Outcome:
+    """Directories are 0700 and files 0600, all of them ours, and nothing is left over."""
+    if not subject.places.config.exists() and not subject.places.data.exists():
+        return Well("nothing is there yet")
+    findings = await in_thread(lambda: list(_findings(subject.places)))
+    return verdict(*findings, detail="private and tidy")
+
+
+def _findings(places: Places) -> Iterator[Finding]:
+    open_roots = []
+    for directory in _directories(places):
+        for finding in _look_at_directory(directory):
+            open_roots.append(directory)
+            yield finding
+    secrets = [places.credentials, places.env_file, places.api_token]
+    for path in [*secrets, *_files(places)]:
+        is_secret = path in secrets
+        # a file in a directory that nobody else can enter is private, whatever its own mode; what holds secrets is not used then
+        if is_secret or any(path.is_relative_to(root) for root in open_roots):
+            yield from _look_at_file(path, "open-secret" if is_secret else "open-file")
+        else:
+            yield from _foreign(path)
+    yield from _left_over(places)
+
+
+def _directories(places: Places) -> list[Path]:
+    every = (places.config, places.data, places.logs, places.store, places.personas, places.data / "channels")
+    return [path for path in dict.fromkeys(every) if path.is_dir()]
+
+
+def _files(places: Places) -> list[Path]:
+    """Files of ours with something in them that is nobody else's business."""
+    found_: list[Path] = []
+    for directory, patterns in (
+        (places.config, ("config.toml*",)),
+        (places.personas, ("*.md",)),
+        (places.logs, ("*.jsonl*",)),
+        (places.data, ("*.lock",)),
+        (places.data / "channels", ("*/*",)),
+    ):
+        for pattern in patterns:
+            found_ += [path for path in sorted(directory.glob(pattern))[:_MOST] if path.is_file()]
+    return found_
+
+
+def _look_at_directory(path: Path) -> Iterator[Finding]:
+    facts = path.stat()
+    mode = stat.S_IMODE(facts.st_mode)
+    if facts.st_uid != os.getuid():
+        yield found("foreign-owner", path=path, quoted=shlex.quote(str(path)), owner=facts.st_uid)
+    elif mode & _OTHERS:
+        yield found("open-directory", subject=str(path), path=path, quoted=shlex.quote(str(path)), mode=f"{mode:04o}")
+    elif not mode & stat.S_IWUSR or not mode & stat.S_IXUSR:
+        yield found("unwritable-directory", subject=str(path), path=path, quoted=shlex.quote(str(path)))
+
+
+def _look_at_file(path: Path, kind: str) -> Iterator[Finding]:
+    try:
+        facts = path.lstat()
+    except OSError:
+        return
+    mode = stat.S_IMODE(facts.st_mode)
+    if facts.st_uid == os.getuid() and stat.S_ISREG(facts.st_mode) and mode & _OTHERS:
+        yield found(kind, subject=str(path), path=path, quoted=shlex.quote(str(path)), mode=f"{mode:04o}")
+    else:
+        yield from _foreign(path)
+
+
+def _foreign(path: Path) -> Iterator[Finding]:
+    try:
+        owner = path.lstat().st_uid
+    except OSError:
+        return
+    if owner != os.getuid():
+        yield found("foreign-owner", path=path, quoted=shlex.quote(str(path)), owner=owner)
+
+
+def _left_over(places: Places) -> Iterator[Finding]:
+    for path, lock in sockets(places):
+        if not is_held(lock) and is_dead_socket(path):
+            yield found("stale-socket", subject=str(path), path=path)
+    for path in half_written(places):
+        yield found("leftover-file", subject=str(path), path=path)
+
+
+def sockets(places: Places) -> list[tuple[Path, Path]]:
+    """Every socket of ours, and the lock that whoever listens there holds."""
+    store_lock = places.store / "lock"
+    return [(places.store_socket, store_lock), *((each, places.gateway_lock) for each in (places.api_socket, places.local_socket))]
+
+
+def is_dead_socket(path: Path) -> bool:
+    """True when it is a socket, and nobody listens."""
+    try:
+        if not stat.S_ISSOCK(path.lstat().st_mode):
+            return False
+        with socket.socket(socket.AF_UNIX) as probe:
+            probe.settimeout(0.2)
+            probe.connect(str(path))
+    except ConnectionRefusedError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+def half_written(places: Places) -> list[Path]:
+    """Files that a process which is gone was writing anew: `<name>.<pid>.new`."""
+    left = []
+    for directory in (places.config, places.data):
+        for path in sorted(directory.glob("*.new"))[:_MOST] + sorted(directory.glob(".*.new"))[:_MOST]:
+            pid = path.name.removesuffix(".new").rpartition(".")[2]
+            if pid.isdigit() and not is_running(int(pid)) and path.is_file():
+                left.append(path)
+    return list(dict.fromkeys(left))
+
+
+CHECKS = (Check("files", "Files", "Modes and owners of everything of ours, and what killed processes left behind", files),)

@@ -1,0 +1,139 @@
+"""Does the gateway run, and does its API answer?"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from typing import TYPE_CHECKING
+
+from secondme.core.admit.control_store import ControlStore
+from secondme.core.doctor.check import Check, NotCheckedError, NotSetUp, Well, in_thread, verdict
+from secondme.core.doctor.kinds import found
+from secondme.core.doctor.store import holders, lock_record
+from secondme.core.doctor.subject import NO_GATEWAY
+from secondme.core.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from secondme.core.doctor.check import Outcome
+    from secondme.core.doctor.kinds import Finding
+    from secondme.core.doctor.subject import Subject
+    from secondme.core.gateway.status import Overview
+
+_OK, _UNAVAILABLE = 200, 503
+_ALONE, _GATEWAYS = {"gateway"}, {"all", "gateway"}
+_LATER_MS = 1000
+"""A file that was changed in the second of the start was read."""
+_START_S = 15.0
+"""A gateway takes messages first, and loads the web server then."""
+
+
+async def gateway(subject: Subject) -> Outcome:
+    """A gateway gives signs of life, and somebody composes answers.
+
+    In a home where none ever ran this is the next step of setting up, and no finding: the wizard may have ended a moment ago. Its lock
+    file is made by the first start and never removed; with it, or with a service, a gateway that does not run is one that stopped.
+    """
+    is_here, has_run = subject.gateway_is_here, subject.places.gateway_lock.exists()
+    has_service = await in_thread(subject.has_service)
+    try:
+        seen = await subject.overview()
+    except NotCheckedError:
+        if is_here:
+            raise
+        seen = None
+    if seen is not None and seen.runs:
+        return verdict(
+            None if _has_worker(seen) else found("no-worker"), _stale(subject, seen) if is_here else None, detail=_told(seen)
+        )
+    if is_here:
+        if seen is not None and (await subject.server()).refuses:
+            raise NotCheckedError("the store cannot write, so no gateway can give a sign of life")
+        pid = await in_thread(lambda: _holder(subject))
+        return verdict(found("gateway-elsewhere" if await _answers_elsewhere(subject) else "gateway-silent", pid=pid))
+    if has_service:
+        return verdict(found("gateway-stopped-service"))
+    if has_run or (seen is not None and seen.processes):
+        return verdict(found("gateway-down"))
+    return NotSetUp("never started here: secondme serve")
+
+
+async def _answers_elsewhere(subject: Subject) -> bool:
+    """True when the gateway whose lock is held answers, and does not live on the store that we look at; false when it says nothing.
+
+    Raises NotCheckedError for one that is between two signs of life: when its store could not be written to for a while, the last one
+    is long ago, and nothing is wrong with it.
+    """
+    status, said = await _ask(subject, str(subject.places.api_socket), "/api/status") if subject.settings.api.enabled else (0, {})
+    its_own = said.get("processes") if status == _OK else None
+    if its_own == [] or any(sign.get("part") in _GATEWAYS for sign in await ControlStore(await subject.store()).alive()):
+        raise NotCheckedError("the gateway has not given a sign of life yet; look again in five seconds")
+    return bool(status)
+
+
+def _stale(subject: Subject, seen: Overview) -> Finding | None:
+    """The gateway of this home started before the newest change of what it read."""
+    ours = [process for process in seen.processes if process.is_gateway and process.host == socket.gethostname()]
+    if not ours:
+        return None
+    newest = max(ours, key=lambda process: process.started_ms)
+    for path in (subject.places.config_file, subject.places.env_file):
+        with contextlib.suppress(OSError):
+            if path.stat().st_mtime * 1000 > newest.started_ms + _LATER_MS:
+                return found("gateway-stale", pid=newest.pid, file=path)
+    return None
+
+
+def _has_worker(seen: Overview) -> bool:
+    return any(process.part not in _ALONE for process in seen.processes)
+
+
+def _told(seen: Overview) -> str:
+    return ", ".join(f"{process.part} runs (pid {process.pid})" for process in seen.processes)
+
+
+def _holder(subject: Subject) -> int:
+    lock = subject.places.gateway_lock
+    holding = holders(lock)
+    recorded, _ = lock_record(lock)
+    return recorded if recorded in holding or not holding else holding[0]
+
+
+async def api(subject: Subject) -> Outcome:
+    """The gateway of this home answers on its socket."""
+    if not subject.settings.api.enabled:
+        return NotSetUp("switched off: api.enabled")
+    if not subject.gateway_is_here:
+        raise NotCheckedError(NO_GATEWAY)
+    started = [process.started_ms for process in (await subject.overview()).processes if process.is_gateway]
+    if not started:
+        raise NotCheckedError("the gateway gives no sign of life")
+    if subject.clock.now_ms() - max(started) < _START_S * 1000:
+        raise NotCheckedError("the gateway has just started")
+    path = subject.places.api_socket
+    status, said = await _ask(subject, str(path))
+    if status == _OK:
+        return Well(f"answers on {path}")
+    if status == _UNAVAILABLE and said:
+        return verdict(found("api-unavailable", store=said.get("store", "?"), gateway=said.get("gateway", "?")))
+    return verdict(found("api-not-answering", path=path))
+
+
+async def _ask(subject: Subject, path: str, what: str = "/health") -> tuple[int, dict[str, Any]]:
+    """Status and JSON of a route that takes no token on the socket; (0, {}) without an answer."""
+    import httpx  # noqa: PLC0415  only where a gateway runs
+
+    transport = httpx.AsyncHTTPTransport(uds=path, verify=False, trust_env=False)
+    try:
+        async with httpx.AsyncClient(transport=transport, base_url="http://secondme", trust_env=False) as client:
+            status, said = await subject.fetch(client, what)
+    except UnavailableError:
+        return 0, {}
+    return status, said if isinstance(said, dict) else {}
+
+
+CHECKS = (
+    Check("gateway", "Gateway", "A gateway runs and somebody composes answers", gateway),
+    Check("api", "API", "The gateway's HTTP API answers on its socket", api),
+)

@@ -1,0 +1,120 @@
+"""Would the model answer? The key, the server, the names of the models and how long they will be offered."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import tomllib
+from datetime import date, timedelta
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from secondme.core.clock import from_ms
+from secondme.core.config.models import ModelSettings
+from secondme.core.doctor.check import Check, NotCheckedError, NotSetUp, Well, verdict
+from secondme.core.doctor.kinds import found
+from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
+from secondme.core.providers.messages_api import OFFICIAL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from secondme.core.doctor.check import Outcome
+    from secondme.core.doctor.kinds import Finding
+    from secondme.core.doctor.subject import Subject
+
+_NOTICE = timedelta(days=60)
+"""How long before a model's end we say so: as long as the vendor's own notice."""
+_VERSION = re.compile(r"(?:-latest|-0|-\d{8})")
+"""What may follow a model's name and still be that model."""
+_BUSY = frozenset({"model_rate_limited", "model_overloaded"})
+
+
+async def model_key(subject: Subject) -> Outcome:
+    """The model's server takes the key."""
+    model = subject.settings.model
+    if model.api_key is None:
+        return verdict(found("model-key-missing")) if await _is_needed(subject) else NotSetUp()
+    server = (model.base_url or OFFICIAL).rstrip("/")
+    try:
+        offered = await subject.models()
+    except CredentialsError as error:
+        return verdict(found("model-no-credit" if error.code == "model_no_credit" else "model-key-refused"))
+    except ConfigError as error:
+        return verdict(found("model-bad-url", why=error.message))
+    except UnavailableError as error:
+        kind = "model-busy" if error.code in _BUSY else "model-unreachable"
+        return verdict(found(kind, why=error.message))
+    return Well(f"Accepted by {server}{f', which offers {len(offered)} models' if offered else ''}")
+
+
+async def _is_needed(subject: Subject) -> bool:
+    """True when something runs that needs the key: without that, it is only not set up yet."""
+    try:
+        return any(process.part != "gateway" for process in (await subject.overview()).processes)
+    except NotCheckedError:
+        return False
+
+
+async def model(subject: Subject) -> Outcome:
+    """The models of the settings are offered, and will be for a while."""
+    settings = subject.settings.model
+    if settings.api_key is None:
+        return NotSetUp()
+    today = from_ms(subject.clock.now_ms()).date()
+    names = {"model.name": settings.name, "model.small": settings.small}
+    ends = {setting: finding for setting, name in names.items() if (finding := _end(setting, name, today)) is not None}
+    try:
+        offered = await subject.models()
+    except SecondmeError as error:
+        if not ends:
+            raise NotCheckedError("the model's server does not say what it offers") from error
+        offered = ()
+    unknown = [
+        _unknown(setting, name, offered)
+        for setting, name in names.items()
+        if offered and setting not in ends and not is_offered(name, offered)
+    ]
+    return verdict(*ends.values(), *unknown, detail=", ".join(names.values()))
+
+
+def is_offered(name: str, offered: Sequence[str]) -> bool:
+    """True when the list has the name, or a dated version of what it stands for."""
+    plain = name.removesuffix("-latest")
+    return any(each in {name, plain} or (each.startswith(plain) and _VERSION.fullmatch(each[len(plain) :])) for each in offered)
+
+
+def _unknown(setting: str, name: str, offered: Sequence[str]) -> Finding:
+    near = difflib.get_close_matches(name, offered, n=1, cutoff=0.3)
+    return found("model-unknown", setting=setting, name=name, instead=near[0] if near else offered[0])
+
+
+def _end(setting: str, name: str, today: date) -> Finding | None:
+    end = retirement_of(name)
+    if end is None or end - today > _NOTICE:
+        return None
+    instead = ModelSettings.model_fields[setting.removeprefix("model.")].default
+    if end <= today:
+        return found("model-retired", setting=setting, name=name, date=end, instead=instead)
+    return found("model-retires-soon", setting=setting, name=name, date=end, days=(end - today).days, instead=instead)
+
+
+def retirement_of(name: str) -> date | None:
+    """The day from which the vendor refuses calls to this model, where it has named one."""
+    for known, end in _retirements().items():
+        if name == known or (name.startswith(known) and _VERSION.fullmatch(name[len(known) :])):
+            return end
+    return None
+
+
+@cache
+def _retirements() -> dict[str, date]:
+    text = files("secondme.core.doctor").joinpath("lists", "retirements.toml").read_text("utf-8")
+    return {entry["name"]: entry["retired"] for entry in tomllib.loads(text)["model"]}
+
+
+CHECKS = (
+    Check("model-key", "API key", "The model's server answers and takes the key", model_key),
+    Check("model", "Models", "The models of the settings are offered, and will be for a while", model),
+)

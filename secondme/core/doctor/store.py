@@ -1,0 +1,249 @@
+"""How is the store, seen without changing it? For the doctor: how it is reached, what its server says of itself, who holds its lock.
+
+A private server that does not run is not started: that would write to its lock, its log and its append-only file, and a home that is
+looked at must not change. Its data is copied to a directory of our own, in memory where the machine has one, and a server is run there
+for the length of the look. That is as private as the data, and gone afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+from urllib.parse import urlsplit
+
+from redis.exceptions import RedisError
+
+from secondme.core.errors import SecondmeError, UnavailableError
+from secondme.core.store import keys
+from secondme.core.store.client import Store, explain
+from secondme.core.store.lock import is_held
+from secondme.core.store.scripts import names, script
+from secondme.core.store.server import Role
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from secondme.core.config.loader import Setup
+
+_MOST_COPIED = 64 * 1024 * 1024
+"""Bytes of data that are copied to be looked at: loaded in half a second. More is left to a gateway."""
+_DATA = "appendonlydir"
+_MOST_PROCESSES = 4096
+SNAPSHOT, REWRITE = "snapshot", "rewriting the append-only file"
+
+Way = Literal["url", "private", "copy", "empty", "large"]
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """How the store is reached: by its address, through the private server that runs, or as a copy of its data because none runs.
+
+    `store` is None where there is nothing to look at: no data yet, or too much to copy.
+    """
+
+    way: Way
+    store: Store | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What a server says of itself. Bytes are 0 where it sets no limit."""
+
+    version: str
+    is_replica: bool
+    primary: str
+    """`host:port` a replica copies."""
+    used_bytes: int
+    most_bytes: int
+    policy: str
+    appends: bool
+    failed_write: str
+    """Which write to its disk failed last, in its own word; empty when none did."""
+    refuses: bool
+    """True while it takes nothing new because of that. A snapshot that nobody relies on may fail without."""
+    now_ms: int
+
+
+@contextlib.asynccontextmanager
+async def reach(setup: Setup, timeout_s: float) -> AsyncIterator[Reached]:
+    """The store, without starting or changing anything of the home. Raises the SecondmeError that says why it cannot be reached."""
+    settings = setup.settings
+    limited = settings.store.model_copy(update={"timeout_s": min(settings.store.timeout_s, timeout_s)})
+    setup = setup.model_copy(update={"settings": settings.model_copy(update={"store": limited})})
+    lock = setup.places.store / "lock"
+    if settings.redis_url is not None or is_held(lock):
+        way: Way = "private" if settings.redis_url is None else "url"
+        async with Store(setup, Role.ATTACH) as store:
+            yield Reached(way, store)
+        return
+    size = data_bytes(setup.places.store)
+    if not 0 < size <= _MOST_COPIED:
+        yield Reached("large" if size else "empty")
+        return
+    async with _copied(setup, timeout_s) as store:
+        yield Reached("copy", store)
+
+
+def where_of(url: str) -> str:
+    """The address in `url`, as `host:port` or a path, without what is secret in it."""
+    try:
+        parts = urlsplit(url)
+        if parts.scheme == "unix":
+            return parts.path
+        return f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
+    except ValueError:
+        return "its address"
+
+
+def data_bytes(directory: Path) -> int:
+    """How much data a private server has left in `directory`; 0: none."""
+    with contextlib.suppress(OSError), os.scandir(directory / _DATA) as entries:
+        return sum(entry.stat().st_size for entry in entries)
+    return 0
+
+
+async def server_facts(store: Store) -> ServerFacts:
+    """What the server says of itself. One round trip. Raises as every call of the store."""
+    pipe = store.client.pipeline(transaction=False)
+    pipe.info()
+    pipe.time()
+    pipe.ping()  # refused like a write when the disk is full, and the only such question that changes nothing
+    info, time, pong = await store.call(pipe.execute(raise_on_error=False))
+    for answer in (info, time):
+        if isinstance(answer, Exception):
+            raise explain(answer) from answer
+    seconds, micros = time
+    return ServerFacts(
+        version=str(info.get("valkey_version") or info.get("redis_version", "")),
+        is_replica=info.get("role") == "slave",
+        primary=f"{info['master_host']}:{info.get('master_port', 6379)}" if info.get("master_host") else "",
+        used_bytes=int(info.get("used_memory", 0)),
+        most_bytes=int(info.get("maxmemory", 0)),
+        policy=str(info.get("maxmemory_policy", "")),
+        appends=bool(info.get("aof_enabled")),
+        failed_write=_failed_write(info),
+        refuses=isinstance(pong, Exception) and explain(pong).code == "store_disk_full",
+        now_ms=int(seconds) * 1000 + int(micros) // 1000,
+    )
+
+
+async def keeps_snapshots(store: Store) -> bool | None:
+    """True when the server writes snapshots by itself; None when it does not let us ask."""
+    try:
+        answer = await store.client.config_get("save")
+    except (RedisError, OSError):
+        return None
+    return bool(str(answer.get("save", "")).strip())
+
+
+async def refused_scripts(store: Store) -> tuple[int, str]:
+    """How many of our scripts the server does not take, and why not in one of its words. Nothing is run but one that only reads.
+
+    A script that is loaded is no data: it lies in a cache of the server's, where a gateway puts it too, and is gone with a restart.
+    """
+    pipe = store.client.pipeline(transaction=False)
+    for name in names():
+        pipe.script_load(script(name).text)
+    answers: list[Any] = await store.call(pipe.execute(raise_on_error=False))
+    refused = [answer for answer in answers if isinstance(answer, Exception)]
+    if refused:
+        return len(refused), "they do not compile" if "ompil" in str(refused[0]) else _why(explain(refused[0]))
+    try:
+        await store.due(keys.QUEUE_LATER, 1)
+    except UnavailableError:
+        raise
+    except SecondmeError as error:
+        return len(answers), _why(error)
+    return 0, ""
+
+
+def lock_record(path: Path) -> tuple[int, str]:
+    """Which process wrote itself down in a lock file, and as what: (0, "") when nobody did."""
+    try:
+        text = path.read_text("ascii", "replace")[:200].strip()
+        if text.isdigit():
+            return int(text), ""
+        record = json.loads(text)
+        return int(record["pid"]), str(record["role"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return 0, ""
+
+
+def is_running(pid: int) -> bool:
+    """True while there is such a process."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
+def holders(path: Path) -> list[int]:
+    """The processes that have the file open, as far as this system tells (Linux): whoever holds a lock on it is among them."""
+    try:
+        wanted = path.stat()
+        pids = [int(name) for name in os.listdir("/proc") if name.isdigit()][:_MOST_PROCESSES]  # noqa: PTH208  names only
+    except OSError:
+        return []
+    return [pid for pid in pids if pid != os.getpid() and _has_open(pid, (wanted.st_dev, wanted.st_ino))]
+
+
+def _has_open(pid: int, file: tuple[int, int]) -> bool:
+    with contextlib.suppress(OSError), os.scandir(f"/proc/{pid}/fd") as entries:
+        for entry in entries:
+            with contextlib.suppress(OSError):
+                found = entry.stat()
+                if (found.st_dev, found.st_ino) == file:
+                    return True
+    return False
+
+
+def _why(error: SecondmeError) -> str:
+    return error.code.replace("_", " ")
+
+
+def _failed_write(info: dict[str, Any]) -> str:
+    for name, word in (
+        ("aof_last_write_status", "append-only file"),
+        ("rdb_last_bgsave_status", SNAPSHOT),  # before the one that it goes on without
+        ("aof_last_bgrewrite_status", REWRITE),
+    ):
+        if info.get(name, "ok") != "ok":
+            return word
+    return ""
+
+
+@contextlib.asynccontextmanager
+async def _copied(setup: Setup, timeout_s: float) -> AsyncIterator[Store]:
+    """A server on a copy of the private server's data. Raises UnavailableError `store_damaged` when it cannot be read."""
+    root = Path(tempfile.mkdtemp(prefix="secondme-doctor-", dir="/dev/shm" if os.access("/dev/shm", os.W_OK) else None))  # noqa: S108  0700, random
+    try:
+        await asyncio.to_thread(shutil.copytree, setup.places.store / _DATA, root / "data" / "store" / _DATA)
+        copy = setup.model_copy(update={"places": type(setup.places)(config=root, data=root / "data", logs=root / "logs")})
+        store = Store(copy, Role.OWN)
+        try:
+            async with asyncio.timeout(timeout_s * 2):
+                await store.__aenter__()
+        except TimeoutError as error:
+            raise UnavailableError("store_loading", "The data takes longer to load.") from error
+        except UnavailableError as error:
+            await store.close()
+            if is_held(setup.places.store / "lock"):  # a server has just started: what we copied was half written
+                raise UnavailableError("store_loading", "The store has just been started.") from error
+            why = error.message.partition("): ")[2] or error.message
+            raise UnavailableError("store_damaged", why) from error
+        try:
+            yield store
+        finally:
+            await store.close()
+    finally:
+        shutil.rmtree(root, ignore_errors=True)

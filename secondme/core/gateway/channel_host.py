@@ -1,0 +1,299 @@
+"""How does one channel live? Started, watched, and started again when it fails; one at a time, and never in the way of another.
+
+A failure is either for later (tried again, later each time, with jitter; after many in a row rarely) or for the owner (left alone
+until the owner acts). A channel that says it is connected while its platform is silent is deaf, and is connected anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from secondme.core.errors import ConfigError, CredentialsError, DataError, SecondmeError, UnavailableError
+from secondme.core.gateway.line import RunLine
+from secondme.core.log import get_logger
+from secondme.core.messages import ChannelState, MessageContent, NotSent, SendOutcome, Sent, Undeliverable, WebhookAnswer
+from secondme.core.ports import HasOwnerChat, HearsWebhooks
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from secondme.core.ids import ChannelId, ContactId
+    from secondme.core.manifest import Plug
+    from secondme.core.messages import Admission, Challenge, ChannelContact, InboundMessage, WebhookRequest
+    from secondme.core.ports import Channel, Clock, Random
+
+log = get_logger(__name__)
+
+_RETRY_FIRST_S = 0.5
+_RETRY_LAST_S = 60.0
+_OPEN_AFTER = 8
+"""Failures in a row after which the circuit breaker opens."""
+_OPEN_S = 300.0
+"""Between two tries while it is open."""
+_STEADY_S = 60.0
+"""Connected for this long, a channel has proved itself: its failures are forgotten."""
+_CONNECT_S = 120.0
+"""A channel that neither connects nor fails for this long hangs."""
+_WATCH_S = 1.0
+_STOP_S = 10.0
+_DOWNLOAD_S = 60.0
+
+
+class Connection:
+    """One channel's life, and the gateway's end of it: the line it reports on, and the outlet that replies leave by."""
+
+    def __init__(
+        self,
+        plug: Plug,
+        receive: Callable[[InboundMessage], Awaitable[Admission | Challenge]],
+        changed: Callable[[], None],
+        clock: Clock,
+        rng: Random,
+    ) -> None:
+        self.manifest = plug.manifest
+        self.id: ChannelId = plug.manifest.id  # type: ignore[assignment]  # checked when the registry read it
+        self.state = ChannelState.OFF
+        self.code = ""
+        self.since_ms = clock.now_ms()
+        self.received = self.sent = self.failed = 0
+        self.last_received_ms: int | None = None
+        self.last_alive_ms: int | None = None
+        self._build = plug.build
+        self._receive = receive
+        self._changed = changed
+        self._clock = clock
+        self._rng = rng
+        self._channel: Channel | None = None
+        self._alive_at = 0.0
+        self._connected_at: float | None = None
+        self._apart_at = 0.0
+        """Since when it is not connected."""
+        self._has_proved_itself = False
+        """This run was connected for long, whatever it said afterwards."""
+        self._is_building = False
+        self._ghost: asyncio.Future[None] | None = None
+        """A run that was told to stop and did not: while it lives, there is no second one."""
+
+    # What the sender and the owner's chat speak to
+
+    @property
+    def is_open(self) -> bool:
+        """True when something can be sent."""
+        return self.state in {ChannelState.CONNECTED, ChannelState.DEAF}
+
+    @property
+    def owner_chat(self) -> ContactId | None:
+        """The owner's own chat on this channel, as far as it is known."""
+        channel: object = self._channel
+        return channel.owner_chat if isinstance(channel, HasOwnerChat) else None
+
+    async def send(self, contact_id: ContactId, content: MessageContent, client_message_id: str) -> SendOutcome:
+        """As the channel's `send`; NotSent while there is no channel to send by."""
+        if self._channel is None:
+            return NotSent("not_connected")
+        outcome = await self._channel.send(contact_id, content, client_message_id)
+        match outcome:
+            case Sent():
+                self.sent += 1
+            case NotSent() | Undeliverable():
+                self.failed += 1
+        return outcome
+
+    async def typing(self, contact_id: ContactId) -> None:
+        """As the channel's `typing`."""
+        if self._channel is not None:
+            await self._channel.typing(contact_id)
+
+    async def contacts(self) -> list[ChannelContact]:
+        """As the channel's `contacts`. Raises UnavailableError while there is no channel."""
+        return await self._there().contacts()
+
+    async def download(self, handle: str, limit_bytes: int) -> bytes:
+        """As the channel's `download`, within 60 s. Raises UnavailableError after that and while there is no channel."""
+        try:
+            async with asyncio.timeout(_DOWNLOAD_S):
+                return await self._there().download(handle, limit_bytes)
+        except TimeoutError as error:
+            raise UnavailableError("download_timeout", "The platform did not deliver the file in time.") from error
+
+    async def hear(self, request: WebhookRequest) -> WebhookAnswer:
+        """The channel's answer to its platform; 503 while there is none, so that the platform calls again."""
+        channel: object = self._channel
+        if isinstance(channel, HearsWebhooks):
+            return await channel.hear(request)
+        return WebhookAnswer(503)
+
+    # What the channel reports on
+
+    async def receive(self, message: InboundMessage) -> Admission | Challenge:
+        """What became of the message. Raises DataError for one that bears another channel's name, UnavailableError to be offered again."""
+        if message.channel_id != self.id:
+            raise DataError("foreign_message", "A channel handed over a message of another channel.")
+        self.alive()
+        outcome = await self._receive(message)
+        self.received += 1
+        self.last_received_ms = self._clock.now_ms()
+        return outcome
+
+    def report(self, state: ChannelState, code: str = "") -> None:
+        """The channel stands so from now on."""
+        if state is ChannelState.CONNECTED:
+            self.alive()
+            if self._connected_at is None:
+                self._connected_at = self._clock.monotonic()
+        elif state is not ChannelState.DEAF:
+            self._has_proved_itself |= self._is_steady()
+            if self._connected_at is not None:
+                self._connected_at, self._apart_at = None, self._clock.monotonic()
+        self._set(state, code)
+
+    def alive(self) -> None:
+        """The platform gave a sign of life."""
+        self._alive_at = self._clock.monotonic()
+        self.last_alive_ms = self._clock.now_ms()
+        if self.state is ChannelState.DEAF and self.code == "silent":
+            self._set(ChannelState.CONNECTED)
+
+    def facts(self) -> dict[str, Any]:
+        """How it stands, as JSON values. Times are Unix milliseconds."""
+        facts = {
+            "state": self.state.value,
+            "code": self.code,
+            "since": self.since_ms,
+            "received": self.received,
+            "sent": self.sent,
+            "failed": self.failed,
+            "lastReceivedAt": self.last_received_ms,
+            "lastAliveAt": self.last_alive_ms,
+            "ownerChat": self.owner_chat,
+        }
+        return {name: value for name, value in facts.items() if value is not None and value != ""}
+
+    @property
+    def is_left_running(self) -> bool:
+        """True when something of it goes on that was told to stop: a run, or the thread that builds it."""
+        return self._is_building or (self._ghost is not None and not self._ghost.done())
+
+    # Its life
+
+    async def run(self) -> None:
+        """Keep the channel running until cancelled, until it is not set up, or until only the owner can help."""
+        failures = 0
+        if self._ghost is not None and not self._ghost.done():
+            self._set(ChannelState.NEEDS_OWNER, "stuck")
+            return
+        try:
+            while True:
+                try:
+                    self._channel = await asyncio.to_thread(self._built)  # may import a library for a second
+                    if self._channel is None:
+                        self._set(ChannelState.OFF)
+                        return
+                    self.report(ChannelState.CONNECTING)
+                    self._has_proved_itself = False
+                    await self._live(self._channel)
+                    code = "ended"
+                except (CredentialsError, ConfigError) as error:
+                    log.error("channel_needs_owner", channel=self.id, code=error.code)
+                    self._set(ChannelState.NEEDS_OWNER, error.code)
+                    return
+                except ImportError as error:
+                    log.error("channel_needs_owner", error, channel=self.id, code="library_missing")
+                    self._set(ChannelState.NEEDS_OWNER, "library_missing")
+                    return
+                except _StuckError:
+                    log.error("channel_needs_owner", channel=self.id, code="stuck")
+                    self._set(ChannelState.NEEDS_OWNER, "stuck")  # the old one still runs; two at once must never be
+                    return
+                except SecondmeError as error:
+                    log.error("channel_failed", channel=self.id, code=error.code)
+                    code = error.code
+                except Exception as error:  # noqa: BLE001  the top of a task: whatever a channel's library raises
+                    log.error("channel_crashed", error, channel=self.id)
+                    code = "crashed"
+                failures = 1 if self._has_proved_itself or self._is_steady() else failures + 1
+                self._channel = None
+                self.report(ChannelState.WAITING, code)
+                await self._clock.sleep(self._pause_s(failures))
+        finally:
+            self._channel = None
+
+    async def _live(self, channel: Channel) -> None:
+        """Run it and watch it; raises what it raises, and UnavailableError when it hangs or stays deaf."""
+        self._alive_at = begun = self._clock.monotonic()
+        line = RunLine(self)
+        running = asyncio.ensure_future(channel.run(line))
+        looking: asyncio.Future[None] | None = None
+        try:
+            while not running.done():
+                looking = asyncio.ensure_future(self._clock.sleep(_WATCH_S))
+                await asyncio.wait((running, looking), return_when=asyncio.FIRST_COMPLETED)
+                looking.cancel()
+                if not running.done():
+                    self._watch(begun)
+        finally:
+            if looking is not None:
+                looking.cancel()
+            line.is_over = True
+            await self._end(running)
+        await running
+
+    def _watch(self, begun: float) -> None:
+        now = self._clock.monotonic()
+        if self._connected_at is None:
+            if now - max(begun, self._alive_at, self._apart_at) > _CONNECT_S:
+                raise UnavailableError("hangs", "The channel neither connects nor fails.")
+            return
+        limit = self.manifest.deaf_after_s
+        if limit is None:
+            return
+        silent = now - self._alive_at
+        if silent > 2 * limit:
+            raise UnavailableError("deaf", "The platform is silent although the channel is connected.")
+        if silent > limit and self.state is ChannelState.CONNECTED:
+            log.warning("channel_deaf", channel=self.id, seconds=int(silent))
+            self._set(ChannelState.DEAF, "silent")
+
+    async def _end(self, running: asyncio.Future[None]) -> None:
+        """The channel does not run any more. Raises _StuckError when it will not stop."""
+        if running.done():
+            return
+        self._ghost = running
+        running.cancel()
+        done, _ = await asyncio.wait((running,), timeout=_STOP_S)
+        if not done:
+            raise _StuckError
+        with contextlib.suppress(asyncio.CancelledError, Exception):
+            running.result()  # what it said while it was being stopped is of no interest
+
+    def _built(self) -> Channel | None:
+        """In a thread."""
+        self._is_building = True
+        try:
+            return self._build()
+        finally:
+            self._is_building = False
+
+    def _is_steady(self) -> bool:
+        return self._connected_at is not None and self._clock.monotonic() - self._connected_at > _STEADY_S
+
+    def _pause_s(self, failures: int) -> float:
+        if failures >= _OPEN_AFTER:
+            return _OPEN_S * self._rng.uniform(0.8, 1.2)
+        return min(_RETRY_LAST_S, _RETRY_FIRST_S * 2.0**failures) * self._rng.uniform(0.8, 1.2)
+
+    def _set(self, state: ChannelState, code: str = "") -> None:
+        if (state, code) != (self.state, self.code):
+            self.state, self.code, self.since_ms = state, code, self._clock.now_ms()
+            self._changed()
+
+    def _there(self) -> Channel:
+        if self._channel is None:
+            raise UnavailableError("not_connected", f"{self.manifest.title} is not connected.", "secondme channels list")
+        return self._channel
+
+
+class _StuckError(Exception):
+    """A channel that was told to stop and does not."""

@@ -1,0 +1,278 @@
+"""The whole story of a message.
+
+    channel -> receive -> gate | door        nothing of a stranger is kept; what was let in is safe when receive() returns
+            -> worker  -> answer             one burst, one reply: still writing? asleep? stale? else what would the owner say, and how fast
+            -> sender  -> channel            asked a last time: still approved, not paused, not answered by the owner meanwhile
+            -> learner                       what the owner writes themselves, and how: in the background
+
+The gateway names the stages and wires them with functions; stages do not know each other.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import TYPE_CHECKING, Literal, assert_never
+
+from secondme import __version__
+from secondme.core import fault_points
+from secondme.core.clock import from_ms
+from secondme.core.enums import ReplyMode
+from secondme.core.errors import UnavailableError
+from secondme.core.gateway.channel_manager import ChannelManager
+from secondme.core.gateway.heartbeat import Signs
+from secondme.core.ids import mask_contact_id, new_id, reply_id
+from secondme.core.log import get_logger
+from secondme.core.messages import Admission, Challenge, ChatKind, InboundMessage
+from secondme.core.queue.jobs import Stage
+from secondme.core.queue.worker import Answered, PutOff, Verdict, Worker
+from secondme.core.records import NewRow
+from secondme.core.reply.outcome import NoReply, Reply
+from secondme.core.send.pacing import Night, gathering_s, plan_paces
+from secondme.core.send.sender import Sender
+from secondme.core.send.split import split_reply
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Sequence
+    from random import Random
+
+    from secondme.core.admit.control_store import ControlStore
+    from secondme.core.admit.gate import Gate
+    from secondme.core.admit.inspection import Inspector
+    from secondme.core.admit.pairing_store import PairingStore
+    from secondme.core.config.loader import Settings
+    from secondme.core.gateway.owner_chat.chat import OwnerChat
+    from secondme.core.manifest import Plug
+    from secondme.core.ports import Clock
+    from secondme.core.queue.jobs import Job
+    from secondme.core.queue.store import InboxStore
+    from secondme.core.remember.learning import Learner
+    from secondme.core.reply.agent import Agent
+    from secondme.core.security_log import SecurityLog
+    from secondme.core.send.drafts_store import DraftStore
+    from secondme.core.send.store import OutboxStore
+    from secondme.core.store.client import Store
+
+log = get_logger(__name__)
+
+Part = Literal["all", "gateway", "worker"]
+
+_SWEEP_S = 2.0
+_FAREWELL_S = 1.0
+_BEGIN_S = 5.0
+"""How long the channels may take to be started before the gateway calls itself ready all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rooms:
+    """Everything a gateway is made of, built by the composition root."""
+
+    store: Store
+    gate: Gate
+    inbox: InboxStore
+    outbox: OutboxStore
+    pairing: PairingStore
+    control: ControlStore
+    agent: Agent
+    channels: Sequence[Plug]
+    inspector: Inspector | None
+    security: SecurityLog
+    drafts: DraftStore
+    owner_chat: OwnerChat | None = None
+    learner: Learner | None = None
+
+
+class Gateway:
+    """Runs the channels, the workers and the senders of one process."""
+
+    def __init__(self, rooms: Rooms, settings: Settings, clock: Clock, rng: Random, *, part: Part = "all") -> None:
+        self._rooms = rooms
+        self._settings = settings
+        self._clock = clock
+        self._rng = rng
+        self._part = part
+        self._night = Night(settings.sleep)
+        self._name = f"{part}-{new_id()[:8]}"
+        plugs = rooms.channels if part != "worker" else ()
+        self.manager = ChannelManager(plugs, rooms.control, self.receive, clock, rng)
+        self._signs = Signs(self._name, part, rooms.control, rooms.security, self.manager, rooms.agent.router.counts.to_dict, clock)
+        self._senders = {
+            name: Sender(connection, rooms.outbox, settings.delivery, clock, rng)
+            for name, connection in self.manager.connections.items()
+        }
+
+    async def receive(self, message: InboundMessage) -> Admission | Challenge:
+        """What became of a message from a channel; it is safe now. Raises UnavailableError: the channel must offer it again."""
+        fault_points.point("gateway.received")
+        now = from_ms(self._clock.now_ms())
+        if message.sent_at > now:  # a clock is wrong, theirs or ours; words from the future would be waited for until then
+            message = replace(message, sent_at=now)
+        if message.kind is ChatKind.OWNER:
+            outcome: Admission | Challenge = Admission.IGNORED
+            if self._rooms.owner_chat is not None:
+                outcome = await self._rooms.owner_chat.hear(message)
+        else:
+            outcome = await self._rooms.gate.admit(message)
+        fault_points.point("gateway.admitted")
+        log.info("received", contact=mask_contact_id(message.contact_id), outcome=outcome.value)
+        if outcome in _PROMPTING:
+            self._nudge(message.channel_id)
+        if outcome in _INSPECTED and self._rooms.inspector is not None:
+            self._rooms.inspector.offer(message)
+        if self._rooms.learner is not None:
+            if outcome is Admission.TAKEN_OVER:
+                self._rooms.learner.spoke(message.contact_id)
+            elif outcome in _INSPECTED:
+                self._rooms.learner.heard(message.contact_id, message.text)
+        return outcome
+
+    async def answer(self, job: Job) -> Verdict:
+        """What to do about a burst: wait for the morning, let it rest, or say what the owner would say."""
+        now = from_ms(job.now_ms)
+        match job.contact.mode:
+            case ReplyMode.OBSERVE | ReplyMode.OFF as mode:
+                return Answered([], why="observed" if mode is ReplyMode.OBSERVE else "off")
+            case ReplyMode.AUTO | ReplyMode.DRAFT:
+                pass
+            case _:
+                assert_never(job.contact.mode)
+        gather_s = gathering_s([mail.timestamp for mail in job.mail], now, self._settings.pacing)
+        if gather_s > 0:
+            return PutOff(gather_s, "gathering")
+        asleep_s = self._night.put_off_s(now, self._rng)
+        if asleep_s > 0:
+            return PutOff(asleep_s, "asleep")
+        if self._night.awake_for(job.mail[-1].timestamp, now).total_seconds() > self._settings.queue.stale_after_hours * 3600:
+            return Answered([], why="stale", untold="stale")
+        begun = self._clock.monotonic()
+        outcome = await self._rooms.agent.compose_reply(job)
+        took_ms = int((self._clock.monotonic() - begun) * 1000)
+        match outcome:
+            case NoReply(reason, facts):
+                log.warning("no_reply", contact=mask_contact_id(job.token.contact_id), reason=reason)
+                if (
+                    reason == "handed_over"
+                ):  # before it is said: who was asked whether they are a machine says nothing more by itself
+                    await self._rooms.control.pause(job.token.contact_id, timedelta(minutes=self._settings.takeover.pause_minutes))
+                stages = (Stage("begun", 0), Stage("composed", took_ms, {"ms": took_ms, "refused": reason, **(facts or {})}))
+                return Answered([], why="unanswered", untold=reason, stages=stages)
+            case Reply(facts=facts):
+                stages = (Stage("begun", 0), Stage("composed", took_ms, {"ms": took_ms, **(facts or {})}))
+                return self._schedule(job, outcome, stages)
+            case _:
+                assert_never(outcome)
+
+    def _schedule(self, job: Job, composed: Reply, stages: tuple[Stage, ...]) -> Answered:
+        """The reply in as many messages as this owner would send, each with its pace; held when the mode or a check asks for it."""
+        reply = reply_id(job.token.contact_id, job.mail[0].message_id)
+        texts = split_reply(composed.text, by_line=composed.by_line)
+        ago = None if job.last_reply_ms is None else max(0.0, (job.now_ms - job.last_reply_ms) / 1000)
+        paces = plan_paces(texts, since_last_reply_s=ago, settings=self._settings.pacing, rng=self._rng)
+        rows = [
+            NewRow(
+                row_id=f"{reply}-{number}",
+                reply_id=reply,
+                contact_id=job.token.contact_id,
+                channel_id=job.channel_id,
+                kind="reply",
+                text=part,
+                answers=tuple(mail.message_id for mail in job.mail),
+                fault=composed.fault,
+            )
+            for number, part in enumerate(texts)
+        ]
+        hold = composed.hold
+        if not hold and job.contact.mode is ReplyMode.DRAFT:
+            hold = "tier" if job.contact.reply_mode is None else "mode"
+        return Answered(list(zip(rows, paces, strict=True)), hold=hold, stages=stages)
+
+    async def run(self, stop: asyncio.Event, ready: asyncio.Event) -> None:
+        """Run until `stop` is set, then finish what was begun within `queue.drain_s` and leave. `ready` is set when messages can come.
+
+        Cancelling stops at once; nothing is lost then either, only some of it is done again by the next process.
+        """
+        works, serves = self._part in {"all", "worker"}, self._part in {"all", "gateway"}
+        try:
+            async with asyncio.TaskGroup() as lifetime:
+                background = [lifetime.create_task(self._signs.beat())]
+                if self._rooms.store.server is not None and self._rooms.store.server.is_owner:
+                    background.append(lifetime.create_task(self._rooms.store.server.supervise()))
+                if serves:
+                    background.append(lifetime.create_task(self._sweep()))
+                    if self._rooms.inspector is not None:
+                        background.append(lifetime.create_task(self._rooms.inspector.run()))
+                    background.append(lifetime.create_task(self.manager.run(self._signs.tell_channel)))
+                    if self._rooms.learner is not None:
+                        background.append(lifetime.create_task(self._rooms.learner.run()))
+                    if self._rooms.owner_chat is not None:
+                        background.append(lifetime.create_task(self._rooms.owner_chat.run(self.manager.owner_chats)))
+                finishing: list[Coroutine[None, None, None]] = []
+                if works:
+                    background.append(lifetime.create_task(self._rooms.agent.warm()))
+                    await self._hurry()
+                    finishing.append(self._worker().run(stop))
+                finishing.extend(sender.run(stop) for sender in self._senders.values())
+                at_work = [lifetime.create_task(each) for each in finishing]
+                if serves:
+                    with contextlib.suppress(TimeoutError):
+                        async with asyncio.timeout(_BEGIN_S):
+                            await self.manager.begun.wait()
+                ready.set()
+                log.info("ready", part=self._part, version=__version__)
+                await self._signs.tell("gateway_state", state="ready")
+                await stop.wait()
+                log.info("stopping")
+                await self._signs.tell("gateway_state", state="stopping")
+                self.manager.stopping()
+                await self._finish(at_work)
+                for task in background:
+                    task.cancel()
+        finally:
+            await self._signs.farewell()
+        log.info("stopped")
+
+    async def _finish(self, at_work: list[asyncio.Task[None]]) -> None:
+        """Workers and senders have ended, by themselves or because their time was over."""
+        _, late = await asyncio.wait(at_work, timeout=self._settings.queue.drain_s + _FAREWELL_S)
+        for task in late:
+            log.warning("stop_cut_short")
+            task.cancel()
+
+    def _worker(self) -> Worker:
+        return Worker(
+            name=self._name,
+            inbox=self._rooms.inbox,
+            answer=self.answer,
+            done=self._nudge,
+            settings=self._settings.queue,
+            clock=self._clock,
+            rng=self._rng,
+        )
+
+    def _nudge(self, channel: str) -> None:
+        sender = self._senders.get(channel)  # a channel of another process has none
+        if sender is not None:
+            sender.nudge()
+
+    async def _sweep(self) -> None:
+        """Say what expired, soon after it did: requests at the door, and drafts."""
+        while True:
+            with contextlib.suppress(UnavailableError):
+                await self._rooms.pairing.stats()
+                await self._rooms.drafts.expire()
+            await self._clock.sleep(_SWEEP_S)
+
+    async def _hurry(self) -> None:
+        """What waited for a key or a model gets a new chance with the new process."""
+        with contextlib.suppress(UnavailableError):
+            await self._rooms.inbox.hurry()
+
+
+_PROMPTING = frozenset({Challenge.PROMPTED, Challenge.WELCOMED, Challenge.NEEDS_OWNER, Admission.COMMAND})
+"""Outcomes that put a row into the sender's outbox."""
+_INSPECTED = frozenset(
+    {Admission.QUEUED, Admission.OBSERVED, Admission.PAUSED, Admission.KILLED, Admission.RATE_LIMITED, Admission.INBOX_FULL}
+)
+"""Outcomes of a message that is new and from somebody who was let in. A stranger's is never looked into."""

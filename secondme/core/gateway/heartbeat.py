@@ -1,0 +1,103 @@
+"""How does a gateway show that it lives, and how its channels stand? A sign every few seconds, and a word with each change."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from typing import TYPE_CHECKING
+
+from secondme import __version__
+from secondme.core.errors import UnavailableError
+from secondme.core.messages import ChannelState
+from secondme.core.security_log import SecurityEvent, Severity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from secondme.core.admit.control_store import ControlStore
+    from secondme.core.gateway.channel_host import Connection
+    from secondme.core.gateway.channel_manager import ChannelManager
+    from secondme.core.ports import Clock
+    from secondme.core.security_log import SecurityLog
+
+_BEAT_S = 5.0
+_FAREWELL_S = 1.0
+
+
+class Signs:
+    """What one process tells the others about itself. None of it can fail the gateway."""
+
+    def __init__(
+        self,
+        name: str,
+        part: str,
+        control: ControlStore,
+        security: SecurityLog,
+        manager: ChannelManager,
+        routing: Callable[[], dict[str, int]],
+        clock: Clock,
+    ) -> None:
+        self._name = name
+        self._part = part
+        self._control = control
+        self._security = security
+        self._manager = manager
+        self._routing = routing
+        self._clock = clock
+        self._started_ms = clock.now_ms()
+        self._sessions: set[str] = set()
+        """Channels whose session was written down as begun."""
+
+    async def beat(self) -> None:
+        """Give a sign of life, for status and health."""
+        while True:
+            with contextlib.suppress(UnavailableError):
+                await self._sign()
+            await self._clock.sleep(_BEAT_S)
+
+    async def _sign(self) -> None:
+        facts = {
+            "part": self._part,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "version": __version__,
+            "startedAt": self._started_ms,
+            "routing": self._routing(),
+            "channels": {name: connection.facts() for name, connection in self._manager.connections.items()},
+        }
+        await self._control.beat(self._name, facts)
+
+    async def tell_channel(self, connection: Connection) -> None:
+        """A channel's state is known to status and told to whoever listens, once for each change."""
+        state, code = connection.state.value, connection.code
+        await self._write_session(connection)
+        with contextlib.suppress(UnavailableError):
+            await self._sign()  # who hears of the change finds it in the overview
+        await self.tell("channel_state", channelId=connection.id, state=state, **({"code": code} if code else {}))
+
+    async def _write_session(self, connection: Connection) -> None:
+        """The security log says when a platform takes our credentials and when it does so no more; not each time a line is cut."""
+        security, name = self._security, connection.id
+        match connection.state:
+            case ChannelState.CONNECTED if name not in self._sessions:
+                self._sessions.add(name)
+                await security.record(SecurityEvent.AUTH_SESSION_CREATED, Severity.INFO, channelId=name)
+            case ChannelState.NEEDS_OWNER:
+                self._sessions.discard(name)
+                await security.record(SecurityEvent.AUTH_SESSION_EXPIRED, Severity.ERROR, channelId=name, code=connection.code)
+            case _:
+                pass
+
+    async def tell(self, kind: str, **facts: str) -> None:
+        """Whoever listens heard it."""
+        with contextlib.suppress(UnavailableError):
+            await self._control.publish_status({"type": kind, "part": self._part, **facts})
+
+    async def farewell(self) -> None:
+        """The others know that this process has stopped."""
+        with contextlib.suppress(UnavailableError, TimeoutError):
+            async with asyncio.timeout(_FAREWELL_S):
+                await self._control.farewell(self._name)
+                await self.tell("gateway_state", state="stopped")

@@ -1,0 +1,261 @@
+"""How do things stand? One answer for `status`, the HTTP API and the TUI: processes, channels, who waits, what waits and why."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from secondme.core.clock import from_ms, rfc3339
+from secondme.core.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from secondme.core.admit.control_store import Backlog, ControlStore, EverybodyPaused
+    from secondme.core.admit.pairing_store import PairingStore, Stats
+    from secondme.core.gateway.glance import Glance, GlanceStore
+    from secondme.core.manifest import Manifest
+
+
+_NOT_WRITABLE = frozenset({"store_disk_full", "store_out_of_memory", "store_read_only"})
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelFacts:
+    """How one channel stands, as its gateway last signed it; `off` when no gateway runs it. Times are Unix ms."""
+
+    id: str
+    title: str = ""
+    icon: str = ""
+    state: str = "off"
+    code: str = ""
+    """Why, in snake_case, when the state needs a reason."""
+    paused: bool = False
+    received: int = 0
+    sent: int = 0
+    failed: int = 0
+    """Counters since its gateway started."""
+    since_ms: int | None = None
+    last_received_ms: int | None = None
+    last_alive_ms: int | None = None
+    owner_chat: str = ""
+    """The owner's own chat there, when the channel knows it."""
+
+    @property
+    def is_well(self) -> bool:
+        """True when nobody has to look after it."""
+        return self.state in {"connected", "off"}
+
+    def to_dict(self) -> dict[str, Any]:  # JSON has no closer type
+        """As JSON values, times in RFC 3339 UTC."""
+
+        def moment(ms: int | None) -> str | None:
+            return rfc3339(from_ms(ms)) if ms else None
+
+        return {
+            "id": self.id,
+            "title": self.title,
+            "icon": self.icon,
+            "state": self.state,
+            "code": self.code,
+            "paused": self.paused,
+            "received": self.received,
+            "sent": self.sent,
+            "failed": self.failed,
+            "since": moment(self.since_ms),
+            "lastReceivedAt": moment(self.last_received_ms),
+            "lastAliveAt": moment(self.last_alive_ms),
+            "hasOwnerChat": bool(self.owner_chat),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A gateway or worker that gave a sign of life within 15 s and is not known to be gone."""
+
+    part: str
+    pid: int
+    version: str
+    started_ms: int
+    channels: Mapping[str, ChannelFacts]
+    host: str = ""
+    """The machine it runs on, as that calls itself."""
+    routing: Mapping[str, int] = field(default_factory=dict)
+    """How often its router decided what since it started: routed, smallTalk, byRules, byModel, inDoubt, and meanMs of asking."""
+
+    @property
+    def is_gateway(self) -> bool:
+        """True when it runs the channels."""
+        return self.part in {"all", "gateway"}
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The state of everything at one moment."""
+
+    processes: list[Process]
+    pairing: Stats
+    everybody: EverybodyPaused | None
+    backlog: Backlog
+    channels: list[ChannelFacts]
+    """Every channel there is, in the order of the registry."""
+    store_kind: str
+    """`embedded` or `redis_url`."""
+    glance: Glance
+    """What was last heard and said, who is paused, and today's cost."""
+    cap_usd: float
+    """What models may cost a day."""
+    at_ms: int
+    """The store's time when this was so, Unix."""
+    can_write: bool = True
+    """False while the store takes nothing new, as on a full disk: no gateway can give a sign of life then."""
+
+    @property
+    def runs(self) -> bool:
+        """True when a gateway runs."""
+        return any(process.is_gateway for process in self.processes)
+
+    @property
+    def runs_here(self) -> bool:
+        """True when a process of any part runs on this machine (in a container: in this container)."""
+        return any(process.host == socket.gethostname() for process in self.processes)
+
+    def to_dict(self) -> dict[str, Any]:  # JSON has no closer type
+        """As JSON values, times in RFC 3339 UTC: the data of `secondme.status/1`."""
+        everybody, backlog = self.everybody, self.backlog
+        paused = None
+        if everybody is not None:
+            paused = {
+                "since": rfc3339(from_ms(everybody.since_ms)),
+                "until": rfc3339(from_ms(everybody.until_ms)) if everybody.until_ms else None,
+                "killed": everybody.killed,
+            }
+        return {
+            "processes": [
+                {
+                    "part": process.part,
+                    "pid": process.pid,
+                    "version": process.version,
+                    "startedAt": rfc3339(from_ms(process.started_ms)),
+                    "channels": {name: facts.state for name, facts in process.channels.items()},
+                    "routing": dict(process.routing),
+                }
+                for process in self.processes
+            ],
+            "channels": [facts.to_dict() for facts in self.channels],
+            "store": {"kind": self.store_kind, "canWrite": self.can_write},
+            "pairing": {"pending": self.pairing.pending, "approved": self.pairing.approved, "denied": self.pairing.denied},
+            "paused": paused,
+            "queue": {
+                "contacts": backlog.contacts,
+                "messages": backlog.queued,
+                "waiting": backlog.waiting,
+                "oldest": rfc3339(from_ms(backlog.oldest_ms)) if backlog.oldest_ms else None,
+                "unsent": backlog.unsent,
+                "held": backlog.held,
+                "dead": backlog.dead,
+            },
+            **self._glance_to_dict(),
+        }
+
+    def _glance_to_dict(self) -> dict[str, Any]:  # as above
+        glance = self.glance
+
+        def moment(ms: int | None) -> str | None:
+            return rfc3339(from_ms(ms)) if ms else None
+
+        return {
+            "messages": {"lastReceivedAt": moment(glance.last_received_ms), "lastSentAt": moment(glance.last_sent_ms)},
+            "pauses": [{"contactId": each.contact_id, "until": moment(each.until_ms)} for each in glance.paused],
+            "cost": {"todayUsd": glance.today_micros / 1_000_000, "capUsd": self.cap_usd},
+        }
+
+
+async def overview(
+    control: ControlStore,
+    pairing: PairingStore,
+    channels: Sequence[Manifest],
+    *,
+    embedded: bool,
+    glance: GlanceStore,
+    cap_usd: float,
+) -> Overview:
+    """How things stand now. A handful of round trips, bounded work. Raises UnavailableError when the store does not answer."""
+    signs = [sign for sign in await control.alive() if not _was_killed(sign)]
+    processes = [_process(sign) for sign in signs]
+    names = tuple(manifest.id for manifest in channels)
+    paused = await control.paused_channels(names)
+    signed = {name: facts for process in processes if process.is_gateway for name, facts in process.channels.items()}
+    try:
+        stats, can_write = await pairing.stats(), True
+    except UnavailableError as error:
+        if error.code not in _NOT_WRITABLE:
+            raise
+        stats, can_write = await pairing.counts(), False
+    return Overview(
+        processes=processes,
+        pairing=stats,
+        everybody=await control.everybody(),
+        backlog=await control.backlog(names),
+        channels=[
+            replace(signed.get(each.id, ChannelFacts(each.id)), title=each.title, icon=each.icon, paused=each.id in paused)
+            for each in channels
+        ],
+        store_kind="embedded" if embedded else "redis_url",
+        glance=await glance.look(),
+        cap_usd=cap_usd,
+        at_ms=await control.now_ms(),
+        can_write=can_write,
+    )
+
+
+def _process(sign: dict[str, Any]) -> Process:  # written by a process of any version
+    channels, routing = sign.get("channels"), sign.get("routing")
+    return Process(
+        part=str(sign.get("part", "")),
+        pid=int(sign.get("pid") or 0),
+        version=str(sign.get("version", "")),
+        started_ms=int(sign.get("startedAt") or 0),
+        host=str(sign.get("host", "")),
+        channels={str(name): _facts(str(name), facts) for name, facts in channels.items()} if isinstance(channels, dict) else {},
+        routing={str(name): int(count) for name, count in routing.items() if isinstance(count, int)}
+        if isinstance(routing, dict)
+        else {},
+    )
+
+
+def _facts(name: str, signed: Any) -> ChannelFacts:  # as above
+    if not isinstance(signed, dict):
+        return ChannelFacts(name, state=str(signed))
+
+    def number(key: str) -> int:
+        value = signed.get(key)
+        return value if isinstance(value, int) else 0
+
+    return ChannelFacts(
+        name,
+        state=str(signed.get("state", "off")),
+        code=str(signed.get("code", "")),
+        received=number("received"),
+        sent=number("sent"),
+        failed=number("failed"),
+        since_ms=number("since") or None,
+        last_received_ms=number("lastReceivedAt") or None,
+        last_alive_ms=number("lastAliveAt") or None,
+        owner_chat=str(signed.get("ownerChat", "")),
+    )
+
+
+def _was_killed(sign: dict[str, Any]) -> bool:
+    """True when the process of a recent sign of life was on this machine and is gone: it had no time to say farewell."""
+    if sign.get("host") != socket.gethostname():
+        return False
+    try:
+        os.kill(int(sign.get("pid", 0)), 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

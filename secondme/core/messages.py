@@ -1,0 +1,271 @@
+"""What passes between the rooms and is never stored: messages, and the outcomes that every caller must match."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from secondme.core.attachments import Attachment
+from secondme.core.enums import Thinking
+from secondme.core.ids import ChannelId, ContactId, MessageId
+
+
+class ChatKind(StrEnum):
+    """What kind of conversation a message belongs to. Only DIRECT is a contact's; OWNER goes to the owner's chat, all else is ignored."""
+
+    DIRECT = "direct"
+    OWNER = "owner"
+    """The owner's chat with this program itself. The channel has authenticated the owner: never by a name or by what is written."""
+    GROUP = "group"
+    BROADCAST = "broadcast"
+    STATUS = "status"
+
+
+@dataclass(frozen=True, slots=True)
+class InboundMessage:
+    """One message as a channel understood it. Identity comes from the channel's authenticated sender, never from the text."""
+
+    channel_id: ChannelId
+    contact_id: ContactId
+    normalized_contact_id: str
+    """The cross-channel identity: E.164 digits where the channel proves them, else the contact id."""
+    message_id: MessageId
+    text: str
+    sent_at: datetime
+    """Aware UTC, by the sender's platform."""
+    display_name: str = ""
+    phone_number: str = ""
+    kind: ChatKind = ChatKind.DIRECT
+    from_me: bool = False
+    """True when the owner wrote it with their own hands, on their own device."""
+    attachments: tuple[Attachment, ...] = ()
+    reply_to: str = ""
+    """The platform's id of the message that this one quotes."""
+    edit_of: str = ""
+    """The id of the message that this one corrects. A correction changes what was said; it is never a message to answer."""
+    aliases: tuple[ContactId, ...] = ()
+    """Other ids of the same person, as far as the platform itself vouches for them. Who is denied under one is denied under all."""
+    backlog: bool = False
+    """True for what the platform replays from before we listened (history sync, offline messages): nobody is prompted for it."""
+
+
+class Admission(StrEnum):
+    """What became of a message at the gate. Only QUEUED leads to a reply."""
+
+    QUEUED = "queued"
+    DUPLICATE = "duplicate"
+    """Seen before; nothing was changed."""
+    PAUSED = "paused"
+    """In the history, not to be answered: this contact is paused."""
+    KILLED = "killed"
+    """In the history, not to be answered: the kill switch is on, or everybody is paused."""
+    RATE_LIMITED = "rate_limited"
+    """In the history; the contact wrote too much and is now paused."""
+    INBOX_FULL = "inbox_full"
+    """In the history; too much is waiting already."""
+    TAKEN_OVER = "taken_over"
+    """The owner spoke: the contact is paused and waiting replies are dropped."""
+    OWN_ECHO = "own_echo"
+    """The platform showed us what we sent ourselves."""
+    CORRECTED = "corrected"
+    """An edit: the history and what still waits say the new words. Nothing new to answer."""
+    COMMAND = "command"
+    """From the owner's own chat: done, and answered there."""
+    OBSERVED = "observed"
+    """In the history, not to be answered: the owner only wants this contact observed."""
+    OFF = "off"
+    """Nothing was written: the owner wants nothing to do with what this contact writes."""
+    IGNORED = "ignored"
+    """Not a direct message, or there is nothing in it to answer."""
+    STRANGER = "stranger"
+    """Nobody who was let in; nothing was written. Pairing decides what happens next."""
+    DENIED = "denied"
+    """In the cooldown after a denial; nothing was written, nothing is said."""
+
+
+class Challenge(StrEnum):
+    """What became of a stranger at the door."""
+
+    PROMPTED = "prompted"
+    """A request exists and the contact is told its code."""
+    REQUESTED = "requested"
+    """A request exists; the contact is told nothing (silent mode, or too many prompts this hour)."""
+    ALREADY_PENDING = "already_pending"
+    APPROVED = "approved"
+    """The contact is let in by now; the message can be admitted."""
+    WELCOMED = "welcomed"
+    """The contact's code just let it in. The code itself is not a message to answer."""
+    NEEDS_OWNER = "needs_owner"
+    """The contact typed its own code; only the owner can redeem it."""
+    WRONG_CODE = "wrong_code"
+    DENIED = "denied"
+    CLOSED = "closed"
+    """Pairing is off, full, closed after too many wrong codes, or the kill switch is on."""
+    TOO_OLD = "too_old"
+    """The message waited too long to be answered with a prompt."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """When a row is typed and when it leaves, in seconds from the moment its reply is stored."""
+
+    typing_after_s: float
+    due_after_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class MessageContent:
+    """What a channel is to say. Plain text, never markup; no longer than the 4,000 UTF-16 units that every platform takes."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelContact:
+    """Somebody in the owner's address book on a platform."""
+
+    contact_id: ContactId
+    display_name: str
+    phone_number: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerAddress:
+    """The owner's own chat on one channel."""
+
+    channel_id: ChannelId
+    contact_id: ContactId
+    is_open: bool
+    """True while the channel is connected."""
+    is_notebook: bool = False
+    """True when the owner keeps notes there too."""
+
+
+class ChannelState(StrEnum):
+    """How a channel stands."""
+
+    OFF = "off"
+    """Not set up, or disconnected by the owner."""
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    DEAF = "deaf"
+    """It says it is connected, but the platform gave no sign of life for too long."""
+    WAITING = "waiting"
+    """It failed and is tried again by itself."""
+    NEEDS_OWNER = "needs_owner"
+    """It failed and only a human can mend it: a token was refused, the phone logged us out."""
+    STOPPING = "stopping"
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookRequest:
+    """An HTTP request of a platform, as raw as it came. Header names are lower case; repeated ones keep every value."""
+
+    method: str
+    query: str
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+    def header(self, name: str) -> str | None:
+        """The value of `name`; None when it is missing or was sent more than once, which no platform does."""
+        found = [value for key, value in self.headers if key == name]
+        return found[0] if len(found) == 1 else None
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookAnswer:
+    """What the platform is told. 200 only when everything in the request is safe."""
+
+    status: int
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """The platform has the message. `native_id` is its name for it, when it has one."""
+
+    native_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NotSent:
+    """The platform certainly does not have the message; it may be tried again after `retry_after_s` seconds."""
+
+    reason: str
+    retry_after_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Undeliverable:
+    """The platform will never take this message; trying again is useless."""
+
+    reason: str
+
+
+SendOutcome = Sent | NotSent | Undeliverable
+
+
+@dataclass(frozen=True, slots=True)
+class Utterance:
+    """One turn for a model. Consecutive turns never share a role."""
+
+    role: str
+    """`user` for the contact, `assistant` for the owner and the clone."""
+    text: str
+
+
+class ModelSize(StrEnum):
+    """Which of the two models is asked."""
+
+    SMALL = "small"
+    """Cheap and quick: classifies, and answers small talk."""
+    LARGE = "large"
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """A part of what a model is told about its task."""
+
+    text: str
+    cached: bool = False
+    """True where everything up to here stays the same from call to call, so that a vendor may keep it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """Everything a model is told. `system` blocks are stable first, so that a vendor can cache them."""
+
+    system: tuple[Block, ...]
+    turns: tuple[Utterance, ...]
+    max_tokens: int
+    size: ModelSize = ModelSize.LARGE
+    thinking: Thinking | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What one answer of a model cost, in tokens. `input_tokens` does not count what was written to or read from a cache."""
+
+    input_tokens: int = 0
+    output_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Composed:
+    """A model's words, with what they cost."""
+
+    text: str
+    usage: Usage = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class ModelRefused:
+    """The model answered, but there is nothing in it that could be sent."""
+
+    reason: str
+    usage: Usage = Usage()
+
+
+ModelOutcome = Composed | ModelRefused

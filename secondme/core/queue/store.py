@@ -1,0 +1,297 @@
+"""The mailboxes: one token per contact in the stream, one inbox per contact, a lease with a fence for whoever works.
+
+Each step of a job is one script and may be repeated; a worker that lost its lease changes nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any, Literal
+
+from redis.exceptions import ResponseError
+
+from secondme.core.errors import DataError
+from secondme.core.ids import ContactId
+from secondme.core.queue.jobs import Job, Token, UnreadableJobError
+from secondme.core.records import ApprovedContact, Mail
+from secondme.core.store import keys
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
+
+    from redis.asyncio import Redis
+
+    from secondme.core.config.models import QueueSettings
+    from secondme.core.messages import Pace
+    from secondme.core.queue.jobs import Stage
+    from secondme.core.records import NewRow
+    from secondme.core.store.client import Store
+
+_BATCH = 50
+"""Messages of one burst at most: 50 of 64 KB are still a bounded job."""
+
+
+class InboxStore:
+    """Mailboxes in Redis."""
+
+    def __init__(self, store: Store, queue: QueueSettings) -> None:
+        self._store = store
+        self._lease_ms = int(queue.lease_s * 1000)
+        self._max_attempts = queue.max_attempts
+
+    async def open(self) -> None:
+        """The consumer group exists. Repeatable."""
+        await self._store.call(self._create_group())
+
+    async def _create_group(self) -> None:
+        try:
+            await self._store.client.xgroup_create(keys.QUEUE, keys.QUEUE_GROUP, id="0", mkstream=True)
+        except ResponseError as error:
+            if not str(error).startswith("BUSYGROUP"):
+                raise
+
+    @contextlib.asynccontextmanager
+    async def reading(self, worker: str, wait_s: float) -> AsyncIterator[Callable[[int], Coroutine[Any, Any, list[Token]]]]:
+        """A function that takes at most so many tokens, waiting up to `wait_s` for the first, on a connection of its own.
+
+        What it returned stays `worker`'s until deferred, finished or claimed.
+        """
+        async with self._store.blocking() as client:
+            yield lambda count: self._take(client, worker, count, wait_s)
+
+    async def _take(self, client: Redis, worker: str, count: int, wait_s: float) -> list[Token]:
+        reading = client.xreadgroup(keys.QUEUE_GROUP, worker, {keys.QUEUE: ">"}, count=count, block=max(1, int(wait_s * 1000)))
+        answer = await self._store.call(reading, wait_s)
+        return _tokens(_entries(answer))
+
+    async def mine(self, worker: str) -> list[Token]:
+        """The tokens that `worker` was given and has not settled."""
+        answer = await self._store.call(self._store.client.xreadgroup(keys.QUEUE_GROUP, worker, {keys.QUEUE: "0"}, count=1000))
+        return _tokens(_entries(answer))
+
+    async def claim(self, worker: str, count: int) -> list[Token]:
+        """Tokens whose worker has been silent for a whole lease; they are `worker`'s now."""
+        answer = await self._store.call(
+            self._store.client.xautoclaim(keys.QUEUE, keys.QUEUE_GROUP, worker, self._lease_ms, count=count)
+        )
+        return _tokens(answer[1])
+
+    async def begin(self, token: Token, worker: str) -> Job | Literal["obsolete", "busy", "gone", "empty", "paused"]:
+        """The contact's burst under a new fence, or why there is nothing to do; then the token is settled, except for `busy`.
+
+        Raises UnreadableJobError when the contact's record or its mail is corrupt: the lease is taken, so the caller must defer.
+        """
+        contact = token.contact_id
+        answer = await self._store.run(
+            "begin",
+            (
+                keys.mailbox(contact),
+                keys.inbox(contact),
+                keys.QUEUE,
+                keys.QUEUE_ACTIVE,
+                keys.approved(contact),
+                keys.PAUSE_ALL,
+                keys.pause(contact),
+                keys.QUEUE_LATER,
+                keys.dead(contact),
+                keys.DEAD_INDEX,
+                keys.last_reply(contact),
+                keys.channel_pause(token.channel_id),
+            ),
+            (
+                keys.QUEUE_GROUP,
+                token.entry,
+                worker,
+                self._lease_ms,
+                self._max_attempts,
+                contact,
+                _BATCH,
+                keys.MAILBOX_TTL_MS,
+                keys.EVENTS_QUEUE,
+            ),
+        )
+        if answer[0] != b"job":
+            return answer[0].decode()  # type: ignore[no-any-return]  # the script's header lists these five
+        _, now, fence, attempt, defers, last, approved, *mail = answer
+        contact_key, mail_key = keys.approved(contact), keys.inbox(contact)
+        try:
+            letters = tuple(Mail.decode(item, mail_key) for item in mail)
+        except DataError as error:
+            raise UnreadableJobError(error, int(fence), is_mail=True) from error
+        try:
+            approval = ApprovedContact.decode(approved, contact_key)
+        except DataError as error:
+            raise UnreadableJobError(error, int(fence), is_mail=False) from error
+        return Job(
+            token=token,
+            now_ms=int(now),
+            fence=int(fence),
+            attempt=int(attempt),
+            defers=int(defers),
+            last_reply_ms=int(last) if last else None,
+            contact=approval,
+            mail=letters,
+        )
+
+    async def renew(self, job: Job, worker: str) -> bool:
+        """True while the job is still `worker`'s; its lease starts anew."""
+        kept: int = await self._store.run(
+            "renew",
+            (keys.mailbox(job.token.contact_id), keys.QUEUE),
+            (keys.QUEUE_GROUP, job.token.entry, worker, job.fence, self._lease_ms),
+        )
+        return bool(kept)
+
+    async def finish(
+        self,
+        job: Job,
+        worker: str,
+        rows: list[tuple[NewRow, Pace]],
+        *,
+        hold: str = "",
+        why: str = "answered",
+        untold: str = "",
+        stages: Sequence[Stage] = (),
+    ) -> bool:
+        """The burst is answered: its mail is gone and `rows` wait to be sent, or for the owner when `hold` names a reason.
+
+        `why` there are none; `untold`: a reason for it that the owner should hear of; `stages`: what the burst passed before. All of it
+        or nothing. False when the job was no longer ours; then nothing happened.
+        """
+        ids = json.dumps([mail.message_id for mail in job.mail])
+        facts = f',"reply":"{rows[0][0].reply_id}","rows":{len(rows)}' if rows else ""
+        facts += f',"reason":"{hold}"' if hold else ""
+        contact = job.token.contact_id
+        timed = [
+            part for row, pace in rows for part in (int(pace.typing_after_s * 1000), int(pace.due_after_s * 1000), row.encode())
+        ]
+        answer: bytes = await self._store.run(
+            "finish",
+            (
+                keys.mailbox(contact),
+                keys.inbox(contact),
+                keys.QUEUE,
+                keys.QUEUE_ACTIVE,
+                keys.outbox(contact),
+                keys.outbox_due(job.channel_id),
+                keys.held(contact),
+                keys.HELD_INDEX,
+                keys.trace(contact),
+            ),
+            (
+                keys.QUEUE_GROUP,
+                job.token.entry,
+                worker,
+                job.fence,
+                contact,
+                len(job.mail),
+                keys.MAILBOX_TTL_MS,
+                hold,
+                keys.EVENTS_QUEUE,
+                untold,
+                ids,
+                "held" if hold else why,
+                facts,
+                len(stages),
+                *(stage.to_json(job) for stage in stages),
+                *timed,
+            ),
+        )
+        return answer == b"done"
+
+    async def defer(
+        self,
+        token: Token,
+        worker: str,
+        fence: int | None,
+        *,
+        delay_s: float,
+        reason: str,
+        forgive: bool,
+        messages: Sequence[str] = (),
+    ) -> bool:
+        """The contact waits, at once up for anybody when `delay_s` is 0. `forgive`: this attempt was not the message's fault. `messages`:
+        ids of those that wait, for their trace.
+
+        False when the token was no longer ours; then nothing happened.
+        """
+        contact = token.contact_id
+        answer: bytes = await self._store.run(
+            "defer",
+            (keys.mailbox(contact), keys.inbox(contact), keys.QUEUE, keys.QUEUE_LATER, keys.trace(contact)),
+            (
+                keys.QUEUE_GROUP,
+                token.entry,
+                worker,
+                "" if fence is None else fence,
+                contact,
+                int(delay_s * 1000),
+                reason,
+                "1" if forgive else "0",
+                keys.MAILBOX_TTL_MS,
+                json.dumps(list(messages)) if messages else "",
+            ),
+        )
+        return answer == b"done"
+
+    # Keeping order
+
+    async def wake(self, limit: int = 100) -> int:
+        """How many waiting contacts became due and are in the stream again."""
+        due = [contact for contact, wait_s in await self._store.due(keys.QUEUE_LATER, limit) if wait_s <= 0]
+        for contact in due:
+            await self._store.run(
+                "wake",
+                (keys.mailbox(contact), keys.inbox(contact), keys.QUEUE, keys.QUEUE_LATER, keys.QUEUE_ACTIVE),
+                (contact, keys.MAILBOX_TTL_MS),
+            )
+        return len(due)
+
+    async def hurry(self) -> None:
+        """Everything that waits is due now: for a start with new settings. Pauses and the night are judged again when it is begun."""
+        await self._store.run("hurry", (keys.QUEUE_LATER,), ())
+
+    async def repair(self) -> int:
+        """How many contacts with mail had lost their token and have one again."""
+        mended, cursor = 0, 0
+        while True:
+            cursor, contacts = await self._store.call(self._store.client.sscan(keys.QUEUE_ACTIVE, cursor, count=200))
+            for contact in map(bytes.decode, contacts):
+                answer = await self._store.run(
+                    "repair",
+                    (keys.mailbox(contact), keys.inbox(contact), keys.QUEUE, keys.QUEUE_LATER, keys.QUEUE_ACTIVE),
+                    (contact, keys.MAILBOX_TTL_MS),
+                )
+                mended += answer == b"token"
+            if cursor == 0:
+                break
+        return mended
+
+    async def leave(self, worker: str) -> None:
+        """`worker` is no consumer any more. Only after everything of its was settled: the rest would be lost to the group."""
+        await self._store.call(self._store.client.xgroup_delconsumer(keys.QUEUE, keys.QUEUE_GROUP, worker))
+
+    async def bury(self, idle_ms: int) -> int:
+        """How many consumers with nothing pending and no sign of life for `idle_ms` were removed."""
+        consumers: list[dict[str, Any]] = await self._store.call(self._store.client.xinfo_consumers(keys.QUEUE, keys.QUEUE_GROUP))
+        gone = [entry["name"].decode() for entry in consumers if entry["pending"] == 0 and entry["idle"] > idle_ms]
+        for name in gone:
+            await self.leave(name)
+        return len(gone)
+
+
+def _entries(answer: Any) -> list[tuple[bytes, dict[bytes, bytes]]]:  # the client's shape differs between protocols 2 and 3
+    if not answer:
+        return []
+    if isinstance(answer, dict):
+        return [entry for batch in next(iter(answer.values())) for entry in batch]
+    return answer[0][1]  # type: ignore[no-any-return]
+
+
+def _tokens(entries: list[tuple[bytes, dict[bytes, bytes]]]) -> list[Token]:
+    return [
+        Token(entry.decode(), ContactId(fields[b"contactId"].decode()), fields.get(b"channelId", b"?").decode())
+        for entry, fields in entries
+        if fields
+    ]

@@ -1,0 +1,166 @@
+"""What does the clone say when the owner asks? One turn with the owner's own persona and rights; or words for a contact, to be approved."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from secondme.core.clock import from_ms
+from secondme.core.enums import Tier
+from secondme.core.errors import DataError
+from secondme.core.ids import ContactId
+from secondme.core.messages import ModelRefused, Usage, Utterance
+from secondme.core.records import ApprovedContact
+from secondme.core.reply.checks import Told, find_fault, tidy
+from secondme.core.reply.disclosure import asks_if_machine
+from secondme.core.reply.prompt import Briefing, ask_prompt, build_prompt, may_be_said, suggest_prompt
+from secondme.core.reply.store import SELF
+from secondme.core.reply.voice import Voice
+from secondme.core.text import safe_name, safe_text
+
+if TYPE_CHECKING:
+    from datetime import tzinfo
+
+    from secondme.core.config.loader import Settings
+    from secondme.core.enums import Thinking
+    from secondme.core.messages import Prompt
+    from secondme.core.ports import Clock
+    from secondme.core.reply.budget import Budget
+    from secondme.core.reply.checks import Fault
+    from secondme.core.reply.voice import Voices
+    from secondme.core.store.history import ConversationStore
+
+_LONGEST = 32_000
+_THINKING_TOKENS = 16_000
+_NOBODY = "local:somebody"
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """The clone's answer to its owner."""
+
+    text: str
+    persona: str
+    usage: Usage
+    fault: str = ""
+    """What the checks found, in words for a contact; it cannot be sent as it is."""
+
+
+class Asking:
+    """Where the owner's own turns are taken."""
+
+    def __init__(
+        self,
+        budget: Budget,
+        conversation: ConversationStore,
+        voices: Voices,
+        settings: Settings,
+        zone: tzinfo,
+        clock: Clock,
+    ) -> None:
+        self._budget = budget
+        self._conversation = conversation
+        self._voices = voices
+        self._settings = settings
+        self._zone = zone
+        self._clock = clock
+
+    async def answer(self, words: str, *, thinking: Thinking | None = None, persona: str | None = None) -> Said:
+        """The answer to the owner's `words`. No contact's words are read for it, and nothing is stored but what it cost.
+
+        Raises DataError when there is nothing to answer or nothing was answered, UnavailableError, CredentialsError, ConfigError.
+        """
+        voice = await self._voices.for_owner(persona)
+        prompt = ask_prompt(
+            self._owner,
+            voice,
+            _bounded(words),
+            local_time=from_ms(self._clock.now_ms()).astimezone(self._zone),
+            max_tokens=self._tokens(thinking),
+            thinking=thinking,
+        )
+        text, usage = await self._ask(SELF, prompt)
+        return Said(text, voice.id, usage)
+
+    async def write_to(self, contact: ApprovedContact, words: str, *, thinking: Thinking | None = None) -> Said:
+        """Words for `contact`, as the owner asked for them in `words`; nothing is sent. Raises as `answer`."""
+        who = ContactId(contact.contact_id)
+        voice = await self._voices.of(contact)
+        recent = await self._conversation.recent(who, self._settings.model.history_turns)
+        briefing = replace(self._briefing(contact, voice, words), asked_if_machine=False)  # those are the owner's words
+        usage, text, fault = Usage(), "", None
+        for _ in (1, 2):
+            tried = replace(briefing, fault=fault.kind.value) if fault else briefing
+            prompt = suggest_prompt(tried, recent, _bounded(words), max_tokens=self._tokens(thinking), thinking=thinking)
+            text, usage = await self._ask(who, prompt)
+            spoken = (words, *(turn.content for turn in recent))
+            fault = await self._judge(text, prompt, tried, spoken, frozenset(await self._conversation.members(who)))
+            if fault is None:
+                break
+        return Said(text, voice.persona.id, usage, fault.kind.value if fault else "")
+
+    async def try_voice(self, words: str, *, persona: str | None = None, contact: ApprovedContact | None = None) -> Said:
+        """What a contact who wrote `words` would be answered in this voice; nobody is sent anything. Raises as `answer`.
+
+        Without `contact` it is somebody whom nothing is known about.
+        """
+        if contact is None:
+            now = from_ms(self._clock.now_ms())
+            voice = Voice(await self._voices.for_owner(persona), None, None, ())
+            contact = ApprovedContact(contact_id=_NOBODY, phone_number="", approved_at=now, approved_by="", tier=Tier.STANDARD)
+        else:
+            voice = await self._voices.of(contact)
+        briefing = self._briefing(contact, voice, words)
+        prompt = build_prompt(briefing, (Utterance("user", _bounded(words)),), max_tokens=self._settings.model.max_tokens)
+        text, usage = await self._ask(SELF, prompt)
+        fault = await self._judge(text, prompt, briefing, (words,), frozenset({contact.contact_id}))
+        return Said(text, voice.persona.id, usage, fault.kind.value if fault else "")
+
+    def _briefing(self, contact: ApprovedContact, voice: Voice, words: str) -> Briefing:
+        return Briefing(
+            owner=self._owner,
+            persona=voice.persona,
+            contact=contact,
+            relationship=voice.relationship,
+            style=voice.style,
+            examples=voice.examples(words),
+            local_time=from_ms(self._clock.now_ms()).astimezone(self._zone),
+            asked_if_machine=asks_if_machine([words]),
+        )
+
+    async def _judge(
+        self, text: str, prompt: Prompt, briefing: Briefing, spoken: tuple[str, ...], who: frozenset[str]
+    ) -> Fault | None:
+        told = Told(
+            system=tuple(block.text for block in prompt.system),
+            own_words=(*may_be_said(briefing), *spoken),
+            asked_if_machine=briefing.asked_if_machine,
+            contact_ids=who,
+        )
+        return await asyncio.to_thread(find_fault, text, told)
+
+    @property
+    def _owner(self) -> str:
+        return safe_name(self._settings.persona.name) or "the owner"
+
+    def _tokens(self, thinking: Thinking | None) -> int:
+        return self._settings.model.max_tokens + (_THINKING_TOKENS if thinking else 0)
+
+    async def _ask(self, who: str, prompt: Prompt) -> tuple[str, Usage]:
+        outcome = await self._budget.ask(who, prompt, classification="asked")
+        if isinstance(outcome, ModelRefused):
+            raise DataError("no_answer", f"The model did not answer ({outcome.reason}).", "Ask in other words.")
+        text = tidy(safe_text(outcome.text), self._owner).strip()
+        if not text:
+            raise DataError("no_answer", "The model answered nothing that can be shown.", "Ask in other words.")
+        return text, outcome.usage
+
+
+def _bounded(words: str) -> str:
+    words = words.strip()
+    if not words:
+        raise DataError("empty_message", "There is nothing to answer.", "Say something with --message.")
+    if len(words) > _LONGEST:
+        raise DataError("long_message", f"A message has at most {_LONGEST:,} characters.")
+    return words

@@ -1,0 +1,168 @@
+"""What did models cost? Charged before each call, corrected after it; by day, contact and model. Days are UTC."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Literal
+
+from secondme.core.clock import from_ms
+from secondme.core.store import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from secondme.core.messages import Usage
+    from secondme.core.store.client import Store
+
+_DAY_S = 30 * 86_400
+"""As the predecessor's."""
+_CONTACT_S = 90 * 86_400
+_MODEL = "model:"
+SELF = "self"
+"""Under which name the owner's own questions are accounted for."""
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Charge:
+    """A call that may be made: this much is charged for it until it is settled."""
+
+    who: str
+    day: str
+    micros: int
+
+
+@dataclass(slots=True)
+class Spent:
+    """Sums. Tokens of the input do not count what was read from or written to a cache."""
+
+    calls: int = 0
+    input: int = 0
+    output: int = 0
+    cache_read: int = 0
+    cache_write: int = 0
+    micros: int = 0
+
+    def add(self, name: str, count: int) -> None:
+        """`count` more of `name`; names that are no sum of ours are let be."""
+        if name in self.__slots__:
+            setattr(self, name, getattr(self, name) + count)
+
+
+@dataclass(slots=True)
+class Account:
+    """What was spent, day by day, and by whom and what on those days."""
+
+    days: dict[str, Spent] = field(default_factory=dict)
+    contacts: dict[str, Spent] = field(default_factory=dict)
+    models: dict[str, Spent] = field(default_factory=dict)
+
+
+class SpendingStore:
+    """Sums in Redis."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def reserve(
+        self, who: str, now_ms: int, micros: int, *, day_cap: int, contact_cap: int
+    ) -> Charge | Literal["day", "contact"]:
+        """A call of `who` may be made and is charged with what it may cost; or the cap that was reached. Never more than one call
+        passes a cap, however many ask at once."""
+        day = f"{from_ms(now_ms):%Y-%m-%d}"
+        answer: bytes = await self._store.run(
+            "reserve",
+            (keys.token_stats(day), keys.spent(who)),
+            (micros, day_cap, contact_cap, f"{day}:micros", _DAY_S, _CONTACT_S, keys.EVENTS_QUEUE, who, day),
+        )
+        return Charge(who, day, micros) if answer == b"ok" else "day" if answer == b"day" else "contact"
+
+    async def settle(self, charge: Charge, micros: int, usage: Usage | None, *, now_ms: int, facts: dict[str, Any]) -> None:
+        """The call cost `micros`. `usage` None: it failed, and nothing is counted. `facts` join the entry of the log, as JSON values."""
+        counts: dict[str, int] = {}
+        entry = ""
+        if usage is not None:
+            counts = {
+                "calls": 1,
+                "input": usage.input_tokens,
+                "output": usage.output_tokens,
+                "cache_read": usage.cache_read_tokens,
+                "cache_write": usage.cache_write_tokens,
+                "total_messages": 0 if facts.get("classification") == "routing" else 1,
+            }
+            entry = json.dumps({**facts, **_logged(usage), "costMicros": micros, "contactId": charge.who, "timestamp": now_ms})
+        model = f"{_MODEL}{usage.model if usage else ''}:"
+        words = [part for name, count in counts.items() for part in (name, count)]
+        await self._store.run(
+            "settle",
+            (keys.token_stats(charge.day), keys.spent(charge.who), keys.TOKEN_USAGE),
+            (charge.micros, micros, f"{charge.day}:", entry, now_ms, keys.USAGE_CAP, model, *words),
+        )
+
+    async def account(self, now_ms: int, days: int, contacts: Sequence[str]) -> Account:
+        """What was spent on the last `days` days, today included (UTC), in all, by each of `contacts` and by each model."""
+        today = from_ms(now_ms).date()
+        wanted = [f"{today - timedelta(days=back):%Y-%m-%d}" for back in range(days)]
+        account = Account()
+        pipe = self._store.client.pipeline(transaction=False)
+        for day in wanted:
+            pipe.hgetall(keys.token_stats(day))
+        for day, fields in zip(wanted, await self._store.call(pipe.execute()), strict=True):
+            _read_day(account, day, fields)
+        for start in range(0, len(contacts), _PAGE):
+            page = contacts[start : start + _PAGE]
+            pipe = self._store.client.pipeline(transaction=False)
+            for contact in page:
+                pipe.hgetall(keys.spent(contact))
+            for contact, fields in zip(page, await self._store.call(pipe.execute()), strict=True):
+                _read_contact(account, contact, set(wanted), fields)
+        return account
+
+    async def messages(self, limit: int) -> list[dict[str, Any]]:
+        """The newest entries of the log, newest first; what cannot be read is left out."""
+        found = []
+        for raw in await self._store.call(self._store.client.zrevrange(keys.TOKEN_USAGE, 0, limit - 1)):
+            try:
+                entry = json.loads(raw)
+            except ValueError:
+                continue
+            if isinstance(entry, dict):
+                found.append(entry)
+        return found
+
+
+def _logged(usage: Usage) -> dict[str, Any]:
+    """One answer in the predecessor's words, with ours beside them."""
+    return {
+        "model": usage.model,
+        "inputTokens": usage.input_tokens,
+        "responseTokens": usage.output_tokens,
+        "cacheReadTokens": usage.cache_read_tokens,
+        "cacheWriteTokens": usage.cache_write_tokens,
+    }
+
+
+def _read_day(account: Account, day: str, fields: dict[bytes, bytes]) -> None:
+    spent = Spent()
+    for raw, value in fields.items():
+        name, count = raw.decode("utf-8", "replace"), _count(value)
+        if name.startswith(_MODEL):
+            model, _, counter = name.removeprefix(_MODEL).rpartition(":")
+            account.models.setdefault(model, Spent()).add(counter, count)
+        else:
+            spent.add(name, count)
+    if fields:
+        account.days[day] = spent
+
+
+def _read_contact(account: Account, contact: str, wanted: set[str], fields: dict[bytes, bytes]) -> None:
+    for raw, value in fields.items():
+        day, _, name = raw.decode("utf-8", "replace").partition(":")
+        if day in wanted:
+            account.contacts.setdefault(contact, Spent()).add(name, _count(value))
+
+
+def _count(value: bytes) -> int:
+    return int(value) if value.removeprefix(b"-").isdigit() else 0

@@ -1,0 +1,272 @@
+"""How is the store reached, whichever kind it is? One `Store` per process: it finds or starts the server, runs scripts, and turns
+the client library's errors into ours. Every call is bounded by `store.timeout_s`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+from typing import TYPE_CHECKING, Any, Self
+
+import hiredis
+from redis.asyncio import Connection, ConnectionPool, Redis, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio.retry import Retry
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import (
+    AuthenticationError,
+    AuthorizationError,
+    BusyLoadingError,
+    NoPermissionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    RedisError,
+    ResponseError,
+)
+from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import TimeoutError as RedisTimeoutError
+
+from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
+from secondme.core.ids import ContactId
+from secondme.core.store.scripts import Answer, script
+from secondme.core.store.server import LINGER_S, EmbeddedServer, Role
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Mapping
+    from types import TracebackType
+
+    from secondme.core.config.loader import Setup
+
+_SLOTS = 48
+"""Commands on their way at once; more callers than that wait."""
+_MOST_CONNECTIONS = 512
+"""Never reached by commands (see above); subscriptions have one each."""
+_SERVER_FLOOR = (7, 0)
+"""`#!lua` scripts with declared keys exist since Redis 7.0."""
+_FIX_STORE = "secondme doctor store"
+"""Not `status`: it reads the same store, and would send whoever typed it in a circle."""
+
+
+class Store:
+    """A connection to the one engine. Use as an async context manager; safe to share between tasks of one loop."""
+
+    def __init__(self, setup: Setup, role: Role) -> None:
+        settings = setup.settings
+        self._timeout_s = settings.store.timeout_s
+        self._url = settings.redis_url.get_secret_value() if settings.redis_url else None
+        self._role = role
+        self.server: EmbeddedServer | None = None
+        if self._url is None:
+            self.server = EmbeddedServer(
+                setup.places.store,
+                setup.places.store_socket,
+                role=role,
+                binary=settings.store.server,
+                fsync=settings.store.fsync,
+            )
+        self.client: Redis = self._connect()
+        self._slots = asyncio.Semaphore(_SLOTS)
+
+    async def __aenter__(self) -> Self:
+        """Connected, or raises UnavailableError, ConfigError or CredentialsError."""
+        try:
+            if self.server is not None:
+                await self.server.ensure()
+            else:
+                await self._check_version()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Disconnected; an embedded server that we own has ended."""
+        await self.close()
+
+    @property
+    def is_wanted(self) -> bool:
+        """True when we run the private server and a gateway waits to do so."""
+        return self.server is not None and self.server.is_owner and self.server.is_wanted()
+
+    async def close(self) -> None:
+        """See `__aexit__`. Repeatable."""
+        if self.server is not None and self.server.is_owner and self._role is Role.BORROW:
+            with contextlib.suppress(SecondmeError, TimeoutError):
+                async with asyncio.timeout(LINGER_S):
+                    while len(await self.call(self.client.client_list())) > 1:
+                        await asyncio.sleep(0.01)
+        with contextlib.suppress(RedisError, OSError):
+            await self.client.aclose(close_connection_pool=True)
+        if self.server is not None:
+            await self.server.stop()
+
+    async def run(self, name: str, keys: tuple[str, ...], args: tuple[str | bytes | int, ...] = ()) -> Answer:
+        """What the script `lua/<name>.lua` returned. One round trip. Raises UnavailableError, and then nobody knows whether it ran:
+        every script may be repeated."""
+        return await self.call(script(name).run(self.client, keys, args))
+
+    async def due(self, schedule: str, limit: int) -> list[tuple[ContactId, float]]:
+        """The first contacts of a schedule and the seconds until each is due, by the store's clock; zero or less: it is."""
+        now, *rest = await self.run("due", (schedule,), (limit,))
+        return [
+            (ContactId(contact.decode()), (float(moment) - int(now)) / 1000)
+            for contact, moment in zip(rest[::2], rest[1::2], strict=True)
+        ]
+
+    async def publish(self, channel: str, event: Mapping[str, Any]) -> None:  # JSON values
+        """`event`, with the store's time as its `timestamp`, was given to whoever listens to `channel`; nothing is kept for the absent."""
+        await self.run("tell", (), (channel, json.dumps(dict(event))))
+
+    async def call(self, command: Awaitable[Any], extra_s: float = 0.0) -> Any:  # the library's types do not know that we decode
+        """What one command of the client library returned (text as bytes), its errors turned into ours.
+
+        One time-out of ours around it all, `extra_s` longer when the command itself waits: the library's own would cost two.
+        """
+        try:
+            async with self._slots, asyncio.timeout(self._timeout_s + extra_s):
+                return await command
+        except (RedisError, OSError, TimeoutError) as error:
+            raise explain(error) from error
+        finally:
+            if asyncio.iscoroutine(command):
+                command.close()  # cancelled before its turn came, it was never begun
+
+    @contextlib.asynccontextmanager
+    async def blocking(self) -> AsyncIterator[Redis]:
+        """A client of its own for commands that wait on the server: they must not use up the connections of the others."""
+        client = self._connect()
+        try:
+            yield client
+        finally:
+            with contextlib.suppress(RedisError, OSError):
+                await client.aclose(close_connection_pool=True)
+
+    def _connect(self) -> Redis:
+        options: dict[str, Any] = {
+            "socket_connect_timeout": self._timeout_s,
+            # Ours are around every command; the library's `wait_for` loses a cancellation on Python 3.11 (cpython #86296).
+            "socket_timeout": None,
+            "max_connections": _MOST_CONNECTIONS,
+            "health_check_interval": 0,
+            # A new connection with an embedded store starts the server if need be; so trying at once is enough there.
+            "retry": Retry(NoBackoff(), 2) if self._url is None else Retry(ExponentialBackoff(cap=0.5, base=0.05), 3),
+        }
+        if self.server is not None:
+            path = str(self.server.socket_path)
+            pool = ConnectionPool(connection_class=_EnsuredConnection, server=self.server, path=path, **options)
+            return Redis(connection_pool=pool)
+        assert self._url is not None
+        try:
+            kind = _CONNECTIONS.get(self._url.partition("://")[0], _TcpConnection)
+            pool = ConnectionPool.from_url(self._url, **options)
+            pool.connection_class = kind  # the library takes none for `unix://` and `rediss://`
+        except ValueError:  # its text quotes the part it stumbled over, which may be the password
+            raise ConfigError("bad_redis_url", "redis_url cannot be used.", "Use redis://, rediss:// or unix://.") from None
+        return Redis(connection_pool=pool)
+
+    async def _check_version(self) -> None:
+        info = await self.call(self.client.info("server"))
+        version = str(info.get("redis_version", "0"))
+        numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
+        if numbers < _SERVER_FLOOR:
+            raise ConfigError("old_store_server", f"The store's server is version {version}; 7.0 is needed.", "Upgrade it.")
+
+
+class _Packed:
+    """Packs commands in C. The library does so for its blocking client only, and a gate call has thirty arguments."""
+
+    def pack_command(self, *args: Any) -> list[bytes]:  # whatever the library would have packed
+        """One command in the wire format; a first word with a space in it is two words, as in the library."""
+        first = args[0].encode() if isinstance(args[0], str) else bytes(args[0])
+        return [hiredis.pack_command((*first.split(), *args[1:]))]
+
+
+class _TcpConnection(_Packed, Connection):
+    """`redis://`"""
+
+
+class _TlsConnection(_Packed, SSLConnection):
+    """`rediss://`"""
+
+
+class _UnixConnection(_Packed, UnixDomainSocketConnection):
+    """`unix://`"""
+
+
+_CONNECTIONS: dict[str, type[Connection | UnixDomainSocketConnection]] = {"rediss": _TlsConnection, "unix": _UnixConnection}
+
+
+class _EnsuredConnection(_UnixConnection):
+    """A connection that finds, or starts, the embedded server each time it is opened."""
+
+    def __init__(self, *, server: EmbeddedServer, **options: Any) -> None:  # passed through to the library untouched
+        self._server = server
+        super().__init__(**options)
+
+    async def _connect(self) -> None:
+        await self._server.ensure()
+        await super()._connect()  # type: ignore[no-untyped-call]  # the library leaves it untyped
+
+
+def explain(error: Exception) -> SecondmeError:
+    """The library's `error` as one of ours. Never repeats what the server said about a key or a value."""
+    if isinstance(error, SecondmeError):
+        return error
+    if isinstance(error, RedisConnectionError) and isinstance(error.__cause__, RedisError):
+        return explain(error.__cause__)  # what the server said to a new connection
+    for kinds, beginning, ours, code, message, fix in _CAUSES:
+        if isinstance(error, kinds) and str(error).startswith(beginning):
+            return ours(code, message, fix)
+    return UnavailableError("store_failed", f"The store failed ({type(error).__name__}).", _FIX_STORE)
+
+
+_LATER = "Try again in a moment."
+_OUT_OF_MEMORY = (UnavailableError, "store_out_of_memory", "The store is out of memory.", "secondme doctor memory")
+_CAUSES: tuple[tuple[tuple[type[Exception], ...], str, type[SecondmeError], str, str, str], ...] = (
+    (
+        (AuthenticationError, AuthorizationError, NoPermissionError),
+        "",
+        CredentialsError,
+        "store_refused",
+        "The store refused our credentials.",
+        "Correct redis_url.",
+    ),
+    (
+        (ReadOnlyError,),
+        "",
+        UnavailableError,
+        "store_read_only",
+        "The store is a read-only replica.",
+        "Point redis_url at the primary.",
+    ),
+    ((OutOfMemoryError,), "", *_OUT_OF_MEMORY),
+    ((ResponseError,), "OOM", *_OUT_OF_MEMORY),
+    ((BusyLoadingError,), "", UnavailableError, "store_loading", "The store is still loading its data.", _LATER),
+    (
+        (ResponseError,),
+        "MISCONF",
+        UnavailableError,
+        "store_disk_full",
+        "The store cannot write to its disk.",
+        "secondme doctor persistence",
+    ),
+    ((ResponseError,), "BUSY", UnavailableError, "store_busy", "The store is busy with something else.", _LATER),
+    (
+        (ResponseError,),
+        "unknown command",
+        ConfigError,
+        "old_store_server",
+        "The store's server is too old; Redis 7.0 or newer is needed.",
+        "Upgrade it.",
+    ),
+    ((RedisTimeoutError, TimeoutError), "", UnavailableError, "store_slow", "The store did not answer in time.", _FIX_STORE),
+    (
+        (RedisConnectionError, OSError),
+        "",
+        UnavailableError,
+        "store_unreachable",
+        "The store does not answer.",
+        "Start the gateway, or check redis_url.",
+    ),
+)
+"""The library's error, how its text begins, and what it is to us. The first that fits counts."""
