@@ -1,6 +1,6 @@
 """`python -m secondme` is the same program as `secondme`."""
 
-from secondme.cli.entry import main
+from secondme.cli.main import main
 
 if __name__ == "__main__":
     main()

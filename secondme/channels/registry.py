@@ -12,16 +12,15 @@ from secondme.channels.local.manifest import MANIFEST as LOCAL
 from secondme.channels.telegram.manifest import MANIFEST as TELEGRAM
 from secondme.channels.whatsapp.manifest import MANIFEST as WHATSAPP
 from secondme.channels.whatsapp_cloud.manifest import MANIFEST as WHATSAPP_CLOUD
+from secondme.core.channel_plugin import ENTRY_POINTS, Manifest
 from secondme.core.errors import NotFoundError
 from secondme.core.log import get_logger
-from secondme.core.manifest import ENTRY_POINTS, Manifest
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from secondme.core.connecting import Ask, Step
+    from secondme.core.channel_plugin import Ask, ChannelContext, Step
     from secondme.core.ids import ContactId
-    from secondme.core.manifest import ChannelContext
     from secondme.core.ports import Channel
 
 log = get_logger(__name__)

@@ -9,74 +9,9 @@ from typing import Annotated
 import typer
 
 from secondme import __version__
-from secondme.cli.help.tree import Entry, Root, Section
+from secondme.cli.help.table import SECTIONS
+from secondme.cli.help.tree import Root
 from secondme.cli.run import Invocation
-
-SECTIONS = (
-    Section(
-        "Start",
-        (
-            Entry("onboard", "Set everything up, question by question, and see the first message arrive.", "onboard:onboard"),
-            Entry("serve", "Run the gateway.", "serve:serve"),
-            Entry("channels", "Where people write: link, pause, test.", "channels:app"),
-            Entry("chat", "Write to the clone as a contact would.", "chat:chat"),
-            Entry("tui", "See everything live on one screen, and decide there.", "tui:tui"),
-        ),
-    ),
-    Section(
-        "People",
-        (
-            Entry("pairing", "Let people in, turn them away, and see who waits.", "pairing:app"),
-            Entry("contacts", "Who is who over all channels, and how each is answered.", "contacts:app"),
-        ),
-    ),
-    Section(
-        "Replies and voice",
-        (
-            Entry("drafts", "Replies that wait for you.", "drafts:app"),
-            Entry("persona", "Your voices: who speaks to whom, and how.", "persona:app"),
-            Entry("style", "How you write: learnt from your own messages.", "style:app"),
-            Entry("import", "Read chats that WhatsApp or Telegram exported.", "import_:app"),
-        ),
-    ),
-    Section(
-        "Watch and control",
-        (
-            Entry("status", "Show how everything stands: what runs, who waits, and why.", "status:status"),
-            Entry("pause", "Stop answering a contact, or everybody.", "control:pause"),
-            Entry("resume", "Answer a contact, or everybody, again.", "control:resume"),
-            Entry("kill", "Stop everything: nothing is sent to anybody until `kill --off`.", "control:kill"),
-            Entry("trace", "Show every stage a message passed.", "trace:trace"),
-            Entry("usage", "Show tokens, cache hits and cost, beside the caps.", "usage:usage"),
-            Entry("security", "Read the security log: who knocked, what looked wrong.", "security:app"),
-        ),
-    ),
-    Section(
-        "Keep it running",
-        (
-            Entry("doctor", "Look for what is wrong, and name the command that mends it.", "doctor:doctor"),
-            Entry("service", "Run the gateway in the background, as a service of this machine.", "service:app"),
-            Entry("logs", "Show what the gateway and the commands wrote down, the newest at the end.", "logs:logs"),
-            Entry("dead", "Messages that could not be worked on: try them again, or drop them.", "dead:app"),
-            Entry("config", "Show and change the settings.", "config:app"),
-            Entry(
-                "backup",
-                "Save settings, personas, keys, channels and conversations as they are at one moment, while the gateway runs or not.",
-                "backup:backup",
-            ),
-            Entry("restore", "Put a backup in the place of this home, which is moved aside and not deleted.", "restore:restore"),
-            Entry("migrate", "Bring an existing installation over.", "migrate:app"),
-        ),
-    ),
-    Section(
-        "For scripts",
-        (
-            Entry("agent", "Ask your clone something; the answer is on stdout.", "agent:agent"),
-            Entry("watch", "Print each event as a JSON object on a line, as it happens.", "watch:watch"),
-            Entry("api", "Call your clone from programs: docs/http-api.md.", "api:app"),
-        ),
-    ),
-)
 
 
 class Program(Root):

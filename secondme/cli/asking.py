@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from secondme.cli.clone import asking_claude, drafts
 from secondme.cli.compose import note_store, open_store, pairing_store
+from secondme.cli.contact_lookup import approved_contact
 from secondme.cli.output import CommandResult, note
-from secondme.cli.whom import approved_contact
 from secondme.core.admit.pairing import channel_of
 from secondme.core.errors import NotFoundError
 from secondme.core.ids import ContactId

@@ -24,14 +24,14 @@ from secondme.cli.compose import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from secondme.core.api.hub import Heard
+    from secondme.core.api.events import Heard
     from secondme.core.api.limits import Limits
     from secondme.core.api.server import Api
     from secondme.core.api.webhooks import Webhooks
+    from secondme.core.channel_plugin import Manifest, Plug
     from secondme.core.config.loader import Settings, Setup
     from secondme.core.gateway.gateway import Gateway, Part, Rooms
-    from secondme.core.gateway.owner_chat.chat import OwnerChat
-    from secondme.core.manifest import Manifest, Plug
+    from secondme.core.gateway.owner_chat import OwnerChat
     from secondme.core.ports import Channel, Model
     from secondme.core.security_log import SecurityLog
     from secondme.core.store.client import Store
@@ -50,7 +50,7 @@ def build_model(settings: Settings, *, demo: bool) -> Model:
 def plugs(setup: Setup) -> list[Plug]:
     """Every channel there is, with what builds it. It is built from the settings as they are then: a link made meanwhile counts."""
     from secondme.channels.registry import manifests, setup_of
-    from secondme.core.manifest import Plug
+    from secondme.core.channel_plugin import Plug
 
     def plug(manifest: Manifest) -> Plug:
         def build() -> Channel | None:
@@ -68,9 +68,8 @@ def owner_chat(store: Store, setup: Setup, security: SecurityLog) -> OwnerChat:
     from functools import partial
 
     from secondme.core.clock import SystemClock
-    from secondme.core.gateway.notes import NoteStore
-    from secondme.core.gateway.owner_chat.chat import OwnerChat
-    from secondme.core.gateway.owner_chat.commands import Commands
+    from secondme.core.gateway.owner_chat import Commands, OwnerChat
+    from secondme.core.gateway.store import NoteStore
     from secondme.core.store import keys
     from secondme.core.store.events import listen
 
@@ -87,11 +86,10 @@ def owner_chat(store: Store, setup: Setup, security: SecurityLog) -> OwnerChat:
 
 def build_rooms(setup: Setup, store: Store, model: Model) -> Rooms:
     """Everything a gateway is made of."""
-    from secondme.core.admit.door_store import DoorStore
     from secondme.core.admit.gate import Gate
     from secondme.core.admit.inspection import Inspector
     from secondme.core.admit.pairing import Door
-    from secondme.core.admit.store import GateStore
+    from secondme.core.admit.store import DoorStore, GateStore
     from secondme.core.gateway.gateway import Rooms
     from secondme.core.queue.store import InboxStore
 
@@ -132,7 +130,7 @@ def build_webhooks(setup: Setup, gateway: Gateway) -> Webhooks | None:
     """The listener for platforms that call us; None when nobody can. Imports the web server: call it in a thread."""
     if not setup.settings.webhooks.listen:
         return None
-    from secondme.core.api.listening import Address
+    from secondme.core.api.sockets import Address
     from secondme.core.api.webhooks import Webhooks
     from secondme.core.clock import SystemClock
 
@@ -150,9 +148,9 @@ def build_api(
     """The HTTP control plane that has not started. Takes a third of a second of imports: call it in a thread."""
     from functools import partial
 
-    from secondme.core.api.listening import tcp_address
-    from secondme.core.api.powers import Powers, Pulse
+    from secondme.core.api.dependencies import Powers, Pulse
     from secondme.core.api.server import Api, Where
+    from secondme.core.api.sockets import tcp_address
     from secondme.core.clock import SystemClock
     from secondme.core.security_log import SecurityEvent, Severity
     from secondme.core.store import keys

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from secondme.cli.compose import open_store
 from secondme.cli.output import CommandResult, counted, note
-from secondme.cli.passphrase import asker
-from secondme.core.backup.taking import make_backup
+from secondme.cli.prompts import asker
+from secondme.core.backup.backup import make_backup
 from secondme.core.clock import SystemClock, rfc3339
 from secondme.core.config.paths import private_dir
 from secondme.core.errors import ConfigError
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from secondme.cli.output import Screen
     from secondme.cli.run import Invocation
-    from secondme.core.backup.taking import Made
+    from secondme.core.backup.backup import Made
 
 SCHEMA = "secondme.backup/1"
 STDOUT = "-"

@@ -6,13 +6,12 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from secondme.cli.compose import open_store, pairing_store, write_log
-from secondme.cli.exits import ExitCode, exit_code_of
-from secondme.cli.output import CommandResult
+from secondme.cli.contact_lookup import anybody
+from secondme.cli.output import CommandResult, ExitCode, exit_code_of
 from secondme.cli.standing import local_time, many
-from secondme.cli.whom import anybody
 from secondme.core.clock import SystemClock, rfc3339
 from secondme.core.errors import BusyError, NotFoundError
-from secondme.core.queue.dead_letters import DeadStore
+from secondme.core.queue.store import DeadStore
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
     from secondme.cli.run import Invocation
     from secondme.core.errors import SecondmeError
     from secondme.core.ids import ContactId
-    from secondme.core.queue.dead_letters import DeadLetter
+    from secondme.core.queue.store import DeadLetter
     from secondme.core.records import ApprovedContact
 
 _UNREADABLE = "it cannot be read"

@@ -16,8 +16,7 @@ from secondme.cli.compose import (
     steering,
     write_log,
 )
-from secondme.cli.exits import ExitCode
-from secondme.cli.output import CommandResult, Screen
+from secondme.cli.output import CommandResult, ExitCode, Screen
 from secondme.cli.standing import show_channel
 from secondme.core.errors import ConfigError, NotFoundError, UnavailableError
 from secondme.core.gateway.channel_words import words_for
@@ -25,9 +24,9 @@ from secondme.core.ids import contact_id
 
 if TYPE_CHECKING:
     from secondme.cli.run import Invocation
+    from secondme.core.channel_plugin import Manifest
     from secondme.core.config.loader import Setup
     from secondme.core.gateway.status import ChannelFacts, Overview
-    from secondme.core.manifest import Manifest
     from secondme.core.store.client import Store
 
 _STOP_S = 15.0
@@ -66,7 +65,7 @@ async def connect_channel(
     """The channel is linked, what linking found out is saved, and a running gateway starts it. For `kept` see `Answers`."""
     from secondme.channels.registry import setup_of
     from secondme.cli.linking import Answers, draw
-    from secondme.core.config.credentials import save_credentials
+    from secondme.core.config.files import save_credentials
 
     setup, manifest = _named(invocation, name)
     if name == _LOCAL:
@@ -95,7 +94,7 @@ async def connect_channel(
 async def disconnect_channel(invocation: Invocation, name: str, *, forget: bool) -> CommandResult:
     """The channel does not run; with `forget` its link is undone there and here."""
     from secondme.channels.registry import setup_of
-    from secondme.core.config.credentials import save_credentials
+    from secondme.core.config.files import save_credentials
 
     setup, manifest = _named(invocation, name)
     write_log(setup)

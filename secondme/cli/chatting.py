@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 
 from secondme.channels.local.client import TOO_LONG, LocalClient
 from secondme.channels.local.protocol import LINE_LIMIT, contact_of
-from secondme.cli.exits import ExitCode
-from secondme.cli.output import CommandResult, Screen, emit_event, note
+from secondme.cli.output import CommandResult, ExitCode, Screen, emit_event, note
 from secondme.core.clock import SystemClock
 from secondme.core.errors import UnavailableError
 from secondme.core.messages import Admission, Challenge
@@ -155,7 +154,7 @@ def _wrapped(text: str) -> str:
     """On a terminal no word is torn at its edge, least of all a code."""
     if not sys.stdout.isatty():
         return text
-    from secondme.cli.columns import folded
+    from secondme.cli.output import folded
 
     width = shutil.get_terminal_size().columns
     return "\n".join(row for line in text.splitlines() for row in folded(line, width, hang="  ", tears=False))

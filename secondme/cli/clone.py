@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from secondme.core.reply.store import SpendingStore
     from secondme.core.reply.voice import Voices
     from secondme.core.send.drafts import Drafts
-    from secondme.core.send.drafts_store import DraftStore
+    from secondme.core.send.store import DraftStore
     from secondme.core.store.client import Store
 
 
 def draft_store(store: Store, settings: Settings) -> DraftStore:
     """Held replies, as they are stored."""
-    from secondme.core.send.drafts_store import DraftStore
+    from secondme.core.send.store import DraftStore
 
     return DraftStore(store, settings.drafts)
 
@@ -58,10 +58,9 @@ def zone_of(settings: Settings) -> tzinfo:
 def voices(store: Store, setup: Setup) -> Voices:
     """In whose voice contacts are answered."""
     from secondme.core.clock import SystemClock
-    from secondme.core.remember.relationship_store import RelationshipStore
-    from secondme.core.remember.store import StyleStore
-    from secondme.core.reply.persona_use import PersonaUse
+    from secondme.core.remember.store import RelationshipStore, StyleStore
     from secondme.core.reply.personas import Library
+    from secondme.core.reply.store import PersonaUse
     from secondme.core.reply.voice import Voices
 
     library = Library(setup.places.personas)
@@ -115,7 +114,6 @@ def learner(store: Store) -> Learner:
     """Who learns from what the owner and their contacts write."""
     from secondme.core.clock import SystemClock
     from secondme.core.remember.learning import Learner
-    from secondme.core.remember.relationship_store import RelationshipStore
-    from secondme.core.remember.store import StyleStore
+    from secondme.core.remember.store import RelationshipStore, StyleStore
 
     return Learner(StyleStore(store), RelationshipStore(store), SystemClock())

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
     from secondme.core.admit.pairing import Owner
     from secondme.core.admit.pairing_store import PairingStore
     from secondme.core.admit.pauses import Steering
+    from secondme.core.channel_plugin import ChannelContext, Manifest
     from secondme.core.config.loader import Settings, Setup
-    from secondme.core.gateway.notes import NoteStore
     from secondme.core.gateway.status import Overview
+    from secondme.core.gateway.store import NoteStore
     from secondme.core.ids import ContactId
-    from secondme.core.manifest import ChannelContext, Manifest
     from secondme.core.security_log import SecurityLog
     from secondme.core.send.store import OutboxStore
     from secondme.core.store.client import Store
@@ -108,8 +108,8 @@ def write_log(setup: Setup) -> None:
 async def overview(store: Store, setup: Setup) -> Overview:
     """How things stand now."""
     from secondme.channels.registry import manifests
-    from secondme.core.gateway.glance import GlanceStore
     from secondme.core.gateway.status import overview
+    from secondme.core.gateway.store import GlanceStore
 
     settings = setup.settings
     return await overview(
@@ -138,7 +138,7 @@ def outbox_store(store: Store, settings: Settings) -> OutboxStore:
 
 def note_store(store: Store) -> NoteStore:
     """What the owner is told in their own chat."""
-    from secondme.core.gateway.notes import NoteStore
+    from secondme.core.gateway.store import NoteStore
 
     return NoteStore(store)
 
@@ -149,8 +149,8 @@ def channel_context(manifest: Manifest, setup: Setup) -> ChannelContext:
 
     from pydantic import SecretStr
 
+    from secondme.core.channel_plugin import ChannelContext
     from secondme.core.clock import SystemClock
-    from secondme.core.manifest import ChannelContext
 
     places, settings = setup.places, setup.settings
     directory = places.local_mail if manifest.id == LOCAL else places.channel(manifest.id)

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from secondme.cli.output import CommandResult, Screen
 from secondme.core.clock import SystemClock
-from secondme.core.config.env_file import read_env_file, save_env_file
-from secondme.core.config.files import backups, plan, set_aside, write
+from secondme.core.config.files import backups, plan, read_env_file, save_env_file, set_aside, write
 from secondme.core.config.loader import (
     environment_name,
     home_of,
@@ -103,7 +102,7 @@ def keep_secret(places: Places, name: str, value: str | None, *, home: Path | No
         load({name: value}, {}, home=home_of(home), config="")
     ours = environment_name(name)
     if (kept_in or load({}, {}, home=home_of(home)).settings.secrets) == "keyring":
-        from secondme.core.config.keyring_file import save_keyring
+        from secondme.core.config.files import save_keyring
 
         save_keyring(places.config, {name: value})
         if set(names := (ours, *vendor_names(name))) & set(read_env_file(places.env_file)):
@@ -133,7 +132,7 @@ def _places(invocation: Invocation) -> Places:
 
 def _typed(name: str) -> str:
     if sys.stdin.isatty():
-        from secondme.cli.prompting import ask_line
+        from secondme.cli.prompts import ask_line
 
         word = ask_line(f"{name} (hidden): ", secret=True)
     else:

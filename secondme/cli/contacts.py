@@ -84,7 +84,7 @@ async def confirm_forget(members: Sequence[str], *, yes: bool) -> None:
 
     import typer
 
-    from secondme.cli.prompting import confirm
+    from secondme.cli.prompts import confirm
 
     if yes:
         return

@@ -8,18 +8,15 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from secondme.cli.called import typed
 from secondme.cli.compose import channel_context
-from secondme.cli.exits import ExitCode
-from secondme.cli.output import CommandResult
+from secondme.cli.output import CommandResult, ExitCode, typed
 from secondme.core.clock import SystemClock
 from secondme.core.config.loader import home_of
 from secondme.core.config.paths import find_places
-from secondme.core.doctor.catalog import all_checks, chosen
-from secondme.core.doctor.check import run_checks
+from secondme.core.doctor.check import Subject, run_checks
 from secondme.core.doctor.checks.channels import Patient
-from secondme.core.doctor.repair import repair
-from secondme.core.doctor.subject import Subject
+from secondme.core.doctor.fixes import repair
+from secondme.core.doctor.registry import all_checks, chosen
 from secondme.core.errors import SecondmeError
 
 if TYPE_CHECKING:
@@ -27,11 +24,10 @@ if TYPE_CHECKING:
 
     from secondme.cli.output import Screen
     from secondme.cli.run import Invocation
+    from secondme.core.channel_plugin import Manifest
     from secondme.core.config.loader import Setup
     from secondme.core.config.paths import Places
-    from secondme.core.doctor.check import Check, Report
-    from secondme.core.doctor.kinds import Finding
-    from secondme.core.manifest import Manifest
+    from secondme.core.doctor.check import Check, Finding, Report
 
 SCHEMA = "secondme.doctor/1"
 _LOCAL = "local"
@@ -122,7 +118,7 @@ def _patient(manifest: Manifest) -> Patient:
 
 def _has_service(invocation: Invocation, places: Places) -> bool:
     """True when `secondme service install` has run for this home."""
-    from secondme.cli.service.managers import manager_for
+    from secondme.cli.service.manager import manager_for
     from secondme.cli.service.program import program_of
 
     try:

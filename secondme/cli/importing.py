@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Self
 
-from secondme.cli.exits import ExitCode
-from secondme.cli.output import CommandResult, Screen
+from secondme.cli.output import CommandResult, ExitCode, Screen
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from secondme.core.exports.message import Chat
     from secondme.core.ids import ContactId
     from secondme.core.records import ApprovedContact, OwnMessage, Turn
-    from secondme.core.remember.recollection_store import Recollected
+    from secondme.core.remember.store import Recollected
     from secondme.core.store.client import Store
 
 _MOST_PEOPLE = 50
@@ -48,8 +47,7 @@ class _Stores:
     """Where what is read goes: the stores, or nowhere."""
 
     def __init__(self, store: Store, *, execute: bool) -> None:
-        from secondme.core.remember.recollection_store import RecollectionStore
-        from secondme.core.remember.store import StyleStore
+        from secondme.core.remember.store import RecollectionStore, StyleStore
 
         self._recollection = RecollectionStore(store, execute=execute)
         self._style = StyleStore(store)
@@ -155,7 +153,7 @@ def _zone(typed: str, settings: Settings) -> tzinfo:
 
 def _contact(typed: str, approved: Sequence[ApprovedContact]) -> ContactId:
     """Whom --contact means: somebody who was let in, by id or name, or anybody by a whole id."""
-    from secondme.cli.whom import approved_contact
+    from secondme.cli.contact_lookup import approved_contact
     from secondme.core.errors import NotFoundError
     from secondme.core.ids import contact_id, is_contact_id
 

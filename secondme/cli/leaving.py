@@ -60,12 +60,12 @@ async def changed(invocation: Invocation, change: Callable[[], CommandResult]) -
     if is_same:
         return result
     people = await people_in(present)
-    from secondme.cli.called import program_for
+    from secondme.cli.output import program_for
 
     def show(screen: Screen) -> None:
         result.show(screen)
         if people:
-            say_who_stays(screen, people, program_for(invocation), "put it back as it was", "change it again")
+            say_who_stays(screen, people, program_for(invocation.home), "put it back as it was", "change it again")
 
     return replace(result, data={**result.data, "leavesBehind": people}, show=show)
 

@@ -6,8 +6,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING, Any, Self
 
-from secondme.cli.exits import ExitCode
-from secondme.cli.output import CommandResult, Screen, note
+from secondme.cli.output import CommandResult, ExitCode, Screen, note
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
     from secondme.core.enums import Tier
     from secondme.core.errors import SecondmeError
     from secondme.core.migrate.approvals import Tally
-    from secondme.core.migrate.ledger import MovingReport
-    from secondme.core.migrate.source import Source
+    from secondme.core.migrate.report import MovingReport
+    from secondme.core.migrate.store import Source
     from secondme.core.store.client import Store
 
 SOURCE_VARIABLE = "SECONDME_MIGRATE_FROM"
@@ -35,7 +34,7 @@ _MEMORY = "What it remembered about people is in its AutoMem, which this command
 def source_url(context: typer.Context, typed: str | None) -> str | None:
     """The URL to migrate from, if there is one. Raises ConfigError when it was typed and carries a password."""
     from secondme.core.errors import ConfigError
-    from secondme.core.migrate.source import has_secret
+    from secondme.core.migrate.store import has_secret
 
     origin = context.get_parameter_source("source")
     if typed and origin is not None and origin.name == "COMMANDLINE" and has_secret(typed):
@@ -49,7 +48,7 @@ def source_url(context: typer.Context, typed: str | None) -> str | None:
 async def opened(setup: Setup, url: str, store: Store) -> AsyncIterator[Source]:
     """The other Redis, connected. Raises ConfigError when it is our own store."""
     from secondme.core.errors import ConfigError
-    from secondme.core.migrate.source import Source
+    from secondme.core.migrate.store import Source
 
     async with Source(url, setup.settings.store.timeout_s) as source:
         if await source.is_same(store):
@@ -122,7 +121,7 @@ async def migrate_pairing(
     """Everybody who already has a history is let in, or would be."""
     from secondme.cli.compose import control_store, open_store, pairing_store, write_log
     from secondme.core.migrate.approvals import PairingMigration, Plan
-    from secondme.core.migrate.approvals_store import AdoptionStore, display_names
+    from secondme.core.migrate.store import AdoptionStore, display_names
 
     setup = invocation.setup()
     write_log(setup)
@@ -154,8 +153,8 @@ async def migrate_predecessor(invocation: Invocation, url: str, *, execute: bool
     """What an existing installation left for the contacts that are let in came over, or would."""
     from secondme.cli import sleep_hours
     from secondme.cli.compose import control_store, open_store, write_log
-    from secondme.core.migrate.inheritance import InheritanceStore
-    from secondme.core.migrate.moving import Moving
+    from secondme.core.migrate.migration import Moving
+    from secondme.core.migrate.store import InheritanceStore
 
     setup = invocation.setup()
     write_log(setup)

@@ -17,11 +17,9 @@ import typer
 from secondme.cli.backup import describe, size_of
 from secondme.cli.compose import open_store
 from secondme.cli.output import CommandResult, Screen
-from secondme.cli.passphrase import asker
-from secondme.cli.prompting import confirm
-from secondme.core.backup.restoring import aside_name, lay_store, look_into, nobody_else, unpack
-from secondme.core.backup.store_import import check_free, fill, settled
-from secondme.core.backup.swapping import Swap
+from secondme.cli.prompts import asker, confirm
+from secondme.core.backup.restore import Swap, aside_name, lay_store, look_into, nobody_else, unpack
+from secondme.core.backup.store import check_free, fill, settled
 from secondme.core.clock import SystemClock, rfc3339
 from secondme.core.config.paths import find_places
 from secondme.core.errors import ConfigError, DataError, NotFoundError
@@ -33,8 +31,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from secondme.cli.run import Invocation
-    from secondme.core.backup.manifest import Manifest
-    from secondme.core.backup.restoring import Unpacked
+    from secondme.core.backup.archive import Manifest
+    from secondme.core.backup.restore import Unpacked
     from secondme.core.config.loader import Setup
     from secondme.core.config.paths import Places
     from secondme.core.ports import Clock

@@ -14,8 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
     from pathlib import Path
 
-    from secondme.cli.exits import ExitCode
-    from secondme.cli.output import CommandResult
+    from secondme.cli.output import CommandResult, ExitCode
     from secondme.core.config.loader import Setup
     from secondme.core.errors import SecondmeError
 
@@ -52,8 +51,7 @@ def run(
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
 ) -> NoReturn:
     """Do the work, print its result, and end the process with its exit code."""
-    from secondme.cli.exits import ExitCode
-    from secondme.cli.output import OutputError, emit_error, note
+    from secondme.cli.output import ExitCode, OutputError, emit_error, note
     from secondme.core.errors import SecondmeError
 
     invocation: Invocation = context.obj
@@ -93,7 +91,7 @@ def _written(result: CommandResult, invocation: Invocation, *, as_json: bool) ->
 def _for_here(error: SecondmeError, invocation: Invocation) -> SecondmeError:
     """The error, whose fix is to be typed for the home that was typed."""
     if invocation.home is not None and "secondme " in error.fix:
-        from secondme.cli.called import typed
+        from secondme.cli.output import typed
 
         error.fix = typed(error.fix, invocation.home)
     return error

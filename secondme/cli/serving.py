@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Any
 from secondme import __version__
 from secondme.cli.announcing import announce
 from secondme.cli.assembly import build_api, build_gateway, build_model, build_webhooks
-from secondme.cli.called import program
 from secondme.cli.compose import open_store
-from secondme.cli.output import CommandResult, Screen
-from secondme.cli.readiness import Readiness
+from secondme.cli.output import CommandResult, Screen, program
 from secondme.cli.run import Invocation
+from secondme.cli.sd_notify import Readiness
 from secondme.core import log
-from secondme.core.api.listening import tcp_address
-from secondme.core.backup.swapping import refuse_unfinished
+from secondme.core.api.sockets import tcp_address
+from secondme.core.backup.restore import refuse_unfinished
 from secondme.core.config.paths import private_dir
 from secondme.core.errors import BusyError, ConfigError
 from secondme.core.store.lock import hold

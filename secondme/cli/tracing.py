@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from secondme.cli.compose import open_store, pairing_store
+from secondme.cli.contact_lookup import approved_contact
 from secondme.cli.output import CommandResult
-from secondme.cli.whom import approved_contact
 from secondme.core.clock import rfc3339
 from secondme.core.errors import NotFoundError
+from secondme.core.gateway.store import TraceStore
 from secondme.core.gateway.trace_messages import in_words
-from secondme.core.gateway.traces import TraceStore
 from secondme.core.ids import ContactId
 from secondme.core.store.history import ConversationStore
 
 if TYPE_CHECKING:
     from secondme.cli.output import Screen
     from secondme.cli.run import Invocation
-    from secondme.core.gateway.traces import Passed
+    from secondme.core.gateway.store import Passed
     from secondme.core.records import Turn
 
 _SHOWN = 30

@@ -13,16 +13,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from secondme.cli.output import Screen
-    from secondme.core.admit.answering import Answering
-    from secondme.core.admit.choices_store import ContactChoices
+    from secondme.core.admit.contacts import Answering
+    from secondme.core.admit.store import ContactChoices
     from secondme.core.config.loader import Setup
     from secondme.core.enums import Relationship
-    from secondme.core.remember.relationship_store import RelationshipStore
-    from secondme.core.remember.store import StyleStore
+    from secondme.core.remember.store import RelationshipStore, StyleStore
     from secondme.core.remember.style import StyleProfile
     from secondme.core.reply.persona import Persona
-    from secondme.core.reply.persona_use import PersonaUse
     from secondme.core.reply.personas import Library
+    from secondme.core.reply.store import PersonaUse
     from secondme.core.store.client import Store
 
 
@@ -35,21 +34,21 @@ def library(setup: Setup) -> Library:
 
 def persona_use(store: Store) -> PersonaUse:
     """Which persona is used for everybody and for each relationship."""
-    from secondme.core.reply.persona_use import PersonaUse
+    from secondme.core.reply.store import PersonaUse
 
     return PersonaUse(store)
 
 
 def contact_choices(store: Store) -> ContactChoices:
     """What the owner chose for single contacts."""
-    from secondme.core.admit.choices_store import ContactChoices
+    from secondme.core.admit.store import ContactChoices
 
     return ContactChoices(store)
 
 
 def answering(store: Store, by: str = BY_CLI) -> Answering:
     """The owner's decisions about how single contacts are answered. `by` is what the security log says."""
-    from secondme.core.admit.answering import Answering
+    from secondme.core.admit.contacts import Answering
 
     return Answering(contact_choices(store), security_log(store), by=by)
 
@@ -63,7 +62,7 @@ def style_store(store: Store) -> StyleStore:
 
 def relationship_store(store: Store) -> RelationshipStore:
     """What contacts are to the owner."""
-    from secondme.core.remember.relationship_store import RelationshipStore
+    from secondme.core.remember.store import RelationshipStore
 
     return RelationshipStore(store)
 

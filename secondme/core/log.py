@@ -4,6 +4,8 @@ Never message text, names, codes or keys: callers pass ids masked by `ids.mask_c
 several processes write them at once: a gateway, its workers, and commands that decide something.
 """
 
+from __future__ import annotations
+
 import contextlib
 import errno
 import fcntl
@@ -281,3 +283,24 @@ def _replace_handlers(logger: logging.Logger, handlers: list[logging.Handler]) -
         old.close()
     for handler in handlers:
         logger.addHandler(handler)
+
+
+class Outage:
+    """Something of ours that is out of reach for a while. `name` begins its events: `queue_unavailable`, `queue_available`."""
+
+    def __init__(self, log: Logger, name: str) -> None:
+        self._log = log
+        self._name = name
+        self._code = ""
+
+    def goes_on(self, code: str) -> None:
+        """It is written that the thing is out of reach, unless it was written already."""
+        if code != self._code:
+            self._code = code
+            self._log.warning(f"{self._name}_unavailable", code=code)
+
+    def is_over(self) -> None:
+        """It is written that the thing is back, if it was away. Repeatable; costs nothing."""
+        if self._code:
+            self._code = ""
+            self._log.info(f"{self._name}_available")

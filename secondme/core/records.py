@@ -4,8 +4,12 @@ Decoding validates strictly and refuses garbage; it never repairs. Unknown field
 can be read.
 """
 
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import AliasGenerator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer, ValidationError
 from pydantic.alias_generators import to_camel
@@ -13,6 +17,10 @@ from pydantic.alias_generators import to_camel
 from secondme.core.clock import from_ms, to_ms
 from secondme.core.enums import ReplyMode, Tier
 from secondme.core.errors import DataError
+
+if TYPE_CHECKING:
+    from secondme.core.ids import ContactId
+
 
 _LATEST_MS = 253_402_300_799_000  # the last second of the year 9999, where datetime ends
 
@@ -207,3 +215,56 @@ class Pause(Record):
     paused_at: Moment
     reason: Literal["manual", "fromMe", "rate_limit", "legacy"]
     until: Moment | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Token:
+    """A contact's turn to be worked on, as taken from the stream."""
+
+    entry: str
+    contact_id: ContactId
+    channel_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A contact's burst of messages, leased to one worker under one fence."""
+
+    token: Token
+    now_ms: int
+    """The store's time when it was begun, Unix ms."""
+    fence: int
+    attempt: int
+    defers: int
+    """How often it was put off since it last succeeded."""
+    last_reply_ms: int | None
+    contact: ApprovedContact
+    mail: tuple[Mail, ...]
+
+    @property
+    def channel_id(self) -> str:
+        """Where the burst came from, and where the reply goes."""
+        return self.mail[0].channel_id
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A stage that a burst passed, `after_ms` after it was begun. `facts` are JSON values that quote nobody."""
+
+    name: str
+    after_ms: int
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    def to_json(self, job: Job) -> str:
+        """As a line of the contact's trace, by the store's clock."""
+        messages = [mail.message_id for mail in job.mail]
+        return json.dumps({"stage": self.name, "at": job.now_ms + self.after_ms, "messages": messages, **self.facts})
+
+
+class UnreadableJobError(DataError):
+    """A job was begun, but the contact's record, or its mail (`is_mail`), cannot be read. `fence` lets the caller defer it."""
+
+    def __init__(self, error: DataError, fence: int, *, is_mail: bool) -> None:
+        super().__init__(error.code, error.message, error.fix)
+        self.fence = fence
+        self.is_mail = is_mail

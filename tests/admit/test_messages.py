@@ -7,10 +7,9 @@ import pytest
 from fakes.town import Town
 from fakes.watching import everything
 
-from secondme.core.attachments import Attachment, AttachmentKind
 from secondme.core.ids import ContactId
-from secondme.core.messages import Admission, Challenge
-from secondme.core.queue.jobs import Job
+from secondme.core.messages import Admission, Attachment, AttachmentKind, Challenge
+from secondme.core.records import Job
 from secondme.core.store import keys
 from secondme.core.store.history import ConversationStore
 

@@ -13,8 +13,8 @@ from fakes.process import knock, let_in
 
 from secondme.channels.local.protocol import contact_of
 from secondme.cli.compose import pairing_store
+from secondme.core.api.auth import TokenFile
 from secondme.core.api.server import Api
-from secondme.core.api.tokens import TokenFile
 from secondme.core.config.loader import Setup
 from secondme.core.store.client import Store
 

@@ -13,7 +13,7 @@ from fakes.process import command, environment
 from secondme.core import errors
 from secondme.core.api.app import document
 from secondme.core.api.limits import Limits
-from secondme.core.api.refusals import BUG, NOT_FOUND, refusal_of
+from secondme.core.api.problems import BUG, NOT_FOUND, refusal_of
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "http-api.md"
@@ -99,7 +99,7 @@ def test_details_of_a_cause_are_said_only_where_they_help() -> None:
 
 PROBE = """
 import json, sys
-from secondme.cli.entry import program
+from secondme.cli.main import program
 try:
     program()
 except SystemExit:

@@ -14,7 +14,7 @@ from fakes.size import sized
 from fakes.watching import Ear, everything
 
 from secondme.core.api.app import document
-from secondme.core.api.guard import Alarm
+from secondme.core.api.auth import Alarm
 from secondme.core.api.limits import Limits
 
 ROUTES = [

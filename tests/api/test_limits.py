@@ -14,7 +14,7 @@ from api.serving import Dial, Serve, Served, resident_kb
 from api.wire import ask, request
 from fakes.process import GatewayProcess, eventually, settings_of, write_config
 
-from secondme.core.api.front import is_too_deep
+from secondme.core.api.middleware import is_too_deep
 
 MB = 1024 * 1024
 CUT = 0

@@ -10,7 +10,7 @@ from api.wire import ask, request
 from fakes.clock import FakeClock
 from fakes.process import GatewayProcess, contact, eventually, logged, server_pids, settings_of, until, write_config
 
-from secondme.core.api.powers import Pulse
+from secondme.core.api.dependencies import Pulse
 from secondme.core.errors import UnavailableError
 
 HEALTH = request("GET", "/health", ("Host", "localhost"))

@@ -20,11 +20,11 @@ from fakes.line import RecordingLine
 
 from secondme.channels.whatsapp_cloud import setup
 from secondme.core.api.limits import Limits
-from secondme.core.api.listening import Address
+from secondme.core.api.sockets import Address
 from secondme.core.api.webhooks import Webhooks
+from secondme.core.channel_plugin import ChannelContext
 from secondme.core.clock import SystemClock
 from secondme.core.errors import UnavailableError
-from secondme.core.manifest import ChannelContext
 from secondme.core.messages import ChannelState, WebhookAnswer, WebhookRequest
 
 MB = 1024 * 1024

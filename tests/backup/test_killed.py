@@ -12,7 +12,7 @@ from fakes.size import IS_WHOLE
 from redis import Redis
 from typer.testing import CliRunner
 
-from secondme.core.backup.swapping import refuse_unfinished
+from secondme.core.backup.restore import refuse_unfinished
 from secondme.core.errors import ConfigError
 from secondme.core.store import keys
 

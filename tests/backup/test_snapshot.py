@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from redis import Redis
 from redis.asyncio import Redis as AsyncRedis
 
-from secondme.core.backup import rdb_dump
-from secondme.core.backup.aof_writer import Reading
-from secondme.core.backup.dump_format import as_older, crc64
+from secondme.core.backup.store import as_older, crc64
 from secondme.core.clock import SystemClock
 from secondme.core.errors import CredentialsError, DataError, SecondmeError, UnavailableError
+from secondme.core.store import rdb
+from secondme.core.store.rdb import Reading
 
 
 async def taken(url: str, path: Path, *, private: bool = False) -> None:
     async with AsyncRedis.from_url(url) as client:
         with path.open("wb") as into:
-            size = await rdb_dump.take_snapshot(client, into, private=private)
+            size = await rdb.take_snapshot(client, into, private=private)
     assert size == path.stat().st_size  # noqa: ASYNC240  one look
 
 
@@ -140,7 +140,7 @@ async def _receive(pieces: list[bytes], into: io.BytesIO) -> None:
     async with server:
         port = server.sockets[0].getsockname()[1]
         async with AsyncRedis(port=port, protocol=2) as client:
-            await rdb_dump.take_snapshot(client, into, private=False)  # type: ignore[arg-type]
+            await rdb.take_snapshot(client, into, private=False)  # type: ignore[arg-type]
 
 
 def test_a_dump_is_signed_as_the_servers_sign_it_and_an_older_one_is_taken(raw: Redis, redis_url: str) -> None:

@@ -248,7 +248,7 @@ def test_nothing_is_asked_without_a_terminal_and_nothing_is_overwritten_unasked(
 
 
 def test_a_database_that_is_locked_is_said_and_not_torn(full: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("secondme.core.backup.gathering._TRIES", 2)
+    monkeypatch.setattr("secondme.core.backup.backup._TRIES", 2)
     with closing(homes.open_database(full)) as db, closing(sqlite3.connect(full / homes.DATABASE)):
         db.execute("PRAGMA locking_mode = EXCLUSIVE")
         db.execute("PRAGMA journal_mode = DELETE")

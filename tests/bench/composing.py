@@ -13,8 +13,7 @@ from fakes.town import Town
 from secondme.core.clock import from_ms
 from secondme.core.config.loader import load
 from secondme.core.ids import ContactId
-from secondme.core.queue.jobs import Job
-from secondme.core.records import OwnMessage
+from secondme.core.records import Job, OwnMessage
 from secondme.core.remember.store import StyleStore
 from secondme.core.reply.checks import Told, find_fault
 from secondme.core.reply.router_rules import by_rules

@@ -16,7 +16,7 @@ from secondme.core.admit.pairing_store import PairingStore
 from secondme.core.config.loader import load
 from secondme.core.enums import Tier
 from secondme.core.migrate.approvals import PairingMigration, Plan
-from secondme.core.migrate.approvals_store import AdoptionStore
+from secondme.core.migrate.store import AdoptionStore
 from secondme.core.store.client import Store
 from secondme.core.store.server import Role
 

@@ -13,9 +13,8 @@ import pytest
 from fakes.line import RecordingLine
 from fakes.process import eventually
 
-from secondme.channels.local.channel import LocalChannel
+from secondme.channels.local.channel import LocalChannel, Mail
 from secondme.channels.local.client import LocalClient
-from secondme.channels.local.mail import Mail
 from secondme.channels.local.protocol import LINE_LIMIT, contact_of
 from secondme.core.clock import SystemClock
 from secondme.core.errors import UnavailableError

@@ -12,7 +12,7 @@ from secondme.core.config.loader import load
 from secondme.core.errors import NotFoundError
 
 GOOD = """
-from secondme.core.manifest import Manifest
+from secondme.core.channel_plugin import Manifest
 MANIFEST = Manifest(id="pigeon", title="Pigeon post", icon="p", setup="pigeon.setup")
 """
 SETUP = """

@@ -8,7 +8,7 @@ import pytest
 from fakes.process import Cli
 from redis import Redis
 
-from secondme.cli.called import typed
+from secondme.cli.output import typed
 from secondme.core.store import keys
 
 BARE = re.compile(r"secondme [a-z]+\b(?! --help)")

@@ -11,8 +11,8 @@ from redis import Redis
 
 from secondme.core.errors import BusyError, NotFoundError
 from secondme.core.ids import ContactId
-from secondme.core.queue.dead_letters import DeadStore, Revived
-from secondme.core.queue.jobs import Job
+from secondme.core.queue.store import DeadStore, Revived
+from secondme.core.records import Job
 from secondme.core.store import keys
 
 ANNA = ContactId("local:anna")

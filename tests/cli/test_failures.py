@@ -199,7 +199,7 @@ def test_sigint_while_serving_is_an_orderly_end(home: Path) -> None:
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no full device")
 @pytest.mark.parametrize("words", ["--version", "--help", "pairing list --help", "pairing list", "pairing list --json", "logs"])
 def test_an_output_that_cannot_be_written_is_one_line_and_one_that_is_closed_is_none(words: str, tmp_path: Path) -> None:
-    program = f"{sys.executable} -c 'from secondme.cli.entry import main; main()' --home {tmp_path} {words}"
+    program = f"{sys.executable} -c 'from secondme.cli.main import main; main()' --home {tmp_path} {words}"
     program = program if words != "--version" else f"{sys.executable} -m secondme --version"
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "secondme.jsonl").write_text('{"event": "ready", "level": "info"}\n')
@@ -225,7 +225,7 @@ def test_a_terminal_that_knows_no_ticks_gets_plain_ones(tmp_path: Path) -> None:
 def test_a_reader_that_has_seen_enough_is_no_error(words: str, tmp_path: Path) -> None:
     read, write = os.pipe()
     os.close(read)
-    program = [sys.executable, "-c", "from secondme.cli.entry import main; main()", "--home", str(tmp_path), *words.split()]
+    program = [sys.executable, "-c", "from secondme.cli.main import main; main()", "--home", str(tmp_path), *words.split()]
     done = subprocess.run(program, stdout=write, stderr=subprocess.PIPE, env=environment(), text=True, check=False)
     os.close(write)
     assert (done.returncode, done.stderr) == (0, "")

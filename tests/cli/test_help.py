@@ -16,7 +16,8 @@ from typer.core import TyperGroup
 from typer.main import get_command
 
 from secondme.cli import commands
-from secondme.cli.app import SECTIONS, app
+from secondme.cli.app import app
+from secondme.cli.help.table import SECTIONS
 from secondme.cli.help.pages import claim_of, examples
 from secondme.core.store import keys
 

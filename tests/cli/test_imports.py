@@ -7,11 +7,11 @@ import sys
 import pytest
 from fakes.process import environment
 
-from secondme.cli.app import SECTIONS
+from secondme.cli.help.table import SECTIONS
 
 PROBE = """
 import json, sys
-from secondme.cli.entry import main, program
+from secondme.cli.main import main, program
 try:
     main() if sys.argv[1:] == ["--version"] else program()  # main() would end this process where it stands
 except SystemExit:

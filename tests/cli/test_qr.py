@@ -14,7 +14,7 @@ DRAW = """
 import asyncio, sys
 from secondme.cli.linking import draw
 from secondme.cli.output import Screen
-from secondme.core.connecting import Linked, Say, ShowQr
+from secondme.core.channel_plugin import Linked, Say, ShowQr
 
 async def steps():
     yield Say("On the phone: WhatsApp, Settings, Linked devices, Link a device.")

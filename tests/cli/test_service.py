@@ -22,10 +22,8 @@ from typer.testing import CliRunner, Result
 from secondme.cli.app import options
 from secondme.cli.commands.service import app as service
 from secondme.cli.run import Invocation
-from secondme.cli.service.agent import agent_text
-from secondme.cli.service.managers import Launchd
+from secondme.cli.service.manager import MARKER, Launchd, agent_text, quoted, unit_text
 from secondme.cli.service.program import Program, program_of
-from secondme.cli.service.unit import MARKER, quoted, unit_text
 from secondme.core.errors import ConfigError
 from secondme.core.store.lock import hold
 

@@ -9,8 +9,8 @@ from typing import Protocol
 import pytest
 from fakes.line import RecordingLine
 
+from secondme.core.channel_plugin import Manifest
 from secondme.core.ids import ContactId, is_contact_id
-from secondme.core.manifest import Manifest
 from secondme.core.messages import ChannelState, ChatKind, MessageContent, Sent
 from secondme.core.ports import Channel
 

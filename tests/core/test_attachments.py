@@ -2,7 +2,7 @@
 
 import pytest
 
-from secondme.core.attachments import Attachment, AttachmentKind, describe, told
+from secondme.core.messages import Attachment, AttachmentKind, describe, told
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from secondme.core.config.credentials import read_credentials, save_credentials
+from secondme.core.config.files import read_credentials, save_credentials
 from secondme.core.config.loader import is_secret, load
 from secondme.core.errors import ConfigError
 

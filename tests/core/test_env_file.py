@@ -7,8 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secondme.core.config.env_file import read_env_file, save_env_file
-from secondme.core.config.keyring_file import read_keyring, save_keyring
+from secondme.core.config.files import read_env_file, read_keyring, save_env_file, save_keyring
 from secondme.core.config.loader import load
 from secondme.core.errors import ConfigError
 

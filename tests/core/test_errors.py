@@ -2,7 +2,7 @@
 
 import pytest
 
-from secondme.cli.exits import ExitCode, exit_code_of
+from secondme.cli.output import ExitCode, exit_code_of
 from secondme.core import errors
 from secondme.core.clock import SystemClock
 from secondme.core.errors import (

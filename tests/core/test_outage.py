@@ -2,8 +2,7 @@
 
 import pytest
 
-from secondme.core.log import get_logger
-from secondme.core.outage import Outage
+from secondme.core.log import Outage, get_logger
 
 
 def test_a_trouble_is_written_when_it_begins_changes_and_ends(caplog: pytest.LogCaptureFixture) -> None:

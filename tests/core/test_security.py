@@ -14,10 +14,10 @@ from fakes.town import Town
 from fakes.watching import Ear
 
 from secondme.core import log
-from secondme.core.admit.answering import Answering
-from secondme.core.admit.choices_store import ContactChoices
+from secondme.core.admit.contacts import Answering
 from secondme.core.admit.inspection import Inspector
 from secondme.core.admit.pauses import Steering
+from secondme.core.admit.store import ContactChoices
 from secondme.core.clock import SystemClock
 from secondme.core.enums import ReplyMode
 from secondme.core.errors import NotFoundError, UnavailableError

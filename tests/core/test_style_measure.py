@@ -10,9 +10,7 @@ from hypothesis import strategies as st
 
 from secondme.core.records import OwnMessage
 from secondme.core.remember.style import Measure, measure, profile_of
-from secondme.core.remember.style.emoji import emoji_in
-from secondme.core.remember.style.language import guess
-from secondme.core.remember.style.words import WORD, fixed, folded, listed, table
+from secondme.core.remember.style.measure import WORD, emoji_in, fixed, folded, guess, listed, table
 
 
 def of(text: str) -> Measure:

@@ -12,9 +12,9 @@ from fakes.line import RecordingLine
 
 from secondme.channels.telegram.manifest import MANIFEST
 from secondme.channels.telegram.setup import build
+from secondme.core.channel_plugin import ChannelContext
 from secondme.core.clock import SystemClock
 from secondme.core.ids import ContactId
-from secondme.core.manifest import ChannelContext
 from secondme.core.messages import ChannelState
 
 PEOPLE = {"anna": 4_100_001, "bert": 4_100_002}

@@ -3,9 +3,9 @@
 import asyncio
 from collections.abc import Callable
 
+from secondme.core.channel_plugin import Manifest, Plug
 from secondme.core.errors import NotFoundError, UnavailableError
 from secondme.core.ids import ChannelId, ContactId
-from secondme.core.manifest import Manifest, Plug
 from secondme.core.messages import ChannelContact, ChannelState, InboundMessage, MessageContent, SendOutcome, Sent
 from secondme.core.ports import Line
 

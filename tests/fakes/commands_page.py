@@ -5,7 +5,8 @@ from typing import Any
 
 import typer
 
-from secondme.cli.app import SECTIONS, app
+from secondme.cli.app import app
+from secondme.cli.help.table import SECTIONS
 
 WIDTH = 110
 HEAD = """# Commands

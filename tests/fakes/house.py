@@ -11,9 +11,9 @@ from fakes.process import DEADLINE_S, eventually
 from fakes.town import Town
 
 from secondme.cli.assembly import owner_chat
+from secondme.core.channel_plugin import Plug
 from secondme.core.clock import SystemClock
 from secondme.core.gateway.gateway import Gateway, Part
-from secondme.core.manifest import Plug
 from secondme.core.messages import ChannelState
 
 

@@ -13,8 +13,7 @@ from pathlib import Path
 
 def main() -> None:
     home, part, *faults_wanted = sys.argv[1:]
-    from secondme.cli.exits import ExitCode
-    from secondme.cli.output import complain
+    from secondme.cli.output import ExitCode, complain
     from secondme.cli.serving import serve_home
     from secondme.core import fault_points
     from secondme.core.config.loader import load

@@ -27,8 +27,8 @@ from typer.testing import Result
 
 from secondme.channels.local.client import Event, LocalClient
 from secondme.channels.local.protocol import CHANNEL, contact_of
-from secondme.core.admit.door_store import DoorStore
 from secondme.core.admit.pairing_store import PairingStore
+from secondme.core.admit.store import DoorStore
 from secondme.core.clock import SystemClock
 from secondme.core.config.loader import Setup, load
 from secondme.core.enums import Tier

@@ -11,11 +11,11 @@ from typing import Any
 from fakes.channel import FakeChannel
 from fakes.clock import FakeClock
 
+from secondme.core.channel_plugin import Manifest, Plug
 from secondme.core.clock import SystemClock
 from secondme.core.errors import UnavailableError
 from secondme.core.gateway.channel_host import Connection
 from secondme.core.ids import ChannelId, ContactId, MessageId
-from secondme.core.manifest import Manifest, Plug
 from secondme.core.messages import Admission, ChannelState, InboundMessage
 from secondme.core.ports import Line
 

@@ -17,14 +17,14 @@ from fakes.process import GatewayProcess, eventually, logged, settings_of, write
 from fakes.road import Road, road_to
 
 from secondme.cli.compose import overview
-from secondme.core.admit.door_store import DoorStore
 from secondme.core.admit.pairing_store import PairingStore
+from secondme.core.admit.store import DoorStore
 from secondme.core.config.loader import Setup
 from secondme.core.enums import Tier
 from secondme.core.ids import ChannelId, ContactId, MessageId
 from secondme.core.messages import InboundMessage
 from secondme.core.records import HeldReply
-from secondme.core.send.drafts_store import DraftStore
+from secondme.core.send.store import DraftStore
 from secondme.core.store.client import Store
 from secondme.core.store.server import Role
 

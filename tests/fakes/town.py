@@ -9,19 +9,18 @@ from fakes.model import ScriptedModel
 
 from secondme.cli import clone
 from secondme.core.admit.control_store import ControlStore
-from secondme.core.admit.door_store import DoorStore
 from secondme.core.admit.gate import Gate
 from secondme.core.admit.pairing import Door, Owner
 from secondme.core.admit.pairing_store import PairingStore
-from secondme.core.admit.store import GateStore
+from secondme.core.admit.store import DoorStore, GateStore
 from secondme.core.clock import SystemClock
 from secondme.core.config.loader import Setup
 from secondme.core.enums import Tier
 from secondme.core.gateway.gateway import Gateway, Rooms
 from secondme.core.ids import ChannelId, ContactId, MessageId
 from secondme.core.messages import Admission, Challenge, InboundMessage, MessageContent
-from secondme.core.queue.jobs import Job, Token
 from secondme.core.queue.store import InboxStore
+from secondme.core.records import Job, Token
 from secondme.core.security_log import SecurityLog
 from secondme.core.send.drafts import Drafts
 from secondme.core.send.store import OutboxStore, Sending

@@ -27,9 +27,9 @@ from secondme.channels.whatsapp.account import Account, save_account
 from secondme.channels.whatsapp.channel import WhatsAppChannel
 from secondme.channels.whatsapp.jids import Own
 from secondme.channels.whatsapp.manifest import MANIFEST
+from secondme.core.channel_plugin import ChannelContext, Manifest
 from secondme.core.clock import SystemClock
 from secondme.core.ids import ContactId
-from secondme.core.manifest import ChannelContext, Manifest
 from secondme.core.messages import ChannelState
 
 SCRIPT = Path(__file__).with_name("whatsapp_device.py")

@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 from secondme.channels.local.client import LocalClient
 from secondme.channels.local.protocol import contact_of
 from secondme.cli.app import app
-from secondme.core.api.tokens import TokenFile
+from secondme.core.api.auth import TokenFile
 from secondme.core.config.paths import private_dir
 from secondme.core.store.server import EmbeddedServer, Role
 

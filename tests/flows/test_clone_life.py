@@ -17,7 +17,7 @@ from fakes.messages_api import Outcome, Request, Say
 from fakes.process import command, contact, eventually, let_in, until
 from fakes.telegram_town import TelegramTown, contact_of, telegram_town
 
-from secondme.core.admit.choices_store import ContactChoices
+from secondme.core.admit.store import ContactChoices
 from secondme.core.enums import ReplyMode, Tier
 from secondme.core.ids import ContactId
 from secondme.core.remember.store import StyleStore

@@ -9,13 +9,13 @@ from fakes.model import ScriptedModel
 from fakes.size import sized
 from fakes.town import Town
 
-from secondme.core.admit.choices_store import ContactChoices
+from secondme.core.admit.store import ContactChoices
 from secondme.core.enums import Relationship, ReplyMode, Tier
 from secondme.core.ids import ContactId
 from secondme.core.messages import Composed, ModelOutcome, Prompt, Usage
-from secondme.core.queue.jobs import Job
-from secondme.core.remember.relationship_store import RelationshipStore
-from secondme.core.reply.persona_use import PersonaUse
+from secondme.core.records import Job
+from secondme.core.remember.store import RelationshipStore
+from secondme.core.reply.store import PersonaUse
 
 WHO = ["anna", "ben", "cara", "dina", "emil"]
 STEPS = sized(10_000, 700)

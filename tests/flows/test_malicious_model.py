@@ -13,7 +13,7 @@ from fakes.town import Town
 from secondme.cli import clone
 from secondme.core.config.loader import load
 from secondme.core.enums import Tier
-from secondme.core.gateway.traces import TraceStore
+from secondme.core.gateway.store import TraceStore
 from secondme.core.ids import ContactId
 from secondme.core.messages import Composed, ModelOutcome, Prompt, Usage
 from secondme.core.providers.claude import Claude

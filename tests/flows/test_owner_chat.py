@@ -21,12 +21,12 @@ from fakes.watching import everything
 
 from secondme.channels.telegram.manifest import MANIFEST as TELEGRAM
 from secondme.channels.telegram.setup import build
+from secondme.core.channel_plugin import Manifest, Plug
 from secondme.core.clock import SystemClock
 from secondme.core.enums import Tier
 from secondme.core.errors import CredentialsError
 from secondme.core.gateway.gateway import Part
 from secondme.core.ids import ChannelId, ContactId, MessageId
-from secondme.core.manifest import Manifest, Plug
 from secondme.core.messages import Admission, Challenge, ChannelState, ChatKind, Composed, InboundMessage
 from secondme.core.ports import Line
 from secondme.core.store import keys

@@ -19,17 +19,15 @@ from fakes.model import ScriptedModel
 from fakes.town import Town
 
 from secondme.cli import clone
-from secondme.core.admit.choices_store import ContactChoices
+from secondme.core.admit.store import ContactChoices
 from secondme.core.clock import from_ms
 from secondme.core.config.loader import Setup, load
 from secondme.core.enums import Relationship
 from secondme.core.ids import ContactId
 from secondme.core.providers.claude import Claude
-from secondme.core.queue.jobs import Job
-from secondme.core.records import OwnMessage, Turn
-from secondme.core.remember.relationship_store import RelationshipStore
-from secondme.core.remember.store import StyleStore
-from secondme.core.reply.outcome import NoReply, Reply
+from secondme.core.records import Job, OwnMessage, Turn
+from secondme.core.remember.store import RelationshipStore, StyleStore
+from secondme.core.reply.agent import NoReply, Reply
 from secondme.core.store import keys
 from secondme.core.store.client import Store
 

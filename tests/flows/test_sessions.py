@@ -13,10 +13,10 @@ from fakes.process import eventually
 from fakes.town import Town
 from fakes.watching import Ear
 
+from secondme.core.channel_plugin import Plug
 from secondme.core.clock import SystemClock
 from secondme.core.errors import CredentialsError
 from secondme.core.gateway.gateway import Gateway
-from secondme.core.manifest import Plug
 from secondme.core.messages import ChannelState
 from secondme.core.ports import Line
 

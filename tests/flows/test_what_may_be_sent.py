@@ -13,12 +13,12 @@ from fakes.model import ScriptedModel
 from fakes.size import sized
 from fakes.town import Town
 
-from secondme.core.admit.choices_store import ContactChoices
+from secondme.core.admit.store import ContactChoices
 from secondme.core.enums import ReplyMode, Tier
 from secondme.core.errors import BusyError
 from secondme.core.ids import ContactId
-from secondme.core.queue.jobs import Job
 from secondme.core.queue.worker import Answered
+from secondme.core.records import Job
 
 STEPS = 300
 NAMES = ["anna", "bob", "cleo"]

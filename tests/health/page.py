@@ -3,7 +3,7 @@
 import re
 
 from secondme.cli.doctor import checks
-from secondme.core.doctor.kinds import Kind, kinds
+from secondme.core.doctor.check import Kind, kinds
 
 HEAD = """# Troubleshooting
 

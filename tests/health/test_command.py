@@ -18,15 +18,13 @@ from health.servers import silence
 
 from secondme.cli.doctor import checks
 from secondme.core.clock import to_ms
-from secondme.core.doctor.catalog import all_checks, chosen
-from secondme.core.doctor.check import Check, Outcome, Report, Well, in_thread, run_checks
+from secondme.core.doctor.check import Check, Outcome, Report, Severity, Subject, Well, found, in_thread, kinds, run_checks
 from secondme.core.doctor.checks.model import is_offered, retirement_of
-from secondme.core.doctor.kinds import Severity, found, kinds
-from secondme.core.doctor.subject import Subject
+from secondme.core.doctor.registry import all_checks, chosen
 
 LIGHT = """
 import json, sys
-from secondme.cli.entry import program
+from secondme.cli.main import program
 try:
     program()
 except SystemExit:

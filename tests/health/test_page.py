@@ -3,7 +3,7 @@
 from fakes.kept import is_kept
 from health.page import troubleshooting_page
 
-from secondme.core.doctor.kinds import kinds
+from secondme.core.doctor.check import kinds
 
 
 def test_the_page_is_of_today() -> None:

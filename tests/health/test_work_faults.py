@@ -17,7 +17,7 @@ from redis import Redis
 
 from secondme import __version__
 from secondme.cli.run import Invocation
-from secondme.cli.service.managers import manager_for
+from secondme.cli.service.manager import manager_for
 from secondme.cli.service.program import program_of
 from secondme.core.admit.control_store import ControlStore
 from secondme.core.send.pacing import machine_zone

@@ -12,14 +12,13 @@ import pytest
 from fakes.line import RecordingLine
 from media.files import HARMLESS, MB, bombs, movie, mp3, opus, picture
 
-from secondme.core.attachments import Attachment, AttachmentKind
 from secondme.core.errors import DataError, NotFoundError, UnavailableError
 from secondme.core.ids import ChannelId, ContactId
 from secondme.core.media import download
 from secondme.core.media.download import MediaLimits, fetch, inspect
 from secondme.core.media.probe import look
 from secondme.core.media.shape import Enough, Shape, TurnedDownError
-from secondme.core.messages import ChannelContact, MessageContent, SendOutcome, Sent
+from secondme.core.messages import Attachment, AttachmentKind, ChannelContact, MessageContent, SendOutcome, Sent
 
 BOMBS = list(bombs())
 PATIENT = MediaLimits(probe_s=30.0)

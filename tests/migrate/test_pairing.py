@@ -16,7 +16,7 @@ from secondme.core.config.loader import Setup
 from secondme.core.enums import Tier
 from secondme.core.ids import ContactId
 from secondme.core.migrate.approvals import PairingMigration, Plan
-from secondme.core.migrate.approvals_store import AdoptionStore, Newcomer, Outcome
+from secondme.core.migrate.store import AdoptionStore, Newcomer, Outcome
 from secondme.core.records import PairingRequest
 from secondme.core.store import keys
 from secondme.core.store.client import Store

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from migrate.world import phone
 from redis.asyncio import Redis
 
-from secondme.core.migrate.scanning import Recent, scan
 from secondme.core.store.client import Store
+from secondme.core.store.scan import Recent, scan
 
 CONTACTS, FILLERS = 500, 50_000
 

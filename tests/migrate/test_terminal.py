@@ -44,7 +44,7 @@ def test_an_empty_source_is_said_in_one_sentence(cli: Cli, raw: Redis, old: Redi
 
 @pytest.mark.parametrize("words", [("migrate", "--help"), ("migrate", "pairing", "--help")], ids=" ".join)
 def test_help_loads_neither_the_settings_nor_the_store(words: tuple[str, ...]) -> None:
-    probe = "import json, sys\nfrom secondme.cli.entry import program\ntry:\n    program()\nexcept SystemExit:\n    print(json.dumps([*sys.modules]))"
+    probe = "import json, sys\nfrom secondme.cli.main import program\ntry:\n    program()\nexcept SystemExit:\n    print(json.dumps([*sys.modules]))"
     done = subprocess.run([sys.executable, "-c", probe, *words], capture_output=True, text=True, env=environment(), check=True)
     loaded = set(json.loads(done.stdout.splitlines()[-1]))
     assert loaded & {"redis", "hiredis", "rich.progress", "secondme.core.config.loader", "secondme.core.store.client"} == set()

@@ -11,8 +11,7 @@ from migrate.installation import SCORES, SLEEP, STYLE, compact
 
 from secondme.core.config.models import SleepSettings
 from secondme.core.migrate import formats
-from secondme.core.migrate.formats import Left, OldTurn, Sleep
-from secondme.core.migrate.people import person, refusal, shown
+from secondme.core.migrate.formats import Left, OldTurn, Sleep, person, refusal, shown
 from secondme.core.records import Pause, Turn
 
 NUMBERS = st.one_of(st.integers(), st.floats(), st.booleans())

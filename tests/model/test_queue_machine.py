@@ -14,8 +14,7 @@ from model.corridor import CONTACTS, Corridor, open_corridor, walks
 
 from secondme.core.ids import ContactId
 from secondme.core.messages import Admission, InboundMessage, Pace
-from secondme.core.queue.jobs import Job, Token
-from secondme.core.records import NewRow
+from secondme.core.records import Job, NewRow, Token
 from secondme.core.store import keys
 
 WORKERS = ("w1", "w2")

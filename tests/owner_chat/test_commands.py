@@ -9,10 +9,9 @@ from secondme.cli.compose import overview
 from secondme.core.admit.pauses import Steering
 from secondme.core.clock import SystemClock
 from secondme.core.enums import Tier
-from secondme.core.gateway.notes import NoteStore
-from secondme.core.gateway.owner_chat.chat import OwnerChat
-from secondme.core.gateway.owner_chat.commands import Commands
+from secondme.core.gateway.owner_chat import Commands, OwnerChat
 from secondme.core.gateway.status import Overview
+from secondme.core.gateway.store import NoteStore
 from secondme.core.ids import ChannelId, ContactId
 from secondme.core.messages import Admission, Challenge, ChatKind, OwnerAddress
 from secondme.core.store import keys

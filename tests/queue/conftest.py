@@ -11,8 +11,8 @@ from fakes.town import Town
 
 from secondme.core.clock import SystemClock
 from secondme.core.config.loader import Setup, load
-from secondme.core.queue.jobs import Job
 from secondme.core.queue.worker import Verdict, Worker
+from secondme.core.records import Job
 
 DEADLINE_S = 60.0
 """Far beyond what anything here takes: it ends a hanging test, it decides none."""

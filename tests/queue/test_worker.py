@@ -9,8 +9,8 @@ from fakes.model import ScriptedModel
 from fakes.town import Town
 
 from secondme.core.messages import Composed, ModelOutcome, Prompt
-from secondme.core.queue.jobs import Job
 from secondme.core.queue.worker import Answered, Verdict
+from secondme.core.records import Job
 
 PEOPLE = [f"p{number}" for number in range(10)]
 

@@ -15,12 +15,11 @@ from fakes.watching import everything
 
 from secondme.core.clock import to_ms
 from secondme.core.errors import DataError
-from secondme.core.exports.gathering import MOST_OF_CONTACT, MOST_OVERALL, MOST_TURNS
+from secondme.core.exports.conversation import MOST_OF_CONTACT, MOST_OVERALL, MOST_TURNS
 from secondme.core.exports.importer import FileReport, Importer, Wishes
 from secondme.core.ids import ContactId
 from secondme.core.records import OwnMessage, Turn
-from secondme.core.remember.recollection_store import Recollected, RecollectionStore
-from secondme.core.remember.store import OVERALL_CAP, OWN_CAP, StyleStore
+from secondme.core.remember.store import OVERALL_CAP, OWN_CAP, Recollected, RecollectionStore, StyleStore
 from secondme.core.store import keys
 from secondme.core.store.client import Store
 from secondme.core.store.history import ConversationStore

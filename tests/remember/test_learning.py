@@ -17,8 +17,7 @@ from secondme.core.errors import UnavailableError
 from secondme.core.ids import ContactId
 from secondme.core.records import Turn
 from secondme.core.remember.learning import Learner, own_messages
-from secondme.core.remember.relationship_store import RelationshipStore, Standing
-from secondme.core.remember.store import StyleStore
+from secondme.core.remember.store import RelationshipStore, Standing, StyleStore
 from secondme.core.store import keys
 from secondme.core.store.client import Store
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secondme.core.enums import Relationship as Kind
-from secondme.core.remember.signals import LOOKED_AT, Signal, detect
+from secondme.core.remember.learning import LOOKED_AT, Signal, detect
 
 FAMILY, LOVE, FRIEND = Kind.FAMILY, Kind.ROMANTIC_PARTNER, Kind.FRIEND
 CLIENT, BOSS, COLLEAGUE, KNOWN = Kind.CLIENT, Kind.MANAGER, Kind.COLLEAGUE, Kind.ACQUAINTANCE

@@ -15,10 +15,9 @@ from secondme.core.config.loader import Setup, load
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
 from secondme.core.messages import Composed, ModelOutcome, Prompt
-from secondme.core.queue.jobs import Job
-from secondme.core.reply.agent import Agent
+from secondme.core.records import Job
+from secondme.core.reply.agent import Agent, NoReply, Reply
 from secondme.core.reply.budget import Budget
-from secondme.core.reply.outcome import NoReply, Reply
 from secondme.core.reply.store import SpendingStore
 
 Shape = Callable[..., Agent]

@@ -12,8 +12,7 @@ from fakes.model import ScriptedModel
 from secondme.core.config.models import BudgetSettings, ModelSettings
 from secondme.core.errors import CredentialsError, SecondmeError, UnavailableError
 from secondme.core.messages import Block, Composed, ModelOutcome, ModelRefused, ModelSize, Prompt, Usage, Utterance
-from secondme.core.reply.budget import Budget
-from secondme.core.reply.prices import MICROS, Prices, prompt_tokens
+from secondme.core.reply.budget import MICROS, Budget, Prices, prompt_tokens
 from secondme.core.reply.store import SpendingStore
 from secondme.core.store import keys
 from secondme.core.store.client import Store

@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 
 from secondme.core.messages import Utterance
 from secondme.core.records import Mail, Turn
-from secondme.core.reply.context import CLIPPED, OPENING, clip, estimate_tokens, merge, select
-from secondme.core.reply.keywords import keywords, overlap
+from secondme.core.reply.context import CLIPPED, OPENING, clip, estimate_tokens, keywords, merge, overlap, select
 
 T0 = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PLENTY = 1_000_000

@@ -6,10 +6,10 @@ import pytest
 from fakes.town import Town
 from fakes.watching import Ear
 
-from secondme.core.admit.choices_store import ContactChoices
+from secondme.core.admit.store import ContactChoices
 from secondme.core.enums import ReplyMode, Tier
 from secondme.core.errors import BusyError, DataError, NotFoundError
-from secondme.core.gateway.traces import TraceStore
+from secondme.core.gateway.store import TraceStore
 from secondme.core.ids import ContactId
 from secondme.core.messages import Admission, Composed
 from secondme.core.send.drafts import Draft

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from secondme.core.config.models import PacingSettings
 from secondme.core.ids import ContactId
-from secondme.core.queue.jobs import Job
 from secondme.core.queue.worker import Answered, PutOff
+from secondme.core.records import Job
 from secondme.core.send.pacing import gathering_s
 from secondme.core.store import keys
 

@@ -7,13 +7,13 @@ from fakes.process import knock, let_in
 from fakes.town import Town
 from fakes.watching import Ear
 
-from secondme.core.admit.choices_store import ContactChoices
 from secondme.core.admit.contacts import Contacts
+from secondme.core.admit.store import ContactChoices
 from secondme.core.config.loader import Setup
 from secondme.core.enums import ReplyMode, Tier
 from secondme.core.errors import DataError, NotFoundError
 from secondme.core.ids import ContactId
-from secondme.core.reply.persona_use import PersonaUse
+from secondme.core.reply.store import PersonaUse
 from secondme.core.store import keys
 from secondme.core.store.client import Store
 from secondme.core.store.persons import LinkStore

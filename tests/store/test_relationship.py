@@ -13,7 +13,7 @@ from secondme.core.config.loader import Setup
 from secondme.core.enums import Relationship
 from secondme.core.errors import NotFoundError
 from secondme.core.ids import ContactId
-from secondme.core.remember.relationship_store import RelationshipStore, Standing
+from secondme.core.remember.store import RelationshipStore, Standing
 from secondme.core.store import keys
 from secondme.core.store.client import Store
 from secondme.core.store.server import Role

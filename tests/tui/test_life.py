@@ -278,7 +278,7 @@ async def test_a_bug_ends_the_screen_without_a_word_of_anybody(
 @pytest.mark.parametrize("ending", ["hang up", "hang up, ignored", "SIGTERM"])
 def test_a_screen_whose_terminal_goes_away_ends_and_so_does_its_store(home: Path, ending: str) -> None:
     ignore = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN);" if "ignored" in ending else ""
-    program = f"{ignore}import sys; sys.argv[1:] = ['--home', {str(home)!r}, 'tui']; from secondme.cli.entry import main; main()"
+    program = f"{ignore}import sys; sys.argv[1:] = ['--home', {str(home)!r}, 'tui']; from secondme.cli.main import main; main()"
     terminal = Terminal([sys.executable, "-c", program], TERM="xterm-256color")
     try:
         terminal.read_until("no gateway")

@@ -8,7 +8,7 @@ from typing import Any
 from fakes.town import Town
 
 from secondme.cli.clone import spending_store
-from secondme.cli.tui.tabs import labels
+from secondme.cli.tui.widgets import labels
 from secondme.core.messages import Usage
 
 OpenScreen = Callable[..., Any]

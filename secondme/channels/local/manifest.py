@@ -1,6 +1,6 @@
 """What the local channel is. Pure data: importing it costs nothing."""
 
-from secondme.core.manifest import Manifest
+from secondme.core.channel_plugin import Manifest
 
 ID = "local"
 MANIFEST = Manifest(

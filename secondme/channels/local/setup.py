@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from secondme.core.channel_plugin import ChannelContext
     from secondme.core.ids import ContactId
-    from secondme.core.manifest import ChannelContext
     from secondme.core.ports import Channel
 
 
@@ -26,6 +26,6 @@ def build(context: ChannelContext) -> Channel:
 
 def forget(context: ChannelContext, contact_id: ContactId) -> None:
     """Nothing of the contact waits on disk any more. Repeatable."""
-    from secondme.channels.local.mail import mail_path  # noqa: PLC0415  as above
+    from secondme.channels.local.channel import mail_path  # noqa: PLC0415  as above
 
     mail_path(context.directory, contact_id).unlink(missing_ok=True)

@@ -1,6 +1,6 @@
 """What may everybody know about Telegram without starting it?"""
 
-from secondme.core.manifest import Manifest
+from secondme.core.channel_plugin import Manifest
 
 ID = "telegram"
 

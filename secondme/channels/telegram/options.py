@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from secondme.channels.telegram.values import positive
+from secondme.channels.telegram.updates import positive
 from secondme.core.errors import ConfigError, CredentialsError
 
 if TYPE_CHECKING:

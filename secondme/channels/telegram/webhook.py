@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from telegram import WebhookInfo
 
     from secondme.channels.telegram.bot import TelegramBot
-    from secondme.channels.telegram.intake import Intake
     from secondme.channels.telegram.options import Options
+    from secondme.channels.telegram.updates import Intake
     from secondme.core.messages import WebhookRequest
     from secondme.core.ports import Clock, Line
 

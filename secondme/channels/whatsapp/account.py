@@ -1,7 +1,8 @@
-"""Which account are we a device of? `linked.json` says it, 0600, without any key: those are in the library's own `device.db`."""
+"""What WhatsApp keeps on disk: which account is linked, and messages that the gateway has not taken yet."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ from secondme.core.errors import DataError
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
+
 
 DATABASE = "device.db"
 LINKED = "linked.json"
@@ -90,3 +93,46 @@ def erase_account(directory: Path) -> None:
     for name in (LINKED, SPOOL):
         (directory / name).unlink(missing_ok=True)
         (directory / f"{name}.new").unlink(missing_ok=True)
+
+
+LIMIT_BYTES = 16 * 1024 * 1024
+"""The library holds back at most 100 events; what is longer than this is not ours."""
+
+Message = dict[str, Any]
+
+
+def read_spool(directory: Path) -> list[Message]:
+    """The messages, oldest first. What cannot be read of it, torn ends above all, is passed over."""
+    try:
+        with (directory / SPOOL).open("rb") as file:
+            lines = file.read(LIMIT_BYTES).splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        with contextlib.suppress(ValueError, RecursionError):
+            message = json.loads(line)
+            if isinstance(message, dict) and isinstance(message.get("id"), str):
+                found.append(message)
+    return found
+
+
+def write_spool(directory: Path, messages: Sequence[Message]) -> None:
+    """The spool holds exactly `messages`; there is none when there are none."""
+    if not messages:
+        (directory / SPOOL).unlink(missing_ok=True)
+        return
+    lines = [json.dumps(message).encode() + b"\n" for message in messages]
+    write_private(directory / SPOOL, b"".join(lines))
+
+
+def forget_in_spool(directory: Path, contact_id: str) -> None:
+    """Nothing of the contact is in the spool any more. Repeatable."""
+    if not (directory / SPOOL).exists():
+        return
+    kept = [
+        message
+        for message in read_spool(directory)
+        if message.get("contact") != contact_id and contact_id not in (message.get("aliases") or ())
+    ]
+    write_spool(directory, kept)

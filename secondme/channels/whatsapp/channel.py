@@ -1,4 +1,4 @@
-"""WhatsApp as the gateway sees it: a channel whose platform is a process of its own.
+"""What does a failure of the device process mean to the owner? Codes in, errors with plain words and a fix out.
 
 Nothing here can be blocked, crashed or printed over by the library: it lives in the device process, and what that says is checked.
 """
@@ -13,23 +13,95 @@ from typing import TYPE_CHECKING, Any
 from secondme.channels.whatsapp.account import Account, load_account, own_from, own_to, save_account
 from secondme.channels.whatsapp.failures import STATES, banned, failure
 from secondme.channels.whatsapp.jids import PHONE_SERVER, Jid, as_person, jid_of
+from secondme.channels.whatsapp.manifest import ID
 from secondme.channels.whatsapp.process import COMMAND, DeviceProcess
-from secondme.channels.whatsapp.received import CHANNEL, read_received
 from secondme.core import fault_points
+from secondme.core.clock import from_ms
 from secondme.core.errors import DataError, NotFoundError, SecondmeError
-from secondme.core.ids import ContactId
+from secondme.core.ids import ChannelId, ContactId, MessageId, contact_id, message_id
 from secondme.core.log import get_logger
-from secondme.core.messages import ChannelContact, ChannelState, NotSent, Sent, Undeliverable
+from secondme.core.messages import (
+    Attachment,
+    AttachmentKind,
+    ChannelContact,
+    ChannelState,
+    ChatKind,
+    InboundMessage,
+    MessageContent,
+    NotSent,
+    SendOutcome,
+    Sent,
+    Undeliverable,
+)
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from secondme.channels.whatsapp.protocol import Frame
-    from secondme.core.ids import ChannelId
-    from secondme.core.manifest import ChannelContext
-    from secondme.core.messages import MessageContent, SendOutcome
+    from secondme.core.channel_plugin import ChannelContext
     from secondme.core.ports import Line
+
+
+CHANNEL = ChannelId(ID)
+_KINDS = frozenset({ChatKind.DIRECT, ChatKind.OWNER})
+
+
+def read_received(record: Frame) -> InboundMessage:
+    """The message. Raises DataError when the record is none: a spool that was tampered with, or a device process gone mad."""
+    try:
+        kind = ChatKind(record["kind"])
+        if kind not in _KINDS:
+            raise DataError("whatsapp_bad_message", "The device process handed over a message of no person.")
+        contact, phone = contact_id(_text(record["contact"])), _text(record["phone"])
+        return InboundMessage(
+            channel_id=CHANNEL,
+            contact_id=contact,
+            normalized_contact_id=phone or contact,
+            message_id=message_id(_text(record["id"])),
+            text=_text(record["text"]),
+            sent_at=from_ms(int(record["sentMs"])),
+            display_name=_text(record["name"]),
+            phone_number=phone,
+            kind=kind,
+            from_me=record["fromMe"] is True,
+            attachments=tuple(map(_attachment, record["attachments"])),
+            reply_to=_reference(record["replyTo"]),
+            edit_of=_reference(record["editOf"]),
+            aliases=tuple(ContactId(contact_id(_text(alias))) for alias in record["aliases"]),
+            backlog=record["backlog"] is True,
+        )
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError) as error:
+        raise DataError("whatsapp_bad_message", "The device process handed over something that is no message.") from error
+
+
+def _attachment(claims: Any) -> Attachment:
+    return Attachment(
+        AttachmentKind(claims["kind"]),
+        _text(claims.get("mime", "")),
+        _number(claims.get("sizeBytes")),
+        _number(claims.get("durationS")),
+        _text(claims.get("fileName", "")),
+        _text(claims.get("handle", "")),
+    )
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value
+
+
+def _number(value: object) -> int | None:
+    if value is not None and not isinstance(value, int):
+        raise TypeError
+    return value
+
+
+def _reference(native: object) -> MessageId | str:
+    text = _text(native)
+    return message_id(text) if text else ""
+
 
 log = get_logger(__name__)
 

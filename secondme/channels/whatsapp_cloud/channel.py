@@ -7,10 +7,10 @@ import json
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from secondme.channels.whatsapp_cloud.content import MEDIA_ID
-from secondme.channels.whatsapp_cloud.graph import Answer, Graph, NotReachedError
-from secondme.channels.whatsapp_cloud.reading import CHANNEL, read, recipient_of
-from secondme.channels.whatsapp_cloud.refusals import (
+from secondme.channels.whatsapp_cloud.client import (
+    Answer,
+    Graph,
+    NotReachedError,
     is_gone,
     is_permission_missing,
     is_rate,
@@ -18,7 +18,8 @@ from secondme.channels.whatsapp_cloud.refusals import (
     late_failure,
     refusal_of,
 )
-from secondme.channels.whatsapp_cloud.signing import Forgeries, challenge_of, is_signed
+from secondme.channels.whatsapp_cloud.content import MEDIA_ID
+from secondme.channels.whatsapp_cloud.webhook import CHANNEL, Forgeries, challenge_of, is_signed, read, recipient_of
 from secondme.core import fault_points
 from secondme.core.errors import ConfigError, CredentialsError, DataError, NotFoundError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId, mask_contact_id
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from secondme.channels.whatsapp_cloud.account import Account
-    from secondme.channels.whatsapp_cloud.reading import Batch
+    from secondme.channels.whatsapp_cloud.webhook import Batch
     from secondme.core.ids import ChannelId
     from secondme.core.messages import ChannelContact, InboundMessage, MessageContent, WebhookRequest
     from secondme.core.ports import Clock, Line

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from secondme.core.attachments import Attachment, AttachmentKind
+from secondme.core.messages import Attachment, AttachmentKind
 
 Raw = Mapping[str, Any]
 

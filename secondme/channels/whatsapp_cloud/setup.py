@@ -1,22 +1,29 @@
-"""How is the official WhatsApp channel set up, and what does it leave behind? Nothing heavy is imported before it is built."""
+"""Does Meta know our number and take the token?"""
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from secondme.channels.whatsapp_cloud.account import account_of, is_token
-from secondme.core.connecting import Linked, Question, Say
+from secondme.core.channel_plugin import Ask, ChannelContext, Linked, Question, Say, Step
 from secondme.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from secondme.channels.whatsapp_cloud.channel import WhatsAppCloudChannel
-    from secondme.core.connecting import Ask, Step
     from secondme.core.ids import ContactId
-    from secondme.core.manifest import ChannelContext
+
+
+async def look(context: ChannelContext, timeout_s: float) -> str:
+    """The number as Meta shows it. Raises as `display_number` of the channel, ConfigError when a setting is missing, TimeoutError."""
+    account_of(context.settings).check()
+    async with asyncio.timeout(timeout_s):
+        return await build(context).display_number()
+
 
 _PATH = "/webhooks/whatsapp_cloud"
 _TOKEN_BYTES = 24

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from secondme.cli.help import completing
+from secondme.cli.help import completion
 from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
 from secondme.core.enums import Thinking
@@ -24,12 +24,12 @@ def agent(
         str | None,
         typer.Option(
             metavar="self|CONTACT",
-            autocompletion=completing.people,
+            autocompletion=completion.people,
             help="Send the answer to your own chat, or write a draft for a contact.",
         ),
     ] = None,
     thinking: Annotated[Thinking | None, typer.Option(help="How much it thinks first.")] = None,
-    persona: Annotated[str | None, typer.Option(autocompletion=completing.personas, help="Answer in this persona's voice.")] = None,
+    persona: Annotated[str | None, typer.Option(autocompletion=completion.personas, help="Answer in this persona's voice.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Answer, but send nothing and keep no draft.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -38,7 +38,7 @@ def agent(
     What it writes for a contact is a draft: it leaves when you approve it.
     """
     if persona is not None and to not in {None, "self"}:
-        from secondme.cli.called import typed
+        from secondme.cli.output import typed
 
         hint = typed("secondme persona use NAME --contact ID", context.obj.home)
         raise typer.BadParameter(f"a contact's persona is chosen for them: {hint}")

@@ -25,7 +25,7 @@ def token(
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.output import CommandResult
-        from secondme.core.api.tokens import TokenFile
+        from secondme.core.api.auth import TokenFile
         from secondme.core.config.paths import private_dir
 
         places = invocation.setup().places

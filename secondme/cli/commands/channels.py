@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from secondme.cli.help import completing
+from secondme.cli.help import completion
 from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
 
@@ -18,7 +18,7 @@ app = typer.Typer(help="Where people write: link, pause, test.", no_args_is_help
 _Name = Annotated[
     str,
     typer.Argument(
-        metavar="CHANNEL", autocompletion=completing.channels, help="whatsapp, telegram, whatsapp_cloud, or a package's."
+        metavar="CHANNEL", autocompletion=completion.channels, help="whatsapp, telegram, whatsapp_cloud, or a package's."
     ),
 ]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from secondme.cli.help import completing
+from secondme.cli.help import completion
 from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
 
@@ -18,7 +18,7 @@ app = typer.Typer(help="Show and change the settings.", no_args_is_help=True)
 _Name = Annotated[
     str,
     typer.Argument(
-        metavar="NAME", help="A setting, like sleep.timezone: secondme config show lists them.", autocompletion=completing.settings
+        metavar="NAME", help="A setting, like sleep.timezone: secondme config show lists them.", autocompletion=completion.settings
     ),
 ]
 

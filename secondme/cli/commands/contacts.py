@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from secondme.cli.commands import relation
-from secondme.cli.help import completing
+from secondme.cli.help import completion
 from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
 
@@ -22,13 +22,13 @@ app = typer.Typer(help="Who is who over all channels, and how each is answered."
 app.command()(relation.relate)
 app.command()(relation.mode)
 
-_Contact = Annotated[str, typer.Argument(metavar="CONTACT", autocompletion=completing.contacts, help="A contact's id.")]
+_Contact = Annotated[str, typer.Argument(metavar="CONTACT", autocompletion=completion.contacts, help="A contact's id.")]
 
 
 @app.command(name="list")
 def list_(
     context: typer.Context,
-    channel: Annotated[str | None, typer.Option(autocompletion=completing.channels, help="Only this channel's.")] = None,
+    channel: Annotated[str | None, typer.Option(autocompletion=completion.channels, help="Only this channel's.")] = None,
     search: Annotated[str, typer.Option(help="Part of a name, number or id.")] = "",
     as_json: Json = False,
 ) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from secondme.cli.help import completing
+from secondme.cli.help import completion
 from secondme.cli.options import Json, duration
 from secondme.cli.run import Invocation, run
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _Contact = Annotated[
     str | None,
     typer.Argument(
-        metavar="CONTACT", autocompletion=completing.contacts, help="A contact, by id or name; nobody named means everybody."
+        metavar="CONTACT", autocompletion=completion.contacts, help="A contact, by id or name; nobody named means everybody."
     ),
 ]
 
@@ -85,7 +85,7 @@ async def _steering(
     """What steers, and the approved contact that is meant. Raises NotFoundError, naming the nearest. What stops the clone works with
     settings that cannot be used, too."""
     from secondme.cli.compose import open_store, pairing_store, steering, write_log
-    from secondme.cli.whom import anybody
+    from secondme.cli.contact_lookup import anybody
 
     if stops:
         from secondme.cli.stopping import setup_to_stop

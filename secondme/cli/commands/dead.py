@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from secondme.cli.help import completing
+from secondme.cli.help import completion
 from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
 
@@ -17,7 +17,7 @@ app = typer.Typer(help="Messages that could not be worked on: try them again, or
 
 _Contact = Annotated[
     str | None,
-    typer.Argument(metavar="CONTACT", autocompletion=completing.people, help="A contact's id, or the name of somebody you let in."),
+    typer.Argument(metavar="CONTACT", autocompletion=completion.people, help="A contact's id, or the name of somebody you let in."),
 ]
 _Everybody = Annotated[bool, typer.Option("--all", help="Of everybody.")]
 

@@ -25,8 +25,7 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.clone import drafts
         from secondme.cli.compose import open_store
-        from secondme.cli.exits import ExitCode
-        from secondme.cli.output import CommandResult
+        from secondme.cli.output import CommandResult, ExitCode
         from secondme.core.gateway.trace_messages import why_held
 
         setup = invocation.setup()
@@ -99,8 +98,8 @@ def edit(
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.clone import drafts
         from secondme.cli.compose import open_store
-        from secondme.cli.editing import words_for
         from secondme.cli.output import CommandResult
+        from secondme.cli.prompts import words_for
 
         setup = invocation.setup()
         async with open_store(setup) as store:

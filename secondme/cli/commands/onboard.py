@@ -104,7 +104,7 @@ def onboard(  # noqa: PLR0913, PLR0917  every question has its option
     }
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.onboarding.start import start_wizard
+        from secondme.cli.onboard.wizard import start_wizard
 
         return await start_wizard(
             invocation, answers, api_key_file=api_key_file, only=tuple(only or ()), ask=not non_interactive, dry_run=dry_run

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secondme.cli.help import completing
+from secondme.cli.help import completion
 from secondme.cli.options import Json, duration
 from secondme.cli.run import Invocation, run
 from secondme.core.enums import State, Tier
@@ -14,8 +14,8 @@ from secondme.core.enums import State, Tier
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from secondme.cli.contact_lookup import Known
     from secondme.cli.output import CommandResult, Screen
-    from secondme.cli.whom import Known
     from secondme.core.admit.pairing import Decision, Owner
     from secondme.core.config.loader import Setup
     from secondme.core.errors import SecondmeError
@@ -25,7 +25,7 @@ app = typer.Typer(help="Let people in, turn them away, and see who waits.", no_a
 
 _References = Annotated[list[str], typer.Argument(metavar="CODE|CONTACT", help="A six-digit code, or a contact's id.")]
 _Contact = Annotated[
-    str, typer.Argument(metavar="CONTACT", autocompletion=completing.contacts, help="A contact's id, as `pairing list` shows it.")
+    str, typer.Argument(metavar="CONTACT", autocompletion=completion.contacts, help="A contact's id, as `pairing list` shows it.")
 ]
 _Tier = Annotated[Tier, typer.Option(help="How far the contact is trusted.")]
 
@@ -42,9 +42,8 @@ def list_(
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.compose import open_store, pairing_store
-        from secondme.cli.exits import ExitCode
-        from secondme.cli.output import CommandResult
-        from secondme.cli.people import is_wanted, rows_of, show
+        from secondme.cli.contact_lookup import is_wanted, rows_of, show
+        from secondme.cli.output import CommandResult, ExitCode
 
         setup = invocation.setup()
         async with open_store(setup) as store:
@@ -119,7 +118,7 @@ def revoke(
 
         if not sys.stdin.isatty():
             raise typer.BadParameter("without a terminal to ask on, add --yes")
-        from secondme.cli.prompting import confirm
+        from secondme.cli.prompts import confirm
 
         confirm(f"Revoke {contact}? Their history is erased.")
 
@@ -224,8 +223,7 @@ def _decide(
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.compose import open_store, owner, write_log
-        from secondme.cli.exits import ExitCode, exit_code_of
-        from secondme.cli.output import CommandResult
+        from secondme.cli.output import CommandResult, ExitCode, exit_code_of
         from secondme.core.errors import BusyError, DataError, NotFoundError
 
         setup = invocation.setup()
@@ -254,7 +252,7 @@ def _decide(
 async def _with_nearest(failed: list[tuple[str, SecondmeError]], setup: Setup, store: Store) -> list[SecondmeError]:
     """The same errors; for who was not found by what was typed, the nearest is named."""
     from secondme.cli.compose import pairing_store
-    from secondme.cli.whom import hinted
+    from secondme.cli.contact_lookup import hinted
     from secondme.core.errors import NotFoundError
 
     if not any(isinstance(error, NotFoundError) for _, error in failed):

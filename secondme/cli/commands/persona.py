@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secondme.cli.help import completing
+from secondme.cli.help import completion
 from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
 from secondme.core.enums import Relationship
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Your voices: who speaks to whom, and how.", no_args_is_help=True)
 
 _Name = Annotated[
-    str, typer.Argument(metavar="NAME", autocompletion=completing.personas, help="A persona: its file's name without .md.")
+    str, typer.Argument(metavar="NAME", autocompletion=completion.personas, help="A persona: its file's name without .md.")
 ]
 
 
@@ -30,8 +30,7 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.compose import open_store
-        from secondme.cli.exits import ExitCode, exit_code_of
-        from secondme.cli.output import CommandResult
+        from secondme.cli.output import CommandResult, ExitCode, exit_code_of
         from secondme.cli.voice import library, persona_use
 
         setup = invocation.setup()
@@ -75,8 +74,8 @@ def edit(context: typer.Context, name: _Name, as_json: Json = False) -> None:
     """Open a persona in $VISUAL or $EDITOR and check it afterwards. What you wrote is kept, right or wrong."""
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.editing import edit_file
         from secondme.cli.output import said
+        from secondme.cli.prompts import edit_file
         from secondme.cli.voice import library
         from secondme.core.errors import ConfigError, NotFoundError
 
@@ -131,11 +130,11 @@ def new(
 def use(
     context: typer.Context,
     name: Annotated[
-        str | None, typer.Argument(metavar="[NAME]", autocompletion=completing.personas, help="A persona; nothing with --clear.")
+        str | None, typer.Argument(metavar="[NAME]", autocompletion=completion.personas, help="A persona; nothing with --clear.")
     ] = None,
     contact: Annotated[
         str | None,
-        typer.Option(metavar="CONTACT", autocompletion=completing.people, help="Only for this contact: an id or a name."),
+        typer.Option(metavar="CONTACT", autocompletion=completion.people, help="Only for this contact: an id or a name."),
     ] = None,
     relationship: Annotated[Relationship | None, typer.Option(help="Only for contacts who are this to you.")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Take the choice back.")] = False,
@@ -149,9 +148,9 @@ def use(
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.compose import open_store, pairing_store, write_log
+        from secondme.cli.contact_lookup import anybody
         from secondme.cli.output import said
         from secondme.cli.voice import contact_choices, library, persona_use
-        from secondme.cli.whom import anybody
         from secondme.core.reply.personas import slot_of
 
         setup = invocation.setup()
@@ -182,10 +181,10 @@ def hear(
     context: typer.Context,
     message: Annotated[str, typer.Argument(help="What somebody writes to you.")],
     name: Annotated[
-        str | None, typer.Option("--persona", metavar="NAME", autocompletion=completing.personas, help="In this persona's voice.")
+        str | None, typer.Option("--persona", metavar="NAME", autocompletion=completion.personas, help="In this persona's voice.")
     ] = None,
     contact: Annotated[
-        str | None, typer.Option(autocompletion=completing.people, help="As this contact would be answered.")
+        str | None, typer.Option(autocompletion=completion.people, help="As this contact would be answered.")
     ] = None,
     as_json: Json = False,
 ) -> None:
@@ -219,8 +218,8 @@ def _rows(personas: Library, used: dict[str, str], default_file: str) -> list[di
 async def _described(store: Store, setup: Setup, reference: str) -> str:
     """The style to this contact, or to all, in plain lines. Holds nothing of what was written."""
     from secondme.cli.compose import pairing_store
+    from secondme.cli.contact_lookup import anybody
     from secondme.cli.voice import style_store
-    from secondme.cli.whom import anybody
     from secondme.core.errors import NotFoundError
     from secondme.core.remember.style import FEWEST, describe
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from secondme.cli.help import completing
+from secondme.cli.help import completion
 from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
 from secondme.core.enums import Relationship, ReplyMode
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _Contact = Annotated[
     str,
-    typer.Argument(metavar="CONTACT", autocompletion=completing.people, help="A contact's id, or the name of somebody you let in."),
+    typer.Argument(metavar="CONTACT", autocompletion=completion.people, help="A contact's id, or the name of somebody you let in."),
 ]
 
 _AUTO, _DEFAULT = "auto", "default"
@@ -33,9 +33,9 @@ def relate(
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.compose import open_store, pairing_store, write_log
+        from secondme.cli.contact_lookup import anybody
         from secondme.cli.output import said
         from secondme.cli.voice import relationship_store
-        from secondme.cli.whom import anybody
 
         setup = invocation.setup()
         write_log(setup)
@@ -66,9 +66,9 @@ def mode(
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.compose import open_store, pairing_store, write_log
+        from secondme.cli.contact_lookup import anybody
         from secondme.cli.output import said
         from secondme.cli.voice import answering
-        from secondme.cli.whom import anybody
 
         setup = invocation.setup()
         write_log(setup)

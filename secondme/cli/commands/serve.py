@@ -29,12 +29,12 @@ def serve(
     """Run the gateway. Ctrl-C stops it within 10 seconds; nothing is lost then, nor by a kill."""
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.called import program_for
+        from secondme.cli.output import program_for
         from secondme.cli.serving import serve_demo, serve_home
 
         if demo:
             return await serve_demo(invocation)
-        return await serve_home(invocation.setup(), role.value, program_for(invocation))
+        return await serve_home(invocation.setup(), role.value, program_for(invocation.home))
 
     import uvloop  # a fifth less CPU for each call of the store; a short command would not earn its import back
 

@@ -32,8 +32,7 @@ def status(
 
     async def look(invocation: Invocation) -> CommandResult:
         from secondme.cli.compose import open_store, overview
-        from secondme.cli.exits import ExitCode
-        from secondme.cli.output import CommandResult
+        from secondme.cli.output import CommandResult, ExitCode
         from secondme.cli.standing import show
         from secondme.core.clock import SystemClock
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from secondme.cli.help import completing
+from secondme.cli.help import completion
 from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
 
@@ -27,7 +27,7 @@ def show(
     contact: Annotated[
         str | None,
         typer.Argument(
-            metavar="CONTACT", autocompletion=completing.people, help="A contact's id or name; nobody named means all together."
+            metavar="CONTACT", autocompletion=completion.people, help="A contact's id or name; nobody named means all together."
         ),
     ] = None,
     as_json: Json = False,
@@ -36,9 +36,9 @@ def show(
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.compose import open_store, pairing_store
+        from secondme.cli.contact_lookup import anybody
         from secondme.cli.output import CommandResult
         from secondme.cli.voice import style_row, style_store
-        from secondme.cli.whom import anybody
         from secondme.core.remember.style import FEWEST, describe
 
         setup, who = invocation.setup(), None

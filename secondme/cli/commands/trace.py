@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from secondme.cli.help import completing
+from secondme.cli.help import completion
 from secondme.cli.options import Json
 from secondme.cli.run import Invocation, run
 
@@ -22,7 +22,7 @@ def trace(
     contact: Annotated[
         str | None,
         typer.Option(
-            autocompletion=completing.people, help="Whose message; alone: this contact's newest messages, with their ids."
+            autocompletion=completion.people, help="Whose message; alone: this contact's newest messages, with their ids."
         ),
     ] = None,
     as_json: Json = False,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from typer._click import Command, Context, HelpFormatter
 
-    from secondme.cli.help.tree import Section
+    from secondme.cli.help.table import CommandSection
 
 _EXIT_CODES = (
     ("0", "done"),
@@ -92,7 +92,7 @@ def claim_of(text: str) -> str:
     return first.partition(". ")[0].rstrip(".") + "." if first else ""
 
 
-def write_sections(sections: tuple[Section, ...], formatter: HelpFormatter) -> None:
+def write_sections(sections: tuple[CommandSection, ...], formatter: HelpFormatter) -> None:
     """Every command with one line, grouped by task."""
     width = max(len(entry.name) for section in sections for entry in section.entries)
     for section in sections:
@@ -108,7 +108,7 @@ def write_contract(formatter: HelpFormatter) -> None:
         formatter.write_dl(_ENVIRONMENT)
 
 
-def short_page(ctx: Context, sections: tuple[Section, ...]) -> str:
+def short_page(ctx: Context, sections: tuple[CommandSection, ...]) -> str:
     """What `secondme` alone says: the commands, and where to begin."""
     formatter = ctx.make_formatter()
     formatter.write_text(ctx.command.help or "")

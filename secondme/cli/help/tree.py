@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, MutableMapping
-from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -17,42 +16,30 @@ from typer._click.shell_completion import CompletionItem
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
+from secondme.cli.help.table import CommandEntry
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from typer._click import Command, Context, HelpFormatter
 
+    from secondme.cli.help.table import CommandSection
+
 _COMMANDS = "secondme.cli.commands"
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One command or group: its name, what it does, and where it is: `module:attribute` below `secondme.cli.commands`."""
-
-    name: str
-    claim: str
-    place: str
-
-    def load(self) -> Command:
-        """The command, ready to parse."""
-        module, _, attribute = self.place.partition(":")
-        found = getattr(import_module(f"{_COMMANDS}.{module}"), attribute)
-        if isinstance(found, typer.Typer):
-            return _group(found, self.name)
-        alone = typer.Typer(add_completion=False, rich_markup_mode=None)
-        alone.command(self.name, cls=Page)(found)
-        return get_command(alone)
+def load(entry: CommandEntry) -> Command:
+    """The command that `entry` names, ready to parse."""
+    module, _, attribute = entry.place.partition(":")
+    found = getattr(import_module(f"{_COMMANDS}.{module}"), attribute)
+    if isinstance(found, typer.Typer):
+        return _group(found, entry.name)
+    alone = typer.Typer(add_completion=False, rich_markup_mode=None)
+    alone.command(entry.name, cls=CommandPage)(found)
+    return get_command(alone)
 
 
-@dataclass(frozen=True, slots=True)
-class Section:
-    """Commands that serve the same task."""
-
-    title: str
-    entries: tuple[Entry, ...]
-
-
-class Page(TyperCommand):
+class CommandPage(TyperCommand):
     """One command's help: what it does, its arguments and options, examples."""
 
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
@@ -97,7 +84,7 @@ class Book(TyperGroup):
 class Root(Book):
     """The program: sections of commands that are loaded when they are named, and the place where wrong usage becomes one line."""
 
-    sections: ClassVar[tuple[Section, ...]] = ()
+    sections: ClassVar[tuple[CommandSection, ...]] = ()
 
     def __init__(self, **attributes: Any) -> None:  # passed through to typer untouched
         super().__init__(**attributes)
@@ -176,13 +163,13 @@ class Root(Book):
 class _Lazy(MutableMapping[str, "Command"]):
     """Name -> command, loaded when it is asked for."""
 
-    def __init__(self, entries: dict[str, Entry]) -> None:
-        self._entries: dict[str, Entry | Command] = dict(entries)
+    def __init__(self, entries: dict[str, CommandEntry]) -> None:
+        self._entries: dict[str, CommandEntry | Command] = dict(entries)
 
     def __getitem__(self, name: str) -> Command:
         found = self._entries[name]
-        if isinstance(found, Entry):
-            found = self._entries[name] = found.load()
+        if isinstance(found, CommandEntry):
+            found = self._entries[name] = load(found)
         return found
 
     def __contains__(self, name: object) -> bool:
@@ -206,7 +193,7 @@ def _group(found: typer.Typer, name: str) -> TyperGroup:
     found.rich_markup_mode = None
     found.info.cls = Book
     for command in found.registered_commands:
-        command.cls = Page
+        command.cls = CommandPage
     group = get_group(found)
     group.name = name
     return group

@@ -6,18 +6,15 @@ import subprocess
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from secondme.cli.exits import ExitCode
-from secondme.cli.output import CommandResult, Screen
-from secondme.cli.service import installing
-from secondme.cli.service.calling import no_manager
-from secondme.cli.service.managers import manager_for
+from secondme.cli.output import CommandResult, ExitCode, Screen
+from secondme.cli.service.manager import manager_for, no_manager, remove_definition, require_installed, write_definition
 from secondme.cli.service.program import only_in_shell, program_of
 from secondme.core.errors import BusyError
 from secondme.core.store.lock import is_held
 
 if TYPE_CHECKING:
     from secondme.cli.run import Invocation
-    from secondme.cli.service.managers import Manager, Standing
+    from secondme.cli.service.manager import Manager, Standing
     from secondme.core.config.loader import Setup
 
 
@@ -26,7 +23,7 @@ def install(invocation: Invocation, part: str, *, now: bool, linger: bool) -> Co
     setup = invocation.setup()
     program = program_of(invocation, part)
     manager = manager_for(program, setup.places.logs)
-    written = installing.install(manager)
+    written = write_definition(manager)
     lingers = manager.linger(wanted=linger)
     if now:
         _refuse_beside_another(setup, manager, part)
@@ -60,7 +57,7 @@ def install(invocation: Invocation, part: str, *, now: bool, linger: bool) -> Co
 def uninstall(invocation: Invocation, part: str) -> CommandResult:
     """The service is gone; everything else stays."""
     _, manager = _managed(invocation, part)
-    was_there = installing.uninstall(manager)
+    was_there = remove_definition(manager)
     text = "The service has stopped and is gone. Your home is as it was." if was_there else "There was no service."
     data = {"path": str(manager.path), "outcome": "removed" if was_there else "absent"}
     return CommandResult("secondme.service.uninstall/1", data, lambda screen: screen.line(text))
@@ -69,7 +66,7 @@ def uninstall(invocation: Invocation, part: str) -> CommandResult:
 def change(invocation: Invocation, part: str, word: str) -> CommandResult:
     """The service was started, stopped or restarted."""
     setup, manager = _managed(invocation, part)
-    installing.require_installed(manager)
+    require_installed(manager)
     if word != "stop":
         _refuse_beside_another(setup, manager, part)
     {"start": manager.start, "stop": manager.stop, "restart": manager.restart}[word]()
@@ -81,7 +78,7 @@ def change(invocation: Invocation, part: str, word: str) -> CommandResult:
 def status(invocation: Invocation, part: str) -> CommandResult:
     """How the service stands; the exit code says whether it runs."""
     _, manager = _managed(invocation, part)
-    installing.require_installed(manager)
+    require_installed(manager)
     standing = manager.standing()
     data = _facts(manager, standing)
 
@@ -100,7 +97,7 @@ def status(invocation: Invocation, part: str) -> CommandResult:
 def logs(invocation: Invocation, part: str, lines: int, *, follow: bool) -> CommandResult:
     """What the service said outside of its own log was printed, hostile characters left out."""
     _, manager = _managed(invocation, part)
-    installing.require_installed(manager)
+    require_installed(manager)
     screen = Screen()
     words = manager.log_words(lines, follow=follow)
     try:

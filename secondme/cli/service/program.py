@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from secondme.core.config.env_file import read_env_file
+from secondme.core.config.files import read_env_file
 from secondme.core.errors import ConfigError
 
 if TYPE_CHECKING:

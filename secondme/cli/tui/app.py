@@ -17,23 +17,18 @@ from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 from textual.widgets import Footer, Static, TabPane
 
-from secondme.cli.tui.bar import Bar
-from secondme.cli.tui.desk import Desk
 from secondme.cli.tui.help import HelpDialog
-from secondme.cli.tui.link import Link
+from secondme.cli.tui.link import Desk, Link
 from secondme.cli.tui.pages.approved import ApprovedPage
 from secondme.cli.tui.pages.channels import ChannelsPage
 from secondme.cli.tui.pages.conversations import ConversationsPage
-from secondme.cli.tui.pages.denied import DeniedPage
 from secondme.cli.tui.pages.drafts import DraftsPage
 from secondme.cli.tui.pages.page import Page, shown_name
-from secondme.cli.tui.pages.pending import PendingPage
+from secondme.cli.tui.pages.pairing import DeniedPage, PendingPage
 from secondme.cli.tui.pages.security import SecurityPage
 from secondme.cli.tui.pages.usage import UsagePage
 from secondme.cli.tui.pages.voice import VoicePage
-from secondme.cli.tui.switches import Switches
-from secondme.cli.tui.tabs import PAGES, PageTabs, labels
-from secondme.cli.tui.theme import THEME
+from secondme.cli.tui.widgets import PAGES, THEME, Bar, PageTabs, Switches, labels
 from secondme.core.clock import from_ms
 from secondme.core.errors import SecondmeError
 from secondme.core.log import security_file

@@ -10,7 +10,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from secondme.cli.tui.dialogs import Dialog
-from secondme.cli.tui.theme import ACCENT
+from secondme.cli.tui.widgets import ACCENT
 
 if TYPE_CHECKING:
     from textual.app import ComposeResult

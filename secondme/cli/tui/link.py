@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from secondme.cli import clone, compose, voice
 from secondme.core.errors import SecondmeError, UnavailableError
@@ -18,21 +18,24 @@ from secondme.core.store.events import listen
 from secondme.core.store.server import Role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
 
-    from secondme.core.admit.answering import Answering
-    from secondme.core.admit.choices_store import ContactChoices
+    from textual.app import App
+
+    from secondme.core.admit.contacts import Answering
     from secondme.core.admit.pairing import Owner
     from secondme.core.admit.pairing_store import Listing
     from secondme.core.admit.pauses import Steering
+    from secondme.core.admit.store import ContactChoices
     from secondme.core.config.loader import Setup
     from secondme.core.gateway.status import Overview
     from secondme.core.ports import Clock
     from secondme.core.records import Pause
-    from secondme.core.remember.relationship_store import RelationshipStore
-    from secondme.core.reply.persona_use import PersonaUse
+    from secondme.core.remember.store import RelationshipStore
+    from secondme.core.reply.store import PersonaUse
     from secondme.core.send.drafts import Draft, Drafts
     from secondme.core.store.client import Store
+
 
 BY_TUI = "tui"
 """Who approved, in the records."""
@@ -157,3 +160,55 @@ class Link:
         if self._store is None:
             raise UnavailableError("store_unreachable", "The store does not answer.", "Nothing was changed; try again in a moment.")
         return self._store
+
+
+T = TypeVar("T")
+
+_LONG_S = 8.0
+
+
+class Desk:
+    """What pages act through."""
+
+    def __init__(self, app: App[Any], link: Link, look_again: Callable[[], None]) -> None:
+        self._app = app
+        self.link = link
+        self.look_again = look_again
+        """What the shown page needs is read anew, soon."""
+
+    async def fetch(self, ask: Callable[[], Awaitable[T]]) -> T | None:
+        """What was asked for; None when it could not be had, and the owner was told why."""
+        try:
+            with self.link.in_use():
+                return await ask()
+        except SecondmeError as error:
+            self._complain(error)
+            return None
+
+    async def decide(self, decision: Callable[[], Awaitable[str]]) -> bool:
+        """The decision was taken (true), or not; either way the owner was told which."""
+        return await self.decide_all([decision]) == 1
+
+    async def decide_all(self, decisions: Sequence[Callable[[], Awaitable[str]]], several: str = "") -> int:
+        """Each decision was tried; one that fails does not keep the others from being taken. Returns how many were. More than three
+        successes are one toast, `several`, with their number in place of {}."""
+        said: list[str] = []
+        for decision in decisions:
+            try:
+                with self.link.in_use():
+                    said.append(await decision())
+            except SecondmeError as error:
+                self._complain(error)
+        taken = len(said)
+        if several and taken > _TOASTS:
+            said = [several.format(taken)]
+        for text in said:
+            self._app.notify(text, markup=False)
+        self.look_again()
+        return taken
+
+    def _complain(self, error: SecondmeError) -> None:
+        self._app.notify(f"{error.message} {error.fix}".strip(), severity="error", timeout=_LONG_S, markup=False)
+
+
+_TOASTS = 3

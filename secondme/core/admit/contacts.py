@@ -1,4 +1,4 @@
-"""Who is one person on several channels, and how is a person forgotten? Both are the owner's acts."""
+"""The owner's decisions about one contact: which contacts are one person, how each is answered, and forgetting somebody altogether."""
 
 from __future__ import annotations
 
@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Literal
 
 from secondme.core.admit.pairing import channel_of
 from secondme.core.errors import DataError, NotFoundError
-from secondme.core.security_log import SecurityEvent, Severity
-from secondme.core.store.persons import as_contact
+from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
+from secondme.core.store.persons import LinkStore, as_contact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from secondme.core.admit.pairing_store import PairingStore
+    from secondme.core.admit.store import ContactChoices
+    from secondme.core.enums import ReplyMode
     from secondme.core.ids import ContactId
-    from secondme.core.security_log import SecurityLog
-    from secondme.core.store.persons import LinkStore
+    from secondme.core.records import ApprovedContact
+
 
 LINKED = "link"
 """Who approved, in the record of a contact that is let in only because it was linked."""
@@ -96,3 +98,26 @@ class Contacts:
 
     async def _record(self, event: SecurityEvent, contact: ContactId) -> None:
         await self._security.record(event, Severity.INFO, contact, by=self._by)
+
+
+class Answering:
+    """What the owner decides about how single contacts are answered."""
+
+    def __init__(self, choices: ContactChoices, security: SecurityLog, *, by: str) -> None:
+        self._choices = choices
+        self._security = security
+        self._by = by
+
+    async def set_mode(self, contact: ContactId, mode: ReplyMode | None) -> ApprovedContact:
+        """The approval with this reply mode, and so every other contact of the person; None: the tier decides. Repeatable. Raises
+        NotFoundError or DataError; then nothing changed."""
+        record = await self._choices.set_mode(contact, mode)
+        await self._security.record(
+            SecurityEvent.REPLY_MODE_CHANGED,
+            Severity.INFO,
+            contact,
+            by=self._by,
+            mode=record.mode.value,
+            chosen=record.reply_mode is not None,
+        )
+        return record

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from secondme.core.attachments import told
-from secondme.core.messages import Admission, Challenge, ChatKind, InboundMessage
+from secondme.core.messages import Admission, Challenge, ChatKind, InboundMessage, told
 from secondme.core.security_log import SecurityEvent, Severity
 from secondme.core.text import clip_utf8, safe_name
 

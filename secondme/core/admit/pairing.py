@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import timedelta
 
-    from secondme.core.admit.door_store import DoorStore, Knock
     from secondme.core.admit.pairing_store import PairingStore
+    from secondme.core.admit.store import DoorStore, Knock
     from secondme.core.config.loader import Settings
     from secondme.core.ids import ContactId
     from secondme.core.messages import InboundMessage

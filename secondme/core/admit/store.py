@@ -1,18 +1,27 @@
-"""The gate's two scripts: a contact's message, and the owner's own. Each is one round trip and may be repeated."""
+"""What the gate, strangers and the owner's choices do to the store: admit, correct, take over, challenge, redeem, choose. Each is one script."""
 
 from __future__ import annotations
 
+import contextlib
 import json
+from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as quoted
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from secondme.core.admit.pairing_store import TRIES
 from secondme.core.clock import to_ms
-from secondme.core.messages import Admission
+from secondme.core.errors import BusyError, DataError, NotFoundError
+from secondme.core.ids import ContactId, new_code, new_id
+from secondme.core.messages import Admission, Challenge, InboundMessage
+from secondme.core.records import ApprovedContact, NewRow, PairingRequest
 from secondme.core.store import keys
+from secondme.core.store.persons import LinkStore
 
 if TYPE_CHECKING:
-    from secondme.core.config.models import LimitSettings, TakeoverSettings
-    from secondme.core.messages import InboundMessage
+    from collections.abc import Callable, Sequence
+
+    from secondme.core.config.models import LimitSettings, PairingSettings, TakeoverSettings
+    from secondme.core.enums import ReplyMode
     from secondme.core.store.client import Store
 
 
@@ -142,3 +151,202 @@ def _turn(identity: str, role: str, content: str, sent_ms: int, kind: str) -> st
 
 
 _ADMISSIONS: dict[bytes, Admission] = {member.value.encode(): member for member in Admission}
+
+
+_MOST_ALIASES = 8
+
+News = Literal["", "request", "existing", "full", "own_code", "invite", "self_verified", "wrong_code", "locked_out"]
+
+
+@dataclass(frozen=True, slots=True)
+class Knock:
+    """What became of a stranger's message, and what of it is new and worth a line in the security log."""
+
+    challenge: Challenge
+    news: News = ""
+    """Empty when nothing changed: somebody who repeats themselves must not fill the log."""
+    closed_the_door: bool = False
+    """This was the wrong code that closed invites and self-verification for everybody."""
+
+
+class DoorStore:
+    """Requests and codes in Redis."""
+
+    def __init__(self, store: Store, settings: PairingSettings) -> None:
+        self._store = store
+        self._settings = settings
+        self._ttl_ms = int(settings.code_expiration_minutes * 60_000)
+        self._cooldown_ms = int(settings.denial_cooldown_hours * 3_600_000)
+
+    async def challenge(self, message: InboundMessage, prompt: Callable[[str], NewRow] | None) -> Knock:
+        """A request for the sender exists, unless something forbids it; `prompt(code)` is the row that tells them, None for silence.
+
+        Repeatable: a second message within the code's life changes nothing.
+        """
+        contact = message.contact_id
+        for _ in range(TRIES):
+            code = new_code()
+            row = prompt(code) if prompt else None
+            answer: bytes = await self._store.run(
+                "challenge",
+                (
+                    keys.approved(contact),
+                    keys.denied(contact),
+                    keys.pending(contact),
+                    keys.code(code),
+                    keys.invite(code),
+                    *keys.PAIRING_INDEXES,
+                    keys.PAIRING_STATS,
+                    keys.PAIRING_PROMPTS,
+                    keys.PAIRING_FULL,
+                    keys.outbox(contact),
+                    keys.outbox_due(message.channel_id),
+                    keys.PAUSE_ALL,
+                    keys.history(contact),
+                    keys.told(contact),
+                ),
+                (
+                    contact,
+                    message.phone_number or contact,
+                    message.display_name,
+                    message.channel_id,
+                    code,
+                    self._ttl_ms,
+                    self._settings.max_pending_requests,
+                    self._settings.max_prompts_per_hour,
+                    row.encode() if row else "",
+                    row.row_id if row else "",
+                    "1" if self._settings.auto_approve_existing else "0",
+                    keys.EVENTS_PAIRING,
+                    keys.EVENTS_SECURITY,
+                    to_ms(message.sent_at),
+                    int(self._settings.prompt_max_age_minutes * 60_000),
+                ),
+            )
+            if answer != b"collision":
+                return _KNOCKS[answer]
+        raise BusyError("no_free_code", "Too many live codes; try again in a moment.")
+
+    async def is_any_denied(self, contacts: Sequence[ContactId]) -> bool:
+        """True when one of `contacts` is in the cooldown after a denial."""
+        return bool(
+            await self._store.call(self._store.client.exists(*(keys.denied(contact) for contact in contacts[:_MOST_ALIASES])))
+        )
+
+    async def redeem(self, message: InboundMessage, digits: str, welcome: NewRow, notice: NewRow) -> Knock:
+        """The outcome of six digits from a stranger. `welcome` is said when they open the door, `notice` once when only the owner can.
+
+        Not repeatable as such: a second call counts as a second attempt, as it must.
+        """
+        contact = message.contact_id
+        for _ in range(TRIES):
+            raw = await self._store.call(self._store.client.get(keys.pending(contact))) or b""
+            own = _code_in(raw, keys.pending(contact))
+            answer: bytes = await self._store.run(
+                "redeem",
+                (
+                    keys.approved(contact),
+                    keys.denied(contact),
+                    keys.pending(contact),
+                    keys.code(own or "none"),
+                    keys.invite(digits),
+                    keys.attempts(contact),
+                    keys.PAIRING_WRONG,
+                    keys.PAIRING_CLOSED,
+                    *keys.PAIRING_INDEXES,
+                    keys.INDEX_INVITES,
+                    keys.PAIRING_STATS,
+                    keys.outbox(contact),
+                    keys.outbox_due(message.channel_id),
+                    keys.told(contact),
+                    keys.PAUSE_ALL,
+                ),
+                (
+                    contact,
+                    message.phone_number or contact,
+                    message.display_name,
+                    message.channel_id,
+                    digits,
+                    own,
+                    self._settings.mode.value,
+                    self._settings.self_verify_tier.value,
+                    self._settings.wrong_codes_per_contact,
+                    self._cooldown_ms,
+                    self._settings.wrong_codes_per_hour,
+                    welcome.encode(),
+                    notice.encode(),
+                    new_id(),
+                    keys.EVENTS_PAIRING,
+                    keys.EVENTS_SECURITY,
+                    raw,
+                ),
+            )
+            if answer != b"changed":
+                return _KNOCKS[answer]
+        raise BusyError("pairing_changed", "The request kept changing; try again.")
+
+
+def _code_in(raw: bytes, key: str) -> str:
+    """The code of the request that `raw` holds; empty for one that cannot be read: then only an invite can open the door."""
+    try:
+        return PairingRequest.decode(raw, key).code if raw else ""
+    except DataError:
+        return ""
+
+
+_KNOCKS = {
+    b"approved": Knock(Challenge.APPROVED),
+    b"existing": Knock(Challenge.APPROVED, news="existing"),
+    b"denied": Knock(Challenge.DENIED),
+    b"already_pending": Knock(Challenge.ALREADY_PENDING),
+    b"too_old": Knock(Challenge.TOO_OLD),
+    b"closed": Knock(Challenge.CLOSED),
+    b"full": Knock(Challenge.CLOSED),
+    b"full_now": Knock(Challenge.CLOSED, news="full"),
+    b"prompted": Knock(Challenge.PROMPTED, news="request"),
+    b"requested": Knock(Challenge.REQUESTED, news="request"),
+    b"needs_owner": Knock(Challenge.NEEDS_OWNER, news="own_code"),
+    b"needs_owner_again": Knock(Challenge.NEEDS_OWNER),
+    b"welcomed_invite": Knock(Challenge.WELCOMED, news="invite"),
+    b"welcomed_own": Knock(Challenge.WELCOMED, news="self_verified"),
+    b"wrong_code": Knock(Challenge.WRONG_CODE, news="wrong_code"),
+    b"wrong_code_closing": Knock(Challenge.WRONG_CODE, news="wrong_code", closed_the_door=True),
+    b"locked_out": Knock(Challenge.DENIED, news="locked_out"),
+    b"locked_out_closing": Knock(Challenge.DENIED, news="locked_out", closed_the_door=True),
+}
+
+
+class ContactChoices:
+    """The owner's choices for a contact, and for every other contact of the same person. Everything else in an approval stays as it is."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._links = LinkStore(store)
+
+    async def set_persona(self, contact: ContactId, persona: str | None) -> ApprovedContact:
+        """The approval with this persona's id; None: the relationship decides. Repeatable. Raises NotFoundError or DataError; then nothing changed."""
+        return await self._set_all(contact, "persona", persona or "")
+
+    async def set_mode(self, contact: ContactId, mode: ReplyMode | None) -> ApprovedContact:
+        """The approval with this reply mode; None: the tier decides. Repeatable. Raises NotFoundError or DataError; then nothing changed."""
+        return await self._set_all(contact, "replyMode", mode.value if mode else "")
+
+    async def _set_all(self, contact: ContactId, field: Literal["persona", "replyMode"], value: str) -> ApprovedContact:
+        chosen = await self._set(contact, field, value)
+        for other in (await self._links.members(contact))[1:]:
+            with contextlib.suppress(NotFoundError):
+                await self._set(other, field, value)
+        return chosen
+
+    async def _set(self, contact: ContactId, field: Literal["persona", "replyMode"], value: str) -> ApprovedContact:
+        key = keys.approved(contact)
+        answer = await self._store.run("choose", (key,), (contact, field, value, keys.EVENTS_PAIRING))
+        match answer[0]:
+            case b"edited":
+                return ApprovedContact.decode(answer[1], key)
+            case b"corrupt":
+                raise DataError("corrupt_record", f"The record {key} cannot be read; it was left as it is.")
+            case _:
+                raise NotFoundError(
+                    "not_approved", f"{contact} is not an approved contact.", "secondme pairing list --status approved"
+                )

@@ -11,23 +11,20 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from secondme import __version__
-from secondme.core.api.channel_routes import channels
-from secondme.core.api.control_routes import control
-from secondme.core.api.draft_routes import drafts
+from secondme.core.api.dependencies import Ascii, answers
+from secondme.core.api.events import Seats
 from secondme.core.api.metrics import metrics
-from secondme.core.api.pairing_routes import pairing
-from secondme.core.api.refusals import BAD_REQUEST, BUG, NOT_ALLOWED, NOT_FOUND, Refusal, refusal_of
-from secondme.core.api.routing import Ascii, answers
-from secondme.core.api.stream import Seats
+from secondme.core.api.problems import BAD_REQUEST, BUG, NOT_ALLOWED, NOT_FOUND, Refusal, refusal_of
+from secondme.core.api.routes import channels, control, drafts, pairing
 from secondme.core.errors import SecondmeError
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from secondme.core.api.hub import EventHub
+    from secondme.core.api.dependencies import Powers
+    from secondme.core.api.events import EventHub
     from secondme.core.api.limits import Limits
-    from secondme.core.api.powers import Powers
 
 _DESCRIPTION = (
     "The control plane of your clone. On its unix socket the file's mode says who may call; on TCP, a bearer token does: "

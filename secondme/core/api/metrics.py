@@ -12,7 +12,7 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from secondme import __version__
-from secondme.core.api.routing import Can, answers
+from secondme.core.api.dependencies import Can, answers
 from secondme.core.gateway.status import Overview
 from secondme.core.messages import ChannelState
 

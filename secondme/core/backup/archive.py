@@ -1,7 +1,6 @@
-"""How are the files laid into one, and how is one taken apart that anybody may have made? As tar and gzip, which every machine can read.
+"""The file of a backup: a manifest with the size and hash of every member, tar and gzip, and age encryption on request.
 
-Reading trusts nothing: the manifest comes first, then exactly the members it names, in its order, each a plain file of its size and hash.
-How much is unpacked is known before, and counted while it comes.
+Reading trusts nothing: names, sizes and hashes are checked before anything is written.
 """
 
 from __future__ import annotations
@@ -9,19 +8,187 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import re
 import tarfile
 import zlib
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
-from secondme.core.backup.manifest import MOST_BYTES, NAME, Manifest, not_ours, read_manifest
-from secondme.core.errors import DataError
+from pydantic import Field, ValidationError
+
+from secondme.core.errors import ConfigError, CredentialsError, DataError
 from secondme.core.fault_points import point
+from secondme.core.records import Moment, Record
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from pathlib import Path
 
-    from secondme.core.backup.manifest import Member
+
+FORMAT = 1
+NAME = "manifest.json"
+STORE = "store.rdb"
+"""The store at one moment."""
+CONFIG, DATA = "config", "data"
+"""Folders of the archive: what lies beside `config.toml`, and what lies in the data directory."""
+MOST_BYTES = 16 * 1024 * 1024
+"""Of the manifest itself: some 100,000 members."""
+MOST_MEMBERS = 100_000
+_LONGEST_NAME = 1024
+_DEEPEST = 12
+_HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_FILES = frozenset({f"{CONFIG}/config.toml", f"{CONFIG}/credentials.json", f"{CONFIG}/.env", f"{DATA}/api.token", STORE})
+_FOLDERS = (f"{CONFIG}/personas/", f"{DATA}/channels/", f"{DATA}/local/")
+
+
+class Member(Record):
+    """One file of the archive."""
+
+    name: str
+    size: int = Field(ge=0)
+    sha256: str
+
+
+class Manifest(Record):
+    """What is in the archive, in the order in which it comes."""
+
+    format: int
+    version: str
+    """Of secondme."""
+    made_at: Moment
+    store_kind: str
+    """`embedded` or `redis_url`: where the store was."""
+    members: list[Member] = Field(max_length=MOST_MEMBERS)
+
+    @property
+    def size(self) -> int:
+        """Bytes of all members."""
+        return sum(member.size for member in self.members)
+
+    def contents(self) -> dict[str, Any]:  # JSON values
+        """What is in it, for a person who wants to know whether it is the right one."""
+        names = {member.name: member.size for member in self.members}
+        return {
+            "settings": f"{CONFIG}/config.toml" in names,
+            "secrets": bool({f"{CONFIG}/.env", f"{CONFIG}/credentials.json"} & set(names)),
+            "personas": sum(name.startswith(f"{CONFIG}/personas/") for name in names),
+            "channels": sorted({name.split("/")[2] for name in names if name.startswith(f"{DATA}/channels/")}),
+            "mail": sum(name.startswith(f"{DATA}/local/") for name in names),
+            "storeBytes": names[STORE],
+        }
+
+
+def read_manifest(raw: bytes) -> Manifest:
+    """The manifest that `raw` holds. Raises DataError when it is none, of a newer format, or names what no backup of ours has."""
+    try:
+        manifest = Manifest.model_validate_json(raw)
+    except (ValidationError, RecursionError):
+        if (newer := _newer(raw)) is not None:
+            raise newer from None
+        raise not_ours() from None  # the original would repeat a stranger's bytes
+    if manifest.format != FORMAT:
+        raise _newer(raw) or not_ours()
+    check_names([member.name for member in manifest.members])
+    if not all(_HASH.fullmatch(member.sha256) for member in manifest.members):
+        raise not_ours()
+    return manifest
+
+
+def check_names(names: Sequence[str]) -> None:
+    """Each name is a place of ours and comes once; with the store among them. Raises DataError."""
+    if not all(map(_is_safe, names)):
+        raise DataError(
+            "backup_bad_name", "The backup names a file outside of a home: it is damaged or forged.", "Use another one."
+        )
+    if len({name.casefold() for name in names}) != len(names) or STORE not in names:
+        raise not_ours()
+
+
+def not_ours() -> DataError:
+    """The error for a file that is no backup."""
+    return DataError(
+        "not_a_backup", "That is no backup of secondme, or it is damaged.", "Use a file that `secondme backup` has written."
+    )
+
+
+def _is_safe(name: str) -> bool:
+    if name in _FILES:
+        return True
+    parts = name.split("/")
+    return (
+        name.startswith(_FOLDERS)
+        and len(name) <= _LONGEST_NAME
+        and len(parts) <= _DEEPEST
+        and all(part not in {"", ".", ".."} for part in parts)
+        and name.isprintable()
+        and "\\" not in name
+    )
+
+
+def _newer(raw: bytes) -> DataError | None:
+    """The error for a manifest of a later version, whatever else is in it."""
+    found = re.match(rb'\s*\{\s*"format"\s*:\s*([0-9]{1,9})\s*[,}]', raw)
+    if found is None or int(found[1]) <= FORMAT:
+        return None
+    return DataError(
+        "backup_too_new", "The backup was made by a newer secondme.", "Upgrade this one first:  pip install --upgrade secondme"
+    )
+
+
+_BEGINNINGS = (b"age-encryption.org/", b"-----BEGIN AGE ENCRYPTED FILE-----")
+MOST_SEALED_BYTES = 128 * 1024 * 1024
+"""The library encrypts in memory and needs five times as much, beside the 512 MB that make a passphrase hard to guess."""
+
+
+def is_sealed(beginning: bytes) -> bool:
+    """True when a file that begins like this is encrypted."""
+    return beginning.startswith(_BEGINNINGS)
+
+
+def seal(plain: Path, into: BinaryIO, passphrase: str) -> None:
+    """`into` holds what `plain` does, for whoever knows the passphrase. Takes a second by intent.
+
+    Raises ConfigError when there is too much of it or the library is missing.
+    """
+    pyrage = _library()
+    if plain.stat().st_size > MOST_SEALED_BYTES:
+        raise ConfigError(
+            "backup_too_large_to_encrypt", "The backup is too large to be encrypted here.", "secondme backup - | age -p > FILE.age"
+        )
+    into.write(pyrage.passphrase.encrypt(plain.read_bytes(), passphrase))
+
+
+def unseal(sealed: BinaryIO, passphrase: str) -> BinaryIO:
+    """What was encrypted; it touches no disk. Raises CredentialsError for a wrong passphrase, DataError for a damaged file."""
+    pyrage = _library()
+    raw = sealed.read(MOST_SEALED_BYTES * 11 // 10)
+    if sealed.read(1):
+        raise ConfigError(
+            "backup_too_large_to_decrypt",
+            "The backup is too large to be decrypted here.",
+            "age -d FILE | secondme restore - --yes",
+        )
+    try:
+        return io.BytesIO(pyrage.passphrase.decrypt(raw, passphrase))
+    except pyrage.DecryptError as error:
+        said = str(error)
+        if "xcessive work" in said:
+            raise DataError(
+                "backup_costly", "Its passphrase would take minutes to check: it is no backup of ours.", "age -d FILE"
+            ) from None
+        if said in {"Decryption failed", "No matching keys found"}:
+            raise CredentialsError(
+                "wrong_passphrase", "The passphrase does not open the backup.", "Try the one it was made with."
+            ) from None
+        raise DataError("backup_damaged", "The encrypted backup is damaged.", "Use another one.") from None
+
+
+def _library() -> Any:  # a module with no types of its own
+    try:
+        import pyrage  # type: ignore[import-untyped]  # noqa: PLC0415  2 MB that only an encrypted backup needs
+    except ImportError:
+        raise ConfigError("no_age", "Encrypting needs the package pyrage.", "pip install pyrage") from None
+    return pyrage
+
 
 _CHUNK = 256 * 1024
 _LEVEL = 6

@@ -1,30 +1,29 @@
-"""How is `config.toml` changed without harm? Only what was asked for, comments kept, shown as a diff, written whole or not at all.
-
-What it was before and what it became are kept beside it as `config.toml.bak-<UTC time>`, the 20 newest: a slip of the pen later on
-can be taken back. What comes within the second of the newest one, or while the clock is behind it, has its time and a number.
-"""
+"""Where settings are kept: config.toml (read, planned and written with its comments), `.env`, the system's keyring, and what linking a channel found out."""
 
 from __future__ import annotations
 
 import contextlib
 import difflib
 import fcntl
+import json
 import os
 import re
-from collections.abc import MutableMapping
+from collections.abc import Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from importlib import import_module
+from io import StringIO
+from typing import TYPE_CHECKING, Any
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from secondme.core.config.paths import private_dir, replace_private
-from secondme.core.errors import BusyError, ConfigError
+from secondme.core.config.paths import open_private, private_dir, replace_private
+from secondme.core.errors import BusyError, ConfigError, CredentialsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
     from pathlib import Path
+
 
 Value = str | int | float | bool
 _KEPT = 20
@@ -214,3 +213,118 @@ def _remove(node: tomlkit.container.Container | tomlkit.items.Table, parts: list
         _remove(inner, rest)  # type: ignore[arg-type]  # as above
         if not inner:
             del node[head]
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """The names and values of the file; empty when there is none. Raises ConfigError when others can read it, or nobody."""
+    text = _text(path)
+    if not text:
+        return {}
+    from dotenv import dotenv_values  # noqa: PLC0415  only who has such a file pays for it
+
+    return {name: value for name, value in dotenv_values(stream=StringIO(text), interpolate=False).items() if value}
+
+
+def save_env_file(path: Path, changes: Mapping[str, str | None]) -> None:
+    """Every name in `changes` has that value; None: it is not in the file. Other lines and comments are as before. Repeatable.
+
+    Raises ConfigError when the old file cannot be read, the disk refuses, or a value has a line break.
+    """
+    if any("\n" in (value or "") or "\r" in (value or "") for value in changes.values()):
+        raise ConfigError("bad_setting", "A secret is one line.")
+    kept = [line for line in (_text(path) or "").splitlines() if _name(line) not in changes]
+    lines = [*kept, *(f"{name}={_quoted(value)}" for name, value in changes.items() if value is not None)]
+    try:
+        replace_private(path, "".join(f"{line}\n" for line in lines))
+    except OSError as error:
+        raise ConfigError(
+            "unwritable_env_file", f"{path} cannot be written: {error.strerror}.", "Check its owner and the disk."
+        ) from error
+
+
+def _text(path: Path) -> str | None:
+    try:
+        return open_private(path)
+    except (OSError, UnicodeError):
+        raise ConfigError("unreadable_env_file", f"{path} cannot be read.", "Check its owner and mode.") from None
+
+
+def _name(line: str) -> str:
+    return line.strip().removeprefix("export ").partition("=")[0].strip()
+
+
+def _quoted(value: str) -> str:
+    """In single quotes nothing but the quote and the backslash means anything: the rule of python-dotenv, and of the shell but for those two."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+_SERVICE = "secondme"
+
+
+def read_keyring(home: Path) -> dict[str, str]:
+    """The secrets kept for `home`. Raises ConfigError without the package, CredentialsError when the keyring is locked or broken."""
+    library = _library()
+    try:
+        kept = json.loads(library.get_password(_SERVICE, str(home)) or "{}")
+    except Exception as error:
+        raise CredentialsError(
+            "keyring_locked", "The keyring does not give its secrets.", "Unlock it, or: secondme config set secrets file"
+        ) from error
+    return {str(name): str(value) for name, value in kept.items()} if isinstance(kept, dict) else {}
+
+
+def save_keyring(home: Path, changes: Mapping[str, str | None]) -> None:
+    """Every dotted name in `changes` has that value; None: it is not kept. Repeatable. Raises as `read_keyring`."""
+    kept = {name: value for name, value in {**read_keyring(home), **changes}.items() if value is not None}
+    try:
+        _library().set_password(_SERVICE, str(home), json.dumps(kept))
+    except Exception as error:
+        raise CredentialsError(
+            "keyring_locked", "The keyring does not take secrets.", "secondme config set secrets file"
+        ) from error
+
+
+def keyring_strength() -> float:
+    """How good a keyring was found, in the package's own measure: from 1 one that is recommended, 0 none at all."""
+    try:
+        return float(_library().get_keyring().priority)
+    except (ConfigError, RuntimeError, AttributeError):
+        return 0.0
+
+
+def _library() -> Any:  # an optional package
+    try:
+        return import_module("keyring")  # an extra, and slow
+    except ImportError as error:
+        raise ConfigError("no_keyring", "The package `keyring` is not installed.", "pip install 'secondme[keyring]'") from error
+
+
+def read_credentials(path: Path) -> dict[str, str | int]:
+    """The saved settings; empty when nothing was linked. Raises ConfigError when the file is not ours alone or cannot be read."""
+    try:
+        text = open_private(path)
+        saved = {} if text is None else json.loads(text)
+    except (ValueError, OSError):
+        raise _unreadable(path) from None  # the original may quote a secret
+    if not isinstance(saved, dict) or not all(isinstance(value, str | int) for value in saved.values()):
+        raise _unreadable(path)
+    return saved
+
+
+def save_credentials(path: Path, channel: str, settings: Mapping[str, str | int] | None) -> None:
+    """What is known of `channel` is exactly `settings`; None: nothing. The rest of the file is as before. Repeatable.
+
+    A crash leaves the old file or the new one. Raises ConfigError when the old one cannot be read or the disk refuses.
+    """
+    kept: dict[str, Any] = {name: value for name, value in read_credentials(path).items() if not name.startswith(f"{channel}.")}
+    kept.update({f"{channel}.{name}": value for name, value in (settings or {}).items()})
+    try:
+        replace_private(path, json.dumps(kept, indent=2))
+    except OSError as error:
+        raise ConfigError("unwritable_credentials", f"{path} cannot be written: {error.strerror}.", "Check the disk.") from error
+
+
+def _unreadable(path: Path) -> ConfigError:
+    return ConfigError(
+        "unreadable_credentials", f"{path} cannot be read.", "Move it away and link the channels again: secondme channels connect"
+    )

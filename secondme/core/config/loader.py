@@ -13,8 +13,7 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, SecretStr, ValidationError
 
-from secondme.core.config.credentials import read_credentials
-from secondme.core.config.env_file import read_env_file
+from secondme.core.config.files import read_credentials, read_env_file
 from secondme.core.config.models import (
     ApiSettings,
     BudgetSettings,
@@ -211,7 +210,7 @@ def _asks_keyring(layers: list[dict[str, Any]]) -> bool:
 
 
 def _from_keyring(places: Places) -> dict[str, Any]:
-    from secondme.core.config.keyring_file import read_keyring  # noqa: PLC0415  only who asked for it
+    from secondme.core.config.files import read_keyring  # noqa: PLC0415  only who asked for it
 
     return read_keyring(places.config)
 

@@ -13,23 +13,22 @@ from typing import TYPE_CHECKING, Protocol
 
 from secondme.core.errors import DataError
 from secondme.core.exports.archive import Wanted
-from secondme.core.exports.gathering import MOST_OVERALL, Gathering
-from secondme.core.exports.moments import WallClock
-from secondme.core.exports.persons import by_name, other_of, owner_of
+from secondme.core.exports.conversation import MOST_OVERALL, Gathering, by_name, other_of, owner_of
 from secondme.core.exports.reading import ExportFile
 from secondme.core.exports.telegram import TelegramExport
 from secondme.core.exports.whatsapp import WhatsAppExport
+from secondme.core.exports.whatsapp_headers import WallClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from datetime import datetime, tzinfo
     from pathlib import Path
 
-    from secondme.core.exports.gathering import Said
+    from secondme.core.exports.conversation import Said
     from secondme.core.exports.message import Chat
     from secondme.core.ids import ContactId
     from secondme.core.records import OwnMessage, Turn
-    from secondme.core.remember.recollection_store import Recollected
+    from secondme.core.remember.store import Recollected
 
 WHATSAPP = Wanted(".txt", "_chat.txt", "whatsapp")
 TELEGRAM = Wanted(".json", "result.json")

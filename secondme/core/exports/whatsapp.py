@@ -9,20 +9,17 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from secondme.core.errors import DataError
-from secondme.core.exports.authors import Authors
-from secondme.core.exports.dates import DateEvidence, day_of, latest_day
-from secondme.core.exports.drafts import Draft, Drafts
-from secondme.core.exports.headers import recognise
+from secondme.core.exports.conversation import Authors, Draft, Drafts
 from secondme.core.exports.message import Chat, ExportedMessage, Kind
 from secondme.core.exports.phrases import LRM, MARKS, is_of_a_group, is_sentence, read_body
+from secondme.core.exports.whatsapp_headers import DateEvidence, day_of, latest_day, recognise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from datetime import date
 
-    from secondme.core.exports.dates import Order, Reason
-    from secondme.core.exports.headers import Dialect
     from secondme.core.exports.reading import ExportFile
+    from secondme.core.exports.whatsapp_headers import Dialect, Order, Reason
 
 _MOST_DIALECTS = 64
 _LONGEST_PLACEHOLDER = 80

@@ -1,4 +1,4 @@
-"""How does one channel live? Started, watched, and started again when it fails; one at a time, and never in the way of another.
+"""The line of one run of a channel. What a run says after its end does not count, but a message is safe whoever brings it.
 
 A failure is either for later (tried again, later each time, with jitter; after many in a row rarely) or for the owner (left alone
 until the owner acts). A channel that says it is connected while its platform is silent is deaf, and is connected anew.
@@ -11,18 +11,51 @@ import contextlib
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.errors import ConfigError, CredentialsError, DataError, SecondmeError, UnavailableError
-from secondme.core.gateway.line import RunLine
 from secondme.core.log import get_logger
-from secondme.core.messages import ChannelState, MessageContent, NotSent, SendOutcome, Sent, Undeliverable, WebhookAnswer
-from secondme.core.ports import HasOwnerChat, HearsWebhooks
+from secondme.core.messages import (
+    Admission,
+    Challenge,
+    ChannelContact,
+    ChannelState,
+    InboundMessage,
+    MessageContent,
+    NotSent,
+    SendOutcome,
+    Sent,
+    Undeliverable,
+    WebhookAnswer,
+    WebhookRequest,
+)
+from secondme.core.ports import Channel, Clock, HasOwnerChat, HearsWebhooks, Line, Random
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from secondme.core.channel_plugin import Plug
     from secondme.core.ids import ChannelId, ContactId
-    from secondme.core.manifest import Plug
-    from secondme.core.messages import Admission, Challenge, ChannelContact, InboundMessage, WebhookRequest
-    from secondme.core.ports import Channel, Clock, Random
+
+
+class RunLine:
+    """Stands between one run and its connection, which outlives it."""
+
+    def __init__(self, connection: Line) -> None:
+        self._connection = connection
+        self.is_over = False
+
+    async def receive(self, message: InboundMessage) -> Admission | Challenge:
+        """As the connection's."""
+        return await self._connection.receive(message)
+
+    def report(self, state: ChannelState, code: str = "") -> None:
+        """As the connection's, while the run lasts."""
+        if not self.is_over:
+            self._connection.report(state, code)
+
+    def alive(self) -> None:
+        """As the connection's, while the run lasts."""
+        if not self.is_over:
+            self._connection.alive()
+
 
 log = get_logger(__name__)
 

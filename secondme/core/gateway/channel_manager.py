@@ -16,10 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from secondme.core.admit.control_store import ControlStore, Wish
-    from secondme.core.attachments import Attachment
-    from secondme.core.manifest import Plug
+    from secondme.core.channel_plugin import Plug
     from secondme.core.media.download import Media
-    from secondme.core.messages import Admission, Challenge, InboundMessage, WebhookAnswer, WebhookRequest
+    from secondme.core.messages import Admission, Attachment, Challenge, InboundMessage, WebhookAnswer, WebhookRequest
     from secondme.core.ports import Clock, Random
 
 log = get_logger(__name__)

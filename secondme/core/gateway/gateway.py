@@ -26,10 +26,9 @@ from secondme.core.gateway.heartbeat import Signs
 from secondme.core.ids import mask_contact_id, new_id, reply_id
 from secondme.core.log import get_logger
 from secondme.core.messages import Admission, Challenge, ChatKind, InboundMessage
-from secondme.core.queue.jobs import Stage
 from secondme.core.queue.worker import Answered, PutOff, Verdict, Worker
-from secondme.core.records import NewRow
-from secondme.core.reply.outcome import NoReply, Reply
+from secondme.core.records import NewRow, Stage
+from secondme.core.reply.agent import NoReply, Reply
 from secondme.core.send.pacing import Night, gathering_s, plan_paces
 from secondme.core.send.sender import Sender
 from secondme.core.send.split import split_reply
@@ -42,17 +41,16 @@ if TYPE_CHECKING:
     from secondme.core.admit.gate import Gate
     from secondme.core.admit.inspection import Inspector
     from secondme.core.admit.pairing_store import PairingStore
+    from secondme.core.channel_plugin import Plug
     from secondme.core.config.loader import Settings
-    from secondme.core.gateway.owner_chat.chat import OwnerChat
-    from secondme.core.manifest import Plug
+    from secondme.core.gateway.owner_chat import OwnerChat
     from secondme.core.ports import Clock
-    from secondme.core.queue.jobs import Job
     from secondme.core.queue.store import InboxStore
+    from secondme.core.records import Job
     from secondme.core.remember.learning import Learner
     from secondme.core.reply.agent import Agent
     from secondme.core.security_log import SecurityLog
-    from secondme.core.send.drafts_store import DraftStore
-    from secondme.core.send.store import OutboxStore
+    from secondme.core.send.store import DraftStore, OutboxStore
     from secondme.core.store.client import Store
 
 log = get_logger(__name__)

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from secondme.core.admit.control_store import Backlog, ControlStore, EverybodyPaused
     from secondme.core.admit.pairing_store import PairingStore, Stats
-    from secondme.core.gateway.glance import Glance, GlanceStore
-    from secondme.core.manifest import Manifest
+    from secondme.core.channel_plugin import Manifest
+    from secondme.core.gateway.store import Glance, GlanceStore
 
 
 _NOT_WRITABLE = frozenset({"store_disk_full", "store_out_of_memory", "store_read_only"})

@@ -12,9 +12,9 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from secondme.core.attachments import Attachment, AttachmentKind
 from secondme.core.errors import DataError, NotFoundError, UnavailableError
 from secondme.core.media.shape import MISMATCH, UNREADABLE, Shape
+from secondme.core.messages import Attachment, AttachmentKind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

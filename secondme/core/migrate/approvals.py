@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 from secondme.core.admit.pairing import channel_of
 from secondme.core.clock import to_ms
 from secondme.core.errors import BusyError, DataError, NotFoundError
-from secondme.core.migrate.approvals_store import BATCH, IDS, Newcomer, approvals_of, histories, look_up
-from secondme.core.migrate.people import person, refusal, shown
+from secondme.core.migrate.formats import person, refusal, shown
+from secondme.core.migrate.store import BATCH, IDS, Newcomer, approvals_of, histories, look_up
 from secondme.core.records import ApprovedContact
 from secondme.core.security_log import SecurityEvent, SecurityLog
 from secondme.core.text import safe_name, safe_text
@@ -21,9 +21,8 @@ if TYPE_CHECKING:
 
     from secondme.core.admit.pairing_store import PairingStore
     from secondme.core.enums import Tier
-    from secondme.core.migrate.approvals_store import AdoptionStore
-    from secondme.core.migrate.scanning import Keyspace
-    from secondme.core.migrate.source import Source, Value
+    from secondme.core.migrate.store import AdoptionStore, Source, Value
+    from secondme.core.store.scan import Keyspace
 
 
 BY = "migration"

@@ -1,11 +1,9 @@
-"""What did the predecessor write, and what is it here? Pure: bytes of its keys become values of ours, or the reason why not.
-
-Everything is checked and bounded; nothing is repaired. Numbers that its own programs disagreed about are kept as they are.
-"""
+"""What the predecessor wrote, and what it is here. Pure: bytes of its keys become values of ours, or the reason why not."""
 
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from datetime import date, time
 from json.encoder import encode_basestring_ascii as quoted
@@ -13,20 +11,128 @@ from typing import Any
 
 from secondme.core.clock import from_ms, rfc3339
 from secondme.core.ids import message_id
-from secondme.core.migrate.checked import (
-    LATEST_MS,
-    count_of,
-    decimal_of,
-    ms_of,
-    object_of,
-    pairs_of,
-    parse,
-    samples_of,
-    some_text,
-    text_of,
-)
-from secondme.core.migrate.people import person, refusal, shown
 from secondme.core.text import clip_utf8, safe_name, safe_text
+
+_PERSON = re.compile(rb"([1-9][0-9]{4,19})@c\.us|[a-z][a-z0-9_]{1,31}:[A-Za-z0-9~._+:-]{1,95}")
+"""WhatsApp's people are digits and `@c.us` (`0@c.us` is WhatsApp itself); on every other channel an id begins with the channel."""
+_NO_PERSON = {
+    b"@g.us": "group",
+    b"@broadcast": "broadcast",
+    b"@newsletter": "newsletter",
+    b"@lid": "alias",
+    b"@s.whatsapp.net": "alias",
+}
+_SHOWN = 128
+
+
+def person(name: bytes) -> tuple[str, str] | None:
+    """The contact that `name` is, and its number: the digits of a WhatsApp id, else the id. None when it is no contact."""
+    found = _PERSON.fullmatch(name)
+    if found is None:
+        return None
+    contact = name.decode("ascii")
+    return contact, found[1].decode("ascii") if found[1] else contact
+
+
+def refusal(name: bytes) -> str:
+    """Why `name` is no contact: group, broadcast, newsletter, alias, malformed.
+
+    An alias is a person's other name. It is not turned into the first one: nothing here can prove that it is theirs.
+    """
+    return next((reason for ending, reason in _NO_PERSON.items() if name.endswith(ending)), "malformed")
+
+
+def shown(name: bytes) -> str:
+    """`name` for a report: its first 128 bytes, what is no text written out as numbers."""
+    return name[:_SHOWN].decode("utf-8", "backslashreplace")
+
+
+LATEST_MS = 253_402_300_799_000
+"""The last second of the year 9999, where datetime ends."""
+_SAMPLES = 100
+_PAIRS = 200
+_DECIMAL = re.compile(rb"-?[0-9]{1,20}(\.[0-9]{1,20})?(e-?[0-9]{1,3})?")
+
+
+def parse(raw: bytes) -> Any:  # whatever JSON holds
+    """`raw` as JSON, without the numbers that JSON does not know."""
+
+    def refuse(_: str) -> None:
+        raise ValueError("not a number of JSON")
+
+    try:
+        return json.loads(raw, parse_constant=refuse)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def object_of(raw: bytes) -> dict[str, Any]:
+    """`raw` as a JSON object."""
+    found = parse(raw)
+    if not isinstance(found, dict):
+        raise ValueError("not an object")  # noqa: TRY004  every fault of a value is one kind here
+    return found
+
+
+def text_of(value: Any) -> str:
+    """`value`, which is text."""
+    if not isinstance(value, str):
+        raise ValueError("not text")  # noqa: TRY004  as above
+    return value
+
+
+def some_text(value: Any) -> str:
+    """`value`, which is text and not empty."""
+    if not text_of(value):
+        raise ValueError("empty")
+    return str(value)
+
+
+def number_of(value: Any) -> int | float:
+    """`value`, which is a finite number."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) < LATEST_MS:
+        raise ValueError("not a number")
+    return value
+
+
+def count_of(value: Any) -> int:
+    """`value` as a whole number, zero or more."""
+    found = number_of(value)
+    if found < 0 or found != int(found):
+        raise ValueError("not a count")
+    return int(found)
+
+
+def ms_of(value: Any) -> int:
+    """`value` as a moment in Unix milliseconds."""
+    return count_of(value)
+
+
+def decimal_of(raw: bytes) -> str:
+    """`raw` as the decimal number it is, in the digits it has."""
+    if not _DECIMAL.fullmatch(raw):
+        raise ValueError("not a decimal number")
+    return raw.decode("ascii")
+
+
+def samples_of(value: Any) -> list[int | float]:
+    """`value` as a list of numbers: the newest 100."""
+    if not isinstance(value, list):
+        raise ValueError("not a list")  # noqa: TRY004  as above
+    return [number_of(each) for each in value[-_SAMPLES:]]
+
+
+def pairs_of(value: Any) -> list[list[Any]]:
+    """`value` as at most 200 pairs of a word, made safe to show, and its count."""
+    if not isinstance(value, list):
+        raise ValueError("not a list")  # noqa: TRY004  as above
+    kept = []
+    for pair in value[:_PAIRS]:
+        if not isinstance(pair, list) or len(pair) != 2:  # noqa: PLR2004  a word and its count
+            raise ValueError("not a pair")
+        kept.append([safe_name(text_of(pair[0])), count_of(pair[1])])
+    return kept
+
 
 VALUE_BYTES = 1_048_576
 """Nothing the predecessor wrote into one value is larger; what is, is not read."""

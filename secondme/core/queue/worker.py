@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 from secondme.core import fault_points
 from secondme.core.errors import ConfigError, CredentialsError, DataError, UnavailableError
 from secondme.core.ids import mask_contact_id
-from secondme.core.log import get_logger
-from secondme.core.outage import Outage
-from secondme.core.queue.jobs import Job, UnreadableJobError
+from secondme.core.log import Outage, get_logger
 from secondme.core.queue.upkeep import Upkeep
+from secondme.core.records import Job, UnreadableJobError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -25,9 +24,8 @@ if TYPE_CHECKING:
     from secondme.core.config.models import QueueSettings
     from secondme.core.messages import Pace
     from secondme.core.ports import Clock, Random
-    from secondme.core.queue.jobs import Stage, Token
     from secondme.core.queue.store import InboxStore
-    from secondme.core.records import NewRow
+    from secondme.core.records import NewRow, Stage, Token
 
     Take = Callable[[int], Coroutine[Any, Any, list[Token]]]
 

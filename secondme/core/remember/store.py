@@ -1,15 +1,16 @@
-"""How does the owner write, to this contact and to everybody? Their own messages stay with their contact; over all contacts there are
-measures only. Contacts that the owner linked are one person, whose messages are kept apart, so that unlinking parts them again.
-"""
+"""What is remembered of how the owner writes, what a contact is to them, and what exports recall. Each change is one script."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
-from typing import TYPE_CHECKING, TypeVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeVar
 
-from secondme.core.errors import DataError
-from secondme.core.ids import new_id
+from secondme.core.clock import to_ms
+from secondme.core.enums import Relationship
+from secondme.core.errors import DataError, NotFoundError
+from secondme.core.ids import ContactId, new_id
 from secondme.core.records import OwnMessage, Record, Turn
 from secondme.core.remember.style import (
     FEWEST,
@@ -26,8 +27,138 @@ from secondme.core.store.persons import LinkStore
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from secondme.core.ids import ContactId
     from secondme.core.store.client import Store
+
+
+TTL_S = 90 * 86_400
+START_CONFIDENCE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What a contact is to the owner."""
+
+    type: Relationship = Relationship.ACQUAINTANCE
+    confidence: float = START_CONFIDENCE
+    """0 to 1; 1 when the owner said it."""
+    manual: bool = False
+    """True when the owner said it."""
+    signal_count: int = 0
+
+
+class RelationshipStore:
+    """Who is what. Each change is one script."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def of(self, contact: ContactId) -> Standing:
+        """What the contact is now; an acquaintance while nothing is known. What cannot be read counts as unknown, and is left as it is."""
+        names = ("currentType", "currentConfidence", "signalCount")
+        found = await self._store.call(self._store.client.hmget(keys.relationship(contact), names))
+        manual = bool(await self._store.call(self._store.client.exists(keys.relationship_override(contact))))
+        return _standing([*(raw or b"" for raw in found[:2]), b"1" if manual else b"0", found[2] or b""])
+
+    async def heard(self, contact: ContactId, relationship: Relationship, confidence: float, now_ms: int) -> Standing | None:
+        """What the contact is after this signal; None, and nothing written, when it was not let in. Each call counts."""
+        return await self._relate(contact, "signal", relationship, confidence, now_ms)
+
+    async def set_by_owner(self, contact: ContactId, relationship: Relationship | None) -> Standing:
+        """The contact is what the owner says; None: what the signals say. Repeatable. Raises NotFoundError when it was not let in."""
+        verb: Literal["set", "auto"] = "set" if relationship else "auto"
+        standing = await self._relate(contact, verb, relationship, 0, 0)  # no time passes: fading changes no share
+        if standing is None:
+            raise NotFoundError("not_approved", f"{contact} is not an approved contact.", "secondme pairing list --status approved")
+        return standing
+
+    async def _relate(
+        self,
+        contact: ContactId,
+        verb: Literal["signal", "set", "auto"],
+        relationship: Relationship | None,
+        confidence: float,
+        now_ms: int,
+    ) -> Standing | None:
+        answer = await self._store.run(
+            "relate",
+            (keys.relationship(contact), keys.relationship_override(contact), keys.approved(contact)),
+            (verb, relationship.value if relationship else "", repr(float(confidence)), now_ms, TTL_S),
+        )
+        return _standing(answer) if answer else None
+
+
+def _standing(answer: Sequence[bytes]) -> Standing:
+    kind, confidence, manual, count = (each.decode("utf-8", "replace") for each in answer)
+    try:
+        relationship = Relationship(kind)
+    except ValueError:
+        return Standing(manual=manual == "1", signal_count=_whole(count))
+    share = 1.0 if manual == "1" else min(1.0, max(0.0, _number(confidence)))
+    return Standing(relationship, share, manual == "1", _whole(count))
+
+
+def _number(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        return START_CONFIDENCE
+    return value if value == value else START_CONFIDENCE  # noqa: PLR0124  not a number is never itself
+
+
+def _whole(text: str) -> int:
+    return int(_number(text)) if text and 0 <= _number(text) < 2**53 else 0
+
+
+_SAME_MS = 120_000
+"""Exports know minutes, and clocks differ."""
+PREFIX = "import:"
+"""What the id of an imported turn begins with; the script looks at it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recollected:
+    """What became of the turns that were offered."""
+
+    added: int = 0
+    known: int = 0
+    """Imported before, or kept when they were said."""
+    left_out: int = 0
+    """Too old, or not among the newest."""
+    live: frozenset[str] = frozenset()
+    """Ids of those that were kept when they were said, under another id."""
+    refused: str = ""
+    """Why none could come: not_approved, wrong_type."""
+
+
+class RecollectionStore:
+    """Histories, as far as they are remembered elsewhere."""
+
+    def __init__(self, store: Store, *, execute: bool) -> None:
+        """Without `execute` nothing is written, and the answers are the same."""
+        self._store = store
+        self._execute = "1" if execute else "0"
+
+    async def recollect(self, contact: ContactId, turns: Sequence[Turn], *, named: bool) -> Recollected:
+        """The newest of `turns` (oldest first, ids that begin with `import:`) are in the history of `contact`, each at its own time. Repeatable.
+
+        `named`: the owner named the contact, so it need not be let in yet.
+        """
+        newest = turns[-keys.HISTORY_CAP :]
+        if not newest:
+            return Recollected()
+        words: list[str | int] = [self._execute, "1" if named else "0", keys.HISTORY_CAP, keys.HISTORY_TTL_S * 1000, _SAME_MS]
+        for turn in newest:
+            words += (turn.id, turn.role, turn.content, to_ms(turn.timestamp), turn.encode())
+        answer: bytes = await self._store.run(
+            "recollect", (keys.approved(contact), keys.history(contact), keys.history_ids(contact)), tuple(words)
+        )
+        letters = answer.decode()
+        if "_" in letters:
+            return Recollected(refused=letters)
+        live = frozenset(turn.id for turn, letter in zip(newest, letters, strict=True) if letter == "l")
+        left_out = letters.count("o") + len(turns) - len(newest)
+        return Recollected(letters.count("t"), letters.count("y") + letters.count("l"), left_out, live)
+
 
 R = TypeVar("R", bound=Record)
 

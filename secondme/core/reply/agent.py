@@ -1,7 +1,6 @@
-"""What would the owner say? Voice, conversation and the burst become a prompt; the model's words become a reply that may leave, a draft, or
-a cause to wait.
+"""What did composing come to? Words, with what speaks against them, or none.
 
-    asked whether it is a machine? -> admit, or hand over
+asked whether it is a machine? -> admit, or hand over
     router: small talk or not      -> the small model answers in the same voice, or the large one does
     checks                         -> what must not leave is composed once more; after that it is the owner's
 """
@@ -9,35 +8,52 @@ a cause to wait.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.clock import from_ms
 from secondme.core.errors import ConfigError, CredentialsError, UnavailableError
 from secondme.core.ids import mask_contact_id
 from secondme.core.log import get_logger
-from secondme.core.messages import ModelRefused, ModelSize
-from secondme.core.reply.breaker import Breaker
+from secondme.core.messages import ModelOutcome, ModelRefused, ModelSize, Prompt, Utterance
+from secondme.core.reply.budget import Breaker
 from secondme.core.reply.checks import Fault, FaultKind, Told, find_fault, prepare, tidy
 from secondme.core.reply.context import merge, select
 from secondme.core.reply.disclosure import asks_if_machine
-from secondme.core.reply.outcome import NoReply, Reply
 from secondme.core.reply.prompt import Briefing, build_prompt, may_be_said
 from secondme.core.reply.router import Kind, Route, Router
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
-    from datetime import tzinfo
-
     from secondme.core.config.loader import Settings
-    from secondme.core.messages import ModelOutcome, Prompt, Utterance
     from secondme.core.ports import Clock
-    from secondme.core.queue.jobs import Job
-    from secondme.core.records import Turn
+    from secondme.core.records import Job, Turn
     from secondme.core.reply.budget import Budget
     from secondme.core.reply.voice import Voice, Voices
     from secondme.core.store.history import ConversationStore
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """Words for a contact. `hold` names why they are the owner's to send; `fault` what speaks against them as they are."""
+
+    text: str
+    hold: str = ""
+    fault: str = ""
+    by_line: bool = False
+    """True when each line is a message of its own, as this owner writes."""
+    facts: dict[str, Any] | None = None
+    """How it came about, for the trace; quotes nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class NoReply:
+    """Nothing to say, and why: `handed_over` to the owner, or what the model came to instead of words."""
+
+    reason: str
+    facts: dict[str, Any] | None = None
+
 
 log = get_logger(__name__)
 

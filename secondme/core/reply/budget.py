@@ -1,22 +1,134 @@
-"""May this call be made, and what did it cost? Every call to a model passes here, whoever makes it."""
+"""The budget: every call to a model is charged before it is made and corrected after it, by whomever it is made; a failing service is left alone for a while."""
 
 from __future__ import annotations
 
 import asyncio
+import math
+import tomllib
+from dataclasses import dataclass
 from datetime import timedelta
+from functools import cache
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.clock import from_ms
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.log import get_logger
-from secondme.core.messages import ModelSize, Usage
-from secondme.core.reply.prices import MICROS, Prices, prompt_tokens
+from secondme.core.messages import ModelOutcome, ModelSize, Prompt, Usage
 
 if TYPE_CHECKING:
     from secondme.core.config.models import BudgetSettings, ModelSettings
-    from secondme.core.messages import ModelOutcome, Prompt
     from secondme.core.ports import Clock, Model
     from secondme.core.reply.store import Charge, SpendingStore
+
+
+_OPEN_AFTER = 10
+"""Failures in a row after which the model is left alone."""
+_OPEN_S = 15.0
+
+
+class Breaker:
+    """Leaves a failing service alone: after ten failures in a row nobody calls it for 15 s, then one call may try."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._failures = 0
+        self._open_until = 0.0
+
+    def check(self) -> None:
+        """Raises UnavailableError while the service is left alone. Who may pass after that tries for all: the rest wait for it."""
+        if self._failures < _OPEN_AFTER:
+            return
+        left = self._open_until - self._clock.monotonic()
+        if left > 0:
+            raise UnavailableError(
+                "model_down", "The model has failed too often and is left alone for a moment.", retry_after_s=left
+            )
+        self._open_until = self._clock.monotonic() + _OPEN_S
+
+    def failed(self) -> None:
+        """A call failed."""
+        self._failures += 1
+        if self._failures >= _OPEN_AFTER:
+            self._open_until = self._clock.monotonic() + _OPEN_S
+
+    def succeeded(self) -> None:
+        """A call succeeded: it is trusted again."""
+        self._failures = 0
+
+
+MICROS = 1_000_000
+"""Millionths of a dollar in a dollar: sums are whole numbers."""
+_BYTES_PER_TOKEN = 2.5
+"""Ordinary text of any script has more bytes to a token than this: what a prompt may cost is not guessed too low."""
+_OVERHEAD = 64
+"""Tokens for what surrounds the words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """Dollars for a million tokens."""
+
+    input: float
+    output: float
+    cache_write: float
+    cache_read: float
+    long_from: int | None = None
+    long_times: float = 1.0
+
+
+class Prices:
+    """The table, and what the owner said instead."""
+
+    def __init__(self, settings: BudgetSettings) -> None:
+        self._input, self._output = settings.input_usd_per_mtok, settings.output_usd_per_mtok
+
+    def of(self, model: str) -> Price:
+        """The price of `model`; that of the dearest one in the table when nothing is known about it."""
+        table = _table()
+        known = max((name for name in table if model.startswith(name)), key=len, default="")
+        price = table[known] if known else max(table.values(), key=lambda each: each.output)
+        if self._input is None and self._output is None:
+            return price
+        own = price.input if self._input is None else self._input
+        return Price(own, price.output if self._output is None else self._output, own * 1.25, own * 0.1)
+
+    def micros(self, usage: Usage, model: str) -> int:
+        """What an answer of `model` cost, in millionths of a dollar, rounded up."""
+        price = self.of(model)
+        prompt = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
+        dollars = (
+            usage.input_tokens * price.input
+            + usage.output_tokens * price.output
+            + usage.cache_write_tokens * price.cache_write
+            + usage.cache_read_tokens * price.cache_read
+        )
+        if price.long_from is not None and prompt > price.long_from:
+            dollars *= price.long_times
+        return math.ceil(dollars)  # dollars for a million tokens are millionths of a dollar for one
+
+    def most(self, prompt: Prompt, model: str) -> int:
+        """The most that an answer to `prompt` may cost, in millionths of a dollar."""
+        price = self.of(model)
+        tokens = prompt_tokens(prompt)
+        long = price.long_from is not None and tokens > price.long_from
+        dollars = tokens * max(price.input, price.cache_write) + prompt.max_tokens * price.output
+        return math.ceil(dollars * (price.long_times if long else 1.0))
+
+
+def prompt_tokens(prompt: Prompt) -> int:
+    """How many tokens `prompt` has at most, for text of any script."""
+    size = sum(len(block.text.encode("utf-8", "replace")) for block in prompt.system)
+    size += sum(len(turn.text.encode("utf-8", "replace")) for turn in prompt.turns)
+    return math.ceil(size / _BYTES_PER_TOKEN) + _OVERHEAD
+
+
+@cache
+def _table() -> dict[str, Price]:
+    raw = files("secondme.core.reply").joinpath("lists/prices.toml").read_text("utf-8")
+    entries = tomllib.loads(raw)["model"]
+    return {entry["name"]: Price(**{key: value for key, value in entry.items() if key != "name"}) for entry in entries}
+
 
 log = get_logger(__name__)
 

@@ -1,4 +1,4 @@
-"""What did models cost? Charged before each call, corrected after it; by day, contact and model. Days are UTC."""
+"""What replies keep: what models cost, by day, contact and model (days are UTC), and which persona the owner chose for whom."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from secondme.core.clock import from_ms
+from secondme.core.enums import Relationship
 from secondme.core.store import keys
 
 if TYPE_CHECKING:
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
     from secondme.core.messages import Usage
     from secondme.core.store.client import Store
+
 
 _DAY_S = 30 * 86_400
 """As the predecessor's."""
@@ -166,3 +168,34 @@ def _read_contact(account: Account, contact: str, wanted: set[str], fields: dict
 
 def _count(value: bytes) -> int:
     return int(value) if value.removeprefix(b"-").isdigit() else 0
+
+
+_SLOTS = frozenset({"default", *(f"relationship:{each.value}" for each in Relationship)})
+
+
+class PersonaUse:
+    """What the owner chose: slot -> persona id. A slot is `default` or `relationship:<type>`."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def all(self) -> dict[str, str]:
+        """Every choice there is. What is no choice of ours is left out, and left as it is."""
+        found = await self._store.call(self._store.client.hgetall(keys.PERSONA_USE))
+        chosen = {slot.decode("utf-8", "replace"): persona.decode("utf-8", "replace") for slot, persona in found.items()}
+        return {slot: persona for slot, persona in sorted(chosen.items()) if slot in _SLOTS and persona}
+
+    async def set(self, slot: str, persona: str) -> None:
+        """The slot's persona is this one. Repeatable. Raises ValueError for a slot that does not exist."""
+        _check(slot)
+        await self._store.call(self._store.client.hset(keys.PERSONA_USE, slot, persona))
+
+    async def clear(self, slot: str) -> bool:
+        """The slot is empty; true when it was not before. Repeatable. Raises ValueError for a slot that does not exist."""
+        _check(slot)
+        return bool(await self._store.call(self._store.client.hdel(keys.PERSONA_USE, slot)))
+
+
+def _check(slot: str) -> None:
+    if slot not in _SLOTS:
+        raise ValueError("no such slot")

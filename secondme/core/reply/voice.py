@@ -18,12 +18,11 @@ if TYPE_CHECKING:
     from secondme.core.enums import Relationship
     from secondme.core.ports import Clock
     from secondme.core.records import ApprovedContact, OwnMessage
-    from secondme.core.remember.relationship_store import RelationshipStore
-    from secondme.core.remember.store import StyleStore
+    from secondme.core.remember.store import RelationshipStore, StyleStore
     from secondme.core.remember.style import StyleProfile
     from secondme.core.reply.persona import Persona
-    from secondme.core.reply.persona_use import PersonaUse
     from secondme.core.reply.personas import Library
+    from secondme.core.reply.store import PersonaUse
 
 log = get_logger(__name__)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from secondme.core.send.drafts_store import DraftStore
+    from secondme.core.send.store import DraftStore
 
 _LONGEST = 16_000
 """Characters of a draft that the owner writes."""

@@ -8,9 +8,9 @@ from fakes.bot_api import BotApi, Cut, Fail, File
 from fakes.bot_api_rig import PEOPLE, TelegramRig
 from fakes.bot_api_updates import KINDS, PHOTO
 
-from secondme.channels.telegram import files
-from secondme.core.attachments import AttachmentKind
+from secondme.channels.telegram import channel
 from secondme.core.errors import CredentialsError, DataError, NotFoundError, SecondmeError, UnavailableError
+from secondme.core.messages import AttachmentKind
 
 PICTURE = bytes(range(256)) * 400
 LIMIT = 200_000
@@ -71,7 +71,7 @@ async def test_a_body_that_ends_before_its_length_is_no_file(api: BotApi, connec
 
 
 async def test_a_file_that_drips_is_given_up(api: BotApi, connected: TelegramRig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "DOWNLOAD_S", 0.2)
+    monkeypatch.setattr(channel, "DOWNLOAD_S", 0.2)
     api.files["f"] = File(b"x", how="dripping")
     assert isinstance(await fails(connected), UnavailableError)
 

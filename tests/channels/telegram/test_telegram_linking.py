@@ -10,9 +10,9 @@ from fakes.bot_api import TOKEN, BotApi, Cut, Fail
 from fakes.bot_api_rig import OWNER, PEOPLE, HastyClock, TelegramRig, context_of
 from fakes.bot_api_updates import person, private
 
-from secondme.channels.telegram import linking
+from secondme.channels.telegram import setup
 from secondme.channels.telegram.setup import build, connect, forget, is_set_up, unlink
-from secondme.core.connecting import Linked, Question, Say, Step
+from secondme.core.channel_plugin import Linked, Question, Say, Step
 from secondme.core.errors import CredentialsError, DataError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
 from secondme.core.ports import HasOwnerChat
@@ -140,8 +140,8 @@ async def test_an_id_that_cannot_be_one_is_refused_and_the_token_is_not(api: Bot
 
 
 async def test_nobody_opening_the_link_ends_after_five_minutes(api: BotApi, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(linking, "_WAIT_S", 0)
-    monkeypatch.setattr(linking, "_LOOK_AGAIN_S", 60.0)
+    monkeypatch.setattr(setup, "_WAIT_S", 0)
+    monkeypatch.setattr(setup, "_LOOK_AGAIN_S", 60.0)
     clock = HastyClock()
     with pytest.raises(UnavailableError) as caught:
         await steps(api, lambda _: clock.slept.append(290.0), clock=clock)

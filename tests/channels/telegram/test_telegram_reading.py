@@ -7,11 +7,10 @@ from fakes.bot_api_updates import KINDS, PHOTO, SENT_S, SERVICE, disguised, else
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secondme.channels.telegram.reading import Skipped, native_id, understand
-from secondme.core.attachments import AttachmentKind
+from secondme.channels.telegram.updates import Skipped, native_id, understand
 from secondme.core.clock import from_ms
 from secondme.core.ids import is_contact_id
-from secondme.core.messages import ChatKind, InboundMessage
+from secondme.core.messages import AttachmentKind, ChatKind, InboundMessage
 
 ANNA, OWNER = 4_100_001, 4_200_000
 OWN_CARD = {"phone_number": "+49 151 1234-5678", "first_name": "Anna", "user_id": ANNA}

@@ -15,7 +15,7 @@ from fakes.line import RecordingLine
 
 from secondme.channels.telegram import options
 from secondme.channels.telegram.setup import connect
-from secondme.core.connecting import Question
+from secondme.core.channel_plugin import Question
 from secondme.core.errors import SecondmeError
 from secondme.core.ids import ContactId
 from secondme.core.log import set_up

@@ -8,8 +8,15 @@ from fakes.whatsapp_protos import e2e, from_contact, info, jid, message, phone, 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secondme.channels.whatsapp.device.content import HANDLE_LIMIT, TEXT_LIMIT, Content, is_media_path, read_content
-from secondme.channels.whatsapp.device.parse import read_message, read_time
+from secondme.channels.whatsapp.device.messages import (
+    HANDLE_LIMIT,
+    TEXT_LIMIT,
+    Content,
+    is_media_path,
+    read_content,
+    read_message,
+    read_time,
+)
 from secondme.channels.whatsapp.jids import Own
 
 WRAPPERS = ["ephemeralMessage", "viewOnceMessage", "viewOnceMessageV2", "viewOnceMessageV2Extension", "documentWithCaptionMessage"]

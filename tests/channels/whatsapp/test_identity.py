@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from fakes.whatsapp_protos import OWN_DEVICE, OWN_LID, OWN_PHONE, info, jid, message, source, text
 
-from secondme.channels.whatsapp.device.parse import read_chat, read_message
+from secondme.channels.whatsapp.device.messages import read_chat, read_message
 from secondme.channels.whatsapp.jids import Jid, Own, Person, as_person, jid_of, person_of
 from secondme.core.ids import is_contact_id
 from secondme.core.messages import ChatKind

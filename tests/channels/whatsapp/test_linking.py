@@ -12,18 +12,15 @@ from fakes.line import RecordingLine
 from fakes.whatsapp_phone import JumpingClock, Phone, running
 from fakes.whatsapp_protos import OWN_DEVICE, OWN_LID, OWN_PHONE, from_contact, jid, own_device, pb
 
-from secondme.channels.whatsapp.account import Account, load_account, save_account
+from secondme.channels.whatsapp.account import Account, load_account, read_spool, save_account, write_spool
 from secondme.channels.whatsapp.jids import Own
-from secondme.channels.whatsapp.linking import link, unlink_device
 from secondme.channels.whatsapp.manifest import MANIFEST
 from secondme.channels.whatsapp.process import COMMAND
-from secondme.channels.whatsapp.setup import PHONE, build, connect, forget, is_set_up, read_phone
-from secondme.channels.whatsapp.spool import read_spool, write_spool
+from secondme.channels.whatsapp.setup import PHONE, build, connect, forget, is_set_up, link, read_phone, unlink_device
+from secondme.core.channel_plugin import ChannelContext, Linked, Question, Say, ShowCode, ShowQr, Step
 from secondme.core.clock import SystemClock
-from secondme.core.connecting import Linked, Question, Say, ShowCode, ShowQr, Step
 from secondme.core.errors import BusyError, ConfigError, CredentialsError, DataError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
-from secondme.core.manifest import ChannelContext
 
 
 def paired(status: int = 2) -> pb.PairStatus:

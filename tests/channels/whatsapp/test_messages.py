@@ -28,9 +28,8 @@ from fakes.whatsapp_protos import (
     phone as address,
 )
 
-from secondme.core.attachments import AttachmentKind
 from secondme.core.errors import DataError
-from secondme.core.messages import Admission, Challenge, ChatKind, InboundMessage, MessageContent, Sent
+from secondme.core.messages import Admission, AttachmentKind, Challenge, ChatKind, InboundMessage, MessageContent, Sent
 
 ENDS = {pb.LoggedOut, pb.StreamReplaced, pb.TemporaryBan, pb.ConnectFailure, pb.ClientOutdated}
 

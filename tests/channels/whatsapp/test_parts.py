@@ -8,13 +8,11 @@ from pathlib import Path
 import pytest
 from fakes.process import environment
 
-from secondme.channels.whatsapp.account import Account, erase_account, load_account, save_account
-from secondme.channels.whatsapp.device import ledger
-from secondme.channels.whatsapp.device.ledger import Ledger
-from secondme.channels.whatsapp.device.offers import Offers
+from secondme.channels.whatsapp.account import Account, erase_account, load_account, read_spool, save_account, write_spool
+from secondme.channels.whatsapp.device import receiver
+from secondme.channels.whatsapp.device.receiver import Ledger, Offers
 from secondme.channels.whatsapp.failures import banned, failure
 from secondme.channels.whatsapp.jids import Own
-from secondme.channels.whatsapp.spool import read_spool, write_spool
 from secondme.core.errors import DataError, UnavailableError
 
 ANNA = "4915112345678@c.us"
@@ -41,11 +39,11 @@ def test_what_did_not_go_out_is_tried_again_and_what_may_have_is_not() -> None:
 def test_the_ledger_is_bounded_and_never_forgets_what_is_on_its_way() -> None:
     book = Ledger()
     book.begin("on its way", ANNA, 1)
-    for number in range(ledger._KEPT + 50):
+    for number in range(receiver._KEPT + 50):
         book.begin(str(number), ANNA, number)
         book.finish(str(number), {"outcome": "sent", "id": f"N{number}"})
-    assert len(book._rows) == ledger._KEPT
-    assert len(book._ours) == ledger._KEPT
+    assert len(book._rows) == receiver._KEPT
+    assert len(book._ours) == receiver._KEPT
     assert book.begin("on its way", ANNA, 2) is False
     assert book.begin("0", ANNA, 3) is True
 
@@ -157,7 +155,7 @@ def test_the_loaded_library_has_nothing_that_fetches_an_address_and_writes_no_lo
 def test_nothing_of_the_library_is_loaded_into_the_gateway() -> None:
     program = (
         "import sys; import secondme.channels.whatsapp.setup; light = sorted(sys.modules); "
-        "import secondme.channels.whatsapp.channel, secondme.channels.whatsapp.linking; "
+        "import secondme.channels.whatsapp.channel, secondme.channels.whatsapp.setup; "
         "print([name for name in sys.modules if name.split('.')[0] in {'neonize', 'google', 'magic', 'PIL', 'ctypes'}]); "
         "print('asyncio' in light, 'secondme.channels.whatsapp.device' in light)"
     )

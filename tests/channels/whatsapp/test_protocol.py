@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from secondme.channels.whatsapp.channel import read_received
 from secondme.channels.whatsapp.protocol import FRAME_LIMIT, Frames, encode
-from secondme.channels.whatsapp.received import read_received
 from secondme.core.errors import DataError
 from secondme.core.messages import InboundMessage
 

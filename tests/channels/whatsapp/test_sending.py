@@ -11,7 +11,7 @@ from fakes.process import environment
 from fakes.whatsapp_phone import Phone, running
 from fakes.whatsapp_protos import e2e
 
-from secondme.channels.whatsapp.device.answering import judge
+from secondme.channels.whatsapp.device.requests import judge
 from secondme.channels.whatsapp.manifest import MANIFEST
 from secondme.core.errors import DataError, NotFoundError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId

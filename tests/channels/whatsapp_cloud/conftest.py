@@ -14,7 +14,7 @@ from fakes.graph_api import GraphApi, graph_api, settings_for
 from fakes.line import RecordingLine
 
 from secondme.channels.whatsapp_cloud import setup
-from secondme.core.manifest import ChannelContext
+from secondme.core.channel_plugin import ChannelContext
 from secondme.core.messages import ChannelState
 
 

@@ -12,9 +12,9 @@ from fakes.graph_api import GraphApi, Meta, graph_api, meta, settings_for
 from secondme.channels.whatsapp_cloud import setup
 from secondme.channels.whatsapp_cloud.channel import WhatsAppCloudChannel
 from secondme.channels.whatsapp_cloud.manifest import MANIFEST
+from secondme.core.channel_plugin import ChannelContext, Manifest
 from secondme.core.clock import SystemClock
 from secondme.core.ids import ContactId
-from secondme.core.manifest import ChannelContext, Manifest
 
 NUMBERS = {"anna": "4915112345678", "bert": "34600112233"}
 

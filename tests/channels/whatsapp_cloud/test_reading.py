@@ -10,11 +10,10 @@ from channels.whatsapp_cloud.cloud import ANNA, BERT, Cloud, Running
 from fakes.graph_api import NUMBER, change, settings_for, text
 
 from secondme.channels.whatsapp_cloud.account import account_of
-from secondme.channels.whatsapp_cloud.reading import contact_for, read, recipient_of
-from secondme.core.attachments import Attachment, AttachmentKind
+from secondme.channels.whatsapp_cloud.webhook import contact_for, read, recipient_of
 from secondme.core.clock import from_ms
 from secondme.core.ids import ContactId, is_contact_id
-from secondme.core.messages import ChatKind, InboundMessage
+from secondme.core.messages import Attachment, AttachmentKind, ChatKind, InboundMessage
 
 NOW_MS = 1_800_000_000_000
 NOW_S = NOW_MS // 1000

@@ -14,10 +14,9 @@ from fakes.line import RecordingLine
 from secondme.channels.whatsapp_cloud import setup
 from secondme.channels.whatsapp_cloud.account import is_private
 from secondme.channels.whatsapp_cloud.manifest import MANIFEST
-from secondme.core.connecting import Linked, Question, Say
+from secondme.core.channel_plugin import ChannelContext, Linked, Question, Say
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
-from secondme.core.manifest import ChannelContext
 from secondme.core.messages import ChannelState
 
 Context = Callable[..., ChannelContext]

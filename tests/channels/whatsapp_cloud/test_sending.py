@@ -8,10 +8,10 @@ import pytest
 from channels.whatsapp_cloud.cloud import ANNA, BERT, Cloud, Running
 from fakes.graph_api import TOKEN, Reply, Trouble, change, failure, text
 
-from secondme.channels.whatsapp_cloud import graph, setup
+from secondme.channels.whatsapp_cloud import client, setup
+from secondme.core.channel_plugin import ChannelContext
 from secondme.core.errors import UnavailableError
 from secondme.core.ids import ContactId
-from secondme.core.manifest import ChannelContext
 from secondme.core.messages import ChannelState, MessageContent, NotSent, SendOutcome, Sent, Undeliverable
 
 TO_ANNA = ContactId(f"whatsapp_cloud:{ANNA}")
@@ -110,7 +110,7 @@ async def test_when_nobody_knows_whether_it_went_out_it_says_so(cloud: Cloud, tr
 
 
 async def test_an_answer_that_does_not_come_leaves_the_question_open(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(graph, "_CALL_S", 0.2)
+    monkeypatch.setattr(client, "_CALL_S", 0.2)
     cloud.api.troubles.append("hang")
     with pytest.raises(UnavailableError):
         await say(cloud)

@@ -13,8 +13,8 @@ from channels.whatsapp_cloud.cloud import ANNA, Cloud, Running
 from fakes.graph_api import SECRET, VERIFY, change, envelope, signature, signed, text
 
 from secondme.channels.whatsapp_cloud import setup
-from secondme.channels.whatsapp_cloud.signing import is_signed
-from secondme.core.manifest import ChannelContext
+from secondme.channels.whatsapp_cloud.webhook import is_signed
+from secondme.core.channel_plugin import ChannelContext
 from secondme.core.messages import WebhookRequest
 
 FORGERIES = 100_000

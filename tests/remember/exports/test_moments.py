@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from secondme.core.exports.moments import WallClock
+from secondme.core.exports.whatsapp_headers import WallClock
 
 BERLIN = "Europe/Berlin"
 ZONES = [

@@ -14,8 +14,8 @@ from remember.exports.chats import at, read
 from remember.exports.dialects import HAS_SECONDS, PHONES
 
 from secondme.core.errors import DataError
-from secondme.core.exports.headers import recognise
 from secondme.core.exports.phrases import read_body
+from secondme.core.exports.whatsapp_headers import recognise
 
 QUIET = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 LETTERS = "abcdéñüßжщاه한かな中文😀👍🏽 -:;,.!?'\"()[]/"

@@ -14,8 +14,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from secondme.channels.whatsapp.account import DATABASE
-from secondme.channels.whatsapp.device.content import is_media_path
-from secondme.channels.whatsapp.device.parse import read_jid
+from secondme.channels.whatsapp.device.messages import is_media_path, read_jid
 from secondme.channels.whatsapp.jids import LID_SERVER, PHONE_SERVER, Jid, Own, as_person
 from secondme.core.text import safe_name
 

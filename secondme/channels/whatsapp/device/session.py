@@ -10,22 +10,19 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
-from secondme.channels.whatsapp.account import own_from, own_to
-from secondme.channels.whatsapp.device.answering import Answering
-from secondme.channels.whatsapp.device.hearing import Hearing
-from secondme.channels.whatsapp.device.ledger import Ledger
+from secondme.channels.whatsapp.account import own_from, own_to, read_spool, write_spool
 from secondme.channels.whatsapp.device.library import Library, LibraryError, MissingLibraryError
-from secondme.channels.whatsapp.device.offers import Offers
-from secondme.channels.whatsapp.spool import read_spool, write_spool
+from secondme.channels.whatsapp.device.receiver import Hearing, Ledger, Offers
+from secondme.channels.whatsapp.device.requests import Answering
 from secondme.core.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from secondme.channels.whatsapp.account import Message
     from secondme.channels.whatsapp.device.wire import Wire
     from secondme.channels.whatsapp.protocol import Frame
-    from secondme.channels.whatsapp.spool import Message
     from secondme.core.ports import Clock
 
 _DISCONNECT_S = 0.5

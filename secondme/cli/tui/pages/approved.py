@@ -1,7 +1,8 @@
-"""Who was let in? Found by name or number, with how far each is trusted, and what the owner wants to remember."""
+"""How is one contact paused, or answered again, on whichever page it is under the cursor?"""
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,13 +11,15 @@ from textual import on, work
 from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Input, Static
 
-from secondme.cli.tui.dialogs import ConfirmDialog, TierDialog
+from secondme.cli.tui.dialogs import ConfirmDialog, PauseDialog, TierChoice, TierDialog, length_of
+from secondme.cli.tui.forms import Choice, ChoiceDialog
 from secondme.cli.tui.pages.page import Page, countdown, shown_name
-from secondme.cli.tui.pages.pausing import pause_or_resume
-from secondme.cli.tui.table import Column
-from secondme.cli.tui.theme import ACCENT, GOOD, QUIET, WARN
+from secondme.cli.tui.table import Column, Row
+from secondme.cli.tui.widgets import ACCENT, GOOD, QUIET, WARN
+from secondme.cli.voice import library
 from secondme.core.admit.pairing import channel_of
-from secondme.core.enums import Tier
+from secondme.core.enums import Relationship, ReplyMode, Tier
+from secondme.core.ids import ContactId
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
@@ -25,11 +28,117 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from secondme.cli.tui.desk import Desk
-    from secondme.cli.tui.dialogs import TierChoice
-    from secondme.cli.tui.link import Snapshot
-    from secondme.cli.tui.table import Row
+    from secondme.cli.tui.link import Desk, Snapshot
+    from secondme.core.config.loader import Setup
     from secondme.core.records import ApprovedContact, Pause
+
+
+async def pause_or_resume(page: Page, contact: ApprovedContact, *, is_paused: bool) -> None:
+    """The contact is paused for as long as the owner chose, or answered again. Called in a worker: it asks."""
+    who = shown_name(contact.display_name, contact.contact_id)
+    if is_paused:
+        await page.desk.decide(partial(_resume, page.desk, contact.contact_id, who))
+        return
+    choice = await page.app.push_screen_wait(PauseDialog(f"Pause {who} for how long?"))
+    if choice is not None:
+        await page.desk.decide(partial(_pause, page.desk, contact.contact_id, who, choice))
+
+
+async def _resume(desk: Desk, contact: str, who: str) -> str:
+    await desk.link.steering.resume(contact)
+    return f"{who} is answered again."
+
+
+async def _pause(desk: Desk, contact: str, who: str, choice: str) -> str:
+    await desk.link.steering.pause(contact, length_of(choice))
+    return f"{who} is paused, {choice}."
+
+
+_UNSAID = ""
+"""The value of a choice that is taken back."""
+_MODES = {
+    ReplyMode.AUTO: "answered",
+    ReplyMode.DRAFT: "you approve every reply",
+    ReplyMode.OBSERVE: "listened to, not answered",
+    ReplyMode.OFF: "neither answered nor kept",
+}
+
+
+def how_answered(contact: ApprovedContact) -> str:
+    """The contact's reply mode in words, and who decided it."""
+    by = "you said so" if contact.reply_mode is not None else f"by tier {contact.tier.value}"
+    return f"{contact.mode.value}: {_MODES[contact.mode]} ({by})"
+
+
+async def ask_mode(page: Page, contact: ApprovedContact) -> None:
+    """The contact's messages are treated as the owner chose. Called in a worker, as the others here."""
+    who = shown_name(contact.display_name, contact.contact_id)
+    choices = [Choice(mode.value, mode.value, says) for mode, says in _MODES.items()]
+    choices.append(Choice(_UNSAID, "by tier", f"as anybody who is {contact.tier.value}"))
+    dialog = ChoiceDialog(
+        f"What happens to {who}'s messages?", choices, contact.reply_mode.value if contact.reply_mode else _UNSAID
+    )
+    choice = await page.app.push_screen_wait(dialog)
+    if choice is not None:
+        await page.desk.decide(partial(_set_mode, page.desk, contact, who, choice))
+
+
+async def ask_relationship(page: Page, contact: ApprovedContact) -> None:
+    """The contact is to the owner what they said."""
+    who, identity = shown_name(contact.display_name, contact.contact_id), ContactId(contact.contact_id)
+    standing = await page.desk.fetch(lambda: page.desk.link.relationships.of(identity))
+    if standing is None:
+        return
+    choices = [Choice(each.value, each.value.replace("_", " ")) for each in Relationship]
+    guess = "" if standing.manual else f"so far: {standing.type.value.replace('_', ' ')}"
+    choices.append(Choice(_UNSAID, "let hints tell", guess or "what they write decides"))
+    dialog = ChoiceDialog(f"Who is {who} to you?", choices, standing.type.value if standing.manual else _UNSAID)
+    choice = await page.app.push_screen_wait(dialog)
+    if choice is not None:
+        await page.desk.decide(partial(_relate, page.desk, identity, who, choice))
+
+
+async def ask_persona(page: Page, contact: ApprovedContact) -> None:
+    """The contact is answered in the voice that the owner chose."""
+    who = shown_name(contact.display_name, contact.contact_id)
+    choices = await page.desk.fetch(lambda: asyncio.to_thread(_voices, page.desk.link.setup))
+    if choices is None:
+        return
+    known = {choice.value for choice in choices}
+    if contact.persona and contact.persona not in known:
+        gone = Choice(contact.persona, safe_name(contact.persona), "is not there: the built-in default speaks", is_possible=False)
+        choices.append(gone)
+    choices.append(Choice(_UNSAID, "as usual", "by relationship, or your default"))
+    choice = await page.app.push_screen_wait(
+        ChoiceDialog(f"In which of your voices is {who} answered?", choices, contact.persona or _UNSAID)
+    )
+    if choice is not None:
+        await page.desk.decide(partial(_set_persona, page.desk, contact, who, choice))
+
+
+async def _set_mode(desk: Desk, contact: ApprovedContact, who: str, choice: str) -> str:
+    record = await desk.link.answering.set_mode(ContactId(contact.contact_id), ReplyMode(choice) if choice else None)
+    return f"{who}: {how_answered(record)}."
+
+
+async def _relate(desk: Desk, contact: ContactId, who: str, choice: str) -> str:
+    standing = await desk.link.relationships.set_by_owner(contact, Relationship(choice) if choice else None)
+    kind = standing.type.value.replace("_", " ")
+    return f"{who} is {kind} to you." if standing.manual else f"{who} seems to be {kind}; that may change by itself."
+
+
+async def _set_persona(desk: Desk, contact: ApprovedContact, who: str, choice: str) -> str:
+    await desk.link.choices.set_persona(ContactId(contact.contact_id), choice or None)
+    return f"{safe_name(choice)} speaks to {who} from now on." if choice else f"{who} is answered in the usual voice."
+
+
+def _voices(setup: Setup) -> list[Choice]:
+    """What there is to choose from; a broken file cannot be chosen. Raises ConfigError."""
+    personas = library(setup)
+    sound = [Choice(each.id, safe_name(each.id), safe_name(each.tone or each.name)) for each in personas.all()]
+    broken = [Choice(each.id, safe_name(each.id), "cannot be used: press 8", is_possible=False) for each in personas.broken()]
+    return sorted([*sound, *broken], key=lambda choice: choice.value)
+
 
 _MOST = 500
 """Rows shown at once; a search finds the others."""

@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 from secondme.cli.tui.dialogs import ConfirmDialog
 from secondme.cli.tui.pages.page import Page, countdown
 from secondme.cli.tui.table import Column
-from secondme.cli.tui.theme import BAD, GOOD, QUIET, WARN
+from secondme.cli.tui.widgets import BAD, GOOD, QUIET, WARN
 from secondme.core.clock import from_ms
 from secondme.core.gateway.channel_words import words_for
 from secondme.core.text import safe_name
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 
     from textual.widgets import DataTable
 
-    from secondme.cli.tui.desk import Desk
-    from secondme.cli.tui.link import Snapshot
+    from secondme.cli.tui.link import Desk, Snapshot
     from secondme.cli.tui.table import Row
     from secondme.core.gateway.status import ChannelFacts
 

@@ -1,41 +1,250 @@
-"""Who said what, to whom, and what became of it? One row for each person who was let in, the newest word on top; Enter reads on."""
+"""Where is a conversation read? Below a head that says who it is and how they are answered; what is new is at the end.
+
+Three speakers are told apart by sign, word and the line down their side, on every line of a message: nothing that somebody writes can look
+as if another had said it. Lines are broken here for that reason.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from rich.text import Text
 from textual import on, work
 from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
 from textual.widgets import DataTable, Input, Static
 
 from secondme.cli.output import ago, counted
-from secondme.cli.tui.pages.answering import ask_mode, ask_persona, ask_relationship, how_answered
+from secondme.cli.tui.pages.approved import ask_mode, ask_persona, ask_relationship, how_answered, pause_or_resume
 from secondme.cli.tui.pages.page import Page, countdown, shown_name
-from secondme.cli.tui.pages.pausing import pause_or_resume
-from secondme.cli.tui.pages.reader import Reader
-from secondme.cli.tui.pages.transcript import SPEAKERS, newest_line, one_line
-from secondme.cli.tui.table import Column
-from secondme.cli.tui.talks import Talks
-from secondme.cli.tui.theme import ACCENT, QUIET, WARN
+from secondme.cli.tui.table import Column, Row
+from secondme.cli.tui.talks import Conversation, Talk, Talks
+from secondme.cli.tui.widgets import ACCENT, GOOD, QUIET, WARN
 from secondme.core.clock import from_ms
-from secondme.core.gateway.trace_messages import in_words
+from secondme.core.gateway.trace_messages import in_words, why_held
 from secondme.core.ids import ContactId
-from secondme.core.text import safe_name
+from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from rich.console import Console
     from textual.app import ComposeResult
 
-    from secondme.cli.tui.desk import Desk
-    from secondme.cli.tui.link import Snapshot
-    from secondme.cli.tui.table import Row
-    from secondme.cli.tui.talks import Conversation, Talk
+    from secondme.cli.tui.link import Desk, Snapshot
+    from secondme.core.gateway.store import Passed
     from secondme.core.records import ApprovedContact, Pause
     from secondme.core.send.drafts import Draft
+
+
+Told = tuple["ApprovedContact", "Conversation | None", "Sequence[Draft]", str]
+
+
+class Reader(Vertical):
+    """One conversation."""
+
+    def __init__(self) -> None:
+        super().__init__(classes="reader")
+        self._head = Static(classes="head")
+        self._body = Static(classes="body")
+        self._scroll = VerticalScroll(self._body)
+        self._told: Told | None = None
+        self._shown: tuple[str, Text] = "", Text()
+        """Whose conversation is on the screen, and what it says."""
+
+    def compose(self) -> ComposeResult:
+        """Head and text."""
+        yield self._head
+        yield self._scroll
+
+    def focus_text(self) -> None:
+        """The arrows scroll."""
+        self._scroll.focus()
+
+    def tell(self, contact: ApprovedContact, talk: Conversation | None, drafts: Sequence[Draft], paused: str) -> None:
+        """The conversation is on the screen; who was at its end sees what is new. `talk` None: it is being read."""
+        self._told = contact, talk, drafts, paused
+        self._head.update(_title(contact, talk, paused))
+        who = shown_name(contact.display_name, contact.contact_id)
+        room = self._scroll.scrollable_content_region.width or self.app.size.width
+        text = Text("Looking …", style=QUIET) if talk is None else transcript(talk, drafts, who, self.app.console, room)
+        if not text.plain:
+            text = Text("Nothing was said in the last 7 days.", style=QUIET)
+        if (contact.contact_id, text) != self._shown:
+            is_at_end = self._shown[0] != contact.contact_id or self._scroll.scroll_y >= self._scroll.max_scroll_y
+            self._shown = contact.contact_id, text
+            self._body.update(text)
+            if is_at_end:
+                self.call_after_refresh(self._scroll.scroll_end, animate=False)
+
+    def on_resize(self) -> None:
+        """Lines are broken where the terminal ends."""
+        if self._told is not None:
+            self.call_after_refresh(self.tell, *self._told)
+
+
+def _title(contact: ApprovedContact, talk: Conversation | None, paused: str) -> Text:
+    text = Text(shown_name(contact.display_name, contact.contact_id), style="bold")
+    text.append(f"  {safe_name(contact.contact_id)}  Esc back\n", style=f"not bold {QUIET}")
+    facts = [f"{contact.mode.value} {'as you said' if contact.reply_mode is not None else 'by tier'}"]
+    if talk is not None:
+        facts.append(f"{talk.standing.type.value.replace('_', ' ')}{' as you said' if talk.standing.manual else '?'}")
+    facts.append(f"voice {safe_name(contact.persona)}" if contact.persona else "the usual voice")
+    text.append(" · ".join([*facts, paused] if paused else facts), style=f"not bold {QUIET}")
+    return text
+
+
+_LONGEST = 2000
+"""Characters of one message that are shown."""
+_SILENT = frozenset({"begun", "answered", "sent"})
+"""What the reply itself shows."""
+_MOST_STAGES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Speaker:
+    """Who says something."""
+
+    word: str
+    sign: str
+    side: str
+    style: str
+
+
+SPEAKERS = {
+    "incoming": Speaker("contact", "◁", "│", ""),
+    "fromMe": Speaker("you", "▶", "┃", ACCENT),
+    "outgoing": Speaker("clone", "◆", "║", GOOD),
+}
+
+
+def transcript(talk: Conversation, drafts: Sequence[Draft], name: str, console: Console, width: int) -> Text:
+    """The conversation in lines of at most `width` cells. `name` is what the contact is called, safe to show."""
+    who = name if name.casefold() not in {speaker.word for speaker in SPEAKERS.values()} else f"contact {name}"
+    page = _Page(console, width, {"incoming": who, "fromMe": "you", "outgoing": "clone"})
+    remarks = _remarks(talk)
+    day, before = "", ""
+    for turn in talk.turns:
+        local = turn.timestamp.astimezone()
+        if f"{local:%Y-%m-%d}" != day:
+            day, before = f"{local:%Y-%m-%d}", ""
+            page.line(f"── {local:%a} {day} ──", QUIET)
+        if (speaks := f"{turn.type} {local:%H:%M}") != before:
+            page.head(turn.type, f"{local:%H:%M}")
+        page.said(turn.type, turn.content)
+        found = remarks.pop(turn.id, [])
+        page.remarks(found)
+        before = "" if found else speaks
+    for mail in talk.mail:
+        if mail.message_id in remarks:  # its turn is not in the history any more
+            page.head("incoming", f"{mail.timestamp.astimezone():%H:%M}")
+            page.said("incoming", mail.content)
+            page.remarks(remarks[mail.message_id])
+    _unsent(page, talk, drafts)
+    page.text.rstrip()
+    return page.text
+
+
+def _unsent(page: _Page, talk: Conversation, drafts: Sequence[Draft]) -> None:
+    if talk.unsent:
+        page.head("outgoing", "on its way, not sent yet", "◇")
+        for row in talk.unsent:
+            page.said("outgoing", row.text)
+    for draft in drafts:
+        page.head("outgoing", "a draft, press 7 to decide", "◇")
+        for part in draft.texts:
+            page.said("outgoing", part)
+        why = f"only in your own words: {draft.fault.replace('_', ' ')}" if draft.fault else why_held(draft.reason)
+        page.remarks([(f"it waits for you: {why}", WARN)])
+
+
+def newest_line(kind: str, content: str) -> tuple[str, str]:
+    """A message in one line with its speaker's sign, and the style."""
+    speaker = SPEAKERS[kind]
+    return f"{speaker.sign} {one_line(content)}", speaker.style
+
+
+def one_line(words: str) -> str:
+    """Anybody's words, or a trace's, as one line that is safe to show."""
+    return " ".join(safe_text(words[:_LONGEST]).split())
+
+
+def _remarks(talk: Conversation) -> dict[str, list[tuple[str, str]]]:
+    """Message id -> what became of it. What is true of several that came together is said under the last of them."""
+    place = {turn.id: number for number, turn in enumerate(talk.turns)}
+    waiting = {mail.message_id for mail in talk.mail}
+    found: dict[str, list[tuple[str, str]]] = {}
+    for passed in talk.stages:
+        known = [message for message in passed.messages if message in place]
+        if known and _tells(passed) and not (passed.stage == "put_off" and waiting & set(known)):
+            found.setdefault(max(known, key=place.__getitem__), []).append(
+                (in_words(passed.stage, passed.facts), _style(passed.stage))
+            )
+    remarks = {message: _distinct(lines)[-_MOST_STAGES:] for message, lines in found.items()}
+    if talk.mail:
+        last = talk.mail[-1].message_id
+        why = in_words("begun", {}) if talk.is_begun else in_words("waiting", {"reason": talk.waiting or "queued"})
+        remarks.setdefault(last, []).append((why, WARN))
+    return remarks
+
+
+def _tells(passed: Passed) -> bool:
+    """True for what the owner cannot see from the messages themselves."""
+    if passed.stage == "composed":
+        return bool(passed.facts.get("fault") or passed.facts.get("refused"))
+    return passed.stage not in _SILENT and passed.facts.get("reason") not in {"gathering", "queued"}
+
+
+def _style(stage: str) -> str:
+    return WARN if stage in {"held", "unanswered", "rate_limited", "inbox_full", "stale"} else QUIET
+
+
+def _distinct(lines: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    return list(dict.fromkeys(lines))
+
+
+class _Page:
+    """Lines as they grow."""
+
+    def __init__(self, console: Console, width: int, names: dict[str, str]) -> None:
+        self.text = Text()
+        self._console, self._width, self._names = console, width, names
+
+    def head(self, kind: str, when: str, sign: str = "") -> None:
+        """Who speaks from here on."""
+        speaker = SPEAKERS[kind]
+        line = Text(f"{sign or speaker.sign} {self._names[kind]}", style=f"bold {speaker.style}".strip())
+        line.append(f"  {when}", style=f"not bold {QUIET}")
+        line.truncate(max(2, self._width), overflow="ellipsis")
+        self.text.append_text(line)
+        self.text.append("\n")
+
+    def said(self, kind: str, content: str) -> None:
+        """What the speaker says, with their line down its side."""
+        speaker, more = SPEAKERS[kind], len(content) - _LONGEST
+        lines = [(line, "") for line in self._broken(safe_text(content[:_LONGEST]).expandtabs(4), self._width - 2)]
+        lines += [(f"… {more:,} more characters", QUIET)] if more > 0 else []
+        for line, style in lines:
+            self.text.append(f"{speaker.side} ", style=speaker.style or QUIET)
+            self.text.append(f"{line}\n", style=style)
+
+    def remarks(self, found: Sequence[tuple[str, str]]) -> None:
+        """What became of what was said last."""
+        for words, style in found:
+            for number, line in enumerate(self._broken(one_line(words), self._width - 4)):
+                self.text.append(f"{'    ' if number else '  ↳ '}{line}\n", style=style)
+
+    def line(self, words: str, style: str) -> None:
+        """A line of its own."""
+        for line in self._broken(words, self._width):
+            self.text.append(f"{line}\n", style=style)
+
+    def _broken(self, words: str, width: int) -> list[str]:
+        return [line.plain.rstrip() for line in Text(words).wrap(self._console, max(2, width))]
+
 
 _MOST = 500
 """Rows shown at once; a search finds the others."""

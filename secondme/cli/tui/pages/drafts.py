@@ -12,10 +12,10 @@ from textual.widgets import Static
 
 from secondme.cli.output import ago
 from secondme.cli.tui.dialogs import ConfirmDialog
-from secondme.cli.tui.drafting import ONLY_YOURS, DraftDialog, WriteDialog
+from secondme.cli.tui.forms import ONLY_YOURS, DraftDialog, WriteDialog
 from secondme.cli.tui.pages.page import Page, shown_name
 from secondme.cli.tui.table import Column
-from secondme.cli.tui.theme import QUIET, WARN
+from secondme.cli.tui.widgets import QUIET, WARN
 from secondme.core.errors import BusyError
 from secondme.core.gateway.trace_messages import why_held
 from secondme.core.text import safe_name, safe_text
@@ -27,9 +27,8 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.widgets import DataTable
 
-    from secondme.cli.tui.desk import Desk
-    from secondme.cli.tui.drafting import Written
-    from secondme.cli.tui.link import Snapshot
+    from secondme.cli.tui.forms import Written
+    from secondme.cli.tui.link import Desk, Snapshot
     from secondme.cli.tui.table import Row
     from secondme.core.send.drafts import Draft
 

@@ -18,8 +18,7 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from secondme.cli.tui.desk import Desk
-    from secondme.cli.tui.link import Snapshot
+    from secondme.cli.tui.link import Desk, Snapshot
     from secondme.cli.tui.table import Column, Row
 
 

@@ -8,7 +8,7 @@ from rich.text import Text
 
 from secondme.cli.tui.pages.page import Page
 from secondme.cli.tui.table import Column
-from secondme.cli.tui.theme import BAD, QUIET, WARN
+from secondme.cli.tui.widgets import BAD, QUIET, WARN
 from secondme.core.security_log import newest_entries
 from secondme.core.text import safe_name
 
@@ -17,8 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from secondme.cli.tui.desk import Desk
-    from secondme.cli.tui.link import Snapshot
+    from secondme.cli.tui.link import Desk, Snapshot
     from secondme.cli.tui.table import Row
     from secondme.core.security_log import Entry
 

@@ -11,7 +11,7 @@ from textual.widgets import Static
 from secondme.cli.clone import spending_store
 from secondme.cli.tui.pages.page import Page, shown_name
 from secondme.cli.tui.table import Column
-from secondme.cli.tui.theme import ACCENT, BAD, GOOD, QUIET, WARN
+from secondme.cli.tui.widgets import ACCENT, BAD, GOOD, QUIET, WARN
 from secondme.core.clock import from_ms
 from secondme.core.reply.store import SELF
 from secondme.core.text import safe_name
@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from secondme.cli.tui.desk import Desk
-    from secondme.cli.tui.link import Snapshot
+    from secondme.cli.tui.link import Desk, Snapshot
     from secondme.cli.tui.table import Row
     from secondme.core.reply.store import Account, Spent
 

@@ -14,10 +14,10 @@ from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
 from textual.widgets import Static
 
-from secondme.cli.tui.choosing import Choice, FindDialog
+from secondme.cli.tui.forms import Choice, FindDialog
 from secondme.cli.tui.pages.page import Page, shown_name
 from secondme.cli.tui.table import Column
-from secondme.cli.tui.theme import BAD, QUIET, WARN
+from secondme.cli.tui.widgets import BAD, QUIET, WARN
 from secondme.cli.voice import library, style_store
 from secondme.core.errors import ConfigError
 from secondme.core.ids import ContactId
@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.widgets import DataTable
 
-    from secondme.cli.tui.desk import Desk
-    from secondme.cli.tui.link import Snapshot
+    from secondme.cli.tui.link import Desk, Snapshot
     from secondme.cli.tui.table import Row
     from secondme.core.config.loader import Setup
     from secondme.core.records import ApprovedContact

@@ -11,9 +11,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from secondme.core.admit.control_store import ControlStore
-from secondme.core.doctor.check import Check, NotCheckedError, NotSetUp, verdict
-from secondme.core.doctor.checks.work import span
-from secondme.core.doctor.kinds import found
+from secondme.core.doctor.check import Check, NotCheckedError, NotSetUp, found, verdict
+from secondme.core.doctor.checks.queue import span
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.gateway.channel_words import words_for
 from secondme.core.messages import ChannelState
@@ -21,12 +20,10 @@ from secondme.core.messages import ChannelState
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from secondme.core.channel_plugin import Manifest
     from secondme.core.config.loader import Setup
-    from secondme.core.doctor.check import Outcome
-    from secondme.core.doctor.kinds import Finding
-    from secondme.core.doctor.subject import Subject
+    from secondme.core.doctor.check import Finding, Outcome, Subject
     from secondme.core.gateway.status import ChannelFacts, Overview
-    from secondme.core.manifest import Manifest
 
 _GRACE_S = 30.0
 """A deaf channel is connected anew by itself; only what stays deaf is worth saying. Signs come every five seconds."""

@@ -9,20 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from secondme.core.config.env_file import read_env_file
+from secondme.core.config.files import read_env_file
 from secondme.core.config.loader import Settings, known_names, nearest_name
 from secondme.core.config.models import Section
-from secondme.core.doctor.check import Check, NotCheckedError, Well, in_thread, verdict
-from secondme.core.doctor.kinds import found
+from secondme.core.doctor.check import Check, NotCheckedError, Well, found, in_thread, verdict
 from secondme.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from secondme.core.doctor.check import Outcome
-    from secondme.core.doctor.kinds import Finding
-    from secondme.core.doctor.subject import Subject
+    from secondme.core.doctor.check import Finding, Outcome, Subject
 
 _PREFIX = "SECONDME_"
 _MOST = 20

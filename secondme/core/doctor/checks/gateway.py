@@ -7,18 +7,14 @@ import socket
 from typing import TYPE_CHECKING
 
 from secondme.core.admit.control_store import ControlStore
-from secondme.core.doctor.check import Check, NotCheckedError, NotSetUp, Well, in_thread, verdict
-from secondme.core.doctor.kinds import found
+from secondme.core.doctor.check import NO_GATEWAY, Check, NotCheckedError, NotSetUp, Well, found, in_thread, verdict
 from secondme.core.doctor.store import holders, lock_record
-from secondme.core.doctor.subject import NO_GATEWAY
 from secondme.core.errors import UnavailableError
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from secondme.core.doctor.check import Outcome
-    from secondme.core.doctor.kinds import Finding
-    from secondme.core.doctor.subject import Subject
+    from secondme.core.doctor.check import Finding, Outcome, Subject
     from secondme.core.gateway.status import Overview
 
 _OK, _UNAVAILABLE = 200, 503

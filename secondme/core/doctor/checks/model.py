@@ -11,18 +11,15 @@ from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from secondme.core.clock import from_ms
-from secondme.core.config.models import ModelSettings
-from secondme.core.doctor.check import Check, NotCheckedError, NotSetUp, Well, verdict
-from secondme.core.doctor.kinds import found
+from secondme.core.config.models import ModelSettings, PersonaSettings
+from secondme.core.doctor.check import Check, Finding, NotCheckedError, NotSetUp, Outcome, Subject, Well, found, in_thread, verdict
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
 from secondme.core.providers.messages_api import OFFICIAL
+from secondme.core.reply.personas import Broken, Library
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from secondme.core.doctor.check import Outcome
-    from secondme.core.doctor.kinds import Finding
-    from secondme.core.doctor.subject import Subject
 
 _NOTICE = timedelta(days=60)
 """How long before a model's end we say so: as long as the vendor's own notice."""
@@ -118,3 +115,25 @@ CHECKS = (
     Check("model-key", "API key", "The model's server answers and takes the key", model_key),
     Check("model", "Models", "The models of the settings are offered, and will be for a while", model),
 )
+
+
+async def personas(subject: Subject) -> Outcome:
+    """Every persona file can be used, and the chosen one is there."""
+    library = Library(subject.places.personas)
+    try:
+        broken, sound = await in_thread(lambda: (library.broken(), [each.id for each in library.all()]))
+    except ConfigError as error:  # the directory itself cannot be read
+        return verdict(found("persona-broken", why=error.message, name="default"))
+    chosen = subject.settings.persona.file
+    is_missing = chosen != PersonaSettings.model_fields["file"].default and not (subject.places.personas / chosen).is_file()
+    missing = found("persona-missing", name=chosen) if is_missing else None
+    if not (broken or sound or missing):
+        return NotSetUp("none of your own: a plain default speaks")
+    return verdict(*map(_told, broken), missing, detail=", ".join(sound))
+
+
+def _told(broken: Broken) -> Finding:
+    return found("persona-broken", why=broken.error.message, name=broken.id)
+
+
+PERSONA_CHECKS = (Check("personas", "Personas", "Every persona file can be used", personas),)

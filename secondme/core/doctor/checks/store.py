@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secondme.core.doctor.check import Check, NotCheckedError, NotSetUp, Well, in_thread, verdict
-from secondme.core.doctor.kinds import found
+from secondme.core.doctor.check import Check, NotCheckedError, NotSetUp, Well, found, in_thread, verdict, why_unasked
 from secondme.core.doctor.store import (
     REWRITE,
     SNAPSHOT,
@@ -16,16 +15,13 @@ from secondme.core.doctor.store import (
     refused_scripts,
     where_of,
 )
-from secondme.core.doctor.subject import why_unasked
 from secondme.core.errors import ConfigError, SecondmeError
 from secondme.core.store.lock import is_held
 from secondme.core.store.server import find_server
 
 if TYPE_CHECKING:
-    from secondme.core.doctor.check import Outcome
-    from secondme.core.doctor.kinds import Finding
+    from secondme.core.doctor.check import Finding, Outcome, Subject
     from secondme.core.doctor.store import ServerFacts, Way
-    from secondme.core.doctor.subject import Subject
 
 _KINDS = {
     "store_unreachable": "store-unreachable",

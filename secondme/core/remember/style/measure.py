@@ -1,17 +1,191 @@
-"""What can be counted in one message of the owner's? Numbers, emoji and words of a fixed list: never its text, and never a name."""
+"""What can be counted in one message of the owner's: numbers, emoji, language, and words of fixed lists. Never its text, and never a name."""
 
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+import tomllib
+import unicodedata
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
 
-from secondme.core.records import Moment, Record
-from secondme.core.remember.style.emoji import emoji_in
-from secondme.core.remember.style.language import guess
-from secondme.core.remember.style.words import WORD, closing, fixed, folded, listed, markers, opening, table
+from secondme.core.records import Moment, OwnMessage, Record
 
 if TYPE_CHECKING:
-    from secondme.core.records import OwnMessage
+    from collections.abc import Iterable
+
+
+_LETTER = r"(?:[^\W\d_]|[\u0300-\u036f\u0591-\u05bd\u05bf-\u05c7\u064b-\u065f\u0670\u0900-\u0963\u0971-\u09e5\u09f0-\u0dff])"
+"""A letter, or a mark that is written on or beside one: Python takes marks for no part of a word, and Hindi would fall apart."""
+WORD = re.compile(rf"{_LETTER}+(?:'{_LETTER}+)*")
+"""A word, its apostrophes inside."""
+UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7af\u3130-\u318f]")
+"""Characters of scripts whose words are not told apart by spaces, or whose endings grow onto them."""
+_APOSTROPHES = str.maketrans("\u2018\u2019\u02bc", "'''")
+
+
+def folded(text: str) -> str:
+    """`text` for looking words up: case folded, accents composed, apostrophes straight."""
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFC", text.translate(_APOSTROPHES).casefold())
+
+
+@dataclass(frozen=True, slots=True)
+class Markers:
+    """Words and phrases of one kind: single words are looked up, phrases are searched for between spaces, and what has no spaces anywhere."""
+
+    words: frozenset[str]
+    phrases: tuple[str, ...]
+    parts: tuple[str, ...]
+
+    def count(self, words: set[str], spaced: str, text: str) -> int:
+        """How many different ones there are in a text: as a set of words, as words between single spaces, and as it is; all folded."""
+        found = len(self.words & words) if self.words else 0
+        found += sum(phrase in spaced for phrase in self.phrases)
+        return found + sum(part in text for part in self.parts)
+
+
+@cache
+def table(name: str) -> dict[str, Any]:  # Any: TOML; each reader knows its own file's shape, and a test reads every file
+    """What `lists/<name>.toml` says."""
+    return tomllib.loads(files("secondme.core.remember.style").joinpath("lists", f"{name}.toml").read_text("utf-8"))
+
+
+@cache
+def listed(kind: str, language: str) -> tuple[str, ...]:
+    """The entries of one list, folded."""
+    return tuple(folded(entry.strip()) for entry in table("words").get(language, {}).get(kind, "").split("|") if entry.strip())
+
+
+@cache
+def markers(kind: str, language: str) -> Markers:
+    """The entries of one list, ready to be counted."""
+    entries = listed(kind, language)
+    parts = tuple(entry for entry in entries if UNSPACED.search(entry))
+    return Markers(
+        frozenset(entry for entry in entries if " " not in entry and entry not in parts),
+        tuple(f" {entry} " for entry in entries if " " in entry and entry not in parts),
+        parts,
+    )
+
+
+@cache
+def stop_words() -> dict[str, tuple[str, ...]]:
+    """Word -> the languages that have it."""
+    found: dict[str, list[str]] = {}
+    for language in table("words"):
+        for word in listed("stop", language):
+            found.setdefault(word, []).append(language)
+    return {word: tuple(dict.fromkeys(languages)) for word, languages in found.items()}
+
+
+@cache
+def opening() -> re.Pattern[str]:
+    """Matches a greeting, of any language, at the beginning of a folded text."""
+    return re.compile(rf"\W*({_alternatives('greetings')})")
+
+
+@cache
+def closing() -> re.Pattern[str]:
+    """Matches a sign-off, of any language, at the end of a folded text; one word may follow after a comma or on a line of its own, a name."""
+    return re.compile(rf"(?:^|(?<=\W))({_alternatives('sign_offs')})(?:\W*|\W*[,\n]\W*\w+\W*)$")
+
+
+@cache
+def fixed(kind: str) -> dict[str, str]:
+    """Every greeting or sign-off there is, folded -> as it is spelt. Nothing else is ever kept as one."""
+    entries = (entry.strip() for lists in table("words").values() for entry in lists.get(kind, "").split("|"))
+    return {folded(entry): entry for entry in entries if entry}
+
+
+def _alternatives(kind: str) -> str:
+    """Longest first; what has spaces between words must end where a word ends."""
+    return "|".join(
+        re.escape(entry) + ("" if UNSPACED.search(entry) else r"(?!\w)")
+        for entry in sorted(fixed(kind), key=lambda each: (-len(each), each))
+    )
+
+
+_MOST_JOINED = 8
+"""Pictures in one joined emoji; the longest that is drawn anywhere has four."""
+
+
+def emoji_in(text: str) -> list[str]:
+    """The emoji in `text`, in order; one that can also be a sign of text is told as a picture, however it was typed."""
+    if text.isascii():
+        return []
+    return [emoji + "\ufe0f" if len(emoji) == 1 and _pictures().match(emoji) else emoji for emoji in _pattern().findall(text)]
+
+
+@cache
+def _pictures() -> re.Pattern[str]:
+    return re.compile(f"[{_class(table('emoji')['pictures'])}]")
+
+
+@cache
+def _pattern() -> re.Pattern[str]:
+    lists = table("emoji")
+    shown, pictures, signs = (_class(lists[kind]) for kind in ("shown", "pictures", "signs"))
+    one = f"(?:[{shown}{pictures}](?!\ufe0e)(?:\ufe0f|[\U0001f3fb-\U0001f3ff]|)|[{signs}]\ufe0f)"
+    tags = "|".join("".join(chr(0xE0000 + ord(letter)) for letter in region) for region in lists["subregion"])
+    return re.compile(
+        f"[\U0001f1e6-\U0001f1ff]{{2}}|[0-9#*]\ufe0f?\u20e3|\U0001f3f4(?:{tags})\U000e007f|{one}(?:\u200d{one}){{0,{_MOST_JOINED - 1}}}"
+    )
+
+
+def _class(ranges: str) -> str:
+    return "".join("-".join(chr(int(end, 16)) for end in span.split("-")) for span in ranges.split())
+
+
+_BEYOND_LATIN = re.compile("[\u0370-\u1cff\u3040-\ud7af]")
+_SCRIPTS = (
+    ("ja", re.compile("[\u3040-\u30ff]")),  # before Han: a Japanese text has both
+    ("ko", re.compile("[\uac00-\ud7af\u1100-\u11ff\u3130-\u318f]")),
+    ("zh", re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")),
+    ("uk", re.compile("[іїєґІЇЄҐ]")),  # before Russian, which does not have these
+    ("ru", re.compile("[\u0400-\u04ff]")),
+    ("el", re.compile("[\u0370-\u03ff]")),
+    ("he", re.compile("[\u0590-\u05ff]")),
+    ("fa", re.compile("[پچژگ]")),  # before Arabic, likewise
+    ("ar", re.compile("[\u0600-\u06ff\u0750-\u077f]")),
+    ("hi", re.compile("[\u0900-\u097f]")),
+    ("th", re.compile("[\u0e00-\u0e7f]")),
+)
+_LETTER_WEIGHT = 1.5
+_CLEAR = 0.25
+_ENOUGH = 1.0
+"""Small words that several languages have tell nothing until there are some: "que va" is no French."""
+_MOST_WORDS = 60
+
+
+def guess(text: str, words: Iterable[str]) -> str:
+    """The language of `text`, whose folded words are `words`, as a two-letter code; empty when it is not clear."""
+    beyond = _BEYOND_LATIN.findall(text[:1000])
+    if len(beyond) * 2 > sum(map(str.isalpha, text[:1000])):
+        return next((language for language, script in _SCRIPTS if script.search(text)), "")
+    scores: dict[str, float] = {}
+    stops = stop_words()
+    for at, word in enumerate(words):
+        if at >= _MOST_WORDS:
+            break
+        for language in stops.get(word, ()):
+            scores[language] = scores.get(language, 0.0) + 1 / len(stops[word])
+    if not text.isascii():
+        for letter in set(text.casefold()):
+            if letter in _letters():
+                scores[_letters()[letter]] = scores.get(_letters()[letter], 0.0) + _LETTER_WEIGHT
+    if not scores:
+        return ""
+    best, *rest = sorted(scores.items(), key=lambda item: -item[1])
+    return "" if best[1] < _ENOUGH or (rest and best[1] - rest[0][1] < _CLEAR) else best[0]
+
+
+@cache
+def _letters() -> dict[str, str]:
+    return {letter: language for language, lists in table("words").items() for letter in lists.get("letters", "")}
+
 
 _MOST_EMOJI = 5
 """Of one message: enough for favourites, too few to spell anything with."""

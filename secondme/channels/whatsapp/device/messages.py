@@ -1,0 +1,292 @@
+"""WhatsApp's messages as the library gives them, read into what the gateway is told."""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from secondme.channels.whatsapp.jids import Jid, Own, Person, Resolve, as_person, person_of
+from secondme.core.messages import AttachmentKind, ChatKind
+from secondme.core.text import safe_name
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+TEXT_LIMIT = 65_536
+"""Characters; WhatsApp's own limit for one message."""
+HANDLE_LIMIT = 4096
+_ATTACHMENTS = 10
+_DEPTH = 6
+"""Wrappers around wrappers: ephemeral, view once, with caption, edited, and some room."""
+_PATH = re.compile(r"/[\x21-\x7e]{1,2000}")
+"""What follows the media server's name in an address. Without the slash it could become part of that name."""
+_MIME = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,60}/[A-Za-z0-9!#$&^_.+-]{1,60}")
+_EDIT = 14
+"""`ProtocolMessage.MESSAGE_EDIT`."""
+
+_MEDIA = {
+    "imageMessage": AttachmentKind.PHOTO,
+    "videoMessage": AttachmentKind.VIDEO,
+    "ptvMessage": AttachmentKind.VIDEO,
+    "audioMessage": AttachmentKind.AUDIO,
+    "documentMessage": AttachmentKind.DOCUMENT,
+    "stickerMessage": AttachmentKind.STICKER,
+}
+_SAID = {
+    "buttonsResponseMessage": ("selectedDisplayText",),
+    "listResponseMessage": ("title", "description"),
+    "templateButtonReplyMessage": ("selectedDisplayText",),
+}
+"""Answers to a business's buttons, and which fields hold their words."""
+_SILENT = frozenset(
+    {
+        "albumMessage",  # announces photos, which come by themselves
+        "bcallMessage",
+        "call",
+        "callLogMesssage",
+        "encReactionMessage",
+        "fastRatchetKeySenderKeyDistributionMessage",
+        "keepInChatMessage",
+        "messageContextInfo",
+        "messageHistoryBundle",
+        "messageHistoryNotice",
+        "pinInChatMessage",
+        "pollUpdateMessage",
+        "protocolMessage",  # an edit was read before; revocations and the library's own affairs are nothing to answer
+        "reactionMessage",
+        "scheduledCallEditMessage",
+        "secretEncryptedMessage",
+        "senderKeyDistributionMessage",
+        "stickerSyncRmrMessage",
+    }
+)
+_KEYS = ("directPath", "mediaKey", "fileEncSHA256", "fileSHA256", "fileLength", "mimetype")
+"""All that a download needs. `URL` is not among them: the library would fetch whatever it says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What a person said. `attachments` are JSON objects in the port's words."""
+
+    text: str
+    attachments: tuple[dict[str, Any], ...] = ()
+    reply_to: str = ""
+    edit_of: str = ""
+
+
+def read_content(message: Any) -> Content | None:  # a generated protobuf class
+    """What the message says; None when there is nothing in it for a person: reactions, receipts, keys, revocations."""
+    message = _unwrapped(message)
+    edit_of = ""
+    if message.HasField("protocolMessage") and message.protocolMessage.type == _EDIT:
+        edit_of = message.protocolMessage.key.ID
+        message = _unwrapped(message.protocolMessage.editedMessage)
+        if not edit_of:
+            return None
+    said: list[str] = []
+    attachments: list[dict[str, Any]] = []
+    for field, value in message.ListFields():
+        if field.name not in _SILENT:
+            words, came = _read_field(field.name, value, type(message))
+            said.append(words)
+            attachments += came
+    if not message.ListFields() and message.ByteSize():  # a kind that is newer than our library
+        attachments.append(_claim(AttachmentKind.OTHER))
+    text = "\n".join(words for words in said if words)[:TEXT_LIMIT]
+    if not text and not attachments:
+        return None
+    return Content(text, tuple(attachments[:_ATTACHMENTS]), _quoted(message), edit_of)
+
+
+def _unwrapped(message: Any) -> Any:
+    """The message inside its wrappers (ephemeral, view once, document with caption, edited, sent from another device)."""
+    for _ in range(_DEPTH):
+        inner = next((value.message for field, value in message.ListFields() if _is_wrapper(field)), None)
+        if inner is None:
+            break
+        message = inner
+    return message
+
+
+def _is_wrapper(field: Any) -> bool:
+    return field.message_type is not None and field.message_type.name in {"FutureProofMessage", "DeviceSentMessage"}
+
+
+def _read_field(name: str, value: Any, message_class: Any) -> tuple[str, list[dict[str, Any]]]:
+    """The words and the attachments of one set field."""
+    if name == "conversation":
+        return value, []
+    if name == "extendedTextMessage":
+        return value.text, []
+    if name in _SAID:
+        return next((words for part in _SAID[name] if (words := getattr(value, part))), ""), []
+    if name == "interactiveResponseMessage":
+        return value.body.text, []
+    if name in _MEDIA:
+        return getattr(value, "caption", ""), [_media(name, value, message_class)]
+    if name == "locationMessage":
+        return value.comment, [_claim(AttachmentKind.LOCATION, fileName=safe_name(value.name or value.address))]
+    if name == "liveLocationMessage":
+        return value.caption, [_claim(AttachmentKind.LOCATION)]
+    if name == "contactMessage":
+        return "", [_claim(AttachmentKind.CONTACT, fileName=safe_name(value.displayName))]
+    if name == "contactsArrayMessage":
+        names = [safe_name(contact.displayName) for contact in value.contacts[:_ATTACHMENTS]]
+        return "", [_claim(AttachmentKind.CONTACT, fileName=name) for name in names] or [_claim(AttachmentKind.CONTACT)]
+    return "", [_claim(AttachmentKind.OTHER)]
+
+
+def _media(name: str, value: Any, message_class: Any) -> dict[str, Any]:
+    kind = AttachmentKind.VOICE if name == "audioMessage" and value.PTT else _MEDIA[name]
+    mime = _MIME.match(value.mimetype)
+    return _claim(
+        kind,
+        mime=mime[0] if mime else "",
+        sizeBytes=min(value.fileLength, 1 << 53) if value.HasField("fileLength") else None,
+        durationS=value.seconds if "seconds" in value.DESCRIPTOR.fields_by_name and value.HasField("seconds") else None,
+        fileName=safe_name(value.fileName or value.title) if name == "documentMessage" else "",
+        handle=_handle(name, value, message_class),
+    )
+
+
+def _handle(name: str, value: Any, message_class: Any) -> str:
+    """The media's keys alone, as a message in base64; empty when it cannot be downloaded."""
+    if not is_media_path(value.directPath) or not value.mediaKey:
+        return ""
+    minimal = message_class()
+    part = getattr(minimal, name)
+    for key in _KEYS:
+        if value.HasField(key):
+            setattr(part, key, getattr(value, key))
+    handle = base64.b64encode(minimal.SerializeToString()).decode()
+    return handle if len(handle) <= HANDLE_LIMIT else ""
+
+
+def is_media_path(path: str) -> bool:
+    """True when `path` can only ever be a path on WhatsApp's own media servers."""
+    return _PATH.fullmatch(path) is not None and not path.startswith("//")
+
+
+def _claim(kind: AttachmentKind, **claims: Any) -> dict[str, Any]:
+    return {"kind": kind.value, **{name: value for name, value in claims.items() if value not in {None, ""}}}
+
+
+def _quoted(message: Any) -> str:
+    """The id of the message that this one quotes. Who wrote that one, and what, is only the sender's claim and not read."""
+    for _, value in message.ListFields():
+        if hasattr(value, "contextInfo") and value.HasField("contextInfo"):
+            return str(value.contextInfo.stanzaID)
+    return ""
+
+
+_SECONDS_BELOW = 100_000_000_000
+"""A Unix time below this is in seconds (1973 as milliseconds, the year 5138 as seconds)."""
+_LATEST_MS = 253_402_300_799_000
+"""The last second of the year 9999, the last that a datetime can be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """The conversation of a message. `person` is the other one, or the owner in the owner's own chat; None where nobody is meant."""
+
+    kind: ChatKind
+    person: Person | None = None
+    from_me: bool = False
+    is_echo: bool = False
+    """This very device sent it."""
+
+
+_NOBODY = Chat(ChatKind.GROUP)
+
+
+def read_jid(proto: Any) -> Jid | None:  # a generated protobuf class
+    """The address; None when it is empty."""
+    if proto.IsEmpty or not proto.User:
+        return None
+    return Jid(proto.User, proto.Server, proto.Device, proto.RawAgent, proto.Integrator)
+
+
+def read_message(event: Any, own: Own, resolve: Resolve, now_ms: int, is_backlog: Callable[[int], bool]) -> dict[str, Any] | None:
+    """The message as a JSON object; None when it is no direct message, our own, or has nothing in it to hand over.
+
+    `is_backlog` is told the sending time in milliseconds.
+    """
+    chat = read_chat(event.Info, own, resolve)
+    if chat.kind not in {ChatKind.DIRECT, ChatKind.OWNER} or chat.person is None or chat.is_echo:
+        return None
+    content = read_content(event.Message) if event.HasField("Message") else None
+    if content is None or not event.Info.ID:
+        return None
+    sent_ms = read_time(event.Info.Timestamp, now_ms)
+    return {
+        "id": event.Info.ID,
+        "contact": chat.person.contact_id,
+        "phone": chat.person.phone,
+        "aliases": list(chat.person.aliases),
+        "kind": chat.kind.value,
+        "fromMe": chat.from_me,
+        "name": "" if chat.from_me else safe_name(event.Info.Pushname),  # else it is the owner's name
+        "text": content.text,
+        "sentMs": sent_ms,
+        "attachments": list(content.attachments),
+        "replyTo": content.reply_to,
+        "editOf": content.edit_of,
+        "backlog": is_backlog(sent_ms),
+    }
+
+
+def read_time(stamp: int, now_ms: int) -> int:
+    """Milliseconds, whether the library gave seconds (as it once did) or milliseconds; now, when it is no time at all."""
+    milliseconds = stamp * 1000 if stamp < _SECONDS_BELOW else stamp
+    return milliseconds if 0 < milliseconds <= _LATEST_MS else now_ms
+
+
+def read_chat(info: Any, own: Own, resolve: Resolve) -> Chat:
+    """The conversation that the message belongs to. Any doubt makes it nobody's."""
+    source = info.MessageSource
+    chat, sender = read_jid(source.Chat), read_jid(source.Sender)
+    if chat is not None and chat.server == "broadcast":
+        return Chat(ChatKind.STATUS if chat.user == "status" else ChatKind.BROADCAST)
+    if read_jid(source.BroadcastListOwner) is not None or len(source.BroadcastRecipients) or info.Multicast:
+        return Chat(ChatKind.BROADCAST)
+    if chat is None or sender is None or source.IsGroup:
+        return _NOBODY
+    writer = person_of(sender, read_jid(source.SenderAlt), resolve)
+    if writer is None:
+        return _NOBODY
+    if source.IsFromMe:
+        return _own_chat(chat, read_jid(source.RecipientAlt), writer, own, resolve, sender.device)
+    if writer.is_same(own.person):  # the library says otherwise: one of the two is wrong
+        return _NOBODY
+    return Chat(ChatKind.DIRECT, writer) if _is_chat_of(chat, writer, resolve) else _NOBODY
+
+
+def _own_chat(chat: Jid, alternative: Jid | None, writer: Person, own: Own, resolve: Resolve, device: int) -> Chat:
+    """A chat in which the owner's account wrote, from one of its devices."""
+    if _contradicts(writer, own.person):
+        return _NOBODY
+    other = person_of(chat, alternative, resolve)
+    if other is None:
+        return _NOBODY
+    is_echo = own.device > 0 and device == own.device
+    if other.is_same(own.person):
+        return Chat(ChatKind.OWNER, Person(own.phone or other.phone, own.lid or other.lid), is_echo=is_echo)
+    return Chat(ChatKind.DIRECT, other, from_me=True, is_echo=is_echo)
+
+
+def _is_chat_of(chat: Jid, person: Person, resolve: Resolve) -> bool:
+    alone = as_person(chat)
+    if alone is None:
+        return False
+    if alone.is_same(person):
+        return True
+    known = person_of(chat, None, resolve)
+    return known is not None and known.is_same(person)
+
+
+def _contradicts(one: Person, other: Person) -> bool:
+    """True when both have an address of one kind and they differ."""
+    return bool(one.phone and other.phone and one.phone != other.phone) or bool(one.lid and other.lid and one.lid != other.lid)

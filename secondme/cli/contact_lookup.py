@@ -1,0 +1,141 @@
+"""Which contact is meant by what was typed: an id, a number, a name."""
+
+from __future__ import annotations
+
+import unicodedata
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from secondme.cli.output import Screen, ago, span
+from secondme.core.clock import rfc3339
+from secondme.core.errors import NotFoundError
+from secondme.core.text import safe_name
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from secondme.core.admit.pairing_store import Listing
+    from secondme.core.enums import State, Tier
+    from secondme.core.ids import ContactId
+    from secondme.core.records import ApprovedContact, DeniedContact, PairingRequest
+
+    Known = ApprovedContact | DeniedContact | PairingRequest
+
+
+_MOST_NAMED = 5
+"""Contacts of one name that are listed."""
+
+
+def approved_contact(reference: str, approved: Sequence[ApprovedContact]) -> ApprovedContact:
+    """The one contact that `reference` means. Raises NotFoundError when it is nobody, naming the nearest, or several, naming them."""
+    for contact in approved:
+        if contact.contact_id == reference.strip():
+            return contact
+    wanted = _folded(reference)
+    named = [contact for contact in approved if contact.display_name and _folded(contact.display_name) == wanted]
+    if len(named) == 1 and not _is_whole_id(reference):  # a stranger may call themselves like somebody's id
+        return named[0]
+    if len(named) > 1:
+        ids = ", ".join(contact.contact_id for contact in named[:_MOST_NAMED])
+        more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
+        what = f"{len(named)} approved contacts have that name: {ids}{more}."
+        raise NotFoundError("unknown_contact", what, "Name one of them by its id.")
+    near = named[0].contact_id if named else _nearest(reference, approved)
+    raise NotFoundError(
+        "unknown_contact",
+        "No approved contact has that name or id.",
+        f"Did you mean {near}?" if near else "secondme contacts list",
+    )
+
+
+def anybody(reference: str, approved: Sequence[ApprovedContact]) -> ContactId:
+    """The one approved contact that `reference` means, or whoever has that whole id, let in or not. Raises NotFoundError."""
+    from secondme.core.ids import contact_id
+
+    try:
+        return contact_id(approved_contact(reference, approved).contact_id)
+    except NotFoundError:
+        if _is_whole_id(reference):
+            return contact_id(reference.strip())
+        raise
+
+
+def _is_whole_id(reference: str) -> bool:
+    from secondme.core.ids import is_contact_id
+
+    return is_contact_id(reference.strip()) and (":" in reference or "@" in reference)
+
+
+def hinted(error: NotFoundError, reference: str, known: Sequence[Known]) -> NotFoundError:
+    """The error with the contact that is called most like `reference`, if there is one."""
+    if any(contact.contact_id == reference for contact in known) or error.code == "unknown_code":
+        return error  # it is there, and something else is the matter; a code is like no other
+    named = [
+        contact.contact_id for contact in known if contact.display_name and _folded(contact.display_name) == _folded(reference)
+    ]
+    hint = " or ".join(named[:_MOST_NAMED]) or _nearest(reference, known, most=1)
+    return NotFoundError(error.code, error.message, f"Did you mean {hint}?") if hint else error
+
+
+def _nearest(reference: str, known: Sequence[Known], most: int = 3) -> str:
+    """The names and ids most like `reference`, as a question offers them; empty when none is like it."""
+    if not known:
+        return ""
+    from secondme.cli.help.nearest import near
+
+    names = {_folded(contact.display_name): safe_name(contact.display_name) for contact in known if contact.display_name}
+    words = [*names, *(contact.contact_id for contact in known)]
+    return " or ".join(names.get(word, word) for word in near(_folded(reference), words, most))
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).strip().casefold()
+
+
+def rows_of(listing: Listing) -> list[dict[str, Any]]:
+    """Everybody as JSON values, each with its `status`; times in RFC 3339 UTC."""
+    rows: list[dict[str, Any]] = []
+    for status, records in (("pending", listing.pending), ("approved", listing.approved), ("denied", listing.denied)):
+        for record in records:
+            row = {**record.to_dict(), "status": status}
+            for field in ("requestedAt", "approvedAt", "deniedAt", "expiresAt"):
+                if field in row:
+                    row[field] = rfc3339(getattr(record, _FIELDS[field]))
+            rows.append(row)
+    return rows
+
+
+def is_wanted(row: dict[str, Any], status: State | None, tier: Tier | None, search: str) -> bool:
+    """True when the row is in this state, has this tier, and its name, number or id contains `search`, case aside."""
+    if status is not None and row["status"] != status.value:
+        return False
+    if tier is not None and row.get("tier") != tier.value:
+        return False
+    needle = search.casefold()
+    return not needle or any(needle in str(row.get(field, "")).casefold() for field in ("displayName", "phoneNumber", "contactId"))
+
+
+def show(screen: Screen, rows: list[dict[str, Any]]) -> None:
+    """The rows as a table for a person."""
+    now = datetime.now(UTC)  # noqa: TID251  only for "3 min ago" on a person's screen
+
+    def when(text: str) -> datetime:
+        return datetime.fromisoformat(text)
+
+    cells = []
+    for row in rows:
+        match row["status"]:
+            case "pending":
+                detail = f"asked {ago(when(row['requestedAt']), now)} ago, ends in {span(when(row['expiresAt']) - now)}"
+            case "approved":
+                detail = f"{row['tier']}, since {row['approvedAt'][:10]}, by {row['approvedBy']}"
+            case _:
+                detail = f"for {span(when(row['expiresAt']) - now)} more, by {row['deniedBy']}"
+        name = row.get("displayName", "")
+        cells.append((row["status"], row.get("code", ""), name, row["contactId"], detail))
+    screen.table(
+        ("state", "code", "name", "contact", "detail"), cells, empty="Nobody yet. Who writes to you first appears here with a code."
+    )
+
+
+_FIELDS = {"requestedAt": "requested_at", "approvedAt": "approved_at", "deniedAt": "denied_at", "expiresAt": "expires_at"}

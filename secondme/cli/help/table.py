@@ -1,0 +1,93 @@
+"""The table of commands: one line per command or group. Importing it loads no command."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CommandEntry:
+    """One command or group: its name, what it does, and where it is: `module:attribute` below `secondme.cli.commands`."""
+
+    name: str
+    claim: str
+    place: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSection:
+    """Commands that serve the same task."""
+
+    title: str
+    entries: tuple[CommandEntry, ...]
+
+
+SECTIONS = (
+    CommandSection(
+        "Start",
+        (
+            CommandEntry(
+                "onboard", "Set everything up, question by question, and see the first message arrive.", "onboard:onboard"
+            ),
+            CommandEntry("serve", "Run the gateway.", "serve:serve"),
+            CommandEntry("channels", "Where people write: link, pause, test.", "channels:app"),
+            CommandEntry("chat", "Write to the clone as a contact would.", "chat:chat"),
+            CommandEntry("tui", "See everything live on one screen, and decide there.", "tui:tui"),
+        ),
+    ),
+    CommandSection(
+        "People",
+        (
+            CommandEntry("pairing", "Let people in, turn them away, and see who waits.", "pairing:app"),
+            CommandEntry("contacts", "Who is who over all channels, and how each is answered.", "contacts:app"),
+        ),
+    ),
+    CommandSection(
+        "Replies and voice",
+        (
+            CommandEntry("drafts", "Replies that wait for you.", "drafts:app"),
+            CommandEntry("persona", "Your voices: who speaks to whom, and how.", "persona:app"),
+            CommandEntry("style", "How you write: learnt from your own messages.", "style:app"),
+            CommandEntry("import", "Read chats that WhatsApp or Telegram exported.", "import_:app"),
+        ),
+    ),
+    CommandSection(
+        "Watch and control",
+        (
+            CommandEntry("status", "Show how everything stands: what runs, who waits, and why.", "status:status"),
+            CommandEntry("pause", "Stop answering a contact, or everybody.", "control:pause"),
+            CommandEntry("resume", "Answer a contact, or everybody, again.", "control:resume"),
+            CommandEntry("kill", "Stop everything: nothing is sent to anybody until `kill --off`.", "control:kill"),
+            CommandEntry("trace", "Show every stage a message passed.", "trace:trace"),
+            CommandEntry("usage", "Show tokens, cache hits and cost, beside the caps.", "usage:usage"),
+            CommandEntry("security", "Read the security log: who knocked, what looked wrong.", "security:app"),
+        ),
+    ),
+    CommandSection(
+        "Keep it running",
+        (
+            CommandEntry("doctor", "Look for what is wrong, and name the command that mends it.", "doctor:doctor"),
+            CommandEntry("service", "Run the gateway in the background, as a service of this machine.", "service:app"),
+            CommandEntry("logs", "Show what the gateway and the commands wrote down, the newest at the end.", "logs:logs"),
+            CommandEntry("dead", "Messages that could not be worked on: try them again, or drop them.", "dead:app"),
+            CommandEntry("config", "Show and change the settings.", "config:app"),
+            CommandEntry(
+                "backup",
+                "Save settings, personas, keys, channels and conversations as they are at one moment, while the gateway runs or not.",
+                "backup:backup",
+            ),
+            CommandEntry(
+                "restore", "Put a backup in the place of this home, which is moved aside and not deleted.", "restore:restore"
+            ),
+            CommandEntry("migrate", "Bring an existing installation over.", "migrate:app"),
+        ),
+    ),
+    CommandSection(
+        "For scripts",
+        (
+            CommandEntry("agent", "Ask your clone something; the answer is on stdout.", "agent:agent"),
+            CommandEntry("watch", "Print each event as a JSON object on a line, as it happens.", "watch:watch"),
+            CommandEntry("api", "Call your clone from programs: docs/http-api.md.", "api:app"),
+        ),
+    ),
+)

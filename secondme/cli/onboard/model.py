@@ -1,0 +1,215 @@
+"""Who writes the replies? A key or a server, proven by a call before anything of it is kept."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from secondme.cli.onboard.prompts import Choice, Question
+from secondme.core.config.files import keyring_strength
+from secondme.core.config.loader import home_of, load
+from secondme.core.errors import CredentialsError, SecondmeError
+from secondme.core.providers.messages_api import list_models, try_model
+
+if TYPE_CHECKING:
+    from secondme.cli.onboard.site import Site
+    from secondme.core.config.models import ModelSettings
+
+_NO_KEY = "none"
+"""What a server that wants no key is told."""
+_KEY_FROM = "ANTHROPIC_API_KEY, SECONDME_MODEL__API_KEY or --api-key-file"
+_ANYWAY, _AGAIN = "anyway", "again"
+_SHOWN = 12
+_KEY_FOR = "key_for"
+"""In the draft: the server for which a key was kept."""
+
+
+async def ask(site: Site) -> None:
+    """Provider, key and models are decided, and the model has written one token with them.
+
+    Raises what the proof raises when nobody can be asked again; KeyboardInterrupt when the owner leaves.
+    """
+    while True:
+        settings = await _ask_once(site)
+        try:
+            names = await _models(site, settings)
+            main, small = await _pick(site, settings, names)
+            for name in dict.fromkeys((main, small)):
+                await try_model(settings, name)
+        except SecondmeError as error:
+            if not await _goes_on(site, error):
+                continue
+            main, small, proven = settings.name, settings.small, False
+        else:
+            proven = True
+            site.good(f"{main} answers" + (f", and {small} for small talk" if small != main else ""))
+        _decide(site, settings, main, small)
+        site.plan.report["model"] = {"name": main, "small": small, "baseUrl": settings.base_url, "proven": proven}
+        break
+    await _place_for_secrets(site)
+
+
+async def _place_for_secrets(site: Site) -> None:
+    """Asked only where there is a keyring that this machine's own tools use."""
+    strength = keyring_strength()
+    if not site.interview.has("secrets") and strength < 1:
+        return
+    question = Question("secrets", "Where should keys be kept?", "--secrets", default=site.setup.settings.secrets)
+    where = await site.interview.choose(
+        question,
+        [
+            Choice("file", "In .env beside the configuration, for you alone (a service and cron can read it)"),
+            Choice("keyring", "In this machine's keyring", "" if strength > 0 else "there is no keyring here that can be used"),
+        ],
+    )
+    site.plan.settings["secrets"] = where if where != "file" or site.setup.settings.secrets != "file" else None
+
+
+async def _ask_once(site: Site) -> ModelSettings:
+    """The answers, as settings of a model."""
+    known = site.setup.settings.model
+    interview = site.interview
+    provider = "server" if interview.has("base_url") else None
+    if provider is None:
+        question = Question(
+            "provider", "Who writes the replies?", "--base-url", default="server" if known.base_url else "anthropic"
+        )
+        provider = await interview.choose(
+            question,
+            [
+                Choice("anthropic", "Claude, by a key of Anthropic's"),
+                Choice("server", "Another server that speaks the Messages API"),
+            ],
+        )
+    base_url = None
+    if provider == "server":
+        question = Question("base_url", "Its address:", "--base-url", default=known.base_url, check=_address)
+        base_url = await interview.text(question)
+    key = await _key(site, base_url)
+    flags = {
+        "model.api_key": key,
+        "model.base_url": base_url,
+        "model.name": known.name,
+        "model.small": known.small,
+    }
+    return load(
+        {name: value for name, value in flags.items() if value}, {}, home=home_of(site.invocation.home), config=""
+    ).settings.model
+
+
+async def _key(site: Site, base_url: str | None) -> str:
+    kept = load({}, {}, home=home_of(site.invocation.home)).settings.model  # what the environment says is an answer, and not kept
+    interview, is_own_server = site.interview, base_url is not None
+    is_its_own = base_url == kept.base_url or interview.recalled(_KEY_FOR) == (base_url or "")
+    known = kept.api_key if is_its_own else None  # a key is for the server that it was given for, and for no other
+    if known is not None and not interview.has("api_key"):
+        keep = Question("keep_key", "A key is kept already. Keep it?", _KEY_FROM, default="yes")
+        if await interview.confirm(keep):
+            return known.get_secret_value()
+    if is_own_server:
+        question = Question(
+            "api_key",
+            "Its key (Enter if it wants none):",
+            _KEY_FROM,
+            default="",
+            check=lambda key: _key_like(key) if key else "",
+            secret=True,
+        )
+        return await interview.text(question) or _NO_KEY
+    if interview.is_live and not interview.has("api_key"):
+        site.aside("You get a key at https://console.anthropic.com, under API keys. What you paste stays hidden.")
+    return await interview.text(Question("api_key", "Your Anthropic key:", _KEY_FROM, secret=True, check=_key_like))
+
+
+async def _models(site: Site, settings: ModelSettings) -> tuple[str, ...]:
+    names = await list_models(settings)
+    _keep_key(site, settings)
+    if names:
+        site.good(f"The key is good for {len(names)} models")
+    return names
+
+
+async def _pick(site: Site, settings: ModelSettings, names: tuple[str, ...]) -> tuple[str, str]:
+    """The model for replies and the one for small talk. Without a list of the server's, what was typed or what is set."""
+
+    def offered(name: str) -> str:
+        return "" if not names or name in names else f"the server offers no {name}"
+
+    best = settings.name if not names or settings.name in names else next((n for n in names if "sonnet" in n), names[0])
+    question = Question("model", "Which one writes as you?", "--model", default=best, check=offered)
+    shown = [Choice(name, name) for name in dict.fromkeys((best, *names[:_SHOWN]))]
+    given = site.interview.has("model") or not names
+    main = await (site.interview.text(question) if given else site.interview.choose(question, shown))
+    light = settings.small if not names or settings.small in names else next((n for n in names if "haiku" in n), main)
+    if site.interview.has("small_model"):
+        light = await site.interview.text(Question("small_model", "And for small talk?", "--small-model", check=offered))
+    return main, light
+
+
+async def _goes_on(site: Site, error: SecondmeError) -> bool:
+    """True when the owner keeps what could not be proven; false when they answer again. Raises the error when nobody can be asked."""
+    interview = site.interview
+    if not interview.is_live:
+        raise error
+    site.bad(f"{error.message}")
+    site.plan.secrets.pop("model.api_key", None)
+    for name in ("api_key", "keep_key"):
+        interview.drop(name)
+    if isinstance(error, CredentialsError):
+        return False  # a refused key does not get better by keeping it
+    question = Question("unproven", "What now?", "", default=_AGAIN)
+    anyway = site.screen.typed("Go on without proof; secondme doctor looks again later")
+    answer = await interview.choose(question, [Choice(_AGAIN, "Try again"), Choice(_ANYWAY, anyway)])
+    for name in ("base_url", "model", "small_model", "provider", "unproven"):
+        interview.drop(name)
+    return answer == _ANYWAY
+
+
+def _decide(site: Site, settings: ModelSettings, main: str, small: str) -> None:
+    plan, defaults = site.plan, load({}, {}, home=home_of(site.invocation.home), config="").settings.model
+    _keep_key(site, settings)
+    plan.settings["model.base_url"] = settings.base_url
+    plan.settings["model.name"] = main if main != defaults.name else None
+    plan.settings["model.small"] = small if small != defaults.small else None
+
+
+def _keep_key(site: Site, settings: ModelSettings) -> None:
+    assert settings.api_key is not None
+    site.plan.secrets["model.api_key"] = settings.api_key.get_secret_value()
+    site.interview.remember("keep_key", "yes")  # one that is left and resumed need not ask
+    site.interview.remember(_KEY_FOR, settings.base_url or "")
+
+
+def given_key(path: str | None) -> str | None:
+    """The key that came with the command: from a file, `-` for stdin, else from the environment. Raises ConfigError when the file cannot be read."""
+    from pathlib import Path
+    from sys import stdin
+
+    from secondme.core.errors import ConfigError
+
+    if path is None:
+        return os.environ.get("SECONDME_MODEL__API_KEY") or os.environ.get("ANTHROPIC_API_KEY") or None
+    try:
+        text = stdin.readline(4096) if path == "-" else Path(path).read_text("utf-8")[:4096]
+    except (OSError, UnicodeError) as error:
+        raise ConfigError("bad_answer", "--api-key-file cannot be read.", "Name a file that holds nothing but the key.") from error
+    return text.strip()
+
+
+def _address(answer: str) -> str:
+    from urllib.parse import urlsplit
+
+    try:
+        parts = urlsplit(answer)
+        good = parts.scheme in {"http", "https"} and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        good = False
+    return "" if good else "an address looks like http://127.0.0.1:8080"
+
+
+def _key_like(answer: str) -> str:
+    return (
+        ""
+        if answer.isascii() and answer.isprintable() and " " not in answer and answer
+        else "a key is one word of plain characters"
+    )

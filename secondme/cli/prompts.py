@@ -1,0 +1,143 @@
+"""Questions at a terminal: a choice, a passphrase, a text in the owner's editor."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from secondme.cli.output import note
+from secondme.core.errors import ConfigError, CredentialsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+
+def ask_line(prompt: str, *, secret: bool = False) -> str:
+    """The line that was typed after `prompt`, which is on stderr; nothing is shown of a secret. The loop stands still meanwhile. Raises
+    EOFError when there is none, KeyboardInterrupt when the person leaves."""
+    with _leavable():
+        if secret:
+            import getpass
+
+            return getpass.getpass(prompt, stream=sys.stderr)
+        sys.stderr.write(prompt)
+        sys.stderr.flush()
+        return input()
+
+
+def confirm(question: str) -> None:
+    """The person said yes. Raises typer.Abort when they did not, or left."""
+    with _leavable():
+        typer.confirm(question, abort=True, err=True)
+
+
+@contextmanager
+def _leavable() -> Iterator[None]:
+    """Ctrl-C raises where the line is read. The loop's own handler would only ask the task to end, which waits for the line."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+VARIABLE = "SECONDME_BACKUP_PASSPHRASE"
+_MOST_BYTES = 4096
+_SHORTEST = 8
+
+
+def asker(file: Path | None, *, twice: bool) -> Callable[[], str]:
+    """A function that gives the passphrase. The environment's is taken out of it now: no program we start gets it.
+
+    With `twice` it is for something new: typed a second time, and not too short. The function raises ConfigError or CredentialsError.
+    """
+    from_environment = os.environ.pop(VARIABLE, "")
+
+    def ask() -> str:
+        if file is not None:
+            found = _first_line(file)
+        elif from_environment:
+            found = from_environment
+        elif sys.stdin.isatty():
+            found = _typed(twice=twice)
+        else:
+            raise CredentialsError(
+                "no_passphrase",
+                "The backup needs a passphrase, and there is no terminal to ask on.",
+                f"Set {VARIABLE}, or use --passphrase-file.",
+            )
+        if twice and len(found) < _SHORTEST:
+            raise CredentialsError("short_passphrase", f"A passphrase has at least {_SHORTEST} characters.", "Use a longer one.")
+        return found
+
+    return ask
+
+
+def _typed(*, twice: bool) -> str:
+    """What was typed, the same twice if asked for. Nothing is shown of it, not even of what was typed ahead."""
+    try:
+        while True:
+            found = ask_line("Passphrase of the backup: ", secret=True)
+            if not twice or ask_line("Once more: ", secret=True) == found:
+                return found
+            note("The two differ.", "warn")
+    except EOFError:
+        raise typer.Abort from None
+
+
+def _first_line(file: Path) -> str:
+    try:
+        with file.open("rb") as opened:
+            raw = opened.read(_MOST_BYTES)
+        return raw.split(b"\n", 1)[0].rstrip(b"\r").decode("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            "unreadable_passphrase", f"{file} cannot be read.", "Check its owner and mode; it must be UTF-8."
+        ) from error
+
+
+_MOST = 64 * 1024
+
+
+def words_for(before: str, typed: str | None) -> str:
+    """What the person wants it to say: `typed`, standard input when that is `-`, else what they leave in their editor.
+
+    Raises ConfigError when there is neither a word nor a terminal, DataError when the editor failed.
+    """
+    from secondme.core.errors import ConfigError
+
+    if typed == "-":
+        return sys.stdin.read(_MOST)
+    if typed is not None:
+        return typed
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ConfigError(
+            "no_terminal", "There is no terminal for an editor.", "Say it with --text, or --text - and standard input."
+        )
+    with tempfile.TemporaryDirectory(prefix="secondme-") as folder:  # 0700
+        path = Path(folder) / "draft.txt"
+        path.write_text(before, "utf-8")
+        edit_file(path)
+        return path.read_text("utf-8")[:_MOST]
+
+
+def edit_file(path: Path) -> None:
+    """The person has had `path` in their editor ($VISUAL, $EDITOR, else vi). Raises DataError when it could not be opened or failed."""
+    from secondme.core.errors import DataError
+
+    editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
+    try:
+        done = subprocess.run([*shlex.split(editor), str(path)], check=False)  # noqa: S603  the person's own choice of editor
+    except (OSError, ValueError) as error:  # ValueError: quotation marks that are never closed
+        raise DataError("no_editor", f"{editor} cannot be started.", "Set EDITOR to an editor that is installed.") from error
+    if done.returncode != 0:
+        raise DataError("editor_failed", f"{editor} ended with {done.returncode}; nothing was changed.")

@@ -1,0 +1,205 @@
+"""Who may call the API: the token file, and a guard that is asked before anything looks at what is called for."""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import os
+import re
+import secrets
+import stat
+from collections import deque
+from typing import TYPE_CHECKING
+
+from secondme.core.api.problems import FORBIDDEN, TOO_MANY_WRONG, UNAUTHORIZED, Refusal, refuse
+from secondme.core.api.sockets import Address, own_hosts
+from secondme.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+    from pathlib import Path
+
+    from starlette.types import ASGIApp, Receive, Scope, Send
+
+    from secondme.core.api.limits import Limits
+    from secondme.core.ports import Clock
+
+
+_TOKEN = re.compile(rb"[A-Za-z0-9_-]{43,128}")
+"""256 bits in base64, at least."""
+_MOST_BYTES = 256
+
+
+class TokenFile:
+    """The token at `path`, 0600. Nothing is created by looking."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def ensure(self) -> str:
+        """The token, made now if there was none. Safe in several processes at once. Raises ConfigError when the file is not usable."""
+        found = self._read()
+        if found is None:
+            with self._beside() as fresh, contextlib.suppress(FileExistsError):  # another process was faster: then theirs it is
+                os.link(fresh, self.path)
+            found = self._read()
+        if found is None:
+            raise ConfigError("unusable_api_token", f"{self.path} cannot be made.", "Check the directory's owner and free space.")
+        return found.decode()
+
+    def renew(self) -> str:
+        """A new token; the old one has no power any more. Raises ConfigError."""
+        with self._beside() as fresh:
+            os.replace(fresh, self.path)  # noqa: PTH105  beside os.link, which pathlib turns around
+        return self.ensure()
+
+    def admits(self, offered: bytes) -> bool:
+        """True when `offered` is the token. Takes as long for every wrong one. False for everybody when the file is not usable."""
+        try:
+            token = self._read()
+        except ConfigError:
+            return False
+        return token is not None and hmac.compare_digest(offered, token)
+
+    def _read(self) -> bytes | None:
+        """None when there is no file. Raises ConfigError when it is a link, not ours, open to others, or holds something else."""
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise self._unusable(error.strerror or "unreadable") from error
+        try:
+            found = os.fstat(descriptor)
+            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid():
+                raise self._unusable("it is not a file of yours")
+            if found.st_mode & 0o077:
+                raise self._unusable("others can read it")
+            token = os.read(descriptor, _MOST_BYTES).strip()
+        finally:
+            os.close(descriptor)
+        if not _TOKEN.fullmatch(token):
+            raise self._unusable("it holds no token")
+        return token
+
+    @contextlib.contextmanager
+    def _beside(self) -> Iterator[str]:
+        """A new token in a file beside ours, whole before it gets the name."""
+        fresh = f"{self.path}.{secrets.token_hex(8)}"
+        try:
+            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+            try:
+                os.write(descriptor, secrets.token_urlsafe(32).encode() + b"\n")
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            yield fresh
+        except OSError as error:
+            raise self._unusable(error.strerror or "unwritable") from error
+        finally:
+            with contextlib.suppress(OSError):
+                os.unlink(fresh)  # noqa: PTH108  as above; gone already after a rename
+
+    def _unusable(self, why: str) -> ConfigError:
+        return ConfigError("unusable_api_token", f"{self.path} cannot be used: {why}.", "secondme api token --new")
+
+
+_MINUTE_S = 60.0
+_LONGEST = 512
+"""Bytes of a header that are looked at; a token is 43."""
+
+
+class Guard:
+    """Lets a request through to `app`, or refuses it."""
+
+    def __init__(
+        self,
+        app: ASGIApp,
+        *,
+        limits: Limits,
+        hosts: frozenset[str],
+        address: Address | None = None,
+        token: TokenFile | None = None,
+        alarm: Alarm,
+    ) -> None:
+        """`address` is that of a TCP listener; `token` None means that whoever reaches the listener may call."""
+        self._app = app
+        self._limits = limits
+        self._hosts = hosts
+        self._address = address
+        self._token = token
+        self._alarm = alarm
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request. Whatever is wrong with it, it is answered before its body is read."""
+        why, refusal = self._objection(scope)
+        if refusal is None:
+            await self._app(scope, receive, send)
+            return
+        await refuse(refusal, self._limits, scope, receive, send)
+        await self._alarm.ring(why)
+
+    def _objection(self, scope: Scope) -> tuple[str, Refusal | None]:
+        headers = scope["headers"]
+        hosts = self._hosts
+        if self._address is not None and scope.get("server"):
+            hosts |= own_hosts(self._address, *scope["server"])
+        if _only(headers, b"host") not in hosts:
+            return "host", FORBIDDEN
+        if any(name == b"upgrade" and value.strip().lower() == b"websocket" for name, value in headers):
+            return "websocket", FORBIDDEN
+        if _count(headers, b"origin") and _only(headers, b"origin") not in {f"http://{host}" for host in hosts if host}:
+            return "origin", FORBIDDEN
+        if self._token is None or (scope["method"] == "GET" and scope["path"] == "/health"):
+            return "", None
+        offered = _bearer(_only(headers, b"authorization"))
+        if offered is not None and self._token.admits(offered):
+            return "", None
+        return "token", TOO_MANY_WRONG if self._alarm.is_one_too_many() else UNAUTHORIZED
+
+
+class Alarm:
+    """Counts what was refused, and says so to the owner once a minute."""
+
+    def __init__(self, limits: Limits, clock: Clock, tell: Callable[[str, int], Awaitable[None]]) -> None:
+        """`tell` gets why the first call was refused (`host`, `origin`, `websocket`, `token`), and how many since it was last told."""
+        self._clock = clock
+        self._tell = tell
+        self._wrong: deque[float] = deque(maxlen=limits.wrong_tokens)
+        self._refused = 0
+        self._told_at: float | None = None
+
+    def is_one_too_many(self) -> bool:
+        """True when a minute had its share of wrong tokens before this one, which then is not counted."""
+        now = self._clock.monotonic()
+        if len(self._wrong) == self._wrong.maxlen and now - self._wrong[0] < _MINUTE_S:
+            return True
+        self._wrong.append(now)
+        return False
+
+    async def ring(self, why: str) -> None:
+        """One more was refused."""
+        self._refused += 1
+        now = self._clock.monotonic()
+        if self._told_at is None or now - self._told_at >= _MINUTE_S:
+            self._told_at = now
+            count, self._refused = self._refused, 0
+            await self._tell(why, count)
+
+
+def _count(headers: list[tuple[bytes, bytes]], wanted: bytes) -> int:
+    return sum(name == wanted for name, _ in headers)
+
+
+def _only(headers: list[tuple[bytes, bytes]], wanted: bytes) -> str | None:
+    """The value of a header that is there exactly once, in lower case but for the token; None otherwise."""
+    found = [value for name, value in headers if name == wanted]
+    if len(found) != 1 or len(found[0]) > _LONGEST:
+        return None
+    text = found[0].decode("latin-1").strip()
+    return text if wanted == b"authorization" else text.lower()
+
+
+def _bearer(header: str | None) -> bytes | None:
+    scheme, _, token = (header or "").partition(" ")
+    return token.strip().encode("latin-1") if scheme.lower() == "bearer" and token else None

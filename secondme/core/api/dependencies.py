@@ -1,0 +1,126 @@
+"""What routes share: the operations they may call, the forms a name in a path may have, and which refusals are documented."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import Depends, Path, Request
+from starlette.responses import JSONResponse
+
+from secondme.core.api.schemas import Problem
+from secondme.core.errors import NotFoundError, SecondmeError
+from secondme.core.ids import is_contact_id
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+
+    from secondme.core.admit.control_store import EverybodyPaused
+    from secondme.core.admit.pairing import Owner
+    from secondme.core.admit.pairing_store import Listing
+    from secondme.core.admit.pauses import Steering
+    from secondme.core.gateway.status import Overview
+    from secondme.core.ports import Clock
+    from secondme.core.send.drafts import Drafts
+
+
+_FRESH_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Powers:
+    """Functions and rooms, built by the composition root."""
+
+    owner: Owner
+    steering: Steering
+    drafts: Drafts
+    listing: Callable[[], Awaitable[Listing]]
+    overview: Callable[[], Awaitable[Overview]]
+    everybody: Callable[[], Awaitable[EverybodyPaused | None]]
+    pulse: Pulse
+    is_stopping: Callable[[], bool]
+    channels: Callable[[], Mapping[str, str]]
+    """Channel -> its state, of the channels that shall run. No round trip: anybody may ask for the health."""
+
+
+class Pulse:
+    """Whether the store answers. However many ask, it is asked twice a second at most: anybody may ask for the health."""
+
+    def __init__(self, ask: Callable[[], Awaitable[object]], clock: Clock) -> None:
+        self._ask = ask
+        self._clock = clock
+        self._asking = asyncio.Lock()
+        self._asked_at: float | None = None
+        self._beats = False
+
+    async def beats(self) -> bool:
+        """True when the store answered within the last half second."""
+        async with self._asking:
+            if self._asked_at is None or self._clock.monotonic() - self._asked_at >= _FRESH_S:
+                try:
+                    await self._ask()
+                    self._beats = True
+                except SecondmeError:
+                    self._beats = False
+                self._asked_at = self._clock.monotonic()
+            return self._beats
+
+
+_EVERYBODY = "ALL"
+"""No contact: the store's word for everybody, which would make one contact's route decide about all."""
+_ANY = {
+    401: "The token is missing or wrong (TCP only).",
+    403: "The Host or the Origin is not ours.",
+    408: "The request did not arrive within 10 seconds.",
+    413: "The body is larger than 3 MB.",
+    422: "The request does not fit its description.",
+    429: "Too many wrong tokens within a minute.",
+    500: "A bug of ours, or a record that cannot be read.",
+    503: "The store does not answer, or there are too many connections.",
+    504: "The answer took longer than 10 seconds; what was begun may have been done.",
+}
+_SOME = {
+    404: "There is nothing and nobody of this name.",
+    409: "Another decision stands against it.",
+}
+
+
+class Ascii(JSONResponse):
+    """JSON in ASCII: whatever a stranger calls itself, a terminal that shows the answer obeys none of it."""
+
+    def render(self, content: Any) -> bytes:  # whatever is JSON
+        """The body."""
+        return json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+def answers(*more: int) -> dict[int | str, dict[str, Any]]:  # the framework's type
+    """The refusals of a route: those that every one has, and `more` of 404 and 409."""
+    texts = {**_ANY, **{status: _SOME[status] for status in more}}
+    return {status: {"model": Problem, "description": text} for status, text in sorted(texts.items())}
+
+
+async def powers_of(request: Request) -> Powers:
+    """What the routes may do."""
+    powers: Powers = request.app.state.powers
+    return powers
+
+
+async def known_form(
+    contact: Annotated[
+        str,
+        Path(
+            description="A contact's id, percent-encoded.",
+            openapi_examples={"WhatsApp": {"value": "491512345678@c.us"}},
+        ),
+    ],
+) -> str:
+    """The name in the path. Raises NotFoundError when nothing can be called so."""
+    if not is_contact_id(contact) or contact == _EVERYBODY:
+        raise NotFoundError("unknown_contact", "There is no such contact.")
+    return contact
+
+
+Can = Annotated[Powers, Depends(powers_of)]
+Named = Annotated[str, Depends(known_form)]

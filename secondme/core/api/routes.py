@@ -1,0 +1,423 @@
+"""The routes: pairing, drafts, channels, pauses and the kill switch, status, health and events."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Body, Header, Path, Query, Request
+from pydantic import Field
+from starlette.responses import Response
+
+from secondme.core.admit.pairing import Decision
+from secondme.core.api.dependencies import Ascii, Can, Named, Powers, answers
+from secondme.core.api.events import EventStream
+from secondme.core.api.middleware import EVENTS_PATH
+from secondme.core.api.problems import refusal_of
+from secondme.core.api.schemas import (
+    AllPauses,
+    Approval,
+    Asked,
+    Bulk,
+    ChannelList,
+    ChannelSteered,
+    ContactPause,
+    Decided,
+    Denial,
+    Edit,
+    Health,
+    HowLong,
+    Invited,
+    KillSwitch,
+    LetIn,
+    LetInList,
+    Moment,
+    NewInvite,
+    People,
+    Result,
+    Results,
+    Shape,
+    Shown,
+    Status,
+    Steered,
+    Stopped,
+    Trouble,
+    TurnedAway,
+    TurnedAwayList,
+    Waiting,
+    WaitingList,
+)
+from secondme.core.clock import from_ms
+from secondme.core.enums import Tier
+from secondme.core.errors import BusyError, DataError, NotFoundError, SecondmeError
+from secondme.core.records import ApprovedContact
+from secondme.core.send.drafts import Draft
+
+pairing = APIRouter(prefix="/api/pairing", tags=["pairing"])
+
+
+@pairing.get("", responses=answers(), response_model_exclude_none=True)
+async def list_waiting(can: Can) -> WaitingList:
+    """Who waits at the door, with the codes they were shown."""
+    listing = await can.listing()
+    return WaitingList(contacts=[Waiting.of(each) for each in listing.pending], **People.beside(listing))
+
+
+@pairing.get("/approved", responses=answers(), response_model_exclude_none=True)
+async def list_approved(
+    can: Can,
+    search: Annotated[str, Query(max_length=128, description="Only who has this in name, number or id.")] = "",
+    tier: Annotated[Tier | None, Query(description="Only who has this tier.")] = None,
+) -> LetInList:
+    """Who was let in."""
+    listing = await can.listing()
+    needle = search.casefold()
+
+    def is_wanted(each: ApprovedContact) -> bool:
+        words = (each.display_name or "", each.phone_number, each.contact_id) if needle else ("",)
+        return tier in {None, each.tier} and any(needle in word.casefold() for word in words)
+
+    wanted = [LetIn.of(each) for each in listing.approved if is_wanted(each)]
+    return LetInList(contacts=wanted, **People.beside(listing))
+
+
+@pairing.patch("/approved/{contact}", responses=answers(404), response_model_exclude_none=True)
+async def edit_approved(can: Can, contact: Named, change: Edit) -> Decided:
+    """An approved contact gets another tier or other notes."""
+    return Decided.of(await can.owner.edit(contact, tier=change.tier, notes=change.notes))
+
+
+@pairing.delete("/approved/{contact}", responses=answers(404), response_model_exclude_none=True)
+async def revoke(can: Can, contact: Named) -> Decided:
+    """An approved contact is not let in any more. What was kept for it is erased."""
+    return Decided.of(await can.owner.revoke(contact))
+
+
+@pairing.get("/denied", responses=answers(), response_model_exclude_none=True)
+async def list_denied(can: Can) -> TurnedAwayList:
+    """Who was turned away."""
+    listing = await can.listing()
+    return TurnedAwayList(contacts=[TurnedAway.of(each) for each in listing.denied], **People.beside(listing))
+
+
+@pairing.delete("/denied/{contact}", responses=answers(404), response_model_exclude_none=True)
+async def unblock(can: Can, contact: Named) -> Decided:
+    """A denied contact may knock again before its cooldown ends."""
+    return Decided.of(await can.owner.unblock(contact))
+
+
+@pairing.post("/bulk", responses=answers(), response_model_exclude_none=True)
+async def decide_many(can: Can, bulk: Bulk) -> Results:
+    """One decision about many contacts. One that fails does not keep the others from being decided; when the store fails, the rest is
+    not tried."""
+    results: list[Result] = []
+    down: SecondmeError | None = None
+    for reference in bulk.contact_ids:
+        if down is None:
+            try:
+                decision = await _decide(can, bulk, reference)
+                results.append(Result(contact_id=decision.contact_id, outcome=decision.outcome))
+                continue
+            except (BusyError, DataError, NotFoundError) as error:
+                results.append(_failed(reference, error))
+                continue
+            except SecondmeError as error:
+                down = error
+        results.append(_failed(reference, down))
+    return Results(results=results)
+
+
+@pairing.post("/invites", status_code=201, responses=answers(409), response_model_exclude_none=True)
+async def invite(can: Can, wanted: Annotated[NewInvite | None, Body()] = None) -> Invited:
+    """A single-use code to hand over yourself."""
+    new = wanted or NewInvite()
+    return Invited.of(await can.owner.invite(new.name, new.tier, timedelta(minutes=new.ttl_minutes)))
+
+
+@pairing.post("/{contact}", responses=answers(404, 409), response_model_exclude_none=True)
+async def approve(can: Can, contact: Named, how: Annotated[Approval | None, Body()] = None) -> Decided:
+    """Who waits under this id or code is let in, and told so."""
+    wanted = how or Approval()
+    return Decided.of(await can.owner.approve(contact, wanted.tier, wanted.notes))
+
+
+@pairing.delete("/{contact}", responses=answers(404, 409), response_model_exclude_none=True)
+async def deny(can: Can, contact: Named, why: Annotated[Denial | None, Body()] = None) -> Decided:
+    """Who waits under this id or code, or was let in, is turned away for the cooldown. What was kept for it is erased."""
+    return Decided.of(await can.owner.deny(contact, why.reason if why else ""))
+
+
+async def _decide(can: Powers, bulk: Bulk, reference: str) -> Decision:
+    match bulk.action:
+        case "approve":
+            return await can.owner.approve(reference, bulk.tier, bulk.notes)
+        case "deny":
+            return await can.owner.deny(reference, bulk.reason)
+
+
+def _failed(reference: str, error: SecondmeError) -> Result:
+    said = refusal_of(error)
+    return Result(contact_id=reference, error=Trouble(code=said.code, message=said.message, fix=said.fix))
+
+
+drafts = APIRouter(prefix="/api/drafts", tags=["drafts"])
+
+_Reference = Annotated[str, Path(alias="draft", min_length=4, max_length=64, pattern="^[0-9a-f]+$", examples=["3f2a9c"])]
+
+
+class DraftShape(Shape):
+    """One held reply."""
+
+    id: str
+    contact_id: str
+    channel_id: str
+    reason: str
+    fault: str
+    """What the checks found; empty when it can be sent as it is."""
+    held_at: Moment
+    texts: list[Shown]
+    answers: list[str]
+
+    @classmethod
+    def of(cls, draft: Draft) -> "DraftShape":
+        """As it goes over the wire."""
+        return cls(
+            id=draft.id,
+            contact_id=draft.contact_id,
+            channel_id=draft.channel_id,
+            reason=draft.reason,
+            fault=draft.fault,
+            held_at=draft.held_at,
+            texts=list(draft.texts),
+            answers=list(draft.answers),
+        )
+
+
+class DraftList(Shape):
+    """Everything that waits, the oldest first."""
+
+    drafts: list[DraftShape]
+    unreadable: int
+    """Records that cannot be read; they were left as they are."""
+
+
+class DraftWords(Asked):
+    """What a draft shall say."""
+
+    text: Annotated[str, Field(min_length=1, max_length=16_000)]
+
+
+class DraftSettled(Shape):
+    """What became of a draft."""
+
+    id: str
+    contact_id: str
+    outcome: str
+
+
+@drafts.get("", responses=answers())
+async def list_drafts(can: Can) -> DraftList:
+    """Every draft that has not expired."""
+    waiting, corrupt = await can.drafts.waiting()
+    return DraftList(drafts=[DraftShape.of(draft) for draft in waiting], unreadable=len(corrupt))
+
+
+@drafts.get("/{draft}", responses=answers(404))
+async def show_draft(can: Can, draft: _Reference) -> DraftShape:
+    """One draft, by its id or the beginning of it."""
+    return DraftShape.of(await can.drafts.find(draft))
+
+
+@drafts.patch("/{draft}", responses=answers(404))
+async def edit_draft(can: Can, draft: _Reference, words: DraftWords) -> DraftShape:
+    """The draft says these words, which are the owner's own. It still waits."""
+    return DraftShape.of(await can.drafts.edit(draft, words.text))
+
+
+@drafts.post("/{draft}/send", responses=answers(404, 409))
+async def send_draft(can: Can, draft: _Reference) -> DraftSettled:
+    """The draft is on its way, through the same checks as any other reply."""
+    sent = await can.drafts.send(draft)
+    return DraftSettled(id=sent.id, contact_id=sent.contact_id, outcome="sent")
+
+
+@drafts.delete("/{draft}", responses=answers(404))
+async def drop_draft(can: Can, draft: _Reference) -> DraftSettled:
+    """The draft is gone for good."""
+    dropped = await can.drafts.drop(draft)
+    return DraftSettled(id=dropped.id, contact_id=dropped.contact_id, outcome="dropped")
+
+
+channels = APIRouter(prefix="/api/channels", tags=["channels"])
+
+_Channel = Annotated[str, Path(alias="channel", min_length=2, max_length=32, pattern="^[a-z][a-z0-9_]+$", examples=["telegram"])]
+
+
+@channels.get("", responses=answers(), response_model=ChannelList)
+async def list_channels(can: Can) -> Any:  # JSON values, described by ChannelList
+    """Every channel there is, with its state and what passed through it since its gateway started."""
+    return {"channels": [facts.to_dict() for facts in (await can.overview()).channels]}
+
+
+@channels.post("/{channel}/pause", responses=answers(404))
+async def pause_channel(can: Can, channel: _Channel) -> ChannelSteered:
+    """Nobody on this channel is answered until resumed; what they write is kept."""
+    await _known(can, channel)
+    await can.steering.pause_channel(channel)
+    return ChannelSteered(id=channel, outcome="paused")
+
+
+@channels.post("/{channel}/resume", responses=answers(404))
+async def resume_channel(can: Can, channel: _Channel) -> ChannelSteered:
+    """This channel's contacts are answered again."""
+    await _known(can, channel)
+    return ChannelSteered(id=channel, outcome=await can.steering.resume_channel(channel))
+
+
+@channels.post("/{channel}/connect", responses=answers(404))
+async def connect_channel(can: Can, channel: _Channel) -> ChannelSteered:
+    """The channel runs, if it is linked; one that runs is started anew. Linking itself needs the terminal."""
+    await _known(can, channel)
+    await can.steering.connect_channel(channel, on=True)
+    return ChannelSteered(id=channel, outcome="connected")
+
+
+@channels.post("/{channel}/disconnect", responses=answers(404))
+async def disconnect_channel(can: Can, channel: _Channel) -> ChannelSteered:
+    """The channel does not run until connected again."""
+    await _known(can, channel)
+    await can.steering.connect_channel(channel, on=False)
+    return ChannelSteered(id=channel, outcome="disconnected")
+
+
+async def _known(can: Can, channel: str) -> None:
+    if channel not in {facts.id for facts in (await can.overview()).channels}:
+        raise NotFoundError("unknown_channel", "There is no channel called that.", "secondme channels list")
+
+
+control = APIRouter()
+
+_How = Annotated[HowLong | None, Body()]
+
+
+@control.get("/api/pause", tags=["control"], responses=answers(), response_model_exclude_none=True)
+async def list_pauses(can: Can) -> AllPauses:
+    """Who is not answered."""
+    pauses = await can.steering.pauses()
+    stopped = pauses.everybody
+    return AllPauses(
+        everybody=None
+        if stopped is None
+        else Stopped(
+            since=from_ms(stopped.since_ms), until=from_ms(stopped.until_ms) if stopped.until_ms else None, killed=stopped.killed
+        ),
+        contacts=[ContactPause.of(contact, pause) for contact, pause in pauses.contacts.items()],
+    )
+
+
+@control.post("/api/pause", tags=["control"], responses=answers(409), response_model_exclude_none=True)
+async def pause_everybody(can: Can, how: _How = None) -> Steered:
+    """Nobody is answered, for some minutes or until resumed. Waiting replies become drafts."""
+    await can.steering.pause(None, _length(how))
+    return Steered(contact="ALL", outcome="paused")
+
+
+@control.delete("/api/pause", tags=["control"], responses=answers(409), response_model_exclude_none=True)
+async def resume_everybody(can: Can) -> Steered:
+    """Everybody is answered again. The kill switch stays."""
+    return Steered(contact="ALL", outcome=await can.steering.resume(None))
+
+
+@control.get("/api/pause/{contact}", tags=["control"], responses=answers(404), response_model_exclude_none=True)
+async def show_pause(can: Can, contact: Named) -> ContactPause:
+    """Whether an approved contact is paused, and why."""
+    return ContactPause.of(contact, await can.steering.contact_pause(contact))
+
+
+@control.post("/api/pause/{contact}", tags=["control"], responses=answers(404), response_model_exclude_none=True)
+async def pause_contact(can: Can, contact: Named, how: _How = None) -> Steered:
+    """An approved contact is not answered, for some minutes or until resumed."""
+    await can.steering.pause(contact, _length(how))
+    return Steered(contact=contact, outcome="paused")
+
+
+@control.delete("/api/pause/{contact}", tags=["control"], responses=answers(404), response_model_exclude_none=True)
+async def resume_contact(can: Can, contact: Named) -> Steered:
+    """A contact is answered again."""
+    return Steered(contact=contact, outcome=await can.steering.resume(contact))
+
+
+@control.get("/api/kill", tags=["control"], responses=answers(), response_model_exclude_none=True)
+async def show_kill_switch(can: Can) -> KillSwitch:
+    """Whether the kill switch is on."""
+    stopped = await can.everybody()
+    if stopped is None or not stopped.killed:
+        return KillSwitch(killed=False)
+    return KillSwitch(killed=True, since=from_ms(stopped.since_ms))
+
+
+@control.post("/api/kill", tags=["control"], responses=answers(), response_model_exclude_none=True)
+async def kill(can: Can) -> KillSwitch:
+    """Nothing is sent to anybody until DELETE /api/kill."""
+    await can.steering.kill()
+    return KillSwitch(killed=True)
+
+
+@control.delete("/api/kill", tags=["control"], responses=answers(), response_model_exclude_none=True)
+async def unkill(can: Can) -> KillSwitch:
+    """The kill switch is off, and so is a pause of everybody."""
+    await can.steering.unkill()
+    return KillSwitch(killed=False)
+
+
+@control.get("/api/status", tags=["state"], responses=answers(), response_model=Status)
+async def status(can: Can) -> Any:  # JSON values, described by Status
+    """How things stand: what `secondme status --json` has in `data`."""
+    return (await can.overview()).to_dict()
+
+
+@control.get(
+    "/health",
+    tags=["state"],
+    response_model=Health,
+    responses={**answers(), 503: {"model": Health, "description": "The store does not answer, or the gateway stops."}},
+)
+async def health(can: Can) -> Response:
+    """Whether the gateway can work. The only route that needs no token."""
+    store, stopping = await can.pulse.beats(), can.is_stopping()
+    is_well = store and not stopping
+    channels = dict(can.channels())
+    works = "ok" if all(state == "connected" for state in channels.values()) else "degraded"
+    said = Health(
+        status=works if is_well else "unavailable",
+        store="ok" if store else "down",
+        gateway="stopping" if stopping else "ready",
+        channels=channels,
+    )
+    return Ascii(said.model_dump(), status_code=200 if is_well else 503)
+
+
+@control.get(
+    EVENTS_PATH,
+    tags=["state"],
+    response_class=Response,
+    responses={
+        **answers(),
+        200: {
+            "description": "Server-sent events of pairing, pause, queue, security and status. `reset`: something may have been missed, "
+            "read the lists again.",
+            "content": {"text/event-stream": {"schema": {"type": "string"}}},
+        },
+    },
+)
+async def events(
+    request: Request,
+    last_event_id: Annotated[
+        str | None, Header(max_length=128, description="The id of the last event you have: go on after it.")
+    ] = None,
+) -> Response:
+    """What happens, as it happens. Codes are masked."""
+    state = request.app.state
+    return EventStream(state.hub, state.seats, state.limits, last_event_id)
+
+
+def _length(how: HowLong | None) -> timedelta | None:
+    return timedelta(minutes=how.minutes) if how is not None and how.minutes is not None else None

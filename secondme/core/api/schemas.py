@@ -1,0 +1,410 @@
+"""What goes over the wire, field by field. Names are camelCase, times RFC 3339 in UTC, what is not known is left out."""
+
+from datetime import datetime
+from functools import cache
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, AliasGenerator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
+from pydantic.alias_generators import to_camel
+
+from secondme.core.admit.pairing import Decision
+from secondme.core.admit.pairing_store import Listing
+from secondme.core.clock import rfc3339
+from secondme.core.enums import Tier
+from secondme.core.errors import SecondmeError
+from secondme.core.records import Invite, Pause, Record
+from secondme.core.text import safe_text
+
+_YEAR_MINUTES = 525_600
+
+Moment = Annotated[
+    datetime,
+    PlainSerializer(rfc3339, return_type=str),
+    WithJsonSchema({"type": "string", "format": "date-time"}, mode="serialization"),
+]
+Shown = Annotated[str, AfterValidator(safe_text)]
+"""Words that a stranger may have chosen, without what a terminal would obey."""
+Minutes = Annotated[float, Field(strict=True, ge=1, le=_YEAR_MINUTES, allow_inf_nan=False)]
+Note = Annotated[str, Field(max_length=500)]
+Reference = Annotated[str, Field(max_length=128)]
+
+
+class Shape(BaseModel):
+    """The base of everything said and heard."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True, alias_generator=AliasGenerator(alias=to_camel), extra="ignore")
+
+
+class Asked(Shape):
+    """The base of what a caller sends: unknown keys are refused, so that a misspelt one is not a silent default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Approval(Asked):
+    """How a contact is let in."""
+
+    tier: Tier = Tier.STANDARD
+    notes: Note = ""
+
+
+class Denial(Asked):
+    """Why a contact is turned away. It is told nothing."""
+
+    reason: Note = ""
+
+
+class Edit(Asked):
+    """What changes about an approved contact; what is left out stays. Empty notes remove them."""
+
+    tier: Tier | None = None
+    notes: Note | None = None
+
+
+class Bulk(Asked):
+    """One decision about many contacts."""
+
+    action: Literal["approve", "deny"]
+    contact_ids: Annotated[list[Reference], Field(min_length=1, max_length=1000)]
+    tier: Tier = Tier.STANDARD
+    notes: Note = ""
+    reason: Note = ""
+
+
+class NewInvite(Asked):
+    """A code to hand over."""
+
+    name: Annotated[str, Field(max_length=64)] = ""
+    tier: Tier = Tier.STANDARD
+    ttl_minutes: Minutes = 1440
+
+
+class HowLong(Asked):
+    """How long a pause lasts; until somebody resumes when it is left out."""
+
+    minutes: Minutes | None = None
+
+
+class Trouble(Shape):
+    """What went wrong. `code` is stable; `message` and `fix` are for people."""
+
+    code: str
+    message: str
+    fix: str
+
+    @classmethod
+    def of(cls, error: SecondmeError) -> Self:
+        """The shape of an error."""
+        return cls(code=error.code, message=error.message, fix=error.fix)
+
+
+class Problem(Shape):
+    """Every answer that is not a success."""
+
+    error: Trouble
+
+
+class Person(Shape):
+    """What every contact has."""
+
+    contact_id: str
+    phone_number: Shown
+    display_name: Shown | None = None
+    profile_pic_url: Shown | None = None
+    channel_id: Shown | None = None
+
+    @classmethod
+    def of(cls, record: Record) -> Self:
+        """The shape of a record."""
+        return cls.model_validate({name: getattr(record, name) for name in _shared(cls, type(record))})
+
+
+class Waiting(Person):
+    """Somebody at the door. The code is what they were shown."""
+
+    code: str
+    requested_at: Moment
+    expires_at: Moment
+    status: Literal["pending"] = "pending"
+
+
+class LetIn(Person):
+    """Somebody who was let in."""
+
+    approved_at: Moment
+    approved_by: Shown
+    tier: Tier
+    notes: Shown | None = None
+    status: Literal["approved"] = "approved"
+
+
+class TurnedAway(Person):
+    """Somebody who was turned away, until `expires_at`."""
+
+    denied_at: Moment
+    denied_by: Shown
+    reason: Shown | None = None
+    expires_at: Moment
+    status: Literal["denied"] = "denied"
+
+
+@cache
+def _shared(shape: type[Person], record: type[Record]) -> tuple[str, ...]:
+    """The fields of both; not the status, which the list says that a record is in."""
+    return tuple(name for name in shape.model_fields if name in record.model_fields and name != "status")
+
+
+class Counts(Shape):
+    """How many there are in each state."""
+
+    pending: int
+    approved: int
+    denied: int
+    invites: int
+
+
+class People(Shape):
+    """Records that cannot be read hide nobody else: they are in `errors`."""
+
+    errors: list[Trouble]
+    stats: Counts
+
+    @staticmethod
+    def beside(listing: Listing) -> dict[str, Any]:  # keyword arguments of the lists below
+        """What every list says beside its contacts."""
+        counts = Counts(
+            pending=len(listing.pending), approved=len(listing.approved), denied=len(listing.denied), invites=len(listing.invites)
+        )
+        return {"errors": [Trouble.of(error) for error in listing.corrupt], "stats": counts}
+
+
+class WaitingList(People):
+    """Who waits at the door, the one whose request ends first first."""
+
+    contacts: list[Waiting]
+
+
+class LetInList(People):
+    """Who was let in, newest first."""
+
+    contacts: list[LetIn]
+
+
+class TurnedAwayList(People):
+    """Who was turned away, newest first."""
+
+    contacts: list[TurnedAway]
+
+
+class Decided(Shape):
+    """What one decision came to."""
+
+    contact_id: str
+    outcome: Literal["approved", "already_approved", "denied", "already_denied", "revoked", "unblocked", "edited"]
+    display_name: Shown | None = None
+    tier: Tier | None = None
+
+    @classmethod
+    def of(cls, decision: Decision) -> Self:
+        """The shape of a decision."""
+        return cls(
+            contact_id=decision.contact_id,
+            outcome=decision.outcome,
+            display_name=decision.display_name or None,
+            tier=Tier(decision.tier) if decision.tier else None,
+        )
+
+
+class Result(Shape):
+    """What became of one contact in a bulk decision: an outcome, or an error."""
+
+    contact_id: str
+    outcome: Literal["approved", "already_approved", "denied", "already_denied"] | None = None
+    error: Trouble | None = None
+
+
+class Results(Shape):
+    """One result for each contact, in the order asked for."""
+
+    results: list[Result]
+
+
+class Invited(Shape):
+    """A single-use code. Whoever sends it first is let in."""
+
+    code: str
+    name: Shown | None = None
+    tier: Tier
+    expires_at: Moment
+
+    @classmethod
+    def of(cls, invite: Invite) -> Self:
+        """The shape of an invite."""
+        return cls(code=invite.code, name=invite.name, tier=invite.tier, expires_at=invite.expires_at)
+
+
+class Stopped(Shape):
+    """Nobody is answered since `since`. `killed`: by the kill switch, which only DELETE /api/kill lifts."""
+
+    since: Moment
+    until: Moment | None = None
+    killed: bool
+
+
+class ContactPause(Shape):
+    """Whether one contact is paused, and why."""
+
+    contact_id: str
+    paused: bool
+    paused_at: Moment | None = None
+    reason: Literal["manual", "fromMe", "rate_limit", "legacy"] | None = None
+    until: Moment | None = None
+
+    @classmethod
+    def of(cls, contact: str, pause: Pause | None) -> Self:
+        """The shape of a pause; None: there is none."""
+        if pause is None:
+            return cls(contact_id=contact, paused=False)
+        return cls(contact_id=contact, paused=True, paused_at=pause.paused_at, reason=pause.reason, until=pause.until)
+
+
+class AllPauses(Shape):
+    """Who is not answered: everybody, and single contacts."""
+
+    everybody: Stopped | None = None
+    contacts: list[ContactPause]
+
+
+class Steered(Shape):
+    """What a pause or its end came to. `contact` is `ALL` for everybody."""
+
+    contact: str
+    outcome: Literal["paused", "resumed", "not_paused"]
+
+
+class KillSwitch(Shape):
+    """Whether the kill switch is on, and since when."""
+
+    killed: bool
+    since: Moment | None = None
+
+
+class ProcessShape(Shape):
+    """A process of the clone that is alive."""
+
+    part: str
+    pid: int
+    version: str
+    started_at: str
+    channels: dict[str, str]
+    routing: dict[str, int] = Field(default_factory=dict)
+    """What its router decided since it started."""
+
+
+class ChannelShape(Shape):
+    """A channel, as its gateway last said. `code` says why, when the state needs a reason; counters are since the gateway's start."""
+
+    id: str
+    title: str
+    icon: str
+    state: str
+    code: str
+    paused: bool
+    received: int
+    sent: int
+    failed: int
+    since: str | None
+    last_received_at: str | None
+    last_alive_at: str | None
+    has_owner_chat: bool
+
+
+class ChannelList(Shape):
+    """Every channel there is, linked or not."""
+
+    channels: list[ChannelShape]
+
+
+class ChannelSteered(Shape):
+    """What became of one channel."""
+
+    id: str
+    outcome: Literal["paused", "resumed", "not_paused", "connected", "disconnected"]
+
+
+class StoreShape(Shape):
+    """Which store it is."""
+
+    kind: Literal["embedded", "redis_url"]
+
+
+class Stats(Shape):
+    """How many contacts are in each state."""
+
+    pending: int
+    approved: int
+    denied: int
+
+
+class PausedShape(Shape):
+    """Nobody is answered."""
+
+    since: str
+    until: str | None = None
+    killed: bool
+
+
+class QueueShape(Shape):
+    """What waits, as counts; `waiting`: reason -> contacts."""
+
+    contacts: int
+    messages: int
+    waiting: dict[str, int]
+    oldest: str | None = None
+    unsent: int
+    held: int
+    dead: int
+
+
+class LastShape(Shape):
+    """When the last message came and the last reply left, over all channels."""
+
+    last_received_at: str | None
+    last_sent_at: str | None
+
+
+class PauseShape(Shape):
+    """A contact that is not answered."""
+
+    contact_id: str
+    until: str | None
+
+
+class CostShape(Shape):
+    """What models cost today (UTC), and may."""
+
+    today_usd: float
+    cap_usd: float
+
+
+class Status(Shape):
+    """How things stand: the data of `secondme status --json`."""
+
+    processes: list[ProcessShape]
+    channels: list[ChannelShape]
+    store: StoreShape
+    pairing: Stats
+    paused: PausedShape | None
+    queue: QueueShape
+    messages: LastShape
+    pauses: list[PauseShape]
+    cost: CostShape
+
+
+class Health(Shape):
+    """Whether the gateway can work. No secrets, no names. `degraded`: it works, but a channel does not."""
+
+    status: Literal["ok", "degraded", "unavailable"]
+    store: Literal["ok", "down"]
+    gateway: Literal["ready", "stopping"]
+    channels: dict[str, str]

@@ -1,0 +1,50 @@
+"""Which checks are there, in which order are they told, and which one was meant by a name?"""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING
+
+from secondme.core.doctor.checks import configuration, files, gateway, machine, model, queue, services, store
+from secondme.core.doctor.checks.channels import Patient, check_of
+from secondme.core.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from secondme.core.doctor.check import Check
+
+
+def all_checks(patients: Sequence[Patient]) -> list[Check]:
+    """Every check, those of `patients` among them. The order is the plan's: what carries the rest comes first."""
+    return [
+        *configuration.CHECKS,
+        *files.CHECKS,
+        *store.CHECKS,
+        *services.CHECKS,
+        *gateway.CHECKS,
+        *map(check_of, patients),
+        *model.CHECKS,
+        *model.PERSONA_CHECKS,
+        *queue.CHECKS,
+        *machine.CLOCK_CHECKS,
+        *machine.CHECKS,
+    ]
+
+
+def chosen(checks: Sequence[Check], names: Sequence[str]) -> list[Check]:
+    """The checks called `names`, in the order of all; every check when none is named. Raises NotFoundError naming the nearest."""
+    known = {check.id: check for check in checks}
+    for name in names:
+        if name not in known:
+            near = nearest(checks, name)
+            hint = f"Did you mean {near}?" if near else "secondme doctor --list"
+            raise NotFoundError("unknown_check", f"There is no check called {name[:64]}.", hint)
+    return [check for check in checks if not names or check.id in names]
+
+
+def nearest(checks: Sequence[Check], name: str) -> str | None:
+    """The id of the check whose id or title is spelt most like `name`; None when none is."""
+    spelt = {each.lower(): check.id for check in checks for each in (check.title, check.id)}
+    near = difflib.get_close_matches(name.lower(), spelt, n=1, cutoff=0.5)
+    return spelt[near[0]] if near else None

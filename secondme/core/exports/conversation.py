@@ -1,0 +1,371 @@
+"""A conversation out of an export, whatever platform wrote it: messages, who is who, and turns gathered from them."""
+
+from __future__ import annotations
+
+import hashlib
+import unicodedata
+from collections import deque
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from secondme.core.errors import DataError
+from secondme.core.exports.phrases import MARKS, is_no_name
+from secondme.core.records import OwnMessage, Turn
+from secondme.core.text import safe_name
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from secondme.core.exports.message import Chat, ExportedMessage
+    from secondme.core.exports.whatsapp_headers import WallClock
+    from secondme.core.ids import ContactId
+
+
+_CLEAN = str.maketrans("", "", MARKS)
+_SHOWN = 20
+
+
+def name_key(name: str) -> str:
+    """A name as names are compared: NFC, letter case and marks of direction aside, and without the `~` of somebody unsaved."""
+    flat = " ".join(name.translate(_CLEAN).split()).removeprefix("~").strip()
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", flat).casefold())
+
+
+def same(name: str, chat: Chat) -> list[str]:
+    """Who in `chat` is called `name`."""
+    wanted = name_key(name)
+    return [who for who in chat.people if name_key(chat.name_of(who)) == wanted]
+
+
+def owner_of(chat: Chat, *, named: str, usual: str, what: str) -> str:
+    """Who in `chat` the owner is: `named` by themselves, else as the export says, else who is called as `usual` in a chat of two.
+
+    Raises DataError listing the people of `what` when that is nobody, or several.
+    """
+    if named:
+        found = same(named, chat)
+        if len(found) == 1:
+            return found[0]
+        raise _who(
+            "no_such_person" if not found else "name_not_unique",
+            f"{named!r} is {'nobody' if not found else 'not one person'}",
+            what,
+            chat,
+        )
+    if chat.owner is not None:
+        return chat.owner
+    found = same(usual, chat) if len(chat.people) <= 2 and not chat.is_group else []  # noqa: PLR2004  a chat of two
+    if len(found) == 1:
+        return found[0]
+    raise _who("owner_unknown", "It is not clear who you are", what, chat)
+
+
+def other_of(chat: Chat, owner: str) -> str | None:
+    """The other one's key in a chat of two; None when nobody else wrote, or in a group."""
+    others = [who for who in chat.people if who != owner]
+    return others[0] if len(others) == 1 and not chat.is_group else None
+
+
+def by_name(name: str, contacts: Iterable[tuple[ContactId, str | None]]) -> list[ContactId]:
+    """The ids of those of `contacts` (id, display name) who are called `name`."""
+    wanted = name_key(name)
+    return [contact for contact, known in contacts if wanted and known and name_key(known) == wanted]
+
+
+def _who(code: str, why: str, what: str, chat: Chat) -> DataError:
+    names = [safe_name(chat.name_of(who)) for who, _ in chat.people.most_common(_SHOWN)]
+    more = f" and {len(chat.people) - _SHOWN} more" if len(chat.people) > _SHOWN else ""
+    return DataError(
+        code, f"{why} in {what}. In it speak: {', '.join(names) or 'nobody'}{more}.", "Say who you are with --me NAME."
+    )
+
+
+_LONGEST_NAME = 128
+_MOST_NAMES = 10_000
+"""WhatsApp's groups end at 1,024 people."""
+_MOST_LONGER = 16
+_OFTEN = 3
+"""So often must a longer name be seen to be one."""
+_CLEAN_NAME = str.maketrans(dict.fromkeys(map(ord, MARKS)) | dict.fromkeys(map(ord, "\u00a0\u202f\u2009"), " "))
+
+
+class Author:
+    """Everything that begins with one name: how often, and which longer names it may be short for."""
+
+    __slots__ = ("count", "is_sentence", "longer", "name")
+
+    def __init__(self, prefix: str) -> None:
+        self.name = " ".join(prefix.translate(_CLEAN_NAME).split())
+        self.is_sentence = is_no_name(prefix)
+        self.count = 0
+        self.longer: dict[str, int] | None = {}
+
+
+class Authors:
+    """The names of one chat. First `learn` from every line, then `split` any."""
+
+    def __init__(self, known: Iterable[str] = ()) -> None:
+        self._known = tuple(name for name in known if ": " in name)
+        self._authors: dict[str, Author] = {}
+        self._names: dict[str, str] = {}
+
+    def learn(self, rest: str) -> tuple[Author, int] | None:
+        """Another line says `rest` behind its header. Returns its author and where their words begin; None when it has none."""
+        first = self._first_end(rest)
+        if first <= 0:
+            return None
+        prefix = rest[:first]
+        author = self._authors.get(prefix)
+        if author is None:
+            if len(self._authors) >= _MOST_NAMES:
+                raise DataError("too_many_people", f"More than {_MOST_NAMES:,} people speak in it: that is no chat export.")
+            author = self._authors[prefix] = Author(prefix)
+            if prefix in self._known:
+                author.longer = None
+        if author.is_sentence or not author.name:
+            return None
+        author.count += 1
+        if author.longer is not None:
+            second = _end_of_name(rest, first + 2)
+            if second < 0 or (len(author.longer) >= _MOST_LONGER and rest[:second] not in author.longer):
+                author.longer = None
+            else:
+                author.longer[rest[:second]] = author.longer.get(rest[:second], 0) + 1
+        return author, first + 2
+
+    def split(self, rest: str) -> tuple[str | None, int]:
+        """Who says `rest`, and where their words begin; (None, 0) when WhatsApp itself does."""
+        first = self._first_end(rest)
+        author = self._authors.get(rest[:first]) if first > 0 else None
+        if author is None or author.is_sentence or not author.name:
+            return None, 0
+        if _are_names(author.longer):
+            end = _end_of_name(rest, first + 2)
+            return self._name(rest[:end]), end + 2
+        return author.name, first + 2
+
+    def people(self) -> dict[str, int]:
+        """How often each was seen."""
+        people: dict[str, int] = {}
+        for author in self._authors.values():
+            if author.is_sentence or not author.count:
+                continue
+            longer = author.longer if _are_names(author.longer) else None
+            for name, count in (longer or {author.name: author.count}).items():
+                people[self._name(name)] = people.get(self._name(name), 0) + count
+        return people
+
+    def _first_end(self, rest: str) -> int:
+        for name in self._known:
+            if rest.startswith(f"{name}: "):
+                return len(name)
+        return _end_of_name(rest, 0)
+
+    def _name(self, prefix: str) -> str:
+        name = self._names.get(prefix)
+        if name is None:
+            name = self._names[prefix] = " ".join(prefix.translate(_CLEAN_NAME).split())
+        return name
+
+
+def _end_of_name(rest: str, start: int) -> int:
+    """Where the name ends that goes on at `start`; -1 for nowhere. A line may end with its colon when nothing was said."""
+    end = rest.find(": ", start, _LONGEST_NAME)
+    if end < 0 and len(rest) <= _LONGEST_NAME and rest.endswith(":", start):
+        return len(rest) - 1
+    return end
+
+
+def _are_names(longer: dict[str, int] | None) -> bool:
+    return bool(longer) and all(count >= _OFTEN for count in longer.values())  # type: ignore[union-attr]  # bool() asked
+
+
+MOST_TURNS = 100
+"""As many as a history holds."""
+HISTORY_AGE = timedelta(days=7)
+"""So long a history lives."""
+MOST_OF_CONTACT = 300
+MOST_OVERALL = 1000
+"""As many as are kept of the owner's messages to one contact, and of measures over all."""
+_BEFORE = 500
+_FOLLOWS = timedelta(seconds=90)
+_ANY_ZONE = timedelta(days=2)
+"""More than any two zones are apart."""
+
+
+class Said(NamedTuple):
+    """One message with words, until it becomes a record."""
+
+    at: datetime
+    """The moment, aware."""
+    local: datetime
+    """As the export has it."""
+    role: Literal["user", "assistant"]
+    words: str
+    nth: int
+    """Of those that are the same in all of this."""
+    before: str = ""
+    follows: bool = False
+
+    @property
+    def id(self) -> str:
+        """The same whenever this message is imported again, from however long an export, whatever the time zone is thought to be."""
+        key = f"{self.role}\n{self.local.isoformat()}\n{self.nth}\n{self.words}"
+        return f"import:{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
+
+    def turn(self) -> Turn:
+        """As a history keeps it."""
+        kind: Literal["incoming", "fromMe"] = "incoming" if self.role == "user" else "fromMe"
+        return Turn(id=self.id, role=self.role, content=self.words, timestamp=self.at, type=kind)
+
+    def own(self) -> OwnMessage:
+        """As it is learnt from."""
+        return OwnMessage(id=self.id, at=self.at, text=self.words, before=self.before, follows=self.follows)
+
+
+class Gathering:
+    """One chat, as it is read."""
+
+    def __init__(self, clock: WallClock, owner: str, now: datetime, *, keeps_other: bool) -> None:
+        """`keeps_other`: this is a chat of two, and what the other one said may be kept."""
+        self.own: deque[Said] = deque(maxlen=MOST_OF_CONTACT if keeps_other else MOST_OVERALL)
+        self.turns: deque[Said] = deque(maxlen=MOST_TURNS)
+        self.found = 0
+        """The owner's messages, kept or not."""
+        self._clock = clock
+        self._owner = owner
+        self._since, self._now = now - HISTORY_AGE, now
+        self._matters_from = (self._since - _ANY_ZONE).replace(tzinfo=None)
+        self._keeps_other = keeps_other
+        self._before = ""
+        self._spoke_at: datetime | None = None
+        """When the owner spoke last, if nobody has since."""
+        self._same: dict[tuple[str, str], int] = {}
+        self._same_at: datetime | None = None
+
+    def add(self, message: ExportedMessage) -> None:
+        """Another message, in the order of the export."""
+        who, words = message.who, message.words
+        if who is None:
+            return
+        if who != self._owner and not self._keeps_other:
+            self._spoke_at = None
+            return
+        if who != self._owner:
+            self._spoke_at = None
+            if words:
+                self._before = f"{self._before}\n{words}"[-_BEFORE:] if self._before else words[-_BEFORE:]
+                if message.at >= self._matters_from:
+                    at = message.instant or self._clock.moment(message.at)
+                    self._remember(Said(at, message.at, "user", words, self._nth(message.at, "user", words)))
+        elif words:
+            at = message.instant or self._clock.moment(message.at)
+            self.found += 1
+            follows = self._spoke_at is not None and timedelta(0) <= at - self._spoke_at <= _FOLLOWS
+            nth = self._nth(message.at, "assistant", words)
+            said = Said(at, message.at, "assistant", words, nth, "" if follows else self._before, follows)
+            self.own.append(said)
+            self._remember(said)
+            self._before, self._spoke_at = "", at
+
+    def _remember(self, said: Said) -> None:
+        if self._keeps_other and self._since <= said.at <= self._now:
+            self.turns.append(said)
+
+    def _nth(self, local: datetime, role: str, words: str) -> int:
+        if local != self._same_at:
+            self._same_at = local
+            self._same.clear()
+        nth = self._same.get((role, words), 0)
+        self._same[role, words] = nth + 1
+        return nth
+
+
+LONGEST_TEXT = 65_536
+"""WhatsApp's own limit. What is longer is cut; its lines are counted all the same."""
+_SLACK = timedelta(days=1)
+"""Exports are in the order of arrival, which need not be that of sending."""
+_MOST_DOUBTS = 1000
+
+
+class Draft:
+    """A message whose lines are still being read."""
+
+    __slots__ = ("_parts", "_size", "at", "author", "is_marked", "is_sure", "lines", "number", "raw")
+
+    def __init__(
+        self, at: datetime, author: str | None, body: str, number: int, raw: str, *, is_marked: bool, is_sure: bool
+    ) -> None:
+        self.at = at
+        self.author = author
+        self.number = number
+        self.raw = raw
+        self.lines = 1
+        self.is_marked = is_marked
+        self.is_sure = is_sure
+        """False for what has no author and is no sentence of WhatsApp's that we know: it may be a line of the message before."""
+        self._parts = [body[:LONGEST_TEXT]]
+        self._size = len(body)
+
+    def add(self, line: str) -> None:
+        """Another line of it."""
+        self.lines += 1
+        if self._size < LONGEST_TEXT:
+            self._parts.append(line[: LONGEST_TEXT - self._size])
+            self._size += len(line) + 1
+
+    def absorb(self, other: Draft) -> None:
+        """`other` was no message but more of this one."""
+        self.add(other.raw)
+        for part in other._parts[1:]:
+            self.add(part)
+        self.lines += other.lines - len(other._parts)
+
+    def text(self) -> str:
+        """All of it, without white space at its end."""
+        return (self._parts[0] if len(self._parts) == 1 else "\n".join(self._parts)).rstrip()
+
+
+class Drafts:
+    """The message that is being read, and after it what may be messages or more of it."""
+
+    def __init__(self) -> None:
+        self._current: Draft | None = None
+        self._doubts: list[Draft] = []
+
+    def begin(self, draft: Draft) -> Iterator[Draft]:
+        """`draft` begins. Yields what is finished by that."""
+        if self._current is None:
+            self._current = draft
+        elif draft.is_sure or len(self._doubts) >= _MOST_DOUBTS:
+            yield from self._resolve(draft.at + _SLACK)
+            yield self._current
+            self._current = draft
+        else:
+            self._doubts.append(draft)
+
+    def go_on(self, line: str) -> bool:
+        """True when `line` is more of what is being read; False when nothing is."""
+        draft = self._doubts[-1] if self._doubts else self._current
+        if draft is None:
+            return False
+        draft.add(line)
+        return True
+
+    def end(self) -> Iterator[Draft]:
+        """There are no more lines. Yields what is left."""
+        if self._current is not None:
+            yield from self._resolve(None)
+            yield self._current
+            self._current = None
+
+    def _resolve(self, latest: datetime | None) -> Iterator[Draft]:
+        """What is doubtful becomes a message when its time lies between its neighbours', and else more of the message before."""
+        for doubt in self._doubts:
+            assert self._current is not None
+            if doubt.at >= self._current.at - _SLACK and (latest is None or doubt.at <= latest):
+                yield self._current
+                self._current = doubt
+            else:
+                self._current.absorb(doubt)
+        self._doubts.clear()

@@ -1,0 +1,425 @@
+"""The owner's own chat: what they are told there, and the commands they give from their phone."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from secondme.core.clock import parse_duration
+from secondme.core.enums import Tier
+from secondme.core.errors import NotFoundError, SecondmeError, UnavailableError
+from secondme.core.gateway.channel_words import words_for
+from secondme.core.gateway.trace_messages import why_held
+from secondme.core.ids import code_of, is_contact_id
+from secondme.core.log import get_logger
+from secondme.core.messages import Admission, InboundMessage, OwnerAddress
+from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
+from secondme.core.store import keys
+from secondme.core.text import safe_name, safe_text
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+
+    from secondme.core.admit.pairing import Decision, Owner
+    from secondme.core.admit.pairing_store import Listing
+    from secondme.core.admit.pauses import Steering
+    from secondme.core.gateway.status import Overview
+    from secondme.core.gateway.store import NoteStore
+    from secondme.core.ports import Clock
+    from secondme.core.records import PairingRequest
+    from secondme.core.send.drafts import Draft, Drafts
+
+
+HELP = """approve CODE [trusted|standard|restricted]
+deny CODE
+pause [contact] [60m]
+resume [contact]
+kill, kill off
+drafts
+send DRAFT, drop DRAFT
+edit DRAFT your own words
+list, status, help
+A contact is an id, or for pause, resume and deny a name that list shows."""
+UNKNOWN = "I don't know that command. This is what I do:\n" + HELP
+SHORT = 6
+"""Characters of a draft's id that are shown."""
+_ALONE = frozenset({"kill", "list", "status", "help", "?", "drafts"})
+"""Commands that nothing may follow, but for `kill off`."""
+_LONGEST_NAME = 3
+"""Words of a name, its duration included, beyond which it is none."""
+_MOST_SHOWN = 20
+_MOST_DRAFTS = 8
+_DRAFT_SHOWN = 300
+_DRAFT = re.compile("[0-9a-fA-F]{4,32}")
+"""What a draft is called: "send flowers" is a note."""
+_REPLY_LIMIT = 3500
+
+
+class Commands:
+    """Carries out one command and says what came of it."""
+
+    def __init__(
+        self,
+        owner: Owner,
+        steering: Steering,
+        drafts: Drafts,
+        listing: Callable[[], Awaitable[Listing]],
+        overview: Callable[[], Awaitable[Overview]],
+    ) -> None:
+        self._owner = owner
+        self._steering = steering
+        self._drafts = drafts
+        self.listing = listing
+        self.overview = overview
+
+    async def carry_out(self, text: str) -> str | None:
+        """What the owner is answered: at most 3,500 characters; None when this is no command. A command that fails says why.
+
+        Raises UnavailableError: nothing is known to be done, and the message must be offered again.
+        """
+        verb, *words = text.strip().split() or [""]
+        try:
+            said = await self._do(verb.casefold().lstrip("/"), words)
+            return None if said is None else said[:_REPLY_LIMIT]
+        except UnavailableError:
+            raise
+        except SecondmeError as error:
+            if error.code == "unknown_contact" and len(words) > _LONGEST_NAME:
+                return None  # "pause the dishwasher, then call Anna" is a note
+            return f"{error.message} {error.fix}".strip()[:_REPLY_LIMIT]
+
+    async def _do(self, verb: str, words: list[str]) -> str | None:
+        if verb in _ALONE and words and (verb, words[0].casefold()) != ("kill", "off"):
+            return None  # a sentence that happens to begin so: nobody kills by "kill the lights"
+        match verb:
+            case "approve":
+                return await self._approve(words)
+            case "deny":
+                return await self._deny(words)
+            case "pause":
+                return await self._pause(words)
+            case "resume":
+                return await self._resume(words)
+            case "kill":
+                return await self._kill(words)
+            case "send" | "drop" | "edit" if words and _DRAFT.fullmatch(words[0]):
+                return await self._settle(verb, words)
+            case "help" | "start" | "?":
+                return HELP
+            case _:
+                return await self._show(verb)
+
+    async def _show(self, verb: str) -> str | None:
+        match verb:
+            case "drafts":
+                return _waiting((await self._drafts.waiting())[0])
+            case "list":
+                return _listed(await self.listing())
+            case "status":
+                return _stands(await self.overview())
+            case _:
+                return None
+
+    async def _approve(self, words: list[str]) -> str:
+        tier = Tier.STANDARD
+        if len(words) > 1 and words[-1].casefold() in {each.value for each in Tier}:
+            tier = Tier(words.pop().casefold())
+        if not words:
+            return "approve needs a code, like: approve 123456"
+        return _decided(await self._owner.approve(words[0], tier))  # never by name: whoever knocks chooses their own
+
+    async def _deny(self, words: list[str]) -> str:
+        if not words:
+            return "deny needs a code, like: deny 123456"
+        listing = await self.listing()
+        return _decided(await self._owner.deny(_meant(" ".join(words), [*listing.pending, *listing.approved])))
+
+    async def _pause(self, words: list[str]) -> str:
+        length, shown = None, ""
+        if words and (length := parse_duration(words[-1])) is not None:
+            shown = f" for {words.pop()}"
+        if not words or words[0].casefold() in {"all", "everybody"}:
+            await self._steering.pause(None, length)
+            return f"Nobody is answered{shown or ' until you resume'}."
+        contact = _meant(" ".join(words), (await self.listing()).approved)
+        await self._steering.pause(contact, length)
+        return f"{contact} is not answered{shown or ' until you resume'}."
+
+    async def _resume(self, words: list[str]) -> str:
+        if not words or words[0].casefold() in {"all", "everybody"}:
+            done = await self._steering.resume(None)
+            return "Everybody is answered again." if done == "resumed" else "Nobody was paused as a whole."
+        contact = _meant(" ".join(words), (await self.listing()).approved)
+        done = await self._steering.resume(contact)
+        return f"{contact} is answered again." if done == "resumed" else f"{contact} was not paused."
+
+    async def _settle(self, verb: str, words: list[str]) -> str:
+        reference, said = words[0].casefold(), " ".join(words[1:])
+        if verb == "edit":
+            if not said:
+                return f"edit needs your words, like: edit {words[0]} See you at eight"
+            draft = await self._drafts.edit(reference, said)
+            return f"The draft for {draft.contact_id} says now:\n{draft.text}\nSend it: send {draft.id[:SHORT]}"
+        draft = await (self._drafts.send(reference) if verb == "send" else self._drafts.drop(reference))
+        return f"The draft for {draft.contact_id} {'is on its way' if verb == 'send' else 'is dropped'}."
+
+    async def _kill(self, words: list[str]) -> str:
+        if words and words[0].casefold() in {"off", "--off"}:
+            await self._steering.unkill()
+            return "The kill switch is off. Contacts are answered again."
+        await self._steering.kill()
+        return "The kill switch is on: nothing is sent to anybody. Lift it with: kill off"
+
+
+def _meant(reference: str, people: Sequence[object]) -> str:
+    """The code or id that the owner means: as written, or the one contact of that name. Raises NotFoundError for two of one name."""
+    if code_of(reference) or (is_contact_id(reference) and (":" in reference or "@" in reference)):
+        return reference
+    wanted = safe_name(reference).casefold()
+    found = [
+        str(getattr(each, "contact_id", ""))
+        for each in people
+        if wanted and safe_name(getattr(each, "display_name", None) or "").casefold() == wanted
+    ]
+    if len(found) > 1:
+        raise NotFoundError("ambiguous_name", "More than one has that name: " + ", ".join(found[:5]) + ".", "Use the id.")
+    if not found:
+        raise NotFoundError("unknown_contact", "I know nobody by that name or code.", "list shows who there is.")
+    return found[0]
+
+
+def _decided(decision: Decision) -> str:
+    who = safe_name(decision.display_name) or decision.contact_id
+    match decision.outcome:
+        case "approved":
+            return f"{who} is let in ({decision.tier})."
+        case "already_approved":
+            return f"{who} was let in before."
+        case "denied":
+            return f"{who} is turned away."
+        case "already_denied":
+            return f"{who} was turned away before."
+        case _:
+            return f"{who}: {decision.outcome}."
+
+
+def _listed(listing: Listing) -> str:
+    waiting = [
+        f"{safe_name(each.display_name or '') or '?'} ({each.contact_id}): approve {each.code}"
+        for each in listing.pending[:_MOST_SHOWN]
+    ]
+    approved = [f"{safe_name(each.display_name or '') or '?'} ({each.contact_id}), {each.tier.value}" for each in listing.approved]
+    more = [f"and {len(approved) - _MOST_SHOWN} more"] if len(approved) > _MOST_SHOWN else []
+    lines = ["At the door:", *(waiting or ["nobody"]), "Let in:", *(approved[:_MOST_SHOWN] or ["nobody"]), *more]
+    return safe_text("\n".join(lines))
+
+
+def _waiting(drafts: Sequence[Draft]) -> str:
+    """The drafts, one paragraph each."""
+    if not drafts:
+        return "No drafts wait for you."
+    shown = [
+        f"{draft.id[:SHORT]} to {draft.contact_id} ({why_held(draft.reason)}):\n{draft.text[:_DRAFT_SHOWN]}"
+        for draft in drafts[:_MOST_DRAFTS]
+    ]
+    more = [f"... and {len(drafts) - _MOST_DRAFTS} more"] if len(drafts) > _MOST_DRAFTS else []
+    return safe_text("\n\n".join([*shown, *more]))
+
+
+def _stands(overview: Overview) -> str:
+    everybody = overview.everybody
+    answering = "Contacts are answered."
+    if everybody is not None:
+        answering = "The kill switch is on." if everybody.killed else "Nobody is answered: paused."
+    channels = [
+        f"{each.title}: {'paused, ' if each.paused else ''}{each.state.replace('_', ' ')}"
+        + (f". {' '.join(words_for(each.code)).strip()}" if each.code else "")
+        for each in overview.channels
+        if each.state != "off" and each.id != "local"
+    ]
+    backlog = overview.backlog
+    counts = f"{overview.pairing.pending} at the door, {backlog.queued} unanswered, {backlog.held} drafts."
+    return "\n".join([answering, *channels, counts])
+
+
+log = get_logger(__name__)
+
+_AGAIN_S = 1.0
+_LOOK_S = 15.0
+"""How often what waits is looked at although no event came: the connection to the owner may have been made since."""
+_DRAFT_LIMIT = 1500
+
+Heard = tuple[str, dict[str, Any]]
+
+
+class OwnerChat:
+    """Talks with the owner on their own channels."""
+
+    def __init__(
+        self,
+        commands: Commands,
+        notes: NoteStore,
+        drafts: Drafts,
+        listen: Callable[[Callable[[], None]], AsyncIterator[Heard | None]],
+        security: SecurityLog,
+        clock: Clock,
+    ) -> None:
+        self._commands = commands
+        self._notes = notes
+        self._drafts = drafts
+        self._listen = listen
+        self._security = security
+        self._clock = clock
+        self._addresses: Callable[[], list[OwnerAddress]] = list
+
+    async def hear(self, message: InboundMessage) -> Admission:
+        """A message from the owner's own chat was carried out and its answer is on its way; once, however often it is delivered.
+
+        IGNORED for a note to themselves; and, written down, when it does not come from the owner's chat as its channel knows it. Raises UnavailableError: offer it
+        again.
+        """
+        known = {address.channel_id: address for address in self._addresses()}
+        address = known.get(message.channel_id)
+        if address is None or address.contact_id != message.contact_id:
+            await self._security.record(
+                SecurityEvent.OWNER_COMMAND_REFUSED, Severity.WARN, message.contact_id, channelId=message.channel_id
+            )
+            return Admission.IGNORED
+        if message.edit_of or not message.text.strip():
+            return Admission.IGNORED
+        if await self._notes.is_done(message.channel_id, message.message_id):
+            return Admission.DUPLICATE
+        said = await self._commands.carry_out(message.text)
+        if said is None:
+            if address.is_notebook:
+                return Admission.IGNORED  # a note to themselves
+            said = UNKNOWN
+        await self._notes.answer(message.channel_id, message.contact_id, said, message.message_id)
+        return Admission.COMMAND
+
+    async def run(self, addresses: Callable[[], list[OwnerAddress]]) -> None:
+        """Tell the owner what they should know, until cancelled. `addresses` says where they can be reached now, best first."""
+        self._addresses = addresses
+        while True:
+            try:
+                await self._tell_events()
+            except UnavailableError as error:
+                log.debug("owner_chat_waits", code=error.code)
+            except SecondmeError as error:
+                log.error("owner_chat_failed", error, code=error.code)
+            except Exception as error:  # noqa: BLE001  the top of a task: a note must not end the gateway
+                log.error("owner_chat_crashed", error)
+            await self._clock.sleep(_AGAIN_S)
+
+    async def _tell_events(self) -> None:
+        missed, looked_at = True, 0.0
+
+        def miss() -> None:
+            nonlocal missed
+            missed = True
+
+        async for heard in self._listen(miss):
+            now = self._clock.monotonic()
+            if self._addresses() and (missed or now - looked_at > _LOOK_S):
+                was_away, missed, looked_at = missed, False, now
+                await self._look()
+                if was_away:
+                    await self._look_at_channels()
+            if heard is not None and self._addresses():
+                await self._tell(*heard)
+
+    async def _look(self) -> None:
+        """What waits for the owner and was not told yet, from before we listened."""
+        for request in (await self._commands.listing()).pending:
+            await self._tell_request(request)
+        await self._tell_drafts()
+
+    async def _look_at_channels(self) -> None:
+        """What a channel said while nobody could be told: one that fails at the start is faster than the owner's own connects."""
+        for channel in (await self._commands.overview()).channels:
+            if channel.code and channel.state in _TELLING_STATES:
+                await self._tell_channel(channel.id, channel.code)
+
+    async def _tell_channel(self, channel: str, code: str) -> None:
+        words, fix = words_for(code)
+        what = f"{safe_name(channel)}: {words} {fix}".strip()
+        await self._note(what, f"channel:{channel}:{code}:{self._clock.now_ms() // 3_600_000}")
+
+    async def _tell(self, channel: str, event: dict[str, Any]) -> None:
+        kind = str(event.get("type") or event.get("action") or event.get("event"))
+        contact, at = str(event.get("contactId", "")), str(event.get("timestamp", ""))
+        match channel, kind:
+            case keys.EVENTS_PAIRING, "pairing_request":
+                for request in (await self._commands.listing()).pending:
+                    if request.contact_id == contact:
+                        await self._tell_request(request)
+            case keys.EVENTS_PAIRING, "pairing_approved" | "pairing_verified" if event.get("approvedBy") in _BY_THEMSELVES:
+                name = safe_name(str(event.get("displayName") or "")) or contact
+                await self._note(f"{name} ({contact}) is let in: {_BY_THEMSELVES[event['approvedBy']]}.", f"in:{contact}:{at}")
+            case keys.EVENTS_QUEUE, _:
+                await self._tell_queue(kind, contact, at, event)
+            case keys.EVENTS_PAUSE, "pause" if event.get("reason") == "rate_limit":
+                await self._note(f"{contact} wrote too much at once and is paused for a while.", f"rate:{contact}:{at}")
+            case keys.EVENTS_STATUS, "channel_state" if event.get("code") and event.get("state") in _TELLING_STATES:
+                await self._tell_channel(str(event.get("channelId")), str(event["code"]))
+            case keys.EVENTS_SECURITY, "pairing_closed" | "pairing_full":
+                await self._note("Too many strangers knock or guess codes; new ones are ignored for now.", f"{kind}:{at[:7]}")
+            case _:
+                pass
+
+    async def _tell_queue(self, kind: str, contact: str, at: str, event: dict[str, Any]) -> None:
+        match kind:
+            case "reply_held":
+                await self._tell_drafts()
+            case "unanswered":
+                why = _UNANSWERED.get(str(event.get("reason")), "I had nothing fit to say.")
+                await self._note(f"A message of {contact} has no answer. {why}", f"unanswered:{contact}:{at}")
+            case "over_budget":
+                whose = "today" if event.get("cap") == "day" else f"{contact} for today"
+                await self._note(
+                    f"The budget of {whose} is spent. Messages wait until tomorrow (UTC), or until you raise it; what waits for more than six waking hours is not answered any more.",
+                    f"budget:{event.get('cap')}:{contact if event.get('cap') == 'contact' else ''}:{event.get('day')}",
+                )
+            case "dead_letter":
+                await self._note(f"A message of {contact} could not be worked on and was set aside.", f"dead:{contact}:{at}")
+            case _:
+                pass
+
+    async def _tell_request(self, request: PairingRequest) -> None:
+        name = safe_name(request.display_name or "") or "Somebody without a name"
+        said = (
+            f"{name} ({request.contact_id}) wants to talk with me.\nLet in: approve {request.code}\nTurn away: deny {request.code}"
+        )
+        await self._note(said, f"request:{request.contact_id}:{request.code}:{request.requested_at.timestamp()}")
+
+    async def _tell_drafts(self) -> None:
+        drafts, _ = await self._drafts.waiting()
+        for draft in drafts:
+            text, short = safe_text(draft.text)[:_DRAFT_LIMIT], draft.id[:SHORT]
+            ways = f"Send it: send {short}\nDrop it: drop {short}\nSay it your way: edit {short} ..."
+            if draft.fault:
+                ways = f"It cannot go out as it is. Say it your way: edit {short} ...\nDrop it: drop {short}"
+            why = why_held(draft.reason)
+            await self._note(
+                f"A reply to {draft.contact_id} waits for you ({why}):\n{text}\n{ways}", f"draft:{draft.id}:{draft.reason}"
+            )
+
+    async def _note(self, text: str, cause: str) -> None:
+        addresses = self._addresses()
+        if addresses:
+            best = next((address for address in addresses if address.is_open), addresses[0])
+            await self._notes.tell(best.channel_id, best.contact_id, text, cause)
+
+
+_BY_THEMSELVES = {
+    "invite": "with your invite",
+    "self-verified": "with their own code",
+    "existing-history": "because you talked before",
+}
+_TELLING_STATES = frozenset({"needs_owner", "connected", "deaf"})
+"""`connected` with a code is a late report of the platform's, like a reply that it would not deliver."""
+_UNANSWERED = {
+    "handed_over": "They asked whether they talk with a machine. I said nothing and leave them to you; they are paused for a while.",
+    "refusal": "The model would not answer it.",
+    "stale": "It had waited too long when I could have answered it.",
+}

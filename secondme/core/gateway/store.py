@@ -1,0 +1,198 @@
+"""What the gateway keeps: notes for the owner's own chat, the summary of activity, and traces of what became of each message."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from secondme.core.clock import from_ms
+from secondme.core.ids import ContactId, MessageId, new_id
+from secondme.core.records import NewRow
+from secondme.core.store import keys
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from secondme.core.store.client import Store
+
+
+_TOLD_MS = 7 * 86_400_000
+_COMMANDS_MS = 8 * 86_400_000
+_NOTES_AN_HOUR = 30
+
+
+class NoteStore:
+    """Rows for the owner's own chat. They leave by the outbox like any other, but no pause and no kill switch holds them back."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def tell(self, channel: str, chat: ContactId, text: str, cause: str) -> Literal["posted", "told", "quiet"]:
+        """`text` is on its way to the owner, unless they were told of `cause` within a week, or of 30 things within an hour."""
+        digest = hashlib.sha256(cause.encode()).hexdigest()[:32]
+        return await self._post(channel, chat, text, cause=digest)
+
+    async def answer(self, channel: str, chat: ContactId, text: str, command: MessageId) -> None:
+        """The command is done and its answer is on its way. Repeatable, but then the answer is said twice."""
+        await self._post(channel, chat, text, command=f"{channel}:{command}")
+
+    async def say(self, channel: str, chat: ContactId, text: str) -> str:
+        """`text` is on its way to the owner. The id of its row."""
+        return await self._row(channel, chat, text)
+
+    async def is_waiting(self, chat: ContactId, row_id: str) -> bool:
+        """True while that row has not left."""
+        rows = await self._store.call(self._store.client.lrange(keys.outbox(chat), 0, -1))
+        return any(row_id.encode() in raw for raw in rows)
+
+    async def is_done(self, channel: str, command: MessageId) -> bool:
+        """True when the command was answered before."""
+        client = self._store.client
+        return await self._store.call(client.zscore(keys.OWNER_COMMANDS, f"{channel}:{command}")) is not None
+
+    async def _row(self, channel: str, chat: ContactId, text: str) -> str:
+        unique = new_id()
+        await self._post(channel, chat, text, unique=unique)
+        return unique
+
+    async def _post(
+        self, channel: str, chat: ContactId, text: str, *, cause: str = "", command: str = "", unique: str = ""
+    ) -> Literal["posted", "told", "quiet"]:
+        unique = unique or new_id()
+        row = NewRow(row_id=unique, reply_id=unique, contact_id=chat, channel_id=channel, kind="owner", text=text)
+        answer: bytes = await self._store.run(
+            "note",
+            (keys.outbox(chat), keys.outbox_due(channel), keys.OWNER_TOLD, keys.OWNER_COMMANDS),
+            (chat, row.encode(), cause, _NOTES_AN_HOUR, command, _TOLD_MS, _COMMANDS_MS),
+        )
+        return answer.decode()  # type: ignore[return-value]  # the script's header lists these three
+
+
+_MOST_CONTACTS = 1000
+_PAGE = 250
+"""Contacts of one script: it holds up everybody else for a millisecond."""
+
+
+@dataclass(frozen=True, slots=True)
+class PausedContact:
+    """An approved contact that is not answered, until `until_ms` (Unix) or until somebody ends it."""
+
+    contact_id: str
+    until_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Glance:
+    """The newest of everything. Times are Unix ms, None when there is none within the 7 days that histories last."""
+
+    last_received_ms: int | None
+    last_sent_ms: int | None
+    """When a reply of the clone last reached a contact."""
+    paused: tuple[PausedContact, ...]
+    """By contact id."""
+    today_micros: int
+    """What the models cost today (UTC), in millionths of a dollar."""
+
+
+class GlanceStore:
+    """Reads, never writes."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def look(self) -> Glance:
+        """How it is now. Two round trips, and one more for each 250 contacts; looks at the 1,000 contacts that were let in last."""
+        client = self._store.client
+        pipe = client.pipeline(transaction=False)
+        pipe.time()
+        pipe.zrevrange(keys.INDEX_APPROVED, 0, _MOST_CONTACTS - 1)
+        (seconds, micros), members = await self._store.call(pipe.execute())
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
+        spent = await self._store.call(client.hget(keys.token_stats(f"{from_ms(now_ms):%Y-%m-%d}"), "micros"))
+        contacts = [member.decode() for member in members]
+        heard = said = 0
+        paused: list[PausedContact] = []
+        for start in range(0, len(contacts), _PAGE):
+            page = contacts[start : start + _PAGE]
+            names = tuple(name for contact in page for name in (keys.history(contact), keys.pause(contact)))
+            heard_here, said_here, *pauses = await self._store.run("glance", names)
+            heard, said = max(heard, int(heard_here)), max(said, int(said_here))
+            for index, left in zip(pauses[::2], pauses[1::2], strict=True):
+                paused.append(PausedContact(page[int(index)], now_ms + int(left) if int(left) >= 0 else None))
+        return Glance(
+            last_received_ms=heard or None,
+            last_sent_ms=said or None,
+            paused=tuple(sorted(paused, key=lambda each: each.contact_id)),
+            today_micros=max(0, int(spent)) if spent and spent.removeprefix(b"-").isdigit() else 0,
+        )
+
+
+_TRACE_PAGE = 500
+_NO_FACTS = frozenset({"stage", "at", "messages"})
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """One stage: when (aware UTC), which messages of the contact it was about, and what else is known; facts quote nobody."""
+
+    stage: str
+    at: datetime
+    messages: tuple[str, ...]
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def passed(raw: bytes | None) -> Passed | None:
+    """The stage that an entry of a trace is; None when there is none, or none that can be read."""
+    try:
+        value = json.loads(raw or b"")
+        facts = {name: each for name, each in value.items() if name not in _NO_FACTS}
+        messages = tuple(str(each) for each in value.get("messages") or ())
+        return Passed(str(value["stage"]), from_ms(int(value["at"])), messages, facts)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+
+
+class TraceStore:
+    """Reads traces. Writing happens inside the scripts of the gate, the worker and the sender, with the step that is written down."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def of_contact(self, contact: ContactId) -> list[Passed]:
+        """What a contact's messages passed, oldest first: the newest 400 stages of 7 days. What cannot be read is left out."""
+        found = []
+        for raw in await self._store.call(self._store.client.lrange(keys.trace(contact), 0, -1)):
+            stage = passed(raw)
+            if stage is not None:
+                found.append(stage)
+        return sorted(found, key=lambda each: each.at)
+
+    async def whose(self, message: str, contacts: Sequence[ContactId]) -> list[ContactId]:
+        """Which of `contacts` a message with this id was said to or by, as far as the histories and the gate remember."""
+        found: list[ContactId] = []
+        for start in range(0, len(contacts), _TRACE_PAGE):
+            page = contacts[start : start + _TRACE_PAGE]
+            pipe = self._store.client.pipeline(transaction=False)
+            for contact in page:
+                pipe.zscore(keys.seen(contact), message)
+                pipe.sismember(keys.history_ids(contact), message)
+            answers = await self._store.call(pipe.execute())
+            for contact, seen, said in zip(page, answers[0::2], answers[1::2], strict=True):
+                if seen is not None or said:
+                    found.append(ContactId(contact))
+        return found
+
+    async def waiting(self, contact: ContactId, message: str) -> str | None:
+        """Why the message still waits in the inbox: `queued`, or the cause it was put off for; None when it does not wait."""
+        client = self._store.client
+        pipe = client.pipeline(transaction=False)
+        pipe.lrange(keys.inbox(contact), 0, -1)
+        pipe.hget(keys.mailbox(contact), "waiting")
+        mail, waiting = await self._store.call(pipe.execute())
+        needle = json.dumps(message).encode()
+        if not any(b'"messageId":' + needle in raw for raw in mail):
+            return None
+        return waiting.decode() if waiting else "queued"
