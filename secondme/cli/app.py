@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from secondme import __version__
+from secondme.cli.command import Invocation
 from secondme.cli.help.table import SECTIONS
 from secondme.cli.help.tree import Root
-from secondme.cli.run import Invocation
 
 
 class Program(Root):

@@ -15,8 +15,8 @@ from secondme.core.ids import ContactId
 from secondme.core.send.split import split_reply
 
 if TYPE_CHECKING:
+    from secondme.cli.command import Invocation
     from secondme.cli.output import Screen
-    from secondme.cli.run import Invocation
     from secondme.core.config.loader import Setup
     from secondme.core.enums import Thinking
     from secondme.core.reply.owner_turn import Said
@@ -29,7 +29,6 @@ _MOST = 64 * 1024
 
 async def take_turn(
     invocation: Invocation,
-    schema: str,
     message: str,
     *,
     to: str | None,
@@ -58,12 +57,10 @@ async def take_turn(
                 channel = contact.channel_id or channel_of(contact.contact_id)
                 reply = await drafts(store, setup).suggest(who, channel, said.text, fault=said.fault)
                 left = {"to": who, "outcome": "draft", "draftId": reply}
-    return _result(schema, said, left, dry_run=dry_run)
+    return _result(said, left, dry_run=dry_run)
 
 
-async def try_voice(
-    invocation: Invocation, schema: str, message: str, *, persona: str | None, contact: str | None
-) -> CommandResult:
+async def try_voice(invocation: Invocation, message: str, *, persona: str | None, contact: str | None) -> CommandResult:
     """How a message would be answered. Nothing is sent and nothing is kept but what it cost."""
     setup = invocation.setup()
     async with open_store(setup) as store:
@@ -78,7 +75,7 @@ async def try_voice(
         if said.fault:
             note(f"The checks would hold this for you: {said.fault.replace('_', ' ')}.", "warn")
 
-    return CommandResult(schema, data, show)
+    return CommandResult(data, show)
 
 
 async def _own_chat(store: Store, setup: Setup) -> tuple[str, ContactId]:
@@ -91,7 +88,7 @@ async def _own_chat(store: Store, setup: Setup) -> tuple[str, ContactId]:
     raise NotFoundError("no_owner_chat", "No gateway runs that knows a chat of your own.", "secondme channels connect telegram")
 
 
-def _result(schema: str, said: Said, left: dict[str, Any], *, dry_run: bool) -> CommandResult:
+def _result(said: Said, left: dict[str, Any], *, dry_run: bool) -> CommandResult:
     data = {
         **left,
         "text": said.text,
@@ -109,7 +106,7 @@ def _result(schema: str, said: Said, left: dict[str, Any], *, dry_run: bool) -> 
         elif left["outcome"] == "sent":
             note("It is on its way to your own chat.", "accent")
 
-    return CommandResult(schema, data, show)
+    return CommandResult(data, show)
 
 
 def _usage(said: Said) -> dict[str, Any]:

@@ -23,8 +23,8 @@ from secondme.core.fault_points import point
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from secondme.cli.command import Invocation
     from secondme.cli.output import Screen
-    from secondme.cli.run import Invocation
     from secondme.core.backup.backup import Made
 
 SCHEMA = "secondme.backup/1"
@@ -60,8 +60,8 @@ async def back_up(
     }
     if to_stdout:
         note(f"{size_of(made.size)}, read again and found whole.", "dim")
-        return CommandResult(SCHEMA, data, lambda _: None)
-    return CommandResult(SCHEMA, data, lambda screen: _show(screen, made, data))
+        return CommandResult(data, lambda _: None, schema=SCHEMA)
+    return CommandResult(data, lambda screen: _show(screen, made, data), schema=SCHEMA)
 
 
 def _path(wanted: str, stamp: str, *, is_sealed: bool) -> Path:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
+    from secondme.cli.command import Invocation
     from secondme.cli.output import Screen
-    from secondme.cli.run import Invocation
     from secondme.core.errors import SecondmeError
     from secondme.core.ids import ContactId
     from secondme.core.queue.store import DeadLetter
@@ -53,7 +53,7 @@ async def list_letters(invocation: Invocation, *, with_text: bool) -> CommandRes
         if rows:
             screen.hint("Try them again: secondme dead retry CONTACT", "accent")
 
-    return CommandResult("secondme.dead.list/1", {"letters": rows}, show)
+    return CommandResult({"letters": rows}, show)
 
 
 async def settle_letters(invocation: Invocation, verb: str, reference: str | None) -> CommandResult:
@@ -85,7 +85,7 @@ async def settle_letters(invocation: Invocation, verb: str, reference: str | Non
                 hours = f"{setup.settings.queue.stale_after_hours:g}"
                 screen.line(f"  They are older than {hours} h, so they are read and not answered: queue.stale_after_hours", "warn")
 
-    return CommandResult(f"secondme.dead.{verb}/1", {"contacts": outcomes}, show, code, errors)
+    return CommandResult({"contacts": outcomes}, show, code, errors, schema=f"secondme.dead.{verb}/1")
 
 
 async def _settle(dead: DeadStore, verb: str, contact: ContactId, letters: list[DeadLetter], too_old: datetime) -> dict[str, Any]:

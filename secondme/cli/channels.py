@@ -23,7 +23,7 @@ from secondme.core.gateway.channel_words import words_for
 from secondme.core.ids import contact_id
 
 if TYPE_CHECKING:
-    from secondme.cli.run import Invocation
+    from secondme.cli.command import Invocation
     from secondme.core.channel_plugin import Manifest
     from secondme.core.config.loader import Setup
     from secondme.core.gateway.status import ChannelFacts, Overview
@@ -56,7 +56,7 @@ async def list_channels(invocation: Invocation) -> CommandResult:
             if words:
                 screen.hint(f"{'':<14} {words} {fix}".rstrip(), "warn")
 
-    return CommandResult("secondme.channels.list/1", {"channels": rows}, show)
+    return CommandResult({"channels": rows}, show)
 
 
 async def connect_channel(
@@ -88,7 +88,7 @@ async def connect_channel(
     def show(screen: Screen) -> None:
         screen.line(f"{manifest.title} is linked as {linked.account}. {screen.typed(then)}", "good")
 
-    return CommandResult("secondme.channels.connect/1", {"id": name, "account": linked.account, "gatewayRuns": runs}, show)
+    return CommandResult({"id": name, "account": linked.account, "gatewayRuns": runs}, show)
 
 
 async def disconnect_channel(invocation: Invocation, name: str, *, forget: bool) -> CommandResult:
@@ -109,7 +109,7 @@ async def disconnect_channel(invocation: Invocation, name: str, *, forget: bool)
         what = "is unlinked; its keys here are erased" if forget else "is disconnected"
         screen.hint(f"{manifest.title} {what}. Connect it again: secondme channels connect {name}")
 
-    return CommandResult("secondme.channels.disconnect/1", {"id": name, "forgotten": forget}, show)
+    return CommandResult({"id": name, "forgotten": forget}, show)
 
 
 async def pause_channel(invocation: Invocation, name: str, *, on: bool) -> CommandResult:
@@ -128,7 +128,7 @@ async def pause_channel(invocation: Invocation, name: str, *, on: bool) -> Comma
         else:
             screen.line(f"{manifest.title} is answered again." if outcome == "resumed" else f"{manifest.title} was not paused.")
 
-    return CommandResult(f"secondme.channels.{'pause' if on else 'resume'}/1", {"id": name, "paused": on}, show)
+    return CommandResult({"id": name, "paused": on}, show, schema=f"secondme.channels.{'pause' if on else 'resume'}/1")
 
 
 async def send_test_line(invocation: Invocation, name: str) -> CommandResult:
@@ -161,7 +161,7 @@ async def send_test_line(invocation: Invocation, name: str) -> CommandResult:
     def show(screen: Screen) -> None:
         screen.line(f"Sent. Look at your own chat on {manifest.title}.", "good")
 
-    return CommandResult("secondme.channels.test/1", {"id": name, "sent": True, "state": after.state}, show, ExitCode.DONE)
+    return CommandResult({"id": name, "sent": True, "state": after.state}, show, ExitCode.DONE)
 
 
 def _named(invocation: Invocation, name: str) -> tuple[Setup, Manifest]:

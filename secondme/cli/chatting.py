@@ -73,7 +73,7 @@ async def deliver(setup: Setup, name: str, messages: list[str], *, wait_s: float
     if lost:
         raise UnavailableError("not_accepted", f"The gateway did not take {lost} of {len(messages)} messages.", "secondme status")
     code = ExitCode.DONE if answered or wait_s == 0 or as_owner else ExitCode.NO
-    return CommandResult("secondme.chat/1", {}, lambda _: None, code)
+    return CommandResult({}, lambda _: None, code)
 
 
 async def converse(setup: Setup, name: str, *, as_owner: bool, as_json: bool) -> CommandResult:
@@ -89,7 +89,7 @@ async def converse(setup: Setup, name: str, *, as_owner: bool, as_json: bool) ->
                 async with asyncio.timeout(_CONNECT_S):
                     await client.all_accepted()
             showing.cancel()
-    return CommandResult("secondme.chat/1", {}, lambda _: None)
+    return CommandResult({}, lambda _: None)
 
 
 async def _type(client: LocalClient, name: str) -> None:
@@ -154,7 +154,7 @@ def _wrapped(text: str) -> str:
     """On a terminal no word is torn at its edge, least of all a code."""
     if not sys.stdout.isatty():
         return text
-    from secondme.cli.output import folded
+    from secondme.cli.columns import folded
 
     width = shutil.get_terminal_size().columns
     return "\n".join(row for line in text.splitlines() for row in folded(line, width, hang="  ", tears=False))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from secondme.cli.run import Invocation
+    from secondme.cli.command import Invocation
     from secondme.core.config.files import Edit, Value
     from secondme.core.config.paths import Places
 
@@ -168,7 +168,7 @@ def _changed(verb: str, name: str, edit: Edit, invocation: Invocation) -> Comman
 
     source = _source(invocation, name)
     data = {"name": name, "file": str(edit.path), "changed": edit.is_change, "source": source}
-    return CommandResult(f"secondme.config.{verb}/1", data, show)
+    return CommandResult(data, show, schema=f"secondme.config.{verb}/1")
 
 
 def _source(invocation: Invocation, name: str) -> str | None:
@@ -184,10 +184,8 @@ def _said(verb: str, name: str, where: str) -> CommandResult:
         screen.line(f"{name} is kept in {where}." if verb == "set" else f"{name} is not in {where} any more.")
         screen.line(_LATER, "dim")
 
-    return CommandResult(f"secondme.config.{verb}/1", {"name": name, "file": where, "changed": True, "source": where}, show)
+    return CommandResult({"name": name, "file": where, "changed": True, "source": where}, show, schema=f"secondme.config.{verb}/1")
 
 
 def _restored(kept: str | None, aside: Path | None, words: str) -> CommandResult:
-    return CommandResult(
-        "secondme.config.restore/1", {"restored": kept, "aside": str(aside) if aside else None}, lambda screen: screen.line(words)
-    )
+    return CommandResult({"restored": kept, "aside": str(aside) if aside else None}, lambda screen: screen.line(words))

@@ -15,7 +15,7 @@ from secondme.core.store.persons import LinkStore, as_contact
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from secondme.cli.run import Invocation
+    from secondme.cli.command import Invocation
 
 
 async def list_contacts(invocation: Invocation, channel: str | None, search: str) -> CommandResult:
@@ -48,7 +48,7 @@ async def list_contacts(invocation: Invocation, channel: str | None, search: str
         ]
         screen.table(("name", "channel", "contact", "tier", "mode"), cells, empty="Nobody yet. Who waits: secondme pairing list")
 
-    return CommandResult("secondme.contacts.list/1", {"persons": rows}, show)
+    return CommandResult({"persons": rows}, show)
 
 
 async def show_contact(invocation: Invocation, reference: str) -> CommandResult:
@@ -75,7 +75,7 @@ async def show_contact(invocation: Invocation, reference: str) -> CommandResult:
                 if name != "contactId" and value not in {"", None, False}:
                     screen.line(f"  {name:<10} {value}")
 
-    return CommandResult("secondme.contacts.show/1", {"contacts": found}, show)
+    return CommandResult({"contacts": found}, show)
 
 
 async def confirm_forget(members: Sequence[str], *, yes: bool) -> None:

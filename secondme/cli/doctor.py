@@ -22,8 +22,8 @@ from secondme.core.errors import SecondmeError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from secondme.cli.command import Invocation
     from secondme.cli.output import Screen
-    from secondme.cli.run import Invocation
     from secondme.core.channel_plugin import Manifest
     from secondme.core.config.loader import Setup
     from secondme.core.config.paths import Places
@@ -50,7 +50,7 @@ def list_checks() -> CommandResult:
     def show(screen: Screen) -> None:
         screen.table(("check", "looks at"), [(check.id, check.looks_at) for check in known], empty="There are no checks.")
 
-    return CommandResult("secondme.doctor.list/1", {"checks": rows}, show)
+    return CommandResult({"checks": rows}, show, schema="secondme.doctor.list/1")
 
 
 async def examine(invocation: Invocation, names: Sequence[str], *, timeout_s: float, fixing: bool) -> CommandResult:
@@ -74,7 +74,7 @@ async def examine(invocation: Invocation, names: Sequence[str], *, timeout_s: fl
         "healthy": not findings,
     }
     show = partial(_show, reports=reports, fixed=fixed, invocation=invocation)
-    return CommandResult(SCHEMA, data, show, ExitCode.NO if findings else ExitCode.DONE)
+    return CommandResult(data, show, ExitCode.NO if findings else ExitCode.DONE, schema=SCHEMA)
 
 
 async def _run(invocation: Invocation, wanted: Sequence[Check], channels: Sequence[Manifest], timeout_s: float) -> list[Report]:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from secondme.cli.run import Invocation
+    from secondme.cli.command import Invocation
     from secondme.core.config.loader import Settings
     from secondme.core.errors import SecondmeError
     from secondme.core.exports.importer import ChatReport, FileReport, Tally
@@ -133,7 +133,7 @@ async def import_files(
         raise errors[0]
     data = {"dryRun": dry_run, "timezone": str(zone), "files": [_file(report, zone) for report in reports]}
     code = ExitCode.BAD_INPUT if errors else ExitCode.DONE
-    return CommandResult(f"secondme.import.{platform}/1", data, lambda screen: _show(screen, data), code, errors)
+    return CommandResult(data, lambda screen: _show(screen, data), code, errors, schema=f"secondme.import.{platform}/1")
 
 
 def _zone(typed: str, settings: Settings) -> tzinfo:

@@ -13,8 +13,8 @@ from secondme.core.errors import SecondmeError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from secondme.cli.command import Invocation
     from secondme.cli.output import CommandResult, Screen
-    from secondme.cli.run import Invocation
     from secondme.core.config.loader import Setup
 
 _ASK_S = 10.0

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import typer
     from rich.progress import Progress
 
-    from secondme.cli.run import Invocation
+    from secondme.cli.command import Invocation
     from secondme.core.config.loader import Setup
     from secondme.core.enums import Tier
     from secondme.core.errors import SecondmeError
@@ -146,7 +146,7 @@ async def migrate_pairing(
     }
     errors = _corrupt(tally.refused["corrupt"])
     code = ExitCode.BAD_INPUT if errors else ExitCode.DONE
-    return CommandResult(PAIRING_SCHEMA, data, lambda screen: _show_pairing(screen, data, url), code, errors)
+    return CommandResult(data, lambda screen: _show_pairing(screen, data, url), code, errors, schema=PAIRING_SCHEMA)
 
 
 async def migrate_predecessor(invocation: Invocation, url: str, *, execute: bool, verbose: bool, as_json: bool) -> CommandResult:
@@ -182,7 +182,7 @@ async def migrate_predecessor(invocation: Invocation, url: str, *, execute: bool
         "sleep": report.sleep.toml() if report.sleep else [],
         "notes": _notes(report),
     }
-    return CommandResult(PREDECESSOR_SCHEMA, data, lambda screen: _show_predecessor(screen, data))
+    return CommandResult(data, lambda screen: _show_predecessor(screen, data), schema=PREDECESSOR_SCHEMA)
 
 
 def _notes(report: MovingReport) -> list[str]:

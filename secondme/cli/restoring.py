@@ -30,7 +30,7 @@ from secondme.core.store.server import Role
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from secondme.cli.run import Invocation
+    from secondme.cli.command import Invocation
     from secondme.core.backup.archive import Manifest
     from secondme.core.backup.restore import Unpacked
     from secondme.core.config.loader import Setup
@@ -101,7 +101,7 @@ async def _restore(
     swap.decide(aside)
     old = await _finish(invocation, swap, setup)
     data |= {"keys": keys, "store": "embedded" if is_private else "redis_url", "setAside": [str(path) for path in old]}
-    return CommandResult(SCHEMA, data, lambda screen: _show(screen, data))
+    return CommandResult(data, lambda screen: _show(screen, data), schema=SCHEMA)
 
 
 async def _fill(setup: Setup, swap: Swap, unpacked: Unpacked, aside: str, clock: Clock, *, overwrite: bool) -> int:
@@ -133,7 +133,7 @@ async def _finish(invocation: Invocation, swap: Swap, setup: Setup | None = None
 
 def _settings_after(invocation: Invocation, swap: Swap, *, embedded: bool) -> Setup:
     """The settings as they will be. Raises ConfigError when the backup's are not usable here."""
-    from secondme.cli.run import Invocation as Typed
+    from secondme.cli.command import Invocation as Typed
 
     if embedded:
         _forget_redis_url(swap.config)
@@ -208,7 +208,7 @@ def _looked(swap: Swap, wishes: Wishes, manifest: Manifest) -> CommandResult:
             screen.line("A gateway of this home is running: stop it before a restore.", "warn")
         screen.line("The backup is whole. Nothing was changed.")
 
-    return CommandResult(SCHEMA, data, show)
+    return CommandResult(data, show, schema=SCHEMA)
 
 
 def _finished(old: list[Path]) -> CommandResult:
@@ -218,7 +218,7 @@ def _finished(old: list[Path]) -> CommandResult:
         screen.line("The restore that was broken off is finished.", "good")
         _show_aside(screen, data)
 
-    return CommandResult(SCHEMA, data, show)
+    return CommandResult(data, show, schema=SCHEMA)
 
 
 def _show_contents(screen: Screen, data: dict[str, Any]) -> None:

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, Any
 from secondme import __version__
 from secondme.cli.announcing import announce
 from secondme.cli.assembly import build_api, build_gateway, build_model, build_webhooks
+from secondme.cli.command import Invocation
 from secondme.cli.compose import open_store
 from secondme.cli.output import CommandResult, Screen, program
-from secondme.cli.run import Invocation
 from secondme.cli.sd_notify import Readiness
 from secondme.core import log
 from secondme.core.api.sockets import tcp_address
@@ -78,7 +78,7 @@ async def serve_home(setup: Setup, part: Part, called: str, hints: list[str] | N
         log.get_logger(__name__).error("left_by_force", channels=",".join(gateway.manager.left_running))
         logging.shutdown()
         os._exit(0)  # all of ours has ended; asyncio would wait for what will not
-    return CommandResult("secondme.serve/1", {}, lambda _: None)
+    return CommandResult({}, lambda _: None)
 
 
 @dataclass(frozen=True, slots=True)

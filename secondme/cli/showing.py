@@ -13,7 +13,7 @@ from secondme.cli.output import CommandResult
 from secondme.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from secondme.cli.run import Invocation
+    from secondme.cli.command import Invocation
     from secondme.core.config.loader import Setup
 
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
@@ -35,7 +35,7 @@ async def show_here(setup: Setup) -> CommandResult:
     await app.run_async()
     if app.failure is not None:
         raise app.failure
-    return CommandResult("secondme.tui/1", {}, lambda _: None)
+    return CommandResult({}, lambda _: None, schema="secondme.tui/1")
 
 
 async def show_in_browser(invocation: Invocation, port: int) -> CommandResult:
@@ -44,4 +44,4 @@ async def show_in_browser(invocation: Invocation, port: int) -> CommandResult:
 
     write_log(invocation.setup())  # what is wrong with the settings is said here and not in the browser
     await serve(invocation, port)
-    return CommandResult("secondme.tui/1", {}, lambda _: None)
+    return CommandResult({}, lambda _: None, schema="secondme.tui/1")

@@ -13,15 +13,15 @@ from secondme.core.reply.store import SELF
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from secondme.cli.command import Invocation
     from secondme.cli.output import Screen
-    from secondme.cli.run import Invocation
     from secondme.core.reply.store import Spent
 
 _MICROS = 1_000_000
 _MESSAGES = 100
 
 
-async def show_usage(invocation: Invocation, schema: str, by: str, days: int) -> CommandResult:
+async def show_usage(invocation: Invocation, by: str, days: int) -> CommandResult:
     """What was spent on the last `days` days (UTC), a line for each `by`."""
     setup = invocation.setup()
     async with open_store(setup) as store:
@@ -47,7 +47,7 @@ async def show_usage(invocation: Invocation, schema: str, by: str, days: int) ->
         if by == "message"
         else [{"name": name, "displayName": names.get(name, ""), **_facts(spent)} for name, spent in sums.items()],
     }
-    return CommandResult(schema, data, lambda screen: _show(screen, data))
+    return CommandResult(data, lambda screen: _show(screen, data))
 
 
 def _sum(each: list[Mapping[str, int]]) -> dict[str, int]:

@@ -14,7 +14,7 @@ from secondme.core.errors import SecondmeError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from secondme.cli.run import Invocation
+    from secondme.cli.command import Invocation
     from secondme.core.config.loader import Setup
 
 _ADDRESS = ("redis_url", "secrets")

@@ -15,8 +15,8 @@ from secondme.core.ids import ContactId
 from secondme.core.store.history import ConversationStore
 
 if TYPE_CHECKING:
+    from secondme.cli.command import Invocation
     from secondme.cli.output import Screen
-    from secondme.cli.run import Invocation
     from secondme.core.gateway.store import Passed
     from secondme.core.records import Turn
 
@@ -24,7 +24,7 @@ _SHOWN = 30
 _WIDTH = 60
 
 
-async def show_trace(invocation: Invocation, schema: str, message: str, contact: str | None) -> CommandResult:
+async def show_trace(invocation: Invocation, message: str, contact: str | None) -> CommandResult:
     """Everything a message passed. Raises NotFoundError when no approved contact's history or gate remembers it."""
     setup = invocation.setup()
     async with open_store(setup) as store:
@@ -58,10 +58,10 @@ async def show_trace(invocation: Invocation, schema: str, message: str, contact:
             lines.append(("now", screen.typed(in_words("waiting", {"reason": waiting}))))
         screen.table(("at", "what"), lines, empty="Nothing was written down about it.")
 
-    return CommandResult(schema, data, show)
+    return CommandResult(data, show)
 
 
-async def show_messages(invocation: Invocation, schema: str, contact: str) -> CommandResult:
+async def show_messages(invocation: Invocation, contact: str) -> CommandResult:
     """A contact's newest messages with their ids, and how each stands."""
     setup = invocation.setup()
     async with open_store(setup) as store:
@@ -91,7 +91,7 @@ async def show_messages(invocation: Invocation, schema: str, contact: str) -> Co
         ]
         screen.table(("at", "who", "text", "stands", "message"), cells, empty="Nothing was said in the last 7 days.")
 
-    return CommandResult(schema, {"contactId": who, "messages": rows}, show)
+    return CommandResult({"contactId": who, "messages": rows}, show)
 
 
 def _of_message(stages: list[Passed], message: str) -> list[Passed]:

@@ -34,7 +34,7 @@ _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
 """A page of its own without a cursor, and back to what was there before."""
 
 
-async def watch_standing(setup: Setup, schema: str, home: Path | None, *, as_json: bool) -> CommandResult:
+async def watch_standing(setup: Setup, home: Path | None, *, as_json: bool) -> CommandResult:
     """How things stand was shown, and shown anew with each change, until Ctrl-C; `home` is the one that was typed. Never owns a server: it would stand in the gateway's
     way."""
     stop = asyncio.Event()
@@ -44,7 +44,7 @@ async def watch_standing(setup: Setup, schema: str, home: Path | None, *, as_jso
             looking = group.create_task(_look(setup, show))
             await stop.wait()
             looking.cancel()
-    return CommandResult(schema, {}, lambda _: None)
+    return CommandResult({}, lambda _: None)
 
 
 async def _look(setup: Setup, show: Callable[[dict[str, Any], datetime], None]) -> None:

@@ -11,7 +11,7 @@ from fakes.process import eventually
 from secondme.channels.local import client as local_client
 from secondme.channels.local.channel import LocalChannel
 from secondme.cli import chatting
-from secondme.cli.output import folded
+from secondme.cli.columns import folded
 from secondme.core.clock import SystemClock
 from secondme.core.config.loader import Setup, load
 from secondme.core.errors import UnavailableError

@@ -13,7 +13,7 @@ from fakes.process import Terminal, command, data_of, settings_of
 from rich.cells import cell_len
 
 from secondme.channels.local.protocol import CHANNEL
-from secondme.cli.output import bounded, lay_out
+from secondme.cli.columns import bounded, lay_out
 from secondme.core.admit.pairing_store import PairingStore
 from secondme.core.admit.store import DoorStore
 from secondme.core.enums import Tier

@@ -17,8 +17,8 @@ from typer.main import get_command
 
 from secondme.cli import commands
 from secondme.cli.app import app
-from secondme.cli.help.table import SECTIONS
 from secondme.cli.help.pages import claim_of, examples
+from secondme.cli.help.table import SECTIONS
 from secondme.core.store import keys
 
 ENTRIES = [entry for section in SECTIONS for entry in section.entries]

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
 from secondme.cli.app import options
+from secondme.cli.command import Invocation
 from secondme.cli.commands.service import app as service
-from secondme.cli.run import Invocation
 from secondme.cli.service.manager import MARKER, Launchd, agent_text, quoted, unit_text
 from secondme.cli.service.program import Program, program_of
 from secondme.core.errors import ConfigError

@@ -16,7 +16,7 @@ from health.rig import KEY, Ward, holding, until
 from redis import Redis
 
 from secondme import __version__
-from secondme.cli.run import Invocation
+from secondme.cli.command import Invocation
 from secondme.cli.service.manager import manager_for
 from secondme.cli.service.program import program_of
 from secondme.core.admit.control_store import ControlStore

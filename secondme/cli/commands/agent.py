@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secondme.cli.command import Invocation, Json, run
 from secondme.cli.help import completion
-from secondme.cli.options import Json
-from secondme.cli.run import Invocation, run
 from secondme.core.enums import Thinking
 
 if TYPE_CHECKING:
@@ -46,6 +45,6 @@ def agent(
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.asking import take_turn
 
-        return await take_turn(invocation, SCHEMA, message, to=to, thinking=thinking, persona=persona, dry_run=dry_run)
+        return await take_turn(invocation, message, to=to, thinking=thinking, persona=persona, dry_run=dry_run)
 
     run(context, SCHEMA, work, as_json=as_json)

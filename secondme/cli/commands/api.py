@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from secondme.cli.options import Json
-from secondme.cli.run import Invocation, run
+from secondme.cli.command import Invocation, Json, run
 
 if TYPE_CHECKING:
     from secondme.cli.output import CommandResult, Screen
@@ -36,7 +35,7 @@ def token(
         def show(screen: Screen) -> None:
             screen.line(secret)
 
-        return CommandResult("secondme.api.token/1", {"path": str(file.path), "renewed": new}, show)
+        return CommandResult({"path": str(file.path), "renewed": new}, show)
 
     run(context, "secondme.api.token/1", work, as_json=as_json)
 
@@ -58,6 +57,6 @@ def openapi(context: typer.Context, as_json: Json = False) -> None:
         def show(screen: Screen) -> None:
             screen.line(text)
 
-        return CommandResult("secondme.api.openapi/1", {"document": described}, show)
+        return CommandResult({"document": described}, show)
 
     run(context, "secondme.api.openapi/1", work, as_json=as_json)

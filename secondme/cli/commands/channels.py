@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secondme.cli.command import Invocation, Json, run
 from secondme.cli.help import completion
-from secondme.cli.options import Json
-from secondme.cli.run import Invocation, run
 
 if TYPE_CHECKING:
     from secondme.cli.output import CommandResult

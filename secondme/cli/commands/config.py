@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secondme.cli.command import Invocation, Json, run
 from secondme.cli.help import completion
-from secondme.cli.options import Json
-from secondme.cli.run import Invocation, run
 
 if TYPE_CHECKING:
     from secondme.cli.output import CommandResult, Screen
@@ -52,7 +51,7 @@ def show(context: typer.Context, as_json: Json = False) -> None:
                 empty="There are no settings.",
             )
 
-        return CommandResult("secondme.config.show/1", {"settings": rows}, text)
+        return CommandResult({"settings": rows}, text)
 
     run(context, "secondme.config.show/1", work, as_json=as_json)
 
@@ -76,7 +75,7 @@ def path(context: typer.Context, as_json: Json = False) -> None:
             for name, value in found.items():
                 screen.line(f"{name.replace('_', ' '):<12} {value}")
 
-        return CommandResult("secondme.config.path/1", dict(found), text)
+        return CommandResult(dict(found), text)
 
     run(context, "secondme.config.path/1", work, as_json=as_json)
 

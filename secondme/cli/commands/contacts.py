@@ -7,10 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secondme.cli.command import Invocation, Json, run
 from secondme.cli.commands import relation
 from secondme.cli.help import completion
-from secondme.cli.options import Json
-from secondme.cli.run import Invocation, run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -59,7 +58,7 @@ def link(context: typer.Context, contact: _Contact, other: _Contact, as_json: Js
     """Say that two contacts are one person: they share the approval and what was said."""
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.output import said
+        from secondme.cli.output import message_result
 
         async with _contacts(invocation) as contacts:
             outcome = await contacts.link(contact, other)
@@ -67,7 +66,7 @@ def link(context: typer.Context, contact: _Contact, other: _Contact, as_json: Js
         words = "are one person" if outcome == "linked" else "were one person before"
         data = {"outcome": outcome, "contacts": members}
         undo = f"Undo: secondme contacts unlink {other}"
-        return said("secondme.contacts.link/1", data, f"{contact} and {other} {words}.", undo)
+        return message_result(data, f"{contact} and {other} {words}.", undo)
 
     run(context, "secondme.contacts.link/1", work, as_json=as_json)
 
@@ -77,12 +76,12 @@ def unlink(context: typer.Context, contact: _Contact, as_json: Json = False) -> 
     """Make a contact a person of its own again. One that was let in only by its link has to ask again."""
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.output import said
+        from secondme.cli.output import message_result
 
         async with _contacts(invocation) as contacts:
             outcome = await contacts.unlink(contact)
         more = " It was let in only by the link and is a stranger again." if outcome == "unlinked_and_revoked" else ""
-        return said("secondme.contacts.unlink/1", {"contact": contact, "outcome": outcome}, f"{contact} is on its own.{more}")
+        return message_result({"contact": contact, "outcome": outcome}, f"{contact} is on its own.{more}")
 
     run(context, "secondme.contacts.unlink/1", work, as_json=as_json)
 
@@ -98,12 +97,12 @@ def forget(
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.contacts import confirm_forget
-        from secondme.cli.output import said
+        from secondme.cli.output import message_result
 
         async with _contacts(invocation) as contacts:
             await confirm_forget(await contacts.members(contact), yes=yes)
             gone = await contacts.forget(contact)
-        return said("secondme.contacts.forget/1", {"contacts": gone}, f"Forgotten: {', '.join(gone)}. Nothing of them is left.")
+        return message_result({"contacts": gone}, f"Forgotten: {', '.join(gone)}. Nothing of them is left.")
 
     run(context, "secondme.contacts.forget/1", work, as_json=as_json)
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secondme.cli.command import Invocation, Json, duration, run
 from secondme.cli.help import completion
-from secondme.cli.options import Json, duration
-from secondme.cli.run import Invocation, run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,12 +35,12 @@ def pause(
     length = duration(for_) if for_ is not None else None
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.output import said
+        from secondme.cli.output import message_result
 
         async with _steering(invocation, contact, stops=True) as (steering, who):
             await steering.pause(who, length)
         until = f" for {for_}" if for_ else " until you resume"
-        return said("secondme.pause/1", {"contact": who or "ALL", "for": for_}, f"Paused {who or 'everybody'}{until}.")
+        return message_result({"contact": who or "ALL", "for": for_}, f"Paused {who or 'everybody'}{until}.")
 
     run(context, "secondme.pause/1", work, as_json=as_json)
 
@@ -50,12 +49,12 @@ def resume(context: typer.Context, contact: _Contact = None, as_json: Json = Fal
     """Answer a contact, or everybody, again. The kill switch stays: `kill --off` lifts it."""
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.output import said
+        from secondme.cli.output import message_result
 
         async with _steering(invocation, contact) as (steering, who):
             outcome = await steering.resume(who)
         text = f"{who or 'Everybody'} is answered again." if outcome == "resumed" else f"{who or 'Everybody'} was not paused."
-        return said("secondme.resume/1", {"contact": who or "ALL", "outcome": outcome}, text)
+        return message_result({"contact": who or "ALL", "outcome": outcome}, text)
 
     run(context, "secondme.resume/1", work, as_json=as_json)
 
@@ -68,12 +67,12 @@ def kill(
     """Stop everything: nothing is sent to anybody until `kill --off`."""
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.output import said
+        from secondme.cli.output import message_result
 
         async with _steering(invocation, None, stops=not off) as (steering, _):
             await (steering.unkill() if off else steering.kill())
         text = "The kill switch is off." if off else "The kill switch is on. Nothing is sent to anybody."
-        return said("secondme.kill/1", {"killed": not off}, text, "" if off else "Lift it: secondme kill --off")
+        return message_result({"killed": not off}, text, "" if off else "Lift it: secondme kill --off")
 
     run(context, "secondme.kill/1", work, as_json=as_json)
 

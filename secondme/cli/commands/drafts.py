@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secondme.cli.options import Json
-from secondme.cli.run import Invocation, run
+from secondme.cli.command import Invocation, Json, run
 
 if TYPE_CHECKING:
     from secondme.cli.output import CommandResult, Screen
@@ -41,7 +40,7 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
 
         code = ExitCode.BAD_INPUT if corrupt else ExitCode.DONE
         data = {"drafts": [_data(draft) for draft in waiting]}
-        return CommandResult("secondme.drafts.list/1", data, show, code, errors=list(corrupt))
+        return CommandResult(data, show, code, errors=list(corrupt))
 
     run(context, "secondme.drafts.list/1", work, as_json=as_json)
 
@@ -68,7 +67,7 @@ def show(context: typer.Context, draft: _Reference, as_json: Json = False) -> No
                 screen.line()
                 screen.line(text)
 
-        return CommandResult("secondme.drafts.show/1", _data(found), show)
+        return CommandResult(_data(found), show)
 
     run(context, "secondme.drafts.show/1", work, as_json=as_json)
 
@@ -115,7 +114,7 @@ def edit(
             if not send:
                 screen.hint(f"secondme drafts send {edited.id[:8]}", "accent")
 
-        return CommandResult("secondme.drafts.edit/1", {**_data(edited), "outcome": "sent" if send else "edited"}, show)
+        return CommandResult({**_data(edited), "outcome": "sent" if send else "edited"}, show)
 
     run(context, "secondme.drafts.edit/1", work, as_json=as_json)
 
@@ -133,7 +132,7 @@ def drop(context: typer.Context, draft: _Reference, as_json: Json = False) -> No
 async def _settled(invocation: Invocation, reference: str, verb: str) -> CommandResult:
     from secondme.cli.clone import drafts
     from secondme.cli.compose import open_store
-    from secondme.cli.output import said
+    from secondme.cli.output import message_result
 
     setup = invocation.setup()
     async with open_store(setup) as store:
@@ -142,7 +141,7 @@ async def _settled(invocation: Invocation, reference: str, verb: str) -> Command
     outcome = "sent" if verb == "send" else "dropped"
     words = "is on its way" if verb == "send" else "was dropped"
     data = {"id": draft.id, "contactId": draft.contact_id, "outcome": outcome}
-    return said(f"secondme.drafts.{verb}/1", data, f"The draft for {draft.contact_id} {words}.")
+    return message_result(data, f"The draft for {draft.contact_id} {words}.")
 
 
 def _data(draft: Draft) -> dict[str, Any]:

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from secondme.cli.options import Json, duration
-from secondme.cli.run import Invocation, run
+from secondme.cli.command import Invocation, Json, duration, run
 
 if TYPE_CHECKING:
     from secondme.cli.output import CommandResult
@@ -41,6 +40,6 @@ def logs(
 
         wanted = logs.Wanted(level.value, frozenset(name.strip().replace(" ", "_") for name in event or ()), logs.since(back))
         await logs.show_log(invocation.setup(), lines, wanted, follow=follow, as_json=as_json)
-        return CommandResult("secondme.logs/1", {}, lambda _: None)
+        return CommandResult({}, lambda _: None)
 
     run(context, "secondme.logs/1", work, as_json=False)

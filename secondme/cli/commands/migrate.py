@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secondme.cli.options import Json
-from secondme.cli.run import Invocation, run
+from secondme.cli.command import Invocation, Json, run
 from secondme.core.enums import Tier
 
 if TYPE_CHECKING:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from secondme.cli.command import Invocation, Json, duration, run
 from secondme.cli.help import completion
-from secondme.cli.options import Json, duration
-from secondme.cli.run import Invocation, run
 from secondme.core.enums import State, Tier
 
 if TYPE_CHECKING:
@@ -56,7 +55,6 @@ def list_(
             "invites": len(listing.invites),
         }
         return CommandResult(
-            "secondme.pairing.list/1",
             {"contacts": rows, "stats": counts},
             lambda screen: show(screen, rows),
             ExitCode.BAD_INPUT if listing.corrupt else ExitCode.DONE,
@@ -191,7 +189,7 @@ def invite(
             screen.line(made.code, "bold")
             screen.line(f"Whoever sends it first is let in as {made.tier.value}. It ends {data['expiresAt']}.")
 
-        return CommandResult("secondme.pairing.invite/1", data, show)
+        return CommandResult(data, show)
 
     run(context, "secondme.pairing.invite/1", work, as_json=as_json)
 
@@ -244,7 +242,7 @@ def _decide(
             raise errors[0]
         rows = [_decision_row(decision) for decision in decisions]
         code = exit_code_of(errors[0]) if errors else ExitCode.DONE
-        return CommandResult(schema, {"decisions": rows}, lambda screen: _show_decisions(screen, decisions), code, errors)
+        return CommandResult({"decisions": rows}, lambda screen: _show_decisions(screen, decisions), code, errors)
 
     run(context, schema, work, as_json=as_json)
 

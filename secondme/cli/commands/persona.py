@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from secondme.cli.command import Invocation, Json, run
 from secondme.cli.help import completion
-from secondme.cli.options import Json
-from secondme.cli.run import Invocation, run
 from secondme.core.enums import Relationship
 
 if TYPE_CHECKING:
@@ -50,7 +49,7 @@ def list_(context: typer.Context, as_json: Json = False) -> None:
             for slot, each in missing.items():
                 screen.line(f"{each} is chosen for {_told(slot)} and is not there: the built-in default speaks instead.", "warn")
 
-        return CommandResult("secondme.persona.list/1", {"personas": rows, "missing": missing}, show, code, list(errors))
+        return CommandResult({"personas": rows, "missing": missing}, show, code, list(errors))
 
     run(context, "secondme.persona.list/1", work, as_json=as_json)
 
@@ -64,7 +63,7 @@ def show(context: typer.Context, name: _Name, as_json: Json = False) -> None:
         from secondme.cli.voice import library, persona_row, show_persona
 
         row = persona_row(library(invocation.setup()).get(name))
-        return CommandResult("secondme.persona.show/1", row, lambda screen: show_persona(screen, row))
+        return CommandResult(row, lambda screen: show_persona(screen, row))
 
     run(context, "secondme.persona.show/1", work, as_json=as_json)
 
@@ -74,7 +73,7 @@ def edit(context: typer.Context, name: _Name, as_json: Json = False) -> None:
     """Open a persona in $VISUAL or $EDITOR and check it afterwards. What you wrote is kept, right or wrong."""
 
     async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.output import said
+        from secondme.cli.output import message_result
         from secondme.cli.prompts import edit_file
         from secondme.cli.voice import library
         from secondme.core.errors import ConfigError, NotFoundError
@@ -89,7 +88,7 @@ def edit(context: typer.Context, name: _Name, as_json: Json = False) -> None:
         path = personas.path_of(name)
         edit_file(path)
         persona = personas.get(name)
-        return said("secondme.persona.edit/1", {"id": persona.id, "path": str(path)}, f"{path} is fine and counts from now on.")
+        return message_result({"id": persona.id, "path": str(path)}, f"{path} is fine and counts from now on.")
 
     run(context, "secondme.persona.edit/1", work, as_json=as_json)
 
@@ -110,7 +109,7 @@ def new(
 
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.compose import open_store
-        from secondme.cli.output import said
+        from secondme.cli.output import message_result
         from secondme.cli.voice import make_persona
         from secondme.core.reply.persona import DEFAULT_STYLE
 
@@ -121,7 +120,7 @@ def new(
         fields = {"name": name, "tone": tone, "language": language}
         path = make_persona(setup.places.personas, name, fields, tuple(dict.fromkeys(relationship or ())), guide)
         data = {"id": path.stem, "path": str(path)}
-        return said("secondme.persona.new/1", data, f"{path} is there.", f"Change it: secondme persona edit {path.stem}")
+        return message_result(data, f"{path} is there.", f"Change it: secondme persona edit {path.stem}")
 
     run(context, "secondme.persona.new/1", work, as_json=as_json)
 
@@ -149,7 +148,7 @@ def use(
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.compose import open_store, pairing_store, write_log
         from secondme.cli.contact_lookup import anybody
-        from secondme.cli.output import said
+        from secondme.cli.output import message_result
         from secondme.cli.voice import contact_choices, library, persona_use
         from secondme.core.reply.personas import slot_of
 
@@ -168,7 +167,7 @@ def use(
         whom = who or _told(slot)
         data = {"persona": identity, "contact": who, "relationship": relationship.value if relationship else None}
         words = f"{identity} speaks to {whom} from now on." if identity else f"Nothing is chosen for {whom} any more."
-        return said("secondme.persona.use/1", {key: value for key, value in data.items() if value}, words)
+        return message_result({key: value for key, value in data.items() if value}, words)
 
     run(context, "secondme.persona.use/1", work, as_json=as_json)
 
@@ -193,7 +192,7 @@ def hear(
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.asking import try_voice
 
-        return await try_voice(invocation, "secondme.persona.test/1", message, persona=name, contact=contact)
+        return await try_voice(invocation, message, persona=name, contact=contact)
 
     if name is not None and contact is not None:
         raise typer.BadParameter("a contact's persona is chosen for them: name one of --persona and --contact")

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secondme.cli.command import Invocation, Json, run
 from secondme.cli.help import completion
-from secondme.cli.options import Json
-from secondme.cli.run import Invocation, run
 from secondme.core.enums import Relationship, ReplyMode
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ def relate(
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.compose import open_store, pairing_store, write_log
         from secondme.cli.contact_lookup import anybody
-        from secondme.cli.output import said
+        from secondme.cli.output import message_result
         from secondme.cli.voice import relationship_store
 
         setup = invocation.setup()
@@ -50,7 +49,7 @@ def relate(
         }
         kind = standing.type.value.replace("_", " ")
         words = f"{who} is {kind} to you." if standing.manual else f"{who} seems to be {kind}; that may change by itself."
-        return said("secondme.contacts.relate/1", data, words)
+        return message_result(data, words)
 
     run(context, "secondme.contacts.relate/1", work, as_json=as_json)
 
@@ -67,7 +66,7 @@ def mode(
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.compose import open_store, pairing_store, write_log
         from secondme.cli.contact_lookup import anybody
-        from secondme.cli.output import said
+        from secondme.cli.output import message_result
         from secondme.cli.voice import answering
 
         setup = invocation.setup()
@@ -76,7 +75,7 @@ def mode(
             who = anybody(contact, (await pairing_store(store, setup.settings).listing()).approved)
             record = await answering(store).set_mode(who, wanted)
         data = {"contactId": who, "mode": record.mode.value, "chosen": record.reply_mode is not None}
-        return said("secondme.contacts.mode/1", data, _MEANS[record.mode].format(who))
+        return message_result(data, _MEANS[record.mode].format(who))
 
     run(context, "secondme.contacts.mode/1", work, as_json=as_json)
 

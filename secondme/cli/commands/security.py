@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Never
 
 import typer
 
-from secondme.cli.options import Json, duration
-from secondme.cli.run import Invocation, run
+from secondme.cli.command import Invocation, Json, duration, run
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -41,7 +40,7 @@ def tail(
         if following:
             await _follow(path, entries, as_json=as_json)
         rows = [_row(entry) for entry in entries]
-        return CommandResult("secondme.security.tail/1", {"events": rows}, lambda screen: _show(screen, entries))
+        return CommandResult({"events": rows}, lambda screen: _show(screen, entries))
 
     run(context, "secondme.security.tail/1", work, as_json=as_json)
 
@@ -64,7 +63,7 @@ def report(
         path = security_file(invocation.setup().places.logs)
         start = SystemClock().now() - back
         found = report(read_entries(path, start))
-        return CommandResult("secondme.security.report/1", _data(found, start), lambda screen: _show_report(screen, found, since))
+        return CommandResult(_data(found, start), lambda screen: _show_report(screen, found, since))
 
     run(context, "secondme.security.report/1", work, as_json=as_json)
 

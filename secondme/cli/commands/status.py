@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from secondme.cli.options import Json
-from secondme.cli.run import Invocation, run
+from secondme.cli.command import Invocation, Json, run
 
 if TYPE_CHECKING:
     from secondme.cli.output import CommandResult
@@ -41,11 +40,11 @@ def status(
             found = await overview(store, setup)
         data, now = found.to_dict(), SystemClock().now()
         code = ExitCode.DONE if (found.runs_here if here else found.runs) else ExitCode.NO
-        return CommandResult(SCHEMA, data, lambda screen: show(screen, data, now), code)
+        return CommandResult(data, lambda screen: show(screen, data, now), code, schema=SCHEMA)
 
     async def stay(invocation: Invocation) -> CommandResult:
         from secondme.cli.watching import watch_standing
 
-        return await watch_standing(invocation.setup(), SCHEMA, invocation.home, as_json=as_json)
+        return await watch_standing(invocation.setup(), invocation.home, as_json=as_json)
 
     run(context, SCHEMA, stay if watch else look, as_json=as_json and not watch)

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secondme.cli.command import Invocation, Json, run
 from secondme.cli.help import completion
-from secondme.cli.options import Json
-from secondme.cli.run import Invocation, run
 
 if TYPE_CHECKING:
     from secondme.cli.output import CommandResult, Screen
@@ -58,6 +57,6 @@ def show(
             for line in told:
                 screen.line(f"  {line}")
 
-        return CommandResult("secondme.style.show/1", data, show)
+        return CommandResult(data, show)
 
     run(context, "secondme.style.show/1", work, as_json=as_json)

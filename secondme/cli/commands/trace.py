@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from secondme.cli.command import Invocation, Json, run
 from secondme.cli.help import completion
-from secondme.cli.options import Json
-from secondme.cli.run import Invocation, run
 
 if TYPE_CHECKING:
     from secondme.cli.output import CommandResult
@@ -35,7 +34,7 @@ def trace(
         if message is None:
             if contact is None:
                 raise typer.BadParameter("name a message, or --contact for a list of messages")
-            return await show_messages(invocation, SCHEMA, contact)
-        return await show_trace(invocation, SCHEMA, message, contact)
+            return await show_messages(invocation, contact)
+        return await show_trace(invocation, message, contact)
 
     run(context, SCHEMA, work, as_json=as_json)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from secondme.cli.run import Invocation, run
+from secondme.cli.command import Invocation, run
 
 if TYPE_CHECKING:
     from secondme.cli.output import CommandResult

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from secondme.cli.options import Json
-from secondme.cli.run import Invocation, run
+from secondme.cli.command import Invocation, Json, run
 
 if TYPE_CHECKING:
     from secondme.cli.output import CommandResult
@@ -36,6 +35,6 @@ def usage(
     async def work(invocation: Invocation) -> CommandResult:
         from secondme.cli.spending import show_usage
 
-        return await show_usage(invocation, SCHEMA, by.value, days)
+        return await show_usage(invocation, by.value, days)
 
     run(context, SCHEMA, work, as_json=as_json)

@@ -74,7 +74,7 @@ def _offered(context: typer.Context, incomplete: str, find: Callable[[Setup], It
     import contextlib
     import io
 
-    from secondme.cli.run import Invocation
+    from secondme.cli.command import Invocation
 
     try:
         with contextlib.redirect_stderr(io.StringIO()):

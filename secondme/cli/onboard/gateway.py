@@ -35,7 +35,7 @@ async def ask(site: Site) -> None:
     plan.start = await interview.confirm(Question("start", "Start it now?", "--start", default=default))
 
 
-async def begin(site: Site, schema: str) -> CommandResult:
+async def begin(site: Site) -> CommandResult:
     """What it came to. A start that was wished for is made: as the service, whose first events are shown, or in this very terminal, and then
     this does not return. Raises what installing the service raises when nobody is there to read it."""
     plan = site.plan
@@ -49,14 +49,14 @@ async def begin(site: Site, schema: str) -> CommandResult:
         for text, style in words:
             screen.line(text, style)
 
-    result = CommandResult(schema, data, show, ExitCode.DONE)
+    result = CommandResult(data, show, ExitCode.DONE)
     if not plan.start or (plan.service and not site.interview.is_live) or (plan.runs and not plan.service):
         return result
     emit(result, as_json=False, home=site.invocation.home)
     sys.stdout.flush()
     if plan.service:
         await _show_events(site, called)
-        return CommandResult(schema, data, lambda _: None, ExitCode.DONE)
+        return CommandResult(data, lambda _: None, ExitCode.DONE)
     return _become_gateway(site)
 
 

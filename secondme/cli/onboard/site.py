@@ -10,9 +10,9 @@ from secondme.cli.configuring import keep_secret
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from secondme.cli.command import Invocation
     from secondme.cli.onboard.prompts import Interview
     from secondme.cli.output import Screen
-    from secondme.cli.run import Invocation
     from secondme.core.config.files import Value
     from secondme.core.config.loader import Setup
     from secondme.core.errors import SecondmeError

@@ -29,7 +29,7 @@ from secondme.core.errors import ConfigError, SecondmeError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from secondme.cli.run import Invocation
+    from secondme.cli.command import Invocation
     from secondme.core.config.loader import Setup
 
 
@@ -184,7 +184,7 @@ async def _walk(site: Site, wishes: Wishes) -> CommandResult:
     await write_all(site)
     site.interview.finish()
     await channels.link(site)
-    return await gateway.begin(site, SCHEMA)
+    return await gateway.begin(site)
 
 
 def _interview(setup: Setup, wishes: Wishes, screen: Screen) -> Interview:
@@ -272,7 +272,7 @@ def _left(site: Site, *, dry_run: bool) -> CommandResult:
         if kept:
             screen.line(f"Your key is kept in {kept}.", "dim")
 
-    return CommandResult(SCHEMA, {"left": at.name if at else None}, show, ExitCode.INTERRUPTED)
+    return CommandResult({"left": at.name if at else None}, show, ExitCode.INTERRUPTED, schema=SCHEMA)
 
 
 def _unwritten(site: Site, *, dry_run: bool) -> CommandResult:
@@ -280,5 +280,5 @@ def _unwritten(site: Site, *, dry_run: bool) -> CommandResult:
         site.interview.finish()
     data: dict[str, Any] = {**site.plan.report, "written": False}
     return CommandResult(
-        SCHEMA, data, lambda _: site.screen.line("Nothing was written."), ExitCode.DONE if dry_run else ExitCode.NO
+        data, lambda _: site.screen.line("Nothing was written."), ExitCode.DONE if dry_run else ExitCode.NO, schema=SCHEMA
     )

@@ -13,7 +13,7 @@ from secondme.core.errors import BusyError
 from secondme.core.store.lock import is_held
 
 if TYPE_CHECKING:
-    from secondme.cli.run import Invocation
+    from secondme.cli.command import Invocation
     from secondme.cli.service.manager import Manager, Standing
     from secondme.core.config.loader import Setup
 
@@ -51,7 +51,7 @@ def install(invocation: Invocation, part: str, *, now: bool, linger: bool) -> Co
             screen.hint("It stops when you log out. To let it run without you:  secondme service install --linger", "warn")
         screen.hint("It runs." if now else "Start it:  secondme service start")
 
-    return CommandResult("secondme.service.install/1", data, show)
+    return CommandResult(data, show, schema="secondme.service.install/1")
 
 
 def uninstall(invocation: Invocation, part: str) -> CommandResult:
@@ -60,7 +60,7 @@ def uninstall(invocation: Invocation, part: str) -> CommandResult:
     was_there = remove_definition(manager)
     text = "The service has stopped and is gone. Your home is as it was." if was_there else "There was no service."
     data = {"path": str(manager.path), "outcome": "removed" if was_there else "absent"}
-    return CommandResult("secondme.service.uninstall/1", data, lambda screen: screen.line(text))
+    return CommandResult(data, lambda screen: screen.line(text), schema="secondme.service.uninstall/1")
 
 
 def change(invocation: Invocation, part: str, word: str) -> CommandResult:
@@ -72,7 +72,7 @@ def change(invocation: Invocation, part: str, word: str) -> CommandResult:
     {"start": manager.start, "stop": manager.stop, "restart": manager.restart}[word]()
     data = _facts(manager, manager.standing())
     text = "It has stopped. What waits is kept." if word == "stop" else "It runs."
-    return CommandResult(f"secondme.service.{word}/1", data, lambda screen: screen.line(text))
+    return CommandResult(data, lambda screen: screen.line(text), schema=f"secondme.service.{word}/1")
 
 
 def status(invocation: Invocation, part: str) -> CommandResult:
@@ -91,7 +91,7 @@ def status(invocation: Invocation, part: str) -> CommandResult:
             screen.hint(f"Started anew {standing.restarts} times: secondme service logs", "warn")
 
     code = ExitCode.DONE if standing.state == "active" else ExitCode.NO
-    return CommandResult("secondme.service.status/1", data, show, code)
+    return CommandResult(data, show, code, schema="secondme.service.status/1")
 
 
 def logs(invocation: Invocation, part: str, lines: int, *, follow: bool) -> CommandResult:
@@ -112,7 +112,7 @@ def logs(invocation: Invocation, part: str, lines: int, *, follow: bool) -> Comm
                 screen.stream.flush()
         finally:
             process.terminate()
-    return CommandResult("secondme.service.logs/1", {}, lambda _: None)
+    return CommandResult({}, lambda _: None, schema="secondme.service.logs/1")
 
 
 def _managed(invocation: Invocation, part: str) -> tuple[Setup, Manager]:

@@ -13,7 +13,7 @@ from secondme.core.config.files import read_env_file
 from secondme.core.errors import ConfigError
 
 if TYPE_CHECKING:
-    from secondme.cli.run import Invocation
+    from secondme.cli.command import Invocation
     from secondme.core.config.loader import Setup
 
 NAME = "secondme"

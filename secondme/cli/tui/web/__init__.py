@@ -26,7 +26,7 @@ from secondme.core.errors import ConfigError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from secondme.cli.run import Invocation
+    from secondme.cli.command import Invocation
 
 
 async def serve(invocation: Invocation, port: int) -> None:

@@ -1,22 +1,75 @@
-"""How does a command end? Every command's work passes through here, so that every error becomes one line and the right exit code."""
+"""Commands: a coroutine that returns a CommandResult becomes a command with `--json`, one line for an error, and an exit code.
+
+Every command's work passes through `run`, so that every error becomes one line and the right exit code.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
+import inspect
 import os
 import sys
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NoReturn
+from dataclasses import dataclass, replace
+from datetime import timedelta  # noqa: TC003  typer reads annotations
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn, get_type_hints
 
 import typer
 
+from secondme.core.clock import parse_duration
+
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
     from secondme.cli.output import CommandResult, ExitCode
     from secondme.core.config.loader import Setup
     from secondme.core.errors import SecondmeError
+    from secondme.services import Services
+
+    Work = Callable[..., Coroutine[Any, Any, CommandResult]]
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON envelope for scripts.")]
+"""`--json`"""
+
+
+def duration(text: str) -> timedelta:
+    """`90s`, `60m`, `2h`, `1d`; a bare number is minutes. Raises typer.BadParameter for anything else, zero, or over a year."""
+    value = parse_duration(text)
+    if value is None:
+        raise typer.BadParameter("a duration looks like 90s, 60m, 2h or 1d")
+    return value
+
+
+def command(
+    schema: str, *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None, has_json: bool = True
+) -> Callable[[Work], Callable[..., None]]:
+    """Makes `async def name(invocation, ...)` a function for typer: it sees the other parameters and `--json`.
+
+    `schema` names the JSON of its results and of its errors. `has_json=False`: the command has no `--json` of its own.
+    """
+
+    def wrap(work: Work) -> Callable[..., None]:
+        parameters = list(inspect.signature(work).parameters.values())[1:]
+        texts = SimpleNamespace(__annotations__={each.name: each.annotation for each in parameters})
+        hints = get_type_hints(texts, work.__globals__, include_extras=True)
+        kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        own = [each.replace(annotation=hints[each.name], kind=kind) for each in parameters]
+        context = inspect.Parameter("context", kind, annotation=typer.Context)
+        json = [inspect.Parameter("as_json", kind, default=False, annotation=Json)] if has_json else []
+
+        @functools.wraps(work)
+        def typed(context: typer.Context, *, as_json: bool = False, **options: Any) -> None:
+            run(context, schema, functools.partial(work, **options), as_json=as_json, loop_factory=loop_factory)
+
+        typed.__signature__ = inspect.Signature([context, *own, *json])  # type: ignore[attr-defined]  # what typer reads
+        typed.__annotations__ = {each.name: each.annotation for each in (context, *own, *json)}
+        del typed.__wrapped__  # else typer would read the coroutine's
+        return typed
+
+    return wrap
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +94,17 @@ class Invocation:
             flags[name.strip()] = value.strip()
         return load({**(extra or {}), **flags}, home=self.home)
 
+    @contextlib.asynccontextmanager
+    async def services(self, *, deciding: bool = False) -> AsyncIterator[Services]:
+        """The services of the owner's home, connected; `deciding`: what happens is logged beside what the gateway logs. Raises ConfigError."""
+        from secondme.services import open_services, set_up_log
+
+        setup = self.setup()
+        if deciding:
+            set_up_log(setup)
+        async with open_services(setup) as services:
+            yield services
+
 
 def run(
     context: typer.Context,
@@ -58,6 +122,8 @@ def run(
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             result = runner.run(work(invocation))
+        if not result.schema:
+            result = replace(result, schema=schema)
         code = _written(result, invocation, as_json=as_json)
     except SecondmeError as error:
         code = emit_error(schema, _for_here(error, invocation), as_json=as_json)

@@ -1,0 +1,486 @@
+"""Services: one lazy object per home that builds everything from its settings and its store. The only place that wires.
+
+It stands between `cli` and the channels and is handed down; nothing below imports it. Imports are inside the properties, so that whoever
+holds it pays only for what it uses.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from functools import cached_property
+from random import Random, SystemRandom
+from typing import TYPE_CHECKING, Any
+
+from secondme.core.clock import SystemClock
+from secondme.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+    from datetime import tzinfo
+
+    from secondme.core.admit.contacts import Answering, Contacts
+    from secondme.core.admit.control_store import ControlStore
+    from secondme.core.admit.pairing import Owner
+    from secondme.core.admit.pairing_store import Listing, PairingStore
+    from secondme.core.admit.pauses import Steering
+    from secondme.core.admit.store import ContactChoices
+    from secondme.core.api.limits import Limits
+    from secondme.core.api.server import Api
+    from secondme.core.api.webhooks import Webhooks
+    from secondme.core.channel_plugin import ChannelContext, Manifest, Plug
+    from secondme.core.config.loader import Settings, Setup
+    from secondme.core.gateway.gateway import Gateway, Part, Rooms
+    from secondme.core.gateway.owner_chat import OwnerChat
+    from secondme.core.gateway.status import Overview
+    from secondme.core.gateway.store import GlanceStore, NoteStore, TraceStore
+    from secondme.core.ids import ContactId
+    from secondme.core.ports import Channel, Clock, Model
+    from secondme.core.queue.store import DeadStore, InboxStore
+    from secondme.core.remember.learning import Learner
+    from secondme.core.remember.store import RelationshipStore, StyleStore
+    from secondme.core.reply.agent import Agent
+    from secondme.core.reply.budget import Budget
+    from secondme.core.reply.owner_turn import Asking
+    from secondme.core.reply.personas import Library
+    from secondme.core.reply.store import PersonaUse, SpendingStore
+    from secondme.core.reply.voice import Voices
+    from secondme.core.security_log import SecurityLog
+    from secondme.core.send.drafts import Drafts
+    from secondme.core.send.store import DraftStore, OutboxStore
+    from secondme.core.store.client import Store
+    from secondme.core.store.history import ConversationStore
+    from secondme.core.store.persons import LinkStore
+    from secondme.core.store.server import Role
+
+LOCAL = "local"
+BY_CLI, BY_API, BY_CHAT = "cli", "api", "owner-chat"
+"""Who decided, in the records."""
+
+
+class Services:
+    """Everything that one home offers over one connection to its store. `by` is who decides, as the records say."""
+
+    def __init__(self, setup: Setup, store: Store, by: str = BY_CLI, *, clock: Clock | None = None) -> None:
+        self.setup = setup
+        self.settings: Settings = setup.settings
+        self.store = store
+        self.by = by
+        self.clock: Clock = clock or SystemClock()
+
+    # What is kept
+
+    @cached_property
+    def pairing_store(self) -> PairingStore:
+        """Who waits, who was approved, who was denied."""
+        from secondme.core.admit.pairing_store import PairingStore
+
+        return PairingStore(self.store, self.settings.pairing)
+
+    async def listing(self) -> Listing:
+        """Everybody who waits, was approved or was denied, right now."""
+        return await self.pairing_store.listing()
+
+    @cached_property
+    def control(self) -> ControlStore:
+        """Pauses, the kill switch, running processes and what waits."""
+        from secondme.core.admit.control_store import ControlStore
+
+        return ControlStore(self.store)
+
+    @cached_property
+    def persons(self) -> LinkStore:
+        """Which contacts are one person."""
+        from secondme.core.store.persons import LinkStore
+
+        return LinkStore(self.store)
+
+    @cached_property
+    def history(self) -> ConversationStore:
+        """What was said."""
+        from secondme.core.store.history import ConversationStore
+
+        return ConversationStore(self.store)
+
+    @cached_property
+    def inbox(self) -> InboxStore:
+        """What waits to be worked on."""
+        from secondme.core.queue.store import InboxStore
+
+        return InboxStore(self.store, self.settings.queue)
+
+    @cached_property
+    def dead_letters(self) -> DeadStore:
+        """What could not be worked on."""
+        from secondme.core.queue.store import DeadStore
+
+        return DeadStore(self.store)
+
+    @cached_property
+    def outbox(self) -> OutboxStore:
+        """Replies on their way, and held ones."""
+        from secondme.core.send.store import OutboxStore
+
+        return OutboxStore(self.store, self.settings.delivery)
+
+    @cached_property
+    def draft_store(self) -> DraftStore:
+        """Held replies, as they are stored."""
+        from secondme.core.send.store import DraftStore
+
+        return DraftStore(self.store, self.settings.drafts)
+
+    @cached_property
+    def spending(self) -> SpendingStore:
+        """What models cost."""
+        from secondme.core.reply.store import SpendingStore
+
+        return SpendingStore(self.store)
+
+    @cached_property
+    def persona_use(self) -> PersonaUse:
+        """Which persona is used for everybody and for each relationship."""
+        from secondme.core.reply.store import PersonaUse
+
+        return PersonaUse(self.store)
+
+    @cached_property
+    def choices(self) -> ContactChoices:
+        """What the owner chose for single contacts."""
+        from secondme.core.admit.store import ContactChoices
+
+        return ContactChoices(self.store)
+
+    @cached_property
+    def style(self) -> StyleStore:
+        """How the owner writes."""
+        from secondme.core.remember.store import StyleStore
+
+        return StyleStore(self.store)
+
+    @cached_property
+    def relationships(self) -> RelationshipStore:
+        """What contacts are to the owner."""
+        from secondme.core.remember.store import RelationshipStore
+
+        return RelationshipStore(self.store)
+
+    @cached_property
+    def notes(self) -> NoteStore:
+        """What the owner is told in their own chat."""
+        from secondme.core.gateway.store import NoteStore
+
+        return NoteStore(self.store)
+
+    @cached_property
+    def activity(self) -> GlanceStore:
+        """When something was last heard and said, who is paused, what today cost."""
+        from secondme.core.gateway.store import GlanceStore
+
+        return GlanceStore(self.store)
+
+    @cached_property
+    def traces(self) -> TraceStore:
+        """What became of each message."""
+        from secondme.core.gateway.store import TraceStore
+
+        return TraceStore(self.store)
+
+    # What the owner decides
+
+    @cached_property
+    def security(self) -> SecurityLog:
+        """Where security events of this process go. `log.set_up` decides into which file."""
+        from secondme.core.security_log import SecurityLog
+        from secondme.core.store import keys
+
+        return SecurityLog(lambda event: self.store.publish(keys.EVENTS_SECURITY, event))
+
+    @cached_property
+    def pairing(self) -> Owner:
+        """Approving, denying, revoking, inviting."""
+        from secondme.core.admit.pairing import Owner
+
+        return Owner(self.pairing_store, self.persons, self.security, by=self.by)
+
+    @cached_property
+    def contacts(self) -> Contacts:
+        """Linking contacts to one person, and forgetting them."""
+        from secondme.channels.registry import manifests, setup_of
+        from secondme.core.admit.contacts import Contacts
+
+        def erase_files(contact: ContactId) -> None:
+            for manifest in manifests():
+                setup_of(manifest).forget(channel_context(manifest, self.setup), contact)
+
+        return Contacts(self.persons, self.pairing_store, self.security, erase_files, by=self.by)
+
+    @cached_property
+    def answering(self) -> Answering:
+        """How single contacts are answered."""
+        from secondme.core.admit.contacts import Answering
+
+        return Answering(self.choices, self.security, by=self.by)
+
+    @cached_property
+    def pauses(self) -> Steering:
+        """Pauses and the kill switch."""
+        from secondme.core.admit.pauses import Steering
+
+        return Steering(self.control, self.pairing_store, self.security, by=self.by)
+
+    @cached_property
+    def drafts(self) -> Drafts:
+        """Decisions about held replies."""
+        from secondme.core.send.drafts import Drafts
+
+        return Drafts(self.draft_store)
+
+    @cached_property
+    def personas(self) -> Library:
+        """The owner's persona files."""
+        return persona_library(self.setup)
+
+    async def status(self) -> Overview:
+        """How things stand now."""
+        from secondme.channels.registry import manifests
+        from secondme.core.gateway.status import overview
+
+        return await overview(
+            self.control,
+            self.pairing_store,
+            manifests(),
+            embedded=self.settings.redis_url is None,
+            glance=self.activity,
+            cap_usd=self.settings.budget.daily_usd,
+        )
+
+    # The clone
+
+    @cached_property
+    def voices(self) -> Voices:
+        """In whose voice contacts are answered."""
+        from secondme.core.reply.voice import Voices
+
+        file = self.settings.persona.file
+        return Voices(self.personas, self.persona_use, self.style, self.relationships, file, self.clock)
+
+    def budget(self, model: Model) -> Budget:
+        """`model` behind a budget: every call is charged."""
+        from secondme.core.reply.budget import Budget
+
+        return Budget(model, self.spending, self.settings.budget, self.settings.model, self.clock)
+
+    def agent(self, model: Model) -> Agent:
+        """What composes replies."""
+        from secondme.core.reply.agent import Agent
+
+        return Agent(self.budget(model), self.history, self.voices, self.settings, time_zone(self.settings), self.clock)
+
+    def owner_turn(self, model: Model) -> Asking:
+        """What answers the owner's own questions."""
+        from secondme.core.reply.owner_turn import Asking
+
+        return Asking(self.budget(model), self.history, self.voices, self.settings, time_zone(self.settings), self.clock)
+
+    @contextlib.asynccontextmanager
+    async def asking_claude(self) -> AsyncIterator[Asking]:
+        """`owner_turn` with Claude behind it, for the length of one command: its connections are closed afterwards."""
+        from secondme.core.providers.claude import Claude
+
+        claude = Claude(self.settings.model)
+        try:
+            yield self.owner_turn(claude)
+        finally:
+            await claude.close()
+
+    @cached_property
+    def learner(self) -> Learner:
+        """What learns from what the owner and their contacts write."""
+        from secondme.core.remember.learning import Learner
+
+        return Learner(self.style, self.relationships, self.clock)
+
+    # The gateway, and what it listens on
+
+    def deciding(self, by: str) -> Services:
+        """The same home over the same connection, for decisions that the records ascribe to `by`."""
+        return Services(self.setup, self.store, by, clock=self.clock)
+
+    def events(self, missed: Callable[[], None]) -> AsyncIterator[tuple[str, dict[str, Any]] | None]:
+        """Every event from now on, as `events.listen` gives them."""
+        from secondme.core.store import keys
+        from secondme.core.store.events import listen
+
+        return listen(self.store, *keys.EVENTS, missed=missed)
+
+    @cached_property
+    def owner_chat(self) -> OwnerChat:
+        """The owner's own chat, on whichever channel it is."""
+        from secondme.core.gateway.owner_chat import Commands, OwnerChat
+
+        there = self.deciding(BY_CHAT)
+        commands = Commands(there.pairing, there.pauses, self.drafts, self.listing, self.status)
+        return OwnerChat(commands, self.notes, self.drafts, self.events, self.security, self.clock)
+
+    def rooms(self, model: Model, channels: Sequence[Plug] | None = None) -> Rooms:
+        """What a gateway is made of; `channels`: others than those of this home."""
+        from secondme.core.admit.gate import Gate
+        from secondme.core.admit.inspection import Inspector
+        from secondme.core.admit.pairing import Door
+        from secondme.core.admit.store import DoorStore, GateStore
+        from secondme.core.gateway.gateway import Rooms
+
+        settings, store, security = self.settings, self.store, self.security
+        door = Door(DoorStore(store, settings.pairing), settings, security)
+        return Rooms(
+            store=store,
+            gate=Gate(GateStore(store, settings.limits, settings.takeover), door, security),
+            security=security,
+            inspector=Inspector(security, max_length=settings.content.max_length) if settings.content.analyze else None,
+            inbox=self.inbox,
+            outbox=self.outbox,
+            pairing=self.pairing_store,
+            control=self.control,
+            drafts=self.draft_store,
+            agent=self.agent(model),
+            learner=self.learner,
+            channels=plugs(self.setup) if channels is None else channels,
+            owner_chat=self.owner_chat,
+        )
+
+    def gateway(self, model: Model, part: Part = "all", *, rng: Random | None = None) -> Gateway:
+        """A gateway that has not started."""
+        from secondme.core.gateway.gateway import Gateway
+
+        return Gateway(self.rooms(model), self.settings, self.clock, rng or SystemRandom(), part=part)
+
+    def webhooks(self, gateway: Gateway) -> Webhooks | None:
+        """The listener for platforms that call us; None when nobody can. Imports the web server: call it in a thread."""
+        if not self.settings.webhooks.listen:
+            return None
+        from secondme.core.api.sockets import Address
+        from secondme.core.api.webhooks import Webhooks
+
+        host, _, port = self.settings.webhooks.listen.rpartition(":")
+        return Webhooks(gateway.manager.hear_of, Address(host.removeprefix("[").removesuffix("]"), int(port)), self.clock)
+
+    def api(
+        self, is_stopping: Callable[[], bool], limits: Limits | None = None, channels: Callable[[], dict[str, str]] = dict
+    ) -> Api:
+        """The HTTP API that has not started. Takes a third of a second of imports: call it in a thread."""
+        from secondme.core.api.dependencies import Powers, Pulse
+        from secondme.core.api.server import Api, Where
+        from secondme.core.api.sockets import tcp_address
+        from secondme.core.security_log import SecurityEvent, Severity
+
+        async def alarm(why: str, count: int) -> None:
+            await self.security.record(SecurityEvent.API_REFUSED, Severity.WARN, why=why, count=count)
+
+        there = self.deciding(BY_API)
+        powers = Powers(
+            owner=there.pairing,
+            steering=there.pauses,
+            drafts=self.drafts,
+            listing=self.listing,
+            overview=self.status,
+            everybody=self.control.everybody,
+            pulse=Pulse(self.control.now_ms, self.clock),
+            is_stopping=is_stopping,
+            channels=channels,
+        )
+        places = self.setup.places
+        where = Where(unix=places.api_socket, tcp=tcp_address(self.settings.api), token=places.api_token)
+        return Api(powers, where, self.clock, listen=self.events, alarm=alarm, limits=limits)
+
+
+@contextlib.asynccontextmanager
+async def open_services(setup: Setup, role: Role | None = None, by: str = BY_CLI) -> AsyncIterator[Services]:
+    """The services of a home over a connected store; a short command borrows the running server or starts one for its own length.
+
+    Raises ConfigError for a home of its own that is not there: a typo would get an empty one."""
+    from secondme.core.store.client import Store
+    from secondme.core.store.server import Role
+
+    if role is None:
+        refuse_missing(setup)
+    async with Store(setup, role or Role.BORROW) as store:
+        yield Services(setup, store, by)
+
+
+def refuse_missing(setup: Setup) -> None:
+    """Raises ConfigError when the home that was typed is not there."""
+    if setup.settings.redis_url is None and setup.places.is_apart and not setup.places.config.exists():
+        raise ConfigError("no_home", f"There is no home at {setup.places.config}.", "secondme onboard")
+
+
+def set_up_log(setup: Setup) -> None:
+    """What this command decides is logged where the gateway logs too. Raises as `open_services` for a home that is not there."""
+    from secondme.core import log
+    from secondme.core.config.paths import private_dir
+
+    refuse_missing(setup)
+    log.set_up(setup.settings.log.level, private_dir(setup.places.logs), console=False)
+
+
+def build_model(settings: Settings, *, demo: bool) -> Model:
+    """Claude; in a demo without a key, a stand-in that labels what it says."""
+    from secondme.core.providers.claude import Claude
+    from secondme.core.providers.stand_in import StandIn
+
+    return StandIn() if demo and settings.model.api_key is None else Claude(settings.model)
+
+
+def persona_library(setup: Setup) -> Library:
+    """The owner's persona files, for which no store is needed."""
+    from secondme.core.reply.personas import Library
+
+    return Library(setup.places.personas)
+
+
+def time_zone(settings: Settings) -> tzinfo:
+    """The owner's time zone."""
+    from zoneinfo import ZoneInfo
+
+    from secondme.core.send.pacing import machine_zone
+
+    return ZoneInfo(settings.sleep.timezone) if settings.sleep.timezone else machine_zone()
+
+
+# Channels
+
+
+def plugs(setup: Setup) -> list[Plug]:
+    """Every channel there is, with what builds it. It is built from the settings as they are then: a link made meanwhile counts."""
+    from secondme.channels.registry import manifests, setup_of
+    from secondme.core.channel_plugin import Plug
+
+    def plug(manifest: Manifest) -> Plug:
+        def build() -> Channel | None:
+            context = channel_context(manifest, setup.again())
+            module = setup_of(manifest)
+            return module.build(context) if module.is_set_up(context) else None
+
+        return Plug(manifest, build)
+
+    return [plug(manifest) for manifest in manifests()]
+
+
+def channel_context(manifest: Manifest, setup: Setup) -> ChannelContext:
+    """What a channel is built from: its own section of the settings, secrets as plain words, and a directory of its own."""
+    from pydantic import SecretStr
+
+    from secondme.core.channel_plugin import ChannelContext
+
+    places, settings = setup.places, setup.settings
+    directory = places.local_mail if manifest.id == LOCAL else places.channel(manifest.id)
+    section = getattr(settings, manifest.id, None)
+    values: dict[str, Any] = dict(section) if section is not None else dict(settings.plugins.get(manifest.id, {}))
+    if manifest.id == LOCAL:
+        values = {"socket": str(places.local_socket)}
+    plain = {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in values.items()}
+    return ChannelContext(settings=plain, directory=directory, clock=SystemClock(), rng=SystemRandom())
+
+
+def section_of(name: str, setup: Setup) -> str:
+    """Under which name the settings of the channel `name` are kept."""
+    return name if hasattr(setup.settings, name) else f"plugins.{name}"
