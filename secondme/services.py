@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from secondme.core.gateway.status import Overview
     from secondme.core.gateway.store import GlanceStore, NoteStore, TraceStore
     from secondme.core.ids import ContactId
-    from secondme.core.ports import Channel, Clock, Model
+    from secondme.core.ports import Channel, Model
     from secondme.core.queue.store import DeadStore, InboxStore
     from secondme.core.remember.learning import Learner
     from secondme.core.remember.store import RelationshipStore, StyleStore
@@ -60,12 +60,12 @@ BY_CLI, BY_API, BY_CHAT = "cli", "api", "owner-chat"
 class Services:
     """Everything that one home offers over one connection to its store. `by` is who decides, as the records say."""
 
-    def __init__(self, setup: Setup, store: Store, by: str = BY_CLI, *, clock: Clock | None = None) -> None:
+    def __init__(self, setup: Setup, store: Store, by: str = BY_CLI, *, clock: SystemClock | None = None) -> None:
         self.setup = setup
         self.settings: Settings = setup.settings
         self.store = store
         self.by = by
-        self.clock: Clock = clock or SystemClock()
+        self.clock = clock or SystemClock()
 
     # What is kept
 
