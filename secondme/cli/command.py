@@ -78,6 +78,14 @@ class Invocation:
 
     home: Path | None
     settings: tuple[str, ...]
+    as_json: bool = False
+    """Whether the result is printed as JSON: what is said meanwhile goes to stderr then."""
+    context: typer.Context | None = None
+
+    def is_typed(self, parameter: str) -> bool:
+        """True when the parameter's value stood on the command line, where others can read it."""
+        origin = self.context.get_parameter_source(parameter) if self.context else None
+        return origin is not None and origin.name == "COMMANDLINE"
 
     def setup(self, extra: dict[str, Any] | None = None) -> Setup:
         """The owner's settings; `extra` are dotted names that the command itself decides. Raises ConfigError."""
@@ -118,7 +126,7 @@ def run(
     from secondme.cli.output import ExitCode, OutputError, emit_error, note
     from secondme.core.errors import SecondmeError
 
-    invocation: Invocation = context.obj
+    invocation = replace(context.obj, as_json=as_json, context=context)
     try:
         with asyncio.Runner(loop_factory=loop_factory) as runner:
             result = runner.run(work(invocation))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from secondme.core.enums import State, Tier
     from secondme.core.ids import ContactId
     from secondme.core.records import ApprovedContact, DeniedContact, PairingRequest
+    from secondme.services import Services
 
     Known = ApprovedContact | DeniedContact | PairingRequest
 
@@ -58,6 +59,23 @@ def anybody(reference: str, approved: Sequence[ApprovedContact]) -> ContactId:
         if _is_whole_id(reference):
             return contact_id(reference.strip())
         raise
+
+
+async def known_contact(services: Services, reference: str) -> ContactId:
+    """The contact that `reference` means: an approved one by id or name, else one that waits or was denied, else whoever has that whole
+    id. Raises NotFoundError, naming the nearest. Every command that takes a contact asks here or, for approved ones only, `anybody`."""
+    from secondme.core.ids import contact_id
+
+    listing = await services.listing()
+    try:
+        return anybody(reference, listing.approved)
+    except NotFoundError as error:
+        others: list[Known] = [*listing.pending, *listing.denied]
+        wanted = _folded(reference)
+        named = [each for each in others if each.display_name and _folded(each.display_name) == wanted]
+        if any(each.display_name and _folded(each.display_name) == wanted for each in listing.approved) or len(named) != 1:
+            raise hinted(error, reference, [*listing.approved, *others]) from None
+        return contact_id(named[0].contact_id)
 
 
 def _is_whole_id(reference: str) -> bool:

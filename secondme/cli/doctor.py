@@ -8,7 +8,6 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from secondme.cli.compose import channel_context
 from secondme.cli.output import CommandResult, ExitCode, typed
 from secondme.core.clock import SystemClock
 from secondme.core.config.loader import home_of
@@ -18,6 +17,7 @@ from secondme.core.doctor.checks.channels import Patient
 from secondme.core.doctor.fixes import repair
 from secondme.core.doctor.registry import all_checks, chosen
 from secondme.core.errors import SecondmeError
+from secondme.services import channel_context
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

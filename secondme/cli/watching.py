@@ -11,7 +11,6 @@ import signal
 import sys
 from typing import TYPE_CHECKING, Any
 
-from secondme.cli.compose import open_store, overview
 from secondme.cli.output import CommandResult, Screen, emit_event
 from secondme.cli.standing import Line, draw, lines
 from secondme.core.clock import SystemClock, rfc3339
@@ -19,6 +18,7 @@ from secondme.core.errors import UnavailableError
 from secondme.core.store import keys
 from secondme.core.store.events import listen
 from secondme.core.store.server import Role
+from secondme.services import open_services
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -51,11 +51,11 @@ async def _look(setup: Setup, show: Callable[[dict[str, Any], datetime], None]) 
     clock = SystemClock()
     while True:
         try:
-            async with open_store(setup, Role.ATTACH) as store:
+            async with open_services(setup, Role.ATTACH) as services:
                 shown = -_CALM_S
-                async for heard in listen(store, *keys.EVENTS):
+                async for heard in listen(services.store, *keys.EVENTS):
                     if heard is None or clock.monotonic() - shown >= _CALM_S:
-                        show((await overview(store, setup)).to_dict(), clock.now())
+                        show((await services.status()).to_dict(), clock.now())
                         shown = clock.monotonic()
         except UnavailableError as error:
             show({"problem": error.code, "message": error.message, "embedded": setup.settings.redis_url is None}, clock.now())

@@ -11,10 +11,10 @@ from api.serving import Dial, Serve, Served, populate
 from api.wire import Line
 from fakes.process import eventually
 
-from secondme.cli.assembly import build_api
 from secondme.core.api.limits import Limits
 from secondme.core.config.loader import load
 from secondme.core.store.client import Store
+from secondme.services import Services
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def serve(redis_url: str, home: Path, store: Store) -> Serve:
         flags = {"redis_url": redis_url, "api.listen": listen, "api.allow_remote": allow_remote}
         setup = load(flags, {}, home=home)
         stop = asyncio.Event()
-        api = build_api(setup, store, is_stopping or stop.is_set, Limits(**limits))
+        api = Services(setup, store).api(is_stopping or stop.is_set, Limits(**limits))
         running = asyncio.ensure_future(api.run(stop))
         try:
             await eventually(lambda: api.port is not None and setup.places.api_socket.exists() and api.hub.head)

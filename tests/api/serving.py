@@ -12,11 +12,11 @@ from api.wire import Line
 from fakes.process import knock, let_in
 
 from secondme.channels.local.protocol import contact_of
-from secondme.cli.compose import pairing_store
 from secondme.core.api.auth import TokenFile
 from secondme.core.api.server import Api
 from secondme.core.config.loader import Setup
 from secondme.core.store.client import Store
+from secondme.services import Services
 
 
 @dataclass
@@ -62,7 +62,7 @@ async def populate(setup: Setup, store: Store) -> None:
     """Anna is let in, Cara was turned away, Ben waits."""
     await let_in(setup, "anna")
     await knock(store, setup, "cara")
-    pairing = pairing_store(store, setup.settings)
+    pairing = Services(setup, store).pairing_store
     request = await pairing.find("local:cara")
     assert request is not None
     await pairing.deny(contact_of("cara"), code=request.code, channel="local", by="test", reason="no")

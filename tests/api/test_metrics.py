@@ -15,11 +15,11 @@ from fakes.process import eventually
 from fakes.town import Town
 
 from secondme import __version__
-from secondme.cli.compose import overview
 from secondme.core.api.metrics import CONTENT_TYPE, exposition
 from secondme.core.messages import ChannelState
 from secondme.core.store import keys
 from secondme.core.store.client import Store
+from secondme.services import Services
 
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)")
@@ -96,7 +96,7 @@ async def test_a_gateway_that_runs_is_up_and_its_channels_are_counted(town: Town
     await ready.wait()
 
     async def connected() -> dict[str, Family] | None:
-        found = parse(exposition(await overview(store, town.setup)))
+        found = parse(exposition(await Services(town.setup, store).status()))
         return found if value(found, "channel_connected", channel="local") else None
 
     found = await eventually(connected)
@@ -114,7 +114,7 @@ async def test_what_waits_and_what_it_cost_are_numbers_in_base_units(town: Town,
     await store.client.hset(keys.mailbox("local:anna"), "waiting", "asleep")
     await store.client.rpush(keys.dead("local:anna"), "x")
     await store.client.zadd(keys.DEAD_INDEX, {"local:anna": 1})
-    found = parse(exposition(await overview(store, town.setup)))
+    found = parse(exposition(await Services(town.setup, store).status()))
     assert (value(found, "queue_messages"), value(found, "queue_contacts"), value(found, "dead_letters")) == (1, 1, 1)
     assert value(found, "queue_waiting_contacts", reason="asleep") == 1
     assert 0 <= value(found, "queue_oldest_age_seconds") < 60
@@ -128,7 +128,7 @@ async def test_no_label_comes_from_a_stranger(town: Town, store: Store) -> None:
     await store.client.hset(keys.mailbox("local:anna"), "waiting", 'x"} 1\nevil 1')
     sign = {"part": 'a"b', "pid": 1, "host": "elsewhere", "at": await town.control.now_ms(), "channels": {'x"\n': {"state": "y\n"}}}
     await store.client.hset(keys.GATEWAYS, "i", json.dumps(sign))
-    text = exposition(await overview(store, town.setup))
+    text = exposition(await Services(town.setup, store).status())
     found = parse(text)
     assert value(found, "queue_waiting_contacts", reason="other") == 1
     assert {name for family in found.values() for labels in family.samples for name, _ in labels} == {

@@ -6,10 +6,9 @@ from pathlib import Path
 import pytest
 
 from secondme.channels.registry import BUILT_IN, manifest_of, manifests, setup_of
-from secondme.cli.assembly import plugs
-from secondme.cli.compose import channel_context, section_of
 from secondme.core.config.loader import load
 from secondme.core.errors import NotFoundError
+from secondme.services import channel_context, plugs, section_of
 
 GOOD = """
 from secondme.core.channel_plugin import Manifest

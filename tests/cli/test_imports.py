@@ -42,7 +42,6 @@ NEVER = {
     "secondme.channels.local.channel",
     "secondme.cli.chatting",
     "secondme.cli.watching",
-    "secondme.cli.serving",
     "secondme.cli.tui",
     "secondme.core.admit.gate",
     "secondme.core.admit.content",
@@ -116,9 +115,8 @@ def test_help_loads_neither_the_settings_nor_the_store_nor_another_command() -> 
     assert {name: found & (NEVER | STORE | SETTINGS | {"rich"}) for name, found in loaded.items()} == {
         entry.name: set() for entry in entries
     }
-    assert {name: commands_in(found) - {"relation"} for name, found in loaded.items()} == {
-        entry.name: {entry.place.partition(":")[0]}
-        for entry in entries  # `relation` is two commands of `contacts`
+    assert {name: commands_in(found) for name, found in loaded.items()} == {
+        entry.name: {entry.place.partition(":")[0]} for entry in entries
     }
 
 

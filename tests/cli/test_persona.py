@@ -15,7 +15,7 @@ from redis import Redis
 from typer.testing import CliRunner, Result
 
 from secondme.cli.app import options
-from secondme.cli.commands import persona, relation, style
+from secondme.cli.commands import contacts, persona, style
 from secondme.core.records import OwnMessage
 from secondme.core.store import keys
 
@@ -33,11 +33,9 @@ def run(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Run:
     monkeypatch.setenv("SECONDME_REDIS_URL", redis_url)
     monkeypatch.delenv("VISUAL", raising=False)
     monkeypatch.delenv("EDITOR", raising=False)
-    app, contacts = typer.Typer(pretty_exceptions_enable=False), typer.Typer()
+    app = typer.Typer(pretty_exceptions_enable=False)
     app.callback()(options)
-    contacts.command()(relation.relate)
-    contacts.command()(relation.mode)
-    for group, name in ((persona.app, "persona"), (style.app, "style"), (contacts, "contacts")):
+    for group, name in ((persona.app, "persona"), (style.app, "style"), (contacts.app, "contacts")):
         app.add_typer(group, name=name)
     return lambda *words: CliRunner().invoke(app, list(words))
 
@@ -230,7 +228,7 @@ def test_the_owner_says_what_happens_to_a_contacts_messages(mode: str, data_: di
 
 
 def test_the_commands_load_nothing_but_typer_until_one_runs() -> None:
-    probe = "import sys\nfrom secondme.cli.commands import persona, relation, style\nprint(*sys.modules)"
+    probe = "import sys\nfrom secondme.cli.commands import contacts, persona, style\nprint(*sys.modules)"
     loaded = subprocess.run(
         [sys.executable, "-c", probe], capture_output=True, text=True, check=True, env=environment()
     ).stdout.split()

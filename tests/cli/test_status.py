@@ -17,12 +17,12 @@ from fakes.process import Cli, Terminal, command, environment, write_config
 from fakes.town import Town
 from redis import Redis
 
-from secondme.cli.compose import overview
 from secondme.cli.output import Screen
 from secondme.cli.standing import draw, lines, local_time
 from secondme.core.ids import ContactId
 from secondme.core.store import keys
 from secondme.core.store.client import Store
+from secondme.services import Services
 
 NOW = datetime(2026, 11, 22, 12, 0, tzinfo=UTC)
 QUIET: dict[str, Any] = {
@@ -138,7 +138,7 @@ async def test_the_newest_messages_the_pauses_and_the_cost_are_known(town: Town)
     await town.control.pause(ContactId("local:cara"), None)
     now_ms = await town.control.now_ms()
     await town.store.client.hset(keys.token_stats(f"{datetime.fromtimestamp(now_ms / 1000, UTC):%Y-%m-%d}"), "micros", 420_000)
-    found = await overview(town.store, town.setup)
+    found = await town.services.status()
     data = found.to_dict()
     assert data["cost"] == {"todayUsd": 0.42, "capUsd": 5.0}
     assert [each["contactId"] for each in data["pauses"]] == ["local:ben", "local:cara"]
@@ -155,7 +155,7 @@ async def test_a_long_silence_of_the_clone_is_found_behind_many_messages(town: T
     await store.client.zadd(history, {'{"id":"a","content":"\\"type\\":\\"outgoing\\"","type":"incoming"}': 500})
     await store.client.zadd(history, {'{"id":"b","content":"x","type":"outgoing"}': 100, '{"id":"c","type":"fromMe"}': 900})
     await store.client.zadd(history, {f'{{"id":"{n}","content":"x","type":"incoming"}}': 200 + n for n in range(40)})
-    glance = (await overview(store, town.setup)).glance
+    glance = (await Services(town.setup, store).status()).glance
     assert glance is not None
     assert (glance.last_received_ms, glance.last_sent_ms) == (500, 100)
 

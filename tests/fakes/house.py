@@ -10,7 +10,6 @@ from typing import Any
 from fakes.process import DEADLINE_S, eventually
 from fakes.town import Town
 
-from secondme.cli.assembly import owner_chat
 from secondme.core.channel_plugin import Plug
 from secondme.core.clock import SystemClock
 from secondme.core.gateway.gateway import Gateway, Part
@@ -21,7 +20,7 @@ class House:
     """A running gateway of `town`'s rooms."""
 
     def __init__(self, town: Town, plugs: Sequence[Plug], part: Part) -> None:
-        chat = owner_chat(town.store, town.setup, town.security)
+        chat = town.services.owner_chat
         rooms = replace(town.rooms, channels=list(plugs), owner_chat=chat)
         self.town = town
         self.gateway = Gateway(rooms, town.setup.settings, SystemClock(), Random(3), part=part)

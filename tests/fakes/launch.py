@@ -13,8 +13,8 @@ from pathlib import Path
 
 def main() -> None:
     home, part, *faults_wanted = sys.argv[1:]
+    from secondme.cli.commands.serve import serve_home
     from secondme.cli.output import ExitCode, complain
-    from secondme.cli.serving import serve_home
     from secondme.core import fault_points
     from secondme.core.config.loader import load
     from secondme.core.errors import SecondmeError

@@ -16,7 +16,6 @@ from fakes.messages_api import MessagesApi, messages_api
 from fakes.process import GatewayProcess, eventually, logged, settings_of, write_config
 from fakes.road import Road, road_to
 
-from secondme.cli.compose import overview
 from secondme.core.admit.pairing_store import PairingStore
 from secondme.core.admit.store import DoorStore
 from secondme.core.config.loader import Setup
@@ -27,6 +26,7 @@ from secondme.core.records import HeldReply
 from secondme.core.send.store import DraftStore
 from secondme.core.store.client import Store
 from secondme.core.store.server import Role
+from secondme.services import Services
 
 Json = dict[str, Any]
 PACED = "[pacing]\nscale = 0.05\n[sleep]\nenabled = false\n"
@@ -139,7 +139,7 @@ class TelegramTown:
 
     async def state(self) -> tuple[str, str]:
         """How Telegram stands, as `status` says."""
-        facts = next(each for each in (await overview(self.store, self.setup)).channels if each.id == "telegram")
+        facts = next(each for each in (await Services(self.setup, self.store).status()).channels if each.id == "telegram")
         return facts.state, facts.code
 
     def logged(self, event: str) -> list[Json]:

@@ -1,72 +1,37 @@
 """The whole corridor in one process on the real store, walked step by step without timers."""
 
 import itertools
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 
 from fakes.channel import FakeChannel
 from fakes.model import ScriptedModel
 
-from secondme.cli import clone
-from secondme.core.admit.control_store import ControlStore
-from secondme.core.admit.gate import Gate
-from secondme.core.admit.pairing import Door, Owner
-from secondme.core.admit.pairing_store import PairingStore
-from secondme.core.admit.store import DoorStore, GateStore
-from secondme.core.clock import SystemClock
 from secondme.core.config.loader import Setup
 from secondme.core.enums import Tier
-from secondme.core.gateway.gateway import Gateway, Rooms
+from secondme.core.gateway.gateway import Gateway
 from secondme.core.ids import ChannelId, ContactId, MessageId
 from secondme.core.messages import Admission, Challenge, InboundMessage, MessageContent
-from secondme.core.queue.store import InboxStore
 from secondme.core.records import Job, Token
-from secondme.core.security_log import SecurityLog
-from secondme.core.send.drafts import Drafts
-from secondme.core.send.store import OutboxStore, Sending
-from secondme.core.store import keys
+from secondme.core.send.store import Sending
 from secondme.core.store.client import Store
-from secondme.core.store.history import ConversationStore
-from secondme.core.store.persons import LinkStore
+from secondme.services import Services
 
 
 class Town:
     """Contacts, an owner, a gateway. Nothing runs by itself: a test calls each step."""
 
     def __init__(self, setup: Setup, store: Store, model: ScriptedModel, rng: Random) -> None:
-        settings = setup.settings
         self.setup, self.store, self.model = setup, store, model
         self.channel = FakeChannel()
-        self.pairing = PairingStore(store, settings.pairing)
-        self.security = security = SecurityLog(lambda event: store.publish(keys.EVENTS_SECURITY, event))
-        self.owner = Owner(self.pairing, LinkStore(store), security, by="test")
-        self.control = ControlStore(store)
-        self.inbox = InboxStore(store, settings.queue)
-        self.outbox = OutboxStore(store, settings.delivery)
-        self.conversation = ConversationStore(store)
-        self.draft_store = clone.draft_store(store, settings)
-        self.drafts = Drafts(self.draft_store)
-        self.learner = clone.learner(store)
-        self.clock = clock = SystemClock()
-        self.rooms = Rooms(
-            store=store,
-            gate=Gate(
-                GateStore(store, settings.limits, settings.takeover),
-                Door(DoorStore(store, settings.pairing), settings, security),
-                security,
-            ),
-            inbox=self.inbox,
-            outbox=self.outbox,
-            pairing=self.pairing,
-            control=self.control,
-            drafts=self.draft_store,
-            agent=clone.agent(store, setup, model),
-            learner=self.learner,
-            channels=[self.channel.plug()],
-            inspector=None,
-            security=security,
-        )
-        self.gateway = Gateway(self.rooms, settings, clock, rng)
+        self.services = services = Services(setup, store, by="test")
+        self.pairing, self.security, self.owner = services.pairing_store, services.security, services.pairing
+        self.control, self.inbox, self.outbox = services.control, services.inbox, services.outbox
+        self.conversation, self.drafts, self.draft_store = services.history, services.drafts, services.draft_store
+        self.learner, self.clock = services.learner, services.clock
+        self.rooms = replace(services.rooms(model, [self.channel.plug()]), inspector=None, owner_chat=None)
+        self.gateway = Gateway(self.rooms, setup.settings, self.clock, rng)
         self._ids = itertools.count(1)
 
     def message(self, who: str, text: str, **fields: object) -> InboundMessage:

@@ -22,7 +22,6 @@ from fakes.watching import Ear
 
 from secondme.channels.local.channel import LocalChannel
 from secondme.channels.local.client import LocalClient
-from secondme.cli import clone
 from secondme.core import log
 from secondme.core.admit.inspection import Inspector
 from secondme.core.admit.pauses import Steering
@@ -48,6 +47,7 @@ from secondme.core.messages import (
 from secondme.core.ports import Line
 from secondme.core.providers.claude import Claude
 from secondme.core.security_log import SecurityEvent
+from secondme.services import Services
 
 TownWith = Callable[..., Town]
 DEADLINE_S = 60.0
@@ -92,7 +92,7 @@ def watch(setup: Setup, ear: Ear, caplog: pytest.LogCaptureFixture, capfd: pytes
 async def gateway(town: Town, model: Any, *more: FakeChannel) -> AsyncIterator[None]:
     """The whole gateway of one process, the content analysis included."""
     settings = town.setup.settings
-    agent = clone.agent(town.store, town.setup, model)
+    agent = Services(town.setup, town.store).agent(model)
     inspector = Inspector(town.security, max_length=settings.content.max_length)
     rooms = replace(town.rooms, agent=agent, inspector=inspector, channels=[each.plug() for each in (town.channel, *more)])
     running = Gateway(rooms, settings, SystemClock(), Random(3))

@@ -497,15 +497,14 @@ async def test_an_owner_who_reconnects_each_second_for_five_minutes_has_one_conn
 _IMPORTED = """
 import json, sys, asyncio
 from pathlib import Path
-from secondme.cli.assembly import build_gateway, build_model
-from secondme.cli.compose import open_store
 from secondme.core.config.loader import load
 from secondme.core.store.server import Role
+from secondme.services import build_model, open_services
 
 async def main():
     setup = load({}, home=Path(sys.argv[1]))
-    async with open_store(setup, Role.ATTACH) as store:
-        gateway = build_gateway(setup, store, build_model(setup.settings, demo=True), "all")
+    async with open_services(setup, Role.ATTACH) as services:
+        gateway = services.gateway(build_model(setup.settings, demo=True))
         stop, ready = asyncio.Event(), asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(gateway.run(stop, ready))

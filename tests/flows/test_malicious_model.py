@@ -10,13 +10,13 @@ from fakes.model import ScriptedModel
 from fakes.size import sized
 from fakes.town import Town
 
-from secondme.cli import clone
 from secondme.core.config.loader import load
 from secondme.core.enums import Tier
 from secondme.core.gateway.store import TraceStore
 from secondme.core.ids import ContactId
 from secondme.core.messages import Composed, ModelOutcome, Prompt, Usage
 from secondme.core.providers.claude import Claude
+from secondme.services import Services
 
 ANNA = ContactId("local:anna")
 ROUNDS = sized(500, 80)
@@ -144,7 +144,7 @@ async def test_tool_calls_and_wrong_roles_of_the_vendors_are_no_words(town: Town
     async with messages_api() as api:
         setup = load({"model.api_key": "sk-test", "model.base_url": api.url, "pacing.enabled": False, "sleep.enabled": False}, {})
         claude = Claude(setup.settings.model)
-        town.gateway._rooms = _with_agent(town, clone.agent(town.store, town.setup, claude))
+        town.gateway._rooms = _with_agent(town, Services(town.setup, town.store).agent(claude))
         await town.let_in("anna", Tier.TRUSTED)
         for number, say in enumerate(evil):
             api.script = lambda _, say=say: say  # type: ignore[misc]

@@ -11,13 +11,13 @@ import pytest
 from fakes.messages_api import Cut, Fail, MessagesApi, Outcome, Request, Say, messages_api
 from fakes.town import Town
 
-from secondme.cli import clone
 from secondme.core.clock import SystemClock
 from secondme.core.config.loader import Setup, load
 from secondme.core.gateway.gateway import Gateway
 from secondme.core.ids import ContactId
 from secondme.core.messages import Admission
 from secondme.core.providers.claude import Claude
+from secondme.services import Services
 
 DEADLINE_S = 90.0
 PEOPLE = [f"p{number}" for number in range(20)]
@@ -47,7 +47,7 @@ def setup(redis_url: str, tmp_path: Path, api: MessagesApi) -> Setup:
 async def gateway(town: Town, setup: Setup) -> AsyncIterator[None]:
     """The whole gateway of one process, with the real provider."""
     claude = Claude(setup.settings.model)
-    agent = clone.agent(town.store, setup, claude)
+    agent = Services(setup, town.store).agent(claude)
     running = Gateway(replace(town.rooms, agent=agent), setup.settings, SystemClock(), Random(3))
     stop, ready = asyncio.Event(), asyncio.Event()
     task = asyncio.ensure_future(running.run(stop, ready))

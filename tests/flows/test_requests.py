@@ -18,7 +18,6 @@ from fakes.messages_api import MessagesApi, Say, messages_api
 from fakes.model import ScriptedModel
 from fakes.town import Town
 
-from secondme.cli import clone
 from secondme.core.admit.store import ContactChoices
 from secondme.core.clock import from_ms
 from secondme.core.config.loader import Setup, load
@@ -30,6 +29,7 @@ from secondme.core.remember.store import RelationshipStore, StyleStore
 from secondme.core.reply.agent import NoReply, Reply
 from secondme.core.store import keys
 from secondme.core.store.client import Store
+from secondme.services import Services
 
 NOW = datetime(2026, 11, 20, 14, 5, tzinfo=UTC)
 HERE = Path(__file__).parent
@@ -124,7 +124,7 @@ async def scene(redis_url: str, store: Store, model: ScriptedModel, tmp_path: Pa
 async def composed(scene: Scene, job: Job) -> Reply | NoReply:
     claude = Claude(scene.setup.settings.model)
     try:
-        return await clone.agent(scene.store, scene.setup, claude).compose_reply(job)
+        return await Services(scene.setup, scene.store).agent(claude).compose_reply(job)
     finally:
         await claude.close()
 

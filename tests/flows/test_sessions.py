@@ -19,6 +19,7 @@ from secondme.core.errors import CredentialsError
 from secondme.core.gateway.gateway import Gateway
 from secondme.core.messages import ChannelState
 from secondme.core.ports import Line
+from secondme.services import Services
 
 
 class LoggedOut(FakeChannel):
@@ -134,11 +135,10 @@ async def test_a_channel_that_is_connected_but_deaf_is_said_so_and_connected_ane
 
 
 async def test_health_shows_a_channel_that_is_deaf(town: Town) -> None:
-    from secondme.cli.assembly import build_api
 
     states = {"telegram": "deaf", "local": "connected"}
     stop = asyncio.Event()
-    api = build_api(town.setup, town.store, stop.is_set, None, lambda: dict(states))
+    api = Services(town.setup, town.store).api(stop.is_set, None, lambda: dict(states))
     running = asyncio.create_task(api.run(stop))
     transport = httpx.AsyncHTTPTransport(uds=str(town.setup.places.api_socket))
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30) as client:

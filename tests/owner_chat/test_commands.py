@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 import pytest
 from fakes.town import Town
 
-from secondme.cli.compose import overview
 from secondme.core.admit.pauses import Steering
 from secondme.core.clock import SystemClock
 from secondme.core.enums import Tier
@@ -27,7 +26,7 @@ class Desk:
         self._town = town
 
         def stands() -> Awaitable[Overview]:
-            return overview(town.store, town.setup)
+            return town.services.status()
 
         commands = Commands(
             town.owner,

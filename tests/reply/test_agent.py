@@ -10,7 +10,6 @@ from fakes.clock import FakeClock
 from fakes.model import ScriptedModel
 from fakes.town import Town
 
-from secondme.cli import clone
 from secondme.core.config.loader import Setup, load
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
@@ -19,6 +18,7 @@ from secondme.core.records import Job
 from secondme.core.reply.agent import Agent, NoReply, Reply
 from secondme.core.reply.budget import Budget
 from secondme.core.reply.store import SpendingStore
+from secondme.services import Services
 
 Shape = Callable[..., Agent]
 FACTS = {"route": "phatic", "reason": "small_talk", "by": "rules", "persona": "", "model": "", "attempts": 1}
@@ -30,7 +30,7 @@ def shaped(town: Town, model: ScriptedModel, setup: Setup) -> Shape:
         named = {name if "." in name else f"model.{name}": value for name, value in flags.items()}
         settings, when = load({"persona.name": "Sam", **named}, {}).settings, clock or FakeClock()
         budget = Budget(model, SpendingStore(town.store), settings.budget, settings.model, when)
-        return Agent(budget, town.conversation, clone.voices(town.store, setup), settings, UTC, when)
+        return Agent(budget, town.conversation, Services(setup, town.store).voices, settings, UTC, when)
 
     return make
 

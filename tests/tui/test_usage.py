@@ -7,7 +7,6 @@ from typing import Any
 
 from fakes.town import Town
 
-from secondme.cli.clone import spending_store
 from secondme.cli.tui.widgets import labels
 from secondme.core.messages import Usage
 
@@ -15,7 +14,7 @@ OpenScreen = Callable[..., Any]
 
 
 async def spend(town: Town, who: str, micros: int, model: str) -> None:
-    spending = spending_store(town.store)
+    spending = town.services.spending
     now = await town.control.now_ms()
     charge = await spending.reserve(who, now, micros, day_cap=10**9, contact_cap=10**9)
     assert not isinstance(charge, str)

@@ -10,7 +10,6 @@ from fakes.screen import Screen, words
 from fakes.town import Town
 from textual.widgets import Static
 
-from secondme.cli import voice
 from secondme.core.ids import ContactId
 from secondme.core.records import OwnMessage
 
@@ -26,8 +25,8 @@ async def test_personas_are_listed_with_whom_they_serve_and_what_is_wrong_and_on
     town: Town, screen: OpenScreen
 ) -> None:
     await town.let_in("anna")
-    await voice.contact_choices(town.store).set_persona(ANNA, "home")
-    used = voice.persona_use(town.store)
+    await town.services.choices.set_persona(ANNA, "home")
+    used = town.services.persona_use
     await used.set("relationship:friend", "pals")
     async with screen(size=(120, 30)) as on:
         await on.press("8")
@@ -61,7 +60,7 @@ async def test_the_style_is_shown_over_all_and_to_one_contact(town: Town, screen
         assert on.page("voice").has_class("-empty")
     began = datetime.now(UTC)
     said = [OwnMessage(id=f"o{number}", at=began - timedelta(hours=number), text="jaja voy 😘") for number in range(12)]
-    await voice.style_store(town.store).add(ANNA, said)
+    await town.services.style.add(ANNA, said)
     async with screen() as on:
         await on.press("8")
         await on.until(lambda: "How you write all in all" in style(on))

@@ -1,117 +1,235 @@
-"""`secondme contacts`: who is who, over all channels; and how a person is forgotten."""
+"""`secondme contacts`: who is who over all channels, how each is answered, and how a person is forgotten."""
 
 from __future__ import annotations
 
-import contextlib
-from typing import TYPE_CHECKING, Annotated
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secondme.cli.command import Invocation, Json, run
-from secondme.cli.commands import relation
+from secondme.cli.command import Invocation, command
 from secondme.cli.help import completion
+from secondme.cli.output import CommandResult, Screen, message_result
+from secondme.core.enums import Relationship, ReplyMode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from secondme.cli.output import CommandResult
-    from secondme.core.admit.contacts import Contacts
+    from secondme.core.records import ApprovedContact
 
 app = typer.Typer(help="Who is who over all channels, and how each is answered.", no_args_is_help=True)
-app.command()(relation.relate)
-app.command()(relation.mode)
 
-_Contact = Annotated[str, typer.Argument(metavar="CONTACT", autocompletion=completion.contacts, help="A contact's id.")]
+_Contact = Annotated[
+    str,
+    typer.Argument(metavar="CONTACT", autocompletion=completion.people, help="A contact's id, or the name of somebody you let in."),
+]
+_AUTO, _DEFAULT = "auto", "default"
 
 
 @app.command(name="list")
-def list_(
-    context: typer.Context,
+@command("secondme.contacts.list/1")
+async def list_(
+    invocation: Invocation,
     channel: Annotated[str | None, typer.Option(autocompletion=completion.channels, help="Only this channel's.")] = None,
     search: Annotated[str, typer.Option(help="Part of a name, number or id.")] = "",
-    as_json: Json = False,
-) -> None:
+) -> CommandResult:
     """The people you let in, with all their contacts."""
+    async with invocation.services() as services:
+        approved = (await services.listing()).approved
+        persons = await services.persons.persons([each.contact_id for each in approved])
+    by_id = {each.contact_id: each for each in approved}
+    rows: list[dict[str, Any]] = []
+    listed: set[str] = set()
+    for each in approved:
+        if each.contact_id in listed:
+            continue
+        together = [by_id[member] for member in persons.get(each.contact_id, [each.contact_id]) if member in by_id]
+        listed.update(member.contact_id for member in together)
+        if any(_is_wanted(member, channel, search) for member in together):
+            rows.append({"name": each.display_name or "", "contacts": [_row(member) for member in together]})
 
-    async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.contacts import list_contacts
+    def show(screen: Screen) -> None:
+        cells = [
+            (
+                row["name"],
+                ", ".join(contact["channel"] for contact in row["contacts"]),
+                ", ".join(contact["contactId"] for contact in row["contacts"]),
+                row["contacts"][0]["tier"],
+                row["contacts"][0]["mode"],
+            )
+            for row in rows
+        ]
+        screen.table(("name", "channel", "contact", "tier", "mode"), cells, empty="Nobody yet. Who waits: secondme pairing list")
 
-        return await list_contacts(invocation, channel, search)
-
-    run(context, "secondme.contacts.list/1", work, as_json=as_json)
+    return CommandResult({"persons": rows}, show)
 
 
-@app.command()
-def show(context: typer.Context, contact: _Contact, as_json: Json = False) -> None:
+@app.command("show")
+@command("secondme.contacts.show/1")
+async def show_(invocation: Invocation, contact: _Contact) -> CommandResult:
     """What is known of a contact, and who it is linked with."""
+    from secondme.cli.contact_lookup import known_contact
+    from secondme.core.errors import NotFoundError
 
-    async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.contacts import show_contact
+    async with invocation.services() as services:
+        who = await known_contact(services, contact)
+        listing = await services.listing()
+        members = await services.persons.members(who)
+        pauses = (await services.pauses.pauses()).contacts
+    states = (("pending", listing.pending), ("approved", listing.approved), ("denied", listing.denied))
+    rows = [
+        {**_facts(record), "state": state, "paused": member in pauses}
+        for member in members
+        for state, records in states
+        for record in records
+        if record.contact_id == member
+    ]
+    if not rows:
+        raise NotFoundError("unknown_contact", f"There is nobody called {who}.", "secondme contacts list")
 
-        return await show_contact(invocation, contact)
+    def show(screen: Screen) -> None:
+        for row in rows:
+            screen.line(f"{row['contactId']}", "bold")
+            for name, value in row.items():
+                if name != "contactId" and value not in {"", None, False}:
+                    screen.line(f"  {name:<10} {value}")
 
-    run(context, "secondme.contacts.show/1", work, as_json=as_json)
+    return CommandResult({"contacts": rows}, show)
 
 
 @app.command()
-def link(context: typer.Context, contact: _Contact, other: _Contact, as_json: Json = False) -> None:
+@command("secondme.contacts.link/1")
+async def link(invocation: Invocation, contact: _Contact, other: _Contact) -> CommandResult:
     """Say that two contacts are one person: they share the approval and what was said."""
+    from secondme.cli.contact_lookup import known_contact
 
-    async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.output import message_result
-
-        async with _contacts(invocation) as contacts:
-            outcome = await contacts.link(contact, other)
-            members = await contacts.members(contact)
-        words = "are one person" if outcome == "linked" else "were one person before"
-        data = {"outcome": outcome, "contacts": members}
-        undo = f"Undo: secondme contacts unlink {other}"
-        return message_result(data, f"{contact} and {other} {words}.", undo)
-
-    run(context, "secondme.contacts.link/1", work, as_json=as_json)
+    async with invocation.services(deciding=True) as services:
+        first, second = await known_contact(services, contact), await known_contact(services, other)
+        outcome = await services.contacts.link(first, second)
+        members = await services.contacts.members(first)
+    words = "are one person" if outcome == "linked" else "were one person before"
+    data = {"outcome": outcome, "contacts": members}
+    return message_result(data, f"{first} and {second} {words}.", f"Undo: secondme contacts unlink {second}")
 
 
 @app.command()
-def unlink(context: typer.Context, contact: _Contact, as_json: Json = False) -> None:
+@command("secondme.contacts.unlink/1")
+async def unlink(invocation: Invocation, contact: _Contact) -> CommandResult:
     """Make a contact a person of its own again. One that was let in only by its link has to ask again."""
+    from secondme.cli.contact_lookup import known_contact
 
-    async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.output import message_result
-
-        async with _contacts(invocation) as contacts:
-            outcome = await contacts.unlink(contact)
-        more = " It was let in only by the link and is a stranger again." if outcome == "unlinked_and_revoked" else ""
-        return message_result({"contact": contact, "outcome": outcome}, f"{contact} is on its own.{more}")
-
-    run(context, "secondme.contacts.unlink/1", work, as_json=as_json)
+    async with invocation.services(deciding=True) as services:
+        who = await known_contact(services, contact)
+        outcome = await services.contacts.unlink(who)
+    more = " It was let in only by the link and is a stranger again." if outcome == "unlinked_and_revoked" else ""
+    return message_result({"contact": who, "outcome": outcome}, f"{who} is on its own.{more}")
 
 
 @app.command()
-def forget(
-    context: typer.Context,
-    contact: _Contact,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    as_json: Json = False,
-) -> None:
+@command("secondme.contacts.forget/1")
+async def forget(
+    invocation: Invocation, contact: _Contact, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+) -> CommandResult:
     """Erase everything of a person, under each of their contacts. There is no way back."""
+    from secondme.cli.contact_lookup import known_contact
+    from secondme.cli.prompts import confirm
 
-    async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.contacts import confirm_forget
-        from secondme.cli.output import message_result
+    async with invocation.services(deciding=True) as services:
+        who = await known_contact(services, contact)
+        members = await services.contacts.members(who)
+        if not yes:
+            if not sys.stdin.isatty():
+                raise typer.BadParameter("without a terminal to ask on, add --yes")
+            confirm(f"Erase everything of {', '.join(members)}, for good?")
+        gone = await services.contacts.forget(who)
+    return message_result({"contacts": gone}, f"Forgotten: {', '.join(gone)}. Nothing of them is left.")
 
-        async with _contacts(invocation) as contacts:
-            await confirm_forget(await contacts.members(contact), yes=yes)
-            gone = await contacts.forget(contact)
-        return message_result({"contacts": gone}, f"Forgotten: {', '.join(gone)}. Nothing of them is left.")
 
-    run(context, "secondme.contacts.forget/1", work, as_json=as_json)
+@app.command()
+@command("secondme.contacts.relate/1")
+async def relate(
+    invocation: Invocation,
+    contact: _Contact,
+    relationship: Annotated[str, typer.Argument(metavar="TYPE|auto", help=", ".join([*Relationship, _AUTO]))],
+) -> CommandResult:
+    """Say what a contact is to you; your word is never overridden. `auto`: what they write tells."""
+    from secondme.cli.contact_lookup import anybody
+
+    word = _one_of(relationship, [*Relationship, _AUTO])
+    async with invocation.services(deciding=True) as services:
+        who = anybody(contact, (await services.listing()).approved)
+        standing = await services.relationships.set_by_owner(who, None if word == _AUTO else Relationship(word))
+    kind = standing.type.value
+    data = {"contactId": who, "relationship": kind, "manual": standing.manual, "confidence": standing.confidence}
+    kind = kind.replace("_", " ")
+    words = f"{who} is {kind} to you." if standing.manual else f"{who} seems to be {kind}; that may change by itself."
+    return message_result(data, words)
 
 
-@contextlib.asynccontextmanager
-async def _contacts(invocation: Invocation) -> AsyncIterator[Contacts]:
-    from secondme.cli.compose import contacts, open_store, write_log
+@app.command()
+@command("secondme.contacts.mode/1")
+async def mode(
+    invocation: Invocation,
+    contact: _Contact,
+    reply_mode: Annotated[str, typer.Argument(metavar="MODE", help=", ".join([*ReplyMode, _DEFAULT]))],
+) -> CommandResult:
+    """Say what happens to a contact's messages. `default`: the tier decides."""
+    from secondme.cli.contact_lookup import anybody
 
-    setup = invocation.setup()
-    write_log(setup)
-    async with open_store(setup) as store:
-        yield contacts(store, setup)
+    word = _one_of(reply_mode, [*ReplyMode, _DEFAULT])
+    async with invocation.services(deciding=True) as services:
+        who = anybody(contact, (await services.listing()).approved)
+        record = await services.answering.set_mode(who, None if word == _DEFAULT else ReplyMode(word))
+    data = {"contactId": who, "mode": record.mode.value, "chosen": record.reply_mode is not None}
+    return message_result(data, _MEANS[record.mode].format(who))
+
+
+def _one_of(word: str, known: list[str]) -> str:
+    if word not in known:
+        raise typer.BadParameter(f"one of: {', '.join(known)}")
+    return word
+
+
+def _row(contact: ApprovedContact) -> dict[str, Any]:
+    from secondme.core.admit.pairing import channel_of
+    from secondme.core.clock import rfc3339
+
+    return {
+        "contactId": contact.contact_id,
+        "channel": contact.channel_id or channel_of(contact.contact_id),
+        "tier": contact.tier.value,
+        "mode": contact.mode.value,
+        "approvedAt": rfc3339(contact.approved_at),
+        "approvedBy": contact.approved_by,
+    }
+
+
+def _facts(record: Any) -> dict[str, Any]:  # three kinds of record with much in common
+    from secondme.core.admit.pairing import channel_of
+    from secondme.core.clock import rfc3339
+    from secondme.core.records import ApprovedContact
+
+    facts = {
+        "contactId": record.contact_id,
+        "name": record.display_name or "",
+        "number": record.phone_number,
+        "channel": record.channel_id or channel_of(record.contact_id),
+    }
+    for name, field in (("requestedAt", "requested_at"), ("approvedAt", "approved_at"), ("deniedAt", "denied_at")):
+        if hasattr(record, field) and getattr(record, field) is not None:
+            facts[name] = rfc3339(getattr(record, field))
+    if isinstance(record, ApprovedContact):
+        facts |= {"tier": record.tier.value, "mode": record.mode.value, "persona": record.persona or ""}
+    return {**facts, "notes": getattr(record, "notes", None) or ""}
+
+
+def _is_wanted(contact: ApprovedContact, channel: str | None, search: str) -> bool:
+    from secondme.core.admit.pairing import channel_of
+
+    return (channel is None or (contact.channel_id or channel_of(contact.contact_id)) == channel) and contact.is_like(search)
+
+
+_MEANS = {
+    ReplyMode.AUTO: "{} is answered.",
+    ReplyMode.DRAFT: "Replies to {} are drafts that you approve.",
+    ReplyMode.OBSERVE: "{} is listened to and not answered.",
+    ReplyMode.OFF: "{} is neither answered nor kept.",
+}

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secondme.cli.command import Invocation, Json, run
+from secondme.cli.command import Invocation, command
 
 if TYPE_CHECKING:
     from secondme.cli.output import CommandResult
@@ -20,8 +20,9 @@ def _option(panel: str, help_: str, variable: str, metavar: str | None = None) -
     return typer.Option(help=help_, envvar=variable, rich_help_panel=panel, metavar=metavar, show_default=False)
 
 
-def onboard(  # noqa: PLR0913, PLR0917  every question has its option
-    context: typer.Context,
+@command("secondme.onboard/1")
+async def onboard(  # noqa: PLR0913, PLR0917  every question has its option
+    invocation: Invocation,
     only: Annotated[
         list[str] | None,
         typer.Option(metavar="STAGE", help="Only this: model, store, voice, door, hours, channels, running. May be repeated."),
@@ -75,8 +76,7 @@ def onboard(  # noqa: PLR0913, PLR0917  every question has its option
     start: Annotated[
         _Yes, _option(_RUNNING, "Start it at the end: the service, or this process becomes the gateway.", "SECONDME_ONBOARD_START")
     ] = None,
-    as_json: Json = False,
-) -> None:
+) -> CommandResult:
     """Set everything up, question by question, and see the first message arrive. Run it again to change something."""
     answers = {
         "base_url": base_url,
@@ -102,14 +102,11 @@ def onboard(  # noqa: PLR0913, PLR0917  every question has its option
         "start": _word(start),
     }
 
-    async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.onboard.wizard import start_wizard
+    from secondme.cli.onboard.wizard import start_wizard
 
-        return await start_wizard(
-            invocation, answers, api_key_file=api_key_file, only=tuple(only or ()), ask=not non_interactive, dry_run=dry_run
-        )
-
-    run(context, "secondme.onboard/1", work, as_json=as_json)
+    return await start_wizard(
+        invocation, answers, api_key_file=api_key_file, only=tuple(only or ()), ask=not non_interactive, dry_run=dry_run
+    )
 
 
 def _word(answer: bool | None) -> str | None:  # noqa: FBT001  None: nothing was said

@@ -1,19 +1,58 @@
-"""`secondme serve`: the gateway, in the foreground, until Ctrl-C or SIGTERM."""
+"""`secondme serve`: the gateway in the foreground, until Ctrl-C or SIGTERM: its lock, store, signals, and what its terminal shows."""
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secondme.cli.command import Invocation, run
+from secondme import __version__
+from secondme.cli.command import Invocation, command
+from secondme.cli.output import CommandResult, Screen, program, program_for
+from secondme.cli.sd_notify import Readiness
+from secondme.core.errors import BusyError, ConfigError, UnavailableError
+from secondme.core.gateway.channel_words import words_for
 
 if TYPE_CHECKING:
-    from secondme.cli.output import CommandResult
+    from collections.abc import Iterator
+
+    from secondme.core.config.loader import Setup
+    from secondme.core.gateway.gateway import Gateway, Part
+    from secondme.core.store.client import Store
+    from secondme.services import Services
+
+_AGAIN_S = 0.5
+_LISTEN_S = 2.0
+"""How long the greeting waits for the announcements to begin."""
+
+_LOOK_S = 0.05
+"""Far longer than a look at a lock takes."""
+
+_DEMO_CONFIG = """# Written by `secondme serve --demo`; gone when it stops.
+[persona]
+name = "Sam"
+
+[pacing]
+scale = 0.15
+
+[sleep]
+enabled = false
+"""
 
 
-class Part(StrEnum):
+class ServePart(StrEnum):
     """What this process does."""
 
     ALL = "all"
@@ -21,21 +60,295 @@ class Part(StrEnum):
     WORKER = "worker"
 
 
-def serve(
-    context: typer.Context,
-    role: Annotated[Part, typer.Option(help="`gateway`: channels and sending; `worker`: composing; `all`: both.")] = Part.ALL,
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    """uvloop's: a fifth less CPU for each call of the store; a short command would not earn its import back."""
+    import uvloop
+
+    return uvloop.new_event_loop()
+
+
+@command("secondme.serve/1", has_json=False, loop_factory=_new_event_loop)
+async def serve(
+    invocation: Invocation,
+    role: Annotated[
+        ServePart, typer.Option(help="`gateway`: channels and sending; `worker`: composing; `all`: both.")
+    ] = ServePart.ALL,
     demo: Annotated[bool, typer.Option("--demo", help="A throw-away home, quick replies, and no key needed.")] = False,
-) -> None:
+) -> CommandResult:
     """Run the gateway. Ctrl-C stops it within 10 seconds; nothing is lost then, nor by a kill."""
+    if demo:
+        return await serve_demo(invocation)
+    return await serve_home(invocation.setup(), role.value, program_for(invocation.home))
 
-    async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.output import program_for
-        from secondme.cli.serving import serve_demo, serve_home
 
-        if demo:
-            return await serve_demo(invocation)
-        return await serve_home(invocation.setup(), role.value, program_for(invocation.home))
+async def serve_home(setup: Setup, part: Part, called: str, hints: list[str] | None = None) -> CommandResult:
+    """Serve until a signal, then drain. `called` is how this program is called for this home, for hints that can be copied.
 
-    import uvloop  # a fifth less CPU for each call of the store; a short command would not earn its import back
+    Raises BusyError when this home has a gateway already, ConfigError when it cannot be served from."""
+    from secondme.core import log
+    from secondme.core.api.sockets import tcp_address
+    from secondme.core.backup.restore import refuse_unfinished
+    from secondme.core.config.paths import private_dir
+    from secondme.core.store.server import Role
+    from secondme.services import build_model, open_services
 
-    run(context, "secondme.serve/1", work, as_json=False, loop_factory=uvloop.new_event_loop)
+    places, settings = setup.places, setup.settings
+    readiness = Readiness.take_from(os.environ)
+    private_dir(places.data)
+    refuse_unfinished(places)
+    asyncio.get_running_loop().set_exception_handler(_write_down)
+    log.set_up(settings.log.level, private_dir(places.logs), console=True)
+    if _has_api(setup, part):
+        tcp_address(settings.api)  # a mistake in it is said before anything starts
+    with contextlib.ExitStack() as held:
+        if part != "worker":
+            held.enter_context(_only_gateway(places.gateway_lock))
+        role = Role.ATTACH if part == "worker" else Role.OWN
+        async with open_services(setup, role) as services:
+            gateway = services.gateway(build_model(settings, demo=hints is not None), part)
+            await _serve_until_told(_Serving(services, gateway, part, called, hints), readiness)
+    if gateway.manager.left_running:
+        log.get_logger(__name__).error("left_by_force", channels=",".join(gateway.manager.left_running))
+        logging.shutdown()
+        os._exit(0)  # all of ours has ended; asyncio would wait for what will not
+    return CommandResult({}, lambda _: None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Serving:
+    """What is served."""
+
+    services: Services
+    gateway: Gateway
+    part: Part
+    called: str
+    hints: list[str] | None
+
+
+async def _serve_until_told(served: _Serving, readiness: Readiness) -> None:
+    """Everything that belongs to the gateway ran, and has ended in order."""
+    services, gateway, part, hints = served.services, served.gateway, served.part, served.hints
+    screen = Screen(sys.stderr)
+    stop, ready, greeted = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    with _stop_on_signals(stop):
+        async with asyncio.TaskGroup() as group:
+            is_watched = screen.is_terminal or hints is not None
+            watching = await _watch(group, screen, services.store, served.called, greeted) if is_watched else None
+            running = group.create_task(gateway.run(stop, ready))
+            group.create_task(readiness.report(ready, stop, gateway.manager.states))
+            if _has_api(services.setup, part):
+                group.create_task(_serve_api(services, gateway, ready, stop))
+            if part != "worker":
+                group.create_task(_serve_webhooks(services, gateway, ready, stop))
+            await _either(ready, running)
+            if watching is not None:
+                _greet(screen, services.setup, part, hints)
+                greeted.set()
+                await stop.wait()
+                watching.cancel()
+                screen.line("Stopping. What waits is kept.", "dim")
+
+
+def _has_api(setup: Setup, part: Part) -> bool:
+    return part != "worker" and setup.settings.api.enabled
+
+
+async def serve_demo(invocation: Invocation) -> CommandResult:
+    """Serve a throw-away home, which is gone afterwards."""
+    if os.environ.get("SECONDME_REDIS_URL"):
+        raise ConfigError("demo_with_redis_url", "The demo uses a store of its own.", "Unset SECONDME_REDIS_URL first.")
+    if invocation.home is not None:
+        raise ConfigError("demo_with_home", "The demo has a home of its own, which is gone afterwards.", "Leave --home away.")
+    home = Path(tempfile.mkdtemp(prefix="secondme-demo-", dir="/tmp"))
+    try:
+        (home / "config.toml").write_text(_DEMO_CONFIG, "utf-8")
+        command = f"{program()} --home {home}"
+        hints = [f"{command} chat --as Anna", f"{command} pairing approve --all"]
+        return await serve_home(Invocation(home, invocation.settings).setup(), "all", command, hints)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)
+
+
+async def _serve_api(services: Services, gateway: Gateway, ready: asyncio.Event, stop: asyncio.Event) -> None:
+    """The HTTP API answers until `stop`. What it imports must not delay the first message, and what it does wrong must not end the gateway."""
+    from secondme.core import log
+
+    await ready.wait()
+    try:
+        api = await asyncio.to_thread(services.api, stop.is_set, None, gateway.manager.states)
+    except Exception as error:  # noqa: BLE001  the top of a task: whatever an import of somebody else's raises
+        log.get_logger(__name__).error("api_not_built", error)
+        return
+    await api.run(stop)
+
+
+async def _serve_webhooks(services: Services, gateway: Gateway, ready: asyncio.Event, stop: asyncio.Event) -> None:
+    """Platforms that call us are heard until `stop`, if the owner wants that."""
+    from secondme.core import log
+
+    await ready.wait()
+    try:
+        webhooks = await asyncio.to_thread(services.webhooks, gateway)
+    except Exception as error:  # noqa: BLE001  as above
+        log.get_logger(__name__).error("webhooks_not_built", error)
+        return
+    if webhooks is not None:
+        await webhooks.run(stop)
+
+
+def _write_down(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """What nobody waited for has failed. The loop's own handler would print its text, which may quote a person."""
+    from secondme.core import log
+
+    del loop
+    log.get_logger(__name__).error("loop_error", context.get("exception"))
+
+
+@contextlib.contextmanager
+def _only_gateway(path: Path) -> Iterator[None]:
+    """This process is the one gateway of its home, until it ends, however it ends."""
+    from secondme.core.store.lock import hold
+
+    descriptor = hold(path)
+    if descriptor is None:
+        time.sleep(_LOOK_S)  # somebody may have held it for the moment in which they looked whether it is held
+        descriptor = hold(path)
+    if descriptor is None:
+        pid = path.read_text("ascii", "replace").strip()
+        raise BusyError("already_running", f"A gateway of this home is running (pid {pid}).", "secondme status")
+    try:
+        with contextlib.suppress(OSError):  # a note for a person
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
+    """The first SIGINT, SIGTERM or SIGHUP sets `stop`, the second cancels the caller."""
+    loop, main = asyncio.get_running_loop(), asyncio.current_task()
+    assert main is not None
+
+    def heard() -> None:
+        if stop.is_set():
+            main.cancel()
+        stop.set()
+
+    told = [signal.SIGINT, signal.SIGTERM]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup the window may close
+        told.append(signal.SIGHUP)
+    for number in told:
+        loop.add_signal_handler(number, heard)
+    try:
+        yield
+    finally:
+        for number in told:
+            loop.remove_signal_handler(number)
+
+
+async def _either(ready: asyncio.Event, running: asyncio.Task[None]) -> None:
+    waiting = asyncio.ensure_future(ready.wait())
+    await asyncio.wait((waiting, running), return_when=asyncio.FIRST_COMPLETED)
+    waiting.cancel()
+
+
+async def _watch(group: asyncio.TaskGroup, screen: Screen, store: Store, called: str, greeted: asyncio.Event) -> asyncio.Task[None]:
+    """From now on no event is missed; each is said on the terminal once it was greeted."""
+    listening = asyncio.Event()
+    watching = group.create_task(announce(screen, store, called, listening, greeted))
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_LISTEN_S):
+            await listening.wait()
+    return watching
+
+
+def _greet(screen: Screen, setup: Setup, part: Part, hints: list[str] | None) -> None:
+    settings = setup.settings
+    key = settings.model.api_key is not None
+    model = (
+        settings.model.name
+        if key
+        else ("a stand-in, labelled [demo]" if hints else f"{settings.model.name}, but no key: set ANTHROPIC_API_KEY")
+    )
+    screen.line()
+    screen.line(f"secondme {__version__} is running. Ctrl-C stops it.", "bold")
+    screen.line(f"  home     {setup.places.config}")
+    screen.line(f"  store    {'private server' if settings.redis_url is None else 'redis_url'}")
+    if part != "gateway":
+        screen.line(f"  model    {model}", "" if key or hints else "warn")
+    screen.line(f"  pairing  {settings.pairing.mode.value}")
+    if hints:
+        screen.line()
+        screen.line("Type these two in another terminal:", "bold")
+        screen.line(f"  1. write to it:      {hints[0]}", "accent")
+        screen.line(f"  2. let Anna in:      {hints[1]}", "accent")
+        screen.line("Then write again as Anna, and she is answered.")
+    screen.line()
+
+
+# What its terminal says: one sentence for each event that the owner may want to act on
+
+
+async def announce(screen: Screen, store: Store, command: str, listening: asyncio.Event, greeted: asyncio.Event) -> None:
+    """Say what happens until cancelled, or until there is nobody to say it to. `listening` is set as soon as nothing can be missed;
+    what happens before `greeted` is said after it.
+
+    `command` is how this program is called here, for hints that can be copied.
+    """
+    from secondme.core.store import keys
+    from secondme.core.store.events import listen
+
+    while True:
+        try:
+            async for heard in listen(store, *keys.EVENTS):
+                listening.set()
+                await greeted.wait()
+                if heard is not None:
+                    _say(screen, heard[1], command)
+        except OSError:
+            return  # the terminal is gone; the gateway is not
+        except UnavailableError:
+            await asyncio.sleep(_AGAIN_S)  # noqa: TID251  a person's screen, not the message path
+
+
+def _say(screen: Screen, event: dict[str, Any], command: str) -> None:
+    kind = str(event.get("type") or event.get("action") or event.get("event"))
+    if kind == "channel_state":
+        _say_channel(screen, event, command)
+    if kind not in _SENTENCES:
+        return
+    contact = str(event.get("contactId", ""))
+    who = "Everybody" if contact == "ALL" else str(event.get("displayName") or "") or contact
+    text, style = _SENTENCES[kind]
+    screen.line(text.format(who=who, contact=contact, tier=event.get("tier"), command=command), style)
+
+
+def _say_channel(screen: Screen, event: dict[str, Any], command: str) -> None:
+    name, state = str(event.get("channelId", "")), event.get("state")
+    words, fix = words_for(str(event.get("code", "")))
+    if state == "needs_owner":
+        screen.line(f"{name} needs you. {words} {fix.replace('secondme ', f'{command} ', 1)}".rstrip(), "bad")
+    elif state == "connected" and name != "local":
+        screen.line(f"{name} is connected. {words}".rstrip(), "warn" if words else "good")
+
+
+_SENTENCES = {
+    "pairing_request": ("{who} asks to be let in:  {command} pairing approve {contact}", "accent"),
+    "pairing_approved": ("{who} is let in ({tier}).", "good"),
+    "pairing_verified": ("{who} is let in ({tier}).", "good"),
+    "pairing_denied": ("{who} is turned away.", "warn"),
+    "pairing_revoked": ("{who} is not let in any more.", "warn"),
+    "pairing_expired": ("The request of {contact} has expired.", "dim"),
+    "pairing_closed": ("Too many wrong codes: invites are closed for an hour.", "bad"),
+    "pairing_full": ("Too many people wait at the door: new ones are ignored.", "warn"),
+    "api_refused": ("Somebody was refused at the HTTP API:  {command} security tail", "bad"),
+    "suspicious_content": ("A message looks suspicious:  {command} security tail", "warn"),
+    "pairing_migrated": ("Contacts were migrated:  {command} pairing list", "good"),
+    "pause": ("{who} is paused.", "warn"),
+    "resume": ("{who} is answered again.", "good"),
+    "kill": ("The kill switch is on: nothing is sent to anybody.", "bad"),
+    "dead_letter": ("A message of {contact} could not be worked on and was set aside.", "bad"),
+    "reply_held": ("A reply to {contact} waits for you:  {command} drafts list", "accent"),
+}

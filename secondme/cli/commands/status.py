@@ -30,17 +30,14 @@ def status(
         raise typer.BadParameter("--watch draws on a terminal; elsewhere add --json for one object a line")
 
     async def look(invocation: Invocation) -> CommandResult:
-        from secondme.cli.compose import open_store, overview
         from secondme.cli.output import CommandResult, ExitCode
         from secondme.cli.standing import show
-        from secondme.core.clock import SystemClock
 
-        setup = invocation.setup()
-        async with open_store(setup) as store:
-            found = await overview(store, setup)
-        data, now = found.to_dict(), SystemClock().now()
-        code = ExitCode.DONE if (found.runs_here if here else found.runs) else ExitCode.NO
-        return CommandResult(data, lambda screen: show(screen, data, now), code, schema=SCHEMA)
+        async with invocation.services() as services:
+            status = await services.status()
+        data, now = status.to_dict(), services.clock.now()
+        code = ExitCode.DONE if (status.runs_here if here else status.runs) else ExitCode.NO
+        return CommandResult(data, lambda screen: show(screen, data, now), code)
 
     async def stay(invocation: Invocation) -> CommandResult:
         from secondme.cli.watching import watch_standing

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secondme.cli.command import Invocation, Json, run
+from secondme.cli.command import Invocation, command
+from secondme.cli.contact_lookup import approved_contact
 from secondme.cli.help import completion
+from secondme.cli.output import CommandResult, Screen
+from secondme.core.clock import rfc3339
+from secondme.core.errors import NotFoundError
+from secondme.core.gateway.trace_messages import in_words
+from secondme.core.ids import ContactId
 
 if TYPE_CHECKING:
-    from secondme.cli.output import CommandResult
+    from secondme.core.gateway.store import Passed
+    from secondme.core.records import Turn
 
-SCHEMA = "secondme.trace/1"
+_SHOWN = 30
+_WIDTH = 60
 
 
-def trace(
-    context: typer.Context,
+@command("secondme.trace/1")
+async def trace(
+    invocation: Invocation,
     message: Annotated[str | None, typer.Argument(metavar="MESSAGE", help="A message's id.")] = None,
     contact: Annotated[
         str | None,
@@ -24,17 +33,102 @@ def trace(
             autocompletion=completion.people, help="Whose message; alone: this contact's newest messages, with their ids."
         ),
     ] = None,
-    as_json: Json = False,
-) -> None:
+) -> CommandResult:
     """Show every stage a message passed. With times: received, put off, composed, held, sent, and why."""
+    if message is not None:
+        return await _show_trace(invocation, message, contact)
+    if contact is None:
+        raise typer.BadParameter("name a message, or --contact for a list of messages")
+    return await _show_newest(invocation, contact)
 
-    async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.tracing import show_messages, show_trace
 
-        if message is None:
-            if contact is None:
-                raise typer.BadParameter("name a message, or --contact for a list of messages")
-            return await show_messages(invocation, contact)
-        return await show_trace(invocation, message, contact)
+async def _show_trace(invocation: Invocation, message: str, contact: str | None) -> CommandResult:
+    """Everything a message passed. Raises NotFoundError when no approved contact's history or gate remembers it."""
+    async with invocation.services() as services:
+        traces = services.traces
+        approved = (await services.listing()).approved
+        wanted = [approved_contact(contact, approved)] if contact else approved
+        owners = await traces.whose(message, [ContactId(each.contact_id) for each in wanted])
+        if not owners:
+            raise NotFoundError("unknown_message", "No approved contact's message has that id.", "secondme trace --contact ID")
+        who = owners[0]
+        turns = [turn for turn in await services.history.said(who) if turn.id == message]
+        stages = _of_message(await traces.of_contact(who), message)
+        waiting = await traces.waiting(who, message)
+    rows = [_fact(each) for each in stages]
+    first = turns[0] if turns else None
+    data: dict[str, Any] = {
+        "messageId": message,
+        "contactId": who,
+        "by": _BY[first.type] if first else None,
+        "sentAt": rfc3339(first.timestamp) if first else None,
+        "waiting": waiting,
+        "stages": rows,
+    }
 
-    run(context, SCHEMA, work, as_json=as_json)
+    def show(screen: Screen) -> None:
+        screen.line(f"{message}  of {who}", "bold")
+        lines = [(row["at"], screen.typed(in_words(row["stage"], row["facts"]))) for row in rows]
+        if first is not None:
+            lines.insert(0, (data["sentAt"], f"{data['by']} wrote it"))
+        if waiting is not None:
+            lines.append(("now", screen.typed(in_words("waiting", {"reason": waiting}))))
+        screen.table(("at", "what"), lines, empty="Nothing was written down about it.")
+
+    return CommandResult(data, show)
+
+
+async def _show_newest(invocation: Invocation, contact: str) -> CommandResult:
+    """A contact's newest messages with their ids, and how each stands."""
+    async with invocation.services() as services:
+        approved = (await services.listing()).approved
+        who = ContactId(approved_contact(contact, approved).contact_id)
+        turns = (await services.history.said(who))[-_SHOWN:]
+        traces = services.traces
+        stages = await traces.of_contact(who)
+        last = {message: each for each in stages for message in each.messages}
+        unread = [turn.id for turn in turns if turn.role == "user" and turn.id not in last]
+        waiting = {message: reason for message in unread if (reason := await traces.waiting(who, message))}
+    rows = [
+        {
+            "messageId": turn.id,
+            "by": _BY[turn.type],
+            "sentAt": rfc3339(turn.timestamp),
+            "stage": last[turn.id].stage if turn.id in last else None,
+            "waiting": waiting.get(turn.id),
+        }
+        for turn in turns
+    ]
+
+    def show(screen: Screen) -> None:
+        cells = [
+            (rfc3339(turn.timestamp), _BY[turn.type], _shown(turn), _stands(last.get(turn.id), waiting.get(turn.id)), turn.id)
+            for turn in reversed(turns)
+        ]
+        screen.table(("at", "who", "text", "stands", "message"), cells, empty="Nothing was said in the last 7 days.")
+
+    return CommandResult({"contactId": who, "messages": rows}, show)
+
+
+def _of_message(stages: list[Passed], message: str) -> list[Passed]:
+    """The stages of a message, and of the reply to it; of a reply itself when `message` is one."""
+    replies = {each.facts.get("reply") for each in stages if message in each.messages or each.facts.get("row") == message}
+    replies.discard(None)
+    return [each for each in stages if message in each.messages or each.facts.get("reply") in replies]
+
+
+def _fact(passed: Passed) -> dict[str, Any]:
+    return {"stage": passed.stage, "at": rfc3339(passed.at), "messages": list(passed.messages), "facts": passed.facts}
+
+
+def _stands(passed: Passed | None, waiting: str | None) -> str:
+    if passed is not None:
+        return in_words(passed.stage, passed.facts)
+    return in_words("waiting", {"reason": waiting}) if waiting else ""
+
+
+def _shown(turn: Turn) -> str:
+    return turn.content if len(turn.content) <= _WIDTH else turn.content[: _WIDTH - 1] + "…"
+
+
+_BY = {"incoming": "contact", "outgoing": "clone", "fromMe": "you"}

@@ -1,31 +1,62 @@
-"""`secondme tui`: the owner's screen, here or in a browser."""
+"""`secondme tui`: the owner's screen, in this terminal or in a browser behind a link that works once."""
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from secondme.cli.command import Invocation, run
+from secondme.cli.command import Invocation, command
+from secondme.cli.output import CommandResult
 
 if TYPE_CHECKING:
-    from secondme.cli.output import CommandResult
+    from secondme.core.config.loader import Setup
 
-SCHEMA = "secondme.tui/1"
+_ENDINGS = (signal.SIGTERM, signal.SIGHUP)
+"""A screen that ends by these closes the store in order, too."""
 
 
-def tui(
-    context: typer.Context,
+@command("secondme.tui/1", has_json=False)
+async def tui(
+    invocation: Invocation,
     web: Annotated[
         bool, typer.Option("--web", help="Show it in a browser on this machine, behind a link that works once.")
     ] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="With --web: the port; 0 takes a free one.")] = 0,
-) -> None:
+) -> CommandResult:
     """See everything live on one screen, and decide there. Let people in, send drafts, pause, stop."""
+    from secondme.services import set_up_log
 
-    async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.showing import show_here, show_in_browser
+    setup = invocation.setup()
+    if not web:
+        await _show_here(setup)
+        return CommandResult({}, lambda _: None)
+    from secondme.cli.tui.web import serve
 
-        return await (show_in_browser(invocation, port) if web else show_here(invocation.setup()))
+    set_up_log(setup)  # what is wrong with the settings is said here and not in the browser
+    await serve(invocation, port)
+    return CommandResult({}, lambda _: None)
 
-    run(context, SCHEMA, work, as_json=False)
+
+async def _show_here(setup: Setup) -> None:
+    """The screen ran in this terminal until the owner left. Raises ConfigError without a terminal."""
+    from secondme.core.errors import ConfigError
+    from secondme.services import set_up_log
+
+    if not (sys.stdin.isatty() and sys.stdout.isatty()) and "TEXTUAL_DRIVER" not in os.environ:
+        raise ConfigError("no_terminal", "This needs a terminal.", "For scripts: secondme pairing list --json")
+    from secondme.cli.tui.app import SecondmeApp
+    from secondme.core.clock import SystemClock
+
+    set_up_log(setup)
+    app = SecondmeApp(setup, SystemClock())
+    loop = asyncio.get_running_loop()
+    for number in _ENDINGS:
+        loop.add_signal_handler(number, app.exit)
+    await app.run_async()
+    if app.failure is not None:
+        raise app.failure

@@ -1,19 +1,23 @@
-"""`secondme watch`: everything that happens, as it happens."""
+"""`secondme watch`: everything that happens, as it happens: one JSON object a line."""
 
 from __future__ import annotations
 
+import asyncio
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Never
 
 import typer
 
-from secondme.cli.command import Invocation, run
+from secondme.cli.command import Invocation, command
+from secondme.cli.output import CommandResult, emit_event, note
 
 if TYPE_CHECKING:
-    from secondme.cli.output import CommandResult
+    from collections.abc import Sequence
+
+_AGAIN_S = 0.5
 
 
-class Kind(StrEnum):
+class EventKind(StrEnum):
     """What can be watched. `events:` and the kind is the channel's name in the store."""
 
     PAIRING = "pairing"
@@ -23,12 +27,35 @@ class Kind(StrEnum):
     STATUS = "status"
 
 
-def watch(context: typer.Context, kinds: Annotated[list[Kind] | None, typer.Argument(help="Only these; else all.")] = None) -> None:
+@command("secondme.watch/1")
+async def watch(
+    invocation: Invocation, kinds: Annotated[list[EventKind] | None, typer.Argument(help="Only these; else all.")] = None
+) -> CommandResult:
     """Print each event as a JSON object on a line, as it happens. Waits for a gateway, and survives its restarts."""
+    return await print_events(invocation, [f"events:{kind.value}" for kind in kinds or EventKind])
 
-    async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.watch import watch
 
-        return await watch(invocation.setup(), [f"events:{kind.value}" for kind in kinds or Kind])
+async def print_events(invocation: Invocation, channels: Sequence[str]) -> Never:
+    """Print the events of these channels until cancelled. Never owns a server: it would stand in the gateway's way."""
+    from secondme.core.clock import from_ms, rfc3339
+    from secondme.core.errors import UnavailableError
+    from secondme.core.store.events import listen
+    from secondme.core.store.server import Role
+    from secondme.services import open_services
 
-    run(context, "secondme.watch/1", work, as_json=True)
+    setup, is_waiting = invocation.setup(), False
+    while True:
+        try:
+            async with open_services(setup, Role.ATTACH) as services:
+                async for heard in listen(services.store, *channels):
+                    is_waiting = False
+                    if heard is not None:
+                        channel, event = heard
+                        stamp = event.get("timestamp")
+                        at = rfc3339(from_ms(int(stamp))) if isinstance(stamp, int | float) else None
+                        emit_event({**event, "at": at, "channel": channel})
+        except UnavailableError as error:
+            if not is_waiting:
+                note(f"secondme: waiting for the gateway ({error.code})", "dim")
+                is_waiting = True
+            await asyncio.sleep(_AGAIN_S)  # noqa: TID251  a person's command, not the message path

@@ -96,12 +96,12 @@ def _approved(setup: Setup) -> list[Offer]:
         return []
     import asyncio
 
-    from secondme.cli.compose import open_store, pairing_store
     from secondme.core.store.server import Role
+    from secondme.services import open_services
 
     async def look() -> list[Offer]:
-        async with asyncio.timeout(_LIMIT_S), open_store(setup, Role.ATTACH) as store:
-            approved = (await pairing_store(store, setup.settings).listing()).approved
+        async with asyncio.timeout(_LIMIT_S), open_services(setup, Role.ATTACH) as services:
+            approved = (await services.listing()).approved
         return [(each.contact_id, each.display_name or "") for each in approved]
 
     return asyncio.run(look())

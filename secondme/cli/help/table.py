@@ -55,9 +55,9 @@ SECTIONS = (
         "Watch and control",
         (
             CommandEntry("status", "Show how everything stands: what runs, who waits, and why.", "status:status"),
-            CommandEntry("pause", "Stop answering a contact, or everybody.", "control:pause"),
-            CommandEntry("resume", "Answer a contact, or everybody, again.", "control:resume"),
-            CommandEntry("kill", "Stop everything: nothing is sent to anybody until `kill --off`.", "control:kill"),
+            CommandEntry("pause", "Stop answering a contact, or everybody.", "pause:pause"),
+            CommandEntry("resume", "Answer a contact, or everybody, again.", "pause:resume"),
+            CommandEntry("kill", "Stop everything: nothing is sent to anybody until `kill --off`.", "pause:kill"),
             CommandEntry("trace", "Show every stage a message passed.", "trace:trace"),
             CommandEntry("usage", "Show tokens, cache hits and cost, beside the caps.", "usage:usage"),
             CommandEntry("security", "Read the security log: who knocked, what looked wrong.", "security:app"),

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from secondme.channels.registry import manifest_of, setup_of
 from secondme.channels.telegram.options import wrong_owner_id
 from secondme.cli.channels import connect_channel
-from secondme.cli.compose import channel_context
 from secondme.cli.onboard.prompts import Choice, Question
 from secondme.core.errors import ConfigError, SecondmeError, UnavailableError
+from secondme.services import channel_context
 
 if TYPE_CHECKING:
     from secondme.cli.onboard.site import Site

@@ -8,9 +8,9 @@ import signal
 import sys
 from typing import TYPE_CHECKING
 
+from secondme.cli.commands.service import change_service, install_service
 from secondme.cli.onboard.prompts import Question
 from secondme.cli.output import CommandResult, ExitCode, emit, program_for
-from secondme.cli.service.answers import change, install
 from secondme.cli.service.manager import manager_for
 from secondme.cli.service.program import program_of
 from secondme.core.clock import SystemClock
@@ -71,9 +71,9 @@ def _has_manager(site: Site) -> bool:
 def _installed(site: Site) -> bool:
     """True when the service is there, with the new answers if it is to run. What keeps it from being is said, and raised when nobody can read it."""
     try:
-        install(site.invocation, _ALL, now=site.plan.start, linger=False).show(site.screen)
+        install_service(site.invocation, _ALL, now=site.plan.start, linger=False).show(site.screen)
         if site.plan.start and site.plan.runs:
-            change(site.invocation, _ALL, "restart")
+            change_service(site.invocation, _ALL, "restart")
     except SecondmeError as error:
         if not site.interview.is_live:
             raise
@@ -119,9 +119,9 @@ def _start_words(site: Site, called: str) -> str:
 
 async def _show_events(site: Site, called: str) -> None:
     """What the service does is said here, until Ctrl-C."""
-    from secondme.cli.announcing import announce
-    from secondme.cli.compose import open_store
+    from secondme.cli.commands.serve import announce
     from secondme.core.store.server import Role
+    from secondme.services import open_services
 
     site.screen.line("Ctrl-C leaves this view; the service goes on.", "dim")
     greeted, left = asyncio.Event(), asyncio.Event()
@@ -129,8 +129,8 @@ async def _show_events(site: Site, called: str) -> None:
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, left.set)
     try:
-        async with open_store(site.setup, Role.ATTACH) as store, asyncio.TaskGroup() as group:
-            telling = group.create_task(announce(site.screen, store, called, asyncio.Event(), greeted))
+        async with open_services(site.setup, Role.ATTACH) as services, asyncio.TaskGroup() as group:
+            telling = group.create_task(announce(site.screen, services.store, called, asyncio.Event(), greeted))
             await left.wait()
             telling.cancel()
     finally:

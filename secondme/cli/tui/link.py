@@ -10,31 +10,26 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from secondme.cli import clone, compose, voice
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
 from secondme.core.store import keys
 from secondme.core.store.events import listen
 from secondme.core.store.server import Role
+from secondme.services import open_services
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
 
     from textual.app import App
 
-    from secondme.core.admit.contacts import Answering
-    from secondme.core.admit.pairing import Owner
     from secondme.core.admit.pairing_store import Listing
-    from secondme.core.admit.pauses import Steering
-    from secondme.core.admit.store import ContactChoices
     from secondme.core.config.loader import Setup
     from secondme.core.gateway.status import Overview
     from secondme.core.ports import Clock
     from secondme.core.records import Pause
-    from secondme.core.remember.store import RelationshipStore
-    from secondme.core.reply.store import PersonaUse
-    from secondme.core.send.drafts import Draft, Drafts
+    from secondme.core.send.drafts import Draft
     from secondme.core.store.client import Store
+    from secondme.services import Services
 
 
 BY_TUI = "tui"
@@ -63,7 +58,7 @@ class Link:
     def __init__(self, setup: Setup, clock: Clock) -> None:
         self.setup = setup
         self._clock = clock
-        self._store: Store | None = None
+        self._services: Services | None = None
         self._users = 0
         self._unused = asyncio.Event()
         self._unused.set()
@@ -73,12 +68,12 @@ class Link:
         is no connection. A failure of any known cause is tried again."""
         while True:
             try:
-                async with compose.open_store(self.setup, Role.BORROW) as store:
-                    self._store = store
+                async with open_services(self.setup, Role.BORROW, BY_TUI) as services:
+                    self._services = services
                     try:
-                        await self._hear(store, heard)
+                        await self._hear(services.store, heard)
                     finally:
-                        self._store = None
+                        self._services = None
                         await self._unused.wait()  # what is under way ends by itself, or by its time-out
             except SecondmeError as error:
                 lost(error)
@@ -108,58 +103,23 @@ class Link:
     async def read(self, *, all_drafts: bool) -> Snapshot:
         """How everything stands now; `all_drafts`: with the drafts, however many there are. Raises UnavailableError without a connection."""
         with self.in_use():
-            store = self.store
-            listing = await compose.pairing_store(store, self.setup.settings).listing()
-            contacts = [ContactId(each.contact_id) for each in listing.approved]
-            pauses = await compose.control_store(store).contact_pauses(contacts)
-            overview = await compose.overview(store, self.setup)
+            services = self.services
+            listing = await services.listing()
+            pauses = await services.control.contact_pauses([ContactId(each.contact_id) for each in listing.approved])
+            overview = await services.status()
             held, drafts, corrupt = overview.backlog.held, None, 0
             if all_drafts or held <= _FEW:
-                drafts, unreadable = await self.drafts.waiting() if held else ([], [])
+                drafts, unreadable = await services.drafts.waiting() if held else ([], [])
                 held, corrupt = len(drafts), len(unreadable)
             return Snapshot(overview, listing, pauses, drafts, held, corrupt)
 
     @property
-    def owner(self) -> Owner:
-        """The owner's decisions. Raises UnavailableError without a connection, like everything below."""
-        return compose.owner(self.store, self.setup, BY_TUI)
-
-    @property
-    def steering(self) -> Steering:
-        """The owner's pauses."""
-        return compose.steering(self.store, self.setup, BY_TUI)
-
-    @property
-    def drafts(self) -> Drafts:
-        """What the owner does with drafts."""
-        return clone.drafts(self.store, self.setup)
-
-    @property
-    def choices(self) -> ContactChoices:
-        """What the owner chooses for single contacts."""
-        return voice.contact_choices(self.store)
-
-    @property
-    def answering(self) -> Answering:
-        """How single contacts are answered."""
-        return voice.answering(self.store, BY_TUI)
-
-    @property
-    def relationships(self) -> RelationshipStore:
-        """What contacts are to the owner."""
-        return voice.relationship_store(self.store)
-
-    @property
-    def persona_use(self) -> PersonaUse:
-        """Which persona the owner chose for whom."""
-        return voice.persona_use(self.store)
-
-    @property
-    def store(self) -> Store:
-        """The connection, for a page that reads while it is shown. Use it inside `in_use`."""
-        if self._store is None:
+    def services(self) -> Services:
+        """What the owner's decisions and the pages need, over this connection; for reading, inside `in_use`. Raises UnavailableError
+        without a connection."""
+        if self._services is None:
             raise UnavailableError("store_unreachable", "The store does not answer.", "Nothing was changed; try again in a moment.")
-        return self._store
+        return self._services
 
 
 T = TypeVar("T")

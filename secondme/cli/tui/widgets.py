@@ -217,17 +217,17 @@ class Switches:
                 await self._desk.decide(self._kill)
 
     async def _pause(self, choice: str, length: timedelta | None) -> str:
-        await self._desk.link.steering.pause(None, length)
+        await self._desk.link.services.pauses.pause(None, length)
         return f"Everybody is paused, {choice}."
 
     async def _resume(self) -> str:
-        await self._desk.link.steering.resume(None)
+        await self._desk.link.services.pauses.resume(None)
         return "Everybody is answered again."
 
     async def _kill(self) -> str:
-        await self._desk.link.steering.kill()
+        await self._desk.link.services.pauses.kill()
         return "The kill switch is on. Nothing is sent to anybody."
 
     async def _unkill(self) -> str:
-        await self._desk.link.steering.unkill()
+        await self._desk.link.services.pauses.unkill()
         return "The kill switch is off."

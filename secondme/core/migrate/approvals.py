@@ -29,6 +29,8 @@ BY = "migration"
 """Who approved, in the records."""
 _NOTES_LIMIT = 500
 _TRIES = 3
+_REPORTED = 100
+"""Contacts between two reports of how far it is."""
 _NO_HISTORY = {"wrong_type", "gone"}
 
 
@@ -61,7 +63,7 @@ class Watcher(Protocol):
         """One contact, or what calls itself one, was decided about. `name` may hold anything."""
 
     def progress(self, tally: Tally) -> None:
-        """Another batch is done."""
+        """Another hundred contacts were decided about."""
 
 
 class PairingMigration:
@@ -150,7 +152,6 @@ class PairingMigration:
                     self._settle(newcomer.contact_id, await self._settle_request(newcomer, with_history=with_history))
                 elif outcome not in _NO_HISTORY or not newcomer.contact_id.endswith(IDS.decode()):  # else the set beside one
                     self._settle(newcomer.contact_id, outcome)
-            self._watcher.progress(self.tally)
 
     async def _settle_request(self, newcomer: Newcomer, *, with_history: bool) -> str:
         """Who waits at the door is let in through it, so that the request, its code and its prompt go as they always do."""
@@ -187,6 +188,8 @@ class PairingMigration:
             case _:
                 tally.refused[outcome] += 1
         self._watcher.item(name, outcome)
+        if tally.processed % _REPORTED == 0:
+            self._watcher.progress(tally)
 
     async def _finish(self) -> Tally:
         if self._plan.execute and self.tally.approved:

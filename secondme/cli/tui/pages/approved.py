@@ -16,11 +16,11 @@ from secondme.cli.tui.forms import Choice, ChoiceDialog
 from secondme.cli.tui.pages.page import Page, countdown, shown_name
 from secondme.cli.tui.table import Column, Row
 from secondme.cli.tui.widgets import ACCENT, GOOD, QUIET, WARN
-from secondme.cli.voice import library
 from secondme.core.admit.pairing import channel_of
 from secondme.core.enums import Relationship, ReplyMode, Tier
 from secondme.core.ids import ContactId
 from secondme.core.text import safe_name, safe_text
+from secondme.services import persona_library
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,12 +45,12 @@ async def pause_or_resume(page: Page, contact: ApprovedContact, *, is_paused: bo
 
 
 async def _resume(desk: Desk, contact: str, who: str) -> str:
-    await desk.link.steering.resume(contact)
+    await desk.link.services.pauses.resume(contact)
     return f"{who} is answered again."
 
 
 async def _pause(desk: Desk, contact: str, who: str, choice: str) -> str:
-    await desk.link.steering.pause(contact, length_of(choice))
+    await desk.link.services.pauses.pause(contact, length_of(choice))
     return f"{who} is paused, {choice}."
 
 
@@ -86,7 +86,7 @@ async def ask_mode(page: Page, contact: ApprovedContact) -> None:
 async def ask_relationship(page: Page, contact: ApprovedContact) -> None:
     """The contact is to the owner what they said."""
     who, identity = shown_name(contact.display_name, contact.contact_id), ContactId(contact.contact_id)
-    standing = await page.desk.fetch(lambda: page.desk.link.relationships.of(identity))
+    standing = await page.desk.fetch(lambda: page.desk.link.services.relationships.of(identity))
     if standing is None:
         return
     choices = [Choice(each.value, each.value.replace("_", " ")) for each in Relationship]
@@ -117,24 +117,24 @@ async def ask_persona(page: Page, contact: ApprovedContact) -> None:
 
 
 async def _set_mode(desk: Desk, contact: ApprovedContact, who: str, choice: str) -> str:
-    record = await desk.link.answering.set_mode(ContactId(contact.contact_id), ReplyMode(choice) if choice else None)
+    record = await desk.link.services.answering.set_mode(ContactId(contact.contact_id), ReplyMode(choice) if choice else None)
     return f"{who}: {how_answered(record)}."
 
 
 async def _relate(desk: Desk, contact: ContactId, who: str, choice: str) -> str:
-    standing = await desk.link.relationships.set_by_owner(contact, Relationship(choice) if choice else None)
+    standing = await desk.link.services.relationships.set_by_owner(contact, Relationship(choice) if choice else None)
     kind = standing.type.value.replace("_", " ")
     return f"{who} is {kind} to you." if standing.manual else f"{who} seems to be {kind}; that may change by itself."
 
 
 async def _set_persona(desk: Desk, contact: ApprovedContact, who: str, choice: str) -> str:
-    await desk.link.choices.set_persona(ContactId(contact.contact_id), choice or None)
+    await desk.link.services.choices.set_persona(ContactId(contact.contact_id), choice or None)
     return f"{safe_name(choice)} speaks to {who} from now on." if choice else f"{who} is answered in the usual voice."
 
 
 def _voices(setup: Setup) -> list[Choice]:
     """What there is to choose from; a broken file cannot be chosen. Raises ConfigError."""
-    personas = library(setup)
+    personas = persona_library(setup)
     sound = [Choice(each.id, safe_name(each.id), safe_name(each.tone or each.name)) for each in personas.all()]
     broken = [Choice(each.id, safe_name(each.id), "cannot be used: press 8", is_possible=False) for each in personas.broken()]
     return sorted([*sound, *broken], key=lambda choice: choice.value)
@@ -279,11 +279,11 @@ class ApprovedPage(Page):
             await pause_or_resume(self, contact, is_paused=contact.contact_id in self._pauses)
 
     async def _edit(self, contact: ApprovedContact, choice: TierChoice) -> str:
-        decision = await self.desk.link.owner.edit(contact.contact_id, tier=choice.tier, notes=choice.notes)
+        decision = await self.desk.link.services.pairing.edit(contact.contact_id, tier=choice.tier, notes=choice.notes)
         return f"{shown_name(decision.display_name, contact.contact_id)} is {decision.tier}."
 
     async def _revoke(self, contact: ApprovedContact, who: str) -> str:
-        await self.desk.link.owner.revoke(contact.contact_id)
+        await self.desk.link.services.pairing.revoke(contact.contact_id)
         return f"{who} is not let in any more."
 
     def _current(self) -> ApprovedContact | None:

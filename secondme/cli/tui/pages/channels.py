@@ -98,19 +98,19 @@ class ChannelsPage(Page):
             await self.desk.decide(partial(self._disconnect, facts))
 
     async def _pause(self, facts: ChannelFacts) -> str:
-        await self.desk.link.steering.pause_channel(facts.id)
+        await self.desk.link.services.pauses.pause_channel(facts.id)
         return f"Nobody on {facts.title} is answered."
 
     async def _resume(self, facts: ChannelFacts) -> str:
-        await self.desk.link.steering.resume_channel(facts.id)
+        await self.desk.link.services.pauses.resume_channel(facts.id)
         return f"{facts.title} is answered again."
 
     async def _connect(self, facts: ChannelFacts) -> str:
-        await self.desk.link.steering.connect_channel(facts.id, on=True)
+        await self.desk.link.services.pauses.connect_channel(facts.id, on=True)
         return f"{facts.title} starts, if it is linked: secondme channels connect {facts.id}"
 
     async def _disconnect(self, facts: ChannelFacts) -> str:
-        await self.desk.link.steering.connect_channel(facts.id, on=False)
+        await self.desk.link.services.pauses.connect_channel(facts.id, on=False)
         return f"{facts.title} is disconnected."
 
     def _current(self) -> ChannelFacts | None:

@@ -299,7 +299,7 @@ class ConversationsPage(Page):
 
     async def read(self, snapshot: Snapshot, now_ms: int) -> None:
         """How the shown conversations stand, and all of the open one."""
-        talks, self._contacts = Talks(self.desk.link.store), _by_id(snapshot)
+        talks, self._contacts = Talks(self.desk.link.services.store), _by_id(snapshot)
         if self._ranks is None or now_ms - self._ranked_ms > _RANK_MS:
             self._ranks, self._ranked_ms = await talks.ranked([ContactId(each) for each in self._contacts]), now_ms
         self._talks = await talks.of([ContactId(each.contact_id) for each in self._wanted()[:_MOST]])

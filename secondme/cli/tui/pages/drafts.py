@@ -178,12 +178,12 @@ class DraftsPage(Page):
 
     async def _send(self, draft: Draft) -> str:
         await self._check(draft)
-        await self.desk.link.drafts.send(draft.id)
+        await self.desk.link.services.drafts.send(draft.id)
         self._settled.add(draft.id)
         return f"The reply to {self._who(draft)} is on its way."
 
     async def _write(self, draft: Draft, written: Written) -> str:
-        drafts = self.desk.link.drafts
+        drafts = self.desk.link.services.drafts
         await drafts.edit(draft.id, written.text)
         if not written.is_sent:
             return f"The reply to {self._who(draft)} is in your words and waits. s sends it."
@@ -195,13 +195,13 @@ class DraftsPage(Page):
         return f"Your words to {self._who(draft)} are on their way."
 
     async def _drop(self, draft: Draft) -> str:
-        await self.desk.link.drafts.drop(draft.id)
+        await self.desk.link.services.drafts.drop(draft.id)
         self._settled.add(draft.id)
         return f"The reply to {self._who(draft)} is dropped."
 
     async def _check(self, draft: Draft) -> None:
         """Nobody sends what they have not seen. Raises BusyError when the draft says something else by now, NotFoundError when it is gone."""
-        if (await self.desk.link.drafts.find(draft.id)).texts != draft.texts:
+        if (await self.desk.link.services.drafts.find(draft.id)).texts != draft.texts:
             raise BusyError("draft_changed", "That draft was changed meanwhile.", "Look at it again.")
 
     def _put(self, now: datetime) -> None:

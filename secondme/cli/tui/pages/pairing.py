@@ -131,12 +131,12 @@ class PendingPage(Page):
             self._marked.clear()
 
     async def _let_in(self, request: PairingRequest, tier: Tier, notes: str) -> str:
-        decision = await self.desk.link.owner.approve_request(request, tier, notes)
+        decision = await self.desk.link.services.pairing.approve_request(request, tier, notes)
         who = shown_name(decision.display_name, decision.contact_id)
         return f"{who} is let in as {decision.tier}." if decision.outcome == "approved" else f"{who} was let in before."
 
     async def _deny(self, request: PairingRequest, reason: str) -> str:
-        await self.desk.link.owner.deny_request(request, reason)
+        await self.desk.link.services.pairing.deny_request(request, reason)
         return f"{shown_name(request.display_name, request.contact_id)} is turned away."
 
     def _chosen(self) -> list[PairingRequest]:
@@ -224,7 +224,7 @@ class DeniedPage(Page):
             await self.desk.decide(partial(self._unblock, key, who))
 
     async def _unblock(self, key: str, who: str) -> str:
-        await self.desk.link.owner.unblock(key)
+        await self.desk.link.services.pairing.unblock(key)
         return f"{who} may knock again."
 
 

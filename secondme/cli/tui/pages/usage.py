@@ -8,7 +8,6 @@ from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from secondme.cli.clone import spending_store
 from secondme.cli.tui.pages.page import Page, shown_name
 from secondme.cli.tui.table import Column
 from secondme.cli.tui.widgets import ACCENT, BAD, GOOD, QUIET, WARN
@@ -72,7 +71,7 @@ class UsagePage(Page):
         by = self._by
         if by == "contact" and self._account is not None and self._account.contacts and 0 <= now_ms - self._read_ms < _AGAIN_MS:
             return
-        account = await spending_store(self.desk.link.store).account(now_ms, _DAYS, [SELF, *self._names] if by == "contact" else [])
+        account = await self.desk.link.services.spending.account(now_ms, _DAYS, [SELF, *self._names] if by == "contact" else [])
         self._account, self._read_ms = account, now_ms
         today = account.days.get(f"{from_ms(now_ms):%Y-%m-%d}")
         self._spent = today.micros if today else 0

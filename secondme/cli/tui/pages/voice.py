@@ -18,10 +18,10 @@ from secondme.cli.tui.forms import Choice, FindDialog
 from secondme.cli.tui.pages.page import Page, shown_name
 from secondme.cli.tui.table import Column
 from secondme.cli.tui.widgets import BAD, QUIET, WARN
-from secondme.cli.voice import library, style_store
 from secondme.core.errors import ConfigError
 from secondme.core.ids import ContactId
 from secondme.core.text import safe_name, safe_text
+from secondme.services import persona_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -87,7 +87,7 @@ class VoicePage(Page):
     async def read(self, snapshot: Snapshot, now_ms: int) -> None:
         """The persona files as they are now, what was chosen, and the style."""
         self._contacts = {contact.contact_id: contact for contact in snapshot.listing.approved}
-        self._used = await self.desk.link.persona_use.all()
+        self._used = await self.desk.link.services.persona_use.all()
         self._voices = {each.id: each for each in await asyncio.to_thread(_voices, self.desk.link.setup)}
         for slot, identity in self._used.items():
             if identity not in self._voices:
@@ -95,7 +95,7 @@ class VoicePage(Page):
                 self._voices[identity] = Voice(identity, "", (), gone)
         chosen = self._chosen
         if self._told is None or self._told[0] != chosen or not 0 <= now_ms - self._told[1] < _STYLE_MS:
-            styles = style_store(self.desk.link.store)
+            styles = self.desk.link.services.style
             profile = await (styles.profile(ContactId(chosen)) if chosen else styles.overall())
             self._told = chosen, now_ms, self._style_text(chosen, profile)
 
@@ -149,8 +149,8 @@ class VoicePage(Page):
             self.desk.look_again()
 
     async def _use(self, key: str) -> str:
-        persona = await asyncio.to_thread(library(self.desk.link.setup).get, key)
-        await self.desk.link.persona_use.set(DEFAULT, persona.id)
+        persona = await asyncio.to_thread(persona_library(self.desk.link.setup).get, key)
+        await self.desk.link.services.persona_use.set(DEFAULT, persona.id)
         return f"{safe_name(persona.id)} speaks to everybody else from now on."
 
     def _find(self, words: str) -> Iterator[Choice]:
@@ -183,7 +183,7 @@ class VoicePage(Page):
 
 def _voices(setup: Setup) -> list[Voice]:
     """Every persona file, by id. One that cannot be read is a problem to show, not a lost store."""
-    personas = library(setup)
+    personas = persona_library(setup)
     try:
         sound, broken = personas.all(), personas.broken()
     except ConfigError as error:

@@ -1,10 +1,13 @@
-"""How do sleep hours get into config.toml? Only where it says nothing about sleep yet; what a person wrote is never changed."""
+"""The predecessor's sleep hours in config.toml: only where it says nothing about sleep yet; what a person wrote is never changed."""
 
 from __future__ import annotations
 
 import contextlib
+import tomllib
 from datetime import time
 from typing import TYPE_CHECKING, Any
+
+from secondme.core.config import files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,22 +28,18 @@ def verdict(config_file: Path, sleep: Sleep) -> str:
 
 
 def write(config_file: Path, sleep: Sleep, now_ms: int) -> None:
-    """The file has the hours, and what it was before is kept beside it; see `config_file.write`."""
-    from secondme.core.config import files as file
-
+    """The file has the hours, and what it was before is kept beside it; see `files.write`."""
     path = config_file.resolve()  # a link stays one
-    hours: dict[str, file.Value | None] = {
+    hours: dict[str, files.Value | None] = {
         "sleep.enabled": sleep.enabled,
         "sleep.start": f"{sleep.start:%H:%M}",
         "sleep.end": f"{sleep.end:%H:%M}",
         "sleep.timezone": sleep.timezone,
     }
-    file.write(file.plan(path, hours), now_ms)
+    files.write(files.plan(path, hours), now_ms)
 
 
 def _section(config_file: Path) -> dict[str, Any] | None:
-    import tomllib
-
     with contextlib.suppress(FileNotFoundError):
         found = tomllib.loads(config_file.read_text("utf-8")).get("sleep")
         return found if isinstance(found, dict) or found is None else {}
