@@ -150,7 +150,7 @@ def test_an_id_never_means_somebody_who_calls_themselves_so(cli: Cli, door: Redi
 @pytest.mark.parametrize(
     ("line", "said"),
     [
-        ("pairing revoke Anna --yes", "Did you mean local:anna?"),
+        ("pairing revoke Ann --yes", "Did you mean Anna?"),
         ("pairing approve local:bne", "Did you mean local:ben?"),
         ("pairing tier local:ana trusted", "Did you mean local:anna?"),
         ("pause Ana", "Did you mean"),

@@ -19,7 +19,7 @@ def test_on_a_terminal_a_bar_says_how_far_it_is(raw: Redis, redis_url: str, home
     assert "\x1b[?25l" in terminal.output  # the bar hides the cursor
     assert "\x1b[?25h" in terminal.output
     assert "Progress: 200 processed, 200 approved, 0 skipped" in terminal.output
-    assert terminal.output.endswith("Done.\r\n")
+    assert terminal.output.endswith("Migration complete: 250 processed, 250 approved, 0 skipped\r\n")
     assert raw.zcard("PAIRING:index:approved") == 250
 
 
@@ -32,7 +32,7 @@ def test_the_result_is_a_table(cli: Cli, raw: Redis) -> None:
         "denied   1",
         "refused  1         broadcast",
         "refused  1         group",
-        "Done.",
+        "Migration complete: 4 processed, 1 approved, 3 skipped",
     ]
 
 
