@@ -43,7 +43,7 @@ async def list_channels(invocation: Invocation) -> CommandResult:
     linked = {each.id: setup_of(each).is_set_up(channel_context(each, setup)) for each in manifests()}
     async with open_store(setup) as store:
         found = await overview(store, setup)
-    rows = [{**facts.to_dict(), "linked": linked.get(facts.id, False)} for facts in found.channels]
+    rows = [{**facts.report().model_dump(by_alias=True), "linked": linked.get(facts.id, False)} for facts in found.channels]
 
     def show(screen: Screen) -> None:
         for row in rows:

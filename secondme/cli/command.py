@@ -44,11 +44,16 @@ def duration(text: str) -> timedelta:
 
 
 def command(
-    schema: str, *, loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None, has_json: bool = True
+    schema: str,
+    *,
+    loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
+    has_json: bool = True,
+    is_json: bool = False,
 ) -> Callable[[Work], Callable[..., None]]:
     """Makes `async def name(invocation, ...)` a function for typer: it sees the other parameters and `--json`.
 
     `schema` names the JSON of its results and of its errors. `has_json=False`: the command has no `--json` of its own.
+    `is_json`: it speaks JSON whether asked to or not.
     """
 
     def wrap(work: Work) -> Callable[..., None]:
@@ -62,7 +67,7 @@ def command(
 
         @functools.wraps(work)
         def typed(context: typer.Context, *, as_json: bool = False, **options: Any) -> None:
-            run(context, schema, functools.partial(work, **options), as_json=as_json, loop_factory=loop_factory)
+            run(context, schema, functools.partial(work, **options), as_json=as_json or is_json, loop_factory=loop_factory)
 
         typed.__signature__ = inspect.Signature([context, *own, *json])  # type: ignore[attr-defined]  # what typer reads
         typed.__annotations__ = {each.name: each.annotation for each in (context, *own, *json)}

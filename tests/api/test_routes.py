@@ -10,6 +10,7 @@ from redis.asyncio import Redis
 
 from secondme.core.enums import Tier
 from secondme.core.store import keys
+from secondme.services import Services
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
 
@@ -177,7 +178,9 @@ async def test_the_kill_switch_is_turned_on_and_only_its_own_route_lifts_it(town
 async def test_the_status_is_that_of_the_command(town_hall: Served) -> None:
     async with town_hall.local() as client:
         said = (await client.get("/api/status")).json()
-    assert set(said) == {"channels", "cost", "messages", "pairing", "paused", "pauses", "processes", "queue", "store"}
+        expected = (await Services(town_hall.setup, town_hall.store).status()).to_dict()
+    assert said == expected
+    assert said["store"] == {"kind": "redis_url", "canWrite": True}
     assert said["pairing"] == {"pending": 1, "approved": 1, "denied": 1}
     assert said["paused"] is None
 

@@ -24,6 +24,45 @@ _Contact = Annotated[
 _AUTO, _DEFAULT = "auto", "default"
 
 
+@app.command()
+@command("secondme.contacts.relate/1")
+async def relate(
+    invocation: Invocation,
+    contact: _Contact,
+    relationship: Annotated[str, typer.Argument(metavar="TYPE|auto", help=", ".join([*Relationship, _AUTO]))],
+) -> CommandResult:
+    """Say what a contact is to you; your word is never overridden. `auto`: what they write tells."""
+    from secondme.cli.contact_lookup import anybody
+
+    word = _one_of(relationship, [*Relationship, _AUTO])
+    async with invocation.services(deciding=True) as services:
+        who = anybody(contact, (await services.listing()).approved)
+        standing = await services.relationships.set_by_owner(who, None if word == _AUTO else Relationship(word))
+    kind = standing.type.value
+    data = {"contactId": who, "relationship": kind, "manual": standing.manual, "confidence": standing.confidence}
+    kind = kind.replace("_", " ")
+    words = f"{who} is {kind} to you." if standing.manual else f"{who} seems to be {kind}; that may change by itself."
+    return message_result(data, words)
+
+
+@app.command()
+@command("secondme.contacts.mode/1")
+async def mode(
+    invocation: Invocation,
+    contact: _Contact,
+    reply_mode: Annotated[str, typer.Argument(metavar="MODE", help=", ".join([*ReplyMode, _DEFAULT]))],
+) -> CommandResult:
+    """Say what happens to a contact's messages. `default`: the tier decides."""
+    from secondme.cli.contact_lookup import anybody
+
+    word = _one_of(reply_mode, [*ReplyMode, _DEFAULT])
+    async with invocation.services(deciding=True) as services:
+        who = anybody(contact, (await services.listing()).approved)
+        record = await services.answering.set_mode(who, None if word == _DEFAULT else ReplyMode(word))
+    data = {"contactId": who, "mode": record.mode.value, "chosen": record.reply_mode is not None}
+    return message_result(data, _MEANS[record.mode].format(who))
+
+
 @app.command(name="list")
 @command("secondme.contacts.list/1")
 async def list_(
@@ -141,45 +180,6 @@ async def forget(
             confirm(f"Erase everything of {', '.join(members)}, for good?")
         gone = await services.contacts.forget(who)
     return message_result({"contacts": gone}, f"Forgotten: {', '.join(gone)}. Nothing of them is left.")
-
-
-@app.command()
-@command("secondme.contacts.relate/1")
-async def relate(
-    invocation: Invocation,
-    contact: _Contact,
-    relationship: Annotated[str, typer.Argument(metavar="TYPE|auto", help=", ".join([*Relationship, _AUTO]))],
-) -> CommandResult:
-    """Say what a contact is to you; your word is never overridden. `auto`: what they write tells."""
-    from secondme.cli.contact_lookup import anybody
-
-    word = _one_of(relationship, [*Relationship, _AUTO])
-    async with invocation.services(deciding=True) as services:
-        who = anybody(contact, (await services.listing()).approved)
-        standing = await services.relationships.set_by_owner(who, None if word == _AUTO else Relationship(word))
-    kind = standing.type.value
-    data = {"contactId": who, "relationship": kind, "manual": standing.manual, "confidence": standing.confidence}
-    kind = kind.replace("_", " ")
-    words = f"{who} is {kind} to you." if standing.manual else f"{who} seems to be {kind}; that may change by itself."
-    return message_result(data, words)
-
-
-@app.command()
-@command("secondme.contacts.mode/1")
-async def mode(
-    invocation: Invocation,
-    contact: _Contact,
-    reply_mode: Annotated[str, typer.Argument(metavar="MODE", help=", ".join([*ReplyMode, _DEFAULT]))],
-) -> CommandResult:
-    """Say what happens to a contact's messages. `default`: the tier decides."""
-    from secondme.cli.contact_lookup import anybody
-
-    word = _one_of(reply_mode, [*ReplyMode, _DEFAULT])
-    async with invocation.services(deciding=True) as services:
-        who = anybody(contact, (await services.listing()).approved)
-        record = await services.answering.set_mode(who, None if word == _DEFAULT else ReplyMode(word))
-    data = {"contactId": who, "mode": record.mode.value, "chosen": record.reply_mode is not None}
-    return message_result(data, _MEANS[record.mode].format(who))
 
 
 def _one_of(word: str, known: list[str]) -> str:

@@ -145,7 +145,7 @@ async def invite(
 
 
 @app.command("watch")
-@command("secondme.pairing.watch/1")
+@command("secondme.pairing.watch/1", is_json=True)
 async def watch_(invocation: Invocation) -> CommandResult:
     """Print each pairing event as a JSON object on a line. Waits for a gateway, and survives its restarts."""
     from secondme.cli.commands.watch import print_events

@@ -27,7 +27,7 @@ class EventKind(StrEnum):
     STATUS = "status"
 
 
-@command("secondme.watch/1")
+@command("secondme.watch/1", has_json=False, is_json=True)
 async def watch(
     invocation: Invocation, kinds: Annotated[list[EventKind] | None, typer.Argument(help="Only these; else all.")] = None
 ) -> CommandResult:

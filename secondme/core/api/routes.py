@@ -1,7 +1,7 @@
 """The routes: pairing, drafts, channels, pauses and the kill switch, status, health and events."""
 
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Body, Header, Path, Query, Request
 from pydantic import Field
@@ -36,7 +36,6 @@ from secondme.core.api.schemas import (
     Results,
     Shape,
     Shown,
-    Status,
     Steered,
     Stopped,
     Trouble,
@@ -48,6 +47,7 @@ from secondme.core.api.schemas import (
 from secondme.core.clock import from_ms
 from secondme.core.enums import Tier
 from secondme.core.errors import BusyError, DataError, NotFoundError, SecondmeError
+from secondme.core.gateway.status import StatusReport
 from secondme.core.records import ApprovedContact
 from secondme.core.send.drafts import Draft
 
@@ -251,10 +251,10 @@ channels = APIRouter(prefix="/api/channels", tags=["channels"])
 _Channel = Annotated[str, Path(alias="channel", min_length=2, max_length=32, pattern="^[a-z][a-z0-9_]+$", examples=["telegram"])]
 
 
-@channels.get("", responses=answers(), response_model=ChannelList)
-async def list_channels(can: Can) -> Any:  # JSON values, described by ChannelList
+@channels.get("", responses=answers())
+async def list_channels(can: Can) -> ChannelList:
     """Every channel there is, with its state and what passed through it since its gateway started."""
-    return {"channels": [facts.to_dict() for facts in (await can.overview()).channels]}
+    return ChannelList(channels=[facts.report() for facts in (await can.overview()).channels])
 
 
 @channels.post("/{channel}/pause", responses=answers(404))
@@ -368,10 +368,10 @@ async def unkill(can: Can) -> KillSwitch:
     return KillSwitch(killed=False)
 
 
-@control.get("/api/status", tags=["state"], responses=answers(), response_model=Status)
-async def status(can: Can) -> Any:  # JSON values, described by Status
+@control.get("/api/status", tags=["state"], responses=answers())
+async def status(can: Can) -> StatusReport:
     """How things stand: what `secondme status --json` has in `data`."""
-    return (await can.overview()).to_dict()
+    return (await can.overview()).report()
 
 
 @control.get(

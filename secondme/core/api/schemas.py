@@ -12,6 +12,7 @@ from secondme.core.admit.pairing_store import Listing
 from secondme.core.clock import rfc3339
 from secondme.core.enums import Tier
 from secondme.core.errors import SecondmeError
+from secondme.core.gateway.status import ChannelReport
 from secondme.core.records import Invite, Pause, Record
 from secondme.core.text import safe_text
 
@@ -289,40 +290,10 @@ class KillSwitch(Shape):
     since: Moment | None = None
 
 
-class ProcessShape(Shape):
-    """A process of the clone that is alive."""
-
-    part: str
-    pid: int
-    version: str
-    started_at: str
-    channels: dict[str, str]
-    routing: dict[str, int] = Field(default_factory=dict)
-    """What its router decided since it started."""
-
-
-class ChannelShape(Shape):
-    """A channel, as its gateway last said. `code` says why, when the state needs a reason; counters are since the gateway's start."""
-
-    id: str
-    title: str
-    icon: str
-    state: str
-    code: str
-    paused: bool
-    received: int
-    sent: int
-    failed: int
-    since: str | None
-    last_received_at: str | None
-    last_alive_at: str | None
-    has_owner_chat: bool
-
-
 class ChannelList(Shape):
     """Every channel there is, linked or not."""
 
-    channels: list[ChannelShape]
+    channels: list[ChannelReport]
 
 
 class ChannelSteered(Shape):
@@ -330,75 +301,6 @@ class ChannelSteered(Shape):
 
     id: str
     outcome: Literal["paused", "resumed", "not_paused", "connected", "disconnected"]
-
-
-class StoreShape(Shape):
-    """Which store it is."""
-
-    kind: Literal["embedded", "redis_url"]
-
-
-class Stats(Shape):
-    """How many contacts are in each state."""
-
-    pending: int
-    approved: int
-    denied: int
-
-
-class PausedShape(Shape):
-    """Nobody is answered."""
-
-    since: str
-    until: str | None = None
-    killed: bool
-
-
-class QueueShape(Shape):
-    """What waits, as counts; `waiting`: reason -> contacts."""
-
-    contacts: int
-    messages: int
-    waiting: dict[str, int]
-    oldest: str | None = None
-    unsent: int
-    held: int
-    dead: int
-
-
-class LastShape(Shape):
-    """When the last message came and the last reply left, over all channels."""
-
-    last_received_at: str | None
-    last_sent_at: str | None
-
-
-class PauseShape(Shape):
-    """A contact that is not answered."""
-
-    contact_id: str
-    until: str | None
-
-
-class CostShape(Shape):
-    """What models cost today (UTC), and may."""
-
-    today_usd: float
-    cap_usd: float
-
-
-class Status(Shape):
-    """How things stand: the data of `secondme status --json`."""
-
-    processes: list[ProcessShape]
-    channels: list[ChannelShape]
-    store: StoreShape
-    pairing: Stats
-    paused: PausedShape | None
-    queue: QueueShape
-    messages: LastShape
-    pauses: list[PauseShape]
-    cost: CostShape
 
 
 class Health(Shape):

@@ -1,11 +1,14 @@
-"""How do things stand? One answer for `status`, the HTTP API and the TUI: processes, channels, who waits, what waits and why."""
+"""The status of a home: processes, channels, who waits, what waits and why. One answer for `status`, the HTTP API and the screen."""
 
 from __future__ import annotations
 
 import os
 import socket
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import AliasGenerator, BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
 
 from secondme.core.clock import from_ms, rfc3339
 from secondme.core.errors import UnavailableError
@@ -20,6 +23,112 @@ if TYPE_CHECKING:
 
 
 _NOT_WRITABLE = frozenset({"store_disk_full", "store_out_of_memory", "store_read_only"})
+
+
+class Report(BaseModel):
+    """The base of what scripts and the API are told. Names are camelCase outside."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True, alias_generator=AliasGenerator(alias=to_camel), extra="ignore")
+
+
+class ProcessReport(Report):
+    """A process of the clone that is alive."""
+
+    part: str
+    pid: int
+    version: str
+    started_at: str
+    channels: dict[str, str]
+    routing: dict[str, int] = Field(default_factory=dict)
+    """What its router decided since it started."""
+
+
+class ChannelReport(Report):
+    """A channel, as its gateway last said. `code` says why, when the state needs a reason; counters are since the gateway's start."""
+
+    id: str
+    title: str
+    icon: str
+    state: str
+    code: str
+    paused: bool
+    received: int
+    sent: int
+    failed: int
+    since: str | None
+    last_received_at: str | None
+    last_alive_at: str | None
+    has_owner_chat: bool
+
+
+class StoreReport(Report):
+    """Which store it is, and whether it takes anything new: not on a full disk."""
+
+    kind: Literal["embedded", "redis_url"]
+    can_write: bool
+
+
+class PairingReport(Report):
+    """How many contacts are in each state."""
+
+    pending: int
+    approved: int
+    denied: int
+
+
+class PausedReport(Report):
+    """Nobody is answered."""
+
+    since: str
+    until: str | None = None
+    killed: bool
+
+
+class QueueReport(Report):
+    """What waits, as counts; `waiting`: reason -> contacts."""
+
+    contacts: int
+    messages: int
+    waiting: dict[str, int]
+    oldest: str | None = None
+    unsent: int
+    held: int
+    dead: int
+
+
+class LastReport(Report):
+    """When the last message came and the last reply left, over all channels."""
+
+    last_received_at: str | None
+    last_sent_at: str | None
+
+
+class PauseReport(Report):
+    """A contact that is not answered."""
+
+    contact_id: str
+    until: str | None
+
+
+class CostReport(Report):
+    """What models cost today (UTC), and may."""
+
+    today_usd: float
+    cap_usd: float
+
+
+class StatusReport(Report):
+    """How things stand: the data of `secondme status --json`."""
+
+    processes: list[ProcessReport]
+    channels: list[ChannelReport]
+    store: StoreReport
+    pairing: PairingReport
+    paused: PausedReport | None
+    queue: QueueReport
+    messages: LastReport
+    pauses: list[PauseReport]
+    cost: CostReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +157,23 @@ class ChannelFacts:
         """True when nobody has to look after it."""
         return self.state in {"connected", "off"}
 
-    def to_dict(self) -> dict[str, Any]:  # JSON has no closer type
-        """As JSON values, times in RFC 3339 UTC."""
-
-        def moment(ms: int | None) -> str | None:
-            return rfc3339(from_ms(ms)) if ms else None
-
-        return {
-            "id": self.id,
-            "title": self.title,
-            "icon": self.icon,
-            "state": self.state,
-            "code": self.code,
-            "paused": self.paused,
-            "received": self.received,
-            "sent": self.sent,
-            "failed": self.failed,
-            "since": moment(self.since_ms),
-            "lastReceivedAt": moment(self.last_received_ms),
-            "lastAliveAt": moment(self.last_alive_ms),
-            "hasOwnerChat": bool(self.owner_chat),
-        }
+    def report(self) -> ChannelReport:
+        """As scripts and the API are told."""
+        return ChannelReport(
+            id=self.id,
+            title=self.title,
+            icon=self.icon,
+            state=self.state,
+            code=self.code,
+            paused=self.paused,
+            received=self.received,
+            sent=self.sent,
+            failed=self.failed,
+            since=_rfc3339(self.since_ms),
+            last_received_at=_rfc3339(self.last_received_ms),
+            last_alive_at=_rfc3339(self.last_alive_ms),
+            has_owner_chat=bool(self.owner_chat),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +206,7 @@ class Overview:
     backlog: Backlog
     channels: list[ChannelFacts]
     """Every channel there is, in the order of the registry."""
-    store_kind: str
-    """`embedded` or `redis_url`."""
+    store_kind: Literal["embedded", "redis_url"]
     glance: Glance
     """What was last heard and said, who is paused, and today's cost."""
     cap_usd: float
@@ -122,55 +226,50 @@ class Overview:
         """True when a process of any part runs on this machine (in a container: in this container)."""
         return any(process.host == socket.gethostname() for process in self.processes)
 
-    def to_dict(self) -> dict[str, Any]:  # JSON has no closer type
-        """As JSON values, times in RFC 3339 UTC: the data of `secondme.status/1`."""
-        everybody, backlog = self.everybody, self.backlog
-        paused = None
-        if everybody is not None:
-            paused = {
-                "since": rfc3339(from_ms(everybody.since_ms)),
-                "until": rfc3339(from_ms(everybody.until_ms)) if everybody.until_ms else None,
-                "killed": everybody.killed,
-            }
-        return {
-            "processes": [
-                {
-                    "part": process.part,
-                    "pid": process.pid,
-                    "version": process.version,
-                    "startedAt": rfc3339(from_ms(process.started_ms)),
-                    "channels": {name: facts.state for name, facts in process.channels.items()},
-                    "routing": dict(process.routing),
-                }
+    def report(self) -> StatusReport:
+        """As scripts and the API are told: the data of `secondme.status/1`."""
+        everybody, backlog, glance = self.everybody, self.backlog, self.glance
+        return StatusReport(
+            processes=[
+                ProcessReport(
+                    part=process.part,
+                    pid=process.pid,
+                    version=process.version,
+                    started_at=rfc3339(from_ms(process.started_ms)),
+                    channels={name: facts.state for name, facts in process.channels.items()},
+                    routing=dict(process.routing),
+                )
                 for process in self.processes
             ],
-            "channels": [facts.to_dict() for facts in self.channels],
-            "store": {"kind": self.store_kind, "canWrite": self.can_write},
-            "pairing": {"pending": self.pairing.pending, "approved": self.pairing.approved, "denied": self.pairing.denied},
-            "paused": paused,
-            "queue": {
-                "contacts": backlog.contacts,
-                "messages": backlog.queued,
-                "waiting": backlog.waiting,
-                "oldest": rfc3339(from_ms(backlog.oldest_ms)) if backlog.oldest_ms else None,
-                "unsent": backlog.unsent,
-                "held": backlog.held,
-                "dead": backlog.dead,
-            },
-            **self._glance_to_dict(),
-        }
+            channels=[facts.report() for facts in self.channels],
+            store=StoreReport(kind=self.store_kind, can_write=self.can_write),
+            pairing=PairingReport(pending=self.pairing.pending, approved=self.pairing.approved, denied=self.pairing.denied),
+            paused=None
+            if everybody is None
+            else PausedReport(
+                since=rfc3339(from_ms(everybody.since_ms)), until=_rfc3339(everybody.until_ms), killed=everybody.killed
+            ),
+            queue=QueueReport(
+                contacts=backlog.contacts,
+                messages=backlog.queued,
+                waiting=dict(backlog.waiting),
+                oldest=_rfc3339(backlog.oldest_ms),
+                unsent=backlog.unsent,
+                held=backlog.held,
+                dead=backlog.dead,
+            ),
+            messages=LastReport(last_received_at=_rfc3339(glance.last_received_ms), last_sent_at=_rfc3339(glance.last_sent_ms)),
+            pauses=[PauseReport(contact_id=each.contact_id, until=_rfc3339(each.until_ms)) for each in glance.paused],
+            cost=CostReport(today_usd=glance.today_micros / 1_000_000, cap_usd=self.cap_usd),
+        )
 
-    def _glance_to_dict(self) -> dict[str, Any]:  # as above
-        glance = self.glance
+    def to_dict(self) -> dict[str, Any]:  # JSON has no closer type
+        """The report as JSON values."""
+        return self.report().model_dump(by_alias=True)
 
-        def moment(ms: int | None) -> str | None:
-            return rfc3339(from_ms(ms)) if ms else None
 
-        return {
-            "messages": {"lastReceivedAt": moment(glance.last_received_ms), "lastSentAt": moment(glance.last_sent_ms)},
-            "pauses": [{"contactId": each.contact_id, "until": moment(each.until_ms)} for each in glance.paused],
-            "cost": {"todayUsd": glance.today_micros / 1_000_000, "capUsd": self.cap_usd},
-        }
+def _rfc3339(ms: int | None) -> str | None:
+    return rfc3339(from_ms(ms)) if ms else None
 
 
 async def overview(
