@@ -61,7 +61,7 @@ async def refusal(asking: Awaitable[ModelOutcome]) -> SecondmeError:
         ("claude-haiku-5-5", Usage(150_000, 1000), (15_000 + 500) * 5),
         ("claude-haiku-4-5-20251001", Usage(1000, 100), 1500),
         ("claude-sonnet-4-6", Usage(1000, 100), 4500),
-        ("a-model-nobody-has-heard-of", Usage(1000, 100), 15_000),
+        ("a-model-nobody-has-heard-of", Usage(1000, 100), 22_500),
         (SONNET, Usage(1, 0), 2),
         (SONNET, Usage(0, 0, 1, 0), 1),
     ],

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import math
-import tomllib
-from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from secondme.core.clock import from_ms
+from secondme.core.clock import SystemClock, from_ms
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.log import get_logger
 from secondme.core.messages import ModelOutcome, ModelSize, Prompt, Usage
 
 if TYPE_CHECKING:
+    from genai_prices.types import ModelPrice, TieredPrices
+
     from secondme.core.config.models import BudgetSettings, ModelSettings
     from secondme.core.ports import Clock, Model
     from secondme.core.reply.store import Charge, SpendingStore
@@ -65,55 +65,64 @@ _OVERHEAD = 64
 """Tokens for what surrounds the words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Price:
-    """Dollars for a million tokens."""
-
-    input: float
-    output: float
-    cache_write: float
-    cache_read: float
-    long_from: int | None = None
-    long_times: float = 1.0
-
-
 class Prices:
-    """The table, and what the owner said instead."""
+    """What models cost: genai-prices' table, offline, and what the owner said instead.
+
+    A model that the table does not know costs as much as the dearest one in it, so that a cap holds for a model nobody has heard of.
+    """
 
     def __init__(self, settings: BudgetSettings) -> None:
         self._input, self._output = settings.input_usd_per_mtok, settings.output_usd_per_mtok
 
-    def of(self, model: str) -> Price:
-        """The price of `model`; that of the dearest one in the table when nothing is known about it."""
-        table = _table()
-        known = max((name for name in table if model.startswith(name)), key=len, default="")
-        price = table[known] if known else max(table.values(), key=lambda each: each.output)
-        if self._input is None and self._output is None:
-            return price
-        own = price.input if self._input is None else self._input
-        return Price(own, price.output if self._output is None else self._output, own * 1.25, own * 0.1)
-
     def micros(self, usage: Usage, model: str) -> int:
         """What an answer of `model` cost, in millionths of a dollar, rounded up."""
-        price = self.of(model)
-        prompt = usage.input_tokens + usage.cache_read_tokens + usage.cache_write_tokens
-        dollars = (
-            usage.input_tokens * price.input
-            + usage.output_tokens * price.output
-            + usage.cache_write_tokens * price.cache_write
-            + usage.cache_read_tokens * price.cache_read
+        return self._cost(
+            model, usage.input_tokens, usage.output_tokens, cache_read=usage.cache_read_tokens, cache_write=usage.cache_write_tokens
         )
-        if price.long_from is not None and prompt > price.long_from:
-            dollars *= price.long_times
-        return math.ceil(dollars)  # dollars for a million tokens are millionths of a dollar for one
 
     def most(self, prompt: Prompt, model: str) -> int:
         """The most that an answer to `prompt` may cost, in millionths of a dollar."""
-        price = self.of(model)
-        tokens = prompt_tokens(prompt)
-        long = price.long_from is not None and tokens > price.long_from
-        dollars = tokens * max(price.input, price.cache_write) + prompt.max_tokens * price.output
-        return math.ceil(dollars * (price.long_times if long else 1.0))
+        tokens, answer = prompt_tokens(prompt), prompt.max_tokens
+        return max(self._cost(model, tokens, answer), self._cost(model, 0, answer, cache_write=tokens))
+
+    def _cost(self, model: str, fresh: int, answer: int, *, cache_read: int = 0, cache_write: int = 0) -> int:
+        from genai_prices import Usage as PricedUsage  # noqa: PLC0415  a tenth of a second of CPU: nobody pays it before the first call
+        from genai_prices.types import ModelPrice  # noqa: PLC0415  as above
+
+        prompt = fresh + cache_read + cache_write
+        usage = PricedUsage(input_tokens=prompt, output_tokens=answer, cache_read_tokens=cache_read, cache_write_tokens=cache_write)
+        price = _table_price(model)
+        if self._input is not None or self._output is not None:
+            table_input, table_output = _rate(price.input_mtok), _rate(price.output_mtok)
+            own = table_input if self._input is None else Decimal(str(self._input))
+            price = ModelPrice(
+                input_mtok=own,
+                output_mtok=table_output if self._output is None else Decimal(str(self._output)),
+                cache_write_mtok=own * Decimal("1.25"),
+                cache_read_mtok=own / 10,
+            )
+        return math.ceil(price.calc_price(usage)["total_price"] * MICROS)
+
+
+@cache
+def _table_price(model: str) -> ModelPrice:
+    """The price of `model`; that of the dearest one of Anthropic's when the table does not know it."""
+    from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415  as above
+
+    snapshot, now = get_snapshot(), SystemClock().now()
+    try:
+        _, known = snapshot.find_provider_model(model, None, "anthropic", None)
+    except LookupError:
+        provider = next(each for each in snapshot.providers if each.id == "anthropic")
+        known = max(provider.models, key=lambda each: _rate(each.get_prices(now).output_mtok))
+    return known.get_prices(now)
+
+
+def _rate(price: Decimal | TieredPrices | None) -> Decimal:
+    """Dollars for a million tokens of a short prompt."""
+    if price is None:
+        return Decimal(0)
+    return price if isinstance(price, Decimal) else price.base
 
 
 def prompt_tokens(prompt: Prompt) -> int:
@@ -121,13 +130,6 @@ def prompt_tokens(prompt: Prompt) -> int:
     size = sum(len(block.text.encode("utf-8", "replace")) for block in prompt.system)
     size += sum(len(turn.text.encode("utf-8", "replace")) for turn in prompt.turns)
     return math.ceil(size / _BYTES_PER_TOKEN) + _OVERHEAD
-
-
-@cache
-def _table() -> dict[str, Price]:
-    raw = files("secondme.core.reply").joinpath("lists/prices.toml").read_text("utf-8")
-    entries = tomllib.loads(raw)["model"]
-    return {entry["name"]: Price(**{key: value for key, value in entry.items() if key != "name"}) for entry in entries}
 
 
 log = get_logger(__name__)
@@ -159,9 +161,8 @@ class Budget:
         raises. All calls together spend at most a cap and one call.
         """
         model, now_ms = self._names[prompt.size], self._clock.now_ms()
-        charge = await self._spending.reserve(
-            who, now_ms, self._prices.most(prompt, model), day_cap=self._day_cap, contact_cap=self._contact_cap
-        )
+        most = await asyncio.to_thread(self._prices.most, prompt, model)  # the first one loads the table: a tenth of a second
+        charge = await self._spending.reserve(who, now_ms, most, day_cap=self._day_cap, contact_cap=self._contact_cap)
         if isinstance(charge, str):
             raise _over(charge, now_ms)
         usage: Usage | None = None
