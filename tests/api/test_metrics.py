@@ -13,9 +13,10 @@ from api.serving import Served
 from fakes.channel import FakeChannel
 from fakes.process import eventually
 from fakes.town import Town
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 
 from secondme import __version__
-from secondme.core.api.metrics import CONTENT_TYPE, exposition
+from secondme.core.api.metrics import exposition
 from secondme.core.messages import ChannelState
 from secondme.core.store import keys
 from secondme.core.store.client import Store
@@ -65,7 +66,7 @@ def value(families: dict[str, Family], name: str, **labels: str) -> float:
 async def scrape(client: httpx.AsyncClient) -> dict[str, Family]:
     """What one look at the metrics tells."""
     answer = await client.get("/metrics")
-    assert (answer.status_code, answer.headers["content-type"]) == (200, CONTENT_TYPE)
+    assert (answer.status_code, answer.headers["content-type"]) == (200, CONTENT_TYPE_PLAIN_0_0_4)
     return parse(answer.text)
 
 
