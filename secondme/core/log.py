@@ -16,12 +16,16 @@ import stat
 import sys
 import time
 import traceback
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from secondme.core.text import safe_text
 
 SECURITY = "secondme.security"
+SEVERITIES = MappingProxyType({"warning": "warn"})
+"""What the security log calls the level that `logging` calls so."""
 """The logger whose events have a file of their own beside the common one."""
 
 _ROTATE_BYTES = 10 * 1024 * 1024
@@ -31,7 +35,8 @@ _KEEP_SECURITY_FILES = 30
 _LOCK_TRIES, _LOCK_AGAIN_S = 20, 0.001
 _FACTS = "secondme_facts"
 
-Fact = str | int | float | bool | None
+Fact = str | int | float | bool | Sequence[Mapping[str, str | int | None]] | None
+"""What a line may hold beside its event: values of ours, or a list of small objects of ours."""
 
 
 class Logger:
@@ -71,14 +76,18 @@ def get_logger(name: str) -> Logger:
 
 
 class JsonLines(logging.Formatter):
-    """One JSON object a line; whatever is in it, it stays one line."""
+    """One JSON object a line; whatever is in it, it stays one line. `words` are what levels are called where not as `logging` calls them."""
+
+    def __init__(self, words: Mapping[str, str] = MappingProxyType({})) -> None:
+        super().__init__()
+        self._words = words
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as JSON with `timestamp` (RFC 3339 UTC), `level`, `logger`, `event` and its facts."""
         facts: dict[str, Fact] = getattr(record, _FACTS, {})
         line = {
             "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "level": record.levelname.lower(),
+            "level": self._words.get(level := record.levelname.lower(), level),
             "logger": record.name,
             "event": safe_text(record.getMessage()),
             **facts,
@@ -257,7 +266,8 @@ def set_up(level: str, directory: Path | None, *, console: bool) -> None:
     _replace_handlers(ours, handlers or [logging.NullHandler()])
     security = logging.getLogger(SECURITY)
     security.setLevel(min(ours.level, logging.INFO))
-    _replace_handlers(security, [_lines(security_file(directory), _KEEP_SECURITY_FILES)] if directory is not None else [])
+    audit = [_lines(security_file(directory), _KEEP_SECURITY_FILES, SEVERITIES)] if directory is not None else []
+    _replace_handlers(security, audit)
     logging.raiseExceptions = False  # a full disk must not stop a reply; the store says it loudly enough
 
 
@@ -271,13 +281,13 @@ def security_file(directory: Path) -> Path:
     return directory / "security.jsonl"
 
 
-def _lines(path: Path, keep: int) -> SharedFile:
+def _lines(path: Path, keep: int, words: Mapping[str, str] = MappingProxyType({})) -> SharedFile:
     handler = SharedFile(path, _ROTATE_BYTES, keep)
-    handler.setFormatter(JsonLines())
+    handler.setFormatter(JsonLines(words))
     return handler
 
 
-def _replace_handlers(logger: logging.Logger, handlers: list[logging.Handler]) -> None:
+def _replace_handlers(logger: logging.Logger, handlers: Sequence[logging.Handler]) -> None:
     for old in list(logger.handlers):
         logger.removeHandler(old)
         old.close()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from secondme.core.errors import UnavailableError
 from secondme.core.ids import mask_contact_id
-from secondme.core.log import SECURITY, get_logger
+from secondme.core.log import SECURITY, SEVERITIES, get_logger
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
@@ -115,8 +115,6 @@ class SecurityLog:
 
 
 _LEVELS = {Severity.DEBUG: "debug", Severity.INFO: "info", Severity.WARN: "warning", Severity.ERROR: "error"}
-_SEVERITIES = {"warning": "warn"}
-"""The logging module's word, and ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +126,16 @@ class Entry:
     event: str
     contact_id: str
     details: dict[str, Any]  # whatever JSON held
+
+    def in_words(self) -> str:
+        """Its details as `name=value`; of a list of flags, their types and where they were found."""
+        return " ".join(f"{name}={_word(value)}" for name, value in self.details.items() if value is not None)
+
+
+def _word(value: Any) -> str:  # whatever JSON held
+    if not isinstance(value, list):
+        return str(value)
+    return ",".join(f"{each.get('type')}@{each.get('position') or 0}" if isinstance(each, dict) else str(each) for each in value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,4 +228,4 @@ def _entry(line: str) -> Entry | None:
         return None
     contact = str(fields.pop("contactId", ""))
     details = {key: value for key, value in fields.items() if key not in {"category", "logger"}}
-    return Entry(at, _SEVERITIES.get(level, level), event, contact, details)
+    return Entry(at, SEVERITIES.get(level, level), event, contact, details)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -165,6 +165,18 @@ async def test_too_many_messages_and_the_owners_own_words(path: Path, town: Town
     ]
 
 
+async def test_a_conversation_that_is_handed_over_pauses_and_says_so(path: Path, town_with: Callable[..., Town]) -> None:
+    town = town_with(disclosure__policy="handover")
+    await town.let_in("annabella")
+    lines(path)
+    await town.writes("annabella", "are you a bot?")
+    assert await town.work() == ["unanswered"]
+    seconds = int(town.setup.settings.takeover.pause_minutes * 60)
+    assert lines(path) == [
+        {"event": "pause_activated", "level": "info", "contactId": MASKED, "reason": "handover", "seconds": seconds}
+    ]
+
+
 async def test_a_suspicious_message_is_logged_without_a_word_of_it_and_queued_as_it_was(path: Path, town: Town, ear: Ear) -> None:
     await town.let_in("annabella")
     lines(path)
@@ -180,9 +192,9 @@ async def test_a_suspicious_message_is_logged_without_a_word_of_it_and_queued_as
             events = [event for event in await ear.heard() if event["channel"] == "events:security"]
     running.cancel()
     (line,) = lines(path)
-    assert (line["event"], line["level"], line["contactId"]) == ("suspicious_content", "warning", MASKED)
-    assert "potential_injection" in line["flags"]
-    assert "url_shortener" in line["flags"]
+    assert (line["event"], line["level"], line["contactId"]) == ("suspicious_content", "warn", MASKED)
+    assert {flag["type"] for flag in line["flags"]} >= {"potential_injection", "url_shortener"}
+    assert {flag["type"]: flag["position"] for flag in line["flags"]}["url_shortener"] == text.index("https://")
     assert "xyzzy" not in json.dumps([line, events])
     assert message.text == text
 

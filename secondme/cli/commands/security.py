@@ -110,7 +110,7 @@ def _cells(entry: Entry) -> tuple[str, ...]:
         entry.severity,
         entry.event.replace("_", " "),
         entry.contact_id,
-        " ".join(f"{name}={value}" for name, value in entry.details.items() if value is not None),
+        entry.in_words(),
     )
 
 

@@ -29,6 +29,7 @@ from secondme.core.messages import Admission, Challenge, ChatKind, InboundMessag
 from secondme.core.queue.worker import Answered, PutOff, Verdict, Worker
 from secondme.core.records import NewRow, Stage
 from secondme.core.reply.agent import NoReply, Reply
+from secondme.core.security_log import SecurityEvent, Severity
 from secondme.core.send.pacing import Night, gathering_s, plan_paces
 from secondme.core.send.sender import Sender
 from secondme.core.send.split import split_reply
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from secondme.core.channel_plugin import Plug
     from secondme.core.config.loader import Settings
     from secondme.core.gateway.owner_chat import OwnerChat
+    from secondme.core.ids import ContactId
     from secondme.core.ports import Clock
     from secondme.core.queue.store import InboxStore
     from secondme.core.records import Job
@@ -153,7 +155,7 @@ class Gateway:
                 if (
                     reason == "handed_over"
                 ):  # before it is said: who was asked whether they are a machine says nothing more by itself
-                    await self._rooms.control.pause(job.token.contact_id, timedelta(minutes=self._settings.takeover.pause_minutes))
+                    await self._hand_over(job.token.contact_id)
                 stages = (Stage("begun", 0), Stage("composed", took_ms, {"ms": took_ms, "refused": reason, **(facts or {})}))
                 return Answered([], why="unanswered", untold=reason, stages=stages)
             case Reply(facts=facts):
@@ -161,6 +163,13 @@ class Gateway:
                 return self._schedule(job, outcome, stages)
             case _:
                 assert_never(outcome)
+
+    async def _hand_over(self, contact: ContactId) -> None:
+        """The contact is the owner's for as long as after a message of their own."""
+        length = timedelta(minutes=self._settings.takeover.pause_minutes)
+        await self._rooms.control.pause(contact, length)
+        seconds = int(length.total_seconds())
+        await self._rooms.security.record(SecurityEvent.PAUSE_ACTIVATED, Severity.INFO, contact, reason="handover", seconds=seconds)
 
     def _schedule(self, job: Job, composed: Reply, stages: tuple[Stage, ...]) -> Answered:
         """The reply in as many messages as this owner would send, each with its pace; held when the mode or a check asks for it."""

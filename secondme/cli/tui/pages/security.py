@@ -10,7 +10,7 @@ from secondme.cli.tui.pages.page import Page
 from secondme.cli.tui.table import Column
 from secondme.cli.tui.widgets import BAD, QUIET, WARN
 from secondme.core.security_log import newest_entries
-from secondme.core.text import safe_name
+from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,4 +89,4 @@ def _event(entry: Entry) -> str:
 
 
 def _details(entry: Entry) -> str:
-    return " ".join(f"{safe_name(str(name))}={safe_name(str(value))}" for name, value in entry.details.items() if value is not None)
+    return " ".join(safe_text(entry.in_words()).split())

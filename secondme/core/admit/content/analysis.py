@@ -23,6 +23,8 @@ from secondme.core.admit.content.lookalikes import look_alike
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from secondme.core.log import Fact
+
 
 MAX_LINKS = 50
 _URL = re.compile(
@@ -212,15 +214,10 @@ def analyze_content(text: str, *, max_length: int = DEFAULT_MAX_LENGTH) -> Conte
     return ContentAnalysis(text, tuple(flags), 1.0 - harmless)
 
 
-def describe(analysis: ContentAnalysis) -> dict[str, str | int | float | bool | None]:
-    """`analysis` for the security log: flag types, details, score and length; nothing of the message."""
-    return {
-        "flags": ",".join(sorted({flag.type.value for flag in analysis.flags})),
-        "flag_count": len(analysis.flags),
-        "details": "; ".join(dict.fromkeys(flag.details for flag in analysis.flags)),
-        "risk_score": round(analysis.risk_score, 2),
-        "length": len(analysis.original),
-    }
+def describe(analysis: ContentAnalysis) -> dict[str, Fact]:
+    """`analysis` for the security log: each flag with its type, details and position, score and length; nothing of the message."""
+    flags = [{"type": flag.type.value, "details": flag.details, "position": flag.position} for flag in analysis.flags]
+    return {"flags": flags, "riskScore": round(analysis.risk_score, 2), "length": len(analysis.original)}
 
 
 def _link_flags(text: str) -> list[ContentFlag]:
