@@ -152,7 +152,7 @@ def _what_git_would_take(session: nox.Session) -> Path:
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Figures beside their floor, measured in the same run. Decides nothing."""
+    """Figures beside their floor, measured in the same run. Decides nothing; `-- --smoke`: each measure once, which only says that all run."""
     session.install(".", "hatchling", *TESTS)
     session.run("python", "tests/bench/run.py", *session.posargs)
 

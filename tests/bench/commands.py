@@ -16,7 +16,9 @@ import tomllib
 from importlib.metadata import Distribution, PackageNotFoundError, distribution
 from pathlib import Path
 
-ROUNDS = 5
+from counts import count
+
+ROUNDS = count(5, 1)
 ROOT = Path(__file__).parents[2]
 FLOORS = {
     "python -c pass": [sys.executable, "-c", "pass"],
@@ -50,8 +52,8 @@ for line in sys.stdin:
         nowhere = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2): os.dup2(nowhere, stream)
         os.execv(words[0], words)
-    _, _, used = os.wait4(pid, 0)
-    print(used.ru_utime + used.ru_stime, used.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3), flush=True)
+    _, status, used = os.wait4(pid, 0)
+    print(os.waitstatus_to_exitcode(status), used.ru_utime + used.ru_stime, used.ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3), flush=True)
 """
 """A small parent: a process's peak memory counts from the fork, so a large parent would be measured instead of its child."""
 
@@ -72,7 +74,8 @@ def costs(each: dict[str, list[str]]) -> dict[str, tuple[float, float]]:
             for name, words in each.items():
                 launcher.stdin.write("\t".join(words) + "\n")
                 launcher.stdin.flush()
-                spent, megabytes = map(float, launcher.stdout.readline().split())
+                status, spent, megabytes = map(float, launcher.stdout.readline().split())
+                assert status in {0, 1}, f"{name} ended with {status:.0f}: what it cost says nothing"
                 found[name].append((spent, megabytes))
         launcher.stdin.close()
     return {

@@ -7,6 +7,7 @@ from pathlib import Path
 from random import Random
 
 import uvloop
+from counts import count
 from fakes.model import ScriptedModel
 from fakes.town import Town
 
@@ -21,7 +22,8 @@ from secondme.core.store.client import Store
 from secondme.core.store.server import Role
 
 ANNA = ContactId("local:anna")
-_REPLIES = 200
+_REPLIES = count(200, 3)
+_CHECKS = count(2000, 10)
 _OWN = 300
 
 
@@ -80,6 +82,6 @@ async def _ms(operation: Callable[[], Awaitable[object]]) -> float:
 
 def _us(operation: Callable[[], object]) -> float:
     begun = time.process_time()
-    for _ in range(2000):
+    for _ in range(_CHECKS):
         operation()
-    return (time.process_time() - begun) / 2000 * 1e6
+    return (time.process_time() - begun) / _CHECKS * 1e6

@@ -8,8 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 
-LINES = 1_000_000
-ROUNDS = 3
+from counts import count
+
+LINES = count(1_000_000, 10_000)
+ROUNDS = count(3, 1)
 WORDS = [
     "hey",
     "are",
@@ -106,7 +108,7 @@ def measure() -> None:
                 file.writelines(f"{line}\n" for line in form(Random(7)))
             floor, floor_mb = spent(_FLOOR, path)
             ours, ours_mb = spent(_OURS, path)
-            what = f"import {name}, 1,000,000 lines, two passes"
+            what = f"import {name}, {LINES:,} lines, two passes"
             print(f"{what:<44} {LINES / ours:>9,.0f} lines/s  {f'iterating {LINES / floor:,.0f}':>22}  CPU")
             print(f"{what:<44} {ours_mb:>13.0f} MB  {f'iterating {floor_mb:.0f} MB':>22}  peak, whatever the length")
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from counts import count
 from redis.asyncio import Redis
 
 from secondme.core.admit.pairing_store import PairingStore
@@ -20,9 +21,9 @@ from secondme.core.migrate.store import AdoptionStore
 from secondme.core.store.client import Store
 from secondme.core.store.server import Role
 
-CONTACTS = 100_000
+CONTACTS = count(100_000, 2000)
 BATCH = 100
-ROUNDS = 3
+ROUNDS = count(3, 1)
 _FILL = """
 for i = tonumber(ARGV[1]), tonumber(ARGV[2]) do
   local key = 'HISTORY:49151' .. string.format('%08d', i) .. '@c.us'

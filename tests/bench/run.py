@@ -2,6 +2,7 @@
 
 CPU time is what counts: wall time on a shared machine says little. Client CPU is this process's, server CPU the server's own
 (`INFO cpu`), both divided by the number of operations; the best of several rounds, because noise only ever adds.
+`--smoke` calls every measure with tiny counts, so that CI sees one break.
 """
 
 import asyncio
@@ -23,9 +24,10 @@ import uvloop
 from commands import measure as measure_commands
 from composing import measure as measure_composing
 from content import measure as measure_content
+from counts import IS_SMOKE, count
 from fakes.channel import FakeChannel
 from fakes.model import ScriptedModel
-from fakes.process import Terminal
+from fakes.process import DEADLINE_S, Terminal
 from fakes.town import Town
 from importing import measure as measure_importing
 from migration import measure as measure_migration
@@ -36,8 +38,12 @@ from secondme.core.store import keys
 from secondme.core.store.client import Store
 from secondme.core.store.server import Role
 
-MESSAGES = 6000
-ROUNDS = 5
+MESSAGES = count(6000, 160)
+ROUNDS = count(5, 1)
+CYCLES = count(3, 1)
+CYCLE_MESSAGES = count(2000, 50)
+STARTS = count(5, 1)
+IDLE_S = count(10, 1)
 IN_FLIGHT = 16
 CONTACTS = 200
 
@@ -53,7 +59,7 @@ async def server_cpu(store: Store) -> float:
     return float(info["used_cpu_user"]) + float(info["used_cpu_sys"])
 
 
-async def cost(store: Store, operation: Operation, count: int = MESSAGES, rounds: int = ROUNDS) -> tuple[float, float, float]:
+async def cost(store: Store, operation: Operation) -> tuple[float, float, float]:
     """Best client CPU, server CPU and wall time of one operation, in microseconds."""
     best = (1e9, 1e9, 1e9)
     numbers = itertools.count()
@@ -62,14 +68,14 @@ async def cost(store: Store, operation: Operation, count: int = MESSAGES, rounds
         for _ in range(share):
             await operation(next(numbers))
 
-    for _ in range(rounds):
+    for _ in range(ROUNDS):
         before = await server_cpu(store)
         cpu, wall = time.process_time(), time.perf_counter()
         async with asyncio.TaskGroup() as group:
             for _ in range(IN_FLIGHT):
-                group.create_task(lane(count // IN_FLIGHT))
+                group.create_task(lane(MESSAGES // IN_FLIGHT))
         spent = (time.process_time() - cpu, await server_cpu(store) - before, time.perf_counter() - wall)
-        best = tuple(min(old, new / count * 1e6) for old, new in zip(best, spent, strict=True))  # type: ignore[assignment]
+        best = tuple(min(old, new / MESSAGES * 1e6) for old, new in zip(best, spent, strict=True))  # type: ignore[assignment]
     return best
 
 
@@ -104,8 +110,8 @@ async def cycle(store: Store, town: Town) -> None:
     """Gate, worker, reply of a null model, sender, sent: everything a message passes, in one process."""
     channel = FakeChannel()
     town.rooms.channels[:] = [channel.plug()]  # type: ignore[index]
-    count, best_cpu, best_wall = 2000, 1e9, 1e9
-    for turn in range(3):
+    best_cpu, best_wall = 1e9, 1e9
+    for turn in range(CYCLES):
         channel.raw.clear()
         stop, ready = asyncio.Event(), asyncio.Event()
         gateway = Town(town.setup, store, town.model, Random(1))
@@ -114,14 +120,15 @@ async def cycle(store: Store, town: Town) -> None:
         running = asyncio.ensure_future(running_gateway.run(stop, ready))
         await ready.wait()
         cpu, wall, server = time.process_time(), time.perf_counter(), await server_cpu(store)
-        for number in range(count):
+        for number in range(CYCLE_MESSAGES):
             who = f"f{turn}-{number}"
             await running_gateway.receive(town.message(who, "hi"))
-        while len(channel.raw) < count:
-            await asyncio.sleep(0.001)
-        best_cpu = min(best_cpu, (time.process_time() - cpu) / count)
-        best_wall = min(best_wall, (time.perf_counter() - wall) / count)
-        server_each = (await server_cpu(store) - server) / count
+        async with asyncio.timeout(DEADLINE_S):
+            while len(channel.raw) < CYCLE_MESSAGES:
+                await asyncio.sleep(0.001)
+        best_cpu = min(best_cpu, (time.process_time() - cpu) / CYCLE_MESSAGES)
+        best_wall = min(best_wall, (time.perf_counter() - wall) / CYCLE_MESSAGES)
+        server_each = (await server_cpu(store) - server) / CYCLE_MESSAGES
         stop.set()
         await running
     row("full cycle: client CPU", f"{best_cpu * 1e6:.0f} us", f"server {server_each * 1e6:.0f} us", "")
@@ -134,7 +141,7 @@ async def store_figures(home: Path) -> None:
         town = Town(setup, store, ScriptedModel(), Random(1))
         now = int(datetime.now(UTC).timestamp() * 1000)
         pipe = store.client.pipeline(transaction=False)
-        names = [f"c{n}" for n in range(CONTACTS)] + [f"f{turn}-{n}" for turn in range(3) for n in range(2000)]
+        names = [f"c{n}" for n in range(CONTACTS)] + [f"f{turn}-{n}" for turn in range(CYCLES) for n in range(CYCLE_MESSAGES)]
         for name in names:
             pipe.set(
                 keys.approved(f"local:{name}"),
@@ -157,32 +164,43 @@ def gateway(home: Path) -> None:
     """A real `serve`: CPU until its socket is there, memory two seconds later."""
     program = str(Path(sys.executable).with_name("secondme"))
     best = 1e9
-    for _ in range(5):
+    for _ in range(STARTS):
         process = subprocess.Popen(
             [program, "--home", str(home), "serve"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
-        while not (home / "data" / "local.sock").exists() and process.poll() is None:
-            time.sleep(0.005)
-        best = min(best, spent_by(process.pid))
-        time.sleep(2)
-        memory = resident_mb(process.pid)
-        children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-        server = sum(resident_mb(int(pid)) for pid in children)
-        process.terminate()
-        process.wait()
+        try:
+            best = min(best, spent_when_ready(process, home))
+            time.sleep(2)
+            memory = resident_mb(process.pid)
+            children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+            server = sum(resident_mb(int(pid)) for pid in children)
+        finally:
+            process.terminate()
+            process.wait()
     row("gateway: start to ready", f"{best:.2f} s CPU", "", "goal <= 0.8 s")
     row("gateway: idle memory", f"{memory:.0f} MB", f"server {server:.0f} MB", "goal <= 70 MB")
 
 
+def spent_when_ready(process: "subprocess.Popen[bytes]", home: Path) -> float:
+    """CPU seconds of a gateway until its socket is there."""
+    deadline = time.monotonic() + DEADLINE_S
+    while not (home / "data" / "local.sock").exists():
+        assert process.poll() is None, f"the gateway ended with {process.returncode} before it was ready"
+        assert time.monotonic() < deadline, "the gateway does not get ready"
+        time.sleep(0.005)
+    return spent_by(process.pid)
+
+
 def screen(home: Path) -> None:
-    """The owner's screen on a terminal: CPU until it shows how things stand, then its CPU in ten idle seconds, and its memory."""
+    """The owner's screen on a terminal: CPU until it shows how things stand, then its CPU in ten idle seconds, and its memory.
+    The home must be there, as the gateway has left it: the screen refuses one that nobody has made."""
     with Terminal([str(Path(sys.executable).with_name("secondme")), "--home", str(home), "tui"], TERM="xterm-256color") as terminal:
         terminal.read_until("no gateway")
         shown = spent_by(terminal.process.pid)
-        time.sleep(10)
+        time.sleep(IDLE_S)
         idle = spent_by(terminal.process.pid) - shown
         row("screen: start to shown", f"{shown:.2f} s CPU", f"{resident_mb(terminal.process.pid):.0f} MB", "")
-        row("screen: ten idle seconds", f"{idle:.2f} s CPU", "", "")
+        row(f"screen: {IDLE_S} idle seconds", f"{idle:.2f} s CPU", "", "")
         terminal.type("q")
         terminal.ended()
 
@@ -197,11 +215,13 @@ def main() -> None:
     home = Path(tempfile.mkdtemp(prefix="smb-", dir="/tmp"))
     try:
         row("what", "figure", "beside", "")
+        if IS_SMOKE:
+            print("A smoke run: every measure is called, no figure means anything.")
         uvloop.run(store_figures(home / "store"))
         measure_commands()
         if sys.platform == "linux":
             gateway(home / "gateway")
-            screen(home / "screen")
+            screen(home / "gateway")
         measure_content()
         measure_composing()
         measure_migration()
