@@ -32,6 +32,7 @@ TESTS = [
     "pytest==8.4.2",  # the newest that pytest-textual-snapshot takes
     "pytest-asyncio==1.5.0",
     "pytest-textual-snapshot==1.1.0",
+    "pytest-timeout==2.4.0",
     "pytest-xdist==3.8.0",
     "schemathesis==4.32.5",
     "zxing-cpp==3.1.1",

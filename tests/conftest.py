@@ -1,10 +1,12 @@
 """What every test stands on: a home of its own, one real private server per test process, the real scripts."""
 
 import asyncio
+import faulthandler
 import gc
 import logging
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -14,6 +16,7 @@ from typing import Any
 
 import certifi
 import pytest
+from _pytest.faulthandler import fault_handler_stderr_fd_key  # private, and the only way to the real one
 from fakes.model import ScriptedModel
 from fakes.process import Cli
 from fakes.size import IS_WHOLE
@@ -56,6 +59,8 @@ UNTRACED = {
     "test_web",
 }
 """Folders and files."""
+LIMITS_S = {"slow": 1800, "heavy": 600}
+"""How long a test with this mark may take, far beyond what it does; `timeout` in pyproject.toml is for the others."""
 
 
 @pytest.fixture(scope="session")
@@ -198,6 +203,48 @@ def cli(redis_url: str, monkeypatch: pytest.MonkeyPatch) -> Cli:
     return run
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """One setting more than pytest-timeout has."""
+    parser.addini(
+        "timeout_grace", "Seconds that a test which ran out of time has to end, and one that failed to clean up.", default="60"
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A run that was started with `&` or nohup inherits ignored signals, and would pass them on: a test that interrupts a program would wait
+    for ever. A handler that does nothing is the same for this process, and what it starts has the default."""
+    if config.option.numprocesses:
+        return  # tests run in workers, which are to inherit the same
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        if signal.getsignal(number) == signal.SIG_IGN:
+            signal.signal(number, lambda *_: None)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_timeout_set_timer(item: pytest.Item, settings: Any) -> None:
+    """pytest-timeout fails a test by an alarm, which a task or a loop written in C may swallow. Then this process ends, and xdist says during
+    which test and goes on with a new one."""
+    _end_after(settings.timeout, item)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_exception_interact(node: pytest.Item | pytest.Collector) -> None:
+    """A test that failed has no alarm any more; it still ends."""
+    if isinstance(node, pytest.Item):
+        _end_after(0, node)
+
+
+def _end_after(limit_s: float, item: pytest.Item) -> None:
+    """This process ends when the limit and the grace are over, and says where it was."""
+    grace_s = float(item.config.getini("timeout_grace"))
+    faulthandler.dump_traceback_later(limit_s + grace_s, exit=True, file=item.config.stash[fault_handler_stderr_fd_key])
+
+
+def pytest_runtest_logfinish() -> None:
+    """The test is over."""
+    faulthandler.cancel_dump_traceback_later()
+
+
 def pytest_collection_finish() -> None:
     """What five thousand tests have imported stays anyway: the collector need not walk through it again and again, a third of a second each
     time; nor look for cycles after every seven hundred objects. Together a quarter of what the tests cost."""
@@ -208,6 +255,10 @@ def pytest_collection_finish() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """What is marked slow runs with `-m slow`, what is marked heavy with `-m heavy` or where its file or folder is named; both in the whole
     suite (`nox -s whole`)."""
+    for item in items:
+        limits = [limit for mark, limit in LIMITS_S.items() if IS_WHOLE or item.get_closest_marker(mark)]
+        if limits and not item.get_closest_marker("timeout"):
+            item.add_marker(pytest.mark.timeout(max(limits)))
     asked: str = config.option.markexpr
     if IS_WHOLE or "slow" in asked:
         return

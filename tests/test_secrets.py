@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -19,7 +20,7 @@ TELEGRAM = ":".join(["1234567890", "AA" + "Hq3Zr7Kp1Vt" * 3])
 
 
 def gitleaks(*arguments: str | Path, cwd: Path) -> subprocess.CompletedProcess[str]:
-    program = shutil.which("gitleaks")
+    program = shutil.which("gitleaks", path=Path(sys.executable).parent)
     assert program, "the test session installs gitleaks"
     command = [program, *map(str, arguments), "--config", str(CONFIG), "--no-banner", "--no-color", "--redact", "--verbose"]
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)

@@ -58,7 +58,7 @@ def test_a_paused_channel_is_shown_as_such(cli: Cli, raw: Redis) -> None:
 
 def test_what_a_person_is_asked_before_everything_of_somebody_is_erased(home: Path, raw: Redis, redis_url: str) -> None:
     raw.set("HISTORY:local:anna", "x")
-    words = f"python -m secondme --home {home} contacts forget local:anna"
+    words = f"{sys.executable} -m secondme --home {home} contacts forget local:anna"
     with Terminal(words, SECONDME_REDIS_URL=redis_url) as terminal:
         terminal.read_until("Erase everything of local:anna, for good")
         terminal.type("n\n")

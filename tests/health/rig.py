@@ -5,6 +5,7 @@ import json
 import shlex
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -171,7 +172,7 @@ def holding(path: Path, recorded: str) -> subprocess.Popen[bytes]:
         "print('held',flush=True); time.sleep(600)"
     )
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    process = subprocess.Popen(["python3", "-c", code, str(path), recorded], stdout=subprocess.PIPE)
+    process = subprocess.Popen([sys.executable, "-c", code, str(path), recorded], stdout=subprocess.PIPE)
     assert process.stdout is not None
     with process.stdout as said:
         assert said.readline() == b"held\n"

@@ -1,0 +1,160 @@
+"""The suite keeps its own promises: it runs whoever starts it, every test ends, and what a test starts is what is being tested."""
+
+import ast
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fakes.process import environment
+
+TESTS = Path(__file__).parent
+ROOT = TESTS.parent
+
+_IGNORING = """
+import os, signal, sys
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+    signal.signal(number, signal.SIG_IGN)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+"""What `&` in a script and nohup do to a program."""
+_INTERRUPTING = """
+import os, pytest, signal, subprocess, sys
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM])
+def test_a_program_can_be_ended(number):
+    words = [sys.executable, "-c", "import signal; print('up', flush=True); signal.pause()"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        process.stdout.readline()
+        process.send_signal(number)
+        assert process.wait() == -number
+
+def test_this_process_goes_on_ignoring():
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGTERM):
+        os.kill(os.getpid(), number)
+"""
+_HANGING = """
+import asyncio, pytest, time, uvloop
+
+def test_waits(): time.sleep(1000)
+
+async def test_awaits(): await asyncio.Event().wait()
+
+@pytest.fixture
+def never_torn_down():
+    yield
+    time.sleep(1000)
+
+def test_is_not_torn_down(never_torn_down): pass
+
+def test_fails_and_is_not_torn_down(never_torn_down): raise ValueError
+
+def test_swallows_the_alarm():
+    async def wait(): await asyncio.Event().wait()
+    uvloop.run(wait())
+
+def test_comes_last(): pass
+"""
+
+
+def run(tmp_path: Path, text: str, *words: str, before: tuple[str, ...] = ()) -> str:
+    """What a run says of these tests, which have our own conftest and settings."""
+    (tmp_path / "test_it.py").write_text(text)
+    line = [sys.executable, *before, "-m", "pytest", "-p", "conftest", "-p", "no:cacheprovider", "-c", str(ROOT / "pyproject.toml")]
+    env = environment(PYTHONPATH=str(TESTS))
+    done = subprocess.run(
+        [*line, *words, str(tmp_path)], cwd=tmp_path, env=env, capture_output=True, text=True, timeout=100, check=False
+    )
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("workers", ["0", pytest.param("1", marks=pytest.mark.heavy)])  # a process more
+def test_what_whoever_starts_the_run_ignores_does_not_reach_the_programs_that_tests_start(tmp_path: Path, workers: str) -> None:
+    said = run(tmp_path, _INTERRUPTING, "-n", workers, "--timeout", "30", before=("-c", _IGNORING))
+    assert " 5 passed" in said, said
+
+
+@pytest.mark.heavy  # 15 s: processes that hang, and those that take their place
+def test_a_test_that_hangs_fails_by_its_name_and_the_others_run(tmp_path: Path) -> None:
+    said = run(tmp_path, _HANGING, "-n", "2", "--timeout", "1", "-o", "timeout_grace=1")
+    named = set(re.findall(r"^(?:FAILED|ERROR) .*::(\w+)", said, re.MULTILINE))
+    hanging = {"test_waits", "test_awaits", "test_is_not_torn_down", "test_fails_and_is_not_torn_down", "test_swallows_the_alarm"}
+    assert named == hanging, said
+    assert "2 passed" in said, said  # the last, and the body of the one that is not torn down
+
+
+STARTING = {
+    "Popen",
+    "Terminal",
+    "call",
+    "check_call",
+    "check_output",
+    "create_subprocess_exec",
+    "create_subprocess_shell",
+    "execv",
+    "execvp",
+    "run",
+    "system",
+}
+"""The functions that start a program from its words or from a line for the shell."""
+FROM_PATH = re.compile(r"(^|[;&|(]\s*|\bexec\s+)(python[\d.]*|secondme)(\s|$)")
+"""The interpreter or the program by a bare name: whatever PATH has, not what is being tested."""
+
+
+def started_from_path(tree: ast.Module) -> set[int]:
+    """The lines of calls whose first word, given there or through a name, is looked for in PATH."""
+    everywhere = [node for node in tree.body if isinstance(node, ast.Assign)]
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    lines = set()
+    for scope in (tree, *functions):
+        values: dict[str, list[ast.expr]] = {}
+        for node in everywhere if scope is tree else (*everywhere, *ast.walk(scope)):
+            if isinstance(node, ast.Assign):
+                for target in node.targets:
+                    values.setdefault(ast.unparse(target), []).append(node.value)
+        calls = [node for node in ast.walk(scope) if isinstance(node, ast.Call) and node.args]
+        starts = [node for node in calls if ast.unparse(node.func).rpartition(".")[2] in STARTING]
+        lines |= {node.lineno for node in starts if any(map(FROM_PATH.search, _first_words(node.args[0], values, set())))}
+    return lines
+
+
+def _first_words(node: ast.expr, values: dict[str, list[ast.expr]], seen: set[str]) -> Iterator[str]:
+    """What `node` may begin with, as far as it is written down in its file."""
+    match node:
+        case ast.Constant(value=str(text)):
+            yield text
+        case ast.List(elts=[first, *_]) | ast.Tuple(elts=[first, *_]) | ast.BinOp(left=first) | ast.Starred(value=first):
+            yield from _first_words(first, values, seen)
+        case ast.JoinedStr(values=parts):
+            yield "".join(part.value if isinstance(part, ast.Constant) else "?" for part in parts)
+        case ast.IfExp(body=one, orelse=other):
+            yield from _first_words(one, values, seen)
+            yield from _first_words(other, values, seen)
+        case ast.Name(id=name) if name not in seen:
+            for value in values.get(name, []):
+                yield from _first_words(value, values, seen | {name})
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "subprocess.run(['python3', '-c', ''])",
+        "asyncio.create_subprocess_exec('secondme', 'status')",
+        "words = [*program, 'status']\nprogram = ('python', '-m', 'secondme')\nTerminal(words)",
+        "line = f'cd {here} && secondme status'\nsubprocess.run(line, shell=True)",
+        "Popen(['python3.11'] + words)",
+    ],
+)
+def test_a_program_from_path_is_seen(code: str) -> None:
+    assert len(started_from_path(ast.parse(code))) == 1
+
+
+def test_no_test_starts_the_interpreter_or_the_program_from_path() -> None:
+    found = [
+        f"{path.relative_to(ROOT)}:{line}"
+        for path in sorted(TESTS.rglob("*.py"))
+        for line in sorted(started_from_path(ast.parse(path.read_text("utf-8"))))
+    ]
+    assert found == [], "sys.executable is the interpreter, [sys.executable, '-m', 'secondme'] the program"
