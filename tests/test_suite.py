@@ -4,10 +4,12 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from fakes.process import environment
 
 TESTS = Path(__file__).parent
@@ -158,3 +160,29 @@ def test_no_test_starts_the_interpreter_or_the_program_from_path() -> None:
         for line in sorted(started_from_path(ast.parse(path.read_text("utf-8"))))
     ]
     assert found == [], "sys.executable is the interpreter, [sys.executable, '-m', 'secondme'] the program"
+
+
+IN_CI = pytest.mark.skipif(not (ROOT / ".ci").exists(), reason="the source archive has no CI")
+
+
+@IN_CI
+def test_ci_and_the_hook_before_a_push_run_the_suite_with_its_coverage() -> None:
+    session = re.search(
+        r'SUITE = os.environ.get\("SUITE", "tests"\)\n.*?sessions = \[[^]]*, SUITE\]', (ROOT / "noxfile.py").read_text(), re.DOTALL
+    )
+    assert session, "`nox` alone runs the session that SUITE names"
+    assert 'SUITE=coverage bash -c "$command"' in (ROOT / ".ci" / "run").read_text()
+    steps = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]["checks"]["steps"]
+    assert {"run": "nox", "env": {"SUITE": "coverage"}} in steps
+    (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert [(hook["entry"], hook["stages"]) for hook in repository["hooks"] if hook["id"] == "coverage"] == [
+        ("nox -s coverage", ["pre-push"])
+    ]
+    assert tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["coverage"]["report"]["fail_under"] >= 80
+
+
+@IN_CI
+def test_ci_runs_every_measure_of_the_bench_once() -> None:
+    assert ".venv/bin/nox -s bench -- --smoke" in (ROOT / ".ci" / "run").read_text()
+    steps = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]["checks"]["steps"]
+    assert {"run": "nox -s bench -- --smoke"} in steps
