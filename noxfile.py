@@ -34,6 +34,7 @@ TESTS = [
     "hypothesis==6.170.15",
     "keyring==25.7.0",
     "keyrings.alt==5.0.2",
+    "pillow==13.0.0",
     "pyte==0.8.2",
     "pytest==8.4.2",  # the newest that pytest-textual-snapshot takes
     "pytest-asyncio==1.5.0",

@@ -71,7 +71,6 @@ _CONNECT_S = 120.0
 """A channel that neither connects nor fails for this long hangs."""
 _WATCH_S = 1.0
 _STOP_S = 10.0
-_DOWNLOAD_S = 60.0
 
 
 class Connection:
@@ -142,14 +141,6 @@ class Connection:
     async def contacts(self) -> list[ChannelContact]:
         """As the channel's `contacts`. Raises UnavailableError while there is no channel."""
         return await self._there().contacts()
-
-    async def download(self, handle: str, limit_bytes: int) -> bytes:
-        """As the channel's `download`, within 60 s. Raises UnavailableError after that and while there is no channel."""
-        try:
-            async with asyncio.timeout(_DOWNLOAD_S):
-                return await self._there().download(handle, limit_bytes)
-        except TimeoutError as error:
-            raise UnavailableError("download_timeout", "The platform did not deliver the file in time.") from error
 
     async def hear(self, request: WebhookRequest) -> WebhookAnswer:
         """The channel's answer to its platform; 503 while there is none, so that the platform calls again."""

@@ -6,10 +6,9 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from secondme.core.errors import NotFoundError, UnavailableError
+from secondme.core.errors import UnavailableError
 from secondme.core.gateway.channel_host import Connection
 from secondme.core.log import get_logger
-from secondme.core.media.download import MediaLimits, fetch
 from secondme.core.messages import ChannelState, OwnerAddress
 
 if TYPE_CHECKING:
@@ -17,8 +16,7 @@ if TYPE_CHECKING:
 
     from secondme.core.admit.control_store import ControlStore, Wish
     from secondme.core.channel_plugin import Plug
-    from secondme.core.media.download import Media
-    from secondme.core.messages import Admission, Attachment, Challenge, InboundMessage, WebhookAnswer, WebhookRequest
+    from secondme.core.messages import Admission, Challenge, InboundMessage, WebhookAnswer, WebhookRequest
     from secondme.core.ports import Clock, Random
 
 log = get_logger(__name__)
@@ -107,13 +105,6 @@ class ChannelManager:
         """Who answers a platform that calls us about `channel`; None for a channel that takes no calls."""
         connection = self.connections.get(channel)
         return connection.hear if connection is not None and connection.manifest.takes_webhooks else None
-
-    async def fetch(self, channel: str, attachment: Attachment, limits: MediaLimits | None = None) -> Media:
-        """What came with a message on `channel`, found harmless to look at. Raises as `media.download.fetch`."""
-        connection = self.connections.get(channel)
-        if connection is None:
-            raise NotFoundError("unknown_channel", "There is no channel called that.", "secondme channels list")
-        return await fetch(connection.download, attachment, limits or MediaLimits())
 
     @property
     def left_running(self) -> list[str]:
