@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from secondme.core.api.limits import Limits
     from secondme.core.api.server import Api
     from secondme.core.api.webhooks import Webhooks
-    from secondme.core.channel_plugin import ChannelContext, Manifest, Plug
+    from secondme.core.channel_plugin import ChannelContext, ChannelFactory, Manifest
     from secondme.core.config.loader import Settings, Setup
     from secondme.core.gateway.gateway import Gateway, Part, Rooms
     from secondme.core.gateway.owner_chat import OwnerChat
@@ -322,7 +322,7 @@ class Services:
         commands = Commands(there.pairing, there.pauses, self.drafts, self.listing, self.status)
         return OwnerChat(commands, self.notes, self.drafts, self.events, self.security, self.clock)
 
-    def rooms(self, model: Model, channels: Sequence[Plug] | None = None) -> Rooms:
+    def rooms(self, model: Model, channels: Sequence[ChannelFactory] | None = None) -> Rooms:
         """What a gateway is made of; `channels`: others than those of this home."""
         from secondme.core.admit.gate import Gate
         from secondme.core.admit.inspection import Inspector
@@ -344,7 +344,7 @@ class Services:
             drafts=self.draft_store,
             agent=self.agent(model),
             learner=self.learner,
-            channels=plugs(self.setup) if channels is None else channels,
+            channels=channel_factories(self.setup) if channels is None else channels,
             owner_chat=self.owner_chat,
         )
 
@@ -362,7 +362,7 @@ class Services:
         from secondme.core.api.webhooks import Webhooks
 
         host, _, port = self.settings.webhooks.listen.rpartition(":")
-        return Webhooks(gateway.manager.hear_of, Address(host.removeprefix("[").removesuffix("]"), int(port)), self.clock)
+        return Webhooks(gateway.manager.webhook_handler, Address(host.removeprefix("[").removesuffix("]"), int(port)), self.clock)
 
     def api(
         self, is_stopping: Callable[[], bool], limits: Limits | None = None, channels: Callable[[], dict[str, str]] = dict
@@ -449,20 +449,20 @@ def time_zone(settings: Settings) -> tzinfo:
 # Channels
 
 
-def plugs(setup: Setup) -> list[Plug]:
+def channel_factories(setup: Setup) -> list[ChannelFactory]:
     """Every channel there is, with what builds it. It is built from the settings as they are then: a link made meanwhile counts."""
     from secondme.channels.registry import manifests, setup_of
-    from secondme.core.channel_plugin import Plug
+    from secondme.core.channel_plugin import ChannelFactory
 
-    def plug(manifest: Manifest) -> Plug:
+    def factory(manifest: Manifest) -> ChannelFactory:
         def build() -> Channel | None:
             context = channel_context(manifest, setup.again())
             module = setup_of(manifest)
             return module.build(context) if module.is_set_up(context) else None
 
-        return Plug(manifest, build)
+        return ChannelFactory(manifest, build)
 
-    return [plug(manifest) for manifest in manifests()]
+    return [factory(manifest) for manifest in manifests()]
 
 
 def channel_context(manifest: Manifest, setup: Setup) -> ChannelContext:

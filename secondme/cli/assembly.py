@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from secondme.core.api.limits import Limits
     from secondme.core.api.server import Api
     from secondme.core.api.webhooks import Webhooks
-    from secondme.core.channel_plugin import Manifest, Plug
+    from secondme.core.channel_plugin import ChannelFactory, Manifest
     from secondme.core.config.loader import Settings, Setup
     from secondme.core.gateway.gateway import Gateway, Part, Rooms
     from secondme.core.gateway.owner_chat import OwnerChat
@@ -47,20 +47,20 @@ def build_model(settings: Settings, *, demo: bool) -> Model:
     return Claude(settings.model)
 
 
-def plugs(setup: Setup) -> list[Plug]:
+def channel_factories(setup: Setup) -> list[ChannelFactory]:
     """Every channel there is, with what builds it. It is built from the settings as they are then: a link made meanwhile counts."""
     from secondme.channels.registry import manifests, setup_of
-    from secondme.core.channel_plugin import Plug
+    from secondme.core.channel_plugin import ChannelFactory
 
-    def plug(manifest: Manifest) -> Plug:
+    def factory(manifest: Manifest) -> ChannelFactory:
         def build() -> Channel | None:
             context = channel_context(manifest, setup.again())
             module = setup_of(manifest)
             return module.build(context) if module.is_set_up(context) else None
 
-        return Plug(manifest, build)
+        return ChannelFactory(manifest, build)
 
-    return [plug(manifest) for manifest in manifests()]
+    return [factory(manifest) for manifest in manifests()]
 
 
 def owner_chat(store: Store, setup: Setup, security: SecurityLog) -> OwnerChat:
@@ -111,7 +111,7 @@ def build_rooms(setup: Setup, store: Store, model: Model) -> Rooms:
         drafts=clone.draft_store(store, settings),
         agent=clone.agent(store, setup, model),
         learner=clone.learner(store),
-        channels=plugs(setup),
+        channels=channel_factories(setup),
         owner_chat=owner_chat(store, setup, security),
     )
 
@@ -135,7 +135,7 @@ def build_webhooks(setup: Setup, gateway: Gateway) -> Webhooks | None:
     from secondme.core.clock import SystemClock
 
     host, _, port = setup.settings.webhooks.listen.rpartition(":")
-    return Webhooks(gateway.manager.hear_of, Address(host.removeprefix("[").removesuffix("]"), int(port)), SystemClock())
+    return Webhooks(gateway.manager.webhook_handler, Address(host.removeprefix("[").removesuffix("]"), int(port)), SystemClock())
 
 
 def build_api(

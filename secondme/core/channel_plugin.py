@@ -37,13 +37,13 @@ class Manifest:
     """True when a second send under one id cannot show twice. Where it can, a send that may have happened is held for the owner."""
     typing_refresh_s: float = 5.0
     """How long the platform shows the typing indicator after one call."""
-    deaf_after_s: float | None = None
-    """Connected, but without a sign of life from the platform for this long: the channel is deaf, and soon connected anew. None: it
+    stalled_after_s: float | None = None
+    """Connected, but without a sign of life from the platform for this long: the channel is stalled, and soon restarted. None: it
     cannot be."""
     owner_chat_is_notebook: bool = False
     """True when the owner's own chat is also where they keep notes to themselves: what is no command there is not answered."""
     takes_webhooks: bool = False
-    """True when the platform calls us: `hear` of the built channel answers."""
+    """True when the platform calls us: `handle_webhook` of the built channel answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class ChannelContext:
 
 
 @dataclass(frozen=True, slots=True)
-class Plug:
+class ChannelFactory:
     """A channel that can be built: what it is, and how. `build` may import its library and gives None when it is not set up."""
 
     manifest: Manifest

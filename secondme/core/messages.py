@@ -220,7 +220,7 @@ class ChannelState(StrEnum):
     """Not set up, or disconnected by the owner."""
     CONNECTING = "connecting"
     CONNECTED = "connected"
-    DEAF = "deaf"
+    STALLED = "deaf"
     """It says it is connected, but the platform gave no sign of life for too long."""
     WAITING = "waiting"
     """It failed and is tried again by itself."""

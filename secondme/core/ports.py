@@ -18,8 +18,8 @@ from secondme.core.messages import (
 )
 
 
-class Line(Protocol):
-    """What the gateway gives a channel for the time it runs."""
+class ChannelHost(Protocol):
+    """What the gateway gives a channel for the time it runs: where messages and changes of state go."""
 
     async def receive(self, message: InboundMessage) -> Admission | Challenge:
         """What became of the message; it is safe now, and only now may the channel confirm it upstream.
@@ -41,7 +41,7 @@ class Channel(Protocol):
     def id(self) -> ChannelId:
         """The first part of its contacts' ids, or the platform's name."""
 
-    async def run(self, line: Line) -> None:
+    async def run(self, host: ChannelHost) -> None:
         """Connect, and receive until cancelled, handing over each conversation in its order; then nothing of it is left running.
 
         Raises CredentialsError or ConfigError when a human must act first, UnavailableError and whatever its library raises when it
@@ -77,10 +77,10 @@ class HasOwnerChat(Protocol):
 
 
 @runtime_checkable
-class HearsWebhooks(Protocol):
-    """A channel whose platform calls us."""
+class WebhookHandler(Protocol):
+    """A channel whose platform calls us by webhooks."""
 
-    async def hear(self, request: WebhookRequest) -> WebhookAnswer:
+    async def handle_webhook(self, request: WebhookRequest) -> WebhookAnswer:
         """The answer to a platform's call. 200 means that everything in it is safe. Never raises."""
 
 

@@ -90,7 +90,7 @@ async def test_it_tells_what_status_tells(town_hall: Served) -> None:
 
 async def test_a_gateway_that_runs_is_up_and_its_channels_are_counted(town: Town, store: Store) -> None:
     channel = FakeChannel()
-    town.rooms.channels[:] = [channel.plug()]  # type: ignore[index]
+    town.rooms.channels[:] = [channel.factory()]  # type: ignore[index]
     await town.let_in("anna")
     stop, ready = asyncio.Event(), asyncio.Event()
     running = asyncio.ensure_future(town.gateway.run(stop, ready))

@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 from api.serving import resident_kb
 from api.wire import Answer, Line, ask, request
+from fakes.channel_host import RecordingHost
 from fakes.graph_api import change, envelope, graph_api, settings_for, signature, text
-from fakes.line import RecordingLine
 
 from secondme.channels.whatsapp_cloud import setup
 from secondme.core.api.limits import Limits
@@ -326,12 +326,12 @@ async def test_it_stops_within_two_seconds_whoever_still_calls(ear: Ear) -> None
 
 
 async def test_three_hundred_forged_calls_over_http_are_refused_and_metas_own_is_taken(tmp_path: Path) -> None:
-    rng, clock, recording = random.Random(18), SystemClock(), RecordingLine()
+    rng, clock, recording = random.Random(18), SystemClock(), RecordingHost()
     async with graph_api() as api:
         channel = setup.build(ChannelContext(settings_for(api.url), tmp_path, clock, Random(1)))
         running = asyncio.create_task(channel.run(recording))
         await recording.until(lambda: recording.state is ChannelState.CONNECTED)
-        async with listening(channel.hear) as webhooks:
+        async with listening(channel.handle_webhook) as webhooks:
             body = envelope(change(text("4915112345678", "hello", "wamid.1", clock.now_ms() // 1000)))
             right = signature(body)
             found: Counter[int] = Counter()

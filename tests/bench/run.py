@@ -109,13 +109,13 @@ async def gate(store: Store, town: Town) -> None:
 async def cycle(store: Store, town: Town) -> None:
     """Gate, worker, reply of a null model, sender, sent: everything a message passes, in one process."""
     channel = FakeChannel()
-    town.rooms.channels[:] = [channel.plug()]  # type: ignore[index]
+    town.rooms.channels[:] = [channel.factory()]  # type: ignore[index]
     best_cpu, best_wall = 1e9, 1e9
     for turn in range(CYCLES):
         channel.raw.clear()
         stop, ready = asyncio.Event(), asyncio.Event()
         gateway = Town(town.setup, store, town.model, Random(1))
-        gateway.rooms.channels[:] = [channel.plug()]  # type: ignore[index]
+        gateway.rooms.channels[:] = [channel.factory()]  # type: ignore[index]
         running_gateway = type(gateway.gateway)(gateway.rooms, town.setup.settings, gateway.clock, Random(1))
         running = asyncio.ensure_future(running_gateway.run(stop, ready))
         await ready.wait()

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.line import RecordingLine
+from fakes.channel_host import RecordingHost
 from fakes.process import eventually
 
 from secondme.channels.local.channel import LocalChannel, Mail
@@ -23,7 +23,7 @@ from secondme.core.messages import Admission, Challenge, InboundMessage, Message
 ANNA = contact_of("anna")
 
 
-class Town(RecordingLine):
+class Town(RecordingHost):
     """A channel that runs, and the line it hands over to."""
 
     def __init__(self, home: Path) -> None:

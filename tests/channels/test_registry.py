@@ -8,7 +8,7 @@ import pytest
 from secondme.channels.registry import BUILT_IN, manifest_of, manifests, setup_of
 from secondme.core.config.loader import load
 from secondme.core.errors import NotFoundError
-from secondme.services import channel_context, plugs, section_of
+from secondme.services import channel_context, section_of
 
 GOOD = """
 from secondme.core.channel_plugin import Manifest
@@ -54,8 +54,8 @@ def test_a_packages_channel_is_built_from_its_own_settings(site: Path, tmp_path:
     manifest = manifest_of("pigeon")
     assert not setup_of(manifest).is_set_up(channel_context(manifest, bare))
     setup = load({"plugins.pigeon.loft": "roof"}, {}, home=tmp_path / "home")
-    plug = next(each for each in plugs(setup) if each.manifest.id == "pigeon")
-    assert plug.build() == ("roof", setup.places.data / "channels" / "pigeon")
+    factory = next(each for each in channel_factories(setup) if each.manifest.id == "pigeon")
+    assert factory.build() == ("roof", setup.places.data / "channels" / "pigeon")
     for name in ("pigeon", "pigeon.manifest", "pigeon.setup"):
         sys.modules.pop(name, None)
 

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from fakes.line import RecordingLine
+from fakes.channel_host import RecordingHost
 from fakes.process import eventually
 
 from secondme.channels.local import client as local_client
@@ -20,7 +20,7 @@ from secondme.core.errors import UnavailableError
 @pytest.fixture
 async def full(home: Path) -> AsyncIterator[Setup]:
     """The settings of a home whose gateway cannot take anything, as with a full disk."""
-    setup, line = load({}, {}, home=home), RecordingLine()
+    setup, line = load({}, {}, home=home), RecordingHost()
     line.is_down = True
     channel = LocalChannel(setup.places.local_socket, setup.places.data / "mail", SystemClock())
     task = asyncio.ensure_future(channel.run(line))

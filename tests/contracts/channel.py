@@ -7,7 +7,7 @@ from datetime import UTC
 from typing import Protocol
 
 import pytest
-from fakes.line import RecordingLine
+from fakes.channel_host import RecordingHost
 
 from secondme.core.channel_plugin import Manifest
 from secondme.core.ids import ContactId, is_contact_id
@@ -46,22 +46,22 @@ class ChannelContract:
         raise NotImplementedError
 
     @contextlib.asynccontextmanager
-    async def running(self, rig: Rig) -> AsyncIterator[RecordingLine]:
-        line = RecordingLine()
-        task = asyncio.create_task(rig.channel.run(line))
+    async def running(self, rig: Rig) -> AsyncIterator[RecordingHost]:
+        host = RecordingHost()
+        task = asyncio.create_task(rig.channel.run(host))
         try:
-            await line.until(lambda: line.state is ChannelState.CONNECTED or task.done())
+            await host.until(lambda: host.state is ChannelState.CONNECTED or task.done())
             assert not task.done(), task
-            yield line
+            yield host
         finally:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
     async def test_a_message_arrives_whole_under_the_id_of_who_wrote_it(self, rig: Rig) -> None:
-        async with self.running(rig) as line:
+        async with self.running(rig) as host:
             await rig.write("anna", "Hello, is it you?\nTwo lines, ünï¢ode 🌍")
-            (message,) = await line.heard(1)
+            (message,) = await host.heard(1)
         assert message.text == "Hello, is it you?\nTwo lines, ünï¢ode 🌍"
         assert message.contact_id == rig.contact_id("anna")
         assert is_contact_id(message.contact_id)
@@ -71,34 +71,34 @@ class ChannelContract:
         assert message.sent_at.tzinfo is UTC
 
     async def test_each_conversation_arrives_in_its_order(self, rig: Rig) -> None:
-        async with self.running(rig) as line:
+        async with self.running(rig) as host:
             for number in range(10):
                 await rig.write("anna", f"a{number}")
                 await rig.write("bert", f"b{number}")
-            messages = await line.heard(20)
+            messages = await host.heard(20)
         for person in ("anna", "bert"):
             said = [message.text for message in messages if message.contact_id == rig.contact_id(person)]
             assert said == [f"{person[0]}{number}" for number in range(10)]
 
     async def test_a_repeated_message_has_the_same_id(self, rig: Rig) -> None:
-        async with self.running(rig) as line:
+        async with self.running(rig) as host:
             native = await rig.write("anna", "once")
-            await line.heard(1)
+            await host.heard(1)
             await rig.repeat(native)
             await rig.write("anna", "the last")
-            await line.until(lambda: any(message.text == "the last" for message in line.messages))
-        once = {message.message_id for message in line.messages if message.text == "once"}
+            await host.until(lambda: any(message.text == "the last" for message in host.messages))
+        once = {message.message_id for message in host.messages if message.text == "once"}
         assert len(once) == 1
-        assert len({message.message_id for message in line.messages}) == 2
+        assert len({message.message_id for message in host.messages}) == 2
 
     async def test_nothing_is_confirmed_before_it_is_safe(self, rig: Rig) -> None:
-        async with self.running(rig) as line:
-            line.is_down = True
+        async with self.running(rig) as host:
+            host.is_down = True
             native = await rig.write("anna", "keep this")
-            await line.until(lambda: len(line.offered) >= 2)
+            await host.until(lambda: len(host.offered) >= 2)
             assert not await rig.is_confirmed(native)
-            line.is_down = False
-            await line.until(lambda: any(message.text == "keep this" for message in line.messages))
+            host.is_down = False
+            await host.until(lambda: any(message.text == "keep this" for message in host.messages))
             async with asyncio.timeout(20):
                 while not await rig.is_confirmed(native):
                     await asyncio.sleep(0.01)
@@ -127,8 +127,8 @@ class ChannelContract:
     async def test_it_can_be_started_again_and_leaves_no_task_behind(self, rig: Rig) -> None:
         before = asyncio.all_tasks()
         for number in range(3):
-            async with self.running(rig) as line:
+            async with self.running(rig) as host:
                 await rig.write("anna", f"round {number}")
-                await line.until(lambda number=number: any(m.text == f"round {number}" for m in line.messages))
+                await host.until(lambda number=number: any(m.text == f"round {number}" for m in host.messages))
         await asyncio.sleep(0)
         assert {task for task in asyncio.all_tasks() - before if not task.done()} == set()

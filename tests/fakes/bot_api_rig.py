@@ -8,7 +8,7 @@ from random import Random
 from typing import Any
 
 from fakes.bot_api import BotApi
-from fakes.line import RecordingLine
+from fakes.channel_host import RecordingHost
 
 from secondme.channels.telegram.manifest import MANIFEST
 from secondme.channels.telegram.setup import build
@@ -73,15 +73,15 @@ class TelegramRig:
         return self._written[native] not in self.api.waiting
 
     @contextlib.asynccontextmanager
-    async def running(self, line: RecordingLine | None = None) -> AsyncIterator[RecordingLine]:
+    async def running(self, host: RecordingHost | None = None) -> AsyncIterator[RecordingHost]:
         """The channel runs and is connected."""
-        line = line or RecordingLine()
-        task = asyncio.create_task(self.channel.run(line))
+        host = host or RecordingHost()
+        task = asyncio.create_task(self.channel.run(host))
         try:
-            await line.until(lambda: line.state is ChannelState.CONNECTED or task.done())
+            await host.until(lambda: host.state is ChannelState.CONNECTED or task.done())
             if task.done():
                 await task
-            yield line
+            yield host
         finally:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):

@@ -3,11 +3,11 @@
 import asyncio
 from collections.abc import Callable
 
-from secondme.core.channel_plugin import Manifest, Plug
+from secondme.core.channel_plugin import ChannelFactory, Manifest
 from secondme.core.errors import NotFoundError, UnavailableError
 from secondme.core.ids import ChannelId, ContactId
 from secondme.core.messages import ChannelContact, ChannelState, InboundMessage, MessageContent, SendOutcome, Sent
-from secondme.core.ports import Line
+from secondme.core.ports import ChannelHost
 
 
 class FakeChannel:
@@ -22,20 +22,20 @@ class FakeChannel:
         self.shown: dict[str, tuple[str, str]] = {}
         self.typed: list[str] = []
         self.outcome: Callable[[str, str, str], SendOutcome] | None = None
-        self.line: Line | None = None
+        self.host: ChannelHost | None = None
         self.files: dict[str, bytes] = {}
         self.owner_chat: ContactId | None = None
         self.platform: asyncio.Queue[InboundMessage] = asyncio.Queue()
         """What waits to be received, and is repeated until it was."""
 
-    async def run(self, line: Line) -> None:
-        self.line = line
-        line.report(ChannelState.CONNECTED)
+    async def run(self, host: ChannelHost) -> None:
+        self.host = host
+        host.report(ChannelState.CONNECTED)
         while True:
             message = await self.platform.get()
             while True:
                 try:
-                    await line.receive(message)
+                    await host.receive(message)
                     break
                 except UnavailableError:
                     await asyncio.sleep(0.01)
@@ -67,6 +67,6 @@ class FakeChannel:
         """What the contact saw, in order."""
         return [text for who, text in self.shown.values() if who == contact]
 
-    def plug(self) -> Plug:
+    def factory(self) -> ChannelFactory:
         """What a gateway is given."""
-        return Plug(self.manifest, lambda: self)
+        return ChannelFactory(self.manifest, lambda: self)

@@ -11,13 +11,13 @@ from typing import Any
 from fakes.channel import FakeChannel
 from fakes.clock import FakeClock
 
-from secondme.core.channel_plugin import Manifest, Plug
+from secondme.core.channel_plugin import ChannelFactory, Manifest
 from secondme.core.clock import SystemClock
 from secondme.core.errors import UnavailableError
-from secondme.core.gateway.channel_host import Connection
+from secondme.core.gateway.channel_supervisor import ChannelSupervisor
 from secondme.core.ids import ChannelId, ContactId, MessageId
 from secondme.core.messages import Admission, ChannelState, InboundMessage
-from secondme.core.ports import Line
+from secondme.core.ports import ChannelHost
 
 
 def message_of(who: str, text: str, native: str) -> InboundMessage:
@@ -57,11 +57,11 @@ class Platform:
     live: int = 0
     most: int = 0
 
-    def plug(self, name: str = "stormy") -> Plug:
+    def factory(self, name: str = "stormy") -> ChannelFactory:
         def build_it() -> Any:
             return Stormy(self)
 
-        return Plug(Manifest(name, name.title(), "s", "nowhere"), build_it)
+        return ChannelFactory(Manifest(name, name.title(), "s", "nowhere"), build_it)
 
     async def receive(self, message: InboundMessage) -> Admission:
         await asyncio.sleep(0)
@@ -85,23 +85,23 @@ class Stormy(FakeChannel):
         super().__init__("stormy")
         self.platform = platform
 
-    async def run(self, line: Line) -> None:
+    async def run(self, host: ChannelHost) -> None:
         platform, clock = self.platform, self.platform.clock
         platform.live += 1
         platform.most = max(platform.most, platform.live)
         platform.begun.append(clock.monotonic())
         try:
-            line.report(ChannelState.CONNECTED)
+            host.report(ChannelState.CONNECTED)
             end_s = None if platform.life_s is None else clock.monotonic() + platform.life_s
             while end_s is None or clock.monotonic() < end_s:
                 for text in list(platform.waiting):
                     with suppress(UnavailableError):
-                        await line.receive(message_of("stormy:anna", text, text))
+                        await host.receive(message_of("stormy:anna", text, text))
                         platform.waiting.remove(text)
                         platform.confirmed.append(text)
                 await clock.sleep(0.25)
             if platform.says_so:
-                line.report(ChannelState.CONNECTING, "unreachable")
+                host.report(ChannelState.CONNECTING, "unreachable")
             raise ConnectionResetError("gone")
         finally:
             platform.live -= 1
@@ -109,13 +109,13 @@ class Stormy(FakeChannel):
 
 
 @asynccontextmanager
-async def living(platform: Platform, seed: int = 1) -> AsyncIterator[Connection]:
-    connection = Connection(platform.plug(), platform.receive, lambda: None, platform.clock, random.Random(seed))  # type: ignore[arg-type]
+async def living(platform: Platform, seed: int = 1) -> AsyncIterator[ChannelSupervisor]:
+    supervisor = ChannelSupervisor(platform.factory(), platform.receive, lambda: None, platform.clock, random.Random(seed))  # type: ignore[arg-type]
     asyncio.get_running_loop().set_default_executor(AtOnce())
-    life = asyncio.ensure_future(connection.run())
+    life = asyncio.ensure_future(supervisor.run())
     try:
         await platform.passes(0.25)
-        yield connection
+        yield supervisor
     finally:
         life.cancel()
         with suppress(asyncio.CancelledError):

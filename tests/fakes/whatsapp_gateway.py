@@ -6,16 +6,16 @@ import signal
 import sys
 from pathlib import Path
 
-from fakes.line import RecordingLine
+from fakes.channel_host import RecordingHost
 from fakes.whatsapp_phone import Phone
 
 from secondme.core.messages import Admission, InboundMessage
 
 
-class FatalLine(RecordingLine):
+class FatalHost(RecordingHost):
     async def receive(self, message: InboundMessage) -> Admission:
         os.kill(os.getpid(), signal.SIGKILL)
         raise AssertionError(message.message_id)
 
 
-asyncio.run(Phone(Path(sys.argv[1])).channel.run(FatalLine()))
+asyncio.run(Phone(Path(sys.argv[1])).channel.run(FatalHost()))

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from fakes.line import RecordingLine
+from fakes.channel_host import RecordingHost
 from fakes.whatsapp_protos import (
     EVENT_TO_INT,
     OWN_DEVICE,
@@ -95,8 +95,8 @@ class Phone:
         self.lives += 1
         writer.write(json.dumps({"do": "set", "facts": self.facts}).encode() + b"\n")
         with contextlib.suppress(ConnectionError):
-            async for line in reader:
-                said = json.loads(line)
+            async for host in reader:
+                said = json.loads(host)
                 if said.get("native") == "Neonize":
                     self._writer = writer  # it has the session: a process that was refused never comes so far
                 self._hear(said)
@@ -195,15 +195,15 @@ class Phone:
 
 
 @contextlib.asynccontextmanager
-async def running(phone: Phone, line: RecordingLine | None = None) -> AsyncIterator[RecordingLine]:
+async def running(phone: Phone, host: RecordingHost | None = None) -> AsyncIterator[RecordingHost]:
     """The channel is connected; at the end it is cancelled. How it failed meanwhile, `phone.ended()` says."""
-    line = line or RecordingLine()
-    task = asyncio.create_task(phone.channel.run(line))
+    host = host or RecordingHost()
+    task = asyncio.create_task(phone.channel.run(host))
     try:
-        await line.until(lambda: line.state is ChannelState.CONNECTED or task.done(), DEADLINE_S)
+        await host.until(lambda: host.state is ChannelState.CONNECTED or task.done(), DEADLINE_S)
         assert not task.done(), task
         phone.running = task
-        yield line
+        yield host
     finally:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from fakes.canary import KEY, MASKED, NAME, NOTE, NUMBER, TEXT, TEXTS, WHO, Hunt, message
 from fakes.channel import FakeChannel
-from fakes.line import RecordingLine
+from fakes.channel_host import RecordingHost
 from fakes.messages_api import Cut, EndEarly, Fail, FailInStream, Garbage, Outcome, Say, messages_api
 from fakes.model import ScriptedModel
 from fakes.process import eventually
@@ -44,7 +44,7 @@ from secondme.core.messages import (
     Prompt,
     Undeliverable,
 )
-from secondme.core.ports import Line
+from secondme.core.ports import ChannelHost
 from secondme.core.providers.claude import Claude
 from secondme.core.security_log import SecurityEvent
 from secondme.services import Services
@@ -94,7 +94,7 @@ async def gateway(town: Town, model: Any, *more: FakeChannel) -> AsyncIterator[N
     settings = town.setup.settings
     agent = Services(town.setup, town.store).agent(model)
     inspector = Inspector(town.security, max_length=settings.content.max_length)
-    rooms = replace(town.rooms, agent=agent, inspector=inspector, channels=[each.plug() for each in (town.channel, *more)])
+    rooms = replace(town.rooms, agent=agent, inspector=inspector, channels=[each.factory() for each in (town.channel, *more)])
     running = Gateway(rooms, settings, SystemClock(), Random(3))
     stop, ready = asyncio.Event(), asyncio.Event()
     task = asyncio.ensure_future(running.run(stop, ready))
@@ -272,8 +272,8 @@ async def test_the_real_sdk_and_a_server_that_quotes_what_it_was_told(watch: Wat
 class Crashing(FakeChannel):
     """A channel whose library raises, and quotes what it was given."""
 
-    async def run(self, line: Line) -> None:
-        del line
+    async def run(self, host: ChannelHost) -> None:
+        del host
         raise RuntimeError(f"{TEXT} of {NAME} ({NUMBER}) with {KEY}")
 
 
@@ -317,7 +317,7 @@ async def test_a_bug_under_a_terminals_message(watch: Watch, setup: Setup) -> No
 
     watch.begins()
 
-    class Buggy(RecordingLine):
+    class Buggy(RecordingHost):
         async def receive(self, message: InboundMessage) -> Any:
             raise RuntimeError(f"{message.text} {message.display_name} {NUMBER}")
 

@@ -27,14 +27,14 @@ from fakes.town import Town
 from secondme.channels.telegram.manifest import MANIFEST as TELEGRAM
 from secondme.channels.telegram.setup import build
 from secondme.core.admit.control_store import ControlStore
-from secondme.core.channel_plugin import Manifest, Plug
+from secondme.core.channel_plugin import ChannelFactory, Manifest
 from secondme.core.clock import SystemClock
 from secondme.core.errors import CredentialsError
-from secondme.core.gateway.channel_host import Connection
 from secondme.core.gateway.channel_manager import ChannelManager
+from secondme.core.gateway.channel_supervisor import ChannelSupervisor
 from secondme.core.ids import ContactId
 from secondme.core.messages import Admission, ChannelState, MessageContent, SendOutcome
-from secondme.core.ports import Line
+from secondme.core.ports import ChannelHost
 from secondme.core.store.client import Store
 
 ROUNDS = 30
@@ -47,7 +47,7 @@ SICK = ContactId("sick:zoe")
 class Sick(FakeChannel):
     """Lives as `how` says; it is told when the test is over, whatever it did to its own cancellation."""
 
-    def __init__(self, how: Callable[["Sick", Line], Awaitable[None]]) -> None:
+    def __init__(self, how: Callable[["Sick", ChannelHost], Awaitable[None]]) -> None:
         super().__init__("sick")
         self.how = how
         self.over = asyncio.Event()
@@ -55,9 +55,9 @@ class Sick(FakeChannel):
         self.tried = 0
         self.sending: Callable[[], Awaitable[SendOutcome]] | None = None
 
-    async def run(self, line: Line) -> None:
-        self.line = line
-        await self.how(self, line)
+    async def run(self, host: ChannelHost) -> None:
+        self.host = host
+        await self.how(self, host)
 
     async def send(self, contact_id: ContactId, content: MessageContent, client_message_id: str) -> SendOutcome:
         self.tried += 1
@@ -66,45 +66,45 @@ class Sick(FakeChannel):
         return await super().send(contact_id, content, client_message_id)
 
 
-async def crash(_channel: Sick, _line: Line) -> None:
+async def crash(_channel: Sick, _host: ChannelHost) -> None:
     raise RuntimeError("the library fell over")
 
 
-async def end(_channel: Sick, _line: Line) -> None:
+async def end(_channel: Sick, _host: ChannelHost) -> None:
     return
 
 
-async def hang(channel: Sick, _line: Line) -> None:
+async def hang(channel: Sick, _host: ChannelHost) -> None:
     await channel.over.wait()
 
 
-async def connect(channel: Sick, line: Line) -> None:
-    line.report(ChannelState.CONNECTED)
+async def connect(channel: Sick, host: ChannelHost) -> None:
+    host.report(ChannelState.CONNECTED)
     await channel.over.wait()
 
 
-async def never_stop(channel: Sick, line: Line) -> None:
-    line.report(ChannelState.CONNECTED)
+async def never_stop(channel: Sick, host: ChannelHost) -> None:
+    host.report(ChannelState.CONNECTED)
     while not channel.over.is_set():
         with suppress(asyncio.CancelledError):
             await channel.over.wait()
 
 
-async def report_wildly(channel: Sick, line: Line) -> None:
+async def report_wildly(channel: Sick, host: ChannelHost) -> None:
     states = [*ChannelState]
     while not channel.over.is_set():
         channel.flooded += 1
-        line.report(states[channel.flooded % len(states)], f"code_{channel.flooded % 7}")
+        host.report(states[channel.flooded % len(states)], f"code_{channel.flooded % 7}")
         await SystemClock().sleep(1 / REPORTS_A_SECOND)
 
 
-async def flood(channel: Sick, line: Line) -> None:
+async def flood(channel: Sick, host: ChannelHost) -> None:
     """5,000 messages of 50 strangers, each stranger's in their order."""
-    line.report(ChannelState.CONNECTED)
+    host.report(ChannelState.CONNECTED)
 
     async def write(who: int) -> None:
         for number in range(FLOOD // 50):
-            await line.receive(message_of(f"sick:s{who}", f"{number}", f"m{who}-{number}"))
+            await host.receive(message_of(f"sick:s{who}", f"{number}", f"m{who}-{number}"))
             channel.flooded += 1
 
     async with asyncio.TaskGroup() as strangers:
@@ -122,28 +122,28 @@ async def send_hangs() -> SendOutcome:
     raise AssertionError
 
 
-def refusing(error: Exception) -> Plug:
+def refusing(error: Exception) -> ChannelFactory:
     def build_it() -> Any:
         raise error
 
-    return Plug(Manifest("sick", "Sick", "s", "nowhere"), build_it)
+    return ChannelFactory(Manifest("sick", "Sick", "s", "nowhere"), build_it)
 
 
 @dataclass
 class Case:
     """A way of failing, and how the channel must stand then. None: whatever it says last."""
 
-    plug: Callable[[], tuple[Plug, Sick | None]]
+    factory: Callable[[], tuple[ChannelFactory, Sick | None]]
     stands: tuple[str, str] | None
     with_reply: bool = False
     """A contact of the sick channel is answered too, as far as the channel lets it."""
 
 
-def lives(how: Callable[[Sick, Line], Awaitable[None]], sending: Callable[[], Awaitable[SendOutcome]] | None = None) -> Any:
-    def make() -> tuple[Plug, Sick]:
+def lives(how: Callable[[Sick, ChannelHost], Awaitable[None]], sending: Callable[[], Awaitable[SendOutcome]] | None = None) -> Any:
+    def make() -> tuple[ChannelFactory, Sick]:
         channel = Sick(how)
         channel.sending = sending
-        return channel.plug(), channel
+        return channel.factory(), channel
 
     return make
 
@@ -171,12 +171,12 @@ class Healthy:
     async def p95_ms(self, rounds: int = ROUNDS) -> float:
         """Of `rounds` messages, each written when the one before was answered, all of which were answered."""
         waits = []
-        assert self.town.channel.line is not None
+        assert self.town.channel.host is not None
         for _ in range(rounds):
             self.round += 1
             who, text = f"h{self.round % 5}", f"ping {self.round}"
             begun = time.perf_counter()
-            assert await self.town.channel.line.receive(self.town.message(who, text)) is Admission.QUEUED
+            assert await self.town.channel.host.receive(self.town.message(who, text)) is Admission.QUEUED
             async with asyncio.timeout(DEADLINE_S):
                 while f"re: {text}" not in self.town.channel.texts(f"local:{who}"):
                     await asyncio.sleep(0.001)
@@ -201,9 +201,9 @@ async def populate(town: Town) -> Healthy:
 
 
 @asynccontextmanager
-async def beside(town: Town, plug: Plug, channel: Sick | None) -> AsyncIterator[House]:
+async def beside(town: Town, factory: ChannelFactory, channel: Sick | None) -> AsyncIterator[House]:
     try:
-        async with house(town, town.channel.plug(), plug) as there:
+        async with house(town, town.channel.factory(), factory) as there:
             await there.connected("local")
             yield there
             if channel is not None and channel.how is not never_stop:
@@ -216,13 +216,13 @@ async def beside(town: Town, plug: Plug, channel: Sick | None) -> AsyncIterator[
 @pytest.mark.heavy  # 10 s: every way to fail
 async def test_a_channel_that_fails_in_any_way_does_not_keep_its_neighbour_from_being_answered(town: Town) -> None:
     healthy = await populate(town)
-    async with house(town, town.channel.plug()) as there:
+    async with house(town, town.channel.factory()) as there:
         await there.connected("local")
         alone = min(await healthy.p95_ms(), await healthy.p95_ms())
     print(f"\n{'neighbour':<40}{'p95 ms':>8}   alone {alone:.1f} ms")
     for name, case in CASES.items():
-        plug, channel = case.plug()
-        async with beside(town, plug, channel) as there:
+        factory, channel = case.factory()
+        async with beside(town, factory, channel) as there:
             if case.stands is not None:
                 await eventually(lambda case=case, there=there: there.state("sick") == case.stands)
             if case.with_reply:
@@ -247,7 +247,7 @@ async def test_a_telegram_token_that_is_refused_is_the_owners_business_and_nobod
     healthy = await populate(town)
     async with bot_api() as api:
         context = context_of(api, SystemClock(), token="1:wrong")  # type: ignore[arg-type]
-        async with house(town, town.channel.plug(), Plug(TELEGRAM, lambda: build(context))) as there:
+        async with house(town, town.channel.factory(), ChannelFactory(TELEGRAM, lambda: build(context))) as there:
             await eventually(lambda: there.state("telegram") == ("needs_owner", "telegram_token_refused"))
             assert await healthy.p95_ms(5) > 0
             assert there.state("local") == ("connected", "")
@@ -263,7 +263,7 @@ async def test_the_gateway_leaves_in_time_beside_a_run_that_will_not_stop_and_a_
     healthy = await populate(town)
     channel = Sick(never_stop)
     channel.sending = send_hangs
-    async with beside(town, channel.plug(), channel) as there:
+    async with beside(town, channel.factory(), channel) as there:
         await eventually(lambda: there.state("sick") == ("connected", ""))
         await there.gateway.receive(message_of(SICK, "answer me", "m"))
         await eventually(lambda: channel.tried)
@@ -341,14 +341,14 @@ async def test_a_connection_that_is_lost_each_second_is_tried_ever_later_and_los
         platform.waiting.append(f"message {next(written)}")
         platform.down = rng.random() < 0.5
 
-    async with living(platform) as connection:
+    async with living(platform) as supervisor:
         await platform.passes(300, each=happens)
-        assert (connection.state, connection.code) == (ChannelState.WAITING, "crashed")
+        assert (supervisor.state, supervisor.code) == (ChannelState.WAITING, "crashed")
         runs_in_5_min, waited = len(platform.begun), pauses(platform)
         assert set(platform.confirmed) <= set(platform.received)
         platform.life_s, platform.down = None, False
         await platform.passes(400)
-        assert connection.state is ChannelState.CONNECTED
+        assert supervisor.state is ChannelState.CONNECTED
     assert platform.received == platform.confirmed
     lost = {f"message {number}" for number in range(next(written))} - set(platform.received)
     print(
@@ -388,7 +388,7 @@ async def test_a_channel_that_hangs_is_begun_again_and_never_twice_at_once() -> 
     platform = Platform(FakeClock())
 
     class Hangs(FakeChannel):
-        async def run(self, line: Line) -> None:  # noqa: ARG002  it never says a word
+        async def run(self, host: ChannelHost) -> None:  # noqa: ARG002  it never says a word
             platform.begun.append(platform.clock.monotonic())
             platform.live += 1
             platform.most = max(platform.most, platform.live)
@@ -401,11 +401,11 @@ async def test_a_channel_that_hangs_is_begun_again_and_never_twice_at_once() -> 
     def build_it() -> Any:
         return Hangs("stormy")
 
-    platform.plug = lambda name="stormy": Plug(Manifest(name, "S", "s", "nowhere"), build_it)  # type: ignore[method-assign]
-    async with living(platform) as connection:
-        assert (connection.state, connection.code) == (ChannelState.CONNECTING, "")
+    platform.factory = lambda name="stormy": ChannelFactory(Manifest(name, "S", "s", "nowhere"), build_it)  # type: ignore[method-assign]
+    async with living(platform) as supervisor:
+        assert (supervisor.state, supervisor.code) == (ChannelState.CONNECTING, "")
         await platform.passes(121, step_s=0.5)
-        assert (connection.state, connection.code) == (ChannelState.WAITING, "hangs")
+        assert (supervisor.state, supervisor.code) == (ChannelState.WAITING, "hangs")
         await platform.passes(300, step_s=0.5)
     assert platform.most == 1
     assert len(platform.begun) == 4
@@ -415,25 +415,25 @@ async def test_a_quiet_channel_that_connects_anew_or_stops_has_two_minutes_for_i
     platform = Platform(FakeClock())
 
     class Quiet(FakeChannel):
-        async def run(self, line: Line) -> None:
+        async def run(self, host: ChannelHost) -> None:
             platform.begun.append(platform.clock.monotonic())
-            line.report(ChannelState.CONNECTED)
+            host.report(ChannelState.CONNECTED)
             await platform.clock.sleep(1200)  # and nobody writes
-            line.report(ChannelState.CONNECTING)
+            host.report(ChannelState.CONNECTING)
             await platform.clock.sleep(100)
-            line.report(ChannelState.CONNECTED)
+            host.report(ChannelState.CONNECTED)
             await platform.clock.sleep(1200)
-            line.report(ChannelState.CONNECTING)
+            host.report(ChannelState.CONNECTING)
             await asyncio.Event().wait()
 
-    platform.plug = lambda name="stormy": Plug(Manifest(name, "S", "s", "nowhere"), lambda: Quiet("stormy"))  # type: ignore[method-assign]
-    async with living(platform) as connection:
+    platform.factory = lambda name="stormy": ChannelFactory(Manifest(name, "S", "s", "nowhere"), lambda: Quiet("stormy"))  # type: ignore[method-assign]
+    async with living(platform) as supervisor:
         await platform.passes(1290, step_s=0.5)
-        assert (connection.state, connection.code) == (ChannelState.CONNECTING, "")
+        assert (supervisor.state, supervisor.code) == (ChannelState.CONNECTING, "")
         await platform.passes(1200, step_s=0.5)
-        assert (connection.state, connection.code) == (ChannelState.CONNECTED, "")
+        assert (supervisor.state, supervisor.code) == (ChannelState.CONNECTED, "")
         await platform.passes(120, step_s=0.5)
-        assert (connection.state, connection.code) == (ChannelState.CONNECTING, "")
+        assert (supervisor.state, supervisor.code) == (ChannelState.CONNECTING, "")
         assert len(platform.begun) == 1
         await platform.passes(20, step_s=0.5)
         assert len(platform.begun) == 2, "and no longer"
@@ -441,31 +441,31 @@ async def test_a_quiet_channel_that_connects_anew_or_stops_has_two_minutes_for_i
 
 async def test_what_a_channel_says_after_its_run_has_ended_does_not_count() -> None:
     platform = Platform(FakeClock())
-    lines: list[Line] = []
+    hosts: list[ChannelHost] = []
 
     class Late(Stormy):
-        async def run(self, line: Line) -> None:
-            lines.append(line)
-            await super().run(line)
+        async def run(self, host: ChannelHost) -> None:
+            hosts.append(host)
+            await super().run(host)
 
     def build_it() -> Any:
         return Late(platform)
 
-    platform.plug = lambda name="stormy": Plug(Manifest(name, "S", "s", "nowhere"), build_it)  # type: ignore[method-assign]
-    async with living(platform) as connection:
+    platform.factory = lambda name="stormy": ChannelFactory(Manifest(name, "S", "s", "nowhere"), build_it)  # type: ignore[method-assign]
+    async with living(platform) as supervisor:
         await platform.passes(1.25)
-        assert connection.state is ChannelState.WAITING
-        lines[0].report(ChannelState.CONNECTED)  # a thread of the library's, or a run that would not end
-        assert connection.state is ChannelState.WAITING
-        assert not connection.is_open
+        assert supervisor.state is ChannelState.WAITING
+        hosts[0].report(ChannelState.CONNECTED)  # a thread of the library's, or a run that would not end
+        assert supervisor.state is ChannelState.WAITING
+        assert not supervisor.is_open
 
 
 async def test_an_owner_who_reconnects_each_second_for_five_minutes_has_one_connection(town: Town) -> None:
     platform = Platform(FakeClock(), life_s=None)
     control = ControlStore(town.store)
-    manager = ChannelManager([platform.plug()], control, platform.receive, platform.clock, random.Random(1))  # type: ignore[arg-type]
+    manager = ChannelManager([platform.factory()], control, platform.receive, platform.clock, random.Random(1))  # type: ignore[arg-type]
 
-    async def tell(_: Connection) -> None:
+    async def tell(_: ChannelSupervisor) -> None:
         return
 
     running = asyncio.ensure_future(manager.run(tell))
@@ -473,7 +473,7 @@ async def test_an_owner_who_reconnects_each_second_for_five_minutes_has_one_conn
         await eventually(lambda: platform.begun)
         for number in range(300):
             platform.waiting.append(f"message {number}")
-            await control.wish("stormy", on=True)
+            await control.set_desired_state("stormy", on=True)
             begun = len(platform.begun)
             platform.clock.move(1.0)
             async with asyncio.timeout(DEADLINE_S):
@@ -508,9 +508,9 @@ async def main():
         stop, ready = asyncio.Event(), asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(gateway.run(stop, ready))
-            states = {name: each.state for name, each in gateway.manager.connections.items()}
+            states = {name: each.state for name, each in gateway.manager.channels.items()}
             wanted = set(sys.argv[2:])
-            while {name for name, each in gateway.manager.connections.items() if each.state == "connected"} != wanted:
+            while {name for name, each in gateway.manager.channels.items() if each.state == "connected"} != wanted:
                 await asyncio.sleep(0.01)
             await asyncio.sleep(0.3)
             stop.set()

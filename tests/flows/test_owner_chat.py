@@ -21,14 +21,14 @@ from fakes.watching import everything
 
 from secondme.channels.telegram.manifest import MANIFEST as TELEGRAM
 from secondme.channels.telegram.setup import build
-from secondme.core.channel_plugin import Manifest, Plug
+from secondme.core.channel_plugin import ChannelFactory, Manifest
 from secondme.core.clock import SystemClock
 from secondme.core.enums import Tier
 from secondme.core.errors import CredentialsError
 from secondme.core.gateway.gateway import Part
 from secondme.core.ids import ChannelId, ContactId, MessageId
 from secondme.core.messages import Admission, Challenge, ChannelState, ChatKind, Composed, InboundMessage
-from secondme.core.ports import Line
+from secondme.core.ports import ChannelHost
 from secondme.core.store import keys
 
 CHAT = ContactId("local:owner")
@@ -62,8 +62,8 @@ class Chat:
         return self.town.message("owner", text, kind=ChatKind.OWNER, **fields)
 
     async def hears(self, message: InboundMessage) -> Admission | Challenge:
-        assert self.town.channel.line is not None
-        return await self.town.channel.line.receive(message)
+        assert self.town.channel.host is not None
+        return await self.town.channel.host.receive(message)
 
     @property
     def told(self) -> list[str]:
@@ -97,18 +97,18 @@ class Chat:
 
 
 @asynccontextmanager
-async def talking(town: Town, *more: Plug, part: Part = "all") -> AsyncIterator[tuple[House, Chat]]:
+async def talking(town: Town, *more: ChannelFactory, part: Part = "all") -> AsyncIterator[tuple[House, Chat]]:
     """A gateway with a channel on which the owner can be reached."""
     town.channel.owner_chat = CHAT
-    async with house(town, town.channel.plug(), *more, part=part) as there:
+    async with house(town, town.channel.factory(), *more, part=part) as there:
         await there.connected("local")
         yield there, Chat(town)
 
 
 async def knocks(town: Town, who: str) -> str:
     """The code of somebody who knocks; the owner is told by and by."""
-    assert town.channel.line is not None
-    await town.channel.line.receive(town.message(who, "hello"))
+    assert town.channel.host is not None
+    await town.channel.host.receive(town.message(who, "hello"))
     request = await town.pairing.find(f"local:{who}")
     assert request is not None
     return request.code
@@ -274,12 +274,12 @@ async def test_the_owner_is_told_of_a_draft_once_with_its_words_and_why_it_waits
         assert town.channel.texts("local:rita") == []
 
 
-def broken(name: str, error: Exception, *, later: bool = False) -> Plug:
+def broken(name: str, error: Exception, *, later: bool = False) -> ChannelFactory:
     """A channel that only the owner can mend: from the start, or as soon as it has connected."""
 
     class Broken(FakeChannel):
-        async def run(self, line: Line) -> None:
-            line.report(ChannelState.CONNECTED)
+        async def run(self, host: ChannelHost) -> None:
+            host.report(ChannelState.CONNECTED)
             await SystemClock().sleep(0.3)
             raise error
 
@@ -288,7 +288,7 @@ def broken(name: str, error: Exception, *, later: bool = False) -> Plug:
             raise error
         return Broken(name)
 
-    return Plug(Manifest(name, name.title(), name[0], "nowhere"), build_it)
+    return ChannelFactory(Manifest(name, name.title(), name[0], "nowhere"), build_it)
 
 
 async def test_the_owner_is_told_of_a_channel_that_needs_them_when_it_fails_later(town: Town) -> None:
@@ -306,7 +306,7 @@ async def test_the_owner_is_told_of_a_channel_that_needs_them_from_the_start(tow
         return town.channel
 
     refused = CredentialsError("whatsapp_logged_out", "Refused.", "connect")
-    async with house(town, broken("whatsapp", refused), Plug(town.channel.manifest, slow)) as there:
+    async with house(town, broken("whatsapp", refused), ChannelFactory(town.channel.manifest, slow)) as there:
         chat = Chat(town)
         await there.connected("local")
         assert there.state("whatsapp") == ("needs_owner", "whatsapp_logged_out")
@@ -425,8 +425,8 @@ async def api() -> AsyncIterator[BotApi]:
         yield server
 
 
-def telegram_plug(api: BotApi) -> Plug:
-    return Plug(TELEGRAM, lambda: build(context_of(api, SystemClock(), poll_s=10)))  # type: ignore[arg-type]
+def telegram_plug(api: BotApi) -> ChannelFactory:
+    return ChannelFactory(TELEGRAM, lambda: build(context_of(api, SystemClock(), poll_s=10)))  # type: ignore[arg-type]
 
 
 def telegram_pretenders(text: str, number: int) -> list[dict[str, Any]]:

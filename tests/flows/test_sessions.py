@@ -13,12 +13,12 @@ from fakes.process import eventually
 from fakes.town import Town
 from fakes.watching import Ear
 
-from secondme.core.channel_plugin import Plug
+from secondme.core.channel_plugin import ChannelFactory
 from secondme.core.clock import SystemClock
 from secondme.core.errors import CredentialsError
 from secondme.core.gateway.gateway import Gateway
 from secondme.core.messages import ChannelState
-from secondme.core.ports import Line
+from secondme.core.ports import ChannelHost
 from secondme.services import Services
 
 
@@ -30,21 +30,21 @@ class LoggedOut(FakeChannel):
         self.out = asyncio.Event()
         self.runs = 0
 
-    async def run(self, line: Line) -> None:
+    async def run(self, host: ChannelHost) -> None:
         self.runs += 1
         for _ in range(3):  # a line that is cut is no new session
-            line.report(ChannelState.CONNECTED)
+            host.report(ChannelState.CONNECTED)
             await asyncio.sleep(0.02)
-            line.report(ChannelState.CONNECTING)
+            host.report(ChannelState.CONNECTING)
             await asyncio.sleep(0.02)
-        line.report(ChannelState.CONNECTED)
+        host.report(ChannelState.CONNECTED)
         await self.out.wait()
         raise CredentialsError("phone_logged_out", "The phone has unlinked this device.")
 
 
 @asynccontextmanager
-async def serving(town: Town, *plugs: Plug) -> AsyncIterator[Gateway]:
-    gateway = Gateway(replace(town.rooms, channels=list(plugs)), town.setup.settings, SystemClock(), Random(1))
+async def serving(town: Town, *factories: ChannelFactory) -> AsyncIterator[Gateway]:
+    gateway = Gateway(replace(town.rooms, channels=list(factories)), town.setup.settings, SystemClock(), Random(1))
     stop, ready = asyncio.Event(), asyncio.Event()
     running = asyncio.create_task(gateway.run(stop, ready))
     await ready.wait()
@@ -59,13 +59,13 @@ async def serving(town: Town, *plugs: Plug) -> AsyncIterator[Gateway]:
 async def test_a_session_begins_once_and_its_end_is_published(town: Town, ear: Ear, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
     phone = LoggedOut()
-    async with serving(town, phone.plug()) as gateway:
-        connection = gateway.manager.connections["phone"]
-        await eventually(lambda: connection.state is ChannelState.CONNECTED and phone.runs == 1)
+    async with serving(town, phone.factory()) as gateway:
+        supervisor = gateway.manager.channels["phone"]
+        await eventually(lambda: supervisor.state is ChannelState.CONNECTED and phone.runs == 1)
         await asyncio.sleep(0.3)
         phone.out.set()
-        await eventually(lambda: connection.state is ChannelState.NEEDS_OWNER)
-        assert connection.code == "phone_logged_out"
+        await eventually(lambda: supervisor.state is ChannelState.NEEDS_OWNER)
+        assert supervisor.code == "phone_logged_out"
         ends = []
         while not ends:
             ends = [event for event in await ear.heard() if event.get("event") == "auth_session_expired"]
@@ -73,35 +73,35 @@ async def test_a_session_begins_once_and_its_end_is_published(town: Town, ear: E
         assert len([each for each in caplog.records if "auth_session_created" in each.getMessage()]) == 1
         assert phone.runs == 1
         phone.out.clear()
-        await town.control.wish("phone", on=True)  # the owner linked it anew
-        await eventually(lambda: connection.state is ChannelState.CONNECTED and phone.runs == 2)
+        await town.control.set_desired_state("phone", on=True)  # the owner linked it anew
+        await eventually(lambda: supervisor.state is ChannelState.CONNECTED and phone.runs == 2)
 
 
 async def test_what_the_owner_wants_of_a_channel_is_heeded_while_it_runs_and_outlives_a_restart(town: Town) -> None:
     one, other = FakeChannel("one"), FakeChannel("other")
-    async with serving(town, one.plug(), other.plug()) as gateway:
-        first, second = gateway.manager.connections["one"], gateway.manager.connections["other"]
+    async with serving(town, one.factory(), other.factory()) as gateway:
+        first, second = gateway.manager.channels["one"], gateway.manager.channels["other"]
         await eventually(lambda: first.is_open and second.is_open)
-        await town.control.wish("one", on=False)
+        await town.control.set_desired_state("one", on=False)
         await eventually(lambda: first.state is ChannelState.OFF)
         assert second.is_open
-    async with serving(town, one.plug(), other.plug()) as gateway:
-        first, second = gateway.manager.connections["one"], gateway.manager.connections["other"]
+    async with serving(town, one.factory(), other.factory()) as gateway:
+        first, second = gateway.manager.channels["one"], gateway.manager.channels["other"]
         await eventually(lambda: second.is_open)
         assert first.state is ChannelState.OFF
-        await town.control.wish("one", on=True)
+        await town.control.set_desired_state("one", on=True)
         await eventually(lambda: first.is_open)
 
 
 async def test_a_channel_that_was_linked_meanwhile_is_built_then(town: Town) -> None:
     made: list[FakeChannel] = []
-    plug = Plug(FakeChannel("late").manifest, lambda: made[-1] if made else None)
-    async with serving(town, plug) as gateway:
-        connection = gateway.manager.connections["late"]
-        assert connection.state is ChannelState.OFF
+    factory = ChannelFactory(FakeChannel("late").manifest, lambda: made[-1] if made else None)
+    async with serving(town, factory) as gateway:
+        supervisor = gateway.manager.channels["late"]
+        assert supervisor.state is ChannelState.OFF
         made.append(FakeChannel("late"))
-        await town.control.wish("late", on=True)
-        await eventually(lambda: connection.is_open)
+        await town.control.set_desired_state("late", on=True)
+        await eventually(lambda: supervisor.is_open)
 
 
 class Deaf(FakeChannel):
@@ -109,29 +109,29 @@ class Deaf(FakeChannel):
 
     def __init__(self) -> None:
         super().__init__("deaf")
-        self.manifest = replace(self.manifest, deaf_after_s=0.3)
+        self.manifest = replace(self.manifest, stalled_after_s=0.3)
         self.runs = 0
 
-    async def run(self, line: Line) -> None:
+    async def run(self, host: ChannelHost) -> None:
         self.runs += 1
-        line.report(ChannelState.CONNECTED)
+        host.report(ChannelState.CONNECTED)
         await asyncio.Event().wait()
 
 
 async def test_a_channel_that_is_connected_but_deaf_is_said_so_and_connected_anew(
     town: Town, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("secondme.core.gateway.channel_host._WATCH_S", 0.05)
+    monkeypatch.setattr("secondme.core.gateway.channel_supervisor._WATCH_S", 0.05)
     deaf = Deaf()
-    async with serving(town, deaf.plug(), FakeChannel("fine").plug()) as gateway:
-        connection = gateway.manager.connections["deaf"]
-        await eventually(lambda: connection.state is ChannelState.DEAF)
-        assert connection.code == "silent"
+    async with serving(town, deaf.factory(), FakeChannel("fine").factory()) as gateway:
+        supervisor = gateway.manager.channels["deaf"]
+        await eventually(lambda: supervisor.state is ChannelState.STALLED)
+        assert supervisor.code == "silent"
         assert gateway.manager.states() == {"deaf": "deaf", "fine": "connected"}
-        connection.alive()
-        assert connection.state is ChannelState.CONNECTED
+        supervisor.alive()
+        assert supervisor.state is ChannelState.CONNECTED
         await eventually(lambda: deaf.runs >= 2)
-        assert gateway.manager.connections["fine"].is_open
+        assert gateway.manager.channels["fine"].is_open
 
 
 async def test_health_shows_a_channel_that_is_deaf(town: Town) -> None:

@@ -66,7 +66,7 @@ async def test_nothing_is_said_after_the_owner_spoke(
     town = town_with(**{**SLOW, **typing, "pacing__max_s": delay_s})
     model.script = slow
     await town.let_in("anna")
-    async with house(town, town.channel.plug()) as built:
+    async with house(town, town.channel.factory()) as built:
         town.gateway = built.gateway
         await reach(town, slow, moment)
         begun = time.perf_counter()
@@ -94,7 +94,7 @@ async def _is_idle(town: Town) -> bool:
 async def test_a_burst_of_five_messages_gets_one_reply(town_with: Callable[..., Town], model: ScriptedModel) -> None:
     town = town_with(**{**SLOW, "pacing__gather_s": 0.6, "pacing__min_s": 0, "pacing__typing_s_per_character": 0})
     await town.let_in("anna")
-    async with house(town, town.channel.plug()) as built:
+    async with house(town, town.channel.factory()) as built:
         for number in range(5):
             await built.gateway.receive(town.message("anna", f"and what about number {number}?"))
             await asyncio.sleep(0.1)  # as a person writes; each within the time that is waited for more
@@ -117,7 +117,7 @@ async def test_somebody_who_never_stops_writing_is_answered_all_the_same(town_wi
         }
     )
     await town.let_in("anna")
-    async with house(town, town.channel.plug()) as built:
+    async with house(town, town.channel.factory()) as built:
         async with asyncio.timeout(20):
             number = 0
             while not town.channel.texts(ANNA):

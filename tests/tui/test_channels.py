@@ -35,17 +35,17 @@ async def test_a_channel_is_disconnected_after_a_confirmation_and_connected_agai
         await on.press("down", "c")
         await on.dialog("ConfirmDialog")
         await on.press("escape")
-        assert await town.control.wishes() == {}
+        assert await town.control.desired_states() == {}
         await on.press("c")
         await on.dialog("ConfirmDialog")
         await on.press("y")
         await on.said("Telegram is disconnected")
-        assert not (await town.control.wishes())["telegram"].on
+        assert not (await town.control.desired_states())["telegram"].on
         await town.store.client.hdel(keys.GATEWAYS, "g")
         await on.until(lambda: "off" in on.rows("channels")[1][1])
         await on.press("c")
         await on.said("Telegram starts")
-        assert (await town.control.wishes())["telegram"].on
+        assert (await town.control.desired_states())["telegram"].on
 
 
 async def test_what_is_the_matter_and_what_mends_it_is_said_below(town: Town, screen: OpenScreen) -> None:

@@ -28,7 +28,7 @@ from secondme.core.text import safe_name
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from secondme.core.ports import Clock, Line
+    from secondme.core.ports import ChannelHost, Clock
 
 
 _COMPACT_LINES = 400
@@ -141,7 +141,7 @@ class LocalChannel:
         """`local`."""
         return CHANNEL
 
-    async def run(self, line: Line) -> None:
+    async def run(self, host: ChannelHost) -> None:
         """Serve until cancelled; then every client is disconnected and the socket is gone."""
         private_dir(self._socket_path.parent)
         private_dir(self._mail_directory)
@@ -153,7 +153,7 @@ class LocalChannel:
             assert task is not None
             conversations.add(task)
             try:
-                await self._converse(reader, writer, line)
+                await self._converse(reader, writer, host)
             except asyncio.CancelledError:
                 pass  # the channel ends, which the stream's own callback would call an error
             finally:
@@ -161,7 +161,7 @@ class LocalChannel:
 
         server = await asyncio.start_unix_server(accept, self._socket_path, limit=LINE_LIMIT)
         self._socket_path.chmod(0o600)
-        line.report(ChannelState.CONNECTED)
+        host.report(ChannelState.CONNECTED)
         try:
             await asyncio.Event().wait()  # serve_forever, when cancelled, waits for every client to go (Python 3.12 and later)
         finally:
@@ -193,7 +193,7 @@ class LocalChannel:
         del handle, limit_bytes
         raise NotFoundError("no_such_attachment", "The local channel carries no attachments.")
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, line: Line) -> None:
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: ChannelHost) -> None:
         contact: ContactId | None = None
         try:
             async with asyncio.timeout(_HELLO_TIMEOUT_S):
@@ -205,7 +205,7 @@ class LocalChannel:
             for message, text in self._mail_of(contact).waiting():
                 await _write(writer, {"type": "message", "id": message, "text": text})
             while raw := await reader.readline():
-                await self._hear(decode(raw), contact, name, writer, line)
+                await self._hear(decode(raw), contact, name, writer, host)
         except (DataError, ValueError) as error:  # ValueError: a line over the limit
             log.warning("local_client_refused", error=type(error).__name__)
             with contextlib.suppress(OSError, TimeoutError):
@@ -223,12 +223,14 @@ class LocalChannel:
                     del self._lines[contact]
             writer.close()
 
-    async def _hear(self, event: dict[str, Any], contact: ContactId, name: str, writer: asyncio.StreamWriter, line: Line) -> None:
+    async def _hear(
+        self, event: dict[str, Any], contact: ContactId, name: str, writer: asyncio.StreamWriter, host: ChannelHost
+    ) -> None:
         match event["type"]:
             case "message":
                 message = self._understand(event, contact, name)
                 try:
-                    outcome = await line.receive(message)
+                    outcome = await host.receive(message)
                 except SecondmeError as error:
                     log.warning("local_message_refused", contact=mask_contact_id(contact), code=error.code)
                     await _write(writer, {"type": "refused", "id": event["id"], "code": error.code})

@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     import ssl
 
     from secondme.core.channel_plugin import ChannelContext
-    from secondme.core.ports import Line
+    from secondme.core.ports import ChannelHost
 
 
 DOWNLOAD_S = 60.0
@@ -162,9 +162,9 @@ class TelegramChannel:
         owner = self._context.settings.get("owner_id")
         return ContactId(f"{ID}:{int(owner)}") if owner else None
 
-    async def run(self, line: Line) -> None:
+    async def run(self, host: ChannelHost) -> None:
         """Receive until cancelled; then its connections are closed. What Telegram still has, it keeps for the next run."""
-        line.report(ChannelState.CONNECTING)
+        host.report(ChannelState.CONNECTING)
         options = read(self._context.settings)
         tls = await make_tls()
         bot = make_bot(options, tls)
@@ -172,18 +172,18 @@ class TelegramChannel:
             await asked(bot.initialize())
             async with make_client(tls) as client:
                 self._bot, self._client = bot, client
-                await self._receive(bot, line, options)
+                await self._receive(bot, host, options)
         finally:
             self._bot = self._client = self._webhook = None
             await close(bot)
 
-    async def _receive(self, bot: TelegramBot, line: Line, options: Options) -> None:
-        intake = Intake(line, options.owner_id)
+    async def _receive(self, bot: TelegramBot, host: ChannelHost, options: Options) -> None:
+        intake = Intake(host, options.owner_id)
         if options.webhook_url:
-            self._webhook = Webhook(bot, line, intake, options, self._clock)
+            self._webhook = Webhook(bot, host, intake, options, self._clock)
             await self._webhook.watch()
         await asked(bot.delete_webhook(drop_pending_updates=False))
-        await Poller(bot, line, intake, self._context, options.poll_s).run()
+        await Poller(bot, host, intake, self._context, options.poll_s).run()
 
     async def send(self, contact_id: ContactId, content: MessageContent, client_message_id: str) -> SendOutcome:  # noqa: ARG002  the Bot API has no place for it
         """Send plain text, once. Raises UnavailableError when nobody knows whether it went out."""
@@ -223,7 +223,7 @@ class TelegramChannel:
             raise UnavailableError("not_connected", "Telegram is not connected.")
         return await download(self._bot, self._client, handle, limit_bytes)
 
-    async def hear(self, request: WebhookRequest) -> WebhookAnswer:
+    async def handle_webhook(self, request: WebhookRequest) -> WebhookAnswer:
         """The answer to a call in Telegram's name. 403 for everybody who does not know the secret, before anything is read."""
         if not is_authentic(request, self._secret):
             return WebhookAnswer(403)
@@ -232,7 +232,7 @@ class TelegramChannel:
         if self._webhook is None:
             return WebhookAnswer(503)
         try:
-            return await self._webhook.hear(request)
+            return await self._webhook.handle_webhook(request)
         except Exception as error:  # noqa: BLE001  the top of a call: whoever passed it on has promised Telegram an answer
             log.error("telegram_webhook_failed", error)
             return WebhookAnswer(503)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from secondme.channels.telegram.bot import TelegramBot
     from secondme.channels.telegram.updates import Intake
     from secondme.core.channel_plugin import ChannelContext
-    from secondme.core.ports import Line
+    from secondme.core.ports import ChannelHost
 
 log = get_logger(__name__)
 
@@ -40,9 +40,9 @@ _REFUSED_FOR_GOOD = {401, 404, 409}
 class Poller:
     """One loop of polls over a connected bot."""
 
-    def __init__(self, bot: TelegramBot, line: Line, intake: Intake, context: ChannelContext, poll_s: int) -> None:
+    def __init__(self, bot: TelegramBot, host: ChannelHost, intake: Intake, context: ChannelContext, poll_s: int) -> None:
         self._bot = bot
-        self._line = line
+        self._host = host
         self._intake = intake
         self._clock = context.clock
         self._rng = context.rng
@@ -76,8 +76,8 @@ class Poller:
         self._singles = max(0, self._singles - 1)
         if not self._connected:
             self._connected = True
-            self._line.report(ChannelState.CONNECTED)
-        self._line.alive()
+            self._host.report(ChannelState.CONNECTED)
+        self._host.alive()
 
     async def _hand_over(self, updates: list[tuple[int, Json]]) -> None:
         """The next poll confirms what is safe by then, and brings the rest again: that is also the platform's sign of life meanwhile."""
@@ -115,7 +115,7 @@ class Poller:
         """`seconds` have passed, and nobody took the wait for silence: Telegram does answer."""
         until = self._clock.monotonic() + seconds
         while (rest := until - self._clock.monotonic()) > 0:
-            self._line.alive()
+            self._host.alive()
             await self._clock.sleep(min(rest, _SLICE_S))
 
     def _step_over(self, first: int) -> None:
@@ -130,7 +130,7 @@ class Poller:
 
     def _report_down(self, code: str) -> None:
         self._connected = False
-        self._line.report(ChannelState.CONNECTING, code)
+        self._host.report(ChannelState.CONNECTING, code)
 
     def _back_off(self, first_s: float, limit_s: float, times: int) -> float:
         return max(first_s, min(limit_s, first_s * 2.0 ** min(times - 1, 16)) * self._rng.uniform(0.75, 1.0))

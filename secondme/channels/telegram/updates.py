@@ -16,7 +16,7 @@ from secondme.core.messages import Attachment, AttachmentKind, ChatKind, Inbound
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
-    from secondme.core.ports import Line
+    from secondme.core.ports import ChannelHost
 
 
 Json = dict[str, Any]
@@ -280,8 +280,8 @@ _ATTEMPTS = 5
 class Intake:
     """The line's end of the updates, which are handed over one after the other."""
 
-    def __init__(self, line: Line, owner_id: int | None) -> None:
-        self._line = line
+    def __init__(self, host: ChannelHost, owner_id: int | None) -> None:
+        self._host = host
         self._owner_id = owner_id
         self._failed = 0
         self._failing: Any = None  # the id of the update that failed last, whatever it is
@@ -294,7 +294,7 @@ class Intake:
                 log.warning("telegram_update_skipped", reason=message.value)
             return True
         try:
-            await self._line.receive(message)
+            await self._host.receive(message)
         except DataError as error:
             return self._is_given_up(update, message, error)
         except SecondmeError as error:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from secondme.channels.telegram.options import Options
     from secondme.channels.telegram.updates import Intake
     from secondme.core.messages import WebhookRequest
-    from secondme.core.ports import Clock, Line
+    from secondme.core.ports import ChannelHost, Clock
 
 log = get_logger(__name__)
 
@@ -47,16 +47,16 @@ def is_authentic(request: WebhookRequest, secret: str) -> bool:
 class Webhook:
     """Telegram's calls while the channel runs."""
 
-    def __init__(self, bot: TelegramBot, line: Line, intake: Intake, options: Options, clock: Clock) -> None:
+    def __init__(self, bot: TelegramBot, host: ChannelHost, intake: Intake, options: Options, clock: Clock) -> None:
         self._bot = bot
-        self._line = line
+        self._host = host
         self._intake = intake
         self._options = options
         self._clock = clock
         self._turn = asyncio.Lock()
-        self._deaf = False
+        self._is_stalled = False
 
-    async def hear(self, request: WebhookRequest) -> WebhookAnswer:
+    async def handle_webhook(self, request: WebhookRequest) -> WebhookAnswer:
         """The answer to an authentic call: 200 when it is safe or nobody will ever be able to read it, 503 to be called again."""
         try:
             update = json.loads(request.body)
@@ -76,7 +76,7 @@ class Webhook:
         """Telegram calls us, and once a minute we look whether it can. Raises ConfigError when it refuses the address, UnavailableError
         when it does not answer, or calls somebody else."""
         await self._set()
-        self._line.report(ChannelState.CONNECTED)
+        self._host.report(ChannelState.CONNECTED)
         failures = 0
         while True:
             try:
@@ -112,12 +112,12 @@ class Webhook:
             raise UnavailableError(
                 "telegram_webhook_lost", "Another program changed this bot's webhook.", "Stop the other program."
             )
-        self._line.alive()
+        self._host.alive()
         error_at = info.last_error_date
         recent = error_at is not None and self._clock.now_ms() - to_ms(error_at) < _RECENT_MS
-        deaf = recent and info.pending_update_count > 0
-        if deaf:
-            self._line.report(ChannelState.DEAF, "telegram_webhook_failing")
-        elif self._deaf:
-            self._line.report(ChannelState.CONNECTED)
-        self._deaf = deaf
+        stalled = recent and info.pending_update_count > 0
+        if stalled:
+            self._host.report(ChannelState.STALLED, "telegram_webhook_failing")
+        elif self._is_stalled:
+            self._host.report(ChannelState.CONNECTED)
+        self._is_stalled = stalled

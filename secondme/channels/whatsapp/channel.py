@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from secondme.channels.whatsapp.protocol import Frame
     from secondme.core.channel_plugin import ChannelContext
-    from secondme.core.ports import Line
+    from secondme.core.ports import ChannelHost
 
 
 CHANNEL = ChannelId(ID)
@@ -145,7 +145,7 @@ class WhatsAppChannel:
         account = self._account or self._load()
         return ContactId(account.own.person.contact_id) if account is not None else None
 
-    async def run(self, line: Line) -> None:
+    async def run(self, host: ChannelHost) -> None:
         """Connected until cancelled; then the device process has ended and what it had not handed over is in its spool.
 
         Raises CredentialsError when the owner must act (logged out, replaced, banned, outdated), ConfigError without the library,
@@ -158,13 +158,13 @@ class WhatsAppChannel:
         if account is None or account.is_logged_out:
             raise failure("logged_out" if account is not None else "not_linked")
         self._account = account
-        line.report(ChannelState.CONNECTING)
+        host.report(ChannelState.CONNECTING)
         device = DeviceProcess(self._command, self._context.directory)
         try:
             await device.start(self._first(account))
             self._heard_at = self._clock.monotonic()
             async with asyncio.TaskGroup() as group:
-                group.create_task(self._hear(device, line, group))
+                group.create_task(self._hear(device, host, group))
                 group.create_task(self._ping(device))
         except ExceptionGroup as errors:
             raise _first_of(errors) from errors
@@ -238,28 +238,28 @@ class WhatsAppChannel:
             case _:
                 raise failure("unavailable")
 
-    async def _hear(self, device: DeviceProcess, line: Line, group: asyncio.TaskGroup) -> None:
+    async def _hear(self, device: DeviceProcess, host: ChannelHost, group: asyncio.TaskGroup) -> None:
         """Every frame of the device process, until it ends, which is always a failure."""
         waiting: asyncio.Queue[Frame] = asyncio.Queue()
-        group.create_task(self._hand_over(device, line, waiting))
+        group.create_task(self._hand_over(device, host, waiting))
         while (frame := await device.hear()) is not None:
             self._heard_at = self._clock.monotonic()
             kind = frame["type"]
             if kind == "message":
                 waiting.put_nowait(frame)  # at most one: the device process waits for each
             elif kind == "alive":
-                line.alive()
+                host.alive()
             elif kind == "hello":
                 self._device = device
             elif kind == "state":
-                self._state(frame, line)
+                self._state(frame, host)
             elif kind == "failed":
                 raise failure(str(frame.get("code")))
             elif kind in {"undecryptable", "unreadable"}:  # nothing that could be handed over; the phone shows it
                 log.warning("whatsapp_message_lost", why=kind, count=_count(frame.get("count")))
         raise failure("crashed")
 
-    async def _hand_over(self, device: DeviceProcess, line: Line, waiting: asyncio.Queue[Frame]) -> None:
+    async def _hand_over(self, device: DeviceProcess, host: ChannelHost, waiting: asyncio.Queue[Frame]) -> None:
         while True:
             frame = await waiting.get()
             try:
@@ -268,16 +268,16 @@ class WhatsAppChannel:
                 log.error("whatsapp_message_refused", code=error.code)
             else:
                 fault_points.point("whatsapp.received")
-                await self._until_safe(line, message)
+                await self._until_safe(host, message)
             fault_points.point("whatsapp.safe")
             await device.tell({"type": "done", "seq": frame.get("seq")})
 
-    async def _until_safe(self, line: Line, message: Any) -> None:
+    async def _until_safe(self, host: ChannelHost, message: Any) -> None:
         """The line has it. Offered again and again: WhatsApp will not send it a second time."""
         pause_s = _AGAIN_FIRST_S
         while True:
             try:
-                await line.receive(message)
+                await host.receive(message)
             except DataError as error:
                 log.error("whatsapp_message_refused", code=error.code)
             except SecondmeError as error:
@@ -287,17 +287,17 @@ class WhatsAppChannel:
                 continue
             return
 
-    def _state(self, frame: Frame, line: Line) -> None:
+    def _state(self, frame: Frame, host: ChannelHost) -> None:
         """Report how the connection stands. Raises what the owner must mend."""
         state = frame.get("state")
         if state == "connected":
             self._keep(frame.get("own"))
-            line.report(ChannelState.CONNECTED)
-            line.alive()
+            host.report(ChannelState.CONNECTED)
+            host.alive()
         elif state == "disconnected":
-            line.report(ChannelState.CONNECTING)  # whatsmeow reconnects by itself
+            host.report(ChannelState.CONNECTING)  # whatsmeow reconnects by itself
         elif state == "silent":
-            line.report(ChannelState.DEAF, "whatsapp_keepalive")
+            host.report(ChannelState.STALLED, "whatsapp_keepalive")
         elif state == "banned":
             raise banned(frame.get("seconds"), self._clock.now_ms())
         elif state in STATES:

@@ -12,6 +12,6 @@ MANIFEST = Manifest(
     # life of the child process its ledger collapses them; over a crash nobody can, and the send is held for the owner.
     collapses_resends=False,
     typing_refresh_s=10.0,
-    deaf_after_s=120.0,
+    stalled_after_s=120.0,
     owner_chat_is_notebook=True,
 )

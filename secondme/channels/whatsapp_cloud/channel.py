@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from secondme.channels.whatsapp_cloud.webhook import Batch
     from secondme.core.ids import ChannelId
     from secondme.core.messages import ChannelContact, InboundMessage, MessageContent, WebhookRequest
-    from secondme.core.ports import Clock, Line
+    from secondme.core.ports import ChannelHost, Clock
 
 log = get_logger(__name__)
 
@@ -52,7 +52,7 @@ class WhatsAppCloudChannel:
         self._account = account
         self._clock = clock
         self._graph = Graph(account)
-        self._line: Line | None = None
+        self._host: ChannelHost | None = None
         self._is_connected = False
         self._standing = ""
         """The trouble that the owner was last told of, until the next look at the account."""
@@ -72,25 +72,25 @@ class WhatsAppCloudChannel:
         number = self._account.owner_number
         return ContactId(f"{CHANNEL}:{number}") if number else None
 
-    async def run(self, line: Line) -> None:
+    async def run(self, host: ChannelHost) -> None:
         """Look after the account until cancelled: Meta's calls are answered from now on, and refused (to be repeated) afterwards.
 
         Raises ConfigError when a setting is missing, CredentialsError when the token is refused, at the start or later.
         """
         self._account.check()
-        line.report(ChannelState.CONNECTING)
+        host.report(ChannelState.CONNECTING)
         await self._graph.open()
-        self._line = line
+        self._host = host
         try:
             await self._look()
             self._is_connected = True
-            line.report(ChannelState.CONNECTED)
-            await self._watch(line)
+            host.report(ChannelState.CONNECTED)
+            await self._watch(host)
         finally:
-            self._is_connected, self._line = False, None
+            self._is_connected, self._host = False, None
             await self._graph.close()
 
-    async def hear(self, request: WebhookRequest) -> WebhookAnswer:
+    async def handle_webhook(self, request: WebhookRequest) -> WebhookAnswer:
         """What Meta is told. 200 means that every message in the call is safe; 503, that Meta must repeat it. Never raises."""
         if request.method == "GET":
             challenge = challenge_of(request.query, self._account.verify_token)
@@ -175,7 +175,7 @@ class WhatsAppCloudChannel:
         finally:
             await self._graph.close()
 
-    async def _watch(self, line: Line) -> None:
+    async def _watch(self, host: ChannelHost) -> None:
         """Look at the account every five minutes. One look that fails is a hiccup; Meta's calls come all the same."""
         misses = 0
         while True:
@@ -189,10 +189,10 @@ class WhatsAppCloudChannel:
                     raise
                 continue
             misses = 0
-            line.alive()
+            host.alive()
             if self._standing:
                 self._standing = ""
-                line.report(ChannelState.CONNECTED)
+                host.report(ChannelState.CONNECTED)
 
     async def _look(self) -> str:
         """The business number, as Meta says it; our token is good."""
@@ -218,18 +218,18 @@ class WhatsAppCloudChannel:
 
     async def _take(self, batch: Batch) -> WebhookAnswer:
         """Everything in the batch is safe, in its order. Raises UnavailableError when it is not: all of it comes again then."""
-        line = self._line
-        if line is None:
+        host = self._host
+        if host is None:
             return WebhookAnswer(503)
         if batch.unreadable or batch.out_of_time:
             log.warning("webhook_skipped", channel=CHANNEL, unreadable=batch.unreadable, out_of_time=batch.out_of_time)
         async with self._order:  # calls overlap; a conversation must not
             for message in batch.messages:
-                await line.receive(message)
+                await host.receive(message)
                 fault_points.point("channel.admitted")
                 self._remember(message)
         for native, code in batch.failures:
-            self._tell(line, native, code)
+            self._tell(host, native, code)
         return WebhookAnswer(200)
 
     def _remember(self, message: InboundMessage) -> None:
@@ -240,7 +240,7 @@ class WhatsAppCloudChannel:
         if len(self._last_heard) > _REMEMBERED:
             self._last_heard.popitem(last=False)
 
-    def _tell(self, line: Line, native: str, code: int) -> None:
+    def _tell(self, host: ChannelHost, native: str, code: int) -> None:
         """The owner is told of a message that did not arrive, once for each; Meta repeats itself."""
         if native in self._failed:
             return
@@ -251,7 +251,7 @@ class WhatsAppCloudChannel:
         log.warning("message_not_delivered", channel=CHANNEL, code=trouble, reason=code)
         if self._is_connected:
             self._standing = trouble
-            line.report(ChannelState.CONNECTED, trouble)
+            host.report(ChannelState.CONNECTED, trouble)
 
     def _refusal(self) -> WebhookAnswer:
         return WebhookAnswer(429 if self._forgeries.is_one_too_many() else 403)

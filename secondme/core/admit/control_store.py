@@ -51,7 +51,7 @@ class Backlog:
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class DesiredState:
     """What the owner last wanted of a channel, and when (Unix ms, the store's clock)."""
 
     on: bool
@@ -119,19 +119,19 @@ class ControlStore:
 
     # Channels
 
-    async def wish(self, channel: str, *, on: bool) -> None:
-        """The channel shall run, or not; a gateway heeds it within a second. Said again, it is started anew."""
+    async def set_desired_state(self, channel: str, *, on: bool) -> None:
+        """The channel shall run, or not; a gateway follows within a second. Set again, the channel is restarted."""
         at = await self.now_ms()
         await self._store.call(self._store.client.hset(keys.CHANNEL_WISHES, channel, json.dumps({"on": on, "at": at})))
 
-    async def wishes(self) -> dict[str, Wish]:
-        """Channel -> what the owner last wanted of it. What cannot be read was never said."""
-        found: dict[str, Wish] = {}
+    async def desired_states(self) -> dict[str, DesiredState]:
+        """Channel -> what the owner last wanted of it. What cannot be read is left out."""
+        states: dict[str, DesiredState] = {}
         for name, raw in (await self._store.call(self._store.client.hgetall(keys.CHANNEL_WISHES))).items():
             with contextlib.suppress(ValueError, KeyError, TypeError):
-                said = json.loads(raw)
-                found[name.decode()] = Wish(bool(said["on"]), int(said["at"]))
-        return found
+                state = json.loads(raw)
+                states[name.decode()] = DesiredState(bool(state["on"]), int(state["at"]))
+        return states
 
     async def pause_channel(self, channel: str) -> None:
         """Nobody on the channel is answered until `resume_channel`. Repeatable."""

@@ -81,8 +81,8 @@ class Steering:
         return "resumed" if lifted else "not_paused"
 
     async def connect_channel(self, channel: str, *, on: bool) -> None:
-        """The channel shall run, or not; a gateway heeds it within a second. Said again, it is started anew."""
-        await self._control.wish(channel, on=on)
+        """The channel shall run, or not; a gateway follows within a second. Set again, the channel is restarted."""
+        await self._control.set_desired_state(channel, on=on)
         event = SecurityEvent.CHANNEL_CONNECTED if on else SecurityEvent.CHANNEL_DISCONNECTED
         await self._security.record(event, Severity.INFO, by=self._by, channelId=channel)
 

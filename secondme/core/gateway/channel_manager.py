@@ -1,4 +1,4 @@
-"""Which channels run? Each has a connection of its own; the owner's wishes start and stop them one by one, without a restart."""
+"""The channels of one gateway, reconciled with what the owner last wanted of each, without a restart of the others."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ import contextlib
 from typing import TYPE_CHECKING
 
 from secondme.core.errors import UnavailableError
-from secondme.core.gateway.channel_host import Connection
+from secondme.core.gateway.channel_supervisor import ChannelSupervisor
 from secondme.core.log import get_logger
 from secondme.core.messages import ChannelState, OwnerAddress
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
-    from secondme.core.admit.control_store import ControlStore, Wish
-    from secondme.core.channel_plugin import Plug
+    from secondme.core.admit.control_store import ControlStore, DesiredState
+    from secondme.core.channel_plugin import ChannelFactory
     from secondme.core.messages import Admission, Challenge, InboundMessage, WebhookAnswer, WebhookRequest
     from secondme.core.ports import Clock, Random
 
 log = get_logger(__name__)
 
-_WISHES_S = 1.0
-"""How soon a connect or disconnect of another process is heeded."""
+_RECONCILE_S = 1.0
+"""How soon a connect or disconnect of another process is followed."""
 _STOP_S = 12.0
 _LEAVE_S, _LEAVE_LEAST_S = 5.0, 0.8
 """From the moment the gateway was told to leave; what the workers took of it is gone, but so much is always left. What does not stop by
@@ -34,7 +34,7 @@ class ChannelManager:
 
     def __init__(
         self,
-        plugs: Sequence[Plug],
+        factories: Sequence[ChannelFactory],
         control: ControlStore,
         receive: Callable[[InboundMessage], Awaitable[Admission | Challenge]],
         clock: Clock,
@@ -45,39 +45,39 @@ class ChannelManager:
         self._leaving_since: float | None = None
         self._news = asyncio.Event()
         self._lives: dict[str, asyncio.Task[None]] = {}
-        self._heeded: dict[str, Wish | None] = {}
+        self._reconciled: dict[str, DesiredState | None] = {}
         self.begun = asyncio.Event()
         """Set when the channels that shall run were started for the first time."""
-        self.connections: Mapping[str, Connection] = {
-            plug.manifest.id: Connection(plug, receive, self._news.set, clock, rng) for plug in plugs
+        self.channels: Mapping[str, ChannelSupervisor] = {
+            factory.manifest.id: ChannelSupervisor(factory, receive, self._news.set, clock, rng) for factory in factories
         }
 
-    async def run(self, tell: Callable[[Connection], Awaitable[None]]) -> None:
+    async def run(self, tell: Callable[[ChannelSupervisor], Awaitable[None]]) -> None:
         """Run what the owner wants until cancelled; then nothing of any channel is left running. `tell` hears of each change."""
         telling = asyncio.ensure_future(self._tell(tell))
         try:
             while True:
                 with contextlib.suppress(UnavailableError):
-                    await self._heed(await self._control.wishes())
+                    await self._reconcile(await self._control.desired_states())
                     self.begun.set()
-                await self._clock.sleep(_WISHES_S)
+                await self._clock.sleep(_RECONCILE_S)
         finally:
             telling.cancel()
             left_s = _LEAVE_S - (self._clock.monotonic() - self._leaving_since) if self._leaving_since is not None else _STOP_S
             await self._stop(list(self._lives), max(_LEAVE_LEAST_S, left_s))
 
-    async def _heed(self, wishes: Mapping[str, Wish]) -> None:
-        """Channels run as the owner last said. A wish that is new starts a channel anew: what it is built from may have changed."""
-        for name, connection in self.connections.items():
-            wish = wishes.get(name)
-            if name in self._heeded and self._heeded[name] == wish:
+    async def _reconcile(self, desired_states: Mapping[str, DesiredState]) -> None:
+        """Channels run as the owner last wanted. A new desired state restarts a channel: what it is built from may have changed."""
+        for name, supervisor in self.channels.items():
+            desired = desired_states.get(name)
+            if name in self._reconciled and self._reconciled[name] == desired:
                 continue
-            self._heeded[name] = wish
+            self._reconciled[name] = desired
             await self._stop([name])
-            if wish is None or wish.on:
-                self._lives[name] = asyncio.create_task(connection.run())
+            if desired is None or desired.on:
+                self._lives[name] = asyncio.create_task(supervisor.run())
             else:
-                connection.report(ChannelState.OFF)
+                supervisor.report(ChannelState.OFF)
 
     async def _stop(self, names: list[str], within_s: float = _STOP_S) -> None:
         lives = [life for name in names if (life := self._lives.pop(name, None)) is not None]
@@ -90,41 +90,41 @@ class ChannelManager:
 
     def owner_chats(self) -> list[OwnerAddress]:
         """Where the owner can be reached, connected channels first."""
-        found = [
-            OwnerAddress(connection.id, chat, is_open=connection.is_open, is_notebook=connection.manifest.owner_chat_is_notebook)
-            for connection in self.connections.values()
-            if (chat := connection.owner_chat) is not None
+        addresses = [
+            OwnerAddress(supervisor.id, chat, is_open=supervisor.is_open, is_notebook=supervisor.manifest.owner_chat_is_notebook)
+            for supervisor in self.channels.values()
+            if (chat := supervisor.owner_chat) is not None
         ]
-        return sorted(found, key=lambda address: not address.is_open)
+        return sorted(addresses, key=lambda address: not address.is_open)
 
     def states(self) -> dict[str, str]:
         """Channel -> its state, of those that shall run and can."""
-        return {name: each.state.value for name, each in self.connections.items() if each.state is not ChannelState.OFF}
+        return {name: each.state.value for name, each in self.channels.items() if each.state is not ChannelState.OFF}
 
-    def hear_of(self, channel: str) -> Callable[[WebhookRequest], Awaitable[WebhookAnswer]] | None:
-        """Who answers a platform that calls us about `channel`; None for a channel that takes no calls."""
-        connection = self.connections.get(channel)
-        return connection.hear if connection is not None and connection.manifest.takes_webhooks else None
+    def webhook_handler(self, channel: str) -> Callable[[WebhookRequest], Awaitable[WebhookAnswer]] | None:
+        """What answers a call of the platform behind `channel`; None for a channel that takes no calls."""
+        supervisor = self.channels.get(channel)
+        return supervisor.handle_webhook if supervisor is not None and supervisor.manifest.takes_webhooks else None
 
     @property
     def left_running(self) -> list[str]:
         """Channels that were told to stop and did not: a loop that waits for them would wait for ever."""
-        return [name for name, connection in self.connections.items() if connection.is_left_running]
+        return [name for name, supervisor in self.channels.items() if supervisor.is_left_running]
 
     def stopping(self) -> None:
         """The gateway leaves; channels that run are told so."""
         self._leaving_since = self._clock.monotonic()
-        for connection in self.connections.values():
-            if connection.state is not ChannelState.OFF:
-                connection.report(ChannelState.STOPPING)
+        for supervisor in self.channels.values():
+            if supervisor.state is not ChannelState.OFF:
+                supervisor.report(ChannelState.STOPPING)
 
-    async def _tell(self, tell: Callable[[Connection], Awaitable[None]]) -> None:
+    async def _tell(self, tell: Callable[[ChannelSupervisor], Awaitable[None]]) -> None:
         told: dict[str, tuple[ChannelState, str]] = {}
         while True:
             self._news.clear()
-            for name, connection in self.connections.items():
-                now = (connection.state, connection.code)
+            for name, supervisor in self.channels.items():
+                now = (supervisor.state, supervisor.code)
                 if told.get(name, (ChannelState.OFF, "")) != now:
                     told[name] = now
-                    await tell(connection)
+                    await tell(supervisor)
             await self._news.wait()

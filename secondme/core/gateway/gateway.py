@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from secondme.core.admit.gate import Gate
     from secondme.core.admit.inspection import Inspector
     from secondme.core.admit.pairing_store import PairingStore
-    from secondme.core.channel_plugin import Plug
+    from secondme.core.channel_plugin import ChannelFactory
     from secondme.core.config.loader import Settings
     from secondme.core.gateway.owner_chat import OwnerChat
     from secondme.core.ids import ContactId
@@ -76,7 +76,7 @@ class Rooms:
     pairing: PairingStore
     control: ControlStore
     agent: Agent
-    channels: Sequence[Plug]
+    channels: Sequence[ChannelFactory]
     inspector: Inspector | None
     security: SecurityLog
     drafts: DraftStore
@@ -95,12 +95,12 @@ class Gateway:
         self._part = part
         self._night = Night(settings.sleep)
         self._name = f"{part}-{new_id()[:8]}"
-        plugs = rooms.channels if part != "worker" else ()
-        self.manager = ChannelManager(plugs, rooms.control, self.receive, clock, rng)
+        factories = rooms.channels if part != "worker" else ()
+        self.manager = ChannelManager(factories, rooms.control, self.receive, clock, rng)
         self._signs = Signs(self._name, part, rooms.control, rooms.security, self.manager, rooms.agent.router.counts.to_dict, clock)
         self._senders = {
-            name: Sender(connection, rooms.outbox, settings.delivery, clock, rng)
-            for name, connection in self.manager.connections.items()
+            name: Sender(supervisor, rooms.outbox, settings.delivery, clock, rng)
+            for name, supervisor in self.manager.channels.items()
         }
 
     async def receive(self, message: InboundMessage) -> Admission | Challenge:

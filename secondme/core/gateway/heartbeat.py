@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from secondme.core.admit.control_store import ControlStore
-    from secondme.core.gateway.channel_host import Connection
     from secondme.core.gateway.channel_manager import ChannelManager
+    from secondme.core.gateway.channel_supervisor import ChannelSupervisor
     from secondme.core.ports import Clock
     from secondme.core.security_log import SecurityLog
 
@@ -65,28 +65,28 @@ class Signs:
             "version": __version__,
             "startedAt": self._started_ms,
             "routing": self._routing(),
-            "channels": {name: connection.facts() for name, connection in self._manager.connections.items()},
+            "channels": {name: supervisor.facts() for name, supervisor in self._manager.channels.items()},
         }
         await self._control.beat(self._name, facts)
 
-    async def tell_channel(self, connection: Connection) -> None:
+    async def tell_channel(self, supervisor: ChannelSupervisor) -> None:
         """A channel's state is known to status and told to whoever listens, once for each change."""
-        state, code = connection.state.value, connection.code
-        await self._write_session(connection)
+        state, code = supervisor.state.value, supervisor.code
+        await self._write_session(supervisor)
         with contextlib.suppress(UnavailableError):
             await self._sign()  # who hears of the change finds it in the overview
-        await self.tell("channel_state", channelId=connection.id, state=state, **({"code": code} if code else {}))
+        await self.tell("channel_state", channelId=supervisor.id, state=state, **({"code": code} if code else {}))
 
-    async def _write_session(self, connection: Connection) -> None:
+    async def _write_session(self, supervisor: ChannelSupervisor) -> None:
         """The security log says when a platform takes our credentials and when it does so no more; not each time a line is cut."""
-        security, name = self._security, connection.id
-        match connection.state:
+        security, name = self._security, supervisor.id
+        match supervisor.state:
             case ChannelState.CONNECTED if name not in self._sessions:
                 self._sessions.add(name)
                 await security.record(SecurityEvent.AUTH_SESSION_CREATED, Severity.INFO, channelId=name)
             case ChannelState.NEEDS_OWNER:
                 self._sessions.discard(name)
-                await security.record(SecurityEvent.AUTH_SESSION_EXPIRED, Severity.ERROR, channelId=name, code=connection.code)
+                await security.record(SecurityEvent.AUTH_SESSION_EXPIRED, Severity.ERROR, channelId=name, code=supervisor.code)
             case _:
                 pass
 

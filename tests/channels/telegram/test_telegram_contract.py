@@ -7,7 +7,7 @@ import pytest
 from contracts.channel import ChannelContract
 from fakes.bot_api import BotApi
 from fakes.bot_api_rig import TelegramRig
-from fakes.line import RecordingLine
+from fakes.channel_host import RecordingHost
 
 
 class TestTelegram(ChannelContract):
@@ -16,7 +16,7 @@ class TestTelegram(ChannelContract):
         return TelegramRig(api)
 
     @contextlib.asynccontextmanager
-    async def running(self, rig: TelegramRig) -> AsyncIterator[RecordingLine]:  # type: ignore[override]
-        async with super().running(rig) as line:
-            yield line
+    async def running(self, rig: TelegramRig) -> AsyncIterator[RecordingHost]:  # type: ignore[override]
+        async with super().running(rig) as host:
+            yield host
         await rig.api.left()  # the server lives in the test's own loop

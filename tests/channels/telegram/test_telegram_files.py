@@ -31,10 +31,10 @@ async def fails(rig: TelegramRig, handle: str = "f") -> SecondmeError:
 async def test_a_photo_and_a_voice_message_are_downloaded_by_the_handles_they_came_with(api: BotApi, rig: TelegramRig) -> None:
     api.files["photo-large"] = File(PICTURE)
     api.files["v"] = File(b"OggS" * 1_000, path="voice/file 2ü.oga")
-    async with rig.running() as line:
+    async with rig.running() as host:
         api.write(PEOPLE["anna"], photo=PHOTO)
         api.write(PEOPLE["anna"], **KINDS["voice"][0])
-        photo, voice = [message.attachments[0] for message in await line.heard(2)]
+        photo, voice = [message.attachments[0] for message in await host.heard(2)]
         assert (photo.kind, voice.kind) == (AttachmentKind.PHOTO, AttachmentKind.VOICE)
         assert await rig.channel.download(photo.handle, LIMIT) == PICTURE
         assert await rig.channel.download(voice.handle, LIMIT) == b"OggS" * 1_000

@@ -78,8 +78,8 @@ async def test_nothing_is_confirmed_while_the_owner_is_looked_for(api: BotApi) -
     assert len(api.waiting) == 6
     assert not any("offset" in poll for poll in api.called("getUpdates"))
     assert api.called("deleteWebhook") == [{"drop_pending_updates": False}]
-    async with TelegramRig(api).running() as line:
-        assert [message.text for message in await line.heard(5)][:5] == [f"n{number}" for number in range(5)]
+    async with TelegramRig(api).running() as host:
+        assert [message.text for message in await host.heard(5)][:5] == [f"n{number}" for number in range(5)]
 
 
 async def test_no_other_message_makes_anybody_the_owner(api: BotApi) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from fakes.bot_api import TOKEN, Body, BotApi, Cut, Fail, Fault, File
 from fakes.bot_api_rig import OWNER, PEOPLE, TelegramRig, context_of
-from fakes.line import RecordingLine
+from fakes.channel_host import RecordingHost
 
 from secondme.channels.telegram import options
 from secondme.channels.telegram.setup import connect
@@ -63,7 +63,7 @@ def everything(tmp_path: Path) -> Iterator[Everything]:
 async def _live(rig: TelegramRig) -> list[BaseException]:
     """A channel's life with everything that fails in it."""
     raised: list[BaseException] = []
-    task = asyncio.create_task(rig.channel.run(RecordingLine()))
+    task = asyncio.create_task(rig.channel.run(RecordingHost()))
     async with asyncio.timeout(10):
         while rig.channel._bot is None and not task.done():
             await asyncio.sleep(0.005)
@@ -98,8 +98,8 @@ async def test_the_token_and_the_words_are_written_nowhere(
     for method in ("getMe", "deleteWebhook", "getUpdates"):
         for fault in FAULTS:
             api.faults[method].append(fault)
-            task = asyncio.create_task(TelegramRig(api).channel.run(line := RecordingLine()))
-            await line.until(lambda task=task, line=line: task.done() or line.signs_of_life > 0)
+            task = asyncio.create_task(TelegramRig(api).channel.run(host := RecordingHost()))
+            await host.until(lambda task=task, host=host: task.done() or host.signs_of_life > 0)
             task.cancel()
             raised += [error for error in await asyncio.gather(task, return_exceptions=True) if isinstance(error, Exception)]
             api.faults[method].clear()

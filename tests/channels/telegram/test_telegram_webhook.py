@@ -10,7 +10,7 @@ import pytest
 from fakes.bot_api import BotApi, Fail
 from fakes.bot_api_rig import PEOPLE, TelegramRig
 from fakes.bot_api_updates import private, update
-from fakes.line import RecordingLine
+from fakes.channel_host import RecordingHost
 
 from secondme.channels.telegram import webhook
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
@@ -38,9 +38,9 @@ def rig(api: BotApi) -> TelegramRig:
 
 
 async def test_telegram_is_told_where_to_call_one_at_a_time_and_with_which_secret(api: BotApi, rig: TelegramRig) -> None:
-    async with rig.running() as line:
-        assert await rig.channel.hear(call(said("hello"))) == (await rig.channel.hear(call(said("hello"))))
-        assert [message.text for message in line.messages] == ["hello", "hello"]
+    async with rig.running() as host:
+        assert await rig.channel.handle_webhook(call(said("hello"))) == (await rig.channel.handle_webhook(call(said("hello"))))
+        assert [message.text for message in host.messages] == ["hello", "hello"]
     assert api.webhook == {
         "url": URL,
         "secret_token": SECRET,
@@ -52,22 +52,22 @@ async def test_telegram_is_told_where_to_call_one_at_a_time_and_with_which_secre
 
 
 async def test_200_comes_only_when_the_message_is_safe(rig: TelegramRig) -> None:
-    async with rig.running() as line:
-        line.is_down = True
-        assert (await rig.channel.hear(call(said("keep")))).status == 503
-        line.is_down = False
-        assert (await rig.channel.hear(call(said("keep")))).status == 200
-    assert len(line.messages) == 1
+    async with rig.running() as host:
+        host.is_down = True
+        assert (await rig.channel.handle_webhook(call(said("keep")))).status == 503
+        host.is_down = False
+        assert (await rig.channel.handle_webhook(call(said("keep")))).status == 200
+    assert len(host.messages) == 1
 
 
 async def test_calls_at_the_same_time_are_taken_in_their_order(rig: TelegramRig) -> None:
-    async with rig.running() as line:
-        answers = await asyncio.gather(*(rig.channel.hear(call(said(f"n{number}", number + 1))) for number in range(20)))
+    async with rig.running() as host:
+        answers = await asyncio.gather(*(rig.channel.handle_webhook(call(said(f"n{number}", number + 1))) for number in range(20)))
         assert {answer.status for answer in answers} == {200}
-        assert [message.text for message in line.messages] == [f"n{number}" for number in range(20)]
+        assert [message.text for message in host.messages] == [f"n{number}" for number in range(20)]
 
 
-class SlowAtFirst(RecordingLine):
+class SlowAtFirst(RecordingHost):
     """Takes its time for the first message."""
 
     def __init__(self) -> None:
@@ -82,34 +82,35 @@ class SlowAtFirst(RecordingLine):
 
 
 async def test_a_call_waits_for_the_one_before_it(rig: TelegramRig) -> None:
-    line = SlowAtFirst()
-    async with rig.running(line):
+    host = SlowAtFirst()
+    async with rig.running(host):
         calls = [
-            asyncio.create_task(rig.channel.hear(call(said(text, number)))) for number, text in enumerate(("first", "second"), 1)
+            asyncio.create_task(rig.channel.handle_webhook(call(said(text, number))))
+            for number, text in enumerate(("first", "second"), 1)
         ]
-        await line.until(lambda: len(line.offered) > 0)
+        await host.until(lambda: len(host.offered) > 0)
         await asyncio.sleep(0.02)
-        line.go.set()
+        host.go.set()
         assert {answer.status for answer in await asyncio.gather(*calls)} == {200}
-    assert [message.text for message in line.messages] == ["first", "second"]
+    assert [message.text for message in host.messages] == ["first", "second"]
 
 
 async def test_a_call_that_takes_too_long_is_asked_for_again(rig: TelegramRig, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhook, "_HEAR_S", 0.05)
-    async with rig.running(SlowAtFirst()) as line:
-        assert (await rig.channel.hear(call(said("slow")))).status == 503
-        assert (await rig.channel.hear(call(said("slow")))).status == 200
-    assert len(line.messages) == 1
+    async with rig.running(SlowAtFirst()) as host:
+        assert (await rig.channel.handle_webhook(call(said("slow")))).status == 503
+        assert (await rig.channel.handle_webhook(call(said("slow")))).status == 200
+    assert len(host.messages) == 1
 
 
 async def test_of_20000_forged_calls_none_is_accepted_or_read(rig: TelegramRig) -> None:
     rng, body = Random(7), b"[" * 100_000  # reading it would answer 200
-    async with rig.running() as line:
+    async with rig.running() as host:
         for number in range(20_000):
-            answer = await rig.channel.hear(_forged(number, rng, body))
+            answer = await rig.channel.handle_webhook(_forged(number, rng, body))
             assert (answer.status, answer.body) == (403, "")
-        assert line.offered == []
-        assert (await rig.channel.hear(call(body))).status == 200
+        assert host.offered == []
+        assert (await rig.channel.handle_webhook(call(body))).status == 200
 
 
 def _forged(number: int, rng: Random, body: bytes) -> WebhookRequest:
@@ -142,14 +143,14 @@ def _forged(number: int, rng: Random, body: bytes) -> WebhookRequest:
 
 async def test_without_a_secret_nothing_is_ever_accepted(api: BotApi) -> None:
     channel = TelegramRig(api).channel
-    assert [(await channel.hear(call(b"{}", secret=secret))).status for secret in ("", None, "x")] == [403] * 3
+    assert [(await channel.handle_webhook(call(b"{}", secret=secret))).status for secret in ("", None, "x")] == [403] * 3
 
 
 async def test_other_methods_and_times_are_refused_to_telegram_too(rig: TelegramRig) -> None:
-    assert (await rig.channel.hear(call(said("early")))).status == 503
+    assert (await rig.channel.handle_webhook(call(said("early")))).status == 503
     async with rig.running():
-        assert (await rig.channel.hear(call(said("x"), method="GET"))).status == 405
-    assert (await rig.channel.hear(call(said("late")))).status == 503
+        assert (await rig.channel.handle_webhook(call(said("x"), method="GET"))).status == 405
+    assert (await rig.channel.handle_webhook(call(said("late")))).status == 503
 
 
 @pytest.mark.parametrize(
@@ -169,43 +170,43 @@ async def test_other_methods_and_times_are_refused_to_telegram_too(rig: Telegram
     ids=lambda body: repr(body[:12]),
 )
 async def test_what_nobody_can_read_is_not_asked_for_again(rig: TelegramRig, body: bytes) -> None:
-    async with rig.running() as line:
-        assert (await rig.channel.hear(call(body))).status == 200
-        assert line.offered == []
+    async with rig.running() as host:
+        assert (await rig.channel.handle_webhook(call(body))).status == 200
+        assert host.offered == []
 
 
 async def test_a_message_that_trips_us_is_given_up_after_five_calls(rig: TelegramRig) -> None:
-    line = RecordingLine()
+    host = RecordingHost()
 
     def outcome(_: InboundMessage) -> Admission:
         raise ZeroDivisionError
 
-    line.outcome = outcome
-    async with rig.running(line):
-        assert [(await rig.channel.hear(call(said("x")))).status for _ in range(5)] == [503, 503, 503, 503, 200]
+    host.outcome = outcome
+    async with rig.running(host):
+        assert [(await rig.channel.handle_webhook(call(said("x")))).status for _ in range(5)] == [503, 503, 503, 503, 200]
 
 
 async def test_a_webhook_that_telegram_cannot_reach_is_deaf_until_it_can(api: BotApi, rig: TelegramRig) -> None:
-    async with rig.running() as line:
+    async with rig.running() as host:
         api.webhook_pending, api.webhook_error_s = 3, int(time.time()) - 5
-        await line.until(lambda: line.state is ChannelState.DEAF)
+        await host.until(lambda: host.state is ChannelState.STALLED)
         api.webhook_error_s = int(time.time()) - 3_600
-        await line.until(lambda: line.state is ChannelState.CONNECTED)
-        assert line.signs_of_life > 1
-    assert (ChannelState.DEAF, "telegram_webhook_failing") in line.states
+        await host.until(lambda: host.state is ChannelState.CONNECTED)
+        assert host.signs_of_life > 1
+    assert (ChannelState.STALLED, "telegram_webhook_failing") in host.states
     assert set(rig.clock.slept) == {60.0}
 
 
 async def _fails(rig: TelegramRig) -> SecondmeError:
     with pytest.raises(SecondmeError) as caught:
-        await asyncio.wait_for(rig.channel.run(RecordingLine()), 20)
+        await asyncio.wait_for(rig.channel.run(RecordingHost()), 20)
     return caught.value
 
 
 async def test_a_webhook_taken_by_another_program_is_set_again_by_the_next_start(api: BotApi, rig: TelegramRig) -> None:
-    line = RecordingLine()
-    task = asyncio.create_task(rig.channel.run(line))
-    await line.until(lambda: line.signs_of_life > 0)
+    host = RecordingHost()
+    task = asyncio.create_task(rig.channel.run(host))
+    await host.until(lambda: host.signs_of_life > 0)
     api.webhook = {"url": "https://other.example"}
     with pytest.raises(UnavailableError) as caught:
         await task
@@ -220,8 +221,8 @@ async def test_an_address_that_telegram_refuses_is_the_owners_to_mend(api: BotAp
 
 async def test_looks_that_fail_are_borne_for_a_while(api: BotApi, rig: TelegramRig) -> None:
     api.faults["getWebhookInfo"].extend([Fail(502)] * 4)
-    async with rig.running() as line:
-        await line.until(lambda: line.signs_of_life > 0)
+    async with rig.running() as host:
+        await host.until(lambda: host.signs_of_life > 0)
     api.faults["getWebhookInfo"].extend([Fail(502)] * 5)
     assert (await _fails(rig)).code == "telegram_unreachable"
     api.faults["getWebhookInfo"].append(Fail(401, "Unauthorized"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import uvloop
-from fakes.line import RecordingLine
+from fakes.channel_host import RecordingHost
 from fakes.process import environment
 from fakes.whatsapp_phone import JumpingClock, Phone, phone_at, running
 from fakes.whatsapp_protos import from_contact
@@ -21,7 +21,7 @@ from secondme.core.messages import Admission, ChannelState, InboundMessage, Mess
 TESTS = Path(__file__).parents[2]
 
 
-class SlowLine(RecordingLine):
+class SlowHost(RecordingHost):
     """A store that takes its time with each message."""
 
     def __init__(self) -> None:
@@ -36,7 +36,7 @@ class SlowLine(RecordingLine):
 
 async def test_a_crash_in_the_middle_of_a_message_is_an_error_for_later_and_the_message_comes_again(phone: Phone) -> None:
     for how in ("exit", "segfault"):
-        slow = SlowLine()
+        slow = SlowHost()
         async with running(phone, slow):
             native = await phone.write("anna", "do not lose me")
             await slow.until(lambda slow=slow: slow.offered)
@@ -44,16 +44,16 @@ async def test_a_crash_in_the_middle_of_a_message_is_an_error_for_later_and_the_
             error = await phone.ended()
         assert isinstance(error, UnavailableError)
         assert error.code == "whatsapp_crashed"
-    async with running(phone) as line:
+    async with running(phone) as host:
         await phone.repeat(native)  # nothing was confirmed: its callback had not returned
-        (message,) = await line.heard(1)
+        (message,) = await host.heard(1)
     assert message.message_id == native
 
 
 async def test_a_frozen_device_process_is_killed_and_the_gateway_goes_on(phone: Phone) -> None:
     clock = phone.context.clock
     assert isinstance(clock, JumpingClock)
-    async with running(phone) as line:
+    async with running(phone) as host:
         pid = device_pid(phone)
         os.kill(pid, signal.SIGSTOP)
         began = time.monotonic()
@@ -62,7 +62,7 @@ async def test_a_frozen_device_process_is_killed_and_the_gateway_goes_on(phone: 
             clock.jump(5)
             await asyncio.sleep(0.02)
         error = await phone.ended()
-        assert line.state is ChannelState.CONNECTED
+        assert host.state is ChannelState.CONNECTED
     assert isinstance(error, UnavailableError)
     assert error.code == "whatsapp_hung"
     assert is_gone(pid)
@@ -95,12 +95,12 @@ async def test_a_flood_of_2000_messages_arrives_in_order_and_never_blocks_the_ga
             await asyncio.sleep(0.005)
             late.append(time.perf_counter() - began - 0.005)
 
-    async with running(phone) as line:
+    async with running(phone) as host:
         watching = asyncio.create_task(watch())
         began = time.perf_counter()
         for number in range(2000):
             phone.event(from_contact("anna", f"m{number}", f"N{number}", at=phone.context.clock.now_ms()))
-        messages = await line.heard(2000, 60)
+        messages = await host.heard(2000, 60)
         took = time.perf_counter() - began
         watching.cancel()
     assert [message.text for message in messages] == [f"m{number}" for number in range(2000)]
@@ -140,8 +140,8 @@ async def test_what_a_killed_gateway_had_not_made_safe_is_spooled_and_offered_ag
     assert phone.spooled == natives
     assert (phone.directory / "spool").stat().st_mode & 0o777 == 0o600
     phone.says_connected = True
-    async with running(phone) as line:
-        messages = await line.heard(5)
+    async with running(phone) as host:
+        messages = await host.heard(5)
     assert [message.message_id for message in messages] == natives
     assert [message.text for message in messages] == [f"text of {native}" for native in natives]
     assert not (phone.directory / "spool").exists()
@@ -149,7 +149,7 @@ async def test_what_a_killed_gateway_had_not_made_safe_is_spooled_and_offered_ag
 
 async def test_a_stop_in_the_middle_of_a_message_loses_nothing(phone: Phone) -> None:
     """Torn ends and foreign lines, as a power cut may leave them, take nothing with them."""
-    slow = SlowLine()
+    slow = SlowHost()
     async with running(phone, slow):
         natives = [await phone.write("anna", "one"), await phone.write("bert", "two")]
         await slow.until(lambda: slow.offered)
@@ -157,13 +157,13 @@ async def test_a_stop_in_the_middle_of_a_message_loses_nothing(phone: Phone) -> 
     spool = phone.directory / "spool"
     whole = spool.read_bytes()
     spool.write_bytes(b'{"id": 7}\nnot json\n{"id": "x", "kind": "group"}\n' + whole + whole[: len(whole) // 3])
-    async with running(phone) as line:
-        assert [message.message_id for message in await line.heard(2)] == natives
+    async with running(phone) as host:
+        assert [message.message_id for message in await host.heard(2)] == natives
         assert not spool.exists()
 
 
 async def test_a_device_process_that_is_told_to_end_by_the_system_spools_what_is_not_safe(phone: Phone) -> None:
-    slow = SlowLine()
+    slow = SlowHost()
     async with running(phone, slow):
         natives = [await phone.write("anna", "one"), await phone.write("bert", "two")]
         await slow.until(lambda: slow.offered)
@@ -176,9 +176,9 @@ async def test_a_device_process_that_is_told_to_end_by_the_system_spools_what_is
 
 async def test_a_spool_that_cannot_be_opened_stops_nothing(phone: Phone) -> None:
     (phone.directory / "spool").mkdir()
-    async with running(phone) as line:
+    async with running(phone) as host:
         await phone.write("anna", "hello")
-        await line.heard(1)
+        await host.heard(1)
 
 
 async def test_an_account_that_is_missing_or_unreadable_is_the_owners_matter(new_phone: Phone) -> None:
@@ -189,16 +189,16 @@ async def test_an_account_that_is_missing_or_unreadable_is_the_owners_matter(new
         if text is not None:
             path.write_text(text)
         with pytest.raises((ConfigError, CredentialsError)) as caught:
-            await new_phone.channel.run(RecordingLine())
+            await new_phone.channel.run(RecordingHost())
         assert caught.value.code == code
     assert new_phone.lives == 0
 
 
 def test_it_runs_on_uvloop_too(home: Path) -> None:
     async def once() -> None:
-        async with phone_at(home) as phone, running(phone) as line:
+        async with phone_at(home) as phone, running(phone) as host:
             await phone.write("anna", "hello")
-            await line.heard(1)
+            await host.heard(1)
             assert isinstance(await phone.channel.send(phone.contact_id("anna"), MessageContent("hi"), "row-1"), Sent)
 
     uvloop.run(once())

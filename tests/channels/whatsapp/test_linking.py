@@ -8,7 +8,7 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from fakes.line import RecordingLine
+from fakes.channel_host import RecordingHost
 from fakes.whatsapp_phone import JumpingClock, Phone, running
 from fakes.whatsapp_protos import OWN_DEVICE, OWN_LID, OWN_PHONE, from_contact, jid, own_device, pb
 
@@ -129,21 +129,21 @@ async def test_messages_that_arrive_while_linking_wait_for_the_gateway(new_phone
         phone.event(pb.Connected(status=True))
         assert isinstance(await step, Linked)
     phone.says_connected = True
-    async with running(phone) as line:
-        (found,) = await line.heard(1)
+    async with running(phone) as host:
+        (found,) = await host.heard(1)
     assert (found.message_id, found.text) == ("EARLY", "early")
 
 
 async def test_a_session_has_one_connection_and_whoever_comes_second_is_told(phone: Phone, home: Path) -> None:
-    async with running(phone) as line:
-        for second in (Phone(home).channel.run(RecordingLine()), unlink_device(phone.context, phone.command)):
+    async with running(phone) as host:
+        for second in (Phone(home).channel.run(RecordingHost()), unlink_device(phone.context, phone.command)):
             with pytest.raises(BusyError) as caught:
                 await second
             assert caught.value.code == "whatsapp_in_use"
         assert is_set_up(phone.context)
         assert len(phone.named("Neonize")) == 1
         await phone.write("anna", "still connected")
-        await line.heard(1)
+        await host.heard(1)
 
 
 async def test_whoever_stops_listening_leaves_no_process_behind(new_phone: Phone) -> None:

@@ -6,7 +6,7 @@ import subprocess
 import sys
 
 import pytest
-from fakes.line import RecordingLine
+from fakes.channel_host import RecordingHost
 from fakes.process import environment
 from fakes.whatsapp_phone import Phone, running
 from fakes.whatsapp_protos import e2e
@@ -106,7 +106,7 @@ async def test_without_a_connection_nothing_was_sent(phone: Phone) -> None:
     assert await phone.channel.send(anna, MessageContent("x"), "row-1") == NotSent("not_connected")
     assert await phone.channel.send(ContactId("telegram:1"), MessageContent("x"), "row-1") == Undeliverable("not_a_whatsapp_id")
     phone.says_connected = False
-    task = asyncio.create_task(phone.channel.run(RecordingLine()))
+    task = asyncio.create_task(phone.channel.run(RecordingHost()))
     await phone.until(lambda: phone.named("Neonize"))
     await phone.until(lambda: phone.channel._device is not None)
     assert await phone.channel.send(anna, MessageContent("x"), "row-1") == NotSent("not_connected")

@@ -3,7 +3,7 @@
 import asyncio
 
 import pytest
-from fakes.line import RecordingLine
+from fakes.channel_host import RecordingHost
 from fakes.whatsapp_phone import Phone, running
 from fakes.whatsapp_protos import fill, from_contact, pb
 
@@ -13,50 +13,50 @@ from secondme.core.messages import ChannelState
 
 
 async def test_a_storm_of_reconnects_keeps_one_connection_and_ends_connected(phone: Phone) -> None:
-    async with running(phone) as line:
+    async with running(phone) as host:
         for number in range(300):
             phone.filled(pb.Disconnected)
             phone.event(pb.Connected(status=True))
             phone.event(from_contact("anna", f"m{number}", f"S{number}", at=phone.context.clock.now_ms()))
-        messages = await line.heard(300)
+        messages = await host.heard(300)
         await phone.sync()
-        assert line.state is ChannelState.CONNECTED
+        assert host.state is ChannelState.CONNECTED
     assert [message.text for message in messages] == [f"m{number}" for number in range(300)]
     assert phone.lives == 1
     assert len(phone.named("Neonize")) == 1
 
 
 async def test_signs_of_life_come_only_while_whatsapp_answers(phone: Phone) -> None:
-    async with running(phone) as line:
-        await line.until(lambda: line.signs_of_life > 3)
+    async with running(phone) as host:
+        await host.until(lambda: host.signs_of_life > 3)
         phone.event(pb.KeepAliveTimeout(ErrorCount=1, LastSuccess=0))
         await phone.sync()
-        assert line.state is ChannelState.CONNECTED
+        assert host.state is ChannelState.CONNECTED
         phone.event(pb.KeepAliveTimeout(ErrorCount=2, LastSuccess=0))
-        await line.until(lambda: line.states[-1] == (ChannelState.DEAF, "whatsapp_keepalive"))
+        await host.until(lambda: host.states[-1] == (ChannelState.STALLED, "whatsapp_keepalive"))
         await asyncio.sleep(0.1)  # a sign of life that was on its way
-        silent = line.signs_of_life
+        silent = host.signs_of_life
         await asyncio.sleep(0.2)  # four polls
-        assert line.signs_of_life == silent
+        assert host.signs_of_life == silent
         phone.filled(pb.KeepAliveRestored)
-        await line.until(lambda: line.state is ChannelState.CONNECTED)
-        await line.until(lambda: line.signs_of_life > silent + 2)
+        await host.until(lambda: host.state is ChannelState.CONNECTED)
+        await host.until(lambda: host.signs_of_life > silent + 2)
         await phone.set(connected=False)
         phone.filled(pb.Disconnected)
-        await line.until(lambda: line.state is ChannelState.CONNECTING)
+        await host.until(lambda: host.state is ChannelState.CONNECTING)
         await asyncio.sleep(0.1)
-        silent = line.signs_of_life
+        silent = host.signs_of_life
         await asyncio.sleep(0.2)
-        assert line.signs_of_life == silent, "a lost connection gives signs of life"
+        assert host.signs_of_life == silent, "a lost connection gives signs of life"
         await phone.set(connected=True)
-        await line.until(lambda: line.signs_of_life > silent)
+        await host.until(lambda: host.signs_of_life > silent)
         await phone.hold("IsConnected")
         await asyncio.sleep(0.1)
-        silent = line.signs_of_life
+        silent = host.signs_of_life
         await asyncio.sleep(0.2)
-        assert line.signs_of_life == silent, "a library that hangs gives signs of life"
+        assert host.signs_of_life == silent, "a library that hangs gives signs of life"
         await phone.write("anna", "the rest goes on")
-        await line.heard(1)
+        await host.heard(1)
 
 
 NEEDS_OWNER = {
@@ -105,7 +105,7 @@ async def test_a_logged_out_device_is_not_started_again(phone: Phone) -> None:
     assert account is not None
     assert account.is_logged_out
     with pytest.raises(CredentialsError) as caught:
-        await phone.channel.run(RecordingLine())
+        await phone.channel.run(RecordingHost())
     assert caught.value.code == "whatsapp_logged_out"
     assert phone.lives == 1
 
@@ -113,7 +113,7 @@ async def test_a_logged_out_device_is_not_started_again(phone: Phone) -> None:
 async def test_keys_that_are_gone_mean_logged_out(phone: Phone) -> None:
     """Without them the library asks for a phone to scan a code, in the middle of the night."""
     phone.says_connected = False
-    task = asyncio.create_task(phone.channel.run(RecordingLine()))
+    task = asyncio.create_task(phone.channel.run(RecordingHost()))
     await phone.until(lambda: phone.named("Neonize"))
     phone.order(do="qr", payload="2@code")
     with pytest.raises(CredentialsError) as caught:

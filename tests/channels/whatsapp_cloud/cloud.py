@@ -5,9 +5,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from fakes.channel_host import RecordingHost
 from fakes.clock import FakeClock
 from fakes.graph_api import GraphApi, envelope, signed
-from fakes.line import RecordingLine
 
 from secondme.channels.whatsapp_cloud.channel import WhatsAppCloudChannel
 
@@ -20,7 +20,7 @@ class Cloud:
 
     channel: WhatsAppCloudChannel
     api: GraphApi
-    line: RecordingLine
+    host: RecordingHost
     clock: FakeClock
     task: asyncio.Task[None]
 
@@ -30,7 +30,7 @@ class Cloud:
 
     async def hears(self, *changes: dict[str, Any]) -> int:
         """The status that Meta is told for one call with these changes."""
-        return (await self.channel.hear(signed(envelope(*changes)))).status
+        return (await self.channel.handle_webhook(signed(envelope(*changes)))).status
 
 
 Running = Callable[..., Any]

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from channels.whatsapp_cloud.cloud import Cloud, Running
+from fakes.channel_host import RecordingHost
 from fakes.clock import FakeClock
 from fakes.graph_api import GraphApi, graph_api, settings_for
-from fakes.line import RecordingLine
 
 from secondme.channels.whatsapp_cloud import setup
 from secondme.core.channel_plugin import ChannelContext
@@ -39,14 +39,14 @@ def running(api: GraphApi, context: Callable[..., ChannelContext]) -> Running:
     """Runs a channel with the settings that the test chooses."""
 
     @asynccontextmanager
-    async def run(line: Any = None, **settings: str) -> AsyncIterator[Cloud]:
-        line, clock = line or RecordingLine(), FakeClock()
+    async def run(host: Any = None, **settings: str) -> AsyncIterator[Cloud]:
+        host, clock = host or RecordingHost(), FakeClock()
         channel = setup.build(context(clock, **settings))
-        task = asyncio.create_task(channel.run(line))
-        cloud = Cloud(channel, api, line, clock, task)
+        task = asyncio.create_task(channel.run(host))
+        cloud = Cloud(channel, api, host, clock, task)
         try:
             async with asyncio.timeout(20):
-                while getattr(line, "state", ChannelState.CONNECTED) is not ChannelState.CONNECTED or not channel._is_connected:
+                while getattr(host, "state", ChannelState.CONNECTED) is not ChannelState.CONNECTED or not channel._is_connected:
                     assert not task.done(), task
                     await asyncio.sleep(0.002)
             yield cloud

@@ -48,5 +48,5 @@ class TestWhatsAppCloud(ChannelContract):
         clock = SystemClock()
         async with graph_api() as api:
             channel = setup.build(ChannelContext(settings_for(api.url), tmp_path, clock, Random(1)))
-            async with meta(channel.hear, clock.now_ms) as calling:
+            async with meta(channel.handle_webhook, clock.now_ms) as calling:
                 yield CloudRig(channel, api, calling)

@@ -146,13 +146,13 @@ async def test_addresses_in_a_message_are_text_and_never_called(cloud: Cloud) ->
             {**base, "id": "w6", "type": "unsupported", "url": url},
         ]
         assert await cloud.hears(change(*raw, contacts=[{"profile": {"name": url, "picture": url}, "wa_id": ANNA}])) == 200
-        for message in cloud.line.messages:
+        for message in cloud.host.messages:
             for attachment in message.attachments:
                 with pytest.raises(NotFoundError):
                     await cloud.channel.download(attachment.handle, 1000)
         await asyncio.sleep(0.05)
     assert counted.connections == 0
-    assert len(cloud.line.messages) == 5
+    assert len(cloud.host.messages) == 5
 
 
 @pytest.mark.parametrize("handle", ["", "abc", "../1", "1/2", "1?x=1", "1#", "٣", "1" * 33, "http://127.0.0.1/", "1\n"])

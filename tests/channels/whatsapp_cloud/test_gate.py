@@ -20,7 +20,7 @@ PEOPLE = [f"49151123456{number:02d}" for number in range(20)]
 WIDE = {"limits__messages": 100_000, "pairing__prompt": "silent"}
 
 
-class GateLine:
+class GateHost:
     """Hands every message to the real gate and counts what became of it."""
 
     def __init__(self, town: Town) -> None:
@@ -37,11 +37,11 @@ class GateLine:
     def alive(self) -> None: ...
 
 
-async def _let_in(cloud: Any, line: GateLine, town: Town) -> None:
+async def _let_in(cloud: Any, host: GateHost, town: Town) -> None:
     for who in PEOPLE:
         assert await cloud.hears(change(text(who, "may I?", f"wamid.knock.{who}", cloud.now_s))) == 200
         await town.owner.approve(f"whatsapp_cloud:{who}")
-    line.outcomes.clear()
+    host.outcomes.clear()
 
 
 def _on_time(cloud: Any) -> None:
@@ -52,33 +52,33 @@ async def test_ten_thousand_replays_of_a_hundred_calls_are_a_hundred_messages(
     running: Running, town_with: Callable[..., Town]
 ) -> None:
     town = town_with(**WIDE)
-    line = GateLine(town)
-    async with running(line) as cloud:
+    host = GateHost(town)
+    async with running(host) as cloud:
         _on_time(cloud)
-        await _let_in(cloud, line, town)
+        await _let_in(cloud, host, town)
         calls = [signed(envelope(change(text(PEOPLE[n % 20], f"text {n}", f"wamid.{n}", cloud.now_s)))) for n in range(100)]
         replays = calls * 100
         random.Random(19).shuffle(replays)
         statuses: Counter[int] = Counter()
         started = time.process_time()
         for start in range(0, len(replays), 100):
-            answers = await asyncio.gather(*map(cloud.channel.hear, replays[start : start + 100]))
+            answers = await asyncio.gather(*map(cloud.channel.handle_webhook, replays[start : start + 100]))
             statuses.update(answer.status for answer in answers)
         took = time.process_time() - started
-    print(f"\n{len(replays)} replays of 100 calls: {dict(line.outcomes)}; {len(replays) / took:,.0f} a second of processor time")
+    print(f"\n{len(replays)} replays of 100 calls: {dict(host.outcomes)}; {len(replays) / took:,.0f} a second of processor time")
     assert statuses == {200: 10_000}
-    assert line.outcomes == {"queued": 100, "duplicate": 9_900}
+    assert host.outcomes == {"queued": 100, "duplicate": 9_900}
 
 
 async def test_a_conversation_keeps_the_order_in_which_first_copies_arrived(
     running: Running, town_with: Callable[..., Town]
 ) -> None:
     town = town_with(**WIDE)
-    line = GateLine(town)
+    host = GateHost(town)
     rng = random.Random(20)
-    async with running(line) as cloud:
+    async with running(host) as cloud:
         _on_time(cloud)
-        await _let_in(cloud, line, town)
+        await _let_in(cloud, host, town)
         messages = [text(PEOPLE[n % 20], f"text {n}", f"wamid.{n}", cloud.now_s) for n in range(400)]
         rng.shuffle(messages)
         batches = []
@@ -88,38 +88,38 @@ async def test_a_conversation_keeps_the_order_in_which_first_copies_arrived(
             messages = messages[size:]
         calls = [batch for batch in batches for _ in range(rng.randint(1, 5))]
         rng.shuffle(calls)
-        answers = await asyncio.gather(*[cloud.channel.hear(signed(envelope(change(*batch)))) for batch in calls])
+        answers = await asyncio.gather(*[cloud.channel.handle_webhook(signed(envelope(change(*batch)))) for batch in calls])
     assert {answer.status for answer in answers} == {200}
     first_copies = list(dict.fromkeys((raw["from"], raw["id"]) for batch in calls for raw in batch))
     for who in PEOPLE:
         mail = await town.store.client.lrange(keys.inbox(ContactId(f"whatsapp_cloud:{who}")), 0, -1)
         assert [json.loads(each)["messageId"] for each in mail] == [native for sender, native in first_copies if sender == who]
-    print(f"\n400 messages in {len(calls)} calls: {dict(line.outcomes)}")
-    assert line.outcomes["queued"] == 400
+    print(f"\n400 messages in {len(calls)} calls: {dict(host.outcomes)}")
+    assert host.outcomes["queued"] == 400
 
 
 async def test_a_call_from_before_the_gates_memory_is_refused_before_it_could_be_answered_again(
     running: Running, town_with: Callable[..., Town]
 ) -> None:
     town = town_with(**WIDE)
-    line = GateLine(town)
-    async with running(line) as cloud:
+    host = GateHost(town)
+    async with running(host) as cloud:
         _on_time(cloud)
-        await _let_in(cloud, line, town)
+        await _let_in(cloud, host, town)
         call = signed(envelope(change(text(PEOPLE[0], "once", "wamid.1", cloud.now_s))))
-        assert (await cloud.channel.hear(call)).status == 200
+        assert (await cloud.channel.handle_webhook(call)).status == 200
         cloud.clock.ms += (7 * 24 + 2) * 3_600_000
-        assert (await cloud.channel.hear(call)).status == 200
-    assert line.outcomes == {"queued": 1}
+        assert (await cloud.channel.handle_webhook(call)).status == 200
+    assert host.outcomes == {"queued": 1}
 
 
 async def test_of_strangers_who_write_by_the_hundred_nothing_is_kept(running: Running, town_with: Callable[..., Town]) -> None:
     town = town_with(**WIDE)
-    line = GateLine(town)
-    async with running(line) as cloud:
+    host = GateHost(town)
+    async with running(host) as cloud:
         _on_time(cloud)
         for number in range(100):
             who = f"3460012{number:04d}"
             assert await cloud.hears(change(text(who, "secret words", f"wamid.{number}", cloud.now_s))) == 200
-    assert set(line.outcomes) <= {"requested", "closed"}
+    assert set(host.outcomes) <= {"requested", "closed"}
     assert await town.raw_keys("HISTORY:*") == await town.raw_keys("INBOX:*") == []

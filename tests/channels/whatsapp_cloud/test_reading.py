@@ -302,14 +302,14 @@ async def test_a_batch_is_confirmed_when_all_of_it_is_safe_and_comes_whole_again
 
     def fail_on_two(_: InboundMessage) -> Any:
         nonlocal refused
-        if len(cloud.line.messages) == 1 and not refused:
-            refused = cloud.line.is_down = True
+        if len(cloud.host.messages) == 1 and not refused:
+            refused = cloud.host.is_down = True
 
-    cloud.line.outcome = fail_on_two  # type: ignore[assignment]
+    cloud.host.outcome = fail_on_two  # type: ignore[assignment]
     assert await cloud.hears(change_of_three) == 503
-    cloud.line.is_down = False
+    cloud.host.is_down = False
     assert await cloud.hears(change_of_three) == 200
-    assert [message.text for message in cloud.line.messages] == ["one", "one", "two", "three"]
+    assert [message.text for message in cloud.host.messages] == ["one", "one", "two", "three"]
 
 
 async def test_nothing_of_a_message_is_in_the_log(running: Running, caplog: pytest.LogCaptureFixture) -> None:
@@ -324,9 +324,9 @@ async def test_nothing_of_a_message_is_in_the_log(running: Running, caplog: pyte
                 )
             )
             await cloud.hears(change(text(ANNA, canary, "wamid.1", 5)))
-            cloud.line.is_down = True
+            cloud.host.is_down = True
             await cloud.hears(change(text(ANNA, canary, "wamid.2", cloud.now_s)))
-            cloud.line.receive = None  # type: ignore[assignment, method-assign]  # a bug of ours
+            cloud.host.receive = None  # type: ignore[assignment, method-assign]  # a bug of ours
             assert await cloud.hears(change(text(ANNA, canary, "wamid.3", cloud.now_s))) == 500
     written = " ".join(str(vars(record)) for record in caplog.records)
     assert "webhook_failed" in written

@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 from channels.whatsapp_cloud.cloud import Cloud, Running
+from fakes.channel_host import RecordingHost
 from fakes.clock import FakeClock
 from fakes.graph_api import SECRET, TOKEN, VERIFY, GraphApi, Reply, Trouble, failure
-from fakes.line import RecordingLine
 
 from secondme.channels.whatsapp_cloud import setup
 from secondme.channels.whatsapp_cloud.account import is_private
@@ -41,7 +41,7 @@ def test_it_is_set_up_with_a_number_and_a_token(context: Context) -> None:
 @pytest.mark.parametrize("missing", ["access_token", "phone_number_id", "app_secret", "verify_token"])
 async def test_it_refuses_to_run_without(context: Context, api: GraphApi, missing: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        await setup.build(context(**{missing: ""})).run(RecordingLine())
+        await setup.build(context(**{missing: ""})).run(RecordingHost())
     assert (caught.value.code, api.calls) == (f"whatsapp_cloud_no_{missing}", [])
     assert f"whatsapp_cloud.{missing}" in caught.value.message
 
@@ -68,19 +68,19 @@ def test_a_token_travels_in_the_open_to_this_machine_only(url: str, *, private: 
 @pytest.mark.parametrize("token", ["EAAG with blanks", "EAAG\r\nx: y", "EAAGü", '"EAAG"\t'])
 async def test_a_token_that_would_break_a_header_is_refused_without_being_repeated(context: Context, token: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        await setup.build(context(access_token=token)).run(RecordingLine())
+        await setup.build(context(access_token=token)).run(RecordingHost())
     assert caught.value.code == "whatsapp_cloud_bad_access_token"
     assert "EAAG" not in str(vars(caught.value))
 
 
 async def test_an_address_in_the_open_is_refused(context: Context) -> None:
     with pytest.raises(ConfigError) as caught:
-        await setup.build(context(api_url="http://graph.example.org")).run(RecordingLine())
+        await setup.build(context(api_url="http://graph.example.org")).run(RecordingHost())
     assert caught.value.code == "whatsapp_cloud_bad_api_url"
 
 
 async def test_it_connects_by_asking_for_its_own_number(cloud: Cloud) -> None:
-    assert cloud.line.states == [(ChannelState.CONNECTING, ""), (ChannelState.CONNECTED, "")]
+    assert cloud.host.states == [(ChannelState.CONNECTING, ""), (ChannelState.CONNECTED, "")]
     assert [call.path for call in cloud.api.calls] == ["/v24.0/106540352242922"]
 
 
@@ -103,11 +103,11 @@ async def test_what_is_wrong_at_the_start_says_who_must_act(
     context: Context, api: GraphApi, account: Trouble, error: type[SecondmeError], code: str
 ) -> None:
     api.account = account
-    line = RecordingLine()
+    host = RecordingHost()
     with pytest.raises(error) as caught:
-        await setup.build(context()).run(line)
+        await setup.build(context()).run(host)
     assert caught.value.code == code
-    assert line.state is ChannelState.CONNECTING
+    assert host.state is ChannelState.CONNECTING
     assert TOKEN not in str(vars(caught.value))
 
 
@@ -115,7 +115,7 @@ async def test_every_five_minutes_it_looks_whether_the_token_still_holds(cloud: 
     await asyncio.sleep(0)
     for count in (1, 2):
         cloud.clock.move(300)
-        await cloud.line.until(lambda count=count: cloud.line.signs_of_life == count)
+        await cloud.host.until(lambda count=count: cloud.host.signs_of_life == count)
     assert len(cloud.api.calls) == 3
 
 
@@ -130,7 +130,7 @@ async def test_a_token_that_expires_while_it_runs_needs_the_owner(cloud: Cloud) 
 async def test_one_failed_look_is_a_hiccup_and_two_are_an_outage(cloud: Cloud) -> None:
     cloud.api.account = Reply(503)
     cloud.clock.move(301)
-    await cloud.line.until(lambda: len(cloud.api.calls) == 2)
+    await cloud.host.until(lambda: len(cloud.api.calls) == 2)
     await asyncio.sleep(0.05)
     assert not cloud.task.done()
     cloud.clock.move(301)

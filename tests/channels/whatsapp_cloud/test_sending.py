@@ -142,7 +142,7 @@ async def test_nothing_is_sent_before_it_runs_or_afterwards(context: Callable[..
 async def test_cancelling_a_send_is_not_swallowed(cloud: Cloud) -> None:
     cloud.api.troubles.append("hang")
     task = asyncio.ensure_future(say(cloud))
-    await cloud.line.until(lambda: any(call.method == "POST" for call in cloud.api.calls))
+    await cloud.host.until(lambda: any(call.method == "POST" for call in cloud.api.calls))
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
@@ -197,17 +197,17 @@ def _status(native: str, code: int | None, status: str = "failed") -> dict[str, 
 async def test_the_owner_is_told_once_of_a_message_that_did_not_arrive(cloud: Cloud, code: int | None, told: str) -> None:
     for _ in range(3):
         assert await cloud.hears(change(statuses=[_status("wamid.OUT1", code)])) == 200
-    assert cloud.line.states[2:] == [(ChannelState.CONNECTED, told)]
+    assert cloud.host.states[2:] == [(ChannelState.CONNECTED, told)]
 
 
 async def test_what_arrived_is_nothing_to_tell(cloud: Cloud) -> None:
-    before = list(cloud.line.states)
+    before = list(cloud.host.states)
     assert await cloud.hears(change(statuses=[_status("wamid.OUT1", None, each) for each in ("sent", "delivered", "read")])) == 200
-    assert cloud.line.states == before
+    assert cloud.host.states == before
 
 
 async def test_the_trouble_is_over_at_the_next_look_at_the_account(cloud: Cloud) -> None:
     await cloud.hears(change(statuses=[_status("wamid.OUT1", 131047)]))
     await asyncio.sleep(0)
     cloud.clock.move(301)
-    await cloud.line.until(lambda: cloud.line.states[-1] == (ChannelState.CONNECTED, ""))
+    await cloud.host.until(lambda: cloud.host.states[-1] == (ChannelState.CONNECTED, ""))

@@ -67,18 +67,18 @@ async def test_no_forged_call_is_accepted_and_meta_always_is(cloud: Cloud) -> No
     rights = [signature(body) for body in bodies]
     calls = [_forge(rng, bodies[n % 100], rights[n % 100]) for n in range(FORGERIES)]
     started = time.process_time()
-    found = Counter([(await cloud.channel.hear(call)).status for call in calls])
+    found = Counter([(await cloud.channel.handle_webhook(call)).status for call in calls])
     took = time.process_time() - started
     print(f"\n{FORGERIES} forged calls: {dict(found)}, 0 accepted expected; {FORGERIES / took:,.0f} a second of processor time")
     assert found == {403: 20, 429: FORGERIES - 20}
-    assert cloud.line.offered == []
-    assert {(await cloud.channel.hear(signed(body))).status for body in bodies} == {200}
-    assert len(cloud.line.messages) == 100
+    assert cloud.host.offered == []
+    assert {(await cloud.channel.handle_webhook(signed(body))).status for body in bodies} == {200}
+    assert len(cloud.host.messages) == 100
 
 
 async def test_forgers_are_told_to_wait_for_a_minute_and_then_refused_again(cloud: Cloud) -> None:
     async def status() -> int:
-        return (await cloud.channel.hear(_post(b"{}", "sha256=0"))).status
+        return (await cloud.channel.handle_webhook(_post(b"{}", "sha256=0"))).status
 
     assert [await status() for _ in range(22)] == [403] * 20 + [429] * 2
     cloud.clock.move(61)
@@ -92,7 +92,7 @@ def test_a_secret_that_is_not_set_signs_nothing() -> None:
 async def test_what_is_not_signed_is_never_parsed(cloud: Cloud) -> None:
     deep = b"[" * 100_000
     started = time.process_time()
-    assert (await cloud.channel.hear(_post(deep, "sha256=1"))).status == 403
+    assert (await cloud.channel.handle_webhook(_post(deep, "sha256=1"))).status == 403
     assert time.process_time() - started < 0.1
 
 
@@ -102,7 +102,7 @@ def _hello(**fields: str) -> WebhookRequest:
 
 
 async def test_meta_is_told_its_challenge_when_it_knows_the_verify_token(cloud: Cloud) -> None:
-    answer = await cloud.channel.hear(_hello())
+    answer = await cloud.channel.handle_webhook(_hello())
     assert (answer.status, answer.body) == (200, "1158201444")
 
 
@@ -124,18 +124,18 @@ async def test_meta_is_told_its_challenge_when_it_knows_the_verify_token(cloud: 
     ],
 )
 async def test_nobody_else_is_told_anything(cloud: Cloud, query: str) -> None:
-    answer = await cloud.channel.hear(WebhookRequest("GET", query, (), b""))
+    answer = await cloud.channel.handle_webhook(WebhookRequest("GET", query, (), b""))
     assert (answer.status, answer.body) == (403, "")
 
 
 async def test_without_a_verify_token_nobody_is_greeted(context: Callable[..., ChannelContext]) -> None:
     channel = setup.build(context(verify_token=""))
-    assert (await channel.hear(_hello(**{"hub.verify_token": ""}))).status == 403
+    assert (await channel.handle_webhook(_hello(**{"hub.verify_token": ""}))).status == 403
 
 
 @pytest.mark.parametrize("method", ["PUT", "DELETE", "HEAD", "get", ""])
 async def test_no_other_method_is_answered(cloud: Cloud, method: str) -> None:
-    assert (await cloud.channel.hear(WebhookRequest(method, "", (), b""))).status == 405
+    assert (await cloud.channel.handle_webhook(WebhookRequest(method, "", (), b""))).status == 405
 
 
 @pytest.mark.parametrize(
@@ -155,15 +155,15 @@ async def test_no_other_method_is_answered(cloud: Cloud, method: str) -> None:
     ids=["empty", "null", "list", "string", "open", "bytes", "33 deep", "50,000 deep", "lists", "a number of 5,000 digits"],
 )
 async def test_a_signed_body_that_is_no_object_of_a_sane_depth_is_refused(cloud: Cloud, body: bytes) -> None:
-    assert (await cloud.channel.hear(signed(body))).status == 400
+    assert (await cloud.channel.handle_webhook(signed(body))).status == 400
 
 
 async def test_more_than_three_megabytes_are_not_even_hashed(cloud: Cloud) -> None:
-    assert (await cloud.channel.hear(signed(b" " * (3 * 1024 * 1024 + 1)))).status == 413
+    assert (await cloud.channel.handle_webhook(signed(b" " * (3 * 1024 * 1024 + 1)))).status == 413
 
 
 async def test_meta_must_repeat_what_comes_while_nothing_runs(running: Running) -> None:
     async with running() as cloud:
         call = signed(envelope(change(text(ANNA, "hi", "wamid.1", cloud.now_s))))
-    assert (await cloud.channel.hear(call)).status == 503
-    assert cloud.line.offered == []
+    assert (await cloud.channel.handle_webhook(call)).status == 503
+    assert cloud.host.offered == []

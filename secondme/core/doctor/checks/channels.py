@@ -99,10 +99,10 @@ async def _standing(subject: Subject, manifest: Manifest, facts: ChannelFacts) -
     match facts.state:
         case ChannelState.NEEDS_OWNER:
             return _needs_you(title, words or "needs you.", fix, name)
-        case ChannelState.DEAF:
+        case ChannelState.STALLED:
             return found("channel-deaf", title=title, check=name, age=_age(now, facts.last_alive_ms))
-        case ChannelState.CONNECTED if manifest.deaf_after_s is not None and facts.last_alive_ms:
-            if now - facts.last_alive_ms > (manifest.deaf_after_s + _GRACE_S) * 1000:
+        case ChannelState.CONNECTED if manifest.stalled_after_s is not None and facts.last_alive_ms:
+            if now - facts.last_alive_ms > (manifest.stalled_after_s + _GRACE_S) * 1000:
                 return found("channel-deaf", title=title, check=name, age=_age(now, facts.last_alive_ms))
         case ChannelState.WAITING:
             return _failing(facts, words, fix)
@@ -118,10 +118,10 @@ async def _standing(subject: Subject, manifest: Manifest, facts: ChannelFacts) -
 async def _is_wanted(subject: Subject, name: str) -> bool:
     """False when the owner disconnected it."""
     try:
-        wish = (await ControlStore(await subject.store()).wishes()).get(name)
+        desired = (await ControlStore(await subject.store()).desired_states()).get(name)
     except SecondmeError:
         return False
-    return wish is None or wish.on
+    return desired is None or desired.on
 
 
 def _needs_you(title: str, why: str, fix: str, name: str) -> Finding:

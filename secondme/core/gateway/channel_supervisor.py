@@ -1,7 +1,7 @@
-"""The line of one run of a channel. What a run says after its end does not count, but a message is safe whoever brings it.
+"""The supervisor of one channel: it builds and runs it, watches it, and restarts it after a failure.
 
-A failure is either for later (tried again, later each time, with jitter; after many in a row rarely) or for the owner (left alone
-until the owner acts). A channel that says it is connected while its platform is silent is deaf, and is connected anew.
+A failure is either transient (retried with growing pauses and jitter; rarely after many in a row) or needs the owner (left alone until
+the owner acts). A channel that says it is connected while its platform is silent is stalled, and is restarted.
 """
 
 from __future__ import annotations
@@ -26,35 +26,13 @@ from secondme.core.messages import (
     WebhookAnswer,
     WebhookRequest,
 )
-from secondme.core.ports import Channel, Clock, HasOwnerChat, HearsWebhooks, Line, Random
+from secondme.core.ports import Channel, Clock, HasOwnerChat, Random, WebhookHandler
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from secondme.core.channel_plugin import Plug
+    from secondme.core.channel_plugin import ChannelFactory
     from secondme.core.ids import ChannelId, ContactId
-
-
-class RunLine:
-    """Stands between one run and its connection, which outlives it."""
-
-    def __init__(self, connection: Line) -> None:
-        self._connection = connection
-        self.is_over = False
-
-    async def receive(self, message: InboundMessage) -> Admission | Challenge:
-        """As the connection's."""
-        return await self._connection.receive(message)
-
-    def report(self, state: ChannelState, code: str = "") -> None:
-        """As the connection's, while the run lasts."""
-        if not self.is_over:
-            self._connection.report(state, code)
-
-    def alive(self) -> None:
-        """As the connection's, while the run lasts."""
-        if not self.is_over:
-            self._connection.alive()
 
 
 log = get_logger(__name__)
@@ -73,26 +51,26 @@ _WATCH_S = 1.0
 _STOP_S = 10.0
 
 
-class Connection:
-    """One channel's life, and the gateway's end of it: the line it reports on, and the outlet that replies leave by."""
+class ChannelSupervisor:
+    """One channel's life, and the gateway's end of it: the host it reports to, and the outlet that replies leave by."""
 
     def __init__(
         self,
-        plug: Plug,
+        factory: ChannelFactory,
         receive: Callable[[InboundMessage], Awaitable[Admission | Challenge]],
         changed: Callable[[], None],
         clock: Clock,
         rng: Random,
     ) -> None:
-        self.manifest = plug.manifest
-        self.id: ChannelId = plug.manifest.id  # type: ignore[assignment]  # checked when the registry read it
+        self.manifest = factory.manifest
+        self.id: ChannelId = factory.manifest.id  # type: ignore[assignment]  # checked when the registry read it
         self.state = ChannelState.OFF
         self.code = ""
         self.since_ms = clock.now_ms()
         self.received = self.sent = self.failed = 0
         self.last_received_ms: int | None = None
         self.last_alive_ms: int | None = None
-        self._build = plug.build
+        self._build = factory.build
         self._receive = receive
         self._changed = changed
         self._clock = clock
@@ -105,7 +83,7 @@ class Connection:
         self._has_proved_itself = False
         """This run was connected for long, whatever it said afterwards."""
         self._is_building = False
-        self._ghost: asyncio.Future[None] | None = None
+        self._lingering: asyncio.Future[None] | None = None
         """A run that was told to stop and did not: while it lives, there is no second one."""
 
     # What the sender and the owner's chat speak to
@@ -113,7 +91,7 @@ class Connection:
     @property
     def is_open(self) -> bool:
         """True when something can be sent."""
-        return self.state in {ChannelState.CONNECTED, ChannelState.DEAF}
+        return self.state in {ChannelState.CONNECTED, ChannelState.STALLED}
 
     @property
     def owner_chat(self) -> ContactId | None:
@@ -142,14 +120,14 @@ class Connection:
         """As the channel's `contacts`. Raises UnavailableError while there is no channel."""
         return await self._there().contacts()
 
-    async def hear(self, request: WebhookRequest) -> WebhookAnswer:
+    async def handle_webhook(self, request: WebhookRequest) -> WebhookAnswer:
         """The channel's answer to its platform; 503 while there is none, so that the platform calls again."""
         channel: object = self._channel
-        if isinstance(channel, HearsWebhooks):
-            return await channel.hear(request)
+        if isinstance(channel, WebhookHandler):
+            return await channel.handle_webhook(request)
         return WebhookAnswer(503)
 
-    # What the channel reports on
+    # What the channel reports to
 
     async def receive(self, message: InboundMessage) -> Admission | Challenge:
         """What became of the message. Raises DataError for one that bears another channel's name, UnavailableError to be offered again."""
@@ -167,7 +145,7 @@ class Connection:
             self.alive()
             if self._connected_at is None:
                 self._connected_at = self._clock.monotonic()
-        elif state is not ChannelState.DEAF:
+        elif state is not ChannelState.STALLED:
             self._has_proved_itself |= self._is_steady()
             if self._connected_at is not None:
                 self._connected_at, self._apart_at = None, self._clock.monotonic()
@@ -177,7 +155,7 @@ class Connection:
         """The platform gave a sign of life."""
         self._alive_at = self._clock.monotonic()
         self.last_alive_ms = self._clock.now_ms()
-        if self.state is ChannelState.DEAF and self.code == "silent":
+        if self.state is ChannelState.STALLED and self.code == "silent":
             self._set(ChannelState.CONNECTED)
 
     def facts(self) -> dict[str, Any]:
@@ -198,14 +176,14 @@ class Connection:
     @property
     def is_left_running(self) -> bool:
         """True when something of it goes on that was told to stop: a run, or the thread that builds it."""
-        return self._is_building or (self._ghost is not None and not self._ghost.done())
+        return self._is_building or (self._lingering is not None and not self._lingering.done())
 
     # Its life
 
     async def run(self) -> None:
         """Keep the channel running until cancelled, until it is not set up, or until only the owner can help."""
         failures = 0
-        if self._ghost is not None and not self._ghost.done():
+        if self._lingering is not None and not self._lingering.done():
             self._set(ChannelState.NEEDS_OWNER, "stuck")
             return
         try:
@@ -245,10 +223,10 @@ class Connection:
             self._channel = None
 
     async def _live(self, channel: Channel) -> None:
-        """Run it and watch it; raises what it raises, and UnavailableError when it hangs or stays deaf."""
+        """Run it and watch it; raises what it raises, and UnavailableError when it hangs or stays stalled."""
         self._alive_at = begun = self._clock.monotonic()
-        line = RunLine(self)
-        running = asyncio.ensure_future(channel.run(line))
+        host = _RunHost(self)
+        running = asyncio.ensure_future(channel.run(host))
         looking: asyncio.Future[None] | None = None
         try:
             while not running.done():
@@ -260,7 +238,7 @@ class Connection:
         finally:
             if looking is not None:
                 looking.cancel()
-            line.is_over = True
+            host.is_over = True
             await self._end(running)
         await running
 
@@ -270,7 +248,7 @@ class Connection:
             if now - max(begun, self._alive_at, self._apart_at) > _CONNECT_S:
                 raise UnavailableError("hangs", "The channel neither connects nor fails.")
             return
-        limit = self.manifest.deaf_after_s
+        limit = self.manifest.stalled_after_s
         if limit is None:
             return
         silent = now - self._alive_at
@@ -278,13 +256,13 @@ class Connection:
             raise UnavailableError("deaf", "The platform is silent although the channel is connected.")
         if silent > limit and self.state is ChannelState.CONNECTED:
             log.warning("channel_deaf", channel=self.id, seconds=int(silent))
-            self._set(ChannelState.DEAF, "silent")
+            self._set(ChannelState.STALLED, "silent")
 
     async def _end(self, running: asyncio.Future[None]) -> None:
         """The channel does not run any more. Raises _StuckError when it will not stop."""
         if running.done():
             return
-        self._ghost = running
+        self._lingering = running
         running.cancel()
         done, _ = await asyncio.wait((running,), timeout=_STOP_S)
         if not done:
@@ -317,6 +295,28 @@ class Connection:
         if self._channel is None:
             raise UnavailableError("not_connected", f"{self.manifest.title} is not connected.", "secondme channels list")
         return self._channel
+
+
+class _RunHost:
+    """The host that one run is given. The supervisor outlives it: what a run reports after its end does not count."""
+
+    def __init__(self, supervisor: ChannelSupervisor) -> None:
+        self._supervisor = supervisor
+        self.is_over = False
+
+    async def receive(self, message: InboundMessage) -> Admission | Challenge:
+        """As the supervisor's: a message is safe whoever brings it."""
+        return await self._supervisor.receive(message)
+
+    def report(self, state: ChannelState, code: str = "") -> None:
+        """As the supervisor's, while the run lasts."""
+        if not self.is_over:
+            self._supervisor.report(state, code)
+
+    def alive(self) -> None:
+        """As the supervisor's, while the run lasts."""
+        if not self.is_over:
+            self._supervisor.alive()
 
 
 class _StuckError(Exception):

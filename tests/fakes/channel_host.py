@@ -7,7 +7,7 @@ from secondme.core.errors import UnavailableError
 from secondme.core.messages import Admission, Challenge, ChannelState, InboundMessage
 
 
-class RecordingLine:
+class RecordingHost:
     """`messages` has what was safely received, in order; `offered` every attempt."""
 
     def __init__(self) -> None:
