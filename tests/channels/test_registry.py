@@ -8,7 +8,7 @@ import pytest
 from secondme.channels.registry import BUILT_IN, manifest_of, manifests, setup_of
 from secondme.core.config.loader import load
 from secondme.core.errors import NotFoundError
-from secondme.services import channel_context, section_of
+from secondme.services import channel_context, channel_factories, section_of
 
 GOOD = """
 from secondme.core.channel_plugin import Manifest
