@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from secondme.cli.command import Invocation, Json, run
+from secondme.cli.command import Invocation, command
 from secondme.cli.help import completion
-
-if TYPE_CHECKING:
-    from secondme.cli.output import CommandResult, Screen
+from secondme.cli.output import CommandResult, Screen
 
 app = typer.Typer(help="How you write: learnt from your own messages.", no_args_is_help=True)
 
@@ -21,42 +19,32 @@ def group() -> None:
 
 
 @app.command()
-def show(
-    context: typer.Context,
+@command("secondme.style.show/1")
+async def show(
+    invocation: Invocation,
     contact: Annotated[
         str | None,
         typer.Argument(
             metavar="CONTACT", autocompletion=completion.people, help="A contact's id or name; nobody named means all together."
         ),
     ] = None,
-    as_json: Json = False,
-) -> None:
+) -> CommandResult:
     """How you write to a contact, or all in all."""
+    from secondme.cli.contact_lookup import anybody
+    from secondme.core.remember.style import FEWEST, describe
 
-    async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.compose import open_store, pairing_store
-        from secondme.cli.contact_lookup import anybody
-        from secondme.cli.output import CommandResult
-        from secondme.cli.voice import style_row, style_store
-        from secondme.core.remember.style import FEWEST, describe
+    async with invocation.services() as services:
+        who = anybody(contact, (await services.listing()).approved) if contact is not None else None
+        profile = await services.style.overall() if who is None else await services.style.profile(who)
+    description = describe(profile).split("\n") if profile else []
 
-        setup, who = invocation.setup(), None
-        async with open_store(setup) as store:
-            styles = style_store(store)
-            if contact is not None:
-                who = anybody(contact, (await pairing_store(store, setup.settings).listing()).approved)
-            profile = await styles.overall() if who is None else await styles.profile(who)
-        told = describe(profile).split("\n") if profile else []
-        data = {"contact": who or "ALL", "profile": style_row(profile) or {}, "description": told}
+    def show(screen: Screen) -> None:
+        if profile is None:
+            screen.line(f"Not known yet: it takes {FEWEST} messages that you wrote yourself.", "dim")
+            return
+        screen.line(f"From {profile.sample_count} messages of yours", "bold")
+        for line in description:
+            screen.line(f"  {line}")
 
-        def show(screen: Screen) -> None:
-            if profile is None:
-                screen.line(f"Not known yet: it takes {FEWEST} messages that you wrote yourself.", "dim")
-                return
-            screen.line(f"From {profile.sample_count} messages of yours", "bold")
-            for line in told:
-                screen.line(f"  {line}")
-
-        return CommandResult(data, show)
-
-    run(context, "secondme.style.show/1", work, as_json=as_json)
+    data = {"contact": who or "ALL", "profile": profile.to_dict() if profile else {}, "description": description}
+    return CommandResult(data, show)
