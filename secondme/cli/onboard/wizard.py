@@ -20,11 +20,11 @@ from secondme.cli.onboard.model import given_key
 from secondme.cli.onboard.prompts import FILE, Choice, Draft, Interview, Question
 from secondme.cli.onboard.site import Site
 from secondme.cli.output import CommandResult, ExitCode, Screen, program_for
-from secondme.cli.voice import make_persona
 from secondme.core.clock import SystemClock
 from secondme.core.config.files import spare_name, write
 from secondme.core.config.paths import private_dir
 from secondme.core.errors import ConfigError, SecondmeError
+from secondme.services import persona_library
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -62,7 +62,7 @@ def _write_persona(site: Site) -> None:
         path.rename(spare_name(path, SystemClock().now_ms()))
     guide = fields["guide"]
     shown = {name: value for name, value in fields.items() if name != "guide"}
-    made = make_persona(path.parent, path.stem, shown, (), guide)
+    made = persona_library(site.setup).create(path.stem, shown, (), guide)
     site.good(f"Your voice is {made}; change it whenever you like")
 
 

@@ -11,18 +11,21 @@ it speaks to waits until a human has mended it. So does a contact for whose rela
 from __future__ import annotations
 
 import difflib
+import json
 import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from secondme.core.config.paths import private_dir
 from secondme.core.enums import Relationship
 from secondme.core.errors import ConfigError, NotFoundError
 from secondme.core.log import get_logger
 from secondme.core.reply.persona import NEUTRAL, SUFFIX, Persona, parse, persona_id, plain_path, read
+from secondme.core.text import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
 log = get_logger(__name__)
@@ -87,6 +90,28 @@ class Library:
         except FileNotFoundError:
             return None
 
+    def create(self, name: str, fields: Mapping[str, str], relationships: Iterable[Relationship], guide: str) -> Path:
+        """The file of a new persona is there, 0600, and can be used. Raises ConfigError when it is there already or could not be used."""
+        identity = persona_id(name)
+        if identity is None:
+            raise ConfigError("bad_persona", "A persona's name is up to 64 letters, digits, - and _.", "secondme persona new work")
+        path = self.directory / f"{identity}{SUFFIX}"
+        private_dir(self.directory)
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+                file.write(_text_of(fields, relationships, guide))
+        except FileExistsError as error:
+            raise ConfigError("persona_exists", f"{path} is there already.", f"secondme persona edit {identity}") from error
+        except OSError as error:
+            raise ConfigError("bad_persona", f"{path} cannot be written: {error.strerror}.", "Check its owner and mode.") from error
+        try:
+            parse(read(path), path, identity)
+        except ConfigError:
+            path.unlink()
+            raise
+        return path
+
     def warn_once(self, slot: str) -> None:
         """The log says, once in a process, that a choice names a persona that is not there."""
         if slot not in self._warned:
@@ -136,6 +161,14 @@ class Library:
             found = Broken(identity, error, _mentioned(raw))
         self._known[name] = (raw, found)
         return found
+
+
+def _text_of(fields: Mapping[str, str], relationships: Iterable[Relationship], guide: str) -> str:
+    plain = {key: " ".join(safe_text(value).split()) for key, value in fields.items()}
+    lines = [f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in plain.items() if value]
+    if names := ", ".join(each.value for each in relationships):
+        lines.append(f"relationships: [{names}]")
+    return "\n".join(["---", *lines, "---", "", guide, ""])
 
 
 def choose(
