@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from secondme.cli.commands.import_ import import_files
 from secondme.cli.configuring import plan_settings, show_diff
-from secondme.cli.importing import import_files
 from secondme.cli.onboard import channels, gateway, model, questions
 from secondme.cli.onboard.model import given_key
 from secondme.cli.onboard.prompts import FILE, Choice, Draft, Interview, Question
@@ -72,7 +72,7 @@ async def _import(site: Site) -> None:
     for path in site.plan.exports:
         platform = "telegram" if path.suffix.lower() == ".json" else "whatsapp"
         try:
-            result = await import_files(site.invocation, platform, [path], (site.plan.export_owner, "", ""), dry_run=False)
+            result = await import_files(site.invocation, platform, [path], me=site.plan.export_owner)
         except SecondmeError as error:
             site.failed(error)
             reports.append({"platform": platform, "code": error.code})
