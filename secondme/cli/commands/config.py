@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from secondme.cli.command import Invocation, Json, run
+from secondme.cli.command import Invocation, command
 from secondme.cli.help import completion
+from secondme.cli.output import CommandResult, Screen, counted, program_for
+from secondme.core.clock import SystemClock
+from secondme.core.errors import ConfigError, NotFoundError, SecondmeError
 
 if TYPE_CHECKING:
-    from secondme.cli.output import CommandResult, Screen
+    from pathlib import Path
+
+    from secondme.core.config.files import Edit
+    from secondme.core.config.loader import Setup
+    from secondme.core.config.paths import Places
 
 app = typer.Typer(help="Show and change the settings.", no_args_is_help=True)
 
@@ -20,107 +30,236 @@ _Name = Annotated[
         metavar="NAME", help="A setting, like sleep.timezone: secondme config show lists them.", autocompletion=completion.settings
     ),
 ]
+_MOST = 4096
+_LATER = "A running gateway takes it over when it starts anew."
+_ASK_S = 10.0
+"""How long the present store has for its answer; one that is gone may be the reason for leaving it."""
 
 
 @app.command()
-def show(context: typer.Context, as_json: Json = False) -> None:
+@command("secondme.config.show/1")
+async def show(invocation: Invocation) -> CommandResult:
     """Print every setting, its value and its source. Secrets print as ***."""
+    from pydantic import SecretStr
 
-    async def work(invocation: Invocation) -> CommandResult:
-        from pydantic import SecretStr
+    from secondme.core.config.loader import known_names, value_of
 
-        from secondme.cli.output import CommandResult
-        from secondme.core.config.loader import known_names, value_of
+    setup = invocation.setup()
+    rows: list[dict[str, object]] = []
+    for name in known_names():
+        value = value_of(setup.settings, name)
+        shown = "***" if isinstance(value, SecretStr) else value
+        plain = shown if shown is None or isinstance(shown, bool | int | float) else str(shown)
+        if name == "plugins":  # only the packages know which of theirs are secrets
+            continue
+        rows.append({"name": name, "value": plain, "source": setup.sources[name]})
+    packages = sorted(set(setup.sources) - set(known_names()))
+    rows += [{"name": name, "value": "***", "source": setup.sources[name]} for name in packages]
 
-        setup = invocation.setup()
-        rows: list[dict[str, object]] = []
-        for name in known_names():
-            value = value_of(setup.settings, name)
-            shown = "***" if isinstance(value, SecretStr) else value
-            plain = shown if shown is None or isinstance(shown, bool | int | float) else str(shown)
-            if name == "plugins":  # only the packages know which of theirs are secrets
-                continue
-            rows.append({"name": name, "value": plain, "source": setup.sources[name]})
-        packages = sorted(set(setup.sources) - set(known_names()))
-        rows += [{"name": name, "value": "***", "source": setup.sources[name]} for name in packages]
+    def show(screen: Screen) -> None:
+        screen.table(
+            ("setting", "value", "source"),
+            [(str(row["name"]), "" if row["value"] is None else str(row["value"]), str(row["source"])) for row in rows],
+            empty="There are no settings.",
+        )
 
-        def text(screen: Screen) -> None:
-            screen.table(
-                ("setting", "value", "source"),
-                [(str(row["name"]), "" if row["value"] is None else str(row["value"]), str(row["source"])) for row in rows],
-                empty="There are no settings.",
-            )
-
-        return CommandResult({"settings": rows}, text)
-
-    run(context, "secondme.config.show/1", work, as_json=as_json)
+    return CommandResult({"settings": rows}, show)
 
 
 @app.command()
-def path(context: typer.Context, as_json: Json = False) -> None:
+@command("secondme.config.path/1")
+async def path(invocation: Invocation) -> CommandResult:
     """Print where the configuration, the data and the logs live."""
+    places = invocation.setup().places
+    paths = {"config_file": places.config_file, "personas": places.personas, "data": places.data, "logs": places.logs}
 
-    async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.output import CommandResult
+    def show(screen: Screen) -> None:
+        for name, each in paths.items():
+            screen.line(f"{name.replace('_', ' '):<12} {each}")
 
-        places = invocation.setup().places
-        found = {
-            "config_file": str(places.config_file),
-            "personas": str(places.personas),
-            "data": str(places.data),
-            "logs": str(places.logs),
-        }
-
-        def text(screen: Screen) -> None:
-            for name, value in found.items():
-                screen.line(f"{name.replace('_', ' '):<12} {value}")
-
-        return CommandResult(dict(found), text)
-
-    run(context, "secondme.config.path/1", work, as_json=as_json)
+    return CommandResult({name: str(each) for name, each in paths.items()}, show)
 
 
 @app.command(name="set")
-def set_(
-    context: typer.Context,
+@command("secondme.config.set/1")
+async def set_(
+    invocation: Invocation,
     name: _Name,
     value: Annotated[
         str | None, typer.Argument(metavar="[VALUE]", help="Left away for a secret, which is asked for or read.")
     ] = None,
-    as_json: Json = False,
-) -> None:
+) -> CommandResult:
     """Change one setting in config.toml, and show the difference. A secret goes to .env or the keyring, never through the command line."""
+    from secondme.core.config.files import write
+    from secondme.core.config.loader import is_secret, keep_secret, known_names, nearest_name, plan_settings
 
-    async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.configuring import set_setting
-        from secondme.cli.leaving import changed
-
-        return await changed(invocation, lambda: set_setting(invocation, name, value))
-
-    run(context, "secondme.config.set/1", work, as_json=as_json)
+    if name not in set(known_names()) and not name.startswith("plugins."):
+        near = nearest_name(name)
+        raise ConfigError(
+            "unknown_setting", f"There is no setting {name}.", f"Did you mean {near}?" if near else "secondme config show"
+        )
+    before, places = _present_setup(invocation), _places(invocation)
+    if is_secret(name):
+        if value is not None:
+            raise ConfigError(
+                "secret_in_argv", f"{name} is a secret: others can read a command line.", f"secondme config set {name}"
+            )
+        where = keep_secret(places, name, _read_secret(name), home=invocation.home)
+        return await _changed(invocation, before, _secret_result(name, where, f"{name} is kept in {where}."))
+    if value is None:
+        raise ConfigError("no_value", f"{name} needs a value.", f"secondme config set {name} VALUE")
+    edit = plan_settings(places, {name: value}, home=invocation.home)
+    write(edit, SystemClock().now_ms())
+    return await _changed(invocation, before, _edit_result(invocation, name, edit))
 
 
 @app.command()
-def unset(context: typer.Context, name: _Name, as_json: Json = False) -> None:
+@command("secondme.config.unset/1")
+async def unset(invocation: Invocation, name: _Name) -> CommandResult:
     """Take one setting out of config.toml, or a secret out of where it is kept: its default counts again."""
+    from secondme.core.config.files import plan, write
+    from secondme.core.config.loader import is_secret, keep_secret
 
-    async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.configuring import unset_setting
-        from secondme.cli.leaving import changed
-
-        return await changed(invocation, lambda: unset_setting(invocation, name))
-
-    run(context, "secondme.config.unset/1", work, as_json=as_json)
+    before, places = _present_setup(invocation), _places(invocation)
+    edit = plan(places.config_file, {name: None})
+    if not is_secret(name) and not edit.is_change:
+        raise NotFoundError("not_set", f"config.toml does not set {name}.", "secondme config show says what does.")
+    write(edit, SystemClock().now_ms())
+    if is_secret(name):  # by hand it may have been written there, too
+        where = keep_secret(places, name, None, home=invocation.home)
+        return await _changed(invocation, before, _secret_result(name, where, f"{name} is not in {where} any more."))
+    return await _changed(invocation, before, _edit_result(invocation, name, edit))
 
 
 @app.command()
-def restore(context: typer.Context, as_json: Json = False) -> None:
+@command("secondme.config.restore/1")
+async def restore(invocation: Invocation) -> CommandResult:
     """Put the newest config.toml back that can be used. Without one, a broken file is set aside and the defaults count."""
+    from secondme.core.config.files import backups, set_aside
+    from secondme.core.config.paths import replace_private
 
-    async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.configuring import restore_file
-        from secondme.cli.leaving import changed
+    before, path = _present_setup(invocation), _places(invocation).config_file
+    present = path.read_text("utf-8", "replace") if path.exists() else None
+    texts = {each: each.read_text("utf-8", "replace") for each in backups(path)}
+    kept = next((each for each, text in texts.items() if text != present and _is_usable(text, invocation.home)), None)
+    if kept is None and present is None:
+        raise NotFoundError("nothing_to_restore", f"There is no {path}, and none was kept.", "secondme onboard")
+    if kept is None and _is_usable(present or "", invocation.home):
+        raise NotFoundError("nothing_to_restore", f"{path} can be used, and no other one was kept.", "secondme config show")
+    aside = set_aside(path, SystemClock().now_ms()) if present is not None else None
+    aside_name = aside.name if aside else ""
+    if kept is not None:
+        replace_private(path, texts[kept])
+        words = f"{path} is again what it was: {kept.name}." + (f" What was there is {aside_name}." if aside else "")
+    else:
+        words = f"No earlier file was kept: {aside_name} is what was there, and the defaults count now."
+    data = {"restored": kept.name if kept else None, "aside": str(aside) if aside else None}
+    return await _changed(invocation, before, CommandResult(data, lambda screen: screen.line(words)))
 
-        return await changed(invocation, lambda: restore_file(invocation))
 
-    run(context, "secondme.config.restore/1", work, as_json=as_json)
+def _places(invocation: Invocation) -> Places:
+    """Where this home is. Not through the settings: they may be what is broken."""
+    from secondme.core.config.loader import home_of
+    from secondme.core.config.paths import find_places
+
+    return find_places(home_of(invocation.home))
+
+
+def _read_secret(name: str) -> str:
+    if sys.stdin.isatty():
+        from secondme.cli.prompts import ask_line
+
+        word = ask_line(f"{name} (hidden): ", secret=True)
+    else:
+        word = sys.stdin.readline(_MOST)
+    if not word.strip():
+        raise ConfigError("no_value", f"{name} needs a value.", f"secondme config set {name}")
+    return word.strip()
+
+
+def _is_usable(text: str, home: Path | None) -> bool:
+    from secondme.core.config.loader import home_of, load
+
+    try:
+        load({}, {}, home=home_of(home), config=text)
+    except ConfigError:
+        return False
+    return True
+
+
+def _secret_result(name: str, where: str, words: str) -> CommandResult:
+    def show(screen: Screen) -> None:
+        screen.line(words)
+        screen.line(_LATER, "dim")
+
+    return CommandResult({"name": name, "file": where, "changed": True, "source": where}, show)
+
+
+def _edit_result(invocation: Invocation, name: str, edit: Edit) -> CommandResult:
+    def show(screen: Screen) -> None:
+        if not edit.is_change:
+            screen.line(f"{name} has that value already.")
+            return
+        show_diff(screen, edit)
+        screen.line(_LATER, "dim")
+
+    try:
+        source = invocation.setup().sources.get(name)  # the environment may win over the file
+    except ConfigError:
+        source = None
+    return CommandResult({"name": name, "file": str(edit.path), "changed": edit.is_change, "source": source}, show)
+
+
+def show_diff(screen: Screen, edit: Edit) -> None:
+    """The difference, as lines that were and lines that are."""
+    for line in edit.diff:
+        screen.line(f"  {line}", {"+": "good", "-": "bad"}.get(line[:1], "dim"))
+
+
+# Moving to another store: who stays behind in the present one
+
+
+def _present_setup(invocation: Invocation) -> Setup | None:
+    """The home as its files say it is; None where they cannot be used: a change may be what mends them."""
+    from secondme.core.config.loader import written_setup
+
+    try:
+        return written_setup(invocation.home)
+    except SecondmeError:
+        return None
+
+
+async def _changed(invocation: Invocation, before: Setup | None, result: CommandResult) -> CommandResult:
+    """`result`; where the home has another store by it, it says who stays in the one of `before`."""
+    after = _present_setup(invocation)
+    if before is None or after is None or before.settings.redis_url == after.settings.redis_url:
+        return result
+    people = await people_in(before)
+
+    def show(screen: Screen) -> None:
+        result.show(screen)
+        if people:
+            say_who_stays(screen, people, program_for(invocation.home), "put it back as it was", "change it again")
+
+    return replace(result, data={**result.data, "leavesBehind": people}, show=show)
+
+
+async def people_in(present: Setup) -> int:
+    """How many are let in, as far as the present store can be asked; none is started only for that where there is no data."""
+    from secondme.services import open_services
+
+    if present.settings.redis_url is None and not present.places.store.exists():
+        return 0
+    try:
+        async with asyncio.timeout(_ASK_S), open_services(present) as services:
+            return (await services.pairing_store.stats()).approved
+    except (SecondmeError, TimeoutError):
+        return 0
+
+
+def say_who_stays(screen: Screen, people: int, program: str, first: str, then: str) -> None:
+    """The owner knows how many stay in the present store, and how they come along: `first` and `then` are to be done around the backup."""
+    screen.line(f"  {counted(people, 'approved contact')}, with all that was said, would stay in the present store.", "warn")
+    screen.line(
+        f"  To take them along: {first}, {program} backup moving.tar.gz, {then}, then {program} restore moving.tar.gz", "dim"
+    )

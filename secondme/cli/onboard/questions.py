@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from secondme.cli.leaving import people_in, present_setup, say_who_stays
+from secondme.cli.commands.config import people_in, say_who_stays
 from secondme.cli.onboard.prompts import Choice, Question
 from secondme.cli.output import program_for
 from secondme.core.config.files import read_env_file, save_env_file
-from secondme.core.config.loader import Setup, home_of, load
+from secondme.core.config.loader import Setup, home_of, load, written_setup
 from secondme.core.config.paths import private_dir, replace_private
 from secondme.core.errors import ConfigError, SecondmeError, UnavailableError
 from secondme.core.reply.persona import DEFAULT_STYLE, LANGUAGE
@@ -92,7 +92,7 @@ _SCHEMES = ("redis://", "rediss://", "unix://")
 
 async def ask_store(site: Site) -> None:
     """The store is decided and was reached. Raises as reaching it does when nobody can be asked again."""
-    present = present_setup(site.invocation)
+    present = written_setup(site.invocation.home)
     interview, known = site.interview, present.settings.redis_url
     why_not = await why_no_containers()
     default = "url" if known is not None or interview.has("redis_url") else "embedded"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from secondme.cli.configuring import keep_secret
+from secondme.core.config.loader import keep_secret
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
+from secondme.cli.commands.config import show_diff
 from secondme.cli.commands.import_ import import_files
-from secondme.cli.configuring import plan_settings, show_diff
 from secondme.cli.onboard import channels, gateway, model, questions
 from secondme.cli.onboard.model import given_key
 from secondme.cli.onboard.prompts import FILE, Choice, Draft, Interview, Question
@@ -22,6 +22,7 @@ from secondme.cli.onboard.site import Site
 from secondme.cli.output import CommandResult, ExitCode, Screen, program_for
 from secondme.core.clock import SystemClock
 from secondme.core.config.files import spare_name, write
+from secondme.core.config.loader import plan_settings
 from secondme.core.config.paths import private_dir
 from secondme.core.errors import ConfigError, SecondmeError
 from secondme.services import persona_library

@@ -1,4 +1,4 @@
-"""What did the owner decide, and where did each decision come from?
+"""The settings: loaded with the source of each value, and changed after a check of the whole.
 
 Precedence: flags the owner typed > `SECONDME_*` (with `__` for nesting) > the same names in `.env` > the keyring, where `secrets` says
 so > `config.toml` > `credentials.json`, which linking a channel writes > defaults. Built once, frozen, passed down; nothing else reads the environment. Unknown keys are errors, with the nearest known one named.
@@ -8,12 +8,14 @@ import difflib
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
+from datetime import time
+from enum import Enum
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, SecretStr, ValidationError
 
-from secondme.core.config.files import read_credentials, read_env_file
+from secondme.core.config.files import Edit, Value, plan, read_credentials, read_env_file, read_keyring, save_env_file, save_keyring
 from secondme.core.config.models import (
     ApiSettings,
     BudgetSettings,
@@ -119,7 +121,7 @@ def load(
     layers = [
         (str(places.credentials), read_credentials(places.credentials)),
         (str(places.config_file), written),
-        ("keyring", _from_keyring(places) if _asks_keyring([written, *(layer for _, layer in above)]) else {}),
+        ("keyring", read_keyring(places.config) if _asks_keyring([written, *(layer for _, layer in above)]) else {}),
         *above,
     ]
     values: dict[str, Any] = {}
@@ -209,20 +211,9 @@ def _asks_keyring(layers: list[dict[str, Any]]) -> bool:
     return bool(said) and said[-1] == "keyring"
 
 
-def _from_keyring(places: Places) -> dict[str, Any]:
-    from secondme.core.config.files import read_keyring  # noqa: PLC0415  only who asked for it
-
-    return read_keyring(places.config)
-
-
-def environment_name(dotted: str) -> str:
-    """The variable that sets `dotted`."""
+def _variable(dotted: str) -> str:
+    """The environment's name for `dotted`."""
     return _PREFIX + dotted.upper().replace(".", "__")
-
-
-def vendor_names(dotted: str) -> tuple[str, ...]:
-    """The variables of others that set `dotted` too."""
-    return tuple(name for name, target in _VENDOR_NAMES.items() if target == dotted)
 
 
 def nearest_name(dotted: str) -> str | None:
@@ -238,8 +229,46 @@ def home_of(typed: Path | None) -> Path | None:
     return typed
 
 
+def written_setup(home: Path | None) -> Setup:
+    """The home as its files say it is; what the environment says is left out. `home` is the typed one. Raises ConfigError, or CredentialsError
+    for a keyring that does not open."""
+    return load({}, {}, home=home_of(home))
+
+
+def plan_settings(places: Places, changes: Mapping[str, str | Value | None], *, home: Path | None) -> Edit:
+    """The edit of config.toml that gives every setting in `changes` its value, checked as a whole. Raises ConfigError."""
+    typed = load({name: value for name, value in changes.items() if value is not None}, {}, home=home_of(home), config="")
+    plain = {name: None if value is None else _plain(value_of(typed.settings, name)) for name, value in changes.items()}
+    edit = plan(places.config_file, plain)
+    load({}, {}, home=home_of(home), config=edit.after)
+    return edit
+
+
+def keep_secret(places: Places, name: str, value: str | None, *, home: Path | None, kept_in: str = "") -> str:
+    """The secret is kept where `kept_in` says, else the setting `secrets`; returns the place in words. None: it is kept nowhere any more."""
+    if value is not None:
+        load({name: value}, {}, home=home_of(home), config="")
+    ours = _variable(name)
+    others = dict.fromkeys((other for other, target in _VENDOR_NAMES.items() if target == name), None)
+    if (kept_in or written_setup(home).settings.secrets) == "keyring":
+        save_keyring(places.config, {name: value})
+        if {ours, *others} & set(read_env_file(places.env_file)):
+            save_env_file(places.env_file, {ours: None, **others})  # it would win
+        return "the keyring"
+    save_env_file(places.env_file, {**others, ours: value})
+    return str(places.env_file)
+
+
+def _plain(value: Any) -> Value:  # settings have many types
+    if isinstance(value, time):
+        return value.isoformat("minutes" if not value.second else "seconds")
+    if isinstance(value, Enum):
+        return str(value.value)
+    return value if isinstance(value, bool | int | float) else str(value)
+
+
 def _environment_name(dotted: str, environ: Mapping[str, str]) -> str:
-    ours = environment_name(dotted)
+    ours = _variable(dotted)
     if ours in environ:
         return ours
     return next((name for name, target in _VENDOR_NAMES.items() if target == dotted), ours)
