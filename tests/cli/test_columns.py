@@ -13,7 +13,7 @@ from fakes.process import Terminal, command, data_of, settings_of
 from rich.cells import cell_len
 
 from secondme.channels.local.protocol import CHANNEL
-from secondme.cli.columns import bounded, lay_out
+from secondme.cli.columns import bounded, folded, lay_out
 from secondme.core.admit.pairing_store import PairingStore
 from secondme.core.admit.store import DoorStore
 from secondme.core.enums import Tier
@@ -113,3 +113,16 @@ def test_a_pipe_and_a_script_are_given_every_name_and_id_whole(called: Path) -> 
     assert found["local:wide"] == NAMES["local:wide"]
     assert set(found) == set(NAMES)
     assert json.dumps(found)
+
+
+@pytest.mark.parametrize(
+    ("line", "rows"),
+    [
+        ("Sam: a code 625917", ["Sam: a", "  code", "  625917"]),
+        ("漢字漢字: hello there", ["漢字漢字:", "  hello", "  there"]),
+        ("one https://example.org/long two", ["one", "  https://example.org/long", "  two"]),
+        ("ten  cells", ["ten  cells"]),
+    ],
+)
+def test_a_line_is_broken_between_words_by_the_cells_they_take(line: str, rows: list[str]) -> None:
+    assert folded(line, 10, hang="  ", tears=False) == rows

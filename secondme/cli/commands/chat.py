@@ -2,18 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import shutil
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from secondme.cli.command import Invocation, run
+from secondme.cli.command import Invocation, command
+from secondme.cli.output import CommandResult, ExitCode, Screen, emit_event, note
+from secondme.core.clock import SystemClock
+from secondme.core.errors import UnavailableError
+from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
-    from secondme.cli.output import CommandResult
+    from collections.abc import AsyncIterator, Callable
+
+    from secondme.channels.local.client import Event, LocalClient
+    from secondme.core.config.loader import Setup
+
+    Show = Callable[[Event], None]
+
+_CONNECT_S = 2.0
+_QUIET_S = 1.0
+"""After an answer, how long a script waits for its next part."""
 
 
-def chat(
-    context: typer.Context,
+@command("secondme.chat/1", has_json=False)
+async def chat(
+    invocation: Invocation,
     name: Annotated[str, typer.Option("--as", metavar="NAME", help="Who you are.")],
     message: Annotated[list[str] | None, typer.Option(help="Send this and do not ask for more; may be repeated.")] = None,
     wait: Annotated[
@@ -23,15 +41,159 @@ def chat(
         bool, typer.Option("--as-owner", help="Speak as the owner in NAME's chat, as from your own phone.")
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line for each event.")] = False,
-) -> None:
+) -> CommandResult:
     """Write to the clone as a contact would. With --message: exits 0 when an answer came, 1 when none did."""
-
-    async def work(invocation: Invocation) -> CommandResult:
-        from secondme.cli.chatting import converse, deliver
-
-        setup = invocation.setup()
+    setup = invocation.setup()
+    show = _json_event if as_json else _plain_event(safe_name(setup.settings.persona.name))
+    async with _connected(setup, name, as_owner=as_owner) as client:
         if message:
-            return await deliver(setup, name, message, wait_s=wait, as_owner=as_owner, as_json=as_json)
-        return await converse(setup, name, as_owner=as_owner, as_json=as_json)
+            wait_s = 0 if as_owner else wait  # nobody answers the owner
+            is_answered = await _deliver(client, message, show, wait_s)
+            return CommandResult({}, lambda _: None, ExitCode.DONE if is_answered or wait_s == 0 else ExitCode.NO)
+        if not as_json:
+            note(f"You are {safe_name(name)}{', as the owner' if as_owner else ''}. Ctrl-D ends.", "dim")
+        await _converse(client, show, safe_name(name) if sys.stdin.isatty() and not as_json else None)
+    return CommandResult({}, lambda _: None)
 
-    run(context, "secondme.chat/1", work, as_json=False)
+
+@contextlib.asynccontextmanager
+async def _connected(setup: Setup, name: str, *, as_owner: bool) -> AsyncIterator[LocalClient]:
+    """A client that reached the gateway once. Raises UnavailableError when none runs."""
+    from secondme.channels.local.client import LocalClient
+    from secondme.channels.local.protocol import contact_of
+
+    contact_of(name)  # refuses an empty name before anything is tried
+    client = LocalClient(setup.places.local_socket, name, SystemClock(), from_owner=as_owner)
+    running = asyncio.ensure_future(client.run())
+    try:
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                await client.events.get()
+        except TimeoutError:
+            raise UnavailableError("no_gateway", "No gateway runs in this home.", "Start it: secondme serve") from None
+        yield client
+    finally:
+        running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await running
+
+
+async def _deliver(client: LocalClient, messages: list[str], show: Show, wait_s: float) -> bool:
+    """Every message is accepted, and the answers that came within `wait_s` seconds are shown; returns whether one did."""
+    loop = asyncio.get_running_loop()
+    is_accepted = is_answered = False
+    for text in messages:
+        client.say(text)
+    end, taken_by = loop.time() + wait_s, loop.time() + _CONNECT_S
+    while client.unaccepted or loop.time() < end:
+        try:
+            async with asyncio.timeout_at(max(end, taken_by) if client.unaccepted else end):
+                event = await client.events.get()
+        except TimeoutError:
+            break
+        show(event)
+        if event.kind == "accepted":
+            is_accepted, taken_by = True, loop.time() + _CONNECT_S  # a refusal, again and again, is no reason to wait on
+        if event.kind == "message" and is_accepted:  # before that, it is what waited from earlier
+            is_answered = True
+            end = end if client.unaccepted else min(end, loop.time() + _QUIET_S)
+    if client.unaccepted:
+        what = f"The gateway did not take {client.unaccepted} of {len(messages)} messages."
+        raise UnavailableError("not_accepted", what, "secondme status")
+    return is_answered
+
+
+async def _converse(client: LocalClient, show: Show, prompt: str | None) -> None:
+    """Lines from the keyboard (or stdin, without a prompt) go out, events are shown as they come, until the end of input or Ctrl-C."""
+    async with asyncio.TaskGroup() as group:
+        showing = group.create_task(_show_all(client, show))
+        await (_pipe(client) if prompt is None else _type(client, prompt))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CONNECT_S):
+                await client.all_accepted()
+        showing.cancel()
+
+
+async def _type(client: LocalClient, name: str) -> None:
+    from prompt_toolkit import PromptSession
+    from prompt_toolkit.patch_stdout import patch_stdout
+
+    session: PromptSession[str] = PromptSession()
+    with patch_stdout(raw=True), contextlib.suppress(EOFError):
+        while True:
+            line = await session.prompt_async(f"{name}> ")
+            if line.strip():
+                client.say(line)
+
+
+async def _pipe(client: LocalClient) -> None:
+    while line := await asyncio.to_thread(sys.stdin.readline):
+        if line.strip():
+            client.say(line.rstrip("\n"))
+
+
+async def _show_all(client: LocalClient, show: Show) -> None:
+    while True:
+        show(await client.events.get())
+
+
+def _json_event(event: Event) -> None:
+    fields = {
+        "type": event.kind,
+        "id": event.id or None,
+        ("outcome" if event.kind in {"accepted", "refused"} else "text"): event.text or None,
+    }
+    emit_event({key: value for key, value in fields.items() if value is not None})
+
+
+def _plain_event(owner: str) -> Show:
+    from secondme.channels.local.client import TOO_LONG
+    from secondme.channels.local.protocol import LINE_LIMIT
+    from secondme.core.messages import Admission, Challenge
+
+    last = ""
+    remarks: dict[str, str] = {
+        Challenge.ALREADY_PENDING.value: "not let in yet; the owner has to approve",
+        Challenge.REQUESTED.value: "the owner was asked",
+        Challenge.WRONG_CODE.value: "that code opens nothing",
+        Challenge.DENIED.value: "turned away",
+        Challenge.CLOSED.value: "nobody is let in at the moment",
+        Admission.DENIED.value: "turned away",
+        Admission.PAUSED.value: "received; the owner answers themselves at the moment",
+        Admission.KILLED.value: "received; nobody is answered at the moment",
+        Admission.RATE_LIMITED.value: "received; too many messages, taking a pause",
+        Admission.INBOX_FULL.value: "not answered; too much waits already",
+        Admission.TAKEN_OVER.value: "said as the owner; the clone is silent now",
+    }
+
+    def show(event: Event) -> None:
+        nonlocal last  # a full disk would say the same twice a second
+        same, last = event.kind == last, event.kind
+        match event.kind:
+            case "message":
+                Screen().line(_wrapped(f"{owner}: {event.text}"), "accent")
+                sys.stdout.flush()
+            case "accepted" if event.text in remarks:
+                note(f"({remarks[event.text]})", "dim")
+            case "typing":
+                note(f"({owner} is typing)", "dim")
+            case "refused" if event.text == TOO_LONG:
+                note(f"(that is too long; {LINE_LIMIT // 1024} kB is the most)", "warn")
+            case "refused" if not same:
+                note("(the gateway cannot take it now; it is offered again)", "warn")
+            case "disconnected":
+                note("(the gateway went away; waiting for it)", "warn")
+            case _:
+                pass
+
+    return show
+
+
+def _wrapped(text: str) -> str:
+    """On a terminal no word is torn at its edge, least of all a code."""
+    if not sys.stdout.isatty():
+        return text
+    from secondme.cli.columns import folded
+
+    width = shutil.get_terminal_size().columns
+    return "\n".join(row for line in text.splitlines() for row in folded(line, width, hang="  ", tears=False))
