@@ -14,12 +14,12 @@ import typer
 def program() -> typer.Typer:
     """The two commands, as `secondme` has them."""
     from secondme.cli.app import options
-    from secondme.cli.commands import backup, restore
+    from secondme.cli.commands import backup
 
     app = typer.Typer(pretty_exceptions_enable=False)
     app.callback()(options)
     app.command()(backup.backup)
-    app.command()(restore.restore)
+    app.command()(backup.restore)
     return app
 
 

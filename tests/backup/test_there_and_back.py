@@ -19,7 +19,7 @@ from fakes.process import Terminal, environment
 from redis import Redis
 from typer.testing import CliRunner, Result
 
-from secondme.cli.backup import describe
+from secondme.cli.commands.backup import describe
 from secondme.core.store import keys
 from secondme.core.store.lock import hold
 
@@ -135,13 +135,16 @@ def test_from_a_shared_server_only_ours_come_and_go_into_a_private_store(
     raw.set(FOREIGN, "their secret")
     raw.config_set("repl-diskless-sync-delay", 0)
     homes.write_files(home)
-    (home / "config.toml").write_text(f'redis_url = "{redis_url}"\n[persona]\nname = "Sam"\n')
+    (home / "config.toml").write_text(f'# shared\n"redis_url" = "{redis_url}"  # quoted\n\n# me\n[persona]\nname = "Sam"\n')
+    with (home / ".env").open("a") as env:
+        env.write(f"export SECONDME_REDIS_URL={redis_url}\n")
     assert do(home, "backup", str(tmp_path / "b")).exit_code == 0
     assert b"their secret" not in gzip.decompress((tmp_path / "b").read_bytes())
     restored = data_of(do(tmp_path / "new", "restore", str(tmp_path / "b"), "--yes", "--embedded", "--json"))
     assert restored["store"] == "embedded"
     assert homes.with_store(tmp_path / "new", homes.content_of) == before
-    assert (tmp_path / "new" / "config.toml").read_text().startswith("# redis_url")
+    assert (tmp_path / "new" / "config.toml").read_text() == '# shared\n\n# me\n[persona]\nname = "Sam"\n'
+    assert (tmp_path / "new" / ".env").read_text() == homes.FILES[".env"]
 
 
 def test_into_a_shared_server_only_over_nothing_of_ours_or_with_a_word(

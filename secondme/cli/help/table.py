@@ -77,7 +77,7 @@ SECTIONS = (
                 "backup:backup",
             ),
             CommandEntry(
-                "restore", "Put a backup in the place of this home, which is moved aside and not deleted.", "restore:restore"
+                "restore", "Put a backup in the place of this home, which is moved aside and not deleted.", "backup:restore"
             ),
             CommandEntry("migrate", "Bring an existing installation over.", "migrate:app"),
         ),
