@@ -52,8 +52,8 @@ def command(
 ) -> Callable[[Work], Callable[..., None]]:
     """Makes `async def name(invocation, ...)` a function for typer: it sees the other parameters and `--json`.
 
-    `schema` names the JSON of its results and of its errors. `has_json=False`: the command has no `--json` of its own.
-    `is_json`: it speaks JSON whether asked to or not.
+    `schema` names the JSON of its results and of its errors. `has_json=False`: the result is never printed as JSON.
+    `is_json`: it is whether asked for or not. A coroutine with a parameter `as_json` of its own is given it.
     """
 
     def wrap(work: Work) -> Callable[..., None]:
@@ -63,11 +63,15 @@ def command(
         kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
         own = [each.replace(annotation=hints[each.name], kind=kind) for each in parameters]
         context = inspect.Parameter("context", kind, annotation=typer.Context)
-        json = [inspect.Parameter("as_json", kind, default=False, annotation=Json)] if has_json else []
+        takes_json = "as_json" in hints
+        json = [] if takes_json else [inspect.Parameter("as_json", kind, default=False, annotation=Json)][: int(has_json)]
 
         @functools.wraps(work)
         def typed(context: typer.Context, *, as_json: bool = False, **options: Any) -> None:
-            run(context, schema, functools.partial(work, **options), as_json=as_json or is_json, loop_factory=loop_factory)
+            if takes_json:
+                options["as_json"] = as_json
+            as_json = (as_json and has_json) or is_json
+            run(context, schema, functools.partial(work, **options), as_json=as_json, loop_factory=loop_factory)
 
         typed.__signature__ = inspect.Signature([context, *own, *json])  # type: ignore[attr-defined]  # what typer reads
         typed.__annotations__ = {each.name: each.annotation for each in (context, *own, *json)}

@@ -12,8 +12,6 @@ from textual.widgets import Static
 
 from secondme.core.ids import ContactId
 from secondme.core.records import OwnMessage
-from secondme.core.remember.store import StyleStore
-from secondme.core.reply.store import PersonaUse
 
 ANNA = ContactId("local:anna")
 OpenScreen = Callable[..., Any]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 
 import typer
 
-from secondme.cli.command import Invocation, Json, command
+from secondme.cli.command import Invocation, command
 from secondme.cli.output import CommandResult, Screen, counted, note
 from secondme.core.clock import SystemClock, rfc3339
 from secondme.core.config.paths import find_places, private_dir, replace_private
@@ -38,7 +38,6 @@ async def backup(
     encrypt: Annotated[bool, typer.Option("--encrypt", help="With a passphrase; the program `age` opens it too.")] = False,
     passphrase_file: Annotated[Path | None, typer.Option(help="Its first line is the passphrase; implies --encrypt.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it is there.")] = False,
-    as_json: Json = False,
 ) -> CommandResult:
     """Save settings, personas, keys, channels and conversations as they are at one moment, while the gateway runs or not."""
     from secondme.cli.prompts import asker
@@ -46,7 +45,7 @@ async def backup(
     from secondme.services import open_services
 
     to_stdout = file == STDIO
-    if to_stdout and (as_json or sys.stdout.isatty()):
+    if to_stdout and (invocation.as_json or sys.stdout.isatty()):
         raise typer.BadParameter("`-` writes the archive to stdout: redirect it, and leave --json away")
     ask = asker(passphrase_file, twice=True)
     passphrase = ask() if encrypt or passphrase_file is not None else None

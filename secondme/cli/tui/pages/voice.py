@@ -20,7 +20,6 @@ from secondme.cli.tui.table import Column
 from secondme.cli.tui.widgets import BAD, QUIET, WARN
 from secondme.core.errors import ConfigError
 from secondme.core.ids import ContactId
-from secondme.core.remember.store import StyleStore
 from secondme.core.text import safe_name, safe_text
 from secondme.services import persona_library
 
