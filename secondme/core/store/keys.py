@@ -87,13 +87,22 @@ RESTORING = "RESTORE:running"
 """STRING, the backup that is being put back: its digest, so that only the same one goes on after a kill. Never in a backup."""
 
 EVENTS_PAIRING = "events:pairing"
+"""Requests, approvals, denials, revocations and what expired; codes are masked."""
+
 EVENTS_PAUSE = "events:pause"
+"""Pauses and their ends, of contacts, of channels and of everybody, and the kill switch."""
+
 EVENTS_QUEUE = "events:queue"
+"""Replies that were held, drafts that were settled or expired, dead letters."""
+
 EVENTS_SECURITY = "events:security"
+"""Events of the security log from `warn` on, contacts masked."""
+
 EVENTS_STATUS = "events:status"
-"""Channels of published JSON; nothing is stored in them."""
+"""The states of gateways and channels."""
+
 EVENTS = (EVENTS_PAIRING, EVENTS_PAUSE, EVENTS_QUEUE, EVENTS_SECURITY, EVENTS_STATUS)
-"""All of them."""
+"""All of them. Published JSON; nothing is stored in them."""
 
 
 def pending(contact: str) -> str:
