@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -36,6 +37,16 @@ async def test_a_request_appears_by_itself_with_name_id_channel_code_age_and_cou
         assert asked in {"0 s", "1 s", "2 s", "3 s"}
         assert ends.startswith("29:5") or ends == "30:00"
         assert "1 at the door" in on.text("#bar")
+
+
+async def test_who_comes_in_by_a_code_is_said_whatever_page_is_shown(town: Town, screen: OpenScreen) -> None:
+    invite = await town.owner.invite("Ben", Tier.STANDARD, timedelta(hours=1))
+    async with screen() as on:
+        await on.press("3")
+        await town.writes("ben", invite.code)
+        await on.said("Ben sent the right code and is approved.")
+        await on.press("2")
+        await on.until(lambda: on.names("approved") == ["Ben"])
 
 
 async def test_enter_and_enter_let_somebody_in_as_standard(town: Town, screen: OpenScreen) -> None:

@@ -173,9 +173,11 @@ class SecondmeApp(App[None]):
         kind, page = event.get("type"), self._page
         if kind == "reply_held" and page != "drafts":
             self._held.add(str(event.get("contactId", "")))
+        who = shown_name(str(event.get("displayName") or ""), str(event.get("contactId", "")))
         if kind == "pairing_request" and page != "pending":
-            who = shown_name(str(event.get("displayName") or ""), str(event.get("contactId", "")))
             self.notify(f"{who} asks to be let in. Press 1.", markup=False)
+        if kind == "pairing_verified":  # by a code of their own: nobody pressed a key here
+            self.notify(f"{who} sent the right code and is approved.", markup=False)
         self._changed.set()
 
     def _lose(self, error: SecondmeError) -> None:
