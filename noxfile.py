@@ -60,9 +60,10 @@ ALIVE = {
         "seekable",
     ],
     "set for a library to read": ["connection_class", "link_preview", "MAX_IMAGE_PIXELS", "mtime", "raiseExceptions"],
+    "typer reads it": ["__signature__", "__annotations__"],
+    "prometheus-client calls it": ["collect"],
     "called by the name of a frame's kind": ["_typing", "_download"],
     "tests make the troubleshooting page of it": ["means"],
-    "dead: to be deleted": ["ABSENT", "PREFIX", "_events", "for_others"],
 }
 """What vulture takes for dead, by the reason why it is not."""
 REGISTERED = ["@*.command", "@*.callback", "@*.get", "@*.post", "@*.put", "@*.patch", "@*.delete", "@on", "@field_validator"]

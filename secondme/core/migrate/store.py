@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
-ABSENT = b"none"
-"""The type of a key that is not there."""
 
 
 def has_secret(url: str) -> bool:

@@ -111,8 +111,6 @@ def _whole(text: str) -> int:
 
 _SAME_MS = 120_000
 """Exports know minutes, and clocks differ."""
-PREFIX = "import:"
-"""What the id of an imported turn begins with; the script looks at it."""
 
 
 @dataclass(frozen=True, slots=True)
