@@ -1,7 +1,9 @@
 """Pauses and the kill switch: which is stronger, how each ends, what others hear."""
 
+import inspect
 import itertools
 import json
+import re
 from datetime import timedelta
 
 import pytest
@@ -12,7 +14,7 @@ from secondme.core.admit.control_store import ControlStore
 from secondme.core.errors import DataError
 from secondme.core.ids import ContactId
 from secondme.core.messages import Admission
-from secondme.core.store.scripts import _paths, names, script
+from secondme.core.store.scripts import Script, _paths, names, script
 
 ANNA = ContactId("local:anna")
 HOUR = timedelta(hours=1)
@@ -183,6 +185,10 @@ async def test_every_script_says_what_it_takes_and_returns_and_the_server_takes_
     assert [line for line in header if line.startswith("-- Returns ")] != []
     code = "\n".join(lines[len(header) :])
     assert ("ARGV" in code) <= any(line.startswith("-- ARGV ") for line in header)
+    assert re.findall(r"KEYS\[\d", code) == []  # each key by its name
+    used = {int(number) for number in re.findall(r"KEYS\[(\d+)\]", script(name).text)}
+    given = dict.fromkeys(inspect.signature(script(name).keys).parameters, ())
+    assert used == set(range(1, len(script(name).keys(**given)) + 1))  # and none without a use
     assert await town.store.client.script_load(script(name).text) == script(name).sha
 
 
@@ -192,3 +198,26 @@ def test_no_script_scans_asks_a_clock_or_builds_a_key(name: str) -> None:
     assert not commands & {"KEYS", "SCAN", "RANDOMKEY", "EVAL", "FLUSHALL", "CONFIG", "SUBSCRIBE"}
     for forbidden in ("math.random", "os.time", "os.clock", "ARGV[1] ..", "'PAIRING:", "'HISTORY:"):
         assert forbidden not in script(name).text
+
+
+@pytest.mark.parametrize(
+    ("text", "culprit"),
+    [("-- KEYS  approved nobody", "nobody"), ("-- KEYS  approved\nreturn redis.call('GET', KEYS.denied)", "KEYS.denied")],
+)
+def test_a_script_with_a_key_that_does_not_exist_is_not_loaded(text: str, culprit: str) -> None:
+    with pytest.raises(LookupError, match=culprit):
+        Script("odd", text)
+
+
+@pytest.mark.parametrize(
+    "of", [{}, {"contact": ANNA}, {"contact": ANNA, "other": "local:ben", "schedule": "s", "rest": [], "day": "d"}]
+)
+def test_keys_are_made_of_exactly_what_the_header_asks_for(of: dict[str, object]) -> None:
+    odd = Script(
+        "odd", "-- KEYS  approved denied(other) queue [schedule] rest... : the others\nreturn KEYS.denied_other .. KEYS[TAIL]"
+    )
+    named = odd.keys(contact=ANNA, other="local:ben", schedule="s", rest=["x", "y"])
+    assert named == ("PAIRING:approved:local:anna", "PAIRING:denied:local:ben", "QUEUE:messages", "s", "x", "y")
+    assert odd.text.endswith("return KEYS[2] .. KEYS[5]")
+    with pytest.raises(TypeError, match="odd"):
+        odd.keys(**of)

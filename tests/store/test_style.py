@@ -133,7 +133,7 @@ async def test_a_profile_that_was_overtaken_by_a_message_is_not_kept(style: Styl
     await style.add(ANNA, said(10))
     await store.client.set(keys.style_cache(ANNA), "mark:1")
     await style.add(ANNA, said(11))
-    assert await store.run("keep_style", (keys.style_cache(ANNA),), ("mark:1", "stale", 60)) == 0
+    assert await store.run("keep_style", ("mark:1", "stale", 60), contact=ANNA) == 0
     assert not await store.client.exists(keys.style_cache(ANNA))
 
 

@@ -78,9 +78,7 @@ class ControlStore:
     async def resume(self, contact: ContactId | None, *, unkill: bool = False) -> Literal["resumed", "not_paused", "killed"]:
         """The pause is over and what waited for it is due. Without `unkill` the kill switch stays. Repeatable."""
         answer: bytes = await self._store.run(
-            "resume",
-            (keys.pause(contact) if contact else keys.PAUSE_ALL, keys.KILLED, keys.QUEUE_LATER, keys.PAUSED_INDEX),
-            (contact or "", "1" if unkill else "0", keys.EVENTS_PAUSE),
+            "resume", (contact or "", "1" if unkill else "0", keys.EVENTS_PAUSE), target=_target(contact)
         )
         return answer.decode()  # type: ignore[return-value]  # the script's header lists these three
 
@@ -142,7 +140,7 @@ class ControlStore:
     async def resume_channel(self, channel: str) -> bool:
         """The channel's contacts are answered again, and what waited is due. False when it was not paused. Repeatable."""
         lifted = await self._store.call(self._store.client.delete(keys.channel_pause(channel)))
-        await self._store.run("hurry", (keys.QUEUE_LATER,), ())
+        await self._store.run("hurry")
         await self.publish_status({"type": "channel_resumed", "channelId": channel})
         return bool(lifted)
 
@@ -235,11 +233,13 @@ class ControlStore:
         if duration_ms < 0:
             raise DataError("bad_duration", "A pause must last longer than nothing.")
         answer: bytes = await self._store.run(
-            "pause",
-            (keys.pause(contact) if contact else keys.PAUSE_ALL, keys.KILLED, keys.PAUSED_INDEX),
-            (contact or "", duration_ms, "1" if kill else "0", keys.EVENTS_PAUSE),
+            "pause", (contact or "", duration_ms, "1" if kill else "0", keys.EVENTS_PAUSE), target=_target(contact)
         )
         return answer != b"killed"
+
+
+def _target(contact: ContactId | None) -> str:
+    return keys.pause(contact) if contact else keys.PAUSE_ALL
 
 
 def _pause(raw: bytes, key: str) -> Pause:

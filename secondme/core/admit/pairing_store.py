@@ -77,19 +77,10 @@ class PairingStore:
         channel = request.channel_id or "?"
         answer = await self._store.run(
             "approve",
-            (
-                keys.approved(contact),
-                keys.denied(contact),
-                keys.pending(contact),
-                keys.code(request.code),
-                *keys.PAIRING_INDEXES,
-                keys.PAIRING_STATS,
-                keys.attempts(contact),
-                keys.outbox(contact),
-                keys.outbox_due(channel),
-                keys.told(contact),
-            ),
             (contact, request.code, by, tier.value, notes, welcome.encode() if welcome else "", keys.EVENTS_PAIRING),
+            contact=contact,
+            digits=request.code,
+            channel=channel,
         )
         match answer[0]:
             case b"approved":
@@ -125,11 +116,7 @@ class PairingStore:
 
     async def unblock(self, contact: ContactId) -> None:
         """`contact` may knock again. Raises NotFoundError when it was not denied."""
-        there: int = await self._store.run(
-            "unblock",
-            (keys.denied(contact), keys.attempts(contact), *keys.PAIRING_INDEXES, keys.PAIRING_STATS),
-            (contact, keys.EVENTS_PAIRING),
-        )
+        there: int = await self._store.run("unblock", (contact, keys.EVENTS_PAIRING), contact=contact)
         if not there:
             raise NotFoundError("not_denied", f"{contact} is not denied.", "secondme pairing list --status denied")
 
@@ -137,8 +124,8 @@ class PairingStore:
         """The approved contact with its new tier and notes; None leaves what is there. Repeatable. Raises NotFoundError or DataError; then nothing changed."""
         answer = await self._store.run(
             "edit",
-            (keys.approved(contact),),
             (contact, tier.value if tier else "", notes or "", keys.EVENTS_PAIRING, "0" if notes is None else "1"),
+            contact=contact,
         )
         match answer[0]:
             case b"edited":
@@ -155,9 +142,7 @@ class PairingStore:
         for _ in range(TRIES):
             code = new_code()
             answer = await self._store.run(
-                "invite",
-                (keys.invite(code), keys.code(code), keys.INDEX_INVITES),
-                (code, name, tier.value, int(ttl.total_seconds() * 1000), _MOST_INVITES),
+                "invite", (code, name, tier.value, int(ttl.total_seconds() * 1000), _MOST_INVITES), digits=code
             )
             if answer[0] == b"created":
                 return Invite.decode(answer[1], keys.invite(code))
@@ -179,11 +164,7 @@ class PairingStore:
 
     async def stats(self) -> Stats:
         """The counts, right also at the moment after an expiry; what expired is swept and said on the way."""
-        counts: list[int] = await self._store.run(
-            "sweep",
-            (*keys.PAIRING_INDEXES, keys.INDEX_INVITES, keys.PAIRING_STATS, keys.PAUSED_INDEX),
-            (keys.EVENTS_PAIRING, keys.EVENTS_PAUSE),
-        )
+        counts: list[int] = await self._store.run("sweep", (keys.EVENTS_PAIRING, keys.EVENTS_PAUSE))
         return Stats(*counts)
 
     async def counts(self) -> Stats:
@@ -229,36 +210,9 @@ class PairingStore:
     async def _remove(self, contact: str, *, code: str, channel: str, verb: str, by: str, reason: str) -> bytes:
         answer: list[bytes] = await self._store.run(
             "remove",
-            (
-                keys.approved(contact),
-                keys.denied(contact),
-                keys.pending(contact),
-                keys.code(code or "none"),
-                *keys.PAIRING_INDEXES,
-                keys.PAIRING_STATS,
-                keys.attempts(contact),
-                keys.told(contact),
-                keys.history(contact),
-                keys.history_ids(contact),
-                keys.inbox(contact),
-                keys.mailbox(contact),
-                keys.outbox(contact),
-                keys.outbox_due(channel),
-                keys.held(contact),
-                keys.HELD_INDEX,
-                keys.pause(contact),
-                keys.counter(contact),
-                keys.PAUSED_INDEX,
-                keys.style(contact),
-                keys.relationship(contact),
-                keys.relationship_override(contact),
-                keys.dead(contact),
-                keys.DEAD_INDEX,
-                keys.last_reply(contact),
-                keys.own_messages(contact),
-                keys.style_cache(contact),
-                keys.trace(contact),
-            ),
             (contact, code, verb, by, reason, self._cooldown_ms, keys.EVENTS_PAIRING),
+            contact=contact,
+            digits=code or "none",
+            channel=channel,
         )
         return answer[0]

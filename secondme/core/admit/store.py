@@ -56,23 +56,6 @@ class GateStore:
         answer: bytes = await self._store.run(
             "admit",
             (
-                keys.approved(contact),
-                keys.denied(contact),
-                keys.seen(contact),
-                keys.history(contact),
-                keys.history_ids(contact),
-                keys.PAUSE_ALL,
-                keys.pause(contact),
-                keys.counter(contact),
-                keys.inbox(contact),
-                keys.mailbox(contact),
-                keys.QUEUE,
-                keys.QUEUE_ACTIVE,
-                keys.PAUSED_INDEX,
-                keys.channel_pause(message.channel_id),
-                keys.trace(contact),
-            ),
-            (
                 contact,
                 message.message_id,
                 _turn(identity, "user", content, sent_ms, "incoming"),
@@ -82,6 +65,8 @@ class GateStore:
                 message.normalized_contact_id,
                 *self._tail,
             ),
+            contact=contact,
+            channel=message.channel_id,
         )
         return _ADMISSIONS[answer]
 
@@ -91,9 +76,7 @@ class GateStore:
         """
         contact = message.contact_id
         answer: bytes = await self._store.run(
-            "correct",
-            (keys.approved(contact), keys.history(contact), keys.inbox(contact)),
-            (message.edit_of, quoted(message.text), "assistant" if message.from_me else "user"),
+            "correct", (message.edit_of, quoted(message.text), "assistant" if message.from_me else "user"), contact=contact
         )
         return _ADMISSIONS[answer]
 
@@ -108,21 +91,6 @@ class GateStore:
         answer: bytes = await self._store.run(
             "takeover",
             (
-                keys.approved(contact),
-                keys.seen(contact),
-                keys.history(contact),
-                keys.history_ids(contact),
-                keys.pause(contact),
-                keys.inbox(contact),
-                keys.mailbox(contact),
-                keys.outbox(contact),
-                keys.outbox_due(message.channel_id),
-                keys.PAUSED_INDEX,
-                keys.held(contact),
-                keys.HELD_INDEX,
-                keys.trace(contact),
-            ),
-            (
                 contact,
                 message.message_id,
                 turn,
@@ -133,6 +101,8 @@ class GateStore:
                 keys.SEEN_TTL_MS,
                 keys.EVENTS_PAUSE,
             ),
+            contact=contact,
+            channel=message.channel_id,
         )
         return _ADMISSIONS[answer]
 
@@ -190,22 +160,6 @@ class DoorStore:
             answer: bytes = await self._store.run(
                 "challenge",
                 (
-                    keys.approved(contact),
-                    keys.denied(contact),
-                    keys.pending(contact),
-                    keys.code(code),
-                    keys.invite(code),
-                    *keys.PAIRING_INDEXES,
-                    keys.PAIRING_STATS,
-                    keys.PAIRING_PROMPTS,
-                    keys.PAIRING_FULL,
-                    keys.outbox(contact),
-                    keys.outbox_due(message.channel_id),
-                    keys.PAUSE_ALL,
-                    keys.history(contact),
-                    keys.told(contact),
-                ),
-                (
                     contact,
                     message.phone_number or contact,
                     message.display_name,
@@ -222,6 +176,9 @@ class DoorStore:
                     to_ms(message.sent_at),
                     int(self._settings.prompt_max_age_minutes * 60_000),
                 ),
+                contact=contact,
+                digits=code,
+                channel=message.channel_id,
             )
             if answer != b"collision":
                 return _KNOCKS[answer]
@@ -245,23 +202,6 @@ class DoorStore:
             answer: bytes = await self._store.run(
                 "redeem",
                 (
-                    keys.approved(contact),
-                    keys.denied(contact),
-                    keys.pending(contact),
-                    keys.code(own or "none"),
-                    keys.invite(digits),
-                    keys.attempts(contact),
-                    keys.PAIRING_WRONG,
-                    keys.PAIRING_CLOSED,
-                    *keys.PAIRING_INDEXES,
-                    keys.INDEX_INVITES,
-                    keys.PAIRING_STATS,
-                    keys.outbox(contact),
-                    keys.outbox_due(message.channel_id),
-                    keys.told(contact),
-                    keys.PAUSE_ALL,
-                ),
-                (
                     contact,
                     message.phone_number or contact,
                     message.display_name,
@@ -280,6 +220,10 @@ class DoorStore:
                     keys.EVENTS_SECURITY,
                     raw,
                 ),
+                contact=contact,
+                own=own or "none",
+                digits=digits,
+                channel=message.channel_id,
             )
             if answer != b"changed":
                 return _KNOCKS[answer]
@@ -340,7 +284,7 @@ class ContactChoices:
 
     async def _set(self, contact: ContactId, field: Literal["persona", "replyMode"], value: str) -> ApprovedContact:
         key = keys.approved(contact)
-        answer = await self._store.run("choose", (key,), (contact, field, value, keys.EVENTS_PAIRING))
+        answer = await self._store.run("choose", (contact, field, value, keys.EVENTS_PAIRING), contact=contact)
         match answer[0]:
             case b"edited":
                 return ApprovedContact.decode(answer[1], key)

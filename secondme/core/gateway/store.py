@@ -64,9 +64,7 @@ class NoteStore:
         unique = unique or new_id()
         row = NewRow(row_id=unique, reply_id=unique, contact_id=chat, channel_id=channel, kind="owner", text=text)
         answer: bytes = await self._store.run(
-            "note",
-            (keys.outbox(chat), keys.outbox_due(channel), keys.OWNER_TOLD, keys.OWNER_COMMANDS),
-            (chat, row.encode(), cause, _NOTES_AN_HOUR, command, _TOLD_MS, _COMMANDS_MS),
+            "note", (chat, row.encode(), cause, _NOTES_AN_HOUR, command, _TOLD_MS, _COMMANDS_MS), contact=chat, channel=channel
         )
         return answer.decode()  # type: ignore[return-value]  # the script's header lists these three
 
@@ -117,8 +115,8 @@ class GlanceStore:
         paused: list[PausedContact] = []
         for start in range(0, len(contacts), _PAGE):
             page = contacts[start : start + _PAGE]
-            names = tuple(name for contact in page for name in (keys.history(contact), keys.pause(contact)))
-            heard_here, said_here, *pauses = await self._store.run("glance", names)
+            names = [name for contact in page for name in (keys.history(contact), keys.pause(contact))]
+            heard_here, said_here, *pauses = await self._store.run("glance", histories_and_pauses=names)
             heard, said = max(heard, int(heard_here)), max(said, int(said_here))
             for index, left in zip(pauses[::2], pauses[1::2], strict=True):
                 paused.append(PausedContact(page[int(index)], now_ms + int(left) if int(left) >= 0 else None))

@@ -223,7 +223,7 @@ class AdoptionStore:
         A contact that was approved or denied meanwhile stays so; with `with_history`, one without a history is not let in: it was
         denied or revoked, which erased it. `waits`: it has a request, which is for `PairingStore.approve` to settle.
         """
-        names: list[str] = [keys.INDEX_APPROVED, keys.INDEX_PENDING, keys.INDEX_DENIED, keys.PAIRING_STATS]
+        names: list[str] = []
         for each in newcomers:
             contact = each.contact_id
             names += (keys.approved(contact), keys.denied(contact), keys.pending(contact))
@@ -234,7 +234,7 @@ class AdoptionStore:
             moments = [each.approved_ms for each in newcomers]
             is_one = len(set(moments)) == 1
             words += (moments[0] if is_one else "", *(each.record for each in newcomers), *(() if is_one else moments))
-        letters: bytes = await self._store.run("adopt", tuple(names), tuple(words))
+        letters: bytes = await self._store.run("adopt", tuple(words), contacts=names)
         point("migration.adopted")
         return [_OUTCOMES[letter] for letter in letters]
 
@@ -268,9 +268,7 @@ class InheritanceStore:
         words: list[str | int] = [self._execute, keys.HISTORY_CAP, min(ttl_ms, keys.HISTORY_TTL_S * 1000)]
         for turn in turns:
             words += (turn.id, turn.member, turn.score)
-        answer: bytes = await self._store.run(
-            "inherit", (keys.approved(contact), keys.history(contact), keys.history_ids(contact)), tuple(words)
-        )
+        answer: bytes = await self._store.run("inherit", tuple(words), contact=contact)
         point("migration.turns")
         return answer.decode() if answer in {b"not_approved", b"wrong_type"} else [_LETTERS[letter] for letter in answer]
 
@@ -287,8 +285,8 @@ class InheritanceStore:
         words: list[str | int] = [self._execute, keys.USAGE_CAP, newer if self._is_dry else 0]
         for moment, _, member in entries:
             words += (moment, member)
-        names = (keys.TOKEN_USAGE, *(keys.approved(contact) for _, contact, _ in entries))
-        answer: bytes = await self._store.run("account", names, tuple(words))
+        approvals = [keys.approved(contact) for _, contact, _ in entries]
+        answer: bytes = await self._store.run("account", tuple(words), approvals=approvals)
         point("migration.usage")
         return "wrong_type" if answer == b"wrong_type" else [_LETTERS[letter] for letter in answer]
 
@@ -297,15 +295,6 @@ class InheritanceStore:
         contact = mail.contact_id
         answer: bytes = await self._store.run(
             "expect",
-            (
-                keys.approved(contact),
-                keys.denied(contact),
-                keys.seen(contact),
-                keys.inbox(contact),
-                keys.mailbox(contact),
-                keys.QUEUE,
-                keys.QUEUE_ACTIVE,
-            ),
             (
                 self._execute,
                 contact,
@@ -318,6 +307,7 @@ class InheritanceStore:
                 keys.SEEN_TTL_MS,
                 keys.MAILBOX_TTL_MS,
             ),
+            contact=contact,
         )
         return answer.decode()
 
@@ -332,8 +322,9 @@ class InheritanceStore:
     async def _keep(self, name: str, kind: str, values: Sequence[str], *, of: str | None, ttl_ms: int, pauses: str = "") -> str:
         answer: bytes = await self._store.run(
             "keep",
-            (name, name if of is None else keys.approved(of), keys.PAUSED_INDEX, keys.KILLED),
             (self._execute, kind, ttl_ms, pauses, *values),
+            place=name,
+            approval=name if of is None else keys.approved(of),
         )
         point("migration.kept")
         return answer.decode()

@@ -87,20 +87,6 @@ class InboxStore:
         answer = await self._store.run(
             "begin",
             (
-                keys.mailbox(contact),
-                keys.inbox(contact),
-                keys.QUEUE,
-                keys.QUEUE_ACTIVE,
-                keys.approved(contact),
-                keys.PAUSE_ALL,
-                keys.pause(contact),
-                keys.QUEUE_LATER,
-                keys.dead(contact),
-                keys.DEAD_INDEX,
-                keys.last_reply(contact),
-                keys.channel_pause(token.channel_id),
-            ),
-            (
                 keys.QUEUE_GROUP,
                 token.entry,
                 worker,
@@ -111,6 +97,8 @@ class InboxStore:
                 keys.MAILBOX_TTL_MS,
                 keys.EVENTS_QUEUE,
             ),
+            contact=contact,
+            channel=token.channel_id,
         )
         if answer[0] != b"job":
             return answer[0].decode()  # type: ignore[no-any-return]  # the script's header lists these five
@@ -138,9 +126,7 @@ class InboxStore:
     async def renew(self, job: Job, worker: str) -> bool:
         """True while the job is still `worker`'s; its lease starts anew."""
         kept: int = await self._store.run(
-            "renew",
-            (keys.mailbox(job.token.contact_id), keys.QUEUE),
-            (keys.QUEUE_GROUP, job.token.entry, worker, job.fence, self._lease_ms),
+            "renew", (keys.QUEUE_GROUP, job.token.entry, worker, job.fence, self._lease_ms), contact=job.token.contact_id
         )
         return bool(kept)
 
@@ -170,17 +156,6 @@ class InboxStore:
         answer: bytes = await self._store.run(
             "finish",
             (
-                keys.mailbox(contact),
-                keys.inbox(contact),
-                keys.QUEUE,
-                keys.QUEUE_ACTIVE,
-                keys.outbox(contact),
-                keys.outbox_due(job.channel_id),
-                keys.held(contact),
-                keys.HELD_INDEX,
-                keys.trace(contact),
-            ),
-            (
                 keys.QUEUE_GROUP,
                 job.token.entry,
                 worker,
@@ -198,6 +173,8 @@ class InboxStore:
                 *(stage.to_json(job) for stage in stages),
                 *timed,
             ),
+            contact=contact,
+            channel=job.channel_id,
         )
         return answer == b"done"
 
@@ -220,7 +197,6 @@ class InboxStore:
         contact = token.contact_id
         answer: bytes = await self._store.run(
             "defer",
-            (keys.mailbox(contact), keys.inbox(contact), keys.QUEUE, keys.QUEUE_LATER, keys.trace(contact)),
             (
                 keys.QUEUE_GROUP,
                 token.entry,
@@ -233,6 +209,7 @@ class InboxStore:
                 keys.MAILBOX_TTL_MS,
                 json.dumps(list(messages)) if messages else "",
             ),
+            contact=contact,
         )
         return answer == b"done"
 
@@ -242,16 +219,12 @@ class InboxStore:
         """How many waiting contacts became due and are in the stream again."""
         due = [contact for contact, wait_s in await self._store.due(keys.QUEUE_LATER, limit) if wait_s <= 0]
         for contact in due:
-            await self._store.run(
-                "wake",
-                (keys.mailbox(contact), keys.inbox(contact), keys.QUEUE, keys.QUEUE_LATER, keys.QUEUE_ACTIVE),
-                (contact, keys.MAILBOX_TTL_MS),
-            )
+            await self._store.run("wake", (contact, keys.MAILBOX_TTL_MS), contact=contact)
         return len(due)
 
     async def hurry(self) -> None:
         """Everything that waits is due now: for a start with new settings. Pauses and the night are judged again when it is begun."""
-        await self._store.run("hurry", (keys.QUEUE_LATER,), ())
+        await self._store.run("hurry")
 
     async def repair(self) -> int:
         """How many contacts with mail had lost their token and have one again."""
@@ -259,11 +232,7 @@ class InboxStore:
         while True:
             cursor, contacts = await self._store.call(self._store.client.sscan(keys.QUEUE_ACTIVE, cursor, count=200))
             for contact in map(bytes.decode, contacts):
-                answer = await self._store.run(
-                    "repair",
-                    (keys.mailbox(contact), keys.inbox(contact), keys.QUEUE, keys.QUEUE_LATER, keys.QUEUE_ACTIVE),
-                    (contact, keys.MAILBOX_TTL_MS),
-                )
+                answer = await self._store.run("repair", (contact, keys.MAILBOX_TTL_MS), contact=contact)
                 mended += answer == b"token"
             if cursor == 0:
                 break
@@ -347,20 +316,7 @@ class DeadStore:
 
         Raises NotFoundError when there are none, BusyError when the contact is not let in any more or is not answered anyway.
         """
-        answer = await self._store.run(
-            "revive",
-            (
-                keys.dead(contact),
-                keys.DEAD_INDEX,
-                keys.approved(contact),
-                keys.inbox(contact),
-                keys.mailbox(contact),
-                keys.QUEUE,
-                keys.QUEUE_ACTIVE,
-                keys.trace(contact),
-            ),
-            (contact, keys.MAILBOX_TTL_MS, keys.INBOX_CAP),
-        )
+        answer = await self._store.run("revive", (contact, keys.MAILBOX_TTL_MS, keys.INBOX_CAP), contact=contact)
         match answer[0]:
             case b"missing":
                 raise _none(contact)
@@ -373,7 +329,7 @@ class DeadStore:
 
     async def drop(self, contact: ContactId) -> int:
         """How many letters of the contact are gone for good. Raises NotFoundError when there are none."""
-        count: int = await self._store.run("bury", (keys.dead(contact), keys.DEAD_INDEX), (contact,))
+        count: int = await self._store.run("bury", (contact,), contact=contact)
         if not count:
             raise _none(contact)
         return count

@@ -80,9 +80,7 @@ class RelationshipStore:
         now_ms: int,
     ) -> Standing | None:
         answer = await self._store.run(
-            "relate",
-            (keys.relationship(contact), keys.relationship_override(contact), keys.approved(contact)),
-            (verb, relationship.value if relationship else "", repr(float(confidence)), now_ms, TTL_S),
+            "relate", (verb, relationship.value if relationship else "", repr(float(confidence)), now_ms, TTL_S), contact=contact
         )
         return _standing(answer) if answer else None
 
@@ -147,9 +145,7 @@ class RecollectionStore:
         words: list[str | int] = [self._execute, "1" if named else "0", keys.HISTORY_CAP, keys.HISTORY_TTL_S * 1000, _SAME_MS]
         for turn in newest:
             words += (turn.id, turn.role, turn.content, to_ms(turn.timestamp), turn.encode())
-        answer: bytes = await self._store.run(
-            "recollect", (keys.approved(contact), keys.history(contact), keys.history_ids(contact)), tuple(words)
-        )
+        answer: bytes = await self._store.run("recollect", tuple(words), contact=contact)
         letters = answer.decode()
         if "_" in letters:
             return Recollected(refused=letters)
@@ -190,13 +186,11 @@ class StyleStore:
         """
         newest = sorted(messages, key=lambda each: (each.at, each.id), reverse=True)[:OVERALL_CAP]
         caches = [keys.style_cache(each) for each in await self._links.members(contact)] if contact else []
-        own = keys.own_messages(contact) if contact else keys.STYLE_OVERALL
-        approved = keys.approved(contact) if contact else keys.STYLE_OVERALL
         mode = ("own" if contact else "overall", "named" if named else "approved", OWN_CAP, OVERALL_CAP)
         added = 0
         for start in range(0, len(newest), _BATCH):  # newest first: what there is no room for is then not taken for new
             args = [each for message in newest[start : start + _BATCH] for each in _entry(contact, message)]
-            count: int = await self._store.run("learn", (approved, own, keys.STYLE_OVERALL, *caches), (*mode, *args))
+            count: int = await self._store.run("learn", (*mode, *args), contact=contact or "none", caches=caches)
             if count < 0:
                 break
             added += count
@@ -228,7 +222,7 @@ class StyleStore:
         found = await asyncio.to_thread(profile_of, await self._own(members))
         if found is None:  # some of them cannot be read
             return await self._inherited(members)
-        await self._store.run("keep_style", (key,), (mark, _Cached(of=tuple(members), profile=found).encode(), CACHE_S))
+        await self._store.run("keep_style", (mark, _Cached(of=tuple(members), profile=found).encode(), CACHE_S), contact=contact)
         return found
 
     async def overall(self) -> StyleProfile | None:

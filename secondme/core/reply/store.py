@@ -76,8 +76,9 @@ class SpendingStore:
         day = f"{from_ms(now_ms):%Y-%m-%d}"
         answer: bytes = await self._store.run(
             "reserve",
-            (keys.token_stats(day), keys.spent(who)),
             (micros, day_cap, contact_cap, f"{day}:micros", _DAY_S, _CONTACT_S, keys.EVENTS_QUEUE, who, day),
+            day=day,
+            contact=who,
         )
         return Charge(who, day, micros) if answer == b"ok" else "day" if answer == b"day" else "contact"
 
@@ -99,8 +100,9 @@ class SpendingStore:
         words = [part for name, count in counts.items() for part in (name, count)]
         await self._store.run(
             "settle",
-            (keys.token_stats(charge.day), keys.spent(charge.who), keys.TOKEN_USAGE),
             (charge.micros, micros, f"{charge.day}:", entry, now_ms, keys.USAGE_CAP, model, *words),
+            day=charge.day,
+            contact=charge.who,
         )
 
     async def account(self, now_ms: int, days: int, contacts: Sequence[str]) -> Account:

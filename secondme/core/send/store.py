@@ -67,20 +67,9 @@ class OutboxStore:
         policy = self._ambiguous if self._ambiguous != "auto" else "resend" if collapses else "hold"
         answer = await self._store.run(
             "take",
-            (
-                keys.outbox(contact),
-                keys.outbox_due(channel),
-                keys.mailbox(contact),
-                keys.approved(contact),
-                keys.pending(contact),
-                keys.PAUSE_ALL,
-                keys.pause(contact),
-                keys.held(contact),
-                keys.HELD_INDEX,
-                keys.channel_pause(channel),
-                keys.trace(contact),
-            ),
             (contact, sender, self._lease_ms, policy, keys.EVENTS_QUEUE, keys.MAILBOX_TTL_MS, typing_ms),
+            contact=contact,
+            channel=channel,
         )
         match answer[0]:
             case b"send":
@@ -102,16 +91,6 @@ class OutboxStore:
         answer: bytes = await self._store.run(
             "sent",
             (
-                keys.outbox(row.contact_id),
-                keys.outbox_due(row.channel_id),
-                keys.mailbox(row.contact_id),
-                keys.history(row.contact_id),
-                keys.history_ids(row.contact_id),
-                keys.approved(row.contact_id),
-                keys.last_reply(row.contact_id),
-                keys.trace(row.contact_id),
-            ),
-            (
                 row.contact_id,
                 sending.fence,
                 row.row_id,
@@ -121,6 +100,8 @@ class OutboxStore:
                 keys.HISTORY_TTL_S,
                 row.row_id if native_id else "",
             ),
+            contact=row.contact_id,
+            channel=row.channel_id,
         )
         return answer.decode()  # type: ignore[return-value]  # the script's header lists these three
 
@@ -129,22 +110,9 @@ class OutboxStore:
         row = sending.row
         answer: bytes = await self._store.run(
             "retry",
-            (
-                keys.outbox(row.contact_id),
-                keys.outbox_due(row.channel_id),
-                keys.mailbox(row.contact_id),
-                keys.held(row.contact_id),
-                keys.HELD_INDEX,
-                keys.trace(row.contact_id),
-            ),
-            (
-                row.contact_id,
-                sending.fence,
-                row.row_id,
-                int(delay_s * 1000),
-                0 if final else self._max_attempts,
-                keys.EVENTS_QUEUE,
-            ),
+            (row.contact_id, sending.fence, row.row_id, int(delay_s * 1000), 0 if final else self._max_attempts, keys.EVENTS_QUEUE),
+            contact=row.contact_id,
+            channel=row.channel_id,
         )
         return answer.decode()  # type: ignore[return-value]  # the script's header lists these four
 
@@ -197,18 +165,14 @@ class DraftStore:
     async def revise(self, contact: ContactId, reply: str, rows: Sequence[NewRow]) -> None:
         """The held reply says what `rows` say, which is the owner's own doing. Raises NotFoundError when it is gone or expired."""
         encoded = [row.encode() for row in rows]
-        replaced: int = await self._store.run(
-            "revise", (keys.held(contact), keys.trace(contact)), (reply, self._lives_ms, *encoded)
-        )
+        replaced: int = await self._store.run("revise", (reply, self._lives_ms, *encoded), contact=contact)
         if not replaced:
             raise _gone()
 
     async def suggest(self, contact: ContactId, reply: str, rows: Sequence[NewRow]) -> None:
         """`rows` wait for the owner. Raises NotFoundError when the contact was not let in."""
         answer: bytes = await self._store.run(
-            "suggest",
-            (keys.approved(contact), keys.held(contact), keys.HELD_INDEX, keys.trace(contact)),
-            (contact, keys.EVENTS_QUEUE, reply, *(row.encode() for row in rows)),
+            "suggest", (contact, keys.EVENTS_QUEUE, reply, *(row.encode() for row in rows)), contact=contact
         )
         if answer == b"not_approved":
             raise NotFoundError("not_approved", f"{contact} is not an approved contact.", "secondme pairing list --status approved")
@@ -218,29 +182,11 @@ class DraftStore:
         dropped = 0
         for raw in await self._store.call(self._store.client.zrange(keys.HELD_INDEX, 0, _MOST_CONTACTS - 1)):
             contact = raw.decode()
-            dropped += await self._store.run(
-                "expire",
-                (keys.held(contact), keys.HELD_INDEX, keys.trace(contact)),
-                (contact, self._lives_ms, keys.EVENTS_QUEUE),
-            )
+            dropped += await self._store.run("expire", (contact, self._lives_ms, keys.EVENTS_QUEUE), contact=contact)
         return dropped
 
     async def _settle(self, contact: ContactId, channel: str, reply: str, verb: str) -> int:
-        answer = await self._store.run(
-            "release",
-            (
-                keys.held(contact),
-                keys.HELD_INDEX,
-                keys.outbox(contact),
-                keys.outbox_due(channel),
-                keys.approved(contact),
-                keys.PAUSE_ALL,
-                keys.pause(contact),
-                keys.channel_pause(channel),
-                keys.trace(contact),
-            ),
-            (contact, reply, verb, self._lives_ms),
-        )
+        answer = await self._store.run("release", (contact, reply, verb, self._lives_ms), contact=contact, channel=channel)
         match answer[0]:
             case b"missing":
                 raise _gone()

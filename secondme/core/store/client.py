@@ -32,7 +32,7 @@ from secondme.core.store.scripts import Answer, script
 from secondme.core.store.server import LINGER_S, EmbeddedServer, Role
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
     from types import TracebackType
 
     from secondme.core.config.loader import Setup
@@ -100,14 +100,14 @@ class Store:
         if self.server is not None:
             await self.server.stop()
 
-    async def run(self, name: str, keys: tuple[str, ...], args: tuple[str | bytes | int, ...] = ()) -> Answer:
-        """What the script `lua/<name>.lua` returned. One round trip. Raises UnavailableError, and then nobody knows whether it ran:
-        every script may be repeated."""
-        return await self.call(script(name).run(self.client, keys, args))
+    async def run(self, name: str, args: tuple[str | bytes | int, ...] = (), /, **of: str | Iterable[str]) -> Answer:
+        """What the script `lua/<name>.lua` returned for its ARGV and for what its keys are of: `contact=`, `channel=`, as its header
+        names them. One round trip. Raises UnavailableError, and then nobody knows whether it ran: every script may be repeated."""
+        return await self.call(script(name).run(self.client, args, of))
 
     async def due(self, schedule: str, limit: int) -> list[tuple[ContactId, float]]:
         """The first contacts of a schedule and the seconds until each is due, by the store's clock; zero or less: it is."""
-        now, *rest = await self.run("due", (schedule,), (limit,))
+        now, *rest = await self.run("due", (limit,), schedule=schedule)
         return [
             (ContactId(contact.decode()), (float(moment) - int(now)) / 1000)
             for contact, moment in zip(rest[::2], rest[1::2], strict=True)
@@ -115,7 +115,7 @@ class Store:
 
     async def publish(self, channel: str, event: Mapping[str, Any]) -> None:  # JSON values
         """`event`, with the store's time as its `timestamp`, was given to whoever listens to `channel`; nothing is kept for the absent."""
-        await self.run("tell", (), (channel, json.dumps(dict(event))))
+        await self.run("tell", (channel, json.dumps(dict(event))))
 
     async def call(self, command: Awaitable[Any], extra_s: float = 0.0) -> Any:  # the library's types do not know that we decode
         """What one command of the client library returned (text as bytes), its errors turned into ours.

@@ -45,7 +45,7 @@ class ConversationStore:
         return [turn for member in members if (turn := _decoded(Turn, member, keys.history(contact)))]
 
     async def _of(self, contact: ContactId, limit: int) -> list[Turn]:
-        said, unsent = await self._store.run("recent", (keys.history(contact), keys.outbox(contact)), (limit, _MOST_UNSENT))
+        said, unsent = await self._store.run("recent", (limit, _MOST_UNSENT), contact=contact)
         turns = [turn for member in said if (turn := _decoded(Turn, member, keys.history(contact)))]
         rows = [row for item in unsent if (row := _decoded(OutboxRow, item, keys.outbox(contact)))]
         return turns + [

@@ -74,9 +74,6 @@ INDEX_APPROVED = "PAIRING:index:approved"
 INDEX_DENIED = "PAIRING:index:denied"
 """ZSET contact -> expiry ms. Swept like the pending index."""
 
-PAIRING_INDEXES = (INDEX_PENDING, INDEX_APPROVED, INDEX_DENIED)
-"""The three of them, in the order in which scripts take them."""
-
 INDEX_INVITES = "PAIRING:index:invites"
 """ZSET code -> expiry ms of unused invites, at most 100."""
 

@@ -60,20 +60,10 @@ class LinkStore:
             person = of_a or of_b or new_id()
             answer: bytes = await self._store.run(
                 "link",
-                (
-                    keys.approved(a),
-                    keys.approved(b),
-                    keys.denied(a),
-                    keys.denied(b),
-                    keys.person_of(a),
-                    keys.person_of(b),
-                    keys.person(person),
-                    *keys.PAIRING_INDEXES,
-                    keys.PAIRING_STATS,
-                    keys.pending(a),
-                    keys.pending(b),
-                ),
                 (a, b, of_a, of_b, person, channel_a, channel_b, keys.EVENTS_PAIRING),
+                a=a,
+                b=b,
+                identity=person,
             )
             match answer:
                 case b"linked":
@@ -98,7 +88,7 @@ class LinkStore:
             person = await self._person(contact)
             if not person:
                 raise NotFoundError("not_linked", f"{contact} is linked with nobody.", "secondme contacts list")
-            answer: bytes = await self._store.run("unlink", (keys.person_of(contact), keys.person(person)), (contact, person))
+            answer: bytes = await self._store.run("unlink", (contact, person), contact=contact, identity=person)
             if answer == b"unlinked":
                 return
         raise BusyError("link_changed", "The link kept changing; try again.")
@@ -107,21 +97,14 @@ class LinkStore:
         """How many keys of `contact` there were; nothing of it is left in the store. Repeatable."""
         person = await self._person(contact)
         code = await self._code(contact)
+        sets = (*keys.SETS_OF_CONTACTS, keys.outbox_due(channel))
         own = [make(contact) for make in keys.OF_A_CONTACT] + ([keys.code(code)] if code else [])
         deleted: int = await self._store.run(
             "forget",
-            (
-                keys.mailbox(contact),
-                keys.QUEUE,
-                keys.QUEUE_ACTIVE,
-                keys.PAIRING_STATS,
-                *keys.PAIRING_INDEXES,
-                keys.person(person or "none"),
-                *keys.SETS_OF_CONTACTS,
-                keys.outbox_due(channel),
-                *own,
-            ),
-            (contact, keys.QUEUE_GROUP, len(keys.SETS_OF_CONTACTS) + 1, keys.EVENTS_PAIRING),
+            (contact, keys.QUEUE_GROUP, len(sets), keys.EVENTS_PAIRING),
+            contact=contact,
+            identity=person or "none",
+            rest=(*sets, *own),
         )
         return deleted + await self._forget_mentions(contact)
 

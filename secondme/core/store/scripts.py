@@ -6,15 +6,21 @@ import hashlib
 import re
 from functools import cache
 from importlib.resources import files
+from inspect import signature
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError
 
+from secondme.core.store import keys as register
+
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
     from importlib.resources.abc import Traversable
 
     from redis.asyncio import Redis
 
+_KEYS = re.compile(r"^-- KEYS  (.*(?:\n--  .*)*)", re.MULTILINE)
+_WORD = re.compile(r"(?P<whole>\[)?(?P<name>\w+)(?:\((?P<of>\w+)\)|\])?(?P<tail>\.\.\.)?")
 _FUNCTION = re.compile(r"^local function (\w+)\(", re.MULTILINE)
 _FLAGS = re.compile(r"^-- FLAGS (\S+)$", re.MULTILINE)
 _FOLDERS = ("store", "admit", "queue", "reply", "send", "remember", "gateway", "migrate")
@@ -27,26 +33,66 @@ Answer = Any
 
 
 class Script:
-    """One script, known to the server by its SHA-1 and sent in full only when the server has not seen it."""
+    """One script, known to the server by its SHA-1 and sent in full only when the server has not seen it.
 
-    def __init__(self, name: str) -> None:
+    Its header names its keys behind `-- KEYS`, in this order, up to a colon that stands alone:
+    `history`, a key of keys.py, made of the argument that the function there takes, or `queue`, a constant there;
+    `history(a)`, the same of the argument `a`, in the script `KEYS.history_a`; `[schedule]`, a whole key that the caller gives;
+    last `caches...`, any number of whole keys, in the script `KEYS[TAIL]` and those behind it.
+    """
+
+    def __init__(self, name: str, text: str) -> None:
+        """Raises LookupError when the script names a key that its header does not name, or the header one that keys.py has not."""
         self.name = name
-        self.text = _text(name)
-        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
+        header = _KEYS.search(text)
+        assert header
+        words = header[1].replace("\n--", "").partition(" : ")[0].split()
+        declared = [_declared(name, word) for word in words if word != "none"]
+        for position, (alias, _, _) in enumerate(declared, 1):
+            text = re.sub(rf"\b{alias}\b", str(position) if alias == "TAIL" else f"KEYS[{position}]", text)
+        if unknown := re.search(r"\bKEYS\.\w+", text):
+            raise LookupError(f"The header of the script {name} has no {unknown[0]}.")
+        self.text = text
+        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        arguments = dict.fromkeys(argument for _, argument, _ in declared if argument)
+        made = "".join(f"{expression}, " for _, _, expression in declared)
+        self.keys: Callable[..., tuple[str, ...]] = eval(  # noqa: S307  our own headers, compiled once: the gate has fifteen keys
+            f"lambda {'*, ' if arguments else ''}{', '.join(arguments)}: ({made})", vars(register)
+        )
+        """The script's keys in its order, of what its header asks for by keyword; anything else is a TypeError."""
+        self.keys.__qualname__ = f"{name}.keys"
 
-    async def run(self, client: Redis, keys: tuple[str, ...], args: tuple[str | bytes | int, ...]) -> Answer:
+    async def run(self, client: Redis, args: tuple[str | bytes | int, ...], given: Mapping[str, str | Iterable[str]]) -> Answer:
         """Run it: one EVALSHA, and one EVAL more on a server that was restarted or flushed (a script runs only once)."""
         execute: Any = client.execute_command  # untyped in the library
+        names = self.keys(**given)
         try:
-            return await execute("EVALSHA", self.sha, len(keys), *keys, *args)
+            return await execute("EVALSHA", self.sha, len(names), *names, *args)
         except NoScriptError:
-            return await execute("EVAL", self.text, len(keys), *keys, *args)
+            return await execute("EVAL", self.text, len(names), *names, *args)
+
+
+def _declared(script: str, word: str) -> tuple[str, str, str]:
+    """One key of a header: what stands for it in the script, the argument that it is made of, if any, and the expression that makes it."""
+    match = _WORD.fullmatch(word)
+    name = match["name"] if match else word
+    if match and match["tail"]:
+        return "TAIL", name, f"*{name}"
+    if match and match["whole"]:
+        return rf"KEYS\.{name}", name, name
+    make = getattr(register, name, None)
+    if match and callable(make):
+        of = match["of"] or next(iter(signature(make).parameters))
+        return rf"KEYS\.{name}" + (f"_{of}" if match["of"] else ""), of, f"{name}({of})"
+    if not hasattr(register, name.upper()):
+        raise LookupError(f"The header of the script {script} names {word}, which is no key.")
+    return rf"KEYS\.{name}", "", name.upper()
 
 
 @cache
 def script(name: str) -> Script:
     """The script of `lua/<name>.lua`; each file is read once."""
-    return Script(name)
+    return Script(name, _text(name))
 
 
 def names() -> list[str]:

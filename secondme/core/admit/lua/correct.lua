@@ -1,24 +1,24 @@
 -- Somebody changed what they had written: the history and the mail that still waits say the new words. Nothing new is queued.
--- KEYS  1 approved 2 history 3 inbox
+-- KEYS  approved history inbox
 -- ARGV  1 id of the message that was changed 2 new words as a JSON string 3 whose it must be: user | assistant
 -- Returns stranger | corrected | ignored
-if redis.call('EXISTS', KEYS[1]) == 0 then return 'stranger' end
+if redis.call('EXISTS', KEYS.approved) == 0 then return 'stranger' end
 local outcome = 'ignored'
-local turns = redis.call('ZRANGE', KEYS[2], 0, -1, 'WITHSCORES')
+local turns = redis.call('ZRANGE', KEYS.history, 0, -1, 'WITHSCORES')
 for i = 1, #turns, 2 do
   local turn = decode(turns[i])
   if turn and turn.id == ARGV[1] and turn.role == ARGV[3] and words(turn.type) and type(turn.timestamp) == 'number' then
-    redis.call('ZREM', KEYS[2], turns[i])
-    redis.call('ZADD', KEYS[2], turns[i + 1], string.format('{"id":%s,"role":%s,"content":%s,"timestamp":%.0f,"type":%s}',
+    redis.call('ZREM', KEYS.history, turns[i])
+    redis.call('ZADD', KEYS.history, turns[i + 1], string.format('{"id":%s,"role":%s,"content":%s,"timestamp":%.0f,"type":%s}',
       cjson.encode(turn.id), cjson.encode(turn.role), ARGV[2], turn.timestamp, cjson.encode(turn.type)))
     outcome = 'corrected'
   end
 end
-for at, raw in ipairs(ARGV[3] == 'user' and redis.call('LRANGE', KEYS[3], 0, -1) or {}) do
+for at, raw in ipairs(ARGV[3] == 'user' and redis.call('LRANGE', KEYS.inbox, 0, -1) or {}) do
   local mail = decode(raw)
   if mail and mail.messageId == ARGV[1] then
     mail.content = cjson.decode('[' .. ARGV[2] .. ']')[1]
-    redis.call('LSET', KEYS[3], at - 1, cjson.encode(mail))
+    redis.call('LSET', KEYS.inbox, at - 1, cjson.encode(mail))
     outcome = 'corrected'
   end
 end

@@ -1,8 +1,8 @@
 -- Changes the tier or the notes of an approved contact; every other field stays, known to us or not.
--- KEYS  1 approved
+-- KEYS  approved
 -- ARGV  1 contact 2 tier or '' 3 notes, '' for none 4 pairing event channel 5 '1' when the notes change
 -- Returns {edited, JSON} | {missing} | {corrupt}
-local raw = redis.call('GET', KEYS[1])
+local raw = redis.call('GET', KEYS.approved)
 if not raw then return { 'missing' } end
 local record = decode(raw)
 if not record or not is_tier(record.tier) or type(record.approvedAt) ~= 'number' then return { 'corrupt' } end
@@ -10,6 +10,6 @@ if not (words(record.contactId) and words(record.phoneNumber) and words(record.a
 if ARGV[2] ~= '' then record.tier = ARGV[2] end
 if ARGV[5] == '1' then record.notes = ARGV[3] ~= '' and ARGV[3] or nil end
 local text = cjson.encode(record)
-redis.call('SET', KEYS[1], text)
+redis.call('SET', KEYS.approved, text)
 publish(ARGV[4], { type = 'pairing_edited', contactId = ARGV[1], tier = record.tier, timestamp = now_ms() })
 return { 'edited', text }

@@ -1,31 +1,30 @@
 -- The owner spoke in this chat with their own hands: remember it, pause the contact, drop what waits to be answered or sent.
--- KEYS  1 approved 2 seen 3 history 4 history ids 5 pause 6 inbox 7 mailbox 8 outbox 9 due 10 paused index 11 held
---       12 held index 13 trace
+-- KEYS  approved seen history history_ids pause inbox mailbox outbox outbox_due paused_index held held_index trace
 -- ARGV  1 contact 2 message id 3 turn JSON 4 sent ms 5 pause ms 6 history cap 7 history ttl s 8 seen ttl ms 9 pause event channel
 -- Returns stranger | duplicate | own_echo | taken_over
-if redis.call('EXISTS', KEYS[1]) == 0 then return 'stranger' end
-if redis.call('HGET', KEYS[7], 'sending') == ARGV[2] then return 'own_echo' end
-if redis.call('ZSCORE', KEYS[2], ARGV[2]) then return 'duplicate' end
-if not remember_once(KEYS[2], tonumber(ARGV[8]), KEYS[3], KEYS[4], ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[6]), ARGV[7]) then
+if redis.call('EXISTS', KEYS.approved) == 0 then return 'stranger' end
+if redis.call('HGET', KEYS.mailbox, 'sending') == ARGV[2] then return 'own_echo' end
+if redis.call('ZSCORE', KEYS.seen, ARGV[2]) then return 'duplicate' end
+if not remember_once(KEYS.seen, tonumber(ARGV[8]), KEYS.history, KEYS.history_ids, ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[6]), ARGV[7]) then
   return 'own_echo'
 end
 local now = now_ms()
-redis.call('SET', KEYS[5], cjson.encode({ pausedAt = now, reason = 'fromMe', ['until'] = now + ARGV[5] }), 'PX', ARGV[5])
-redis.call('ZADD', KEYS[10], now + ARGV[5], ARGV[1])
+redis.call('SET', KEYS.pause, cjson.encode({ pausedAt = now, reason = 'fromMe', ['until'] = now + ARGV[5] }), 'PX', ARGV[5])
+redis.call('ZADD', KEYS.paused_index, now + ARGV[5], ARGV[1])
 local ids = {}
-for _, raw in ipairs(redis.call('LRANGE', KEYS[6], 0, -1)) do
+for _, raw in ipairs(redis.call('LRANGE', KEYS.inbox, 0, -1)) do
   local mail = decode(raw)
   if mail and words(mail.messageId) then ids[#ids + 1] = mail.messageId end
 end
-for _, raw in ipairs(redis.call('LRANGE', KEYS[8], 0, -1)) do
+for _, raw in ipairs(redis.call('LRANGE', KEYS.outbox, 0, -1)) do
   local row = decode(raw)
   for _, id in ipairs(row and row.answers or {}) do ids[#ids + 1] = id end
 end
-for _, id in ipairs((supersede(KEYS[11], KEYS[12], ARGV[1], true))) do ids[#ids + 1] = id end
+for _, id in ipairs((supersede(KEYS.held, KEYS.held_index, ARGV[1], true))) do ids[#ids + 1] = id end
 ids[#ids + 1] = ARGV[2]
-trace(KEYS[13], 'taken_over', now, ids, '')
-redis.call('DEL', KEYS[6], KEYS[8])
-redis.call('ZREM', KEYS[9], ARGV[1])
-redis.call('HINCRBY', KEYS[7], 'fence', 1)
+trace(KEYS.trace, 'taken_over', now, ids, '')
+redis.call('DEL', KEYS.inbox, KEYS.outbox)
+redis.call('ZREM', KEYS.outbox_due, ARGV[1])
+redis.call('HINCRBY', KEYS.mailbox, 'fence', 1)
 publish(ARGV[9], { contactId = ARGV[1], action = 'pause', reason = 'fromMe', pausedAt = now, timestamp = now })
 return 'taken_over'

@@ -1,11 +1,11 @@
 -- Ends a denial before its cooldown does: the contact may knock again.
--- KEYS  1 denied 2 attempts 3 index pending 4 index approved 5 index denied 6 stats
+-- KEYS  denied attempts index_pending index_approved index_denied pairing_stats
 -- ARGV  1 contact 2 pairing event channel
 -- Returns 1 | 0
 local now = now_ms()
-local there = redis.call('DEL', KEYS[1])
-redis.call('DEL', KEYS[2])
-redis.call('ZREM', KEYS[5], ARGV[1])
-count_stats(KEYS[6], KEYS[3], KEYS[4], KEYS[5], now)
+local there = redis.call('DEL', KEYS.denied)
+redis.call('DEL', KEYS.attempts)
+redis.call('ZREM', KEYS.index_denied, ARGV[1])
+count_stats(KEYS.pairing_stats, KEYS.index_pending, KEYS.index_approved, KEYS.index_denied, now)
 if there == 1 then publish(ARGV[2], { type = 'pairing_unblocked', contactId = ARGV[1], timestamp = now }) end
 return there

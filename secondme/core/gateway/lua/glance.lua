@@ -1,5 +1,5 @@
 -- What an owner asks first about some contacts: when was something last heard and said, and who is paused until when?
--- KEYS  for each contact: history, pause
+-- KEYS  histories_and_pauses... : of each contact its history, then its pause
 -- ARGV  none
 -- Returns {ms of the newest message in, ms of the newest reply out (0: none), then for each pause: number of the contact, ms left or -1}
 -- FLAGS no-writes
@@ -23,11 +23,11 @@ local function look(history, most)
   return false
 end
 
-for i = 1, #KEYS, 2 do
+for i = TAIL, #KEYS, 2 do
   if not look(KEYS[i], 4) then look(KEYS[i], 100) end
   local left = redis.call('PTTL', KEYS[i + 1])
   if left ~= -2 then
-    answer[#answer + 1] = (i - 1) / 2
+    answer[#answer + 1] = (i - TAIL) / 2
     answer[#answer + 1] = left
   end
 end

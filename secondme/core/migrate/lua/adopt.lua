@@ -1,5 +1,5 @@
 -- Contacts that the owner already talked to are let in, many in one call; each is judged for itself. Repeatable.
--- KEYS  1 index approved 2 index pending 3 index denied 4 stats, then for each contact: approved, denied, pending[, history]
+-- KEYS  index_approved index_pending index_denied pairing_stats contacts... : of each approved, denied, pending[, history]
 -- ARGV  1 '1' to write, '0' to say what would be written 2 keys of each contact: 3, or 4 with the history it must have
 --       3 most bytes of a record that is read 4 where the id begins in the name of an approval
 --       and only to write: 5 ms of approval, or '' when each has its own, then each record's JSON, then each ms
@@ -7,9 +7,9 @@
 --         c an approval that cannot be read | t a history that is none | g the history is gone
 -- Words and keys are what costs here: one allocation for each. So an id is cut out of its key, and a dry run is sent no records.
 local write, width, most, begins = ARGV[1] == '1', tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local count = (#KEYS - 4) / width
+local count = (#KEYS - TAIL + 1) / width
 local letters, records, scores, before, doors, n = {}, {}, {}, {}, {}, 0
-for at = 5, #KEYS, width do
+for at = TAIL, #KEYS, width do
   doors[n + 1], doors[n + 2], doors[n + 3] = KEYS[at], KEYS[at + 1], KEYS[at + 2]
   n = n + 3
 end
@@ -50,14 +50,14 @@ local function judge(at, number)
   return 'a'
 end
 
-for number = 1, count do letters[number] = judge(5 + (number - 1) * width, number) end
+for number = 1, count do letters[number] = judge(TAIL + (number - 1) * width, number) end
 if write then
   -- An approval that another program wrote is in no index; then nobody would see it in a list.
-  if #before > 0 then redis.call('ZADD', KEYS[1], 'NX', unpack(before)) end
+  if #before > 0 then redis.call('ZADD', KEYS.index_approved, 'NX', unpack(before)) end
   if #records > 0 then
     redis.call('MSET', unpack(records))
-    redis.call('ZADD', KEYS[1], unpack(scores))
+    redis.call('ZADD', KEYS.index_approved, unpack(scores))
   end
-  if #before + #records > 0 then count_stats(KEYS[4], KEYS[2], KEYS[1], KEYS[3], now_ms()) end
+  if #before + #records > 0 then count_stats(KEYS.pairing_stats, KEYS.index_pending, KEYS.index_approved, KEYS.index_denied, now_ms()) end
 end
 return table.concat(letters)

@@ -1,18 +1,18 @@
 -- Messages that were set aside are in front of the contact's inbox again, in their order, and the contact has its token.
 -- What a worker is composing meanwhile is void, as after a takeover: it would answer the wrong messages. Safe to repeat.
--- KEYS  1 dead 2 dead index 3 approved 4 inbox 5 mailbox 6 stream 7 active 8 trace
+-- KEYS  dead dead_index approved inbox mailbox queue queue_active trace
 -- ARGV  1 contact 2 mailbox ttl ms 3 inbox cap
 -- Returns {revived, n put back, n left: unreadable or no room} | {missing} | {not_approved} | {not_answered}
-local letters = redis.call('LRANGE', KEYS[1], 0, -1)
+local letters = redis.call('LRANGE', KEYS.dead, 0, -1)
 if #letters == 0 then
-  redis.call('ZREM', KEYS[2], ARGV[1])
+  redis.call('ZREM', KEYS.dead_index, ARGV[1])
   return { 'missing' }
 end
-local approved = redis.call('GET', KEYS[3])
+local approved = redis.call('GET', KEYS.approved)
 if not approved then return { 'not_approved' } end
 if approved:find('"replyMode":"o', 1, true) then return { 'not_answered' } end -- off, or only observed
 
-local known, waiting = {}, redis.call('LRANGE', KEYS[4], 0, -1)
+local known, waiting = {}, redis.call('LRANGE', KEYS.inbox, 0, -1)
 for _, raw in ipairs(waiting) do
   local mail = decode(raw)
   if mail and words(mail.messageId) then known[mail.messageId] = true end
@@ -28,17 +28,17 @@ for _, raw in ipairs(letters) do
     back[#back + 1], ids[#ids + 1] = raw, id
   end
 end
-redis.call('DEL', KEYS[1])
-for _, raw in ipairs(left) do redis.call('RPUSH', KEYS[1], raw) end
-if #left == 0 then redis.call('ZREM', KEYS[2], ARGV[1]) else redis.call('EXPIRE', KEYS[1], 2592000) end
+redis.call('DEL', KEYS.dead)
+for _, raw in ipairs(left) do redis.call('RPUSH', KEYS.dead, raw) end
+if #left == 0 then redis.call('ZREM', KEYS.dead_index, ARGV[1]) else redis.call('EXPIRE', KEYS.dead, 2592000) end
 if #back == 0 then return { 'revived', 0, #left } end
 
-for i = #back, 1, -1 do redis.call('LPUSH', KEYS[4], back[i]) end
-if redis.call('HEXISTS', KEYS[5], 'lease_owner') == 1 then redis.call('HINCRBY', KEYS[5], 'fence', 1) end
-redis.call('HDEL', KEYS[5], 'attempts', 'head')
-redis.call('SADD', KEYS[7], ARGV[1])
-if #waiting == 0 and redis.call('HEXISTS', KEYS[5], 'token') == 0 then
-  add_token(KEYS[6], KEYS[5], ARGV[1], decode(back[1]), ARGV[2])
+for i = #back, 1, -1 do redis.call('LPUSH', KEYS.inbox, back[i]) end
+if redis.call('HEXISTS', KEYS.mailbox, 'lease_owner') == 1 then redis.call('HINCRBY', KEYS.mailbox, 'fence', 1) end
+redis.call('HDEL', KEYS.mailbox, 'attempts', 'head')
+redis.call('SADD', KEYS.queue_active, ARGV[1])
+if #waiting == 0 and redis.call('HEXISTS', KEYS.mailbox, 'token') == 0 then
+  add_token(KEYS.queue, KEYS.mailbox, ARGV[1], decode(back[1]), ARGV[2])
 end
-trace(KEYS[8], 'revived', now_ms(), ids, '')
+trace(KEYS.trace, 'revived', now_ms(), ids, '')
 return { 'revived', #back, #left }

@@ -1,11 +1,11 @@
 -- Keeps what the owner wrote with their own hands: with its contact, and as mere measures over all. The newest are kept. Repeatable.
--- KEYS  1 approved 2 own messages of the contact, both 3 again when there is no contact 3 measures over all, then the style caches that
+-- KEYS  approved own_messages style_overall caches... : the first two of nobody when there is no contact; the style caches that
 --       are out of date after it
 -- ARGV  1 own | overall: whether the messages themselves are kept 2 approved | named: whether the contact must be let in
 --       3 most own messages 4 most measures, then for each message: id, message JSON, id among the measures, measure JSON
 -- Returns how many messages are there that were not before, or -1 when the contact was not let in
-local own, all = ARGV[1] == 'own', KEYS[3]
-if own and ARGV[2] == 'approved' and redis.call('EXISTS', KEYS[1]) == 0 then return -1 end
+local own, all = ARGV[1] == 'own', KEYS.style_overall
+if own and ARGV[2] == 'approved' and redis.call('EXISTS', KEYS.approved) == 0 then return -1 end
 
 -- Drops the oldest of a hash above `most`; returns the ids of those it dropped.
 local function trim(hash, most)
@@ -45,18 +45,18 @@ local new = {}
 for i = 5, #ARGV, 4 do
   if not own then
     if redis.call('HSETNX', all, ARGV[i + 2], ARGV[i + 3]) == 1 then new[ARGV[i + 2]] = true end
-  elseif redis.call('HSETNX', KEYS[2], ARGV[i], ARGV[i + 1]) == 1 then
+  elseif redis.call('HSETNX', KEYS.own_messages, ARGV[i], ARGV[i + 1]) == 1 then
     new[ARGV[i]] = true
     redis.call('HSET', all, ARGV[i + 2], ARGV[i + 3])
-  elseif not is_as_before(KEYS[2], ARGV[i], ARGV[i + 1]) then
-    redis.call('HSET', KEYS[2], ARGV[i], ARGV[i + 1])
+  elseif not is_as_before(KEYS.own_messages, ARGV[i], ARGV[i + 1]) then
+    redis.call('HSET', KEYS.own_messages, ARGV[i], ARGV[i + 1])
     redis.call('HSET', all, ARGV[i + 2], ARGV[i + 3])
   end
 end
 local dropped = trim(all, tonumber(ARGV[4]))
 if own then
-  dropped = trim(KEYS[2], tonumber(ARGV[3]))
-  for i = 4, #KEYS do redis.call('DEL', KEYS[i]) end
+  dropped = trim(KEYS.own_messages, tonumber(ARGV[3]))
+  for i = TAIL, #KEYS do redis.call('DEL', KEYS[i]) end
 end
 local count = 0
 for id in pairs(new) do

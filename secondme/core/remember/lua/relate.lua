@@ -1,11 +1,11 @@
 -- What a contact may be to the owner: scores that fade and grow, and the one type that they speak for. What the owner said stays.
--- KEYS  1 scores 2 override 3 approved
+-- KEYS  relationship relationship_override approved
 -- ARGV  1 signal | set | auto 2 type, '' for auto 3 confidence of a signal, 0 otherwise 4 now in ms 5 lifetime s
 -- Returns {type, confidence, '1' when the owner said so, how many signals} | {} when the contact was not let in
 -- The rules, and why, are in store/relationship.py.
 local TYPES = { 'colleague', 'client', 'manager', 'friend', 'acquaintance', 'family', 'romantic_partner' }
 local verb, wanted, now = ARGV[1], ARGV[2], tonumber(ARGV[4])
-if redis.call('EXISTS', KEYS[3]) == 0 then return {} end
+if redis.call('EXISTS', KEYS.approved) == 0 then return {} end
 
 -- A finite number of zero or more; 0 for whatever else a corrupt field holds.
 local function number(text)
@@ -18,18 +18,18 @@ local function exact(value)
   return string.format('%.17g', value)
 end
 
-local fields, flat = {}, redis.call('HGETALL', KEYS[1])
+local fields, flat = {}, redis.call('HGETALL', KEYS.relationship)
 for i = 1, #flat, 2 do fields[flat[i]] = flat[i + 1] end
 local current, confidence = 'acquaintance', 0.5
 for _, kind in ipairs(TYPES) do
   if fields.currentType == kind then current, confidence = kind, math.min(1, number(fields.currentConfidence)) end
 end
 local signals = math.floor(number(fields.signalCount))
-local manual = redis.call('EXISTS', KEYS[2]) == 1
+local manual = redis.call('EXISTS', KEYS.relationship_override) == 1
 if verb == 'set' then
-  redis.call('SET', KEYS[2], '1')
-  redis.call('HSET', KEYS[1], 'currentType', wanted, 'currentConfidence', '1')
-  redis.call('PERSIST', KEYS[1])
+  redis.call('SET', KEYS.relationship_override, '1')
+  redis.call('HSET', KEYS.relationship, 'currentType', wanted, 'currentConfidence', '1')
+  redis.call('PERSIST', KEYS.relationship)
   return { wanted, '1', '1', tostring(signals) }
 end
 if manual and verb == 'signal' then return { current, exact(confidence), '1', tostring(signals) } end
@@ -44,7 +44,7 @@ for _, kind in ipairs(TYPES) do
   scores[kind], total = score, total + score
 end
 if verb == 'auto' then
-  redis.call('DEL', KEYS[2])
+  redis.call('DEL', KEYS.relationship_override)
   if manual then current, confidence = 'acquaintance', 0.5 end
 end
 local best = current
@@ -65,6 +65,6 @@ for _, kind in ipairs(TYPES) do
   written[#written + 1] = kind
   written[#written + 1] = exact(scores[kind])
 end
-redis.call('HSET', KEYS[1], unpack(written))
-redis.call('EXPIRE', KEYS[1], ARGV[5])
+redis.call('HSET', KEYS.relationship, unpack(written))
+redis.call('EXPIRE', KEYS.relationship, ARGV[5])
 return { current, exact(confidence), '0', tostring(signals) }

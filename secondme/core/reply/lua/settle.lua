@@ -1,20 +1,20 @@
 -- A call to a model is over: what was charged becomes what it cost. A worker that dies before this leaves the charge: it may have been billed.
--- KEYS  1 the day's sums 2 what the contact cost 3 token usage
+-- KEYS  token_stats spent token_usage
 -- ARGV  1 micros that were charged 2 micros it cost 3 field prefix of the contact's day 4 entry JSON, or '' when nothing was answered
 --       5 ms 6 entries kept 7 prefix of the model's fields, then fields and counts: added to the day, to the contact and to the model
 -- Returns ok
 local delta = tonumber(ARGV[2]) - tonumber(ARGV[1])
-redis.call('HINCRBY', KEYS[1], 'micros', delta)
-redis.call('HINCRBY', KEYS[2], ARGV[3] .. 'micros', delta)
+redis.call('HINCRBY', KEYS.token_stats, 'micros', delta)
+redis.call('HINCRBY', KEYS.spent, ARGV[3] .. 'micros', delta)
 if ARGV[4] == '' then return 'ok' end
-redis.call('HINCRBY', KEYS[1], ARGV[7] .. 'micros', ARGV[2])
+redis.call('HINCRBY', KEYS.token_stats, ARGV[7] .. 'micros', ARGV[2])
 for i = 8, #ARGV, 2 do
   if ARGV[i + 1] ~= '0' then
-    redis.call('HINCRBY', KEYS[1], ARGV[i], ARGV[i + 1])
-    redis.call('HINCRBY', KEYS[1], ARGV[7] .. ARGV[i], ARGV[i + 1])
-    redis.call('HINCRBY', KEYS[2], ARGV[3] .. ARGV[i], ARGV[i + 1])
+    redis.call('HINCRBY', KEYS.token_stats, ARGV[i], ARGV[i + 1])
+    redis.call('HINCRBY', KEYS.token_stats, ARGV[7] .. ARGV[i], ARGV[i + 1])
+    redis.call('HINCRBY', KEYS.spent, ARGV[3] .. ARGV[i], ARGV[i + 1])
   end
 end
-redis.call('ZADD', KEYS[3], ARGV[5], ARGV[4])
-redis.call('ZREMRANGEBYRANK', KEYS[3], 0, -tonumber(ARGV[6]) - 1)
+redis.call('ZADD', KEYS.token_usage, ARGV[5], ARGV[4])
+redis.call('ZREMRANGEBYRANK', KEYS.token_usage, 0, -tonumber(ARGV[6]) - 1)
 return 'ok'

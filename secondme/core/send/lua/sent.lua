@@ -1,31 +1,31 @@
 -- The platform has the row: it leaves the outbox and, being a reply, enters the history. Safe to repeat.
--- KEYS  1 outbox 2 due 3 mailbox 4 history 5 history ids 6 approved 7 last reply 8 trace
+-- KEYS  outbox outbox_due mailbox history history_ids approved last_reply trace
 -- ARGV  1 contact 2 fence 3 row id 4 turn JSON with timestamp 0, or '' 5 turn id 6 history cap 7 history ttl s 8 row id as an id of our own, or ''
 -- Returns done | next | stale
 local now = now_ms()
-local box = redis.call('HMGET', KEYS[3], 'sending', 'send_fence')
-if ARGV[4] ~= '' and redis.call('EXISTS', KEYS[6]) == 1 then
+local box = redis.call('HMGET', KEYS.mailbox, 'sending', 'send_fence')
+if ARGV[4] ~= '' and redis.call('EXISTS', KEYS.approved) == 1 then
   local first, last = ARGV[4]:find('"timestamp":0,', 1, true)
   local turn = ARGV[4]:sub(1, first - 1) .. string.format('"timestamp":%.0f,', now) .. ARGV[4]:sub(last + 1)
-  remember(KEYS[4], KEYS[5], ARGV[5], turn, now, tonumber(ARGV[6]), ARGV[7])
-  if ARGV[8] ~= '' then redis.call('SADD', KEYS[5], ARGV[8]) end
-  redis.call('SET', KEYS[7], string.format('%.0f', now), 'EX', 3600)
-elseif redis.call('EXISTS', KEYS[6]) == 1 and redis.call('EXISTS', KEYS[5]) == 1 then
-  redis.call('SADD', KEYS[5], ARGV[5]) -- the platform may show us our own greeting: it is not the owner speaking
+  remember(KEYS.history, KEYS.history_ids, ARGV[5], turn, now, tonumber(ARGV[6]), ARGV[7])
+  if ARGV[8] ~= '' then redis.call('SADD', KEYS.history_ids, ARGV[8]) end
+  redis.call('SET', KEYS.last_reply, string.format('%.0f', now), 'EX', 3600)
+elseif redis.call('EXISTS', KEYS.approved) == 1 and redis.call('EXISTS', KEYS.history_ids) == 1 then
+  redis.call('SADD', KEYS.history_ids, ARGV[5]) -- the platform may show us our own greeting: it is not the owner speaking
 end
 if box[1] ~= ARGV[3] or box[2] ~= ARGV[2] then return 'stale' end
-redis.call('HDEL', KEYS[3], 'sending', 'send_until', 'send_owner')
-local head = decode(redis.call('LINDEX', KEYS[1], 0))
+redis.call('HDEL', KEYS.mailbox, 'sending', 'send_until', 'send_owner')
+local head = decode(redis.call('LINDEX', KEYS.outbox, 0))
 if head and head.rowId == ARGV[3] then
-  redis.call('LPOP', KEYS[1])
+  redis.call('LPOP', KEYS.outbox)
   if ARGV[4] ~= '' then
-    trace(KEYS[8], 'sent', now, head.answers or {}, ',"reply":' .. cjson.encode(head.replyId) .. ',"row":' .. cjson.encode(ARGV[5]))
+    trace(KEYS.trace, 'sent', now, head.answers or {}, ',"reply":' .. cjson.encode(head.replyId) .. ',"row":' .. cjson.encode(ARGV[5]))
   end
 end
-local next_row = decode(redis.call('LINDEX', KEYS[1], 0))
+local next_row = decode(redis.call('LINDEX', KEYS.outbox, 0))
 if next_row then
-  redis.call('ZADD', KEYS[2], math.max(now, tonumber(next_row.typingFrom)), ARGV[1])
+  redis.call('ZADD', KEYS.outbox_due, math.max(now, tonumber(next_row.typingFrom)), ARGV[1])
   return 'next'
 end
-redis.call('ZREM', KEYS[2], ARGV[1])
+redis.call('ZREM', KEYS.outbox_due, ARGV[1])
 return 'done'
