@@ -416,7 +416,7 @@ def refuse_missing(setup: Setup) -> None:
 def set_up_log(setup: Setup) -> None:
     """What this command decides is logged where the gateway logs too. Raises as `open_services` for a home that is not there."""
     from secondme.core import log
-    from secondme.core.config.paths import private_dir
+    from secondme.core.files import private_dir
 
     refuse_missing(setup)
     log.set_up(setup.settings.log.level, private_dir(setup.places.logs), console=False)

@@ -99,7 +99,7 @@ def steering(store: Store, setup: Setup, by: str = BY_CLI) -> Steering:
 def write_log(setup: Setup) -> None:
     """What this command decides is written down where the gateway writes too. Raises as `open_store` for a home that is not there."""
     from secondme.core import log
-    from secondme.core.config.paths import private_dir
+    from secondme.core.files import private_dir
 
     _refuse_missing(setup)
     log.set_up(setup.settings.log.level, private_dir(setup.places.logs), console=False)

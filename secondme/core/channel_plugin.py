@@ -53,7 +53,7 @@ class ChannelContext:
     settings: Mapping[str, Any]
     """The channel's own settings: its section of the configuration as plain values, secrets included, so never to be logged."""
     directory: Path
-    """Where the channel may keep files. It may not exist yet: `paths.private_dir` makes it 0700."""
+    """Where the channel may keep files. It may not exist yet: `files.private_dir` makes it 0700."""
     clock: Clock
     rng: Random
 

@@ -21,6 +21,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import MappingProxyType
 
+from secondme.core.errors import ConfigError
+from secondme.core.files import open_dir
 from secondme.core.text import safe_text
 
 SECURITY = "secondme.security"
@@ -142,7 +144,7 @@ class SharedFile(logging.Handler):
                 self._append(line)
             except FileNotFoundError:  # the directory was taken away between two of the steps
                 self._append(line)
-        except OSError:
+        except (ConfigError, OSError):
             self.handleError(record)
 
     def _append(self, line: bytes) -> None:
@@ -203,9 +205,9 @@ class SharedFile(logging.Handler):
 def _opened(path: Path) -> int:
     """A descriptor that appends to `path`: a file of ours in a directory of ours that nobody else can enter; both are made when missing.
 
-    The directory is held meanwhile, so what is looked at is what is written to. Raises OSError for everything else that has the name.
+    The directory is held meanwhile, so what is looked at is what is written to. Raises OSError or ConfigError for everything else that has the name.
     """
-    directory = _held(path.parent)
+    directory = open_dir(path.parent)
     try:
         flags = (
             os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
@@ -217,27 +219,6 @@ def _opened(path: Path) -> int:
     if not stat.S_ISREG(facts.st_mode) or facts.st_uid != os.getuid():
         os.close(descriptor)
         raise PermissionError(errno.EPERM, "not a file of ours", str(path))
-    return descriptor
-
-
-def _held(path: Path) -> int:
-    """A descriptor of the directory, as `paths.private_dir` would have it. That module cannot be asked: it stands beside this one."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-    try:
-        descriptor = os.open(path, flags)
-    except FileNotFoundError:
-        for missing in reversed([each for each in (path, *path.parents) if not each.exists()]):
-            missing.mkdir(mode=0o700, exist_ok=True)  # parents=True would leave those open to others
-        descriptor = os.open(path, flags)
-    try:
-        facts = os.fstat(descriptor)
-        if facts.st_uid != os.getuid():
-            raise PermissionError(errno.EPERM, "not a directory of ours", str(path))
-        if facts.st_mode & 0o077:
-            os.fchmod(descriptor, 0o700)
-    except OSError:
-        os.close(descriptor)
-        raise
     return descriptor
 
 

@@ -20,8 +20,8 @@ from redis import Redis
 from typer.testing import CliRunner, Result
 
 from secondme.cli.commands.backup import describe
+from secondme.core.files import hold
 from secondme.core.store import keys
-from secondme.core.store.lock import hold
 
 pytestmark = pytest.mark.heavy  # several programs in each scene
 

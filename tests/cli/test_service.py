@@ -25,7 +25,7 @@ from secondme.cli.commands.service import app as service
 from secondme.cli.service.manager import MARKER, Launchd, agent_text, quoted, unit_text
 from secondme.cli.service.program import Program, program_of
 from secondme.core.errors import ConfigError
-from secondme.core.store.lock import hold
+from secondme.core.files import hold
 
 pytestmark = pytest.mark.heavy  # services that start, stop and are watched
 

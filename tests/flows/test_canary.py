@@ -27,9 +27,9 @@ from secondme.core.admit.inspection import Inspector
 from secondme.core.admit.pauses import Steering
 from secondme.core.clock import SystemClock
 from secondme.core.config.loader import Setup
-from secondme.core.config.paths import private_dir
 from secondme.core.enums import Tier
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
+from secondme.core.files import private_dir
 from secondme.core.gateway.gateway import Gateway
 from secondme.core.ids import ContactId
 from secondme.core.messages import (

@@ -25,7 +25,7 @@ from secondme.channels.local.client import LocalClient
 from secondme.channels.local.protocol import contact_of
 from secondme.cli.app import app
 from secondme.core.api.auth import TokenFile
-from secondme.core.config.paths import private_dir
+from secondme.core.files import private_dir
 from secondme.core.store.server import EmbeddedServer, Role
 
 COMMANDS = ["status", "status --json", f"pairing approve {WHO}", "config show"]

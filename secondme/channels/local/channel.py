@@ -18,14 +18,15 @@ from typing import TYPE_CHECKING, Any
 from secondme.channels.local.protocol import CHANNEL, LINE_LIMIT, contact_of, decode, encode
 from secondme.core import fault_points
 from secondme.core.clock import from_ms
-from secondme.core.config.paths import private_dir
 from secondme.core.errors import DataError, NotFoundError, SecondmeError, UnavailableError
+from secondme.core.files import private_dir, replacement
 from secondme.core.ids import ChannelId, ContactId, MessageId, mask_contact_id, message_id
 from secondme.core.log import get_logger
 from secondme.core.messages import ChannelContact, ChannelState, InboundMessage, MessageContent, NotSent, SendOutcome, Sent
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from secondme.core.ports import ChannelHost, Clock
@@ -89,23 +90,9 @@ class Mail:
             self._compact()
 
     def _append(self, entry: dict[str, str]) -> None:
-        self._write(os.O_APPEND, [entry], self._path)
-        self._lines += 1
-
-    def _compact(self) -> None:
-        received = [message for message, text in self._known.items() if text is None][-_KEEP_IDS:]
-        waiting = dict(self.waiting())
-        self._known = {**dict.fromkeys(received), **waiting}
-        entries = [{"ack": message} for message in received] + [{"id": message, "text": text} for message, text in waiting.items()]
-        fresh = self._path.with_suffix(".new")
-        self._write(os.O_TRUNC, entries, fresh)
-        fresh.replace(self._path)
-        self._lines = len(entries)
-
-    def _write(self, mode: int, entries: list[dict[str, str]], path: Path) -> None:
-        data = b"".join(json.dumps(entry).encode() + b"\n" for entry in entries)
-        try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | mode, 0o600)
+        data = _encoded([entry])
+        with _on_disk():
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
             try:
                 before = os.fstat(descriptor).st_size
                 if os.write(descriptor, data) != len(data):
@@ -113,10 +100,28 @@ class Mail:
                     raise OSError("short write")
             finally:
                 os.close(descriptor)
-        except OSError as error:
-            raise UnavailableError(
-                "local_mail_unwritable", "The local channel cannot write its mail.", "Check the disk."
-            ) from error
+        self._lines += 1
+
+    def _compact(self) -> None:
+        received = [message for message, text in self._known.items() if text is None][-_KEEP_IDS:]
+        waiting = dict(self.waiting())
+        self._known = {**dict.fromkeys(received), **waiting}
+        entries = [{"ack": message} for message in received] + [{"id": message, "text": text} for message, text in waiting.items()]
+        with _on_disk(), replacement(self._path) as file:
+            file.write(_encoded(entries))
+        self._lines = len(entries)
+
+
+def _encoded(entries: list[dict[str, str]]) -> bytes:
+    return b"".join(json.dumps(entry).encode() + b"\n" for entry in entries)
+
+
+@contextlib.contextmanager
+def _on_disk() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UnavailableError("local_mail_unwritable", "The local channel cannot write its mail.", "Check the disk.") from error
 
 
 log = get_logger(__name__)

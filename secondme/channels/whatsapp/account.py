@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from secondme.channels.whatsapp.jids import Jid, Own, as_person
-from secondme.core.config.paths import private_dir
 from secondme.core.errors import DataError
+from secondme.core.files import remove_unfinished, write_private
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
@@ -51,21 +50,8 @@ def load_account(directory: Path) -> Account | None:
 
 def save_account(directory: Path, account: Account) -> None:
     """`linked.json` says it, 0600, all of it or nothing."""
-    private_dir(directory)
     record = {**own_to(account.own), "loggedOut": account.is_logged_out}
     write_private(directory / LINKED, json.dumps(record, sort_keys=True).encode() + b"\n")
-
-
-def write_private(path: Path, data: bytes) -> None:
-    """The file holds `data`, 0600, and is on the disk: all of it or, after a crash, what it held before."""
-    new = path.with_name(f"{path.name}.new")
-    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        os.fchmod(descriptor, 0o600)
-        file.write(data)
-        file.flush()
-        os.fsync(descriptor)
-    new.replace(path)
 
 
 def own_to(own: Own) -> dict[str, Any]:
@@ -92,7 +78,7 @@ def erase_account(directory: Path) -> None:
         path.unlink(missing_ok=True)
     for name in (LINKED, SPOOL):
         (directory / name).unlink(missing_ok=True)
-        (directory / f"{name}.new").unlink(missing_ok=True)
+        remove_unfinished(directory / name)
 
 
 LIMIT_BYTES = 16 * 1024 * 1024

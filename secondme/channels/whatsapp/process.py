@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 
 from secondme.channels.whatsapp.failures import failure
 from secondme.channels.whatsapp.protocol import Frame, Frames, encode
-from secondme.core.config.paths import private_dir
 from secondme.core.errors import DataError
+from secondme.core.files import private_dir
 from secondme.core.log import get_logger
 
 if TYPE_CHECKING:

@@ -21,7 +21,7 @@ async def token(
 ) -> CommandResult:
     """Print the token that calls over TCP need, made at first use. With --json, where it is and not what it is."""
     from secondme.core.api.auth import TokenFile
-    from secondme.core.config.paths import private_dir
+    from secondme.core.files import private_dir
 
     places = invocation.setup().places
     private_dir(places.data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shlex
 import shutil
 import sys
@@ -16,9 +15,10 @@ import typer
 from secondme.cli.command import Invocation, command
 from secondme.cli.output import CommandResult, Screen, counted, note
 from secondme.core.clock import SystemClock, rfc3339
-from secondme.core.config.paths import find_places, private_dir, replace_private
+from secondme.core.config.paths import find_places
 from secondme.core.errors import ConfigError, DataError, NotFoundError
 from secondme.core.fault_points import point
+from secondme.core.files import private_dir, replacement, write_private
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -81,20 +81,14 @@ def _path(wanted: str, stamp: str, *, is_sealed: bool) -> Path:
 @contextlib.contextmanager
 def _unnamed(path: Path) -> Iterator[BinaryIO]:
     """A file beside `path` that gets its name when all went well; else nothing is left of it."""
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
-        descriptor = os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        with replacement(path) as file:
+            yield file
+            point("backup.written")
     except OSError as error:
         raise ConfigError(
             "backup_unwritable", f"{path.parent} cannot be written: {error.strerror}.", "Name another place."
         ) from error
-    try:
-        with os.fdopen(descriptor, "r+b") as file:
-            yield file
-        point("backup.written")
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 def _show_backup(screen: Screen, data: dict[str, Any]) -> None:
@@ -215,7 +209,7 @@ def _settings_after(invocation: Invocation, swap: Swap, *, embedded: bool) -> Se
     if embedded:
         edit = plan(swap.config / "config.toml", {"redis_url": None})
         if edit.is_change:
-            replace_private(edit.path, edit.after)
+            write_private(edit.path, edit.after)
         if (secrets := swap.config / ".env").exists():
             save_env_file(secrets, {"SECONDME_REDIS_URL": None})
     setup = Invocation(swap.config, invocation.settings).setup()
@@ -281,7 +275,7 @@ def _data(file: str, manifest: Manifest, *, dry_run: bool) -> dict[str, Any]:
 
 
 def _looked(swap: Swap, data: dict[str, Any]) -> CommandResult:
-    from secondme.core.store.lock import is_held
+    from secondme.core.files import is_held
 
     def show(screen: Screen) -> None:
         _show_contents(screen, data)

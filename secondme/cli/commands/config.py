@@ -136,7 +136,7 @@ async def unset(invocation: Invocation, name: _Name) -> CommandResult:
 async def restore(invocation: Invocation) -> CommandResult:
     """Put the newest config.toml back that can be used. Without one, a broken file is set aside and the defaults count."""
     from secondme.core.config.files import backups, set_aside
-    from secondme.core.config.paths import replace_private
+    from secondme.core.files import write_private
 
     before, path = _present_setup(invocation), _places(invocation).config_file
     present = path.read_text("utf-8", "replace") if path.exists() else None
@@ -149,7 +149,7 @@ async def restore(invocation: Invocation) -> CommandResult:
     aside = set_aside(path, SystemClock().now_ms()) if present is not None else None
     aside_name = aside.name if aside else ""
     if kept is not None:
-        replace_private(path, texts[kept])
+        write_private(path, texts[kept])
         words = f"{path} is again what it was: {kept.name}." + (f" What was there is {aside_name}." if aside else "")
     else:
         words = f"No earlier file was kept: {aside_name} is what was there, and the defaults count now."

@@ -10,7 +10,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import time
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -88,7 +87,7 @@ async def serve_home(setup: Setup, part: Part, called: str, hints: list[str] | N
     from secondme.core import log
     from secondme.core.api.sockets import tcp_address
     from secondme.core.backup.restore import refuse_unfinished
-    from secondme.core.config.paths import private_dir
+    from secondme.core.files import private_dir
     from secondme.core.store.server import Role
     from secondme.services import build_model, open_services
 
@@ -207,12 +206,9 @@ def _write_down(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> Non
 @contextlib.contextmanager
 def _only_gateway(path: Path) -> Iterator[None]:
     """This process is the one gateway of its home, until it ends, however it ends."""
-    from secondme.core.store.lock import hold
+    from secondme.core.files import hold
 
-    descriptor = hold(path)
-    if descriptor is None:
-        time.sleep(_LOOK_S)  # somebody may have held it for the moment in which they looked whether it is held
-        descriptor = hold(path)
+    descriptor = hold(path, _LOOK_S)  # somebody may hold it for the moment in which they look whether it is held
     if descriptor is None:
         pid = path.read_text("ascii", "replace").strip()
         raise BusyError("already_running", f"A gateway of this home is running (pid {pid}).", "secondme status")

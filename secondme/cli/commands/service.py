@@ -197,7 +197,7 @@ def _facts(manager: Manager, standing: Standing) -> dict[str, Any]:
 def _refuse_beside_another(setup: Setup, manager: Manager, part: str) -> None:
     """Raises BusyError while a gateway of this home runs that is not the service's."""
     from secondme.core.errors import BusyError
-    from secondme.core.store.lock import is_held
+    from secondme.core.files import is_held
 
     if part != "worker" and is_held(setup.places.gateway_lock) and manager.standing().state not in {"active", "activating"}:
         raise BusyError(

@@ -15,8 +15,8 @@ from secondme.cli.service.manager import manager_for
 from secondme.cli.service.program import program_of
 from secondme.core.clock import SystemClock
 from secondme.core.errors import SecondmeError
+from secondme.core.files import is_held
 from secondme.core.send.pacing import Night
-from secondme.core.store.lock import is_held
 
 if TYPE_CHECKING:
     from secondme.cli.onboard.site import Site

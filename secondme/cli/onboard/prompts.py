@@ -13,8 +13,8 @@ import questionary
 from prompt_toolkit.output import ColorDepth, create_output
 from prompt_toolkit.styles import Style
 
-from secondme.core.config.paths import open_private, replace_private
 from secondme.core.errors import ConfigError
+from secondme.core.files import read_private, write_private
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,7 +52,7 @@ class Draft:
         if self._path is None:
             return
         try:
-            replace_private(self._path, json.dumps(self.answers, indent=2, ensure_ascii=False))
+            write_private(self._path, json.dumps(self.answers, indent=2, ensure_ascii=False))
         except OSError as error:
             raise ConfigError(
                 "unwritable_config", f"{self._path} cannot be written: {error.strerror}.", "Check the disk."
@@ -62,7 +62,7 @@ class Draft:
 def _read(path: Path) -> dict[str, str]:
     """A draft that cannot be read is none: it only saves typing."""
     try:
-        kept = json.loads(open_private(path) or "{}")
+        kept = json.loads(read_private(path) or "{}")
     except (OSError, ValueError, ConfigError):
         return {}
     return {str(name): str(answer) for name, answer in kept.items()} if isinstance(kept, dict) else {}

@@ -22,8 +22,8 @@ from secondme.cli.onboard.prompts import Choice, Question
 from secondme.cli.output import program_for
 from secondme.core.config.files import read_env_file, save_env_file
 from secondme.core.config.loader import Setup, home_of, load, written_setup
-from secondme.core.config.paths import private_dir, replace_private
 from secondme.core.errors import ConfigError, SecondmeError, UnavailableError
+from secondme.core.files import private_dir, write_private
 from secondme.core.reply.persona import DEFAULT_STYLE, LANGUAGE
 from secondme.core.send.pacing import machine_zone
 from secondme.core.store.client import Store
@@ -345,7 +345,7 @@ async def start(site: Site) -> None:
     values = {name: known.get(name) or secrets.token_urlsafe(_WORD_BYTES) for name in _PASSWORDS}
     values |= {name: known.get(name) or str(_free(port)) for name, port in _PORTS.items()}
     try:
-        replace_private(compose, files("secondme.cli").joinpath("stack", COMPOSE_FILE).read_text("utf-8"))
+        write_private(compose, files("secondme.cli").joinpath("stack", COMPOSE_FILE).read_text("utf-8"))
     except OSError as error:
         raise ConfigError("unwritable_config", f"{compose} cannot be written: {error.strerror}.", "Check the disk.") from error
     save_env_file(env, values)

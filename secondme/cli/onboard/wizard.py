@@ -23,8 +23,8 @@ from secondme.cli.output import CommandResult, ExitCode, Screen, program_for
 from secondme.core.clock import SystemClock
 from secondme.core.config.files import spare_name, write
 from secondme.core.config.loader import plan_settings
-from secondme.core.config.paths import private_dir
 from secondme.core.errors import ConfigError, SecondmeError
+from secondme.core.files import private_dir
 from secondme.services import persona_library
 
 if TYPE_CHECKING:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from secondme.core.errors import ConfigError, NotFoundError, UnavailableError
+from secondme.core.files import replacement
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
@@ -197,15 +198,12 @@ def read_ours(path: Path) -> str | None:
 
 
 def _write(path: Path, text: str) -> None:
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.new")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        fresh.write_text(text, "utf-8")
-        fresh.replace(path)
+        with replacement(path, 0o644) as file:
+            file.write(text.encode())
     except OSError as error:
         raise ConfigError("unwritable_service", f"{path} cannot be written: {error.strerror}.", "Check its directory.") from error
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 _RUNS = frozenset({"initializing", "starting", "running", "degraded", "maintenance", "stopping"})

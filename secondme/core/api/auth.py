@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import hmac
-import os
 import re
 import secrets
-import stat
 from collections import deque
 from typing import TYPE_CHECKING
 
 from secondme.core.api.problems import FORBIDDEN, TOO_MANY_WRONG, UNAUTHORIZED, Refusal, refuse
 from secondme.core.api.sockets import Address, own_hosts
 from secondme.core.errors import ConfigError
+from secondme.core.files import read_private, replacement
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
 
 _TOKEN = re.compile(rb"[A-Za-z0-9_-]{43,128}")
 """256 bits in base64, at least."""
-_MOST_BYTES = 256
 
 
 class TokenFile:
@@ -40,8 +38,8 @@ class TokenFile:
         """The token, made now if there was none. Safe in several processes at once. Raises ConfigError when the file is not usable."""
         found = self._read()
         if found is None:
-            with self._beside() as fresh, contextlib.suppress(FileExistsError):  # another process was faster: then theirs it is
-                os.link(fresh, self.path)
+            with contextlib.suppress(FileExistsError):  # another process was faster: then theirs it is
+                self._write(over=False)
             found = self._read()
         if found is None:
             raise ConfigError("unusable_api_token", f"{self.path} cannot be made.", "Check the directory's owner and free space.")
@@ -49,8 +47,7 @@ class TokenFile:
 
     def renew(self) -> str:
         """A new token; the old one has no power any more. Raises ConfigError."""
-        with self._beside() as fresh:
-            os.replace(fresh, self.path)  # noqa: PTH105  beside os.link, which pathlib turns around
+        self._write(over=True)
         return self.ensure()
 
     def admits(self, offered: bytes) -> bool:
@@ -64,41 +61,24 @@ class TokenFile:
     def _read(self) -> bytes | None:
         """None when there is no file. Raises ConfigError when it is a link, not ours, open to others, or holds something else."""
         try:
-            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            raise self._unusable(error.strerror or "unreadable") from error
-        try:
-            found = os.fstat(descriptor)
-            if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid():
-                raise self._unusable("it is not a file of yours")
-            if found.st_mode & 0o077:
-                raise self._unusable("others can read it")
-            token = os.read(descriptor, _MOST_BYTES).strip()
-        finally:
-            os.close(descriptor)
-        if not _TOKEN.fullmatch(token):
+            text = read_private(self.path)
+        except ConfigError:
+            raise self._unusable("others can read it") from None
+        except (OSError, UnicodeError) as error:
+            raise self._unusable(getattr(error, "strerror", "") or "unreadable") from error
+        token = None if text is None else text.strip().encode()
+        if token is not None and not _TOKEN.fullmatch(token):
             raise self._unusable("it holds no token")
         return token
 
-    @contextlib.contextmanager
-    def _beside(self) -> Iterator[str]:
-        """A new token in a file beside ours, whole before it gets the name."""
-        fresh = f"{self.path}.{secrets.token_hex(8)}"
+    def _write(self, *, over: bool) -> None:
         try:
-            descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            try:
-                os.write(descriptor, secrets.token_urlsafe(32).encode() + b"\n")
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
-            yield fresh
+            with replacement(self.path, over=over) as file:
+                file.write(secrets.token_urlsafe(32).encode() + b"\n")
+        except FileExistsError:
+            raise
         except OSError as error:
             raise self._unusable(error.strerror or "unwritable") from error
-        finally:
-            with contextlib.suppress(OSError):
-                os.unlink(fresh)  # noqa: PTH108  as above; gone already after a rename
 
     def _unusable(self, why: str) -> ConfigError:
         return ConfigError("unusable_api_token", f"{self.path} cannot be used: {why}.", "secondme api token --new")

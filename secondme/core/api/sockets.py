@@ -11,8 +11,8 @@ import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from secondme.core.config.paths import private_dir
 from secondme.core.errors import BusyError, ConfigError
+from secondme.core.files import private_dir
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -28,16 +28,16 @@ from secondme.core.backup.archive import (
 )
 from secondme.core.backup.store import save_store
 from secondme.core.clock import from_ms
-from secondme.core.config.paths import Places, private_dir
 from secondme.core.errors import BusyError, ConfigError, DataError
 from secondme.core.fault_points import point
-from secondme.core.store.lock import hold
+from secondme.core.files import hold, private_dir
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from secondme.core.config.loader import Setup
+    from secondme.core.config.paths import Places
     from secondme.core.ports import Clock
     from secondme.core.store.client import Store
 

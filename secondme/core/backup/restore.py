@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from secondme.core.backup.archive import CONFIG, DATA, STORE, Manifest, Member, is_sealed, not_ours, read_archive, unseal
 from secondme.core.clock import from_ms
-from secondme.core.config.paths import Places, private_dir
 from secondme.core.errors import BusyError, ConfigError
 from secondme.core.fault_points import point
+from secondme.core.files import hold, new_file, private_dir, remove_unfinished, replacement
 from secondme.core.store import keys
-from secondme.core.store.lock import hold
 from secondme.core.store.rdb import lay_down, private_store
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
 
+    from secondme.core.config.paths import Places
     from secondme.core.ports import Clock
 
 
@@ -59,6 +59,7 @@ class Swap:
     def discard(self) -> None:
         """Nothing is beside the home any more. Must not be called when decided."""
         assert not self.is_decided
+        remove_unfinished(self._note)
         shutil.rmtree(self.config, ignore_errors=True)
         shutil.rmtree(self.data, ignore_errors=True)
 
@@ -71,14 +72,10 @@ class Swap:
         _sync_tree(self.data)
         for _, target in self._pairs():
             _check_movable(target)
-        fresh = self._note.with_suffix(".new")
         absent = [target.name for staged, target in self._pairs() if not staged.exists()]
-        with fresh.open("w", encoding="utf-8") as file:
-            json.dump({"aside": aside, "absent": absent}, file)
-            file.flush()
-            os.fsync(file.fileno())
-        point("restore.deciding")
-        fresh.replace(self._note)
+        with replacement(self._note) as file:
+            file.write(json.dumps({"aside": aside, "absent": absent}).encode())
+            point("restore.deciding")
         _sync(self._note.parent)
         point("restore.decided")
 
@@ -257,7 +254,6 @@ def _place(swap: Swap, name: str) -> Path:
 @contextlib.contextmanager
 def _create(path: Path) -> Iterator[BinaryIO]:
     private_dir(path.parent)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    with new_file(path) as file:
         yield file
     point("restore.unpacked")

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
-from secondme.core.config.paths import open_private, private_dir, replace_private
 from secondme.core.errors import BusyError, ConfigError, CredentialsError
+from secondme.core.files import private_dir, read_private, write_private
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -92,7 +92,7 @@ def _write(edit: Edit, now_ms: int) -> Path | None:
     try:
         if edit.before is not None:
             kept = _keep(edit.path, edit.before, now_ms)
-        replace_private(edit.path, edit.after)
+        write_private(edit.path, edit.after)
         _keep(edit.path, edit.after, now_ms)
         for old in backups(edit.path)[_KEPT:]:
             old.unlink(missing_ok=True)
@@ -148,7 +148,7 @@ def _keep(path: Path, text: str, now_ms: int) -> Path:
     if newest is not None and newest.read_text("utf-8", "replace") == text:
         return newest
     spare = spare_name(path, now_ms)
-    replace_private(spare, text)
+    write_private(spare, text)
     return spare
 
 
@@ -235,7 +235,7 @@ def save_env_file(path: Path, changes: Mapping[str, str | None]) -> None:
     kept = [line for line in (_text(path) or "").splitlines() if _name(line) not in changes]
     lines = [*kept, *(f"{name}={_quoted(value)}" for name, value in changes.items() if value is not None)]
     try:
-        replace_private(path, "".join(f"{line}\n" for line in lines))
+        write_private(path, "".join(f"{line}\n" for line in lines))
     except OSError as error:
         raise ConfigError(
             "unwritable_env_file", f"{path} cannot be written: {error.strerror}.", "Check its owner and the disk."
@@ -244,7 +244,7 @@ def save_env_file(path: Path, changes: Mapping[str, str | None]) -> None:
 
 def _text(path: Path) -> str | None:
     try:
-        return open_private(path)
+        return read_private(path)
     except (OSError, UnicodeError):
         raise ConfigError("unreadable_env_file", f"{path} cannot be read.", "Check its owner and mode.") from None
 
@@ -302,7 +302,7 @@ def _library() -> Any:  # an optional package
 def read_credentials(path: Path) -> dict[str, str | int]:
     """The saved settings; empty when nothing was linked. Raises ConfigError when the file is not ours alone or cannot be read."""
     try:
-        text = open_private(path)
+        text = read_private(path)
         saved = {} if text is None else json.loads(text)
     except (ValueError, OSError):
         raise _unreadable(path) from None  # the original may quote a secret
@@ -319,7 +319,7 @@ def save_credentials(path: Path, channel: str, settings: Mapping[str, str | int]
     kept: dict[str, Any] = {name: value for name, value in read_credentials(path).items() if not name.startswith(f"{channel}.")}
     kept.update({f"{channel}.{name}": value for name, value in (settings or {}).items()})
     try:
-        replace_private(path, json.dumps(kept, indent=2))
+        write_private(path, json.dumps(kept, indent=2))
     except OSError as error:
         raise ConfigError("unwritable_credentials", f"{path} cannot be written: {error.strerror}.", "Check the disk.") from error
 

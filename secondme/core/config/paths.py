@@ -6,11 +6,8 @@ processes that disagree about the lock would run two servers on one append-only 
 
 import hashlib
 import os
-import shlex
 from dataclasses import dataclass
 from pathlib import Path
-
-from secondme.core.errors import ConfigError
 
 _SOCKET_LIMIT = 100
 """Bytes. Linux takes 107 in `sun_path`, macOS 103; some room for a suffix."""
@@ -93,7 +90,7 @@ class Places:
         if len(os.fsencode(path)) <= _SOCKET_LIMIT:
             return path
         digest = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:16]
-        return Path("/tmp") / f"secondme-{os.getuid()}-{digest}" / name  # noqa: S108  0700 and owner checked by private_dir
+        return Path("/tmp") / f"secondme-{os.getuid()}-{digest}" / name  # noqa: S108  0700 and owner checked by files.private_dir
 
 
 def find_places(home: Path | None) -> Places:
@@ -105,55 +102,3 @@ def find_places(home: Path | None) -> Places:
 
     dirs = PlatformDirs("secondme", appauthor=False)
     return Places(config=dirs.user_config_path, data=dirs.user_data_path, logs=dirs.user_log_path)
-
-
-def private_dir(path: Path) -> Path:
-    """`path` exists, is ours, and nobody else can enter it. Repeatable. Raises ConfigError when that cannot be had."""
-    try:
-        for missing in reversed([each for each in (path, *path.parents) if not each.exists()]):
-            missing.mkdir(mode=0o700, exist_ok=True)  # parents=True would leave those open to others
-        if not path.is_dir():
-            raise ConfigError("bad_directory", f"{path} is not a directory.", "Remove it, or set SECONDME_HOME elsewhere.")
-        found = path.stat()
-        if found.st_uid != os.getuid():
-            raise ConfigError("bad_directory", f"{path} belongs to somebody else.", "Set SECONDME_HOME to a directory of yours.")
-        if found.st_mode & 0o077:
-            path.chmod(0o700)
-    except OSError as error:
-        raise ConfigError(
-            "unusable_directory",
-            f"{path} cannot be used: {error.strerror or error}.",
-            "Check its owner and mode, or set SECONDME_HOME to a directory of yours.",
-        ) from error
-    return path
-
-
-def replace_private(path: Path, text: str) -> None:
-    """`path` holds exactly `text`, 0600; a crash leaves the old file or the new one. Raises OSError when the disk refuses, ConfigError as
-    `private_dir`."""
-    private_dir(path.parent)
-    fresh = path.with_name(f"{path.name}.{os.getpid()}.new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    try:
-        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(descriptor)
-        fresh.replace(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
-
-
-def open_private(path: Path) -> str | None:
-    """What `path` holds; None when there is no such file. Raises ConfigError when others can read it, OSError and UnicodeError as ever."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
-    except FileNotFoundError:
-        return None
-    with os.fdopen(descriptor, encoding="utf-8") as file:
-        found = os.fstat(descriptor)
-        if found.st_uid != os.getuid() or found.st_mode & 0o077:
-            raise ConfigError("open_credentials", f"{path} can be read by others.", f"chmod 600 {shlex.quote(str(path))}")
-        return file.read()

@@ -21,10 +21,10 @@ from secondme.core.admit.pairing_store import PairingStore
 from secondme.core.config.loader import Settings, Setup, is_secret
 from secondme.core.doctor.store import Reached, ServerFacts, reach, server_facts
 from secondme.core.errors import SecondmeError, UnavailableError
+from secondme.core.files import is_held
 from secondme.core.gateway.status import Overview, overview
 from secondme.core.gateway.store import GlanceStore
 from secondme.core.providers.messages_api import list_models
-from secondme.core.store.lock import is_held
 from secondme.core.text import safe_text
 
 if TYPE_CHECKING:

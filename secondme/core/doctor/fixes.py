@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from secondme.core.doctor.checks.files import half_written, is_dead_socket, sockets
 from secondme.core.errors import ConfigError
-from secondme.core.store.lock import hold
+from secondme.core.files import hold
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

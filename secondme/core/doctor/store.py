@@ -19,9 +19,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissionError, RedisError, ResponseError
 
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
+from secondme.core.files import is_held
 from secondme.core.store import keys
 from secondme.core.store.client import Store, explain
-from secondme.core.store.lock import is_held
 from secondme.core.store.scripts import names, script
 from secondme.core.store.server import Role
 

@@ -17,9 +17,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from secondme.core.config.paths import private_dir
 from secondme.core.enums import Relationship
 from secondme.core.errors import ConfigError, NotFoundError
+from secondme.core.files import new_file, private_dir
 from secondme.core.log import get_logger
 from secondme.core.reply.persona import NEUTRAL, SUFFIX, Persona, parse, persona_id, plain_path, read
 from secondme.core.text import safe_text
@@ -98,9 +98,8 @@ class Library:
         path = self.directory / f"{identity}{SUFFIX}"
         private_dir(self.directory)
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-            with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-                file.write(_text_of(fields, relationships, guide))
+            with new_file(path) as file:
+                file.write(_text_of(fields, relationships, guide).encode())
         except FileExistsError as error:
             raise ConfigError("persona_exists", f"{path} is there already.", f"secondme persona edit {identity}") from error
         except OSError as error:

@@ -20,9 +20,9 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
-from secondme.core.config.paths import private_dir
 from secondme.core.errors import BusyError, CredentialsError, DataError, SecondmeError, UnavailableError
 from secondme.core.fault_points import point
+from secondme.core.files import private_dir, replacement
 from secondme.core.store.client import explain
 from secondme.core.store.server import SHELL_PARENT, EmbeddedServer, Role, find_server
 
@@ -179,11 +179,8 @@ def lay_down(snapshot: Path, store: Path) -> None:
     directory.mkdir(mode=0o700)
     snapshot.rename(directory / _BASE)
     manifest = directory / f"{_NAME}.manifest"
-    descriptor = os.open(manifest, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
+    with replacement(manifest) as file:
         file.write(f"file {_BASE} seq 1 type b\n".encode())
-        file.flush()
-        os.fsync(descriptor)
 
 
 @contextlib.asynccontextmanager

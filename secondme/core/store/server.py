@@ -19,10 +19,9 @@ from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 
-from secondme.core.config.paths import private_dir
 from secondme.core.errors import BusyError, ConfigError, SecondmeError, UnavailableError
+from secondme.core.files import hold, is_held, private_dir
 from secondme.core.log import get_logger
-from secondme.core.store.lock import hold, is_held
 
 log = get_logger(__name__)
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import os
 import resource
 import signal
 import socket
 import sys
-import time
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,11 +15,11 @@ from secondme.channels.whatsapp.device.session import Session
 from secondme.channels.whatsapp.device.wire import Wire
 from secondme.core.clock import SystemClock
 from secondme.core.errors import SecondmeError
+from secondme.core.files import hold
 
 LOCK = "device.lock"
 _LOCK_S = 1.0
 """For a predecessor that is just ending. Two connections of one session would throw each other out."""
-_LOCK_AGAIN_S = 0.05
 _PDEATHSIG = 1
 """`PR_SET_PDEATHSIG` of `<sys/prctl.h>`."""
 
@@ -35,7 +33,7 @@ def main(arguments: list[str]) -> NoReturn:
     number, parent, directory = int(arguments[0]), int(arguments[1]), Path(arguments[2])
     _guard_process(parent, directory)
     wire = Wire(socket.socket(fileno=number))
-    lock = _lock(directory / LOCK)
+    lock = hold(directory / LOCK, _LOCK_S)
     if lock is None:
         wire.send("failed", code="whatsapp_in_use")
         os._exit(1)
@@ -80,22 +78,6 @@ def _raise_ended(number: int, frame: object) -> None:
 def _ignore_signals() -> None:
     for sign in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(sign, signal.SIG_IGN)
-
-
-def _lock(path: Path) -> int | None:
-    """A descriptor that holds the session until this process ends; None while another process has it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    deadline = time.monotonic() + _LOCK_S
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            if time.monotonic() > deadline:
-                os.close(descriptor)
-                return None
-            time.sleep(_LOCK_AGAIN_S)
-        else:
-            return descriptor
 
 
 if __name__ == "__main__":

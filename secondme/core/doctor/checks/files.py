@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 
 from secondme.core.doctor.check import Check, Finding, Outcome, Subject, Well, found, in_thread, verdict
 from secondme.core.doctor.store import is_running
+from secondme.core.files import is_held
 from secondme.core.log import common_file, security_file
-from secondme.core.store.lock import is_held
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,10 +137,10 @@ def is_dead_socket(path: Path) -> bool:
 
 
 def half_written(places: Places) -> list[Path]:
-    """Files that a process which is gone was writing anew: `<name>.<pid>.new`."""
+    """What a process that is gone left of `files.replacement`."""
     left = []
-    for directory in (places.config, places.data):
-        for path in sorted(directory.glob("*.new"))[:_MOST] + sorted(directory.glob(".*.new"))[:_MOST]:
+    for directory in (places.config, places.data, places.local_mail, *places.data.glob("channels/*")):
+        for path in sorted(directory.glob("*.new"))[:_MOST]:
             pid = path.name.removesuffix(".new").rpartition(".")[2]
             if pid.isdigit() and not is_running(int(pid)) and path.is_file():
                 left.append(path)

@@ -16,7 +16,7 @@ from secondme.core.doctor.store import (
     where_of,
 )
 from secondme.core.errors import ConfigError, SecondmeError
-from secondme.core.store.lock import is_held
+from secondme.core.files import is_held
 from secondme.core.store.server import find_server
 
 if TYPE_CHECKING:

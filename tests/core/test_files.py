@@ -1,0 +1,94 @@
+"""Private files: ours alone, whole or not there, and locked for one."""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from secondme.core.errors import ConfigError
+from secondme.core.files import hold, is_held, private_dir, read_private, replacement, write_private
+
+
+def _mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_a_private_directory_and_every_parent_made_for_it_is_closed_to_others(tmp_path: Path) -> None:
+    old = os.umask(0)
+    try:
+        private_dir(tmp_path / "a" / "b" / "c")
+    finally:
+        os.umask(old)
+    assert [_mode(tmp_path / part) for part in ("a", "a/b", "a/b/c")] == [0o700] * 3
+
+
+def test_an_open_directory_is_closed_and_its_files_stay(tmp_path: Path) -> None:
+    there = tmp_path / "open"
+    there.mkdir()
+    there.chmod(0o777)
+    (there / "file").write_text("x")
+    assert private_dir(private_dir(there)) == there
+    assert (_mode(there), (there / "file").read_text()) == (0o700, "x")
+
+
+def test_a_parent_that_was_there_before_is_not_touched(tmp_path: Path) -> None:
+    parent = tmp_path / "shared"
+    parent.mkdir()
+    parent.chmod(0o755)
+    private_dir(parent / "mine")
+    assert _mode(parent) == 0o755
+
+
+def test_a_file_or_a_dead_link_where_a_directory_should_be_is_one_clear_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "dead").symlink_to(tmp_path / "nowhere" / "at all")
+    for path in (tmp_path / "file", tmp_path / "file" / "below", tmp_path / "dead"):
+        with pytest.raises(ConfigError) as caught:
+            private_dir(path)
+        assert str(path) in caught.value.message
+        assert caught.value.fix
+    assert (tmp_path / "file").read_text() == "x"
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a directory away")
+def test_a_directory_of_somebody_else_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    foreign.chmod(0o755)
+    os.chown(foreign, 12345, 12345)
+    with pytest.raises(ConfigError, match="belongs to somebody else"):
+        private_dir(foreign)
+    assert (_mode(foreign), foreign.stat().st_uid) == (0o755, 12345)
+
+
+@pytest.mark.skipif(os.getuid() == 0, reason="root may enter everything")
+def test_a_directory_that_cannot_be_made_is_one_clear_error() -> None:
+    with pytest.raises(ConfigError, match="cannot be used"):
+        private_dir(Path("/proc/1/secondme"))
+
+
+@pytest.mark.parametrize("over", [True, False])
+def test_a_file_that_was_not_written_to_its_end_leaves_nothing(tmp_path: Path, *, over: bool) -> None:
+    path = tmp_path / "file"
+    with pytest.raises(TypeError), replacement(path, over=over) as file:
+        file.write("no bytes")  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+    write_private(path, "whole")
+    with pytest.raises(FileExistsError), replacement(path, over=False) as file:
+        file.write(b"another")
+    assert ([each.name for each in tmp_path.iterdir()], read_private(path), _mode(path)) == (["file"], "whole", 0o600)
+
+
+def test_a_pipe_in_the_place_of_a_private_file_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    with pytest.raises(OSError, match="Not a file"):
+        read_private(tmp_path / "pipe")
+
+
+def test_a_lock_has_one_holder_until_it_is_closed(tmp_path: Path) -> None:
+    first = hold(tmp_path / "lock")
+    assert first is not None
+    assert (hold(tmp_path / "lock", 0.05), is_held(tmp_path / "lock")) == (None, True)
+    os.close(first)
+    assert is_held(tmp_path / "lock") is False
