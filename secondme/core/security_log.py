@@ -7,19 +7,20 @@ on `events:security`, so that somebody who watches sees them at once. Ids are ma
 from __future__ import annotations
 
 import contextlib
-import json
 from collections import Counter
 from dataclasses import dataclass
-from datetime import MAXYEAR, MINYEAR, datetime
 from enum import StrEnum
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.errors import UnavailableError
 from secondme.core.ids import mask_contact_id
 from secondme.core.log import SECURITY, SEVERITIES, get_logger
+from secondme.core.log_reader import Following, files_of, moment_of, newest_lines, parse
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
+    from datetime import datetime
     from pathlib import Path
 
     from secondme.core.clock import SystemClock as Clock
@@ -27,8 +28,7 @@ if TYPE_CHECKING:
 
 log = get_logger(SECURITY)
 
-_TAIL_BYTES = 512 * 1024
-_LOOK_AGAIN_S = 0.3
+_SHOWN_BY_ITSELF = frozenset({"timestamp", "level", "event", "contactId", "category", "logger"})
 
 
 class SecurityEvent(StrEnum):
@@ -155,51 +155,25 @@ def read_entries(path: Path, since: datetime | None = None) -> Iterator[Entry]:
 
     `since` (aware) leaves out what is older, and does not open files that ended before it.
     """
-    numbered = [(int(each.name.rpartition(".")[2]), each) for each in path.parent.glob(f"{path.name}.*") if each.name[-1].isdigit()]
-    for file in [each for _, each in sorted(numbered, reverse=True)] + [path]:
+    for file in reversed(files_of(path)):
         with contextlib.suppress(FileNotFoundError):
             if since is not None and file.stat().st_mtime < since.timestamp():
                 continue
-            with file.open("r", encoding="utf-8", errors="replace") as lines:
+            with file.open("rb") as lines:
                 yield from (entry for line in lines if (entry := _entry(line)) and (since is None or entry.at >= since))
 
 
 def newest_entries(path: Path, count: int) -> list[Entry]:
-    """The newest `count` entries, oldest first. Reads at most 1 MB from the end of the newest two files, whatever their size."""
-    found: list[Entry] = []
-    for file in (path, path.with_name(f"{path.name}.1")):
-        with contextlib.suppress(FileNotFoundError), file.open("rb") as raw:
-            end = raw.seek(0, 2)
-            raw.seek(max(0, end - _TAIL_BYTES))
-            lines = raw.read(_TAIL_BYTES).decode("utf-8", "replace").split("\n")
-            entries = [entry for line in lines if (entry := _entry(line))]
-            found = entries[-(count - len(found)) :] + found
-        if len(found) >= count:
-            break
-    return found
+    """The newest `count` entries, oldest first. Reads no more than that needs."""
+    return list(islice(filter(None, map(_entry, newest_lines(path))), count))[::-1]
 
 
 async def follow(path: Path, clock: Clock) -> AsyncIterator[Entry]:
     """Each entry written from now on, until cancelled; rotations are followed."""
-    file, number, rest = None, None, b""
-    is_first_look = True
-    with contextlib.ExitStack() as opened:
-        while True:
-            with contextlib.suppress(FileNotFoundError):
-                found = path.stat().st_ino  # noqa: ASYNC240  one look, in a command of its own
-                if found != number:
-                    rest += file.read() if file is not None else b""
-                    file = opened.enter_context(path.open("rb"))
-                    if is_first_look:
-                        file.seek(0, 2)
-                    number = found
-            is_first_look = False  # a file that comes later is new from its beginning
-            lines = (rest + (file.read() if file is not None else b"")).split(b"\n")
-            rest = lines.pop()
-            for line in lines:
-                if entry := _entry(line.decode("utf-8", "replace")):
-                    yield entry
-            await clock.sleep(_LOOK_AGAIN_S)
+    with contextlib.closing(Following(path)) as following:
+        async for line in following.lines(clock):
+            if entry := _entry(line):
+                yield entry
 
 
 def report(entries: Iterable[Entry]) -> Report:
@@ -217,15 +191,11 @@ def report(entries: Iterable[Entry]) -> Report:
     return Report(first, last, sum(events.values()), events, severities, contacts)
 
 
-def _entry(line: str) -> Entry | None:
-    try:
-        fields = json.loads(line)
-        at = datetime.fromisoformat(fields.pop("timestamp"))
-        level, event = str(fields.pop("level")), str(fields.pop("event"))
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+def _entry(raw: bytes) -> Entry | None:
+    fields = parse(raw)
+    at = moment_of(fields) if fields is not None else None
+    if fields is None or at is None or "level" not in fields:
         return None
-    if at.tzinfo is None or not MINYEAR < at.year < MAXYEAR:  # else it has no equivalent in other time zones
-        return None
-    contact = str(fields.pop("contactId", ""))
-    details = {key: value for key, value in fields.items() if key not in {"category", "logger"}}
-    return Entry(at, SEVERITIES.get(level, level), event, contact, details)
+    level, contact = str(fields["level"]), str(fields.get("contactId", ""))
+    details = {key: value for key, value in fields.items() if key not in _SHOWN_BY_ITSELF}
+    return Entry(at, SEVERITIES.get(level, level), fields["event"], contact, details)

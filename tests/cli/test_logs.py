@@ -20,8 +20,9 @@ from typer.testing import CliRunner, Result
 
 from secondme.cli.app import options
 from secondme.cli.commands.logs import logs
-from secondme.cli.logs import Following, Wanted, newest
+from secondme.cli.logs import Wanted, newest
 from secondme.core import log as writing
+from secondme.core.log_reader import Following
 
 SCRIPT = "import typer; from secondme.cli.app import options; from secondme.cli.commands.logs import logs; a = typer.Typer(); a.callback()(options); a.command()(logs); a.command()(lambda: None); a()"
 
