@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import re
-from difflib import get_close_matches
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,6 +14,7 @@ from secondme.channels.whatsapp_cloud.manifest import MANIFEST as WHATSAPP_CLOUD
 from secondme.core.channel_plugin import ENTRY_POINTS, Manifest
 from secondme.core.errors import NotFoundError
 from secondme.core.log import get_logger
+from secondme.core.text import did_you_mean
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -70,9 +70,11 @@ def manifest_of(name: str) -> Manifest:
         if manifest.id == name:
             return manifest
     known = [manifest.id for manifest in manifests()]
-    near = get_close_matches(name, known, n=1)
-    hint = f"Did you mean {near[0]}?" if near else "secondme channels list"
-    raise NotFoundError("unknown_channel", f"There is no channel called that. There are: {', '.join(known)}.", hint)
+    raise NotFoundError(
+        "unknown_channel",
+        f"There is no channel called that. There are: {', '.join(known)}.",
+        did_you_mean(name, known, "secondme channels list"),
+    )
 
 
 def setup_of(manifest: Manifest) -> SetupModule:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import unicodedata
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from secondme.cli.output import Screen, ago, span
 from secondme.core.clock import rfc3339
 from secondme.core.errors import NotFoundError
-from secondme.core.text import safe_name
+from secondme.core.format import ago, span
+from secondme.core.text import caseless, near, safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from secondme.cli.output import Screen
     from secondme.core.admit.pairing_store import Listing
     from secondme.core.enums import State, Tier
     from secondme.core.ids import ContactId
@@ -32,8 +32,8 @@ def approved_contact(reference: str, approved: Sequence[ApprovedContact]) -> App
     for contact in approved:
         if contact.contact_id == reference.strip():
             return contact
-    wanted = _folded(reference)
-    named = [contact for contact in approved if contact.display_name and _folded(contact.display_name) == wanted]
+    wanted = caseless(reference.strip())
+    named = [contact for contact in approved if contact.display_name and caseless(contact.display_name.strip()) == wanted]
     if len(named) == 1 and not _is_whole_id(reference):  # a stranger may call themselves like somebody's id
         return named[0]
     if len(named) > 1:
@@ -71,9 +71,9 @@ async def known_contact(services: Services, reference: str) -> ContactId:
         return anybody(reference, listing.approved)
     except NotFoundError as error:
         others: list[Known] = [*listing.pending, *listing.denied]
-        wanted = _folded(reference)
-        named = [each for each in others if each.display_name and _folded(each.display_name) == wanted]
-        if any(each.display_name and _folded(each.display_name) == wanted for each in listing.approved) or len(named) != 1:
+        wanted = caseless(reference)
+        named = [each for each in others if each.display_name and caseless(each.display_name) == wanted]
+        if any(each.display_name and caseless(each.display_name) == wanted for each in listing.approved) or len(named) != 1:
             raise hinted(error, reference, [*listing.approved, *others]) from None
         return contact_id(named[0].contact_id)
 
@@ -89,7 +89,9 @@ def hinted(error: NotFoundError, reference: str, known: Sequence[Known]) -> NotF
     if any(contact.contact_id == reference for contact in known) or error.code == "unknown_code":
         return error  # it is there, and something else is the matter; a code is like no other
     named = [
-        contact.contact_id for contact in known if contact.display_name and _folded(contact.display_name) == _folded(reference)
+        contact.contact_id
+        for contact in known
+        if contact.display_name and caseless(contact.display_name.strip()) == caseless(reference.strip())
     ]
     hint = " or ".join(named[:_MOST_NAMED]) or _nearest(reference, known, most=1)
     return NotFoundError(error.code, error.message, f"Did you mean {hint}?") if hint else error
@@ -99,15 +101,9 @@ def _nearest(reference: str, known: Sequence[Known], most: int = 3) -> str:
     """The names and ids most like `reference`, as a question offers them; empty when none is like it."""
     if not known:
         return ""
-    from secondme.cli.help.nearest import near
-
-    names = {_folded(contact.display_name): safe_name(contact.display_name) for contact in known if contact.display_name}
+    names = {caseless(contact.display_name.strip()): safe_name(contact.display_name) for contact in known if contact.display_name}
     words = [*names, *(contact.contact_id for contact in known)]
-    return " or ".join(names.get(word, word) for word in near(_folded(reference), words, most))
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).strip().casefold()
+    return " or ".join(names.get(word, word) for word in near(caseless(reference.strip()), words, most))
 
 
 def rows_of(listing: Listing) -> list[dict[str, Any]]:

@@ -18,7 +18,6 @@ from secondme.core.text import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from datetime import datetime, timedelta
 
 
 class ExitCode(IntEnum):
@@ -184,25 +183,6 @@ def complain(error: SecondmeError) -> None:
 def note(text: str, style: str = "") -> None:
     """A remark on stderr, beside the result."""
     Screen(sys.stderr).line(text, style)
-
-
-def counted(number: int, noun: str) -> str:
-    """`1 persona`, `2 personas`."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
-
-
-def ago(moment: datetime, now: datetime) -> str:
-    """How long ago, in the largest unit that fits: `3 min`."""
-    return span(now - moment)
-
-
-def span(duration: timedelta) -> str:
-    """A duration in the largest unit that fits: `40 s`, `3 min`, `5 h`, `2 d`."""
-    seconds = max(0, int(duration.total_seconds()))
-    for unit, size in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
 
 
 def _write_envelope(schema: str, status: str, exit_code: ExitCode, data: dict[str, Any], errors: Sequence[SecondmeError]) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import shutil
-import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from secondme.core.format import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,12 +37,14 @@ def show(screen: Screen, data: dict[str, Any], now: datetime) -> None:
 def draw(screen: Screen, found: list[Line], most: int | None = None) -> None:
     """The lines, their texts under one another; on a terminal none is wider than it is. Of more than `most` rows the last ones are left
     out. All of it are words of ours, and ids."""
+    from secondme.cli.columns import folded
+
     room = shutil.get_terminal_size().columns if screen.is_terminal else 10_000
     indent = max(len(line.label) for line in found) + 2
     rows = [
-        (f"{line.label if first else '':<{indent}}{row}", line.style)
+        (f"{'' if number else line.label:<{indent}}{row}", line.style)
         for line in found
-        for first, row in _wrapped(screen.typed(line.text), max(_NARROWEST, room - indent))
+        for number, row in enumerate(folded(screen.typed(line.text), max(_NARROWEST, room - indent)))
     ]
     for row, style in rows[:most]:
         screen.line(row, style)
@@ -122,7 +125,7 @@ def _pauses(data: dict[str, Any], now: datetime) -> Iterator[Line]:
         yield Line(label, f"{each['contactId']}, {_until(each['until'], now)}", "warn")
         label = ""
     if len(single) > _MOST_PAUSES:
-        yield Line(label, f"and {many(len(single) - _MOST_PAUSES, 'contact')} more", "warn")
+        yield Line(label, f"and {counted(len(single) - _MOST_PAUSES, 'contact')} more", "warn")
 
 
 def _queue(queue: dict[str, Any], now: datetime) -> Iterator[Line]:
@@ -130,22 +133,17 @@ def _queue(queue: dict[str, Any], now: datetime) -> Iterator[Line]:
         yield Line("queue", "empty")
     else:
         parts = [
-            f"{many(queue['messages'], 'message')} of {many(queue['contacts'], 'contact')}" if queue["messages"] else "",
+            f"{counted(queue['messages'], 'message')} of {counted(queue['contacts'], 'contact')}" if queue["messages"] else "",
             f"the oldest of {_ago(queue['oldest'], now)}" if queue["oldest"] else "",
-            f"{many(queue['unsent'], 'reply', 'replies')} on the way" if queue["unsent"] else "",
+            f"{counted(queue['unsent'], 'reply', 'replies')} on the way" if queue["unsent"] else "",
         ]
         yield Line("queue", ", ".join(part for part in parts if part))
     for reason, count in sorted(queue["waiting"].items()):
-        yield Line("", f"{many(count, 'contact')} waiting: {_why(reason)}", "warn")
+        yield Line("", f"{counted(count, 'contact')} waiting: {_why(reason)}", "warn")
     if queue["held"]:
         yield Line("drafts", f"{queue['held']} {'waits' if queue['held'] == 1 else 'wait'} for you: secondme drafts list", "accent")
     if queue["dead"]:
-        yield Line("dead", f"{many(queue['dead'], 'message')} could not be worked on: secondme dead list", "bad")
-
-
-def many(count: int, one: str, more: str = "") -> str:
-    """`1 message`, `2 messages`."""
-    return f"{count} {one if count == 1 else more or one + 's'}"
+        yield Line("dead", f"{counted(queue['dead'], 'message')} could not be worked on: secondme dead list", "bad")
 
 
 def local_time(moment: str | None, now: datetime) -> str:
@@ -159,7 +157,7 @@ def local_time(moment: str | None, now: datetime) -> str:
 
 
 def _ago(moment: str | None, now: datetime) -> str:
-    from secondme.cli.output import ago
+    from secondme.core.format import ago
 
     return "never" if moment is None else f"{local_time(moment, now)} ({ago(_parsed(moment), now)} ago)"
 
@@ -178,12 +176,6 @@ def _why(reason: str) -> str:
     from secondme.core.gateway.trace_messages import why_held
 
     return _REASONS.get(reason) or why_held(reason)
-
-
-def _wrapped(text: str, width: int) -> Iterator[tuple[bool, str]]:
-    """The rows of a text, each with whether it is the first. No row ends within `--home`."""
-    for number, row in enumerate(textwrap.wrap(text, width, break_on_hyphens=False) or [""]):
-        yield number == 0, row
 
 
 _REASONS = {

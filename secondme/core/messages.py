@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from secondme.core.enums import Thinking
+from secondme.core.format import size
 from secondme.core.ids import ChannelId, ContactId, MessageId
 from secondme.core.text import safe_name
 
@@ -60,7 +61,7 @@ def describe(attachment: Attachment) -> str:
     if attachment.duration_s is not None:
         said += f", {_length(attachment.duration_s)}"
     elif attachment.size_bytes is not None and attachment.kind is AttachmentKind.DOCUMENT:
-        said += f", {_size(attachment.size_bytes)}"
+        said += f", {size(attachment.size_bytes)}"
     return f"[{said}]"
 
 
@@ -72,14 +73,6 @@ def told(text: str, attachments: tuple[Attachment, ...]) -> str:
 def _length(seconds: int) -> str:
     minutes, rest = divmod(max(0, seconds), _MINUTE_S)
     return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-def _size(size: int) -> str:
-    if size < _KILO:
-        return f"{size} B"
-    if size < _KILO * _KILO:
-        return f"{size // _KILO} kB"
-    return f"{size / (_KILO * _KILO):.1f} MB"
 
 
 class ChatKind(StrEnum):
@@ -345,4 +338,3 @@ ModelOutcome = Composed | ModelRefused
 
 
 _MINUTE_S = 60
-_KILO = 1000

@@ -1,4 +1,4 @@
-"""How does a stranger's text become safe to show? It is cleaned at the edge, once, for terminals, logs and files alike.
+"""Text made safe to show, cut and compared: a stranger's is cleaned at the edge, once, for terminals, logs and files alike.
 
 Threats: ANSI and OSC escapes (clipboard, title, hyperlinks), C1 controls, bidirectional overrides that reorder what is read
 (CVE-2021-42574), zero-width characters that hide in names, rich markup.
@@ -6,6 +6,7 @@ Threats: ANSI and OSC escapes (clipboard, title, hyperlinks), C1 controls, bidir
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from functools import lru_cache
 
 _HIDDEN = re.compile(
@@ -39,3 +40,24 @@ def _one_line(bounded: str) -> str:
 def clip_utf8(value: str, limit_bytes: int) -> str:
     """`value` cut to at most `limit_bytes` of UTF-8, never inside a character; lone surrogates become `?`. Repeatable."""
     return value.encode("utf-8", "replace")[:limit_bytes].decode("utf-8", "ignore")
+
+
+def caseless(value: str) -> str:
+    """`value` for a comparison that upper and lower case, and how accents are encoded, do not matter to (Unicode, caseless matching)."""
+    return value.lower() if value.isascii() else unicodedata.normalize("NFC", unicodedata.normalize("NFC", value).casefold())
+
+
+def near(word: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> list[str]:
+    """The `known` words that are spelt most like `word`, the nearest first; upper and lower case are the same."""
+    from difflib import get_close_matches  # noqa: PLC0415  only for a wrong word
+
+    spelt: dict[str, str] = {}
+    for each in known:
+        spelt.setdefault(caseless(each), each)
+    return [spelt[each] for each in get_close_matches(caseless(word), spelt, most, cutoff)]
+
+
+def did_you_mean(word: str, known: Iterable[str], otherwise: str = "", most: int = 1) -> str:
+    """`Did you mean a or b?`, or `otherwise` when nothing is spelt like `word`."""
+    words = near(word, known, most)
+    return f"Did you mean {' or '.join(words)}?" if words else otherwise

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from fakes.line import RecordingLine
+from fakes.channel_host import RecordingHost
 from fakes.process import Cli, eventually, settings_of
 
 from secondme.channels.local import client as local_client
@@ -17,7 +17,7 @@ from secondme.core.clock import SystemClock
 @pytest.fixture
 async def full(home: Path) -> AsyncIterator[Path]:
     """A home whose gateway cannot take anything, as with a full disk."""
-    places, line = settings_of(home).places, RecordingLine()
+    places, line = settings_of(home).places, RecordingHost()
     line.is_down = True
     channel = LocalChannel(places.local_socket, places.data / "mail", SystemClock())
     task = asyncio.ensure_future(channel.run(line))

@@ -16,12 +16,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import unicodedata
 from typing import Any
 
 from secondme.core.errors import DataError
 from secondme.core.ids import ChannelId, ContactId
-from secondme.core.text import safe_name
+from secondme.core.text import caseless, safe_name
 
 CHANNEL = ChannelId("local")
 LINE_LIMIT = 512 * 1024
@@ -34,7 +33,7 @@ def contact_of(name: str) -> ContactId:
 
     Plain names are readable ids; all others are hashed, behind a `~` that no plain one can start with.
     """
-    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())
+    folded = caseless(name.strip())
     if not safe_name(name):
         raise DataError("bad_name", "A contact needs a visible name.", "secondme chat --as Anna")
     if _PLAIN.fullmatch(folded):

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO
 import typer
 
 from secondme.cli.command import Invocation, command
-from secondme.cli.output import CommandResult, Screen, counted, note
+from secondme.cli.output import CommandResult, Screen, note
 from secondme.core.clock import SystemClock, rfc3339
 from secondme.core.config.paths import find_places
 from secondme.core.errors import ConfigError, DataError, NotFoundError
 from secondme.core.fault_points import point
 from secondme.core.files import private_dir, replacement, write_private
+from secondme.core.format import counted, size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,7 +29,6 @@ if TYPE_CHECKING:
     from secondme.core.config.loader import Setup
 
 STDIO = "-"
-_UNITS = ((1 << 30, "GB"), (1 << 20, "MB"), (1 << 10, "kB"))
 
 
 @command("secondme.backup/1")
@@ -59,7 +59,7 @@ async def backup(
         if to_stdout:
             archive.seek(0)
             shutil.copyfileobj(archive, sys.stdout.buffer)
-            note(f"{size_of(made.size)}, read again and found whole.", "dim")
+            note(f"{size(made.size)}, read again and found whole.", "dim")
     data = {
         "file": str(path),
         "bytes": made.size,
@@ -93,7 +93,7 @@ def _unnamed(path: Path) -> Iterator[BinaryIO]:
 
 def _show_backup(screen: Screen, data: dict[str, Any]) -> None:
     screen.line(data["file"], "bold")
-    screen.line(f"{size_of(data['bytes'])}: {describe(data['contents'])}. Read again and found whole.")
+    screen.line(f"{size(data['bytes'])}: {describe(data['contents'])}. Read again and found whole.")
     for name in data["skipped"]:
         screen.line(f"Not in it: {name}", "warn")
     for name in data["inKeyring"]:
@@ -105,14 +105,6 @@ def _show_backup(screen: Screen, data: dict[str, Any]) -> None:
     screen.hint(f"To bring it back:  secondme restore {shlex.quote(data['file'])}", "dim")
 
 
-def size_of(count: int) -> str:
-    """A number of bytes for a person: `3.2 MB`."""
-    for size, unit in _UNITS:
-        if count >= size:
-            return f"{count / size:.1f} {unit}"
-    return f"{count} bytes"
-
-
 def describe(contents: dict[str, Any]) -> str:
     """What is in a backup, in one line."""
     parts = [
@@ -121,7 +113,7 @@ def describe(contents: dict[str, Any]) -> str:
         counted(contents["personas"], "persona") if contents["personas"] else "",
         f"channels {', '.join(contents['channels'])}" if contents["channels"] else "",
         f"mail of {counted(contents['mail'], 'local contact')}" if contents["mail"] else "",
-        f"a store of {size_of(contents['storeBytes'])}",
+        f"a store of {size(contents['storeBytes'])}",
     ]
     return ", ".join(part for part in parts if part)
 
@@ -297,7 +289,7 @@ def _finished(old: list[Path]) -> CommandResult:
 
 
 def _show_contents(screen: Screen, data: dict[str, Any]) -> None:
-    screen.line(f"A backup of {data['madeAt']}, made by secondme {data['version']}, {size_of(data['bytes'])}:", "bold")
+    screen.line(f"A backup of {data['madeAt']}, made by secondme {data['version']}, {size(data['bytes'])}:", "bold")
     screen.line(f"  {describe(data['contents'])}")
 
 

@@ -14,6 +14,7 @@ from secondme.cli.command import Invocation, command
 from secondme.cli.output import CommandResult, ExitCode, Screen, emit_event, note
 from secondme.core.clock import SystemClock
 from secondme.core.errors import UnavailableError
+from secondme.core.format import size
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ def _plain_event(owner: str) -> Show:
             case "typing":
                 note(f"({owner} is typing)", "dim")
             case "refused" if event.text == TOO_LONG:
-                note(f"(that is too long; {LINE_LIMIT // 1024} kB is the most)", "warn")
+                note(f"(that is too long; {size(LINE_LIMIT)} is the most)", "warn")
             case "refused" if not same:
                 note("(the gateway cannot take it now; it is offered again)", "warn")
             case "disconnected":

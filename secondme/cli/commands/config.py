@@ -11,9 +11,10 @@ import typer
 
 from secondme.cli.command import Invocation, command
 from secondme.cli.help import completion
-from secondme.cli.output import CommandResult, Screen, counted, program_for
+from secondme.cli.output import CommandResult, Screen, program_for
 from secondme.core.clock import SystemClock
 from secondme.core.errors import ConfigError, NotFoundError, SecondmeError
+from secondme.core.format import counted
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -33,11 +33,12 @@ async def list_(
     invocation: Invocation, with_text: Annotated[bool, typer.Option("--text", help="Show what they say, too.")] = False
 ) -> CommandResult:
     """Show whose messages were set aside, when and why."""
-    from secondme.cli.standing import local_time, many
+    from secondme.cli.standing import local_time
+    from secondme.core.format import counted
 
     async with invocation.services() as services:
         letters = await services.dead_letters.letters()
-    why = f"{many(services.settings.queue.max_attempts, 'attempt')} failed"
+    why = f"{counted(services.settings.queue.max_attempts, 'attempt')} failed"
     rows = [_row(letter, why, with_text=with_text) for letter in letters]
     now = services.clock.now()
 
@@ -69,8 +70,8 @@ async def drop(invocation: Invocation, contact: _Contact = None, everybody: _Eve
 async def _settle(invocation: Invocation, verb: str, reference: str | None, *, everybody: bool) -> CommandResult:
     """Each contact's letters are back in the inbox (`retry`) or gone (`drop`). One that fails does not keep the others from it."""
     from secondme.cli.contact_lookup import anybody
-    from secondme.cli.standing import many
     from secondme.core.errors import BusyError, NotFoundError
+    from secondme.core.format import counted
 
     if (reference is None) != everybody:
         raise typer.BadParameter("name a contact, or use --all")
@@ -96,8 +97,8 @@ async def _settle(invocation: Invocation, verb: str, reference: str | None, *, e
         if not outcomes:
             screen.line("Every message could be worked on.", "dim")
         for outcome in outcomes:
-            what = f"{many(outcome['messages'], 'message')} of {outcome['contactId']}"
-            kept = f" {many(outcome['left'], 'message')} stayed: unreadable, or the inbox is full." if outcome["left"] else ""
+            what = f"{counted(outcome['messages'], 'message')} of {outcome['contactId']}"
+            kept = f" {counted(outcome['left'], 'message')} stayed: unreadable, or the inbox is full." if outcome["left"] else ""
             screen.line(f"{what} dropped." if verb == "drop" else f"{what} put back.{kept}")
             if outcome["tooOld"]:
                 screen.line(

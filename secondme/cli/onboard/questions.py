@@ -24,6 +24,7 @@ from secondme.core.config.files import read_env_file, save_env_file
 from secondme.core.config.loader import Setup, home_of, load, written_setup
 from secondme.core.errors import ConfigError, SecondmeError, UnavailableError
 from secondme.core.files import private_dir, write_private
+from secondme.core.format import size
 from secondme.core.reply.persona import DEFAULT_STYLE, LANGUAGE
 from secondme.core.send.pacing import machine_zone
 from secondme.core.store.client import Store
@@ -35,7 +36,6 @@ if TYPE_CHECKING:
 
 
 _LEAST_FREE = 200 * 1024 * 1024
-_GB = 1024**3
 
 
 async def ask_prerequisites(site: Site) -> None:
@@ -46,9 +46,9 @@ async def ask_prerequisites(site: Site) -> None:
     free = shutil.disk_usage(places.data).free
     if free < _LEAST_FREE:
         raise ConfigError(
-            "disk_full", f"Only {free // 1024**2} MB are free at {places.data}.", "Make room, or set SECONDME_HOME elsewhere."
+            "disk_full", f"Only {size(free)} are free at {places.data}.", "Make room, or set SECONDME_HOME elsewhere."
         )
-    site.good(f"Python {platform.python_version()}, {free / _GB:.1f} GB free, settings in {places.config}")
+    site.good(f"Python {platform.python_version()}, {size(free)} free, settings in {places.config}")
     server = _server()
     (site.good if server else site.aside)(f"A private store: {server or 'no server program for this machine, so you need a Redis'}")
     found = {"docker": shutil.which("docker") is not None, "keyring": find_spec("keyring") is not None}

@@ -10,7 +10,6 @@ import contextlib
 import os
 import sys
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from secondme.cli.commands.config import show_diff
@@ -25,6 +24,7 @@ from secondme.core.config.files import spare_name, write
 from secondme.core.config.loader import plan_settings
 from secondme.core.errors import ConfigError, SecondmeError
 from secondme.core.files import private_dir
+from secondme.core.text import did_you_mean
 from secondme.services import persona_library
 
 if TYPE_CHECKING:
@@ -96,8 +96,7 @@ async def start_wizard(
     """See `wizard.onboard`. Raises ConfigError for a stage that there is not."""
     for name in only:
         if name not in STAGES:
-            near = get_close_matches(name, STAGES, n=1)
-            hint = f"Did you mean {near[0]}?" if near else f"There are: {', '.join(STAGES)}."
+            hint = did_you_mean(name, STAGES, f"There are: {', '.join(STAGES)}.")
             raise ConfigError("bad_answer", f"--only: there is no stage {name}.", hint)
     answers = {name: value for name, value in options.items() if value is not None}
     found = {

@@ -4,7 +4,6 @@ Precedence: flags the owner typed > `SECONDME_*` (with `__` for nesting) > the s
 so > `config.toml` > `credentials.json`, which linking a channel writes > defaults. Built once, frozen, passed down; nothing else reads the environment. Unknown keys are errors, with the nearest known one named.
 """
 
-import difflib
 import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -42,6 +41,7 @@ from secondme.core.config.models import (
 )
 from secondme.core.config.paths import Places, find_places
 from secondme.core.errors import ConfigError
+from secondme.core.text import near
 
 _PREFIX = "SECONDME_"
 _RESTORE = "Edit it, or put the last good one back: secondme config restore"
@@ -218,8 +218,7 @@ def _variable(dotted: str) -> str:
 
 def nearest_name(dotted: str) -> str | None:
     """The setting that is spelt most like `dotted`; None when none is."""
-    near = difflib.get_close_matches(dotted, list(known_names()), n=1, cutoff=0.5)
-    return near[0] if near else None
+    return next(iter(near(dotted, known_names(), cutoff=0.5)), None)
 
 
 def home_of(typed: Path | None) -> Path | None:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from typing import TYPE_CHECKING
 
 from secondme.core.doctor.checks import configuration, files, gateway, machine, model, queue, services, store
 from secondme.core.doctor.checks.channels import Patient, check_of
 from secondme.core.errors import NotFoundError
+from secondme.core.text import near
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,14 +37,13 @@ def chosen(checks: Sequence[Check], names: Sequence[str]) -> list[Check]:
     known = {check.id: check for check in checks}
     for name in names:
         if name not in known:
-            near = nearest(checks, name)
-            hint = f"Did you mean {near}?" if near else "secondme doctor --list"
+            meant = nearest(checks, name)
+            hint = f"Did you mean {meant}?" if meant else "secondme doctor --list"
             raise NotFoundError("unknown_check", f"There is no check called {name[:64]}.", hint)
     return [check for check in checks if not names or check.id in names]
 
 
 def nearest(checks: Sequence[Check], name: str) -> str | None:
     """The id of the check whose id or title is spelt most like `name`; None when none is."""
-    spelt = {each.lower(): check.id for check in checks for each in (check.title, check.id)}
-    near = difflib.get_close_matches(name.lower(), spelt, n=1, cutoff=0.5)
-    return spelt[near[0]] if near else None
+    spelt = {each: check.id for check in checks for each in (check.title, check.id)}
+    return next((spelt[each] for each in near(name, spelt, cutoff=0.5)), None)

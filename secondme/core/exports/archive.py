@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, BinaryIO, cast
 
 from secondme.core.errors import DataError
+from secondme.core.format import size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -70,7 +71,7 @@ class Archive:
         """The chat's bytes, and how many they claim to be."""
         info = self._find(wanted)
         if info.file_size > most:
-            raise self._refused("file_too_large", f"holds a text of {info.file_size >> 20} MiB, which is no chat export")
+            raise self._refused("file_too_large", f"holds a text of {size(info.file_size)}, which is no chat export")
         try:
             member = self._zip.open(info)
         except _BROKEN as error:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import unicodedata
 from collections import deque
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from secondme.core.errors import DataError
 from secondme.core.exports.phrases import MARKS, is_no_name
 from secondme.core.records import OwnMessage, Turn
-from secondme.core.text import safe_name
+from secondme.core.text import caseless, safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -28,7 +27,7 @@ _SHOWN = 20
 def name_key(name: str) -> str:
     """A name as names are compared: NFC, letter case and marks of direction aside, and without the `~` of somebody unsaved."""
     flat = " ".join(name.translate(_CLEAN).split()).removeprefix("~").strip()
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", flat).casefold())
+    return caseless(flat)
 
 
 def same(name: str, chat: Chat) -> list[str]:

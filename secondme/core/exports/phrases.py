@@ -12,6 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from secondme.core.exports.message import Kind
+from secondme.core.text import caseless
 
 MARKS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c\ufeff"
 """Marks of direction, which programs put around what they insert."""
@@ -41,8 +42,7 @@ def table(name: str) -> dict[str, Any]:  # Any: TOML; each reader knows its own 
 
 def plain(text: str) -> str:
     """`text` as it is looked up: no marks, no full stop, one kind of space, small letters."""
-    flat = " ".join(unicodedata.normalize("NFC", text.translate(_STRIP)).split())
-    return flat.strip(" .。\"'“”").casefold()
+    return caseless(" ".join(text.translate(_STRIP).split()).strip(" .。\"'“”"))
 
 
 @cache

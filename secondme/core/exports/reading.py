@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 
 from secondme.core.errors import DataError, NotFoundError
 from secondme.core.exports.archive import ZIP_MAGICS, Archive
+from secondme.core.format import size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -111,14 +112,12 @@ class Counted:
         self._progress = progress
         self.count = 0
 
-    def read(self, size: int = _BLOCK) -> bytes:
-        """At most `size` more bytes; none at the end."""
-        block = self._raw.read(min(size, _BLOCK) if size >= 0 else _BLOCK)
+    def read(self, most: int = _BLOCK) -> bytes:
+        """At most `most` more bytes; none at the end."""
+        block = self._raw.read(min(most, _BLOCK) if most >= 0 else _BLOCK)
         self.count += len(block)
         if self.count > self._left:
-            raise DataError(
-                "file_too_large", f"{self._name} holds more than {self._left >> 20} MiB of text: that is no chat export."
-            )
+            raise DataError("file_too_large", f"{self._name} holds more than {size(self._left)} of text: that is no chat export.")
         if self._progress is not None:
             self._progress(len(block))
         return block

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import stat
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secondme.core.enums import Relationship
 from secondme.core.errors import ConfigError
-from secondme.core.text import safe_name
+from secondme.core.format import size
+from secondme.core.text import near, safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -60,7 +60,7 @@ def split(text: str) -> Parts:
         raise FrontMatterError(1, "the front matter has no second line `---` that ends it")
     head = "\n".join(lines[1:end])
     if len(head) > _LIMIT:
-        raise FrontMatterError(1, f"the front matter is longer than {_LIMIT // 1024} KB")
+        raise FrontMatterError(1, f"the front matter is longer than {size(_LIMIT)}")
     return Parts(_fields(head), "\n".join(lines[end + 1 :]).strip())
 
 
@@ -202,7 +202,7 @@ def read(path: Path) -> bytes:
     except OSError as error:
         raise ConfigError("bad_persona", f"{path} cannot be read: {error.strerror}.", "Check its owner and mode.") from error
     if len(raw) > _LIMIT_BYTES:
-        raise ConfigError("bad_persona", f"{path} is larger than 64 KB.", "Shorten it.")
+        raise ConfigError("bad_persona", f"{path} is larger than {size(_LIMIT_BYTES)}.", "Shorten it.")
     return raw
 
 
@@ -223,8 +223,9 @@ def parse(raw: bytes, path: Path, identity: str) -> Persona:
 def _persona(identity: str, fields: Mapping[str, Field], body: str) -> Persona:
     for key, field in fields.items():
         if key not in _KNOWN:
-            near = difflib.get_close_matches(key.casefold(), _KNOWN, 1, 0.5)
-            meant = f"did you mean `{near[0]}`?" if near else f"there are: {', '.join(_KNOWN)}"
+            meant = (
+                "".join(f"did you mean `{each}`?" for each in near(key, _KNOWN, cutoff=0.5)) or f"there are: {', '.join(_KNOWN)}"
+            )
             raise FrontMatterError(field.line, f"`{safe_name(key)}` is not known; {meant}")
     return Persona(
         id=identity,

@@ -10,7 +10,6 @@ it speaks to waits until a human has mended it. So does a contact for whose rela
 
 from __future__ import annotations
 
-import difflib
 import json
 import os
 import re
@@ -22,7 +21,7 @@ from secondme.core.errors import ConfigError, NotFoundError
 from secondme.core.files import new_file, private_dir
 from secondme.core.log import get_logger
 from secondme.core.reply.persona import NEUTRAL, SUFFIX, Persona, parse, persona_id, plain_path, read
-from secondme.core.text import safe_text
+from secondme.core.text import did_you_mean, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -70,8 +69,7 @@ class Library:
         """The persona of this id. Raises NotFoundError when there is no such file, ConfigError when it cannot be used."""
         files = self._files()
         if identity not in files:
-            near = difflib.get_close_matches(identity, files, 1)
-            hint = f"Did you mean {near[0]}?" if near else "secondme persona list"
+            hint = did_you_mean(identity, files, "secondme persona list")
             raise NotFoundError("no_such_persona", "There is no such persona.", hint)
         return _sound(self._load(identity, self.directory / files[identity]))
 

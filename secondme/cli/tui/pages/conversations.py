@@ -16,13 +16,13 @@ from textual.binding import Binding, BindingType
 from textual.containers import Vertical, VerticalScroll
 from textual.widgets import DataTable, Input, Static
 
-from secondme.cli.output import ago, counted
 from secondme.cli.tui.pages.approved import ask_mode, ask_persona, ask_relationship, how_answered, pause_or_resume
 from secondme.cli.tui.pages.page import Page, countdown, shown_name
 from secondme.cli.tui.table import Column, Row
 from secondme.cli.tui.talks import Conversation, Talk, Talks
 from secondme.cli.tui.widgets import ACCENT, GOOD, QUIET, WARN
 from secondme.core.clock import from_ms
+from secondme.core.format import ago, counted
 from secondme.core.gateway.trace_messages import in_words, why_held
 from secondme.core.ids import ContactId
 from secondme.core.text import safe_name, safe_text

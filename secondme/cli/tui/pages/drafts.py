@@ -10,13 +10,13 @@ from textual import work
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from secondme.cli.output import ago
 from secondme.cli.tui.dialogs import ConfirmDialog
 from secondme.cli.tui.forms import ONLY_YOURS, DraftDialog, WriteDialog
 from secondme.cli.tui.pages.page import Page, shown_name
 from secondme.cli.tui.table import Column
 from secondme.cli.tui.widgets import QUIET, WARN
 from secondme.core.errors import BusyError
+from secondme.core.format import ago
 from secondme.core.gateway.trace_messages import why_held
 from secondme.core.text import safe_name, safe_text
 

@@ -10,12 +10,12 @@ from rich.text import Text
 from textual import work
 from textual.binding import Binding, BindingType
 
-from secondme.cli.output import ago
 from secondme.cli.tui.dialogs import ConfirmDialog, ReasonDialog, TierDialog
 from secondme.cli.tui.pages.page import Page, countdown, shown_name
 from secondme.cli.tui.table import Column, Row
 from secondme.cli.tui.widgets import ACCENT, BAD, QUIET, WARN
 from secondme.core.admit.pairing import channel_of
+from secondme.core.format import ago
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from secondme.cli.tui.pages.page import Page, shown_name
 from secondme.cli.tui.table import Column
 from secondme.cli.tui.widgets import BAD, QUIET, WARN
 from secondme.core.errors import ConfigError
+from secondme.core.format import counted
 from secondme.core.ids import ContactId
 from secondme.core.text import safe_name, safe_text
 from secondme.services import persona_library
@@ -159,7 +160,7 @@ class VoicePage(Page):
                 yield Choice(key, shown_name(contact.display_name, key), safe_name(key))
 
     def _row(self, voice: Voice, used_for: list[str], contacts: int) -> Row:
-        whom = [*used_for, *([f"{contacts} {'contact' if contacts == 1 else 'contacts'}"] if contacts else [])]
+        whom = [*used_for, *([counted(contacts, "contact")] if contacts else [])]
         return voice.id, (
             (safe_name(voice.id), "bold"),
             (voice.problem or ", ".join(whom) or "nobody", BAD if voice.problem else "" if whom else QUIET),

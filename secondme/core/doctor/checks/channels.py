@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from secondme.core.admit.control_store import ControlStore
 from secondme.core.doctor.check import Check, NotCheckedError, NotSetUp, found, verdict
-from secondme.core.doctor.checks.queue import span
 from secondme.core.errors import SecondmeError, UnavailableError
+from secondme.core.format import span
 from secondme.core.gateway.channel_words import words_for
 from secondme.core.messages import ChannelState
 

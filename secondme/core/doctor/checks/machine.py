@@ -14,6 +14,7 @@ from secondme.core.clock import to_ms
 from secondme.core.doctor.check import Check, Finding, NotCheckedError, NotSetUp, Outcome, Subject, Well, found, in_thread, verdict
 from secondme.core.doctor.checks.files import refused_log
 from secondme.core.errors import ConfigError, CredentialsError
+from secondme.core.format import size
 from secondme.core.providers.messages_api import OFFICIAL
 from secondme.core.send.pacing import machine_zone
 
@@ -190,14 +191,6 @@ async def extras(subject: Subject) -> Outcome:
     except (ConfigError, CredentialsError) as problem:
         return verdict(found("keyring-unusable", why=problem.message))
     return Well("keyring")
-
-
-def size(count: int) -> str:
-    """A number of bytes as a person reads it."""
-    for unit, factor in (("GB", 1024 * MB), ("MB", MB), ("KB", 1024)):
-        if count >= factor:
-            return f"{count / factor:.1f} {unit}"
-    return f"{count} bytes"
 
 
 def _existing(path: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 import tomllib
 from datetime import date, timedelta
@@ -16,6 +15,7 @@ from secondme.core.doctor.check import Check, Finding, NotCheckedError, NotSetUp
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
 from secondme.core.providers.messages_api import OFFICIAL
 from secondme.core.reply.personas import Broken, Library
+from secondme.core.text import near
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -83,8 +83,7 @@ def is_offered(name: str, offered: Sequence[str]) -> bool:
 
 
 def _unknown(setting: str, name: str, offered: Sequence[str]) -> Finding:
-    near = difflib.get_close_matches(name, offered, n=1, cutoff=0.3)
-    return found("model-unknown", setting=setting, name=name, instead=near[0] if near else offered[0])
+    return found("model-unknown", setting=setting, name=name, instead=next(iter(near(name, offered, cutoff=0.3)), offered[0]))
 
 
 def _end(setting: str, name: str, today: date) -> Finding | None:

@@ -9,6 +9,7 @@ from secondme.core.clock import from_ms, rfc3339
 from secondme.core.doctor.check import NO_STORE, Check, NotCheckedError, Well, found, verdict
 from secondme.core.enums import PairingMode
 from secondme.core.errors import SecondmeError
+from secondme.core.format import span
 from secondme.core.gateway.trace_messages import why_held
 from secondme.core.reply.store import SpendingStore
 from secondme.core.send.store import DraftStore
@@ -99,15 +100,6 @@ async def pairing(subject: Subject) -> Outcome:
     except NotCheckedError:
         return Well(told)
     return Well(f"{told}; {stats.approved} approved, {stats.pending} waiting")
-
-
-def span(age: timedelta) -> str:
-    """A duration in the largest unit that fits."""
-    seconds = max(0, int(age.total_seconds()))
-    for unit, length in (("d", 86_400), ("h", 3600), ("min", 60)):
-        if seconds >= length:
-            return f"{seconds // length} {unit}"
-    return f"{seconds} s"
 
 
 def _since(subject: Subject, ms: int | None) -> timedelta:
