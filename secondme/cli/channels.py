@@ -7,6 +7,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
+from secondme.cli.commands.status import show_channel
 from secondme.cli.compose import (
     channel_context,
     note_store,
@@ -17,7 +18,6 @@ from secondme.cli.compose import (
     write_log,
 )
 from secondme.cli.output import CommandResult, ExitCode, Screen
-from secondme.cli.standing import show_channel
 from secondme.core.errors import ConfigError, NotFoundError, UnavailableError
 from secondme.core.gateway.channel_words import words_for
 from secondme.core.ids import contact_id

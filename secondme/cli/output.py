@@ -63,6 +63,8 @@ class CommandResult:
     errors: list[SecondmeError] = field(default_factory=list)
     schema: str = ""
     """What its JSON is called, where that is not the command's own."""
+    is_streamed: bool = False
+    """True when everything was printed as it came: no envelope follows."""
 
 
 def message_result(data: dict[str, Any], text: str, hint: str = "") -> CommandResult:
@@ -146,7 +148,7 @@ _STYLES = {"bold": "1", "dim": "2", "good": "32", "warn": "33", "bad": "31", "ac
 
 def emit(result: CommandResult, *, as_json: bool, home: Path | None = None) -> ExitCode:
     """The result is on stdout, its errors on stderr too; returns the exit code. `home` is the one that was typed."""
-    if as_json:
+    if as_json and not result.is_streamed:
         status: Literal["ok", "partial", "error"] = "partial" if result.errors else "ok"
         _write_envelope(result.schema, status, result.exit_code, result.data, result.errors)
     else:

@@ -1,11 +1,12 @@
-"""Numbers as a person reads them: counts with their noun, sizes and spans of time."""
+"""Numbers as a person reads them: counts with their noun, sizes, spans of time, and moments on this machine's clock."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from datetime import datetime, timedelta
+    from datetime import timedelta
 
 _KILO = 1000
 """Units of size are decimal (SI, IEC 80000-13), as disks and networks are sold: a kB is 1,000 bytes."""
@@ -42,3 +43,13 @@ def span(duration: timedelta) -> str:
 def ago(moment: datetime, now: datetime) -> str:
     """How long ago, as `span`."""
     return span(now - moment)
+
+
+def local_time(moment: str | None, now: datetime) -> str:
+    """An RFC 3339 moment as a clock on this machine shows it: `14:03`, with the day when that is another one; `never` for None."""
+    if moment is None:
+        return "never"
+    here, today = datetime.fromisoformat(moment).astimezone(), now.astimezone()
+    if here.date() == today.date():
+        return f"{here:%H:%M}"
+    return f"{here:%a} {here.day} {here:%b} {here:%H:%M}" if here.year == today.year else f"{here:%Y-%m-%d %H:%M}"

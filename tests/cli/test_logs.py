@@ -19,8 +19,7 @@ from fakes.process import DEADLINE_S, environment, obeyed
 from typer.testing import CliRunner, Result
 
 from secondme.cli.app import options
-from secondme.cli.commands.logs import logs
-from secondme.cli.logs import Wanted, newest
+from secondme.cli.commands.logs import LogFilter, logs, newest
 from secondme.core import log as writing
 from secondme.core.log_reader import Following
 
@@ -97,7 +96,7 @@ def test_a_long_log_is_read_from_its_end_and_lines_over_blocks_are_whole(tmp_pat
     path = write(
         tmp_path, "secondme.jsonl", "x" * 1_000_000, *(entry(number, text="x" * (number * 977 % 70_000)) for number in range(60))
     )
-    found = newest(path, path.stat().st_size, 60, Wanted())
+    found = newest(path, path.stat().st_size, 60, LogFilter())
     assert [line["number"] for line in found] == list(range(59, -1, -1))
 
 

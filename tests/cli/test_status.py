@@ -17,8 +17,9 @@ from fakes.process import Cli, Terminal, command, environment, write_config
 from fakes.town import Town
 from redis import Redis
 
+from secondme.cli.commands.status import draw, lines
 from secondme.cli.output import Screen
-from secondme.cli.standing import draw, lines, local_time
+from secondme.core.format import local_time
 from secondme.core.ids import ContactId
 from secondme.core.store import keys
 from secondme.core.store.client import Store

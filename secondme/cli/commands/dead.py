@@ -33,8 +33,7 @@ async def list_(
     invocation: Invocation, with_text: Annotated[bool, typer.Option("--text", help="Show what they say, too.")] = False
 ) -> CommandResult:
     """Show whose messages were set aside, when and why."""
-    from secondme.cli.standing import local_time
-    from secondme.core.format import counted
+    from secondme.core.format import counted, local_time
 
     async with invocation.services() as services:
         letters = await services.dead_letters.letters()
