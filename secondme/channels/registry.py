@@ -11,7 +11,7 @@ from secondme.channels.local.manifest import MANIFEST as LOCAL
 from secondme.channels.telegram.manifest import MANIFEST as TELEGRAM
 from secondme.channels.whatsapp.manifest import MANIFEST as WHATSAPP
 from secondme.channels.whatsapp_cloud.manifest import MANIFEST as WHATSAPP_CLOUD
-from secondme.core.channel_plugin import ENTRY_POINTS, Manifest
+from secondme.core.channel_plugin import ENTRY_POINTS, Ask, ChannelContext, Manifest, Step
 from secondme.core.errors import NotFoundError
 from secondme.core.log import get_logger
 from secondme.core.text import did_you_mean
@@ -19,7 +19,6 @@ from secondme.core.text import did_you_mean
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from secondme.core.channel_plugin import Ask, ChannelContext, Step
     from secondme.core.ids import ContactId
     from secondme.core.ports import Channel
 

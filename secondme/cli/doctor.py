@@ -8,11 +8,11 @@ from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from secondme.cli.output import CommandResult, ExitCode, typed
+from secondme.cli.output import CommandResult, ExitCode, Screen, typed
 from secondme.core.clock import SystemClock
-from secondme.core.config.loader import home_of
-from secondme.core.config.paths import find_places
-from secondme.core.doctor.check import Subject, run_checks
+from secondme.core.config.loader import Setup, home_of
+from secondme.core.config.paths import Places, find_places
+from secondme.core.doctor.check import Check, Finding, Report, Subject, run_checks
 from secondme.core.doctor.checks.channels import Patient
 from secondme.core.doctor.fixes import repair
 from secondme.core.doctor.registry import all_checks, chosen
@@ -23,11 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from secondme.cli.command import Invocation
-    from secondme.cli.output import Screen
     from secondme.core.channel_plugin import Manifest
-    from secondme.core.config.loader import Setup
-    from secondme.core.config.paths import Places
-    from secondme.core.doctor.check import Check, Finding, Report
 
 SCHEMA = "secondme.doctor/1"
 _LOCAL = "local"

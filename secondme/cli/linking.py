@@ -7,17 +7,15 @@ import os
 import sys
 from typing import TYPE_CHECKING, assert_never
 
-from secondme.cli.output import note
+from secondme.cli.output import Screen, note
 from secondme.cli.prompts import ask_line
 from secondme.cli.qr import draw_qr
-from secondme.core.channel_plugin import Linked, Question, Say, ShowCode, ShowQr
+from secondme.core.channel_plugin import Linked, Question, Say, ShowCode, ShowQr, Step
 from secondme.core.errors import ConfigError, UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from secondme.cli.output import Screen
-    from secondme.core.channel_plugin import Step
 
 _WORDS = 3
 """Lines below a QR code: what to do, and where the cursor stands."""

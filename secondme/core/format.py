@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from datetime import timedelta
+from datetime import datetime, timedelta
 
 _KILO = 1000
 """Units of size are decimal (SI, IEC 80000-13), as disks and networks are sold: a kB is 1,000 bytes."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from secondme.core.errors import UnavailableError
 from secondme.core.ids import mask_contact_id
-from secondme.core.log import SECURITY, SEVERITIES, get_logger
+from secondme.core.log import SECURITY, SEVERITIES, Fact, get_logger
 from secondme.core.log_reader import Following, files_of, moment_of, newest_lines, parse
 
 if TYPE_CHECKING:
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from secondme.core.clock import SystemClock as Clock
-    from secondme.core.log import Fact
 
 log = get_logger(SECURITY)
 

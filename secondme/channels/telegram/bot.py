@@ -16,18 +16,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import httpx
 from telegram import Bot
 from telegram.error import TelegramError
-from telegram.request import BaseRequest, HTTPXRequest
+from telegram.request import BaseRequest, HTTPXRequest, RequestData
 
-from secondme.channels.telegram.options import CONNECT
+from secondme.channels.telegram.options import CONNECT, Options
 from secondme.core.errors import CredentialsError, SecondmeError, UnavailableError
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable
 
-    from telegram.request import RequestData
-
-    from secondme.channels.telegram.options import Options
 
 ALLOWED_UPDATES = ("message", "edited_message")
 CALL_S = 20.0

@@ -9,15 +9,13 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Never
 
-from secondme.channels.telegram.bot import CALL_S, FAILURES, RefusedError, UnreadableError, trouble
-from secondme.channels.telegram.updates import Json, count
+from secondme.channels.telegram.bot import CALL_S, FAILURES, RefusedError, TelegramBot, UnreadableError, trouble
+from secondme.channels.telegram.updates import Intake, Json, count
 from secondme.core.errors import UnavailableError
 from secondme.core.log import get_logger
 from secondme.core.messages import ChannelState
 
 if TYPE_CHECKING:
-    from secondme.channels.telegram.bot import TelegramBot
-    from secondme.channels.telegram.updates import Intake
     from secondme.core.channel_plugin import ChannelContext
     from secondme.core.ports import ChannelHost
 

@@ -10,19 +10,17 @@ import hmac
 import json
 from typing import TYPE_CHECKING, Never
 
-from secondme.channels.telegram.bot import ALLOWED_UPDATES, CALL_S, FAILURES, RefusedError, asked, trouble
+from secondme.channels.telegram.bot import ALLOWED_UPDATES, CALL_S, FAILURES, RefusedError, TelegramBot, asked, trouble
 from secondme.core.clock import to_ms
 from secondme.core.errors import ConfigError, UnavailableError
 from secondme.core.log import get_logger
-from secondme.core.messages import ChannelState, WebhookAnswer
+from secondme.core.messages import ChannelState, WebhookAnswer, WebhookRequest
 
 if TYPE_CHECKING:
     from telegram import WebhookInfo
 
-    from secondme.channels.telegram.bot import TelegramBot
     from secondme.channels.telegram.options import Options
     from secondme.channels.telegram.updates import Intake
-    from secondme.core.messages import WebhookRequest
     from secondme.core.ports import ChannelHost, Clock
 
 log = get_logger(__name__)

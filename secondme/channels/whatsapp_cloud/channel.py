@@ -19,20 +19,29 @@ from secondme.channels.whatsapp_cloud.client import (
     refusal_of,
 )
 from secondme.channels.whatsapp_cloud.content import MEDIA_ID
-from secondme.channels.whatsapp_cloud.webhook import CHANNEL, Forgeries, challenge_of, is_signed, read, recipient_of
+from secondme.channels.whatsapp_cloud.webhook import CHANNEL, Batch, Forgeries, challenge_of, is_signed, read, recipient_of
 from secondme.core import fault_points
 from secondme.core.errors import ConfigError, CredentialsError, DataError, NotFoundError, SecondmeError, UnavailableError
-from secondme.core.ids import ContactId, mask_contact_id
+from secondme.core.ids import ChannelId, ContactId, mask_contact_id
 from secondme.core.log import get_logger
-from secondme.core.messages import ChannelState, ChatKind, NotSent, SendOutcome, Sent, Undeliverable, WebhookAnswer
+from secondme.core.messages import (
+    ChannelContact,
+    ChannelState,
+    ChatKind,
+    InboundMessage,
+    MessageContent,
+    NotSent,
+    SendOutcome,
+    Sent,
+    Undeliverable,
+    WebhookAnswer,
+    WebhookRequest,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from secondme.channels.whatsapp_cloud.account import Account
-    from secondme.channels.whatsapp_cloud.webhook import Batch
-    from secondme.core.ids import ChannelId
-    from secondme.core.messages import ChannelContact, InboundMessage, MessageContent, WebhookRequest
     from secondme.core.ports import ChannelHost, Clock
 
 log = get_logger(__name__)

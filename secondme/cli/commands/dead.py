@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,8 +12,6 @@ from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from secondme.core.errors import SecondmeError
     from secondme.core.ids import ContactId
     from secondme.core.queue.store import DeadLetter, DeadStore

@@ -6,7 +6,7 @@ Turning every command into a parser took a tenth of each start: docs/decisions/0
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Iterator, MutableMapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,14 +16,11 @@ from typer._click.shell_completion import CompletionItem
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command, get_group
 
-from secondme.cli.help.table import CommandEntry
+from secondme.cli.help.table import CommandEntry, CommandSection
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from typer._click import Command, Context, HelpFormatter
 
-    from secondme.cli.help.table import CommandSection
 
 _COMMANDS = "secondme.cli.commands"
 

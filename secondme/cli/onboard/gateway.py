@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from secondme.cli.commands.service import change_service, install_service
 from secondme.cli.onboard.prompts import Question
-from secondme.cli.output import CommandResult, ExitCode, emit, program_for
+from secondme.cli.output import CommandResult, ExitCode, Screen, emit, program_for
 from secondme.cli.service.manager import manager_for
 from secondme.cli.service.program import program_of
 from secondme.core.clock import SystemClock
@@ -20,7 +20,6 @@ from secondme.core.send.pacing import Night
 
 if TYPE_CHECKING:
     from secondme.cli.onboard.site import Site
-    from secondme.cli.output import Screen
 
 _ALL = "all"
 

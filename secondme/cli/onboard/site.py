@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from secondme.core.config.loader import keep_secret
+from secondme.core.config.loader import Setup, keep_secret
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from secondme.cli.onboard.prompts import Interview
     from secondme.cli.output import Screen
     from secondme.core.config.files import Value
-    from secondme.core.config.loader import Setup
     from secondme.core.errors import SecondmeError
 
 

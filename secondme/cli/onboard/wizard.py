@@ -21,7 +21,7 @@ from secondme.cli.onboard.site import Site
 from secondme.cli.output import CommandResult, ExitCode, Screen, program_for
 from secondme.core.clock import SystemClock
 from secondme.core.config.files import spare_name, write
-from secondme.core.config.loader import plan_settings
+from secondme.core.config.loader import Setup, plan_settings
 from secondme.core.errors import ConfigError, SecondmeError
 from secondme.core.files import private_dir
 from secondme.core.text import did_you_mean
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from secondme.cli.command import Invocation
-    from secondme.core.config.loader import Setup
 
 
 async def write_all(site: Site) -> None:

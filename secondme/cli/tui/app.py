@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
 from textual import work
-from textual.app import App
+from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 from textual.widgets import Footer, Static, TabPane
 
 from secondme.cli.tui.help import HelpDialog
-from secondme.cli.tui.link import Desk, Link
+from secondme.cli.tui.link import Desk, Link, Snapshot
 from secondme.cli.tui.pages.approved import ApprovedPage
 from secondme.cli.tui.pages.channels import ChannelsPage
 from secondme.cli.tui.pages.conversations import ConversationsPage
@@ -37,9 +37,6 @@ if TYPE_CHECKING:
     from collections.abc import Coroutine
     from datetime import datetime
 
-    from textual.app import ComposeResult
-
-    from secondme.cli.tui.link import Snapshot
     from secondme.core.config.loader import Setup
     from secondme.core.ports import Clock
 

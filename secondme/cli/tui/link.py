@@ -15,7 +15,7 @@ from secondme.core.ids import ContactId
 from secondme.core.store import keys
 from secondme.core.store.events import listen
 from secondme.core.store.server import Role
-from secondme.services import open_services
+from secondme.services import Services, open_services
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from secondme.core.records import Pause
     from secondme.core.send.drafts import Draft
     from secondme.core.store.client import Store
-    from secondme.services import Services
 
 
 BY_TUI = "tui"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from secondme.core.errors import DataError
 from secondme.core.gateway.store import Passed, TraceStore, passed
 from secondme.core.records import Mail, OutboxRow, Record, Turn
-from secondme.core.remember.store import RelationshipStore
+from secondme.core.remember.store import RelationshipStore, Standing
 from secondme.core.store import keys
 from secondme.core.store.history import ConversationStore
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from secondme.core.ids import ContactId
-    from secondme.core.remember.store import Standing
     from secondme.core.store.client import Store
 
 R = TypeVar("R", bound=Record)

@@ -6,13 +6,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from secondme.core.messages import Admission, Challenge, ChatKind, InboundMessage, told
-from secondme.core.security_log import SecurityEvent, Severity
+from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
 from secondme.core.text import clip_utf8, safe_name
 
 if TYPE_CHECKING:
     from secondme.core.admit.pairing import Door
     from secondme.core.admit.store import GateStore
-    from secondme.core.security_log import SecurityLog
 
 TEXT_LIMIT_BYTES = 64 * 1024
 _MOST_ATTACHMENTS = 32

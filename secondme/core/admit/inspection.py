@@ -8,11 +8,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from secondme.core.log import get_logger
+from secondme.core.log import Fact, get_logger
 from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
 
 if TYPE_CHECKING:
-    from secondme.core.log import Fact
     from secondme.core.messages import InboundMessage
 
 log = get_logger(__name__)

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Literal, assert_never
 
 from secondme.core.enums import Tier
 from secondme.core.errors import BusyError, DataError, NotFoundError
-from secondme.core.ids import code_of, contact_id, new_id
-from secondme.core.messages import Challenge
-from secondme.core.records import ApprovedContact, NewRow, PairingRequest
-from secondme.core.security_log import SecurityEvent, Severity
+from secondme.core.ids import ContactId, code_of, contact_id, new_id
+from secondme.core.messages import Challenge, InboundMessage
+from secondme.core.records import ApprovedContact, Invite, NewRow, PairingRequest
+from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
     from secondme.core.admit.pairing_store import PairingStore
     from secondme.core.admit.store import DoorStore, Knock
     from secondme.core.config.loader import Settings
-    from secondme.core.ids import ContactId
-    from secondme.core.messages import InboundMessage
-    from secondme.core.records import Invite
-    from secondme.core.security_log import SecurityLog
     from secondme.core.store.persons import LinkStore
 
 _NOTES_LIMIT = 500

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from secondme.core.errors import BusyError, DataError, NotFoundError
-from secondme.core.ids import code_of, is_contact_id, new_code
-from secondme.core.records import ApprovedContact, DeniedContact, Invite, PairingRequest, Record
+from secondme.core.ids import ContactId, code_of, is_contact_id, new_code
+from secondme.core.records import ApprovedContact, DeniedContact, Invite, NewRow, PairingRequest, Record
 from secondme.core.store import keys
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from secondme.core.config.models import PairingSettings
     from secondme.core.enums import Tier
-    from secondme.core.ids import ContactId
-    from secondme.core.records import NewRow
     from secondme.core.store.client import Store
 
 R = TypeVar("R", bound=Record)

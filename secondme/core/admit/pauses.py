@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from secondme.core.errors import BusyError, NotFoundError
-from secondme.core.ids import contact_id
+from secondme.core.ids import ContactId, contact_id
 from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
 
 if TYPE_CHECKING:
@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
     from secondme.core.admit.control_store import ControlStore, EverybodyPaused
     from secondme.core.admit.pairing_store import PairingStore
-    from secondme.core.ids import ContactId
     from secondme.core.records import Pause
 
 

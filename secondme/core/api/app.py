@@ -11,8 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from secondme import __version__
-from secondme.core.api.dependencies import Ascii, answers
-from secondme.core.api.events import Seats
+from secondme.core.api.dependencies import Ascii, Powers, answers
+from secondme.core.api.events import EventHub, Seats
 from secondme.core.api.metrics import metrics
 from secondme.core.api.problems import BAD_REQUEST, BUG, NOT_ALLOWED, NOT_FOUND, Refusal, refusal_of
 from secondme.core.api.routes import channels, control, drafts, pairing
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-    from secondme.core.api.dependencies import Powers
-    from secondme.core.api.events import EventHub
     from secondme.core.api.limits import Limits
 
 _DESCRIPTION = (

@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Never
 
 from starlette.responses import Response
@@ -18,8 +18,6 @@ from secondme.core.log import get_logger
 from secondme.core.text import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from starlette.types import Receive, Scope, Send
 
     from secondme.core.api.limits import Limits

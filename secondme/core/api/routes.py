@@ -8,42 +8,11 @@ from pydantic import Field
 from starlette.responses import Response
 
 from secondme.core.admit.pairing import Decision
+from secondme.core.api import schemas
 from secondme.core.api.dependencies import Ascii, Can, Named, Powers, answers
 from secondme.core.api.events import EventStream
 from secondme.core.api.middleware import EVENTS_PATH
 from secondme.core.api.problems import refusal_of
-from secondme.core.api.schemas import (
-    AllPauses,
-    Approval,
-    Asked,
-    Bulk,
-    ChannelList,
-    ChannelSteered,
-    ContactPause,
-    Decided,
-    Denial,
-    Edit,
-    Health,
-    HowLong,
-    Invited,
-    KillSwitch,
-    LetIn,
-    LetInList,
-    Moment,
-    NewInvite,
-    People,
-    Result,
-    Results,
-    Shape,
-    Shown,
-    Steered,
-    Stopped,
-    Trouble,
-    TurnedAway,
-    TurnedAwayList,
-    Waiting,
-    WaitingList,
-)
 from secondme.core.clock import from_ms
 from secondme.core.enums import Tier
 from secondme.core.errors import BusyError, DataError, NotFoundError, SecondmeError
@@ -55,10 +24,10 @@ pairing = APIRouter(prefix="/api/pairing", tags=["pairing"])
 
 
 @pairing.get("", responses=answers(), response_model_exclude_none=True)
-async def list_waiting(can: Can) -> WaitingList:
+async def list_waiting(can: Can) -> schemas.WaitingList:
     """Who waits at the door, with the codes they were shown."""
     listing = await can.listing()
-    return WaitingList(contacts=[Waiting.of(each) for each in listing.pending], **People.beside(listing))
+    return schemas.WaitingList(contacts=[schemas.Waiting.of(each) for each in listing.pending], **schemas.People.beside(listing))
 
 
 @pairing.get("/approved", responses=answers(), response_model_exclude_none=True)
@@ -66,7 +35,7 @@ async def list_approved(
     can: Can,
     search: Annotated[str, Query(max_length=128, description="Only who has this in name, number or id.")] = "",
     tier: Annotated[Tier | None, Query(description="Only who has this tier.")] = None,
-) -> LetInList:
+) -> schemas.LetInList:
     """Who was let in."""
     listing = await can.listing()
     needle = search.casefold()
@@ -75,46 +44,48 @@ async def list_approved(
         words = (each.display_name or "", each.phone_number, each.contact_id) if needle else ("",)
         return tier in {None, each.tier} and any(needle in word.casefold() for word in words)
 
-    wanted = [LetIn.of(each) for each in listing.approved if is_wanted(each)]
-    return LetInList(contacts=wanted, **People.beside(listing))
+    wanted = [schemas.LetIn.of(each) for each in listing.approved if is_wanted(each)]
+    return schemas.LetInList(contacts=wanted, **schemas.People.beside(listing))
 
 
 @pairing.patch("/approved/{contact}", responses=answers(404), response_model_exclude_none=True)
-async def edit_approved(can: Can, contact: Named, change: Edit) -> Decided:
+async def edit_approved(can: Can, contact: Named, change: schemas.Edit) -> schemas.Decided:
     """An approved contact gets another tier or other notes."""
-    return Decided.of(await can.owner.edit(contact, tier=change.tier, notes=change.notes))
+    return schemas.Decided.of(await can.owner.edit(contact, tier=change.tier, notes=change.notes))
 
 
 @pairing.delete("/approved/{contact}", responses=answers(404), response_model_exclude_none=True)
-async def revoke(can: Can, contact: Named) -> Decided:
+async def revoke(can: Can, contact: Named) -> schemas.Decided:
     """An approved contact is not let in any more. What was kept for it is erased."""
-    return Decided.of(await can.owner.revoke(contact))
+    return schemas.Decided.of(await can.owner.revoke(contact))
 
 
 @pairing.get("/denied", responses=answers(), response_model_exclude_none=True)
-async def list_denied(can: Can) -> TurnedAwayList:
+async def list_denied(can: Can) -> schemas.TurnedAwayList:
     """Who was turned away."""
     listing = await can.listing()
-    return TurnedAwayList(contacts=[TurnedAway.of(each) for each in listing.denied], **People.beside(listing))
+    return schemas.TurnedAwayList(
+        contacts=[schemas.TurnedAway.of(each) for each in listing.denied], **schemas.People.beside(listing)
+    )
 
 
 @pairing.delete("/denied/{contact}", responses=answers(404), response_model_exclude_none=True)
-async def unblock(can: Can, contact: Named) -> Decided:
+async def unblock(can: Can, contact: Named) -> schemas.Decided:
     """A denied contact may knock again before its cooldown ends."""
-    return Decided.of(await can.owner.unblock(contact))
+    return schemas.Decided.of(await can.owner.unblock(contact))
 
 
 @pairing.post("/bulk", responses=answers(), response_model_exclude_none=True)
-async def decide_many(can: Can, bulk: Bulk) -> Results:
+async def decide_many(can: Can, bulk: schemas.Bulk) -> schemas.Results:
     """One decision about many contacts. One that fails does not keep the others from being decided; when the store fails, the rest is
     not tried."""
-    results: list[Result] = []
+    results: list[schemas.Result] = []
     down: SecondmeError | None = None
     for reference in bulk.contact_ids:
         if down is None:
             try:
                 decision = await _decide(can, bulk, reference)
-                results.append(Result(contact_id=decision.contact_id, outcome=decision.outcome))
+                results.append(schemas.Result(contact_id=decision.contact_id, outcome=decision.outcome))
                 continue
             except (BusyError, DataError, NotFoundError) as error:
                 results.append(_failed(reference, error))
@@ -122,30 +93,30 @@ async def decide_many(can: Can, bulk: Bulk) -> Results:
             except SecondmeError as error:
                 down = error
         results.append(_failed(reference, down))
-    return Results(results=results)
+    return schemas.Results(results=results)
 
 
 @pairing.post("/invites", status_code=201, responses=answers(409), response_model_exclude_none=True)
-async def invite(can: Can, wanted: Annotated[NewInvite | None, Body()] = None) -> Invited:
+async def invite(can: Can, wanted: Annotated[schemas.NewInvite | None, Body()] = None) -> schemas.Invited:
     """A single-use code to hand over yourself."""
-    new = wanted or NewInvite()
-    return Invited.of(await can.owner.invite(new.name, new.tier, timedelta(minutes=new.ttl_minutes)))
+    new = wanted or schemas.NewInvite()
+    return schemas.Invited.of(await can.owner.invite(new.name, new.tier, timedelta(minutes=new.ttl_minutes)))
 
 
 @pairing.post("/{contact}", responses=answers(404, 409), response_model_exclude_none=True)
-async def approve(can: Can, contact: Named, how: Annotated[Approval | None, Body()] = None) -> Decided:
+async def approve(can: Can, contact: Named, how: Annotated[schemas.Approval | None, Body()] = None) -> schemas.Decided:
     """Who waits under this id or code is let in, and told so."""
-    wanted = how or Approval()
-    return Decided.of(await can.owner.approve(contact, wanted.tier, wanted.notes))
+    wanted = how or schemas.Approval()
+    return schemas.Decided.of(await can.owner.approve(contact, wanted.tier, wanted.notes))
 
 
 @pairing.delete("/{contact}", responses=answers(404, 409), response_model_exclude_none=True)
-async def deny(can: Can, contact: Named, why: Annotated[Denial | None, Body()] = None) -> Decided:
+async def deny(can: Can, contact: Named, why: Annotated[schemas.Denial | None, Body()] = None) -> schemas.Decided:
     """Who waits under this id or code, or was let in, is turned away for the cooldown. What was kept for it is erased."""
-    return Decided.of(await can.owner.deny(contact, why.reason if why else ""))
+    return schemas.Decided.of(await can.owner.deny(contact, why.reason if why else ""))
 
 
-async def _decide(can: Powers, bulk: Bulk, reference: str) -> Decision:
+async def _decide(can: Powers, bulk: schemas.Bulk, reference: str) -> Decision:
     match bulk.action:
         case "approve":
             return await can.owner.approve(reference, bulk.tier, bulk.notes)
@@ -153,9 +124,9 @@ async def _decide(can: Powers, bulk: Bulk, reference: str) -> Decision:
             return await can.owner.deny(reference, bulk.reason)
 
 
-def _failed(reference: str, error: SecondmeError) -> Result:
+def _failed(reference: str, error: SecondmeError) -> schemas.Result:
     said = refusal_of(error)
-    return Result(contact_id=reference, error=Trouble(code=said.code, message=said.message, fix=said.fix))
+    return schemas.Result(contact_id=reference, error=schemas.Trouble(code=said.code, message=said.message, fix=said.fix))
 
 
 drafts = APIRouter(prefix="/api/drafts", tags=["drafts"])
@@ -163,7 +134,7 @@ drafts = APIRouter(prefix="/api/drafts", tags=["drafts"])
 _Reference = Annotated[str, Path(alias="draft", min_length=4, max_length=64, pattern="^[0-9a-f]+$", examples=["3f2a9c"])]
 
 
-class DraftShape(Shape):
+class DraftShape(schemas.Shape):
     """One held reply."""
 
     id: str
@@ -172,8 +143,8 @@ class DraftShape(Shape):
     reason: str
     fault: str
     """What the checks found; empty when it can be sent as it is."""
-    held_at: Moment
-    texts: list[Shown]
+    held_at: schemas.Moment
+    texts: list[schemas.Shown]
     answers: list[str]
 
     @classmethod
@@ -191,7 +162,7 @@ class DraftShape(Shape):
         )
 
 
-class DraftList(Shape):
+class DraftList(schemas.Shape):
     """Everything that waits, the oldest first."""
 
     drafts: list[DraftShape]
@@ -199,13 +170,13 @@ class DraftList(Shape):
     """Records that cannot be read; they were left as they are."""
 
 
-class DraftWords(Asked):
+class DraftWords(schemas.Asked):
     """What a draft shall say."""
 
     text: Annotated[str, Field(min_length=1, max_length=16_000)]
 
 
-class DraftSettled(Shape):
+class DraftSettled(schemas.Shape):
     """What became of a draft."""
 
     id: str
@@ -252,40 +223,40 @@ _Channel = Annotated[str, Path(alias="channel", min_length=2, max_length=32, pat
 
 
 @channels.get("", responses=answers())
-async def list_channels(can: Can) -> ChannelList:
+async def list_channels(can: Can) -> schemas.ChannelList:
     """Every channel there is, with its state and what passed through it since its gateway started."""
-    return ChannelList(channels=[facts.report() for facts in (await can.overview()).channels])
+    return schemas.ChannelList(channels=[facts.report() for facts in (await can.overview()).channels])
 
 
 @channels.post("/{channel}/pause", responses=answers(404))
-async def pause_channel(can: Can, channel: _Channel) -> ChannelSteered:
+async def pause_channel(can: Can, channel: _Channel) -> schemas.ChannelSteered:
     """Nobody on this channel is answered until resumed; what they write is kept."""
     await _known(can, channel)
     await can.steering.pause_channel(channel)
-    return ChannelSteered(id=channel, outcome="paused")
+    return schemas.ChannelSteered(id=channel, outcome="paused")
 
 
 @channels.post("/{channel}/resume", responses=answers(404))
-async def resume_channel(can: Can, channel: _Channel) -> ChannelSteered:
+async def resume_channel(can: Can, channel: _Channel) -> schemas.ChannelSteered:
     """This channel's contacts are answered again."""
     await _known(can, channel)
-    return ChannelSteered(id=channel, outcome=await can.steering.resume_channel(channel))
+    return schemas.ChannelSteered(id=channel, outcome=await can.steering.resume_channel(channel))
 
 
 @channels.post("/{channel}/connect", responses=answers(404))
-async def connect_channel(can: Can, channel: _Channel) -> ChannelSteered:
+async def connect_channel(can: Can, channel: _Channel) -> schemas.ChannelSteered:
     """The channel runs, if it is linked; one that runs is started anew. Linking itself needs the terminal."""
     await _known(can, channel)
     await can.steering.connect_channel(channel, on=True)
-    return ChannelSteered(id=channel, outcome="connected")
+    return schemas.ChannelSteered(id=channel, outcome="connected")
 
 
 @channels.post("/{channel}/disconnect", responses=answers(404))
-async def disconnect_channel(can: Can, channel: _Channel) -> ChannelSteered:
+async def disconnect_channel(can: Can, channel: _Channel) -> schemas.ChannelSteered:
     """The channel does not run until connected again."""
     await _known(can, channel)
     await can.steering.connect_channel(channel, on=False)
-    return ChannelSteered(id=channel, outcome="disconnected")
+    return schemas.ChannelSteered(id=channel, outcome="disconnected")
 
 
 async def _known(can: Can, channel: str) -> None:
@@ -295,77 +266,77 @@ async def _known(can: Can, channel: str) -> None:
 
 control = APIRouter()
 
-_How = Annotated[HowLong | None, Body()]
+_How = Annotated[schemas.HowLong | None, Body()]
 
 
 @control.get("/api/pause", tags=["control"], responses=answers(), response_model_exclude_none=True)
-async def list_pauses(can: Can) -> AllPauses:
+async def list_pauses(can: Can) -> schemas.AllPauses:
     """Who is not answered."""
     pauses = await can.steering.pauses()
     stopped = pauses.everybody
-    return AllPauses(
+    return schemas.AllPauses(
         everybody=None
         if stopped is None
-        else Stopped(
+        else schemas.Stopped(
             since=from_ms(stopped.since_ms), until=from_ms(stopped.until_ms) if stopped.until_ms else None, killed=stopped.killed
         ),
-        contacts=[ContactPause.of(contact, pause) for contact, pause in pauses.contacts.items()],
+        contacts=[schemas.ContactPause.of(contact, pause) for contact, pause in pauses.contacts.items()],
     )
 
 
 @control.post("/api/pause", tags=["control"], responses=answers(409), response_model_exclude_none=True)
-async def pause_everybody(can: Can, how: _How = None) -> Steered:
+async def pause_everybody(can: Can, how: _How = None) -> schemas.Steered:
     """Nobody is answered, for some minutes or until resumed. Waiting replies become drafts."""
     await can.steering.pause(None, _length(how))
-    return Steered(contact="ALL", outcome="paused")
+    return schemas.Steered(contact="ALL", outcome="paused")
 
 
 @control.delete("/api/pause", tags=["control"], responses=answers(409), response_model_exclude_none=True)
-async def resume_everybody(can: Can) -> Steered:
+async def resume_everybody(can: Can) -> schemas.Steered:
     """Everybody is answered again. The kill switch stays."""
-    return Steered(contact="ALL", outcome=await can.steering.resume(None))
+    return schemas.Steered(contact="ALL", outcome=await can.steering.resume(None))
 
 
 @control.get("/api/pause/{contact}", tags=["control"], responses=answers(404), response_model_exclude_none=True)
-async def show_pause(can: Can, contact: Named) -> ContactPause:
+async def show_pause(can: Can, contact: Named) -> schemas.ContactPause:
     """Whether an approved contact is paused, and why."""
-    return ContactPause.of(contact, await can.steering.contact_pause(contact))
+    return schemas.ContactPause.of(contact, await can.steering.contact_pause(contact))
 
 
 @control.post("/api/pause/{contact}", tags=["control"], responses=answers(404), response_model_exclude_none=True)
-async def pause_contact(can: Can, contact: Named, how: _How = None) -> Steered:
+async def pause_contact(can: Can, contact: Named, how: _How = None) -> schemas.Steered:
     """An approved contact is not answered, for some minutes or until resumed."""
     await can.steering.pause(contact, _length(how))
-    return Steered(contact=contact, outcome="paused")
+    return schemas.Steered(contact=contact, outcome="paused")
 
 
 @control.delete("/api/pause/{contact}", tags=["control"], responses=answers(404), response_model_exclude_none=True)
-async def resume_contact(can: Can, contact: Named) -> Steered:
+async def resume_contact(can: Can, contact: Named) -> schemas.Steered:
     """A contact is answered again."""
-    return Steered(contact=contact, outcome=await can.steering.resume(contact))
+    return schemas.Steered(contact=contact, outcome=await can.steering.resume(contact))
 
 
 @control.get("/api/kill", tags=["control"], responses=answers(), response_model_exclude_none=True)
-async def show_kill_switch(can: Can) -> KillSwitch:
+async def show_kill_switch(can: Can) -> schemas.KillSwitch:
     """Whether the kill switch is on."""
     stopped = await can.everybody()
     if stopped is None or not stopped.killed:
-        return KillSwitch(killed=False)
-    return KillSwitch(killed=True, since=from_ms(stopped.since_ms))
+        return schemas.KillSwitch(killed=False)
+    return schemas.KillSwitch(killed=True, since=from_ms(stopped.since_ms))
 
 
 @control.post("/api/kill", tags=["control"], responses=answers(), response_model_exclude_none=True)
-async def kill(can: Can) -> KillSwitch:
+async def kill(can: Can) -> schemas.KillSwitch:
     """Nothing is sent to anybody until DELETE /api/kill."""
     await can.steering.kill()
-    return KillSwitch(killed=True)
+    return schemas.KillSwitch(killed=True)
 
 
 @control.delete("/api/kill", tags=["control"], responses=answers(), response_model_exclude_none=True)
-async def unkill(can: Can) -> KillSwitch:
+async def unkill(can: Can) -> schemas.KillSwitch:
     """The kill switch is off, and so is a pause of everybody."""
     await can.steering.unkill()
-    return KillSwitch(killed=False)
+    return schemas.KillSwitch(killed=False)
 
 
 @control.get("/api/status", tags=["state"], responses=answers())
@@ -377,8 +348,8 @@ async def status(can: Can) -> StatusReport:
 @control.get(
     "/health",
     tags=["state"],
-    response_model=Health,
-    responses={**answers(), 503: {"model": Health, "description": "The store does not answer, or the gateway stops."}},
+    response_model=schemas.Health,
+    responses={**answers(), 503: {"model": schemas.Health, "description": "The store does not answer, or the gateway stops."}},
 )
 async def health(can: Can) -> Response:
     """Whether the gateway can work. The only route that needs no token."""
@@ -386,7 +357,7 @@ async def health(can: Can) -> Response:
     is_well = store and not stopping
     channels = dict(can.channels())
     works = "ok" if all(state == "connected" for state in channels.values()) else "degraded"
-    said = Health(
+    said = schemas.Health(
         status=works if is_well else "unavailable",
         store="ok" if store else "down",
         gateway="stopping" if stopping else "ready",
@@ -419,5 +390,5 @@ async def events(
     return EventStream(state.hub, state.seats, state.limits, last_event_id)
 
 
-def _length(how: HowLong | None) -> timedelta | None:
+def _length(how: schemas.HowLong | None) -> timedelta | None:
     return timedelta(minutes=how.minutes) if how is not None and how.minutes is not None else None

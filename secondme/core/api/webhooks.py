@@ -16,7 +16,7 @@ from secondme.core.api.limits import Limits
 from secondme.core.api.middleware import is_too_deep
 from secondme.core.api.problems import Refusal, refuse
 from secondme.core.api.server import Listener, configured, silence
-from secondme.core.api.sockets import bind_tcp
+from secondme.core.api.sockets import Address, bind_tcp
 from secondme.core.log import get_logger
 from secondme.core.messages import WebhookAnswer, WebhookRequest
 
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
-    from secondme.core.api.sockets import Address
     from secondme.core.ports import Clock
 
     Hear = Callable[[WebhookRequest], Awaitable[WebhookAnswer]]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from secondme.core.errors import DataError
 from secondme.core.exports.archive import Wanted
-from secondme.core.exports.conversation import MOST_OVERALL, Gathering, by_name, other_of, owner_of
+from secondme.core.exports.conversation import MOST_OVERALL, Gathering, Said, by_name, other_of, owner_of
 from secondme.core.exports.reading import ExportFile
 from secondme.core.exports.telegram import TelegramExport
 from secondme.core.exports.whatsapp import WhatsAppExport
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
     from pathlib import Path
 
-    from secondme.core.exports.conversation import Said
     from secondme.core.exports.message import Chat
     from secondme.core.ids import ContactId
     from secondme.core.records import OwnMessage, Turn

@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from secondme.core.errors import DataError, NotFoundError
-from secondme.core.exports.archive import ZIP_MAGICS, Archive
+from secondme.core.exports.archive import ZIP_MAGICS, Archive, Wanted
 from secondme.core.format import size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from secondme.core.exports.archive import Wanted
 
 _BLOCK = 1 << 16
 

@@ -5,21 +5,19 @@ speaks; the second reads the messages. Neither keeps more than one message at a 
 from __future__ import annotations
 
 from collections import Counter
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from secondme.core.errors import DataError
 from secondme.core.exports.conversation import Authors, Draft, Drafts
 from secondme.core.exports.message import Chat, ExportedMessage, Kind
 from secondme.core.exports.phrases import LRM, MARKS, is_of_a_group, is_sentence, read_body
-from secondme.core.exports.whatsapp_headers import DateEvidence, day_of, latest_day, recognise
+from secondme.core.exports.whatsapp_headers import DateEvidence, Dialect, Order, Reason, day_of, latest_day, recognise
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from datetime import date
 
     from secondme.core.exports.reading import ExportFile
-    from secondme.core.exports.whatsapp_headers import Dialect, Order, Reason
 
 _MOST_DIALECTS = 64
 _LONGEST_PLACEHOLDER = 80

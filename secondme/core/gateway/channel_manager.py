@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING
 from secondme.core.errors import UnavailableError
 from secondme.core.gateway.channel_supervisor import ChannelSupervisor
 from secondme.core.log import get_logger
-from secondme.core.messages import ChannelState, OwnerAddress
+from secondme.core.messages import Admission, Challenge, ChannelState, InboundMessage, OwnerAddress, WebhookAnswer, WebhookRequest
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from secondme.core.admit.control_store import ControlStore, DesiredState
     from secondme.core.channel_plugin import ChannelFactory
-    from secondme.core.messages import Admission, Challenge, InboundMessage, WebhookAnswer, WebhookRequest
     from secondme.core.ports import Clock, Random
 
 log = get_logger(__name__)

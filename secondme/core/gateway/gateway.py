@@ -23,13 +23,13 @@ from secondme.core.enums import ReplyMode
 from secondme.core.errors import UnavailableError
 from secondme.core.gateway.channel_manager import ChannelManager
 from secondme.core.gateway.heartbeat import Signs
-from secondme.core.ids import mask_contact_id, new_id, reply_id
+from secondme.core.ids import ContactId, mask_contact_id, new_id, reply_id
 from secondme.core.log import get_logger
 from secondme.core.messages import Admission, Challenge, ChatKind, InboundMessage
 from secondme.core.queue.worker import Answered, PutOff, Verdict, Worker
-from secondme.core.records import NewRow, Stage
-from secondme.core.reply.agent import NoReply, Reply
-from secondme.core.security_log import SecurityEvent, Severity
+from secondme.core.records import Job, NewRow, Stage
+from secondme.core.reply.agent import Agent, NoReply, Reply
+from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
 from secondme.core.send.pacing import Night, gathering_s, plan_paces
 from secondme.core.send.sender import Sender
 from secondme.core.send.split import split_reply
@@ -45,13 +45,9 @@ if TYPE_CHECKING:
     from secondme.core.channel_plugin import ChannelFactory
     from secondme.core.config.loader import Settings
     from secondme.core.gateway.owner_chat import OwnerChat
-    from secondme.core.ids import ContactId
     from secondme.core.ports import Clock
     from secondme.core.queue.store import InboxStore
-    from secondme.core.records import Job
     from secondme.core.remember.learning import Learner
-    from secondme.core.reply.agent import Agent
-    from secondme.core.security_log import SecurityLog
     from secondme.core.send.store import DraftStore, OutboxStore
     from secondme.core.store.client import Store
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from secondme import __version__
 from secondme.core.errors import UnavailableError
 from secondme.core.messages import ChannelState
-from secondme.core.security_log import SecurityEvent, Severity
+from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from secondme.core.gateway.channel_manager import ChannelManager
     from secondme.core.gateway.channel_supervisor import ChannelSupervisor
     from secondme.core.ports import Clock
-    from secondme.core.security_log import SecurityLog
 
 _BEAT_S = 5.0
 _FAREWELL_S = 1.0

@@ -11,7 +11,7 @@ from secondme.core.admit.pairing import channel_of
 from secondme.core.clock import to_ms
 from secondme.core.errors import BusyError, DataError, NotFoundError
 from secondme.core.migrate.formats import person, refusal, shown
-from secondme.core.migrate.store import BATCH, IDS, Newcomer, approvals_of, histories, look_up
+from secondme.core.migrate.store import BATCH, IDS, AdoptionStore, Newcomer, Source, Value, approvals_of, histories, look_up
 from secondme.core.records import ApprovedContact
 from secondme.core.security_log import SecurityEvent, SecurityLog
 from secondme.core.text import safe_name, safe_text
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from secondme.core.admit.pairing_store import PairingStore
     from secondme.core.enums import Tier
-    from secondme.core.migrate.store import AdoptionStore, Source, Value
     from secondme.core.store.scan import Keyspace
 
 

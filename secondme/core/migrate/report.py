@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
-from secondme.core.migrate.formats import Left
-
-if TYPE_CHECKING:
-    from secondme.core.migrate.formats import Sleep
+from secondme.core.migrate.formats import Left, Sleep
 
 KINDS = (
     "histories",

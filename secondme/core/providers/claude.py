@@ -11,13 +11,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.errors import ConfigError, CredentialsError, UnavailableError
-from secondme.core.messages import Composed, ModelRefused, ModelSize, Usage
+from secondme.core.messages import Composed, ModelOutcome, ModelRefused, ModelSize, Prompt, Usage
 
 if TYPE_CHECKING:
     from types import ModuleType
 
     from secondme.core.config.models import ModelSettings
-    from secondme.core.messages import ModelOutcome, Prompt
 
 _CAUSES: dict[int | str, str] = {
     429: "model_rate_limited",

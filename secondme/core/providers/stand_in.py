@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from secondme.core.messages import Composed
-
-if TYPE_CHECKING:
-    from secondme.core.messages import ModelOutcome, Prompt
+from secondme.core.messages import Composed, ModelOutcome, Prompt
 
 _QUOTED = 80
 

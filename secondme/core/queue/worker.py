@@ -16,7 +16,7 @@ from secondme.core.errors import ConfigError, CredentialsError, DataError, Unava
 from secondme.core.ids import mask_contact_id
 from secondme.core.log import Outage, get_logger
 from secondme.core.queue.upkeep import Upkeep
-from secondme.core.records import Job, UnreadableJobError
+from secondme.core.records import Job, NewRow, Stage, Token, UnreadableJobError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from secondme.core.messages import Pace
     from secondme.core.ports import Clock, Random
     from secondme.core.queue.store import InboxStore
-    from secondme.core.records import NewRow, Stage, Token
 
     Take = Callable[[int], Coroutine[Any, Any, list[Token]]]
 

@@ -17,7 +17,7 @@ from secondme.core.errors import ConfigError, CredentialsError, UnavailableError
 from secondme.core.ids import mask_contact_id
 from secondme.core.log import get_logger
 from secondme.core.messages import ModelOutcome, ModelRefused, ModelSize, Prompt, Utterance
-from secondme.core.reply.budget import Breaker
+from secondme.core.reply.budget import Breaker, Budget
 from secondme.core.reply.checks import Fault, FaultKind, Told, find_fault, prepare, tidy
 from secondme.core.reply.context import merge, select
 from secondme.core.reply.disclosure import asks_if_machine
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from secondme.core.config.loader import Settings
     from secondme.core.ports import Clock
     from secondme.core.records import Job, Turn
-    from secondme.core.reply.budget import Budget
     from secondme.core.reply.voice import Voice, Voices
     from secondme.core.store.history import ConversationStore
 

@@ -7,28 +7,24 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from secondme.core.clock import from_ms
-from secondme.core.enums import Tier
+from secondme.core.enums import Thinking, Tier
 from secondme.core.errors import DataError
 from secondme.core.ids import ContactId
-from secondme.core.messages import ModelRefused, Usage, Utterance
+from secondme.core.messages import ModelRefused, Prompt, Usage, Utterance
 from secondme.core.records import ApprovedContact
-from secondme.core.reply.checks import Told, find_fault, tidy
+from secondme.core.reply.checks import Fault, Told, find_fault, tidy
 from secondme.core.reply.disclosure import asks_if_machine
 from secondme.core.reply.prompt import Briefing, ask_prompt, build_prompt, may_be_said, suggest_prompt
 from secondme.core.reply.store import SELF
-from secondme.core.reply.voice import Voice
+from secondme.core.reply.voice import Voice, Voices
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
     from datetime import tzinfo
 
     from secondme.core.config.loader import Settings
-    from secondme.core.enums import Thinking
-    from secondme.core.messages import Prompt
     from secondme.core.ports import Clock
     from secondme.core.reply.budget import Budget
-    from secondme.core.reply.checks import Fault
-    from secondme.core.reply.voice import Voices
     from secondme.core.store.history import ConversationStore
 
 _LONGEST = 32_000

@@ -12,14 +12,13 @@ from typing import TYPE_CHECKING, Literal
 
 from secondme.core.errors import SecondmeError
 from secondme.core.log import get_logger
-from secondme.core.messages import Block, Composed, ModelSize, Prompt, Usage, Utterance
+from secondme.core.messages import Block, Composed, ModelOutcome, ModelSize, Prompt, Usage, Utterance
 from secondme.core.reply.router_rules import Kind, Ruled, by_rules
 from secondme.core.text import clip_utf8, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
 
-    from secondme.core.messages import ModelOutcome
     from secondme.core.ports import Clock
 
 __all__ = ["Kind", "Route", "RouteCounts", "Router", "Ruled", "by_rules", "classification_prompt", "read_classification"]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from secondme.core.errors import ConfigError
 from secondme.core.ids import ContactId
 from secondme.core.log import get_logger
-from secondme.core.remember.style import describe, examples_for
-from secondme.core.reply.personas import choose
+from secondme.core.remember.style import StyleProfile, describe, examples_for
+from secondme.core.reply.personas import Library, choose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,9 +19,7 @@ if TYPE_CHECKING:
     from secondme.core.ports import Clock
     from secondme.core.records import ApprovedContact, OwnMessage
     from secondme.core.remember.store import RelationshipStore, StyleStore
-    from secondme.core.remember.style import StyleProfile
     from secondme.core.reply.persona import Persona
-    from secondme.core.reply.personas import Library
     from secondme.core.reply.store import PersonaUse
 
 log = get_logger(__name__)

@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 
 from secondme.core import fault_points
 from secondme.core.errors import SecondmeError, UnavailableError
-from secondme.core.ids import mask_contact_id, new_id
+from secondme.core.ids import ContactId, mask_contact_id, new_id
 from secondme.core.log import Outage, get_logger
 from secondme.core.messages import MessageContent, NotSent, SendOutcome, Sent, Undeliverable
-from secondme.core.send.store import Sending
+from secondme.core.send.store import OutboxStore, Sending
 
 if TYPE_CHECKING:
     from secondme.core.channel_plugin import Manifest
     from secondme.core.config.models import DeliverySettings
-    from secondme.core.ids import ContactId
     from secondme.core.ports import Clock, Random
-    from secondme.core.send.store import OutboxStore
 
 log = get_logger(__name__)
 

@@ -9,12 +9,11 @@ from typing import TYPE_CHECKING, Any
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
-from secondme.core.store.client import explain
+from secondme.core.store.client import Store, explain
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from secondme.core.store.client import Store
 
 _SUBSCRIBE_S = 5.0
 _SILENCE_S = 1.0

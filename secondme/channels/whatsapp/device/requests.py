@@ -10,17 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from secondme.channels.whatsapp.device.library import LibraryError
+from secondme.channels.whatsapp.device.library import Library, LibraryError
 from secondme.channels.whatsapp.jids import jid_of
-from secondme.channels.whatsapp.protocol import PART_BYTES
+from secondme.channels.whatsapp.protocol import PART_BYTES, Frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from secondme.channels.whatsapp.device.library import Library
     from secondme.channels.whatsapp.device.receiver import Ledger, Outcome
     from secondme.channels.whatsapp.device.wire import Wire
-    from secondme.channels.whatsapp.protocol import Frame
 
 CONTACTS = 20_000
 DOWNLOAD_S = 60.0

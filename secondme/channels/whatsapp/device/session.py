@@ -10,7 +10,7 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
-from secondme.channels.whatsapp.account import own_from, own_to, read_spool, write_spool
+from secondme.channels.whatsapp.account import Message, own_from, own_to, read_spool, write_spool
 from secondme.channels.whatsapp.device.library import Library, LibraryError, MissingLibraryError
 from secondme.channels.whatsapp.device.receiver import Hearing, Ledger, Offers
 from secondme.channels.whatsapp.device.requests import Answering
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from secondme.channels.whatsapp.account import Message
     from secondme.channels.whatsapp.device.wire import Wire
     from secondme.channels.whatsapp.protocol import Frame
     from secondme.core.ports import Clock

@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 
 from secondme.cli.tui.dialogs import ConfirmDialog
 from secondme.cli.tui.pages.page import Page, countdown
-from secondme.cli.tui.table import Column
+from secondme.cli.tui.table import Column, Row
 from secondme.cli.tui.widgets import BAD, GOOD, QUIET, WARN
 from secondme.core.clock import from_ms
 from secondme.core.gateway.channel_words import words_for
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from textual.widgets import DataTable
 
     from secondme.cli.tui.link import Desk, Snapshot
-    from secondme.cli.tui.table import Row
     from secondme.core.gateway.status import ChannelFacts
 
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 from textual import work
 from textual.binding import Binding, BindingType
-from textual.widgets import Static
+from textual.widgets import DataTable, Static
 
 from secondme.cli.tui.dialogs import ConfirmDialog
-from secondme.cli.tui.forms import ONLY_YOURS, DraftDialog, WriteDialog
+from secondme.cli.tui.forms import ONLY_YOURS, DraftDialog, WriteDialog, Written
 from secondme.cli.tui.pages.page import Page, shown_name
-from secondme.cli.tui.table import Column
+from secondme.cli.tui.table import Column, Row
 from secondme.cli.tui.widgets import QUIET, WARN
 from secondme.core.errors import BusyError
 from secondme.core.format import ago
@@ -25,11 +25,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from textual.app import ComposeResult
-    from textual.widgets import DataTable
 
-    from secondme.cli.tui.forms import Written
     from secondme.cli.tui.link import Desk, Snapshot
-    from secondme.cli.tui.table import Row
     from secondme.core.send.drafts import Draft
 
 _MOST = 500

@@ -9,7 +9,7 @@ from textual.containers import Vertical
 from textual.widget import Widget
 from textual.widgets import DataTable, Static
 
-from secondme.cli.tui.table import PeopleTable
+from secondme.cli.tui.table import Column, PeopleTable, Row
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from secondme.cli.tui.link import Desk, Snapshot
-    from secondme.cli.tui.table import Column, Row
 
 
 class Page(Vertical):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, ClassVar
 from rich.text import Text
 
 from secondme.cli.tui.pages.page import Page
-from secondme.cli.tui.table import Column
+from secondme.cli.tui.table import Column, Row
 from secondme.cli.tui.widgets import BAD, QUIET, WARN
-from secondme.core.security_log import newest_entries
+from secondme.core.security_log import Entry, newest_entries
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from secondme.cli.tui.link import Desk, Snapshot
-    from secondme.cli.tui.table import Row
-    from secondme.core.security_log import Entry
 
 _MOST = 300
 _STYLES = {"warn": WARN, "error": BAD}

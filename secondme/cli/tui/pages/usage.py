@@ -9,10 +9,10 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from secondme.cli.tui.pages.page import Page, shown_name
-from secondme.cli.tui.table import Column
+from secondme.cli.tui.table import Column, Row
 from secondme.cli.tui.widgets import ACCENT, BAD, GOOD, QUIET, WARN
 from secondme.core.clock import from_ms
-from secondme.core.reply.store import SELF
+from secondme.core.reply.store import SELF, Account, Spent
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from secondme.cli.tui.link import Desk, Snapshot
-    from secondme.cli.tui.table import Row
-    from secondme.core.reply.store import Account, Spent
 
 _DAYS = 7
 _MOST = 500

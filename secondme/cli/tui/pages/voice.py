@@ -12,11 +12,11 @@ from rich.text import Text
 from textual import work
 from textual.binding import Binding, BindingType
 from textual.containers import VerticalScroll
-from textual.widgets import Static
+from textual.widgets import DataTable, Static
 
 from secondme.cli.tui.forms import Choice, FindDialog
 from secondme.cli.tui.pages.page import Page, shown_name
-from secondme.cli.tui.table import Column
+from secondme.cli.tui.table import Column, Row
 from secondme.cli.tui.widgets import BAD, QUIET, WARN
 from secondme.core.errors import ConfigError
 from secondme.core.format import counted
@@ -29,10 +29,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from textual.app import ComposeResult
-    from textual.widgets import DataTable
 
     from secondme.cli.tui.link import Desk, Snapshot
-    from secondme.cli.tui.table import Row
     from secondme.core.config.loader import Setup
     from secondme.core.records import ApprovedContact
     from secondme.core.remember.style import StyleProfile

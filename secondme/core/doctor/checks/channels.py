@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from secondme.core.admit.control_store import ControlStore
-from secondme.core.doctor.check import Check, NotCheckedError, NotSetUp, found, verdict
+from secondme.core.doctor.check import Check, Finding, NotCheckedError, NotSetUp, Outcome, Subject, found, verdict
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.format import span
 from secondme.core.gateway.channel_words import words_for
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from secondme.core.channel_plugin import Manifest
     from secondme.core.config.loader import Setup
-    from secondme.core.doctor.check import Finding, Outcome, Subject
     from secondme.core.gateway.status import ChannelFacts, Overview
 
 _GRACE_S = 30.0

@@ -12,14 +12,13 @@ from pydantic import TypeAdapter, ValidationError
 from secondme.core.config.files import read_env_file
 from secondme.core.config.loader import Settings, known_names, nearest_name
 from secondme.core.config.models import Section
-from secondme.core.doctor.check import Check, NotCheckedError, Well, found, in_thread, verdict
+from secondme.core.doctor.check import Check, Finding, NotCheckedError, Outcome, Subject, Well, found, in_thread, verdict
 from secondme.core.errors import ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
-    from secondme.core.doctor.check import Finding, Outcome, Subject
 
 _PREFIX = "SECONDME_"
 _MOST = 20

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import contextlib
 import socket
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from secondme.core.admit.control_store import ControlStore
-from secondme.core.doctor.check import NO_GATEWAY, Check, NotCheckedError, NotSetUp, Well, found, in_thread, verdict
+from secondme.core.doctor.check import (
+    NO_GATEWAY,
+    Check,
+    Finding,
+    NotCheckedError,
+    NotSetUp,
+    Outcome,
+    Subject,
+    Well,
+    found,
+    in_thread,
+    verdict,
+)
 from secondme.core.doctor.store import holders, lock_record
 from secondme.core.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from typing import Any
-
-    from secondme.core.doctor.check import Finding, Outcome, Subject
     from secondme.core.gateway.status import Overview
 
 _OK, _UNAVAILABLE = 200, 503

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
 
 from secondme.core.clock import from_ms, rfc3339
-from secondme.core.doctor.check import NO_STORE, Check, NotCheckedError, Well, found, verdict
+from secondme.core.doctor.check import NO_STORE, Check, NotCheckedError, Outcome, Subject, Well, found, verdict
 from secondme.core.enums import PairingMode
 from secondme.core.errors import SecondmeError
 from secondme.core.format import span
 from secondme.core.gateway.trace_messages import why_held
 from secondme.core.reply.store import SpendingStore
 from secondme.core.send.store import DraftStore
-
-if TYPE_CHECKING:
-    from secondme.core.doctor.check import Outcome, Subject
 
 _LONG = timedelta(minutes=10)
 """Gathering, pacing and a slow model together take less."""

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from secondme.core.doctor.check import Check, NotSetUp, Well, found, verdict
+from secondme.core.doctor.check import Check, NotSetUp, Outcome, Subject, Well, found, verdict
 from secondme.core.doctor.store import look_at_graph, where_of
 from secondme.core.errors import ConfigError, CredentialsError, UnavailableError
-
-if TYPE_CHECKING:
-    from secondme.core.doctor.check import Outcome, Subject
 
 _REFUSED = frozenset({401, 403})
 _OK = 200

@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from secondme.core.doctor.check import Check, NotCheckedError, NotSetUp, Well, found, in_thread, verdict, why_unasked
+from secondme.core.doctor.check import (
+    Check,
+    Finding,
+    NotCheckedError,
+    NotSetUp,
+    Outcome,
+    Subject,
+    Well,
+    found,
+    in_thread,
+    verdict,
+    why_unasked,
+)
 from secondme.core.doctor.store import (
     REWRITE,
     SNAPSHOT,
+    ServerFacts,
+    Way,
     holders,
     is_running,
     keeps_snapshots,
@@ -18,10 +30,6 @@ from secondme.core.doctor.store import (
 from secondme.core.errors import ConfigError, SecondmeError
 from secondme.core.files import is_held
 from secondme.core.store.server import find_server
-
-if TYPE_CHECKING:
-    from secondme.core.doctor.check import Finding, Outcome, Subject
-    from secondme.core.doctor.store import ServerFacts, Way
 
 _KINDS = {
     "store_unreachable": "store-unreachable",
