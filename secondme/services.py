@@ -18,38 +18,38 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
     from datetime import tzinfo
 
-    from secondme.core.admit.contacts import Answering, Contacts
+    from secondme.core.admit.contacts import ContactService, ReplyModes
     from secondme.core.admit.control_store import ControlStore
-    from secondme.core.admit.pairing import Owner
+    from secondme.core.admit.pairing import PairingService
     from secondme.core.admit.pairing_store import Listing, PairingStore
-    from secondme.core.admit.pauses import Steering
+    from secondme.core.admit.pauses import PauseService
     from secondme.core.admit.store import ContactChoices
     from secondme.core.api.limits import Limits
     from secondme.core.api.server import Api
     from secondme.core.api.webhooks import Webhooks
     from secondme.core.channel_plugin import ChannelContext, ChannelFactory, Manifest
     from secondme.core.config.loader import Settings, Setup
-    from secondme.core.gateway.gateway import Gateway, Part, Rooms
+    from secondme.core.gateway.gateway import Gateway, GatewayParts, Part
     from secondme.core.gateway.owner_chat import OwnerChat
-    from secondme.core.gateway.status import Overview
-    from secondme.core.gateway.store import GlanceStore, NoteStore, TraceStore
+    from secondme.core.gateway.status import SystemStatus
+    from secondme.core.gateway.store import ActivityStore, NoteStore, TraceStore
     from secondme.core.ids import ContactId
     from secondme.core.ports import Channel, Model
-    from secondme.core.queue.store import DeadStore, InboxStore
+    from secondme.core.queue.store import DeadLetterStore, InboxStore
     from secondme.core.remember.learning import Learner
     from secondme.core.remember.store import RelationshipStore, StyleStore
     from secondme.core.reply.agent import Agent
     from secondme.core.reply.budget import Budget
-    from secondme.core.reply.owner_turn import Asking
-    from secondme.core.reply.personas import Library
+    from secondme.core.reply.owner_turn import OwnerTurn
+    from secondme.core.reply.personas import PersonaLibrary
     from secondme.core.reply.store import PersonaUse, SpendingStore
     from secondme.core.reply.voice import Voices
     from secondme.core.security_log import SecurityLog
     from secondme.core.send.drafts import Drafts
     from secondme.core.send.store import DraftStore, OutboxStore
     from secondme.core.store.client import Store
-    from secondme.core.store.history import ConversationStore
-    from secondme.core.store.persons import LinkStore
+    from secondme.core.store.history import HistoryStore
+    from secondme.core.store.persons import PersonStore
     from secondme.core.store.server import Role
 
 LOCAL = "local"
@@ -88,18 +88,18 @@ class Services:
         return ControlStore(self.store)
 
     @cached_property
-    def persons(self) -> LinkStore:
+    def persons(self) -> PersonStore:
         """Which contacts are one person."""
-        from secondme.core.store.persons import LinkStore
+        from secondme.core.store.persons import PersonStore
 
-        return LinkStore(self.store)
+        return PersonStore(self.store)
 
     @cached_property
-    def history(self) -> ConversationStore:
+    def history(self) -> HistoryStore:
         """What was said."""
-        from secondme.core.store.history import ConversationStore
+        from secondme.core.store.history import HistoryStore
 
-        return ConversationStore(self.store)
+        return HistoryStore(self.store)
 
     @cached_property
     def inbox(self) -> InboxStore:
@@ -109,11 +109,11 @@ class Services:
         return InboxStore(self.store, self.settings.queue)
 
     @cached_property
-    def dead_letters(self) -> DeadStore:
+    def dead_letters(self) -> DeadLetterStore:
         """What could not be worked on."""
-        from secondme.core.queue.store import DeadStore
+        from secondme.core.queue.store import DeadLetterStore
 
-        return DeadStore(self.store)
+        return DeadLetterStore(self.store)
 
     @cached_property
     def outbox(self) -> OutboxStore:
@@ -172,11 +172,11 @@ class Services:
         return NoteStore(self.store)
 
     @cached_property
-    def activity(self) -> GlanceStore:
+    def activity(self) -> ActivityStore:
         """When something was last heard and said, who is paused, what today cost."""
-        from secondme.core.gateway.store import GlanceStore
+        from secondme.core.gateway.store import ActivityStore
 
-        return GlanceStore(self.store)
+        return ActivityStore(self.store)
 
     @cached_property
     def traces(self) -> TraceStore:
@@ -196,37 +196,37 @@ class Services:
         return SecurityLog(lambda event: self.store.publish(keys.EVENTS_SECURITY, event))
 
     @cached_property
-    def pairing(self) -> Owner:
+    def pairing(self) -> PairingService:
         """Approving, denying, revoking, inviting."""
-        from secondme.core.admit.pairing import Owner
+        from secondme.core.admit.pairing import PairingService
 
-        return Owner(self.pairing_store, self.persons, self.security, by=self.by)
+        return PairingService(self.pairing_store, self.persons, self.security, by=self.by)
 
     @cached_property
-    def contacts(self) -> Contacts:
+    def contacts(self) -> ContactService:
         """Linking contacts to one person, and forgetting them."""
         from secondme.channels.registry import manifests, setup_of
-        from secondme.core.admit.contacts import Contacts
+        from secondme.core.admit.contacts import ContactService
 
         def erase_files(contact: ContactId) -> None:
             for manifest in manifests():
                 setup_of(manifest).forget(channel_context(manifest, self.setup), contact)
 
-        return Contacts(self.persons, self.pairing_store, self.security, erase_files, by=self.by)
+        return ContactService(self.persons, self.pairing_store, self.security, erase_files, by=self.by)
 
     @cached_property
-    def answering(self) -> Answering:
+    def answering(self) -> ReplyModes:
         """How single contacts are answered."""
-        from secondme.core.admit.contacts import Answering
+        from secondme.core.admit.contacts import ReplyModes
 
-        return Answering(self.choices, self.security, by=self.by)
+        return ReplyModes(self.choices, self.security, by=self.by)
 
     @cached_property
-    def pauses(self) -> Steering:
+    def pauses(self) -> PauseService:
         """Pauses and the kill switch."""
-        from secondme.core.admit.pauses import Steering
+        from secondme.core.admit.pauses import PauseService
 
-        return Steering(self.control, self.pairing_store, self.security, by=self.by)
+        return PauseService(self.control, self.pairing_store, self.security, by=self.by)
 
     @cached_property
     def drafts(self) -> Drafts:
@@ -236,11 +236,11 @@ class Services:
         return Drafts(self.draft_store)
 
     @cached_property
-    def personas(self) -> Library:
+    def personas(self) -> PersonaLibrary:
         """The owner's persona files."""
         return persona_library(self.setup)
 
-    async def status(self) -> Overview:
+    async def status(self) -> SystemStatus:
         """How things stand now."""
         from secondme.channels.registry import manifests
         from secondme.core.gateway.status import overview
@@ -276,14 +276,14 @@ class Services:
 
         return Agent(self.budget(model), self.history, self.voices, self.settings, time_zone(self.settings), self.clock)
 
-    def owner_turn(self, model: Model) -> Asking:
+    def owner_turn(self, model: Model) -> OwnerTurn:
         """What answers the owner's own questions."""
-        from secondme.core.reply.owner_turn import Asking
+        from secondme.core.reply.owner_turn import OwnerTurn
 
-        return Asking(self.budget(model), self.history, self.voices, self.settings, time_zone(self.settings), self.clock)
+        return OwnerTurn(self.budget(model), self.history, self.voices, self.settings, time_zone(self.settings), self.clock)
 
     @contextlib.asynccontextmanager
-    async def asking_claude(self) -> AsyncIterator[Asking]:
+    async def asking_claude(self) -> AsyncIterator[OwnerTurn]:
         """`owner_turn` with Claude behind it, for the length of one command: its connections are closed afterwards."""
         from secondme.core.providers.claude import Claude
 
@@ -322,17 +322,17 @@ class Services:
         commands = Commands(there.pairing, there.pauses, self.drafts, self.listing, self.status)
         return OwnerChat(commands, self.notes, self.drafts, self.events, self.security, self.clock)
 
-    def rooms(self, model: Model, channels: Sequence[ChannelFactory] | None = None) -> Rooms:
+    def gateway_parts(self, model: Model, channels: Sequence[ChannelFactory] | None = None) -> GatewayParts:
         """What a gateway is made of; `channels`: others than those of this home."""
         from secondme.core.admit.gate import Gate
         from secondme.core.admit.inspection import Inspector
-        from secondme.core.admit.pairing import Door
-        from secondme.core.admit.store import DoorStore, GateStore
-        from secondme.core.gateway.gateway import Rooms
+        from secondme.core.admit.pairing import PairingRequests
+        from secondme.core.admit.store import GateStore, RequestStore
+        from secondme.core.gateway.gateway import GatewayParts
 
         settings, store, security = self.settings, self.store, self.security
-        door = Door(DoorStore(store, settings.pairing), settings, security)
-        return Rooms(
+        door = PairingRequests(RequestStore(store, settings.pairing), settings, security)
+        return GatewayParts(
             store=store,
             gate=Gate(GateStore(store, settings.limits, settings.takeover), door, security),
             security=security,
@@ -352,7 +352,7 @@ class Services:
         """A gateway that has not started."""
         from secondme.core.gateway.gateway import Gateway
 
-        return Gateway(self.rooms(model), self.settings, self.clock, rng or SystemRandom(), part=part)
+        return Gateway(self.gateway_parts(model), self.settings, self.clock, rng or SystemRandom(), part=part)
 
     def webhooks(self, gateway: Gateway) -> Webhooks | None:
         """The listener for platforms that call us; None when nobody can. Imports the web server: call it in a thread."""
@@ -368,7 +368,7 @@ class Services:
         self, is_stopping: Callable[[], bool], limits: Limits | None = None, channels: Callable[[], dict[str, str]] = dict
     ) -> Api:
         """The HTTP API that has not started. Takes a third of a second of imports: call it in a thread."""
-        from secondme.core.api.dependencies import Powers, Pulse
+        from secondme.core.api.dependencies import ApiOperations, StoreProbe
         from secondme.core.api.server import Api, Where
         from secondme.core.api.sockets import tcp_address
         from secondme.core.security_log import SecurityEvent, Severity
@@ -377,14 +377,14 @@ class Services:
             await self.security.record(SecurityEvent.API_REFUSED, Severity.WARN, why=why, count=count)
 
         there = self.deciding(BY_API)
-        powers = Powers(
-            owner=there.pairing,
-            steering=there.pauses,
+        powers = ApiOperations(
+            pairing=there.pairing,
+            pauses=there.pauses,
             drafts=self.drafts,
             listing=self.listing,
-            overview=self.status,
+            status=self.status,
             everybody=self.control.everybody,
-            pulse=Pulse(self.control.now_ms, self.clock),
+            pulse=StoreProbe(self.control.now_ms, self.clock),
             is_stopping=is_stopping,
             channels=channels,
         )
@@ -430,11 +430,11 @@ def build_model(settings: Settings, *, demo: bool) -> Model:
     return StandIn() if demo and settings.model.api_key is None else Claude(settings.model)
 
 
-def persona_library(setup: Setup) -> Library:
+def persona_library(setup: Setup) -> PersonaLibrary:
     """The owner's persona files, for which no store is needed."""
-    from secondme.core.reply.personas import Library
+    from secondme.core.reply.personas import PersonaLibrary
 
-    return Library(setup.places.personas)
+    return PersonaLibrary(setup.places.personas)
 
 
 def time_zone(settings: Settings) -> tzinfo:

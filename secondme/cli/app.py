@@ -14,7 +14,7 @@ from secondme.cli.help.table import SECTIONS
 from secondme.cli.help.tree import Root
 
 
-class Program(Root):
+class RootCommand(Root):
     """`secondme`"""
 
     sections = SECTIONS
@@ -22,7 +22,7 @@ class Program(Root):
 
 app = typer.Typer(
     name="secondme",
-    cls=Program,
+    cls=RootCommand,
     help="Your AI clone: it answers the people you let in, in your voice, and falls silent when you speak.",
     add_completion=False,  # typer's own options are below, where they cost nothing
     rich_markup_mode=None,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from secondme.cli.command import Invocation
     from secondme.core.channel_plugin import Manifest
     from secondme.core.config.loader import Setup
-    from secondme.core.gateway.status import ChannelFacts, Overview
+    from secondme.core.gateway.status import ChannelFacts, SystemStatus
     from secondme.core.store.client import Store
 
 _STOP_S = 15.0
@@ -184,7 +184,7 @@ def _given(answers: list[str], section: str) -> dict[str, str]:
     return given
 
 
-def _facts(found: Overview, name: str) -> ChannelFacts:
+def _facts(found: SystemStatus, name: str) -> ChannelFacts:
     return next(facts for facts in found.channels if facts.id == name)
 
 

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from secondme.core.admit.contacts import Contacts
+    from secondme.core.admit.contacts import ContactService
     from secondme.core.admit.control_store import ControlStore
-    from secondme.core.admit.pairing import Owner
+    from secondme.core.admit.pairing import PairingService
     from secondme.core.admit.pairing_store import PairingStore
-    from secondme.core.admit.pauses import Steering
+    from secondme.core.admit.pauses import PauseService
     from secondme.core.channel_plugin import ChannelContext, Manifest
     from secondme.core.config.loader import Settings, Setup
-    from secondme.core.gateway.status import Overview
+    from secondme.core.gateway.status import SystemStatus
     from secondme.core.gateway.store import NoteStore
     from secondme.core.ids import ContactId
     from secondme.core.security_log import SecurityLog
@@ -68,32 +68,32 @@ def security_log(store: Store) -> SecurityLog:
     return SecurityLog(lambda event: store.publish(keys.EVENTS_SECURITY, event))
 
 
-def owner(store: Store, setup: Setup, by: str = BY_CLI) -> Owner:
+def owner(store: Store, setup: Setup, by: str = BY_CLI) -> PairingService:
     """The owner's decisions about who is let in. `by` is what the records say."""
-    from secondme.core.admit.pairing import Owner
-    from secondme.core.store.persons import LinkStore
+    from secondme.core.admit.pairing import PairingService
+    from secondme.core.store.persons import PersonStore
 
-    return Owner(pairing_store(store, setup.settings), LinkStore(store), security_log(store), by=by)
+    return PairingService(pairing_store(store, setup.settings), PersonStore(store), security_log(store), by=by)
 
 
-def contacts(store: Store, setup: Setup, by: str = BY_CLI) -> Contacts:
+def contacts(store: Store, setup: Setup, by: str = BY_CLI) -> ContactService:
     """The owner's decisions about contacts as persons."""
     from secondme.channels.registry import manifests, setup_of
-    from secondme.core.admit.contacts import Contacts
-    from secondme.core.store.persons import LinkStore
+    from secondme.core.admit.contacts import ContactService
+    from secondme.core.store.persons import PersonStore
 
     def erase_files(contact: ContactId) -> None:
         for manifest in manifests():
             setup_of(manifest).forget(channel_context(manifest, setup), contact)
 
-    return Contacts(LinkStore(store), pairing_store(store, setup.settings), security_log(store), erase_files, by=by)
+    return ContactService(PersonStore(store), pairing_store(store, setup.settings), security_log(store), erase_files, by=by)
 
 
-def steering(store: Store, setup: Setup, by: str = BY_CLI) -> Steering:
+def steering(store: Store, setup: Setup, by: str = BY_CLI) -> PauseService:
     """The owner's pauses and kill switch."""
-    from secondme.core.admit.pauses import Steering
+    from secondme.core.admit.pauses import PauseService
 
-    return Steering(control_store(store), pairing_store(store, setup.settings), security_log(store), by=by)
+    return PauseService(control_store(store), pairing_store(store, setup.settings), security_log(store), by=by)
 
 
 def write_log(setup: Setup) -> None:
@@ -105,11 +105,11 @@ def write_log(setup: Setup) -> None:
     log.set_up(setup.settings.log.level, private_dir(setup.places.logs), console=False)
 
 
-async def overview(store: Store, setup: Setup) -> Overview:
+async def overview(store: Store, setup: Setup) -> SystemStatus:
     """How things stand now."""
     from secondme.channels.registry import manifests
     from secondme.core.gateway.status import overview
-    from secondme.core.gateway.store import GlanceStore
+    from secondme.core.gateway.store import ActivityStore
 
     settings = setup.settings
     return await overview(
@@ -117,7 +117,7 @@ async def overview(store: Store, setup: Setup) -> Overview:
         pairing_store(store, settings),
         manifests(),
         embedded=settings.redis_url is None,
-        glance=GlanceStore(store),
+        glance=ActivityStore(store),
         cap_usd=settings.budget.daily_usd,
     )
 

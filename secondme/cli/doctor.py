@@ -12,8 +12,8 @@ from secondme.cli.output import CommandResult, ExitCode, Screen, typed
 from secondme.core.clock import SystemClock
 from secondme.core.config.loader import Setup, home_of
 from secondme.core.config.paths import Places, find_places
-from secondme.core.doctor.check import Check, Finding, Report, Subject, run_checks
-from secondme.core.doctor.checks.channels import Patient
+from secondme.core.doctor.check import Check, CheckReport, DoctorContext, Finding, run_checks
+from secondme.core.doctor.checks.channels import ChannelProbe
 from secondme.core.doctor.fixes import repair
 from secondme.core.doctor.registry import all_checks, chosen
 from secondme.core.errors import SecondmeError
@@ -73,14 +73,16 @@ async def examine(invocation: Invocation, names: Sequence[str], *, timeout_s: fl
     return CommandResult(data, show, ExitCode.NO if findings else ExitCode.DONE, schema=SCHEMA)
 
 
-async def _run(invocation: Invocation, wanted: Sequence[Check], channels: Sequence[Manifest], timeout_s: float) -> list[Report]:
+async def _run(
+    invocation: Invocation, wanted: Sequence[Check], channels: Sequence[Manifest], timeout_s: float
+) -> list[CheckReport]:
     setup: Setup | SecondmeError
     try:
         setup = invocation.setup()
     except SecondmeError as error:
         setup = error
     places = find_places(home_of(invocation.home))
-    subject = Subject(
+    subject = DoctorContext(
         places,
         setup,
         channels,
@@ -95,7 +97,7 @@ async def _run(invocation: Invocation, wanted: Sequence[Check], channels: Sequen
         await subject.close()
 
 
-def _patient(manifest: Manifest) -> Patient:
+def _patient(manifest: Manifest) -> ChannelProbe:
     """The channel with the look that its package offers: a module `checks` beside its setup, where it has one."""
     from secondme.channels.registry import setup_of
 
@@ -109,7 +111,7 @@ def _patient(manifest: Manifest) -> Patient:
         account: str = await importlib.import_module(name).look(channel_context(manifest, setup), timeout_s)
         return f"linked as {account}"
 
-    return Patient(manifest, is_set_up, look)
+    return ChannelProbe(manifest, is_set_up, look)
 
 
 def _has_service(invocation: Invocation, places: Places) -> bool:
@@ -123,7 +125,7 @@ def _has_service(invocation: Invocation, places: Places) -> bool:
         return False
 
 
-def _to_dict(report: Report, invocation: Invocation) -> dict[str, Any]:  # JSON values
+def _to_dict(report: CheckReport, invocation: Invocation) -> dict[str, Any]:  # JSON values
     return {
         "id": report.check.id,
         "title": report.check.title,
@@ -133,7 +135,7 @@ def _to_dict(report: Report, invocation: Invocation) -> dict[str, Any]:  # JSON 
     }
 
 
-def _show(screen: Screen, *, reports: Sequence[Report], fixed: Sequence[str], invocation: Invocation) -> None:
+def _show(screen: Screen, *, reports: Sequence[CheckReport], fixed: Sequence[str], invocation: Invocation) -> None:
     screen.line(_HEADING, "bold")
     screen.line("=" * len(_HEADING))
     for line in fixed:
@@ -151,7 +153,7 @@ def _show(screen: Screen, *, reports: Sequence[Report], fixed: Sequence[str], in
     _show_sum(screen, reports)
 
 
-def _show_not_checked(screen: Screen, reports: Sequence[Report]) -> None:
+def _show_not_checked(screen: Screen, reports: Sequence[CheckReport]) -> None:
     """Once for each reason, however many checks it stops."""
     reasons: dict[str, list[str]] = {}
     for report in reports:
@@ -162,7 +164,7 @@ def _show_not_checked(screen: Screen, reports: Sequence[Report]) -> None:
         screen.line(f"{mark} Not checked, because {reason}: {', '.join(titles)}", style)
 
 
-def _show_sum(screen: Screen, reports: Sequence[Report]) -> None:
+def _show_sum(screen: Screen, reports: Sequence[CheckReport]) -> None:
     findings = [finding for report in reports for finding in report.findings]
     screen.line()
     if not findings:

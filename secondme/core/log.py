@@ -276,7 +276,7 @@ def _replace_handlers(logger: logging.Logger, handlers: Sequence[logging.Handler
         logger.addHandler(handler)
 
 
-class Outage:
+class OutageLog:
     """Something of ours that is out of reach for a while. `name` begins its events: `queue_unavailable`, `queue_available`."""
 
     def __init__(self, log: Logger, name: str) -> None:

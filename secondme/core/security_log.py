@@ -138,7 +138,7 @@ def _word(value: Any) -> str:  # whatever JSON held
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class SecurityReport:
     """What happened in a time, as counts. Each Counter's keys are words of ours or masked ids."""
 
     first: datetime | None
@@ -175,7 +175,7 @@ async def follow(path: Path, clock: Clock) -> AsyncIterator[Entry]:
                 yield entry
 
 
-def report(entries: Iterable[Entry]) -> Report:
+def report(entries: Iterable[Entry]) -> SecurityReport:
     """The entries as counts. Reads them once and keeps none: memory grows with the number of contacts, not of lines."""
     first = last = None
     events: Counter[str] = Counter()
@@ -187,7 +187,7 @@ def report(entries: Iterable[Entry]) -> Report:
         severities[entry.severity] += 1
         if entry.contact_id:
             contacts[entry.contact_id] += 1
-    return Report(first, last, sum(events.values()), events, severities, contacts)
+    return SecurityReport(first, last, sum(events.values()), events, severities, contacts)
 
 
 def _entry(raw: bytes) -> Entry | None:

@@ -7,24 +7,24 @@ import pytest
 from fakes.town import Town
 from fakes.watching import everything
 
-from secondme.core.admit.contacts import Contacts
+from secondme.core.admit.contacts import ContactService
 from secondme.core.enums import Tier
 from secondme.core.errors import BusyError, DataError, NotFoundError
 from secondme.core.ids import ContactId
 from secondme.core.messages import Admission, Challenge
 from secondme.core.store import keys
-from secondme.core.store.persons import LinkStore
+from secondme.core.store.persons import PersonStore
 
 ANNA, TELE, THIRD = ContactId("local:anna"), ContactId("local:tele"), ContactId("local:third")
 
 
 @pytest.fixture
-def contacts(town: Town) -> Contacts:
+def contacts(town: Town) -> ContactService:
     town.erased = []  # type: ignore[attr-defined]
-    return Contacts(LinkStore(town.store), town.pairing, town.security, town.erased.append, by="test")  # type: ignore[attr-defined]
+    return ContactService(PersonStore(town.store), town.pairing, town.security, town.erased.append, by="test")  # type: ignore[attr-defined]
 
 
-async def test_linked_contacts_share_the_approval_and_its_tier(town: Town, contacts: Contacts) -> None:
+async def test_linked_contacts_share_the_approval_and_its_tier(town: Town, contacts: ContactService) -> None:
     await town.let_in("anna", Tier.TRUSTED)
     await town.writes("tele", "hi, it is me")
     assert await contacts.link(TELE, ANNA) == "linked"
@@ -38,7 +38,9 @@ async def test_linked_contacts_share_the_approval_and_its_tier(town: Town, conta
     assert await contacts.members(TELE) == [TELE, ANNA]
 
 
-async def test_linked_contacts_have_one_memory_and_replies_go_where_the_message_came_from(town: Town, contacts: Contacts) -> None:
+async def test_linked_contacts_have_one_memory_and_replies_go_where_the_message_came_from(
+    town: Town, contacts: ContactService
+) -> None:
     await town.let_in("anna")
     await town.let_in("tele")
     await contacts.link(ANNA, TELE)
@@ -53,7 +55,7 @@ async def test_linked_contacts_have_one_memory_and_replies_go_where_the_message_
     assert {who for who, _ in town.channel.shown.values()} == {TELE}
 
 
-async def test_contacts_that_are_not_linked_have_no_common_memory(town: Town, contacts: Contacts) -> None:
+async def test_contacts_that_are_not_linked_have_no_common_memory(town: Town, contacts: ContactService) -> None:
     await town.let_in("anna")
     await town.let_in("tele")
     await contacts.link(ANNA, TELE)
@@ -66,7 +68,7 @@ async def test_contacts_that_are_not_linked_have_no_common_memory(town: Town, co
 
 
 @pytest.mark.parametrize("verb", ["revoke", "deny"])
-async def test_what_is_decided_about_one_is_decided_about_the_person(town: Town, contacts: Contacts, verb: str) -> None:
+async def test_what_is_decided_about_one_is_decided_about_the_person(town: Town, contacts: ContactService, verb: str) -> None:
     await town.let_in("anna")
     await contacts.link(ANNA, TELE)
     await contacts.link(THIRD, TELE)
@@ -78,7 +80,7 @@ async def test_what_is_decided_about_one_is_decided_about_the_person(town: Town,
     assert not await town.raw_keys("HISTORY:*")
 
 
-async def test_the_tier_and_a_new_approval_are_shared(town: Town, contacts: Contacts) -> None:
+async def test_the_tier_and_a_new_approval_are_shared(town: Town, contacts: ContactService) -> None:
     await town.let_in("anna")
     await contacts.link(ANNA, TELE)
     await town.owner.edit(TELE, tier=Tier.RESTRICTED, notes="careful")
@@ -91,7 +93,7 @@ async def test_the_tier_and_a_new_approval_are_shared(town: Town, contacts: Cont
     assert await town.writes("anna", "hi") is Admission.QUEUED
 
 
-async def test_a_link_can_be_undone_and_who_came_in_by_it_is_a_stranger_again(town: Town, contacts: Contacts) -> None:
+async def test_a_link_can_be_undone_and_who_came_in_by_it_is_a_stranger_again(town: Town, contacts: ContactService) -> None:
     await town.let_in("anna")
     await contacts.link(ANNA, TELE)
     await town.writes("tele", "remember me")
@@ -103,7 +105,7 @@ async def test_a_link_can_be_undone_and_who_came_in_by_it_is_a_stranger_again(to
         await contacts.unlink(TELE)
 
 
-async def test_two_who_were_both_let_in_stay_so_when_parted(town: Town, contacts: Contacts) -> None:
+async def test_two_who_were_both_let_in_stay_so_when_parted(town: Town, contacts: ContactService) -> None:
     await town.let_in("anna")
     await town.let_in("tele", Tier.RESTRICTED)
     await contacts.link(ANNA, TELE)
@@ -114,7 +116,7 @@ async def test_two_who_were_both_let_in_stay_so_when_parted(town: Town, contacts
     assert record.tier is Tier.RESTRICTED
 
 
-async def test_links_that_cannot_be(town: Town, contacts: Contacts) -> None:
+async def test_links_that_cannot_be(town: Town, contacts: ContactService) -> None:
     with pytest.raises(NotFoundError, match="Neither"):
         await contacts.link(ANNA, TELE)
     with pytest.raises(DataError):
@@ -133,7 +135,7 @@ async def test_links_that_cannot_be(town: Town, contacts: Contacts) -> None:
         await contacts.link("local:a1", "local:b2")
 
 
-async def test_a_hundred_links_at_once_make_one_person(town: Town, contacts: Contacts) -> None:
+async def test_a_hundred_links_at_once_make_one_person(town: Town, contacts: ContactService) -> None:
     await town.let_in("anna")
     others = [f"local:p{number}" for number in range(20)]
     results: list[Any] = await asyncio.gather(
@@ -145,7 +147,7 @@ async def test_a_hundred_links_at_once_make_one_person(town: Town, contacts: Con
     assert all(isinstance(result, BusyError) or result in {"linked", "already"} for result in results)
 
 
-async def test_forgetting_leaves_nothing_of_a_person_under_any_of_their_contacts(town: Town, contacts: Contacts) -> None:
+async def test_forgetting_leaves_nothing_of_a_person_under_any_of_their_contacts(town: Town, contacts: ContactService) -> None:
     await town.let_in("anna", Tier.RESTRICTED)
     await town.let_in("bystander")
     await contacts.link(ANNA, TELE)
@@ -172,7 +174,7 @@ async def test_forgetting_leaves_nothing_of_a_person_under_any_of_their_contacts
     assert await town.writes("anna", "hello again") is Challenge.PROMPTED
 
 
-async def test_forgetting_one_who_waits_frees_their_code(town: Town, contacts: Contacts) -> None:
+async def test_forgetting_one_who_waits_frees_their_code(town: Town, contacts: ContactService) -> None:
     await town.writes("anna", "hi")
     await contacts.forget(ANNA)
     assert await town.raw_keys("PAIRING:codes:*") == []

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from secondme.core.admit.content import ContentAnalysis, FlagType, analyze_content, describe
 from secondme.core.admit.content.folding import fold
 from secondme.core.admit.content.injection import HEAD, TAIL, score_injection
-from secondme.core.admit.content.lexicon import Lexicon, Sequence, Span
+from secondme.core.admit.content.lexicon import ConceptSpan, Lexicon, Sequence
 from secondme.core.admit.content.lists import domains, table
 
 
@@ -280,9 +280,9 @@ def test_every_list_is_lower_case_and_free_of_repeats() -> None:
 
 def test_a_sequence_needs_its_order_and_its_nearness() -> None:
     lexicon = Lexicon({"a": "alpha | alph* one", "b": "beta two"})
-    assert lexicon.find("alpha x beta two") == {"a": [Span(0, 2)], "b": [Span(4, 8)]}
-    assert lexicon.find("alphabet one")["a"] == [Span(0, 4)]
-    assert Sequence("a 1 b").find(lexicon.find("alpha x beta two")) == [Span(0, 8)]
+    assert lexicon.find("alpha x beta two") == {"a": [ConceptSpan(0, 2)], "b": [ConceptSpan(4, 8)]}
+    assert lexicon.find("alphabet one")["a"] == [ConceptSpan(0, 4)]
+    assert Sequence("a 1 b").find(lexicon.find("alpha x beta two")) == [ConceptSpan(0, 8)]
     assert Sequence("a 0 b").find(lexicon.find("alpha x beta two")) == []
     assert Sequence("a 5 b").find(lexicon.find("beta two alpha")) == []
     assert Sequence("a + b").find(lexicon.find("beta two alpha")) != []

@@ -11,7 +11,7 @@ from secondme.core.ids import ContactId
 from secondme.core.messages import Admission, Attachment, AttachmentKind, Challenge
 from secondme.core.records import Job
 from secondme.core.store import keys
-from secondme.core.store.history import ConversationStore
+from secondme.core.store.history import HistoryStore
 
 ANNA = ContactId("local:anna")
 VOICE = Attachment(AttachmentKind.VOICE, "audio/ogg", 4_096, 12, handle="file-1")
@@ -19,7 +19,7 @@ PHOTO = Attachment(AttachmentKind.PHOTO, "image/jpeg", handle="file-2")
 
 
 async def said(town: Town) -> list[str]:
-    return [turn.content for turn in await ConversationStore(town.store).recent(ANNA, 100)]
+    return [turn.content for turn in await HistoryStore(town.store).recent(ANNA, 100)]
 
 
 async def test_the_model_is_told_of_what_came_with_a_message(town: Town) -> None:
@@ -112,7 +112,7 @@ async def test_nobody_corrects_what_somebody_else_said(town: Town) -> None:
     await town.writes("anna", "hi")
     await town.work()
     await town.deliver()
-    ours = next(turn for turn in await ConversationStore(town.store).recent(ANNA, 100) if turn.role == "assistant")
+    ours = next(turn for turn in await HistoryStore(town.store).recent(ANNA, 100) if turn.role == "assistant")
     before = await said(town)
     assert await town.writes("anna", "I owe Anna 100", message_id="e1", edit_of=ours.id) is Admission.IGNORED
     assert await said(town) == before

@@ -10,7 +10,7 @@ from api.wire import ask, request
 from fakes.clock import FakeClock
 from fakes.process import GatewayProcess, contact, eventually, logged, server_pids, settings_of, until, write_config
 
-from secondme.core.api.dependencies import Pulse
+from secondme.core.api.dependencies import StoreProbe
 from secondme.core.errors import UnavailableError
 
 HEALTH = request("GET", "/health", ("Host", "localhost"))
@@ -68,7 +68,7 @@ async def test_however_many_ask_for_the_health_the_store_is_asked_twice_a_second
         if not works:
             raise UnavailableError("store_slow", "The store did not answer.")
 
-    pulse = Pulse(ask_the_store, clock)
+    pulse = StoreProbe(ask_the_store, clock)
     assert await asyncio.gather(*(pulse.beats() for _ in range(100))) == [True] * 100
     works = False
     clock.move(0.4)

@@ -11,13 +11,13 @@ from attacks.crowd import Crowd
 from fakes.size import sized
 from fakes.watching import Ear, everything
 
-from secondme.core.admit.pairing import Owner
+from secondme.core.admit.pairing import PairingService
 from secondme.core.enums import Tier
 from secondme.core.errors import BusyError, NotFoundError
 from secondme.core.ids import ContactId
 from secondme.core.messages import ChatKind
 from secondme.core.records import PairingRequest
-from secondme.core.store.persons import LinkStore
+from secondme.core.store.persons import PersonStore
 
 RACE = {"pairing__max_pending_requests": 10_000, "pairing__prompt": "silent", "pairing__mode": "self_verify"}
 ROUNDS, TOGETHER = sized(10_000, 2_500), 50
@@ -35,8 +35,8 @@ class Race:
         crowd.wires.append(crowd.wires.pop(0))
         other = crowd.wires[0]
         self.owners = (
-            Owner(town.pairing, LinkStore(town.store), town.security, by="one"),
-            Owner(other.pairing, LinkStore(other.store), other.security, by="two"),
+            PairingService(town.pairing, PersonStore(town.store), town.security, by="one"),
+            PairingService(other.pairing, PersonStore(other.store), other.security, by="two"),
         )
         self.steps: dict[str, Callable[[], Awaitable[Any]]] = {
             "approve": lambda: self.owners[0].approve_request(request, Tier.TRUSTED),

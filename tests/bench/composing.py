@@ -16,7 +16,7 @@ from secondme.core.config.loader import load
 from secondme.core.ids import ContactId
 from secondme.core.records import Job, OwnMessage
 from secondme.core.remember.store import StyleStore
-from secondme.core.reply.checks import Told, find_fault
+from secondme.core.reply.checks import Instructions, find_fault
 from secondme.core.reply.router_rules import by_rules
 from secondme.core.store.client import Store
 from secondme.core.store.server import Role
@@ -41,7 +41,7 @@ async def _measure() -> None:
         agent = town.rooms.agent
         floor = await _ms(store.client.ping)  # type: ignore[arg-type]
         composed = await _ms(lambda: agent.compose_reply(job))
-    told = Told(("rules " * 200,), ("yes",), asked_if_machine=False, contact_ids=frozenset({ANNA}))
+    told = Instructions(("rules " * 200,), ("yes",), asked_if_machine=False, contact_ids=frozenset({ANNA}))
     find_fault("see you on sunday then", told)
     rules = _us(lambda: by_rules(["and when do we meet?"]))
     checks = _us(lambda: find_fault("see you on sunday then", told))

@@ -16,7 +16,7 @@ from redis.asyncio import Redis
 from secondme.core.admit.pairing_store import PairingStore
 from secondme.core.config.loader import load
 from secondme.core.enums import Tier
-from secondme.core.migrate.approvals import PairingMigration, Plan
+from secondme.core.migrate.approvals import ApprovalPlan, PairingMigration
 from secondme.core.migrate.store import AdoptionStore
 from secondme.core.store.client import Store
 from secondme.core.store.server import Role
@@ -94,7 +94,7 @@ async def _measure(home: Path) -> None:
         for write in (False, True):
 
             async def ours(*, write: bool = write) -> None:
-                pairing, plan = PairingStore(store, setup.settings.pairing), Plan(Tier.STANDARD, write)
+                pairing, plan = PairingStore(store, setup.settings.pairing), ApprovalPlan(Tier.STANDARD, write)
                 await PairingMigration(AdoptionStore(store), pairing, _Nobody(), plan, {}, 1).run(store)
 
             async def floor(*, write: bool = write) -> None:

@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from secondme.channels.local.protocol import CHANNEL
 from secondme.cli.columns import bounded, folded, lay_out
 from secondme.core.admit.pairing_store import PairingStore
-from secondme.core.admit.store import DoorStore
+from secondme.core.admit.store import RequestStore
 from secondme.core.enums import Tier
 from secondme.core.ids import ChannelId, ContactId, MessageId
 from secondme.core.messages import InboundMessage
@@ -81,7 +81,7 @@ def called(home: Path, redis_url: str, raw: object) -> Path:
             for each, name in NAMES.items():
                 contact = ContactId(each)
                 said = InboundMessage(ChannelId(CHANNEL), contact, contact, MessageId("1"), "hi", datetime.now(UTC), name)
-                await DoorStore(store, setup.settings.pairing).challenge(said, None)
+                await RequestStore(store, setup.settings.pairing).challenge(said, None)
             for each in ("local:wide", "local:anna"):
                 request = await pairing.find(ContactId(each))
                 assert request is not None

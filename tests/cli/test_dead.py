@@ -11,7 +11,7 @@ from redis import Redis
 
 from secondme.core.errors import BusyError, NotFoundError
 from secondme.core.ids import ContactId
-from secondme.core.queue.store import DeadStore, Revived
+from secondme.core.queue.store import DeadLetterStore, Revived
 from secondme.core.records import Job
 from secondme.core.store import keys
 
@@ -51,7 +51,7 @@ async def test_they_come_back_before_what_waits_and_are_answered_once(town: Town
     await town.let_in("anna")
     await dead(town, "one", "two")
     await town.writes("anna", "three")
-    store = DeadStore(town.store)
+    store = DeadLetterStore(town.store)
     assert [letter.mail.content for letter in await store.letters() if letter.mail] == ["one", "two"]
     assert await store.retry(ANNA) == Revived(2, 0)
     assert await waiting(town) == ["one", "two", "three"]
@@ -65,7 +65,7 @@ async def test_an_empty_inbox_gets_a_token_and_a_full_one_keeps_its_own(town: To
     await town.let_in("anna")
     await dead(town, "one")
     assert await town.store.client.xlen(keys.QUEUE) == 0
-    await DeadStore(town.store).retry(ANNA)
+    await DeadLetterStore(town.store).retry(ANNA)
     assert await town.store.client.xlen(keys.QUEUE) == 1
     assert await town.store.client.sismember(keys.QUEUE_ACTIVE, ANNA)
     assert await replies(town) == ["answered"]
@@ -78,7 +78,7 @@ async def test_what_is_being_composed_meanwhile_is_void_and_composed_anew_with_a
     [token] = await town.tokens()
     job = await town.inbox.begin(token, "w")
     assert isinstance(job, Job)
-    await DeadStore(town.store).retry(ANNA)
+    await DeadLetterStore(town.store).retry(ANNA)
     assert await town.inbox.finish(job, "w", []) is False
     assert await waiting(town) == ["one", "two"]
     await town.inbox.defer(token, "w", None, delay_s=0, reason="handed_back", forgive=True)  # as a worker that lost its lease does
@@ -92,7 +92,7 @@ async def test_nothing_is_there_twice(town: Town) -> None:
     [letter] = await town.store.client.lrange(keys.dead(ANNA), 0, -1)
     await town.store.client.rpush(keys.dead(ANNA), letter)
     await town.store.client.rpush(keys.inbox(ANNA), letter)
-    assert await DeadStore(town.store).retry(ANNA) == Revived(0, 0)
+    assert await DeadLetterStore(town.store).retry(ANNA) == Revived(0, 0)
     assert await waiting(town) == ["one"]
 
 
@@ -100,7 +100,7 @@ async def test_what_cannot_be_read_and_what_has_no_room_stays(town: Town) -> Non
     await town.let_in("anna")
     await dead(town, "one")
     await town.store.client.rpush(keys.dead(ANNA), "garbage", '{"messageId":"x"}')
-    store = DeadStore(town.store)
+    store = DeadLetterStore(town.store)
     assert [letter.mail is None for letter in await store.letters()] == [False, True, True]
     assert await store.retry(ANNA) == Revived(1, 2)
     assert await replies(town) == ["answered"]
@@ -122,9 +122,9 @@ async def test_who_would_not_be_answered_is_refused_and_keeps_their_letters(town
     else:
         await town.store.client.set(keys.approved(ANNA), record[:-1] + b',"replyMode":"%s"}' % change.encode())
     with pytest.raises(BusyError) as refused:
-        await DeadStore(town.store).retry(ANNA)
+        await DeadLetterStore(town.store).retry(ANNA)
     assert refused.value.code == code
-    assert (len(await DeadStore(town.store).letters()), await waiting(town)) == (1, [])
+    assert (len(await DeadLetterStore(town.store).letters()), await waiting(town)) == (1, [])
 
 
 # The command

@@ -23,7 +23,7 @@ from secondme.cli.app import options
 from secondme.cli.command import Invocation
 from secondme.cli.commands.service import app as service
 from secondme.cli.service.manager import MARKER, Launchd, agent_text, quoted, unit_text
-from secondme.cli.service.program import Program, program_of
+from secondme.cli.service.program import ServiceProgram, program_of
 from secondme.core.errors import ConfigError
 from secondme.core.files import hold
 
@@ -176,7 +176,7 @@ def test_where_nobody_runs_services_it_is_said_and_no_file_is_left(machine: Mach
 def test_systemd_reads_every_path_as_it_was_meant(program: str, home: str) -> None:
     words = (f"/{program}", "--home", f"/{home}", "serve")
     assert systemd.words_of(":/x " + " ".join(quoted(word) for word in words)) == ["/x", *words]
-    text = unit_text(Program(words, "secondme", f"secondme of {home}"))
+    text = unit_text(ServiceProgram(words, "secondme", f"secondme of {home}"))
     read = systemd.words_of(systemd.read_unit(text)["ExecStart"])
     assert read == list(words) or (read[3:] == list(words) and read[:3] == ["/bin/sh", "-c", 'exec "$0" "$@"'])
 
@@ -185,7 +185,7 @@ def test_systemd_reads_every_path_as_it_was_meant(program: str, home: str) -> No
 @pytest.mark.parametrize("special", ["", "\"q\" 'r' \\s "])
 def test_systemds_own_parser_agrees(tmp_path: Path, special: str) -> None:
     nasty = f"{tmp_path}/a b%h {special}$HOME ; ä仕/secondme"
-    (tmp_path / "secondme-x.service").write_text(unit_text(Program((nasty, "--home", nasty), "secondme-x", "x % y")))
+    (tmp_path / "secondme-x.service").write_text(unit_text(ServiceProgram((nasty, "--home", nasty), "secondme-x", "x % y")))
     words = ["systemd-analyze", "verify", "--user", str(tmp_path / "secondme-x.service")]
     said = subprocess.run(
         words, capture_output=True, text=True, env={**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}, check=False
@@ -208,7 +208,7 @@ def test_launchd_gets_the_same_words_and_is_asked_in_its_own(tmp_path: Path, mon
     )
     (tmp_path / "launchctl").chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
-    program = Program(("/a b/secondme", "--home", "/<ä>&", "serve"), "secondme", "secondme")
+    program = ServiceProgram(("/a b/secondme", "--home", "/<ä>&", "serve"), "secondme", "secondme")
     manager = Launchd(program, tmp_path)
     manager.require()
     manager.enable()

@@ -2,12 +2,12 @@
 
 import pytest
 
-from secondme.core.log import Outage, get_logger
+from secondme.core.log import OutageLog, get_logger
 
 
 def test_a_trouble_is_written_when_it_begins_changes_and_ends(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("INFO")
-    outage = Outage(get_logger("secondme.test"), "queue")
+    outage = OutageLog(get_logger("secondme.test"), "queue")
     outage.is_over()
     for code in ("store_disk_full",) * 1000 + ("store_unreachable",) * 1000:
         outage.goes_on(code)

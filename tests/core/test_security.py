@@ -14,9 +14,9 @@ from fakes.town import Town
 from fakes.watching import Ear
 
 from secondme.core import log
-from secondme.core.admit.contacts import Answering
+from secondme.core.admit.contacts import ReplyModes
 from secondme.core.admit.inspection import Inspector
-from secondme.core.admit.pauses import Steering
+from secondme.core.admit.pauses import PauseService
 from secondme.core.admit.store import ContactChoices
 from secondme.core.clock import SystemClock
 from secondme.core.enums import ReplyMode
@@ -125,7 +125,7 @@ async def test_switches_are_written_and_the_kill_switch_is_published(path: Path,
     await town.let_in("annabella")
     lines(path)
     await ear.heard()
-    steering = Steering(town.control, town.pairing, town.security, by="test")
+    steering = PauseService(town.control, town.pairing, town.security, by="test")
     await steering.pause(ANNA, timedelta(minutes=5))
     await steering.resume(ANNA)
     await steering.resume(ANNA)
@@ -144,7 +144,7 @@ async def test_switches_are_written_and_the_kill_switch_is_published(path: Path,
 async def test_how_a_contact_is_answered_is_written_with_who_said_so(path: Path, town: Town) -> None:
     await town.let_in("annabella")
     lines(path)
-    answering = Answering(ContactChoices(town.store), town.security, by="test")
+    answering = ReplyModes(ContactChoices(town.store), town.security, by="test")
     await answering.set_mode(ANNA, ReplyMode.OFF)
     await answering.set_mode(ANNA, None)
     with pytest.raises(NotFoundError):

@@ -28,7 +28,7 @@ from typer.testing import Result
 from secondme.channels.local.client import Event, LocalClient
 from secondme.channels.local.protocol import CHANNEL, contact_of
 from secondme.core.admit.pairing_store import PairingStore
-from secondme.core.admit.store import DoorStore
+from secondme.core.admit.store import RequestStore
 from secondme.core.clock import SystemClock
 from secondme.core.config.loader import Setup, load
 from secondme.core.enums import Tier
@@ -302,7 +302,7 @@ async def knock(store: Store, setup: Setup, name: str) -> None:
     """A request of `name` waits; nobody was told."""
     contact = contact_of(name)
     message = InboundMessage(ChannelId(CHANNEL), contact, contact, MessageId("knock"), "hello", datetime.now(UTC), name)
-    await DoorStore(store, setup.settings.pairing).challenge(message, None)
+    await RequestStore(store, setup.settings.pairing).challenge(message, None)
 
 
 def code_of(raw: Redis, contact: str) -> str:

@@ -17,7 +17,7 @@ from fakes.process import GatewayProcess, eventually, logged, settings_of, write
 from fakes.road import Road, road_to
 
 from secondme.core.admit.pairing_store import PairingStore
-from secondme.core.admit.store import DoorStore
+from secondme.core.admit.store import RequestStore
 from secondme.core.config.loader import Setup
 from secondme.core.enums import Tier
 from secondme.core.ids import ChannelId, ContactId, MessageId
@@ -127,7 +127,7 @@ class TelegramTown:
             contact = contact_of(user)
             self.api.users.add(user)
             message = InboundMessage(ChannelId("telegram"), contact, contact, MessageId("knock"), "hello", datetime.now(UTC))
-            await DoorStore(self.store, self.setup.settings.pairing).challenge(message, None)
+            await RequestStore(self.store, self.setup.settings.pairing).challenge(message, None)
             request = await self.pairing.find(contact)
             assert request is not None
             await self.pairing.approve(request, by="test", tier=tier)

@@ -30,7 +30,7 @@ class Town:
         self.control, self.inbox, self.outbox = services.control, services.inbox, services.outbox
         self.conversation, self.drafts, self.draft_store = services.history, services.drafts, services.draft_store
         self.learner, self.clock = services.learner, services.clock
-        self.rooms = replace(services.rooms(model, [self.channel.factory()]), inspector=None, owner_chat=None)
+        self.rooms = replace(services.gateway_parts(model, [self.channel.factory()]), inspector=None, owner_chat=None)
         self.gateway = Gateway(self.rooms, setup.settings, self.clock, rng)
         self._ids = itertools.count(1)
 

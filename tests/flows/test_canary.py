@@ -24,7 +24,7 @@ from secondme.channels.local.channel import LocalChannel
 from secondme.channels.local.client import LocalClient
 from secondme.core import log
 from secondme.core.admit.inspection import Inspector
-from secondme.core.admit.pauses import Steering
+from secondme.core.admit.pauses import PauseService
 from secondme.core.clock import SystemClock
 from secondme.core.config.loader import Setup
 from secondme.core.enums import Tier
@@ -155,7 +155,7 @@ async def test_strangers_at_the_door(watch: Watch, town_with: TownWith) -> None:
 
 async def test_what_the_owner_decides_and_notes(watch: Watch, town: Town) -> None:
     watch.begins()
-    steering = Steering(town.control, town.pairing, town.security, by="test")
+    steering = PauseService(town.control, town.pairing, town.security, by="test")
 
     async def knock(number: int) -> str:
         await town.gateway.receive(message(TEXTS[0], number))

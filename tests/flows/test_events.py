@@ -23,7 +23,7 @@ from fakes.town import Town
 from fakes.watching import Ear
 
 from secondme.channels.local.client import LocalClient
-from secondme.core.admit.pauses import Steering
+from secondme.core.admit.pauses import PauseService
 from secondme.core.config.loader import Setup
 from secondme.core.enums import Tier
 from secondme.core.ids import ContactId
@@ -50,7 +50,7 @@ class Scene:
     def __init__(self, home: Path, setup: Setup, store: Store, ear: Ear, on: Screen) -> None:
         self.home, self.setup, self.store, self.on = home, setup, store, on
         self.town = Town(setup, store, ScriptedModel(), Random(7))
-        self.steering = Steering(self.town.control, self.town.pairing, self.town.security, by="test")
+        self.steering = PauseService(self.town.control, self.town.pairing, self.town.security, by="test")
         self.all: list[Event] = []
         self._ear = ear
 

@@ -144,7 +144,7 @@ async def test_tool_calls_and_wrong_roles_of_the_vendors_are_no_words(town: Town
     async with messages_api() as api:
         setup = load({"model.api_key": "sk-test", "model.base_url": api.url, "pacing.enabled": False, "sleep.enabled": False}, {})
         claude = Claude(setup.settings.model)
-        town.gateway._rooms = _with_agent(town, Services(town.setup, town.store).agent(claude))
+        town.gateway._parts = _with_agent(town, Services(town.setup, town.store).agent(claude))
         await town.let_in("anna", Tier.TRUSTED)
         for number, say in enumerate(evil):
             api.script = lambda _, say=say: say  # type: ignore[misc]

@@ -3,7 +3,7 @@
 import re
 
 from secondme.cli.doctor import checks
-from secondme.core.doctor.check import Kind, kinds
+from secondme.core.doctor.check import FindingKind, kinds
 
 HEAD = """# Troubleshooting
 
@@ -34,7 +34,7 @@ def troubleshooting_page() -> str:
     return "\n".join(parts)
 
 
-def _section(kind: Kind) -> str:
+def _section(kind: FindingKind) -> str:
     where = {"*": "any check", "channels": "the check of a channel"}.get(kind.check, f"`{kind.check}`")
     fix = "The doctor names what fits." if kind.fix == "{fix}" else _plain(kind.fix)
     by_itself = " `secondme doctor --fix` does it." if kind.can_fix else ""

@@ -18,7 +18,18 @@ from health.servers import silence
 
 from secondme.cli.doctor import checks
 from secondme.core.clock import to_ms
-from secondme.core.doctor.check import Check, Outcome, Report, Severity, Subject, Well, found, in_thread, kinds, run_checks
+from secondme.core.doctor.check import (
+    Check,
+    CheckReport,
+    DoctorContext,
+    FindingSeverity,
+    Ok,
+    Outcome,
+    found,
+    in_thread,
+    kinds,
+    run_checks,
+)
 from secondme.core.doctor.checks.model import is_offered, retirement_of
 from secondme.core.doctor.registry import all_checks, chosen
 
@@ -33,13 +44,13 @@ sys.stderr.write(json.dumps([round(__import__("time").process_time(), 3), sorted
 """
 
 
-def examine(subject_of: Ward, *wanted: Check, clock: Any = None, timeout_s: float = 0.3) -> list[Report]:
+def examine(subject_of: Ward, *wanted: Check, clock: Any = None, timeout_s: float = 0.3) -> list[CheckReport]:
     """What these checks come to, without the command around them."""
 
-    async def look() -> list[Report]:
+    async def look() -> list[CheckReport]:
         setup = settings_of(subject_of.home)
         now = clock or FakeClock(to_ms(datetime.now(UTC)))
-        subject = Subject(setup.places, setup, [], now, timeout_s=timeout_s, environ={}, has_service=lambda: False)
+        subject = DoctorContext(setup.places, setup, [], now, timeout_s=timeout_s, environ={}, has_service=lambda: False)
         try:
             return await run_checks(wanted, subject, timeout_s)
         finally:
@@ -91,15 +102,15 @@ def test_the_envelope_is_what_scripts_were_promised(ward: Ward) -> None:
 
 
 def test_a_check_that_crashes_or_hangs_is_a_finding_and_stops_no_other(ward: Ward) -> None:
-    async def crash(_: Subject) -> Outcome:
+    async def crash(_: DoctorContext) -> Outcome:
         raise ZeroDivisionError("zqSecretzq")
 
-    async def hang(_: Subject) -> Outcome:
+    async def hang(_: DoctorContext) -> Outcome:
         await in_thread(lambda: silenced.wait(60))
-        return Well()
+        return Ok()
 
-    async def look(_: Subject) -> Outcome:
-        return Well("looked")
+    async def look(_: DoctorContext) -> Outcome:
+        return Ok("looked")
 
     silenced = threading.Event()
     named = [Check(name, name.title(), "", each) for name, each in (("crash", crash), ("hang", hang), ("look", look))]
@@ -150,7 +161,7 @@ def test_names_stand_for_their_dated_versions_and_for_no_other_model() -> None:
 
 def test_a_finding_says_nothing_that_a_terminal_would_obey() -> None:
     finding = found("persona-missing", name="\x1b]0;x\x07\nfile\u202e" + "y" * 1000)
-    assert (finding.what.isprintable(), len(finding.what) < 500, finding.severity) == (True, True, Severity.WARNING)
+    assert (finding.what.isprintable(), len(finding.what) < 500, finding.severity) == (True, True, FindingSeverity.WARNING)
 
 
 def test_every_kind_belongs_to_a_check() -> None:

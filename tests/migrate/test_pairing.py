@@ -15,7 +15,7 @@ from secondme.core.admit.pairing_store import PairingStore
 from secondme.core.config.loader import Setup
 from secondme.core.enums import Tier
 from secondme.core.ids import ContactId
-from secondme.core.migrate.approvals import PairingMigration, Plan
+from secondme.core.migrate.approvals import ApprovalPlan, PairingMigration
 from secondme.core.migrate.store import AdoptionStore, Newcomer, Outcome
 from secondme.core.records import PairingRequest
 from secondme.core.store import keys
@@ -27,7 +27,7 @@ EMPTY = {"processed": 0, "approved": 0, "already": 0, "denied": 0, "gone": 0, "r
 
 
 def migration(town: Town, watcher: Silent, *, execute: bool = True) -> PairingMigration:
-    plan = Plan(Tier.STANDARD, execute)
+    plan = ApprovalPlan(Tier.STANDARD, execute)
     return PairingMigration(AdoptionStore(town.store), town.pairing, watcher, plan, {}, 1_790_000_000_000)
 
 

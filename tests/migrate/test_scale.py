@@ -19,7 +19,7 @@ from redis import Redis
 from secondme.core.admit.pairing_store import PairingStore
 from secondme.core.config.loader import load
 from secondme.core.enums import Tier
-from secondme.core.migrate.approvals import PairingMigration, Plan
+from secondme.core.migrate.approvals import ApprovalPlan, PairingMigration
 from secondme.core.migrate.store import AdoptionStore
 from secondme.core.store.client import Store
 from secondme.core.store.server import Role
@@ -112,7 +112,7 @@ async def test_no_call_of_ours_keeps_the_server_busy_for_ten_milliseconds(home: 
                 raw.slowlog_reset()
                 store.worked_ms.clear()
                 for execute in (False, True, True):
-                    pairing, plan = PairingStore(store, setup.settings.pairing), Plan(Tier.STANDARD, execute)
+                    pairing, plan = PairingStore(store, setup.settings.pairing), ApprovalPlan(Tier.STANDARD, execute)
                     tally = await PairingMigration(AdoptionStore(store), pairing, Silent(), plan, {}, 1).run(store)
                     assert tally.processed == FEW
                 assert {name: len(found) > 30 for name, found in store.worked_ms.items()} == {"execute_command": True, "run": True}

@@ -5,11 +5,11 @@ from collections.abc import Awaitable, Callable
 import pytest
 from fakes.town import Town
 
-from secondme.core.admit.pauses import Steering
+from secondme.core.admit.pauses import PauseService
 from secondme.core.clock import SystemClock
 from secondme.core.enums import Tier
 from secondme.core.gateway.owner_chat import Commands, OwnerChat
-from secondme.core.gateway.status import Overview
+from secondme.core.gateway.status import SystemStatus
 from secondme.core.gateway.store import NoteStore
 from secondme.core.ids import ChannelId, ContactId
 from secondme.core.messages import Admission, Challenge, ChatKind, OwnerAddress
@@ -25,12 +25,12 @@ class Desk:
     def __init__(self, town: Town, *, is_notebook: bool) -> None:
         self._town = town
 
-        def stands() -> Awaitable[Overview]:
+        def stands() -> Awaitable[SystemStatus]:
             return town.services.status()
 
         commands = Commands(
             town.owner,
-            Steering(town.control, town.pairing, town.security, by="test"),
+            PauseService(town.control, town.pairing, town.security, by="test"),
             town.drafts,
             town.pairing.listing,
             stands,

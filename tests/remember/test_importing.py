@@ -16,13 +16,13 @@ from fakes.watching import everything
 from secondme.core.clock import to_ms
 from secondme.core.errors import DataError
 from secondme.core.exports.conversation import MOST_OF_CONTACT, MOST_OVERALL, MOST_TURNS
-from secondme.core.exports.importer import FileReport, Importer, Wishes
+from secondme.core.exports.importer import FileReport, Importer, ImportOptions
 from secondme.core.ids import ContactId
 from secondme.core.records import OwnMessage, Turn
 from secondme.core.remember.store import OVERALL_CAP, OWN_CAP, Recollected, RecollectionStore, StyleStore
 from secondme.core.store import keys
 from secondme.core.store.client import Store
-from secondme.core.store.history import ConversationStore
+from secondme.core.store.history import HistoryStore
 
 ANNA = ContactId("local:anna")
 APPROVED = ((ANNA, "Anna"),)
@@ -56,7 +56,7 @@ def said_at(line: str) -> datetime:
 async def do(store: Store, folder: Path, text: str, *, execute: bool = True, zone: tzinfo = UTC, **wishes: Any) -> FileReport:
     path = folder / "chat.txt"
     path.write_text(text)
-    asked = Wishes(zone=zone, now=datetime.now(UTC), usual_name="Sam", **wishes)
+    asked = ImportOptions(zone=zone, now=datetime.now(UTC), usual_name="Sam", **wishes)
     return await Importer(Keeping(store, execute=execute), asked).whatsapp(path)
 
 
@@ -68,7 +68,7 @@ async def test_a_chat_of_somebody_let_in_becomes_history_and_style(store: Store,
     report = await do(store, tmp_path, TALK, approved=APPROVED)
     assert (report.chats[0].why, report.chats[0].contact, report.chats[0].me) == ("name", ANNA, "Sam")
     assert (report.turns.added, report.own.added, report.own.found) == (4, 2, 2)
-    turns = await ConversationStore(store).recent(ANNA, 10)
+    turns = await HistoryStore(store).recent(ANNA, 10)
     assert [(turn.role, turn.type, turn.content) for turn in turns] == [
         ("user", "incoming", "are you coming?"),
         ("assistant", "fromMe", "yes"),
@@ -162,7 +162,7 @@ async def test_what_was_kept_when_it_was_said_is_not_kept_twice(store: Store, to
     await town.learner.catch_up()
     report = await do(store, tmp_path, TALK, approved=APPROVED)
     assert (report.turns.added, report.turns.known, report.own.added, report.own.known) == (2, 2, 1, 1)
-    assert [turn.content for turn in await ConversationStore(store).recent(ANNA, 10)] == [
+    assert [turn.content for turn in await HistoryStore(store).recent(ANNA, 10)] == [
         "are you coming?",
         "yes",
         "at eight",
@@ -176,7 +176,7 @@ async def test_what_was_said_in_the_minute_of_a_live_turn_stands_after_it(store:
     text = lines(("Anna", "one"), ("Sam", "two"), ("Anna", "three"), step=0)
     await town.writes("anna", "one", sent_at=said_at(text) + timedelta(seconds=50))
     await do(store, tmp_path, text, approved=APPROVED)
-    assert [turn.content for turn in await ConversationStore(store).recent(ANNA, 10)] == ["one", "two", "three"]
+    assert [turn.content for turn in await HistoryStore(store).recent(ANNA, 10)] == ["one", "two", "three"]
 
 
 async def test_the_same_words_said_once_in_life_are_one_of_two_in_an_export(store: Store, town: Town, tmp_path: Path) -> None:
@@ -192,7 +192,7 @@ async def test_messages_of_one_minute_keep_their_order_and_their_time(store: Sto
     await town.let_in("anna")
     texts = [("Anna" if n % 3 else "Sam", f"{chr(122 - n)} says") for n in range(26)] + [("Anna", "same"), ("Anna", "same")]
     await do(store, tmp_path, lines(*texts, step=0), approved=APPROVED)
-    turns = await ConversationStore(store).recent(ANNA, 50)
+    turns = await HistoryStore(store).recent(ANNA, 50)
     assert [turn.content for turn in turns] == [text for _, text in texts]
     assert len({turn.timestamp for turn in turns}) == 1
 
@@ -245,7 +245,7 @@ async def test_two_imports_at_once_keep_everything_once(store: Store, town: Town
         do(store, tmp_path, TALK, approved=APPROVED), do(store, tmp_path / "other", TALK, approved=APPROVED)
     )
     assert sum(each.turns.added for each in both) == 4
-    assert len(await ConversationStore(store).recent(ANNA, 10)) == 4
+    assert len(await HistoryStore(store).recent(ANNA, 10)) == 4
 
 
 async def test_a_cancelled_import_reads_no_further(store: Store, tmp_path: Path) -> None:
@@ -257,7 +257,7 @@ async def test_a_cancelled_import_reads_no_further(store: Store, tmp_path: Path)
         begun.set()
         go_on.wait(60)
 
-    wishes = Wishes(zone=UTC, now=datetime.now(UTC), me="Sam", contact=ANNA)
+    wishes = ImportOptions(zone=UTC, now=datetime.now(UTC), me="Sam", contact=ANNA)
     importing = asyncio.ensure_future(Importer(Keeping(store), wishes, progress).whatsapp(path))
     await asyncio.to_thread(begun.wait, 60)
     importing.cancel()

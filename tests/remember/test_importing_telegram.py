@@ -11,12 +11,12 @@ from remember.exports.test_telegram import ANNA, ME, account, chat, message
 from remember.test_importing import Keeping
 
 from secondme.core.errors import DataError
-from secondme.core.exports.importer import FileReport, Importer, Wishes
+from secondme.core.exports.importer import FileReport, Importer, ImportOptions
 from secondme.core.ids import ContactId
 from secondme.core.remember.store import StyleStore
 from secondme.core.store import keys
 from secondme.core.store.client import Store
-from secondme.core.store.history import ConversationStore
+from secondme.core.store.history import HistoryStore
 
 CONTACT = ContactId("telegram:77")
 BEN = {"from": "Ben", "from_id": "user9"}
@@ -34,7 +34,7 @@ def now(who: dict[str, str], text: Any, minutes: int = 10, **more: Any) -> dict[
 async def do(store: Store, folder: Path, content: Any, **wishes: Any) -> FileReport:
     path = folder / "result.json"
     path.write_text(json.dumps(content))
-    asked = Wishes(zone=UTC, now=datetime.now(UTC), usual_name="nobody", **wishes)
+    asked = ImportOptions(zone=UTC, now=datetime.now(UTC), usual_name="nobody", **wishes)
     return await Importer(Keeping(store), asked).telegram(path)
 
 
@@ -45,7 +45,7 @@ async def test_one_chat_needs_neither_names_nor_a_zone(store: Store, tmp_path: P
     await store.client.set(keys.approved(CONTACT), "{}")
     report = await do(store, tmp_path, chat(*TALK), approved=((CONTACT, None),))
     assert (report.chats[0].why, report.turns.added, report.own.added) == ("id", 3, 2)
-    turns = await ConversationStore(store).recent(CONTACT, 10)
+    turns = await HistoryStore(store).recent(CONTACT, 10)
     assert [turn.content for turn in turns] == ["coming?", "yes", "look"]
     assert timedelta(0) < datetime.now(UTC) - turns[-1].timestamp < timedelta(hours=1)
     again = await do(store, tmp_path, chat(*TALK), approved=((CONTACT, None),))

@@ -17,7 +17,7 @@ from secondme.core.errors import UnavailableError
 from secondme.core.ids import ContactId
 from secondme.core.records import Turn
 from secondme.core.remember.learning import Learner, own_messages
-from secondme.core.remember.store import RelationshipStore, Standing, StyleStore
+from secondme.core.remember.store import RelationshipState, RelationshipStore, StyleStore
 from secondme.core.store import keys
 from secondme.core.store.client import Store
 
@@ -155,7 +155,9 @@ class Deaf(RelationshipStore):
 
     failures = 2
 
-    async def heard(self, contact: ContactId, relationship: Relationship, confidence: float, now_ms: int) -> Standing | None:
+    async def heard(
+        self, contact: ContactId, relationship: Relationship, confidence: float, now_ms: int
+    ) -> RelationshipState | None:
         if self.failures:
             self.failures -= 1
             raise UnavailableError("store_slow", "slow")

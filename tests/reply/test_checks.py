@@ -13,13 +13,13 @@ from hypothesis import strategies as st
 from reply.corpus_reading import lines, table
 
 from secondme.core.reply import checks, disclosure
-from secondme.core.reply.checks import MOST_CHARACTERS, Fault, FaultKind, Told, find_fault, prepare, tidy
+from secondme.core.reply.checks import MOST_CHARACTERS, Fault, FaultKind, Instructions, find_fault, prepare, tidy
 
 GUIDE = (
     "You write for Sam.\n<style_guide>\nKeep your sentences short and dry, never more than two of them, this is a list of facts for Anna to "
     "keep in memory.\n请用简短干练的句子回答，每次最多两句话，不要使用表情符号。\n</style_guide>"
 )
-TOLD = Told(
+TOLD = Instructions(
     system=(GUIDE, '<owner_notes>{"name": "Anna"}</owner_notes>'), contact_ids=frozenset({"4915112345678@c.us", "telegram:4711"})
 )
 ORDINARY = {language: lines(listed) for language, listed in table("ordinary").items()}
@@ -29,7 +29,7 @@ MOST_MS = 400
 """For one text of the greatest length; ten times what is measured."""
 
 
-def found(text: str, told: Told = TOLD) -> FaultKind | None:
+def found(text: str, told: Instructions = TOLD) -> FaultKind | None:
     fault = find_fault(text, told)
     return fault.kind if fault else None
 
@@ -128,7 +128,7 @@ def test_few_shared_words_are_no_leak() -> None:
 
 def test_the_owner_s_own_words_may_be_repeated() -> None:
     line = "honestly the best pizza in town is still at Luigi's, no contest"
-    told = Told(system=(f"<examples>{line}</examples>",))
+    told = Instructions(system=(f"<examples>{line}</examples>",))
     assert found(line, told) is FaultKind.PROMPT_LEAK
     assert found(line, replace(told, own_words=(line,))) is None
     assert found(line, replace(told, own_words=("something else",))) is FaultKind.PROMPT_LEAK

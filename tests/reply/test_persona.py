@@ -8,7 +8,7 @@ import pytest
 from secondme.core.enums import Relationship
 from secondme.core.errors import ConfigError
 from secondme.core.reply.persona import DEFAULT_STYLE, NEUTRAL, Persona, parse, persona_id
-from secondme.core.reply.personas import Library
+from secondme.core.reply.personas import PersonaLibrary
 
 FAMILY = """---
 name: La familia
@@ -29,7 +29,7 @@ Short. Never formal.
 
 def load_style(directory: Path, file: str) -> str:
     """The style guide of the default persona, as a reply gets it."""
-    return (Library(directory).from_file(file) or NEUTRAL).style_guide
+    return (PersonaLibrary(directory).from_file(file) or NEUTRAL).style_guide
 
 
 def of(text: str | bytes, name: str = "me") -> Persona:
@@ -191,7 +191,7 @@ def test_a_pipe_is_not_waited_for(personas: Path) -> None:
 def test_a_link_is_followed(personas: Path, tmp_path: Path) -> None:
     (tmp_path / "dotfiles.md").write_text("From elsewhere.")
     (personas / "default.md").symlink_to(tmp_path / "dotfiles.md")
-    assert Library(personas).get("default").style_guide == "From elsewhere."
+    assert PersonaLibrary(personas).get("default").style_guide == "From elsewhere."
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from secondme.core.enums import Relationship
 from secondme.core.errors import ConfigError, NotFoundError
 from secondme.core.reply.persona import NEUTRAL
-from secondme.core.reply.personas import Library, choose
+from secondme.core.reply.personas import PersonaLibrary, choose
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_one_broken_file_takes_no_other_down(personas: Path) -> None:
     (personas / "bad.md").write_text("---\nnam: x\n---\n")
     (personas / "dir.md").mkdir()
     (personas / "notes.txt").write_text("not one")
-    shelf = Library(personas)
+    shelf = PersonaLibrary(personas)
     assert [each.id for each in shelf.all()] == ["good"]
     assert [each.id for each in shelf.broken()] == ["bad", "dir"]
     assert shelf.get("good").style_guide == "Good."
@@ -33,7 +33,7 @@ def test_one_broken_file_takes_no_other_down(personas: Path) -> None:
 
 
 def test_the_library_sees_each_edit_at_once_even_of_the_same_size_and_time(personas: Path) -> None:
-    shelf, path = Library(personas), personas / "me.md"
+    shelf, path = PersonaLibrary(personas), personas / "me.md"
     for text in ("aaaa", "bbbb", "cccc"):
         path.write_text(text)
         os.utime(path, ns=(1, 1))
@@ -47,16 +47,16 @@ def test_the_library_sees_each_edit_at_once_even_of_the_same_size_and_time(perso
 def test_a_missing_persona_is_answered_with_the_nearest_name(personas: Path) -> None:
     (personas / "family.md").write_text("x")
     with pytest.raises(NotFoundError) as caught:
-        Library(personas).get("familiy")
+        PersonaLibrary(personas).get("familiy")
     assert caught.value.fix == "Did you mean family?"
-    assert Library(personas / "nowhere").all() == []
+    assert PersonaLibrary(personas / "nowhere").all() == []
 
 
 BOSS, FRIEND = Relationship.MANAGER, Relationship.FRIEND
 
 
 @pytest.fixture
-def shelf(personas: Path) -> Library:
+def shelf(personas: Path) -> PersonaLibrary:
     for name, text in {
         "anna": "For Anna.",
         "default": "For all.",
@@ -65,7 +65,7 @@ def shelf(personas: Path) -> Library:
         "loud": "Loud.",
     }.items():
         (personas / f"{name}.md").write_text(text)
-    return Library(personas)
+    return PersonaLibrary(personas)
 
 
 @pytest.mark.parametrize(
@@ -86,24 +86,24 @@ def shelf(personas: Path) -> Library:
     ],
 )
 def test_the_choices_count_in_order(
-    shelf: Library, contact: str | None, relationship: Relationship | None, used: dict[str, str], chosen: str
+    shelf: PersonaLibrary, contact: str | None, relationship: Relationship | None, used: dict[str, str], chosen: str
 ) -> None:
     assert choose(shelf, contact=contact, relationship=relationship, used=used, default_file="default.md").id == chosen
 
 
 def test_without_any_file_the_built_in_default_speaks(tmp_path: Path) -> None:
-    nothing = Library(tmp_path / "none")
+    nothing = PersonaLibrary(tmp_path / "none")
     assert choose(nothing, contact=None, relationship=FRIEND, used={}, default_file="default.md") is NEUTRAL
     assert NEUTRAL.style_guide == "Keep responses brief and natural."
 
 
-def test_a_missing_choice_is_said_once(shelf: Library, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_missing_choice_is_said_once(shelf: PersonaLibrary, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(3):
         choose(shelf, contact=None, relationship=BOSS, used={"relationship:manager": "gone"}, default_file="default.md")
     assert [record.message for record in caplog.records] == ["persona_missing"]
 
 
-def test_a_broken_file_stops_only_those_it_speaks_to(shelf: Library, personas: Path) -> None:
+def test_a_broken_file_stops_only_those_it_speaks_to(shelf: PersonaLibrary, personas: Path) -> None:
     (personas / "work.md").write_text("---\nrelationships: [manager]\nlanguage: ?!\n---\nFormal.")
     (personas / "anna.md").write_text("---\nname: [x]\n---")
 
@@ -116,7 +116,7 @@ def test_a_broken_file_stops_only_those_it_speaks_to(shelf: Library, personas: P
             voice(contact, relationship)
 
 
-def test_what_did_not_change_is_not_understood_anew(shelf: Library) -> None:
+def test_what_did_not_change_is_not_understood_anew(shelf: PersonaLibrary) -> None:
     before = shelf.all()
     begun = time.process_time()
     for _ in range(1000):

@@ -15,7 +15,7 @@ from reply.corpus_reading import lines, table
 
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
 from secondme.core.messages import Composed, ModelOutcome, ModelRefused, ModelSize, Prompt, Usage
-from secondme.core.reply.router import Kind, Route, Router, Ruled, by_rules, classification_prompt, read_classification
+from secondme.core.reply.router import BurstKind, Route, Router, Ruled, by_rules, classification_prompt, read_classification
 
 LABELLED = {language: {kind: lines(listed) for kind, listed in kinds.items()} for language, kinds in table("router").items()}
 LANGUAGES = [language for language in LABELLED if language != "others"]
@@ -74,7 +74,7 @@ def test_no_model_is_asked_about_plain_small_talk(language: str) -> None:
     ],
 )  # fmt: skip
 def test_a_rule_says_why_something_is_substantive(text: str, reason: str) -> None:
-    assert by_rules([text]) == Ruled(Kind.SUBSTANTIVE, reason)
+    assert by_rules([text]) == Ruled(BurstKind.SUBSTANTIVE, reason)
 
 
 @pytest.mark.parametrize(
@@ -83,25 +83,25 @@ def test_a_rule_says_why_something_is_substantive(text: str, reason: str) -> Non
      ("mdrrr", "laughter"), ("okkkk", "small_talk"), ("Thanks!!!", "small_talk"), ("t\u200bhanks", "small_talk")],
 )  # fmt: skip
 def test_a_rule_says_why_something_is_small_talk(text: str, reason: str) -> None:
-    assert by_rules([text]) == Ruled(Kind.PHATIC, reason)
+    assert by_rules([text]) == Ruled(BurstKind.PHATIC, reason)
 
 
 @pytest.mark.parametrize("text", ["yes", "no", "💔", "🇩🇪", "...", "Berlin", "ok but", "no thanks", "ja", "sí", "нет", "は"])
 def test_what_may_be_an_answer_is_left_to_the_model(text: str) -> None:
-    assert by_rules([text]).kind is Kind.UNSURE
+    assert by_rules([text]).kind is BurstKind.UNSURE
 
 
 def test_a_burst_is_small_talk_only_if_every_message_is() -> None:
-    assert by_rules(["haha", "ok", "👍"]) == Ruled(Kind.PHATIC, "small_talk")
-    assert by_rules(["haha", "hahaha"]) == Ruled(Kind.PHATIC, "laughter")
-    assert by_rules(["ok", "when?", "haha"]) == Ruled(Kind.SUBSTANTIVE, "question")
-    assert by_rules(["ok", "Berlin"]) == Ruled(Kind.UNSURE, "short")
-    assert by_rules([]) == Ruled(Kind.SUBSTANTIVE, "empty")
+    assert by_rules(["haha", "ok", "👍"]) == Ruled(BurstKind.PHATIC, "small_talk")
+    assert by_rules(["haha", "hahaha"]) == Ruled(BurstKind.PHATIC, "laughter")
+    assert by_rules(["ok", "when?", "haha"]) == Ruled(BurstKind.SUBSTANTIVE, "question")
+    assert by_rules(["ok", "Berlin"]) == Ruled(BurstKind.UNSURE, "short")
+    assert by_rules([]) == Ruled(BurstKind.SUBSTANTIVE, "empty")
 
 
 def test_several_short_pieces_are_a_thought() -> None:
-    assert by_rules(["so", "listen", "about Anna"]) == Ruled(Kind.SUBSTANTIVE, "several")
-    assert by_rules(["my boss talked nonsense", "really bad nonsense"]) == Ruled(Kind.SUBSTANTIVE, "several")
+    assert by_rules(["so", "listen", "about Anna"]) == Ruled(BurstKind.SUBSTANTIVE, "several")
+    assert by_rules(["my boss talked nonsense", "really bad nonsense"]) == Ruled(BurstKind.SUBSTANTIVE, "several")
 
 
 @given(st.lists(st.text(max_size=300), max_size=6))
@@ -117,10 +117,10 @@ def test_any_text_is_ruled_with_a_stable_reason(texts: list[str]) -> None:
     )
 )
 def test_one_substantive_message_makes_the_burst_substantive(texts: list[str]) -> None:
-    if any(by_rules([text]).kind is Kind.SUBSTANTIVE for text in texts):
-        assert by_rules(texts).kind is Kind.SUBSTANTIVE
-    if by_rules(texts).kind is Kind.PHATIC:
-        assert all(by_rules([text]).kind is Kind.PHATIC for text in texts)
+    if any(by_rules([text]).kind is BurstKind.SUBSTANTIVE for text in texts):
+        assert by_rules(texts).kind is BurstKind.SUBSTANTIVE
+    if by_rules(texts).kind is BurstKind.PHATIC:
+        assert all(by_rules([text]).kind is BurstKind.PHATIC for text in texts)
 
 
 def least_us(texts: list[str]) -> float:
@@ -168,14 +168,14 @@ def test_the_question_to_the_model_is_bounded(texts: list[str]) -> None:
 
 @pytest.mark.parametrize("said", ["phatic", " Phatic\n", "PHATIC"])
 def test_only_the_one_word_is_small_talk(said: str) -> None:
-    assert read_classification(said) is Kind.PHATIC
+    assert read_classification(said) is BurstKind.PHATIC
 
 
 @pytest.mark.parametrize(
     "said", ["", "substantive", "phatic.", '"phatic"', "not phatic", "phatic substantive", "рhatic", "unsure", "yes"]
 )
 def test_everything_else_is_substantive(said: str) -> None:
-    assert read_classification(said) is Kind.SUBSTANTIVE
+    assert read_classification(said) is BurstKind.SUBSTANTIVE
 
 
 def asking(outcome: ModelOutcome | BaseException, asked: list[Prompt]):  # type: ignore[no-untyped-def]  # noqa: ANN201 - a closure
@@ -191,8 +191,10 @@ def asking(outcome: ModelOutcome | BaseException, asked: list[Prompt]):  # type:
 async def test_the_model_is_not_asked_about_the_obvious() -> None:
     asked: list[Prompt] = []
     router = Router(FakeClock())
-    assert await router.route(["ok thanks"], asking(Composed("substantive"), asked)) == Route(Kind.PHATIC, "small_talk", "rules")
-    assert await router.route(["when?"], asking(Composed("phatic"), asked)) == Route(Kind.SUBSTANTIVE, "question", "rules")
+    assert await router.route(["ok thanks"], asking(Composed("substantive"), asked)) == Route(
+        BurstKind.PHATIC, "small_talk", "rules"
+    )
+    assert await router.route(["when?"], asking(Composed("phatic"), asked)) == Route(BurstKind.SUBSTANTIVE, "question", "rules")
     assert asked == []
 
 
@@ -201,9 +203,11 @@ async def test_the_model_decides_the_rest_and_its_cost_is_told() -> None:
     usage = Usage(50, 2, model="small")
     router = Router(FakeClock())
     assert await router.route(["Berlin"], asking(Composed("phatic", usage), asked)) == Route(
-        Kind.PHATIC, "classified", "model", usage
+        BurstKind.PHATIC, "classified", "model", usage
     )
-    assert await router.route(["Berlin"], asking(Composed("substantive"), asked)) == Route(Kind.SUBSTANTIVE, "classified", "model")
+    assert await router.route(["Berlin"], asking(Composed("substantive"), asked)) == Route(
+        BurstKind.SUBSTANTIVE, "classified", "model"
+    )
     assert asked == [classification_prompt(["Berlin"])] * 2
 
 
@@ -215,7 +219,7 @@ async def test_the_model_decides_the_rest_and_its_cost_is_told() -> None:
     ],
 )  # fmt: skip
 async def test_whatever_fails_is_substantive(outcome: ModelOutcome | SecondmeError, reason: str) -> None:
-    assert await Router(FakeClock()).route(["Berlin"], asking(outcome, [])) == Route(Kind.SUBSTANTIVE, reason, "doubt")
+    assert await Router(FakeClock()).route(["Berlin"], asking(outcome, [])) == Route(BurstKind.SUBSTANTIVE, reason, "doubt")
 
 
 async def test_what_a_refusal_cost_is_told_too() -> None:

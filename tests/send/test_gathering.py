@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from secondme.core.config.models import PacingSettings
 from secondme.core.ids import ContactId
-from secondme.core.queue.worker import Answered, PutOff
+from secondme.core.queue.worker import Answered, Deferred
 from secondme.core.records import Job
 from secondme.core.send.pacing import gathering_s
 from secondme.core.store import keys
@@ -56,7 +56,7 @@ async def test_a_clock_that_goes_wrong_delays_nobody(town_with: Callable[..., To
     (token,) = await town.tokens()
     job = await town.inbox.begin(token, "w")
     assert isinstance(job, Job)
-    assert isinstance(await town.gateway.answer(job), PutOff) is (ahead > timedelta(0))
+    assert isinstance(await town.gateway.answer(job), Deferred) is (ahead > timedelta(0))
     later = replace(job, now_ms=job.now_ms + 4_100)  # as when the wait is over
     assert isinstance(await town.gateway.answer(later), Answered)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from secondme.core.config.models import SleepSettings
-from secondme.core.send.pacing import Night, machine_zone
+from secondme.core.send.pacing import SleepSchedule, machine_zone
 
 MINUTE = timedelta(minutes=1)
 CHANGES = {
@@ -32,8 +32,8 @@ def moments(draw: st.DrawFn) -> tuple[str, datetime]:
     return zone, change + draw(st.integers(-2160, 2160)) * MINUTE
 
 
-def night(start: time, end: time, zone: str = "Europe/Berlin", **more: object) -> Night:
-    return Night(SleepSettings.model_validate({"start": start, "end": end, "timezone": zone, **more}))
+def night(start: time, end: time, zone: str = "Europe/Berlin", **more: object) -> SleepSchedule:
+    return SleepSchedule(SleepSettings.model_validate({"start": start, "end": end, "timezone": zone, **more}))
 
 
 def local(zone: str, *clock: int) -> datetime:

@@ -8,7 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from secondme.core.config.models import SleepSettings
-from secondme.core.send.pacing import Night
+from secondme.core.send.pacing import SleepSchedule
 
 MINUTE = timedelta(minutes=1)
 DAY = 1440
@@ -96,14 +96,14 @@ def test_sleep_is_right_to_the_minute_around_every_change_of_the_clocks(name: st
         moments, shown = walk(zone, change)
         for start, end in NIGHTS:
             settings = SleepSettings(start=start, end=end, timezone=name, spread_minutes=SPREAD_MINUTES)
-            sleeper, night = Night(settings), minutes_asleep(start, end)
+            sleeper, night = SleepSchedule(settings), minutes_asleep(start, end)
             asleep = [minute in night for minute in shown]
             assert [sleeper.is_asleep(moment) for moment in moments[: 2 * DAY]] == asleep[: 2 * DAY], (change, start, end)
             looked_at += check_waking(sleeper, moments, asleep, rng)
     assert looked_at > 0
 
 
-def check_waking(sleeper: Night, moments: list[datetime], asleep: list[bool], rng: Random) -> int:
+def check_waking(sleeper: SleepSchedule, moments: list[datetime], asleep: list[bool], rng: Random) -> int:
     """Waking is the first minute awake, at every minute of the two days; answers come awake and within the spread."""
     wakes, looked_at = first_awake(asleep), 0
     for at, now in enumerate(moments[: 2 * DAY]):

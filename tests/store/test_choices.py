@@ -7,7 +7,7 @@ from fakes.process import knock, let_in
 from fakes.town import Town
 from fakes.watching import Ear
 
-from secondme.core.admit.contacts import Contacts
+from secondme.core.admit.contacts import ContactService
 from secondme.core.admit.store import ContactChoices
 from secondme.core.config.loader import Setup
 from secondme.core.enums import ReplyMode, Tier
@@ -16,7 +16,7 @@ from secondme.core.ids import ContactId
 from secondme.core.reply.store import PersonaUse
 from secondme.core.store import keys
 from secondme.core.store.client import Store
-from secondme.core.store.persons import LinkStore
+from secondme.core.store.persons import PersonStore
 
 ANNA = ContactId("local:anna")
 
@@ -93,8 +93,8 @@ async def test_a_slot_that_is_none_of_ours_is_neither_written_nor_read(store: St
 async def test_a_choice_is_for_every_contact_of_the_person(town: Town) -> None:
     for who in ("anna", "ann2", "ben"):
         await town.let_in(who)
-    links, choices = LinkStore(town.store), ContactChoices(town.store)
-    await Contacts(links, town.pairing, town.security, lambda _: None, by="test").link("local:anna", "local:ann2")
+    links, choices = PersonStore(town.store), ContactChoices(town.store)
+    await ContactService(links, town.pairing, town.security, lambda _: None, by="test").link("local:anna", "local:ann2")
     await choices.set_mode(ContactId("local:ann2"), ReplyMode.DRAFT)
     await choices.set_persona(ANNA, "family")
     assert set(await links.members(ANNA)) == {ANNA, ContactId("local:ann2")}

@@ -13,7 +13,7 @@ from secondme.core.config.loader import Setup
 from secondme.core.enums import Relationship
 from secondme.core.errors import NotFoundError
 from secondme.core.ids import ContactId
-from secondme.core.remember.store import RelationshipStore, Standing
+from secondme.core.remember.store import RelationshipState, RelationshipStore
 from secondme.core.store import keys
 from secondme.core.store.client import Store
 from secondme.core.store.server import Role
@@ -76,7 +76,7 @@ async def relations(setup: Setup, store: Store) -> RelationshipStore:
     return RelationshipStore(store)
 
 
-async def hear(relations: RelationshipStore, *kinds: R, confidence: float = 0.9, day: float = 0) -> Standing:
+async def hear(relations: RelationshipStore, *kinds: R, confidence: float = 0.9, day: float = 0) -> RelationshipState:
     for kind in kinds:
         standing = await relations.heard(ANNA, kind, confidence, NOW + int(day * DAY_MS))
         assert standing == await relations.of(ANNA)
@@ -84,17 +84,17 @@ async def hear(relations: RelationshipStore, *kinds: R, confidence: float = 0.9,
 
 
 async def test_nobody_known_is_an_acquaintance(relations: RelationshipStore) -> None:
-    assert await relations.of(ANNA) == Standing(R.ACQUAINTANCE, 0.5, manual=False, signal_count=0)
+    assert await relations.of(ANNA) == RelationshipState(R.ACQUAINTANCE, 0.5, manual=False, signal_count=0)
 
 
 async def test_it_takes_three_signals(relations: RelationshipStore) -> None:
     assert (await hear(relations, R.FRIEND, R.FRIEND)).type is R.ACQUAINTANCE
-    assert await hear(relations, R.FRIEND) == Standing(R.FRIEND, 1.0, manual=False, signal_count=3)
+    assert await hear(relations, R.FRIEND) == RelationshipState(R.FRIEND, 1.0, manual=False, signal_count=3)
 
 
 async def test_signals_that_disagree_change_nothing(relations: RelationshipStore) -> None:
     standing = await hear(relations, *[R.FRIEND, R.COLLEAGUE, R.CLIENT] * 5)
-    assert standing == Standing(R.ACQUAINTANCE, 0.5, manual=False, signal_count=15)
+    assert standing == RelationshipState(R.ACQUAINTANCE, 0.5, manual=False, signal_count=15)
 
 
 @pytest.mark.parametrize(("kind", "after"), [(R.FAMILY, R.FAMILY), (R.FRIEND, R.FRIEND), (R.CLIENT, R.ACQUAINTANCE)])
@@ -114,11 +114,11 @@ async def test_the_owners_word_is_never_overridden_and_signals_do_not_count_then
 ) -> None:
     await hear(relations, *[R.FRIEND] * 3)
     said = await relations.set_by_owner(ANNA, R.MANAGER)
-    assert said == Standing(R.MANAGER, 1.0, manual=True, signal_count=3) == await relations.of(ANNA)
+    assert said == RelationshipState(R.MANAGER, 1.0, manual=True, signal_count=3) == await relations.of(ANNA)
     before = await everything(store.client, "RELATIONSHIP:*")
     assert await hear(relations, *[R.ROMANTIC_PARTNER] * 20) == said
     assert await everything(store.client, "RELATIONSHIP:*") == before
-    assert await relations.set_by_owner(ANNA, None) == Standing(R.FRIEND, 1.0, manual=False, signal_count=3)
+    assert await relations.set_by_owner(ANNA, None) == RelationshipState(R.FRIEND, 1.0, manual=False, signal_count=3)
 
 
 async def test_the_keys_are_the_predecessors_and_live_as_they_should(relations: RelationshipStore, store: Store) -> None:
@@ -146,8 +146,8 @@ async def test_what_the_predecessor_left_is_read_as_it_is(relations: Relationshi
         "lastUpdated": str(NOW),
     }
     await store.client.hset(keys.relationship(ANNA), mapping=left)
-    assert await relations.of(ANNA) == Standing(R.FRIEND, 0.83, manual=False, signal_count=4)
-    assert await hear(relations, R.FRIEND, confidence=0.5) == Standing(R.FRIEND, 3 / 3.5, manual=False, signal_count=5)
+    assert await relations.of(ANNA) == RelationshipState(R.FRIEND, 0.83, manual=False, signal_count=4)
+    assert await hear(relations, R.FRIEND, confidence=0.5) == RelationshipState(R.FRIEND, 3 / 3.5, manual=False, signal_count=5)
     await store.client.set(keys.relationship_override(ANNA), "1")
     assert (await relations.of(ANNA)).manual
 
@@ -171,7 +171,7 @@ async def test_nothing_is_written_about_who_was_not_let_in(store: Store) -> None
 
 async def test_signals_at_the_same_time_all_count(relations: RelationshipStore) -> None:
     await asyncio.gather(*(relations.heard(ANNA, R.FRIEND, 0.9, NOW) for _ in range(50)))
-    assert await relations.of(ANNA) == Standing(R.FRIEND, 1.0, manual=False, signal_count=50)
+    assert await relations.of(ANNA) == RelationshipState(R.FRIEND, 1.0, manual=False, signal_count=50)
 
 
 STEPS = st.lists(

@@ -15,7 +15,7 @@ from secondme.core.records import OwnMessage
 from secondme.core.remember.store import StyleStore
 from secondme.core.store import keys
 from secondme.core.store.client import Store
-from secondme.core.store.persons import LinkStore
+from secondme.core.store.persons import PersonStore
 
 ANNA, BEN = ContactId("local:anna"), ContactId("local:ben")
 START = datetime(2026, 3, 1, tzinfo=UTC)
@@ -162,7 +162,7 @@ async def test_what_the_predecessor_knew_counts_until_there_are_ten_messages_of_
 
 
 async def test_linked_contacts_are_one_person_until_they_are_parted(store: Store, style: StyleStore) -> None:
-    links = LinkStore(store)
+    links = PersonStore(store)
     await style.add(ANNA, said(10))
     await style.add(BEN, said(5, first=100))
     assert (await style.profile(ANNA)).sample_count == 10  # type: ignore[union-attr]
@@ -180,7 +180,7 @@ async def test_linked_contacts_are_one_person_until_they_are_parted(store: Store
 async def test_forgetting_a_contact_leaves_none_of_it(style: StyleStore, store: Store) -> None:
     await style.add(ANNA, said(20))
     await style.profile(ANNA)
-    await LinkStore(store).forget(ANNA, "local")
+    await PersonStore(store).forget(ANNA, "local")
     assert await everything(store.client, "*local:anna*") == {}
 
 

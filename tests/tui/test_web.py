@@ -25,7 +25,7 @@ from fakes.browser import BINARY, Browser
 from fakes.process import DEADLINE_S, command, eventually, knock, server_pids, settings_of, write_config
 from fakes.web import END_S, Web, ask, closed, drawn, processes
 
-from secondme.cli.tui.web.door import Door
+from secondme.cli.tui.web.door import AccessLink
 from secondme.cli.tui.web.process import ScreenProcess
 from secondme.core.admit.pairing_store import PairingStore
 from secondme.core.store.client import Store
@@ -283,8 +283,8 @@ def test_no_directory_is_listed_and_no_other_file_is_served(door: Web) -> None:
 
 
 def test_the_link_is_what_a_browser_will_say_back_even_on_the_port_that_browsers_leave_out() -> None:
-    assert Door("true", 80).link.startswith("http://127.0.0.1/open/")
-    assert Door("true", 443).link.startswith("http://127.0.0.1:443/open/")
+    assert AccessLink("true", 80).link.startswith("http://127.0.0.1/open/")
+    assert AccessLink("true", 443).link.startswith("http://127.0.0.1:443/open/")
 
 
 # The screens' processes

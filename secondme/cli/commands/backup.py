@@ -24,7 +24,7 @@ from secondme.core.format import counted, size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from secondme.core.backup.archive import Manifest
+    from secondme.core.backup.archive import BackupManifest
     from secondme.core.backup.restore import Swap, Unpacked
     from secondme.core.config.loader import Setup
 
@@ -254,7 +254,7 @@ def _confirm(swap: Swap, data: dict[str, Any]) -> None:
     confirm(f"Put it in the place of {swap.places.config}? What is there is moved aside.")
 
 
-def _data(file: str, manifest: Manifest, *, dry_run: bool) -> dict[str, Any]:
+def _data(file: str, manifest: BackupManifest, *, dry_run: bool) -> dict[str, Any]:
     return {
         "file": file,
         "madeAt": rfc3339(manifest.made_at),

@@ -19,7 +19,7 @@ from secondme.core.format import counted
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from secondme.core.config.files import Edit
+    from secondme.core.config.files import ConfigEdit
     from secondme.core.config.loader import Setup
     from secondme.core.config.paths import Places
 
@@ -196,7 +196,7 @@ def _secret_result(name: str, where: str, words: str) -> CommandResult:
     return CommandResult({"name": name, "file": where, "changed": True, "source": where}, show)
 
 
-def _edit_result(invocation: Invocation, name: str, edit: Edit) -> CommandResult:
+def _edit_result(invocation: Invocation, name: str, edit: ConfigEdit) -> CommandResult:
     def show(screen: Screen) -> None:
         if not edit.is_change:
             screen.line(f"{name} has that value already.")
@@ -211,7 +211,7 @@ def _edit_result(invocation: Invocation, name: str, edit: Edit) -> CommandResult
     return CommandResult({"name": name, "file": str(edit.path), "changed": edit.is_change, "source": source}, show)
 
 
-def show_diff(screen: Screen, edit: Edit) -> None:
+def show_diff(screen: Screen, edit: ConfigEdit) -> None:
     """The difference, as lines that were and lines that are."""
     for line in edit.diff:
         screen.line(f"  {line}", {"+": "good", "-": "bad"}.get(line[:1], "dim"))

@@ -14,7 +14,7 @@ from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of
 if TYPE_CHECKING:
     from secondme.core.errors import SecondmeError
     from secondme.core.ids import ContactId
-    from secondme.core.queue.store import DeadLetter, DeadStore
+    from secondme.core.queue.store import DeadLetter, DeadLetterStore
 
 app = typer.Typer(help="Messages that could not be worked on: try them again, or drop them.", no_args_is_help=True)
 
@@ -106,7 +106,7 @@ async def _settle(invocation: Invocation, verb: str, reference: str | None, *, e
 
 
 async def _settle_one(
-    store: DeadStore, verb: str, contact: ContactId, letters: list[DeadLetter], too_old: datetime
+    store: DeadLetterStore, verb: str, contact: ContactId, letters: list[DeadLetter], too_old: datetime
 ) -> dict[str, Any]:
     if verb == "drop":
         return {"contactId": contact, "outcome": "dropped", "messages": await store.drop(contact), "left": 0, "tooOld": False}

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from secondme.core.exports.importer import ChatReport, FileReport, Tally
+    from secondme.core.exports.importer import ChatReport, FileReport, ImportTally
     from secondme.core.ids import ContactId
     from secondme.core.records import OwnMessage, Turn
     from secondme.core.remember.store import Recollected
@@ -83,7 +83,7 @@ async def import_files(
 ) -> CommandResult:
     """Each of `files` is imported; one that cannot be read does not keep the others out."""
     from secondme.cli.contact_lookup import anybody
-    from secondme.core.exports.importer import Importer, Wishes
+    from secondme.core.exports.importer import Importer, ImportOptions
     from secondme.core.ids import ContactId
     from secondme.services import time_zone
 
@@ -93,7 +93,7 @@ async def import_files(
     async with invocation.services() as services:
         zone = typed_zone or time_zone(services.settings)
         approved = (await services.listing()).approved
-        wishes = Wishes(
+        wishes = ImportOptions(
             zone=zone,
             now=services.clock.now(),
             me=me,
@@ -203,12 +203,12 @@ def _file(report: FileReport, zone: tzinfo) -> dict[str, Any]:
 
 
 def _kinds(report: FileReport) -> dict[str, int]:
-    from secondme.core.exports.message import Kind
+    from secondme.core.exports.message import ExportedKind
 
-    return {kind.value: sum(each.chat.kinds[kind] for each in report.chats) for kind in Kind}
+    return {kind.value: sum(each.chat.kinds[kind] for each in report.chats) for kind in ExportedKind}
 
 
-def _tally(tally: Tally) -> dict[str, int]:
+def _tally(tally: ImportTally) -> dict[str, int]:
     return {"found": tally.found, "added": tally.added, "known": tally.known}
 
 

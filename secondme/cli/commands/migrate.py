@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress
 
-    from secondme.core.migrate.approvals import Tally
-    from secondme.core.migrate.report import MovingReport
+    from secondme.core.migrate.approvals import ApprovalTally
+    from secondme.core.migrate.report import PredecessorReport
     from secondme.core.migrate.store import Source
     from secondme.services import Services
 
@@ -45,7 +45,7 @@ async def pairing(
     tier: Annotated[Tier, typer.Option(help="How far they are trusted.")] = Tier.STANDARD,
 ) -> CommandResult:
     """Let in everybody who already has a history. Says what it would do; --execute does exactly that."""
-    from secondme.core.migrate.approvals import PairingMigration, Plan
+    from secondme.core.migrate.approvals import ApprovalPlan, PairingMigration
     from secondme.core.migrate.store import AdoptionStore, display_names
 
     url = _safe_url(invocation, source)
@@ -56,7 +56,7 @@ async def pairing(
         now_ms = await services.control.now_ms()
         watcher = opened.enter_context(_Progress(verbose=verbose, as_json=invocation.as_json))
         adoptions = AdoptionStore(services.store)
-        migration = PairingMigration(adoptions, services.pairing_store, watcher, Plan(tier, execute), names, now_ms)
+        migration = PairingMigration(adoptions, services.pairing_store, watcher, ApprovalPlan(tier, execute), names, now_ms)
         tally = await (migration.run_from(other) if other else migration.run(services.store))
     data = {
         "executed": execute,
@@ -83,8 +83,8 @@ async def predecessor(
 ) -> CommandResult:
     """Bring over what the TypeScript SecondMe kept in Redis, for contacts that are let in. Says what it would do; --execute does it."""
     from secondme.core.migrate import sleep_hours
-    from secondme.core.migrate.migration import Moving
-    from secondme.core.migrate.store import InheritanceStore
+    from secondme.core.migrate.migration import PredecessorMigration
+    from secondme.core.migrate.store import PredecessorWriter
 
     url = _safe_url(invocation, source) or source
     async with contextlib.AsyncExitStack() as opened:
@@ -93,8 +93,8 @@ async def predecessor(
         config_file, now_ms = services.setup.places.config_file, await services.control.now_ms()
         watcher = opened.enter_context(_Progress(verbose=verbose, as_json=invocation.as_json))
         stale_ms = int(services.settings.queue.stale_after_hours * 3_600_000)
-        ours = InheritanceStore(services.store, execute=execute)
-        migration = Moving(other, ours, watcher, now_ms=now_ms, stale_ms=stale_ms)
+        ours = PredecessorWriter(services.store, execute=execute)
+        migration = PredecessorMigration(other, ours, watcher, now_ms=now_ms, stale_ms=stale_ms)
         report = await migration.run()
         if report.sleep is not None:
             verdict = sleep_hours.verdict(config_file, report.sleep)
@@ -136,7 +136,7 @@ async def _other_redis(services: Services, url: str) -> AsyncIterator[Source]:
         yield source
 
 
-def _sum_of(tally: Tally) -> str:
+def _sum_of(tally: ApprovalTally) -> str:
     return f"{tally.processed} processed, {tally.approved} approved, {tally.processed - tally.approved} skipped"
 
 
@@ -179,11 +179,11 @@ class _Progress:
         if self._verbose:
             self._screen.line(f"{kind:<22} {verdict:<14} {name}".replace("\n", " "))
 
-    def progress(self, tally: Tally) -> None:
+    def progress(self, tally: ApprovalTally) -> None:
         """Another hundred contacts are done."""
         self._say(_sum_of(tally))
 
-    def moved(self, report: MovingReport) -> None:
+    def moved(self, report: PredecessorReport) -> None:
         """Another batch of values is done."""
         if report.processed // _EVERY != self._hundreds:
             self._hundreds = report.processed // _EVERY
@@ -197,7 +197,7 @@ class _Progress:
             note(text)
 
 
-def _notes(report: MovingReport) -> list[str]:
+def _notes(report: PredecessorReport) -> list[str]:
     notes = [_MEMORY]
     if any(fate.refused["not_approved"] for fate in report.fates.values()):
         notes.append("Who is not let in was left out. First: secondme migrate pairing --from URL --execute")

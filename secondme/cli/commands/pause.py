@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from secondme.core.admit.pauses import Steering
+    from secondme.core.admit.pauses import PauseService
     from secondme.core.config.loader import Setup
     from secondme.core.ids import ContactId
 
@@ -71,7 +71,7 @@ async def kill(
 @contextlib.asynccontextmanager
 async def _pauses(
     invocation: Invocation, contact: str | None, *, stops: bool = False
-) -> AsyncIterator[tuple[Steering, ContactId | None]]:
+) -> AsyncIterator[tuple[PauseService, ContactId | None]]:
     """The pauses, and the approved contact that is meant. Raises NotFoundError, naming the nearest. What stops the clone works with
     settings that cannot be used, too."""
     from secondme.cli.contact_lookup import anybody

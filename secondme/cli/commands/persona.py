@@ -15,7 +15,7 @@ from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
     from secondme.core.reply.persona import Persona
-    from secondme.core.reply.personas import Library
+    from secondme.core.reply.personas import PersonaLibrary
     from secondme.services import Services
 
 app = typer.Typer(help="Your voices: who speaks to whom, and how.", no_args_is_help=True)
@@ -184,7 +184,7 @@ async def hear(
     return CommandResult({**texts, "usage": usage_row(answer.usage)}, show)
 
 
-def _rows(personas: Library, used: dict[str, str], default_file: str) -> list[dict[str, Any]]:
+def _rows(personas: PersonaLibrary, used: dict[str, str], default_file: str) -> list[dict[str, Any]]:
     from secondme.core.reply.personas import DEFAULT
 
     rows = [{**_row(each), "problem": ""} for each in personas.all()]

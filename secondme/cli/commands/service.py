@@ -13,7 +13,7 @@ from secondme.cli.command import Invocation, command
 from secondme.cli.output import CommandResult, ExitCode, Screen
 
 if TYPE_CHECKING:
-    from secondme.cli.service.manager import Manager, Standing
+    from secondme.cli.service.manager import Manager, ServiceStatus
     from secondme.core.config.loader import Setup
 
 app = typer.Typer(help="Run the gateway in the background, as a service of this machine.", no_args_is_help=True)
@@ -190,7 +190,7 @@ def _managed(invocation: Invocation, part: str) -> tuple[Setup, Manager]:
     return setup, manager_for(program_of(invocation, part), setup.places.logs)
 
 
-def _facts(manager: Manager, standing: Standing) -> dict[str, Any]:
+def _facts(manager: Manager, standing: ServiceStatus) -> dict[str, Any]:
     return {"path": str(manager.path), **{name: value for name, value in asdict(standing).items() if value is not None}}
 
 
@@ -218,5 +218,5 @@ def _show_missing(screen: Screen, setup: Setup, data: dict[str, Any], part: str)
         screen.line(f"No key for the model is set: put ANTHROPIC_API_KEY=... into {setup.places.env_file}, 0600.", "warn")
 
 
-def _style(standing: Standing) -> str:
+def _style(standing: ServiceStatus) -> str:
     return {"active": "good", "failed": "bad"}.get(standing.state, "warn")

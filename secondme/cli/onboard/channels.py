@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from secondme.channels.registry import manifest_of, setup_of
 from secondme.channels.telegram.options import wrong_owner_id
 from secondme.cli.channels import connect_channel
-from secondme.cli.onboard.prompts import Choice, Question
+from secondme.cli.onboard.prompts import WizardChoice, WizardQuestion
 from secondme.core.errors import ConfigError, SecondmeError, UnavailableError
 from secondme.services import channel_context
 
@@ -30,10 +30,10 @@ async def ask(site: Site) -> None:
     if linked:
         site.good(f"Linked already: {', '.join(linked)}")
     chosen = await interview.choose_many(
-        Question("channels", "Where do people write to you?", "--channel", default=""),
+        WizardQuestion("channels", "Where do people write to you?", "--channel", default=""),
         [
-            Choice(_TELEGRAM, "Telegram, through a bot of yours"),
-            Choice(_WHATSAPP, "WhatsApp, as one more linked device of your phone (unofficial)"),
+            WizardChoice(_TELEGRAM, "Telegram, through a bot of yours"),
+            WizardChoice(_WHATSAPP, "WhatsApp, as one more linked device of your phone (unofficial)"),
         ],
     )
     if not chosen and not linked and interview.is_live:
@@ -41,18 +41,18 @@ async def ask(site: Site) -> None:
     if _WHATSAPP in chosen and interview.is_live:
         for line in _RISK:
             site.aside(line)
-        if not await interview.confirm(Question("whatsapp_risk", "Link WhatsApp all the same?", "", default="yes")):
+        if not await interview.confirm(WizardQuestion("whatsapp_risk", "Link WhatsApp all the same?", "", default="yes")):
             chosen.remove(_WHATSAPP)
     site.plan.channels = chosen
     if _TELEGRAM in chosen and interview.has("telegram_owner_id"):
         site.plan.owner_id = await _owner_id(site)
     if _WHATSAPP in chosen and interview.has("phone"):
-        site.plan.phone = await interview.text(Question("phone", "Your number:", "--phone"))
+        site.plan.phone = await interview.text(WizardQuestion("phone", "Your number:", "--phone"))
 
 
 async def _owner_id(site: Site) -> str | None:
     """The user id that came with the command; None for a wrong one where it can be asked for again, as soon as the bot's token is proven."""
-    question = Question("telegram_owner_id", "Your Telegram user id:", "--telegram-owner-id", check=wrong_owner_id)
+    question = WizardQuestion("telegram_owner_id", "Your Telegram user id:", "--telegram-owner-id", check=wrong_owner_id)
     try:
         return await site.interview.text(question)
     except ConfigError as error:
@@ -96,6 +96,6 @@ async def _tries_again(site: Site, error: SecondmeError) -> bool:
     if not site.interview.is_live:
         raise error
     site.failed(error)
-    again = await site.interview.confirm(Question("link_again", "Try again?", "", default="yes"))
+    again = await site.interview.confirm(WizardQuestion("link_again", "Try again?", "", default="yes"))
     site.interview.drop("link_again")
     return again

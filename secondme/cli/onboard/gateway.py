@@ -9,14 +9,14 @@ import sys
 from typing import TYPE_CHECKING
 
 from secondme.cli.commands.service import change_service, install_service
-from secondme.cli.onboard.prompts import Question
+from secondme.cli.onboard.prompts import WizardQuestion
 from secondme.cli.output import CommandResult, ExitCode, Screen, emit, program_for
 from secondme.cli.service.manager import manager_for
 from secondme.cli.service.program import program_of
 from secondme.core.clock import SystemClock
 from secondme.core.errors import SecondmeError
 from secondme.core.files import is_held
-from secondme.core.send.pacing import Night
+from secondme.core.send.pacing import SleepSchedule
 
 if TYPE_CHECKING:
     from secondme.cli.onboard.site import Site
@@ -28,10 +28,10 @@ async def ask(site: Site) -> None:
     """Whether it is a service, and whether it starts now, is decided. A service is offered only where something runs services."""
     interview, plan = site.interview, site.plan
     if interview.has("service") or (interview.is_live and _has_manager(site)):
-        question = Question("service", "Keep it running as a service, started with this machine?", "--service", default="no")
+        question = WizardQuestion("service", "Keep it running as a service, started with this machine?", "--service", default="no")
         plan.service = await interview.confirm(question)
     default = "yes" if interview.is_live else "no"
-    plan.start = await interview.confirm(Question("start", "Start it now?", "--start", default=default))
+    plan.start = await interview.confirm(WizardQuestion("start", "Start it now?", "--start", default=default))
 
 
 async def begin(site: Site) -> CommandResult:
@@ -96,7 +96,7 @@ def _sentences(site: Site, called: str) -> list[tuple[str, str]]:
         ("Who writes appears here, with the command that lets them in.", ""),
         (f"Is all well?  {called} doctor     Everything on one screen:  {called} tui", "dim"),
     ]
-    if Night(site.setup.settings.sleep).is_asleep(SystemClock().now()):
+    if SleepSchedule(site.setup.settings.sleep).is_asleep(SystemClock().now()):
         said.insert(
             5,
             (

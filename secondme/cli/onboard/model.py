@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from secondme.cli.onboard.prompts import Choice, Question
+from secondme.cli.onboard.prompts import WizardChoice, WizardQuestion
 from secondme.core.config.files import keyring_strength
 from secondme.core.config.loader import home_of, load
 from secondme.core.errors import CredentialsError, SecondmeError
@@ -54,12 +54,14 @@ async def _place_for_secrets(site: Site) -> None:
     strength = keyring_strength()
     if not site.interview.has("secrets") and strength < 1:
         return
-    question = Question("secrets", "Where should keys be kept?", "--secrets", default=site.setup.settings.secrets)
+    question = WizardQuestion("secrets", "Where should keys be kept?", "--secrets", default=site.setup.settings.secrets)
     where = await site.interview.choose(
         question,
         [
-            Choice("file", "In .env beside the configuration, for you alone (a service and cron can read it)"),
-            Choice("keyring", "In this machine's keyring", "" if strength > 0 else "there is no keyring here that can be used"),
+            WizardChoice("file", "In .env beside the configuration, for you alone (a service and cron can read it)"),
+            WizardChoice(
+                "keyring", "In this machine's keyring", "" if strength > 0 else "there is no keyring here that can be used"
+            ),
         ],
     )
     site.plan.settings["secrets"] = where if where != "file" or site.setup.settings.secrets != "file" else None
@@ -71,19 +73,19 @@ async def _ask_once(site: Site) -> ModelSettings:
     interview = site.interview
     provider = "server" if interview.has("base_url") else None
     if provider is None:
-        question = Question(
+        question = WizardQuestion(
             "provider", "Who writes the replies?", "--base-url", default="server" if known.base_url else "anthropic"
         )
         provider = await interview.choose(
             question,
             [
-                Choice("anthropic", "Claude, by a key of Anthropic's"),
-                Choice("server", "Another server that speaks the Messages API"),
+                WizardChoice("anthropic", "Claude, by a key of Anthropic's"),
+                WizardChoice("server", "Another server that speaks the Messages API"),
             ],
         )
     base_url = None
     if provider == "server":
-        question = Question("base_url", "Its address:", "--base-url", default=known.base_url, check=_address)
+        question = WizardQuestion("base_url", "Its address:", "--base-url", default=known.base_url, check=_address)
         base_url = await interview.text(question)
     key = await _key(site, base_url)
     flags = {
@@ -103,11 +105,11 @@ async def _key(site: Site, base_url: str | None) -> str:
     is_its_own = base_url == kept.base_url or interview.recalled(_KEY_FOR) == (base_url or "")
     known = kept.api_key if is_its_own else None  # a key is for the server that it was given for, and for no other
     if known is not None and not interview.has("api_key"):
-        keep = Question("keep_key", "A key is kept already. Keep it?", _KEY_FROM, default="yes")
+        keep = WizardQuestion("keep_key", "A key is kept already. Keep it?", _KEY_FROM, default="yes")
         if await interview.confirm(keep):
             return known.get_secret_value()
     if is_own_server:
-        question = Question(
+        question = WizardQuestion(
             "api_key",
             "Its key (Enter if it wants none):",
             _KEY_FROM,
@@ -118,7 +120,7 @@ async def _key(site: Site, base_url: str | None) -> str:
         return await interview.text(question) or _NO_KEY
     if interview.is_live and not interview.has("api_key"):
         site.aside("You get a key at https://console.anthropic.com, under API keys. What you paste stays hidden.")
-    return await interview.text(Question("api_key", "Your Anthropic key:", _KEY_FROM, secret=True, check=_key_like))
+    return await interview.text(WizardQuestion("api_key", "Your Anthropic key:", _KEY_FROM, secret=True, check=_key_like))
 
 
 async def _models(site: Site, settings: ModelSettings) -> tuple[str, ...]:
@@ -136,13 +138,13 @@ async def _pick(site: Site, settings: ModelSettings, names: tuple[str, ...]) -> 
         return "" if not names or name in names else f"the server offers no {name}"
 
     best = settings.name if not names or settings.name in names else next((n for n in names if "sonnet" in n), names[0])
-    question = Question("model", "Which one writes as you?", "--model", default=best, check=offered)
-    shown = [Choice(name, name) for name in dict.fromkeys((best, *names[:_SHOWN]))]
+    question = WizardQuestion("model", "Which one writes as you?", "--model", default=best, check=offered)
+    shown = [WizardChoice(name, name) for name in dict.fromkeys((best, *names[:_SHOWN]))]
     given = site.interview.has("model") or not names
     main = await (site.interview.text(question) if given else site.interview.choose(question, shown))
     light = settings.small if not names or settings.small in names else next((n for n in names if "haiku" in n), main)
     if site.interview.has("small_model"):
-        light = await site.interview.text(Question("small_model", "And for small talk?", "--small-model", check=offered))
+        light = await site.interview.text(WizardQuestion("small_model", "And for small talk?", "--small-model", check=offered))
     return main, light
 
 
@@ -157,9 +159,9 @@ async def _goes_on(site: Site, error: SecondmeError) -> bool:
         interview.drop(name)
     if isinstance(error, CredentialsError):
         return False  # a refused key does not get better by keeping it
-    question = Question("unproven", "What now?", "", default=_AGAIN)
+    question = WizardQuestion("unproven", "What now?", "", default=_AGAIN)
     anyway = site.screen.typed("Go on without proof; secondme doctor looks again later")
-    answer = await interview.choose(question, [Choice(_AGAIN, "Try again"), Choice(_ANYWAY, anyway)])
+    answer = await interview.choose(question, [WizardChoice(_AGAIN, "Try again"), WizardChoice(_ANYWAY, anyway)])
     for name in ("base_url", "model", "small_model", "provider", "unproven"):
         interview.drop(name)
     return answer == _ANYWAY

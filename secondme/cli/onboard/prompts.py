@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 FILE = "onboarding.json"
 
 
-class Draft:
+class OnboardingDraft:
     """Answers by name. `path` None keeps nothing: a script starts from the beginning each time."""
 
     def __init__(self, path: Path | None) -> None:
@@ -73,7 +73,7 @@ Check = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class WizardQuestion:
     """What is asked. `name` is the answer's name in the draft and among the flags; `text` is what a person reads."""
 
     name: str
@@ -87,7 +87,7 @@ class Question:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class WizardChoice:
     """One of several answers. `why_not` is set where it cannot be chosen here."""
 
     value: str
@@ -98,30 +98,30 @@ class Choice:
 class Prompter(Protocol):
     """Somebody who can be asked. Raises KeyboardInterrupt or EOFError when they leave."""
 
-    async def text(self, question: Question) -> str:
+    async def text(self, question: WizardQuestion) -> str:
         """An answer that passes the question's check."""
 
-    async def choose(self, question: Question, choices: Sequence[Choice]) -> str:
+    async def choose(self, question: WizardQuestion, choices: Sequence[WizardChoice]) -> str:
         """The value of one choice."""
 
-    async def choose_many(self, question: Question, choices: Sequence[Choice]) -> list[str]:
+    async def choose_many(self, question: WizardQuestion, choices: Sequence[WizardChoice]) -> list[str]:
         """The values of any number of choices."""
 
-    async def confirm(self, question: Question) -> bool:
+    async def confirm(self, question: WizardQuestion) -> bool:
         """Yes or no."""
 
 
 class Interview:
     """One run of the wizard. Every answer passes through here."""
 
-    def __init__(self, given: Mapping[str, str], draft: Draft, prompter: Prompter | None, screen: Screen) -> None:
+    def __init__(self, given: Mapping[str, str], draft: OnboardingDraft, prompter: Prompter | None, screen: Screen) -> None:
         self._given = dict(given)
         self._draft = draft
         self._prompter = prompter
         self.screen = screen
         self.stage = ""
         """To which stage the questions belong that are asked now."""
-        self.at: Question | None = None
+        self.at: WizardQuestion | None = None
         """The question that was asked last."""
         self.is_resumed = bool(draft.answers)
         """True when some was answered in an earlier run."""
@@ -159,7 +159,7 @@ class Interview:
         """Nothing is kept of the answers: they are where they belong."""
         self._draft.clear()
 
-    async def text(self, question: Question) -> str:
+    async def text(self, question: WizardQuestion) -> str:
         """A line of text, without white space around it. Raises ConfigError when it is wrong or nobody can be asked."""
         known = self._known(question)
         if known is not None:
@@ -167,7 +167,7 @@ class Interview:
         assert self._prompter is not None
         return self._noted(question, (await self._prompter.text(question)).strip())
 
-    async def choose(self, question: Question, choices: Sequence[Choice]) -> str:
+    async def choose(self, question: WizardQuestion, choices: Sequence[WizardChoice]) -> str:
         """One of the choices. Raises as `text`."""
         self._forget_what_fell_away(question, choices)
         known = self._known(question)
@@ -176,7 +176,7 @@ class Interview:
         assert self._prompter is not None
         return self._noted(question, await self._prompter.choose(question, choices))
 
-    async def choose_many(self, question: Question, choices: Sequence[Choice]) -> list[str]:
+    async def choose_many(self, question: WizardQuestion, choices: Sequence[WizardChoice]) -> list[str]:
         """Any of the choices. Raises as `text`."""
         self._forget_what_fell_away(question, choices)
         known = self._known(question)
@@ -185,7 +185,7 @@ class Interview:
             known = self._noted(question, ",".join(await self._prompter.choose_many(question, choices)))
         return [_among(question, value.strip(), choices) for value in known.split(",") if value.strip()]
 
-    async def confirm(self, question: Question) -> bool:
+    async def confirm(self, question: WizardQuestion) -> bool:
         """Yes or no. Raises as `text`."""
         known = self._known(question)
         if known is None:
@@ -196,7 +196,7 @@ class Interview:
             raise _wrong(question, "say yes or no")
         return word in _YES
 
-    def _known(self, question: Question) -> str | None:
+    def _known(self, question: WizardQuestion) -> str | None:
         self.at = question
         name = question.name
         self._asked.setdefault(self.stage, set()).add(name)
@@ -215,14 +215,14 @@ class Interview:
             raise ConfigError("needs_answer", f"Nothing says what to answer: {question.text}", f"Give {question.flag}.")
         return question.default
 
-    def _forget_what_fell_away(self, question: Question, choices: Sequence[Choice]) -> None:
+    def _forget_what_fell_away(self, question: WizardQuestion, choices: Sequence[WizardChoice]) -> None:
         """An answer of an earlier run that cannot be chosen any more is asked for again."""
         kept = self._draft.answers.get(question.name)
         possible = {choice.value for choice in choices if not choice.why_not}
         if kept is not None and not possible.issuperset(value for value in kept.split(",") if value):
             self._draft.forget(question.name)
 
-    def _noted(self, question: Question, answer: str) -> str:
+    def _noted(self, question: WizardQuestion, answer: str) -> str:
         if not question.secret:
             self._draft.note(question.name, answer)
         return answer
@@ -231,7 +231,7 @@ class Interview:
 _YES, _NO = {"yes", "y", "true", "on", "1"}, {"no", "n", "false", "off", "0"}
 
 
-def _among(question: Question, value: str, choices: Sequence[Choice]) -> str:
+def _among(question: WizardQuestion, value: str, choices: Sequence[WizardChoice]) -> str:
     chosen = next((choice for choice in choices if choice.value == value), None)
     if chosen is None:
         raise _wrong(question, f"choose {', '.join(choice.value for choice in choices)}")
@@ -240,7 +240,7 @@ def _among(question: Question, value: str, choices: Sequence[Choice]) -> str:
     return value
 
 
-def _wrong(question: Question, why: str) -> ConfigError:
+def _wrong(question: WizardQuestion, why: str) -> ConfigError:
     return ConfigError("bad_answer", f"{question.flag}: {why}.", "secondme onboard --help")
 
 
@@ -260,7 +260,7 @@ _STYLE = Style([
 class TerminalPrompter:
     """See `Prompter`."""
 
-    async def text(self, question: Question) -> str:
+    async def text(self, question: WizardQuestion) -> str:
         """See `Prompter`."""
         ask = questionary.password if question.secret else questionary.text
         answer = await ask(
@@ -268,7 +268,7 @@ class TerminalPrompter:
         ).unsafe_ask_async()
         return str(answer)
 
-    async def choose(self, question: Question, choices: Sequence[Choice]) -> str:
+    async def choose(self, question: WizardQuestion, choices: Sequence[WizardChoice]) -> str:
         """See `Prompter`."""
         options = [questionary.Choice(each.title, value=each.value, disabled=each.why_not or None) for each in choices]
         preset = next((option for option in options if option.value == question.default and not option.disabled), None)
@@ -277,7 +277,7 @@ class TerminalPrompter:
         ).unsafe_ask_async()
         return str(answer)
 
-    async def choose_many(self, question: Question, choices: Sequence[Choice]) -> list[str]:
+    async def choose_many(self, question: WizardQuestion, choices: Sequence[WizardChoice]) -> list[str]:
         """See `Prompter`."""
         preset = set((question.default or "").split(","))
         options = [
@@ -289,13 +289,13 @@ class TerminalPrompter:
         ).unsafe_ask_async()
         return [str(value) for value in answer]
 
-    async def confirm(self, question: Question) -> bool:
+    async def confirm(self, question: WizardQuestion) -> bool:
         """See `Prompter`."""
         asked = questionary.confirm(question.text, default=question.default != "no", **_looks())
         return bool(await asked.unsafe_ask_async())
 
 
-def _validated(question: Question) -> Any:  # questionary takes True or the words
+def _validated(question: WizardQuestion) -> Any:  # questionary takes True or the words
     def validate(answer: str) -> bool | str:
         text = answer.strip()
         if not text and question.default is None:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from secondme.cli.commands.config import people_in, say_who_stays
-from secondme.cli.onboard.prompts import Choice, Question
+from secondme.cli.onboard.prompts import WizardChoice, WizardQuestion
 from secondme.cli.output import program_for
 from secondme.core.config.files import read_env_file, save_env_file
 from secondme.core.config.loader import Setup, home_of, load, written_setup
@@ -96,13 +96,13 @@ async def ask_store(site: Site) -> None:
     interview, known = site.interview, present.settings.redis_url
     why_not = await why_no_containers()
     default = "url" if known is not None or interview.has("redis_url") else "embedded"
-    question = Question("store", "Where should everything be kept?", "--store", default=default)
+    question = WizardQuestion("store", "Where should everything be kept?", "--store", default=default)
     kind = await interview.choose(
         question,
         [
-            Choice("embedded", "Here, in a private server of its own (nothing to install)"),
-            Choice("url", "In a Redis of mine"),
-            Choice("docker", "In containers: Redis, and FalkorDB and AutoMem for later", why_not),
+            WizardChoice("embedded", "Here, in a private server of its own (nothing to install)"),
+            WizardChoice("url", "In a Redis of mine"),
+            WizardChoice("docker", "In containers: Redis, and FalkorDB and AutoMem for later", why_not),
         ],
     )
     site.plan.report["store"] = {"kind": kind}
@@ -133,7 +133,7 @@ async def _leaves_people(site: Site, present: Setup) -> bool:
     say_who_stays(site.screen, people, program_for(site.invocation.home), "leave now", "onboard")
     if not site.interview.is_live:
         return True
-    go_on = await site.interview.confirm(Question("leave_people", "Go on, and leave them behind?", "", default="no"))
+    go_on = await site.interview.confirm(WizardQuestion("leave_people", "Go on, and leave them behind?", "", default="no"))
     site.interview.drop("leave_people")
     return go_on
 
@@ -141,7 +141,7 @@ async def _leaves_people(site: Site, present: Setup) -> bool:
 async def _reached_url(site: Site) -> str:
     known = site.setup.settings.redis_url
     while True:
-        question = Question(
+        question = WizardQuestion(
             "redis_url",
             "Its address:",
             "SECONDME_REDIS_URL",
@@ -176,7 +176,9 @@ _UNNAMED = "the owner"
 async def ask_voice(site: Site) -> None:
     """Name, persona and export are decided."""
     interview, known = site.interview, site.setup.settings.persona
-    name = await interview.text(Question("persona_name", "What do people call you?", "--persona-name", _named(known.name), _name))
+    name = await interview.text(
+        WizardQuestion("persona_name", "What do people call you?", "--persona-name", _named(known.name), _name)
+    )
     site.plan.settings["persona.name"] = name
     await _persona(site, name)
     await _export(site, name)
@@ -194,11 +196,13 @@ async def _persona(site: Site, name: str) -> None:
         site.good(f"Your persona stays as it is: {path}")
         site.plan.report["persona"] = {"path": str(path), "made": False}
         return
-    tone = await interview.text(Question("tone", "How do you write, in a few words?", "--tone", "warm and brief", _line))
+    tone = await interview.text(WizardQuestion("tone", "How do you write, in a few words?", "--tone", "warm and brief", _line))
     language = await interview.text(
-        Question("language", "In which language? A tag like en or es; Enter answers in theirs:", "--language", "", _language)
+        WizardQuestion("language", "In which language? A tag like en or es; Enter answers in theirs:", "--language", "", _language)
     )
-    about = await interview.text(Question("about", "What should it always do, or never? One line, or Enter:", "--about", "", _line))
+    about = await interview.text(
+        WizardQuestion("about", "What should it always do, or never? One line, or Enter:", "--about", "", _line)
+    )
     guide = f"{DEFAULT_STYLE}\n{safe_text(about)}" if about else DEFAULT_STYLE
     site.plan.persona = {"name": name, "tone": tone, "language": language, "guide": guide}
     site.plan.report["persona"] = {"path": str(path), "made": True}
@@ -207,12 +211,14 @@ async def _persona(site: Site, name: str) -> None:
 async def _export(site: Site, name: str) -> None:
     interview = site.interview
     typed = await interview.text(
-        Question("import", "A chat exported from WhatsApp or Telegram to learn from? Its path, or Enter:", "--import", "", _a_file)
+        WizardQuestion(
+            "import", "A chat exported from WhatsApp or Telegram to learn from? Its path, or Enter:", "--import", "", _a_file
+        )
     )
     if not typed:
         return
     site.plan.exports = [_path(typed)]
-    site.plan.export_owner = await interview.text(Question("import_me", "Your name in it:", "--import-me", name, _line))
+    site.plan.export_owner = await interview.text(WizardQuestion("import_me", "Your name in it:", "--import-me", name, _line))
 
 
 def _path(typed: str) -> Path:
@@ -242,21 +248,21 @@ async def ask_pairing(site: Site) -> None:
     """Pairing is decided."""
     interview, known, settings = site.interview, site.setup.settings.pairing, site.plan.settings
     settings["pairing.mode"] = await interview.choose(
-        Question("pairing_mode", "Who lets people in?", "--pairing-mode", known.mode.value),
+        WizardQuestion("pairing_mode", "Who lets people in?", "--pairing-mode", known.mode.value),
         [
-            Choice("owner", "Only I do, one by one"),
-            Choice("self_verify", "Whoever repeats the code they were sent (any stranger can, with two messages)"),
+            WizardChoice("owner", "Only I do, one by one"),
+            WizardChoice("self_verify", "Whoever repeats the code they were sent (any stranger can, with two messages)"),
         ],
     )
     settings["pairing.prompt"] = await interview.choose(
-        Question("prompt", "What does a stranger get?", "--prompt", known.prompt),
+        WizardQuestion("prompt", "What does a stranger get?", "--prompt", known.prompt),
         [
-            Choice("contact", "One message: this is an AI assistant, and it waits until I let them in"),
-            Choice("silent", "Nothing; only I see that they wrote"),
+            WizardChoice("contact", "One message: this is an AI assistant, and it waits until I let them in"),
+            WizardChoice("silent", "Nothing; only I see that they wrote"),
         ],
     )
     if _may_know_somebody(site):
-        existing = Question(
+        existing = WizardQuestion(
             "approve_existing",
             "Let in whoever you already talked to here?",
             "--approve-existing",
@@ -282,9 +288,11 @@ _HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9]) ?- ?([01][0-9]|2[0-3]):([0
 async def ask_hours(site: Site) -> None:
     """Time zone and sleep are decided."""
     interview, known, settings = site.interview, site.setup.settings.sleep, site.plan.settings
-    zone = await interview.text(Question("timezone", "Your time zone:", "--timezone", known.timezone or str(machine_zone()), _zone))
+    zone = await interview.text(
+        WizardQuestion("timezone", "Your time zone:", "--timezone", known.timezone or str(machine_zone()), _zone)
+    )
     present = f"{known.start:%H:%M}-{known.end:%H:%M}" if known.enabled else _OFF
-    hours = await interview.text(Question("sleep", "When do you sleep? 23:00-07:00, or off:", "--sleep", present, _hours))
+    hours = await interview.text(WizardQuestion("sleep", "When do you sleep? 23:00-07:00, or off:", "--sleep", present, _hours))
     settings["sleep.timezone"] = zone
     settings["sleep.enabled"] = hours != _OFF
     if hours != _OFF:

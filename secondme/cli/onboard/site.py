@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Plan:
+class OnboardingPlan:
     """What was decided. Nothing of it is anywhere else until it is written."""
 
     settings: dict[str, Value | None] = field(default_factory=dict)
@@ -47,7 +47,7 @@ class Site:
     invocation: Invocation
     setup: Setup
     interview: Interview
-    plan: Plan = field(default_factory=Plan)
+    plan: OnboardingPlan = field(default_factory=OnboardingPlan)
 
     @property
     def screen(self) -> Screen:

@@ -16,7 +16,7 @@ from secondme.cli.commands.config import show_diff
 from secondme.cli.commands.import_ import import_files
 from secondme.cli.onboard import channels, gateway, model, questions
 from secondme.cli.onboard.model import given_key
-from secondme.cli.onboard.prompts import FILE, Choice, Draft, Interview, Question
+from secondme.cli.onboard.prompts import FILE, Interview, OnboardingDraft, WizardChoice, WizardQuestion
 from secondme.cli.onboard.site import Site
 from secondme.cli.output import CommandResult, ExitCode, Screen, program_for
 from secondme.core.clock import SystemClock
@@ -104,7 +104,7 @@ async def start_wizard(
         "base_url": os.environ.get("ANTHROPIC_BASE_URL"),
     }
     answers = {**{name: value for name, value in found.items() if value}, **answers}
-    return await onboard(invocation, Wishes(answers, only, ask=ask, dry_run=dry_run))
+    return await onboard(invocation, OnboardingOptions(answers, only, ask=ask, dry_run=dry_run))
 
 
 SCHEMA = "secondme.onboard/1"
@@ -123,7 +123,7 @@ _ALL = "everything"
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class OnboardingOptions:
     """What was said with the command."""
 
     answers: Mapping[str, str]
@@ -133,7 +133,7 @@ class Wishes:
     dry_run: bool = False
 
 
-async def onboard(invocation: Invocation, wishes: Wishes) -> CommandResult:
+async def onboard(invocation: Invocation, wishes: OnboardingOptions) -> CommandResult:
     """The home is set up as answered; see `Plan`. Raises ConfigError when nobody can be asked for what is missing; then nothing is written.
 
     Left in the middle, it is as before but for the draft and for a key that was proven.
@@ -159,7 +159,7 @@ def _untouched(setup: Setup) -> Iterator[None]:
                 directory.rmdir()
 
 
-async def _begun(invocation: Invocation, setup: Setup, wishes: Wishes, screen: Screen) -> CommandResult:
+async def _begun(invocation: Invocation, setup: Setup, wishes: OnboardingOptions, screen: Screen) -> CommandResult:
     private_dir(setup.places.config)
     site = Site(invocation, setup, _interview(setup, wishes, screen))
     _greet(site)
@@ -173,7 +173,7 @@ async def _begun(invocation: Invocation, setup: Setup, wishes: Wishes, screen: S
         raise
 
 
-async def _walk(site: Site, wishes: Wishes) -> CommandResult:
+async def _walk(site: Site, wishes: OnboardingOptions) -> CommandResult:
     await questions.ask_prerequisites(site)
     stages = await _stages(site, wishes)
     for at, stage in enumerate(stages, 1):
@@ -186,12 +186,14 @@ async def _walk(site: Site, wishes: Wishes) -> CommandResult:
     return await gateway.begin(site)
 
 
-def _interview(setup: Setup, wishes: Wishes, screen: Screen) -> Interview:
+def _interview(setup: Setup, wishes: OnboardingOptions, screen: Screen) -> Interview:
     if not wishes.ask:
-        return Interview(wishes.answers, Draft(None), None, screen)
+        return Interview(wishes.answers, OnboardingDraft(None), None, screen)
     from secondme.cli.onboard.prompts import TerminalPrompter
 
-    return Interview(wishes.answers, Draft(None if wishes.dry_run else setup.places.config / FILE), TerminalPrompter(), screen)
+    return Interview(
+        wishes.answers, OnboardingDraft(None if wishes.dry_run else setup.places.config / FILE), TerminalPrompter(), screen
+    )
 
 
 def _greet(site: Site) -> None:
@@ -205,7 +207,7 @@ def _greet(site: Site) -> None:
     screen.line()
 
 
-async def _stages(site: Site, wishes: Wishes) -> list[str]:
+async def _stages(site: Site, wishes: OnboardingOptions) -> list[str]:
     """What is to be asked: what was named, else everything; on a home that is set up, what the owner chooses."""
     if wishes.only:
         return [name for name in STAGES if name in wishes.only]
@@ -214,8 +216,11 @@ async def _stages(site: Site, wishes: Wishes) -> list[str]:
     if not interview.is_live or interview.is_resumed or not places.config_file.exists():
         return list(STAGES)
     chosen = await interview.choose(
-        Question("only", "It is set up already. What do you want to change?", "--only", default=_ALL),
-        [Choice(_ALL, "Go through everything; Enter keeps what is"), *(Choice(name, title) for name, (title, _) in STAGES.items())],
+        WizardQuestion("only", "It is set up already. What do you want to change?", "--only", default=_ALL),
+        [
+            WizardChoice(_ALL, "Go through everything; Enter keeps what is"),
+            *(WizardChoice(name, title) for name, (title, _) in STAGES.items()),
+        ],
     )
     return list(STAGES) if chosen == _ALL else [chosen]
 
@@ -228,7 +233,7 @@ async def _run_stage(site: Site, stage: str, where: str) -> None:
     await ask(site)
 
 
-async def _agreed(site: Site, stages: list[str], wishes: Wishes) -> bool:
+async def _agreed(site: Site, stages: list[str], wishes: OnboardingOptions) -> bool:
     """True when it is to be written. The owner may go back to a stage as often as they like."""
     while True:
         edit = plan_settings(site.setup.places, site.plan.settings, home=site.invocation.home)
@@ -240,15 +245,20 @@ async def _agreed(site: Site, stages: list[str], wishes: Wishes) -> bool:
             return False
         if not site.interview.is_live:
             return True
-        question = Question("write", "Write this?", "", default=_WRITE)
+        question = WizardQuestion("write", "Write this?", "", default=_WRITE)
         answer = await site.interview.choose(
-            question, [Choice(_WRITE, "Yes"), Choice(_CHANGE, "Change something first"), Choice(_LEAVE, "No, leave all as it was")]
+            question,
+            [
+                WizardChoice(_WRITE, "Yes"),
+                WizardChoice(_CHANGE, "Change something first"),
+                WizardChoice(_LEAVE, "No, leave all as it was"),
+            ],
         )
         site.interview.drop("write")
         if answer != _CHANGE:
             return answer == _WRITE
-        titles = [Choice(name, STAGES[name][0]) for name in stages]
-        stage = await site.interview.choose(Question("again", "What?", "", default=stages[0]), titles)
+        titles = [WizardChoice(name, STAGES[name][0]) for name in stages]
+        stage = await site.interview.choose(WizardQuestion("again", "What?", "", default=stages[0]), titles)
         site.interview.drop("again")
         site.interview.drop_stage(stage)
         await _run_stage(site, stage, "")

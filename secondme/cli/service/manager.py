@@ -18,7 +18,7 @@ from secondme.core.text import safe_name
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from secondme.cli.service.program import Program
+    from secondme.cli.service.program import ServiceProgram
 
 
 _LONGEST_S = 330.0
@@ -101,7 +101,7 @@ _UNSAFE = frozenset("\"'\\")
 _THROUGH_SHELL = ("/bin/sh", "-c", 'exec "$0" "$@"')
 
 
-def unit_text(program: Program) -> str:
+def unit_text(program: ServiceProgram) -> str:
     """The unit that runs `program`."""
     words = program.words if _UNSAFE.isdisjoint(program.words[0]) else (*_THROUGH_SHELL, *program.words)
     command = " ".join(quoted(word) for word in words)
@@ -121,12 +121,12 @@ _UMASK = 0o077
 _HEADER = b'<?xml version="1.0" encoding="UTF-8"?>\n'
 
 
-def label_of(program: Program) -> str:
+def label_of(program: ServiceProgram) -> str:
     """What launchd calls the service."""
     return f"local.{program.name}"
 
 
-def agent_text(program: Program, log: Path) -> str:
+def agent_text(program: ServiceProgram, log: Path) -> str:
     """The agent that runs `program`; what it says before it can write its own log is in `log`."""
     said = plistlib.dumps(
         {
@@ -146,14 +146,14 @@ def agent_text(program: Program, log: Path) -> str:
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class DefinitionChange:
     """What became of the file."""
 
     outcome: Literal["created", "updated", "unchanged"]
     diff: list[str]
 
 
-def write_definition(manager: Manager) -> Written:
+def write_definition(manager: Manager) -> DefinitionChange:
     """The service is known, and starts with the machine or at login. Repeatable. Raises ConfigError for a file that is not ours."""
     manager.require()
     old, new = read_ours(manager.path), manager.text()
@@ -161,9 +161,9 @@ def write_definition(manager: Manager) -> Written:
         _write(manager.path, new)
     manager.enable()
     if old == new:
-        return Written("unchanged", [])
+        return DefinitionChange("unchanged", [])
     diff = difflib.unified_diff((old or "").splitlines(), new.splitlines(), "before", "now", lineterm="", n=1)
-    return Written("created", []) if old is None else Written("updated", list(diff))
+    return DefinitionChange("created", []) if old is None else DefinitionChange("updated", list(diff))
 
 
 def remove_definition(manager: Manager) -> bool:
@@ -211,7 +211,7 @@ _SHOWN = ("ActiveState", "SubState", "MainPID", "UnitFileState", "StatusText", "
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ServiceStatus:
     """How a service stands. `state` is systemd's word: active, activating, inactive, failed."""
 
     state: str
@@ -252,7 +252,7 @@ class Manager(Protocol):
     def restart(self) -> None:
         """The service is ready, and was started anew."""
 
-    def standing(self) -> Standing:
+    def standing(self) -> ServiceStatus:
         """How it stands."""
 
     def linger(self, *, wanted: bool) -> bool | None:
@@ -265,7 +265,7 @@ class Manager(Protocol):
 class Systemd:
     """systemd's manager of one user."""
 
-    def __init__(self, program: Program) -> None:
+    def __init__(self, program: ServiceProgram) -> None:
         self._program = program
         config = os.environ.get("XDG_CONFIG_HOME", "")
         root = Path(config) if config.startswith("/") else Path.home() / ".config"
@@ -306,12 +306,12 @@ class Systemd:
         """As `Manager.restart`."""
         must(["systemctl", "--user", "restart", self.path.name])
 
-    def standing(self) -> Standing:
+    def standing(self) -> ServiceStatus:
         """As `Manager.standing`."""
         said = must(["systemctl", "--user", "show", f"--property={','.join(_SHOWN)}", self.path.name])
         facts = dict(line.split("=", 1) for line in said.splitlines() if "=" in line)
         pid, restarts = facts.get("MainPID", "0"), facts.get("NRestarts", "0")
-        return Standing(
+        return ServiceStatus(
             facts.get("ActiveState", "inactive"),
             facts.get("UnitFileState", "") == "enabled",
             int(pid) if pid.isdigit() and pid != "0" else None,
@@ -336,7 +336,7 @@ class Systemd:
 class Launchd:
     """launchd's domain of one logged-in person."""
 
-    def __init__(self, program: Program, logs: Path) -> None:
+    def __init__(self, program: ServiceProgram, logs: Path) -> None:
         self._program = program
         self._log = logs / f"{program.name}.stderr"
         self.path = Path.home() / "Library" / "LaunchAgents" / f"{label_of(program)}.plist"
@@ -380,15 +380,15 @@ class Launchd:
         self.stop()
         self.start()
 
-    def standing(self) -> Standing:
+    def standing(self) -> ServiceStatus:
         """As `Manager.standing`."""
         answer = ask(["launchctl", "print", self._target])
         if answer.returncode:
-            return Standing("inactive", self.path.exists())
+            return ServiceStatus("inactive", self.path.exists())
         facts = dict(line.strip().split(" = ", 1) for line in answer.stdout.splitlines() if " = " in line)
         pid = facts.get("pid", "")
         state = "active" if facts.get("state") == "running" else "failed"
-        return Standing(state, enabled=True, pid=int(pid) if pid.isdigit() else None, result=facts.get("last exit code", ""))
+        return ServiceStatus(state, enabled=True, pid=int(pid) if pid.isdigit() else None, result=facts.get("last exit code", ""))
 
     def linger(self, *, wanted: bool) -> bool | None:
         """As `Manager.linger`."""
@@ -400,6 +400,6 @@ class Launchd:
         return ["tail", "-n", str(lines), *(["-F"] if follow else []), str(self._log)]
 
 
-def manager_for(program: Program, logs: Path) -> Manager:
+def manager_for(program: ServiceProgram, logs: Path) -> Manager:
     """Who runs services here."""
     return Launchd(program, logs) if sys.platform == "darwin" else Systemd(program)

@@ -22,7 +22,7 @@ _FROM_SHELL = ("SECONDME_", "ANTHROPIC_")
 
 
 @dataclass(frozen=True, slots=True)
-class Program:
+class ServiceProgram:
     """A command line, and the name of the service that runs it: one for each home and part."""
 
     words: tuple[str, ...]
@@ -30,7 +30,7 @@ class Program:
     title: str
 
 
-def program_of(invocation: Invocation, part: str) -> Program:
+def program_of(invocation: Invocation, part: str) -> ServiceProgram:
     """How `secondme serve` is started for this home. Raises ConfigError for a path that no service manager can be told."""
     said = invocation.home or (Path(os.environ["SECONDME_HOME"]) if os.environ.get("SECONDME_HOME") else None)
     home = os.path.abspath(said.expanduser()) if said is not None else None  # noqa: PTH100  resolve() would follow links
@@ -49,7 +49,9 @@ def program_of(invocation: Invocation, part: str) -> Program:
             )
     digest = f"-{hashlib.sha256(os.fsencode(home)).hexdigest()[:8]}" if home is not None else ""
     worker = "-worker" if part == "worker" else ""
-    return Program(tuple(words), f"{NAME}{digest}{worker}", f"secondme{' worker' if worker else ''}{f' of {home}' if home else ''}")
+    return ServiceProgram(
+        tuple(words), f"{NAME}{digest}{worker}", f"secondme{' worker' if worker else ''}{f' of {home}' if home else ''}"
+    )
 
 
 def only_in_shell(setup: Setup) -> list[str]:

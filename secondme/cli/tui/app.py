@@ -18,7 +18,7 @@ from textual.css.query import NoMatches
 from textual.widgets import Footer, Static, TabPane
 
 from secondme.cli.tui.help import HelpDialog
-from secondme.cli.tui.link import Desk, Link, Snapshot
+from secondme.cli.tui.link import Actions, Snapshot, StoreLink
 from secondme.cli.tui.pages.approved import ApprovedPage
 from secondme.cli.tui.pages.channels import ChannelsPage
 from secondme.cli.tui.pages.conversations import ConversationsPage
@@ -74,9 +74,9 @@ class SecondmeApp(App[None]):
         self.register_theme(THEME)
         self.theme = THEME.name  # from the start: a theme that comes later styles everything twice
         self._clock = clock
-        self._link = Link(setup, clock)
+        self._link = StoreLink(setup, clock)
         self._changed = asyncio.Event()
-        desk = Desk(self, self._link, self._changed.set)
+        desk = Actions(self, self._link, self._changed.set)
         self._bar = Bar()
         self._banner = Static(id="banner", markup=False)
         log_file = security_file(setup.places.logs)

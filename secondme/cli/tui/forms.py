@@ -133,7 +133,7 @@ ONLY_YOURS = "It can only leave in your own words: e."
 
 
 @dataclass(frozen=True, slots=True)
-class Written:
+class WrittenDraft:
     """What the owner wrote for a contact."""
 
     text: str
@@ -188,7 +188,7 @@ class DraftDialog(Dialog[str]):
         self.dismiss(event.button.id if event.button.id != "close" else None)
 
 
-class WriteDialog(Dialog[Written | None]):
+class WriteDialog(Dialog[WrittenDraft | None]):
     """The owner's own words. What was typed is not thrown away by one key."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -248,7 +248,7 @@ class WriteDialog(Dialog[Written | None]):
             words = f"{len(text):,} characters: shorten it to {_LONGEST:,}."
             self.query_one(".keys", Static).update(Text(words, style=WARN))
         else:
-            self.dismiss(Written(text, is_sent))
+            self.dismiss(WrittenDraft(text, is_sent))
 
 
 _KEYS = "Ctrl+S save · Tab buttons · Esc cancel"

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from secondme.core.admit.pairing_store import Listing
     from secondme.core.config.loader import Setup
-    from secondme.core.gateway.status import Overview
+    from secondme.core.gateway.status import SystemStatus
     from secondme.core.ports import Clock
     from secondme.core.records import Pause
     from secondme.core.send.drafts import Draft
@@ -42,7 +42,7 @@ _FEW = 300
 class Snapshot:
     """Everything that more than one page shows, read together."""
 
-    overview: Overview
+    overview: SystemStatus
     listing: Listing
     pauses: dict[str, Pause]
     drafts: list[Draft] | None
@@ -51,7 +51,7 @@ class Snapshot:
     unreadable_drafts: int
 
 
-class Link:
+class StoreLink:
     """The screen's connection to the store."""
 
     def __init__(self, setup: Setup, clock: Clock) -> None:
@@ -126,10 +126,10 @@ T = TypeVar("T")
 _LONG_S = 8.0
 
 
-class Desk:
+class Actions:
     """What pages act through."""
 
-    def __init__(self, app: App[Any], link: Link, look_again: Callable[[], None]) -> None:
+    def __init__(self, app: App[Any], link: StoreLink, look_again: Callable[[], None]) -> None:
         self._app = app
         self.link = link
         self.look_again = look_again

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, TypeVar
 from secondme.core.errors import DataError
 from secondme.core.gateway.store import Passed, TraceStore, passed
 from secondme.core.records import Mail, OutboxRow, Record, Turn
-from secondme.core.remember.store import RelationshipStore, Standing
+from secondme.core.remember.store import RelationshipState, RelationshipStore
 from secondme.core.store import keys
-from secondme.core.store.history import ConversationStore
+from secondme.core.store.history import HistoryStore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -54,7 +54,7 @@ class Conversation:
     waiting: str
     is_begun: bool
     unsent: list[OutboxRow]
-    standing: Standing
+    standing: RelationshipState
 
 
 class Talks:
@@ -111,7 +111,7 @@ class Talks:
         mail, (waiting, worker), rows = await self._store.call(pipe.execute())
         unsent = [row for raw in rows if (row := _decoded(OutboxRow, raw, keys.outbox(contact)))]
         return Conversation(
-            turns=await ConversationStore(self._store).said(contact),
+            turns=await HistoryStore(self._store).said(contact),
             stages=await TraceStore(self._store).of_contact(contact),
             mail=[each for raw in mail if (each := _decoded(Mail, raw, keys.inbox(contact)))],
             waiting=_words(waiting),

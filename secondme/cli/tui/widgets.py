@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from textual.app import App
 
-    from secondme.cli.tui.link import Desk
+    from secondme.cli.tui.link import Actions
     from secondme.core.admit.control_store import EverybodyPaused
-    from secondme.core.gateway.status import ChannelFacts, Overview
+    from secondme.core.gateway.status import ChannelFacts, SystemStatus
 
 
 THEME = Theme(
@@ -67,12 +67,12 @@ class Bar(Static):
 
     def __init__(self) -> None:
         super().__init__(id="bar", markup=False)
-        self._overview: Overview | None = None
+        self._overview: SystemStatus | None = None
         self._now: datetime | None = None
         self._is_lost = False
         self._drafts = 0
 
-    def show(self, overview: Overview | None, now: datetime, *, is_lost: bool, drafts: int = 0) -> None:
+    def show(self, overview: SystemStatus | None, now: datetime, *, is_lost: bool, drafts: int = 0) -> None:
         """The bar says how things stand; without a connection, that it does not know."""
         self._overview, self._now, self._is_lost, self._drafts = overview, now, is_lost, drafts
         self.update(self._text())
@@ -191,7 +191,7 @@ def _named(titles: Mapping[str, str], counts: Mapping[str, int]) -> dict[str, st
 class Switches:
     """The two switches that stand over everybody. Called in a worker: they ask."""
 
-    def __init__(self, app: App[Any], desk: Desk) -> None:
+    def __init__(self, app: App[Any], desk: Actions) -> None:
         self._app, self._desk = app, desk
 
     async def pause(self, everybody: EverybodyPaused | None) -> None:

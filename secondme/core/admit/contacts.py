@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 from secondme.core.admit.pairing import channel_of
 from secondme.core.errors import DataError, NotFoundError
 from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
-from secondme.core.store.persons import LinkStore, as_contact
+from secondme.core.store.persons import PersonStore, as_contact
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,12 +23,12 @@ LINKED = "link"
 """Who approved, in the record of a contact that is let in only because it was linked."""
 
 
-class Contacts:
+class ContactService:
     """What the owner decides about contacts as persons. The CLI and the API come here."""
 
     def __init__(
         self,
-        links: LinkStore,
+        links: PersonStore,
         pairing: PairingStore,
         security: SecurityLog,
         erase_files: Callable[[ContactId], None],
@@ -100,7 +100,7 @@ class Contacts:
         await self._security.record(event, Severity.INFO, contact, by=self._by)
 
 
-class Answering:
+class ReplyModes:
     """What the owner decides about how single contacts are answered."""
 
     def __init__(self, choices: ContactChoices, security: SecurityLog, *, by: str) -> None:

@@ -10,7 +10,7 @@ from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
 from secondme.core.text import clip_utf8, safe_name
 
 if TYPE_CHECKING:
-    from secondme.core.admit.pairing import Door
+    from secondme.core.admit.pairing import PairingRequests
     from secondme.core.admit.store import GateStore
 
 TEXT_LIMIT_BYTES = 64 * 1024
@@ -20,7 +20,7 @@ _MOST_ATTACHMENTS = 32
 class Gate:
     """The one way in. Every channel's every message passes `admit`."""
 
-    def __init__(self, gate: GateStore, door: Door, security: SecurityLog) -> None:
+    def __init__(self, gate: GateStore, door: PairingRequests, security: SecurityLog) -> None:
         self._gate = gate
         self._door = door
         self._security = security

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from secondme.core.admit.pairing_store import PairingStore
-    from secondme.core.admit.store import DoorStore, Knock
+    from secondme.core.admit.store import RequestOutcome, RequestStore
     from secondme.core.config.loader import Settings
-    from secondme.core.store.persons import LinkStore
+    from secondme.core.store.persons import PersonStore
 
 _NOTES_LIMIT = 500
 
@@ -37,10 +37,10 @@ WELCOME = "Welcome! You can now chat with me."
 NOTICE = "Thanks! {name} still has to approve you. You don't need to do anything else."
 
 
-class Door:
+class PairingRequests:
     """Where strangers knock."""
 
-    def __init__(self, door: DoorStore, settings: Settings, security: SecurityLog) -> None:
+    def __init__(self, door: RequestStore, settings: Settings, security: SecurityLog) -> None:
         self._door = door
         self._security = security
         self._settings = settings.pairing
@@ -63,7 +63,7 @@ class Door:
         await self._write_down(message, knock)
         return knock.challenge
 
-    async def _write_down(self, message: InboundMessage, knock: Knock) -> None:
+    async def _write_down(self, message: InboundMessage, knock: RequestOutcome) -> None:
         """What is new goes into the security log; those that a script published are only written."""
         contact, channel = message.contact_id, message.channel_id
         match knock.news:
@@ -119,13 +119,13 @@ class Decision:
     tier: str = ""
 
 
-class Owner:
+class PairingService:
     """What the owner decides. The CLI, the API and the owner's own chat all come here: there is no second way to approve.
 
     What is decided about a contact is decided about the person: about every contact that the owner linked with it.
     """
 
-    def __init__(self, pairing: PairingStore, links: LinkStore, security: SecurityLog, *, by: str) -> None:
+    def __init__(self, pairing: PairingStore, links: PersonStore, security: SecurityLog, *, by: str) -> None:
         self._pairing = pairing
         self._links = links
         self._security = security

@@ -25,7 +25,7 @@ class Pauses:
     contacts: dict[str, Pause]
 
 
-class Steering:
+class PauseService:
     """What the owner steers by. The CLI, the API and the TUI all come here."""
 
     def __init__(self, control: ControlStore, pairing: PairingStore, security: SecurityLog, *, by: str) -> None:

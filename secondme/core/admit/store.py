@@ -15,7 +15,7 @@ from secondme.core.ids import ContactId, new_code, new_id
 from secondme.core.messages import Admission, Challenge, InboundMessage
 from secondme.core.records import ApprovedContact, NewRow, PairingRequest
 from secondme.core.store import keys
-from secondme.core.store.persons import LinkStore
+from secondme.core.store.persons import PersonStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -129,7 +129,7 @@ News = Literal["", "request", "existing", "full", "own_code", "invite", "self_ve
 
 
 @dataclass(frozen=True, slots=True)
-class Knock:
+class RequestOutcome:
     """What became of a stranger's message, and what of it is new and worth a line in the security log."""
 
     challenge: Challenge
@@ -139,7 +139,7 @@ class Knock:
     """This was the wrong code that closed invites and self-verification for everybody."""
 
 
-class DoorStore:
+class RequestStore:
     """Requests and codes in Redis."""
 
     def __init__(self, store: Store, settings: PairingSettings) -> None:
@@ -148,7 +148,7 @@ class DoorStore:
         self._ttl_ms = int(settings.code_expiration_minutes * 60_000)
         self._cooldown_ms = int(settings.denial_cooldown_hours * 3_600_000)
 
-    async def challenge(self, message: InboundMessage, prompt: Callable[[str], NewRow] | None) -> Knock:
+    async def challenge(self, message: InboundMessage, prompt: Callable[[str], NewRow] | None) -> RequestOutcome:
         """A request for the sender exists, unless something forbids it; `prompt(code)` is the row that tells them, None for silence.
 
         Repeatable: a second message within the code's life changes nothing.
@@ -190,7 +190,7 @@ class DoorStore:
             await self._store.call(self._store.client.exists(*(keys.denied(contact) for contact in contacts[:_MOST_ALIASES])))
         )
 
-    async def redeem(self, message: InboundMessage, digits: str, welcome: NewRow, notice: NewRow) -> Knock:
+    async def redeem(self, message: InboundMessage, digits: str, welcome: NewRow, notice: NewRow) -> RequestOutcome:
         """The outcome of six digits from a stranger. `welcome` is said when they open the door, `notice` once when only the owner can.
 
         Not repeatable as such: a second call counts as a second attempt, as it must.
@@ -239,24 +239,24 @@ def _code_in(raw: bytes, key: str) -> str:
 
 
 _KNOCKS = {
-    b"approved": Knock(Challenge.APPROVED),
-    b"existing": Knock(Challenge.APPROVED, news="existing"),
-    b"denied": Knock(Challenge.DENIED),
-    b"already_pending": Knock(Challenge.ALREADY_PENDING),
-    b"too_old": Knock(Challenge.TOO_OLD),
-    b"closed": Knock(Challenge.CLOSED),
-    b"full": Knock(Challenge.CLOSED),
-    b"full_now": Knock(Challenge.CLOSED, news="full"),
-    b"prompted": Knock(Challenge.PROMPTED, news="request"),
-    b"requested": Knock(Challenge.REQUESTED, news="request"),
-    b"needs_owner": Knock(Challenge.NEEDS_OWNER, news="own_code"),
-    b"needs_owner_again": Knock(Challenge.NEEDS_OWNER),
-    b"welcomed_invite": Knock(Challenge.WELCOMED, news="invite"),
-    b"welcomed_own": Knock(Challenge.WELCOMED, news="self_verified"),
-    b"wrong_code": Knock(Challenge.WRONG_CODE, news="wrong_code"),
-    b"wrong_code_closing": Knock(Challenge.WRONG_CODE, news="wrong_code", closed_the_door=True),
-    b"locked_out": Knock(Challenge.DENIED, news="locked_out"),
-    b"locked_out_closing": Knock(Challenge.DENIED, news="locked_out", closed_the_door=True),
+    b"approved": RequestOutcome(Challenge.APPROVED),
+    b"existing": RequestOutcome(Challenge.APPROVED, news="existing"),
+    b"denied": RequestOutcome(Challenge.DENIED),
+    b"already_pending": RequestOutcome(Challenge.ALREADY_PENDING),
+    b"too_old": RequestOutcome(Challenge.TOO_OLD),
+    b"closed": RequestOutcome(Challenge.CLOSED),
+    b"full": RequestOutcome(Challenge.CLOSED),
+    b"full_now": RequestOutcome(Challenge.CLOSED, news="full"),
+    b"prompted": RequestOutcome(Challenge.PROMPTED, news="request"),
+    b"requested": RequestOutcome(Challenge.REQUESTED, news="request"),
+    b"needs_owner": RequestOutcome(Challenge.NEEDS_OWNER, news="own_code"),
+    b"needs_owner_again": RequestOutcome(Challenge.NEEDS_OWNER),
+    b"welcomed_invite": RequestOutcome(Challenge.WELCOMED, news="invite"),
+    b"welcomed_own": RequestOutcome(Challenge.WELCOMED, news="self_verified"),
+    b"wrong_code": RequestOutcome(Challenge.WRONG_CODE, news="wrong_code"),
+    b"wrong_code_closing": RequestOutcome(Challenge.WRONG_CODE, news="wrong_code", closed_the_door=True),
+    b"locked_out": RequestOutcome(Challenge.DENIED, news="locked_out"),
+    b"locked_out_closing": RequestOutcome(Challenge.DENIED, news="locked_out", closed_the_door=True),
 }
 
 
@@ -265,7 +265,7 @@ class ContactChoices:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._links = LinkStore(store)
+        self._links = PersonStore(store)
 
     async def set_persona(self, contact: ContactId, persona: str | None) -> ApprovedContact:
         """The approval with this persona's id; None: the relationship decides. Repeatable. Raises NotFoundError or DataError; then nothing changed."""

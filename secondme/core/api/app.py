@@ -11,8 +11,8 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
 from secondme import __version__
-from secondme.core.api.dependencies import Ascii, Powers, answers
-from secondme.core.api.events import EventHub, Seats
+from secondme.core.api.dependencies import ApiOperations, Ascii, answers
+from secondme.core.api.events import EventHub, StreamSlots
 from secondme.core.api.metrics import metrics
 from secondme.core.api.problems import BAD_REQUEST, BUG, NOT_ALLOWED, NOT_FOUND, Refusal, refusal_of
 from secondme.core.api.routes import channels, control, drafts, pairing
@@ -31,13 +31,13 @@ _DESCRIPTION = (
 _MOST_COMPLAINTS = 3
 
 
-def build_app(powers: Powers, hub: EventHub, limits: Limits) -> FastAPI:
+def build_app(powers: ApiOperations, hub: EventHub, limits: Limits) -> FastAPI:
     """The application, for callers that were let through."""
     app = _described()
     app.state.powers = powers
     app.state.hub = hub
     app.state.limits = limits
-    app.state.seats = Seats()
+    app.state.seats = StreamSlots()
     return app
 
 

@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from secondme.core.admit.control_store import EverybodyPaused
-    from secondme.core.admit.pairing import Owner
+    from secondme.core.admit.pairing import PairingService
     from secondme.core.admit.pairing_store import Listing
-    from secondme.core.admit.pauses import Steering
-    from secondme.core.gateway.status import Overview
+    from secondme.core.admit.pauses import PauseService
+    from secondme.core.gateway.status import SystemStatus
     from secondme.core.ports import Clock
     from secondme.core.send.drafts import Drafts
 
@@ -30,22 +30,22 @@ _FRESH_S = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Powers:
+class ApiOperations:
     """Functions and rooms, built by the composition root."""
 
-    owner: Owner
-    steering: Steering
+    pairing: PairingService
+    pauses: PauseService
     drafts: Drafts
     listing: Callable[[], Awaitable[Listing]]
-    overview: Callable[[], Awaitable[Overview]]
+    status: Callable[[], Awaitable[SystemStatus]]
     everybody: Callable[[], Awaitable[EverybodyPaused | None]]
-    pulse: Pulse
+    pulse: StoreProbe
     is_stopping: Callable[[], bool]
     channels: Callable[[], Mapping[str, str]]
     """Channel -> its state, of the channels that shall run. No round trip: anybody may ask for the health."""
 
 
-class Pulse:
+class StoreProbe:
     """Whether the store answers. However many ask, it is asked twice a second at most: anybody may ask for the health."""
 
     def __init__(self, ask: Callable[[], Awaitable[object]], clock: Clock) -> None:
@@ -101,9 +101,9 @@ def answers(*more: int) -> dict[int | str, dict[str, Any]]:  # the framework's t
     return {status: {"model": Problem, "description": text} for status, text in sorted(texts.items())}
 
 
-async def powers_of(request: Request) -> Powers:
+async def powers_of(request: Request) -> ApiOperations:
     """What the routes may do."""
-    powers: Powers = request.app.state.powers
+    powers: ApiOperations = request.app.state.powers
     return powers
 
 
@@ -122,5 +122,5 @@ async def known_form(
     return contact
 
 
-Can = Annotated[Powers, Depends(powers_of)]
+Can = Annotated[ApiOperations, Depends(powers_of)]
 Named = Annotated[str, Depends(known_form)]

@@ -155,7 +155,7 @@ _RETRY_MS = 2_000
 _HEARTBEAT = b":\n\n"
 
 
-class Seats:
+class StreamSlots:
     """How many streams there are."""
 
     def __init__(self) -> None:
@@ -171,7 +171,7 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, hub: EventHub, seats: Seats, limits: Limits, last_event_id: str | None) -> None:
+    def __init__(self, hub: EventHub, seats: StreamSlots, limits: Limits, last_event_id: str | None) -> None:
         super().__init__()
         del self.headers["content-length"]
         self._hub = hub

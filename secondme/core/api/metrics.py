@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from secondme import __version__
 from secondme.core.api.dependencies import Can, answers
-from secondme.core.gateway.status import Overview
+from secondme.core.gateway.status import SystemStatus
 from secondme.core.messages import ChannelState
 
 metrics = APIRouter()
@@ -38,13 +38,13 @@ _STATES = tuple(ChannelState)
 )
 async def read_metrics(can: Can) -> Response:
     """How things stand, for a monitoring system."""
-    return Response(exposition(await can.overview()), headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
+    return Response(exposition(await can.status()), headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
 
 
 class _Overview(Collector):
     """The families of one look."""
 
-    def __init__(self, overview: Overview) -> None:
+    def __init__(self, overview: SystemStatus) -> None:
         self._overview = overview
 
     def collect(self) -> Iterator[Metric]:
@@ -52,14 +52,14 @@ class _Overview(Collector):
         return (family for family in _families(self._overview) if family.samples)
 
 
-def exposition(overview: Overview) -> str:
+def exposition(overview: SystemStatus) -> str:
     """`overview` in the text format 0.0.4."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Overview(overview))
     return generate_latest(registry).decode()
 
 
-def _families(overview: Overview) -> Iterator[Metric]:
+def _families(overview: SystemStatus) -> Iterator[Metric]:
     yield _metric("secondme_build_info", "The version of this gateway.", [({"version": __version__}, 1)])
     yield _one("secondme_gateway_up", "Whether a gateway runs.", overview.runs)
     parts = [process.part for process in overview.processes]
@@ -79,7 +79,7 @@ def _families(overview: Overview) -> Iterator[Metric]:
     yield _one("secondme_cost_cap_dollars", "What the models may cost a day.", overview.cap_usd)
 
 
-def _channels(overview: Overview) -> Iterator[Metric]:
+def _channels(overview: SystemStatus) -> Iterator[Metric]:
     def each(values: Iterable[float | None]) -> Iterator[tuple[dict[str, str], float | None]]:
         return (({"channel": facts.id}, value) for facts, value in zip(overview.channels, values, strict=True))
 
@@ -101,7 +101,7 @@ def _channels(overview: Overview) -> Iterator[Metric]:
         yield _metric(f"secondme_messages_{name}", text, each(values), kind="counter")
 
 
-def _people(overview: Overview) -> Iterator[Metric]:
+def _people(overview: SystemStatus) -> Iterator[Metric]:
     stats, everybody = overview.pairing, overview.everybody
     counts = (("pending", stats.pending), ("approved", stats.approved), ("denied", stats.denied))
     yield _metric("secondme_pairing_contacts", "Contacts by state.", [({"state": state}, count) for state, count in counts])
@@ -109,7 +109,7 @@ def _people(overview: Overview) -> Iterator[Metric]:
     yield _one("secondme_killed", "Whether the kill switch is on.", everybody is not None and everybody.killed)
 
 
-def _queue(overview: Overview) -> Iterator[Metric]:
+def _queue(overview: SystemStatus) -> Iterator[Metric]:
     backlog = overview.backlog
     yield _one("secondme_queue_messages", "Messages that wait for an answer.", backlog.queued)
     yield _one("secondme_queue_contacts", "Contacts that wait for an answer.", backlog.contacts)

@@ -26,7 +26,7 @@ _MOST_MARKS = 200_000
 _NO_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
 
 
-class Front:
+class RequestLimiter:
     """The outermost layer: nothing that goes wrong behind it reaches the web server, which would write a stranger's words into a log."""
 
     def __init__(self, app: ASGIApp, limits: Limits) -> None:

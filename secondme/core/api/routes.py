@@ -9,7 +9,7 @@ from starlette.responses import Response
 
 from secondme.core.admit.pairing import Decision
 from secondme.core.api import schemas
-from secondme.core.api.dependencies import Ascii, Can, Named, Powers, answers
+from secondme.core.api.dependencies import ApiOperations, Ascii, Can, Named, answers
 from secondme.core.api.events import EventStream
 from secondme.core.api.middleware import EVENTS_PATH
 from secondme.core.api.problems import refusal_of
@@ -51,13 +51,13 @@ async def list_approved(
 @pairing.patch("/approved/{contact}", responses=answers(404), response_model_exclude_none=True)
 async def edit_approved(can: Can, contact: Named, change: schemas.Edit) -> schemas.Decided:
     """An approved contact gets another tier or other notes."""
-    return schemas.Decided.of(await can.owner.edit(contact, tier=change.tier, notes=change.notes))
+    return schemas.Decided.of(await can.pairing.edit(contact, tier=change.tier, notes=change.notes))
 
 
 @pairing.delete("/approved/{contact}", responses=answers(404), response_model_exclude_none=True)
 async def revoke(can: Can, contact: Named) -> schemas.Decided:
     """An approved contact is not let in any more. What was kept for it is erased."""
-    return schemas.Decided.of(await can.owner.revoke(contact))
+    return schemas.Decided.of(await can.pairing.revoke(contact))
 
 
 @pairing.get("/denied", responses=answers(), response_model_exclude_none=True)
@@ -72,7 +72,7 @@ async def list_denied(can: Can) -> schemas.TurnedAwayList:
 @pairing.delete("/denied/{contact}", responses=answers(404), response_model_exclude_none=True)
 async def unblock(can: Can, contact: Named) -> schemas.Decided:
     """A denied contact may knock again before its cooldown ends."""
-    return schemas.Decided.of(await can.owner.unblock(contact))
+    return schemas.Decided.of(await can.pairing.unblock(contact))
 
 
 @pairing.post("/bulk", responses=answers(), response_model_exclude_none=True)
@@ -100,28 +100,28 @@ async def decide_many(can: Can, bulk: schemas.Bulk) -> schemas.Results:
 async def invite(can: Can, wanted: Annotated[schemas.NewInvite | None, Body()] = None) -> schemas.Invited:
     """A single-use code to hand over yourself."""
     new = wanted or schemas.NewInvite()
-    return schemas.Invited.of(await can.owner.invite(new.name, new.tier, timedelta(minutes=new.ttl_minutes)))
+    return schemas.Invited.of(await can.pairing.invite(new.name, new.tier, timedelta(minutes=new.ttl_minutes)))
 
 
 @pairing.post("/{contact}", responses=answers(404, 409), response_model_exclude_none=True)
 async def approve(can: Can, contact: Named, how: Annotated[schemas.Approval | None, Body()] = None) -> schemas.Decided:
     """Who waits under this id or code is let in, and told so."""
     wanted = how or schemas.Approval()
-    return schemas.Decided.of(await can.owner.approve(contact, wanted.tier, wanted.notes))
+    return schemas.Decided.of(await can.pairing.approve(contact, wanted.tier, wanted.notes))
 
 
 @pairing.delete("/{contact}", responses=answers(404, 409), response_model_exclude_none=True)
 async def deny(can: Can, contact: Named, why: Annotated[schemas.Denial | None, Body()] = None) -> schemas.Decided:
     """Who waits under this id or code, or was let in, is turned away for the cooldown. What was kept for it is erased."""
-    return schemas.Decided.of(await can.owner.deny(contact, why.reason if why else ""))
+    return schemas.Decided.of(await can.pairing.deny(contact, why.reason if why else ""))
 
 
-async def _decide(can: Powers, bulk: schemas.Bulk, reference: str) -> Decision:
+async def _decide(can: ApiOperations, bulk: schemas.Bulk, reference: str) -> Decision:
     match bulk.action:
         case "approve":
-            return await can.owner.approve(reference, bulk.tier, bulk.notes)
+            return await can.pairing.approve(reference, bulk.tier, bulk.notes)
         case "deny":
-            return await can.owner.deny(reference, bulk.reason)
+            return await can.pairing.deny(reference, bulk.reason)
 
 
 def _failed(reference: str, error: SecondmeError) -> schemas.Result:
@@ -170,7 +170,7 @@ class DraftList(schemas.Shape):
     """Records that cannot be read; they were left as they are."""
 
 
-class DraftWords(schemas.Asked):
+class DraftWords(schemas.RequestBody):
     """What a draft shall say."""
 
     text: Annotated[str, Field(min_length=1, max_length=16_000)]
@@ -225,14 +225,14 @@ _Channel = Annotated[str, Path(alias="channel", min_length=2, max_length=32, pat
 @channels.get("", responses=answers())
 async def list_channels(can: Can) -> schemas.ChannelList:
     """Every channel there is, with its state and what passed through it since its gateway started."""
-    return schemas.ChannelList(channels=[facts.report() for facts in (await can.overview()).channels])
+    return schemas.ChannelList(channels=[facts.report() for facts in (await can.status()).channels])
 
 
 @channels.post("/{channel}/pause", responses=answers(404))
 async def pause_channel(can: Can, channel: _Channel) -> schemas.ChannelSteered:
     """Nobody on this channel is answered until resumed; what they write is kept."""
     await _known(can, channel)
-    await can.steering.pause_channel(channel)
+    await can.pauses.pause_channel(channel)
     return schemas.ChannelSteered(id=channel, outcome="paused")
 
 
@@ -240,14 +240,14 @@ async def pause_channel(can: Can, channel: _Channel) -> schemas.ChannelSteered:
 async def resume_channel(can: Can, channel: _Channel) -> schemas.ChannelSteered:
     """This channel's contacts are answered again."""
     await _known(can, channel)
-    return schemas.ChannelSteered(id=channel, outcome=await can.steering.resume_channel(channel))
+    return schemas.ChannelSteered(id=channel, outcome=await can.pauses.resume_channel(channel))
 
 
 @channels.post("/{channel}/connect", responses=answers(404))
 async def connect_channel(can: Can, channel: _Channel) -> schemas.ChannelSteered:
     """The channel runs, if it is linked; one that runs is started anew. Linking itself needs the terminal."""
     await _known(can, channel)
-    await can.steering.connect_channel(channel, on=True)
+    await can.pauses.connect_channel(channel, on=True)
     return schemas.ChannelSteered(id=channel, outcome="connected")
 
 
@@ -255,12 +255,12 @@ async def connect_channel(can: Can, channel: _Channel) -> schemas.ChannelSteered
 async def disconnect_channel(can: Can, channel: _Channel) -> schemas.ChannelSteered:
     """The channel does not run until connected again."""
     await _known(can, channel)
-    await can.steering.connect_channel(channel, on=False)
+    await can.pauses.connect_channel(channel, on=False)
     return schemas.ChannelSteered(id=channel, outcome="disconnected")
 
 
 async def _known(can: Can, channel: str) -> None:
-    if channel not in {facts.id for facts in (await can.overview()).channels}:
+    if channel not in {facts.id for facts in (await can.status()).channels}:
         raise NotFoundError("unknown_channel", "There is no channel called that.", "secondme channels list")
 
 
@@ -272,7 +272,7 @@ _How = Annotated[schemas.HowLong | None, Body()]
 @control.get("/api/pause", tags=["control"], responses=answers(), response_model_exclude_none=True)
 async def list_pauses(can: Can) -> schemas.AllPauses:
     """Who is not answered."""
-    pauses = await can.steering.pauses()
+    pauses = await can.pauses.pauses()
     stopped = pauses.everybody
     return schemas.AllPauses(
         everybody=None
@@ -287,33 +287,33 @@ async def list_pauses(can: Can) -> schemas.AllPauses:
 @control.post("/api/pause", tags=["control"], responses=answers(409), response_model_exclude_none=True)
 async def pause_everybody(can: Can, how: _How = None) -> schemas.Steered:
     """Nobody is answered, for some minutes or until resumed. Waiting replies become drafts."""
-    await can.steering.pause(None, _length(how))
+    await can.pauses.pause(None, _length(how))
     return schemas.Steered(contact="ALL", outcome="paused")
 
 
 @control.delete("/api/pause", tags=["control"], responses=answers(409), response_model_exclude_none=True)
 async def resume_everybody(can: Can) -> schemas.Steered:
     """Everybody is answered again. The kill switch stays."""
-    return schemas.Steered(contact="ALL", outcome=await can.steering.resume(None))
+    return schemas.Steered(contact="ALL", outcome=await can.pauses.resume(None))
 
 
 @control.get("/api/pause/{contact}", tags=["control"], responses=answers(404), response_model_exclude_none=True)
 async def show_pause(can: Can, contact: Named) -> schemas.ContactPause:
     """Whether an approved contact is paused, and why."""
-    return schemas.ContactPause.of(contact, await can.steering.contact_pause(contact))
+    return schemas.ContactPause.of(contact, await can.pauses.contact_pause(contact))
 
 
 @control.post("/api/pause/{contact}", tags=["control"], responses=answers(404), response_model_exclude_none=True)
 async def pause_contact(can: Can, contact: Named, how: _How = None) -> schemas.Steered:
     """An approved contact is not answered, for some minutes or until resumed."""
-    await can.steering.pause(contact, _length(how))
+    await can.pauses.pause(contact, _length(how))
     return schemas.Steered(contact=contact, outcome="paused")
 
 
 @control.delete("/api/pause/{contact}", tags=["control"], responses=answers(404), response_model_exclude_none=True)
 async def resume_contact(can: Can, contact: Named) -> schemas.Steered:
     """A contact is answered again."""
-    return schemas.Steered(contact=contact, outcome=await can.steering.resume(contact))
+    return schemas.Steered(contact=contact, outcome=await can.pauses.resume(contact))
 
 
 @control.get("/api/kill", tags=["control"], responses=answers(), response_model_exclude_none=True)
@@ -328,21 +328,21 @@ async def show_kill_switch(can: Can) -> schemas.KillSwitch:
 @control.post("/api/kill", tags=["control"], responses=answers(), response_model_exclude_none=True)
 async def kill(can: Can) -> schemas.KillSwitch:
     """Nothing is sent to anybody until DELETE /api/kill."""
-    await can.steering.kill()
+    await can.pauses.kill()
     return schemas.KillSwitch(killed=True)
 
 
 @control.delete("/api/kill", tags=["control"], responses=answers(), response_model_exclude_none=True)
 async def unkill(can: Can) -> schemas.KillSwitch:
     """The kill switch is off, and so is a pause of everybody."""
-    await can.steering.unkill()
+    await can.pauses.unkill()
     return schemas.KillSwitch(killed=False)
 
 
 @control.get("/api/status", tags=["state"], responses=answers())
 async def status(can: Can) -> StatusReport:
     """How things stand: what `secondme status --json` has in `data`."""
-    return (await can.overview()).report()
+    return (await can.status()).report()
 
 
 @control.get(

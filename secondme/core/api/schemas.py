@@ -36,33 +36,33 @@ class Shape(BaseModel):
     model_config = ConfigDict(frozen=True, populate_by_name=True, alias_generator=AliasGenerator(alias=to_camel), extra="ignore")
 
 
-class Asked(Shape):
+class RequestBody(Shape):
     """The base of what a caller sends: unknown keys are refused, so that a misspelt one is not a silent default."""
 
     model_config = ConfigDict(extra="forbid")
 
 
-class Approval(Asked):
+class Approval(RequestBody):
     """How a contact is let in."""
 
     tier: Tier = Tier.STANDARD
     notes: Note = ""
 
 
-class Denial(Asked):
+class Denial(RequestBody):
     """Why a contact is turned away. It is told nothing."""
 
     reason: Note = ""
 
 
-class Edit(Asked):
+class Edit(RequestBody):
     """What changes about an approved contact; what is left out stays. Empty notes remove them."""
 
     tier: Tier | None = None
     notes: Note | None = None
 
 
-class Bulk(Asked):
+class Bulk(RequestBody):
     """One decision about many contacts."""
 
     action: Literal["approve", "deny"]
@@ -72,7 +72,7 @@ class Bulk(Asked):
     reason: Note = ""
 
 
-class NewInvite(Asked):
+class NewInvite(RequestBody):
     """A code to hand over."""
 
     name: Annotated[str, Field(max_length=64)] = ""
@@ -80,7 +80,7 @@ class NewInvite(Asked):
     ttl_minutes: Minutes = 1440
 
 
-class HowLong(Asked):
+class HowLong(RequestBody):
     """How long a pause lasts; until somebody resumes when it is left out."""
 
     minutes: Minutes | None = None

@@ -21,7 +21,7 @@ from secondme.core.api.app import build_app
 from secondme.core.api.auth import Alarm, Guard, TokenFile
 from secondme.core.api.events import EventHub, Heard
 from secondme.core.api.limits import Limits
-from secondme.core.api.middleware import Bounded, Front
+from secondme.core.api.middleware import Bounded, RequestLimiter
 from secondme.core.api.problems import OVERLOADED, UNREADABLE, Refusal
 from secondme.core.api.sockets import UNIX_HOSTS, Address, bind_tcp, bind_unix, hosts_of, unbind_unix
 from secondme.core.errors import SecondmeError
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from secondme.core.api.dependencies import Powers
+    from secondme.core.api.dependencies import ApiOperations
     from secondme.core.ports import Clock
 
 
@@ -230,7 +230,7 @@ class Api:
 
     def __init__(
         self,
-        powers: Powers,
+        powers: ApiOperations,
         where: Where,
         clock: Clock,
         *,
@@ -303,7 +303,9 @@ class Api:
 
     def _guard(self, hosts: frozenset[str], address: Address | None = None, token: TokenFile | None = None) -> ASGIApp:
         alarm = Alarm(self._limits, self._clock, self._tell)
-        return Front(Guard(self._app, limits=self._limits, hosts=hosts, address=address, token=token, alarm=alarm), self._limits)
+        return RequestLimiter(
+            Guard(self._app, limits=self._limits, hosts=hosts, address=address, token=token, alarm=alarm), self._limits
+        )
 
     async def _serve(self, bound: socket.socket, app: ASGIApp, stop: asyncio.Event, *, kind: str) -> None:
         try:

@@ -48,7 +48,7 @@ class Member(Record):
     sha256: str
 
 
-class Manifest(Record):
+class BackupManifest(Record):
     """What is in the archive, in the order in which it comes."""
 
     format: int
@@ -77,10 +77,10 @@ class Manifest(Record):
         }
 
 
-def read_manifest(raw: bytes) -> Manifest:
+def read_manifest(raw: bytes) -> BackupManifest:
     """The manifest that `raw` holds. Raises DataError when it is none, of a newer format, or names what no backup of ours has."""
     try:
-        manifest = Manifest.model_validate_json(raw)
+        manifest = BackupManifest.model_validate_json(raw)
     except (ValidationError, RecursionError):
         if (newer := _newer(raw)) is not None:
             raise newer from None
@@ -196,7 +196,7 @@ _OVERHEAD = 8 * 1024
 """Bytes around a member: its header, one for a long name, and padding. The end of the archive is padded to 10 KB."""
 
 
-def write_archive(into: BinaryIO, manifest: Manifest, files: Mapping[str, Path]) -> None:
+def write_archive(into: BinaryIO, manifest: BackupManifest, files: Mapping[str, Path]) -> None:
     """`into` holds the archive. `files` says where each member lies."""
     with (
         gzip.GzipFile(fileobj=into, mode="wb", compresslevel=_LEVEL, filename="", mtime=0) as zipped,
@@ -216,7 +216,7 @@ def _entry(name: str, size: int, when: int) -> tarfile.TarInfo:
     return entry
 
 
-def read_archive(raw: BinaryIO, take: Callable[[Member], BinaryIO | None], room: int) -> Manifest:
+def read_archive(raw: BinaryIO, take: Callable[[Member], BinaryIO | None], room: int) -> BackupManifest:
     """Every member had its size and its hash; returns what the archive says about itself.
 
     `take` is asked where to write each; None: nowhere. Raises DataError for everything that is not exactly a backup of ours, or is larger

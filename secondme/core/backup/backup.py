@@ -18,7 +18,7 @@ from secondme.core.backup.archive import (
     DATA,
     FORMAT,
     STORE,
-    Manifest,
+    BackupManifest,
     Member,
     check_names,
     read_archive,
@@ -158,7 +158,7 @@ class Made:
     """A backup that was made, and read again."""
 
     size: int
-    manifest: Manifest
+    manifest: BackupManifest
     skipped: list[str]
 
 
@@ -178,7 +178,7 @@ async def make_backup(setup: Setup, store: Store, into: BinaryIO, clock: Clock, 
             gathered.add(STORE, snapshot)
             point("backup.store_saved")
             gather_after(gathered, places)
-            manifest = Manifest(
+            manifest = BackupManifest(
                 format=FORMAT,
                 version=__version__,
                 made_at=from_ms(clock.now_ms()),
@@ -193,7 +193,7 @@ async def make_backup(setup: Setup, store: Store, into: BinaryIO, clock: Clock, 
     return Made(os.fstat(into.fileno()).st_size, manifest, gathered.skipped)
 
 
-def _pack(gathered: Gathered, manifest: Manifest, into: BinaryIO, passphrase: str | None) -> None:
+def _pack(gathered: Gathered, manifest: BackupManifest, into: BinaryIO, passphrase: str | None) -> None:
     if passphrase is None:
         write_archive(into, manifest, gathered.files)
     else:

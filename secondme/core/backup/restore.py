@@ -14,7 +14,7 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
-from secondme.core.backup.archive import CONFIG, DATA, STORE, Manifest, Member, is_sealed, not_ours, read_archive, unseal
+from secondme.core.backup.archive import CONFIG, DATA, STORE, BackupManifest, Member, is_sealed, not_ours, read_archive, unseal
 from secondme.core.clock import from_ms
 from secondme.core.errors import BusyError, ConfigError
 from secondme.core.fault_points import point
@@ -167,12 +167,12 @@ _SHORT_COMMAND_S = 2.0
 class Unpacked:
     """A backup that lies beside its home, every byte of it as it was written."""
 
-    manifest: Manifest
+    manifest: BackupManifest
     digest: str
     """Which backup it is: the hash of what it says about itself."""
 
 
-def look_into(file: BinaryIO, ask: Callable[[], str]) -> Manifest:
+def look_into(file: BinaryIO, ask: Callable[[], str]) -> BackupManifest:
     """What is in the backup, all of it checked and none of it kept. `file` can be read again from its beginning. Raises as `unpack`."""
     return read_archive(_opened(file, ask), lambda _: None, 1 << 62)
 

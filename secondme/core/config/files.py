@@ -33,7 +33,7 @@ _NAME = re.compile(rf"[0-9]{{8}}T[0-9]{{6}}Z(-[0-9]{{{_DIGITS}}})?")
 
 
 @dataclass(frozen=True, slots=True)
-class Edit:
+class ConfigEdit:
     """A change that was planned, not made."""
 
     path: Path
@@ -53,7 +53,7 @@ class Edit:
         return list(lines)[2:]
 
 
-def plan(path: Path, changes: Mapping[str, Value | None]) -> Edit:
+def plan(path: Path, changes: Mapping[str, Value | None]) -> ConfigEdit:
     """What the file would be with every dotted name in `changes` set; None: removed, and a table it leaves empty too.
 
     Raises ConfigError when the file is there and is no TOML, or a name stands for both a value and a table.
@@ -70,10 +70,10 @@ def plan(path: Path, changes: Mapping[str, Value | None]) -> Edit:
         else:
             _put(document, dotted.split("."), value)
     after = tomlkit.dumps(document)
-    return Edit(path, before, (before or "") if after == _whole_lines(before or "") else after)
+    return ConfigEdit(path, before, (before or "") if after == _whole_lines(before or "") else after)
 
 
-def write(edit: Edit, now_ms: int) -> Path | None:
+def write(edit: ConfigEdit, now_ms: int) -> Path | None:
     """The file is as planned, 0600; returns where the one before it is kept, None without one. Nothing is written when nothing changes.
 
     Raises BusyError when somebody else changed the file since it was planned, ConfigError when the disk refuses.
@@ -85,7 +85,7 @@ def write(edit: Edit, now_ms: int) -> Path | None:
         return _write(edit, now_ms)
 
 
-def _write(edit: Edit, now_ms: int) -> Path | None:
+def _write(edit: ConfigEdit, now_ms: int) -> Path | None:
     if _read(edit.path) != edit.before:
         raise BusyError("config_changed", f"{edit.path} was changed meanwhile.", "Look at it, and try again.")
     kept = None

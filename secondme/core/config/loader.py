@@ -14,7 +14,16 @@ from typing import Any, Literal
 
 from pydantic import ConfigDict, Field, SecretStr, ValidationError
 
-from secondme.core.config.files import Edit, Value, plan, read_credentials, read_env_file, read_keyring, save_env_file, save_keyring
+from secondme.core.config.files import (
+    ConfigEdit,
+    Value,
+    plan,
+    read_credentials,
+    read_env_file,
+    read_keyring,
+    save_env_file,
+    save_keyring,
+)
 from secondme.core.config.models import (
     ApiSettings,
     BudgetSettings,
@@ -234,7 +243,7 @@ def written_setup(home: Path | None) -> Setup:
     return load({}, {}, home=home_of(home))
 
 
-def plan_settings(places: Places, changes: Mapping[str, str | Value | None], *, home: Path | None) -> Edit:
+def plan_settings(places: Places, changes: Mapping[str, str | Value | None], *, home: Path | None) -> ConfigEdit:
     """The edit of config.toml that gives every setting in `changes` its value, checked as a whole. Raises ConfigError."""
     typed = load({name: value for name, value in changes.items() if value is not None}, {}, home=home_of(home), config="")
     plain = {name: None if value is None else _plain(value_of(typed.settings, name)) for name, value in changes.items()}

@@ -22,8 +22,8 @@ from secondme.core.config.loader import Settings, Setup, is_secret
 from secondme.core.doctor.store import Reached, ServerFacts, reach, server_facts
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.files import is_held
-from secondme.core.gateway.status import Overview, overview
-from secondme.core.gateway.store import GlanceStore
+from secondme.core.gateway.status import SystemStatus, overview
+from secondme.core.gateway.store import ActivityStore
 from secondme.core.providers.messages_api import list_models
 from secondme.core.text import safe_text
 
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 _LONGEST_FACT = 300
 
 
-class Severity(StrEnum):
+class FindingSeverity(StrEnum):
     """How bad a finding is."""
 
     ERROR = "error"
@@ -51,13 +51,13 @@ class Severity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class FindingKind:
     """One kind of finding. `what` and `fix` have places for facts in braces."""
 
     id: str
     check: str
     """The check that finds it; `*`: any, `channels`: each channel's."""
-    severity: Severity
+    severity: FindingSeverity
     what: str
     fix: str
     means: str
@@ -71,7 +71,7 @@ class Finding:
     """Something that is wrong here. `fix` is a command to type, or one sentence; `subject` is the file that `--fix` mends."""
 
     id: str
-    severity: Severity
+    severity: FindingSeverity
     what: str
     fix: str
     can_fix: bool
@@ -83,11 +83,11 @@ class Finding:
 
 
 @cache
-def kinds() -> dict[str, Kind]:
+def kinds() -> dict[str, FindingKind]:
     """Every kind of finding, by id, in the order of the file."""
     text = files("secondme.core.doctor").joinpath("lists", "findings.toml").read_text("utf-8")
     return {
-        identity: Kind(id=identity, **{**entry, "severity": Severity(entry["severity"])})
+        identity: FindingKind(id=identity, **{**entry, "severity": FindingSeverity(entry["severity"])})
         for identity, entry in tomllib.loads(text).items()
     }
 
@@ -114,27 +114,27 @@ class NotCheckedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Well:
+class Ok:
     """All is well; `detail` says what was seen."""
 
     detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
-class NotSetUp:
+class NotConfigured:
     """The owner does not use it, or not yet. Never an error."""
 
     detail: str = "not set up"
 
 
 @dataclass(frozen=True, slots=True)
-class Unwell:
+class Failed:
     """Something is wrong."""
 
     findings: tuple[Finding, ...]
 
 
-Outcome = Well | NotSetUp | Unwell
+Outcome = Ok | NotConfigured | Failed
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,11 +145,11 @@ class Check:
     """What a person types after `secondme doctor`."""
     title: str
     looks_at: str
-    look: Callable[[Subject], Awaitable[Outcome]]
+    look: Callable[[DoctorContext], Awaitable[Outcome]]
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class CheckReport:
     """What one check came to."""
 
     check: Check
@@ -161,10 +161,10 @@ class Report:
 def verdict(*findings: Finding | None, detail: str = "") -> Outcome:
     """What these findings come to; without any, all is well."""
     real = tuple(finding for finding in findings if finding is not None)
-    return Unwell(real) if real else Well(detail)
+    return Failed(real) if real else Ok(detail)
 
 
-async def run_checks(checks: Sequence[Check], subject: Subject, timeout_s: float) -> list[Report]:
+async def run_checks(checks: Sequence[Check], subject: DoctorContext, timeout_s: float) -> list[CheckReport]:
     """What every check came to, in their order. They run at the same time, each for `timeout_s` at most. Never raises."""
     async with asyncio.TaskGroup() as group:
         running = [group.create_task(_run(check, subject, timeout_s)) for check in checks]
@@ -197,28 +197,28 @@ async def in_thread(work: Callable[[], _T]) -> _T:
     return await done
 
 
-async def _run(check: Check, subject: Subject, timeout_s: float) -> Report:
+async def _run(check: Check, subject: DoctorContext, timeout_s: float) -> CheckReport:
     try:
         async with asyncio.timeout(timeout_s):
             outcome = await check.look(subject)
     except NotCheckedError as error:
-        return Report(check, "not_checked", error.reason)
+        return CheckReport(check, "not_checked", error.reason)
     except TimeoutError:
         return _unwell(check, (found("check-timed-out", title=check.title, check=check.id, seconds=f"{timeout_s:g}"),))
     except Exception as error:  # noqa: BLE001  one check's bug must not hide what the others see
         return _unwell(check, (found("check-crashed", title=check.title, check=check.id, where=_where(error)),))
     match outcome:
-        case Well(detail):
-            return Report(check, "ok", safe_text(detail)[:_LONGEST_DETAIL])
-        case NotSetUp(detail):
-            return Report(check, "not_set_up", safe_text(detail)[:_LONGEST_DETAIL])
-        case Unwell(findings):
+        case Ok(detail):
+            return CheckReport(check, "ok", safe_text(detail)[:_LONGEST_DETAIL])
+        case NotConfigured(detail):
+            return CheckReport(check, "not_set_up", safe_text(detail)[:_LONGEST_DETAIL])
+        case Failed(findings):
             return _unwell(check, tuple(subject.at_home(finding) for finding in findings))
 
 
-def _unwell(check: Check, findings: tuple[Finding, ...]) -> Report:
-    is_error = any(finding.severity is Severity.ERROR for finding in findings)
-    return Report(check, "error" if is_error else "warning", "", findings)
+def _unwell(check: Check, findings: tuple[Finding, ...]) -> CheckReport:
+    is_error = any(finding.severity is FindingSeverity.ERROR for finding in findings)
+    return CheckReport(check, "error" if is_error else "warning", "", findings)
 
 
 def _where(error: BaseException) -> str:
@@ -243,7 +243,7 @@ NO_SETTINGS = "the settings cannot be used"
 NO_GATEWAY = "no gateway runs"
 
 
-class Subject:
+class DoctorContext:
     """One home as it is now. `setup` is None when the settings cannot be used; `error` says why."""
 
     def __init__(
@@ -309,15 +309,15 @@ class Subject:
         store = await self.store()
         return await self._answered(self._share("server", lambda: server_facts(store)))
 
-    async def overview(self) -> Overview:
+    async def overview(self) -> SystemStatus:
         """How things stand. Raises NotCheckedError."""
         store, settings = await self.store(), self.settings
 
-        async def ask() -> Overview:
+        async def ask() -> SystemStatus:
             pairing = PairingStore(store, settings.pairing)
             embedded, cap = settings.redis_url is None, settings.budget.daily_usd
             return await overview(
-                ControlStore(store), pairing, self.channels, embedded=embedded, glance=GlanceStore(store), cap_usd=cap
+                ControlStore(store), pairing, self.channels, embedded=embedded, glance=ActivityStore(store), cap_usd=cap
             )
 
         return await self._answered(self._share("overview", ask))

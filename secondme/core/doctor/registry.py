@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secondme.core.doctor.checks import configuration, files, gateway, machine, model, queue, services, store
-from secondme.core.doctor.checks.channels import Patient, check_of
+from secondme.core.doctor.checks.channels import ChannelProbe, check_of
 from secondme.core.errors import NotFoundError
 from secondme.core.text import near
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from secondme.core.doctor.check import Check
 
 
-def all_checks(patients: Sequence[Patient]) -> list[Check]:
+def all_checks(patients: Sequence[ChannelProbe]) -> list[Check]:
     """Every check, those of `patients` among them. The order is the plan's: what carries the rest comes first."""
     return [
         *configuration.CHECKS,

@@ -30,7 +30,7 @@ _FIX = "Export the chat again and give that file as it is."
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class MemberChoice:
     """Which file in a zip is the chat."""
 
     suffix: str
@@ -67,7 +67,7 @@ class Archive:
             raise self._refused("broken_archive", "is a broken zip") from error
 
     @contextlib.contextmanager
-    def open(self, wanted: Wanted, most: int, ratio: int) -> Iterator[tuple[BinaryIO, int]]:
+    def open(self, wanted: MemberChoice, most: int, ratio: int) -> Iterator[tuple[BinaryIO, int]]:
         """The chat's bytes, and how many they claim to be."""
         info = self._find(wanted)
         if info.file_size > most:
@@ -80,7 +80,7 @@ class Archive:
             allowed = max(_FREE_BYTES, info.compress_size * ratio)
             yield cast("BinaryIO", _Member(member, allowed, self._name)), info.file_size
 
-    def _find(self, wanted: Wanted) -> zipfile.ZipInfo:
+    def _find(self, wanted: MemberChoice) -> zipfile.ZipInfo:
         members = [info for info in self._zip.infolist() if not info.is_dir()]
         if any(_points_elsewhere(info.filename) for info in members):
             raise self._refused("hostile_archive", "has names in it that point outside of it")

@@ -15,7 +15,7 @@ from secondme.core.text import caseless, safe_name
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from secondme.core.exports.message import Chat, ExportedMessage
+    from secondme.core.exports.message import ExportedChat, ExportedMessage
     from secondme.core.exports.whatsapp_headers import WallClock
     from secondme.core.ids import ContactId
 
@@ -30,13 +30,13 @@ def name_key(name: str) -> str:
     return caseless(flat)
 
 
-def same(name: str, chat: Chat) -> list[str]:
+def same(name: str, chat: ExportedChat) -> list[str]:
     """Who in `chat` is called `name`."""
     wanted = name_key(name)
     return [who for who in chat.people if name_key(chat.name_of(who)) == wanted]
 
 
-def owner_of(chat: Chat, *, named: str, usual: str, what: str) -> str:
+def owner_of(chat: ExportedChat, *, named: str, usual: str, what: str) -> str:
     """Who in `chat` the owner is: `named` by themselves, else as the export says, else who is called as `usual` in a chat of two.
 
     Raises DataError listing the people of `what` when that is nobody, or several.
@@ -59,7 +59,7 @@ def owner_of(chat: Chat, *, named: str, usual: str, what: str) -> str:
     raise _who("owner_unknown", "It is not clear who you are", what, chat)
 
 
-def other_of(chat: Chat, owner: str) -> str | None:
+def other_of(chat: ExportedChat, owner: str) -> str | None:
     """The other one's key in a chat of two; None when nobody else wrote, or in a group."""
     others = [who for who in chat.people if who != owner]
     return others[0] if len(others) == 1 and not chat.is_group else None
@@ -71,7 +71,7 @@ def by_name(name: str, contacts: Iterable[tuple[ContactId, str | None]]) -> list
     return [contact for contact, known in contacts if wanted and known and name_key(known) == wanted]
 
 
-def _who(code: str, why: str, what: str, chat: Chat) -> DataError:
+def _who(code: str, why: str, what: str, chat: ExportedChat) -> DataError:
     names = [safe_name(chat.name_of(who)) for who, _ in chat.people.most_common(_SHOWN)]
     more = f" and {len(chat.people) - _SHOWN} more" if len(chat.people) > _SHOWN else ""
     return DataError(
@@ -192,7 +192,7 @@ _ANY_ZONE = timedelta(days=2)
 """More than any two zones are apart."""
 
 
-class Said(NamedTuple):
+class SpokenTurn(NamedTuple):
     """One message with words, until it becomes a record."""
 
     at: datetime
@@ -227,8 +227,8 @@ class Gathering:
 
     def __init__(self, clock: WallClock, owner: str, now: datetime, *, keeps_other: bool) -> None:
         """`keeps_other`: this is a chat of two, and what the other one said may be kept."""
-        self.own: deque[Said] = deque(maxlen=MOST_OF_CONTACT if keeps_other else MOST_OVERALL)
-        self.turns: deque[Said] = deque(maxlen=MOST_TURNS)
+        self.own: deque[SpokenTurn] = deque(maxlen=MOST_OF_CONTACT if keeps_other else MOST_OVERALL)
+        self.turns: deque[SpokenTurn] = deque(maxlen=MOST_TURNS)
         self.found = 0
         """The owner's messages, kept or not."""
         self._clock = clock
@@ -256,18 +256,18 @@ class Gathering:
                 self._before = f"{self._before}\n{words}"[-_BEFORE:] if self._before else words[-_BEFORE:]
                 if message.at >= self._matters_from:
                     at = message.instant or self._clock.moment(message.at)
-                    self._remember(Said(at, message.at, "user", words, self._nth(message.at, "user", words)))
+                    self._remember(SpokenTurn(at, message.at, "user", words, self._nth(message.at, "user", words)))
         elif words:
             at = message.instant or self._clock.moment(message.at)
             self.found += 1
             follows = self._spoke_at is not None and timedelta(0) <= at - self._spoke_at <= _FOLLOWS
             nth = self._nth(message.at, "assistant", words)
-            said = Said(at, message.at, "assistant", words, nth, "" if follows else self._before, follows)
+            said = SpokenTurn(at, message.at, "assistant", words, nth, "" if follows else self._before, follows)
             self.own.append(said)
             self._remember(said)
             self._before, self._spoke_at = "", at
 
-    def _remember(self, said: Said) -> None:
+    def _remember(self, said: SpokenTurn) -> None:
         if self._keeps_other and self._since <= said.at <= self._now:
             self.turns.append(said)
 
@@ -287,7 +287,7 @@ _SLACK = timedelta(days=1)
 _MOST_DOUBTS = 1000
 
 
-class Draft:
+class ImportDraft:
     """A message whose lines are still being read."""
 
     __slots__ = ("_parts", "_size", "at", "author", "is_marked", "is_sure", "lines", "number", "raw")
@@ -313,7 +313,7 @@ class Draft:
             self._parts.append(line[: LONGEST_TEXT - self._size])
             self._size += len(line) + 1
 
-    def absorb(self, other: Draft) -> None:
+    def absorb(self, other: ImportDraft) -> None:
         """`other` was no message but more of this one."""
         self.add(other.raw)
         for part in other._parts[1:]:
@@ -325,14 +325,14 @@ class Draft:
         return (self._parts[0] if len(self._parts) == 1 else "\n".join(self._parts)).rstrip()
 
 
-class Drafts:
+class ImportDrafts:
     """The message that is being read, and after it what may be messages or more of it."""
 
     def __init__(self) -> None:
-        self._current: Draft | None = None
-        self._doubts: list[Draft] = []
+        self._current: ImportDraft | None = None
+        self._doubts: list[ImportDraft] = []
 
-    def begin(self, draft: Draft) -> Iterator[Draft]:
+    def begin(self, draft: ImportDraft) -> Iterator[ImportDraft]:
         """`draft` begins. Yields what is finished by that."""
         if self._current is None:
             self._current = draft
@@ -351,14 +351,14 @@ class Drafts:
         draft.add(line)
         return True
 
-    def end(self) -> Iterator[Draft]:
+    def end(self) -> Iterator[ImportDraft]:
         """There are no more lines. Yields what is left."""
         if self._current is not None:
             yield from self._resolve(None)
             yield self._current
             self._current = None
 
-    def _resolve(self, latest: datetime | None) -> Iterator[Draft]:
+    def _resolve(self, latest: datetime | None) -> Iterator[ImportDraft]:
         """What is doubtful becomes a message when its time lies between its neighbours', and else more of the message before."""
         for doubt in self._doubts:
             assert self._current is not None

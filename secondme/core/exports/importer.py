@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from secondme.core.errors import DataError
-from secondme.core.exports.archive import Wanted
-from secondme.core.exports.conversation import MOST_OVERALL, Gathering, Said, by_name, other_of, owner_of
+from secondme.core.exports.archive import MemberChoice
+from secondme.core.exports.conversation import MOST_OVERALL, Gathering, SpokenTurn, by_name, other_of, owner_of
 from secondme.core.exports.reading import ExportFile
 from secondme.core.exports.telegram import TelegramExport
 from secondme.core.exports.whatsapp import WhatsAppExport
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from datetime import datetime, tzinfo
     from pathlib import Path
 
-    from secondme.core.exports.message import Chat
+    from secondme.core.exports.message import ExportedChat
     from secondme.core.ids import ContactId
     from secondme.core.records import OwnMessage, Turn
     from secondme.core.remember.store import Recollected
 
-WHATSAPP = Wanted(".txt", "_chat.txt", "whatsapp")
-TELEGRAM = Wanted(".json", "result.json")
+WHATSAPP = MemberChoice(".txt", "_chat.txt", "whatsapp")
+TELEGRAM = MemberChoice(".json", "result.json")
 _AT_A_TIME = 100
 """Own messages given away together."""
 
@@ -48,7 +48,7 @@ class Keeps(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
+class ImportOptions:
     """What the owner said, and what the settings say."""
 
     zone: tzinfo
@@ -65,7 +65,7 @@ class Wishes:
 
 
 @dataclass(slots=True)
-class Tally:
+class ImportTally:
     """What became of messages."""
 
     found: int = 0
@@ -83,7 +83,7 @@ class Tally:
 class ChatReport:
     """What became of one chat."""
 
-    chat: Chat
+    chat: ExportedChat
     me: str
     contact: ContactId | None
     why: str
@@ -102,14 +102,14 @@ class FileReport:
     unreadable: int = 0
     """Entries of Telegram's that are no message."""
     messages: int = 0
-    turns: Tally = field(default_factory=Tally)
-    own: Tally = field(default_factory=Tally)
+    turns: ImportTally = field(default_factory=ImportTally)
+    own: ImportTally = field(default_factory=ImportTally)
 
 
 class Importer:
     """Imports files, one after the other."""
 
-    def __init__(self, keeps: Keeps, wishes: Wishes, progress: Callable[[Path, int, int], None] | None = None) -> None:
+    def __init__(self, keeps: Keeps, wishes: ImportOptions, progress: Callable[[Path, int, int], None] | None = None) -> None:
         """`progress` is told, from another thread, how many more bytes of a file were read and how many there are, both passes together."""
         self._keeps = keeps
         self._wishes = wishes
@@ -160,7 +160,7 @@ class Importer:
         added, known = await self._learn(contact, unknown, named=named)
         report.own.add(0, added, known + len(gathered.own) - len(unknown))
 
-    async def _learn(self, contact: ContactId | None, said: Sequence[Said], *, named: bool) -> tuple[int, int]:
+    async def _learn(self, contact: ContactId | None, said: Sequence[SpokenTurn], *, named: bool) -> tuple[int, int]:
         added = 0
         for start in range(0, len(said), _AT_A_TIME):
             messages = [each.own() for each in said[start : start + _AT_A_TIME]]
@@ -200,7 +200,7 @@ class Importer:
         if gathered is not None:
             yield rows[at], gathered
 
-    def _telegram_row(self, chat: Chat, export: TelegramExport, what: str) -> ChatReport:
+    def _telegram_row(self, chat: ExportedChat, export: TelegramExport, what: str) -> ChatReport:
         if chat.skipped:
             return ChatReport(chat, "", None, chat.skipped)
         named = self._wishes.me if chat.owner is None else ""  # what the export says is an id, and better than a name
@@ -211,7 +211,7 @@ class Importer:
     def _gathering(self, row: ChatReport, owner: str) -> Gathering:
         return Gathering(WallClock(self._wishes.zone), owner, self._wishes.now, keeps_other=row.contact is not None)
 
-    def _whose(self, chat: Chat, owner: str, *, can_name: bool) -> tuple[ContactId | None, str]:
+    def _whose(self, chat: ExportedChat, owner: str, *, can_name: bool) -> tuple[ContactId | None, str]:
         """Whose chat it is, and how we know; or nobody's, and why."""
         if chat.is_group or len(chat.people.keys() | {owner}) > 2:  # noqa: PLR2004  a chat of two
             return None, "group"
@@ -255,16 +255,16 @@ class _Newest:
     """The newest of what was said, over several chats."""
 
     def __init__(self) -> None:
-        self._heap: list[tuple[datetime, int, Said]] = []
+        self._heap: list[tuple[datetime, int, SpokenTurn]] = []
         self._count = 0
 
-    def add(self, said: Sequence[Said]) -> None:
+    def add(self, said: Sequence[SpokenTurn]) -> None:
         """More of it."""
         for each in said:
             self._count += 1
             push = heapq.heappushpop if len(self._heap) >= MOST_OVERALL else heapq.heappush
             push(self._heap, (each.at, self._count, each))
 
-    def sorted(self) -> list[Said]:
+    def sorted(self) -> list[SpokenTurn]:
         """Oldest first."""
         return [said for _, _, said in sorted(self._heap, key=lambda each: each[:2])]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 
-class Kind(StrEnum):
+class ExportedKind(StrEnum):
     """What a message is."""
 
     TEXT = "text"
@@ -27,7 +27,7 @@ class Kind(StrEnum):
 class ExportedMessage(NamedTuple):
     """One message, as it was exported. A tuple: there are millions of them."""
 
-    kind: Kind
+    kind: ExportedKind
     author: str | None
     """As the export names them; None for the program itself."""
     at: datetime
@@ -67,7 +67,7 @@ class Span:
 
 
 @dataclass(slots=True)
-class Chat:
+class ExportedChat:
     """What the first pass learnt of one chat."""
 
     title: str = ""

@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from secondme.core.exports.message import Kind
+from secondme.core.exports.message import ExportedKind
 from secondme.core.text import caseless
 
 MARKS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c\ufeff"
@@ -30,7 +30,7 @@ _SUSPECT = re.compile(r"[>)]\n|\u200e|https://(?:maps|four)")
 """What else may show that a message is more than words."""
 _PLACE = re.compile(r"[^\n:]{1,40}[:\uff1a] https://(?:maps\.google\.com/\?q=|maps\.apple\.com/|foursquare\.com/)")
 
-Reading = tuple[Kind, str, str, str | None]
+Reading = tuple[ExportedKind, str, str, str | None]
 """Kind, text, the author's own words, and the name of a file."""
 
 
@@ -78,16 +78,16 @@ def read_body(body: str, *, is_marked: bool, placeholders: frozenset[str]) -> Re
     that marks what it inserts. `placeholders` stand for media in this very export.
     """
     if not (is_marked or body[:4].casefold() in _beginnings() or body[-1:] in {">", ")"} or _SUSPECT.search(body)):
-        return Kind.TEXT, body, body, None  # nearly every message
+        return ExportedKind.TEXT, body, body, None  # nearly every message
     first, _, rest = body.partition("\n")
     looked_up = plain(first[:_LONGEST])
     if looked_up in _set("deleted", "deleted"):
-        return Kind.DELETED, body, "", None
+        return ExportedKind.DELETED, body, "", None
     attached = _attachment(body, first, rest, looked_up, placeholders)
     if attached is not None:
         return attached
     if (is_marked and not body.startswith("@")) or looked_up.startswith(_whole()):
-        return Kind.SYSTEM, body, "", None
+        return ExportedKind.SYSTEM, body, "", None
     return _unedited(body)
 
 
@@ -104,17 +104,17 @@ def _beginnings() -> frozenset[str]:
 
 def _attachment(body: str, first: str, rest: str, looked_up: str, placeholders: frozenset[str]) -> Reading | None:
     if match := _ATTACHED_IOS.match(first):
-        return Kind.MEDIA, body, _caption(rest), match[1]
+        return ExportedKind.MEDIA, body, _caption(rest), match[1]
     if (match := _ATTACHED_ANDROID.match(first)) and (_OWN_NAME.match(match[1]) or plain(match[2]) in _set("media", "attached")):
-        return Kind.MEDIA, body, _caption(rest), match[1]
+        return ExportedKind.MEDIA, body, _caption(rest), match[1]
     if first.startswith("<") and first.endswith(">"):
         inner = plain(first[1:-1])
         if first in placeholders or inner in _set("media", "left_out") or inner in _set("media", "omitted"):
-            return Kind.MEDIA, body, _caption(rest), None
+            return ExportedKind.MEDIA, body, _caption(rest), None
     if looked_up in _set("media", "omitted") or looked_up == "null" == first:  # `null`: a picture to be seen once, on Android
-        return Kind.MEDIA, body, _caption(rest), None
+        return ExportedKind.MEDIA, body, _caption(rest), None
     if looked_up in _shared("whole") or looked_up.startswith(tuple(_shared("begins"))) or _PLACE.match(first):
-        return Kind.MEDIA, body, "", None
+        return ExportedKind.MEDIA, body, "", None
     return _behind_a_caption(body)
 
 
@@ -127,7 +127,7 @@ def _behind_a_caption(body: str) -> Reading | None:
     if match is None and plain(tail.strip("<>")) not in _set("media", "omitted"):
         return None
     words = "" if LRM in caption or "•" in caption else _caption(caption.rstrip())  # `name.pdf • 3 pages`: nobody's words
-    return Kind.MEDIA, body, words, match[1] if match else None
+    return ExportedKind.MEDIA, body, words, match[1] if match else None
 
 
 def _caption(rest: str) -> str:
@@ -144,13 +144,13 @@ def _shared(part: str) -> frozenset[str]:
 def _unedited(body: str) -> Reading:
     """Text, without the mark that it was edited."""
     if not body.endswith(">"):
-        return Kind.TEXT, body, body, None
+        return ExportedKind.TEXT, body, body, None
     words, bracket, mark = body.rpartition("<")
     known = plain(mark[:-1]) in _edited() or (words.endswith(LRM) and ":" not in mark and len(mark) < _LONGEST)
     if not bracket or not known:
-        return Kind.TEXT, body, body, None
+        return ExportedKind.TEXT, body, body, None
     words = words.rstrip(LRM).rstrip()
-    return Kind.TEXT, words, words, None
+    return ExportedKind.TEXT, words, words, None
 
 
 @cache

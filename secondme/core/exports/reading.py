@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from secondme.core.errors import DataError, NotFoundError
-from secondme.core.exports.archive import ZIP_MAGICS, Archive, Wanted
+from secondme.core.exports.archive import ZIP_MAGICS, Archive, MemberChoice
 from secondme.core.format import size
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Bounds:
 class ExportFile:
     """One file to read, several times if need be. Raises DataError, in plain words, for whatever cannot be read."""
 
-    def __init__(self, path: Path, wanted: Wanted, bounds: Bounds | None = None) -> None:
+    def __init__(self, path: Path, wanted: MemberChoice, bounds: Bounds | None = None) -> None:
         self.path = path
         self._wanted = wanted
         self._bounds = bounds or Bounds()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secondme.core.errors import DataError
-from secondme.core.exports.message import Chat, ExportedMessage, Kind
+from secondme.core.exports.message import ExportedChat, ExportedKind, ExportedMessage
 from secondme.core.ids import is_contact_id
 
 if TYPE_CHECKING:
@@ -168,11 +168,11 @@ class TelegramExport:
 
     def __init__(self, file: ExportFile) -> None:
         self.file = file
-        self.chats: list[Chat] = []
+        self.chats: list[ExportedChat] = []
         self.unreadable = 0
         """Entries that are no message."""
 
-    def survey(self, progress: Callable[[int], None] | None = None) -> list[Chat]:
+    def survey(self, progress: Callable[[int], None] | None = None) -> list[ExportedChat]:
         """Every chat with its people. Raises DataError when this is no export."""
         self.chats, owner = [], None
         for event in walk(self.file, progress):
@@ -182,7 +182,7 @@ class TelegramExport:
                 case "chat":
                     if len(self.chats) >= _MOST_CHATS:
                         raise DataError("too_many_chats", f"{self.file.path.name} has more than {_MOST_CHATS:,} chats.")
-                    self.chats.append(Chat())
+                    self.chats.append(ExportedChat())
                 case "message":
                     self._count(self.chats[-1], event.value)
                 case _:
@@ -214,7 +214,7 @@ class TelegramExport:
                 chat.span.add(message.at)
                 yield at, message
 
-    def _count(self, chat: Chat, raw: dict[str, Any]) -> None:
+    def _count(self, chat: ExportedChat, raw: dict[str, Any]) -> None:
         message = read_message(raw, 0)
         if message is None:
             return
@@ -225,7 +225,7 @@ class TelegramExport:
             chat.names.setdefault(who, message.author or who)
 
 
-def _describe(chat: Chat, what: str, value: Any) -> None:
+def _describe(chat: ExportedChat, what: str, value: Any) -> None:
     if what == "name" and isinstance(value, str):
         chat.title = value
     elif what == "type":
@@ -236,7 +236,7 @@ def _describe(chat: Chat, what: str, value: Any) -> None:
         chat.partner = str(value)
 
 
-def _settle(chat: Chat, owner: str | None) -> None:
+def _settle(chat: ExportedChat, owner: str | None) -> None:
     """In a chat of two Telegram says whose it is: the chat's id is the other one's."""
     partner, chat.partner = chat.partner, None
     if chat.is_of_two and partner is not None:
@@ -255,14 +255,14 @@ def read_message(raw: dict[str, Any], number: int) -> ExportedMessage | None:  #
     if at is None:
         return None
     if raw.get("type") != "message":
-        return ExportedMessage(Kind.SYSTEM, None, at, str(raw.get("action", ""))[:64], "", number, instant=instant)
+        return ExportedMessage(ExportedKind.SYSTEM, None, at, str(raw.get("action", ""))[:64], "", number, instant=instant)
     text, own = _text(raw.get("text", ""))
     is_other = any(raw.get(key) is not None for key in ("forwarded_from", "forwarded_from_id", "via_bot", "saved_from"))
     is_media = any(key in raw for key in _MEDIA)
     author, author_id = raw.get("from"), raw.get("from_id")
     author_id = author_id if isinstance(author_id, str) and author_id else None
     return ExportedMessage(
-        Kind.MEDIA if is_media else Kind.TEXT,
+        ExportedKind.MEDIA if is_media else ExportedKind.TEXT,
         author if isinstance(author, str) and author else author_id or "",
         at,
         text,

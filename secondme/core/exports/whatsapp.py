@@ -9,8 +9,8 @@ from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from secondme.core.errors import DataError
-from secondme.core.exports.conversation import Authors, Draft, Drafts
-from secondme.core.exports.message import Chat, ExportedMessage, Kind
+from secondme.core.exports.conversation import Authors, ImportDraft, ImportDrafts
+from secondme.core.exports.message import ExportedChat, ExportedKind, ExportedMessage
 from secondme.core.exports.phrases import LRM, MARKS, is_of_a_group, is_sentence, read_body
 from secondme.core.exports.whatsapp_headers import DateEvidence, Dialect, Order, Reason, day_of, latest_day, recognise
 
@@ -43,7 +43,7 @@ class _Scout:
         self.evidence.add(numbers)
         if self._is_bracketed and (mark := _marked(rest)) >= 0:
             body = rest[mark + 2 :].lstrip(MARKS)
-            if read_body(body, is_marked=True, placeholders=frozenset())[0] is Kind.SYSTEM:
+            if read_body(body, is_marked=True, placeholders=frozenset())[0] is ExportedKind.SYSTEM:
                 self.is_group = self.is_group or is_of_a_group(body)
                 if len(self.titles) <= _TWO:
                     self.titles.add(" ".join(rest[:mark].split()))
@@ -77,7 +77,7 @@ class WhatsAppExport:
         self.file = file
         self._latest = latest_day(today)
         self._known = tuple(known)
-        self.chat = Chat()
+        self.chat = ExportedChat()
         self.lines = 0
         self.preamble = 0
         """Lines in front of the first message."""
@@ -87,7 +87,7 @@ class WhatsAppExport:
         self._authors: Authors
         self._placeholders: frozenset[str] = frozenset()
 
-    def survey(self, progress: Callable[[int], None] | None = None) -> Chat:
+    def survey(self, progress: Callable[[int], None] | None = None) -> ExportedChat:
         """The dialect, the order and the people are known. Raises DataError when this is no export."""
         scouts: dict[Dialect, _Scout] = {}
         latest: tuple[Dialect, _Scout] | None = None
@@ -121,7 +121,7 @@ class WhatsAppExport:
         """Every message, in the order of the file. Afterwards `chat`, `lines` and `preamble` are exact."""
         self.chat.kinds, self.chat.people = Counter(), Counter()
         self.lines = self.preamble = 0
-        drafts = Drafts()
+        drafts = ImportDrafts()
         for line in self.file.lines(progress):
             self.lines += 1
             draft = self._begin(line)
@@ -137,7 +137,7 @@ class WhatsAppExport:
                 "Set the phone to the Gregorian calendar and export the chat again.",
             )
 
-    def _begin(self, line: str) -> Draft | None:
+    def _begin(self, line: str) -> ImportDraft | None:
         header = recognise(line)
         if header is None or (header[0] is not self.dialect and header[0] != self.dialect):
             return None
@@ -152,15 +152,15 @@ class WhatsAppExport:
         if self.dialect.is_bracketed and author is None and (mark := _marked(rest)) >= 0:
             body, is_marked = rest[mark + 2 :], True  # in the name of a group, which is nobody
         is_sure = author is not None or is_marked or is_sentence(body)
-        return Draft(at, author, body.lstrip(MARKS), self.lines, line, is_marked=is_marked, is_sure=is_sure)
+        return ImportDraft(at, author, body.lstrip(MARKS), self.lines, line, is_marked=is_marked, is_sure=is_sure)
 
-    def _finish(self, draft: Draft) -> ExportedMessage:
+    def _finish(self, draft: ImportDraft) -> ExportedMessage:
         author, text = draft.author, draft.text()
         if author is None:
-            kind, words, media = Kind.SYSTEM, "", None
+            kind, words, media = ExportedKind.SYSTEM, "", None
         else:
             kind, text, words, media = read_body(text, is_marked=draft.is_marked, placeholders=self._placeholders)
-        if kind is Kind.SYSTEM:
+        if kind is ExportedKind.SYSTEM:
             author = None
         else:
             assert author is not None

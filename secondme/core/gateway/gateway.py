@@ -22,15 +22,15 @@ from secondme.core.clock import from_ms
 from secondme.core.enums import ReplyMode
 from secondme.core.errors import UnavailableError
 from secondme.core.gateway.channel_manager import ChannelManager
-from secondme.core.gateway.heartbeat import Signs
+from secondme.core.gateway.heartbeat import Heartbeat
 from secondme.core.ids import ContactId, mask_contact_id, new_id, reply_id
 from secondme.core.log import get_logger
 from secondme.core.messages import Admission, Challenge, ChatKind, InboundMessage
-from secondme.core.queue.worker import Answered, PutOff, Verdict, Worker
+from secondme.core.queue.worker import Answered, Deferred, Verdict, Worker
 from secondme.core.records import Job, NewRow, Stage
 from secondme.core.reply.agent import Agent, NoReply, Reply
 from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
-from secondme.core.send.pacing import Night, gathering_s, plan_paces
+from secondme.core.send.pacing import SleepSchedule, gathering_s, plan_paces
 from secondme.core.send.sender import Sender
 from secondme.core.send.split import split_reply
 
@@ -62,7 +62,7 @@ _BEGIN_S = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Rooms:
+class GatewayParts:
     """Everything a gateway is made of, built by the composition root."""
 
     store: Store
@@ -83,17 +83,19 @@ class Rooms:
 class Gateway:
     """Runs the channels, the workers and the senders of one process."""
 
-    def __init__(self, rooms: Rooms, settings: Settings, clock: Clock, rng: Random, *, part: Part = "all") -> None:
-        self._rooms = rooms
+    def __init__(self, rooms: GatewayParts, settings: Settings, clock: Clock, rng: Random, *, part: Part = "all") -> None:
+        self._parts = rooms
         self._settings = settings
         self._clock = clock
         self._rng = rng
         self._part = part
-        self._night = Night(settings.sleep)
+        self._night = SleepSchedule(settings.sleep)
         self._name = f"{part}-{new_id()[:8]}"
         factories = rooms.channels if part != "worker" else ()
         self.manager = ChannelManager(factories, rooms.control, self.receive, clock, rng)
-        self._signs = Signs(self._name, part, rooms.control, rooms.security, self.manager, rooms.agent.router.counts.to_dict, clock)
+        self._heartbeat = Heartbeat(
+            self._name, part, rooms.control, rooms.security, self.manager, rooms.agent.router.counts.to_dict, clock
+        )
         self._senders = {
             name: Sender(supervisor, rooms.outbox, settings.delivery, clock, rng)
             for name, supervisor in self.manager.channels.items()
@@ -107,21 +109,21 @@ class Gateway:
             message = replace(message, sent_at=now)
         if message.kind is ChatKind.OWNER:
             outcome: Admission | Challenge = Admission.IGNORED
-            if self._rooms.owner_chat is not None:
-                outcome = await self._rooms.owner_chat.hear(message)
+            if self._parts.owner_chat is not None:
+                outcome = await self._parts.owner_chat.hear(message)
         else:
-            outcome = await self._rooms.gate.admit(message)
+            outcome = await self._parts.gate.admit(message)
         fault_points.point("gateway.admitted")
         log.info("received", contact=mask_contact_id(message.contact_id), outcome=outcome.value)
         if outcome in _PROMPTING:
             self._nudge(message.channel_id)
-        if outcome in _INSPECTED and self._rooms.inspector is not None:
-            self._rooms.inspector.offer(message)
-        if self._rooms.learner is not None:
+        if outcome in _INSPECTED and self._parts.inspector is not None:
+            self._parts.inspector.offer(message)
+        if self._parts.learner is not None:
             if outcome is Admission.TAKEN_OVER:
-                self._rooms.learner.spoke(message.contact_id)
+                self._parts.learner.spoke(message.contact_id)
             elif outcome in _INSPECTED:
-                self._rooms.learner.heard(message.contact_id, message.text)
+                self._parts.learner.heard(message.contact_id, message.text)
         return outcome
 
     async def answer(self, job: Job) -> Verdict:
@@ -136,14 +138,14 @@ class Gateway:
                 assert_never(job.contact.mode)
         gather_s = gathering_s([mail.timestamp for mail in job.mail], now, self._settings.pacing)
         if gather_s > 0:
-            return PutOff(gather_s, "gathering")
+            return Deferred(gather_s, "gathering")
         asleep_s = self._night.put_off_s(now, self._rng)
         if asleep_s > 0:
-            return PutOff(asleep_s, "asleep")
+            return Deferred(asleep_s, "asleep")
         if self._night.awake_for(job.mail[-1].timestamp, now).total_seconds() > self._settings.queue.stale_after_hours * 3600:
             return Answered([], why="stale", untold="stale")
         begun = self._clock.monotonic()
-        outcome = await self._rooms.agent.compose_reply(job)
+        outcome = await self._parts.agent.compose_reply(job)
         took_ms = int((self._clock.monotonic() - begun) * 1000)
         match outcome:
             case NoReply(reason, facts):
@@ -163,9 +165,9 @@ class Gateway:
     async def _hand_over(self, contact: ContactId) -> None:
         """The contact is the owner's for as long as after a message of their own."""
         length = timedelta(minutes=self._settings.takeover.pause_minutes)
-        await self._rooms.control.pause(contact, length)
+        await self._parts.control.pause(contact, length)
         seconds = int(length.total_seconds())
-        await self._rooms.security.record(SecurityEvent.PAUSE_ACTIVATED, Severity.INFO, contact, reason="handover", seconds=seconds)
+        await self._parts.security.record(SecurityEvent.PAUSE_ACTIVATED, Severity.INFO, contact, reason="handover", seconds=seconds)
 
     def _schedule(self, job: Job, composed: Reply, stages: tuple[Stage, ...]) -> Answered:
         """The reply in as many messages as this owner would send, each with its pace; held when the mode or a check asks for it."""
@@ -199,21 +201,21 @@ class Gateway:
         works, serves = self._part in {"all", "worker"}, self._part in {"all", "gateway"}
         try:
             async with asyncio.TaskGroup() as lifetime:
-                background = [lifetime.create_task(self._signs.beat())]
-                if self._rooms.store.server is not None and self._rooms.store.server.is_owner:
-                    background.append(lifetime.create_task(self._rooms.store.server.supervise()))
+                background = [lifetime.create_task(self._heartbeat.beat())]
+                if self._parts.store.server is not None and self._parts.store.server.is_owner:
+                    background.append(lifetime.create_task(self._parts.store.server.supervise()))
                 if serves:
                     background.append(lifetime.create_task(self._sweep()))
-                    if self._rooms.inspector is not None:
-                        background.append(lifetime.create_task(self._rooms.inspector.run()))
-                    background.append(lifetime.create_task(self.manager.run(self._signs.tell_channel)))
-                    if self._rooms.learner is not None:
-                        background.append(lifetime.create_task(self._rooms.learner.run()))
-                    if self._rooms.owner_chat is not None:
-                        background.append(lifetime.create_task(self._rooms.owner_chat.run(self.manager.owner_chats)))
+                    if self._parts.inspector is not None:
+                        background.append(lifetime.create_task(self._parts.inspector.run()))
+                    background.append(lifetime.create_task(self.manager.run(self._heartbeat.tell_channel)))
+                    if self._parts.learner is not None:
+                        background.append(lifetime.create_task(self._parts.learner.run()))
+                    if self._parts.owner_chat is not None:
+                        background.append(lifetime.create_task(self._parts.owner_chat.run(self.manager.owner_chats)))
                 finishing: list[Coroutine[None, None, None]] = []
                 if works:
-                    background.append(lifetime.create_task(self._rooms.agent.warm()))
+                    background.append(lifetime.create_task(self._parts.agent.warm()))
                     await self._hurry()
                     finishing.append(self._worker().run(stop))
                 finishing.extend(sender.run(stop) for sender in self._senders.values())
@@ -224,16 +226,16 @@ class Gateway:
                             await self.manager.begun.wait()
                 ready.set()
                 log.info("ready", part=self._part, version=__version__)
-                await self._signs.tell("gateway_state", state="ready")
+                await self._heartbeat.tell("gateway_state", state="ready")
                 await stop.wait()
                 log.info("stopping")
-                await self._signs.tell("gateway_state", state="stopping")
+                await self._heartbeat.tell("gateway_state", state="stopping")
                 self.manager.stopping()
                 await self._finish(at_work)
                 for task in background:
                     task.cancel()
         finally:
-            await self._signs.farewell()
+            await self._heartbeat.farewell()
         log.info("stopped")
 
     async def _finish(self, at_work: list[asyncio.Task[None]]) -> None:
@@ -246,7 +248,7 @@ class Gateway:
     def _worker(self) -> Worker:
         return Worker(
             name=self._name,
-            inbox=self._rooms.inbox,
+            inbox=self._parts.inbox,
             answer=self.answer,
             done=self._nudge,
             settings=self._settings.queue,
@@ -263,14 +265,14 @@ class Gateway:
         """Say what expired, soon after it did: requests at the door, and drafts."""
         while True:
             with contextlib.suppress(UnavailableError):
-                await self._rooms.pairing.stats()
-                await self._rooms.drafts.expire()
+                await self._parts.pairing.stats()
+                await self._parts.drafts.expire()
             await self._clock.sleep(_SWEEP_S)
 
     async def _hurry(self) -> None:
         """What waited for a key or a model gets a new chance with the new process."""
         with contextlib.suppress(UnavailableError):
-            await self._rooms.inbox.hurry()
+            await self._parts.inbox.hurry()
 
 
 _PROMPTING = frozenset({Challenge.PROMPTED, Challenge.WELCOMED, Challenge.NEEDS_OWNER, Admission.COMMAND})

@@ -25,7 +25,7 @@ _BEAT_S = 5.0
 _FAREWELL_S = 1.0
 
 
-class Signs:
+class Heartbeat:
     """What one process tells the others about itself. None of it can fail the gateway."""
 
     def __init__(

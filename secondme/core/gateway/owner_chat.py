@@ -20,10 +20,10 @@ from secondme.core.text import safe_name, safe_text
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
-    from secondme.core.admit.pairing import Decision, Owner
+    from secondme.core.admit.pairing import Decision, PairingService
     from secondme.core.admit.pairing_store import Listing
-    from secondme.core.admit.pauses import Steering
-    from secondme.core.gateway.status import Overview
+    from secondme.core.admit.pauses import PauseService
+    from secondme.core.gateway.status import SystemStatus
     from secondme.core.gateway.store import NoteStore
     from secondme.core.ports import Clock
     from secondme.core.records import PairingRequest
@@ -60,11 +60,11 @@ class Commands:
 
     def __init__(
         self,
-        owner: Owner,
-        steering: Steering,
+        owner: PairingService,
+        steering: PauseService,
         drafts: Drafts,
         listing: Callable[[], Awaitable[Listing]],
-        overview: Callable[[], Awaitable[Overview]],
+        overview: Callable[[], Awaitable[SystemStatus]],
     ) -> None:
         self._owner = owner
         self._steering = steering
@@ -226,7 +226,7 @@ def _waiting(drafts: Sequence[Draft]) -> str:
     return safe_text("\n\n".join([*shown, *more]))
 
 
-def _stands(overview: Overview) -> str:
+def _stands(overview: SystemStatus) -> str:
     everybody = overview.everybody
     answering = "Contacts are answered."
     if everybody is not None:

@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from secondme.core.admit.control_store import Backlog, ControlStore, EverybodyPaused
     from secondme.core.admit.pairing_store import PairingStore, Stats
     from secondme.core.channel_plugin import Manifest
-    from secondme.core.gateway.store import Glance, GlanceStore
+    from secondme.core.gateway.store import Activity, ActivityStore
 
 
 _NOT_WRITABLE = frozenset({"store_disk_full", "store_out_of_memory", "store_read_only"})
 
 
-class Report(BaseModel):
+class StatusModel(BaseModel):
     """The base of what scripts and the API are told. Names are camelCase outside."""
 
     model_config = ConfigDict(frozen=True, populate_by_name=True, alias_generator=AliasGenerator(alias=to_camel), extra="ignore")
 
 
-class ProcessReport(Report):
+class ProcessReport(StatusModel):
     """A process of the clone that is alive."""
 
     part: str
@@ -43,7 +43,7 @@ class ProcessReport(Report):
     """What its router decided since it started."""
 
 
-class ChannelReport(Report):
+class ChannelReport(StatusModel):
     """A channel, as its gateway last said. `code` says why, when the state needs a reason; counters are since the gateway's start."""
 
     id: str
@@ -61,14 +61,14 @@ class ChannelReport(Report):
     has_owner_chat: bool
 
 
-class StoreReport(Report):
+class StoreReport(StatusModel):
     """Which store it is, and whether it takes anything new: not on a full disk."""
 
     kind: Literal["embedded", "redis_url"]
     can_write: bool
 
 
-class PairingReport(Report):
+class PairingReport(StatusModel):
     """How many contacts are in each state."""
 
     pending: int
@@ -76,7 +76,7 @@ class PairingReport(Report):
     denied: int
 
 
-class PausedReport(Report):
+class PausedReport(StatusModel):
     """Nobody is answered."""
 
     since: str
@@ -84,7 +84,7 @@ class PausedReport(Report):
     killed: bool
 
 
-class QueueReport(Report):
+class QueueReport(StatusModel):
     """What waits, as counts; `waiting`: reason -> contacts."""
 
     contacts: int
@@ -96,28 +96,28 @@ class QueueReport(Report):
     dead: int
 
 
-class LastReport(Report):
+class LastReport(StatusModel):
     """When the last message came and the last reply left, over all channels."""
 
     last_received_at: str | None
     last_sent_at: str | None
 
 
-class PauseReport(Report):
+class PauseReport(StatusModel):
     """A contact that is not answered."""
 
     contact_id: str
     until: str | None
 
 
-class CostReport(Report):
+class CostReport(StatusModel):
     """What models cost today (UTC), and may."""
 
     today_usd: float
     cap_usd: float
 
 
-class StatusReport(Report):
+class StatusReport(StatusModel):
     """How things stand: the data of `secondme status --json`."""
 
     processes: list[ProcessReport]
@@ -197,7 +197,7 @@ class Process:
 
 
 @dataclass(frozen=True, slots=True)
-class Overview:
+class SystemStatus:
     """The state of everything at one moment."""
 
     processes: list[Process]
@@ -207,7 +207,7 @@ class Overview:
     channels: list[ChannelFacts]
     """Every channel there is, in the order of the registry."""
     store_kind: Literal["embedded", "redis_url"]
-    glance: Glance
+    glance: Activity
     """What was last heard and said, who is paused, and today's cost."""
     cap_usd: float
     """What models may cost a day."""
@@ -278,9 +278,9 @@ async def overview(
     channels: Sequence[Manifest],
     *,
     embedded: bool,
-    glance: GlanceStore,
+    glance: ActivityStore,
     cap_usd: float,
-) -> Overview:
+) -> SystemStatus:
     """How things stand now. A handful of round trips, bounded work. Raises UnavailableError when the store does not answer."""
     signs = [sign for sign in await control.alive() if not _was_killed(sign)]
     processes = [_process(sign) for sign in signs]
@@ -293,7 +293,7 @@ async def overview(
         if error.code not in _NOT_WRITABLE:
             raise
         stats, can_write = await pairing.counts(), False
-    return Overview(
+    return SystemStatus(
         processes=processes,
         pairing=stats,
         everybody=await control.everybody(),

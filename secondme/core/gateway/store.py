@@ -83,7 +83,7 @@ class PausedContact:
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class Activity:
     """The newest of everything. Times are Unix ms, None when there is none within the 7 days that histories last."""
 
     last_received_ms: int | None
@@ -95,13 +95,13 @@ class Glance:
     """What the models cost today (UTC), in millionths of a dollar."""
 
 
-class GlanceStore:
+class ActivityStore:
     """Reads, never writes."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def look(self) -> Glance:
+    async def look(self) -> Activity:
         """How it is now. Two round trips, and one more for each 250 contacts; looks at the 1,000 contacts that were let in last."""
         client = self._store.client
         pipe = client.pipeline(transaction=False)
@@ -120,7 +120,7 @@ class GlanceStore:
             heard, said = max(heard, int(heard_here)), max(said, int(said_here))
             for index, left in zip(pauses[::2], pauses[1::2], strict=True):
                 paused.append(PausedContact(page[int(index)], now_ms + int(left) if int(left) >= 0 else None))
-        return Glance(
+        return Activity(
             last_received_ms=heard or None,
             last_sent_ms=said or None,
             paused=tuple(sorted(paused, key=lambda each: each.contact_id)),

@@ -34,7 +34,7 @@ _NO_HISTORY = {"wrong_type", "gone"}
 
 
 @dataclass(slots=True)
-class Tally:
+class ApprovalTally:
     """What became of the contacts so far."""
 
     processed: int = 0
@@ -48,7 +48,7 @@ class Tally:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ApprovalPlan:
     """What the owner asked for."""
 
     tier: Tier
@@ -61,7 +61,7 @@ class Watcher(Protocol):
     def item(self, name: str, verdict: str) -> None:
         """One contact, or what calls itself one, was decided about. `name` may hold anything."""
 
-    def progress(self, tally: Tally) -> None:
+    def progress(self, tally: ApprovalTally) -> None:
         """Another hundred contacts were decided about."""
 
 
@@ -69,7 +69,13 @@ class PairingMigration:
     """Lets in who has a history. Without `execute` nothing is written, and the answers are the same."""
 
     def __init__(
-        self, adoptions: AdoptionStore, pairing: PairingStore, watcher: Watcher, plan: Plan, names: Mapping[str, str], now_ms: int
+        self,
+        adoptions: AdoptionStore,
+        pairing: PairingStore,
+        watcher: Watcher,
+        plan: ApprovalPlan,
+        names: Mapping[str, str],
+        now_ms: int,
     ) -> None:
         self._adoptions = adoptions
         self._pairing = pairing
@@ -78,9 +84,9 @@ class PairingMigration:
         self._names = names
         self._now_ms = now_ms
         self._waiting: list[Newcomer] = []
-        self.tally = Tally()
+        self.tally = ApprovalTally()
 
-    async def run(self, keyspace: Keyspace) -> Tally:
+    async def run(self, keyspace: Keyspace) -> ApprovalTally:
         """Everybody with a history in our own store was decided about. Repeatable: after a kill, a second run ends what one began."""
         async for page in histories(keyspace):
             for name in page:
@@ -90,7 +96,7 @@ class PairingMigration:
         await self._decide_waiting(1, with_history=True)
         return await self._finish()
 
-    async def run_from(self, source: Source) -> Tally:
+    async def run_from(self, source: Source) -> ApprovalTally:
         """As `run`, for those with a history, or an approval, in another store. An approval comes over as it is. Repeatable."""
         for approvals in (False, True):
             walk = approvals_of(source) if approvals else histories(source)
@@ -190,7 +196,7 @@ class PairingMigration:
         if tally.processed % _REPORTED == 0:
             self._watcher.progress(tally)
 
-    async def _finish(self) -> Tally:
+    async def _finish(self) -> ApprovalTally:
         if self._plan.execute and self.tally.approved:
             await self._adoptions.announce({"approved": self.tally.approved, "already": self.tally.already})
             SecurityLog().write(SecurityEvent.PAIRING_MIGRATED, approved=self.tally.approved, already=self.tally.already)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from secondme.core.migrate import formats
 from secondme.core.migrate.formats import VALUE_BYTES, Left, OldMail, OldTurn, person, refusal, shown
-from secondme.core.migrate.report import Ledger, MovingReport, MovingWatcher
-from secondme.core.migrate.store import BATCH, IDS, InheritanceStore, Source, Value, value_of
+from secondme.core.migrate.report import MigrationLedger, PredecessorReport, PredecessorWatcher
+from secondme.core.migrate.store import BATCH, IDS, PredecessorWriter, Source, Value, value_of
 from secondme.core.store import keys
 from secondme.core.store.scan import scan
 
@@ -25,10 +25,10 @@ _MOST_DEFERRED = 5000
 """Of the messages that waited for the morning, the newest so many are looked at: what is older is stale anyhow."""
 
 
-class Talk:
+class ConversationMigration:
     """Brings over what was said."""
 
-    def __init__(self, source: Source, ours: InheritanceStore, ledger: Ledger, *, now_ms: int, stale_ms: int) -> None:
+    def __init__(self, source: Source, ours: PredecessorWriter, ledger: MigrationLedger, *, now_ms: int, stale_ms: int) -> None:
         self._source = source
         self._ours = ours
         self._ledger = ledger
@@ -170,15 +170,15 @@ _DAY = re.compile(rb"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _FIELDS = 64
 
 
-class Moving:
+class PredecessorMigration:
     """Brings an existing installation over."""
 
-    def __init__(self, source: Source, ours: InheritanceStore, watcher: MovingWatcher, *, now_ms: int, stale_ms: int) -> None:
+    def __init__(self, source: Source, ours: PredecessorWriter, watcher: PredecessorWatcher, *, now_ms: int, stale_ms: int) -> None:
         self._source = source
         self._ours = ours
         self._now_ms = now_ms
-        self.ledger = Ledger(watcher)
-        self._talk = Talk(source, ours, self.ledger, now_ms=now_ms, stale_ms=stale_ms)
+        self.ledger = MigrationLedger(watcher)
+        self._talk = ConversationMigration(source, ours, self.ledger, now_ms=now_ms, stale_ms=stale_ms)
         self._by_prefix: dict[bytes, tuple[str, Callable[[str, list[bytes]], Awaitable[None]]]] = {
             keys.history("").encode(): ("histories", self._histories),
             keys.pause("").encode(): ("pauses", self._pauses),
@@ -190,7 +190,7 @@ class Moving:
         self._single = {name.encode() for name in (keys.PAUSE_ALL, keys.CONTACTS, keys.CONTACTS_UPDATED, keys.TOKEN_USAGE)}
         self._single |= {name.encode() for name in (keys.DEFERRED, keys.SLEEP_HOURS, keys.SESSION)}
 
-    async def run(self) -> MovingReport:
+    async def run(self) -> PredecessorReport:
         """Everything of the source was decided about. Repeatable: after a kill, a second run ends what one began."""
         names = await self._values()
         async for page in scan(self._source):

@@ -39,7 +39,7 @@ class Fate:
 
 
 @dataclass(slots=True)
-class MovingReport:
+class PredecessorReport:
     """What became of everything. The same with and without `execute`."""
 
     fates: dict[str, Fate] = field(default_factory=lambda: {kind: Fate() for kind in KINDS})
@@ -49,21 +49,21 @@ class MovingReport:
     processed: int = 0
 
 
-class MovingWatcher(Protocol):
+class PredecessorWatcher(Protocol):
     """Who wants to know as it happens."""
 
     def value(self, kind: str, name: str, verdict: str) -> None:
         """One value was decided about. `name` may hold anything; never what was said."""
 
-    def moved(self, report: MovingReport) -> None:
+    def moved(self, report: PredecessorReport) -> None:
         """Another batch is done."""
 
 
-class Ledger:
+class MigrationLedger:
     """Where every verdict is written down."""
 
-    def __init__(self, watcher: MovingWatcher) -> None:
-        self.report = MovingReport()
+    def __init__(self, watcher: PredecessorWatcher) -> None:
+        self.report = PredecessorReport()
         self._watcher = watcher
 
     def note(self, kind: str, name: str, verdict: str | Left) -> None:

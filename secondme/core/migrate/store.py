@@ -246,7 +246,7 @@ class AdoptionStore:
 _LETTERS = {ord("t"): "taken", ord("y"): "already", ord("o"): "not_among_the_newest", ord("n"): "not_approved"}
 
 
-class InheritanceStore:
+class PredecessorWriter:
     """Writes what comes over."""
 
     def __init__(self, store: Store, *, execute: bool) -> None:

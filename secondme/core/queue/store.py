@@ -289,7 +289,7 @@ class Revived:
     left: int
 
 
-class DeadStore:
+class DeadLetterStore:
     """Dead letters in Redis."""
 
     def __init__(self, store: Store) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 from secondme.core import fault_points
 from secondme.core.errors import ConfigError, CredentialsError, DataError, UnavailableError
 from secondme.core.ids import mask_contact_id
-from secondme.core.log import Outage, get_logger
+from secondme.core.log import OutageLog, get_logger
 from secondme.core.queue.upkeep import Upkeep
 from secondme.core.records import Job, NewRow, Stage, Token, UnreadableJobError
 
@@ -56,14 +56,14 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
-class PutOff:
+class Deferred:
     """Not now. The messages wait, and the attempt does not count against them."""
 
     delay_s: float
     reason: str
 
 
-Verdict = Answered | PutOff
+Verdict = Answered | Deferred
 
 
 class LeaseLostError(Exception):
@@ -95,7 +95,7 @@ class Worker:
         self._following: dict[str, Token] = {}
         """Tokens that arrived before the job in front of them was over here; it may be settled in the store by then."""
         self._free = asyncio.Event()
-        self._outage = Outage(log, "queue")
+        self._outage = OutageLog(log, "queue")
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, finish for at most `queue.drain_s`, hand the rest back, and leave the group."""
@@ -196,12 +196,12 @@ class Worker:
         except UnreadableJobError as error:
             log.error("record_unreadable", contact=mask_contact_id(token.contact_id), code=error.code)
             wait_s = 1.0 if error.is_mail else _HUMAN_S  # unreadable mail is set aside in the end, a record waits for its owner
-            await self._put_off(token, error.fence, PutOff(wait_s, "corrupt_record"), forgive=not error.is_mail)
+            await self._put_off(token, error.fence, Deferred(wait_s, "corrupt_record"), forgive=not error.is_mail)
         except UnavailableError as error:
             log.warning("job_left", contact=mask_contact_id(token.contact_id), code=error.code)
         except Exception as error:  # noqa: BLE001  the top of a task: counted against the message, never shown to the contact
             log.error("job_crashed", error, contact=mask_contact_id(token.contact_id))
-            await self._put_off(token, fence, PutOff(1.0, "error"), forgive=False)
+            await self._put_off(token, fence, Deferred(1.0, "error"), forgive=False)
 
     async def _answer_under_lease(self, job: Job) -> Verdict:
         """What to do about the job, found while its lease is kept. Raises LeaseLostError when it could not be."""
@@ -220,9 +220,9 @@ class Worker:
             return await self._answer(job)
         except UnavailableError as error:
             wait_s = error.retry_after_s if error.retry_after_s is not None else 2.0 ** min(job.defers, 8)
-            return PutOff(min(_LAST_RETRY_S, max(wait_s, 0.05)) * self._rng.uniform(1.0, 1.2), error.code)
+            return Deferred(min(_LAST_RETRY_S, max(wait_s, 0.05)) * self._rng.uniform(1.0, 1.2), error.code)
         except (CredentialsError, ConfigError) as error:
-            return PutOff(_HUMAN_S, error.code)
+            return Deferred(_HUMAN_S, error.code)
 
     async def _renew(self, job: Job) -> None:
         """Returns when somebody else has the contact."""
@@ -246,14 +246,14 @@ class Worker:
                     raise LeaseLostError
                 log.info(why if not hold else "held", contact=contact, messages=len(job.mail), rows=len(rows), attempt=job.attempt)
                 self._done(job.channel_id)
-            case PutOff():
+            case Deferred():
                 log.info("put_off", contact=contact, reason=verdict.reason, seconds=round(verdict.delay_s, 1))
                 await self._put_off(job.token, job.fence, verdict, messages=[mail.message_id for mail in job.mail])
             case _:
                 assert_never(verdict)
 
     async def _put_off(
-        self, token: Token, fence: int | None, verdict: PutOff, *, forgive: bool = True, messages: Sequence[str] = ()
+        self, token: Token, fence: int | None, verdict: Deferred, *, forgive: bool = True, messages: Sequence[str] = ()
     ) -> None:
         delay_s, reason = verdict.delay_s, verdict.reason
         with contextlib.suppress(UnavailableError):  # then the token stays ours, and is claimed when the lease is over

@@ -22,7 +22,7 @@ from secondme.core.remember.style import (
     profile_of_measures,
 )
 from secondme.core.store import keys
-from secondme.core.store.persons import LinkStore
+from secondme.core.store.persons import PersonStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,7 +35,7 @@ START_CONFIDENCE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class RelationshipState:
     """What a contact is to the owner."""
 
     type: Relationship = Relationship.ACQUAINTANCE
@@ -52,18 +52,20 @@ class RelationshipStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def of(self, contact: ContactId) -> Standing:
+    async def of(self, contact: ContactId) -> RelationshipState:
         """What the contact is now; an acquaintance while nothing is known. What cannot be read counts as unknown, and is left as it is."""
         names = ("currentType", "currentConfidence", "signalCount")
         found = await self._store.call(self._store.client.hmget(keys.relationship(contact), names))
         manual = bool(await self._store.call(self._store.client.exists(keys.relationship_override(contact))))
         return _standing([*(raw or b"" for raw in found[:2]), b"1" if manual else b"0", found[2] or b""])
 
-    async def heard(self, contact: ContactId, relationship: Relationship, confidence: float, now_ms: int) -> Standing | None:
+    async def heard(
+        self, contact: ContactId, relationship: Relationship, confidence: float, now_ms: int
+    ) -> RelationshipState | None:
         """What the contact is after this signal; None, and nothing written, when it was not let in. Each call counts."""
         return await self._relate(contact, "signal", relationship, confidence, now_ms)
 
-    async def set_by_owner(self, contact: ContactId, relationship: Relationship | None) -> Standing:
+    async def set_by_owner(self, contact: ContactId, relationship: Relationship | None) -> RelationshipState:
         """The contact is what the owner says; None: what the signals say. Repeatable. Raises NotFoundError when it was not let in."""
         verb: Literal["set", "auto"] = "set" if relationship else "auto"
         standing = await self._relate(contact, verb, relationship, 0, 0)  # no time passes: fading changes no share
@@ -78,21 +80,21 @@ class RelationshipStore:
         relationship: Relationship | None,
         confidence: float,
         now_ms: int,
-    ) -> Standing | None:
+    ) -> RelationshipState | None:
         answer = await self._store.run(
             "relate", (verb, relationship.value if relationship else "", repr(float(confidence)), now_ms, TTL_S), contact=contact
         )
         return _standing(answer) if answer else None
 
 
-def _standing(answer: Sequence[bytes]) -> Standing:
+def _standing(answer: Sequence[bytes]) -> RelationshipState:
     kind, confidence, manual, count = (each.decode("utf-8", "replace") for each in answer)
     try:
         relationship = Relationship(kind)
     except ValueError:
-        return Standing(manual=manual == "1", signal_count=_whole(count))
+        return RelationshipState(manual=manual == "1", signal_count=_whole(count))
     share = 1.0 if manual == "1" else min(1.0, max(0.0, _number(confidence)))
-    return Standing(relationship, share, manual == "1", _whole(count))
+    return RelationshipState(relationship, share, manual == "1", _whole(count))
 
 
 def _number(text: str) -> float:
@@ -177,7 +179,7 @@ class StyleStore:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._links = LinkStore(store)
+        self._links = PersonStore(store)
 
     async def add(self, contact: ContactId | None, messages: Sequence[OwnMessage], *, named: bool = False) -> int:
         """How many of `messages` are kept that were not there before. Repeatable: one that is there is not counted again.

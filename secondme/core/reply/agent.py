@@ -18,11 +18,11 @@ from secondme.core.ids import mask_contact_id
 from secondme.core.log import get_logger
 from secondme.core.messages import ModelOutcome, ModelRefused, ModelSize, Prompt, Utterance
 from secondme.core.reply.budget import Breaker, Budget
-from secondme.core.reply.checks import Fault, FaultKind, Told, find_fault, prepare, tidy
+from secondme.core.reply.checks import Fault, FaultKind, Instructions, find_fault, prepare, tidy
 from secondme.core.reply.context import merge, select
 from secondme.core.reply.disclosure import asks_if_machine
 from secondme.core.reply.prompt import Briefing, build_prompt, may_be_said
-from secondme.core.reply.router import Kind, Route, Router
+from secondme.core.reply.router import BurstKind, Route, Router
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from secondme.core.ports import Clock
     from secondme.core.records import Job, Turn
     from secondme.core.reply.voice import Voice, Voices
-    from secondme.core.store.history import ConversationStore
+    from secondme.core.store.history import HistoryStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,14 +63,14 @@ _LONG = 1500
 """Characters from which the checks take more than a moment, and a thread."""
 _OWN_BUDGET = frozenset({"over_budget", "over_contact_budget"})
 _HONESTY = frozenset({FaultKind.DENIAL, FaultKind.NOT_ADMITTED})
-_ASKED = Route(Kind.SUBSTANTIVE, "asked_if_machine", "rules")
+_ASKED = Route(BurstKind.SUBSTANTIVE, "asked_if_machine", "rules")
 
 
 class Agent:
     """Composes replies."""
 
     def __init__(
-        self, budget: Budget, conversation: ConversationStore, voices: Voices, settings: Settings, zone: tzinfo, clock: Clock
+        self, budget: Budget, conversation: HistoryStore, voices: Voices, settings: Settings, zone: tzinfo, clock: Clock
     ) -> None:
         self._budget = budget
         self._conversation = conversation
@@ -107,7 +107,7 @@ class Agent:
         )
         turns = self._turns(job, history)
         facts = {"route": route.kind.value, "reason": route.reason, "by": route.by, "persona": voice.persona.id}
-        return await self._compose(job, briefing, turns, voice, facts, small=route.kind is Kind.PHATIC)
+        return await self._compose(job, briefing, turns, voice, facts, small=route.kind is BurstKind.PHATIC)
 
     async def _compose(
         self, job: Job, briefing: Briefing, turns: list[Utterance], voice: Voice, facts: dict[str, Any], *, small: bool
@@ -140,7 +140,7 @@ class Agent:
     async def _judge(
         self, who: frozenset[str], briefing: Briefing, prompt: Prompt, turns: list[Utterance], text: str
     ) -> Fault | None:
-        told = Told(
+        told = Instructions(
             system=tuple(block.text for block in prompt.system),
             own_words=(*may_be_said(briefing), *(turn.text for turn in turns)),
             asked_if_machine=briefing.asked_if_machine,

@@ -68,7 +68,7 @@ def _unquoted(text: str) -> str:
     return inner.strip()
 
 
-__all__ = ["Fault", "FaultKind", "Told", "find_fault", "prepare", "tidy"]
+__all__ = ["Fault", "FaultKind", "Instructions", "find_fault", "prepare", "tidy"]
 
 MOST_CHARACTERS = 8000
 """Twice what one message of any platform holds; nobody chats longer at once."""
@@ -109,7 +109,7 @@ class FaultKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class Instructions:
     """What a reply is judged by."""
 
     system: tuple[str, ...] = ()
@@ -136,7 +136,7 @@ class _Pattern:
     expression: re.Pattern[str]
 
 
-def find_fault(text: str, told: Told) -> Fault | None:
+def find_fault(text: str, told: Instructions) -> Fault | None:
     """The first thing that is wrong with `text`, which was made tidy; None when it may leave. Linear, at most 8,000 characters."""
     if len(text) > MOST_CHARACTERS:
         return Fault(FaultKind.TOO_LONG, "too_long")
@@ -161,10 +161,10 @@ def find_fault(text: str, told: Told) -> Fault | None:
 
 def prepare() -> None:
     """The tables are read and compiled, which takes a third of a second once: for a thread, before the first reply. Repeatable."""
-    find_fault("hello 1", Told(asked_if_machine=True))
+    find_fault("hello 1", Instructions(asked_if_machine=True))
 
 
-def _disguised(text: str, told: Told) -> Fault | None:
+def _disguised(text: str, told: Instructions) -> Fault | None:
     """A machine that says it is none, or does not say so when it was asked."""
     if denies_being_machine(text, asked=told.asked_if_machine):
         return Fault(FaultKind.DENIAL, "denied")
@@ -178,7 +178,7 @@ def _marked_up(plain: str) -> Fault | None:
     return Fault(FaultKind.MARKUP, detail) if detail else None
 
 
-def _leaked(plain: str, told: Told) -> str:
+def _leaked(plain: str, told: Instructions) -> str:
     if detail := _matched(FaultKind.PROMPT_LEAK, plain):
         return detail
     if "<" in plain or "_" in plain:

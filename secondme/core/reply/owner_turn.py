@@ -12,7 +12,7 @@ from secondme.core.errors import DataError
 from secondme.core.ids import ContactId
 from secondme.core.messages import ModelRefused, Prompt, Usage, Utterance
 from secondme.core.records import ApprovedContact
-from secondme.core.reply.checks import Fault, Told, find_fault, tidy
+from secondme.core.reply.checks import Fault, Instructions, find_fault, tidy
 from secondme.core.reply.disclosure import asks_if_machine
 from secondme.core.reply.prompt import Briefing, ask_prompt, build_prompt, may_be_said, suggest_prompt
 from secondme.core.reply.store import SELF
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from secondme.core.config.loader import Settings
     from secondme.core.ports import Clock
     from secondme.core.reply.budget import Budget
-    from secondme.core.store.history import ConversationStore
+    from secondme.core.store.history import HistoryStore
 
 _LONGEST = 32_000
 _THINKING_TOKENS = 16_000
@@ -33,7 +33,7 @@ _NOBODY = "local:somebody"
 
 
 @dataclass(frozen=True, slots=True)
-class Said:
+class OwnerAnswer:
     """The clone's answer to its owner."""
 
     text: str
@@ -43,13 +43,13 @@ class Said:
     """What the checks found, in words for a contact; it cannot be sent as it is."""
 
 
-class Asking:
+class OwnerTurn:
     """Where the owner's own turns are taken."""
 
     def __init__(
         self,
         budget: Budget,
-        conversation: ConversationStore,
+        conversation: HistoryStore,
         voices: Voices,
         settings: Settings,
         zone: tzinfo,
@@ -62,7 +62,7 @@ class Asking:
         self._zone = zone
         self._clock = clock
 
-    async def answer(self, words: str, *, thinking: Thinking | None = None, persona: str | None = None) -> Said:
+    async def answer(self, words: str, *, thinking: Thinking | None = None, persona: str | None = None) -> OwnerAnswer:
         """The answer to the owner's `words`. No contact's words are read for it, and nothing is stored but what it cost.
 
         Raises DataError when there is nothing to answer or nothing was answered, UnavailableError, CredentialsError, ConfigError.
@@ -77,9 +77,9 @@ class Asking:
             thinking=thinking,
         )
         text, usage = await self._ask(SELF, prompt)
-        return Said(text, voice.id, usage)
+        return OwnerAnswer(text, voice.id, usage)
 
-    async def write_to(self, contact: ApprovedContact, words: str, *, thinking: Thinking | None = None) -> Said:
+    async def write_to(self, contact: ApprovedContact, words: str, *, thinking: Thinking | None = None) -> OwnerAnswer:
         """Words for `contact`, as the owner asked for them in `words`; nothing is sent. Raises as `answer`."""
         who = ContactId(contact.contact_id)
         voice = await self._voices.of(contact)
@@ -94,9 +94,9 @@ class Asking:
             fault = await self._judge(text, prompt, tried, spoken, frozenset(await self._conversation.members(who)))
             if fault is None:
                 break
-        return Said(text, voice.persona.id, usage, fault.kind.value if fault else "")
+        return OwnerAnswer(text, voice.persona.id, usage, fault.kind.value if fault else "")
 
-    async def try_voice(self, words: str, *, persona: str | None = None, contact: ApprovedContact | None = None) -> Said:
+    async def try_voice(self, words: str, *, persona: str | None = None, contact: ApprovedContact | None = None) -> OwnerAnswer:
         """What a contact who wrote `words` would be answered in this voice; nobody is sent anything. Raises as `answer`.
 
         Without `contact` it is somebody whom nothing is known about.
@@ -111,7 +111,7 @@ class Asking:
         prompt = build_prompt(briefing, (Utterance("user", _bounded(words)),), max_tokens=self._settings.model.max_tokens)
         text, usage = await self._ask(SELF, prompt)
         fault = await self._judge(text, prompt, briefing, (words,), frozenset({contact.contact_id}))
-        return Said(text, voice.persona.id, usage, fault.kind.value if fault else "")
+        return OwnerAnswer(text, voice.persona.id, usage, fault.kind.value if fault else "")
 
     def _briefing(self, contact: ApprovedContact, voice: Voice, words: str) -> Briefing:
         return Briefing(
@@ -128,7 +128,7 @@ class Asking:
     async def _judge(
         self, text: str, prompt: Prompt, briefing: Briefing, spoken: tuple[str, ...], who: frozenset[str]
     ) -> Fault | None:
-        told = Told(
+        told = Instructions(
             system=tuple(block.text for block in prompt.system),
             own_words=(*may_be_said(briefing), *spoken),
             asked_if_machine=briefing.asked_if_machine,

@@ -49,7 +49,7 @@ class Broken:
     """Relationships whose word stands in its front matter: it may be meant for these."""
 
 
-class Library:
+class PersonaLibrary:
     """The personas in a directory. An edit counts at the next call; what did not change is not understood anew."""
 
     def __init__(self, directory: Path) -> None:
@@ -169,7 +169,7 @@ def _text_of(fields: Mapping[str, str], relationships: Iterable[Relationship], g
 
 
 def choose(
-    library: Library, *, contact: str | None, relationship: Relationship | None, used: Mapping[str, str], default_file: str
+    library: PersonaLibrary, *, contact: str | None, relationship: Relationship | None, used: Mapping[str, str], default_file: str
 ) -> Persona:
     """The voice for a contact whose own choice is `contact` and who is a `relationship` of the owner's; `used` is what the owner chose.
 
@@ -189,7 +189,7 @@ def choose(
     return library.from_file(default_file) or NEUTRAL
 
 
-def _meant_for(library: Library, relationship: Relationship) -> Persona | None:
+def _meant_for(library: PersonaLibrary, relationship: Relationship) -> Persona | None:
     meant = next((each for each in library.all() if relationship in each.relationships), None)
     if meant is None:
         broken = next((each for each in library.broken() if relationship in each.may_be_for), None)
@@ -198,7 +198,7 @@ def _meant_for(library: Library, relationship: Relationship) -> Persona | None:
     return meant
 
 
-def _chosen(library: Library, identity: str, slot: str) -> Persona:
+def _chosen(library: PersonaLibrary, identity: str, slot: str) -> Persona:
     try:
         return library.get(identity)
     except NotFoundError:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 from secondme.core.errors import SecondmeError
 from secondme.core.log import get_logger
 from secondme.core.messages import Block, Composed, ModelOutcome, ModelSize, Prompt, Usage, Utterance
-from secondme.core.reply.router_rules import Kind, Ruled, by_rules
+from secondme.core.reply.router_rules import BurstKind, Ruled, by_rules
 from secondme.core.text import clip_utf8, safe_text
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from secondme.core.ports import Clock
 
-__all__ = ["Kind", "Route", "RouteCounts", "Router", "Ruled", "by_rules", "classification_prompt", "read_classification"]
+__all__ = ["BurstKind", "Route", "RouteCounts", "Router", "Ruled", "by_rules", "classification_prompt", "read_classification"]
 
 log = get_logger(__name__)
 
@@ -46,7 +46,7 @@ Answer with exactly one word: phatic or substantive."""
 class Route:
     """Where a burst goes, why, and who decided. Its kind is never unsure."""
 
-    kind: Kind
+    kind: BurstKind
     reason: str
     """snake_case and stable: of the rule, `classified`, or what went wrong."""
     by: Literal["rules", "model", "doubt"]
@@ -75,7 +75,7 @@ class RouteCounts:
             kinds[kind] += count
         return {
             "routed": self.routed,
-            "smallTalk": kinds[Kind.PHATIC.value],
+            "smallTalk": kinds[BurstKind.PHATIC.value],
             "byRules": by["rules"],
             "byModel": by["model"],
             "inDoubt": by["doubt"],
@@ -99,7 +99,7 @@ class Router:
         """Where the burst `texts` goes. `ask` is called at most once, and only when the rules are unsure; what it raises, if it is
         one of ours, makes the burst substantive. A cancellation goes on. Safe to repeat."""
         ruled = by_rules(texts)
-        if ruled.kind is Kind.UNSURE:
+        if ruled.kind is BurstKind.UNSURE:
             route = await self._ask(texts, ask)
         else:
             route = Route(ruled.kind, ruled.reason, "rules")
@@ -114,13 +114,13 @@ class Router:
         try:
             outcome = await ask(classification_prompt(texts))
         except SecondmeError as error:
-            return Route(Kind.SUBSTANTIVE, error.code, "doubt")
+            return Route(BurstKind.SUBSTANTIVE, error.code, "doubt")
         finally:
             self.counts.asked_s += self._clock.monotonic() - began
         if not isinstance(outcome, Composed):
-            return Route(Kind.SUBSTANTIVE, "refused", "doubt", outcome.usage)
+            return Route(BurstKind.SUBSTANTIVE, "refused", "doubt", outcome.usage)
         if not _is_clear(outcome.text):
-            return Route(Kind.SUBSTANTIVE, "unclear", "doubt", outcome.usage)
+            return Route(BurstKind.SUBSTANTIVE, "unclear", "doubt", outcome.usage)
         return Route(read_classification(outcome.text), "classified", "model", outcome.usage)
 
 
@@ -137,10 +137,10 @@ def classification_prompt(texts: Sequence[str]) -> Prompt:
     )
 
 
-def read_classification(text: str) -> Kind:
+def read_classification(text: str) -> BurstKind:
     """What a model's answer says; substantive unless it is exactly the one word `phatic`, white space and case aside."""
-    return Kind.PHATIC if text.strip().lower() == Kind.PHATIC.value else Kind.SUBSTANTIVE
+    return BurstKind.PHATIC if text.strip().lower() == BurstKind.PHATIC.value else BurstKind.SUBSTANTIVE
 
 
 def _is_clear(text: str) -> bool:
-    return text.strip().lower() in {Kind.PHATIC.value, Kind.SUBSTANTIVE.value}
+    return text.strip().lower() in {BurstKind.PHATIC.value, BurstKind.SUBSTANTIVE.value}

@@ -42,7 +42,7 @@ _EMOJI = re.compile(
 _FLAG = re.compile("[\U0001f1e6-\U0001f1ff]")
 
 
-class Kind(StrEnum):
+class BurstKind(StrEnum):
     """What a burst is."""
 
     PHATIC = "phatic"
@@ -56,7 +56,7 @@ class Kind(StrEnum):
 class Ruled:
     """What the rules say, and why."""
 
-    kind: Kind
+    kind: BurstKind
     reason: str
 
 
@@ -78,26 +78,26 @@ def by_rules(texts: Sequence[str]) -> Ruled:
     """What the burst `texts` is: small talk only if every message is, substantive if any is, else unsure. Linear; at most 200
     characters of a message are looked at closely."""
     if not texts:
-        return Ruled(Kind.SUBSTANTIVE, "empty")
+        return Ruled(BurstKind.SUBSTANTIVE, "empty")
     ruled = []
     for text in texts:
         one, words = _rule(text)
-        if one.kind is Kind.SUBSTANTIVE:
+        if one.kind is BurstKind.SUBSTANTIVE:
             return one
         ruled.append((one, words))
-    unsure = [words for one, words in ruled if one.kind is Kind.UNSURE]
+    unsure = [words for one, words in ruled if one.kind is BurstKind.UNSURE]
     if len(unsure) >= _MOST_UNSURE or sum(unsure) > _MOST_WORDS:
-        return Ruled(Kind.SUBSTANTIVE, "several")
+        return Ruled(BurstKind.SUBSTANTIVE, "several")
     if unsure:
-        return next(one for one, _ in ruled if one.kind is Kind.UNSURE)
+        return next(one for one, _ in ruled if one.kind is BurstKind.UNSURE)
     reasons = {one.reason for one, _ in ruled}
-    return Ruled(Kind.PHATIC, reasons.pop() if len(reasons) == 1 else "small_talk")
+    return Ruled(BurstKind.PHATIC, reasons.pop() if len(reasons) == 1 else "small_talk")
 
 
 def _rule(text: str) -> tuple[Ruled, int]:
     """What one message is, and how many words it has."""
     if reason := _plainly_more(text):
-        return Ruled(Kind.SUBSTANTIVE, reason), 0
+        return Ruled(BurstKind.SUBSTANTIVE, reason), 0
     tables = _tables()
     emoji = "".join(_EMOJI.findall(text))
     folded = fold(_EMOJI.sub(" ", text)).translate(_APOSTROPHES)
@@ -107,18 +107,18 @@ def _rule(text: str) -> tuple[Ruled, int]:
     if not parts:
         return _rule_emoji(emoji, smiles=bool(folded.split())), 0
     if _NUMBER.search(" ".join(words)):
-        return Ruled(Kind.SUBSTANTIVE, "number"), count
+        return Ruled(BurstKind.SUBSTANTIVE, "number"), count
     if count > _MOST_WORDS:
-        return Ruled(Kind.SUBSTANTIVE, "long"), count
-    sign = _rule_emoji(emoji, smiles=True) if emoji else Ruled(Kind.PHATIC, "small_talk")
-    if sign.kind is Kind.SUBSTANTIVE:
+        return Ruled(BurstKind.SUBSTANTIVE, "long"), count
+    sign = _rule_emoji(emoji, smiles=True) if emoji else Ruled(BurstKind.PHATIC, "small_talk")
+    if sign.kind is BurstKind.SUBSTANTIVE:
         return sign, count
     if reason := _small_talk(words, tables):
-        return Ruled(sign.kind, reason if sign.kind is Kind.PHATIC else sign.reason), count
+        return Ruled(sign.kind, reason if sign.kind is BurstKind.PHATIC else sign.reason), count
     elided = WORD.findall(_elided(text))  # the hospital in `à l'hôpital`
     if reason := _said_without_mark(words, tables) or _said_without_mark(elided, tables):
-        return Ruled(Kind.SUBSTANTIVE, reason), count
-    return Ruled(Kind.UNSURE, "short"), count
+        return Ruled(BurstKind.SUBSTANTIVE, reason), count
+    return Ruled(BurstKind.UNSURE, "short"), count
 
 
 def _plainly_more(text: str) -> str:
@@ -141,12 +141,12 @@ def _rule_emoji(emoji: str, *, smiles: bool) -> Ruled:
     marks = table("phatic")["emoji"]
     for name, reason in (("asks", "question"), ("heavy", "heavy"), ("counts", "number")):
         if any(mark in marks[name] for mark in emoji if mark not in "\ufe0e\ufe0f\u200d"):
-            return Ruled(Kind.SUBSTANTIVE, reason)
+            return Ruled(BurstKind.SUBSTANTIVE, reason)
     if any(mark in marks["unclear"] for mark in emoji if mark not in "\ufe0e\ufe0f\u200d"):
-        return Ruled(Kind.UNSURE, "unclear_emoji")
+        return Ruled(BurstKind.UNSURE, "unclear_emoji")
     if _FLAG.search(emoji) or "\u20e3" in emoji or not (emoji or smiles):  # a flag may be the answer to "where?"
-        return Ruled(Kind.UNSURE, "unclear_emoji")
-    return Ruled(Kind.PHATIC, "emoji_only")
+        return Ruled(BurstKind.UNSURE, "unclear_emoji")
+    return Ruled(BurstKind.PHATIC, "emoji_only")
 
 
 def _words_of(part: str, tables: _Tables) -> list[str]:

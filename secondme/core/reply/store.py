@@ -54,7 +54,7 @@ class Spent:
 
 
 @dataclass(slots=True)
-class Account:
+class SpendingReport:
     """What was spent, day by day, and by whom and what on those days."""
 
     days: dict[str, Spent] = field(default_factory=dict)
@@ -105,11 +105,11 @@ class SpendingStore:
             contact=charge.who,
         )
 
-    async def account(self, now_ms: int, days: int, contacts: Sequence[str]) -> Account:
+    async def account(self, now_ms: int, days: int, contacts: Sequence[str]) -> SpendingReport:
         """What was spent on the last `days` days, today included (UTC), in all, by each of `contacts` and by each model."""
         today = from_ms(now_ms).date()
         wanted = [f"{today - timedelta(days=back):%Y-%m-%d}" for back in range(days)]
-        account = Account()
+        account = SpendingReport()
         pipe = self._store.client.pipeline(transaction=False)
         for day in wanted:
             pipe.hgetall(keys.token_stats(day))
@@ -148,7 +148,7 @@ def _logged(usage: Usage) -> dict[str, Any]:
     }
 
 
-def _read_day(account: Account, day: str, fields: dict[bytes, bytes]) -> None:
+def _read_day(account: SpendingReport, day: str, fields: dict[bytes, bytes]) -> None:
     spent = Spent()
     for raw, value in fields.items():
         name, count = raw.decode("utf-8", "replace"), _count(value)
@@ -161,7 +161,7 @@ def _read_day(account: Account, day: str, fields: dict[bytes, bytes]) -> None:
         account.days[day] = spent
 
 
-def _read_contact(account: Account, contact: str, wanted: set[str], fields: dict[bytes, bytes]) -> None:
+def _read_contact(account: SpendingReport, contact: str, wanted: set[str], fields: dict[bytes, bytes]) -> None:
     for raw, value in fields.items():
         day, _, name = raw.decode("utf-8", "replace").partition(":")
         if day in wanted:

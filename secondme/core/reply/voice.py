@@ -10,7 +10,7 @@ from secondme.core.errors import ConfigError
 from secondme.core.ids import ContactId
 from secondme.core.log import get_logger
 from secondme.core.remember.style import StyleProfile, describe, examples_for
-from secondme.core.reply.personas import Library, choose
+from secondme.core.reply.personas import PersonaLibrary, choose
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -61,7 +61,7 @@ class Voices:
 
     def __init__(
         self,
-        library: Library,
+        library: PersonaLibrary,
         used: PersonaUse,
         style: StyleStore,
         relationships: RelationshipStore,

@@ -67,7 +67,7 @@ def _typing_s(characters: int, settings: PacingSettings) -> float:
     return typing
 
 
-class Night:
+class SleepSchedule:
     """When the owner sleeps."""
 
     def __init__(self, settings: SleepSettings) -> None:

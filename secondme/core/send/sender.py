@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, assert_never
 from secondme.core import fault_points
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.ids import ContactId, mask_contact_id, new_id
-from secondme.core.log import Outage, get_logger
+from secondme.core.log import OutageLog, get_logger
 from secondme.core.messages import MessageContent, NotSent, SendOutcome, Sent, Undeliverable
 from secondme.core.send.store import OutboxStore, Sending
 
@@ -64,7 +64,7 @@ class Sender:
         self._id = new_id()
         self._busy: set[ContactId] = set()
         self._news = asyncio.Event()
-        self._outage = Outage(log, "outbox")
+        self._outage = OutageLog(log, "outbox")
         self._crowded = False
         """More was due than could be begun: look again as soon as something ends."""
 

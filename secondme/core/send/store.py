@@ -31,7 +31,7 @@ class Sending:
 
 
 @dataclass(frozen=True, slots=True)
-class Stopped:
+class NotTaken:
     """Why a contact's next row does not leave: `dropped` for ever, `held` for the owner, or a step that needs no sending."""
 
     why: Literal["empty", "early", "busy", "typing", "dropped", "held", "corrupt"]
@@ -59,7 +59,7 @@ class OutboxStore:
 
     async def take(
         self, contact: ContactId, channel: str, sender: str, *, collapses: bool = True, typing_ms: int = 5000
-    ) -> Sending | Stopped:
+    ) -> Sending | NotTaken:
         """The contact's next row to send, checked at the last moment against approval, pause, kill switch and takeover; or why not.
 
         `collapses`: the platform shows one id once. While a row is typed, it is due again after `typing_ms`.
@@ -75,11 +75,11 @@ class OutboxStore:
             case b"send":
                 return Sending(OutboxRow.decode(answer[2], keys.outbox(contact)), int(answer[1]))
             case b"held":
-                return Stopped("held", answer[1].decode(), answer[2])
+                return NotTaken("held", answer[1].decode(), answer[2])
             case b"dropped":
-                return Stopped("dropped", rows=answer[1])
+                return NotTaken("dropped", rows=answer[1])
             case other:
-                return Stopped(other.decode())
+                return NotTaken(other.decode())
 
     async def sent(self, sending: Sending, native_id: str) -> Literal["done", "next", "stale"]:
         """The row has left: it is in the history when it was a reply, `next` when another one follows, `stale` when it was settled before."""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 from secondme.core.errors import DataError
 from secondme.core.records import OutboxRow, Record, Turn
 from secondme.core.store import keys
-from secondme.core.store.persons import LinkStore
+from secondme.core.store.persons import PersonStore
 
 if TYPE_CHECKING:
     from secondme.core.ids import ContactId
@@ -18,12 +18,12 @@ R = TypeVar("R", bound=Record)
 _MOST_UNSENT = 50
 
 
-class ConversationStore:
+class HistoryStore:
     """Histories. Writing happens inside the gate's and the sender's scripts, never apart from the step it belongs to."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._links = LinkStore(store)
+        self._links = PersonStore(store)
 
     async def recent(self, contact: ContactId, limit: int) -> list[Turn]:
         """At most `limit` newest turns, oldest first, and after them the replies that are on their way: the contact will have read

@@ -22,7 +22,7 @@ _LOOK_S = 0.05
 _PAGE = 1000
 
 
-class LinkStore:
+class PersonStore:
     """Persons: contacts that the owner linked."""
 
     def __init__(self, store: Store) -> None:

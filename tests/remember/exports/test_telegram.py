@@ -10,7 +10,7 @@ from remember.exports.chats import written
 
 from secondme.core.errors import DataError
 from secondme.core.exports.importer import TELEGRAM
-from secondme.core.exports.message import Chat, ExportedMessage
+from secondme.core.exports.message import ExportedChat, ExportedMessage
 from secondme.core.exports.reading import ExportFile
 from secondme.core.exports.telegram import TelegramExport
 
@@ -29,7 +29,7 @@ def account(*chats: dict[str, Any]) -> dict[str, Any]:
     return {"about": "", "personal_information": {"user_id": 5, "first_name": "Sam"}, "chats": {"about": "", "list": list(chats)}}
 
 
-def opened(folder: Path, content: Any) -> tuple[list[Chat], list[tuple[int, ExportedMessage]]]:
+def opened(folder: Path, content: Any) -> tuple[list[ExportedChat], list[tuple[int, ExportedMessage]]]:
     text = content if isinstance(content, str | bytes) else json.dumps(content)
     export = TelegramExport(ExportFile(written(folder, text, "result.json"), TELEGRAM))
     return export.survey(), list(export.messages())

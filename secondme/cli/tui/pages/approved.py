@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from secondme.cli.tui.link import Desk, Snapshot
+    from secondme.cli.tui.link import Actions, Snapshot
     from secondme.core.config.loader import Setup
     from secondme.core.records import ApprovedContact, Pause
 
@@ -44,12 +44,12 @@ async def pause_or_resume(page: Page, contact: ApprovedContact, *, is_paused: bo
         await page.desk.decide(partial(_pause, page.desk, contact.contact_id, who, choice))
 
 
-async def _resume(desk: Desk, contact: str, who: str) -> str:
+async def _resume(desk: Actions, contact: str, who: str) -> str:
     await desk.link.services.pauses.resume(contact)
     return f"{who} is answered again."
 
 
-async def _pause(desk: Desk, contact: str, who: str, choice: str) -> str:
+async def _pause(desk: Actions, contact: str, who: str, choice: str) -> str:
     await desk.link.services.pauses.pause(contact, length_of(choice))
     return f"{who} is paused, {choice}."
 
@@ -116,18 +116,18 @@ async def ask_persona(page: Page, contact: ApprovedContact) -> None:
         await page.desk.decide(partial(_set_persona, page.desk, contact, who, choice))
 
 
-async def _set_mode(desk: Desk, contact: ApprovedContact, who: str, choice: str) -> str:
+async def _set_mode(desk: Actions, contact: ApprovedContact, who: str, choice: str) -> str:
     record = await desk.link.services.answering.set_mode(ContactId(contact.contact_id), ReplyMode(choice) if choice else None)
     return f"{who}: {how_answered(record)}."
 
 
-async def _relate(desk: Desk, contact: ContactId, who: str, choice: str) -> str:
+async def _relate(desk: Actions, contact: ContactId, who: str, choice: str) -> str:
     standing = await desk.link.services.relationships.set_by_owner(contact, Relationship(choice) if choice else None)
     kind = standing.type.value.replace("_", " ")
     return f"{who} is {kind} to you." if standing.manual else f"{who} seems to be {kind}; that may change by itself."
 
 
-async def _set_persona(desk: Desk, contact: ApprovedContact, who: str, choice: str) -> str:
+async def _set_persona(desk: Actions, contact: ApprovedContact, who: str, choice: str) -> str:
     await desk.link.services.choices.set_persona(ContactId(contact.contact_id), choice or None)
     return f"{safe_name(choice)} speaks to {who} from now on." if choice else f"{who} is answered in the usual voice."
 
@@ -168,7 +168,7 @@ class ApprovedPage(Page):
         Binding("escape", "all", "Show all", show=False),
     ]
 
-    def __init__(self, desk: Desk, page_id: str) -> None:
+    def __init__(self, desk: Actions, page_id: str) -> None:
         super().__init__(desk, page_id)
         self._search = Input(placeholder="name or number", classes="search", compact=True)
         self._filters = Static(classes="filters")

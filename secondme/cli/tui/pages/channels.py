@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from textual.widgets import DataTable
 
-    from secondme.cli.tui.link import Desk, Snapshot
+    from secondme.cli.tui.link import Actions, Snapshot
     from secondme.core.gateway.status import ChannelFacts
 
 
@@ -44,7 +44,7 @@ class ChannelsPage(Page):
         Binding("c", "connect", "Connect or disconnect"),
     ]
 
-    def __init__(self, desk: Desk, page_id: str) -> None:
+    def __init__(self, desk: Actions, page_id: str) -> None:
         super().__init__(desk, page_id)
         self._channels: dict[str, ChannelFacts] = {}
 

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from textual.app import ComposeResult
 
-    from secondme.cli.tui.link import Desk, Snapshot
+    from secondme.cli.tui.link import Actions, Snapshot
     from secondme.core.gateway.store import Passed
     from secondme.core.records import ApprovedContact, Pause
     from secondme.core.send.drafts import Draft
@@ -273,7 +273,7 @@ class ConversationsPage(Page):
         Binding("escape", "back", "Back", show=False),
     ]
 
-    def __init__(self, desk: Desk, page_id: str) -> None:
+    def __init__(self, desk: Actions, page_id: str) -> None:
         super().__init__(desk, page_id)
         self._search = Input(placeholder="name or number", classes="search", compact=True)
         self._filters = Static(classes="filters")

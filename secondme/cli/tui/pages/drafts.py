@@ -11,7 +11,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import DataTable, Static
 
 from secondme.cli.tui.dialogs import ConfirmDialog
-from secondme.cli.tui.forms import ONLY_YOURS, DraftDialog, WriteDialog, Written
+from secondme.cli.tui.forms import ONLY_YOURS, DraftDialog, WriteDialog, WrittenDraft
 from secondme.cli.tui.pages.page import Page, shown_name
 from secondme.cli.tui.table import Column, Row
 from secondme.cli.tui.widgets import QUIET, WARN
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from secondme.cli.tui.link import Desk, Snapshot
+    from secondme.cli.tui.link import Actions, Snapshot
     from secondme.core.send.drafts import Draft
 
 _MOST = 500
@@ -53,7 +53,7 @@ class DraftsPage(Page):
         Binding("d", "drop", "Drop"),
     ]
 
-    def __init__(self, desk: Desk, page_id: str) -> None:
+    def __init__(self, desk: Actions, page_id: str) -> None:
         super().__init__(desk, page_id)
         self._warning = Static(classes="warning")
         self._drafts: dict[str, Draft] = {}
@@ -179,7 +179,7 @@ class DraftsPage(Page):
         self._settled.add(draft.id)
         return f"The reply to {self._who(draft)} is on its way."
 
-    async def _write(self, draft: Draft, written: Written) -> str:
+    async def _write(self, draft: Draft, written: WrittenDraft) -> str:
         drafts = self.desk.link.services.drafts
         await drafts.edit(draft.id, written.text)
         if not written.is_sent:

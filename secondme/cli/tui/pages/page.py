@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from secondme.cli.tui.link import Desk, Snapshot
+    from secondme.cli.tui.link import Actions, Snapshot
 
 
 class Page(Vertical):
@@ -27,7 +27,7 @@ class Page(Vertical):
     COLUMNS: ClassVar[Sequence[Column]] = ()
     EMPTY: ClassVar[str] = ""
 
-    def __init__(self, desk: Desk, page_id: str) -> None:
+    def __init__(self, desk: Actions, page_id: str) -> None:
         super().__init__(id=f"page-{page_id}")
         self.desk = desk
         self.table = PeopleTable(self.COLUMNS)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from textual.widgets import DataTable
 
-    from secondme.cli.tui.link import Desk, Snapshot
+    from secondme.cli.tui.link import Actions, Snapshot
     from secondme.core.enums import Tier
     from secondme.core.records import DeniedContact, PairingRequest
 
@@ -55,7 +55,7 @@ class PendingPage(Page):
         Binding("A,shift+a", "approve_all", "All in"),
     ]
 
-    def __init__(self, desk: Desk, page_id: str) -> None:
+    def __init__(self, desk: Actions, page_id: str) -> None:
         super().__init__(desk, page_id)
         self._requests: dict[str, PairingRequest] = {}
         self._marked: set[str] = set()
@@ -182,7 +182,7 @@ class DeniedPage(Page):
     EMPTY: ClassVar[str] = "Nobody is turned away.\n\nWho is denied is ignored in silence for 24 hours and is listed here."
     BINDINGS: ClassVar[list[BindingType]] = [Binding("u", "unblock", "Unblock")]
 
-    def __init__(self, desk: Desk, page_id: str) -> None:
+    def __init__(self, desk: Actions, page_id: str) -> None:
         super().__init__(desk, page_id)
         self._contacts: dict[str, DeniedContact] = {}
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from secondme.cli.tui.link import Desk, Snapshot
+    from secondme.cli.tui.link import Actions, Snapshot
 
 _MOST = 300
 _STYLES = {"warn": WARN, "error": BAD}
@@ -38,7 +38,7 @@ class SecurityPage(Page):
         "Nothing happened yet.\n\nRequests, decisions, wrong codes, pauses and suspicious messages are listed here."
     )
 
-    def __init__(self, desk: Desk, page_id: str, path: Path) -> None:
+    def __init__(self, desk: Actions, page_id: str, path: Path) -> None:
         super().__init__(desk, page_id)
         self._path = path
         self._entries: dict[str, Entry] = {}

@@ -12,7 +12,7 @@ from secondme.cli.tui.pages.page import Page, shown_name
 from secondme.cli.tui.table import Column, Row
 from secondme.cli.tui.widgets import ACCENT, BAD, GOOD, QUIET, WARN
 from secondme.core.clock import from_ms
-from secondme.core.reply.store import SELF, Account, Spent
+from secondme.core.reply.store import SELF, SpendingReport, Spent
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from secondme.cli.tui.link import Desk, Snapshot
+    from secondme.cli.tui.link import Actions, Snapshot
 
 _DAYS = 7
 _MOST = 500
@@ -47,12 +47,12 @@ class UsagePage(Page):
     EMPTY: ClassVar[str] = "No model was called in the last 7 days.\n\nWhat replies cost is summed up here."
     BINDINGS: ClassVar[list[BindingType]] = [Binding("b", "turn", "By day, contact, model")]
 
-    def __init__(self, desk: Desk, page_id: str) -> None:
+    def __init__(self, desk: Actions, page_id: str) -> None:
         super().__init__(desk, page_id)
         self._today = Static(classes="today")
         self._filters = Static(classes="filters")
         self._by = _BY[0]
-        self._account: Account | None = None
+        self._account: SpendingReport | None = None
         self._read_ms = 0
         self._names: dict[str, str] = {}
         self._spent = 0

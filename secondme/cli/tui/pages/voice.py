@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from secondme.cli.tui.link import Desk, Snapshot
+    from secondme.cli.tui.link import Actions, Snapshot
     from secondme.core.config.loader import Setup
     from secondme.core.records import ApprovedContact
     from secondme.core.remember.style import StyleProfile
@@ -42,7 +42,7 @@ DEFAULT = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class Voice:
+class PersonaRow:
     """One persona file, sound or broken, or one that is chosen and not there. Its words are safe to show."""
 
     id: str
@@ -67,10 +67,10 @@ class VoicePage(Page):
         Binding("escape", "all", "All in all", show=False),
     ]
 
-    def __init__(self, desk: Desk, page_id: str) -> None:
+    def __init__(self, desk: Actions, page_id: str) -> None:
         super().__init__(desk, page_id)
         self._style = Static()
-        self._voices: dict[str, Voice] | None = None
+        self._voices: dict[str, PersonaRow] | None = None
         self._used: dict[str, str] = {}
         self._contacts: dict[str, ApprovedContact] = {}
         self._chosen = ""
@@ -91,7 +91,7 @@ class VoicePage(Page):
         for slot, identity in self._used.items():
             if identity not in self._voices:
                 gone = f"is chosen for {_told(slot)} and is not there: the built-in default speaks instead"
-                self._voices[identity] = Voice(identity, "", (), gone)
+                self._voices[identity] = PersonaRow(identity, "", (), gone)
         chosen = self._chosen
         if self._told is None or self._told[0] != chosen or not 0 <= now_ms - self._told[1] < _STYLE_MS:
             styles = self.desk.link.services.style
@@ -157,7 +157,7 @@ class VoicePage(Page):
             if contact.is_like(words):
                 yield Choice(key, shown_name(contact.display_name, key), safe_name(key))
 
-    def _row(self, voice: Voice, used_for: list[str], contacts: int) -> Row:
+    def _row(self, voice: PersonaRow, used_for: list[str], contacts: int) -> Row:
         whom = [*used_for, *([counted(contacts, "contact")] if contacts else [])]
         return voice.id, (
             (safe_name(voice.id), "bold"),
@@ -180,15 +180,15 @@ class VoicePage(Page):
         return text
 
 
-def _voices(setup: Setup) -> list[Voice]:
+def _voices(setup: Setup) -> list[PersonaRow]:
     """Every persona file, by id. One that cannot be read is a problem to show, not a lost store."""
     personas = persona_library(setup)
     try:
         sound, broken = personas.all(), personas.broken()
     except ConfigError as error:
-        return [Voice("personas", "", (), safe_text(error.message))]
+        return [PersonaRow("personas", "", (), safe_text(error.message))]
     found = [
-        Voice(
+        PersonaRow(
             each.id,
             ", ".join(filter(None, (safe_name(each.name), safe_name(each.tone), safe_name(each.language)))),
             tuple(relationship.value for relationship in each.relationships),
@@ -196,11 +196,11 @@ def _voices(setup: Setup) -> list[Voice]:
         for each in sound
     ]
     folder = f"{personas.directory}/"
-    found += [Voice(each.id, "", (), " ".join(safe_text(each.error.message.replace(folder, "")).split())) for each in broken]
+    found += [PersonaRow(each.id, "", (), " ".join(safe_text(each.error.message.replace(folder, "")).split())) for each in broken]
     return sorted(found, key=lambda voice: voice.id)
 
 
-def _used_for(voices: Mapping[str, Voice], used: Mapping[str, str], default_file: str) -> dict[str, list[str]]:
+def _used_for(voices: Mapping[str, PersonaRow], used: Mapping[str, str], default_file: str) -> dict[str, list[str]]:
     """Persona -> for whom it speaks: what the owner chose, then what the files say of themselves, the first that does."""
     found: dict[str, list[str]] = {identity: [] for identity in voices}
     taken = {_told(slot) for slot in used}

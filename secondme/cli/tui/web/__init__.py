@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 
 from secondme.cli.output import Screen
-from secondme.cli.tui.web.door import HOST, Door
+from secondme.cli.tui.web.door import HOST, AccessLink
 from secondme.cli.tui.web.process import END_S
 from secondme.core.errors import ConfigError
 
@@ -35,7 +35,7 @@ async def serve(invocation: Invocation, port: int) -> None:
     _silence()
     stop = asyncio.Event()
     with _listening(port) as listening, contextlib.redirect_stdout(sys.stderr):  # a screen that does not start says why: no result
-        door = Door(_command(invocation), listening.getsockname()[1])
+        door = AccessLink(_command(invocation), listening.getsockname()[1])
         runner = web.AppRunner(door.application(), access_log=None, handle_signals=False, shutdown_timeout=END_S + 1)
         await runner.setup()
         try:

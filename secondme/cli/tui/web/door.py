@@ -37,7 +37,7 @@ _HEADERS = {
 }
 
 
-class Door:
+class AccessLink:
     """One owner's browser session.
 
     A browser sends a cookie to every port of this machine, so another user's web server on it could see ours. Hence the screen's path is a

@@ -36,7 +36,7 @@ _ENDING = ".,;:!?\u2026\u3002)]}\u00bb\u201d\u2019"
 _PORT = re.compile(r":[0-9]{0,5}$")
 
 
-class Finding(NamedTuple):
+class LinkFinding(NamedTuple):
     """What is wrong with one link, and where it begins."""
 
     kind: str
@@ -44,7 +44,7 @@ class Finding(NamedTuple):
     position: int
 
 
-def find_links(text: str) -> Iterator[Finding]:
+def find_links(text: str) -> Iterator[LinkFinding]:
     """What is wrong with the first 50 links of `text`. Linear."""
     for count, match in enumerate(_URL.finditer(text)):
         if count == MAX_LINKS:
@@ -54,9 +54,9 @@ def find_links(text: str) -> Iterator[Finding]:
         host = _PORT.sub("", rest.rstrip(_ENDING)).lower().rstrip(".")
         has_scheme = match.end(1) - match.start() > len(authority)
         if at and has_scheme and "." in user:
-            yield Finding("url_suspicious", "a name before @ hides the real one", match.start())
+            yield LinkFinding("url_suspicious", "a name before @ hides the real one", match.start())
         if finding := _judge(host, has_scheme=has_scheme):
-            yield Finding(*finding, match.start())
+            yield LinkFinding(*finding, match.start())
 
 
 def _judge(host: str, *, has_scheme: bool) -> tuple[str, str] | None:

@@ -12,7 +12,7 @@ from functools import cache
 
 from secondme.core.admit.content import lists
 from secondme.core.admit.content.folding import close_up, decode, fold, squeeze, unleet
-from secondme.core.admit.content.lexicon import Lexicon, Sequence, Span
+from secondme.core.admit.content.lexicon import ConceptSpan, Lexicon, Sequence
 
 HEAD, TAIL = 4096, 1024
 """How much of a long text is read: its start, and its end, where an attack follows a long pretext."""
@@ -66,20 +66,20 @@ def _views(folded: str) -> list[str]:
     return views + [reading for reading in unleet(closed or folded) if reading not in views]
 
 
-def _marks(window: str, folded: str) -> dict[str, list[Span]]:
-    marks = {name: [Span(0, 0)] for name, pattern in _mark_patterns().items() if pattern.search(folded)}
+def _marks(window: str, folded: str) -> dict[str, list[ConceptSpan]]:
+    marks = {name: [ConceptSpan(0, 0)] for name, pattern in _mark_patterns().items() if pattern.search(folded)}
     if _HIDDEN_TAGS.search(window):
-        marks["hidden_tags"] = [Span(0, 0)]
+        marks["hidden_tags"] = [ConceptSpan(0, 0)]
     return marks
 
 
-def _judge(view: str, marks: dict[str, list[Span]]) -> Attempt:
+def _judge(view: str, marks: dict[str, list[ConceptSpan]]) -> Attempt:
     rules = _rules()
     found = rules.lexicon.find(view) | marks
     closed = squeeze(view)
     for needle, concept in rules.squeezed:
         if needle in closed:
-            found.setdefault(concept, []).append(Span(0, 0))
+            found.setdefault(concept, []).append(ConceptSpan(0, 0))
     for name, sequences in rules.compounds:
         spans = [span for sequence in sequences for span in sequence.find(found)]
         if spans:

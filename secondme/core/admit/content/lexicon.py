@@ -23,7 +23,7 @@ _MAX_PLACES = 200
 """Of one concept: no person repeats a word that often, and a wall of them must not cost more."""
 
 
-class Span(NamedTuple):
+class ConceptSpan(NamedTuple):
     """Where a concept was found, in steps from the text's start."""
 
     start: int
@@ -53,13 +53,13 @@ class Lexicon:
             lengths = {*self._stem_lengths.get(stem[:2], ()), len(stem)}
             self._stem_lengths[stem[:2]] = tuple(sorted(lengths))
 
-    def find(self, folded: str) -> dict[str, list[Span]]:
+    def find(self, folded: str) -> dict[str, list[ConceptSpan]]:
         """Every concept in `folded` with its first places, in order of their starts."""
         tokens = _TOKEN.findall(folded)
         steps = [0]
         for token in tokens:
             steps.append(steps[-1] + (1 if _FIRST_CJK <= token[0] <= _LAST_CJK else _WORD))
-        found: dict[str, list[Span]] = {}
+        found: dict[str, list[ConceptSpan]] = {}
         known: dict[str, list[_Rest]] = {}
         for index, (token, following) in enumerate(zip_longest(tokens, tokens[1:], fillvalue="")):
             begun = known.get(token)
@@ -72,7 +72,7 @@ class Lexicon:
                         continue
                     spans = found.setdefault(rest.concept, [])
                     if len(spans) < _MAX_PLACES:
-                        spans.append(Span(steps[index], steps[end]))
+                        spans.append(ConceptSpan(steps[index], steps[end]))
         return found
 
     def _add(self, concept: str, phrase: str) -> None:
@@ -125,7 +125,7 @@ class Sequence:
         """Every concept that is named."""
         return (concept for choice in self._choices for concept in choice)
 
-    def find(self, found: Mapping[str, list[Span]]) -> list[Span]:
+    def find(self, found: Mapping[str, list[ConceptSpan]]) -> list[ConceptSpan]:
         """Where the whole sequence was found. Linear in the places of its concepts."""
         for choice in self._choices:
             if found.keys().isdisjoint(choice):
@@ -139,7 +139,7 @@ class Sequence:
         return reached
 
 
-def _then(before: list[Span], after: list[Span], gap: int) -> list[Span]:
+def _then(before: list[ConceptSpan], after: list[ConceptSpan], gap: int) -> list[ConceptSpan]:
     """Each span of `after` that begins at most `gap` steps behind the end of one of `before`, stretched over both."""
     by_end = sorted(before, key=lambda span: span.end)
     joined, index = [], 0
@@ -147,5 +147,5 @@ def _then(before: list[Span], after: list[Span], gap: int) -> list[Span]:
         while index < len(by_end) and by_end[index].end <= span.start:
             index += 1
         if index and span.start - by_end[index - 1].end <= gap:
-            joined.append(Span(by_end[index - 1].start, span.end))
+            joined.append(ConceptSpan(by_end[index - 1].start, span.end))
     return joined

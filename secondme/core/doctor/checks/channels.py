@@ -11,7 +11,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from secondme.core.admit.control_store import ControlStore
-from secondme.core.doctor.check import Check, Finding, NotCheckedError, NotSetUp, Outcome, Subject, found, verdict
+from secondme.core.doctor.check import Check, DoctorContext, Finding, NotCheckedError, NotConfigured, Outcome, found, verdict
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.format import span
 from secondme.core.gateway.channel_words import words_for
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from secondme.core.channel_plugin import Manifest
     from secondme.core.config.loader import Setup
-    from secondme.core.gateway.status import ChannelFacts, Overview
+    from secondme.core.gateway.status import ChannelFacts, SystemStatus
 
 _GRACE_S = 30.0
 """A deaf channel is connected anew by itself; only what stays deaf is worth saying. Signs come every five seconds."""
@@ -31,7 +31,7 @@ _SETTLE_S = 120.0
 
 
 @dataclass(frozen=True, slots=True)
-class Patient:
+class ChannelProbe:
     """One channel, and what only its own package can tell. Both take the settings as they are."""
 
     manifest: Manifest
@@ -40,19 +40,19 @@ class Patient:
     """Which account it is, said by its files and its platform within so many seconds. Raises SecondmeError when something is wrong."""
 
 
-def check_of(patient: Patient) -> Check:
+def check_of(patient: ChannelProbe) -> Check:
     """The check of one channel."""
 
-    async def look(subject: Subject) -> Outcome:
+    async def look(subject: DoctorContext) -> Outcome:
         return await _look(subject, patient)
 
     title = patient.manifest.title
     return Check(patient.manifest.id, title, f"{title} is linked, connected, and heard from", look)
 
 
-async def _look(subject: Subject, patient: Patient) -> Outcome:
+async def _look(subject: DoctorContext, patient: ChannelProbe) -> Outcome:
     if not patient.is_set_up(subject.setup):
-        return NotSetUp()
+        return NotConfigured()
     (account, problem), seen = await asyncio.gather(_asked(subject, patient), _seen(subject))
     manifest = patient.manifest
     unheard = None
@@ -69,7 +69,7 @@ async def _look(subject: Subject, patient: Patient) -> Outcome:
     return verdict(problem, unheard, told, detail=f"{account}; {_life(subject, facts)}")
 
 
-async def _asked(subject: Subject, patient: Patient) -> tuple[str, Finding | None]:
+async def _asked(subject: DoctorContext, patient: ChannelProbe) -> tuple[str, Finding | None]:
     title, name = patient.manifest.title, patient.manifest.id
     try:
         async with asyncio.timeout(subject.http_timeout_s):
@@ -83,14 +83,14 @@ async def _asked(subject: Subject, patient: Patient) -> tuple[str, Finding | Non
         return "", _needs_you(title, words if is_known else error.message, fix or error.fix, name)
 
 
-async def _seen(subject: Subject) -> Overview | None:
+async def _seen(subject: DoctorContext) -> SystemStatus | None:
     try:
         return await subject.overview()
     except NotCheckedError:
         return None
 
 
-async def _standing(subject: Subject, manifest: Manifest, facts: ChannelFacts) -> Finding | None:
+async def _standing(subject: DoctorContext, manifest: Manifest, facts: ChannelFacts) -> Finding | None:
     """What is wrong with how the gateway says that it stands."""
     name, title = manifest.id, manifest.title
     words, fix = words_for(facts.code)
@@ -114,7 +114,7 @@ async def _standing(subject: Subject, manifest: Manifest, facts: ChannelFacts) -
     return None
 
 
-async def _is_wanted(subject: Subject, name: str) -> bool:
+async def _is_wanted(subject: DoctorContext, name: str) -> bool:
     """False when the owner disconnected it."""
     try:
         desired = (await ControlStore(await subject.store()).desired_states()).get(name)
@@ -132,7 +132,7 @@ def _failing(facts: ChannelFacts, words: str, fix: str) -> Finding:
     return replace(finding, what=finding.what.rstrip())
 
 
-def _life(subject: Subject, facts: ChannelFacts) -> str:
+def _life(subject: DoctorContext, facts: ChannelFacts) -> str:
     now = subject.clock.now_ms()
     alive = f", last sign of life {_age(now, facts.last_alive_ms)} ago" if facts.last_alive_ms else ""
     heard = f", last message {_age(now, facts.last_received_ms)} ago" if facts.last_received_ms else ""
@@ -143,7 +143,7 @@ def _age(now_ms: int, then_ms: int | None) -> str:
     return span(timedelta(milliseconds=now_ms - then_ms)) if then_ms else "some time"
 
 
-def _waits_for_calls(subject: Subject, manifest: Manifest) -> bool:
+def _waits_for_calls(subject: DoctorContext, manifest: Manifest) -> bool:
     """True when this channel only hears what its platform calls us with; Telegram does so where the owner wants it."""
     section = getattr(subject.settings, manifest.id, None)
     return not hasattr(section, "webhook_url") or bool(getattr(section, "webhook_url", ""))

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from secondme.core.config.files import read_env_file
 from secondme.core.config.loader import Settings, known_names, nearest_name
 from secondme.core.config.models import Section
-from secondme.core.doctor.check import Check, Finding, NotCheckedError, Outcome, Subject, Well, found, in_thread, verdict
+from secondme.core.doctor.check import Check, DoctorContext, Finding, NotCheckedError, Ok, Outcome, found, in_thread, verdict
 from secondme.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ _PREFIX = "SECONDME_"
 _MOST = 20
 
 
-async def config(subject: Subject) -> Outcome:
+async def config(subject: DoctorContext) -> Outcome:
     """Every setting is known and has a value it can have."""
     error, path = subject.error, subject.places.config_file
     if error is None:
         chosen = sum(1 for source in subject.setup.sources.values() if source != "default")
-        return Well(f"{path}, {chosen} settings chosen" if path.exists() else f"no config.toml, {chosen} settings chosen elsewhere")
+        return Ok(f"{path}, {chosen} settings chosen" if path.exists() else f"no config.toml, {chosen} settings chosen elsewhere")
     quoted = shlex.quote(str(path))
     match error.code:
         case "malformed_config":
@@ -49,7 +49,7 @@ async def config(subject: Subject) -> Outcome:
     return verdict(*(wrong[:_MOST] or [found("config-broken", why=error.message, fix=error.fix or "secondme config show")]))
 
 
-def _wrong(subject: Subject) -> Iterator[Finding]:
+def _wrong(subject: DoctorContext) -> Iterator[Finding]:
     """A finding for each setting, wherever it is written, that is unknown or has a value it cannot have."""
     places, known = subject.places, frozenset(known_names())
     for name, value in _written(places.config_file).items():

@@ -13,7 +13,7 @@ import socket
 import stat
 from typing import TYPE_CHECKING
 
-from secondme.core.doctor.check import Check, Finding, Outcome, Subject, Well, found, in_thread, verdict
+from secondme.core.doctor.check import Check, DoctorContext, Finding, Ok, Outcome, found, in_thread, verdict
 from secondme.core.doctor.store import is_running
 from secondme.core.files import is_held
 from secondme.core.log import common_file, security_file
@@ -30,10 +30,10 @@ _MOST = 200
 """Files of one directory that are looked at."""
 
 
-async def files(subject: Subject) -> Outcome:
+async def files(subject: DoctorContext) -> Outcome:
     """Directories are 0700 and files 0600, all of them ours, and nothing is left over."""
     if not subject.places.config.exists() and not subject.places.data.exists():
-        return Well("nothing is there yet")
+        return Ok("nothing is there yet")
     findings = await in_thread(lambda: list(_findings(subject.places)))
     return verdict(*findings, detail="private and tidy")
 

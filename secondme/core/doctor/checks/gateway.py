@@ -10,12 +10,12 @@ from secondme.core.admit.control_store import ControlStore
 from secondme.core.doctor.check import (
     NO_GATEWAY,
     Check,
+    DoctorContext,
     Finding,
     NotCheckedError,
-    NotSetUp,
+    NotConfigured,
+    Ok,
     Outcome,
-    Subject,
-    Well,
     found,
     in_thread,
     verdict,
@@ -24,7 +24,7 @@ from secondme.core.doctor.store import holders, lock_record
 from secondme.core.errors import UnavailableError
 
 if TYPE_CHECKING:
-    from secondme.core.gateway.status import Overview
+    from secondme.core.gateway.status import SystemStatus
 
 _OK, _UNAVAILABLE = 200, 503
 _ALONE, _GATEWAYS = {"gateway"}, {"all", "gateway"}
@@ -34,7 +34,7 @@ _START_S = 15.0
 """A gateway takes messages first, and loads the web server then."""
 
 
-async def gateway(subject: Subject) -> Outcome:
+async def gateway(subject: DoctorContext) -> Outcome:
     """A gateway gives signs of life, and somebody composes answers.
 
     In a home where none ever ran this is the next step of setting up, and no finding: the wizard may have ended a moment ago. Its lock
@@ -61,10 +61,10 @@ async def gateway(subject: Subject) -> Outcome:
         return verdict(found("gateway-stopped-service"))
     if has_run or (seen is not None and seen.processes):
         return verdict(found("gateway-down"))
-    return NotSetUp("never started here: secondme serve")
+    return NotConfigured("never started here: secondme serve")
 
 
-async def _answers_elsewhere(subject: Subject) -> bool:
+async def _answers_elsewhere(subject: DoctorContext) -> bool:
     """True when the gateway whose lock is held answers, and does not live on the store that we look at; false when it says nothing.
 
     Raises NotCheckedError for one that is between two signs of life: when its store could not be written to for a while, the last one
@@ -77,7 +77,7 @@ async def _answers_elsewhere(subject: Subject) -> bool:
     return bool(status)
 
 
-def _stale(subject: Subject, seen: Overview) -> Finding | None:
+def _stale(subject: DoctorContext, seen: SystemStatus) -> Finding | None:
     """The gateway of this home started before the newest change of what it read."""
     ours = [process for process in seen.processes if process.is_gateway and process.host == socket.gethostname()]
     if not ours:
@@ -90,25 +90,25 @@ def _stale(subject: Subject, seen: Overview) -> Finding | None:
     return None
 
 
-def _has_worker(seen: Overview) -> bool:
+def _has_worker(seen: SystemStatus) -> bool:
     return any(process.part not in _ALONE for process in seen.processes)
 
 
-def _told(seen: Overview) -> str:
+def _told(seen: SystemStatus) -> str:
     return ", ".join(f"{process.part} runs (pid {process.pid})" for process in seen.processes)
 
 
-def _holder(subject: Subject) -> int:
+def _holder(subject: DoctorContext) -> int:
     lock = subject.places.gateway_lock
     holding = holders(lock)
     recorded, _ = lock_record(lock)
     return recorded if recorded in holding or not holding else holding[0]
 
 
-async def api(subject: Subject) -> Outcome:
+async def api(subject: DoctorContext) -> Outcome:
     """The gateway of this home answers on its socket."""
     if not subject.settings.api.enabled:
-        return NotSetUp("switched off: api.enabled")
+        return NotConfigured("switched off: api.enabled")
     if not subject.gateway_is_here:
         raise NotCheckedError(NO_GATEWAY)
     started = [process.started_ms for process in (await subject.overview()).processes if process.is_gateway]
@@ -119,13 +119,13 @@ async def api(subject: Subject) -> Outcome:
     path = subject.places.api_socket
     status, said = await _ask(subject, str(path))
     if status == _OK:
-        return Well(f"answers on {path}")
+        return Ok(f"answers on {path}")
     if status == _UNAVAILABLE and said:
         return verdict(found("api-unavailable", store=said.get("store", "?"), gateway=said.get("gateway", "?")))
     return verdict(found("api-not-answering", path=path))
 
 
-async def _ask(subject: Subject, path: str, what: str = "/health") -> tuple[int, dict[str, Any]]:
+async def _ask(subject: DoctorContext, path: str, what: str = "/health") -> tuple[int, dict[str, Any]]:
     """Status and JSON of a route that takes no token on the socket; (0, {}) without an answer."""
     import httpx  # noqa: PLC0415  only where a gateway runs
 

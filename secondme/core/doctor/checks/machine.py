@@ -11,7 +11,18 @@ from typing import TYPE_CHECKING
 
 from secondme import __version__
 from secondme.core.clock import to_ms
-from secondme.core.doctor.check import Check, Finding, NotCheckedError, NotSetUp, Outcome, Subject, Well, found, in_thread, verdict
+from secondme.core.doctor.check import (
+    Check,
+    DoctorContext,
+    Finding,
+    NotCheckedError,
+    NotConfigured,
+    Ok,
+    Outcome,
+    found,
+    in_thread,
+    verdict,
+)
 from secondme.core.doctor.checks.files import refused_log
 from secondme.core.errors import ConfigError, CredentialsError
 from secondme.core.format import size
@@ -25,13 +36,13 @@ if TYPE_CHECKING:
 _MOST_S = 60
 
 
-async def clock(subject: Subject) -> Outcome:
+async def clock(subject: DoctorContext) -> Outcome:
     """This machine, a store elsewhere and the model's server agree about the time, to a minute."""
     settings = subject.settings
     store, model = await asyncio.gather(_of_store(subject), _of_model(subject))
     if store is None and model is None:
         if settings.redis_url is None and settings.model.api_key is None:
-            return NotSetUp("nothing to compare this machine's clock with")
+            return NotConfigured("nothing to compare this machine's clock with")
         raise NotCheckedError("nobody else's clock can be read")
     apart = {whose: ms for whose, ms in (("the store's server", store), ("the model's server", model)) if ms is not None}
     largest = max(abs(ms) for ms in apart.values()) // 1000
@@ -47,7 +58,7 @@ def _skewed(whose: str, ahead_ms: int) -> Finding | None:
     return found("clock-skew", whose=whose, seconds=seconds, direction="ahead of" if ahead_ms > 0 else "behind")
 
 
-async def _of_store(subject: Subject) -> int | None:
+async def _of_store(subject: DoctorContext) -> int | None:
     """By how many ms this machine is ahead of a store elsewhere; None when it is here, or says nothing."""
     if subject.settings.redis_url is None:
         return None
@@ -58,7 +69,7 @@ async def _of_store(subject: Subject) -> int | None:
     return subject.clock.now_ms() - facts.now_ms  # and the way there, which is far below a minute
 
 
-async def _of_model(subject: Subject) -> int | None:
+async def _of_model(subject: DoctorContext) -> int | None:
     """By how many ms this machine is ahead of the model's server; None when there is none, or it says nothing."""
     import httpx  # noqa: PLC0415  only who has a model pays
 
@@ -76,15 +87,15 @@ async def _of_model(subject: Subject) -> int | None:
     return subject.clock.now_ms() - to_ms(said if said.tzinfo else said.replace(tzinfo=UTC))
 
 
-async def timezone(subject: Subject) -> Outcome:
+async def timezone(subject: DoctorContext) -> Outcome:
     """The owner sleeps by a zone that is theirs."""
     sleep = subject.settings.sleep
     if not sleep.enabled or sleep.start == sleep.end:
-        return NotSetUp("sleep hours are off")
+        return NotConfigured("sleep hours are off")
     if sleep.timezone:
-        return Well(sleep.timezone)
+        return Ok(sleep.timezone)
     if not subject.places.config.exists():
-        return NotSetUp()
+        return NotConfigured()
     zone = str(machine_zone())
     return verdict(found("timezone-unset") if zone in _UNIVERSAL else None, detail=f"{zone}, this machine's")
 
@@ -109,7 +120,7 @@ _PYTHONS = ((3, 11), (3, 14))
 """From (included) to (excluded), as pyproject.toml says."""
 
 
-async def disk(subject: Subject) -> Outcome:
+async def disk(subject: DoctorContext) -> Outcome:
     """There is room for the data and the logs."""
     findings, details = [], {}
     for place in (subject.places.data, subject.places.logs):
@@ -127,7 +138,7 @@ async def disk(subject: Subject) -> Outcome:
     return verdict(*findings, detail=", ".join(details.values()))
 
 
-async def memory(subject: Subject) -> Outcome:
+async def memory(subject: DoctorContext) -> Outcome:
     """This machine has memory left, and so has the store."""
     free = await in_thread(_available)
     ours = found("memory-low", free=size(free)) if free is not None and free < _LITTLE_MEMORY else None
@@ -147,7 +158,7 @@ async def memory(subject: Subject) -> Outcome:
     return verdict(ours, theirs, detail=detail.removeprefix("; "))
 
 
-async def logs(subject: Subject) -> Outcome:
+async def logs(subject: DoctorContext) -> Outcome:
     """What happens can be written down, and the logs stay small."""
     path = subject.places.logs
     refusal = await in_thread(lambda: refused_log(path))
@@ -158,7 +169,7 @@ async def logs(subject: Subject) -> Outcome:
     return verdict(refusal, too_large, detail=size(total))
 
 
-async def versions(subject: Subject) -> Outcome:
+async def versions(subject: DoctorContext) -> Outcome:
     """This Python is supported, and what runs is what is installed."""
     python = f"{sys.version_info.major}.{sys.version_info.minor}"
     first, last = _PYTHONS
@@ -177,20 +188,20 @@ async def versions(subject: Subject) -> Outcome:
     return verdict(*findings, detail=f"secondme {__version__}, Python {python}")
 
 
-async def extras(subject: Subject) -> Outcome:
+async def extras(subject: DoctorContext) -> Outcome:
     """The keyring can be used, where the owner chose it."""
     error = subject.error
     if error is not None and error.code in {"no_keyring", "keyring_locked"}:
         return verdict(found("keyring-unusable", why=error.message))
     if subject.settings.secrets != "keyring":
-        return NotSetUp("no extra is needed")
+        return NotConfigured("no extra is needed")
     from secondme.core.config.files import read_keyring  # noqa: PLC0415  an extra, and slow
 
     try:
         await in_thread(lambda: read_keyring(subject.places.config))
     except (ConfigError, CredentialsError) as problem:
         return verdict(found("keyring-unusable", why=problem.message))
-    return Well("keyring")
+    return Ok("keyring")
 
 
 def _existing(path: Path) -> Path:

@@ -11,10 +11,21 @@ from typing import TYPE_CHECKING
 
 from secondme.core.clock import from_ms
 from secondme.core.config.models import ModelSettings, PersonaSettings
-from secondme.core.doctor.check import Check, Finding, NotCheckedError, NotSetUp, Outcome, Subject, Well, found, in_thread, verdict
+from secondme.core.doctor.check import (
+    Check,
+    DoctorContext,
+    Finding,
+    NotCheckedError,
+    NotConfigured,
+    Ok,
+    Outcome,
+    found,
+    in_thread,
+    verdict,
+)
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
 from secondme.core.providers.messages_api import OFFICIAL
-from secondme.core.reply.personas import Broken, Library
+from secondme.core.reply.personas import Broken, PersonaLibrary
 from secondme.core.text import near
 
 if TYPE_CHECKING:
@@ -28,11 +39,11 @@ _VERSION = re.compile(r"(?:-latest|-0|-\d{8})")
 _BUSY = frozenset({"model_rate_limited", "model_overloaded"})
 
 
-async def model_key(subject: Subject) -> Outcome:
+async def model_key(subject: DoctorContext) -> Outcome:
     """The model's server takes the key."""
     model = subject.settings.model
     if model.api_key is None:
-        return verdict(found("model-key-missing")) if await _is_needed(subject) else NotSetUp()
+        return verdict(found("model-key-missing")) if await _is_needed(subject) else NotConfigured()
     server = (model.base_url or OFFICIAL).rstrip("/")
     try:
         offered = await subject.models()
@@ -43,10 +54,10 @@ async def model_key(subject: Subject) -> Outcome:
     except UnavailableError as error:
         kind = "model-busy" if error.code in _BUSY else "model-unreachable"
         return verdict(found(kind, why=error.message))
-    return Well(f"Accepted by {server}{f', which offers {len(offered)} models' if offered else ''}")
+    return Ok(f"Accepted by {server}{f', which offers {len(offered)} models' if offered else ''}")
 
 
-async def _is_needed(subject: Subject) -> bool:
+async def _is_needed(subject: DoctorContext) -> bool:
     """True when something runs that needs the key: without that, it is only not set up yet."""
     try:
         return any(process.part != "gateway" for process in (await subject.overview()).processes)
@@ -54,11 +65,11 @@ async def _is_needed(subject: Subject) -> bool:
         return False
 
 
-async def model(subject: Subject) -> Outcome:
+async def model(subject: DoctorContext) -> Outcome:
     """The models of the settings are offered, and will be for a while."""
     settings = subject.settings.model
     if settings.api_key is None:
-        return NotSetUp()
+        return NotConfigured()
     today = from_ms(subject.clock.now_ms()).date()
     names = {"model.name": settings.name, "model.small": settings.small}
     ends = {setting: finding for setting, name in names.items() if (finding := _end(setting, name, today)) is not None}
@@ -116,9 +127,9 @@ CHECKS = (
 )
 
 
-async def personas(subject: Subject) -> Outcome:
+async def personas(subject: DoctorContext) -> Outcome:
     """Every persona file can be used, and the chosen one is there."""
-    library = Library(subject.places.personas)
+    library = PersonaLibrary(subject.places.personas)
     try:
         broken, sound = await in_thread(lambda: (library.broken(), [each.id for each in library.all()]))
     except ConfigError as error:  # the directory itself cannot be read
@@ -127,7 +138,7 @@ async def personas(subject: Subject) -> Outcome:
     is_missing = chosen != PersonaSettings.model_fields["file"].default and not (subject.places.personas / chosen).is_file()
     missing = found("persona-missing", name=chosen) if is_missing else None
     if not (broken or sound or missing):
-        return NotSetUp("none of your own: a plain default speaks")
+        return NotConfigured("none of your own: a plain default speaks")
     return verdict(*map(_told, broken), missing, detail=", ".join(sound))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from secondme.core.clock import from_ms, rfc3339
-from secondme.core.doctor.check import NO_STORE, Check, NotCheckedError, Outcome, Subject, Well, found, verdict
+from secondme.core.doctor.check import NO_STORE, Check, DoctorContext, NotCheckedError, Ok, Outcome, found, verdict
 from secondme.core.enums import PairingMode
 from secondme.core.errors import SecondmeError
 from secondme.core.format import span
@@ -20,29 +20,29 @@ _EXPECTED = frozenset({"asleep", "paused", "gathering", "over_budget", "over_con
 _MICROS = 1_000_000
 
 
-async def queue(subject: Subject) -> Outcome:
+async def queue(subject: DoctorContext) -> Outcome:
     """Nobody waits longer than the settings explain."""
     seen = await subject.overview()
     backlog = seen.backlog
     if not backlog.queued:
-        return Well("nothing waits")
+        return Ok("nothing waits")
     age = _since(subject, backlog.oldest_ms)
     why = ", ".join(why_held(reason) for reason in sorted(backlog.waiting)) or "in the queue"
     waiting = "1 message waits" if backlog.queued == 1 else f"{backlog.queued} messages wait"
     told = f"{waiting}, the oldest for {span(age)}: {why}"
     is_explained = seen.everybody is not None or (backlog.waiting and set(backlog.waiting) <= _EXPECTED)
     if age <= _LONG or is_explained or not seen.runs:
-        return Well(told)
+        return Ok(told)
     return verdict(found("queue-waiting", count=backlog.queued, age=span(age), why=why))
 
 
-async def dead_letters(subject: Subject) -> Outcome:
+async def dead_letters(subject: DoctorContext) -> Outcome:
     """Nothing was set aside."""
     count = (await subject.overview()).backlog.dead
     return verdict(found("dead-letters", count=count) if count else None, detail="none")
 
 
-async def drafts(subject: Subject) -> Outcome:
+async def drafts(subject: DoctorContext) -> Outcome:
     """How many replies wait for the owner. Never a finding: that they wait is what they are for."""
     store = await subject.store()
     try:
@@ -50,13 +50,13 @@ async def drafts(subject: Subject) -> Outcome:
     except SecondmeError as error:
         raise NotCheckedError(NO_STORE) from error
     if not held:
-        return Well("none waits for you")
+        return Ok("none waits for you")
     oldest = subject.clock.now_ms() - int(min(each.held_at for each in held).timestamp() * 1000)
     replies = len({each.row.reply_id for each in held})
-    return Well(f"{replies} wait for you, the oldest for {span(timedelta(milliseconds=oldest))}: secondme drafts list")
+    return Ok(f"{replies} wait for you, the oldest for {span(timedelta(milliseconds=oldest))}: secondme drafts list")
 
 
-async def budget(subject: Subject) -> Outcome:
+async def budget(subject: DoctorContext) -> Outcome:
     """There is money left for today."""
     cap = subject.settings.budget.daily_usd
     store, now_ms = await subject.store(), subject.clock.now_ms()
@@ -72,7 +72,7 @@ async def budget(subject: Subject) -> Outcome:
     return verdict(found("budget-spent", spent=f"{spent:.2f}", cap=f"{cap:.2f}", more=more) if is_spent else None, detail=told)
 
 
-async def pauses(subject: Subject) -> Outcome:
+async def pauses(subject: DoctorContext) -> Outcome:
     """Nothing is stopped."""
     seen = await subject.overview()
     everybody = seen.everybody
@@ -85,7 +85,7 @@ async def pauses(subject: Subject) -> Outcome:
     return verdict(stopped, *channels, detail="nothing is paused")
 
 
-async def pairing(subject: Subject) -> Outcome:
+async def pairing(subject: DoctorContext) -> Outcome:
     """Only the owner lets anybody in."""
     settings = subject.settings.pairing
     if settings.mode is PairingMode.SELF_VERIFY and settings.enabled:
@@ -94,11 +94,11 @@ async def pairing(subject: Subject) -> Outcome:
     try:
         stats = (await subject.overview()).pairing
     except NotCheckedError:
-        return Well(told)
-    return Well(f"{told}; {stats.approved} approved, {stats.pending} waiting")
+        return Ok(told)
+    return Ok(f"{told}; {stats.approved} approved, {stats.pending} waiting")
 
 
-def _since(subject: Subject, ms: int | None) -> timedelta:
+def _since(subject: DoctorContext, ms: int | None) -> timedelta:
     return timedelta(milliseconds=max(0, subject.clock.now_ms() - ms)) if ms else timedelta(0)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlsplit
 
-from secondme.core.doctor.check import Check, NotSetUp, Outcome, Subject, Well, found, verdict
+from secondme.core.doctor.check import Check, DoctorContext, NotConfigured, Ok, Outcome, found, verdict
 from secondme.core.doctor.store import look_at_graph, where_of
 from secondme.core.errors import ConfigError, CredentialsError, UnavailableError
 
@@ -15,11 +15,11 @@ _HARMLESS = "/memory/by-tag?tags=secondme-doctor&limit=1"
 """Needs the token and touches no memory: nothing has this tag. A recall would change when memories were last used."""
 
 
-async def graph(subject: Subject) -> Outcome:
+async def graph(subject: DoctorContext) -> Outcome:
     """FalkorDB answers and has its module."""
     url = subject.settings.memory.graph_url
     if url is None:
-        return NotSetUp()
+        return NotConfigured()
     where = where_of(url.get_secret_value())
     try:
         version = await look_at_graph(url.get_secret_value(), subject.http_timeout_s)
@@ -29,14 +29,14 @@ async def graph(subject: Subject) -> Outcome:
         return verdict(found("graph-refused", where=where))
     except ConfigError:
         return verdict(found("graph-no-module", where=where))
-    return Well(f"Connected ({where}{f', version {version}' if version else ''})")
+    return Ok(f"Connected ({where}{f', version {version}' if version else ''})")
 
 
-async def automem(subject: Subject) -> Outcome:
+async def automem(subject: DoctorContext) -> Outcome:
     """AutoMem answers, is healthy, and takes our token."""
     memory = subject.settings.memory
     if not memory.automem_url:
-        return NotSetUp()
+        return NotConfigured()
     base = memory.automem_url.rstrip("/")
     where = _host_of(base)
     headers = {"authorization": f"Bearer {memory.automem_token.get_secret_value()}"} if memory.automem_token else {}

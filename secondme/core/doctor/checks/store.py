@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from secondme.core.doctor.check import (
     Check,
+    DoctorContext,
     Finding,
     NotCheckedError,
-    NotSetUp,
+    NotConfigured,
+    Ok,
     Outcome,
-    Subject,
-    Well,
     found,
     in_thread,
     verdict,
@@ -51,7 +51,7 @@ _AGAIN = {SNAPSHOT: "redis-cli BGSAVE", REWRITE: "redis-cli BGREWRITEAOF"}
 """What makes a server try again at once. It does so by itself only when as much was changed as its configuration asks for."""
 
 
-async def store(subject: Subject) -> Outcome:
+async def store(subject: DoctorContext) -> Outcome:
     """Redis answers, as a server that takes writes."""
     url = subject.settings.redis_url
     where = where_of(url.get_secret_value()) if url else "the private server"
@@ -62,7 +62,7 @@ async def store(subject: Subject) -> Outcome:
             raise NotCheckedError("the private server has outlived its owner") from error
         return verdict(_unreached(subject, error, where))
     if reached.way == "empty":
-        return Well("private server; starts with the gateway, nothing is stored yet")
+        return Ok("private server; starts with the gateway, nothing is stored yet")
     if reached.way == "large":
         raise NotCheckedError("there is much data and no server runs: start the gateway first")
     try:
@@ -73,10 +73,10 @@ async def store(subject: Subject) -> Outcome:
         primary = f" {facts.primary}" if facts.primary else ""
         return verdict(found("store-read-only", where=where, primary=primary))
     name = _WAYS.get(reached.way, f"Connected ({where}")
-    return Well(f"{name}, version {facts.version})")
+    return Ok(f"{name}, version {facts.version})")
 
 
-def _unreached(subject: Subject, error: SecondmeError, where: str) -> Finding:
+def _unreached(subject: DoctorContext, error: SecondmeError, where: str) -> Finding:
     lock = subject.places.store / "lock"
     if error.code in {"store_not_started", "store_slow"} and subject.settings.redis_url is None and is_held(lock):
         pid, _ = lock_record(lock)
@@ -85,10 +85,10 @@ def _unreached(subject: Subject, error: SecondmeError, where: str) -> Finding:
     return found(kind, where=where, why=error.message)
 
 
-async def private_server(subject: Subject) -> Outcome:
+async def private_server(subject: DoctorContext) -> Outcome:
     """There is a program to run, and whoever holds its lock is alive."""
     if subject.settings.redis_url is not None:
-        return NotSetUp("not needed: redis_url names a server")
+        return NotConfigured("not needed: redis_url names a server")
     try:
         binary = await in_thread(lambda: find_server(subject.settings.store.server))
     except ConfigError as error:
@@ -96,22 +96,22 @@ async def private_server(subject: Subject) -> Outcome:
         return verdict(found("store-binary-missing", why=error.message, fix=fix))
     lock = subject.places.store / "lock"
     if not is_held(lock):
-        return Well(f"{binary}; not running")
+        return Ok(f"{binary}; not running")
     owner, role = lock_record(lock)
     if _is_orphaned(subject):
         left = await in_thread(lambda: holders(lock))
         return verdict(found("store-orphaned", pid=left[0] if left else "a process", owner=owner))
-    return Well(f"{binary}; run by {role or 'a process'} (pid {owner})")
+    return Ok(f"{binary}; run by {role or 'a process'} (pid {owner})")
 
 
-def _is_orphaned(subject: Subject) -> bool:
+def _is_orphaned(subject: DoctorContext) -> bool:
     """True while somebody holds the private server's lock, and it is not who wrote themselves down there."""
     lock = subject.places.store / "lock"
     owner, _ = lock_record(lock)
     return is_held(lock) and owner > 0 and not is_running(owner)
 
 
-async def persistence(subject: Subject) -> Outcome:
+async def persistence(subject: DoctorContext) -> Outcome:
     """What is acknowledged reaches a disk, and nothing is forgotten for want of memory."""
     facts = await subject.server()
     reached = await subject.reached()
@@ -129,7 +129,7 @@ async def persistence(subject: Subject) -> Outcome:
     )
 
 
-def _unwritten(subject: Subject, facts: ServerFacts) -> Finding | None:
+def _unwritten(subject: DoctorContext, facts: ServerFacts) -> Finding | None:
     """A write to the server's disk that failed: whether it refuses new data since, and what makes it try again."""
     is_private = subject.settings.redis_url is None
     where = f"for {subject.places.store}" if is_private else "where that server keeps its data"
@@ -142,7 +142,7 @@ def _unwritten(subject: Subject, facts: ServerFacts) -> Finding | None:
     return None
 
 
-async def scripts(subject: Subject) -> Outcome:
+async def scripts(subject: DoctorContext) -> Outcome:
     """The server takes every script of ours."""
     connected = await subject.store()
     try:
