@@ -1,4 +1,4 @@
-"""Which channels are there? The one list: ours, and those that came as packages. A channel's library is imported when it is built."""
+"""The registry of channels: ours, and those that came as packages. A channel's library is imported when it is built."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do the channel commands do? Each ends in the gateway that runs, if one does, within a second."""
+"""The channel commands: each change reaches a gateway that runs within a second."""
 
 from __future__ import annotations
 

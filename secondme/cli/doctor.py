@@ -1,4 +1,4 @@
-"""What does `secondme doctor` do? It puts the checks together, runs them on this home, mends what it is asked to, and tells."""
+"""`secondme doctor`: the checks are put together, run on this home, and told; what is safe to mend is mended."""
 
 from __future__ import annotations
 

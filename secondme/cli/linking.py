@@ -1,4 +1,4 @@
-"""How does a person link a channel at a terminal? Steps are drawn as they come; codes replace each other until one was used."""
+"""Linking a channel at a terminal: steps are drawn as they come; codes replace each other until one was used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a QR code fit a terminal? In half blocks where there is room, which every font has; else in sextants, three rows a line.
+"""QR codes at a terminal: in half blocks where there is room, which every font has; else in sextants, three rows a line.
 
 A WhatsApp code is 57 modules wide (ISO/IEC 18004, version 10-L): 31 lines in half blocks with its margin, 21 in sextants (Unicode 13,
 Symbols for Legacy Computing), which is what a window of 24 lines can show.

@@ -1,4 +1,4 @@
-"""How does a supervisor know that we are ready, that we live, and that we stop? In one line each over its socket, as systemd does (sd_notify(3)).
+"""Readiness, liveness and stopping, told to a supervisor in one line each over its socket, as systemd does (sd_notify(3)).
 
 The sign of life comes from the loop that does the work: when that hangs, nothing else says that all is well, and we are started anew.
 """

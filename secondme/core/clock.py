@@ -1,4 +1,4 @@
-"""What time is it, and how do we wait? The only module that asks the operating system."""
+"""Time: now, sleep, and durations as people type them. The only module that asks the operating system."""
 
 import asyncio
 import re

@@ -1,4 +1,4 @@
-"""Where can a test stop the world? Named points that do nothing unless a test put a hook in.
+"""Fault points: named steps at which a test can stop the world. They do nothing unless a test put a hook in.
 
 A hook is set by a test's own launcher, in code; no environment variable or flag of the product can reach it. After Readyset's
 named failure points.

@@ -1,4 +1,4 @@
-"""What is a well-formed id, and where do new ones come from?
+"""Ids: what a well-formed one is, and where new ones come from.
 
 A contact id ends up in key names, logs and file names, so its alphabet is closed. Ids are opaque: nobody but the channel that made
 one takes it apart.

@@ -1,4 +1,4 @@
-"""What is written down about what happened? Constant event names and plain facts, one JSON object a line.
+"""The log: constant event names and plain facts, one JSON object a line.
 
 Never message text, names, codes or keys: callers pass ids masked by `ids.mask_contact_id`. Files are 0600 and rotate at 10 MB;
 several processes write them at once: a gateway, its workers, and commands that decide something.

@@ -1,4 +1,4 @@
-"""Who tried to get in, what was decided, and what looked wrong? Written down for the owner, who may have to find out what happened.
+"""The security log: who tried to get in, what was decided, and what looked wrong.
 
 One line for each event in `security.jsonl`, through the one logging set-up (`log.set_up`). Warnings and errors are also published
 on `events:security`, so that somebody who watches sees them at once. Ids are masked; no name, no message text, no code.

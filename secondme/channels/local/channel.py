@@ -1,4 +1,6 @@
-"""What waits for a contact that is not at its terminal? One small append-only file each, which outlives a kill.
+"""The local channel: contacts at terminals of this machine, over one unix socket.
+
+What waits for a contact that is not there is kept in a small append-only file each, which outlives a kill.
 
 A line is a message (`{"id", "text"}`) or the mark that one was received (`{"ack"}`). Writing the same id twice changes nothing: this
 is the platform that collapses resends.

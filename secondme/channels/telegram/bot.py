@@ -1,4 +1,4 @@
-"""How is the Bot API called, so that neither a token nor a message gets into a log, and every failure has a known cause?
+"""A client of Telegram's Bot API: neither a token nor a message gets into a log, and every failure has a known cause.
 
 python-telegram-bot carries the calls. Three things of it are not left to it: it writes answers that it cannot read into the log, with
 whatever somebody wrote; it names the token in an exception; and it reads updates all together, so that one it does not understand hides

@@ -1,4 +1,4 @@
-"""What does a file id stand for? The bytes themselves, counted as they come, from the configured server only.
+"""The Telegram channel: one bot, by long polling or by webhook; files are counted as they come, from the configured server only.
 
 Source: Bot API, getFile. Telegram gives bots files of up to 20 MB.
 """

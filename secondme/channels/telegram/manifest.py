@@ -1,4 +1,4 @@
-"""What may everybody know about Telegram without starting it?"""
+"""What is known about Telegram without starting it."""
 
 from secondme.core.channel_plugin import Manifest
 

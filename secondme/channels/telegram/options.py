@@ -1,4 +1,4 @@
-"""What did the owner decide about Telegram? The section `telegram` of the settings, checked as far as it can be without a connection."""
+"""Telegram's settings, checked as far as they can be without a connection."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How do we ask for news, so that nothing is confirmed before it is safe, and nothing stops the rest?
+"""Long polling: nothing is confirmed before it is safe, and nothing stops the rest.
 
 Telegram keeps an update until a poll asks for a later one. We ask for it only after every update before it was handed over. Source: Bot
 API, getUpdates.

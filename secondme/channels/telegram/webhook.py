@@ -1,4 +1,4 @@
-"""How does Telegram call us, and who else could? Every call must know the secret; 200 says that what was in it is safe.
+"""Telegram's webhook: every call must know the secret; 200 says that what was in it is safe.
 
 Telegram repeats a call until it is answered with 200, one at a time as we ask it to. Source: Bot API, setWebhook and getWebhookInfo.
 """

@@ -1,4 +1,4 @@
-"""What does a failure of the device process mean to the owner? Codes in, errors with plain words and a fix out.
+"""The WhatsApp channel: a linked device, whose library runs in a process of its own.
 
 Nothing here can be blocked, crashed or printed over by the library: it lives in the device process, and what that says is checked.
 """

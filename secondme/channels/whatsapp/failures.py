@@ -1,4 +1,4 @@
-"""What does a failure of the device process mean to the owner? Codes in, errors with plain words and a fix out."""
+"""Failures of the device process: codes in, errors with plain words and a fix out."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is behind a WhatsApp address? Pure rules; what an alias is, only the library's own authentication decides.
+"""WhatsApp addresses (JIDs): whose they are. Pure rules; what an alias is, only the library's own authentication decides.
 
 An address (JID) is a user at a server, on one of the user's devices. Two servers hold people: `s.whatsapp.net` by phone number and
 `lid` by a hidden number that belongs to no phone. The digits of a hidden number may equal somebody's phone number, so two addresses

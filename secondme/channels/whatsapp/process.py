@@ -1,4 +1,4 @@
-"""How does the gateway keep the device process? It starts it, hears it, asks it, and is sure of its end."""
+"""The device process as the gateway keeps it: started, read, asked, and surely ended."""
 
 from __future__ import annotations
 

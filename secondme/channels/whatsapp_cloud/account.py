@@ -1,4 +1,4 @@
-"""Which business number is ours, and what do we need to speak for it?"""
+"""The business number: its ids, its token, and what is needed to speak for it."""
 
 from __future__ import annotations
 

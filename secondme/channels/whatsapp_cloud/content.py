@@ -1,4 +1,4 @@
-"""What does one message say? Pure: Meta's kinds of message in, words and attachments out."""
+"""The content of one message: Meta's kinds in, words and attachments out. Pure."""
 
 from __future__ import annotations
 

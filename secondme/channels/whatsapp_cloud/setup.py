@@ -1,4 +1,4 @@
-"""Does Meta know our number and take the token?"""
+"""Setting up the WhatsApp Cloud API: what is asked, what is checked, and building the channel."""
 
 from __future__ import annotations
 

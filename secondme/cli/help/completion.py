@@ -1,4 +1,4 @@
-"""What does Tab offer for a contact, a channel, a persona? What is there, if that can be known at once; else nothing, without a word.
+"""Shell completion of contacts, channels and personas: what can be known at once, else nothing, without a word.
 
 A shell evaluates what it is given, and contacts choose their own names: only plain words are offered.
 """

@@ -1,4 +1,4 @@
-"""What was meant? A word that is nothing gets one line that names the nearest one, and where to look."""
+"""Unknown words: one line that names the nearest known one, and where to look."""
 
 from __future__ import annotations
 

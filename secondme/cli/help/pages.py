@@ -1,4 +1,4 @@
-"""How does help look? Plain words under quiet headings, as wide as the terminal, the same on paper."""
+"""Help pages: plain words under quiet headings, as wide as the terminal, the same on paper."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a word become a command, and only that one? A command's module is imported when it is named; help knows the others by one line.
+"""The lazy command tree: a command's module is imported when it is named; help knows the others by one line.
 
 Turning every command into a parser took a tenth of each start: docs/decisions/0019.
 """

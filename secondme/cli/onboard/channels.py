@@ -1,4 +1,4 @@
-"""Where do people write? Channels are linked once everything else is written, each tried before it is saved."""
+"""The wizard's channels: linked once everything else is written, each tried before it is saved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does it run from now on? As a service, or in this terminal; either way the owner sees the first message arrive."""
+"""The wizard's end: a service, or a gateway in this terminal; either way the owner sees the first message arrive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who writes the replies? A key or a server, proven by a call before anything of it is kept."""
+"""The wizard's model: a key or a server, proven by a call before anything of it is kept."""
 
 from __future__ import annotations
 

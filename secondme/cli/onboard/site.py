@@ -1,4 +1,4 @@
-"""What do the stages of the wizard share? The home they set up, who is asked, and what was decided so far."""
+"""What the stages of the wizard share: the home they set up, who is asked, and what was decided so far."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""How does a plan become a home? Secrets, configuration, persona, in this order, so that a crash leaves nothing that does not fit together.
+"""The onboarding wizard: stages, and writing secrets, configuration and persona in an order in which a crash leaves nothing half
+done.
 
 It can be left at every question: what was answered is kept beside the configuration, and the next run goes on from there.
 """

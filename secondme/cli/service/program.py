@@ -1,4 +1,4 @@
-"""What exactly does a service start? This very program, for this very home, and nothing secret on its command line."""
+"""What a service starts: this very program, for this very home, with nothing secret on its command line."""
 
 from __future__ import annotations
 

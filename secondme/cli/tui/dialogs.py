@@ -1,4 +1,4 @@
-"""What is asked before something is decided? Each dialog returns one value, or None when the owner thought better of it."""
+"""Dialogs: each returns one value, or None when the owner thought better of it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which keys are there? All of them, page by page."""
+"""The keys of the screen, page by page."""
 
 from __future__ import annotations
 

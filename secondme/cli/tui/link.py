@@ -1,4 +1,4 @@
-"""How does the screen learn what changed, and how does it act? Through one connection that comes back by itself.
+"""The screen's connection to the store, which comes back by itself, and the actions of its pages.
 
 The link borrows the store: with no gateway it runs the private server itself, and it gives that up at once when a gateway starts.
 """

@@ -1,6 +1,4 @@
-"""How is a list of people shown so that it stays calm while it changes? Rows keep their place, the cursor keeps its row, and only what
-changed is drawn again.
-"""
+"""A table that stays calm while it changes: rows keep their place, the cursor keeps its row, and only what changed is drawn again."""
 
 from __future__ import annotations
 

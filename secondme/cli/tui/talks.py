@@ -1,4 +1,4 @@
-"""How do conversations stand? Read for the page that shows them, in pipelines of bounded length, whatever waits, is held or is on its way."""
+"""How conversations stand, read for the page that shows them, in pipelines of bounded length."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""May this message in? The gate, the door where strangers knock, and what the owner decides about them."""
+"""Admission: the gate, pairing of strangers, and the owner's decisions about contacts."""

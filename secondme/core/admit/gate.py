@@ -1,4 +1,4 @@
-"""May this message in, and what happens to it? One round trip for everybody who was let in."""
+"""The gate: whether a message is admitted, and what happens to it. One round trip for every approved contact."""
 
 from __future__ import annotations
 

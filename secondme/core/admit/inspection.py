@@ -1,4 +1,4 @@
-"""Does a message look dangerous? Looked at after it was admitted and beside its way, never on it.
+"""Inspection of admitted messages by the content analyser, beside their way and never on it.
 
 Nothing here changes, delays or blocks a message: a suspicious one is a line in the security log, and the reply is composed as ever.
 """

@@ -1,4 +1,4 @@
-"""Who is answered right now? The owner's pauses and the kill switch, for every place from which the owner steers."""
+"""Pauses and the kill switch, for every place from which the owner decides."""
 
 from __future__ import annotations
 

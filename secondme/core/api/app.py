@@ -1,4 +1,4 @@
-"""Which routes are there, and what describes them? One application, served on every listener and described by one OpenAPI document."""
+"""The API's application: its routes, served on every listener and described by one OpenAPI document."""
 
 from __future__ import annotations
 

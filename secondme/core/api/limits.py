@@ -1,4 +1,4 @@
-"""How much may a caller ask of the API? Each number with its reason; tests hand in smaller ones."""
+"""Limits on what callers may ask of the API. Each number has its reason; tests hand in smaller ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What does the API say when it says no? Every refusal has one shape, and each cause one status; nowhere else is a number chosen."""
+"""Problems: every refusal of the API has one shape, and each cause one status; nowhere else is a number chosen."""
 
 from __future__ import annotations
 

@@ -1,5 +1,5 @@
-"""Where does the API listen, and under which names may it be called? Sockets are bound here and not by the web server, which would make
-its unix socket open to everybody.
+"""The API's sockets, and the names under which it may be called. They are bound here, because the web server would make its unix
+socket open to everybody.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""Where do platforms that call us find us? One small listener beside the API: `/webhooks/<channel id>`, and nothing else to see.
+"""The webhook listener: one small server beside the API for platforms that call us, `/webhooks/<channel id>`, and nothing else to
+see.
 
 Anybody can reach it through the owner's tunnel, so a caller learns nothing from it: no words, no versions, one answer for everything
 that is not a channel's. Who calls is the channel's to find out (signature, secret token); how much they may send is decided here.

@@ -1,4 +1,4 @@
-"""What can an owner decide? Every group of settings, with its defaults and its limits. `settings.load` puts them together."""
+"""The settings' models: every group with its defaults and its limits. `loader.load` puts them together."""
 
 from datetime import time
 from typing import Literal

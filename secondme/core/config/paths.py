@@ -1,4 +1,4 @@
-"""Where does everything live on disk? All of it 0700/0600, all of it under one directory when `SECONDME_HOME` is set.
+"""Where everything lives on disk: all of it 0700/0600, all of it under one directory when `SECONDME_HOME` is set.
 
 The store's lock and socket live beside its data and not in the session's runtime directory: cron has no XDG_RUNTIME_DIR, and two
 processes that disagree about the lock would run two servers on one append-only file.

@@ -1,1 +1,1 @@
-"""What is wrong, and what mends it? Checks that look and change nothing; for `secondme doctor`."""
+"""The doctor: checks that look and change nothing, and fixes for what is certain."""

@@ -1,4 +1,4 @@
-"""What can the doctor mend by itself? Only what is certain, is ours, and takes nothing away that anybody could miss."""
+"""Fixes: only what is certain, is ours, and takes nothing away that anybody could miss."""
 
 from __future__ import annotations
 

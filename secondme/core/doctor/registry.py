@@ -1,4 +1,4 @@
-"""Which checks are there, in which order are they told, and which one was meant by a name?"""
+"""The registry of checks: their order, and which one is meant by a name."""
 
 from __future__ import annotations
 

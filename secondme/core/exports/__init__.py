@@ -1,1 +1,1 @@
-"""How is a chat read that another program wrote down? WhatsApp's exports in every dialect, Telegram's as JSON; nothing is kept here."""
+"""Exports of chats, read: WhatsApp's in every dialect, Telegram's as JSON; and the importer that keeps what is worth it."""

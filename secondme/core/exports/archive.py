@@ -1,4 +1,4 @@
-"""How is the chat found in a zip that anybody may have made? By its name, among whatever media, and read as a stream.
+"""Zips of exports, which anybody may have made: the chat is found by its name, among whatever media, and read as a stream.
 
 Refused: encrypted, broken, unknown compression, names that point elsewhere, a table of contents or a text that is out of all proportion.
 """

@@ -1,5 +1,5 @@
-"""How does what was said elsewhere become the clone's memory? Each export is read twice as a stream; what is worth keeping goes into the
-history of a contact whom the owner named or let in, and into how the owner writes. Nothing is sent, nothing is queued, no model is asked.
+"""The importer: each export is read twice as a stream; what is worth keeping goes into the history of a contact whom the owner
+named or approved, and into how the owner writes. Nothing is sent or queued, and no model is asked.
 
 Of anybody else nothing is kept: of a stranger's chat, or a group's, only the owner's own words are measured.
 """

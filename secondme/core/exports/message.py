@@ -1,4 +1,4 @@
-"""What is one message of an export, and what is known of a chat before its messages are read a second time?"""
+"""One message of an export, and what is known of a chat before its messages are read a second time."""
 
 from __future__ import annotations
 

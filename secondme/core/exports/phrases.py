@@ -1,5 +1,5 @@
-"""What of a message did its author say, and what does WhatsApp say in its place? The words are files in `lists`, in every language at once:
-an export does not name its own.
+"""WhatsApp's own phrases in an export (media left out, messages deleted, system lines), in every language at once: an export does
+not name its own.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How is a file that anybody may have made opened without harm? A plain text or a zip, read as a stream, bounded, never unpacked to disk."""
+"""Opening an export that anybody may have made: a plain text or a zip, read as a stream, bounded, never unpacked to disk."""
 
 from __future__ import annotations
 

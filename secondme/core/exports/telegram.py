@@ -1,4 +1,4 @@
-"""What is in a JSON file that is larger than memory, and that anybody may have made? Its chats and messages, one after the other.
+"""Telegram's export: chats and messages out of a JSON file that may be larger than memory.
 
 Bounded: how deep it goes, how much one message is made of, how long one string is.
 """

@@ -1,5 +1,5 @@
-"""What was said in a chat that WhatsApp exported? Two passes over the file: the first learns its dialect, the order of its dates and who
-speaks; the second reads the messages. Neither keeps more than one message at a time.
+"""WhatsApp's export, in two passes over the file: the first learns its dialect, the order of its dates and who speaks; the second
+reads the messages. Neither keeps more than one message at a time.
 """
 
 from __future__ import annotations

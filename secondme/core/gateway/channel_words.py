@@ -1,4 +1,4 @@
-"""What is the matter with a channel, in plain words, and what mends it? By the codes that channels report."""
+"""The state of a channel in plain words, and what mends it, by the codes that channels report."""
 
 from __future__ import annotations
 

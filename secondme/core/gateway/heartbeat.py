@@ -1,4 +1,4 @@
-"""How does a gateway show that it lives, and how its channels stand? A sign every few seconds, and a word with each change."""
+"""The heartbeat of a process: a sign of life every few seconds, and an event with each change of a channel."""
 
 from __future__ import annotations
 

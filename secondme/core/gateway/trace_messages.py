@@ -1,4 +1,4 @@
-"""What does a stage of a message's way mean, in words? For the command line and the screen alike."""
+"""The stages of a message in words, for the command line and the screen alike."""
 
 from __future__ import annotations
 

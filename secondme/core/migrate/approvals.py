@@ -1,4 +1,4 @@
-"""Whom did the owner already talk to? Everybody with a history is let in, once, and nobody who was turned away."""
+"""Approvals for everybody who already has a history: once, and for nobody who was denied."""
 
 from __future__ import annotations
 

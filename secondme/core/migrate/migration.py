@@ -1,4 +1,4 @@
-"""How do conversations come over, with what they cost and what was still to be answered? Bounded batches, newest things first.
+"""The migration of the predecessor's data: one walk over its keys, kind by kind, in bounded batches, newest things first.
 
 Only what belongs to contacts that are let in on our side comes over: nothing of a stranger is stored.
 """

@@ -1,4 +1,4 @@
-"""What became of everything that could come over? One verdict for each value, counted by kind; the report is made of these."""
+"""The report of a migration: one verdict for each value, counted by kind."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Would the model answer? Two small questions to a server of the Messages API, without the SDK, whose import costs a second.
+"""Two small questions to a server of the Messages API, without the SDK, whose import costs a second.
 
 Used before anything is saved, and by the doctor; replies go through `claude.py`. Source: Anthropic's API reference, "Models" and
 "Messages"; key and version are sent as the SDK sends them, which a test makes sure of.

@@ -1,1 +1,1 @@
-"""Who works on a contact, and when is the work done?"""
+"""The queue: mailboxes, workers and their leases, upkeep."""

@@ -1,4 +1,6 @@
-"""Who wakes what is due, takes over what died, and mends what broke? Each worker, all the time; every step may be done by all."""
+"""Upkeep of the queue: what is due is woken, what died is taken over, what broke is mended. Every worker does it all the time;
+every step may be repeated.
+"""
 
 from __future__ import annotations
 

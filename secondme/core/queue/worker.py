@@ -1,4 +1,4 @@
-"""Who works on it, when is it done? A worker takes a contact's token, keeps its lease, and settles it in one step.
+"""The worker: it takes a contact's token, keeps its lease, and settles the job in one step.
 
 A worker that dies loses its lease after `queue.lease_s`; one that was frozen finds a later fence and changes nothing. Nobody
 sleeps in a slot: what must wait goes back to the store with a time.

@@ -1,1 +1,1 @@
-"""What is learnt from what was said? In the background, never in a reply's way."""
+"""What is learnt from what was said: in the background, never in a reply's way."""

@@ -1,4 +1,4 @@
-"""What does somebody who writes this seem to be to the owner? Words and phrases of several languages; the clearest one counts.
+"""The learner: what contacts seem to be to the owner, and how the owner writes, from messages as they come.
 
 A signal is a hint about one message, never a fact: only many of them, all saying the same, change what a contact is taken for.
 

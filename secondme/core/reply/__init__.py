@@ -1,1 +1,1 @@
-"""What would the owner say?"""
+"""Composing replies: persona, context, prompt, checks and budget."""

@@ -1,4 +1,4 @@
-"""What did composing come to? Words, with what speaks against them, or none.
+"""The agent: voice, conversation and the burst become a prompt; the model's words become a reply that may leave, a draft, or none.
 
 asked whether it is a machine? -> admit, or hand over
     router: small talk or not      -> the small model answers in the same voice, or the large one does

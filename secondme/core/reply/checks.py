@@ -1,4 +1,5 @@
-"""What of a model's manners is taken off before its words are looked at? Quotation marks around the whole, a name in front, markdown.
+"""The last look at a model's words before they can reach a contact: manners are taken off, and faults found by tables, never by a
+model.
 
 What a person would send stays: lists with dashes, single stars, a quotation inside.
 

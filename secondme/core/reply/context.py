@@ -1,4 +1,5 @@
-"""What is a text about? Its words, in any script, without those that every text has.
+"""The part of a conversation that the model is shown: the newest turns that belong together, as far as they fit; no holes, each
+once.
 
 Turns are cut into chunks where a pause and a change of subject come together, as the predecessor did; its words were English ones in
 ASCII, ours are of any script. Pure.

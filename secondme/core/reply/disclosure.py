@@ -1,4 +1,4 @@
-"""Does somebody sincerely ask whether they talk with a machine, and does an answer admit or deny it?
+"""Disclosure: whether somebody sincerely asks whether they talk with a machine, and whether an answer admits or denies it.
 
 A question about something else that names a machine (`are you a bot developer`, `the chatbot at work is bad`) is none. In doubt a
 question is taken for one: then the reply must say what it is, and that is no harm. Linear: bounded parts, bounded repeats.

@@ -1,4 +1,5 @@
-"""How is a text made comparable? Case, accents, compatibility forms and characters that nobody sees are folded away, in any script.
+"""Folding: texts made comparable. Case, accents, compatibility forms and characters that nobody sees are folded away, in any
+script.
 
 Only a copy is folded; what is passed on stays as it was written. Linear: what is dear reads short pieces, and a text at most triples.
 """

@@ -1,4 +1,5 @@
-"""Does a text repeat what a model was told about its task? Seven words in a row, or forty letters, whatever stands between them.
+"""Leaks: whether a text repeats what a model was told about its task. Seven words in a row, or forty letters, whatever stands
+between them.
 
 Also turned round, by thirteen letters, in base64 or in hexadecimal. Words that may be repeated - the owner's own examples, the
 conversation - are no leak. Linear in both texts; what was told is read once and kept while it stays the same.

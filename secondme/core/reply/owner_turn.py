@@ -1,4 +1,4 @@
-"""What does the clone say when the owner asks? One turn with the owner's own persona and rights; or words for a contact, to be approved."""
+"""The owner's own questions to the clone: one turn with the owner's persona and rights; or words for a contact, to be approved."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which voice answers this contact? The owner's files, and the order in which the choices count.
+"""The owner's persona files, and which of them answers a contact: the order in which the choices count.
 
     the contact's own choice > what the owner chose for its relationship > a persona that lists the relationship
     > what the owner chose for everybody > persona.file > the built-in default

@@ -1,4 +1,4 @@
-"""What is the model told? Assembled in one place, the stable parts first, so that a vendor can keep them:
+"""Prompts, assembled in one place, the stable parts first, so that a vendor can keep them:
 
     1 rules, whose voice, style guide      the same for everybody who is answered in this voice    (cache ends here)
     2 who it is about, how they are written to      the same from message to message of a contact     (cache ends here)

@@ -1,4 +1,5 @@
-"""Is a burst small talk, or does it deserve the large model? Rules decide what is plain; a small model is asked about the rest.
+"""The router: whether a burst is small talk or deserves the large model. Rules decide what is plain; a small model is asked about
+the rest.
 
 Small talk is only what is nothing else: on any doubt, and on any failure, a burst is substantive. The rules are `router_rules`.
 """

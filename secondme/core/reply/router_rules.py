@@ -1,4 +1,4 @@
-"""What can be said of a burst without asking anybody? Small talk in some twenty languages, and what is plainly more than that.
+"""The router's rules: small talk in some twenty languages, and what is plainly more than that.
 
 Never small talk on doubt. Not here on purpose: `yes` and `no`, which may answer a question that the owner asked.
 """

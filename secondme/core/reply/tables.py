@@ -1,4 +1,4 @@
-"""Where do the word lists and patterns of this stage come from? Files in `reply/lists`, read once, when the first message needs them.
+"""Word lists and patterns of replies: files in `reply/lists`, read once, when the first message needs them.
 
 A pattern is a regular expression with names in angle brackets for word lists of the same table, as `<fill>` or `<machine>`; a list's
 words are folded as the texts are. A space in it is one space: texts are reduced to words and single spaces first.

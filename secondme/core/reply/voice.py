@@ -1,4 +1,4 @@
-"""In whose voice is this contact answered? Persona, relationship, style and the owner's own words to them, read at once."""
+"""The voice in which a contact is answered: persona, relationship, style and the owner's own words to them, read at once."""
 
 from __future__ import annotations
 

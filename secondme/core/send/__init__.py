@@ -1,1 +1,1 @@
-"""When does a reply leave, in how many pieces, and does it leave at all?"""
+"""Sending: drafts, pacing, splitting into messages, and the sender."""

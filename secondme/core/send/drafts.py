@@ -1,4 +1,4 @@
-"""What waits for the owner? Held replies as the owner sees them, and what they can do with one: send, write anew, drop."""
+"""Drafts: held replies as the owner sees them, and what they can do with one: send, write anew, drop."""
 
 from __future__ import annotations
 

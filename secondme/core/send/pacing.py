@@ -1,4 +1,4 @@
-"""When would a person answer? Pure: the same inputs and the same seed give the same schedule.
+"""Pacing: when a person would answer. Pure: the same inputs and the same seed give the same schedule.
 
 Formula and defaults are the predecessor's "HTS delay": think, type at 240 ms a character (longer texts a little faster), jitter,
 bounds, and a cognitive pause when the last reply has only just left. Sleep hours are wall-clock times in an IANA zone; waking is

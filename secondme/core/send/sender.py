@@ -1,4 +1,4 @@
-"""Does the reply leave? One sender per channel takes what is due, asks the store a last time, and hands it over.
+"""The sender: one per channel takes what is due, asks the store a last time, and hands it over.
 
 A row's life: waiting -> typing -> sending -> sent. Between sending and sent only the platform knows; a row found there after its
 lease is sent again under the same id, or held, as `delivery.ambiguous` says.

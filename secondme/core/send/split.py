@@ -1,4 +1,4 @@
-"""Where would a person end one message and begin the next? Pure."""
+"""Splitting: where a person would end one message and begin the next. Pure."""
 
 import re
 

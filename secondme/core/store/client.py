@@ -1,5 +1,5 @@
-"""How is the store reached, whichever kind it is? One `Store` per process: it finds or starts the server, runs scripts, and turns
-the client library's errors into ours. Every call is bounded by `store.timeout_s`.
+"""The store's client: one `Store` per process. It finds or starts the server, runs scripts, and turns the library's errors into
+ours. Every call is bounded by `store.timeout_s`.
 """
 
 from __future__ import annotations

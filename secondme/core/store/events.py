@@ -1,4 +1,4 @@
-"""What just changed? Published once by the script that changed it; heard by whoever listens. Nothing is kept for the absent."""
+"""Events: published once by the script that changed something, heard by whoever listens. Nothing is kept for the absent."""
 
 from __future__ import annotations
 

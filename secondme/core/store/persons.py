@@ -1,4 +1,4 @@
-"""Which contacts are one person, and what is there of a contact at all? Each change is one script."""
+"""Persons: contacts that the owner linked, and everything that is kept of one. Each change is one script."""
 
 from __future__ import annotations
 

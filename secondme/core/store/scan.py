@@ -1,4 +1,4 @@
-"""Which keys are there? A walk over a keyspace of any size in flat memory, in calls that keep nobody waiting; never KEYS."""
+"""Scanning a keyspace of any size in flat memory, in calls that keep nobody waiting; never KEYS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who runs the private server, and for how long? A lock file elects one owner; the server dies with it.
+"""The private server: a lock file elects one owner, and the server dies with it.
 
 The lock is a `flock` on a descriptor that the server inherits: as long as a server lives, nobody else can get the lock, so there
 is never a second writer on one append-only file. On Linux the kernel ends the server when its owner dies (`PR_SET_PDEATHSIG`);

@@ -1,4 +1,4 @@
-"""What does the gateway ask of WhatsApp? Each question is answered once, by a thread of its own kind: none waits behind another."""
+"""Requests of the gateway to WhatsApp: each is answered once, by a thread for its kind, so that none waits behind another."""
 
 from __future__ import annotations
 

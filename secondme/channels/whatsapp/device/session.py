@@ -1,4 +1,4 @@
-"""How does the device process live? It does what its gateway says, until that goes away; then it writes down what is not safe, and ends.
+"""The life of the device process: it does what its gateway says until that goes away; then it saves what is not safe, and ends.
 
 The main thread only reads frames, so a ping is answered as long as this process runs at all. The library's threads and the threads
 that call it may hang: the process still ends in time.

@@ -1,4 +1,4 @@
-"""How does the device process speak to the gateway? Over one socket; any thread may send, only the main one reads."""
+"""The device process's end of the socket to the gateway: any thread may send, only the main one reads."""
 
 from __future__ import annotations
 

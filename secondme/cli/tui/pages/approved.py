@@ -1,4 +1,4 @@
-"""How is one contact paused, or answered again, on whichever page it is under the cursor?"""
+"""The page of approved contacts, and what can be done with the contact under the cursor: pause, mode, persona, relationship."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where do people write, and how does each of those places stand?"""
+"""The page of channels, and how each stands."""
 
 from __future__ import annotations
 

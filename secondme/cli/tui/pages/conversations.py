@@ -1,4 +1,4 @@
-"""Where is a conversation read? Below a head that says who it is and how they are answered; what is new is at the end.
+"""The page of conversations: a list, and one opened below a head that says who it is and how they are answered.
 
 Three speakers are told apart by sign, word and the line down their side, on every line of a message: nothing that somebody writes can look
 as if another had said it. Lines are broken here for that reason.

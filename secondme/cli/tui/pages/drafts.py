@@ -1,4 +1,4 @@
-"""What waits for the owner's word? Each reply that was held, with the reason, to read, send, say anew or drop."""
+"""The page of drafts: each reply that was held, with the reason, to read, send, write anew or drop."""
 
 from __future__ import annotations
 

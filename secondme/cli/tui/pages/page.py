@@ -1,4 +1,4 @@
-"""What do all pages share? A table, a line about the row under the cursor, and what to do when there is nothing to show."""
+"""The base of pages: a table, a line about the row under the cursor, and words for when there is nothing to show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What happened that the owner may have to look into? The newest security events, ids masked."""
+"""The page of security events: the newest ones, ids masked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What do the models cost? Today beside the cap, and the last days by day, contact and model."""
+"""The page of usage: today beside the cap, and the last days by day, contact and model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""In whose voice does it speak, and how does the owner write themselves? Personas above; below, what was learnt, as plain lines."""
+"""The page of voices: personas above; below, what was learnt of how the owner writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who gets to the screen in the browser? Whoever followed the link first, from our own page, and nobody else."""
+"""Access to the screen in the browser: whoever followed the link first, from our own page, and nobody else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does one screen in a browser live? A process of its own behind a WebSocket; each ends with the other."""
+"""One screen in a browser: a process of its own behind a WebSocket; each ends with the other."""
 
 from __future__ import annotations
 

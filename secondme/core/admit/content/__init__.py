@@ -1,4 +1,4 @@
-"""What about a message should the owner's security log mention? Detected and scored; the message itself is never touched."""
+"""Content analysis: what of a message the security log should mention. Detected and scored; the message itself is never touched."""
 
 from secondme.core.admit.content.analysis import ContentAnalysis, ContentFlag, FlagType, analyze_content, describe
 

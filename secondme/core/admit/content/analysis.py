@@ -1,4 +1,4 @@
-"""Where do a message's links lead, as far as their names tell? Nothing is looked up or opened.
+"""The content analyser: links, control characters, length, repetition and injection, each as a flag with its place.
 
 Details name entries of our own lists only: a domain that a stranger chose is a stranger's text, and stays out of the log.
 

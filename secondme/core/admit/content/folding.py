@@ -1,4 +1,5 @@
-"""How is a text made comparable? The same letters for the same look: case, accents, fonts, scripts, digits and hidden characters aside.
+"""Folding for the content analyser: the same letters for the same look; case, accents, fonts, scripts, digits and hidden characters
+aside.
 
 Only a copy is folded; what is passed on stays as it was written. Unicode UTS #39 calls the result a skeleton.
 """

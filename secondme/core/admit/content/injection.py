@@ -1,4 +1,4 @@
-"""Does a message try to take over the assistant? Scored by rules over concepts, in several languages and through common disguises.
+"""Prompt injection: scored by rules over concepts, in several languages and through common disguises.
 
 A score is a hint for the owner's log and nothing else: what protects is that text never decides about rights. Most attempts are written
 by people who do not hide; somebody who knows this file walks around it.

@@ -1,4 +1,4 @@
-"""Which concepts does a text speak of, and where? Words of many languages are looked up once per word, so time grows with length alone."""
+"""Concepts in a text, and where they stand: words of many languages, looked up once per word, so time grows with length alone."""
 
 from __future__ import annotations
 

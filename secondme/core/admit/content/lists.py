@@ -1,4 +1,4 @@
-"""Where do the word lists come from? Files in `admit/lists`, read once, when the first message is analysed."""
+"""Word lists of the content analyser: files in `admit/lists`, read once, when the first message is analysed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is a host's name made to be taken for a well-known one?"""
+"""Look-alike host names: made to be taken for a well-known one."""
 
 from __future__ import annotations
 

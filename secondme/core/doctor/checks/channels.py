@@ -1,4 +1,4 @@
-"""Is each channel linked, does its platform take our credentials, and does anything come through?
+"""Checks of channels: linked, credentials taken by the platform, and something comes through.
 
 The channel's own part is a look at its files and at its platform: the module `checks` of its package.
 """

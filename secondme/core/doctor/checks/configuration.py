@@ -1,4 +1,4 @@
-"""Can the settings be read, and is every one of them known? Each wrong one is named, not only the first."""
+"""Checks of the settings: readable, and every one known. Each wrong one is named, not only the first."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Is what is private private, ours, and tidy? Modes, owners, and what killed processes left behind.
+"""Checks of files: private, ours and tidy; logs that can be written; nothing left by killed processes.
 
 Owners and modes that keep us out of our own directory are what the check `files` reports; they are passed over here.
 """

@@ -1,4 +1,4 @@
-"""Does the gateway run, and does its API answer?"""
+"""Checks of the gateway and its API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do the clocks agree, and is the owner's night where they sleep?"""
+"""Checks of the machine: clocks that agree, the owner's night, Python, memory, and ways out to the network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Would the model answer? The key, the server, the names of the models and how long they will be offered."""
+"""Checks of the model and the personas: key, server, names of the models and how long they will be offered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What waits, what was set aside, and what the owner has stopped?"""
+"""Checks of the queue: what waits, what was set aside, and what the owner has stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Do FalkorDB and AutoMem answer, where the owner has them? Both are optional."""
+"""Checks of FalkorDB and AutoMem, where the owner has them. Both are optional."""
 
 from __future__ import annotations
 

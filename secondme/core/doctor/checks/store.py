@@ -1,4 +1,4 @@
-"""Can the store be reached, written to and trusted? The store itself, its private server, its disk, our scripts."""
+"""Checks of the store: reached, written to and trusted; its private server, its disk, our scripts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does the owner write? Their own messages are measured, summed up, described and picked as examples. Pure: nothing is stored here."""
+"""The owner's style: messages are measured, summed up, described and picked as examples. Pure: nothing is stored here."""
 
 from secondme.core.remember.style.measure import Measure, measure
 from secondme.core.remember.style.profile import (
