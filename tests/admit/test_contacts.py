@@ -179,16 +179,3 @@ async def test_forgetting_one_who_waits_frees_their_code(town: Town, contacts: C
     await contacts.forget(ANNA)
     assert await town.raw_keys("PAIRING:codes:*") == []
     assert (await town.pairing.stats()).pending == 0
-
-
-def test_no_key_of_a_contact_is_left_out() -> None:
-    """A key that takes a contact must be erased with it."""
-    import inspect
-
-    of_contacts = {
-        name
-        for name, function in inspect.getmembers(keys, inspect.isfunction)
-        if list(inspect.signature(function).parameters) == ["contact"]
-    }
-    erased = {function.__name__ for function in keys.OF_A_CONTACT} | {"mailbox"}
-    assert of_contacts == erased

@@ -161,7 +161,7 @@ def counter(contact: str) -> str:
 
 
 def pause(contact: str) -> str:
-    """STRING, Pause JSON; with a lifetime when the pause ends by itself."""
+    """STRING, Pause JSON, until resumed; with a lifetime when the pause ends by itself."""
     return f"PAUSE:{contact}"
 
 

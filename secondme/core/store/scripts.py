@@ -23,9 +23,6 @@ _KEYS = re.compile(r"^-- KEYS  (.*(?:\n--  .*)*)", re.MULTILINE)
 _WORD = re.compile(r"(?P<whole>\[)?(?P<name>\w+)(?:\((?P<of>\w+)\)|\])?(?P<tail>\.\.\.)?")
 _FUNCTION = re.compile(r"^local function (\w+)\(", re.MULTILINE)
 _FLAGS = re.compile(r"^-- FLAGS (\S+)$", re.MULTILINE)
-_FOLDERS = ("store", "admit", "queue", "reply", "send", "remember", "gateway", "migrate")
-"""Where scripts lie: in `lua/` beside the code that runs them. Their names are unique over all of them."""
-
 _PRELUDE = "common.lua"
 
 Answer = Any
@@ -102,7 +99,9 @@ def names() -> list[str]:
 
 @cache
 def _paths() -> dict[str, Traversable]:
-    found = [entry for folder in _FOLDERS for entry in files(f"secondme.core.{folder}").joinpath("lua").iterdir()]
+    """Every file of a script, by its name: they lie in `lua/` beside the code that runs them, and no two have one name."""
+    folders = [folder.joinpath("lua") for folder in files("secondme.core").iterdir()]
+    found = [entry for folder in folders if folder.is_dir() for entry in folder.iterdir()]
     return {entry.name[:-4]: entry for entry in found if entry.name.endswith(".lua") and entry.name != _PRELUDE}
 
 
