@@ -23,7 +23,7 @@ class RootCommand(Root):
 app = typer.Typer(
     name="secondme",
     cls=RootCommand,
-    help="Your AI clone: it answers the people you let in, in your voice, and falls silent when you speak.",
+    help="Your AI clone: it answers the people you approve, in your voice, and falls silent when you speak.",
     add_completion=False,  # typer's own options are below, where they cost nothing
     rich_markup_mode=None,
     pretty_exceptions_enable=False,

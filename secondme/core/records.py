@@ -114,7 +114,7 @@ class ApprovedContact(Record):
 
 
 class DeniedContact(Record):
-    """Somebody who was turned away. `PAIRING:denied:{contactId}`, until `expires_at`."""
+    """Somebody who was denied. `PAIRING:denied:{contactId}`, until `expires_at`."""
 
     contact_id: str
     phone_number: str

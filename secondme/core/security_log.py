@@ -47,7 +47,7 @@ class SecurityEvent(StrEnum):
     AUTH_SESSION_EXPIRED = "auth_session_expired"
     """A platform takes them no more, or the channel cannot go on for another reason that only the owner can mend; the code says which."""
     PAIRING_FULL = "pairing_full"
-    """So many wait at the door that new ones are ignored. At most one a minute."""
+    """So many wait that new ones are ignored. At most one a minute."""
     PAIRING_CLOSED = "pairing_closed"
     """Too many wrong codes over all contacts: invites and self-verification are closed for an hour."""
     PAIRING_UNBLOCKED = "pairing_unblocked"

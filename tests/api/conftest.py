@@ -50,7 +50,7 @@ async def served(serve: Serve) -> AsyncIterator[Served]:
 
 @pytest.fixture
 async def town_hall(served: Served) -> Served:
-    """Anna is let in, Cara was turned away, Ben waits."""
+    """Anna is let in, Cara was denied, Ben waits."""
     await populate(served.setup, served.store)
     return served
 

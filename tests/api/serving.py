@@ -59,7 +59,7 @@ Dial = Callable[[int | Path], Awaitable[Line]]
 
 
 async def populate(setup: Setup, store: Store) -> None:
-    """Anna is let in, Cara was turned away, Ben waits."""
+    """Anna is let in, Cara was denied, Ben waits."""
     await let_in(setup, "anna")
     await knock(store, setup, "cara")
     pairing = Services(setup, store).pairing_store

@@ -40,7 +40,7 @@ DECIDING = {"approve", "deny", "revoke", "tier", "notes", "unblock", "invite", "
 
 
 async def guarded(client: Redis) -> dict[str, Any]:
-    """Who is let in, who waits, who is turned away, what is paused: every key of it, whole."""
+    """Who is let in, who waits, who is denied, what is paused: every key of it, whole."""
     return {name: value for pattern in GUARDED for name, value in (await everything(client, pattern)).items()}
 
 

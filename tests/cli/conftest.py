@@ -19,7 +19,7 @@ from secondme.core.store.server import Role
 
 @pytest.fixture
 def door(raw: Redis, setup: Setup) -> Redis:
-    """Anna and Rita are let in, Rita's reply is held; Ben waits; Cara was turned away."""
+    """Anna and Rita are let in, Rita's reply is held; Ben waits; Cara was denied."""
 
     async def prepare() -> None:
         await let_in(setup, "anna")

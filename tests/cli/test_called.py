@@ -67,7 +67,7 @@ def test_what_is_shown_is_for_the_home_that_was_typed(tmp_path: Path, door: Redi
 @pytest.mark.usefixtures("door")
 def test_what_is_wrong_with_some_names_the_home_too(tmp_path: Path, cli: Cli) -> None:
     result = cli("--home", str(tmp_path), "pairing", "approve", "local:ben", "local:cara")
-    assert "local:ben) is let in" in result.stdout
+    assert "local:ben) is approved" in result.stdout
     assert f"secondme --home {tmp_path} pairing unblock local:cara" in result.stderr
 
 

@@ -79,7 +79,7 @@ def test_persons_are_listed_together(cli: Cli, door: Redis) -> None:
     shown = cli("contacts", "show", "telegram:77").stdout
     assert "local:anna" in shown
     assert "telegram:77" in shown
-    assert "let in only by the link" in cli("contacts", "unlink", "telegram:77").stdout
+    assert "approved only by the link" in cli("contacts", "unlink", "telegram:77").stdout
 
 
 @pytest.fixture

@@ -102,7 +102,7 @@ def test_the_demos_two_commands_work_as_they_are_shown(tmp_path: Path) -> None:
             anna.type("are you there?\r")
             anna.read_until(r"\[demo\] .* got your message: are you there\?")
             assert anna.leave() == 0
-        demo.read_until("Anna is let in")
+        demo.read_until("Anna is approved")
         demo.interrupt()
         assert demo.ended() == 0
     assert not home.exists()

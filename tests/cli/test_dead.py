@@ -144,7 +144,7 @@ LETTER: Callable[[str], str] = lambda who: json.dumps(  # noqa: E731
 
 @pytest.fixture
 def letters(door: Redis) -> Redis:
-    """A message of Anna's, one of Cara's who was turned away, and one that cannot be read."""
+    """A message of Anna's, one of Cara's who was denied, and one that cannot be read."""
     for number, who in enumerate(("anna", "cara")):
         door.rpush(keys.dead(f"local:{who}"), LETTER(who))
         door.zadd(keys.DEAD_INDEX, {f"local:{who}": 1_700_000_001_000 + number})

@@ -73,7 +73,7 @@ def test_a_dry_run_changes_nothing_and_says_so(cli: Cli, door: Redis, tmp_path: 
 @pytest.mark.usefixtures("raw")
 def test_of_somebody_not_let_in_the_text_names_the_flag(cli: Cli, tmp_path: Path) -> None:
     result = cli("import", "whatsapp", str(export(tmp_path)), "--me", "Sam")
-    assert "nobody you let in has this name. --contact ID keeps it" in result.stdout
+    assert "nobody you approved has this name. --contact ID keeps it" in result.stdout
     named = cli("import", "whatsapp", str(export(tmp_path)), "--me", "Sam", "--contact", "49151@s.whatsapp.net")
     assert "49151@c.us: kept, as you named them." in named.stdout
 

@@ -52,7 +52,7 @@ def test_the_list_shows_who_is_asked_for(words: str, contacts: str, cli: Cli) ->
 def test_an_approval_keeps_tier_and_notes_and_who_decided(cli: Cli, door: Redis) -> None:
     code = code_of(door, "local:ben")
     result = cli("pairing", "approve", code, "--tier", "trusted", "--notes", "met at\x1b[31m work")
-    assert (result.exit_code, result.stdout) == (0, "ben (local:ben) is let in as trusted.\n")
+    assert (result.exit_code, result.stdout) == (0, "ben (local:ben) is approved as trusted.\n")
     record = json.loads(str(door.get(keys.approved("local:ben"))))
     assert (record["tier"], record["notes"], record["approvedBy"]) == ("trusted", "met at[31m work", "cli")
     assert (cli("pairing", "approve", code).exit_code, door.exists(keys.pending("local:ben"))) == (65, 0)
@@ -60,8 +60,8 @@ def test_an_approval_keeps_tier_and_notes_and_who_decided(cli: Cli, door: Redis)
 
 @pytest.mark.usefixtures("door")
 def test_everybody_who_waits_is_let_in_at_once(cli: Cli) -> None:
-    assert cli("pairing", "approve", "--all", "--tier", "restricted").stdout == "ben (local:ben) is let in as restricted.\n"
-    assert cli("pairing", "approve", "--all").stdout == "Nobody waits at the door.\n"
+    assert cli("pairing", "approve", "--all", "--tier", "restricted").stdout == "ben (local:ben) is approved as restricted.\n"
+    assert cli("pairing", "approve", "--all").stdout == "Nobody waits.\n"
     assert listed(cli, "--status", "approved") == {"local:anna", "local:rita", "local:ben"}
 
 
@@ -78,7 +78,7 @@ def test_a_denial_keeps_its_reason_and_erases_what_was_kept(cli: Cli, door: Redi
     record = json.loads(str(door.get(keys.denied("local:rita"))))
     assert (record["reason"], record["deniedBy"]) == ("spam", "cli")
     assert not door.exists(keys.history("local:rita"), keys.held("local:rita"), keys.approved("local:rita"))
-    assert cli("pairing", "deny", "local:rita").stdout == "local:rita was turned away before.\n"
+    assert cli("pairing", "deny", "local:rita").stdout == "local:rita was denied before.\n"
 
 
 def test_unblocking_and_tiers_change_the_record(cli: Cli, door: Redis) -> None:

@@ -38,7 +38,7 @@ def test_there_are_as_many_as_one_would_think() -> None:
 
 
 def prepare(raw: Redis, command: str) -> None:
-    """What the command needs to find: a request with the code 123456, a contact, or somebody who was turned away."""
+    """What the command needs to find: a request with the code 123456, a contact, or somebody who was denied."""
     stand_at_noon(raw)
     who = {"contactId": "local:anna", "phoneNumber": "local:anna", "displayName": "Anna", "channelId": "local"}
     if command.startswith(("pairing approve", "pairing deny")):

@@ -25,7 +25,7 @@ QUESTIONS = {
     "language": ("In which language\\?", ""),
     "about": ("What should it always do", ""),
     "import": ("A chat exported", ""),
-    "pairing_mode": ("Who lets people in\\?", ""),
+    "pairing_mode": ("Who approves people\\?", ""),
     "prompt": ("What does a stranger get\\?", ""),
     "timezone": ("Your time zone:", WIPE + "Europe/Madrid"),
     "sleep": ("When do you sleep\\?", WIPE + "off"),

@@ -368,7 +368,7 @@ async def test_what_the_owner_does_on_the_screen(watch: Watch, town: Town, scree
         await on.press("tab")
         on.input().value = NOTE
         await on.press("enter")
-        await on.said(f"{NAME} is let in as standard")
+        await on.said(f"{NAME} is approved as standard")
         await on.press("2")
         await on.until(lambda: on.names("approved") == [NAME])
         for key, dialog, answer in (("z", "PauseDialog", "enter"), ("e", "TierDialog", "enter"), ("r", "ConfirmDialog", "y")):
@@ -385,7 +385,7 @@ async def test_what_the_owner_does_on_the_screen(watch: Watch, town: Town, scree
         await on.dialog("ReasonDialog")
         on.input().value = f"{NOTE} {NAME}"
         await on.press("enter")
-        await on.said("is turned away")
+        await on.said("is denied")
         await on.press("4")
         await on.until(lambda: "pairing denied" in [row[3] for row in on.rows("security")])
     denied = await town.pairing.denied(WHO)

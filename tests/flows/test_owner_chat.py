@@ -130,19 +130,19 @@ async def tier_of(town: Town, who: str) -> str | None:
 async def test_the_owner_lets_in_and_turns_away_by_code_with_a_tier_or_without(town: Town) -> None:
     async with talking(town) as (_, chat):
         anna, ben, cleo, dan = [await heard_of(town, chat, who) for who in ("anna", "ben", "cleo", "dan")]
-        assert await chat.asks(f"approve {anna}") == "Anna is let in (standard)."
-        assert await chat.asks(f"/Approve {ben} TRUSTED") == "Ben is let in (trusted)."
-        assert await chat.asks(f"approve {cleo} restricted") == "Cleo is let in (restricted)."
+        assert await chat.asks(f"approve {anna}") == "Anna is approved (standard)."
+        assert await chat.asks(f"/Approve {ben} TRUSTED") == "Ben is approved (trusted)."
+        assert await chat.asks(f"approve {cleo} restricted") == "Cleo is approved (restricted)."
         assert [await tier_of(town, who) for who in ("anna", "ben", "cleo", "dan")] == ["standard", "trusted", "restricted", None]
         await eventually(lambda: all("Welcome" in " ".join(town.channel.texts(f"local:{who}")) for who in ("anna", "ben", "cleo")))
         assert await chat.asks(f"approve {anna}") == "No request has this code; it may have expired. secondme pairing list"
-        assert await chat.asks("approve local:anna") == "Anna was let in before."
+        assert await chat.asks("approve local:anna") == "Anna was approved before."
         assert (await chat.asks("approve Dan")).startswith("There is no such contact") is False  # a name is never enough
         assert await tier_of(town, "dan") is None
         assert await chat.asks("approve") == "approve needs a code, like: approve 123456"
-        assert await chat.asks(f"deny {dan}") == "local:dan is turned away."
-        assert await chat.asks("deny ben") == "local:ben is turned away."
-        assert await chat.asks("deny local:ben") == "local:ben was turned away before."
+        assert await chat.asks(f"deny {dan}") == "local:dan is denied."
+        assert await chat.asks("deny ben") == "local:ben is denied."
+        assert await chat.asks("deny local:ben") == "local:ben was denied before."
         assert await chat.asks("deny") == "deny needs a code, like: deny 123456"
         assert (await chat.asks("deny zoe")).startswith("I know nobody by that name or code.")
         assert [await tier_of(town, who) for who in ("anna", "ben", "dan")] == ["standard", None, None]
@@ -197,9 +197,9 @@ async def test_the_owner_asks_what_there_is_and_is_helped_with_what_is_no_comman
     async with talking(town) as (_, chat):
         ben = await heard_of(town, chat, "ben")
         assert await chat.asks("list") == (
-            f"At the door:\nBen (local:ben): approve {ben}\nLet in:\nAnna (local:anna), standard"
+            f"Waiting:\nBen (local:ben): approve {ben}\nApproved:\nAnna (local:anna), standard"
         )  # fmt: skip
-        assert await chat.asks("status") == "Contacts are answered.\n1 at the door, 0 unanswered, 0 drafts."
+        assert await chat.asks("status") == "Contacts are answered.\n1 waiting, 0 unanswered, 0 drafts."
         helped = await chat.asks("help")
         assert {line.split()[0].rstrip(",") for line in helped.splitlines()[:9]} >= {
             "approve",
@@ -238,7 +238,7 @@ async def test_a_command_that_is_delivered_again_is_carried_out_once(town: Town)
         await chat.quiet()
         assert await tier_of(town, "anna") is None
         assert await town.raw_keys("PAUSE*") == []
-        assert [len([text for text in chat.told if pattern in text]) for pattern in ("is let in (", "Lift it with")] == [1, 1]
+        assert [len([text for text in chat.told if pattern in text]) for pattern in ("is approved (", "Lift it with")] == [1, 1]
 
 
 async def test_the_owner_is_told_of_each_request_once_also_of_one_from_before_and_never_again(town: Town) -> None:
@@ -330,7 +330,7 @@ async def test_the_owner_is_told_who_came_in_by_an_invite_and_who_wrote_too_much
             name="Anna", tier=Tier.STANDARD, ttl=SystemClock().now() - datetime(2020, 1, 1, tzinfo=UTC)
         )
         assert await town.writes("anna", invite.code) is Challenge.WELCOMED
-        assert await chat.once("is let in") == "Anna (local:anna) is let in: with your invite."
+        assert await chat.once("is approved") == "Anna (local:anna) is approved: with your invite."
         for number in range(12):
             await town.writes("anna", f"again {number}")
         assert await chat.once("too much") == "local:anna wrote too much at once and is paused for a while."

@@ -43,7 +43,7 @@ async def test_a_stranger_is_prompted_let_in_by_the_owners_chat_and_answered_exa
     note = await town.told(f"telegram:{anna}")
     assert f"approve {code}" in note
     town.writes(OWNER, f"approve {code}")
-    assert await town.told("is let in") == "Anna is let in (standard)."
+    assert await town.told("is approved") == "Anna is approved (standard)."
     assert (await town.shown(anna, 2))[1] == WELCOME
     assert town.api.actions.count(anna) == 0
     town.writes(anna, "how are you")

@@ -27,11 +27,11 @@ def test_the_result_is_a_table(cli: Cli, raw: Redis) -> None:
     talk(raw, phone(1), phone(2), "status@broadcast", "x@g.us")
     raw.set(f"PAIRING:denied:{phone(2)}", "{}", ex=60)
     assert cli("migrate", "pairing", "--execute").stdout.splitlines() == [
-        "what     contacts  why",
-        "let in   1         standard",
-        "denied   1",
-        "refused  1         broadcast",
-        "refused  1         group",
+        "what      contacts  why",
+        "approved  1         standard",
+        "denied    1",
+        "refused   1         broadcast",
+        "refused   1         group",
         "Migration complete: 4 processed, 1 approved, 3 skipped",
     ]
 

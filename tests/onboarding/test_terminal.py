@@ -44,7 +44,7 @@ def test_the_whole_way_ends_in_a_gateway_that_answers(tmp_path: Path, api: Messa
         files = [home / "config.toml", home / ".env", home / "personas" / "default.md"]
         assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
         command(home, "chat", "--as", "Anna", "--message", "hello", "--wait", "1")
-        wizard.read_until("Anna asks to be let in:.*pairing approve local:anna")
+        wizard.read_until("Anna asks to be approved:.*pairing approve local:anna")
         assert command(home, "pairing", "approve", "local:anna").returncode == 0
         command(home, "chat", "--as", "Anna", "--message", "hello", "--wait", "30")  # she is welcomed
         answered = command(home, "chat", "--as", "Anna", "--message", "are you there?", "--wait", "30")
@@ -115,7 +115,7 @@ def test_who_is_known_here_is_asked_about_only_where_somebody_may_be(tmp_path: P
     (tmp_path / "onboarding.json").chmod(0o600)
     settings_of(tmp_path).places.store.mkdir(parents=True)  # from an earlier life
     with Wizard(tmp_path, api.url, ANTHROPIC_API_KEY="sk-good") as wizard:
-        wizard.read_until("Let in whoever you already talked to here")
+        wizard.read_until("Approve whoever you already talked to here")
         wizard.type("y")
         wizard.answer_all(since="timezone")
         assert wizard.ended() == 0
@@ -208,7 +208,7 @@ def test_the_command_that_lets_somebody_in_works_as_it_is_printed_where_no_home_
         at_home = environment(**own)
         chat = [sys.executable, "-m", "secondme", "chat", "--as", "Anna", "--message", "hi", "--wait", "1"]
         subprocess.run(chat, env=at_home, timeout=60, check=False, capture_output=True)
-        printed = plain(serving.read_until("let in:  (.*approve local:anna)")[1])
+        printed = plain(serving.read_until("approved:  (.*approve local:anna)")[1])
         done = subprocess.run(printed, shell=True, env=at_home, timeout=60, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         serving.interrupt()

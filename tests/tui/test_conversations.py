@@ -153,7 +153,7 @@ async def test_mode_and_pause_are_chosen_with_keys_and_a_revoked_contact_is_clos
         await on.press("end", "enter")
         await on.said("Anna: auto: answered .by tier standard")
         await town.owner.revoke(ANNA)
-        await on.said("not let in any more")
+        await on.said("not approved any more")
         assert not on.page("conversations").has_class("-open")
 
 

@@ -36,7 +36,7 @@ async def test_a_request_appears_by_itself_with_name_id_channel_code_age_and_cou
         assert (mark, name, contact, channel, code) == (" ", "Anna", "local:anna", "local", request.code)
         assert asked in {"0 s", "1 s", "2 s", "3 s"}
         assert ends.startswith("29:5") or ends == "30:00"
-        assert "1 at the door" in on.text("#bar")
+        assert "1 request" in on.text("#bar")
 
 
 async def test_who_comes_in_by_a_code_is_said_whatever_page_is_shown(town: Town, screen: OpenScreen) -> None:
@@ -56,7 +56,7 @@ async def test_enter_and_enter_let_somebody_in_as_standard(town: Town, screen: O
         await on.press("enter")
         await on.dialog("TierDialog")
         await on.press("enter")
-        await on.said("Anna is let in as standard")
+        await on.said("Anna is approved as standard")
         record = await town.pairing.approved(ANNA)
         assert record is not None
         assert (record.tier, record.approved_by, record.notes) == (Tier.STANDARD, "tui", None)
@@ -74,7 +74,7 @@ async def test_a_tier_and_a_note_are_chosen_with_the_keys(town: Town, screen: Op
         await on.press("up", "tab")
         await on.write("my sister")
         await on.press("enter")
-        await on.said("Anna is let in as trusted")
+        await on.said("Anna is approved as trusted")
         record = await town.pairing.approved(ANNA)
         assert record is not None
         assert (record.tier, record.notes) == (Tier.TRUSTED, "my sister")
@@ -108,7 +108,7 @@ async def test_denying_asks_for_a_reason_and_keeps_it(town: Town, screen: OpenSc
         await on.dialog("ReasonDialog")
         await on.write("who is this?")
         await on.press("enter")
-        await on.said("Anna is turned away")
+        await on.said("Anna is denied")
         record = await town.pairing.denied(ANNA)
         assert record is not None
         assert (record.reason, record.denied_by) == ("who is this?", "tui")
@@ -137,7 +137,7 @@ async def test_everybody_is_let_in_at_once(town: Town, screen: OpenScreen) -> No
         await on.press("A")
         await on.dialog("TierDialog")
         await on.press("down", "enter")
-        await on.said("5 people are let in as restricted")
+        await on.said("5 people are approved as restricted")
         listing = await town.pairing.listing()
         assert {(each.contact_id, each.tier) for each in listing.approved} == {(f"local:{name}", Tier.RESTRICTED) for name in names}
 
@@ -210,7 +210,7 @@ async def test_revoking_needs_a_confirmation_and_enter_alone_is_none(town: Town,
         await on.press("r")
         await on.dialog("ConfirmDialog")
         await on.press("y")
-        await on.said("Anna is not let in any more")
+        await on.said("Anna is not approved any more")
         assert not await town.pairing.is_approved(ANNA)
         await on.until(lambda: on.names("approved") == [])
 
@@ -242,7 +242,7 @@ async def test_a_denied_contact_may_knock_again(town: Town, screen: OpenScreen) 
         await on.press("u")
         await on.dialog("ConfirmDialog")
         await on.press("y")
-        await on.said("Anna may knock again")
+        await on.said("Anna is unblocked")
         assert await town.pairing.denied(ANNA) is None
 
 
@@ -301,7 +301,7 @@ async def test_two_clicks_choose_and_decide(town: Town, screen: OpenScreen, targ
         await on.pilot.click(on.page(target).table, offset=(45, 1))  # another on the chosen row decides
         await on.dialog(dialog)
         await on.pilot.click(button)
-        await on.said("Anna is let in|Ben is standard|Cara may knock")
+        await on.said("Anna is approved|Ben is standard|Cara is unblocked")
 
 
 async def test_a_page_that_was_just_chosen_is_not_taken_back_by_the_one_before(town: Town, screen: OpenScreen) -> None:

@@ -62,9 +62,9 @@ def test_a_request_is_on_another_process_s_screen_within_a_second_and_letting_in
             await asyncio.to_thread(terminal.read_until, "local:anna")
             terminal.type("\x1b[B" * len(delays))  # the newest request ends last
             terminal.type("a")
-            await asyncio.to_thread(terminal.read_until, "Let anna in")
+            await asyncio.to_thread(terminal.read_until, "Approve anna?")
             terminal.type("\r")
-            await asyncio.to_thread(terminal.read_until, "is let in as standard")
+            await asyncio.to_thread(terminal.read_until, "is approved as standard")
             (welcome,) = await until(anna, "message")
             anna.say("how are you?")
             (answer,) = await until(anna, "message")

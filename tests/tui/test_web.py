@@ -133,10 +133,10 @@ async def _let_in(browser: Browser) -> None:
     assert await browser.evaluate("[document.title, document.activeElement.className].join()") == "secondme,xterm-helper-textarea"
     await shows(browser, "local:anna")
     await browser.press("a")
-    await shows(browser, "Let anna in")
+    await shows(browser, "Approve anna?")
     assert colours(await browser.screenshot()) > 32
     await browser.press("\r")
-    await shows(browser, "is let in as standard")
+    await shows(browser, "is approved as standard")
     assert browser.errors == []
 
 

@@ -154,12 +154,12 @@ def _plain_event(owner: str) -> Show:
 
     last = ""
     remarks: dict[str, str] = {
-        Challenge.ALREADY_PENDING.value: "not let in yet; the owner has to approve",
+        Challenge.ALREADY_PENDING.value: "not approved yet; the owner has to",
         Challenge.REQUESTED.value: "the owner was asked",
         Challenge.WRONG_CODE.value: "that code opens nothing",
-        Challenge.DENIED.value: "turned away",
-        Challenge.CLOSED.value: "nobody is let in at the moment",
-        Admission.DENIED.value: "turned away",
+        Challenge.DENIED.value: "denied",
+        Challenge.CLOSED.value: "nobody is approved at the moment",
+        Admission.DENIED.value: "denied",
         Admission.PAUSED.value: "received; the owner answers themselves at the moment",
         Admission.KILLED.value: "received; nobody is answered at the moment",
         Admission.RATE_LIMITED.value: "received; too many messages, taking a pause",

@@ -19,7 +19,9 @@ app = typer.Typer(help="Who is who over all channels, and how each is answered."
 
 _Contact = Annotated[
     str,
-    typer.Argument(metavar="CONTACT", autocompletion=completion.people, help="A contact's id, or the name of somebody you let in."),
+    typer.Argument(
+        metavar="CONTACT", autocompletion=completion.people, help="A contact's id, or the name of somebody you approved."
+    ),
 ]
 _AUTO, _DEFAULT = "auto", "default"
 
@@ -70,7 +72,7 @@ async def list_(
     channel: Annotated[str | None, typer.Option(autocompletion=completion.channels, help="Only this channel's.")] = None,
     search: Annotated[str, typer.Option(help="Part of a name, number or id.")] = "",
 ) -> CommandResult:
-    """The people you let in, with all their contacts."""
+    """The people you approved, with all their contacts."""
     async with invocation.services() as services:
         approved = (await services.listing()).approved
         persons = await services.persons.persons([each.contact_id for each in approved])
@@ -152,13 +154,13 @@ async def link(invocation: Invocation, contact: _Contact, other: _Contact) -> Co
 @app.command()
 @command("secondme.contacts.unlink/1")
 async def unlink(invocation: Invocation, contact: _Contact) -> CommandResult:
-    """Make a contact a person of its own again. One that was let in only by its link has to ask again."""
+    """Make a contact a person of its own again. One that was approved only by its link has to ask again."""
     from secondme.cli.contact_lookup import known_contact
 
     async with invocation.services(deciding=True) as services:
         who = await known_contact(services, contact)
         outcome = await services.contacts.unlink(who)
-    more = " It was let in only by the link and is a stranger again." if outcome == "unlinked_and_revoked" else ""
+    more = " It was approved only by the link and is a stranger again." if outcome == "unlinked_and_revoked" else ""
     return message_result({"contact": who, "outcome": outcome}, f"{who} is on its own.{more}")
 
 

@@ -20,7 +20,9 @@ app = typer.Typer(help="Messages that could not be worked on: try them again, or
 
 _Contact = Annotated[
     str | None,
-    typer.Argument(metavar="CONTACT", autocompletion=completion.people, help="A contact's id, or the name of somebody you let in."),
+    typer.Argument(
+        metavar="CONTACT", autocompletion=completion.people, help="A contact's id, or the name of somebody you approved."
+    ),
 ]
 _Everybody = Annotated[bool, typer.Option("--all", help="Of everybody.")]
 
@@ -53,7 +55,7 @@ async def list_(
 @app.command()
 @command("secondme.dead.retry/1")
 async def retry(invocation: Invocation, contact: _Contact = None, everybody: _Everybody = False) -> CommandResult:
-    """Put messages back, so that they are answered. Nobody is answered twice, and who is not let in any more is left out."""
+    """Put messages back, so that they are answered. Nobody is answered twice, and who is not approved any more is left out."""
     return await _settle(invocation, "retry", contact, everybody=everybody)
 
 

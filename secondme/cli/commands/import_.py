@@ -40,13 +40,13 @@ _MOST_CHATS = 20
 """Shown to a person; a script gets all."""
 _WHY = {
     "named": "kept, as you named them",
-    "name": "kept: let in under this name",
-    "id": "kept: let in",
+    "name": "kept: approved under this name",
+    "id": "kept: approved",
     "group": "a group: of the others nothing is kept",
     "nobody_else": "nobody else wrote",
-    "unknown": "of the other one nothing is kept: nobody you let in has this name. --contact ID keeps it",
-    "several": "of the other one nothing is kept: several whom you let in have this name. --contact ID keeps it",
-    "not_approved": "of the other one nothing is kept: not let in. --contact ID keeps it",
+    "unknown": "of the other one nothing is kept: nobody you approved has this name. --contact ID keeps it",
+    "several": "of the other one nothing is kept: several whom you approved have this name. --contact ID keeps it",
+    "not_approved": "of the other one nothing is kept: not approved. --contact ID keeps it",
     "saved_messages": "your own notes: nothing is kept",
     "bot": "a bot: nothing is kept",
     "channel": "a channel: nothing is kept",

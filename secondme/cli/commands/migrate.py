@@ -44,7 +44,7 @@ async def pairing(
     source: Annotated[str | None, _FROM] = None,
     tier: Annotated[Tier, typer.Option(help="How far they are trusted.")] = Tier.STANDARD,
 ) -> CommandResult:
-    """Let in everybody who already has a history. Says what it would do; --execute does exactly that."""
+    """Approve everybody who already has a history. Says what it would do; --execute does exactly that."""
     from secondme.core.migrate.approvals import ApprovalPlan, PairingMigration
     from secondme.core.migrate.store import AdoptionStore, display_names
 
@@ -81,7 +81,7 @@ async def predecessor(
     execute: _Execute = False,
     verbose: _Verbose = False,
 ) -> CommandResult:
-    """Bring over what the TypeScript SecondMe kept in Redis, for contacts that are let in. Says what it would do; --execute does it."""
+    """Bring over what the TypeScript SecondMe kept in Redis, for contacts that are approved. Says what it would do; --execute does it."""
     from secondme.core.migrate import sleep_hours
     from secondme.core.migrate.migration import PredecessorMigration
     from secondme.core.migrate.store import PredecessorWriter
@@ -200,7 +200,7 @@ class _Progress:
 def _notes(report: PredecessorReport) -> list[str]:
     notes = [_MEMORY]
     if any(fate.refused["not_approved"] for fate in report.fates.values()):
-        notes.append("Who is not let in was left out. First: secondme migrate pairing --from URL --execute")
+        notes.append("Who is not approved was left out. First: secondme migrate pairing --from URL --execute")
     sleep, refused = report.sleep, report.fates["sleep_hours"].refused
     if refused["config_has_sleep"]:
         notes.append("config.toml says something about sleep already and was left as it is; the lines below are the predecessor's.")
@@ -222,7 +222,7 @@ def _corrupt(number: int) -> list[SecondmeError]:
 
 
 def _show_pairing(screen: Screen, data: dict[str, Any], url: str | None) -> None:
-    rows = [("let in", data["approved"], data["tier"]), ("let in before", data["already"], ""), ("denied", data["denied"], "")]
+    rows = [("approved", data["approved"], data["tier"]), ("approved before", data["already"], ""), ("denied", data["denied"], "")]
     rows.append(("gone", data["gone"], "ended while we looked"))
     rows += [("refused", number, reason) for reason, number in sorted(data["refused"].items())]
     cells = [(what, str(number), why.replace("_", " ")) for what, number, why in rows if number]

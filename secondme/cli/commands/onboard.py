@@ -60,7 +60,7 @@ async def onboard(  # noqa: PLR0913, PLR0917  every question has its option
     pairing_mode: Annotated[str | None, _option(_DOOR, "owner or self_verify.", "SECONDME_PAIRING__MODE")] = None,
     prompt: Annotated[str | None, _option(_DOOR, "What strangers get: contact or silent.", "SECONDME_PAIRING__PROMPT")] = None,
     approve_existing: Annotated[
-        _Yes, _option(_DOOR, "Let in who has a history here.", "SECONDME_PAIRING__AUTO_APPROVE_EXISTING")
+        _Yes, _option(_DOOR, "Approve who has a history here.", "SECONDME_PAIRING__AUTO_APPROVE_EXISTING")
     ] = None,
     timezone: Annotated[str | None, _option(_HOURS, "Like Europe/Madrid.", "SECONDME_SLEEP__TIMEZONE")] = None,
     sleep: Annotated[str | None, _option(_HOURS, "23:00-07:00, or off.", "SECONDME_ONBOARD_SLEEP")] = None,

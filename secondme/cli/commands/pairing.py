@@ -1,4 +1,4 @@
-"""`secondme pairing`: who waits at the door, who was let in, and the owner's decisions."""
+"""`secondme pairing`: who waits, who was let in, and the owner's decisions."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ if TYPE_CHECKING:
 
     Decide = Callable[[Services, str], Awaitable[Decision]]
 
-app = typer.Typer(help="Let people in, turn them away, and see who waits.", no_args_is_help=True)
+app = typer.Typer(help="Approve people, deny them, and see who waits.", no_args_is_help=True)
 
 _References = Annotated[list[str], typer.Argument(metavar="CODE|CONTACT", help="A six-digit code, or a contact's id.")]
 _Contact = Annotated[
     str,
-    typer.Argument(metavar="CONTACT", autocompletion=completion.people, help="A contact's id, or the name of somebody you let in."),
+    typer.Argument(
+        metavar="CONTACT", autocompletion=completion.people, help="A contact's id, or the name of somebody you approved."
+    ),
 ]
 _Tier = Annotated[Tier, typer.Option(help="How far the contact is trusted.")]
 
@@ -39,7 +41,7 @@ async def list_(
     tier: Annotated[Tier | None, typer.Option(help="Only approved contacts of this tier.")] = None,
     search: Annotated[str, typer.Option(help="Only contacts whose name, number or id contains this.")] = "",
 ) -> CommandResult:
-    """Show who waits with their codes, who was let in, who was turned away."""
+    """Show who waits with their codes, who was approved, who was denied."""
     from secondme.cli.contact_lookup import is_wanted, rows_of, show
 
     async with invocation.services() as services:
@@ -59,9 +61,9 @@ async def approve(
     ] = None,
     tier: _Tier = Tier.STANDARD,
     notes: Annotated[str, typer.Option(help="A note for yourself and the clone.")] = "",
-    everybody: Annotated[bool, typer.Option("--all", help="Let in everybody who waits now.")] = False,
+    everybody: Annotated[bool, typer.Option("--all", help="Approve everybody who waits now.")] = False,
 ) -> CommandResult:
-    """Let people in, by the code they were shown or by their id."""
+    """Approve people, by the code they were shown or by their id."""
     if bool(references) == everybody:
         raise typer.BadParameter("name codes or contacts, or use --all")
     if everybody:
@@ -77,7 +79,7 @@ async def deny(
     references: _References,
     reason: Annotated[str, typer.Option(help="A note for yourself; the contact is told nothing.")] = "",
 ) -> CommandResult:
-    """Turn people away for the cooldown (24 h). What was kept for them is erased."""
+    """Deny people for the cooldown (24 h). What was kept for them is erased."""
     return await _decide(invocation, references, lambda services, who: services.pairing.deny(who, reason))
 
 
@@ -86,7 +88,7 @@ async def deny(
 async def revoke(
     invocation: Invocation, contact: _Contact, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
 ) -> CommandResult:
-    """Shut the door on an approved contact again. What was kept for them is erased."""
+    """Take an approval back. What was kept for them is erased."""
     if not yes:
         from secondme.cli.prompts import confirm
 
@@ -117,7 +119,7 @@ async def notes(
 @app.command()
 @command("secondme.pairing.unblock/1")
 async def unblock(invocation: Invocation, contact: _Contact) -> CommandResult:
-    """Let a denied contact knock again before the cooldown ends."""
+    """Let a denied contact ask again before the cooldown ends."""
     return await _decide(invocation, [contact], lambda services, who: services.pairing.unblock(who), by_name=True)
 
 
@@ -129,7 +131,7 @@ async def invite(
     tier: _Tier = Tier.STANDARD,
     ttl: Annotated[str, typer.Option(metavar="DURATION", help="How long it can be used.")] = "24h",
 ) -> CommandResult:
-    """Make a single-use code that lets its sender in. Hand it over yourself; whoever sends it first is let in at once."""
+    """Make a single-use code that approves its sender. Hand it over yourself; whoever sends it first is approved at once."""
     from secondme.core.clock import rfc3339
 
     length = duration(ttl)
@@ -139,7 +141,7 @@ async def invite(
 
     def show(screen: Screen) -> None:
         screen.line(made.code, "bold")
-        screen.line(f"Whoever sends it first is let in as {made.tier.value}. It ends {data['expiresAt']}.")
+        screen.line(f"Whoever sends it first is approved as {made.tier.value}. It ends {data['expiresAt']}.")
 
     return CommandResult(data, show)
 
@@ -193,18 +195,18 @@ def _decision_row(decision: Decision) -> dict[str, Any]:
 
 def _show_decisions(screen: Screen, decisions: list[Decision]) -> None:
     if not decisions:
-        screen.line("Nobody waits at the door.", "dim")
+        screen.line("Nobody waits.", "dim")
     for decision in decisions:
         who = f"{decision.display_name} ({decision.contact_id})" if decision.display_name else decision.contact_id
         screen.line(_SENTENCES[decision.outcome].format(who=who, tier=decision.tier))
 
 
 _SENTENCES = {
-    "approved": "{who} is let in as {tier}.",
-    "already_approved": "{who} was let in before, as {tier}.",
-    "denied": "{who} is turned away.",
-    "already_denied": "{who} was turned away before.",
-    "revoked": "{who} is not let in any more.",
-    "unblocked": "{who} may knock again.",
+    "approved": "{who} is approved as {tier}.",
+    "already_approved": "{who} was approved before, as {tier}.",
+    "denied": "{who} is denied.",
+    "already_denied": "{who} was denied before.",
+    "revoked": "{who} is not approved any more.",
+    "unblocked": "{who} is unblocked.",
     "edited": "{who} is {tier} now.",
 }

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from secondme.core.security_log import Entry
 
-app = typer.Typer(help="Read the security log: who knocked, what looked wrong.", no_args_is_help=True)
+app = typer.Typer(help="Read the security log: who asked, what looked wrong.", no_args_is_help=True)
 
 _MOST_CONTACTS = 20
 

@@ -279,7 +279,7 @@ def _greet(screen: Screen, setup: Setup, part: Part, hints: list[str] | None) ->
         screen.line()
         screen.line("Type these two in another terminal:", "bold")
         screen.line(f"  1. write to it:      {hints[0]}", "accent")
-        screen.line(f"  2. let Anna in:      {hints[1]}", "accent")
+        screen.line(f"  2. approve Anna:     {hints[1]}", "accent")
         screen.line("Then write again as Anna, and she is answered.")
     screen.line()
 
@@ -331,14 +331,14 @@ def _say_channel(screen: Screen, event: dict[str, Any], command: str) -> None:
 
 
 _SENTENCES = {
-    "pairing_request": ("{who} asks to be let in:  {command} pairing approve {contact}", "accent"),
-    "pairing_approved": ("{who} is let in ({tier}).", "good"),
-    "pairing_verified": ("{who} is let in ({tier}).", "good"),
-    "pairing_denied": ("{who} is turned away.", "warn"),
-    "pairing_revoked": ("{who} is not let in any more.", "warn"),
+    "pairing_request": ("{who} asks to be approved:  {command} pairing approve {contact}", "accent"),
+    "pairing_approved": ("{who} is approved ({tier}).", "good"),
+    "pairing_verified": ("{who} is approved ({tier}).", "good"),
+    "pairing_denied": ("{who} is denied.", "warn"),
+    "pairing_revoked": ("{who} is not approved any more.", "warn"),
     "pairing_expired": ("The request of {contact} has expired.", "dim"),
     "pairing_closed": ("Too many wrong codes: invites are closed for an hour.", "bad"),
-    "pairing_full": ("Too many people wait at the door: new ones are ignored.", "warn"),
+    "pairing_full": ("Too many people wait: new ones are ignored.", "warn"),
     "api_refused": ("Somebody was refused at the HTTP API:  {command} security tail", "bad"),
     "suspicious_content": ("A message looks suspicious:  {command} security tail", "warn"),
     "pairing_migrated": ("Contacts were migrated:  {command} pairing list", "good"),

@@ -38,7 +38,7 @@ SECTIONS = (
     CommandSection(
         "People",
         (
-            CommandEntry("pairing", "Let people in, turn them away, and see who waits.", "pairing:app"),
+            CommandEntry("pairing", "Approve people, deny them, and see who waits.", "pairing:app"),
             CommandEntry("contacts", "Who is who over all channels, and how each is answered.", "contacts:app"),
         ),
     ),
@@ -60,7 +60,7 @@ SECTIONS = (
             CommandEntry("kill", "Stop everything: nothing is sent to anybody until `kill --off`.", "pause:kill"),
             CommandEntry("trace", "Show every stage a message passed.", "trace:trace"),
             CommandEntry("usage", "Show tokens, cache hits and cost, beside the caps.", "usage:usage"),
-            CommandEntry("security", "Read the security log: who knocked, what looked wrong.", "security:app"),
+            CommandEntry("security", "Read the security log: who asked, what looked wrong.", "security:app"),
         ),
     ),
     CommandSection(

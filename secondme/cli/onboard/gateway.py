@@ -93,7 +93,7 @@ def _sentences(site: Site, called: str) -> list[tuple[str, str]]:
         ("It is set up.", "good"),
         (_start_words(site, called), "bold"),
         (tried, "accent"),
-        ("Who writes appears here, with the command that lets them in.", ""),
+        ("Who writes appears here, with the command that approves them.", ""),
         (f"Is all well?  {called} doctor     Everything on one screen:  {called} tui", "dim"),
     ]
     if SleepSchedule(site.setup.settings.sleep).is_asleep(SystemClock().now()):

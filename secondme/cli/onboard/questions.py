@@ -248,7 +248,7 @@ async def ask_pairing(site: Site) -> None:
     """Pairing is decided."""
     interview, known, settings = site.interview, site.setup.settings.pairing, site.plan.settings
     settings["pairing.mode"] = await interview.choose(
-        WizardQuestion("pairing_mode", "Who lets people in?", "--pairing-mode", known.mode.value),
+        WizardQuestion("pairing_mode", "Who approves people?", "--pairing-mode", known.mode.value),
         [
             WizardChoice("owner", "Only I do, one by one"),
             WizardChoice("self_verify", "Whoever repeats the code they were sent (any stranger can, with two messages)"),
@@ -257,14 +257,14 @@ async def ask_pairing(site: Site) -> None:
     settings["pairing.prompt"] = await interview.choose(
         WizardQuestion("prompt", "What does a stranger get?", "--prompt", known.prompt),
         [
-            WizardChoice("contact", "One message: this is an AI assistant, and it waits until I let them in"),
+            WizardChoice("contact", "One message: this is an AI assistant, and it waits until I approve them"),
             WizardChoice("silent", "Nothing; only I see that they wrote"),
         ],
     )
     if _may_know_somebody(site):
         existing = WizardQuestion(
             "approve_existing",
-            "Let in whoever you already talked to here?",
+            "Approve whoever you already talked to here?",
             "--approve-existing",
             "yes" if known.auto_approve_existing else "no",
         )

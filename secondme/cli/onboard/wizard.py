@@ -113,7 +113,7 @@ STAGES = {
     "model": ("Who writes the replies", model.ask),
     "store": ("Where everything is kept", questions.ask_store),
     "voice": ("Whose voice it is", questions.ask_voice),
-    "door": ("Who lets people in", questions.ask_pairing),
+    "door": ("Who approves people", questions.ask_pairing),
     "hours": ("When you sleep", questions.ask_hours),
     "channels": ("Where people write", channels.ask),
     "running": ("How it runs", gateway.ask),

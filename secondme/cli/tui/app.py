@@ -172,7 +172,7 @@ class SecondmeApp(App[None]):
             self._held.add(str(event.get("contactId", "")))
         who = shown_name(str(event.get("displayName") or ""), str(event.get("contactId", "")))
         if kind == "pairing_request" and page != "pending":
-            self.notify(f"{who} asks to be let in. Press 1.", markup=False)
+            self.notify(f"{who} asks to be approved. Press 1.", markup=False)
         if kind == "pairing_verified":  # by a code of their own: nobody pressed a key here
             self.notify(f"{who} sent the right code and is approved.", markup=False)
         self._changed.set()

@@ -57,7 +57,7 @@ class ContactService:
         return outcome
 
     async def unlink(self, reference: str) -> Literal["unlinked", "unlinked_and_revoked"]:
-        """The contact is a person of its own. One that was let in only by its link is a stranger again, and what was kept is erased.
+        """The contact is a person of its own. One that was approved only by its link is a stranger again, and what was kept is erased.
 
         Raises NotFoundError when it was not linked.
         """
@@ -75,7 +75,7 @@ class ContactService:
     async def forget(self, reference: str) -> list[ContactId]:
         """Everything of the person is erased, under each of its contacts: in the store, in the channels' files, on the disk.
 
-        Who was forgotten; they are strangers and may knock again. Repeatable; raises NotFoundError when there was nothing.
+        Who was forgotten; they are strangers and is unblocked. Repeatable; raises NotFoundError when there was nothing.
         """
         members = await self._links.members(as_contact(reference))
         found = 0

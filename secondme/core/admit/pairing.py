@@ -165,7 +165,7 @@ class PairingService:
         return decisions
 
     async def deny(self, reference: str, reason: str = "") -> Decision:
-        """The contact with this live code or id is turned away for the cooldown; what was kept for it is erased. Repeatable."""
+        """The contact with this live code or id is denied for the cooldown; what was kept for it is erased. Repeatable."""
         request = await self._pairing.find(reference)
         if request is not None:
             return await self.deny_request(request, reason)
@@ -174,7 +174,7 @@ class PairingService:
         return await self._deny(contact, "", approved.channel_id if approved else None, reason)
 
     async def deny_request(self, request: PairingRequest, reason: str = "") -> Decision:
-        """The contact of exactly this request is turned away. Repeatable. Raises NotFoundError when the request is gone."""
+        """The contact of exactly this request is denied. Repeatable. Raises NotFoundError when the request is gone."""
         return await self._deny(contact_id(request.contact_id), request.code, request.channel_id, reason)
 
     async def _deny(self, contact: ContactId, code: str, channel: str | None, reason: str) -> Decision:
@@ -190,7 +190,7 @@ class PairingService:
         return Decision(contact, "denied" if outcome == "denied" else "already_denied")
 
     async def revoke(self, reference: str) -> Decision:
-        """The contact is not let in any more, from this moment on. Raises NotFoundError when it was not."""
+        """The contact is not approved any more, from this moment on. Raises NotFoundError when it was not."""
         contact = _contact(reference)
         approved = await self._approved_or_none(contact)
         channel = approved.channel_id if approved and approved.channel_id else channel_of(contact)
@@ -203,7 +203,7 @@ class PairingService:
         return Decision(contact, "revoked", (approved.display_name or "") if approved else "")
 
     async def unblock(self, reference: str) -> Decision:
-        """The contact may knock again. Raises NotFoundError when it was not denied."""
+        """The contact is unblocked. Raises NotFoundError when it was not denied."""
         contact = _contact(reference)
         await self._pairing.unblock(contact)
         await self._record(SecurityEvent.PAIRING_UNBLOCKED, contact)
@@ -241,7 +241,7 @@ class PairingService:
             return _decision("already_approved", approved)
         if await self._pairing.denied(contact) is not None:
             raise NotFoundError("contact_denied", f"{contact} is denied.", f"secondme pairing unblock {contact}")
-        raise NotFoundError("unknown_contact", f"Nobody with the id {contact} waits at the door.", "secondme pairing list")
+        raise NotFoundError("unknown_contact", f"Nobody with the id {contact} waits.", "secondme pairing list")
 
     async def _approved_or_none(self, contact: ContactId) -> ApprovedContact | None:
         """A corrupt approval must not protect its contact from being denied or revoked."""

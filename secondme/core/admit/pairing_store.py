@@ -1,4 +1,4 @@
-"""Who was let in, who waits, who was turned away. Each change is one script with one outcome; listing reads an index, never the
+"""Who was let in, who waits, who was denied. Each change is one script with one outcome; listing reads an index, never the
 keyspace.
 """
 
@@ -93,18 +93,18 @@ class PairingStore:
                 raise NotFoundError("no_such_request", f"The request of {contact} is gone: expired, or already decided.")
 
     async def deny(self, contact: ContactId, *, code: str, channel: str, by: str, reason: str = "") -> Literal["denied", "already"]:
-        """`contact` is turned away for the cooldown, and all that was kept for it is erased. Repeatable.
+        """`contact` is denied for the cooldown, and all that was kept for it is erased. Repeatable.
 
         `code` is that of the request that was looked at (empty for an approved contact). Raises NotFoundError when there is nothing
         to deny.
         """
         answer = await self._remove(contact, code=code, channel=channel, verb="deny", by=by, reason=reason)
         if answer == b"missing":
-            raise NotFoundError("unknown_contact", f"{contact} neither waits nor was let in.", "secondme pairing list")
+            raise NotFoundError("unknown_contact", f"{contact} neither waits nor was approved.", "secondme pairing list")
         return "denied" if answer == b"denied" else "already"
 
     async def revoke(self, contact: ContactId, *, channel: str, by: str) -> None:
-        """`contact` is not let in any more, effective at once, and what was kept for it is erased.
+        """`contact` is not approved any more, effective at once, and what was kept for it is erased.
 
         Raises NotFoundError when it was not let in.
         """
@@ -113,7 +113,7 @@ class PairingStore:
             raise NotFoundError("not_approved", f"{contact} is not an approved contact.", "secondme pairing list --status approved")
 
     async def unblock(self, contact: ContactId) -> None:
-        """`contact` may knock again. Raises NotFoundError when it was not denied."""
+        """`contact` is unblocked. Raises NotFoundError when it was not denied."""
         there: int = await self._store.run("unblock", (contact, keys.EVENTS_PAIRING), contact=contact)
         if not there:
             raise NotFoundError("not_denied", f"{contact} is not denied.", "secondme pairing list --status denied")

@@ -25,7 +25,7 @@ pairing = APIRouter(prefix="/api/pairing", tags=["pairing"])
 
 @pairing.get("", responses=answers(), response_model_exclude_none=True)
 async def list_waiting(can: Can) -> schemas.WaitingList:
-    """Who waits at the door, with the codes they were shown."""
+    """Who waits, with the codes they were shown."""
     listing = await can.listing()
     return schemas.WaitingList(contacts=[schemas.Waiting.of(each) for each in listing.pending], **schemas.People.beside(listing))
 
@@ -56,13 +56,13 @@ async def edit_approved(can: Can, contact: Named, change: schemas.Edit) -> schem
 
 @pairing.delete("/approved/{contact}", responses=answers(404), response_model_exclude_none=True)
 async def revoke(can: Can, contact: Named) -> schemas.Decided:
-    """An approved contact is not let in any more. What was kept for it is erased."""
+    """An approved contact is not approved any more. What was kept for it is erased."""
     return schemas.Decided.of(await can.pairing.revoke(contact))
 
 
 @pairing.get("/denied", responses=answers(), response_model_exclude_none=True)
 async def list_denied(can: Can) -> schemas.TurnedAwayList:
-    """Who was turned away."""
+    """Who was denied."""
     listing = await can.listing()
     return schemas.TurnedAwayList(
         contacts=[schemas.TurnedAway.of(each) for each in listing.denied], **schemas.People.beside(listing)
@@ -71,7 +71,7 @@ async def list_denied(can: Can) -> schemas.TurnedAwayList:
 
 @pairing.delete("/denied/{contact}", responses=answers(404), response_model_exclude_none=True)
 async def unblock(can: Can, contact: Named) -> schemas.Decided:
-    """A denied contact may knock again before its cooldown ends."""
+    """A denied contact is unblocked before its cooldown ends."""
     return schemas.Decided.of(await can.pairing.unblock(contact))
 
 
@@ -112,7 +112,7 @@ async def approve(can: Can, contact: Named, how: Annotated[schemas.Approval | No
 
 @pairing.delete("/{contact}", responses=answers(404, 409), response_model_exclude_none=True)
 async def deny(can: Can, contact: Named, why: Annotated[schemas.Denial | None, Body()] = None) -> schemas.Decided:
-    """Who waits under this id or code, or was let in, is turned away for the cooldown. What was kept for it is erased."""
+    """Who waits under this id or code, or was let in, is denied for the cooldown. What was kept for it is erased."""
     return schemas.Decided.of(await can.pairing.deny(contact, why.reason if why else ""))
 
 

@@ -50,7 +50,7 @@ class Approval(RequestBody):
 
 
 class Denial(RequestBody):
-    """Why a contact is turned away. It is told nothing."""
+    """Why a contact is denied. It is told nothing."""
 
     reason: Note = ""
 
@@ -140,7 +140,7 @@ class LetIn(Person):
 
 
 class TurnedAway(Person):
-    """Somebody who was turned away, until `expires_at`."""
+    """Somebody who was denied, until `expires_at`."""
 
     denied_at: Moment
     denied_by: Shown
@@ -180,7 +180,7 @@ class People(Shape):
 
 
 class WaitingList(People):
-    """Who waits at the door, the one whose request ends first first."""
+    """Who waits, the one whose request ends first first."""
 
     contacts: list[Waiting]
 
@@ -192,7 +192,7 @@ class LetInList(People):
 
 
 class TurnedAwayList(People):
-    """Who was turned away, newest first."""
+    """Who was denied, newest first."""
 
     contacts: list[TurnedAway]
 

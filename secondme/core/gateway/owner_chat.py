@@ -192,13 +192,13 @@ def _decided(decision: Decision) -> str:
     who = safe_name(decision.display_name) or decision.contact_id
     match decision.outcome:
         case "approved":
-            return f"{who} is let in ({decision.tier})."
+            return f"{who} is approved ({decision.tier})."
         case "already_approved":
-            return f"{who} was let in before."
+            return f"{who} was approved before."
         case "denied":
-            return f"{who} is turned away."
+            return f"{who} is denied."
         case "already_denied":
-            return f"{who} was turned away before."
+            return f"{who} was denied before."
         case _:
             return f"{who}: {decision.outcome}."
 
@@ -210,7 +210,7 @@ def _listed(listing: Listing) -> str:
     ]
     approved = [f"{safe_name(each.display_name or '') or '?'} ({each.contact_id}), {each.tier.value}" for each in listing.approved]
     more = [f"and {len(approved) - _MOST_SHOWN} more"] if len(approved) > _MOST_SHOWN else []
-    lines = ["At the door:", *(waiting or ["nobody"]), "Let in:", *(approved[:_MOST_SHOWN] or ["nobody"]), *more]
+    lines = ["Waiting:", *(waiting or ["nobody"]), "Approved:", *(approved[:_MOST_SHOWN] or ["nobody"]), *more]
     return safe_text("\n".join(lines))
 
 
@@ -238,7 +238,7 @@ def _stands(overview: SystemStatus) -> str:
         if each.state != "off" and each.id != "local"
     ]
     backlog = overview.backlog
-    counts = f"{overview.pairing.pending} at the door, {backlog.queued} unanswered, {backlog.held} drafts."
+    counts = f"{overview.pairing.pending} waiting, {backlog.queued} unanswered, {backlog.held} drafts."
     return "\n".join([answering, *channels, counts])
 
 
@@ -355,7 +355,7 @@ class OwnerChat:
                         await self._tell_request(request)
             case keys.EVENTS_PAIRING, "pairing_approved" | "pairing_verified" if event.get("approvedBy") in _BY_THEMSELVES:
                 name = safe_name(str(event.get("displayName") or "")) or contact
-                await self._note(f"{name} ({contact}) is let in: {_BY_THEMSELVES[event['approvedBy']]}.", f"in:{contact}:{at}")
+                await self._note(f"{name} ({contact}) is approved: {_BY_THEMSELVES[event['approvedBy']]}.", f"in:{contact}:{at}")
             case keys.EVENTS_QUEUE, _:
                 await self._tell_queue(kind, contact, at, event)
             case keys.EVENTS_PAUSE, "pause" if event.get("reason") == "rate_limit":
@@ -363,7 +363,7 @@ class OwnerChat:
             case keys.EVENTS_STATUS, "channel_state" if event.get("code") and event.get("state") in _TELLING_STATES:
                 await self._tell_channel(str(event.get("channelId")), str(event["code"]))
             case keys.EVENTS_SECURITY, "pairing_closed" | "pairing_full":
-                await self._note("Too many strangers knock or guess codes; new ones are ignored for now.", f"{kind}:{at[:7]}")
+                await self._note("Too many strangers ask or guess codes; new ones are ignored for now.", f"{kind}:{at[:7]}")
             case _:
                 pass
 
@@ -387,9 +387,7 @@ class OwnerChat:
 
     async def _tell_request(self, request: PairingRequest) -> None:
         name = safe_name(request.display_name or "") or "Somebody without a name"
-        said = (
-            f"{name} ({request.contact_id}) wants to talk with me.\nLet in: approve {request.code}\nTurn away: deny {request.code}"
-        )
+        said = f"{name} ({request.contact_id}) wants to talk with me.\nApprove: approve {request.code}\nDeny: deny {request.code}"
         await self._note(said, f"request:{request.contact_id}:{request.code}:{request.requested_at.timestamp()}")
 
     async def _tell_drafts(self) -> None:

@@ -314,7 +314,7 @@ class DeadLetterStore:
     async def retry(self, contact: ContactId) -> Revived:
         """The contact's letters are in front of its inbox again, in their order, none of them twice. Repeatable.
 
-        Raises NotFoundError when there are none, BusyError when the contact is not let in any more or is not answered anyway.
+        Raises NotFoundError when there are none, BusyError when the contact is not approved any more or is not answered anyway.
         """
         answer = await self._store.run("revive", (contact, keys.MAILBOX_TTL_MS, keys.INBOX_CAP), contact=contact)
         match answer[0]:

@@ -75,7 +75,7 @@ class PersonStore:
                 case b"both_linked":
                     raise BusyError("both_linked", "Both belong to persons already.", "secondme contacts unlink CONTACT")
                 case b"not_approved":
-                    raise NotFoundError("not_approved", "Neither of the two was let in.", "secondme pairing list")
+                    raise NotFoundError("not_approved", "Neither of the two was approved.", "secondme pairing list")
                 case b"corrupt":
                     raise DataError("corrupt_record", "The approval cannot be read; it was left as it is.")
                 case _:

@@ -1,1 +1,1 @@
-"""One page for each question: who waits, who was let in, who was turned away, what happened."""
+"""One page for each question: who waits, who was approved, who was denied, what happened."""

@@ -157,7 +157,7 @@ class ApprovedPage(Page):
         Column("Since", 10, from_width=76),
         Column("Note", 12, flexible=4, from_width=110),
     )
-    EMPTY: ClassVar[str] = "Nobody was let in yet.\n\nRequests appear on the first page. Press 1."
+    EMPTY: ClassVar[str] = "Nobody was approved yet.\n\nRequests appear on the first page. Press 1."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("e", "edit", "Edit"),
         Binding("z", "pause_contact", "Pause them"),
@@ -203,7 +203,7 @@ class ApprovedPage(Page):
         contact = self._contacts[key]
         text = Text(shown_name(contact.display_name, key), style="bold")
         text.append(f"  {safe_name(key)}  {safe_name(_channel_of(contact))}", style="not bold")
-        text.append(f"  let in {contact.approved_at:%Y-%m-%d} by {safe_name(contact.approved_by)}", style=f"not bold {QUIET}")
+        text.append(f"  approved {contact.approved_at:%Y-%m-%d} by {safe_name(contact.approved_by)}", style=f"not bold {QUIET}")
         if contact.notes:
             text.append(f"\n{' '.join(safe_text(contact.notes).split())}", style="not bold")
         return text
@@ -284,7 +284,7 @@ class ApprovedPage(Page):
 
     async def _revoke(self, contact: ApprovedContact, who: str) -> str:
         await self.desk.link.services.pairing.revoke(contact.contact_id)
-        return f"{who} is not let in any more."
+        return f"{who} is not approved any more."
 
     def _current(self) -> ApprovedContact | None:
         key = self.table.current
@@ -297,7 +297,7 @@ class ApprovedPage(Page):
             if contact.is_like(self._search.value, self._tier) and self._channel in {None, _channel_of(contact)}
         ]
         filtered = bool(self._search.value) or self._tier is not None or self._channel is not None
-        text = Text(f"{len(wanted)} of {len(self._contacts)}" if filtered else f"{len(self._contacts)} let in", style=QUIET)
+        text = Text(f"{len(wanted)} of {len(self._contacts)}" if filtered else f"{len(self._contacts)} approved", style=QUIET)
         if self._tier is not None:
             text.append(f"   tier {self._tier.value}", style=ACCENT)
         if self._channel is not None:

@@ -263,7 +263,7 @@ class ConversationsPage(Page):
         Column("Stands", 12, flexible=3, most=48, from_width=70),
         Column("Mode", 7, from_width=60),
     )
-    EMPTY: ClassVar[str] = "Nobody was let in yet, so nobody talks.\n\nRequests appear on the first page. Press 1."
+    EMPTY: ClassVar[str] = "Nobody was approved yet, so nobody talks.\n\nRequests appear on the first page. Press 1."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("m", "mode", "Mode"),
         Binding("w", "relate", "Who they are"),
@@ -320,7 +320,7 @@ class ConversationsPage(Page):
         self._filter()
         if self._open is not None and self._open not in self._contacts:
             self.action_back()
-            self.app.notify("That contact is not let in any more.", severity="warning", markup=False)
+            self.app.notify("That contact is not approved any more.", severity="warning", markup=False)
         self._tell()
 
     def tick(self, now: datetime) -> None:
@@ -428,7 +428,7 @@ class ConversationsPage(Page):
     def _filter(self) -> None:
         wanted, search = self._wanted(), self._search.value
         talking = sum(1 for contact in wanted if (self._ranks or {}).get(contact.contact_id))
-        text = Text(f"{counted(talking, 'conversation')} · {len(wanted)} let in", style=QUIET)
+        text = Text(f"{counted(talking, 'conversation')} · {len(wanted)} approved", style=QUIET)
         if search:
             text.append(f"   like “{safe_name(search)}”", style=ACCENT)
             text.append("   Esc shows all", style=QUIET)

@@ -45,12 +45,12 @@ class PendingPage(Page):
         Column("Ends in", 7),
     )
     EMPTY: ClassVar[str] = (
-        "Nobody waits at the door.\n\nWho writes to you for the first time appears here with a code.\n"
-        "To let somebody in at once, hand them a code of: secondme pairing invite"
+        "Nobody waits.\n\nWho writes to you for the first time appears here with a code.\n"
+        "To approve somebody at once, hand them a code of: secondme pairing invite"
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("a", "approve", "Let in"),
-        Binding("d", "deny", "Turn away"),
+        Binding("a", "approve", "Approve"),
+        Binding("d", "deny", "Deny"),
         Binding("space", "mark", "Mark"),
         Binding("A,shift+a", "approve_all", "All in"),
     ]
@@ -108,36 +108,36 @@ class PendingPage(Page):
 
     @work
     async def action_deny(self) -> None:
-        """Turn away the marked, or the one under the cursor, after a reason."""
+        """Deny the marked, or the one under the cursor, after a reason."""
         requests = self._chosen()
         if not requests:
             return
         title = f"Turn {_who(requests)} away?"
         body = "They are ignored in silence for 24 hours and are told nothing."
-        reason = await self.app.push_screen_wait(ReasonDialog(title, "Turn away", body))
+        reason = await self.app.push_screen_wait(ReasonDialog(title, "Deny", body))
         if reason is not None:
-            await self.desk.decide_all([partial(self._deny, each, reason) for each in requests], "{} people are turned away.")
+            await self.desk.decide_all([partial(self._deny, each, reason) for each in requests], "{} people are denied.")
             self._marked.clear()
 
     async def _approve(self, requests: list[PairingRequest]) -> None:
         if not requests:
             return
         single = len(requests) == 1
-        dialog = TierDialog(f"Let {_who(requests)} in?", "Let in", notes="" if single else None)
+        dialog = TierDialog(f"Approve {_who(requests)}?", "Approve", notes="" if single else None)
         choice = await self.app.push_screen_wait(dialog)
         if choice is not None:
             decisions = [partial(self._let_in, each, choice.tier, choice.notes) for each in requests]
-            await self.desk.decide_all(decisions, "{} people are let in as " + choice.tier.value + ".")
+            await self.desk.decide_all(decisions, "{} people are approved as " + choice.tier.value + ".")
             self._marked.clear()
 
     async def _let_in(self, request: PairingRequest, tier: Tier, notes: str) -> str:
         decision = await self.desk.link.services.pairing.approve_request(request, tier, notes)
         who = shown_name(decision.display_name, decision.contact_id)
-        return f"{who} is let in as {decision.tier}." if decision.outcome == "approved" else f"{who} was let in before."
+        return f"{who} is approved as {decision.tier}." if decision.outcome == "approved" else f"{who} was approved before."
 
     async def _deny(self, request: PairingRequest, reason: str) -> str:
         await self.desk.link.services.pairing.deny_request(request, reason)
-        return f"{shown_name(request.display_name, request.contact_id)} is turned away."
+        return f"{shown_name(request.display_name, request.contact_id)} is denied."
 
     def _chosen(self) -> list[PairingRequest]:
         current = self.table.current
@@ -179,7 +179,7 @@ class DeniedPage(Page):
         Column("For", 12),
         Column("Reason", 10, flexible=4, from_width=76),
     )
-    EMPTY: ClassVar[str] = "Nobody is turned away.\n\nWho is denied is ignored in silence for 24 hours and is listed here."
+    EMPTY: ClassVar[str] = "Nobody is denied.\n\nWho is denied is ignored in silence for 24 hours and is listed here."
     BINDINGS: ClassVar[list[BindingType]] = [Binding("u", "unblock", "Unblock")]
 
     def __init__(self, desk: Actions, page_id: str) -> None:
@@ -200,9 +200,7 @@ class DeniedPage(Page):
         contact = self._contacts[key]
         text = Text(shown_name(contact.display_name, key), style="bold")
         text.append(f"  {safe_name(key)}", style="not bold")
-        text.append(
-            f"  turned away {contact.denied_at:%Y-%m-%d %H:%M} UTC by {safe_name(contact.denied_by)}", style=f"not bold {QUIET}"
-        )
+        text.append(f"  denied {contact.denied_at:%Y-%m-%d %H:%M} UTC by {safe_name(contact.denied_by)}", style=f"not bold {QUIET}")
         if contact.reason:
             text.append(f"\n{safe_name(contact.reason)}", style="not bold")
         return text
@@ -219,13 +217,13 @@ class DeniedPage(Page):
         if key is None:
             return
         who = shown_name(self._contacts[key].display_name, key)
-        body = "Their next message makes a new request. It does not let them in."
-        if await self.app.push_screen_wait(ConfirmDialog(f"Let {who} knock again?", body, "Unblock")):
+        body = "Their next message makes a new request. It does not approve them."
+        if await self.app.push_screen_wait(ConfirmDialog(f"Unblock {who}?", body, "Unblock")):
             await self.desk.decide(partial(self._unblock, key, who))
 
     async def _unblock(self, key: str, who: str) -> str:
         await self.desk.link.services.pairing.unblock(key)
-        return f"{who} may knock again."
+        return f"{who} is unblocked."
 
 
 def _row(contact: DeniedContact, now: datetime) -> Row:

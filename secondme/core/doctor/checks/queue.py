@@ -108,5 +108,5 @@ CHECKS = (
     Check("drafts", "Drafts", "Replies that wait for the owner", drafts),
     Check("budget", "Budget", "What models cost today, and the cap", budget),
     Check("pauses", "Pauses", "The kill switch, and pauses of everybody and of channels", pauses),
-    Check("pairing", "Pairing", "Who lets people in", pairing),
+    Check("pairing", "Pairing", "Who approves people", pairing),
 )
