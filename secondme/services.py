@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from secondme.core.gateway.gateway import Gateway, GatewayParts, Part
     from secondme.core.gateway.owner_chat import OwnerChat
     from secondme.core.gateway.status import SystemStatus
-    from secondme.core.gateway.store import ActivityStore, NoteStore, TraceStore
+    from secondme.core.gateway.store import ActivityStore, ConversationStates, NoteStore, TraceStore
     from secondme.core.ids import ContactId
     from secondme.core.ports import Channel, Model
     from secondme.core.queue.store import DeadLetterStore, InboxStore
@@ -184,6 +184,13 @@ class Services:
         from secondme.core.gateway.store import TraceStore
 
         return TraceStore(self.store)
+
+    @cached_property
+    def conversations(self) -> ConversationStates:
+        """How each conversation stands."""
+        from secondme.core.gateway.store import ConversationStates
+
+        return ConversationStates(self.store)
 
     # What the owner decides
 
