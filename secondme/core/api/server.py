@@ -19,7 +19,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from secondme.core.api.app import build_app
 from secondme.core.api.auth import Alarm, Guard, TokenFile
-from secondme.core.api.events import EventHub, Heard
+from secondme.core.api.events import EventHub
 from secondme.core.api.limits import Limits
 from secondme.core.api.middleware import Bounded, RequestLimiter
 from secondme.core.api.problems import OVERLOADED, UNREADABLE, Refusal
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from secondme.core.api.dependencies import ApiOperations
     from secondme.core.ports import Clock
+    from secondme.core.store.events import Follow
 
 
 HEADERS = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
@@ -234,16 +235,16 @@ class Api:
         where: Where,
         clock: Clock,
         *,
-        listen: Callable[[Callable[[], None]], Heard],
+        follow: Follow,
         alarm: Callable[[str, int], Awaitable[None]],
         limits: Limits | None = None,
     ) -> None:
-        """`listen` hears the store's events and calls what it is given when some may be lost, `alarm` tells the owner that callers are refused."""
+        """`follow` as `Services.follow`; `alarm` tells the owner that callers are refused."""
         self._where = where
         self._clock = clock
         self._tell = alarm
         self._limits = limits or Limits()
-        self.hub = EventHub(listen, clock, epoch=new_id()[:12], kept=self._limits.kept_events)
+        self.hub = EventHub(follow, epoch=new_id()[:12], kept=self._limits.kept_events)
         self._app = Bounded(build_app(powers, self.hub, self._limits), self._limits)
         self.port: int | None = None
         """The TCP port it listens on, as soon as it does."""
