@@ -116,17 +116,24 @@ def hold(path: Path, wait_s: float = 0.0) -> int | None:
         raise ConfigError(
             "unusable_directory", f"{path.parent} cannot be written: {error.strerror}.", "Check its owner, mode and free space."
         ) from error
+    if lock_within(descriptor, wait_s):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def lock_within(descriptor: int, wait_s: float, again_s: float = _TRY_AGAIN_S) -> bool:
+    """True with the lock; false when somebody else kept it for `wait_s`."""
     deadline = time.monotonic() + wait_s
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             if time.monotonic() >= deadline:
-                os.close(descriptor)
-                return None
-            time.sleep(_TRY_AGAIN_S)
+                return False
+            time.sleep(again_s)
         else:
-            return descriptor
+            return True
 
 
 def is_held(path: Path) -> bool:
