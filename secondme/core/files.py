@@ -8,8 +8,9 @@ import shlex
 import stat
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from secondme.core.errors import ConfigError
 
@@ -149,3 +150,20 @@ def is_held(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def packaged(stage: str, name: str) -> str:
+    """The text of a file in `lists` of a stage of core: what comes with the package."""
+    from importlib.resources import files  # noqa: PLC0415  most commands read none
+
+    return files(f"secondme.core.{stage}").joinpath("lists", name).read_text("utf-8")
+
+
+@cache
+def table(
+    stage: str, name: str
+) -> dict[str, Any]:  # Any: TOML; each reader knows its own file's shape, and a test reads every file
+    """What `lists/<name>.toml` of a stage says; read once."""
+    import tomllib  # noqa: PLC0415  as above
+
+    return tomllib.loads(packaged(stage, f"{name}.toml"))
