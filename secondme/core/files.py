@@ -8,8 +8,9 @@ import shlex
 import stat
 import time
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from secondme.core.errors import ConfigError
 
@@ -116,17 +117,24 @@ def hold(path: Path, wait_s: float = 0.0) -> int | None:
         raise ConfigError(
             "unusable_directory", f"{path.parent} cannot be written: {error.strerror}.", "Check its owner, mode and free space."
         ) from error
+    if lock_within(descriptor, wait_s):
+        return descriptor
+    os.close(descriptor)
+    return None
+
+
+def lock_within(descriptor: int, wait_s: float, again_s: float = _TRY_AGAIN_S) -> bool:
+    """True with the lock; false when somebody else kept it for `wait_s`."""
     deadline = time.monotonic() + wait_s
     while True:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             if time.monotonic() >= deadline:
-                os.close(descriptor)
-                return None
-            time.sleep(_TRY_AGAIN_S)
+                return False
+            time.sleep(again_s)
         else:
-            return descriptor
+            return True
 
 
 def is_held(path: Path) -> bool:
@@ -142,3 +150,20 @@ def is_held(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def packaged(stage: str, name: str) -> str:
+    """The text of a file in `lists` of a stage of core: what comes with the package."""
+    from importlib.resources import files  # noqa: PLC0415  most commands read none
+
+    return files(f"secondme.core.{stage}").joinpath("lists", name).read_text("utf-8")
+
+
+@cache
+def table(
+    stage: str, name: str
+) -> dict[str, Any]:  # Any: TOML; each reader knows its own file's shape, and a test reads every file
+    """What `lists/<name>.toml` of a stage says; read once."""
+    import tomllib  # noqa: PLC0415  as above
+
+    return tomllib.loads(packaged(stage, f"{name}.toml"))

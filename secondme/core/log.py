@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import logging
 import os
 import stat
 import sys
-import time
 import traceback
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -22,7 +20,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from secondme.core.errors import ConfigError
-from secondme.core.files import open_dir
+from secondme.core.files import lock_within, open_dir
 from secondme.core.text import safe_text
 
 SECURITY = "secondme.security"
@@ -34,7 +32,8 @@ _ROTATE_BYTES = 10 * 1024 * 1024
 _KEEP_FILES = 6
 _KEEP_SECURITY_FILES = 30
 """Files in all, the newest included."""
-_LOCK_TRIES, _LOCK_AGAIN_S = 20, 0.001
+_LOCK_S, _LOCK_AGAIN_S = 0.02, 0.001
+"""How long another process may hold the lock: far longer than a rotation takes."""
 _FACTS = "secondme_facts"
 
 Fact = str | int | float | bool | Sequence[Mapping[str, str | int | None]] | None
@@ -109,18 +108,6 @@ class Plain(logging.Formatter):
         return f"{clock}  {mark}{safe_text(record.getMessage()).replace('_', ' ')}  {shown}".rstrip()
 
 
-def _locked_soon(descriptor: int) -> bool:
-    """True with the lock; false when somebody else kept it for 20 ms, which is far longer than a rotation takes."""
-    for _ in range(_LOCK_TRIES):
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            time.sleep(_LOCK_AGAIN_S)
-        else:
-            return True
-    return False
-
-
 class SharedFile(logging.Handler):
     """Appends lines to a file that several processes write and any of them rotates. No line is lost, torn or written twice.
 
@@ -190,7 +177,7 @@ class SharedFile(logging.Handler):
         """The full file is the newest of the older ones, unless somebody else is doing that or has just done it."""
         lock = os.open(f"{self._path}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            if not _locked_soon(lock) or self._current_size() + size <= self._rotate_bytes:
+            if not lock_within(lock, _LOCK_S, _LOCK_AGAIN_S) or self._current_size() + size <= self._rotate_bytes:
                 return
             aside = self._path.with_name(f"{self._path.name}.full")
             if aside.exists():  # somebody was killed in the middle

@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secondme.core.admit.content import ContentAnalysis, FlagType, analyze_content, describe
-from secondme.core.admit.content.folding import fold
+from secondme.core.admit.content.analysis import domains
 from secondme.core.admit.content.injection import HEAD, TAIL, score_injection
 from secondme.core.admit.content.lexicon import ConceptSpan, Lexicon, Sequence
-from secondme.core.admit.content.lists import domains, table
+from secondme.core.admit.content.skeleton import skeleton
+from secondme.core.files import table
 
 
 def types(text: str) -> set[FlagType]:
@@ -252,7 +253,7 @@ def test_more_flags_mean_more_risk_and_never_more_than_one() -> None:
 
 
 def test_every_rule_names_concepts_that_exist_and_can_fire() -> None:
-    source = table("injection")
+    source = table("admit", "injection")
     marks = {"chat_markup", "role_line", "json_role", "hidden_tags", "squeezed"}
     known = {*source["concepts"], *(entry["name"] for entry in source["compound"]), *marks}
     used: set[str] = set()
@@ -273,7 +274,7 @@ def test_every_list_is_lower_case_and_free_of_repeats() -> None:
         assert sorted(set(entries)) == sorted(entries)
         assert set(entries) == domains(name)
         assert all(entry == entry.lower() and "." in entry for entry in entries)
-    for name, brand in table("brands")["brands"].items():
+    for name, brand in table("admit", "brands")["brands"].items():
         assert name == name.lower()
         assert brand["domains"]
 
@@ -291,7 +292,7 @@ def test_a_sequence_needs_its_order_and_its_nearness() -> None:
 
 
 def test_folding_keeps_the_letters_of_every_script_apart_from_their_marks() -> None:
-    assert fold("Ünïcödé \uff21\uff22\uff23") == "unicode abc"
-    assert fold("\u0440\u0430\u0443\u0440\u0430l") == "paypal"
-    assert fold("\u200b\u0301") == ""
-    assert len(fold("\ufdfa" * 100)) <= 300
+    assert skeleton("Ünïcödé \uff21\uff22\uff23") == "unicode abc"
+    assert skeleton("\u0440\u0430\u0443\u0440\u0430l") == "paypal"
+    assert skeleton("\u200b\u0301") == ""
+    assert len(skeleton("\ufdfa" * 100)) <= 300

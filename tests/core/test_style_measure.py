@@ -8,9 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from secondme.core.files import table
 from secondme.core.records import OwnMessage
 from secondme.core.remember.style import Measure, measure, profile_of
-from secondme.core.remember.style.measure import WORD, emoji_in, fixed, folded, guess, listed, table
+from secondme.core.remember.style.measure import WORD, emoji_in, fixed, folded, guess, listed
 
 
 def of(text: str) -> Measure:
@@ -137,7 +138,8 @@ def test_a_measure_holds_no_word_that_is_not_in_the_lists(text: str) -> None:
     found = of(text)
     assert found.greeting in {"", *fixed("greetings").values()}
     assert found.sign_off in {"", *fixed("sign_offs").values()}
-    assert found.language in {"", "el", "he", "fa", "ar", "hi", "th", "ja", "ko", "zh", "uk", "ru", *table("words")}
+    others = {"", "el", "he", "fa", "ar", "hi", "th", "ja", "ko", "zh", "uk", "ru"}
+    assert found.language in {*others, *table("remember.style", "words")}
     assert 0 <= found.formality <= 1
 
 
@@ -175,8 +177,8 @@ def test_the_language_of_a_message_is_told_by_its_script_or_its_small_words() ->
 
 
 def test_every_list_is_read_and_no_entry_is_empty_or_long() -> None:
-    for language in table("words"):
-        for kind in table("words")[language]:
+    for language in table("remember.style", "words"):
+        for kind in table("remember.style", "words")[language]:
             if kind != "letters":
                 assert listed(kind, language), (language, kind)
                 assert max(map(len, listed(kind, language))) <= 40

@@ -14,7 +14,6 @@ from secondme.core.gateway.store import NoteStore
 from secondme.core.ids import ChannelId, ContactId
 from secondme.core.messages import Admission, Challenge, ChatKind, OwnerAddress
 from secondme.core.store import keys
-from secondme.core.store.events import listen
 
 CHAT = ContactId("local:me")
 
@@ -39,7 +38,7 @@ class Desk:
             commands,
             NoteStore(town.store),
             town.drafts,
-            lambda miss: listen(town.store, *keys.EVENTS, missed=miss),
+            town.services.follow,
             town.security,
             SystemClock(),
         )

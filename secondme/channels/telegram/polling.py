@@ -14,6 +14,7 @@ from secondme.channels.telegram.updates import Intake, Json, count
 from secondme.core.errors import UnavailableError
 from secondme.core.log import get_logger
 from secondme.core.messages import ChannelState
+from secondme.core.retry import backoff_s
 
 if TYPE_CHECKING:
     from secondme.core.channel_plugin import ChannelContext
@@ -88,7 +89,7 @@ class Poller:
         for identity, update in updates:
             if not await self._intake.take(update):
                 self._refusals += 1
-                await self._clock.sleep(self._back_off(_OFFER_AGAIN_S, _OFFER_AGAIN_LIMIT_S, self._refusals))
+                await self._clock.sleep(backoff_s(self._refusals - 1, _OFFER_AGAIN_S, _OFFER_AGAIN_LIMIT_S, self._rng))
                 return
             self._refusals = 0
             self._offset = safe = max(safe, identity + 1)
@@ -107,7 +108,7 @@ class Poller:
         self._report_down("telegram_unreachable")
         if self._failures > _FAILURES_IN_A_ROW:
             raise UnavailableError("telegram_unreachable", "Telegram does not answer.", "Check the network and telegram.api_url.")
-        await self._clock.sleep(self._back_off(_AGAIN_S, _AGAIN_LIMIT_S, self._failures))
+        await self._clock.sleep(backoff_s(self._failures - 1, _AGAIN_S, _AGAIN_LIMIT_S, self._rng))
 
     async def _wait_out(self, seconds: float) -> None:
         """`seconds` have passed, and nobody took the wait for silence: Telegram does answer."""
@@ -129,9 +130,6 @@ class Poller:
     def _report_down(self, code: str) -> None:
         self._connected = False
         self._host.report(ChannelState.CONNECTING, code)
-
-    def _back_off(self, first_s: float, limit_s: float, times: int) -> float:
-        return max(first_s, min(limit_s, first_s * 2.0 ** min(times - 1, 16)) * self._rng.uniform(0.75, 1.0))
 
 
 def _identified(answer: object) -> list[tuple[int, Json]]:

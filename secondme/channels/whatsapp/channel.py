@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import itertools
 from typing import TYPE_CHECKING, Any
 
 from secondme.channels.whatsapp.account import Account, load_account, own_from, own_to, save_account
@@ -33,6 +34,7 @@ from secondme.core.messages import (
     Sent,
     Undeliverable,
 )
+from secondme.core.retry import backoff_s
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
@@ -274,16 +276,14 @@ class WhatsAppChannel:
 
     async def _until_safe(self, host: ChannelHost, message: Any) -> None:
         """The line has it. Offered again and again: WhatsApp will not send it a second time."""
-        pause_s = _AGAIN_FIRST_S
-        while True:
+        for failures in itertools.count():
             try:
                 await host.receive(message)
             except DataError as error:
                 log.error("whatsapp_message_refused", code=error.code)
             except SecondmeError as error:
                 log.info("whatsapp_message_waits", code=error.code)
-                await self._clock.sleep(pause_s)
-                pause_s = min(_AGAIN_LAST_S, 2 * pause_s)
+                await self._clock.sleep(backoff_s(failures, _AGAIN_FIRST_S, _AGAIN_LAST_S))
                 continue
             return
 

@@ -21,7 +21,7 @@ from secondme import __version__
 from secondme.cli.command import Invocation, command
 from secondme.cli.output import CommandResult, Screen, program, program_for
 from secondme.cli.sd_notify import Readiness
-from secondme.core.errors import BusyError, ConfigError, UnavailableError
+from secondme.core.errors import BusyError, ConfigError
 from secondme.core.gateway.channel_words import words_for
 
 if TYPE_CHECKING:
@@ -29,10 +29,8 @@ if TYPE_CHECKING:
 
     from secondme.core.config.loader import Setup
     from secondme.core.gateway.gateway import Gateway, Part
-    from secondme.core.store.client import Store
     from secondme.services import Services
 
-_AGAIN_S = 0.5
 _LISTEN_S = 2.0
 """How long the greeting waits for the announcements to begin."""
 
@@ -132,7 +130,7 @@ async def _serve_until_told(served: _Serving, readiness: Readiness) -> None:
     with _stop_on_signals(stop):
         async with asyncio.TaskGroup() as group:
             is_watched = screen.is_terminal or hints is not None
-            watching = await _watch(group, screen, services.store, served.called, greeted) if is_watched else None
+            watching = await _watch(group, screen, services, served.called, greeted) if is_watched else None
             running = group.create_task(gateway.run(stop, ready))
             group.create_task(readiness.report(ready, stop, gateway.manager.states))
             if _has_api(services.setup, part):
@@ -250,10 +248,12 @@ async def _either(ready: asyncio.Event, running: asyncio.Task[None]) -> None:
     waiting.cancel()
 
 
-async def _watch(group: asyncio.TaskGroup, screen: Screen, store: Store, called: str, greeted: asyncio.Event) -> asyncio.Task[None]:
+async def _watch(
+    group: asyncio.TaskGroup, screen: Screen, services: Services, called: str, greeted: asyncio.Event
+) -> asyncio.Task[None]:
     """From now on no event is missed; each is said on the terminal once it was greeted."""
     listening = asyncio.Event()
-    watching = group.create_task(announce(screen, store, called, listening, greeted))
+    watching = group.create_task(announce(screen, services, called, listening, greeted))
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_LISTEN_S):
             await listening.wait()
@@ -287,26 +287,18 @@ def _greet(screen: Screen, setup: Setup, part: Part, hints: list[str] | None) ->
 # What its terminal says: one sentence for each event that the owner may want to act on
 
 
-async def announce(screen: Screen, store: Store, command: str, listening: asyncio.Event, greeted: asyncio.Event) -> None:
+async def announce(screen: Screen, services: Services, command: str, listening: asyncio.Event, greeted: asyncio.Event) -> None:
     """Say what happens until cancelled, or until there is nobody to say it to. `listening` is set as soon as nothing can be missed;
     what happens before `greeted` is said after it.
 
     `command` is how this program is called here, for hints that can be copied.
     """
-    from secondme.core.store import keys
-    from secondme.core.store.events import listen
-
-    while True:
-        try:
-            async for heard in listen(store, *keys.EVENTS):
-                listening.set()
-                await greeted.wait()
-                if heard is not None:
-                    _say(screen, heard[1], command)
-        except OSError:
-            return  # the terminal is gone; the gateway is not
-        except UnavailableError:
-            await asyncio.sleep(_AGAIN_S)  # noqa: TID251  a person's screen, not the message path
+    with contextlib.suppress(OSError):  # the terminal is gone; the gateway is not
+        async for heard in services.follow():
+            listening.set()
+            await greeted.wait()
+            if heard is not None:
+                _say(screen, heard[1], command)
 
 
 def _say(screen: Screen, event: dict[str, Any], command: str) -> None:

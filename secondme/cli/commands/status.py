@@ -32,7 +32,6 @@ _NARROWEST = 24
 """Columns of text beside the labels, however narrow the terminal says it is."""
 
 
-_AGAIN_S = 1.0
 _CALM_S = 0.25
 """Events that come together cause one look; the last of them is seen within a second."""
 _ENTER, _LEAVE = "\x1b[?1049h\x1b[?25l", "\x1b[?25h\x1b[?1049l"
@@ -234,24 +233,25 @@ async def _watch(setup: Setup, home: Path | None, *, as_json: bool) -> CommandRe
 
 
 async def _look(setup: Setup, show: Callable[[dict[str, Any], datetime], None]) -> None:
-    from secondme.core.errors import UnavailableError
-    from secondme.core.store import keys
-    from secondme.core.store.events import listen
+    from secondme.core.errors import SecondmeError, UnavailableError
     from secondme.core.store.server import Role
     from secondme.services import open_services
 
-    clock = SystemClock()
-    while True:
-        try:
-            async with open_services(setup, Role.ATTACH) as services:
-                shown = -_CALM_S
-                async for heard in listen(services.store, *keys.EVENTS):
-                    if heard is None or clock.monotonic() - shown >= _CALM_S:
-                        show((await services.status()).to_dict(), clock.now())
-                        shown = clock.monotonic()
-        except UnavailableError as error:
-            show({"problem": error.code, "message": error.message, "embedded": setup.settings.redis_url is None}, clock.now())
-            await clock.sleep(_AGAIN_S)
+    clock, shown = SystemClock(), -_CALM_S
+
+    def lost(error: SecondmeError) -> None:
+        if not isinstance(error, UnavailableError):
+            raise error
+        show({"problem": error.code, "message": error.message, "embedded": setup.settings.redis_url is None}, clock.now())
+
+    async with open_services(setup, Role.ATTACH, waits=True) as services:
+        async for heard in services.follow(lost=lost):
+            if heard is None or clock.monotonic() - shown >= _CALM_S:
+                try:
+                    show((await services.status()).to_dict(), clock.now())
+                except UnavailableError as error:
+                    lost(error)
+                shown = clock.monotonic()
 
 
 class _Lines:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Never
 
@@ -13,8 +12,6 @@ from secondme.cli.output import CommandResult, emit_event, note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_AGAIN_S = 0.5
 
 
 class EventKind(StrEnum):
@@ -38,24 +35,27 @@ async def watch(
 async def print_events(invocation: Invocation, channels: Sequence[str]) -> Never:
     """Print the events of these channels until cancelled. Never owns a server: it would stand in the gateway's way."""
     from secondme.core.clock import from_ms, rfc3339
-    from secondme.core.errors import UnavailableError
-    from secondme.core.store.events import listen
+    from secondme.core.errors import SecondmeError, UnavailableError
+    from secondme.core.store.events import follow
     from secondme.core.store.server import Role
     from secondme.services import open_services
 
-    setup, is_waiting = invocation.setup(), False
-    while True:
-        try:
-            async with open_services(setup, Role.ATTACH) as services:
-                async for heard in listen(services.store, *channels):
-                    is_waiting = False
-                    if heard is not None:
-                        channel, event = heard
-                        stamp = event.get("timestamp")
-                        at = rfc3339(from_ms(int(stamp))) if isinstance(stamp, int | float) else None
-                        emit_event({**event, "at": at, "channel": channel})
-        except UnavailableError as error:
-            if not is_waiting:
-                note(f"secondme: waiting for the gateway ({error.code})", "dim")
-                is_waiting = True
-            await asyncio.sleep(_AGAIN_S)  # noqa: TID251  a person's command, not the message path
+    is_waiting = False
+
+    def wait(error: SecondmeError) -> None:
+        nonlocal is_waiting
+        if not isinstance(error, UnavailableError):
+            raise error
+        if not is_waiting:
+            note(f"secondme: waiting for the gateway ({error.code})", "dim")
+        is_waiting = True
+
+    async with open_services(invocation.setup(), Role.ATTACH, waits=True) as services:
+        async for heard in follow(services.store, *channels, clock=services.clock, lost=wait):
+            is_waiting = False
+            if heard is not None:
+                channel, event = heard
+                stamp = event.get("timestamp")
+                at = rfc3339(from_ms(int(stamp))) if isinstance(stamp, int | float) else None
+                emit_event({**event, "at": at, "channel": channel})
+    raise AssertionError  # it has no end

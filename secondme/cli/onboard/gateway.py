@@ -129,7 +129,7 @@ async def _show_events(site: Site, called: str) -> None:
     loop.add_signal_handler(signal.SIGINT, left.set)
     try:
         async with open_services(site.setup, Role.ATTACH) as services, asyncio.TaskGroup() as group:
-            telling = group.create_task(announce(site.screen, services.store, called, asyncio.Event(), greeted))
+            telling = group.create_task(announce(site.screen, services, called, asyncio.Event(), greeted))
             await left.wait()
             telling.cancel()
     finally:

@@ -92,7 +92,6 @@ class StoreLink:
 
     async def _hear(self, store: Store, heard: Callable[[dict[str, Any]], None]) -> None:
         """Say what happens until a gateway wants the server, which is found again at the next turn."""
-        heard({})
         async for event in listen(store, *keys.EVENTS, missed=lambda: heard({})):
             if event is not None:
                 heard(event[1])

@@ -6,14 +6,12 @@ import asyncio
 import json
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, Never
+from typing import TYPE_CHECKING, Any
 
 from starlette.responses import Response
 
 from secondme.core.api.problems import TOO_MANY_STREAMS, refuse
 from secondme.core.clock import from_ms, rfc3339
-from secondme.core.errors import SecondmeError
 from secondme.core.log import get_logger
 from secondme.core.text import safe_text
 
@@ -21,14 +19,10 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from secondme.core.api.limits import Limits
-    from secondme.core.ports import Clock
-
-Heard = AsyncIterator[tuple[str, dict[str, Any]] | None]
-
+    from secondme.core.store.events import Follow
 
 log = get_logger(__name__)
 
-_AGAIN_S = 0.5
 _MOST_BYTES = 8_192
 """Of one event. Ours have some hundred; whoever else may publish must not fill the memory."""
 _BATCH = 32
@@ -42,10 +36,9 @@ RESET = "reset"
 class EventHub:
     """The newest events, numbered. Streams read them by number; none of them has a queue of its own that could grow."""
 
-    def __init__(self, listen: Callable[[Callable[[], None]], Heard], clock: Clock, *, epoch: str, kept: int) -> None:
-        """`listen` is given what it must call when events may have been lost; `epoch` tells this process's numbers from an earlier one's."""
-        self._listen = listen
-        self._clock = clock
+    def __init__(self, follow: Follow, *, epoch: str, kept: int) -> None:
+        """`follow` as `Services.follow`; `epoch` tells this process's numbers from an earlier one's."""
+        self._follow = follow
         self._epoch = epoch
         self._kept: deque[bytes] = deque(maxlen=kept)
         self._news = asyncio.Event()
@@ -53,20 +46,11 @@ class EventHub:
         """The number of the newest event."""
         self.is_closed = False
 
-    async def run(self) -> Never:
+    async def run(self) -> None:
         """Listen until cancelled. Each time that listening begins, streams are told that they may have missed something."""
-        while True:
-            begun = False
-            try:
-                async for heard in self._listen(self.miss):
-                    if not begun:
-                        begun = True
-                        self.miss()
-                    if heard is not None:
-                        self.tell(*heard)
-            except SecondmeError as error:
-                log.debug("api_events_interrupted", code=error.code)
-            await self._clock.sleep(_AGAIN_S)
+        async for heard in self._follow(self.miss, lambda error: log.debug("api_events_interrupted", code=error.code)):
+            if heard is not None:
+                self.tell(*heard)
 
     def tell(self, channel: str, event: dict[str, Any]) -> None:
         """An event of the store's `channel` is the newest one."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import itertools
 import logging
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -19,7 +20,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from secondme.core.api.app import build_app
 from secondme.core.api.auth import Alarm, Guard, TokenFile
-from secondme.core.api.events import EventHub, Heard
+from secondme.core.api.events import EventHub
 from secondme.core.api.limits import Limits
 from secondme.core.api.middleware import Bounded, RequestLimiter
 from secondme.core.api.problems import OVERLOADED, UNREADABLE, Refusal
@@ -27,6 +28,7 @@ from secondme.core.api.sockets import UNIX_HOSTS, Address, bind_tcp, bind_unix, 
 from secondme.core.errors import SecondmeError
 from secondme.core.ids import new_id
 from secondme.core.log import get_logger
+from secondme.core.retry import backoff_s
 
 if TYPE_CHECKING:
     import socket
@@ -37,10 +39,13 @@ if TYPE_CHECKING:
 
     from secondme.core.api.dependencies import ApiOperations
     from secondme.core.ports import Clock
+    from secondme.core.store.events import Follow
 
 
 HEADERS = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
 """In every answer: nobody keeps it, and no browser takes it for something else."""
+
+_AGAIN_FIRST_S, _AGAIN_LAST_S = 1.0, 60.0
 
 
 class BoundedProtocol(H11Protocol):
@@ -202,6 +207,26 @@ class Listener(Server):
                 connection.transport.abort()
 
 
+async def keep_listening(
+    serve: Callable[[asyncio.Event], Awaitable[None]], stop: asyncio.Event, failed: Callable[[Exception, str], None]
+) -> None:
+    """`serve(stop)` again and again until `stop` is set, later each time; `failed` is told what is in the way, and again when it changes."""
+    last = ""
+    for failures in itertools.count():
+        if stop.is_set():
+            return
+        try:
+            await serve(stop)
+        except (SecondmeError, OSError) as error:
+            cause = error.code if isinstance(error, SecondmeError) else error.strerror or type(error).__name__
+            if cause != last:
+                failed(error, cause)
+            last = cause
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(backoff_s(failures, _AGAIN_FIRST_S, _AGAIN_LAST_S)):
+                await stop.wait()
+
+
 def silence() -> None:
     """The web server's loggers say nothing from now on: they quote requests. Repeatable."""
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
@@ -211,9 +236,6 @@ def silence() -> None:
 
 
 log = get_logger(__name__)
-
-_AGAIN_FIRST_S = 1.0
-_AGAIN_LAST_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,16 +256,16 @@ class Api:
         where: Where,
         clock: Clock,
         *,
-        listen: Callable[[Callable[[], None]], Heard],
+        follow: Follow,
         alarm: Callable[[str, int], Awaitable[None]],
         limits: Limits | None = None,
     ) -> None:
-        """`listen` hears the store's events and calls what it is given when some may be lost, `alarm` tells the owner that callers are refused."""
+        """`follow` as `Services.follow`; `alarm` tells the owner that callers are refused."""
         self._where = where
         self._clock = clock
         self._tell = alarm
         self._limits = limits or Limits()
-        self.hub = EventHub(listen, clock, epoch=new_id()[:12], kept=self._limits.kept_events)
+        self.hub = EventHub(follow, epoch=new_id()[:12], kept=self._limits.kept_events)
         self._app = Bounded(build_app(powers, self.hub, self._limits), self._limits)
         self.port: int | None = None
         """The TCP port it listens on, as soon as it does."""
@@ -254,33 +276,15 @@ class Api:
         try:
             async with asyncio.TaskGroup() as group:
                 hearing = group.create_task(self.hub.run())
-                listeners = [group.create_task(self._keep("unix", stop))]
+                listeners = [group.create_task(keep_listening(self._serve_unix, stop, functools.partial(_say_why, "unix")))]
                 if self._where.tcp is not None:
-                    listeners.append(group.create_task(self._keep("tcp", stop)))
+                    listeners.append(group.create_task(keep_listening(self._serve_tcp, stop, functools.partial(_say_why, "tcp"))))
                 await stop.wait()
                 self.hub.close()
                 await asyncio.wait(listeners)
                 hearing.cancel()
         except Exception as error:  # noqa: BLE001  the top of a task
             log.error("api_crashed", error.exceptions[0] if isinstance(error, ExceptionGroup) else error)
-
-    async def _keep(self, kind: str, stop: asyncio.Event) -> None:
-        """Listen until `stop`; whatever is in the way is said once, and tried again, later each time."""
-        wait_s, code = _AGAIN_FIRST_S, ""
-        while not stop.is_set():
-            try:
-                await (self._serve_unix(stop) if kind == "unix" else self._serve_tcp(stop))
-            except (SecondmeError, OSError) as error:
-                now = error.code if isinstance(error, SecondmeError) else type(error).__name__
-                if now != code:
-                    log.warning("api_not_listening", kind=kind, code=now)
-                code = now
-            else:
-                continue
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(wait_s):
-                    await stop.wait()
-            wait_s = min(_AGAIN_LAST_S, wait_s * 2)
 
     async def _serve_unix(self, stop: asyncio.Event) -> None:
         path = self._where.unix
@@ -313,3 +317,7 @@ class Api:
             await Listener(configured(app, self._limits), stop).serve(sockets=[bound])
         finally:
             bound.close()
+
+
+def _say_why(kind: str, error: Exception, cause: str) -> None:
+    log.warning("api_not_listening", kind=kind, code=cause if isinstance(error, SecondmeError) else type(error).__name__)

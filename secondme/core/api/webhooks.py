@@ -16,13 +16,12 @@ from typing import TYPE_CHECKING
 from secondme.core.api.limits import Limits
 from secondme.core.api.middleware import is_too_deep
 from secondme.core.api.problems import Refusal, refuse
-from secondme.core.api.server import Listener, configured, silence
+from secondme.core.api.server import Listener, configured, keep_listening, silence
 from secondme.core.api.sockets import Address, bind_tcp
 from secondme.core.log import get_logger
 from secondme.core.messages import WebhookAnswer, WebhookRequest
 
 if TYPE_CHECKING:
-    import socket
     from collections.abc import Awaitable, Callable, Iterator
 
     from starlette.types import Receive, Scope, Send
@@ -40,7 +39,6 @@ _ALL_BODIES_BYTES = 16 * 1024 * 1024
 """Of all requests under way. 64 callers with 3 MB each would be 192 MB for strangers to hold."""
 _SMALL_BYTES = 64 * 1024
 """Of each body, not counted in that: an ordinary call always has room."""
-_AGAIN_FIRST_S, _AGAIN_LAST_S = 1.0, 60.0
 _PATH = re.compile(rb"/webhooks/([a-z][a-z0-9_]{1,31})")
 
 
@@ -67,34 +65,25 @@ class Webhooks:
         What is in the way is said once, and tried again, later each time.
         """
         silence()
-        wait_s, said = _AGAIN_FIRST_S, ""
-        while not stop.is_set():
-            try:
-                bound = await asyncio.to_thread(bind_tcp, self._address)  # a name may have to be looked up
-                await self._serve(bound, stop)
-            except OSError as error:
-                if (why := error.strerror or type(error).__name__) != said:
-                    log.error("webhooks_not_listening", error, port=self._address.port, reason=why)
-                said = why
-            except Exception as error:  # noqa: BLE001  the top of a task
-                log.error("webhooks_crashed", error)
-            self.listening.clear()
-            await self._rest(stop, wait_s)
-            wait_s = min(_AGAIN_LAST_S, wait_s * 2)
 
-    async def _rest(self, stop: asyncio.Event, seconds: float) -> None:
-        if not stop.is_set():
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(seconds):
-                    await stop.wait()
+        def say_why(error: Exception, cause: str) -> None:
+            log.error("webhooks_not_listening", error, port=self._address.port, reason=cause)
 
-    async def _serve(self, bound: socket.socket, stop: asyncio.Event) -> None:
+        await keep_listening(self._serve, stop, say_why)
+
+    async def _serve(self, stop: asyncio.Event) -> None:
+        bound = await asyncio.to_thread(bind_tcp, self._address)  # a name may have to be looked up
         try:
             self.port = bound.getsockname()[1]
             log.info("webhooks_listening", port=self.port)
             self.listening.set()
             await Listener(configured(self._answer, self._limits, date_header=False), stop).serve(sockets=[bound])
+        except OSError:
+            raise
+        except Exception as error:  # noqa: BLE001  the top of a task
+            log.error("webhooks_crashed", error)
         finally:
+            self.listening.clear()
             bound.close()
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -7,12 +7,10 @@ import contextlib
 import json
 import re
 import threading
-import tomllib
 import traceback
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -21,7 +19,7 @@ from secondme.core.admit.pairing_store import PairingStore
 from secondme.core.config.loader import Settings, Setup, is_secret
 from secondme.core.doctor.store import Reached, ServerFacts, reach, server_facts
 from secondme.core.errors import SecondmeError, UnavailableError
-from secondme.core.files import is_held
+from secondme.core.files import is_held, table
 from secondme.core.gateway.status import SystemStatus, overview
 from secondme.core.gateway.store import ActivityStore
 from secondme.core.providers.messages_api import list_models
@@ -85,10 +83,9 @@ class Finding:
 @cache
 def kinds() -> dict[str, FindingKind]:
     """Every kind of finding, by id, in the order of the file."""
-    text = files("secondme.core.doctor").joinpath("lists", "findings.toml").read_text("utf-8")
     return {
         identity: FindingKind(id=identity, **{**entry, "severity": FindingSeverity(entry["severity"])})
-        for identity, entry in tomllib.loads(text).items()
+        for identity, entry in table("doctor", "findings").items()
     }
 
 

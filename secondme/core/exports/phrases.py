@@ -5,13 +5,11 @@ not name its own.
 from __future__ import annotations
 
 import re
-import tomllib
 import unicodedata
 from functools import cache
-from importlib.resources import files
-from typing import Any
 
 from secondme.core.exports.message import ExportedKind
+from secondme.core.files import table
 from secondme.core.text import caseless
 
 MARKS = "\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069\u061c\ufeff"
@@ -34,12 +32,6 @@ Reading = tuple[ExportedKind, str, str, str | None]
 """Kind, text, the author's own words, and the name of a file."""
 
 
-@cache
-def table(name: str) -> dict[str, Any]:  # Any: TOML; each reader knows its own file's shape, and a test reads every file
-    """What `lists/<name>.toml` says."""
-    return tomllib.loads(files("secondme.core.exports").joinpath("lists", f"{name}.toml").read_text("utf-8"))
-
-
 def plain(text: str) -> str:
     """`text` as it is looked up: no marks, no full stop, one kind of space, small letters."""
     return caseless(" ".join(text.translate(_STRIP).split()).strip(" .。\"'“”"))
@@ -47,12 +39,14 @@ def plain(text: str) -> str:
 
 @cache
 def _set(name: str, group: str) -> frozenset[str]:
-    return frozenset(plain(each) for words in table(name)[group].values() for each in words)
+    return frozenset(plain(each) for words in table("exports", name)[group].values() for each in words)
 
 
 @cache
 def _list(name: str, group: str) -> tuple[str, ...]:
-    return tuple(unicodedata.normalize("NFC", each).casefold() for words in table(name)[group].values() for each in words)
+    return tuple(
+        unicodedata.normalize("NFC", each).casefold() for words in table("exports", name)[group].values() for each in words
+    )
 
 
 def is_sentence(text: str) -> bool:
@@ -93,7 +87,7 @@ def read_body(body: str, *, is_marked: bool, placeholders: frozenset[str]) -> Re
 
 @cache
 def _whole() -> tuple[str, ...]:
-    return tuple(plain(each) for each in table("system")["whole"]["begins"])
+    return tuple(plain(each) for each in table("exports", "system")["whole"]["begins"])
 
 
 @cache
@@ -138,7 +132,7 @@ def _caption(rest: str) -> str:
 
 @cache
 def _shared(part: str) -> frozenset[str]:
-    return frozenset(each.casefold() for each in table("media")["shared"][part])
+    return frozenset(each.casefold() for each in table("exports", "media")["shared"][part])
 
 
 def _unedited(body: str) -> Reading:
@@ -155,4 +149,4 @@ def _unedited(body: str) -> Reading:
 
 @cache
 def _edited() -> frozenset[str]:
-    return frozenset(plain(each) for each in table("deleted")["edited"]["words"])
+    return frozenset(plain(each) for each in table("exports", "deleted")["edited"]["words"])

@@ -8,7 +8,8 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Literal
 
-from secondme.core.exports.phrases import MARKS, table
+from secondme.core.exports.phrases import MARKS
+from secondme.core.files import table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -188,7 +189,7 @@ def meridiem_key(text: str) -> str:
 @cache
 def meridiems() -> dict[str, str]:
     """am, pm or noon, by `meridiem_key`."""
-    clock = table("clock")
+    clock = table("exports", "clock")
     return {meridiem_key(word): half for half in ("am", "pm", "noon") for word in clock[half]}
 
 
@@ -201,13 +202,13 @@ def _spelled(word: str) -> str:
 
 @cache
 def _halves() -> str:
-    clock = table("clock")
+    clock = table("exports", "clock")
     words = sorted({word for half in ("am", "pm", "noon") for word in clock[half]}, key=len, reverse=True)
     return f"(?i:{'|'.join(_spelled(word) for word in words)})"
 
 
 def _words(name: str) -> str:
-    return "|".join(re.escape(word) for word in sorted(table("clock")[name], key=len, reverse=True))
+    return "|".join(re.escape(word) for word in sorted(table("exports", "clock")[name], key=len, reverse=True))
 
 
 _DATE = (

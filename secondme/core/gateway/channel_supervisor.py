@@ -27,6 +27,7 @@ from secondme.core.messages import (
     WebhookRequest,
 )
 from secondme.core.ports import Channel, Clock, HasOwnerChat, Random, WebhookHandler
+from secondme.core.retry import backoff_s
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -284,7 +285,7 @@ class ChannelSupervisor:
     def _pause_s(self, failures: int) -> float:
         if failures >= _OPEN_AFTER:
             return _OPEN_S * self._rng.uniform(0.8, 1.2)
-        return min(_RETRY_LAST_S, _RETRY_FIRST_S * 2.0**failures) * self._rng.uniform(0.8, 1.2)
+        return backoff_s(failures, _RETRY_FIRST_S, _RETRY_LAST_S, self._rng)
 
     def _set(self, state: ChannelState, code: str = "") -> None:
         if (state, code) != (self.state, self.code):

@@ -18,7 +18,7 @@ from secondme.core.store import keys
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
 
     from secondme.core.admit.pairing import Decision, PairingService
     from secondme.core.admit.pairing_store import Listing
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from secondme.core.ports import Clock
     from secondme.core.records import PairingRequest
     from secondme.core.send.drafts import Draft, Drafts
+    from secondme.core.store.events import Follow, Heard
 
 
 HELP = """approve CODE [trusted|standard|restricted]
@@ -249,8 +250,6 @@ _LOOK_S = 15.0
 """How often what waits is looked at although no event came: the connection to the owner may have been made since."""
 _DRAFT_LIMIT = 1500
 
-Heard = tuple[str, dict[str, Any]]
-
 
 class OwnerChat:
     """Talks with the owner on their own channels."""
@@ -260,17 +259,18 @@ class OwnerChat:
         commands: Commands,
         notes: NoteStore,
         drafts: Drafts,
-        listen: Callable[[Callable[[], None]], AsyncIterator[Heard | None]],
+        follow: Follow,
         security: SecurityLog,
         clock: Clock,
     ) -> None:
         self._commands = commands
         self._notes = notes
         self._drafts = drafts
-        self._listen = listen
+        self._follow = follow
         self._security = security
         self._clock = clock
         self._addresses: Callable[[], list[OwnerAddress]] = list
+        self._has_missed, self._looked_at = True, 0.0
 
     async def hear(self, message: InboundMessage) -> Admission:
         """A message from the owner's own chat was carried out and its answer is on its way; once, however often it is delivered.
@@ -300,33 +300,35 @@ class OwnerChat:
     async def run(self, addresses: Callable[[], list[OwnerAddress]]) -> None:
         """Tell the owner what they should know, until cancelled. `addresses` says where they can be reached now, best first."""
         self._addresses = addresses
-        while True:
+        async for heard in self._follow(self._miss, self._fail):
             try:
-                await self._tell_events()
-            except UnavailableError as error:
-                log.debug("owner_chat_waits", code=error.code)
-            except SecondmeError as error:
-                log.error("owner_chat_failed", error, code=error.code)
+                await self._hear_event(heard)
             except Exception as error:  # noqa: BLE001  the top of a task: a note must not end the gateway
+                self._miss()
+                self._fail(error)
+                await self._clock.sleep(_AGAIN_S)
+
+    def _miss(self) -> None:
+        self._has_missed = True
+
+    def _fail(self, error: Exception) -> None:
+        match error:
+            case UnavailableError():
+                log.debug("owner_chat_waits", code=error.code)
+            case SecondmeError():
+                log.error("owner_chat_failed", error, code=error.code)
+            case _:
                 log.error("owner_chat_crashed", error)
-            await self._clock.sleep(_AGAIN_S)
 
-    async def _tell_events(self) -> None:
-        missed, looked_at = True, 0.0
-
-        def miss() -> None:
-            nonlocal missed
-            missed = True
-
-        async for heard in self._listen(miss):
-            now = self._clock.monotonic()
-            if self._addresses() and (missed or now - looked_at > _LOOK_S):
-                was_away, missed, looked_at = missed, False, now
-                await self._look()
-                if was_away:
-                    await self._look_at_channels()
-            if heard is not None and self._addresses():
-                await self._tell(*heard)
+    async def _hear_event(self, heard: Heard | None) -> None:
+        now = self._clock.monotonic()
+        if self._addresses() and (self._has_missed or now - self._looked_at > _LOOK_S):
+            was_away, self._has_missed, self._looked_at = self._has_missed, False, now
+            await self._look()
+            if was_away:
+                await self._look_at_channels()
+        if heard is not None and self._addresses():
+            await self._tell(*heard)
 
     async def _look(self) -> None:
         """What waits for the owner and was not told yet, from before we listened."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from secondme.core.migrate import formats
 from secondme.core.migrate.formats import VALUE_BYTES, Left, OldMail, OldTurn, person, refusal, shown
 from secondme.core.migrate.report import MigrationLedger, PredecessorReport, PredecessorWatcher
-from secondme.core.migrate.store import BATCH, IDS, PredecessorWriter, Source, Value, value_of
+from secondme.core.migrate.store import BATCH, IDS, PredecessorWriter, Source, Value
 from secondme.core.store import keys
 from secondme.core.store.scan import scan
 
@@ -37,13 +37,8 @@ class ConversationMigration:
 
     async def histories(self, contacts: list[str]) -> None:
         """The conversations of these contacts, who are let in, joined ours."""
-        pipe = self._source.batch()
-        for contact in contacts:
-            pipe.zrevrange(keys.history(contact), 0, keys.HISTORY_CAP - 1, withscores=True)
-            pipe.pttl(keys.history(contact))
-        answers = await self._source.ask(pipe) if contacts else []
-        for contact, members, left_ms in zip(contacts, answers[0::2], answers[1::2], strict=True):
-            if not isinstance(members, list):
+        for contact, (members, left_ms) in zip(contacts, await self._source.histories(contacts), strict=True):
+            if members is None:
                 if not contact.endswith(":ids"):  # else the set beside a history
                     self._ledger.note("histories", contact, "wrong_type")
                 continue
@@ -74,9 +69,7 @@ class ConversationMigration:
             return
         taken = 0
         for start in range(0, keys.USAGE_CAP, _PAGE):
-            page = await self._source.call(
-                self._source.client.zrevrange(keys.TOKEN_USAGE, start, start + _PAGE - 1, withscores=True)
-            )
+            page = await self._source.newest(keys.TOKEN_USAGE, start, _PAGE)
             entries = []
             for member, score in page:
                 entry = formats.usage(member)
@@ -95,7 +88,7 @@ class ConversationMigration:
             taken += fates.count("taken")
             if len(page) < _PAGE:
                 return
-        total = await self._source.call(self._source.client.zcard(keys.TOKEN_USAGE))
+        total = await self._source.length(keys.TOKEN_USAGE)
         if total > keys.USAGE_CAP:
             self._ledger.count("token_usage", Left("not_among_the_newest", skipped=True), total - keys.USAGE_CAP)
 
@@ -105,8 +98,8 @@ class ConversationMigration:
             return
         found: dict[tuple[str, str], OldMail] = {}
         for start in range(0, _MOST_DEFERRED, _PAGE):
-            page = await self._source.call(self._source.client.zrevrange(keys.DEFERRED, start, start + _PAGE - 1))
-            for member in page:
+            page = await self._source.newest(keys.DEFERRED, start, _PAGE)
+            for member, _ in page:
                 mail = formats.deferred(member)
                 if isinstance(mail, Left):
                     self._ledger.count("deferred", mail)
@@ -126,9 +119,8 @@ class ConversationMigration:
 
     async def _expect(self, mail: OldMail, names: dict[str, str]) -> str | Left:
         contact = mail.contact_id
-        turns = [
-            turn for member, score in await self._history_of(contact) if isinstance(turn := formats.turn(member, score), OldTurn)
-        ]
+        ((members, _),) = await self._source.histories([contact])
+        turns = [turn for member, score in members or () if isinstance(turn := formats.turn(member, score), OldTurn)]
         sent_ms = next((turn.timestamp for turn in turns if turn.id == mail.message_id), mail.queued_ms)
         if self._now_ms - sent_ms > self._stale_ms:
             return Left("stale", skipped=True)
@@ -149,17 +141,11 @@ class ConversationMigration:
         }
         return await self._ours.mail(mail, json.dumps(record, separators=(",", ":")), sent_ms, channel=channel, phone=who[1])
 
-    async def _history_of(self, contact: str) -> list[tuple[bytes, float]]:
-        pipe = self._source.batch()
-        pipe.zrevrange(keys.history(contact), 0, keys.HISTORY_CAP - 1, withscores=True)
-        (answer,) = await self._source.ask(pipe)
-        return answer if isinstance(answer, list) else []
-
     async def _is_zset(self, name: str, kind: str) -> bool:
-        found = await self._source.call(self._source.client.type(name))
-        if found not in {b"zset", b"none"}:
+        type_name = await self._source.type_of(name)
+        if type_name not in {"zset", "none"}:
             self._ledger.note(kind, name, "wrong_type")
-        return bool(found == b"zset")
+        return type_name == "zset"
 
 
 _STYLE_MS = 604_800_000
@@ -205,7 +191,7 @@ class PredecessorMigration:
         everybody, people, updated, sleep, session = await self._source.strings(wanted, VALUE_BYTES)
         names = await self._contacts(people, updated)
         if raw := self._raw("everybody_paused", keys.PAUSE_ALL, everybody):
-            left_ms = await self._source.call(self._source.client.pttl(keys.PAUSE_ALL))
+            left_ms = await self._source.left_ms(keys.PAUSE_ALL)
             value = formats.number(raw)
             if isinstance(value, str):
                 value = await self._ours.text(keys.PAUSE_ALL, value, of=None, ttl_ms=max(0, left_ms), pauses="ALL")
@@ -333,13 +319,8 @@ class PredecessorMigration:
     async def _strings(
         self, kind: str, names: list[str], key: Callable[[str], str], keep: Callable[[str, bytes, int], Awaitable[str | Left]]
     ) -> None:
-        pipe = self._source.batch()
-        for name in names:
-            pipe.getrange(key(name), 0, VALUE_BYTES)
-            pipe.pttl(key(name))
-        answers = await self._source.ask(pipe) if names else []
-        for name, answer, left_ms in zip(names, answers[0::2], answers[1::2], strict=True):
-            value = value_of(answer, VALUE_BYTES)
+        values = await self._source.lasting_strings([key(name) for name in names], VALUE_BYTES)
+        for name, (value, left_ms) in zip(names, values, strict=True):
             if value.raw is not None:
                 self.ledger.note(kind, name, await keep(name, value.raw, left_ms))
             else:
@@ -352,17 +333,11 @@ class PredecessorMigration:
         key: Callable[[str], str],
         keep: Callable[[str, dict[bytes, bytes], int], Awaitable[str | Left]],
     ) -> None:
-        pipe = self._source.batch()
-        for name in names:
-            pipe.hlen(key(name))
-            pipe.hgetall(key(name))
-            pipe.pttl(key(name))
-        answers = await self._source.ask(pipe) if names else []
-        for name, size, fields, left_ms in zip(names, answers[0::3], answers[1::3], answers[2::3], strict=True):
-            if not isinstance(size, int):
+        for name, (fields, left_ms) in zip(names, await self._source.hashes([key(name) for name in names]), strict=True):
+            if fields is None:
                 self.ledger.note(kind, name, "wrong_type")
             else:
-                self.ledger.note(kind, name, await keep(name, fields, left_ms) if size <= _FIELDS else "too_large")
+                self.ledger.note(kind, name, await keep(name, fields, left_ms) if len(fields) <= _FIELDS else "too_large")
 
 
 def _why_not(name: bytes) -> str:

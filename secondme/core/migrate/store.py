@@ -118,6 +118,57 @@ class Source:
             pipe.getrange(name, 0, most)
         return [value_of(answer, most) for answer in await self.ask(pipe)]
 
+    async def lasting_strings(self, names: Sequence[str], most: int) -> list[tuple[Value, int]]:
+        """As `strings`, each with the ms that it has left: below zero for a value that lasts."""
+        pipe = self.batch()
+        for name in names:
+            pipe.getrange(name, 0, most)
+            pipe.pttl(name)
+        answers = await self.ask(pipe)
+        return [(value_of(answer, most), left_ms) for answer, left_ms in zip(answers[0::2], answers[1::2], strict=True)]
+
+    async def hashes(self, names: Sequence[str]) -> list[tuple[dict[bytes, bytes] | None, int]]:
+        """The hashes called `names`, None for another type, and the ms that each has left. One round trip."""
+        pipe = self.batch()
+        for name in names:
+            pipe.hgetall(name)
+            pipe.pttl(name)
+        answers = await self.ask(pipe)
+        return [
+            (fields if isinstance(fields, dict) else None, left_ms)
+            for fields, left_ms in zip(answers[0::2], answers[1::2], strict=True)
+        ]
+
+    async def histories(self, contacts: Sequence[str]) -> list[tuple[list[tuple[bytes, float]] | None, int]]:
+        """The newest turns of each contact, newest first, None for another type; and the ms that each has left. One round trip."""
+        pipe = self.batch()
+        for contact in contacts:
+            pipe.zrevrange(keys.history(contact), 0, keys.HISTORY_CAP - 1, withscores=True)
+            pipe.pttl(keys.history(contact))
+        answers = await self.ask(pipe)
+        return [
+            (members if isinstance(members, list) else None, left_ms)
+            for members, left_ms in zip(answers[0::2], answers[1::2], strict=True)
+        ]
+
+    async def newest(self, name: str, start: int, count: int) -> list[tuple[bytes, float]]:
+        """`count` members of a sorted set with their scores, the highest first, after the first `start`."""
+        page: list[tuple[bytes, float]] = await self.call(self.client.zrevrange(name, start, start + count - 1, withscores=True))
+        return page
+
+    async def length(self, name: str) -> int:
+        """How many members a sorted set has."""
+        return int(await self.call(self.client.zcard(name)))
+
+    async def left_ms(self, name: str) -> int:
+        """The ms that a key has left; below zero for one that lasts, or is not there."""
+        return int(await self.call(self.client.pttl(name)))
+
+    async def type_of(self, name: str) -> str:
+        """The type of a key; `none` when it is not there."""
+        kind: bytes = await self.call(self.client.type(name))
+        return kind.decode()
+
 
 def value_of(answer: Any, most: int) -> Value:  # what GETRANGE answered: bytes, or an error as a value
     """The answer of one GETRANGE of at most `most` bytes and one more."""

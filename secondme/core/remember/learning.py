@@ -10,18 +10,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-import tomllib
 import traceback
 from collections import deque
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.clock import to_ms
 from secondme.core.enums import Relationship
 from secondme.core.errors import UnavailableError
+from secondme.core.files import table
 from secondme.core.log import get_logger
 from secondme.core.messages import AttachmentKind
 from secondme.core.records import OwnMessage, Turn
@@ -74,17 +73,16 @@ def detect(text: str) -> Signal | None:
 @cache
 def _table() -> dict[tuple[str, str], list[_Entry]]:
     """The first two words of a phrase (the second empty for a single word) -> what must follow, and what it hints at."""
-    lists = tomllib.loads(files("secondme.core.remember").joinpath("lists", "relationships.toml").read_text("utf-8"))
-    table: dict[tuple[str, str], list[_Entry]] = {}
-    for kind, grades in lists.items():
+    signals: dict[tuple[str, str], list[_Entry]] = {}
+    for kind, grades in table("remember", "relationships").items():
         for grade, entries in grades.items():
             signal = Signal(Relationship(kind), _CONFIDENCE[grade])
             for entry in dict.fromkeys(entries.split("|")):
                 first, *rest = WORD.findall(folded(entry)) or [""]
                 second, *others = rest or [""]
                 if first:
-                    table.setdefault((first, second), []).append(_Entry(tuple(others), signal))
-    return table
+                    signals.setdefault((first, second), []).append(_Entry(tuple(others), signal))
+    return signals
 
 
 log = get_logger(__name__)

@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
 
+from secondme.core.files import table
+from secondme.core.normalization import expand, fold, visible
 from secondme.core.reply.disclosure import admits_being_machine, denies_being_machine
-from secondme.core.reply.folding import fold, visible
 from secondme.core.reply.leaks import repeats
-from secondme.core.reply.tables import expand, table
 from secondme.core.text import safe_text
 
 _QUOTES = {'"': '"', "“": "”", "„": "“”", "«": "»", "»": "«", "「": "」", "『": "』", "'": "'", "‘": "’", "`": "`"}  # noqa: RUF001 - as written
@@ -215,7 +215,7 @@ def _matched(kind: FaultKind, plain: str) -> str:
 
 @cache
 def _patterns() -> dict[FaultKind, tuple[_Pattern, ...]]:
-    return {FaultKind(kind): tuple(_compiled(entry) for entry in entries) for kind, entries in table("checks").items()}
+    return {FaultKind(kind): tuple(_compiled(entry) for entry in entries) for kind, entries in table("reply", "checks").items()}
 
 
 def _compiled(entry: dict[str, object]) -> _Pattern:
@@ -228,7 +228,7 @@ def _compiled(entry: dict[str, object]) -> _Pattern:
 
 @cache
 def _advice() -> tuple[_Pattern, ...]:
-    source = table("advice")
+    source = table("reply", "advice")
     lists = {name: _advice_list(listed) for name, listed in source["lists"].items()}
     return tuple(
         _Pattern(detail, (), re.compile("|".join(f"(?:{expand(each, lists)})" for each in patterns), re.MULTILINE))

@@ -13,10 +13,10 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
+from secondme.core.files import table
 from secondme.core.messages import Utterance
+from secondme.core.normalization import WORD, fold, syllables, unspaced
 from secondme.core.records import Mail, Turn
-from secondme.core.reply.folding import WORD, fold, syllables, unspaced
-from secondme.core.reply.tables import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -52,7 +52,7 @@ def overlap(one: AbstractSet[str], other: AbstractSet[str]) -> float:
 
 @cache
 def _stopwords() -> tuple[frozenset[str], frozenset[str]]:
-    source = table("stopwords")
+    source = table("reply", "stopwords")
     words, pairs = (frozenset(fold(" ".join(source[name].values())).split()) for name in ("words", "pairs"))
     return words, pairs
 

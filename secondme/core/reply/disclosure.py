@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from secondme.core.reply.folding import fold, readings
-from secondme.core.reply.tables import either, expand, phrases, table
+from secondme.core.files import table
+from secondme.core.normalization import either, expand, fold, phrases, readings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -97,7 +97,7 @@ def _normal(folded: str) -> str:
 
 @cache
 def _patterns() -> _Patterns:
-    source = table("disclosure")
+    source = table("reply", "disclosure")
     compiled: dict[str, list[re.Pattern[str]]] = {"ask": [], "deny": [], "claim": [], "admit": []}
     nouns: list[str] = []
     for language, words in source.items():

@@ -14,7 +14,7 @@ from functools import lru_cache
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from secondme.core.reply.folding import WORD, fold, unspaced
+from secondme.core.normalization import WORD, fold, unspaced
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,8 +11,8 @@ from enum import StrEnum
 from functools import cache
 from typing import TYPE_CHECKING
 
-from secondme.core.reply.folding import WORD, fold, fold_pattern, unspaced
-from secondme.core.reply.tables import either, phrases, table
+from secondme.core.files import table
+from secondme.core.normalization import WORD, either, fold, fold_pattern, phrases, unspaced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -138,7 +138,7 @@ def _plainly_more(text: str) -> str:
 
 def _rule_emoji(emoji: str, *, smiles: bool) -> Ruled:
     """What emoji say by themselves."""
-    marks = table("phatic")["emoji"]
+    marks = table("reply", "phatic")["emoji"]
     for name, reason in (("asks", "question"), ("heavy", "heavy"), ("counts", "number")):
         if any(mark in marks[name] for mark in emoji if mark not in "\ufe0e\ufe0f\u200d"):
             return Ruled(BurstKind.SUBSTANTIVE, reason)
@@ -214,7 +214,7 @@ def _said_without_mark(words: list[str], tables: _Tables) -> str:
 
 @cache
 def _tables() -> _Tables:
-    source = table("phatic")
+    source = table("reply", "phatic")
     said = {_plain(phrase) for listed in source["said"].values() for phrase in phrases(listed)}
     heavy = {_plain(phrase) for phrase in phrases(source["heavy"]["words"])}
     patterns = [fold_pattern(pattern) for pattern in source["laughter"]["patterns"]]

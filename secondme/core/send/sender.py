@@ -14,6 +14,7 @@ from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.ids import ContactId, mask_contact_id, new_id
 from secondme.core.log import OutageLog, get_logger
 from secondme.core.messages import MessageContent, NotSent, SendOutcome, Sent, Undeliverable
+from secondme.core.retry import backoff_s
 from secondme.core.send.store import OutboxStore, Sending
 
 if TYPE_CHECKING:
@@ -155,7 +156,11 @@ class Sender:
                 log.info("sent", contact=mask_contact_id(row.contact_id), kind=row.kind, ms=ms, state=state)
                 return state != "done"
             case NotSent(reason, retry_after_s):
-                delay_s = retry_after_s if retry_after_s is not None else self._backoff_s(row.attempts)
+                delay_s = (
+                    retry_after_s
+                    if retry_after_s is not None
+                    else backoff_s(row.attempts, _FIRST_RETRY_S, _LAST_RETRY_S, self._rng)
+                )
                 settled = await self._outbox.retry(sending, delay_s=delay_s, final=False)
                 log.warning("not_sent", contact=mask_contact_id(row.contact_id), reason=reason, state=settled)
                 return settled in {"held", "dropped"}
@@ -172,9 +177,6 @@ class Sender:
                 await self._outlet.typing(contact)
         except Exception as error:  # noqa: BLE001  an indicator is a courtesy
             log.debug("typing_failed", error=type(error).__name__)
-
-    def _backoff_s(self, attempts: int) -> float:
-        return min(_LAST_RETRY_S, _FIRST_RETRY_S * 2.0 ** min(attempts, 10)) * self._rng.uniform(0.8, 1.2)
 
 
 _STOPPED = {"held": "reply_held", "dropped": "reply_dropped", "corrupt": "reply_corrupt"}

@@ -50,8 +50,10 @@ _FIX_STORE = "secondme doctor store"
 class Store:
     """A connection to the one engine. Use as an async context manager; safe to share between tasks of one loop."""
 
-    def __init__(self, setup: Setup, role: Role) -> None:
+    def __init__(self, setup: Setup, role: Role, *, waits: bool = False) -> None:
+        """`waits`: entering does not connect, each use does."""
         settings = setup.settings
+        self._waits = waits
         self._timeout_s = settings.store.timeout_s
         self._url = settings.redis_url.get_secret_value() if settings.redis_url else None
         self._role = role
@@ -69,6 +71,8 @@ class Store:
 
     async def __aenter__(self) -> Self:
         """Connected, or raises UnavailableError, ConfigError or CredentialsError."""
+        if self._waits:
+            return self
         try:
             if self.server is not None:
                 await self.server.ensure()

@@ -19,7 +19,6 @@ from textual.widgets import DataTable, Input, Static
 from secondme.cli.tui.pages.approved import ask_mode, ask_persona, ask_relationship, how_answered, pause_or_resume
 from secondme.cli.tui.pages.page import Page, countdown, shown_name
 from secondme.cli.tui.table import Column, Row
-from secondme.cli.tui.talks import Conversation, Talk, Talks
 from secondme.cli.tui.widgets import ACCENT, GOOD, QUIET, WARN
 from secondme.core.clock import from_ms
 from secondme.core.format import ago, counted
@@ -35,12 +34,12 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
 
     from secondme.cli.tui.link import Actions, Snapshot
-    from secondme.core.gateway.store import Passed
+    from secondme.core.gateway.store import ConversationDetail, ConversationState, Passed
     from secondme.core.records import ApprovedContact, Pause
     from secondme.core.send.drafts import Draft
 
 
-Told = tuple["ApprovedContact", "Conversation | None", "Sequence[Draft]", str]
+Told = tuple["ApprovedContact", "ConversationDetail | None", "Sequence[Draft]", str]
 
 
 class Reader(Vertical):
@@ -64,13 +63,13 @@ class Reader(Vertical):
         """The arrows scroll."""
         self._scroll.focus()
 
-    def tell(self, contact: ApprovedContact, talk: Conversation | None, drafts: Sequence[Draft], paused: str) -> None:
-        """The conversation is on the screen; who was at its end sees what is new. `talk` None: it is being read."""
-        self._told = contact, talk, drafts, paused
-        self._head.update(_title(contact, talk, paused))
+    def tell(self, contact: ApprovedContact, detail: ConversationDetail | None, drafts: Sequence[Draft], paused: str) -> None:
+        """The conversation is on the screen; who was at its end sees what is new. `detail` None: it is being read."""
+        self._told = contact, detail, drafts, paused
+        self._head.update(_title(contact, detail, paused))
         who = shown_name(contact.display_name, contact.contact_id)
         room = self._scroll.scrollable_content_region.width or self.app.size.width
-        text = Text("Looking …", style=QUIET) if talk is None else transcript(talk, drafts, who, self.app.console, room)
+        text = Text("Looking …", style=QUIET) if detail is None else transcript(detail, drafts, who, self.app.console, room)
         if not text.plain:
             text = Text("Nothing was said in the last 7 days.", style=QUIET)
         if (contact.contact_id, text) != self._shown:
@@ -86,12 +85,12 @@ class Reader(Vertical):
             self.call_after_refresh(self.tell, *self._told)
 
 
-def _title(contact: ApprovedContact, talk: Conversation | None, paused: str) -> Text:
+def _title(contact: ApprovedContact, detail: ConversationDetail | None, paused: str) -> Text:
     text = Text(shown_name(contact.display_name, contact.contact_id), style="bold")
     text.append(f"  {safe_name(contact.contact_id)}  Esc back\n", style=f"not bold {QUIET}")
     facts = [f"{contact.mode.value} {'as you said' if contact.reply_mode is not None else 'by tier'}"]
-    if talk is not None:
-        facts.append(f"{talk.standing.type.value.replace('_', ' ')}{' as you said' if talk.standing.manual else '?'}")
+    if detail is not None:
+        facts.append(f"{detail.standing.type.value.replace('_', ' ')}{' as you said' if detail.standing.manual else '?'}")
     facts.append(f"voice {safe_name(contact.persona)}" if contact.persona else "the usual voice")
     text.append(" · ".join([*facts, paused] if paused else facts), style=f"not bold {QUIET}")
     return text
@@ -121,13 +120,13 @@ SPEAKERS = {
 }
 
 
-def transcript(talk: Conversation, drafts: Sequence[Draft], name: str, console: Console, width: int) -> Text:
+def transcript(detail: ConversationDetail, drafts: Sequence[Draft], name: str, console: Console, width: int) -> Text:
     """The conversation in lines of at most `width` cells. `name` is what the contact is called, safe to show."""
     who = name if name.casefold() not in {speaker.word for speaker in SPEAKERS.values()} else f"contact {name}"
     page = _Page(console, width, {"incoming": who, "fromMe": "you", "outgoing": "clone"})
-    remarks = _remarks(talk)
+    remarks = _remarks(detail)
     day, before = "", ""
-    for turn in talk.turns:
+    for turn in detail.turns:
         local = turn.timestamp.astimezone()
         if f"{local:%Y-%m-%d}" != day:
             day, before = f"{local:%Y-%m-%d}", ""
@@ -138,20 +137,20 @@ def transcript(talk: Conversation, drafts: Sequence[Draft], name: str, console: 
         found = remarks.pop(turn.id, [])
         page.remarks(found)
         before = "" if found else speaks
-    for mail in talk.mail:
+    for mail in detail.mail:
         if mail.message_id in remarks:  # its turn is not in the history any more
             page.head("incoming", f"{mail.timestamp.astimezone():%H:%M}")
             page.said("incoming", mail.content)
             page.remarks(remarks[mail.message_id])
-    _unsent(page, talk, drafts)
+    _unsent(page, detail, drafts)
     page.text.rstrip()
     return page.text
 
 
-def _unsent(page: _Page, talk: Conversation, drafts: Sequence[Draft]) -> None:
-    if talk.unsent:
+def _unsent(page: _Page, detail: ConversationDetail, drafts: Sequence[Draft]) -> None:
+    if detail.unsent:
         page.head("outgoing", "on its way, not sent yet", "◇")
-        for row in talk.unsent:
+        for row in detail.unsent:
             page.said("outgoing", row.text)
     for draft in drafts:
         page.head("outgoing", "a draft, press 7 to decide", "◇")
@@ -172,21 +171,21 @@ def one_line(words: str) -> str:
     return " ".join(safe_text(words[:_LONGEST]).split())
 
 
-def _remarks(talk: Conversation) -> dict[str, list[tuple[str, str]]]:
+def _remarks(detail: ConversationDetail) -> dict[str, list[tuple[str, str]]]:
     """Message id -> what became of it. What is true of several that came together is said under the last of them."""
-    place = {turn.id: number for number, turn in enumerate(talk.turns)}
-    waiting = {mail.message_id for mail in talk.mail}
+    place = {turn.id: number for number, turn in enumerate(detail.turns)}
+    waiting = {mail.message_id for mail in detail.mail}
     found: dict[str, list[tuple[str, str]]] = {}
-    for passed in talk.stages:
+    for passed in detail.stages:
         known = [message for message in passed.messages if message in place]
         if known and _tells(passed) and not (passed.stage == "put_off" and waiting & set(known)):
             found.setdefault(max(known, key=place.__getitem__), []).append(
                 (in_words(passed.stage, passed.facts), _style(passed.stage))
             )
     remarks = {message: _distinct(lines)[-_MOST_STAGES:] for message, lines in found.items()}
-    if talk.mail:
-        last = talk.mail[-1].message_id
-        why = in_words("begun", {}) if talk.is_begun else in_words("waiting", {"reason": talk.waiting or "queued"})
+    if detail.mail:
+        last = detail.mail[-1].message_id
+        why = in_words("begun", {}) if detail.is_begun else in_words("waiting", {"reason": detail.waiting or "queued"})
         remarks.setdefault(last, []).append((why, WARN))
     return remarks
 
@@ -285,10 +284,10 @@ class ConversationsPage(Page):
         """Drafts by contact."""
         self._ranks: dict[str, int] | None = None
         self._ranked_ms = 0
-        self._talks: dict[str, Talk] = {}
+        self._states: dict[str, ConversationState] = {}
         self._now: datetime | None = None
         self._open: ContactId | None = None
-        self._conversation: Conversation | None = None
+        self._conversation: ConversationDetail | None = None
 
     def compose(self) -> ComposeResult:
         """The search above the table, and where a conversation is read."""
@@ -299,16 +298,16 @@ class ConversationsPage(Page):
 
     async def read(self, snapshot: Snapshot, now_ms: int) -> None:
         """How the shown conversations stand, and all of the open one."""
-        talks, self._contacts = Talks(self.desk.link.services.store), _by_id(snapshot)
+        states, self._contacts = self.desk.link.services.conversations, _by_id(snapshot)
         if self._ranks is None or now_ms - self._ranked_ms > _RANK_MS:
-            self._ranks, self._ranked_ms = await talks.ranked([ContactId(each) for each in self._contacts]), now_ms
-        self._talks = await talks.of([ContactId(each.contact_id) for each in self._wanted()[:_MOST]])
-        self._ranks |= {contact: talk.at_ms for contact, talk in self._talks.items()}
+            self._ranks, self._ranked_ms = await states.newest_ms([ContactId(each) for each in self._contacts]), now_ms
+        self._states = await states.of([ContactId(each.contact_id) for each in self._wanted()[:_MOST]])
+        self._ranks |= {contact: state.at_ms for contact, state in self._states.items()}
         if self._open is not None and self._open in self._contacts:
             opened = self._open
-            found = await talks.conversation(opened)
+            detail = await states.detail(opened)
             if opened == self._open:  # not closed meanwhile
-                self._conversation = found
+                self._conversation = detail
 
     def show(self, snapshot: Snapshot, now: datetime) -> None:
         """The conversations that fit the search; in the open one, what was said since."""
@@ -335,7 +334,7 @@ class ConversationsPage(Page):
         text = Text(shown_name(contact.display_name, key), style="bold")
         text.append(f"  {safe_name(key)}", style="not bold")
         text.append(f"\n{how_answered(contact)}", style=f"not bold {QUIET}")
-        stands, style = self._stands(key, self._talks.get(key))
+        stands, style = self._stands(key, self._states.get(key))
         if stands:
             text.append(f"   {stands}", style=f"not bold {style}")
         return text
@@ -440,34 +439,34 @@ class ConversationsPage(Page):
 
     def _row(self, contact: ApprovedContact) -> Row:
         key = contact.contact_id
-        talk = self._talks.get(key)
-        turn = talk.newest if talk else None
+        state = self._states.get(key)
+        turn = state.newest if state else None
         said, style = newest_line(turn.type, turn.content) if turn else ("nothing was said yet", QUIET)
-        when = ago(from_ms(talk.at_ms), self._now) if talk and talk.at_ms and self._now else ""
+        when = ago(from_ms(state.at_ms), self._now) if state and state.at_ms and self._now else ""
         return key, (
             (shown_name(contact.display_name, key), "bold"),
             (SPEAKERS[turn.type].word if turn else "", style),
             (said, style),
             (when, QUIET),
-            self._stands(key, talk),
+            self._stands(key, state),
             (contact.mode.value, ACCENT if contact.reply_mode is not None else QUIET),
         )
 
-    def _stands(self, key: str, talk: Talk | None) -> tuple[str, str]:
+    def _stands(self, key: str, state: ConversationState | None) -> tuple[str, str]:
         """What of it is not over."""
         drafts = self._waiting[key]
         if drafts:
             return ("a draft waits for you" if drafts == 1 else f"{drafts} drafts wait for you"), WARN
-        if talk is not None and talk.unsent:
+        if state is not None and state.unsent:
             return "a reply is on its way", ACCENT
-        if talk is not None and talk.is_begun:
+        if state is not None and state.is_begun:
             return in_words("begun", {}), ACCENT
         if key in self._pauses:
             return self._paused(key), WARN
-        if talk is not None and talk.queued:
-            return one_line(in_words("waiting", {"reason": talk.waiting or "queued"})), ACCENT
-        if talk is not None and talk.newest is not None and talk.last is not None and talk.newest.type == "incoming":
-            return one_line(in_words(talk.last.stage, talk.last.facts)), QUIET
+        if state is not None and state.queued:
+            return one_line(in_words("waiting", {"reason": state.waiting or "queued"})), ACCENT
+        if state is not None and state.newest is not None and state.last is not None and state.newest.type == "incoming":
+            return one_line(in_words(state.last.stage, state.last.facts)), QUIET
         return "", QUIET
 
     def _tell(self) -> None:

@@ -14,11 +14,12 @@ import zlib
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum, unique
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from secondme.core.admit.content import lists
 from secondme.core.admit.content.injection import FLAGGED_FROM, score_injection
 from secondme.core.admit.content.lookalikes import look_alike
+from secondme.core.files import packaged
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,12 +60,19 @@ def find_links(text: str) -> Iterator[LinkFinding]:
             yield LinkFinding(*finding, match.start())
 
 
+@cache
+def domains(name: str) -> frozenset[str]:
+    """The domains in `lists/<name>.txt`: one a line, `#` starts a comment."""
+    lines = packaged("admit", f"{name}.txt").splitlines()
+    return frozenset(word for line in lines if (word := line.partition("#")[0].strip()))
+
+
 def _judge(host: str, *, has_scheme: bool) -> tuple[str, str] | None:
     parents = list(_with_parents(host))
     for name in parents:
-        if name in lists.domains("shorteners"):
+        if name in domains("shorteners"):
             return "url_shortener", name
-        if name in lists.domains("suspicious_domains"):
+        if name in domains("suspicious_domains"):
             return "url_suspicious", f"on the list: {name}"
     if has_scheme and _is_public_address(host):
         return "url_suspicious", "an address in numbers"

@@ -10,9 +10,9 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from secondme.core.admit.content import lists
-from secondme.core.admit.content.folding import close_up, decode, fold, squeeze, unleet
 from secondme.core.admit.content.lexicon import ConceptSpan, Lexicon, Sequence
+from secondme.core.admit.content.skeleton import close_up, decode, skeleton, squeeze, unleet
+from secondme.core.files import table
 
 HEAD, TAIL = 4096, 1024
 """How much of a long text is read: its start, and its end, where an attack follows a long pretext."""
@@ -49,11 +49,11 @@ class Attempt:
 def score_injection(text: str) -> Attempt:
     """How much `text` looks like an attempt, from 0 to 1. Linear: at most HEAD + TAIL characters are read."""
     window = text if len(text) <= HEAD + TAIL else f"{text[:HEAD]}\n{text[-TAIL:]}"
-    folded = fold(window)
+    folded = skeleton(window)
     best = Attempt(0.0, ())
     marks = _marks(window, folded)
     hidden = decode(window)
-    for view in _views(folded) if hidden is None else [*_views(folded), fold(hidden)]:
+    for view in _views(folded) if hidden is None else [*_views(folded), skeleton(hidden)]:
         attempt = _judge(view, marks)
         if attempt.score > best.score:
             best = attempt
@@ -95,7 +95,7 @@ def _judge(view: str, marks: dict[str, list[ConceptSpan]]) -> Attempt:
 @cache
 def _mark_patterns() -> dict[str, re.Pattern[str]]:
     """What stands for more than words: a chat's own mark-up, typed by somebody who should not have it. Searched in folded text."""
-    roles = "|".join(map(fold, _ROLES.split("|")))
+    roles = "|".join(map(skeleton, _ROLES.split("|")))
     return {
         "chat_markup": re.compile(
             r"<\|(?:im_start|im_end|im_sep|system|user|assistant|endoftext|eot_id|start_header_id)\|>|\[/?inst\]|<</?sys>>|</?(?:system|assistant)>"
@@ -113,8 +113,8 @@ def _mark_patterns() -> dict[str, re.Pattern[str]]:
 
 @cache
 def _rules() -> _Rules:
-    source = lists.table("injection")
+    source = table("admit", "injection")
     compounds = tuple((entry["name"], tuple(map(Sequence, entry["steps"]))) for entry in source["compound"])
     rules = tuple(_Rule(entry["id"], entry["weight"], tuple(map(Sequence, entry["steps"]))) for entry in source["rule"])
-    squeezed = tuple((squeeze(fold(needle)), "squeezed") for needle in source["squeezed"]["phrases"])
+    squeezed = tuple((squeeze(skeleton(needle)), "squeezed") for needle in source["squeezed"]["phrases"])
     return _Rules(Lexicon(source["concepts"]), compounds, rules, squeezed)

@@ -6,7 +6,7 @@ import re
 from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
-from secondme.core.admit.content.folding import fold
+from secondme.core.admit.content.skeleton import skeleton
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -77,7 +77,7 @@ class Lexicon:
 
     def _add(self, concept: str, phrase: str) -> None:
         stars = [word.endswith("*") for word in phrase.split()]
-        words = [_TOKEN.findall(fold(word)) for word in phrase.split()]
+        words = [_TOKEN.findall(skeleton(word)) for word in phrase.split()]
         flat = [
             part + ("*" if star and part is parts[-1] else "") for parts, star in zip(words, stars, strict=True) for part in parts
         ]

@@ -7,8 +7,8 @@ import unicodedata
 from dataclasses import dataclass
 from functools import cache
 
-from secondme.core.admit.content import lists
-from secondme.core.admit.content.folding import fold
+from secondme.core.admit.content.skeleton import skeleton
+from secondme.core.files import table
 
 _STROKES = str.maketrans("013457i", "oleastl")
 """Digits for letters, and one upright stroke for another."""
@@ -107,7 +107,7 @@ def _in_front(above: list[str], names: _Names) -> str | None:
 
 
 def _skeleton(label: str) -> str:
-    folded = fold(label).translate(_STROKES)
+    folded = skeleton(label).translate(_STROKES)
     for pair, letter in _PAIRS:
         folded = folded.replace(pair, letter)
     return folded
@@ -139,7 +139,7 @@ def _is_mixed(label: str) -> bool:
 
 @cache
 def _names() -> _Names:
-    source = lists.table("brands")
+    source = table("admit", "brands")
     brands = tuple(
         _Brand(name, frozenset(entry["domains"]), frozenset(entry.get("near", ())), entry.get("typos", True))
         for name, entry in source["brands"].items()

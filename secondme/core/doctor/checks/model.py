@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from datetime import date, timedelta
 from functools import cache
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
 from secondme.core.clock import from_ms
@@ -24,6 +22,7 @@ from secondme.core.doctor.check import (
     verdict,
 )
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
+from secondme.core.files import table
 from secondme.core.providers.messages_api import OFFICIAL
 from secondme.core.reply.personas import Broken, PersonaLibrary
 from secondme.core.text import near
@@ -117,8 +116,7 @@ def retirement_of(name: str) -> date | None:
 
 @cache
 def _retirements() -> dict[str, date]:
-    text = files("secondme.core.doctor").joinpath("lists", "retirements.toml").read_text("utf-8")
-    return {entry["name"]: entry["retired"] for entry in tomllib.loads(text)["model"]}
+    return {entry["name"]: entry["retired"] for entry in table("doctor", "retirements")["model"]}
 
 
 CHECKS = (

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-import tomllib
-import unicodedata
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from secondme.core.files import table
 from secondme.core.records import Moment, OwnMessage, Record
+from secondme.core.text import caseless
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,9 +26,7 @@ _APOSTROPHES = str.maketrans("\u2018\u2019\u02bc", "'''")
 
 def folded(text: str) -> str:
     """`text` for looking words up: case folded, accents composed, apostrophes straight."""
-    if text.isascii():
-        return text.lower()
-    return unicodedata.normalize("NFC", text.translate(_APOSTROPHES).casefold())
+    return caseless(text if text.isascii() else text.translate(_APOSTROPHES))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +45,13 @@ class Markers:
 
 
 @cache
-def table(name: str) -> dict[str, Any]:  # Any: TOML; each reader knows its own file's shape, and a test reads every file
-    """What `lists/<name>.toml` says."""
-    return tomllib.loads(files("secondme.core.remember.style").joinpath("lists", f"{name}.toml").read_text("utf-8"))
-
-
-@cache
 def listed(kind: str, language: str) -> tuple[str, ...]:
     """The entries of one list, folded."""
-    return tuple(folded(entry.strip()) for entry in table("words").get(language, {}).get(kind, "").split("|") if entry.strip())
+    return tuple(
+        folded(entry.strip())
+        for entry in table("remember.style", "words").get(language, {}).get(kind, "").split("|")
+        if entry.strip()
+    )
 
 
 @cache
@@ -75,7 +70,7 @@ def markers(kind: str, language: str) -> Markers:
 def stop_words() -> dict[str, tuple[str, ...]]:
     """Word -> the languages that have it."""
     found: dict[str, list[str]] = {}
-    for language in table("words"):
+    for language in table("remember.style", "words"):
         for word in listed("stop", language):
             found.setdefault(word, []).append(language)
     return {word: tuple(dict.fromkeys(languages)) for word, languages in found.items()}
@@ -96,7 +91,7 @@ def closing() -> re.Pattern[str]:
 @cache
 def fixed(kind: str) -> dict[str, str]:
     """Every greeting or sign-off there is, folded -> as it is spelt. Nothing else is ever kept as one."""
-    entries = (entry.strip() for lists in table("words").values() for entry in lists.get(kind, "").split("|"))
+    entries = (entry.strip() for lists in table("remember.style", "words").values() for entry in lists.get(kind, "").split("|"))
     return {folded(entry): entry for entry in entries if entry}
 
 
@@ -121,12 +116,12 @@ def emoji_in(text: str) -> list[str]:
 
 @cache
 def _pictures() -> re.Pattern[str]:
-    return re.compile(f"[{_class(table('emoji')['pictures'])}]")
+    return re.compile(f"[{_class(table('remember.style', 'emoji')['pictures'])}]")
 
 
 @cache
 def _pattern() -> re.Pattern[str]:
-    lists = table("emoji")
+    lists = table("remember.style", "emoji")
     shown, pictures, signs = (_class(lists[kind]) for kind in ("shown", "pictures", "signs"))
     one = f"(?:[{shown}{pictures}](?!\ufe0e)(?:\ufe0f|[\U0001f3fb-\U0001f3ff]|)|[{signs}]\ufe0f)"
     tags = "|".join("".join(chr(0xE0000 + ord(letter)) for letter in region) for region in lists["subregion"])
@@ -184,7 +179,7 @@ def guess(text: str, words: Iterable[str]) -> str:
 
 @cache
 def _letters() -> dict[str, str]:
-    return {letter: language for language, lists in table("words").items() for letter in lists.get("letters", "")}
+    return {letter: language for language, lists in table("remember.style", "words").items() for letter in lists.get("letters", "")}
 
 
 _MOST_EMOJI = 5
@@ -270,7 +265,7 @@ def _formality(text: str, low: str, words: list[str], language: str) -> float:
         score -= _MARKER * casual.count(there, spaced, low)
         if not language and score != _START:
             break  # a text too short to tell its language by: the first language that knows a word of it
-    if language and "address" in table("words").get(language, {}):
+    if language and "address" in table("remember.style", "words").get(language, {}):
         score += _MARKER * bool(
             {word.casefold() for word in _INSIDE.findall(text) if word[0].isupper()} & set(listed("address", language))
         )
