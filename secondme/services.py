@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from functools import cached_property
 from random import Random, SystemRandom
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from secondme.core.clock import SystemClock
 from secondme.core.errors import ConfigError, SecondmeError
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from secondme.core.api.limits import Limits
     from secondme.core.api.server import Api
     from secondme.core.api.webhooks import Webhooks
-    from secondme.core.channel_plugin import ChannelContext, ChannelFactory, Manifest
+    from secondme.core.channel_manifest import Manifest
+    from secondme.core.channel_plugin import ChannelContext, ChannelFactory
     from secondme.core.config.loader import Settings, Setup
     from secondme.core.gateway.gateway import Gateway, GatewayParts, Part
     from secondme.core.gateway.owner_chat import OwnerChat
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from secondme.core.store.persons import PersonStore
     from secondme.core.store.server import Role
 
-LOCAL = "local"
 BY_CLI, BY_API, BY_CHAT = "cli", "api", "owner-chat"
 """Who decided, in the records."""
 
@@ -213,8 +213,9 @@ class Services:
     @cached_property
     def contacts(self) -> ContactService:
         """Linking contacts to one person, and forgetting them."""
-        from secondme.channels.registry import manifests, setup_of
         from secondme.core.admit.contacts import ContactService
+        from secondme.core.channel_manifest import manifests
+        from secondme.core.channel_plugin import setup_of
 
         def erase_files(contact: ContactId) -> None:
             for manifest in manifests():
@@ -250,7 +251,7 @@ class Services:
 
     async def status(self) -> SystemStatus:
         """How things stand now."""
-        from secondme.channels.registry import manifests
+        from secondme.core.channel_manifest import manifests
         from secondme.core.gateway.status import overview
 
         return await overview(
@@ -464,8 +465,8 @@ def time_zone(settings: Settings) -> tzinfo:
 
 def channel_factories(setup: Setup) -> list[ChannelFactory]:
     """Every channel there is, with what builds it. It is built from the settings as they are then: a link made meanwhile counts."""
-    from secondme.channels.registry import manifests, setup_of
-    from secondme.core.channel_plugin import ChannelFactory
+    from secondme.core.channel_manifest import manifests
+    from secondme.core.channel_plugin import ChannelFactory, setup_of
 
     def factory(manifest: Manifest) -> ChannelFactory:
         def build() -> Channel | None:
@@ -480,20 +481,9 @@ def channel_factories(setup: Setup) -> list[ChannelFactory]:
 
 def channel_context(manifest: Manifest, setup: Setup) -> ChannelContext:
     """What a channel is built from: its own section of the settings, secrets as plain words, and a directory of its own."""
-    from pydantic import SecretStr
-
     from secondme.core.channel_plugin import ChannelContext
+    from secondme.core.config.loader import channel_settings
 
-    places, settings = setup.places, setup.settings
-    directory = places.local_mail if manifest.id == LOCAL else places.channel(manifest.id)
-    section = getattr(settings, manifest.id, None)
-    values: dict[str, Any] = dict(section) if section is not None else dict(settings.plugins.get(manifest.id, {}))
-    if manifest.id == LOCAL:
-        values = {"socket": str(places.local_socket)}
-    plain = {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in values.items()}
-    return ChannelContext(settings=plain, directory=directory, clock=SystemClock(), rng=SystemRandom())
-
-
-def section_of(name: str, setup: Setup) -> str:
-    """Under which name the settings of the channel `name` are kept."""
-    return name if hasattr(setup.settings, name) else f"plugins.{name}"
+    name, places = manifest.id, setup.places
+    values = channel_settings(setup.settings, name)
+    return ChannelContext(values, places.channel(name), SystemClock(), SystemRandom(), places.channel_socket(name))

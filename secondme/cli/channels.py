@@ -13,18 +13,19 @@ from secondme.cli.compose import (
     note_store,
     open_store,
     overview,
-    section_of,
     steering,
     write_log,
 )
 from secondme.cli.output import CommandResult, ExitCode, Screen
+from secondme.core.channel_manifest import manifest_of, manifests, sentence_of
+from secondme.core.channel_plugin import setup_of
+from secondme.core.config.loader import channel_section, is_secret
 from secondme.core.errors import ConfigError, NotFoundError, UnavailableError
-from secondme.core.gateway.channel_words import words_for
 from secondme.core.ids import contact_id
 
 if TYPE_CHECKING:
     from secondme.cli.command import Invocation
-    from secondme.core.channel_plugin import Manifest
+    from secondme.core.channel_manifest import Manifest
     from secondme.core.config.loader import Setup
     from secondme.core.gateway.status import ChannelFacts, SystemStatus
     from secondme.core.store.client import Store
@@ -32,13 +33,10 @@ if TYPE_CHECKING:
 _STOP_S = 15.0
 _SENT_S = 20.0
 _LOOK_S = 0.1
-_LOCAL = "local"
 
 
 async def list_channels(invocation: Invocation) -> CommandResult:
     """Every channel with its state; `linked` says whether it is set up here."""
-    from secondme.channels.registry import manifests, setup_of
-
     setup = invocation.setup()
     linked = {each.id: setup_of(each).is_set_up(channel_context(each, setup)) for each in manifests()}
     async with open_store(setup) as store:
@@ -52,7 +50,7 @@ async def list_channels(invocation: Invocation) -> CommandResult:
                 screen.hint(f"{row['id']:<14} {state}", "" if row["linked"] else "dim")
                 continue
             show_channel(screen, row, width=14)
-            words, fix = words_for(row["code"])
+            words, fix = sentence_of(row["id"], row["code"])
             if words:
                 screen.hint(f"{'':<14} {words} {fix}".rstrip(), "warn")
 
@@ -63,23 +61,18 @@ async def connect_channel(
     invocation: Invocation, name: str, phone: str | None, answers: list[str], kept: dict[str, str] | None = None
 ) -> CommandResult:
     """The channel is linked, what linking found out is saved, and a running gateway starts it. For `kept` see `Answers`."""
-    from secondme.channels.registry import setup_of
     from secondme.cli.linking import Answers, draw
     from secondme.core.config.files import save_credentials
 
     setup, manifest = _named(invocation, name)
-    if name == _LOCAL:
-        raise ConfigError("always_connected", "The local channel is always there.", "secondme chat --as Anna")
     context = channel_context(manifest, setup)
-    given = _given(answers, section_of(name, setup))
+    given = _given(answers, channel_section(name))
     if phone is not None:
         given["phone"] = phone
-    elif name == "whatsapp":
-        given.setdefault("phone", "")
     write_log(setup)
     ask = Answers(given, context.settings, kept).ask
     linked = await draw(setup_of(manifest).connect(context, ask), Screen(sys.stderr))
-    save_credentials(setup.places.credentials, section_of(name, setup), linked.settings or None)
+    save_credentials(setup.places.credentials, channel_section(name), linked.settings or None)
     async with open_store(setup) as store:
         await steering(store, setup).connect_channel(name, on=True)
         runs = (await overview(store, setup)).runs
@@ -93,7 +86,6 @@ async def connect_channel(
 
 async def disconnect_channel(invocation: Invocation, name: str, *, forget: bool) -> CommandResult:
     """The channel does not run; with `forget` its link is undone there and here."""
-    from secondme.channels.registry import setup_of
     from secondme.core.config.files import save_credentials
 
     setup, manifest = _named(invocation, name)
@@ -101,9 +93,9 @@ async def disconnect_channel(invocation: Invocation, name: str, *, forget: bool)
     async with open_store(setup) as store:
         await steering(store, setup).connect_channel(name, on=False)
         await _until_off(store, setup, name)
-    if forget and name != _LOCAL:
+    if forget and manifest.needs_link:
         await setup_of(manifest).unlink(channel_context(manifest, setup))
-        save_credentials(setup.places.credentials, section_of(name, setup), None)
+        save_credentials(setup.places.credentials, channel_section(name), None)
 
     def show(screen: Screen) -> None:
         what = "is unlinked; its keys here are erased" if forget else "is disconnected"
@@ -137,7 +129,7 @@ async def send_test_line(invocation: Invocation, name: str) -> CommandResult:
     async with open_store(setup) as store:
         facts = _facts(await overview(store, setup), name)
         if facts.state != "connected":
-            words, fix = words_for(facts.code)
+            words, fix = sentence_of(name, facts.code)
             raise UnavailableError(
                 "not_connected", f"{manifest.title} is not connected. {words}".rstrip(), fix or "secondme channels list"
             )
@@ -165,14 +157,11 @@ async def send_test_line(invocation: Invocation, name: str) -> CommandResult:
 
 
 def _named(invocation: Invocation, name: str) -> tuple[Setup, Manifest]:
-    from secondme.channels.registry import manifest_of
 
     return invocation.setup(), manifest_of(name)
 
 
 def _given(answers: list[str], section: str) -> dict[str, str]:
-    from secondme.core.config.loader import is_secret
-
     given = {}
     for answer in answers:
         name, equals, value = answer.partition("=")

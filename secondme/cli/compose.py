@@ -6,7 +6,7 @@ Imports are inside the functions, so that a command pays only for what it uses.
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from secondme.core.admit.pairing import PairingService
     from secondme.core.admit.pairing_store import PairingStore
     from secondme.core.admit.pauses import PauseService
-    from secondme.core.channel_plugin import ChannelContext, Manifest
+    from secondme.core.channel_manifest import Manifest
+    from secondme.core.channel_plugin import ChannelContext
     from secondme.core.config.loader import Settings, Setup
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.gateway.store import NoteStore
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     from secondme.core.store.client import Store
     from secondme.core.store.server import Role
 
-LOCAL = "local"
 BY_CLI = "cli"
 BY_API = "api"
 BY_CHAT = "owner-chat"
@@ -78,8 +78,9 @@ def owner(store: Store, setup: Setup, by: str = BY_CLI) -> PairingService:
 
 def contacts(store: Store, setup: Setup, by: str = BY_CLI) -> ContactService:
     """The owner's decisions about contacts as persons."""
-    from secondme.channels.registry import manifests, setup_of
     from secondme.core.admit.contacts import ContactService
+    from secondme.core.channel_manifest import manifests
+    from secondme.core.channel_plugin import setup_of
     from secondme.core.store.persons import PersonStore
 
     def erase_files(contact: ContactId) -> None:
@@ -107,7 +108,7 @@ def write_log(setup: Setup) -> None:
 
 async def overview(store: Store, setup: Setup) -> SystemStatus:
     """How things stand now."""
-    from secondme.channels.registry import manifests
+    from secondme.core.channel_manifest import manifests
     from secondme.core.gateway.status import overview
     from secondme.core.gateway.store import ActivityStore
 
@@ -147,21 +148,10 @@ def channel_context(manifest: Manifest, setup: Setup) -> ChannelContext:
     """What a channel is built from: its own section of the settings, secrets as plain words, and a directory of its own."""
     from random import SystemRandom
 
-    from pydantic import SecretStr
-
     from secondme.core.channel_plugin import ChannelContext
     from secondme.core.clock import SystemClock
+    from secondme.core.config.loader import channel_settings
 
-    places, settings = setup.places, setup.settings
-    directory = places.local_mail if manifest.id == LOCAL else places.channel(manifest.id)
-    section = getattr(settings, manifest.id, None)
-    values: dict[str, Any] = dict(section) if section is not None else dict(settings.plugins.get(manifest.id, {}))
-    if manifest.id == LOCAL:
-        values = {"socket": str(places.local_socket)}
-    plain = {name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in values.items()}
-    return ChannelContext(settings=plain, directory=directory, clock=SystemClock(), rng=SystemRandom())
-
-
-def section_of(name: str, setup: Setup) -> str:
-    """Under which name the settings of the channel `name` are kept."""
-    return name if hasattr(setup.settings, name) else f"plugins.{name}"
+    name, places = manifest.id, setup.places
+    values = channel_settings(setup.settings, name)
+    return ChannelContext(values, places.channel(name), SystemClock(), SystemRandom(), places.channel_socket(name))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib
 import os
 from functools import partial
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from secondme.cli.output import CommandResult, ExitCode, Screen, typed
@@ -23,19 +21,22 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from secondme.cli.command import Invocation
-    from secondme.core.channel_plugin import Manifest
+    from secondme.cli.output import Screen
+    from secondme.core.channel_manifest import Manifest
+    from secondme.core.config.loader import Setup
+    from secondme.core.config.paths import Places
+    from secondme.core.doctor.check import Check, CheckReport, Finding
 
 SCHEMA = "secondme.doctor/1"
-_LOCAL = "local"
 _MARKS = {"ok": ("✓", "good"), "not_set_up": ("–", "dim"), "warning": ("!", "warn"), "error": ("✗", "bad")}  # noqa: RUF001  the plan's own mark
 _HEADING = "SecondMe Doctor"
 
 
 def checks(channels: Sequence[Manifest] | None = None) -> list[Check]:
     """Every check there is, those of channels that came as packages among them."""
-    from secondme.channels.registry import manifests
+    from secondme.core.channel_manifest import manifests
 
-    return all_checks([_patient(each) for each in channels or manifests() if each.id != _LOCAL])
+    return all_checks([_patient(each) for each in channels or manifests() if each.needs_link])
 
 
 def list_checks() -> CommandResult:
@@ -51,7 +52,7 @@ def list_checks() -> CommandResult:
 
 async def examine(invocation: Invocation, names: Sequence[str], *, timeout_s: float, fixing: bool) -> CommandResult:
     """What the checks called `names` (none: all) come to. Nothing is changed, but with `fixing` what is safe to mend was mended first."""
-    from secondme.channels.registry import manifests
+    from secondme.core.channel_manifest import manifests
 
     channels = manifests()
     wanted = chosen(checks(channels), names)
@@ -98,18 +99,17 @@ async def _run(
 
 
 def _patient(manifest: Manifest) -> ChannelProbe:
-    """The channel with the look that its package offers: a module `checks` beside its setup, where it has one."""
-    from secondme.channels.registry import setup_of
+    """The channel with the look that its setup module offers, where it does."""
+    from secondme.core.channel_plugin import setup_of
 
     def is_set_up(setup: Setup) -> bool:
         return setup_of(manifest).is_set_up(channel_context(manifest, setup))
 
     async def look(setup: Setup, timeout_s: float) -> str:
-        name = f"{manifest.setup.rpartition('.')[0]}.checks"
-        if find_spec(name) is None:
+        module = setup_of(manifest)
+        if not hasattr(module, "look"):
             return "linked"
-        account: str = await importlib.import_module(name).look(channel_context(manifest, setup), timeout_s)
-        return f"linked as {account}"
+        return f"linked as {await module.look(channel_context(manifest, setup), timeout_s)}"
 
     return ChannelProbe(manifest, is_set_up, look)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 from secondme.cli.output import Screen, note
 from secondme.cli.prompts import ask_line
 from secondme.cli.qr import draw_qr
-from secondme.core.channel_plugin import Linked, Question, Say, ShowCode, ShowQr, Step
+from secondme.core.channel_plugin import Linked, LinkQuestion, Say, ShowCode, ShowQr, Step
 from secondme.core.errors import ConfigError, UnavailableError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Answers:
         self._known = known
         self._kept = {} if kept is None else kept
 
-    async def ask(self, question: Question) -> str:
+    async def ask(self, question: LinkQuestion) -> str:
         """The answer, without white space around it. At a terminal a wrong one is asked for again, and what was answered before it stays;
         elsewhere the channel says what is wrong. Raises ConfigError when nobody is there to ask."""
         answer, is_live = self._before(question), sys.stdin.isatty()
@@ -45,14 +45,14 @@ class Answers:
                 self._kept[question.name] = answer
         return answer
 
-    def _before(self, question: Question) -> str | None:
+    def _before(self, question: LinkQuestion) -> str | None:
         """What is known without asking."""
         if question.name in self._given:
             return self._given[question.name].strip()
-        return str(self._known.get(question.name) or "") or self._kept.get(question.name)
+        return str(self._known.get(question.name) or "") or self._kept.get(question.name, question.default)
 
 
-def _typed(question: Question) -> str:
+def _typed(question: LinkQuestion) -> str:
     try:
         return ask_line(f"{question.text}: ", secret=question.secret)
     except EOFError:

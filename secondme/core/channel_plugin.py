@@ -1,49 +1,23 @@
-"""A channel as plain data: its manifest, what it is built from, and the steps by which an owner links it.
+"""What a channel's package offers: a setup module that links and builds it, what it is built from, and the steps of linking.
 
-Importing this costs nothing; what a manifest names is imported when the channel is used. A package brings a channel of its own by an
-entry point of the group `secondme.channels` that names a `Manifest`.
-
-A channel's setup module has `connect(context, ask)`, an async generator of steps: the command line, the wizard or a screen draws them.
-What was tried and works comes last, in `Linked`; whoever drew the steps saves it. Nothing is saved before it was tried.
+`connect(context, ask)` of the setup module is an async generator of steps: the command line, the wizard or a screen draws them. What was
+tried and works comes last, in `Linked`; whoever drew the steps saves it. Nothing is saved before it was tried.
 """
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import AsyncIterator
 
+    from secondme.core.channel_manifest import Manifest
+    from secondme.core.ids import ContactId
     from secondme.core.ports import Channel, Clock, Random
-
-
-ENTRY_POINTS = "secondme.channels"
-
-
-@dataclass(frozen=True, slots=True)
-class Manifest:
-    """What everybody may know about a channel without starting it."""
-
-    id: str
-    """2 to 32 characters of `a-z 0-9 _`; the first part of its contacts' ids."""
-    title: str
-    icon: str
-    """One character for narrow places."""
-    setup: str
-    """The module that decides whether the channel is set up and builds it: `is_set_up(context)`, `build(context)`, `forget(context, contact_id)`."""
-    collapses_resends: bool = False
-    """True when a second send under one id cannot show twice. Where it can, a send that may have happened is held for the owner."""
-    typing_refresh_s: float = 5.0
-    """How long the platform shows the typing indicator after one call."""
-    stalled_after_s: float | None = None
-    """Connected, but without a sign of life from the platform for this long: the channel is stalled, and soon restarted. None: it
-    cannot be."""
-    owner_chat_is_notebook: bool = False
-    """True when the owner's own chat is also where they keep notes to themselves: what is no command there is not answered."""
-    takes_webhooks: bool = False
-    """True when the platform calls us: `handle_webhook` of the built channel answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +30,8 @@ class ChannelContext:
     """Where the channel may keep files. It may not exist yet: `files.private_dir` makes it 0700."""
     clock: Clock
     rng: Random
+    socket: Path = field(default_factory=Path)
+    """A unix socket of its own, for a channel that listens on this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +43,7 @@ class ChannelFactory:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class LinkQuestion:
     """Something only the owner knows. `name` is the setting it answers."""
 
     name: str
@@ -75,9 +51,11 @@ class Question:
     secret: bool = False
     check: Callable[[str], str] = field(default=lambda _: "")
     """What is wrong with an answer, in words; empty when it will do. Whoever is at a terminal is asked again."""
+    default: str | None = None
+    """The answer of an owner who gave none beforehand; None: they are asked."""
 
 
-Ask = Callable[[Question], Awaitable[str]]
+Ask = Callable[[LinkQuestion], Awaitable[str]]
 """How a channel gets an answer: typed by a person, or given beforehand by a script."""
 
 
@@ -113,3 +91,33 @@ class Linked:
 
 
 Step = Say | ShowQr | ShowCode | Linked
+
+
+class SetupModule(Protocol):
+    """What the module that `Manifest.setup` names offers. Importing it imports no vendor's library."""
+
+    def is_set_up(self, context: ChannelContext) -> bool:
+        """True when `build` can give a channel."""
+
+    def build(self, context: ChannelContext) -> Channel:
+        """The channel, not yet running."""
+
+    def forget(self, context: ChannelContext, contact_id: ContactId) -> None:
+        """Nothing of the contact is in the channel's files any more. Repeatable."""
+
+    def connect(self, context: ChannelContext, ask: Ask) -> AsyncIterator[Step]:
+        """Link it, step by step; `Linked` comes last. Raises CredentialsError, UnavailableError."""
+
+    async def unlink(self, context: ChannelContext) -> None:
+        """The platform knows us no more, as far as it can be reached, and our files of the link are gone. Repeatable."""
+
+    async def look(self, context: ChannelContext, timeout_s: float) -> str:
+        """Which account it is, said by its files and its platform. Optional: without it the doctor only knows that it is linked.
+
+        Raises SecondmeError when something is wrong.
+        """
+
+
+def setup_of(manifest: Manifest) -> SetupModule:
+    """The channel's setup module."""
+    return importlib.import_module(manifest.setup)

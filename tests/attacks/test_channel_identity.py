@@ -14,7 +14,7 @@ from fakes.watching import everything
 from secondme.channels.telegram.updates import Skipped, understand
 from secondme.channels.whatsapp.channel import read_received
 from secondme.channels.whatsapp.jids import LID_SERVER, PHONE_SERVER, Jid, person_of
-from secondme.channels.whatsapp_cloud.account import account_of
+from secondme.channels.whatsapp_cloud.settings import account_of
 from secondme.channels.whatsapp_cloud.webhook import read
 from secondme.core.clock import SystemClock
 from secondme.core.enums import Tier

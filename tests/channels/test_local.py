@@ -13,7 +13,7 @@ import pytest
 from fakes.channel_host import RecordingHost
 from fakes.process import eventually
 
-from secondme.channels.local.channel import LocalChannel, Mail
+from secondme.channels.local.channel import LocalChannel, LocalMailbox
 from secondme.channels.local.client import LocalClient
 from secondme.channels.local.protocol import LINE_LIMIT, contact_of
 from secondme.core.clock import SystemClock
@@ -270,35 +270,35 @@ async def test_mail_that_cannot_be_written_is_not_sent_and_an_acknowledgement_of
 
 
 def test_mail_is_compacted_and_still_knows_what_it_had(tmp_path: Path) -> None:
-    mail = Mail(tmp_path, ANNA)
+    mail = LocalMailbox(tmp_path, ANNA)
     for number in range(300):
         assert mail.add(f"r{number}", "x" * 100)
         if number % 3:
             mail.acknowledge(f"r{number}")
     (path,) = tmp_path.iterdir()
     assert len(path.read_text().splitlines()) <= 401
-    again = Mail(tmp_path, ANNA)
+    again = LocalMailbox(tmp_path, ANNA)
     assert [message for message, _ in again.waiting()] == [f"r{number}" for number in range(0, 300, 3)]
     assert not any(again.add(f"r{number}", "again") for number in range(150, 300))
 
 
 @pytest.mark.parametrize("cut", range(2, 30, 4))
 def test_a_line_that_was_cut_off_by_a_kill_loses_no_other(cut: int, tmp_path: Path) -> None:
-    mail = Mail(tmp_path, ANNA)
+    mail = LocalMailbox(tmp_path, ANNA)
     mail.add("r1", "kept")
     mail.add("r2", "cut off")
     (path,) = tmp_path.iterdir()
     os.truncate(path, path.stat().st_size - cut)
-    again = Mail(tmp_path, ANNA)
+    again = LocalMailbox(tmp_path, ANNA)
     assert again.waiting() == [("r1", "kept")]
     assert again.add("r2", "cut off")
-    assert Mail(tmp_path, ANNA).waiting() == [("r1", "kept"), ("r2", "cut off")]
+    assert LocalMailbox(tmp_path, ANNA).waiting() == [("r1", "kept"), ("r2", "cut off")]
 
 
 def test_garbage_between_lines_of_mail_is_passed_over(tmp_path: Path) -> None:
-    mail = Mail(tmp_path, ANNA)
+    mail = LocalMailbox(tmp_path, ANNA)
     mail.add("r1", "one")
     (path,) = tmp_path.iterdir()
     path.write_bytes(path.read_bytes() + b'garbage\n[]\n{"ack": []}\n{"id": "x"}\n')
     mail.add("r2", "two")
-    assert Mail(tmp_path, ANNA).waiting() == [("r1", "one"), ("r2", "two")]
+    assert LocalMailbox(tmp_path, ANNA).waiting() == [("r1", "one"), ("r2", "two")]

@@ -9,7 +9,7 @@ from typing import Protocol
 import pytest
 from fakes.channel_host import RecordingHost
 
-from secondme.core.channel_plugin import Manifest
+from secondme.core.channel_manifest import Manifest
 from secondme.core.ids import ContactId, is_contact_id
 from secondme.core.messages import ChannelState, ChatKind, MessageContent, Sent
 from secondme.core.ports import Channel

@@ -36,8 +36,7 @@ def test_flags_win_over_the_environment_over_the_file_over_the_default(tmp_path:
 def test_every_setting_has_a_source_and_a_value(tmp_path: Path) -> None:
     found = load({}, {}, home=_home(tmp_path))
     names = list(known_names())
-    assert set(found.sources) == set(names)
-    assert set(found.sources.values()) == {"default"}
+    assert (found.sources, {found.sources[name] for name in names}) == ({}, {"default"})
     assert value_of(found.settings, "queue.max_attempts") == found.settings.queue.max_attempts == 5
     assert value_of(found.settings, "redis_url") is None
 

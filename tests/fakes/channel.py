@@ -3,7 +3,8 @@
 import asyncio
 from collections.abc import Callable
 
-from secondme.core.channel_plugin import ChannelFactory, Manifest
+from secondme.core.channel_manifest import Manifest
+from secondme.core.channel_plugin import ChannelFactory
 from secondme.core.errors import NotFoundError, UnavailableError
 from secondme.core.ids import ChannelId, ContactId
 from secondme.core.messages import ChannelContact, ChannelState, InboundMessage, MessageContent, SendOutcome, Sent

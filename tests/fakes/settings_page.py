@@ -2,6 +2,7 @@
 
 import ast
 import inspect
+import sys
 import types
 import typing
 from datetime import time
@@ -12,8 +13,7 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import SecretStr
 from pydantic_core import PydanticUndefined
 
-from secondme.core.config import loader, models
-from secondme.core.config.loader import Settings
+from secondme.core.config.loader import Settings, sections
 from secondme.core.config.models import Section
 
 HEAD = """# Settings
@@ -30,17 +30,12 @@ In `config.toml` the part before the dot is a table: `sleep.start` is `start` be
 def settings_page() -> str:
     """The whole page."""
     parts = [HEAD]
-    alone = [(name, field) for name, field in Settings.model_fields.items() if not _is_section(field.annotation)]
-    parts.append("## Alone\n\n" + _table("", Settings, dict(alone)))
-    for name, field in Settings.model_fields.items():
-        section = field.annotation
-        if isinstance(section, type) and _is_section(section):
+    alone = {name: Settings.model_fields[name] for name, section in sections() if section is None}
+    parts.append("## Alone\n\n" + _table("", Settings, alone))
+    for name, section in sections():
+        if section is not None:
             parts.append(f"## {name}\n\n{inspect.getdoc(section)}\n\n" + _table(f"{name}.", section, section.model_fields))
     return "\n".join(parts)
-
-
-def _is_section(annotation: Any) -> bool:
-    return isinstance(annotation, type) and issubclass(annotation, Section)
 
 
 def _table(prefix: str, owner: type[Section], fields: Any) -> str:
@@ -55,10 +50,8 @@ def _table(prefix: str, owner: type[Section], fields: Any) -> str:
 
 def _words(owner: type[Section]) -> dict[str, str]:
     """The sentence below each field, as it stands in the source."""
-    module = loader if owner is Settings else models
-    body = next(
-        node for node in ast.parse(inspect.getsource(module)).body if isinstance(node, ast.ClassDef) and node.name == owner.__name__
-    ).body
+    source = inspect.getsource(sys.modules[owner.__module__])
+    body = next(node for node in ast.parse(source).body if isinstance(node, ast.ClassDef) and node.name == owner.__name__).body
     found = {}
     for field, after in pairwise(body):
         if isinstance(field, ast.AnnAssign) and isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):

@@ -11,7 +11,8 @@ from typing import Any
 from fakes.channel import FakeChannel
 from fakes.clock import FakeClock
 
-from secondme.core.channel_plugin import ChannelFactory, Manifest
+from secondme.core.channel_manifest import Manifest
+from secondme.core.channel_plugin import ChannelFactory
 from secondme.core.clock import SystemClock
 from secondme.core.errors import UnavailableError
 from secondme.core.gateway.channel_supervisor import ChannelSupervisor

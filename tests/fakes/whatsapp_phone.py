@@ -23,11 +23,12 @@ from fakes.whatsapp_protos import (
     pb,
 )
 
-from secondme.channels.whatsapp.account import Account, save_account
+from secondme.channels.whatsapp.account import WhatsAppAccount, save_account
 from secondme.channels.whatsapp.channel import WhatsAppChannel
-from secondme.channels.whatsapp.jids import Own
+from secondme.channels.whatsapp.jids import OwnDevice
 from secondme.channels.whatsapp.manifest import MANIFEST
-from secondme.core.channel_plugin import ChannelContext, Manifest
+from secondme.core.channel_manifest import Manifest
+from secondme.core.channel_plugin import ChannelContext
 from secondme.core.clock import SystemClock
 from secondme.core.ids import ContactId
 from secondme.core.messages import ChannelState
@@ -81,7 +82,7 @@ class Phone:
 
     async def open(self, *, linked: bool = True) -> None:
         if linked:
-            save_account(self.directory, Account(Own(OWN_PHONE, OWN_LID, OWN_DEVICE, "The owner")))
+            save_account(self.directory, WhatsAppAccount(OwnDevice(OWN_PHONE, OWN_LID, OWN_DEVICE, "The owner")))
         self._server = await asyncio.start_unix_server(self._converse, self.socket, limit=1 << 24)
 
     async def close(self) -> None:

@@ -27,7 +27,8 @@ from fakes.town import Town
 from secondme.channels.telegram.manifest import MANIFEST as TELEGRAM
 from secondme.channels.telegram.setup import build
 from secondme.core.admit.control_store import ControlStore
-from secondme.core.channel_plugin import ChannelFactory, Manifest
+from secondme.core.channel_manifest import Manifest
+from secondme.core.channel_plugin import ChannelFactory
 from secondme.core.clock import SystemClock
 from secondme.core.errors import CredentialsError
 from secondme.core.gateway.channel_manager import ChannelManager
@@ -275,7 +276,7 @@ async def test_the_gateway_leaves_in_time_beside_a_run_that_will_not_stop_and_a_
 
 STUCK = """
 import asyncio
-from secondme.core.channel_plugin import Manifest
+from secondme.core.channel_manifest import Manifest
 from secondme.core.messages import ChannelState
 
 MANIFEST = Manifest("stuck", "Stuck", "s", "stuck_channel")

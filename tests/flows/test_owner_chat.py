@@ -21,7 +21,8 @@ from fakes.watching import everything
 
 from secondme.channels.telegram.manifest import MANIFEST as TELEGRAM
 from secondme.channels.telegram.setup import build
-from secondme.core.channel_plugin import ChannelFactory, Manifest
+from secondme.core.channel_manifest import Manifest
+from secondme.core.channel_plugin import ChannelFactory
 from secondme.core.clock import SystemClock
 from secondme.core.enums import Tier
 from secondme.core.errors import CredentialsError

@@ -11,8 +11,8 @@ from health.rig import BASICS, KEY, Background, Ward, address_of, free_port
 from health.servers import Http, array, bulk, little_redis, number
 from redis import Redis
 
-from secondme.channels.whatsapp.account import Account, save_account
-from secondme.channels.whatsapp.jids import Own
+from secondme.channels.whatsapp.account import WhatsAppAccount, save_account
+from secondme.channels.whatsapp.jids import OwnDevice
 
 HEALTHY = {"status": "healthy", "falkordb": "connected", "qdrant": "connected", "memory_count": 3}
 
@@ -153,7 +153,7 @@ def test_a_telegram_that_hangs_is_found_before_the_check_is_given_up(ward: Ward,
 def whatsapp(ward: Ward) -> Path:
     """A phone that is linked, as far as our files say."""
     directory = ward.home / "data" / "channels" / "whatsapp"
-    save_account(directory, Account(Own("491512345678", "", 7, "Sam")))
+    save_account(directory, WhatsAppAccount(OwnDevice("491512345678", "", 7, "Sam")))
     (directory / "device.db").touch(0o600)
     (directory / "device.db").write_bytes(b"SQLite format 3\x00" + b"\x00" * 84)
     return directory
@@ -168,14 +168,14 @@ def test_a_whatsapp_that_is_linked_and_well(ward: Ward) -> None:
 @pytest.mark.parametrize(("fault", "words"), [("out", "unlinked"), ("keys", "gone or damaged"), ("file", "cannot be read")])
 def test_a_whatsapp_that_has_to_be_linked_anew(ward: Ward, whatsapp: Path, fault: str, words: str) -> None:
     if fault == "out":
-        save_account(whatsapp, Account(Own("491512345678", "", 7, "Sam"), is_logged_out=True))
+        save_account(whatsapp, WhatsAppAccount(OwnDevice("491512345678", "", 7, "Sam"), is_logged_out=True))
     elif fault == "keys":
         (whatsapp / "device.db").write_bytes(b"")
     else:
         (whatsapp / "linked.json").write_text("[]")
     finding = ward.is_found("channel-needs-you", f"WhatsApp's session: {words}")
     assert (words in finding["what"], finding["fix"]) == (True, "secondme channels connect whatsapp")
-    save_account(whatsapp, Account(Own("491512345678", "", 8, "Sam")))
+    save_account(whatsapp, WhatsAppAccount(OwnDevice("491512345678", "", 8, "Sam")))
     (whatsapp / "device.db").write_bytes(b"SQLite format 3\x00" + b"\x00" * 84)
     ward.is_clean()
 

@@ -1,9 +1,7 @@
-"""The local channel: contacts at terminals of this machine, over one unix socket.
+"""The local channel: terminals of this machine over a private socket, and a mailbox file for each contact that is away.
 
-What waits for a contact that is not there is kept in a small append-only file each, which outlives a kill.
-
-A line is a message (`{"id", "text"}`) or the mark that one was received (`{"ack"}`). Writing the same id twice changes nothing: this
-is the platform that collapses resends.
+A line of a mailbox is a message (`{"id", "text"}`) or the mark that one was received (`{"ack"}`). Writing the same id twice changes
+nothing: this is the platform that collapses resends.
 
 The socket is 0600 in a 0700 directory: whoever can open it is the owner of this machine's account anyway.
 """
@@ -43,7 +41,7 @@ def mail_path(directory: Path, contact: str) -> Path:
     return directory / (hashlib.sha256(contact.encode()).hexdigest()[:32] + ".jsonl")
 
 
-class Mail:
+class LocalMailbox:
     """The messages of one contact that were not acknowledged yet."""
 
     def __init__(self, directory: Path, contact: str) -> None:
@@ -140,7 +138,7 @@ class LocalChannel:
         self._socket_path = socket_path
         self._mail_directory = mail_directory
         self._clock = clock
-        self._mail: dict[ContactId, Mail] = {}
+        self._mail: dict[ContactId, LocalMailbox] = {}
         self._lines: dict[ContactId, set[asyncio.StreamWriter]] = {}
 
     @property
@@ -272,9 +270,9 @@ class LocalChannel:
             except (OSError, TimeoutError):
                 writer.close()
 
-    def _mail_of(self, contact: ContactId) -> Mail:
+    def _mail_of(self, contact: ContactId) -> LocalMailbox:
         if contact not in self._mail:
-            self._mail[contact] = Mail(self._mail_directory, contact)
+            self._mail[contact] = LocalMailbox(self._mail_directory, contact)
         return self._mail[contact]
 
 

@@ -1,6 +1,6 @@
-"""What the local channel is. Pure data: importing it costs nothing."""
+"""What the local channel is, as plain data: importing it costs nothing."""
 
-from secondme.core.channel_plugin import Manifest
+from secondme.core.channel_manifest import Manifest
 
 ID = "local"
 MANIFEST = Manifest(
@@ -8,5 +8,7 @@ MANIFEST = Manifest(
     title="Local terminal",
     icon=">",
     setup="secondme.channels.local.setup",
+    rank=40,
+    needs_link=False,
     collapses_resends=True,
 )

@@ -1,4 +1,4 @@
-"""What travels between `secondme chat` and the gateway: JSON lines over a private unix socket.
+"""The protocol between `secondme chat` and the gateway: JSON lines over a private unix socket.
 
     client -> {"type": "hello", "as": name, "after": last received id or ""}
     client -> {"type": "message", "id": id, "text": text, "sentAt": ms, "fromOwner": bool}

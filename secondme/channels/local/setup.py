@@ -1,12 +1,15 @@
-"""The local channel is always there: nothing has to be linked. It is given its socket as a setting and its mail as a directory."""
+"""Setting up the local channel, which is always there: nothing has to be linked."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from secondme.core.errors import ConfigError
+
 if TYPE_CHECKING:
-    from secondme.core.channel_plugin import ChannelContext
+    from collections.abc import AsyncIterator
+
+    from secondme.core.channel_plugin import Ask, ChannelContext, Step
     from secondme.core.ids import ContactId
     from secondme.core.ports import Channel
 
@@ -21,7 +24,7 @@ def build(context: ChannelContext) -> Channel:
     """The channel, not yet running."""
     from secondme.channels.local.channel import LocalChannel  # noqa: PLC0415  only a gateway needs it
 
-    return LocalChannel(Path(context.settings["socket"]), context.directory, context.clock)
+    return LocalChannel(context.socket, context.directory, context.clock)
 
 
 def forget(context: ChannelContext, contact_id: ContactId) -> None:
@@ -29,3 +32,14 @@ def forget(context: ChannelContext, contact_id: ContactId) -> None:
     from secondme.channels.local.channel import mail_path  # noqa: PLC0415  as above
 
     mail_path(context.directory, contact_id).unlink(missing_ok=True)
+
+
+def connect(context: ChannelContext, ask: Ask) -> AsyncIterator[Step]:
+    """Never: there is nothing to link. Raises ConfigError."""
+    del context, ask
+    raise ConfigError("always_connected", "The local channel is always there.", "secondme chat --as Anna")
+
+
+async def unlink(context: ChannelContext) -> None:
+    """Nothing: there is no link."""
+    del context

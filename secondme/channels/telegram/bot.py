@@ -1,4 +1,4 @@
-"""A client of Telegram's Bot API: neither a token nor a message gets into a log, and every failure has a known cause.
+"""A client of the Bot API that puts neither a token nor a message into a log, and gives every failure a known cause.
 
 python-telegram-bot carries the calls. Three things of it are not left to it: it writes answers that it cannot read into the log, with
 whatever somebody wrote; it names the token in an exception; and it reads updates all together, so that one it does not understand hides
@@ -18,13 +18,16 @@ from telegram import Bot
 from telegram.error import TelegramError
 from telegram.request import BaseRequest, HTTPXRequest, RequestData
 
-from secondme.channels.telegram.options import CONNECT, Options
+from secondme.channels.telegram.manifest import CONNECT
 from secondme.core.errors import CredentialsError, SecondmeError, UnavailableError
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable
 
+    from telegram.request import RequestData
+
+    from secondme.channels.telegram.settings import TelegramOptions
 
 ALLOWED_UPDATES = ("message", "edited_message")
 CALL_S = 20.0
@@ -55,7 +58,7 @@ class RefusedError(TelegramError):
         self.retry_after_s = retry_after_s
 
 
-class UnreadableError(TelegramError):
+class UnreadableAnswerError(TelegramError):
     """The answer is not what the Bot API promises. `first_update` is the id of the first update in it, if that much can be seen."""
 
     def __init__(self, first_update: int | None = None) -> None:
@@ -67,7 +70,7 @@ FAILURES = (TelegramError, TimeoutError, KeyError, TypeError, ValueError, Attrib
 """What a call may raise. The last four are the library's, for an answer of another shape than it expects."""
 
 
-class Wire(HTTPXRequest):
+class BotRequest(HTTPXRequest):
     """The library's HTTP, with failures of ours."""
 
     async def do_request(
@@ -97,7 +100,7 @@ class Wire(HTTPXRequest):
             answer = None
         if not isinstance(answer, dict) or answer.get("ok") is not True or "result" not in answer:
             found = _FIRST_UPDATE.search(payload)
-            raise UnreadableError(int(found[1]) if found else None) from None
+            raise UnreadableAnswerError(int(found[1]) if found else None) from None
         return answer
 
 
@@ -119,7 +122,7 @@ async def make_tls() -> ssl.SSLContext:
     return await asyncio.to_thread(httpx.create_ssl_context)
 
 
-def make_bot(options: Options, tls: ssl.SSLContext) -> TelegramBot:
+def make_bot(options: TelegramOptions, tls: ssl.SSLContext) -> TelegramBot:
     """A bot that is not connected yet; `initialize` connects, `shutdown` must follow."""
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
@@ -179,8 +182,8 @@ def never_left(error: BaseException) -> bool:
     return False
 
 
-def _wire(connections: int, tls: ssl.SSLContext) -> Wire:
-    return Wire(
+def _wire(connections: int, tls: ssl.SSLContext) -> BotRequest:
+    return BotRequest(
         connections,
         read_timeout=_READ_S,
         write_timeout=_WRITE_S,

@@ -1,6 +1,6 @@
-"""The Telegram channel: one bot, by long polling or by webhook; files are counted as they come, from the configured server only.
+"""The Telegram channel: private chats with one bot, sending, and downloads, which are counted as they come.
 
-Source: Bot API, getFile. Telegram gives bots files of up to 20 MB.
+Source of the limits: Bot API, sendMessage and getFile. Telegram gives bots files of up to 20 MB.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ from secondme.channels.telegram.bot import (
     trouble,
 )
 from secondme.channels.telegram.manifest import ID
-from secondme.channels.telegram.options import Options, read
 from secondme.channels.telegram.polling import Poller
+from secondme.channels.telegram.settings import TelegramOptions, read_options
 from secondme.channels.telegram.updates import Intake, count, native_id, table
 from secondme.channels.telegram.webhook import Webhook, is_authentic
 from secondme.core.errors import DataError, NotFoundError, SecondmeError, UnavailableError
@@ -165,7 +165,7 @@ class TelegramChannel:
     async def run(self, host: ChannelHost) -> None:
         """Receive until cancelled; then its connections are closed. What Telegram still has, it keeps for the next run."""
         host.report(ChannelState.CONNECTING)
-        options = read(self._context.settings)
+        options = read_options(self._context.settings)
         tls = await make_tls()
         bot = make_bot(options, tls)
         try:
@@ -177,7 +177,7 @@ class TelegramChannel:
             self._bot = self._client = self._webhook = None
             await close(bot)
 
-    async def _receive(self, bot: TelegramBot, host: ChannelHost, options: Options) -> None:
+    async def _receive(self, bot: TelegramBot, host: ChannelHost, options: TelegramOptions) -> None:
         intake = Intake(host, options.owner_id)
         if options.webhook_url:
             self._webhook = Webhook(bot, host, intake, options, self._clock)

@@ -1,4 +1,4 @@
-"""Long polling: nothing is confirmed before it is safe, and nothing stops the rest.
+"""Long polling: nothing is confirmed before it is safe, and no update stops those behind it.
 
 Telegram keeps an update until a poll asks for a later one. We ask for it only after every update before it was handed over. Source: Bot
 API, getUpdates.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Never
 
-from secondme.channels.telegram.bot import CALL_S, FAILURES, RefusedError, TelegramBot, UnreadableError, trouble
+from secondme.channels.telegram.bot import CALL_S, FAILURES, RefusedError, TelegramBot, UnreadableAnswerError, trouble
 from secondme.channels.telegram.updates import Intake, Json, count
 from secondme.core.errors import UnavailableError
 from secondme.core.log import get_logger
@@ -102,7 +102,7 @@ class Poller:
                 self._report_down("telegram_flood_wait")
                 await self._wait_out(error.retry_after_s or _FLOOD_WAIT_S)
                 return
-        if isinstance(error, UnreadableError) and error.first_update is not None:
+        if isinstance(error, UnreadableAnswerError) and error.first_update is not None:
             self._step_over(error.first_update)
         self._failures += 1
         self._report_down("telegram_unreachable")
@@ -138,7 +138,7 @@ def _identified(answer: object) -> list[tuple[int, Json]]:
     Raises UnreadableError when it is no list, or nothing in it has an id.
     """
     if not isinstance(answer, list):
-        raise UnreadableError
+        raise UnreadableAnswerError
     found = [
         (identity, update)
         for update in answer
@@ -147,5 +147,5 @@ def _identified(answer: object) -> list[tuple[int, Json]]:
     if len(found) < len(answer):
         log.warning("telegram_update_skipped", reason="no_id", count=len(answer) - len(found))
         if not found:
-            raise UnreadableError
+            raise UnreadableAnswerError
     return found

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from secondme.channels.telegram.manifest import ID
+from secondme.channels.telegram.settings import ID_LIMIT
 from secondme.core import fault_points
 from secondme.core.clock import from_ms
 from secondme.core.errors import DataError, SecondmeError
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 """An object as `json.loads` made it."""
 
-_ID_LIMIT = 2**53
-"""Telegram's ids have at most 52 significant bits."""
 DEPTH_LIMIT = 32
 
 
@@ -34,12 +33,12 @@ def table(value: object) -> Json:
 
 def positive(value: object) -> int | None:
     """`value` if it is a whole number from 1 to 2**53, which `True` is not."""
-    return value if type(value) is int and 0 < value < _ID_LIMIT else None
+    return value if type(value) is int and 0 < value < ID_LIMIT else None
 
 
 def count(value: object) -> int | None:
     """`value` if it is a whole number from 0 to 2**53."""
-    return value if type(value) is int and 0 <= value < _ID_LIMIT else None
+    return value if type(value) is int and 0 <= value < ID_LIMIT else None
 
 
 def text(value: object, limit: int) -> str:
@@ -278,7 +277,7 @@ _ATTEMPTS = 5
 
 
 class Intake:
-    """The line's end of the updates, which are handed over one after the other."""
+    """Hands updates over to the host, one after the other."""
 
     def __init__(self, host: ChannelHost, owner_id: int | None) -> None:
         self._host = host

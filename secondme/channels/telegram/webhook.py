@@ -19,7 +19,8 @@ from secondme.core.messages import ChannelState, WebhookAnswer, WebhookRequest
 if TYPE_CHECKING:
     from telegram import WebhookInfo
 
-    from secondme.channels.telegram.options import Options
+    from secondme.channels.telegram.bot import TelegramBot
+    from secondme.channels.telegram.settings import TelegramOptions
     from secondme.channels.telegram.updates import Intake
     from secondme.core.ports import ChannelHost, Clock
 
@@ -45,7 +46,7 @@ def is_authentic(request: WebhookRequest, secret: str) -> bool:
 class Webhook:
     """Telegram's calls while the channel runs."""
 
-    def __init__(self, bot: TelegramBot, host: ChannelHost, intake: Intake, options: Options, clock: Clock) -> None:
+    def __init__(self, bot: TelegramBot, host: ChannelHost, intake: Intake, options: TelegramOptions, clock: Clock) -> None:
         self._bot = bot
         self._host = host
         self._intake = intake

@@ -1,4 +1,4 @@
-"""What WhatsApp keeps on disk: which account is linked, and messages that the gateway has not taken yet."""
+"""The linked account on disk, and the spool of messages that the gateway has not taken yet."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from secondme.channels.whatsapp.jids import Jid, Own, as_person
+from secondme.channels.whatsapp.jids import Jid, OwnDevice, as_person
+from secondme.channels.whatsapp.manifest import CONNECT
 from secondme.core.errors import DataError
 from secondme.core.files import remove_unfinished, write_private
 from secondme.core.text import safe_name
@@ -23,10 +24,10 @@ SPOOL = "spool"
 
 
 @dataclass(frozen=True, slots=True)
-class Account:
+class WhatsAppAccount:
     """The linked account. `is_logged_out` when the phone has thrown this device out."""
 
-    own: Own
+    own: OwnDevice
     is_logged_out: bool = False
 
 
@@ -35,31 +36,29 @@ def is_linked(directory: Path) -> bool:
     return (directory / LINKED).is_file()
 
 
-def load_account(directory: Path) -> Account | None:
+def load_account(directory: Path) -> WhatsAppAccount | None:
     """The account; None when no device was linked here. Raises DataError when the file cannot be read."""
     try:
         record = json.loads((directory / LINKED).read_bytes())
-        return Account(own_from(record), record.get("loggedOut") is True)
+        return WhatsAppAccount(own_from(record), record.get("loggedOut") is True)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, RecursionError, AttributeError, DataError) as error:
-        raise DataError(
-            "whatsapp_bad_account", f"{directory / LINKED} cannot be read.", "secondme channels connect whatsapp"
-        ) from error
+        raise DataError("whatsapp_bad_account", f"{directory / LINKED} cannot be read.", CONNECT) from error
 
 
-def save_account(directory: Path, account: Account) -> None:
+def save_account(directory: Path, account: WhatsAppAccount) -> None:
     """`linked.json` says it, 0600, all of it or nothing."""
     record = {**own_to(account.own), "loggedOut": account.is_logged_out}
     write_private(directory / LINKED, json.dumps(record, sort_keys=True).encode() + b"\n")
 
 
-def own_to(own: Own) -> dict[str, Any]:
+def own_to(own: OwnDevice) -> dict[str, Any]:
     """As a JSON object."""
     return {"phone": own.phone, "lid": own.lid, "device": own.device, "name": own.name}
 
 
-def own_from(record: Any) -> Own:
+def own_from(record: Any) -> OwnDevice:
     """From a JSON object. Raises DataError when it names no account."""
     try:
         phone, lid, device, name = (record[key] for key in ("phone", "lid", "device", "name"))
@@ -69,7 +68,7 @@ def own_from(record: Any) -> Own:
     hidden = isinstance(lid, str) and (not lid or as_person(Jid(lid, "lid")) is not None)
     if not (known and hidden and isinstance(device, int) and isinstance(name, str)):
         raise DataError("whatsapp_bad_account", "That is no account.")
-    return Own(phone, lid, device, safe_name(name))
+    return OwnDevice(phone, lid, device, safe_name(name))
 
 
 def erase_account(directory: Path) -> None:

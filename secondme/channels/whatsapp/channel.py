@@ -1,4 +1,4 @@
-"""The WhatsApp channel: a linked device, whose library runs in a process of its own.
+"""The WhatsApp channel: one linked device, whose connection is held by a child process.
 
 Nothing here can be blocked, crashed or printed over by the library: it lives in the device process, and what that says is checked.
 """
@@ -11,7 +11,7 @@ import binascii
 import itertools
 from typing import TYPE_CHECKING, Any
 
-from secondme.channels.whatsapp.account import Account, load_account, own_from, own_to, save_account
+from secondme.channels.whatsapp.account import WhatsAppAccount, load_account, own_from, own_to, save_account
 from secondme.channels.whatsapp.failures import STATES, banned, failure
 from secondme.channels.whatsapp.jids import PHONE_SERVER, Jid, as_person, jid_of
 from secondme.channels.whatsapp.manifest import ID
@@ -133,7 +133,7 @@ class WhatsAppChannel:
         self._clock = context.clock
         self._command = command
         self._device: DeviceProcess | None = None
-        self._account: Account | None = None
+        self._account: WhatsAppAccount | None = None
         self._heard_at = 0.0
 
     @property
@@ -275,7 +275,7 @@ class WhatsAppChannel:
             await device.tell({"type": "done", "seq": frame.get("seq")})
 
     async def _until_safe(self, host: ChannelHost, message: Any) -> None:
-        """The line has it. Offered again and again: WhatsApp will not send it a second time."""
+        """The host has it. Offered again and again: WhatsApp will not send it a second time."""
         for failures in itertools.count():
             try:
                 await host.receive(message)
@@ -302,7 +302,7 @@ class WhatsAppChannel:
             raise banned(frame.get("seconds"), self._clock.now_ms())
         elif state in STATES:
             if state == "logged_out" and self._account is not None:
-                save_account(self._context.directory, Account(self._account.own, is_logged_out=True))
+                save_account(self._context.directory, WhatsAppAccount(self._account.own, is_logged_out=True))
             raise failure(str(state))
 
     def _keep(self, record: object) -> None:
@@ -311,7 +311,7 @@ class WhatsAppChannel:
             return
         own = own_from(record)
         if own.phone == self._account.own.phone and own != self._account.own:
-            self._account = Account(own)
+            self._account = WhatsAppAccount(own)
             save_account(self._context.directory, self._account)
 
     async def _ping(self, device: DeviceProcess) -> None:
@@ -328,11 +328,11 @@ class WhatsAppChannel:
     def _is_silent(self) -> bool:
         return self._clock.monotonic() - self._heard_at > PONG_S
 
-    def _first(self, account: Account) -> Frame:
+    def _first(self, account: WhatsAppAccount) -> Frame:
         name = str(self._context.settings.get("device_name") or "secondme")
         return {"type": "start", "mode": "run", "device": name, "own": own_to(account.own), "pollS": self._poll_s}
 
-    def _load(self) -> Account | None:
+    def _load(self) -> WhatsAppAccount | None:
         try:
             return load_account(self._context.directory)
         except DataError:

@@ -1,4 +1,4 @@
-"""WhatsApp addresses (JIDs): whose they are. Pure rules; what an alias is, only the library's own authentication decides.
+"""WhatsApp's addresses and the persons behind them. Pure rules; what an alias is, only the library's own authentication decides.
 
 An address (JID) is a user at a server, on one of the user's devices. Two servers hold people: `s.whatsapp.net` by phone number and
 `lid` by a hidden number that belongs to no phone. The digits of a hidden number may equal somebody's phone number, so two addresses
@@ -37,7 +37,7 @@ Resolve = Callable[[Jid], Jid | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Person:
+class PersonJids:
     """The addresses that certainly are one person's: digits at the phone server, digits at the lid server, or both."""
 
     phone: str = ""
@@ -53,7 +53,7 @@ class Person:
         """The person's other id, if there is one."""
         return (f"{self.lid}@lid",) if self.phone and self.lid else ()
 
-    def is_same(self, other: Person) -> bool:
+    def is_same(self, other: PersonJids) -> bool:
         """True when one address of the same kind is in both, and none contradicts."""
         shared = [(self.phone, other.phone), (self.lid, other.lid)]
         both = [ours == theirs for ours, theirs in shared if ours and theirs]
@@ -61,7 +61,7 @@ class Person:
 
 
 @dataclass(frozen=True, slots=True)
-class Own:
+class OwnDevice:
     """The account that we are a device of. `device` is ours; 0 while it is not known (0 itself is always the phone)."""
 
     phone: str = ""
@@ -70,23 +70,23 @@ class Own:
     name: str = ""
 
     @property
-    def person(self) -> Person:
+    def person(self) -> PersonJids:
         """The owner."""
-        return Person(self.phone, self.lid)
+        return PersonJids(self.phone, self.lid)
 
 
-def as_person(jid: Jid) -> Person | None:
+def as_person(jid: Jid) -> PersonJids | None:
     """The person of an address alone, whatever the device; None for groups, lists, bots, hosted numbers and other networks."""
     if jid.integrator or jid.agent > 1 or not _DIGITS.fullmatch(jid.user):  # agent 1 is how a hidden number's device is encoded
         return None
     if jid.server in _PHONE_SERVERS and not jid.agent and not _BOT.fullmatch(jid.user):
-        return Person(phone=jid.user)
+        return PersonJids(phone=jid.user)
     if jid.server == LID_SERVER:
-        return Person(lid=jid.user)
+        return PersonJids(lid=jid.user)
     return None
 
 
-def person_of(jid: Jid, alternative: Jid | None, resolve: Resolve) -> Person | None:
+def person_of(jid: Jid, alternative: Jid | None, resolve: Resolve) -> PersonJids | None:
     """The person of an address with all that the library vouches for: the message's own alternative address first, then its store."""
     person = as_person(jid)
     if person is None:
@@ -103,13 +103,13 @@ def jid_of(contact_id: str) -> Jid | None:
     return Jid(match[1], PHONE_SERVER if match[2] == "c.us" else LID_SERVER)
 
 
-def _joined(person: Person, alternative: Jid | None) -> Person | None:
+def _joined(person: PersonJids, alternative: Jid | None) -> PersonJids | None:
     """One person of a phone and a hidden address; None when both are of one kind: then neither is the other's alias."""
     other = as_person(alternative) if alternative is not None else None
     if other is None or bool(person.phone) == bool(other.phone):
         return None
-    return Person(person.phone or other.phone, person.lid or other.lid)
+    return PersonJids(person.phone or other.phone, person.lid or other.lid)
 
 
-def _canonical(person: Person) -> Jid:
+def _canonical(person: PersonJids) -> Jid:
     return Jid(person.phone, PHONE_SERVER) if person.phone else Jid(person.lid, LID_SERVER)

@@ -1,4 +1,4 @@
-"""What travels between the gateway and the device process: frames of JSON, each behind its length in four bytes.
+"""The protocol between the gateway and the device process: frames of JSON, each behind its length in four bytes.
 
     gateway -> start {mode: run|link|unlink, device, phone, own, pollS}    the first frame, once
     gateway -> done {seq}                                           the message is safe; the library may go on
@@ -17,11 +17,17 @@ Neither side believes the other: a frame that is too long, no JSON object, or wi
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
-from typing import Any
+import threading
+from typing import TYPE_CHECKING, Any
 
 from secondme.core.errors import DataError
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
 
 Frame = dict[str, Any]
 """A JSON object with a `type`; JSON has no closer type."""
@@ -30,6 +36,7 @@ FRAME_LIMIT = 1024 * 1024
 PART_BYTES = 384 * 1024
 """How much of a download goes into one frame, before base64 makes a third more of it."""
 _LENGTH = struct.Struct(">I")
+_CHUNK_BYTES = 65_536
 
 
 def encode(frame: Frame) -> bytes:
@@ -69,3 +76,29 @@ def _decode(body: bytes) -> Frame:
     if not isinstance(frame, dict) or not isinstance(frame.get("type"), str):
         raise DataError("whatsapp_bad_frame", "The device process does not speak the gateway's protocol.")
     return frame
+
+
+class FrameSocket:
+    """The device process's end: any thread may send, only the main one reads."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._sending = threading.Lock()
+        self._frames = Frames()
+
+    def send(self, kind: str, **fields: object) -> None:
+        """The frame is on its way, or the gateway is gone: then reading ends, and that is where it is noticed."""
+        data = encode({"type": kind, **fields})
+        with self._sending, contextlib.suppress(OSError):
+            self._socket.sendall(data)
+
+    def receive(self) -> Iterator[Frame]:
+        """Frames, until the gateway is gone. Raises DataError when it does not speak the protocol."""
+        while True:
+            try:
+                data = self._socket.recv(_CHUNK_BYTES)
+            except OSError:
+                return
+            if not data:
+                return
+            yield from self._frames.feed(data)

@@ -1,4 +1,4 @@
-"""WhatsApp's official API: Meta calls `hear` when somebody writes, `send` calls Meta. Nothing is accepted that Meta did not sign."""
+"""WhatsApp's official API: Meta calls `handle_webhook` when somebody writes, `send` calls Meta. Nothing is accepted that Meta did not sign."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from secondme.channels.whatsapp_cloud.client import (
     refusal_of,
 )
 from secondme.channels.whatsapp_cloud.content import MEDIA_ID
-from secondme.channels.whatsapp_cloud.webhook import CHANNEL, Batch, Forgeries, challenge_of, is_signed, read, recipient_of
+from secondme.channels.whatsapp_cloud.manifest import CONNECT
+from secondme.channels.whatsapp_cloud.webhook import CHANNEL, Forgeries, challenge_of, is_signed, read, recipient_of
 from secondme.core import fault_points
 from secondme.core.errors import ConfigError, CredentialsError, DataError, NotFoundError, SecondmeError, UnavailableError
 from secondme.core.ids import ChannelId, ContactId, mask_contact_id
@@ -41,7 +42,10 @@ from secondme.core.messages import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from secondme.channels.whatsapp_cloud.account import Account
+    from secondme.channels.whatsapp_cloud.settings import CloudAccount
+    from secondme.channels.whatsapp_cloud.webhook import Batch
+    from secondme.core.ids import ChannelId
+    from secondme.core.messages import ChannelContact, InboundMessage, MessageContent, WebhookRequest
     from secondme.core.ports import ChannelHost, Clock
 
 log = get_logger(__name__)
@@ -57,7 +61,7 @@ _REMEMBERED = 1_000
 class WhatsAppCloudChannel:
     """One business number."""
 
-    def __init__(self, account: Account, clock: Clock) -> None:
+    def __init__(self, account: CloudAccount, clock: Clock) -> None:
         self._account = account
         self._clock = clock
         self._graph = Graph(account)
@@ -217,7 +221,7 @@ class WhatsAppCloudChannel:
             raise CredentialsError(
                 "whatsapp_cloud_token_refused",
                 "Meta refused the access token.",
-                "Create a system user's token, then: secondme channels connect whatsapp_cloud",
+                f"Create a system user's token, then: {CONNECT}",
             )
         raise ConfigError(
             "whatsapp_cloud_number_unknown",

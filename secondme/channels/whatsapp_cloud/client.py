@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from secondme.channels.whatsapp_cloud.account import Account, is_private
+from secondme.channels.whatsapp_cloud.settings import CloudAccount, is_private
 from secondme.core.errors import DataError, NotFoundError, UnavailableError
 from secondme.core.messages import NotSent, Undeliverable
 
@@ -123,7 +123,7 @@ class Answer:
 class Graph:
     """The Graph API for one account. `open` before anything else; `close` ends every connection."""
 
-    def __init__(self, account: Account) -> None:
+    def __init__(self, account: CloudAccount) -> None:
         self._account = account
         self._origin = _origin(httpx.URL(account.api_url))
         self._client: httpx.AsyncClient | None = None

@@ -1,4 +1,4 @@
-"""The content of one message: Meta's kinds in, words and attachments out. Pure."""
+"""The content of one message. Pure: Meta's kinds of message in, words and attachments out."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ _MEDIA = {
 }
 
 
-class UnreadableError(Exception):
+class UnreadableMessageError(Exception):
     """A message is not in the shape that Meta documents. Without words: they would be a stranger's."""
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class CloudContent:
     """What a message says."""
 
     text: str = ""
@@ -38,11 +38,11 @@ class Content:
     edit_of: str = ""
 
 
-def content_of(raw: Raw) -> Content | None:
+def content_of(raw: Raw) -> CloudContent | None:
     """What a message says; None when there is nothing to answer. Raises UnreadableError."""
     kind = raw.get("type")
     if not isinstance(kind, str):
-        raise UnreadableError
+        raise UnreadableMessageError
     if kind in _SILENT:
         return None
     if kind == "edit":
@@ -50,24 +50,24 @@ def content_of(raw: Raw) -> Content | None:
     if kind in _MEDIA:
         return _media(_MEDIA[kind], _part(raw, kind))
     reader = _READERS.get(kind)
-    return reader(raw) if reader is not None else Content(attachments=(Attachment(AttachmentKind.OTHER),))
+    return reader(raw) if reader is not None else CloudContent(attachments=(Attachment(AttachmentKind.OTHER),))
 
 
-def _edited(edit: Raw) -> Content:
+def _edited(edit: Raw) -> CloudContent:
     """A correction: the new words, and which message they replace."""
     original, message = edit.get("original_message_id"), edit.get("message")
     if not isinstance(original, str) or not original or not isinstance(message, dict) or message.get("type") == "edit":
-        raise UnreadableError
+        raise UnreadableMessageError
     content = content_of(message)
     if content is None:
-        raise UnreadableError
-    return Content(content.text, content.attachments, original)
+        raise UnreadableMessageError
+    return CloudContent(content.text, content.attachments, original)
 
 
-def _media(kind: AttachmentKind, media: Raw) -> Content:
+def _media(kind: AttachmentKind, media: Raw) -> CloudContent:
     handle = media.get("id")
     if not isinstance(handle, str) or not MEDIA_ID.fullmatch(handle):
-        raise UnreadableError
+        raise UnreadableMessageError
     if kind is AttachmentKind.AUDIO and media.get("voice") is True:
         kind = AttachmentKind.VOICE
     mime = str(media.get("mime_type") or "").partition(";")[0].strip().lower()
@@ -77,44 +77,44 @@ def _media(kind: AttachmentKind, media: Raw) -> Content:
         file_name=_words(media, "filename")[:_NAME_CHARACTERS],
         handle=handle,
     )
-    return Content(_words(media, "caption"), (attachment,))
+    return CloudContent(_words(media, "caption"), (attachment,))
 
 
-def _text(raw: Raw) -> Content:
+def _text(raw: Raw) -> CloudContent:
     body = _part(raw, "text").get("body")
     if not isinstance(body, str):
-        raise UnreadableError
-    return Content(body)
+        raise UnreadableMessageError
+    return CloudContent(body)
 
 
-def _button(raw: Raw) -> Content:
-    return Content(_words(_part(raw, "button"), "text"))
+def _button(raw: Raw) -> CloudContent:
+    return CloudContent(_words(_part(raw, "button"), "text"))
 
 
-def _interactive(raw: Raw) -> Content:
+def _interactive(raw: Raw) -> CloudContent:
     """The title of what was tapped. The id behind it was ours once, and is not what the person read."""
     said = _part(raw, "interactive")
     for name in ("button_reply", "list_reply", "nfm_reply"):
         reply = said.get(name)
         if isinstance(reply, dict):
-            return Content(_words(reply, "title") or _words(reply, "body"))
-    return Content(attachments=(Attachment(AttachmentKind.OTHER),))
+            return CloudContent(_words(reply, "title") or _words(reply, "body"))
+    return CloudContent(attachments=(Attachment(AttachmentKind.OTHER),))
 
 
-def _location(raw: Raw) -> Content:
+def _location(raw: Raw) -> CloudContent:
     place = _part(raw, "location")
     words = ", ".join(filter(None, (_words(place, "name"), _words(place, "address"))))
-    return Content(words, (Attachment(AttachmentKind.LOCATION),))
+    return CloudContent(words, (Attachment(AttachmentKind.LOCATION),))
 
 
-def _contacts(raw: Raw) -> Content:
+def _contacts(raw: Raw) -> CloudContent:
     cards = raw.get("contacts")
     if not isinstance(cards, list):
-        raise UnreadableError
-    return Content(attachments=(Attachment(AttachmentKind.CONTACT),))
+        raise UnreadableMessageError
+    return CloudContent(attachments=(Attachment(AttachmentKind.CONTACT),))
 
 
-_READERS: dict[str, Callable[[Raw], Content]] = {
+_READERS: dict[str, Callable[[Raw], CloudContent]] = {
     "text": _text,
     "button": _button,
     "interactive": _interactive,
@@ -126,7 +126,7 @@ _READERS: dict[str, Callable[[Raw], Content]] = {
 def _part(raw: Raw, name: str) -> Raw:
     part = raw.get(name)
     if not isinstance(part, dict):
-        raise UnreadableError
+        raise UnreadableMessageError
     return part
 
 

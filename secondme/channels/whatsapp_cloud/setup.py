@@ -1,14 +1,14 @@
-"""Setting up the WhatsApp Cloud API: what is asked, what is checked, and building the channel."""
+"""Setting up the WhatsApp Cloud API: the questions that are asked, what is checked, and building the channel."""
 
 from __future__ import annotations
 
-import asyncio
 import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from secondme.channels.whatsapp_cloud.account import account_of, is_token
-from secondme.core.channel_plugin import Ask, ChannelContext, Linked, Question, Say, Step
+from secondme.channels.whatsapp_cloud.manifest import CONNECT
+from secondme.channels.whatsapp_cloud.settings import account_of, is_token
+from secondme.core.channel_plugin import Ask, ChannelContext, Linked, LinkQuestion, Say, Step
 from secondme.core.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -16,14 +16,6 @@ if TYPE_CHECKING:
 
     from secondme.channels.whatsapp_cloud.channel import WhatsAppCloudChannel
     from secondme.core.ids import ContactId
-
-
-async def look(context: ChannelContext, timeout_s: float) -> str:
-    """The number as Meta shows it. Raises as `display_number` of the channel, ConfigError when a setting is missing, TimeoutError."""
-    account_of(context.settings).check()
-    async with asyncio.timeout(timeout_s):
-        return await build(context).display_number()
-
 
 _PATH = "/webhooks/whatsapp_cloud"
 _TOKEN_BYTES = 24
@@ -47,6 +39,15 @@ def forget(context: ChannelContext, contact_id: ContactId) -> None:
     del context, contact_id
 
 
+async def look(context: ChannelContext, timeout_s: float) -> str:
+    """The number as Meta shows it. Raises as `display_number` of the channel, ConfigError when a setting is missing, TimeoutError."""
+    import asyncio  # noqa: PLC0415  only the doctor asks
+
+    account_of(context.settings).check()
+    async with asyncio.timeout(timeout_s):
+        return await build(context).display_number()
+
+
 async def unlink(context: ChannelContext) -> None:
     """Nothing: a token is taken back in Meta's own settings."""
     del context
@@ -60,7 +61,7 @@ async def connect(context: ChannelContext, ask: Ask) -> AsyncIterator[Step]:
     number_id = _digits("phone_number_id", await ask(_NUMBER_ID))
     token = (await ask(_TOKEN)).strip()
     secret = (await ask(_SECRET)).strip()
-    chosen = (await ask(Question("verify_token", "Verify token, a word of your own (empty: one is made)", secret=True))).strip()
+    chosen = (await ask(LinkQuestion("verify_token", "Verify token, a word of your own (empty: one is made)", secret=True))).strip()
     owner = _digits("owner_number", await ask(_OWNER))
     settings = {
         "phone_number_id": number_id,
@@ -109,13 +110,11 @@ def _wrong_secret(answer: str) -> str:
 def _digits(name: str, answer: str) -> str:
     """The digits of a number as people write it. Raises ConfigError when there are letters in it, or for an id that is empty."""
     if _wrong_id(answer) if name == _NUMBER_ID.name else _wrong_number(answer):
-        raise ConfigError(
-            f"whatsapp_cloud_bad_{name}", f"whatsapp_cloud.{name} is digits only.", "secondme channels connect whatsapp_cloud"
-        )
+        raise ConfigError(f"whatsapp_cloud_bad_{name}", f"whatsapp_cloud.{name} is digits only.", CONNECT)
     return _plain(answer)
 
 
-_NUMBER_ID = Question("phone_number_id", "Phone number ID", check=_wrong_id)
-_TOKEN = Question("access_token", "Access token (a system user's does not expire)", secret=True, check=_wrong_token)
-_SECRET = Question("app_secret", "App secret (App settings > Basic)", secret=True, check=_wrong_secret)
-_OWNER = Question("owner_number", "Your own number, with country code", check=_wrong_number)
+_NUMBER_ID = LinkQuestion("phone_number_id", "Phone number ID", check=_wrong_id)
+_TOKEN = LinkQuestion("access_token", "Access token (a system user's does not expire)", secret=True, check=_wrong_token)
+_SECRET = LinkQuestion("app_secret", "App secret (App settings > Basic)", secret=True, check=_wrong_secret)
+_OWNER = LinkQuestion("owner_number", "Your own number, with country code", check=_wrong_number)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
 
-from secondme.channels.whatsapp_cloud.content import UnreadableError, content_of
+from secondme.channels.whatsapp_cloud.content import UnreadableMessageError, content_of
 from secondme.channels.whatsapp_cloud.manifest import MANIFEST
 from secondme.core.clock import from_ms, to_ms
 from secondme.core.ids import ChannelId, ContactId, is_contact_id, message_id
@@ -21,7 +21,7 @@ from secondme.core.text import safe_name
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from secondme.channels.whatsapp_cloud.account import Account
+    from secondme.channels.whatsapp_cloud.settings import CloudAccount
     from secondme.core.ports import Clock
 
 
@@ -131,7 +131,7 @@ def recipient_of(contact: ContactId) -> dict[str, str] | None:
     return {"recipient": address} if _USER_ID.fullmatch(address) else None
 
 
-def read(body: Mapping[str, Any], account: Account, now_ms: int) -> Batch:
+def read(body: Mapping[str, Any], account: CloudAccount, now_ms: int) -> Batch:
     """The messages and failures in `body` that are ours. Never raises: what cannot be read is counted."""
     batch = Batch()
     for change in _changes(body):
@@ -151,12 +151,12 @@ def read(body: Mapping[str, Any], account: Account, now_ms: int) -> Batch:
     return batch
 
 
-def _add(batch: Batch, raw: object, account: Account, now_ms: int, names: Mapping[str, str] | None) -> None:
+def _add(batch: Batch, raw: object, account: CloudAccount, now_ms: int, names: Mapping[str, str] | None) -> None:
     """One message is in the batch, or counted. `names` is None for what the owner wrote."""
     try:
         fields = raw if isinstance(raw, dict) else {}
         message = _echo(fields, account) if names is None else _message(fields, account, names)
-    except UnreadableError:
+    except UnreadableMessageError:
         batch.unreadable += 1
         return
     if message is None:
@@ -168,12 +168,12 @@ def _add(batch: Batch, raw: object, account: Account, now_ms: int, names: Mappin
     batch.messages.append(message)
 
 
-def _message(raw: Mapping[str, Any], account: Account, names: Mapping[str, str]) -> InboundMessage | None:
+def _message(raw: Mapping[str, Any], account: CloudAccount, names: Mapping[str, str]) -> InboundMessage | None:
     """What somebody wrote to us; None when it says nothing (a reaction, a change of number)."""
     phone, user = _text(raw, "from"), _text(raw, "from_user_id")
     ids = [contact for contact in (contact_for(phone), contact_for(user)) if contact is not None]
     if not ids:
-        raise UnreadableError
+        raise UnreadableMessageError
     name = names.get(phone) or names.get(user) or ""
     message = _filled(raw, ids[0], phone if _PHONE.fullmatch(phone) else "", name)
     if message is None:
@@ -186,12 +186,12 @@ def _message(raw: Mapping[str, Any], account: Account, names: Mapping[str, str])
     return replace(message, kind=kind, aliases=tuple(each for each in ids[1:] if each != ids[0]))
 
 
-def _echo(raw: Mapping[str, Any], account: Account) -> InboundMessage | None:
+def _echo(raw: Mapping[str, Any], account: CloudAccount) -> InboundMessage | None:
     """What the owner wrote to somebody in the Business app; None when it is a note to themselves, or says nothing."""
     phone, user = _text(raw, "to"), _text(raw, "to_user_id")
     contact = contact_for(phone) or contact_for(user)
     if contact is None:
-        raise UnreadableError
+        raise UnreadableMessageError
     if account.owner_number and phone == account.owner_number:
         return None
     message = _filled(raw, contact, phone if _PHONE.fullmatch(phone) else "", "")
@@ -204,7 +204,7 @@ def _filled(raw: Mapping[str, Any], contact: ContactId, phone: str, name: str) -
     native, seconds = _text(raw, "id"), raw.get("timestamp")
     seconds = str(seconds) if isinstance(seconds, int) and not isinstance(seconds, bool) else seconds
     if not native or not isinstance(seconds, str) or not _SECONDS.fullmatch(seconds):
-        raise UnreadableError
+        raise UnreadableMessageError
     content = content_of(raw)
     if content is None:
         return None

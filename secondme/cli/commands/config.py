@@ -197,6 +197,8 @@ def _secret_result(name: str, where: str, words: str) -> CommandResult:
 
 
 def _edit_result(invocation: Invocation, name: str, edit: ConfigEdit) -> CommandResult:
+    from secondme.core.config.loader import known_names
+
     def show(screen: Screen) -> None:
         if not edit.is_change:
             screen.line(f"{name} has that value already.")
@@ -205,7 +207,7 @@ def _edit_result(invocation: Invocation, name: str, edit: ConfigEdit) -> Command
         screen.line(_LATER, "dim")
 
     try:
-        source = invocation.setup().sources.get(name)  # the environment may win over the file
+        source = invocation.setup().sources.get(name, "default" if name in set(known_names()) else None)  # the environment may win
     except ConfigError:
         source = None
     return CommandResult({"name": name, "file": str(edit.path), "changed": edit.is_change, "source": source}, show)

@@ -97,7 +97,7 @@ async def onboard(  # noqa: PLR0913, PLR0917  every question has its option
         "sleep": sleep,
         "channels": ",".join(channel) if channel else None,
         "telegram_owner_id": telegram_owner_id,
-        "phone": phone,
+        "whatsapp_phone": phone,
         "service": _word(service),
         "start": _word(start),
     }

@@ -21,8 +21,8 @@ from secondme import __version__
 from secondme.cli.command import Invocation, command
 from secondme.cli.output import CommandResult, Screen, program, program_for
 from secondme.cli.sd_notify import Readiness
+from secondme.core.channel_manifest import needs_link, sentence_of
 from secondme.core.errors import BusyError, ConfigError
-from secondme.core.gateway.channel_words import words_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -315,10 +315,10 @@ def _say(screen: Screen, event: dict[str, Any], command: str) -> None:
 
 def _say_channel(screen: Screen, event: dict[str, Any], command: str) -> None:
     name, state = str(event.get("channelId", "")), event.get("state")
-    words, fix = words_for(str(event.get("code", "")))
+    words, fix = sentence_of(name, str(event.get("code", "")))
     if state == "needs_owner":
         screen.line(f"{name} needs you. {words} {fix.replace('secondme ', f'{command} ', 1)}".rstrip(), "bad")
-    elif state == "connected" and name != "local":
+    elif state == "connected" and needs_link(name):
         screen.line(f"{name} is connected. {words}".rstrip(), "warn" if words else "good")
 
 

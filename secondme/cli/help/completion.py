@@ -45,7 +45,7 @@ def channels(context: typer.Context, incomplete: str) -> list[Offer]:
 
     def known(setup: Setup) -> Iterable[Offer]:
         del setup
-        from secondme.channels.registry import manifests
+        from secondme.core.channel_manifest import manifests
 
         return [(manifest.id, manifest.title) for manifest in manifests()]
 

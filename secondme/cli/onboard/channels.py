@@ -4,63 +4,66 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secondme.channels.registry import manifest_of, setup_of
-from secondme.channels.telegram.options import wrong_owner_id
 from secondme.cli.channels import connect_channel
 from secondme.cli.onboard.prompts import WizardChoice, WizardQuestion
+from secondme.core.channel_manifest import manifest_of, manifests
+from secondme.core.channel_plugin import setup_of
 from secondme.core.errors import ConfigError, SecondmeError, UnavailableError
 from secondme.services import channel_context
 
 if TYPE_CHECKING:
     from secondme.cli.onboard.site import Site
-
-_TELEGRAM, _WHATSAPP = "telegram", "whatsapp"
-_RISK = (
-    "WhatsApp does not support linked devices that are not its own apps. It can lock an account for it. With a number you cannot",
-    "lose, use Meta's official API for businesses instead: docs/channels.md, whatsapp_cloud.",
-)
+    from secondme.core.channel_manifest import Manifest
+    from secondme.core.channel_plugin import LinkQuestion
 
 
 async def ask(site: Site) -> None:
     """Which channels are to be linked is decided, and the owner knows what they risk."""
     interview, setup = site.interview, site.setup
-    linked = [
-        name for name in (_TELEGRAM, _WHATSAPP) if setup_of(manifest_of(name)).is_set_up(channel_context(manifest_of(name), setup))
-    ]
+    offered = sorted((each for each in manifests() if each.offer), key=lambda each: bool(each.risk))
+    linked = [each.id for each in offered if setup_of(each).is_set_up(channel_context(each, setup))]
     if linked:
         site.good(f"Linked already: {', '.join(linked)}")
     chosen = await interview.choose_many(
         WizardQuestion("channels", "Where do people write to you?", "--channel", default=""),
-        [
-            WizardChoice(_TELEGRAM, "Telegram, through a bot of yours"),
-            WizardChoice(_WHATSAPP, "WhatsApp, as one more linked device of your phone (unofficial)"),
-        ],
+        [WizardChoice(each.id, each.offer) for each in offered],
     )
     if not chosen and not linked and interview.is_live:
-        site.aside(f"Only from this machine, for now. Whenever you like: {site.screen.typed('secondme channels connect telegram')}")
-    if _WHATSAPP in chosen and interview.is_live:
-        for line in _RISK:
-            site.aside(line)
-        if not await interview.confirm(WizardQuestion("whatsapp_risk", "Link WhatsApp all the same?", "", default="yes")):
-            chosen.remove(_WHATSAPP)
+        first = site.screen.typed(f"secondme channels connect {offered[0].id}")
+        site.aside(f"Only from this machine, for now. Whenever you like: {first}")
+    for manifest in [each for each in offered if each.id in chosen]:
+        if await _is_risked(site, manifest):
+            for question in getattr(setup_of(manifest), "QUESTIONS", {}).values():
+                await _take_answer(site, manifest.id, question)
+        else:
+            chosen.remove(manifest.id)
     site.plan.channels = chosen
-    if _TELEGRAM in chosen and interview.has("telegram_owner_id"):
-        site.plan.owner_id = await _owner_id(site)
-    if _WHATSAPP in chosen and interview.has("phone"):
-        site.plan.phone = await interview.text(WizardQuestion("phone", "Your number:", "--phone"))
 
 
-async def _owner_id(site: Site) -> str | None:
-    """The user id that came with the command; None for a wrong one where it can be asked for again, as soon as the bot's token is proven."""
-    question = WizardQuestion("telegram_owner_id", "Your Telegram user id:", "--telegram-owner-id", check=wrong_owner_id)
+async def _is_risked(site: Site, manifest: Manifest) -> bool:
+    if not manifest.risk or not site.interview.is_live:
+        return True
+    for line in manifest.risk:
+        site.aside(line)
+    text = f"Link {manifest.title} all the same?"
+    return await site.interview.confirm(WizardQuestion(f"{manifest.id}_risk", text, "", default="yes"))
+
+
+async def _take_answer(site: Site, channel: str, question: LinkQuestion) -> None:
+    """What came with the command is planned, as `<channel>_<name>`; where a wrong one can be asked for again, it is left for later."""
+    name = f"{channel}_{question.name}"
+    if not site.interview.has(name):
+        return
+    flag = f"--{name.replace('_', '-')}"
     try:
-        return await site.interview.text(question)
+        answer = await site.interview.text(WizardQuestion(name, question.text, flag, check=question.check))
     except ConfigError as error:
         if not site.interview.is_live:
             raise
         site.bad(error.message)
-        site.interview.drop("telegram_owner_id")
-        return None
+        site.interview.drop(name)
+    else:
+        site.plan.answers.setdefault(channel, []).append(f"{question.name}={answer}")
 
 
 async def link(site: Site) -> None:
@@ -84,9 +87,7 @@ async def link(site: Site) -> None:
 
 async def _link_one(site: Site, name: str, kept: dict[str, str]) -> dict[str, str]:
     """`kept` are the secrets that were typed: what did not fail for them is tried again without asking for them."""
-    plan = site.plan
-    answers = [] if name != _TELEGRAM or plan.owner_id is None else [f"owner_id={plan.owner_id}"]
-    result = await connect_channel(site.invocation, name, plan.phone if name == _WHATSAPP else None, answers, kept)
+    result = await connect_channel(site.invocation, name, None, site.plan.answers.get(name, []), kept)
     site.good(f"Linked as {result.data['account']}")
     return {"id": name, "account": str(result.data["account"])}
 

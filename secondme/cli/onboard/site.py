@@ -30,8 +30,8 @@ class OnboardingPlan:
     exports: list[Path] = field(default_factory=list)
     export_owner: str = ""
     channels: list[str] = field(default_factory=list)
-    phone: str | None = None
-    owner_id: str | None = None
+    answers: dict[str, list[str]] = field(default_factory=dict)
+    """By channel, as `NAME=VALUE`: what linking it need not ask."""
     service: bool = False
     start: bool = False
     runs: bool = False

@@ -312,11 +312,14 @@ def read_credentials(path: Path) -> dict[str, str | int]:
 
 
 def save_credentials(path: Path, channel: str, settings: Mapping[str, str | int] | None) -> None:
-    """What is known of `channel` is exactly `settings`; None: nothing. The rest of the file is as before. Repeatable.
+    """What is known of the channel whose section is `channel` is exactly `settings`; None: nothing. The rest of the file is as before. Repeatable.
 
     A crash leaves the old file or the new one. Raises ConfigError when the old one cannot be read or the disk refuses.
     """
-    kept: dict[str, Any] = {name: value for name, value in read_credentials(path).items() if not name.startswith(f"{channel}.")}
+    own = f"{channel.removeprefix('plugins.')}."  # also what is left of it under the other form
+    kept: dict[str, Any] = {
+        name: value for name, value in read_credentials(path).items() if not name.removeprefix("plugins.").startswith(own)
+    }
     kept.update({f"{channel}.{name}": value for name, value in (settings or {}).items()})
     try:
         write_private(path, json.dumps(kept, indent=2))

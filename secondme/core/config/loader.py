@@ -6,13 +6,15 @@ so > `config.toml` > `credentials.json`, which linking a channel writes > defaul
 
 import os
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import time
 from enum import Enum
+from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, SecretStr, ValidationError
+from pydantic import ConfigDict, Field, SecretStr, ValidationError, create_model
 
 from secondme.core.config.files import (
     ConfigEdit,
@@ -43,16 +45,14 @@ from secondme.core.config.models import (
     SleepSettings,
     StoreSettings,
     TakeoverSettings,
-    TelegramSettings,
     WebhookSettings,
-    WhatsAppCloudSettings,
-    WhatsAppSettings,
 )
 from secondme.core.config.paths import Places, find_places
 from secondme.core.errors import ConfigError
 from secondme.core.text import near
 
 _PREFIX = "SECONDME_"
+_PLUGINS = "plugins."
 _RESTORE = "Edit it, or put the last good one back: secondme config restore"
 _NOT_SETTINGS = {"SECONDME_HOME", "SECONDME_MIGRATE_FROM", "SECONDME_BACKUP_PASSPHRASE"}
 """Names of ours in the environment that stand for no setting."""
@@ -63,7 +63,10 @@ _VENDOR_NAMES = {"ANTHROPIC_API_KEY": "model.api_key", "ANTHROPIC_BASE_URL": "mo
 
 
 class Settings(Section):
-    """Every decision of the owner. `load` builds it; sections have no defaults of their own, which would each cost a validator."""
+    """Every decision of the owner. `load` builds it; sections have no defaults of their own, which would each cost a validator.
+
+    Channels bring their own sections: a subclass has those that are written somewhere.
+    """
 
     redis_url: SecretStr | None = None
     """`redis://`, `rediss://` or `unix://`; unset: a private server runs as a child of ours."""
@@ -81,9 +84,6 @@ class Settings(Section):
     drafts: DraftSettings
     content: ContentSettings
     api: ApiSettings
-    telegram: TelegramSettings
-    whatsapp: WhatsAppSettings
-    whatsapp_cloud: WhatsAppCloudSettings
     webhooks: WebhookSettings
     plugins: dict[str, dict[str, str | int | float | bool]] = Field(default_factory=dict)
     """Settings of channels that came as packages of their own, by channel id."""
@@ -94,14 +94,21 @@ class Settings(Section):
     log: LogSettings
 
 
+class Sources(dict[str, str]):
+    """Dotted name -> `flag`, an environment variable's name, or the file's path, of what somebody chose. Of all others: `default`."""
+
+    def __missing__(self, dotted: str) -> str:
+        """What nobody chose."""
+        return "default"
+
+
 class Setup(Section):
     """The settings together with where they came from and where things live."""
 
     model_config = ConfigDict(frozen=True, arbitrary_types_allowed=True)
 
     settings: Settings
-    sources: Mapping[str, str]
-    """Dotted name -> `flag`, an environment variable's name, the file's path, or `default`."""
+    sources: Sources
     places: Places
     again: Callable[[], "Setup"] = Field(exclude=True, repr=False)
     """The settings as the files say now, with the same flags and environment. Raises as `load`."""
@@ -134,46 +141,103 @@ def load(
         *above,
     ]
     values: dict[str, Any] = {}
-    sources = dict.fromkeys(known_names(), "default")
+    sources = Sources()
+    channels = _written_sections(layers)
     for source, layer in layers:
-        for dotted, value in layer.items():
+        for name, value in layer.items():
+            short = name.removeprefix(_PLUGINS)
+            dotted = short if short.partition(".")[0] in channels else name
             values[dotted] = value
-            sources[dotted] = source or _environment_name(dotted, environ)
+            sources[dotted] = source or _environment_name(name, environ)
     try:
-        settings = Settings.model_validate(_nest(values))
+        settings = _composed(tuple(channels.items())).model_validate(_nest(values))
     except ValidationError as error:
         raise _explain(error, sources) from None  # the original repeats values, and one may be a secret
     return Setup(settings=settings, sources=sources, places=places, again=lambda: load(flags, environ, home=home, config=config))
 
 
+def _channel_sections(names: Collection[str] | None = None) -> dict[str, type[Section]]:
+    """The sections that channels bring, of all or of those in `names`. Other packages are looked at only when one of theirs may be meant."""
+    from secondme.core import channel_manifest  # noqa: PLC0415  only who has settings of channels pays for it
+
+    known: Sequence[channel_manifest.Manifest] = channel_manifest.built_in()
+    if names is None or not {each.id for each in known}.issuperset(names):
+        known = channel_manifest.manifests()
+    sections = {}
+    for manifest in known:
+        if manifest.settings and manifest.id not in Settings.model_fields and (names is None or manifest.id in names):
+            module, _, name = manifest.settings.partition(":")
+            try:
+                sections[manifest.id] = getattr(import_module(module), name)
+            except Exception as error:  # noqa: BLE001  another author's code
+                channel_manifest.log_broken(error, manifest.id)
+    return sections
+
+
+def _written_sections(layers: Iterable[tuple[str, Mapping[str, Any]]]) -> dict[str, type[Section]]:
+    """The sections of the channels that some layer sets, by either form: `[<id>]` or, as a package without a model, `[plugins.<id>]`."""
+    names = {
+        dotted.removeprefix(_PLUGINS).partition(".")[0] for _, layer in layers for dotted in layer
+    } - Settings.model_fields.keys()
+    return _channel_sections(names) if names else {}
+
+
+@cache
+def _composed(sections: tuple[tuple[str, type[Section]], ...]) -> type[Settings]:
+    fields: dict[str, Any] = {name: (section, ...) for name, section in sections}
+    return create_model("Settings", __base__=Settings, **fields) if fields else Settings
+
+
+def channel_section(name: str) -> str:
+    """Under which name the settings of the channel `name` are kept."""
+    return name if name in _channel_sections({name}) else f"plugins.{name}"
+
+
+def channel_settings(settings: Settings, name: str) -> dict[str, Any]:
+    """One channel's own settings as plain values, secrets included: never to be logged."""
+    model = _channel_sections({name}).get(name)
+    section = settings.plugins.get(name, {}) if model is None else getattr(settings, name, None) or model()
+    return {each: value.get_secret_value() if isinstance(value, SecretStr) else value for each, value in dict(section).items()}
+
+
+def sections() -> Iterator[tuple[str, type[Section] | None]]:
+    """Every group of settings in the order of the reference; None: one value that stands alone."""
+    for name, field in Settings.model_fields.items():
+        if name == "webhooks":  # where some channels are called
+            yield from sorted(_channel_sections().items())
+        annotation = field.annotation
+        yield name, annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
+
+
 def known_names() -> Iterator[str]:
     """Every setting as a dotted name, in order."""
-    for name, field in Settings.model_fields.items():
-        annotation = field.annotation
-        if isinstance(annotation, type) and issubclass(annotation, Section):
-            yield from (f"{name}.{inner}" for inner in annotation.model_fields)
-        else:
-            yield name
+    for name, section in sections():
+        yield from (name,) if section is None else (f"{name}.{inner}" for inner in section.model_fields)
+
+
+def annotation_of(dotted: str) -> Any:  # a type form
+    """The type of a setting, or of a group of them; None when there is none of that name."""
+    name, _, leaf = dotted.partition(".")
+    field = Settings.model_fields.get(name)
+    annotation = _channel_sections({name}).get(name) if field is None else field.annotation
+    if leaf and isinstance(annotation, type) and issubclass(annotation, Section):
+        field = annotation.model_fields.get(leaf)
+        return None if field is None else field.annotation
+    return annotation
 
 
 def is_secret(dotted: str) -> bool:
     """True when the setting holds something that no command line and no listing may show. A package's own settings may all be."""
-    section, _, leaf = dotted.partition(".")
-    field = Settings.model_fields.get(section)
-    if field is None or section == "plugins":
-        return section == "plugins"
-    annotation = field.annotation
-    if leaf and isinstance(annotation, type) and issubclass(annotation, Section):
-        field = annotation.model_fields.get(leaf)
-    return field is not None and "SecretStr" in str(field.annotation)
+    return dotted.partition(".")[0] == "plugins" or "SecretStr" in str(annotation_of(dotted))
 
 
 def value_of(settings: Settings, dotted: str) -> Any:  # settings have many types; the caller only shows it
     """The value of one dotted name."""
-    value: Any = settings
-    for part in dotted.split("."):
-        value = getattr(value, part)
-    return value
+    name, _, leaf = dotted.partition(".")
+    value = getattr(settings, name, None)
+    if value is None and name not in Settings.model_fields:
+        value = _channel_sections({name})[name]()
+    return getattr(value, leaf) if leaf else value
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -224,45 +224,6 @@ class ApiSettings(Section):
         return host_and_port(value)
 
 
-class TelegramSettings(Section):
-    """The bot that people on Telegram write to."""
-
-    token: SecretStr | None = None
-    """From BotFather. Unset: there is no Telegram."""
-    owner_id: int | None = Field(None, gt=0)
-    """The owner's own user id: their private chat with the bot is the owner's chat."""
-    api_url: str = "https://api.telegram.org"
-    """Where the Bot API is: Telegram's, or a server of your own."""
-    poll_s: int = Field(30, ge=1, le=50)
-    """How long one poll waits for news."""
-    webhook_url: str = ""
-    """`https://` address under which Telegram reaches `webhooks.listen`. Empty: we poll, and nothing has to be reachable."""
-    webhook_secret: SecretStr | None = None
-    """What Telegram must say in each call; required with `webhook_url`."""
-
-
-class WhatsAppSettings(Section):
-    """WhatsApp as a linked device of the owner's phone."""
-
-    device_name: str = Field("secondme", min_length=1, max_length=32)
-    """How the phone lists it under linked devices."""
-
-
-class WhatsAppCloudSettings(Section):
-    """WhatsApp's official API for businesses."""
-
-    access_token: SecretStr | None = None
-    phone_number_id: str = Field("", pattern="^[0-9]*$")
-    app_secret: SecretStr | None = None
-    """Signs every call of Meta's; without it none is accepted."""
-    verify_token: SecretStr | None = None
-    """A word of your own, which Meta repeats when the webhook is set up."""
-    owner_number: str = Field("", pattern="^[0-9]*$")
-    """The owner's own number, digits only: their chat with the business number is the owner's chat."""
-    api_url: str = "https://graph.facebook.com"
-    api_version: str = Field("v24.0", pattern=r"^v[0-9]+\.[0-9]+$")
-
-
 class WebhookSettings(Section):
     """Where platforms that call us are heard."""
 

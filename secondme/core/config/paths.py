@@ -57,8 +57,12 @@ class Places:
         return self.data / "local"
 
     def channel(self, name: str) -> Path:
-        """Where the channel `name` keeps its files."""
-        return self.data / "channels" / name
+        """Where the channel `name` keeps its files. What waits for the local channel's contacts lies outside, from before there were others."""
+        return self.local_mail if name == "local" else self.data / "channels" / name
+
+    def channel_socket(self, name: str) -> Path:
+        """Where the channel `name` may listen on this machine."""
+        return self._socket(f"{name}.sock")
 
     @property
     def gateway_lock(self) -> Path:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from secondme.core.channel_plugin import Manifest
+    from secondme.core.channel_manifest import Manifest
     from secondme.core.config.paths import Places
     from secondme.core.ports import Clock
     from secondme.core.store.client import Store

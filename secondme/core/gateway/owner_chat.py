@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from secondme.core.channel_manifest import needs_link, sentence_of
 from secondme.core.clock import parse_duration
 from secondme.core.enums import Tier
 from secondme.core.errors import NotFoundError, SecondmeError, UnavailableError
-from secondme.core.gateway.channel_words import words_for
 from secondme.core.gateway.trace_messages import why_held
 from secondme.core.ids import code_of, is_contact_id
 from secondme.core.log import get_logger
@@ -234,9 +234,9 @@ def _stands(overview: SystemStatus) -> str:
         answering = "The kill switch is on." if everybody.killed else "Nobody is answered: paused."
     channels = [
         f"{each.title}: {'paused, ' if each.paused else ''}{each.state.replace('_', ' ')}"
-        + (f". {' '.join(words_for(each.code)).strip()}" if each.code else "")
+        + (f". {' '.join(sentence_of(each.id, each.code)).strip()}" if each.code else "")
         for each in overview.channels
-        if each.state != "off" and each.id != "local"
+        if each.state != "off" and needs_link(each.id)
     ]
     backlog = overview.backlog
     counts = f"{overview.pairing.pending} waiting, {backlog.queued} unanswered, {backlog.held} drafts."
@@ -343,7 +343,7 @@ class OwnerChat:
                 await self._tell_channel(channel.id, channel.code)
 
     async def _tell_channel(self, channel: str, code: str) -> None:
-        words, fix = words_for(code)
+        words, fix = sentence_of(channel, code)
         what = f"{safe_name(channel)}: {words} {fix}".strip()
         await self._note(what, f"channel:{channel}:{code}:{self._clock.now_ms() // 3_600_000}")
 

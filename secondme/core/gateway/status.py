@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from secondme.core.admit.control_store import Backlog, ControlStore, EverybodyPaused
     from secondme.core.admit.pairing_store import PairingStore, Stats
-    from secondme.core.channel_plugin import Manifest
+    from secondme.core.channel_manifest import Manifest
     from secondme.core.gateway.store import Activity, ActivityStore
 
 

@@ -18,7 +18,7 @@ from secondme.core.retry import backoff_s
 from secondme.core.send.store import OutboxStore, Sending
 
 if TYPE_CHECKING:
-    from secondme.core.channel_plugin import Manifest
+    from secondme.core.channel_manifest import Manifest
     from secondme.core.config.models import DeliverySettings
     from secondme.core.ports import Clock, Random
 

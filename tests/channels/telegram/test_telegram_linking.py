@@ -12,7 +12,7 @@ from fakes.bot_api_updates import person, private
 
 from secondme.channels.telegram import setup
 from secondme.channels.telegram.setup import build, connect, forget, is_set_up, unlink
-from secondme.core.channel_plugin import Linked, Question, Say, Step
+from secondme.core.channel_plugin import Linked, LinkQuestion, Say, Step
 from secondme.core.errors import CredentialsError, DataError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
 from secondme.core.ports import HasOwnerChat
@@ -20,10 +20,10 @@ from secondme.core.ports import HasOwnerChat
 ANNA = PEOPLE["anna"]
 
 
-def answers(**given: str) -> tuple[list[Question], Callable[[Question], Awaitable[str]]]:
-    asked: list[Question] = []
+def answers(**given: str) -> tuple[list[LinkQuestion], Callable[[LinkQuestion], Awaitable[str]]]:
+    asked: list[LinkQuestion] = []
 
-    async def ask(question: Question) -> str:
+    async def ask(question: LinkQuestion) -> str:
         asked.append(question)
         return given.get(question.name, "")
 

@@ -13,9 +13,9 @@ from fakes.bot_api import TOKEN, Body, BotApi, Cut, Fail, Fault, File
 from fakes.bot_api_rig import OWNER, PEOPLE, TelegramRig, context_of
 from fakes.channel_host import RecordingHost
 
-from secondme.channels.telegram import options
+from secondme.channels.telegram import settings
 from secondme.channels.telegram.setup import connect
-from secondme.core.channel_plugin import Question
+from secondme.core.channel_plugin import LinkQuestion
 from secondme.core.errors import SecondmeError
 from secondme.core.ids import ContactId
 from secondme.core.log import set_up
@@ -111,7 +111,7 @@ async def test_the_token_and_the_words_are_written_nowhere(
     raised += await _live(TelegramRig(api))
     api.faults["getMe"].append(Fail(401, TOKEN))
 
-    async def ask(question: Question) -> str:
+    async def ask(question: LinkQuestion) -> str:
         return {"token": TOKEN}.get(question.name, str(OWNER))
 
     try:
@@ -132,7 +132,7 @@ async def test_the_token_and_the_words_are_written_nowhere(
 
 
 def test_settings_show_no_secret() -> None:
-    read = options.read({"token": TOKEN, "webhook_url": "https://x.example", "webhook_secret": "zqhookzq"})
+    read = settings.read_options({"token": TOKEN, "webhook_url": "https://x.example", "webhook_secret": "zqhookzq"})
     assert CANARY not in repr(read)
     assert "zqhookzq" not in repr(read)
 

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from secondme.channels.whatsapp.device.messages import (
     HANDLE_LIMIT,
     TEXT_LIMIT,
-    Content,
+    WhatsAppContent,
     is_media_path,
     read_content,
     read_message,
     read_time,
 )
-from secondme.channels.whatsapp.jids import Own
+from secondme.channels.whatsapp.jids import OwnDevice
 
 WRAPPERS = ["ephemeralMessage", "viewOnceMessage", "viewOnceMessageV2", "viewOnceMessageV2Extension", "documentWithCaptionMessage"]
 
@@ -102,7 +102,7 @@ def test_keys_that_travel_with_a_text_do_not_hide_it() -> None:
     content = e2e.Message(conversation="hi")
     content.messageContextInfo.messageSecret = b"x"
     content.senderKeyDistributionMessage.groupID = "g"
-    assert read_content(content) == Content("hi")
+    assert read_content(content) == WhatsAppContent("hi")
 
 
 def test_an_edit_says_which_message_it_corrects() -> None:
@@ -110,8 +110,8 @@ def test_an_edit_says_which_message_it_corrects() -> None:
     content.protocolMessage.type = 14
     content.protocolMessage.key.ID = "ORIGINAL"
     content.protocolMessage.editedMessage.conversation = "new words"
-    assert read_content(content) == Content("new words", edit_of="ORIGINAL")
-    assert read_content(wrapped("editedMessage", content)) == Content("new words", edit_of="ORIGINAL")
+    assert read_content(content) == WhatsAppContent("new words", edit_of="ORIGINAL")
+    assert read_content(wrapped("editedMessage", content)) == WhatsAppContent("new words", edit_of="ORIGINAL")
     content.protocolMessage.key.ID = ""
     assert read_content(content) is None
 
@@ -190,7 +190,7 @@ def test_times_are_read_in_seconds_and_in_milliseconds() -> None:
 
 
 def read(event: Any) -> dict[str, Any] | None:
-    return read_message(event, Own("4915550000001", "900000000000001", 12), lambda _: None, 0, lambda _: False)
+    return read_message(event, OwnDevice("4915550000001", "900000000000001", 12), lambda _: None, 0, lambda _: False)
 
 
 def test_a_message_without_content_or_id_is_nothing() -> None:

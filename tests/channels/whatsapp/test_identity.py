@@ -8,11 +8,11 @@ import pytest
 from fakes.whatsapp_protos import OWN_DEVICE, OWN_LID, OWN_PHONE, info, jid, message, source, text
 
 from secondme.channels.whatsapp.device.messages import read_chat, read_message
-from secondme.channels.whatsapp.jids import Jid, Own, Person, as_person, jid_of, person_of
+from secondme.channels.whatsapp.jids import Jid, OwnDevice, PersonJids, as_person, jid_of, person_of
 from secondme.core.ids import is_contact_id
 from secondme.core.messages import ChatKind
 
-OWN = Own(OWN_PHONE, OWN_LID, OWN_DEVICE, "The owner")
+OWN = OwnDevice(OWN_PHONE, OWN_LID, OWN_DEVICE, "The owner")
 NOBODYS = ("hosted", "hosted.lid", "bot", "newsletter", "msgr", "interop", "g.us", "broadcast", "call", "")
 
 
@@ -29,7 +29,7 @@ def test_one_persons_addresses_are_one_contact() -> None:
 
 def test_a_hidden_number_is_a_person_of_its_own_until_the_library_vouches() -> None:
     digits = "4915112345678"
-    assert person_of(Jid(digits, "lid", 3), None, unknown) == Person(lid=digits)
+    assert person_of(Jid(digits, "lid", 3), None, unknown) == PersonJids(lid=digits)
     vouched = person_of(Jid(digits, "lid"), Jid("49170999888", "s.whatsapp.net"), unknown)
     assert vouched is not None
     assert (vouched.contact_id, vouched.aliases) == ("49170999888@c.us", (f"{digits}@lid",))
@@ -43,9 +43,9 @@ def test_the_librarys_store_is_asked_only_when_the_message_does_not_say() -> Non
         return Jid("49170999888", "s.whatsapp.net")
 
     hidden = Jid("111222333444", "lid", 5)
-    assert person_of(hidden, Jid("49160111222", "s.whatsapp.net"), resolve) == Person("49160111222", "111222333444")
+    assert person_of(hidden, Jid("49160111222", "s.whatsapp.net"), resolve) == PersonJids("49160111222", "111222333444")
     assert asked == []
-    assert person_of(hidden, None, resolve) == Person("49170999888", "111222333444")
+    assert person_of(hidden, None, resolve) == PersonJids("49170999888", "111222333444")
     assert asked == [Jid("111222333444", "lid")]
 
 
@@ -181,7 +181,7 @@ def test_the_owners_hidden_address_is_the_owner_even_before_we_know_it() -> None
     """Missing a message of the owner would let the clone go on talking."""
     hidden, anna = jid(OWN_LID, "lid"), jid("4915112345678")
     found = read_message(
-        message(info(source(anna, hidden, IsFromMe=True)), text("I am here")), Own(OWN_PHONE), unknown, 0, lambda _: False
+        message(info(source(anna, hidden, IsFromMe=True)), text("I am here")), OwnDevice(OWN_PHONE), unknown, 0, lambda _: False
     )
     assert found is not None
     assert (found["contact"], found["fromMe"]) == ("4915112345678@c.us", True)

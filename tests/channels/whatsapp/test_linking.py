@@ -12,12 +12,12 @@ from fakes.channel_host import RecordingHost
 from fakes.whatsapp_phone import JumpingClock, Phone, running
 from fakes.whatsapp_protos import OWN_DEVICE, OWN_LID, OWN_PHONE, from_contact, jid, own_device, pb
 
-from secondme.channels.whatsapp.account import Account, load_account, read_spool, save_account, write_spool
-from secondme.channels.whatsapp.jids import Own
+from secondme.channels.whatsapp.account import WhatsAppAccount, load_account, read_spool, save_account, write_spool
+from secondme.channels.whatsapp.jids import OwnDevice
 from secondme.channels.whatsapp.manifest import MANIFEST
-from secondme.channels.whatsapp.process import COMMAND
-from secondme.channels.whatsapp.setup import PHONE, build, connect, forget, is_set_up, link, read_phone, unlink_device
-from secondme.core.channel_plugin import ChannelContext, Linked, Question, Say, ShowCode, ShowQr, Step
+from secondme.channels.whatsapp.process import COMMAND, link, unlink_device
+from secondme.channels.whatsapp.setup import QUESTIONS, build, connect, forget, is_set_up, read_phone
+from secondme.core.channel_plugin import ChannelContext, Linked, LinkQuestion, Say, ShowCode, ShowQr, Step
 from secondme.core.clock import SystemClock
 from secondme.core.errors import BusyError, ConfigError, CredentialsError, DataError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
@@ -60,7 +60,7 @@ async def test_a_qr_code_is_shown_and_replaced_until_the_phone_has_scanned_one(n
         assert not is_set_up(phone.context)
         assert await anext(steps) == Linked(account=f"+{OWN_PHONE}")
     assert is_set_up(phone.context)
-    assert load_account(phone.directory) == Account(Own(OWN_PHONE, OWN_LID, OWN_DEVICE, "The owner"))
+    assert load_account(phone.directory) == WhatsAppAccount(OwnDevice(OWN_PHONE, OWN_LID, OWN_DEVICE, "The owner"))
     assert phone.named("PairPhone") == []
     modes = {path.name: path.stat().st_mode & 0o777 for path in phone.directory.iterdir()}
     assert modes == dict.fromkeys(("device.db", "device.db-wal", "device.db-shm", "device.lock", "linked.json"), 0o600)
@@ -182,7 +182,7 @@ async def test_unlinking_without_a_connection_erases_the_session_all_the_same(ph
 
 
 async def test_a_device_that_was_logged_out_is_linked_from_scratch(phone: Phone) -> None:
-    save_account(phone.directory, Account(Own(OWN_PHONE, OWN_LID, OWN_DEVICE), is_logged_out=True))
+    save_account(phone.directory, WhatsAppAccount(OwnDevice(OWN_PHONE, OWN_LID, OWN_DEVICE), is_logged_out=True))
     (phone.directory / "device.db").write_text("keys that WhatsApp would refuse")
     phone.facts["me"] = base64.b64encode(own_device(with_lid=False).SerializeToString()).decode()
     async with aclosing(await begun(phone)) as steps:
@@ -215,16 +215,16 @@ def test_a_phone_number_is_understood_as_people_write_it(typed: str, digits: str
 
 @pytest.mark.parametrize("typed", ["0151 2345678", "12", "hello", "+49x", "٤٩١٥١١٢٣٤٥٦٧٨", "1" * 16])
 async def test_what_is_no_phone_number_is_refused_before_anything_starts(tmp_path: Path, typed: str) -> None:
-    asked: list[Question] = []
+    asked: list[LinkQuestion] = []
 
-    async def ask(question: Question) -> str:
+    async def ask(question: LinkQuestion) -> str:
         asked.append(question)
         return typed
 
     context = ChannelContext({}, tmp_path / "whatsapp", SystemClock(), Random(1))
     with pytest.raises(DataError):
         await anext(aiter(connect(context, ask)))
-    assert asked == [PHONE]
+    assert asked == [QUESTIONS["phone"]]
     assert not context.directory.exists()
 
 

@@ -8,18 +8,18 @@ from pathlib import Path
 import pytest
 from fakes.process import environment
 
-from secondme.channels.whatsapp.account import Account, erase_account, load_account, read_spool, save_account, write_spool
+from secondme.channels.whatsapp.account import WhatsAppAccount, erase_account, load_account, read_spool, save_account, write_spool
 from secondme.channels.whatsapp.device import receiver
-from secondme.channels.whatsapp.device.receiver import Ledger, Offers
+from secondme.channels.whatsapp.device.receiver import Offers, SendLedger
 from secondme.channels.whatsapp.failures import banned, failure
-from secondme.channels.whatsapp.jids import Own
+from secondme.channels.whatsapp.jids import OwnDevice
 from secondme.core.errors import DataError, UnavailableError
 
 ANNA = "4915112345678@c.us"
 
 
 def test_a_second_call_waits_for_the_first_and_later_ones_get_its_outcome() -> None:
-    book = Ledger()
+    book = SendLedger()
     assert book.begin("row", ANNA, 1) is True
     assert book.begin("row", ANNA, 2) is False
     assert book.finish("row", {"outcome": "sent", "id": "N"}) == [1, 2]
@@ -28,7 +28,7 @@ def test_a_second_call_waits_for_the_first_and_later_ones_get_its_outcome() -> N
 
 
 def test_what_did_not_go_out_is_tried_again_and_what_may_have_is_not() -> None:
-    book = Ledger()
+    book = SendLedger()
     book.begin("row", ANNA, 1)
     book.finish("row", {"outcome": "not_sent", "reason": "x"})
     assert book.begin("row", ANNA, 2) is True
@@ -37,7 +37,7 @@ def test_what_did_not_go_out_is_tried_again_and_what_may_have_is_not() -> None:
 
 
 def test_the_ledger_is_bounded_and_never_forgets_what_is_on_its_way() -> None:
-    book = Ledger()
+    book = SendLedger()
     book.begin("on its way", ANNA, 1)
     for number in range(receiver._KEPT + 50):
         book.begin(str(number), ANNA, number)
@@ -49,7 +49,7 @@ def test_the_ledger_is_bounded_and_never_forgets_what_is_on_its_way() -> None:
 
 
 def test_judging_an_echo_waits_for_sends_to_that_person_only_and_not_for_ever() -> None:
-    book = Ledger()
+    book = SendLedger()
     book.begin("row", ANNA, 1)
     book.settle(frozenset({"4917098765432@c.us"}), 60)
     book.settle(frozenset({ANNA}), 0.01)
@@ -115,7 +115,7 @@ def test_the_spool_keeps_messages_of_any_text_and_is_private(tmp_path: Path) -> 
 
 
 def test_the_account_is_kept_whole_and_private(tmp_path: Path) -> None:
-    account = Account(Own("4915550000001", "900000000000001", 12, "The owner"), is_logged_out=True)
+    account = WhatsAppAccount(OwnDevice("4915550000001", "900000000000001", 12, "The owner"), is_logged_out=True)
     assert load_account(tmp_path) is None
     save_account(tmp_path, account)
     assert load_account(tmp_path) == account
@@ -142,7 +142,7 @@ def test_an_unknown_failure_is_a_crash_and_a_ban_without_an_end_has_none() -> No
 
 def test_the_loaded_library_has_nothing_that_fetches_an_address_and_writes_no_log() -> None:
     program = (
-        "import logging; from secondme.channels.whatsapp.device.library import Library; Library('secondme'); "
+        "import logging; from secondme.channels.whatsapp.device.library import WhatsAppLibrary; WhatsAppLibrary('secondme'); "
         "import neonize.client as client; print(client.link_preview.__module__); "
         "logging.getLogger('whatsmeow.Client').error('a message'); logging.error('a message')"
     )

@@ -12,7 +12,8 @@ from fakes.graph_api import GraphApi, Meta, graph_api, meta, settings_for
 from secondme.channels.whatsapp_cloud import setup
 from secondme.channels.whatsapp_cloud.channel import WhatsAppCloudChannel
 from secondme.channels.whatsapp_cloud.manifest import MANIFEST
-from secondme.core.channel_plugin import ChannelContext, Manifest
+from secondme.core.channel_manifest import Manifest
+from secondme.core.channel_plugin import ChannelContext
 from secondme.core.clock import SystemClock
 from secondme.core.ids import ContactId
 

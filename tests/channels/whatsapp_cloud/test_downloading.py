@@ -10,8 +10,8 @@ import pytest
 from channels.whatsapp_cloud.cloud import ANNA, Cloud
 from fakes.graph_api import SECRET, TOKEN, Reply, Trouble, change, failure, settings_for
 
-from secondme.channels.whatsapp_cloud.account import account_of
 from secondme.channels.whatsapp_cloud.client import Graph
+from secondme.channels.whatsapp_cloud.settings import account_of
 from secondme.core.errors import DataError, NotFoundError, UnavailableError
 
 PICTURE = b"\xff\xd8\xff" + b"picture" * 1000

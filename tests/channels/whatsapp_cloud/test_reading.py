@@ -9,7 +9,7 @@ import pytest
 from channels.whatsapp_cloud.cloud import ANNA, BERT, Cloud, Running
 from fakes.graph_api import NUMBER, change, settings_for, text
 
-from secondme.channels.whatsapp_cloud.account import account_of
+from secondme.channels.whatsapp_cloud.settings import account_of
 from secondme.channels.whatsapp_cloud.webhook import contact_for, read, recipient_of
 from secondme.core.clock import from_ms
 from secondme.core.ids import ContactId, is_contact_id

@@ -12,9 +12,9 @@ from fakes.clock import FakeClock
 from fakes.graph_api import SECRET, TOKEN, VERIFY, GraphApi, Reply, Trouble, failure
 
 from secondme.channels.whatsapp_cloud import setup
-from secondme.channels.whatsapp_cloud.account import is_private
 from secondme.channels.whatsapp_cloud.manifest import MANIFEST
-from secondme.core.channel_plugin import ChannelContext, Linked, Question, Say
+from secondme.channels.whatsapp_cloud.settings import is_private
+from secondme.core.channel_plugin import ChannelContext, Linked, LinkQuestion, Say
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
 from secondme.core.messages import ChannelState
@@ -25,7 +25,7 @@ Context = Callable[..., ChannelContext]
 def test_the_manifest_and_the_setup_import_nothing_heavy() -> None:
     code = (
         "import sys, importlib; from secondme.channels.whatsapp_cloud.manifest import MANIFEST; importlib.import_module(MANIFEST.setup);"
-        "print({'httpx', 'pydantic', 'redis', 'ssl', 'asyncio'} & set(sys.modules))"
+        "print({'httpx', 'redis', 'ssl', 'asyncio'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
@@ -142,14 +142,14 @@ async def test_after_it_was_cancelled_nothing_is_left(running: Running) -> None:
     before = asyncio.all_tasks()
     async with running() as cloud:
         pass
-    assert (cloud.channel._graph.is_open, cloud.channel._line, asyncio.all_tasks() - before) == (False, None, set())
+    assert (cloud.channel._graph.is_open, cloud.channel._host, asyncio.all_tasks() - before) == (False, None, set())
     assert await cloud.channel.contacts() == []
 
 
 async def _steps(context: ChannelContext, **answers: str) -> list[object]:
     asked = []
 
-    async def ask(question: Question) -> str:
+    async def ask(question: LinkQuestion) -> str:
         asked.append(question)
         return answers.get(question.name, "")
 
@@ -168,7 +168,7 @@ ANSWERS = {
 
 async def test_linking_asks_tries_and_says_what_remains_to_be_done(context: Context) -> None:
     steps = await _steps(context(access_token="", app_secret="", phone_number_id=""), **ANSWERS)
-    questions = {step.name: step.secret for step in steps if isinstance(step, Question)}
+    questions = {step.name: step.secret for step in steps if isinstance(step, LinkQuestion)}
     assert questions == {
         "phone_number_id": False,
         "access_token": True,

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from secondme.channels.whatsapp.device.session import Session
-from secondme.channels.whatsapp.device.wire import Wire
+from secondme.channels.whatsapp.protocol import FrameSocket
 from secondme.core.clock import SystemClock
 from secondme.core.errors import SecondmeError
 from secondme.core.files import hold
@@ -32,12 +32,12 @@ def main(arguments: list[str]) -> NoReturn:
     """The process ends; whatever was not safe is in the spool. Never returns into an interpreter whose threads may hang."""
     number, parent, directory = int(arguments[0]), int(arguments[1]), Path(arguments[2])
     _guard_process(parent, directory)
-    wire = Wire(socket.socket(fileno=number))
+    gateway = FrameSocket(socket.socket(fileno=number))
     lock = hold(directory / LOCK, _LOCK_S)
     if lock is None:
-        wire.send("failed", code="whatsapp_in_use")
+        gateway.send("failed", code="whatsapp_in_use")
         os._exit(1)
-    session = Session(wire, Path(), SystemClock())
+    session = Session(gateway, Path(), SystemClock())
     try:
         try:
             session.run()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from secondme.channels.whatsapp.account import DATABASE
 from secondme.channels.whatsapp.device.messages import is_media_path, read_jid
-from secondme.channels.whatsapp.jids import LID_SERVER, PHONE_SERVER, Jid, Own, as_person
+from secondme.channels.whatsapp.jids import LID_SERVER, PHONE_SERVER, Jid, OwnDevice, as_person
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class MissingLibraryError(Exception):
     """neonize, its compiled part, or libmagic is not on this machine."""
 
 
-class Library:
+class WhatsAppLibrary:
     """One linked device. Calls block, and may block for long: each belongs in a thread of its own."""
 
     def __init__(self, device_name: str) -> None:
@@ -78,7 +78,7 @@ class Library:
         """True while there is a connection and WhatsApp has taken our login."""
         return bool(self._client.is_connected and self._client.is_logged_in)
 
-    def own(self) -> Own | None:
+    def own(self) -> OwnDevice | None:
         """The account that we are a device of; None while there is none."""
         device = self._call(self._client.get_me)
         jid, lid = read_jid(device.JID), read_jid(device.LID)
@@ -86,7 +86,7 @@ class Library:
         hidden = as_person(lid) if lid is not None else None
         if jid is None or person is None or not person.phone:
             return None
-        return Own(person.phone, hidden.lid if hidden is not None else "", jid.device, safe_name(device.PushName))
+        return OwnDevice(person.phone, hidden.lid if hidden is not None else "", jid.device, safe_name(device.PushName))
 
     def other_address(self, jid: Jid) -> Jid | None:
         """The person's other address, from what WhatsApp itself told the library. None when it does not know."""

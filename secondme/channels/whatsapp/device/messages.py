@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from secondme.channels.whatsapp.jids import Jid, Own, Person, Resolve, as_person, person_of
+from secondme.channels.whatsapp.jids import Jid, OwnDevice, PersonJids, Resolve, as_person, person_of
 from secondme.core.messages import AttachmentKind, ChatKind
 from secondme.core.text import safe_name
 
@@ -68,7 +68,7 @@ _KEYS = ("directPath", "mediaKey", "fileEncSHA256", "fileSHA256", "fileLength", 
 
 
 @dataclass(frozen=True, slots=True)
-class Content:
+class WhatsAppContent:
     """What a person said. `attachments` are JSON objects in the port's words."""
 
     text: str
@@ -77,7 +77,7 @@ class Content:
     edit_of: str = ""
 
 
-def read_content(message: Any) -> Content | None:  # a generated protobuf class
+def read_content(message: Any) -> WhatsAppContent | None:  # a generated protobuf class
     """What the message says; None when there is nothing in it for a person: reactions, receipts, keys, revocations."""
     message = _unwrapped(message)
     edit_of = ""
@@ -98,7 +98,7 @@ def read_content(message: Any) -> Content | None:  # a generated protobuf class
     text = "\n".join(words for words in said if words)[:TEXT_LIMIT]
     if not text and not attachments:
         return None
-    return Content(text, tuple(attachments[:_ATTACHMENTS]), _quoted(message), edit_of)
+    return WhatsAppContent(text, tuple(attachments[:_ATTACHMENTS]), _quoted(message), edit_of)
 
 
 def _unwrapped(message: Any) -> Any:
@@ -189,17 +189,17 @@ _LATEST_MS = 253_402_300_799_000
 
 
 @dataclass(frozen=True, slots=True)
-class Chat:
+class WhatsAppChat:
     """The conversation of a message. `person` is the other one, or the owner in the owner's own chat; None where nobody is meant."""
 
     kind: ChatKind
-    person: Person | None = None
+    person: PersonJids | None = None
     from_me: bool = False
     is_echo: bool = False
     """This very device sent it."""
 
 
-_NOBODY = Chat(ChatKind.GROUP)
+_NOBODY = WhatsAppChat(ChatKind.GROUP)
 
 
 def read_jid(proto: Any) -> Jid | None:  # a generated protobuf class
@@ -209,7 +209,9 @@ def read_jid(proto: Any) -> Jid | None:  # a generated protobuf class
     return Jid(proto.User, proto.Server, proto.Device, proto.RawAgent, proto.Integrator)
 
 
-def read_message(event: Any, own: Own, resolve: Resolve, now_ms: int, is_backlog: Callable[[int], bool]) -> dict[str, Any] | None:
+def read_message(
+    event: Any, own: OwnDevice, resolve: Resolve, now_ms: int, is_backlog: Callable[[int], bool]
+) -> dict[str, Any] | None:
     """The message as a JSON object; None when it is no direct message, our own, or has nothing in it to hand over.
 
     `is_backlog` is told the sending time in milliseconds.
@@ -244,14 +246,14 @@ def read_time(stamp: int, now_ms: int) -> int:
     return milliseconds if 0 < milliseconds <= _LATEST_MS else now_ms
 
 
-def read_chat(info: Any, own: Own, resolve: Resolve) -> Chat:
+def read_chat(info: Any, own: OwnDevice, resolve: Resolve) -> WhatsAppChat:
     """The conversation that the message belongs to. Any doubt makes it nobody's."""
     source = info.MessageSource
     chat, sender = read_jid(source.Chat), read_jid(source.Sender)
     if chat is not None and chat.server == "broadcast":
-        return Chat(ChatKind.STATUS if chat.user == "status" else ChatKind.BROADCAST)
+        return WhatsAppChat(ChatKind.STATUS if chat.user == "status" else ChatKind.BROADCAST)
     if read_jid(source.BroadcastListOwner) is not None or len(source.BroadcastRecipients) or info.Multicast:
-        return Chat(ChatKind.BROADCAST)
+        return WhatsAppChat(ChatKind.BROADCAST)
     if chat is None or sender is None or source.IsGroup:
         return _NOBODY
     writer = person_of(sender, read_jid(source.SenderAlt), resolve)
@@ -261,10 +263,12 @@ def read_chat(info: Any, own: Own, resolve: Resolve) -> Chat:
         return _own_chat(chat, read_jid(source.RecipientAlt), writer, own, resolve, sender.device)
     if writer.is_same(own.person):  # the library says otherwise: one of the two is wrong
         return _NOBODY
-    return Chat(ChatKind.DIRECT, writer) if _is_chat_of(chat, writer, resolve) else _NOBODY
+    return WhatsAppChat(ChatKind.DIRECT, writer) if _is_chat_of(chat, writer, resolve) else _NOBODY
 
 
-def _own_chat(chat: Jid, alternative: Jid | None, writer: Person, own: Own, resolve: Resolve, device: int) -> Chat:
+def _own_chat(
+    chat: Jid, alternative: Jid | None, writer: PersonJids, own: OwnDevice, resolve: Resolve, device: int
+) -> WhatsAppChat:
     """A chat in which the owner's account wrote, from one of its devices."""
     if _contradicts(writer, own.person):
         return _NOBODY
@@ -273,11 +277,11 @@ def _own_chat(chat: Jid, alternative: Jid | None, writer: Person, own: Own, reso
         return _NOBODY
     is_echo = own.device > 0 and device == own.device
     if other.is_same(own.person):
-        return Chat(ChatKind.OWNER, Person(own.phone or other.phone, own.lid or other.lid), is_echo=is_echo)
-    return Chat(ChatKind.DIRECT, other, from_me=True, is_echo=is_echo)
+        return WhatsAppChat(ChatKind.OWNER, PersonJids(own.phone or other.phone, own.lid or other.lid), is_echo=is_echo)
+    return WhatsAppChat(ChatKind.DIRECT, other, from_me=True, is_echo=is_echo)
 
 
-def _is_chat_of(chat: Jid, person: Person, resolve: Resolve) -> bool:
+def _is_chat_of(chat: Jid, person: PersonJids, resolve: Resolve) -> bool:
     alone = as_person(chat)
     if alone is None:
         return False
@@ -287,6 +291,6 @@ def _is_chat_of(chat: Jid, person: Person, resolve: Resolve) -> bool:
     return known is not None and known.is_same(person)
 
 
-def _contradicts(one: Person, other: Person) -> bool:
+def _contradicts(one: PersonJids, other: PersonJids) -> bool:
     """True when both have an address of one kind and they differ."""
     return bool(one.phone and other.phone and one.phone != other.phone) or bool(one.lid and other.lid and one.lid != other.lid)

@@ -1,4 +1,4 @@
-"""What the device process hears from WhatsApp: kept in a ledger, offered to the gateway until it is taken, acknowledged then."""
+"""What the device process receives from WhatsApp, offered to the gateway until it is taken; and a ledger of what was sent."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from secondme.channels.whatsapp.account import Message, own_to
-from secondme.channels.whatsapp.device.library import Library, LibraryError
+from secondme.channels.whatsapp.account import own_to
+from secondme.channels.whatsapp.device.library import LibraryError, WhatsAppLibrary
 from secondme.channels.whatsapp.device.messages import read_chat, read_message
 from secondme.core.errors import DataError
 from secondme.core.messages import ChatKind
@@ -17,8 +17,9 @@ from secondme.core.messages import ChatKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from secondme.channels.whatsapp.device.wire import Wire
-    from secondme.channels.whatsapp.jids import Own
+    from secondme.channels.whatsapp.account import Message
+    from secondme.channels.whatsapp.jids import OwnDevice
+    from secondme.channels.whatsapp.protocol import FrameSocket
     from secondme.core.ports import Clock
 
 
@@ -34,7 +35,7 @@ class _Sending:
     outcome: Outcome | None = None
 
 
-class Ledger:
+class SendLedger:
     """What was sent, by the caller's id and by WhatsApp's."""
 
     def __init__(self) -> None:
@@ -195,20 +196,20 @@ _FAILURES = {
 """`ConnectFailureReason`; all others are WhatsApp's own trouble and pass by themselves."""
 
 
-class Hearing:
-    """Listens to the library for the length of one process."""
+class EventReceiver:
+    """Receives the library's events for the length of one process."""
 
-    def __init__(self, library: Library, offers: Offers, ledger: Ledger, wire: Wire, clock: Clock) -> None:
+    def __init__(self, library: WhatsAppLibrary, offers: Offers, ledger: SendLedger, gateway: FrameSocket, clock: Clock) -> None:
         self._library = library
         self._offers = offers
         self._ledger = ledger
-        self._wire = wire
+        self._gateway = gateway
         self._clock = clock
         self._since_ms = clock.now_ms()
         self._is_replaying = False
         self._unanswered = 0
         self._undecryptable = 0
-        self.own: Own | None = None
+        self.own: OwnDevice | None = None
         self.has_begun = threading.Event()
         """Set by the library's first event: from then on it may be called."""
 
@@ -223,7 +224,7 @@ class Hearing:
             "Connected": lambda _: self._connected(),
             "KeepAliveTimeout": self._keepalive_lost,
             "KeepAliveRestored": lambda _: self._keepalive_back(),
-            "TemporaryBan": lambda event: self._wire.send("state", state="banned", seconds=event.Expire),
+            "TemporaryBan": lambda event: self._gateway.send("state", state="banned", seconds=event.Expire),
             "ConnectFailure": self._connect_failed,
             "OfflineSyncPreview": lambda _: self._replaying(is_on=True),
             "OfflineSyncCompleted": lambda _: self._replaying(is_on=False),
@@ -236,7 +237,7 @@ class Hearing:
             self._library.on(name, self._guarded(listener))
 
     def _telling(self, state: str) -> Callable[[Any], None]:
-        return lambda _: self._wire.send("state", state=state)
+        return lambda _: self._gateway.send("state", state=state)
 
     def _guarded(self, listener: Callable[[Any], None]) -> Callable[[Any], None]:
         def hear(event: Any) -> None:
@@ -244,7 +245,7 @@ class Hearing:
             try:
                 listener(event)
             except Exception:  # noqa: BLE001  the top of a thread that is not ours
-                self._wire.send("unreadable")
+                self._gateway.send("unreadable")
 
         return hear
 
@@ -253,19 +254,19 @@ class Hearing:
         self._unanswered = 0
         with contextlib.suppress(LibraryError):  # what we knew of ourselves is still true
             self.own = self._library.own() or self.own
-        self._wire.send("state", state="connected", own=own_to(self.own) if self.own is not None else None)
+        self._gateway.send("state", state="connected", own=own_to(self.own) if self.own is not None else None)
 
     def _keepalive_lost(self, event: Any) -> None:
         self._unanswered = max(self._unanswered + 1, event.ErrorCount)
         if self._unanswered >= _SILENT_AFTER:
-            self._wire.send("state", state="silent")
+            self._gateway.send("state", state="silent")
 
     def _keepalive_back(self) -> None:
         self._unanswered = 0
-        self._wire.send("state", state="connected", own=None)
+        self._gateway.send("state", state="connected", own=None)
 
     def _connect_failed(self, event: Any) -> None:
-        self._wire.send("state", state=_FAILURES.get(event.Reason, "unavailable"), seconds=None)
+        self._gateway.send("state", state=_FAILURES.get(event.Reason, "unavailable"), seconds=None)
 
     def _replaying(self, *, is_on: bool) -> None:
         self._is_replaying = is_on
@@ -275,7 +276,7 @@ class Hearing:
         if self.own is None or read_chat(event.Info, self.own, lambda _: None).kind is not ChatKind.DIRECT:
             return
         self._undecryptable += 1
-        self._wire.send("undecryptable", count=self._undecryptable)
+        self._gateway.send("undecryptable", count=self._undecryptable)
 
     def _is_backlog(self, sent_ms: int) -> bool:
         return self._is_replaying or sent_ms < self._since_ms - _OLD_MS

@@ -1,4 +1,4 @@
-"""Requests of the gateway to WhatsApp: each is answered once, by a thread for its kind, so that none waits behind another."""
+"""The gateway's requests to WhatsApp: each is answered once, by a thread of its own kind, so that none waits behind another."""
 
 from __future__ import annotations
 
@@ -10,15 +10,16 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from secondme.channels.whatsapp.device.library import Library, LibraryError
+from secondme.channels.whatsapp.device.library import LibraryError
 from secondme.channels.whatsapp.jids import jid_of
 from secondme.channels.whatsapp.protocol import PART_BYTES, Frame
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from secondme.channels.whatsapp.device.receiver import Ledger, Outcome
-    from secondme.channels.whatsapp.device.wire import Wire
+    from secondme.channels.whatsapp.device.library import WhatsAppLibrary
+    from secondme.channels.whatsapp.device.receiver import Outcome, SendLedger
+    from secondme.channels.whatsapp.protocol import Frame, FrameSocket
 
 CONTACTS = 20_000
 DOWNLOAD_S = 60.0
@@ -41,13 +42,13 @@ _GONE = re.compile(r"status code (403|404|410)")
 _BAD = re.compile(r"hash of media|invalid media hmac|file length does not match|no url present|no downloadable|too short")
 
 
-class Answering:
-    """Answers calls. `is_ready` says whether the library may be called at all."""
+class DeviceRequests:
+    """Answers the gateway's calls. `is_ready` says whether the library may be called at all."""
 
-    def __init__(self, library: Library, ledger: Ledger, wire: Wire, is_ready: Callable[[], bool]) -> None:
+    def __init__(self, library: WhatsAppLibrary, ledger: SendLedger, gateway: FrameSocket, is_ready: Callable[[], bool]) -> None:
         self._library = library
         self._ledger = ledger
-        self._wire = wire
+        self._gateway = gateway
         self._is_ready = is_ready
         self._threads = {kind: ThreadPoolExecutor(1, kind) for kind in ("send", "typing", "contacts")}
         self._threads["download"] = ThreadPoolExecutor(2, "download")
@@ -57,21 +58,21 @@ class Answering:
         """The call is under way; its answer comes by itself. At once when a send was answered before."""
         kind, call = frame["type"], frame["call"]
         if not self._is_ready():
-            self._wire.send("answer", call=call, outcome="not_sent" if kind == "send" else "unavailable", reason="not_connected")
+            self._gateway.send("answer", call=call, outcome="not_sent" if kind == "send" else "unavailable", reason="not_connected")
             return
         if kind == "send":
             begun = self._ledger.begin(frame["id"], frame["to"], call)
             if begun is False:
                 return
             if begun is not True:
-                self._wire.send("answer", call=call, **begun)
+                self._gateway.send("answer", call=call, **begun)
                 return
         self._threads[kind].submit(getattr(self, f"_{kind}"), frame)
 
     def _send(self, frame: Frame) -> None:
         outcome = self._sent(frame)
         for call in self._ledger.finish(frame["id"], outcome):
-            self._wire.send("answer", call=call, **outcome)
+            self._gateway.send("answer", call=call, **outcome)
         self._be_away()
 
     def _sent(self, frame: Frame) -> Outcome:
@@ -90,7 +91,7 @@ class Answering:
         with contextlib.suppress(LibraryError):
             if to is not None:
                 self._library.show_typing(to)
-        self._wire.send("answer", call=frame["call"])
+        self._gateway.send("answer", call=frame["call"])
         if self._away is not None:
             self._away.cancel()
         self._away = threading.Timer(_AWAY_AFTER_S, self._be_away)
@@ -105,17 +106,17 @@ class Answering:
         try:
             people = islice(self._library.contacts(), CONTACTS)
             while some := list(islice(people, _PER_PART)):  # not the whole book in one frame
-                self._wire.send("part", call=frame["call"], contacts=some)
+                self._gateway.send("part", call=frame["call"], contacts=some)
         except Exception:  # noqa: BLE001  as in `_sent`
-            self._wire.send("answer", call=frame["call"], outcome="unavailable")
+            self._gateway.send("answer", call=frame["call"], outcome="unavailable")
             return
-        self._wire.send("answer", call=frame["call"], outcome="ok")
+        self._gateway.send("answer", call=frame["call"], outcome="ok")
 
     def _download(self, frame: Frame) -> None:
         outcome, data = self._downloaded(frame["handle"], frame["limit"])
         for at in range(0, len(data), PART_BYTES):
-            self._wire.send("part", call=frame["call"], data=base64.b64encode(data[at : at + PART_BYTES]).decode())
-        self._wire.send("answer", call=frame["call"], outcome=outcome)
+            self._gateway.send("part", call=frame["call"], data=base64.b64encode(data[at : at + PART_BYTES]).decode())
+        self._gateway.send("answer", call=frame["call"], outcome=outcome)
 
     def _downloaded(self, handle: str, limit: int) -> tuple[str, bytes]:
         try:
@@ -152,7 +153,7 @@ def judge(text: str) -> Outcome:
     return {"outcome": "unknown", "reason": "no_answer"}
 
 
-def _fetch(library: Library, media: bytes, found: list[bytes | Exception]) -> None:
+def _fetch(library: WhatsAppLibrary, media: bytes, found: list[bytes | Exception]) -> None:
     try:
         found.append(library.download(media))
     except Exception as error:  # noqa: BLE001  carried to the thread that waits

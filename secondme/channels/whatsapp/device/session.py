@@ -1,4 +1,4 @@
-"""The life of the device process: it does what its gateway says until that goes away; then it saves what is not safe, and ends.
+"""The life of the device process: it does what its gateway says until that goes away, writes down what is not safe, and ends.
 
 The main thread only reads frames, so a ping is answered as long as this process runs at all. The library's threads and the threads
 that call it may hang: the process still ends in time.
@@ -10,18 +10,18 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
-from secondme.channels.whatsapp.account import Message, own_from, own_to, read_spool, write_spool
-from secondme.channels.whatsapp.device.library import Library, LibraryError, MissingLibraryError
-from secondme.channels.whatsapp.device.receiver import Hearing, Ledger, Offers
-from secondme.channels.whatsapp.device.requests import Answering
+from secondme.channels.whatsapp.account import own_from, own_to, read_spool, write_spool
+from secondme.channels.whatsapp.device.library import LibraryError, MissingLibraryError, WhatsAppLibrary
+from secondme.channels.whatsapp.device.receiver import EventReceiver, Offers, SendLedger
+from secondme.channels.whatsapp.device.requests import DeviceRequests
 from secondme.core.errors import DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from secondme.channels.whatsapp.device.wire import Wire
-    from secondme.channels.whatsapp.protocol import Frame
+    from secondme.channels.whatsapp.account import Message
+    from secondme.channels.whatsapp.protocol import Frame, FrameSocket
     from secondme.core.ports import Clock
 
 _DISCONNECT_S = 0.5
@@ -35,24 +35,26 @@ _CALLS = frozenset({"send", "typing", "contacts", "download"})
 class Session:
     """One process's worth of being a linked device."""
 
-    def __init__(self, wire: Wire, directory: Path, clock: Clock, load: Callable[[str], Library] = Library) -> None:
-        self._wire = wire
+    def __init__(
+        self, gateway: FrameSocket, directory: Path, clock: Clock, load: Callable[[str], WhatsAppLibrary] = WhatsAppLibrary
+    ) -> None:
+        self._gateway = gateway
         self._directory = directory
         self._clock = clock
         self._load = load
         self._offers = Offers(self._hand_over, read_spool(directory))
-        self._ledger = Ledger()
-        self._library: Library | None = None
-        self._hearing: Hearing | None = None
-        self._answering: Answering | None = None
+        self._ledger = SendLedger()
+        self._library: WhatsAppLibrary | None = None
+        self._hearing: EventReceiver | None = None
+        self._answering: DeviceRequests | None = None
         self._is_ending = threading.Event()
 
     def run(self) -> None:
         """Do as the frames say until there are no more, or `stop` is among them. Raises DataError for a gateway that talks nonsense."""
-        for frame in self._wire.receive():
+        for frame in self._gateway.receive():
             kind = frame["type"]
             if kind == "ping":
-                self._wire.send("pong")
+                self._gateway.send("pong")
             elif kind == "done":
                 self._offers.done(frame["seq"])
             elif kind == "stop":
@@ -85,13 +87,13 @@ class Session:
         try:
             library = self._load(frame["device"])
         except MissingLibraryError:
-            self._wire.send("failed", code="whatsapp_library_missing")
+            self._gateway.send("failed", code="whatsapp_library_missing")
             return
-        self._wire.send("hello")
-        hearing = Hearing(library, self._offers, self._ledger, self._wire, self._clock)
+        self._gateway.send("hello")
+        hearing = EventReceiver(library, self._offers, self._ledger, self._gateway, self._clock)
         hearing.own = _own_of(frame.get("own"))
         self._library, self._hearing = library, hearing
-        self._answering = Answering(library, self._ledger, self._wire, hearing.has_begun.is_set)
+        self._answering = DeviceRequests(library, self._ledger, self._gateway, hearing.has_begun.is_set)
         hearing.attach()
         mode = frame["mode"]
         if mode != "run":
@@ -101,11 +103,13 @@ class Session:
         elif mode == "unlink":
             library.on("Connected", lambda _: _thread(self._unlink, library))
         else:
-            library.on_qr(lambda _: self._wire.send("state", state="logged_out"))  # a session without keys asks to be linked anew
+            library.on_qr(
+                lambda _: self._gateway.send("state", state="logged_out")
+            )  # a session without keys asks to be linked anew
             _thread(self._watch, library, hearing, float(frame["pollS"]))
         _thread(self._connect, library, offering=mode == "run")
 
-    def _connect(self, library: Library, *, offering: bool) -> None:
+    def _connect(self, library: WhatsAppLibrary, *, offering: bool) -> None:
         if offering and self._offers.offer_left():
             with contextlib.suppress(OSError):  # what could not be read cannot be erased either
                 write_spool(self._directory, [])
@@ -114,30 +118,30 @@ class Session:
         try:
             library.connect()
         except Exception:  # noqa: BLE001  the top of a thread
-            self._wire.send("failed", code="whatsapp_unreachable")
+            self._gateway.send("failed", code="whatsapp_unreachable")
         else:
-            self._wire.send("failed", code="whatsapp_ended")
+            self._gateway.send("failed", code="whatsapp_ended")
 
-    def _watch(self, library: Library, hearing: Hearing, poll_s: float) -> None:
+    def _watch(self, library: WhatsAppLibrary, hearing: EventReceiver, poll_s: float) -> None:
         """Tell the gateway now and then that WhatsApp is there. A call that does not return tells nothing."""
         while not self._is_ending.wait(poll_s):
             if hearing.has_begun.is_set() and library.is_alive() and hearing.is_answering:
-                self._wire.send("alive")
+                self._gateway.send("alive")
 
-    def _prepare_linking(self, library: Library, hearing: Hearing, phone: str) -> None:
+    def _prepare_linking(self, library: WhatsAppLibrary, hearing: EventReceiver, phone: str) -> None:
         asked = threading.Event()
 
         def show(payload: str) -> None:
             hearing.has_begun.set()
             if not phone:
-                self._wire.send("qr", payload=payload)
+                self._gateway.send("qr", payload=payload)
             elif not asked.is_set():
                 asked.set()
                 _thread(self._pair, library, phone)
 
         def paired(event: Any) -> None:
             if event.Status != event.SUCCESS:
-                self._wire.send("failed", code="whatsapp_pairing_refused")
+                self._gateway.send("failed", code="whatsapp_pairing_refused")
 
         def connected(_: Any) -> None:
             hearing.has_begun.set()
@@ -147,26 +151,28 @@ class Session:
         library.on("PairStatus", paired)
         library.on("Connected", connected)
 
-    def _pair(self, library: Library, phone: str) -> None:
+    def _pair(self, library: WhatsAppLibrary, phone: str) -> None:
         try:
-            self._wire.send("code", code=library.pair(phone))
+            self._gateway.send("code", code=library.pair(phone))
         except LibraryError:
-            self._wire.send("failed", code="whatsapp_pairing_refused")
+            self._gateway.send("failed", code="whatsapp_pairing_refused")
 
-    def _linked(self, library: Library) -> None:
+    def _linked(self, library: WhatsAppLibrary) -> None:
         own = library.own()
-        self._wire.send("linked", own=own_to(own)) if own is not None else self._wire.send("failed", code="whatsapp_no_account")
+        self._gateway.send("linked", own=own_to(own)) if own is not None else self._gateway.send(
+            "failed", code="whatsapp_no_account"
+        )
 
-    def _unlink(self, library: Library) -> None:
+    def _unlink(self, library: WhatsAppLibrary) -> None:
         try:
             library.logout()
         except LibraryError:
-            self._wire.send("failed", code="whatsapp_unreachable")
+            self._gateway.send("failed", code="whatsapp_unreachable")
         else:
-            self._wire.send("gone")
+            self._gateway.send("gone")
 
     def _hand_over(self, number: int, message: Message) -> None:
-        self._wire.send("message", seq=number, message=message)
+        self._gateway.send("message", seq=number, message=message)
 
 
 def _own_of(record: Any) -> Any:

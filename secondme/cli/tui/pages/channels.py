@@ -13,8 +13,8 @@ from secondme.cli.tui.dialogs import ConfirmDialog
 from secondme.cli.tui.pages.page import Page, countdown
 from secondme.cli.tui.table import Column, Row
 from secondme.cli.tui.widgets import BAD, GOOD, QUIET, WARN
+from secondme.core.channel_manifest import sentence_of
 from secondme.core.clock import from_ms
-from secondme.core.gateway.channel_words import words_for
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class ChannelsPage(Page):
         text.append(f"  {_state(facts)[0]}", style="not bold")
         if facts.since_ms is not None:
             text.append(f"  since {from_ms(facts.since_ms):%Y-%m-%d %H:%M} UTC", style=f"not bold {QUIET}")
-        words, fix = words_for(facts.code)
+        words, fix = sentence_of(facts.id, facts.code)
         if facts.state == "off":
             words, fix = "Not linked, or disconnected.", f"secondme channels connect {facts.id}"
         if words:

@@ -1,6 +1,6 @@
 """Checks of channels: linked, credentials taken by the platform, and something comes through.
 
-The channel's own part is a look at its files and at its platform: the module `checks` of its package.
+The channel's own part is a look at its files and at its platform: `look` of its setup module.
 """
 
 from __future__ import annotations
@@ -11,21 +11,22 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from secondme.core.admit.control_store import ControlStore
+from secondme.core.channel_manifest import sentence_of
+from secondme.core.config.loader import channel_settings
 from secondme.core.doctor.check import Check, DoctorContext, Finding, NotCheckedError, NotConfigured, Outcome, found, verdict
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.format import span
-from secondme.core.gateway.channel_words import words_for
 from secondme.core.messages import ChannelState
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from secondme.core.channel_plugin import Manifest
+    from secondme.core.channel_manifest import Manifest
     from secondme.core.config.loader import Setup
     from secondme.core.gateway.status import ChannelFacts, SystemStatus
 
 _GRACE_S = 30.0
-"""A deaf channel is connected anew by itself; only what stays deaf is worth saying. Signs come every five seconds."""
+"""A stalled channel is restarted by itself; only what stays so is worth saying. Signs come every five seconds."""
 _SETTLE_S = 120.0
 """Connecting may take so long before it is worth a word."""
 
@@ -78,7 +79,7 @@ async def _asked(subject: DoctorContext, patient: ChannelProbe) -> tuple[str, Fi
         why = error.message if isinstance(error, UnavailableError) else "The platform does not answer."
         return "", found("channel-unreachable", title=title, check=name, why=why)
     except SecondmeError as error:
-        words, fix = words_for(error.code)
+        words, fix = sentence_of(name, error.code)
         is_known = words != error.code.replace("_", " ")
         return "", _needs_you(title, words if is_known else error.message, fix or error.fix, name)
 
@@ -93,7 +94,7 @@ async def _seen(subject: DoctorContext) -> SystemStatus | None:
 async def _standing(subject: DoctorContext, manifest: Manifest, facts: ChannelFacts) -> Finding | None:
     """What is wrong with how the gateway says that it stands."""
     name, title = manifest.id, manifest.title
-    words, fix = words_for(facts.code)
+    words, fix = sentence_of(name, facts.code)
     now = subject.clock.now_ms()
     match facts.state:
         case ChannelState.NEEDS_OWNER:
@@ -144,6 +145,5 @@ def _age(now_ms: int, then_ms: int | None) -> str:
 
 
 def _waits_for_calls(subject: DoctorContext, manifest: Manifest) -> bool:
-    """True when this channel only hears what its platform calls us with; Telegram does so where the owner wants it."""
-    section = getattr(subject.settings, manifest.id, None)
-    return not hasattr(section, "webhook_url") or bool(getattr(section, "webhook_url", ""))
+    """True when this channel only hears what its platform calls us with: always, or where the owner set a `webhook_url` for it."""
+    return bool(channel_settings(subject.settings, manifest.id).get("webhook_url", True))

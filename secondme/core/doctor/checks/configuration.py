@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import TypeAdapter, ValidationError
 
 from secondme.core.config.files import read_env_file
-from secondme.core.config.loader import Settings, known_names, nearest_name
+from secondme.core.config.loader import annotation_of, known_names, nearest_name
 from secondme.core.config.models import Section
 from secondme.core.doctor.check import Check, DoctorContext, Finding, NotCheckedError, Ok, Outcome, found, in_thread, verdict
 from secondme.core.errors import ConfigError
@@ -80,7 +80,7 @@ def _look(known: frozenset[str], name: str, value: Any, source: str, fix: str) -
 def _misfit(name: str, value: Any) -> str:  # as above
     """Why the setting cannot have this value; empty when it can. Says nothing of the value itself, which may be a secret."""
     section, _, leaf = name.partition(".")
-    annotation: Any = Settings.model_fields[section].annotation  # a type form
+    annotation = annotation_of(section)
     try:
         if leaf and isinstance(annotation, type) and issubclass(annotation, Section):
             annotation.model_validate({leaf: value})

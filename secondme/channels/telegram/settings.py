@@ -1,20 +1,18 @@
-"""Telegram's settings, checked as far as they can be without a connection."""
-
-from __future__ import annotations
+"""The settings of Telegram: the section `[telegram]`, and the same checked as far as it can be without a connection."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from secondme.channels.telegram.updates import positive
+from pydantic import Field, SecretStr
+
+from secondme.channels.telegram.manifest import CONNECT
+from secondme.core.config.models import Section
 from secondme.core.errors import ConfigError, CredentialsError
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-CONNECT = "secondme channels connect telegram"
-_API_URL = "https://api.telegram.org"
-_POLL_S = 30
+ID_LIMIT = 2**53
+"""Telegram's ids have at most 52 significant bits."""
 _TOKEN = re.compile(r"[0-9]{1,20}:[A-Za-z0-9_-]{1,128}")
 _OWNER_ID = re.compile(r"[0-9]{1,16}", re.ASCII)
 _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
@@ -22,8 +20,25 @@ _SECRET = re.compile(r"[A-Za-z0-9_-]{1,256}")
 _URL = re.compile(r"https?://[^\s/?#@]+(/[^\s?#]*)?")
 
 
+class TelegramSettings(Section):
+    """The bot that people on Telegram write to."""
+
+    token: SecretStr | None = None
+    """From BotFather. Unset: there is no Telegram."""
+    owner_id: int | None = Field(None, gt=0)
+    """The owner's own user id: their private chat with the bot is the owner's chat."""
+    api_url: str = "https://api.telegram.org"
+    """Where the Bot API is: Telegram's, or a server of your own."""
+    poll_s: int = Field(30, ge=1, le=50)
+    """How long one poll waits for news."""
+    webhook_url: str = ""
+    """`https://` address under which Telegram reaches `webhooks.listen`. Empty: we poll, and nothing has to be reachable."""
+    webhook_secret: SecretStr | None = None
+    """What Telegram must say in each call; required with `webhook_url`."""
+
+
 @dataclass(frozen=True, slots=True)
-class Options:
+class TelegramOptions:
     """The settings as they are used. Secrets are in no `repr`."""
 
     token: str = field(repr=False)
@@ -34,9 +49,10 @@ class Options:
     webhook_secret: str = field(repr=False)
 
 
-def read(settings: Mapping[str, Any]) -> Options:
+def read_options(settings: Mapping[str, Any]) -> TelegramOptions:
     """The settings. Raises CredentialsError without a token that could be one, ConfigError for what cannot work."""
-    api_url = str(settings.get("api_url") or _API_URL).rstrip("/")
+    defaults = TelegramSettings()
+    api_url = str(settings.get("api_url") or defaults.api_url).rstrip("/")
     if not _URL.fullmatch(api_url):
         raise ConfigError(
             "telegram_api_url_invalid", "telegram.api_url is no http address.", "Set telegram.api_url, or leave it out."
@@ -49,11 +65,11 @@ def read(settings: Mapping[str, Any]) -> Options:
             "Without a secret anybody could call the webhook in Telegram's name.",
             "Set telegram.webhook_secret: 1 to 256 characters of A-Z a-z 0-9 _ -",
         )
-    return Options(
+    return TelegramOptions(
         token=checked_token(str(settings.get("token") or "")),
         owner_id=int(owner_id) if owner_id else None,
         api_url=api_url,
-        poll_s=int(settings.get("poll_s") or _POLL_S),
+        poll_s=int(settings.get("poll_s") or defaults.poll_s),
         webhook_url=webhook_url,
         webhook_secret=secret,
     )
@@ -70,7 +86,7 @@ def checked_token(token: str) -> str:
 
 def owner_id_of(answer: str) -> int | None:
     """The user id that was typed; None for what cannot be one."""
-    return positive(int(answer)) if _OWNER_ID.fullmatch(answer) else None
+    return number if _OWNER_ID.fullmatch(answer) and 0 < (number := int(answer)) < ID_LIMIT else None
 
 
 def wrong_owner_id(answer: str) -> str:

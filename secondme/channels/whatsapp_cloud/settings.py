@@ -1,25 +1,40 @@
-"""The business number: its ids, its token, and what is needed to speak for it."""
-
-from __future__ import annotations
+"""The settings of the WhatsApp Cloud API: the section `[whatsapp_cloud]`, and the business account that it describes."""
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from secondme.core.errors import ConfigError
+from pydantic import Field, SecretStr
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from secondme.channels.whatsapp_cloud.manifest import CONNECT
+from secondme.core.config.models import Section
+from secondme.core.errors import ConfigError
 
 API_URL = "https://graph.facebook.com"
 API_VERSION = "v24.0"
 _HEADER_WORD = re.compile(r"[\x21-\x7e]+")
 
 
+class WhatsAppCloudSettings(Section):
+    """WhatsApp's official API for businesses."""
+
+    access_token: SecretStr | None = None
+    phone_number_id: str = Field("", pattern="^[0-9]*$")
+    app_secret: SecretStr | None = None
+    """Signs every call of Meta's; without it none is accepted."""
+    verify_token: SecretStr | None = None
+    """A word of your own, which Meta repeats when the webhook is set up."""
+    owner_number: str = Field("", pattern="^[0-9]*$")
+    """The owner's own number, digits only: their chat with the business number is the owner's chat."""
+    api_url: str = API_URL
+    api_version: str = Field(API_VERSION, pattern=r"^v[0-9]+\.[0-9]+$")
+
+
 @dataclass(frozen=True, slots=True)
-class Account:
+class CloudAccount:
     """One business number. Secrets are not shown by `repr`."""
 
     phone_number_id: str
@@ -39,9 +54,7 @@ class Account:
         """Nothing. Raises ConfigError when a setting is missing without which Meta's calls could be anybody's, or ours could be read."""
         for name in ("access_token", "phone_number_id", "app_secret", "verify_token"):
             if not getattr(self, name):
-                raise ConfigError(
-                    f"whatsapp_cloud_no_{name}", f"whatsapp_cloud.{name} is not set.", "secondme channels connect whatsapp_cloud"
-                )
+                raise ConfigError(f"whatsapp_cloud_no_{name}", f"whatsapp_cloud.{name} is not set.", CONNECT)
         if not is_token(self.access_token):  # the HTTP library would quote it in its complaint
             raise ConfigError(
                 "whatsapp_cloud_bad_access_token",
@@ -56,12 +69,12 @@ class Account:
             )
 
 
-def account_of(settings: Mapping[str, Any]) -> Account:
+def account_of(settings: Mapping[str, Any]) -> CloudAccount:
     """The account that the settings describe; what is unset is empty."""
-    values = {name: str(settings.get(name) or "") for name in Account.__dataclass_fields__}
+    values = {name: str(settings.get(name) or "") for name in CloudAccount.__dataclass_fields__}
     values["api_url"] = values["api_url"] or API_URL
     values["api_version"] = values["api_version"] or API_VERSION
-    return Account(**values)
+    return CloudAccount(**values)
 
 
 def is_token(text: str) -> bool:
