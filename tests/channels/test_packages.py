@@ -5,15 +5,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from secondme.cli.assembly import channel_factories
 
 from secondme import channels
-from secondme.cli.compose import channel_context
 from secondme.core.channel_manifest import built_in, manifest_of, manifests, sentence_of
 from secondme.core.channel_plugin import setup_of
 from secondme.core.config.files import read_credentials, save_credentials
 from secondme.core.config.loader import channel_section, is_secret, known_names, load, value_of
 from secondme.core.errors import ConfigError, NotFoundError
+from secondme.services import channel_context, channel_factories
 
 GOOD = """
 from secondme.core.channel_manifest import Manifest
