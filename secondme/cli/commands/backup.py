@@ -294,18 +294,15 @@ def _show_contents(screen: Screen, data: dict[str, Any]) -> None:
 
 
 def _show_restored(screen: Screen, data: dict[str, Any]) -> None:
+    from secondme.core.channel_manifest import find_manifest
+
     _show_contents(screen, data)
     screen.line(f"It is in place: {data['keys']} keys in the store.", "good")
     _show_aside(screen, data)
-    if "whatsapp" in data["contents"]["channels"]:
-        screen.line(
-            "It is linked to WhatsApp as the same device as before. Never start the old installation again: two on one link "
-            "cut each other off, and WhatsApp may end it.",
-            "warn",
-        )
-    screen.line(
-        "Where the old gateway still runs, stop it: it would answer the same people, and take Telegram's messages away.", "warn"
-    )
+    for name in data["contents"]["channels"]:
+        if (manifest := find_manifest(name)) is not None and manifest.moved:
+            screen.line(manifest.moved, "warn")
+    screen.line("Where the old gateway still runs, stop it: it would answer the same people, and take their messages away.", "warn")
     screen.hint("Start this one:  secondme serve", "dim")
 
 
