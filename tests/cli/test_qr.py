@@ -8,11 +8,11 @@ import zxingcpp
 from fakes.picture_of import photograph, screen_of
 from fakes.process import Terminal, environment
 
-from secondme.cli.qr import draw_qr
+from secondme.cli.link_steps import draw_qr
 
 DRAW = """
 import asyncio, sys
-from secondme.cli.linking import draw
+from secondme.cli.link_steps import draw
 from secondme.cli.output import Screen
 from secondme.core.channel_plugin import Linked, Say, ShowQr
 

@@ -2,7 +2,7 @@
 
 import re
 
-from secondme.cli.doctor import checks
+from secondme.cli.commands.doctor import checks
 from secondme.core.doctor.check import FindingKind, kinds
 
 HEAD = """# Troubleshooting

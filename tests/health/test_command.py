@@ -16,7 +16,7 @@ from fakes.process import environment, settings_of
 from health.rig import KEY, Ward
 from health.servers import silence
 
-from secondme.cli.doctor import checks
+from secondme.cli.commands.doctor import checks
 from secondme.core.clock import to_ms
 from secondme.core.doctor.check import (
     Check,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secondme.cli.channels import connect_channel
+from secondme.cli.commands.channels import connect_channel
 from secondme.cli.onboard.prompts import WizardChoice, WizardQuestion
 from secondme.core.channel_manifest import manifest_of, manifests
 from secondme.core.channel_plugin import setup_of
