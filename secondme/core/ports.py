@@ -60,6 +60,9 @@ class Channel(Protocol):
     async def contacts(self) -> list[ChannelContact]:
         """The owner's address book on this platform; empty where there is none. Raises UnavailableError while it cannot be read."""
 
+    async def contact(self, contact_id: ContactId) -> ChannelContact | None:
+        """What the platform says of one contact, in the address book or not; None when it says nothing. Raises as `contacts`."""
+
     async def download(self, handle: str, limit_bytes: int) -> bytes:
         """What an attachment's handle stands for. The platform's own claims about its size are not believed: it is counted.
 

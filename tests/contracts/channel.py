@@ -10,6 +10,7 @@ import pytest
 from fakes.channel_host import RecordingHost
 
 from secondme.core.channel_manifest import Manifest
+from secondme.core.errors import UnavailableError
 from secondme.core.ids import ContactId, is_contact_id
 from secondme.core.messages import ChannelState, ChatKind, MessageContent, Sent
 from secondme.core.ports import Channel
@@ -110,6 +111,20 @@ class ChannelContract:
             assert isinstance(await rig.channel.send(rig.contact_id("bert"), MessageContent("for Bert"), "row-2"), Sent)
             assert await rig.shown("anna") == ["for Anna 🌍"]
             assert await rig.shown("bert") == ["for Bert"]
+
+    async def test_who_is_asked_for_is_who_stands_in_the_address_book(self, rig: Rig) -> None:
+        anna = rig.contact_id("anna")
+        with contextlib.suppress(UnavailableError):  # nothing is connected
+            assert await rig.channel.contact(anna) is None
+            assert await rig.channel.contacts() == []
+        async with self.running(rig) as host:
+            await rig.write("anna", "hello")
+            await host.heard(1)
+            for each in await rig.channel.contacts():
+                assert await rig.channel.contact(each.contact_id) == each
+            found = await rig.channel.contact(anna)
+            assert found is None or (found.contact_id, found.display_name) == (anna, found.display_name.strip())
+            assert await rig.channel.contact(ContactId("nobody:here")) is None
 
     async def test_a_resend_collapses_where_the_manifest_says_so(self, rig: Rig) -> None:
         async with self.running(rig):

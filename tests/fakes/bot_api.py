@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from aiohttp import web
-from fakes.bot_api_updates import private, update
+from fakes.bot_api_updates import person, private, update
 
 Json = dict[str, Any]
 
@@ -166,6 +166,9 @@ class BotApi:
             case "sendChatAction":
                 self.actions.append(parameters["chat_id"])
                 return _yes(result=True)
+            case "getChat":
+                user = parameters["chat_id"]
+                return _yes(person(user) | {"type": "private"}) if user in self.users else _no(400, "Bad Request: chat not found")
             case "getFile":
                 return self._file(parameters["file_id"])
             case "setWebhook":

@@ -25,6 +25,7 @@ class FakeChannel:
         self.outcome: Callable[[str, str, str], SendOutcome] | None = None
         self.host: ChannelHost | None = None
         self.files: dict[str, bytes] = {}
+        self.address_book: list[ChannelContact] = []
         self.owner_chat: ContactId | None = None
         self.platform: asyncio.Queue[InboundMessage] = asyncio.Queue()
         """What waits to be received, and is repeated until it was."""
@@ -56,7 +57,10 @@ class FakeChannel:
         self.typed.append(contact_id)
 
     async def contacts(self) -> list[ChannelContact]:
-        return []
+        return self.address_book
+
+    async def contact(self, contact_id: ContactId) -> ChannelContact | None:
+        return next((each for each in self.address_book if each.contact_id == contact_id), None)
 
     async def download(self, handle: str, limit_bytes: int) -> bytes:
         del limit_bytes

@@ -140,6 +140,7 @@ class LocalChannel:
         self._clock = clock
         self._mail: dict[ContactId, LocalMailbox] = {}
         self._lines: dict[ContactId, set[asyncio.StreamWriter]] = {}
+        self._names: dict[ContactId, str] = {}
 
     @property
     def id(self) -> ChannelId:
@@ -190,8 +191,12 @@ class LocalChannel:
         await self._tell(contact_id, {"type": "typing"})
 
     async def contacts(self) -> list[ChannelContact]:
-        """Nobody: a terminal has no address book."""
-        return []
+        """Who is at a terminal now, under the name that they came by: this platform knows nobody else."""
+        return [ChannelContact(contact, name) for contact, name in self._names.items()]
+
+    async def contact(self, contact_id: ContactId) -> ChannelContact | None:
+        """Whoever is at a terminal now."""
+        return ChannelContact(contact_id, self._names[contact_id]) if contact_id in self._names else None
 
     async def download(self, handle: str, limit_bytes: int) -> bytes:
         """Nothing is ever attached here. Raises NotFoundError."""
@@ -206,6 +211,7 @@ class LocalChannel:
             name = _text(hello, "as")
             contact = contact_of(name)
             self._lines.setdefault(contact, set()).add(writer)
+            self._names[contact] = safe_name(name)
             await _write(writer, {"type": "welcome", "contactId": contact})
             for message, text in self._mail_of(contact).waiting():
                 await _write(writer, {"type": "message", "id": message, "text": text})
@@ -225,7 +231,7 @@ class LocalChannel:
             if contact is not None:
                 self._lines[contact].discard(writer)
                 if not self._lines[contact]:
-                    del self._lines[contact]
+                    del self._lines[contact], self._names[contact]
             writer.close()
 
     async def _hear(

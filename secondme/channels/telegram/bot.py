@@ -112,6 +112,10 @@ class TelegramBot(Bot):
         asked = {"offset": offset, "limit": limit, "timeout": wait_s, "allowed_updates": list(ALLOWED_UPDATES)}
         return await self._post("getUpdates", asked, read_timeout=wait_s + _READ_S)
 
+    async def raw_chat(self, user: int) -> object:
+        """What getChat answers, unread."""
+        return await self._post("getChat", {"chat_id": user})
+
     async def raw_file(self, file_id: str) -> object:
         """What getFile answers, unread: the library would take a path on this machine for a local server's answer."""
         return await self._post("getFile", {"file_id": file_id})

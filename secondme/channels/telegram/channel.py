@@ -28,7 +28,7 @@ from secondme.channels.telegram.bot import (
 from secondme.channels.telegram.manifest import ID
 from secondme.channels.telegram.polling import Poller
 from secondme.channels.telegram.settings import TelegramOptions, read_options
-from secondme.channels.telegram.updates import Intake, count, native_id, table
+from secondme.channels.telegram.updates import Intake, count, name_of, native_id, table
 from secondme.channels.telegram.webhook import Webhook, is_authentic
 from secondme.core.errors import DataError, NotFoundError, SecondmeError, UnavailableError
 from secondme.core.ids import ChannelId, ContactId
@@ -216,6 +216,22 @@ class TelegramChannel:
     async def contacts(self) -> list[ChannelContact]:
         """Nobody: a bot has no address book."""
         return []
+
+    async def contact(self, contact_id: ContactId) -> ChannelContact | None:
+        """Somebody who has written to the bot, under the name that they gave themselves; Telegram tells no bot their number."""
+        user = native_id(contact_id)
+        if user is None:
+            return None
+        if self._bot is None:
+            raise UnavailableError("not_connected", "Telegram is not connected.")
+        try:
+            async with asyncio.timeout(CALL_S):
+                chat = table(await self._bot.raw_chat(user))
+        except FAILURES as error:
+            if isinstance(error, RefusedError) and error.status == _BAD_REQUEST:
+                return None
+            raise trouble(error) from None
+        return ChannelContact(contact_id, name_of(chat)) if chat.get("id") == user else None
 
     async def download(self, handle: str, limit_bytes: int) -> bytes:
         """The file of an attachment."""

@@ -203,7 +203,7 @@ def _private(message: Json, owner_id: int | None, *, is_edit: bool) -> InboundMe
         message_id=MessageId(f"{number}-edit-{_moment(message.get('edit_date')) or sent_s}" if is_edit else str(number)),
         text=text(message.get("text"), _TEXT_LIMIT) or text(message.get("caption"), _TEXT_LIMIT),
         sent_at=from_ms(sent_s * 1000),
-        display_name=_name(sender),
+        display_name=name_of(sender),
         phone_number=phone,
         kind=ChatKind.OWNER if who == owner_id else ChatKind.DIRECT,
         attachments=attachments_of(message),
@@ -261,7 +261,8 @@ def _quoted(message: Json, who: int) -> str:
     return str(number) if number is not None and table(quoted.get("chat")).get("id") == who else ""
 
 
-def _name(sender: Json) -> str:
+def name_of(sender: Json) -> str:
+    """The name that a user or a private chat has given itself, in one visible line."""
     return safe_name(f"{text(sender.get('first_name'), _NAME_LIMIT)} {text(sender.get('last_name'), _NAME_LIMIT)}")
 
 

@@ -215,6 +215,10 @@ class WhatsAppChannel:
             raise failure("unavailable")
         return found
 
+    async def contact(self, contact_id: ContactId) -> ChannelContact | None:
+        """Whoever has this id in the phone's address book."""
+        return next((each for each in await self.contacts() if each.contact_id == contact_id), None)
+
     async def download(self, handle: str, limit_bytes: int) -> bytes:
         """The file, decrypted and checked against its hash by the library. No address from a message is ever asked."""
         data = bytearray()

@@ -165,6 +165,11 @@ class WhatsAppCloudChannel:
         """Nobody: a business number has no address book."""
         return []
 
+    async def contact(self, contact_id: ContactId) -> ChannelContact | None:
+        """Nothing: Meta names people only in their own messages."""
+        del contact_id
+        return None
+
     async def download(self, handle: str, limit_bytes: int) -> bytes:
         """The attachment with Meta's media id `handle`. Raises as the port says; no address from a message's content is ever called."""
         if not MEDIA_ID.fullmatch(handle):

@@ -121,6 +121,10 @@ class ChannelSupervisor:
         """As the channel's `contacts`. Raises UnavailableError while there is no channel."""
         return await self._there().contacts()
 
+    async def contact(self, contact_id: ContactId) -> ChannelContact | None:
+        """As the channel's `contact`. Raises UnavailableError while there is no channel."""
+        return await self._there().contact(contact_id)
+
     async def handle_webhook(self, request: WebhookRequest) -> WebhookAnswer:
         """The channel's answer to its platform; 503 while there is none, so that the platform calls again."""
         channel: object = self._channel

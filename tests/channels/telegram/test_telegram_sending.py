@@ -12,7 +12,7 @@ from secondme.channels.telegram import bot as telegram_bot
 from secondme.channels.telegram import channel as telegram_channel
 from secondme.core.errors import UnavailableError
 from secondme.core.ids import ContactId
-from secondme.core.messages import MessageContent, NotSent, SendOutcome, Sent, Undeliverable
+from secondme.core.messages import ChannelContact, MessageContent, NotSent, SendOutcome, Sent, Undeliverable
 
 ANNA = PEOPLE["anna"]
 TO = ContactId(f"telegram:{ANNA}")
@@ -157,8 +157,16 @@ async def test_typing_is_bounded(api: BotApi, rig: TelegramRig, monkeypatch: pyt
         await rig.channel.typing(TO)
 
 
-async def test_a_bot_has_no_address_book(rig: TelegramRig) -> None:
+async def test_a_bot_has_no_address_book_but_knows_by_name_who_has_written_to_it(api: BotApi, rig: TelegramRig) -> None:
     assert await rig.channel.contacts() == []
+    with pytest.raises(UnavailableError):
+        await rig.channel.contact(TO)
+    async with rig.running():
+        assert await rig.channel.contact(TO) == ChannelContact(TO, "Anna")
+        assert [await rig.channel.contact(ContactId(each)) for each in ("telegram:9", "491512345678@c.us")] == [None, None]
+        api.faults["getChat"].append(Fail(500))
+        with pytest.raises(UnavailableError):
+            await rig.channel.contact(TO)
 
 
 def test_the_librarys_own_time_outs_come_before_ours() -> None:

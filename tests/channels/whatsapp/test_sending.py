@@ -142,6 +142,8 @@ async def test_the_address_book_has_phones_and_safe_names_only(phone: Phone) -> 
     phone.facts["contacts"] = people
     async with running(phone):
         found = await phone.channel.contacts()
+        assert await phone.channel.contact(found[-1].contact_id) == found[-1]
+        assert await phone.channel.contact(ContactId("111222333444@lid")) is None
         await phone.set(errors={"GetAllContacts": "no"})
         with pytest.raises(UnavailableError):
             await phone.channel.contacts()
