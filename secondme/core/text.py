@@ -61,3 +61,25 @@ def did_you_mean(word: str, known: Iterable[str], otherwise: str = "", most: int
     """`Did you mean a or b?`, or `otherwise` when nothing is spelt like `word`."""
     words = near(word, known, most)
     return f"Did you mean {' or '.join(words)}?" if words else otherwise
+
+
+_STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+"?', re.DOTALL)
+"""A JSON string, or the rest of the body when it does not end: it matches at every quote, so the time is linear."""
+_BRACKETS = b"[]{}"
+_MOST_MARKS = 200_000
+"""Quotes and brackets in one body: 20 ms of work here. A thousand contacts have 2,003."""
+_NO_BRACKETS = bytes(set(range(256)) - set(_BRACKETS))
+
+
+def is_too_deep(body: bytes, depth: int) -> bool:
+    """True when JSON is nested deeper than `depth`, is nothing but brackets and quotes, or its brackets do not match. Nothing is parsed."""
+    if sum(map(body.count, (b'"', b"[", b"]", b"{", b"}"))) > _MOST_MARKS:
+        return True
+    brackets = _STRING.sub(b"", body).translate(None, _NO_BRACKETS)
+    if len(brackets) <= depth:
+        return False
+    for _ in range(depth):
+        if not brackets:
+            return False
+        brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
+    return bool(brackets)

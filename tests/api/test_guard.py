@@ -14,8 +14,7 @@ from fakes.size import sized
 from fakes.watching import Ear, everything
 
 from secondme.core.api.app import document
-from secondme.core.api.auth import Alarm
-from secondme.core.api.limits import Limits
+from secondme.core.retry import AttemptLimit
 
 ROUTES = [
     (method.upper(), path.replace("{contact}", "local:ben"))
@@ -219,23 +218,15 @@ async def test_after_twenty_wrong_tokens_in_a_minute_others_wait_and_the_right_o
     assert [(event["why"], event["severity"]) for event in events] == [("token", "warn")]
 
 
-async def test_the_owner_is_told_of_refusals_once_a_minute() -> None:
-    clock, told = FakeClock(), list[tuple[str, int]]()
-
-    async def tell(why: str, count: int) -> None:
-        told.append((why, count))
-
-    alarm = Alarm(Limits(wrong_tokens=3), clock, tell)
-    for why in ("host", "token", "origin"):
-        await alarm.ring(why)
-    assert [alarm.is_one_too_many() for _ in range(4)] == [False, False, False, True]
+def test_attempts_are_limited_and_the_owner_is_told_of_refusals_once_a_minute() -> None:
+    clock = FakeClock()
+    attempts = AttemptLimit(3, clock)
+    assert [attempts.refused() for _ in range(3)] == [1, 0, 0]
+    assert [attempts.is_one_too_many() for _ in range(4)] == [False, False, False, True]
     clock.move(59.9)
-    await alarm.ring("token")
-    assert alarm.is_one_too_many()
+    assert (attempts.refused(), attempts.is_one_too_many()) == (0, True)
     clock.move(0.2)
-    await alarm.ring("token")
-    assert not alarm.is_one_too_many()
-    assert told == [("host", 1), ("token", 4)]
+    assert (attempts.refused(), attempts.is_one_too_many()) == (4, False)
 
 
 async def test_a_replaced_or_removed_token_has_no_power_from_that_moment_on(town_hall: Served) -> None:

@@ -20,7 +20,7 @@ from secondme.channels.whatsapp_cloud.client import (
 )
 from secondme.channels.whatsapp_cloud.content import MEDIA_ID
 from secondme.channels.whatsapp_cloud.manifest import CONNECT
-from secondme.channels.whatsapp_cloud.webhook import CHANNEL, Forgeries, challenge_of, is_signed, read, recipient_of
+from secondme.channels.whatsapp_cloud.webhook import CHANNEL, MOST_WRONG, Batch, challenge_of, is_signed, read, recipient_of
 from secondme.core import fault_points
 from secondme.core.errors import ConfigError, CredentialsError, DataError, NotFoundError, SecondmeError, UnavailableError
 from secondme.core.ids import ChannelId, ContactId, mask_contact_id
@@ -38,6 +38,8 @@ from secondme.core.messages import (
     WebhookAnswer,
     WebhookRequest,
 )
+from secondme.core.retry import AttemptLimit
+from secondme.core.text import is_too_deep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -70,7 +72,7 @@ class WhatsAppCloudChannel:
         self._standing = ""
         """The trouble that the owner was last told of, until the next look at the account."""
         self._order = asyncio.Lock()
-        self._forgeries = Forgeries(clock)
+        self._attempts = AttemptLimit(MOST_WRONG, clock)
         self._last_heard: OrderedDict[ContactId, str] = OrderedDict()
         self._failed: OrderedDict[str, None] = OrderedDict()
 
@@ -272,31 +274,18 @@ class WhatsAppCloudChannel:
             host.report(ChannelState.CONNECTED, trouble)
 
     def _refusal(self) -> WebhookAnswer:
-        return WebhookAnswer(429 if self._forgeries.is_one_too_many() else 403)
+        if calls := self._attempts.refused():
+            log.warning("webhook_forged", channel=CHANNEL, calls=calls)
+        return WebhookAnswer(429 if self._attempts.is_one_too_many() else 403)
 
 
 def _parsed(raw: bytes) -> Mapping[str, Any] | None:
     """The JSON object in `raw`; None when it is none, or deeper than anything Meta sends."""
     try:
-        body = json.loads(raw)
+        body = None if is_too_deep(raw, _JSON_DEPTH) else json.loads(raw)
     except (ValueError, RecursionError):
         return None
-    return body if isinstance(body, dict) and _depth_is_sane(body) else None
-
-
-def _depth_is_sane(value: object) -> bool:
-    level: list[object] = [value]
-    for _ in range(_JSON_DEPTH):
-        level = [
-            inner
-            for each in level
-            if isinstance(each, dict | list)
-            for inner in (each.values() if isinstance(each, dict) else each)
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
-            return True
-    return False
+    return body if isinstance(body, dict) else None
 
 
 def _native_id(answer: Answer) -> str:

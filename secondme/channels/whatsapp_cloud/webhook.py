@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from collections import deque
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from secondme.channels.whatsapp_cloud.settings import CloudAccount
-    from secondme.core.ports import Clock
 
 
 log = get_logger(__name__)
@@ -30,9 +28,8 @@ log = get_logger(__name__)
 _CHALLENGE = re.compile(r"[A-Za-z0-9_.-]{1,128}")
 _LONGEST_QUERY = 2048
 _MOST_FIELDS = 16
-_MOST_WRONG = 20
+MOST_WRONG = 20
 """A minute. Meta makes none; further callers are told to wait, but a right signature always passes."""
-_MINUTE_S = 60.0
 
 
 def is_signed(request: WebhookRequest, app_secret: str) -> bool:
@@ -60,31 +57,6 @@ def challenge_of(query: str, verify_token: str) -> str | None:
         return None
     challenge = said.get("hub.challenge", "")
     return challenge if _CHALLENGE.fullmatch(challenge) else None
-
-
-class Forgeries:
-    """Counts calls that were not Meta's, and says so in the log once a minute."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._wrong: deque[float] = deque(maxlen=_MOST_WRONG)
-        self._refused = 0
-        self._told_at: float | None = None
-
-    def is_one_too_many(self) -> bool:
-        """True when the last minute had its share of wrong calls before this one."""
-        now = self._clock.monotonic()
-        self._tell(now)
-        if len(self._wrong) == _MOST_WRONG and now - self._wrong[0] < _MINUTE_S:
-            return True
-        self._wrong.append(now)
-        return False
-
-    def _tell(self, now: float) -> None:
-        self._refused += 1
-        if self._told_at is None or now - self._told_at >= _MINUTE_S:
-            log.warning("webhook_forged", channel="whatsapp_cloud", calls=self._refused)
-            self._told_at, self._refused = now, 0
 
 
 CHANNEL = ChannelId(MANIFEST.id)

@@ -6,7 +6,6 @@ import contextlib
 import hmac
 import re
 import secrets
-from collections import deque
 from typing import TYPE_CHECKING
 
 from secondme.core.api.problems import FORBIDDEN, TOO_MANY_WRONG, UNAUTHORIZED, Refusal, refuse
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from secondme.core.api.limits import Limits
-    from secondme.core.ports import Clock
+    from secondme.core.retry import AttemptLimit
 
 
 _TOKEN = re.compile(rb"[A-Za-z0-9_-]{43,128}")
@@ -84,7 +83,6 @@ class TokenFile:
         return ConfigError("unusable_api_token", f"{self.path} cannot be used: {why}.", "secondme api token --new")
 
 
-_MINUTE_S = 60.0
 _LONGEST = 512
 """Bytes of a header that are looked at; a token is 43."""
 
@@ -100,14 +98,17 @@ class Guard:
         hosts: frozenset[str],
         address: Address | None = None,
         token: TokenFile | None = None,
-        alarm: Alarm,
+        attempts: AttemptLimit,
+        alarm: Callable[[str, int], Awaitable[None]],
     ) -> None:
-        """`address` is that of a TCP listener; `token` None means that whoever reaches the listener may call."""
+        """`address` is that of a TCP listener; `token` None means that whoever reaches the listener may call. `alarm` gets why the last
+        call was refused (`host`, `origin`, `websocket`, `token`), and how many since it was last told, once a minute."""
         self._app = app
         self._limits = limits
         self._hosts = hosts
         self._address = address
         self._token = token
+        self._attempts = attempts
         self._alarm = alarm
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -117,7 +118,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         await refuse(refusal, self._limits, scope, receive, send)
-        await self._alarm.ring(why)
+        if count := self._attempts.refused():
+            await self._alarm(why, count)
 
     def _objection(self, scope: Scope) -> tuple[str, Refusal | None]:
         headers = scope["headers"]
@@ -135,36 +137,7 @@ class Guard:
         offered = _bearer(_only(headers, b"authorization"))
         if offered is not None and self._token.admits(offered):
             return "", None
-        return "token", TOO_MANY_WRONG if self._alarm.is_one_too_many() else UNAUTHORIZED
-
-
-class Alarm:
-    """Counts what was refused, and says so to the owner once a minute."""
-
-    def __init__(self, limits: Limits, clock: Clock, tell: Callable[[str, int], Awaitable[None]]) -> None:
-        """`tell` gets why the first call was refused (`host`, `origin`, `websocket`, `token`), and how many since it was last told."""
-        self._clock = clock
-        self._tell = tell
-        self._wrong: deque[float] = deque(maxlen=limits.wrong_tokens)
-        self._refused = 0
-        self._told_at: float | None = None
-
-    def is_one_too_many(self) -> bool:
-        """True when a minute had its share of wrong tokens before this one, which then is not counted."""
-        now = self._clock.monotonic()
-        if len(self._wrong) == self._wrong.maxlen and now - self._wrong[0] < _MINUTE_S:
-            return True
-        self._wrong.append(now)
-        return False
-
-    async def ring(self, why: str) -> None:
-        """One more was refused."""
-        self._refused += 1
-        now = self._clock.monotonic()
-        if self._told_at is None or now - self._told_at >= _MINUTE_S:
-            self._told_at = now
-            count, self._refused = self._refused, 0
-            await self._tell(why, count)
+        return "token", TOO_MANY_WRONG if self._attempts.is_one_too_many() else UNAUTHORIZED
 
 
 def _count(headers: list[tuple[bytes, bytes]], wanted: bytes) -> int:

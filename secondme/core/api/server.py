@@ -19,7 +19,7 @@ from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from secondme.core.api.app import build_app
-from secondme.core.api.auth import Alarm, Guard, TokenFile
+from secondme.core.api.auth import Guard, TokenFile
 from secondme.core.api.events import EventHub
 from secondme.core.api.limits import Limits
 from secondme.core.api.middleware import Bounded, RequestLimiter
@@ -28,7 +28,7 @@ from secondme.core.api.sockets import UNIX_HOSTS, Address, bind_tcp, bind_unix, 
 from secondme.core.errors import SecondmeError
 from secondme.core.ids import new_id
 from secondme.core.log import get_logger
-from secondme.core.retry import backoff_s
+from secondme.core.retry import AttemptLimit, backoff_s
 
 if TYPE_CHECKING:
     import socket
@@ -306,9 +306,10 @@ class Api:
         await self._serve(bound, guard, stop, kind="tcp")
 
     def _guard(self, hosts: frozenset[str], address: Address | None = None, token: TokenFile | None = None) -> ASGIApp:
-        alarm = Alarm(self._limits, self._clock, self._tell)
+        attempts = AttemptLimit(self._limits.wrong_tokens, self._clock)
         return RequestLimiter(
-            Guard(self._app, limits=self._limits, hosts=hosts, address=address, token=token, alarm=alarm), self._limits
+            Guard(self._app, limits=self._limits, hosts=hosts, address=address, token=token, attempts=attempts, alarm=self._tell),
+            self._limits,
         )
 
     async def _serve(self, bound: socket.socket, app: ASGIApp, stop: asyncio.Event, *, kind: str) -> None:

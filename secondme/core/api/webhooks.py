@@ -11,11 +11,12 @@ import asyncio
 import contextlib
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from secondme.core.api.limits import Limits
-from secondme.core.api.middleware import is_too_deep
-from secondme.core.api.problems import Refusal, refuse
+from secondme.core.api.middleware import read_body
+from secondme.core.api.problems import TOO_DEEP, TOO_SLOW, Refusal, refuse
 from secondme.core.api.server import Listener, configured, keep_listening, silence
 from secondme.core.api.sockets import Address, bind_tcp
 from secondme.core.log import get_logger
@@ -117,11 +118,13 @@ class Webhooks:
         with self._room.share() as take:
             try:
                 async with asyncio.timeout(self._limits.request_s):
-                    body = await self._read(scope, receive, take)
+                    body = await read_body(scope, receive, self._limits, take)
             except TimeoutError:
-                return _TOO_SLOW
-            if not isinstance(body, bytes):
-                return body
+                return _wordless(TOO_SLOW.status)
+            if isinstance(body, Refusal):
+                return _wordless(HTTPStatus.BAD_REQUEST if body is TOO_DEEP else body.status)
+            if body is None:
+                return None
             request = WebhookRequest(
                 method=scope["method"],
                 query=scope["query_string"].decode("latin-1"),
@@ -136,29 +139,6 @@ class Webhooks:
                     raise
                 log.warning("webhook_took_too_long", channel=channel)
                 return _LATER
-
-    async def _read(self, scope: Scope, receive: Receive, take: Callable[[int], bool]) -> bytes | Refusal | None:
-        """The body, counted while it is read; None when the caller went away."""
-        most = self._limits.body_bytes
-        announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
-        if announced.isdigit() and int(announced[:20]) > most:
-            return _TOO_LARGE
-        parts: list[bytes] = []
-        size = 0
-        while True:
-            message = await receive()
-            if message["type"] != "http.request":
-                return None
-            parts.append(message.get("body", b""))
-            size += len(parts[-1])
-            if size > most:
-                return _TOO_LARGE
-            if not take(len(parts[-1])):
-                return _LATER
-            if not message.get("more_body", False):
-                break
-        body = b"".join(parts)
-        return _TOO_DEEP if is_too_deep(body, self._limits.json_depth) else body
 
 
 class _Room:
@@ -198,5 +178,4 @@ def _wordless(status: int) -> _Silent:
     return _Silent(status, "", "", headers={"content-type": "text/plain"})
 
 
-_NOTHING_HERE, _TOO_LARGE, _TOO_SLOW, _TOO_DEEP = map(_wordless, (404, 413, 408, 400))
-_BUG, _LATER = map(_wordless, (500, 503))
+_NOTHING_HERE, _BUG, _LATER = map(_wordless, (404, 500, 503))
