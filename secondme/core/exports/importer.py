@@ -12,9 +12,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 from secondme.core.errors import DataError
-from secondme.core.exports.archive import MemberChoice
 from secondme.core.exports.conversation import MOST_OVERALL, Gathering, SpokenTurn, by_name, other_of, owner_of
-from secondme.core.exports.reading import ExportFile
+from secondme.core.exports.export_file import ExportFile, MemberChoice
 from secondme.core.exports.telegram import TelegramExport
 from secondme.core.exports.whatsapp import WhatsAppExport
 from secondme.core.exports.whatsapp_headers import WallClock

@@ -15,7 +15,7 @@ from secondme.core.ids import is_contact_id
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from secondme.core.exports.reading import Counted, ExportFile
+    from secondme.core.exports.export_file import Counted, ExportFile
 
 
 _DEEPEST = 64

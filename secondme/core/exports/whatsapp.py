@@ -17,7 +17,7 @@ from secondme.core.exports.whatsapp_headers import DateEvidence, Dialect, Order,
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from secondme.core.exports.reading import ExportFile
+    from secondme.core.exports.export_file import ExportFile
 
 _MOST_DIALECTS = 64
 _LONGEST_PLACEHOLDER = 80

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
+from secondme.core.exports.export_file import ExportFile
 from secondme.core.exports.importer import WHATSAPP
 from secondme.core.exports.message import ExportedMessage
-from secondme.core.exports.reading import ExportFile
 from secondme.core.exports.whatsapp import WhatsAppExport
 
 TODAY = date(2026, 11, 22)

@@ -110,8 +110,8 @@ def test_many_times_the_lines_need_no_more_room(tmp_path: Path) -> None:
 def count(path: Path) -> int:
     from remember.exports.chats import TODAY
 
+    from secondme.core.exports.export_file import ExportFile
     from secondme.core.exports.importer import WHATSAPP
-    from secondme.core.exports.reading import ExportFile
     from secondme.core.exports.whatsapp import WhatsAppExport
 
     export = WhatsAppExport(ExportFile(path, WHATSAPP), today=TODAY)

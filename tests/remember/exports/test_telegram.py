@@ -9,9 +9,9 @@ import pytest
 from remember.exports.chats import written
 
 from secondme.core.errors import DataError
+from secondme.core.exports.export_file import ExportFile
 from secondme.core.exports.importer import TELEGRAM
 from secondme.core.exports.message import ExportedChat, ExportedMessage
-from secondme.core.exports.reading import ExportFile
 from secondme.core.exports.telegram import TelegramExport
 
 ME, ANNA = {"from": "Sam", "from_id": "user5"}, {"from": "Anna", "from_id": "user77"}

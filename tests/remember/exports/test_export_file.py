@@ -10,8 +10,8 @@ import pytest
 from remember.exports.chats import read, written
 
 from secondme.core.errors import DataError, NotFoundError
+from secondme.core.exports.export_file import Bounds, ExportFile
 from secondme.core.exports.importer import WHATSAPP
-from secondme.core.exports.reading import Bounds, ExportFile
 
 CHAT = "30.12.21, 20:03 - Anna: hé 😀\n30.12.21, 20:04 - Sam: ho\n"
 
