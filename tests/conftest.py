@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 import certifi
+import hypothesis
 import pytest
 from _pytest.faulthandler import fault_handler_stderr_fd_key  # private, and the only way to the real one
 from fakes.model import ScriptedModel
@@ -61,6 +62,10 @@ UNTRACED = {
 """Folders and files."""
 LIMITS_S = {"slow": 1800, "heavy": 600}
 """How long a test with this mark may take, far beyond what it does; `timeout` in pyproject.toml is for the others."""
+
+
+hypothesis.settings.register_profile("ours", hypothesis.settings.default, deadline=None)  # the clock judges no example
+hypothesis.settings.load_profile("ours")
 
 
 @pytest.fixture(scope="session")

@@ -178,6 +178,13 @@ def offered(words: str, home: Path, **env: str) -> list[str]:
     return said(home=home, COMP_WORDS=words, COMP_CWORD=str(words.count(" ")), _SECONDME_COMPLETE="complete_bash", **env).split()
 
 
+def offered_in_time(words: str, home: Path, **env: str) -> list[str]:
+    """What bash is offered by a store that answers in time: a slow one is passed over, as Tab keeps nobody waiting."""
+    while not (found := offered(words, home, **env)):
+        pass
+    return found
+
+
 def test_tab_offers_commands_channels_personas_and_choices(home: Path) -> None:
     (home / "personas").mkdir()
     (home / "personas" / "family.md").touch()
@@ -192,9 +199,9 @@ def test_tab_offers_commands_channels_personas_and_choices(home: Path) -> None:
 
 def test_tab_offers_contacts_of_plain_names_only(door: Redis, home: Path, redis_url: str) -> None:
     rename(door, "local:rita", "$(reboot)`x`'\"")
-    everybody = offered("secondme contacts mode ", home, SECONDME_REDIS_URL=redis_url)
+    everybody = offered_in_time("secondme contacts mode ", home, SECONDME_REDIS_URL=redis_url)
     assert sorted(everybody) == ["anna", "local:anna", "local:rita"]
-    assert sorted(offered("secondme pause ", home, SECONDME_REDIS_URL=redis_url)) == ["local:anna", "local:rita"]
+    assert sorted(offered_in_time("secondme pause ", home, SECONDME_REDIS_URL=redis_url)) == ["local:anna", "local:rita"]
 
 
 def test_tab_starts_no_server_and_is_silent_about_what_is_wrong(home: Path) -> None:

@@ -30,7 +30,8 @@ async def test_a_picture_shows_what_the_screen_shows(raw: Redis, setup: Setup, n
     app = SecondmeApp(setup, StoppedClock())
     async with app.run_test(size=(100, 28)) as pilot:
         bar: Any = app.query_one("#bar")
-        while "looking" in bar.content.plain:
+        door: Any = app.query_one("#page-pending")
+        while "looking" in bar.content.plain or not door.table.row_count:
             await pilot.pause(0.02)
         for key in PICTURES[name]:
             await pilot.press(key)

@@ -26,8 +26,8 @@ async def knock(town: Town, *names: str) -> None:
 
 async def test_a_request_appears_by_itself_with_name_id_channel_code_age_and_countdown(town: Town, screen: OpenScreen) -> None:
     async with screen() as on:
+        await on.until(lambda: on.page("pending").has_class("-empty"))
         assert on.rows("pending") == []
-        assert on.page("pending").has_class("-empty")
         await knock(town, "anna")
         await on.until(lambda: on.names("pending") == ["Anna"])
         mark, name, contact, channel, code, asked, ends = on.rows("pending")[0]
