@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 import certifi
+import coverage
 import hypothesis
 import pytest
 from _pytest.faulthandler import fault_handler_stderr_fd_key  # private, and the only way to the real one
@@ -248,6 +249,13 @@ def _end_after(limit_s: float, item: pytest.Item) -> None:
 def pytest_runtest_logfinish() -> None:
     """The test is over."""
     faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_sessionfinish() -> None:
+    """What was traced is written down now: xdist kills a worker that has not ended ten seconds later, which a busy machine may take."""
+    if tracing := coverage.Coverage.current():
+        tracing.save()
 
 
 def pytest_collection_finish() -> None:

@@ -59,6 +59,11 @@ def test_swallows_the_alarm():
 
 def test_comes_last(): pass
 """
+_SLOW_TO_END = """
+import atexit, time
+
+def test_that_is_traced(): atexit.register(time.sleep, 1000)
+"""
 
 
 def run(tmp_path: Path, text: str, *words: str, before: tuple[str, ...] = ()) -> str:
@@ -85,6 +90,13 @@ def test_a_test_that_hangs_fails_by_its_name_and_the_others_run(tmp_path: Path) 
     hanging = {"test_waits", "test_awaits", "test_is_not_torn_down", "test_fails_and_is_not_torn_down", "test_swallows_the_alarm"}
     assert named == hanging, said
     assert "2 passed" in said, said  # the last, and the body of the one that is not torn down
+
+
+@pytest.mark.heavy  # 15 s: ten of them xdist waits
+def test_what_a_worker_traced_is_kept_however_long_it_takes_to_end(tmp_path: Path) -> None:
+    said = run(tmp_path, _SLOW_TO_END, "-n", "1", before=("-m", "coverage", "run", "--rcfile", str(ROOT / "pyproject.toml")))
+    assert " 1 passed" in said, said
+    assert len(list(tmp_path.glob(".coverage.*"))) == 2, "one of the run, one of its worker"
 
 
 STARTING = {
