@@ -7,14 +7,12 @@ tried and works comes last, in `Linked`; whoever drew the steps saves it. Nothin
 from __future__ import annotations
 
 import importlib
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from secondme.core.channel_manifest import Manifest
     from secondme.core.ids import ContactId
     from secondme.core.ports import Channel, Clock, Random

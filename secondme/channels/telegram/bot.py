@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Awaitable
 
-    from telegram.request import RequestData
-
     from secondme.channels.telegram.settings import TelegramOptions
 
 ALLOWED_UPDATES = ("message", "edited_message")

@@ -19,7 +19,6 @@ from secondme.core.messages import ChannelState, WebhookAnswer, WebhookRequest
 if TYPE_CHECKING:
     from telegram import WebhookInfo
 
-    from secondme.channels.telegram.bot import TelegramBot
     from secondme.channels.telegram.settings import TelegramOptions
     from secondme.channels.telegram.updates import Intake
     from secondme.core.ports import ChannelHost, Clock

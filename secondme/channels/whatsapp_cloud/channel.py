@@ -45,9 +45,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from secondme.channels.whatsapp_cloud.settings import CloudAccount
-    from secondme.channels.whatsapp_cloud.webhook import Batch
-    from secondme.core.ids import ChannelId
-    from secondme.core.messages import ChannelContact, InboundMessage, MessageContent, WebhookRequest
     from secondme.core.ports import ChannelHost, Clock
 
 log = get_logger(__name__)

@@ -6,15 +6,13 @@ from typing import TYPE_CHECKING
 
 from secondme.cli.commands.channels import connect_channel
 from secondme.cli.onboard.prompts import WizardChoice, WizardQuestion
-from secondme.core.channel_manifest import manifest_of, manifests
-from secondme.core.channel_plugin import setup_of
+from secondme.core.channel_manifest import Manifest, manifest_of, manifests
+from secondme.core.channel_plugin import LinkQuestion, setup_of
 from secondme.core.errors import ConfigError, SecondmeError, UnavailableError
 from secondme.services import channel_context
 
 if TYPE_CHECKING:
     from secondme.cli.onboard.site import Site
-    from secondme.core.channel_manifest import Manifest
-    from secondme.core.channel_plugin import LinkQuestion
 
 
 async def ask(site: Site) -> None:

@@ -8,7 +8,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from secondme.channels.whatsapp.account import own_to
+from secondme.channels.whatsapp.account import Message, own_to
 from secondme.channels.whatsapp.device.library import LibraryError, WhatsAppLibrary
 from secondme.channels.whatsapp.device.messages import read_chat, read_message
 from secondme.core.errors import DataError
@@ -17,7 +17,6 @@ from secondme.core.messages import ChatKind
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from secondme.channels.whatsapp.account import Message
     from secondme.channels.whatsapp.jids import OwnDevice
     from secondme.channels.whatsapp.protocol import FrameSocket
     from secondme.core.ports import Clock

@@ -10,16 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from secondme.channels.whatsapp.device.library import LibraryError
+from secondme.channels.whatsapp.device.library import LibraryError, WhatsAppLibrary
 from secondme.channels.whatsapp.jids import jid_of
-from secondme.channels.whatsapp.protocol import PART_BYTES, Frame
+from secondme.channels.whatsapp.protocol import PART_BYTES, Frame, FrameSocket
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from secondme.channels.whatsapp.device.library import WhatsAppLibrary
     from secondme.channels.whatsapp.device.receiver import Outcome, SendLedger
-    from secondme.channels.whatsapp.protocol import Frame, FrameSocket
 
 CONTACTS = 20_000
 DOWNLOAD_S = 60.0

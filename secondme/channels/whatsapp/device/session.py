@@ -10,7 +10,7 @@ import contextlib
 import threading
 from typing import TYPE_CHECKING, Any
 
-from secondme.channels.whatsapp.account import own_from, own_to, read_spool, write_spool
+from secondme.channels.whatsapp.account import Message, own_from, own_to, read_spool, write_spool
 from secondme.channels.whatsapp.device.library import LibraryError, MissingLibraryError, WhatsAppLibrary
 from secondme.channels.whatsapp.device.receiver import EventReceiver, Offers, SendLedger
 from secondme.channels.whatsapp.device.requests import DeviceRequests
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from secondme.channels.whatsapp.account import Message
     from secondme.channels.whatsapp.protocol import Frame, FrameSocket
     from secondme.core.ports import Clock
 

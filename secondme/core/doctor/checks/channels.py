@@ -11,8 +11,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from secondme.core.admit.control_store import ControlStore
-from secondme.core.channel_manifest import sentence_of
-from secondme.core.config.loader import channel_settings
+from secondme.core.channel_manifest import Manifest, sentence_of
+from secondme.core.config.loader import Setup, channel_settings
 from secondme.core.doctor.check import Check, DoctorContext, Finding, NotCheckedError, NotConfigured, Outcome, found, verdict
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.format import span
@@ -21,8 +21,6 @@ from secondme.core.messages import ChannelState
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from secondme.core.channel_manifest import Manifest
-    from secondme.core.config.loader import Setup
     from secondme.core.gateway.status import ChannelFacts, SystemStatus
 
 _GRACE_S = 30.0
