@@ -94,9 +94,20 @@ def one_authority(tmp_path_factory: pytest.TempPathFactory) -> str:
     return str(path)
 
 
+@pytest.fixture(scope="session")
+def namesakes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of programs called like ours and its interpreter that only fail: what is tested is never what PATH has."""
+    folder = tmp_path_factory.mktemp("namesakes")
+    for name in ("python", "python3", "secondme"):
+        (folder / name).write_text("#!/bin/sh\necho started from PATH, not from sys.executable >&2\nexit 97\n")
+        (folder / name).chmod(0o755)
+    return folder
+
+
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, one_authority: str) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, one_authority: str, namesakes: Path) -> None:
     """No test sees the person who runs it."""
+    monkeypatch.setenv("PATH", f"{namesakes}:{os.environ['PATH']}")
     for name in list(os.environ):
         if name.startswith(("SECONDME_", "ANTHROPIC_", "XDG_")):
             monkeypatch.delenv(name)
