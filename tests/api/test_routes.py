@@ -1,14 +1,24 @@
 """What does each route do, and what does it say when it cannot?"""
 
+import asyncio
+import os
 import re
+import signal
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from api.serving import Serve, Served
-from fakes.process import knock
+from api.wire import ask, request
+from fakes.clock import FakeClock
+from fakes.process import GatewayProcess, contact, eventually, knock, logged, server_pids, settings_of, until, write_config
+from fakes.town import Town
 from redis.asyncio import Redis
 
+from secondme.core.api.dependencies import StoreProbe
 from secondme.core.enums import Tier
+from secondme.core.errors import UnavailableError
+from secondme.core.ids import ContactId
 from secondme.core.store import keys
 from secondme.services import Services
 
@@ -313,3 +323,110 @@ async def put(client: Redis, key: str, record: dict[str, object]) -> None:
     import json
 
     await client.set(key, json.dumps(record))
+
+
+ANNA = ContactId("local:anna")
+
+
+async def test_a_draft_is_read_written_anew_sent_and_dropped(town: Town, serve: Serve) -> None:
+    await town.let_in("anna")
+    first = await town.drafts.suggest(ANNA, "local", "see you at eight")
+    second = await town.drafts.suggest(ANNA, "local", "Traceback\u202e", fault="error_text")
+    async with serve() as served, served.local() as client:
+        listed = (await client.get("/api/drafts")).json()
+        assert [(each["id"], each["texts"], each["fault"]) for each in listed["drafts"]] == [
+            (first, ["see you at eight"], ""),
+            (second, ["Traceback"], "error_text"),
+        ]
+        assert (listed["unreadable"], listed["drafts"][0]["reason"], listed["drafts"][0]["contactId"]) == (0, "agent", ANNA)
+        edited = await client.patch(f"/api/drafts/{first[:6]}", json={"text": "nine\n\nsharp"})
+        assert (edited.status_code, edited.json()["texts"]) == (200, ["nine\n\nsharp"])
+        refused = await client.post(f"/api/drafts/{second}/send")
+        assert (refused.status_code, refused.json()["error"]["code"]) == (409, "unfit")
+        sent = await client.post(f"/api/drafts/{first}/send")
+        assert sent.json() == {"id": first, "contactId": ANNA, "outcome": "sent"}
+        dropped = await client.delete(f"/api/drafts/{second}")
+        assert dropped.json()["outcome"] == "dropped"
+        assert (await client.get("/api/drafts")).json() == {"drafts": [], "unreadable": 0}
+        for method, path in (("GET", ""), ("PATCH", ""), ("POST", "/send"), ("DELETE", "")):
+            answer = await client.request(method, f"/api/drafts/{first}{path}", json={"text": "x"} if method == "PATCH" else None)
+            assert (method, answer.status_code) == (method, 404)
+    await town.deliver()
+    assert town.channel.texts(ANNA) == ["nine\n\nsharp"]
+
+
+async def test_what_is_no_draft_and_what_are_no_words_is_refused(town: Town, serve: Serve) -> None:
+    await town.let_in("anna")
+    reply = await town.drafts.suggest(ANNA, "local", "hi")
+    async with serve() as served, served.local() as client:
+        assert (await client.get("/api/drafts/zz..")).status_code == 422
+        for body in ({"text": ""}, {"text": "x" * 16_001}, {"words": "x"}, {}):
+            assert (await client.patch(f"/api/drafts/{reply}", json=body)).status_code == 422
+        assert (await client.patch(f"/api/drafts/{reply}", json={"text": "\u200b"})).status_code == 422
+        await town.control.kill()
+        assert (await client.post(f"/api/drafts/{reply}/send")).status_code == 409
+
+
+HEALTH = request("GET", "/health", ("Host", "localhost"))
+
+
+@pytest.mark.parametrize("trouble", ["the web framework cannot be imported", "something else has the socket's name"])
+async def test_a_gateway_without_its_api_answers_its_contacts(home: Path, trouble: str) -> None:
+    write_config(home)
+    env = {}
+    if trouble.startswith("the web"):
+        (home / "broken" / "fastapi").mkdir(parents=True)
+        (home / "broken" / "fastapi" / "__init__.py").write_text("raise RuntimeError('broken')")
+        env["PYTHONPATH"] = str(home / "broken")
+    else:
+        settings_of(home).places.api_socket.mkdir(parents=True)
+    with GatewayProcess(home, **env) as gateway:
+        event = "api_not_built" if env else "api_not_listening"
+        await eventually(lambda: logged(home, event))
+        async with contact(home, "anna") as anna:
+            anna.say("hello?")
+            assert "share this code" in (await until(anna, "message"))[0].text
+        gateway.kill(signal.SIGTERM)
+        assert await gateway.ended() == 0
+    assert len(logged(home, event)) == 1
+
+
+async def test_health_is_red_while_the_store_does_not_answer_and_green_when_it_does(home: Path) -> None:
+    write_config(home, "[store]\ntimeout_s = 0.3\n")
+    path = settings_of(home).places.api_socket
+    with GatewayProcess(home):
+        await eventually(path.exists)
+        assert (await ask(path, HEALTH)).status == 200
+        (server,) = server_pids(home)
+        os.kill(server, signal.SIGSTOP)
+        try:
+            red = await eventually(lambda: _health(path, 503))
+        finally:
+            os.kill(server, signal.SIGCONT)
+        await eventually(lambda: _health(path, 200))
+    assert red == b'{"status":"unavailable","store":"down","gateway":"ready","channels":{"local":"connected"}}'
+
+
+async def _health(path: Path, status: int) -> bytes | None:
+    answer = await ask(path, HEALTH)
+    return answer.body if answer.status == status else None
+
+
+async def test_however_many_ask_for_the_health_the_store_is_asked_twice_a_second() -> None:
+    clock, asked, works = FakeClock(), 0, True
+
+    async def ask_the_store() -> None:
+        nonlocal asked
+        asked += 1
+        await asyncio.sleep(0)
+        if not works:
+            raise UnavailableError("store_slow", "The store did not answer.")
+
+    pulse = StoreProbe(ask_the_store, clock)
+    assert await asyncio.gather(*(pulse.beats() for _ in range(100))) == [True] * 100
+    works = False
+    clock.move(0.4)
+    assert await pulse.beats()
+    clock.move(0.2)
+    assert await asyncio.gather(*(pulse.beats() for _ in range(100))) == [False] * 100
+    assert asked == 2

@@ -1,23 +1,31 @@
 """The local channel on a real socket: what is not its protocol harms nobody, what waits survives, what repeats collapses."""
 
 import asyncio
+import contextlib
 import json
 import os
 import stat
+import unicodedata
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
+from contracts.channel import ChannelContract, Rig
 from fakes.channel_host import RecordingHost
 from fakes.process import eventually
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from secondme.channels.local.channel import LocalChannel, LocalMailbox
 from secondme.channels.local.client import LocalClient
+from secondme.channels.local.manifest import MANIFEST
 from secondme.channels.local.protocol import LINE_LIMIT, contact_of
 from secondme.core.clock import SystemClock
-from secondme.core.errors import UnavailableError
+from secondme.core.errors import DataError, UnavailableError
+from secondme.core.ids import ContactId, contact_id
 from secondme.core.messages import Admission, Challenge, InboundMessage, MessageContent, NotSent, Sent
 
 ANNA = contact_of("anna")
@@ -302,3 +310,150 @@ def test_garbage_between_lines_of_mail_is_passed_over(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes() + b'garbage\n[]\n{"ack": []}\n{"id": "x"}\n')
     mail.add("r2", "two")
     assert LocalMailbox(tmp_path, ANNA).waiting() == [("r1", "one"), ("r2", "two")]
+
+
+class LocalRig:
+    """Terminals of two people, opened when they first write or look."""
+
+    manifest = MANIFEST
+
+    def __init__(self, home: Path) -> None:
+        self._socket = home / "local.sock"
+        self.channel = LocalChannel(self._socket, home / "mail", SystemClock())
+        self._clients: dict[str, tuple[LocalClient, asyncio.Task[None]]] = {}
+        self._texts: dict[str, str] = {}
+        self._shown: dict[str, list[str]] = {}
+
+    def contact_id(self, person: str) -> ContactId:
+        return contact_of(person)
+
+    async def write(self, person: str, text: str) -> str:
+        native = self._client(person).say(text)
+        self._texts[native] = person
+        return native
+
+    async def repeat(self, native: str) -> None:
+        """The terminal comes back and did not hear that the message was accepted."""
+        client, task = self._clients[self._texts[native]]
+        text = "once"
+        task.cancel()
+        client._offered[native] = {"type": "message", "id": native, "text": text, "sentAt": 1, "fromOwner": False}
+        self._clients[self._texts[native]] = (client, asyncio.create_task(client.run()))
+
+    async def shown(self, person: str) -> list[str]:
+        client, seen = self._client(person), self._shown.setdefault(person, [])
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(1 if seen else 10):
+                while True:
+                    event = await client.events.get()
+                    if event.kind == "message":
+                        seen.append(event.text)
+                        if client.events.empty():
+                            break
+        return seen
+
+    async def is_confirmed(self, native: str) -> bool:
+        return native not in self._client(self._texts[native])._offered
+
+    def close(self) -> None:
+        for _, task in self._clients.values():
+            task.cancel()
+
+    def _client(self, person: str) -> LocalClient:
+        if person not in self._clients:
+            client = LocalClient(self._socket, person, SystemClock())
+            self._clients[person] = (client, asyncio.create_task(client.run()))
+        return self._clients[person][0]
+
+
+class TestLocal(ChannelContract):
+    @pytest.fixture
+    async def rig(self, home: Path) -> AsyncIterator[Rig]:
+        rig = LocalRig(home)
+        yield rig
+        rig.close()
+        await asyncio.sleep(0)
+
+    async def test_it_can_be_started_again_and_leaves_no_task_behind(self, rig: Rig) -> None:
+        await rig.write("anna", "first")  # so that the terminal's own task is there before
+        await super().test_it_can_be_started_again_and_leaves_no_task_behind(rig)
+
+
+NAMES = [
+    "anna",
+    "José Ángel",
+    "Zoë",
+    "ÅSA",
+    "müller",
+    "Ñandú",
+    "Σίσυφος",
+    "Έλλη",
+    "Иван Йорк",
+    "Straße",
+    "ΐος",
+    "Nguyễn Thị",
+    "각하",
+]
+
+
+def variant(name: str, rng: Random) -> str:
+    """The same name in other capitals, another Unicode form, with space around it."""
+    cased = "".join(rng.choice([str.upper, str.lower, str.title])(character) for character in name)
+    formed = unicodedata.normalize(rng.choice(["NFC", "NFD"]), cased)
+    return rng.choice(["", " ", "\t", "\u00a0", "\n"]) + formed + rng.choice(["", "  ", "\u3000"])
+
+
+def test_five_hundred_variants_of_a_name_are_one_contact() -> None:
+    rng, ids = Random(6), {}
+    for name in NAMES:
+        ids[name] = {contact_of(variant(name, rng)) for _ in range(500)}
+    print({"names": len(NAMES), "variants each": 500, "ids": sum(map(len, ids.values()))})
+    assert {name: len(found) for name, found in ids.items()} == dict.fromkeys(NAMES, 1)
+    assert len(set.union(*ids.values())) == len(NAMES)
+
+
+LOOKALIKES = [
+    "anna",
+    "\u0430nna",
+    "anná",
+    "ann a",
+    "anna.",
+    "anna-",
+    "anna_",
+    "a.nna",
+    "4nna",
+    "ann\u0430",
+    "ànna",
+    "~anna",
+    "local:anna",
+]
+
+
+def test_names_that_only_look_alike_are_different_contacts() -> None:
+    assert len({contact_of(name) for name in LOOKALIKES}) == len(LOOKALIKES)
+
+
+def test_a_hashed_id_cannot_be_written_as_a_name() -> None:
+    hashed = contact_of("Zoë")
+    assert contact_of(hashed.removeprefix("local:")) != hashed
+    assert contact_of(hashed) != hashed
+
+
+@settings(deadline=None, database=None)
+@given(st.text(max_size=200), st.text(max_size=200))
+def test_two_names_share_an_id_only_when_they_differ_in_case_form_or_outer_space(one: str, other: str) -> None:
+    def folded(name: str) -> str:
+        return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name.strip()).casefold())
+
+    try:
+        ids = [contact_of(one), contact_of(other)]
+    except DataError:
+        return
+    assert (ids[0] == ids[1]) == (folded(one) == folded(other))
+    assert [contact_id(each) for each in ids] == ids
+
+
+@pytest.mark.parametrize("name", ["", " ", "\n\t", "\u200b", "\x1b", "\u202e\u202c", "\ufeff"])
+def test_a_name_of_nothing_visible_is_refused(name: str) -> None:
+    with pytest.raises(DataError):
+        contact_of(name)

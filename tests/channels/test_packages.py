@@ -2,9 +2,12 @@
 
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from contracts.channel import ChannelContract, Rig
+from fakes.channel import FakeChannel
 
 from secondme import channels
 from secondme.core.channel_manifest import built_in, manifest_of, manifests, sentence_of
@@ -12,6 +15,8 @@ from secondme.core.channel_plugin import setup_of
 from secondme.core.config.files import read_credentials, save_credentials
 from secondme.core.config.loader import channel_section, is_secret, known_names, load, value_of
 from secondme.core.errors import ConfigError, NotFoundError
+from secondme.core.ids import ContactId, MessageId
+from secondme.core.messages import InboundMessage
 from secondme.services import channel_context, channel_factories
 
 GOOD = """
@@ -132,3 +137,36 @@ def test_a_code_is_told_in_the_words_of_its_channel_or_of_all() -> None:
     assert sentence_of("telegram", "stuck") == ("It would not stop.", "Restart the gateway.")
     assert sentence_of("whatsapp", "telegram_conflict") == sentence_of("no_such", "telegram_conflict") == ("telegram conflict", "")
     assert sentence_of("telegram", "") == ("", "")
+
+
+class FakeRig:
+    def __init__(self) -> None:
+        self.channel = FakeChannel("local")
+        self.manifest = self.channel.manifest
+        self._written: dict[str, InboundMessage] = {}
+
+    def contact_id(self, person: str) -> ContactId:
+        return ContactId(f"local:{person}")
+
+    async def write(self, person: str, text: str) -> str:
+        native = f"m{len(self._written)}"
+        contact = self.contact_id(person)
+        self._written[native] = InboundMessage(self.channel.id, contact, contact, MessageId(native), text, datetime.now(UTC))
+        self.channel.platform.put_nowait(self._written[native])
+        return native
+
+    async def repeat(self, native: str) -> None:
+        self.channel.platform.put_nowait(self._written[native])
+
+    async def shown(self, person: str) -> list[str]:
+        return self.channel.texts(self.contact_id(person))
+
+    async def is_confirmed(self, native: str) -> bool:
+        assert native in self._written
+        return self.channel.platform._unfinished_tasks == 0  # type: ignore[attr-defined]
+
+
+class TestFake(ChannelContract):
+    @pytest.fixture
+    async def rig(self) -> Rig:
+        return FakeRig()

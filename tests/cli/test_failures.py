@@ -240,3 +240,61 @@ def test_a_home_that_is_not_there_is_not_made_by_looking(words: str, tmp_path: P
     result = CliRunner().invoke(app, ["--home", str(missing), *words.split()])
     assert (result.exit_code, list(tmp_path.iterdir())) == (78, [])
     assert result.stderr == f"secondme: There is no home at {missing}. Try: secondme --home {missing} onboard\n"
+
+
+BROKEN = {
+    "a misspelt section": "[slep]\nstart = '22:00'\n",
+    "a wrong value": "[pairing]\nmode = 'anybody'\n",
+    "no TOML at all": "[pairing\nmode = \n",
+}
+
+
+@pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
+def test_kill_and_pause_work_with_settings_that_cannot_be_used(tmp_path: Path, raw: Redis, redis_url: str, broken: str) -> None:
+    (tmp_path / "config.toml").write_text(f'redis_url = "{redis_url}"\n{broken}')
+    (tmp_path / "config.toml").chmod(0o600)
+    paused = command(tmp_path, "pause")
+    assert (paused.returncode, raw.exists(keys.PAUSE_ALL), raw.exists(keys.KILLED)) == (0, 1, 0)
+    killed = command(tmp_path, "kill")
+    assert (killed.returncode, raw.exists(keys.KILLED)) == (0, 1)
+    assert killed.stderr.startswith("secondme: ")
+    assert "It is stopped all the same" in killed.stderr
+    for words in (["kill", "--off"], ["resume"]):
+        assert command(tmp_path, *words).returncode == 78
+    assert raw.exists(keys.KILLED)
+
+
+def test_a_wrong_environment_is_still_an_error(tmp_path: Path) -> None:
+    refused = command(tmp_path, "kill", SECONDME_PAIRING__MODE="anybody")
+    assert refused.returncode == 78
+    assert "SECONDME_PAIRING__MODE" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"),
+    [
+        ("config set telegram.token", "hidden"),
+        ("backup --encrypt backup.age", "Passphrase"),
+        ("channels connect telegram", "Token of your"),
+        ("channels connect whatsapp_cloud", "Phone number"),
+    ],
+)
+def test_ctrl_c_leaves_a_question_at_once(tmp_path: Path, words: str, asked: str) -> None:
+    command = [sys.executable, "-m", "secondme", "--home", str(tmp_path), *words.split()]
+    with Terminal(command, controls=True) as owner:
+        owner.read_until(f"{asked}.*: ")
+        owner.rests()
+        owner.type("\x03")
+        assert owner.ended() == 130
+        assert owner.output.endswith("Interrupted.\r\n")
+        assert owner.echoes
+
+
+def test_ctrl_c_at_a_confirmation_is_no(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "secondme", "--home", str(tmp_path), "pairing", "revoke", "local:anna"]
+    with Terminal(command, controls=True) as owner:
+        owner.read_until("Revoke local:anna")
+        owner.rests()
+        owner.type("\x03")
+        assert owner.ended() == 1
+        assert "nothing was done" in owner.output
