@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from secondme.core.channel_manifest import Manifest
     from secondme.core.channel_plugin import ChannelContext, ChannelFactory
     from secondme.core.config.loader import Settings, Setup
+    from secondme.core.gateway.channel_supervisor import ChannelSupervisor
     from secondme.core.gateway.gateway import Gateway, GatewayParts, Part
     from secondme.core.gateway.owner_chat import OwnerChat
     from secondme.core.gateway.status import SystemStatus
@@ -376,7 +377,11 @@ class Services:
         return Webhooks(gateway.manager.webhook_handler, Address(host.removeprefix("[").removesuffix("]"), int(port)), self.clock)
 
     def api(
-        self, is_stopping: Callable[[], bool], limits: Limits | None = None, channels: Callable[[], dict[str, str]] = dict
+        self,
+        is_stopping: Callable[[], bool],
+        limits: Limits | None = None,
+        channels: Callable[[], dict[str, str]] = dict,
+        address_book: Callable[[str], ChannelSupervisor | None] = lambda _: None,
     ) -> Api:
         """The HTTP API that has not started. Takes a third of a second of imports: call it in a thread."""
         from secondme.core.api.dependencies import ApiOperations, StoreProbe
@@ -398,6 +403,7 @@ class Services:
             pulse=StoreProbe(self.control.now_ms, self.clock),
             is_stopping=is_stopping,
             channels=channels,
+            address_book=address_book,
         )
         places = self.setup.places
         where = Where(unix=places.api_socket, tcp=tcp_address(self.settings.api), token=places.api_token)

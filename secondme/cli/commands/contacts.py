@@ -9,11 +9,12 @@ import typer
 
 from secondme.cli.command import Invocation, command
 from secondme.cli.help import completion
-from secondme.cli.output import CommandResult, Screen, message_result
+from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of, message_result
 from secondme.core.enums import Relationship, ReplyMode
 
 if TYPE_CHECKING:
     from secondme.core.records import ApprovedContact
+    from secondme.services import Services
 
 app = typer.Typer(help="Who is who over all channels, and how each is answered.", no_args_is_help=True)
 
@@ -71,9 +72,14 @@ async def list_(
     invocation: Invocation,
     channel: Annotated[str | None, typer.Option(autocompletion=completion.channels, help="Only this channel's.")] = None,
     search: Annotated[str, typer.Option(help="Part of a name, number or id.")] = "",
+    address_book: Annotated[
+        bool, typer.Option("--address-book", help="Everybody in the address books of connected channels, approved or not.")
+    ] = False,
 ) -> CommandResult:
     """The people you approved, with all their contacts."""
     async with invocation.services() as services:
+        if address_book:
+            return await _list_address_books(services, channel, search)
         approved = (await services.listing()).approved
         persons = await services.persons.persons([each.contact_id for each in approved])
     by_id = {each.contact_id: each for each in approved}
@@ -101,6 +107,23 @@ async def list_(
         screen.table(("name", "channel", "contact", "tier", "mode"), cells, empty="Nobody yet. Who waits: secondme pairing list")
 
     return CommandResult({"persons": rows}, show)
+
+
+async def _list_address_books(services: Services, channel: str | None, search: str) -> CommandResult:
+    from secondme.cli.address_book import read_address_books
+    from secondme.core.text import caseless
+
+    book, errors = await read_address_books(services, channel)
+    needle = caseless(search)
+    rows = [row for row in book if any(needle in caseless(row[field]) for field in ("name", "number", "contactId"))]
+    columns = ("name", "number", "channel", "contact", "state")
+
+    def show(screen: Screen) -> None:
+        cells = [(row["name"], row["number"], row["channel"], row["contactId"], row["state"]) for row in rows]
+        screen.table(columns, cells, empty="Nobody: these platforms have no address book, or nobody in it is like that.")
+
+    code = exit_code_of(errors[0]) if errors else ExitCode.DONE
+    return CommandResult({"addressBook": rows, "persons": []}, show, code, errors)
 
 
 @app.command("show")

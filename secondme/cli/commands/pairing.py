@@ -128,22 +128,33 @@ async def unblock(invocation: Invocation, contact: _Contact) -> CommandResult:
 async def invite(
     invocation: Invocation,
     name: Annotated[str, typer.Option(help="Who it is for.")] = "",
+    to: Annotated[
+        str, typer.Option(metavar="WHO", help="Who it is for, looked up in your address books: a name, a number or an id.")
+    ] = "",
     tier: _Tier = Tier.STANDARD,
     ttl: Annotated[str, typer.Option(metavar="DURATION", help="How long it can be used.")] = "24h",
 ) -> CommandResult:
     """Make a single-use code that approves its sender. Hand it over yourself; whoever sends it first is approved at once."""
     from secondme.core.clock import rfc3339
 
-    length = duration(ttl)
+    length, contact = duration(ttl), None
     async with invocation.services(deciding=True) as services:
-        made = await services.pairing.invite(name, tier, length)
+        if to:
+            from secondme.cli.address_book import find_in_address_books
+
+            contact = await find_in_address_books(services, to)
+        made = await services.pairing.invite(name or (contact["name"] if contact else ""), tier, length)
     data = {"code": made.code, "name": made.name, "tier": made.tier.value, "expiresAt": rfc3339(made.expires_at)}
+    of_whom = {"contact": contact} if contact else {}
 
     def show(screen: Screen) -> None:
         screen.line(made.code, "bold")
+        if contact:
+            who = ", ".join(filter(None, (made.name, contact["number"] and f"+{contact['number']}", contact["contactId"])))
+            screen.line(f"For {who}, on {contact['channel']}{': ' + contact['state'] if contact['state'] else ''}.")
         screen.line(f"Whoever sends it first is approved as {made.tier.value}. It ends {data['expiresAt']}.")
 
-    return CommandResult(data, show)
+    return CommandResult({**data, **of_whom}, show)
 
 
 @app.command("watch")

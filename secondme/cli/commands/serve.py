@@ -172,7 +172,7 @@ async def _serve_api(services: Services, gateway: Gateway, ready: asyncio.Event,
 
     await ready.wait()
     try:
-        api = await asyncio.to_thread(services.api, stop.is_set, None, gateway.manager.states)
+        api = await asyncio.to_thread(services.api, stop.is_set, None, gateway.manager.states, gateway.manager.channels.get)
     except Exception as error:  # noqa: BLE001  the top of a task: whatever an import of somebody else's raises
         log.get_logger(__name__).error("api_not_built", error)
         return

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from secondme.core.admit.pairing import PairingService
     from secondme.core.admit.pairing_store import Listing
     from secondme.core.admit.pauses import PauseService
+    from secondme.core.gateway.channel_supervisor import ChannelSupervisor
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.ports import Clock
     from secondme.core.send.drafts import Drafts
@@ -43,6 +44,8 @@ class ApiOperations:
     is_stopping: Callable[[], bool]
     channels: Callable[[], Mapping[str, str]]
     """Channel -> its state, of the channels that shall run. No round trip: anybody may ask for the health."""
+    address_book: Callable[[str], ChannelSupervisor | None]
+    """Who reads the address book of a channel: this process holds its connection."""
 
 
 class StoreProbe:

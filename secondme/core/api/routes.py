@@ -16,7 +16,9 @@ from secondme.core.api.problems import refusal_of
 from secondme.core.clock import from_ms
 from secondme.core.enums import Tier
 from secondme.core.errors import BusyError, DataError, NotFoundError, SecondmeError
+from secondme.core.gateway.channel_supervisor import ChannelSupervisor
 from secondme.core.gateway.status import StatusReport
+from secondme.core.ids import contact_id
 from secondme.core.records import ApprovedContact
 from secondme.core.send.drafts import Draft
 
@@ -257,6 +259,31 @@ async def disconnect_channel(can: Can, channel: _Channel) -> schemas.ChannelStee
     await _known(can, channel)
     await can.pauses.connect_channel(channel, on=False)
     return schemas.ChannelSteered(id=channel, outcome="disconnected")
+
+
+@channels.get("/{channel}/contacts", responses=answers(404, 409))
+async def read_address_book(can: Can, channel: _Channel) -> schemas.AddressBook:
+    """The owner's address book on this channel, read now; empty where the platform has none. 409 while it is not connected."""
+    book = await _book_of(can, channel).contacts()
+    return schemas.AddressBook(contacts=[schemas.AddressBookEntry.model_validate(each, from_attributes=True) for each in book])
+
+
+@channels.get("/{channel}/contacts/{contact}", responses=answers(404, 409))
+async def read_address_book_entry(can: Can, channel: _Channel, contact: Named) -> schemas.AddressBookEntry:
+    """What the platform says of one contact, in the address book or not. 409 while the channel is not connected."""
+    found = await _book_of(can, channel).contact(contact_id(contact))
+    if found is None:
+        raise NotFoundError("unknown_contact", "The platform knows nobody of this id.")
+    return schemas.AddressBookEntry.model_validate(found, from_attributes=True)
+
+
+def _book_of(can: Can, channel: str) -> ChannelSupervisor:
+    supervisor = can.address_book(channel)
+    if supervisor is None:
+        raise NotFoundError("unknown_channel", "There is no channel called that.", "secondme channels list")
+    if not supervisor.is_open:
+        raise BusyError("not_connected", f"{supervisor.manifest.title} is not connected.", "secondme channels list")
+    return supervisor
 
 
 async def _known(can: Can, channel: str) -> None:

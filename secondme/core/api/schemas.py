@@ -303,6 +303,20 @@ class ChannelSteered(Shape):
     outcome: Literal["paused", "resumed", "not_paused", "connected", "disconnected"]
 
 
+class AddressBookEntry(Shape):
+    """Somebody whom a platform knows. The number is empty where the platform does not tell it."""
+
+    contact_id: str
+    display_name: Shown
+    phone_number: Shown
+
+
+class AddressBook(Shape):
+    """Whom a platform knows, approved or not."""
+
+    contacts: list[AddressBookEntry]
+
+
 class Health(Shape):
     """Whether the gateway can work. No secrets, no names. `degraded`: it works, but a channel does not."""
 
