@@ -64,6 +64,7 @@ ALIVE = {
     "typer reads it": ["__signature__", "__annotations__"],
     "prometheus-client calls it": ["collect"],
     "called by the name of a frame's kind": ["_typing", "_download"],
+    "a channel's manifest names it": ["WhatsAppSettings", "WhatsAppCloudSettings"],
     "tests make the troubleshooting page of it": ["means"],
 }
 """What vulture takes for dead, by the reason why it is not."""

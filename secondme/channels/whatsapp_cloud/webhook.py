@@ -80,8 +80,6 @@ class Batch:
     """Ids of messages of ours that Meta took and could not deliver, each with its error code."""
     unreadable: int = 0
     out_of_time: int = 0
-    for_others: int = 0
-    """Changes that concern another number, or nothing that we listen to."""
 
 
 def contact_for(address: str) -> ContactId | None:
@@ -109,8 +107,8 @@ def read(body: Mapping[str, Any], account: CloudAccount, now_ms: int) -> Batch:
     for change in _changes(body):
         value = change.get("value")
         if not isinstance(value, dict) or _text(_dict(value, "metadata"), "phone_number_id") != account.phone_number_id:
-            batch.for_others += 1
-        elif change.get("field") == "messages":
+            continue  # another number's
+        if change.get("field") == "messages":
             names = _names(value)
             for raw in _list(value, "messages"):
                 _add(batch, raw, account, now_ms, names)
@@ -118,8 +116,6 @@ def read(body: Mapping[str, Any], account: CloudAccount, now_ms: int) -> Batch:
         elif change.get("field") == "smb_message_echoes":
             for raw in _list(value, "message_echoes"):
                 _add(batch, raw, account, now_ms, None)
-        else:
-            batch.for_others += 1
     return batch
 
 

@@ -45,7 +45,7 @@ class WhatsAppLibrary:
         _require_compiled_part()
         forbid_link_previews()
         try:
-            from neonize import client, events  # type: ignore[import-untyped]  # noqa: PLC0415  costs what the docstring says
+            from neonize import client  # type: ignore[import-untyped]  # noqa: PLC0415  costs what the docstring says
             from neonize.proto import Neonize_pb2  # type: ignore[import-untyped]  # noqa: PLC0415
             from neonize.proto.waE2E import WAWebProtobufsE2E_pb2  # type: ignore[import-untyped]  # noqa: PLC0415
             from neonize.utils import enum  # type: ignore[import-untyped]  # noqa: PLC0415
@@ -54,7 +54,6 @@ class WhatsAppLibrary:
         logging.disable(logging.CRITICAL)  # whatsmeow's log may quote messages; the import has sent it to stderr
         logging.getLogger("neonize.utils.log").setLevel(logging.ERROR)  # the least that the Go side can be told to say
         self._protos, self._e2e, self._enum = Neonize_pb2, WAWebProtobufsE2E_pb2, enum
-        self._events: dict[type[Any], int] = events.EVENT_TO_INT
         props = client.DeviceProps(os=device_name, platformType=client.DeviceProps.CHROME, requireFullSync=False)
         self._client = client.NewClient(DATABASE, props=props, uuid=UUID)
 
