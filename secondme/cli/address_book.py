@@ -5,13 +5,11 @@ Nothing of them is kept. Most of the people in one never wrote, and a copy would
 
 from __future__ import annotations
 
-import asyncio
-import json
 import re
-import socket
-from http.client import HTTPConnection, HTTPException
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
+
+import httpx
 
 from secondme.core.admit.pairing import channel_of
 from secondme.core.channel_manifest import manifest_of
@@ -21,8 +19,6 @@ from secondme.core.messages import ChannelState
 from secondme.core.text import caseless, did_you_mean
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from secondme.services import Services
 
     Row = dict[str, str]
@@ -96,37 +92,21 @@ def _row(channel: str, entry: dict[str, str], states: dict[str, str]) -> Row:
 
 
 async def _ask(services: Services, path: str) -> Any:  # JSON that the API's own schemas describe
-    return await asyncio.to_thread(_get, services.setup.places.api_socket, path)
-
-
-def _get(api_socket: Path, path: str) -> Any:
     """What the gateway answers. Raises NotFoundError as it says, UnavailableError for all else."""
-    connection = _UnixConnection("secondme", timeout=_TIMEOUT_S)
-    connection.path = api_socket
+    line = httpx.AsyncHTTPTransport(uds=str(services.setup.places.api_socket))
     try:
-        connection.request("GET", path)
-        answer = connection.getresponse()
-        data = json.loads(answer.read())
-    except (OSError, HTTPException, ValueError) as error:
+        async with httpx.AsyncClient(transport=line, base_url="http://secondme", timeout=_TIMEOUT_S) as client:
+            answer = await client.get(path)
+        data = answer.json()
+    except (httpx.HTTPError, ValueError) as error:
         what = "The gateway of this home cannot be asked, and only it is connected to the channels."
         raise UnavailableError("gateway_unreachable", what, "secondme serve, with api.enabled") from error
-    finally:
-        connection.close()
-    if answer.status == 200:  # noqa: PLR2004
+    if answer.is_success:
         return data
-    kind = NotFoundError if answer.status == 404 else UnavailableError  # noqa: PLR2004
+    kind = NotFoundError if answer.status_code == httpx.codes.NOT_FOUND else UnavailableError
     problem = data.get("error") or {
         "code": "gateway_unavailable",
         "message": "The gateway cannot work now.",
         "fix": "secondme status",
     }
     raise kind(problem["code"], problem["message"], problem["fix"])
-
-
-class _UnixConnection(HTTPConnection):
-    path: Path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self.path))
