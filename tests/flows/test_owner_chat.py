@@ -294,9 +294,9 @@ def broken(name: str, error: Exception, *, later: bool = False) -> ChannelFactor
 
 async def test_the_owner_is_told_of_a_channel_that_needs_them_when_it_fails_later(town: Town) -> None:
     refused = CredentialsError("telegram_token_refused", "Refused.", "connect")
-    async with talking(town, broken("sick", refused, later=True)) as (there, chat):
-        assert await chat.once("^sick") == "sick: Telegram refuses the bot's token. secondme channels connect telegram"
-        assert there.state("sick") == ("needs_owner", "telegram_token_refused")
+    async with talking(town, broken("telegram", refused, later=True)) as (there, chat):
+        assert await chat.once("^telegram") == "telegram: Telegram refuses the bot's token. secondme channels connect telegram"
+        assert there.state("telegram") == ("needs_owner", "telegram_token_refused")
 
 
 async def test_the_owner_is_told_of_a_channel_that_needs_them_from_the_start(town: Town) -> None:

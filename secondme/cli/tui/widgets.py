@@ -12,7 +12,6 @@ from textual.widgets import Static, TabbedContent, TabPane
 from secondme.cli.tui.dialogs import ConfirmDialog, PauseDialog, length_of
 from secondme.cli.tui.pages.page import countdown
 from secondme.core.clock import from_ms
-from secondme.core.format import counted
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
@@ -111,7 +110,7 @@ class Bar(Static):
             pieces += [(f"{count} {word}", QUIET) for count, word in counts if count]
         waiting = overview.pairing.pending
         if waiting:
-            pieces.append((counted(waiting, "request"), f"bold {WARN}"))
+            pieces.append((f"{waiting} waiting", f"bold {WARN}"))
         return pieces
 
     def _answering(self, everybody: EverybodyPaused | None) -> Piece:
