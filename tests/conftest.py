@@ -153,9 +153,7 @@ def home() -> Iterator[Path]:
 def setup(redis_url: str, tmp_path: Path) -> Setup:
     """Settings for tests in this process: the shared server, no pacing, no night."""
     return load(
-        {"redis_url": redis_url, "pacing.enabled": False, "sleep.enabled": False, "persona.name": "Sam"},
-        {},
-        home=tmp_path / "home",
+        {"redis_url": redis_url, "pacing.enabled": False, "sleep.enabled": False, "persona.name": "Sam"}, {}, home=tmp_path / "home"
     )
 
 

@@ -1,6 +1,7 @@
-"""The house's rules that no linter knows: only stores speak Redis, and no module needs itself to be imported."""
+"""The house's rules that no linter knows: who speaks to the store, one name for one thing, no cycle, few imports, plain first lines."""
 
 import ast
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -24,6 +25,9 @@ REDIS_CALLS = {
     "script_load",
 }
 """What sends commands, as far as its name says so. Of a store only: `call` is a word of others too."""
+
+
+MOST_IMPORT_LINES = 0.08
 
 
 def may_speak_redis(path: Path) -> bool:
@@ -96,3 +100,24 @@ def test_no_module_needs_itself_to_be_imported_not_even_from_within_a_function()
                 cycles.add((*chain[first:], *chain[:first]))
     found = [" -> ".join((*cycle, cycle[0])) for cycle in sorted(cycles, key=lambda each: (len(each), each))]
     assert not found, "\n" + "\n".join(found)
+
+
+def test_no_two_classes_share_a_name() -> None:
+    places = defaultdict(list)
+    for path, tree in MODULES.items():
+        for node in tree.body:
+            if isinstance(node, ast.ClassDef):
+                places[node.name].append(str(path))
+    assert {name: each for name, each in places.items() if len(each) > 1} == {}
+
+
+def test_few_lines_are_imports() -> None:
+    lines = sum(len((PACKAGE.parent / path).read_text("utf-8").splitlines()) for path in MODULES)
+    nodes = [node for tree in MODULES.values() for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    imports = sum((node.end_lineno or node.lineno) - node.lineno + 1 for node in nodes)
+    assert imports <= MOST_IMPORT_LINES * lines, f"{imports} of {lines} lines are imports: {imports / lines:.2%}"
+
+
+def test_a_module_says_what_it_is_and_asks_nothing() -> None:
+    firsts = {str(path): (ast.get_docstring(tree) or "").partition("\n")[0] for path, tree in MODULES.items()}
+    assert {path: first for path, first in firsts.items() if first.endswith("?")} == {}

@@ -54,11 +54,7 @@ def repository(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("secret", "rule"),
-    [
-        (ANTHROPIC, "anthropic-api-key"),
-        (ANTHROPIC_OF_A_NEW_SHAPE, "anthropic-api-key"),
-        (TELEGRAM, "telegram-bot-token"),
-    ],
+    [(ANTHROPIC, "anthropic-api-key"), (ANTHROPIC_OF_A_NEW_SHAPE, "anthropic-api-key"), (TELEGRAM, "telegram-bot-token")],
     ids=["anthropic", "anthropic-new-shape", "telegram"],
 )
 def test_a_staged_key_is_found_and_not_repeated(repository: Path, secret: str, rule: str) -> None:

@@ -16,11 +16,7 @@ from fakes.process import GatewayProcess, eventually, logged, settings_of, write
 from fakes.size import sized
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import not_a_server_error
-from schemathesis.specs.openapi.checks import (
-    content_type_conformance,
-    response_schema_conformance,
-    status_code_conformance,
-)
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
 
 from secondme.core.api.app import document
 from secondme.core.store import keys

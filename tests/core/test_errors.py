@@ -5,15 +5,7 @@ import pytest
 from secondme.cli.output import ExitCode, exit_code_of
 from secondme.core import errors
 from secondme.core.clock import SystemClock
-from secondme.core.errors import (
-    BusyError,
-    ConfigError,
-    CredentialsError,
-    DataError,
-    NotFoundError,
-    SecondmeError,
-    UnavailableError,
-)
+from secondme.core.errors import BusyError, ConfigError, CredentialsError, DataError, NotFoundError, SecondmeError, UnavailableError
 from secondme.core.log import OutageLog, get_logger
 
 

@@ -11,17 +11,7 @@ from random import Random
 from typing import Any
 
 from fakes.channel_host import RecordingHost
-from fakes.whatsapp_protos import (
-    EVENT_TO_INT,
-    OWN_DEVICE,
-    OWN_LID,
-    OWN_PHONE,
-    PEOPLE,
-    fill,
-    from_contact,
-    own_device,
-    pb,
-)
+from fakes.whatsapp_protos import EVENT_TO_INT, OWN_DEVICE, OWN_LID, OWN_PHONE, PEOPLE, fill, from_contact, own_device, pb
 
 from secondme.channels.whatsapp.account import WhatsAppAccount, save_account
 from secondme.channels.whatsapp.channel import WhatsAppChannel

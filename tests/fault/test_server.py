@@ -49,11 +49,7 @@ asyncio.run(main())
 def borrower(home: Path) -> subprocess.Popen[str]:
     """A short command that owns the server of `home` until its stdin closes."""
     process = subprocess.Popen(
-        [sys.executable, "-c", BORROWER, str(home)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment(),
+        [sys.executable, "-c", BORROWER, str(home)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment()
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "borrowed\n"

@@ -7,18 +7,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
-from fakes.process import (
-    WITHOUT_API,
-    Books,
-    GatewayProcess,
-    contact,
-    eventually,
-    let_in,
-    logged,
-    settings_of,
-    until,
-    write_config,
-)
+from fakes.process import WITHOUT_API, Books, GatewayProcess, contact, eventually, let_in, logged, settings_of, until, write_config
 from redis import Redis
 
 from secondme.core.store import keys

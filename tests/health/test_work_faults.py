@@ -180,12 +180,7 @@ def test_a_channel_that_the_owner_disconnected_is_no_finding(telegram: Ward) -> 
 
 @pytest.mark.parametrize(
     ("words", "identity"),
-    [
-        ("pause", "paused"),
-        ("pause --for 2h", "paused"),
-        ("kill", "kill-switch-on"),
-        ("channels pause telegram", "channel-paused"),
-    ],
+    [("pause", "paused"), ("pause --for 2h", "paused"), ("kill", "kill-switch-on"), ("channels pause telegram", "channel-paused")],
 )
 def test_what_the_owner_stopped(ward: Ward, words: str, identity: str) -> None:
     assert ward.run(*words.split()).exit_code == 0

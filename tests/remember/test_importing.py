@@ -162,12 +162,7 @@ async def test_what_was_kept_when_it_was_said_is_not_kept_twice(store: Store, to
     await town.learner.catch_up()
     report = await do(store, tmp_path, TALK, approved=APPROVED)
     assert (report.turns.added, report.turns.known, report.own.added, report.own.known) == (2, 2, 1, 1)
-    assert [turn.content for turn in await HistoryStore(store).recent(ANNA, 10)] == [
-        "are you coming?",
-        "yes",
-        "at eight",
-        "good",
-    ]
+    assert [turn.content for turn in await HistoryStore(store).recent(ANNA, 10)] == ["are you coming?", "yes", "at eight", "good"]
     assert await town.learner.learn(ANNA) == 0
 
 

@@ -63,11 +63,7 @@ def test_an_edit_counts_at_once(personas: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "said"),
-    [
-        (b"caf\xe9", "is not UTF-8"),
-        (b"\xff\xfeh\x00i\x00", "is not UTF-8"),
-        (b"x" * (64 * 1024 + 1), "larger than 66 kB"),
-    ],
+    [(b"caf\xe9", "is not UTF-8"), (b"\xff\xfeh\x00i\x00", "is not UTF-8"), (b"x" * (64 * 1024 + 1), "larger than 66 kB")],
 )
 def test_an_unusable_file_is_named(personas: Path, content: bytes, said: str) -> None:
     (personas / "default.md").write_bytes(content)

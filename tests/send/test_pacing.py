@@ -63,10 +63,7 @@ def test_without_pacing_everything_leaves_at_once(parts: list[str], since: float
     assert planned == [Pace(0.0, 0.0)] * len(parts)
 
 
-@pytest.mark.parametrize(
-    ("length", "expected_s"),
-    [(0, 2.0), (10, 4.4), (50, 14.0), (60, 16.4), (100, 20.0)],
-)
+@pytest.mark.parametrize(("length", "expected_s"), [(0, 2.0), (10, 4.4), (50, 14.0), (60, 16.4), (100, 20.0)])
 def test_a_short_text_takes_thinking_and_240_ms_a_character(length: int, expected_s: float) -> None:
     assert paces([length])[0].due_after_s == pytest.approx(expected_s)
 
@@ -82,10 +79,7 @@ def test_jitter_stretches_the_whole_by_15_percent(share: float, expected_s: floa
     assert paces([10], share=share)[0].due_after_s == pytest.approx(expected_s)
 
 
-@pytest.mark.parametrize(
-    ("since", "pause_s"),
-    [(None, 0.0), (0.0, 3.5), (2.0, 1.5), (3.5, 0.0), (20.0, 0.0), (30.1, 0.0)],
-)
+@pytest.mark.parametrize(("since", "pause_s"), [(None, 0.0), (0.0, 3.5), (2.0, 1.5), (3.5, 0.0), (20.0, 0.0), (30.1, 0.0)])
 def test_a_reply_soon_after_the_last_takes_a_pause_more(since: float | None, pause_s: float) -> None:
     assert paces([1000], since)[0].due_after_s == pytest.approx(20.0 + pause_s)
 

@@ -133,13 +133,7 @@ async def test_the_checks_come_in_their_order(town_with: TownWith) -> None:
     found.append(await town.writes("anna", "four"))
     await town.owner.revoke(ANNA)
     found.append(await town.gateway.receive(first))
-    assert found == [
-        Admission.DUPLICATE,
-        Admission.KILLED,
-        Admission.PAUSED,
-        Admission.RATE_LIMITED,
-        Challenge.PROMPTED,
-    ]
+    assert found == [Admission.DUPLICATE, Admission.KILLED, Admission.PAUSED, Admission.RATE_LIMITED, Challenge.PROMPTED]
 
 
 async def test_the_eleventh_message_of_a_minute_pauses_for_an_hour_and_says_so(town: Town, ear: Ear) -> None:

@@ -24,9 +24,7 @@ from fakes.whatsapp_protos import (
     text,
     to_oneself,
 )
-from fakes.whatsapp_protos import (
-    phone as address,
-)
+from fakes.whatsapp_protos import phone as address
 
 from secondme.core.errors import DataError
 from secondme.core.messages import Admission, AttachmentKind, Challenge, ChatKind, InboundMessage, MessageContent, Sent
