@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pyrage
 import pytest
-from backup.launch import program
 from fakes import homes
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
+from secondme.cli.app import app
 from secondme.core.backup.archive import read_archive
 from secondme.core.errors import DataError
 
@@ -131,7 +131,7 @@ HOSTILE: dict[str, tuple[Callable[[], bytes], str]] = {
 
 def restore(home: Path, file: Path, *more: str) -> Result:
     env = {"SECONDME_BACKUP_PASSPHRASE": "correct horse"}
-    return CliRunner().invoke(program(), ["--home", str(home), "restore", str(file), "--yes", *more], env=env)
+    return CliRunner().invoke(app, ["--home", str(home), "restore", str(file), "--yes", *more], env=env)
 
 
 @pytest.mark.parametrize("name", HOSTILE)

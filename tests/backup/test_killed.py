@@ -5,20 +5,19 @@ import sys
 from pathlib import Path
 
 import pytest
-from backup.launch import program
 from fakes import homes
-from fakes.process import environment, settings_of
+from fakes.process import COMMAND, environment, settings_of
 from fakes.size import IS_WHOLE
 from redis import Redis
 from typer.testing import CliRunner
 
+from secondme.cli.app import app
 from secondme.core.backup.restore import refuse_unfinished
 from secondme.core.errors import ConfigError
 from secondme.core.store import keys
 
 pytestmark = pytest.mark.heavy  # backups and restores that are killed at each step
 
-LAUNCH = [sys.executable, str(Path(__file__).with_name("launch.py"))]
 UNDECIDED = ["archive.member:2", "restore.deciding:1", *(["restore.unpacked:1"] if IS_WHOLE else [])]
 DECIDED = [
     "restore.decided:1",
@@ -30,12 +29,16 @@ DECIDED = [
 
 def done(home: Path, *words: str, **env: str) -> int:
     """Its exit code, when nothing happens meanwhile."""
-    return CliRunner().invoke(program(), ["--home", str(home), *words], env=env).exit_code
+    return CliRunner().invoke(app, ["--home", str(home), *words], env=env).exit_code
 
 
 def run(step: str, home: Path, *words: str, **env: str) -> int:
     return subprocess.run(
-        [*LAUNCH, step, "--home", str(home), *words], env=environment(**env), check=False, timeout=60, capture_output=True
+        [sys.executable, str(COMMAND), step, "--home", str(home), *words],
+        env=environment(**env),
+        check=False,
+        timeout=60,
+        capture_output=True,
     ).returncode
 
 

@@ -13,12 +13,12 @@ from typing import Any
 
 import pyrage
 import pytest
-from backup.launch import program
 from fakes import homes
 from fakes.process import Terminal, environment
 from redis import Redis
 from typer.testing import CliRunner, Result
 
+from secondme.cli.app import app
 from secondme.cli.commands.backup import describe
 from secondme.core.files import hold
 from secondme.core.store import keys
@@ -31,11 +31,11 @@ QUICK = Path(__file__).with_name("quick.tar.gz.age")
 """An archive as in `test_hostile`, sealed with that passphrase and a work factor of 2^10, so that opening it takes no second."""
 
 
-LAUNCH = [sys.executable, str(Path(__file__).with_name("launch.py")), "none:1", "--home"]
+PROGRAM = [sys.executable, "-m", "secondme", "--home"]
 
 
 def do(home: Path, *words: str, **env: str) -> Result:
-    return CliRunner().invoke(program(), ["--home", str(home), *words], env=env)
+    return CliRunner().invoke(app, ["--home", str(home), *words], env=env)
 
 
 def data_of(result: Result) -> dict[str, Any]:
@@ -120,9 +120,9 @@ def test_what_was_there_is_moved_aside_and_a_second_restore_keeps_both(full: Pat
 def test_a_backup_goes_through_pipes(full: Path, tmp_path: Path) -> None:
     archive, new = tmp_path / "b", tmp_path / "new"
     with archive.open("wb") as out:
-        subprocess.run([*LAUNCH, str(full), "backup", "-"], stdout=out, env=environment(), check=True, timeout=60)
+        subprocess.run([*PROGRAM, str(full), "backup", "-"], stdout=out, env=environment(), check=True, timeout=60)
     with archive.open("rb") as into:
-        subprocess.run([*LAUNCH, str(new), "restore", "-", "--yes"], stdin=into, env=environment(), check=True, timeout=60)
+        subprocess.run([*PROGRAM, str(new), "restore", "-", "--yes"], stdin=into, env=environment(), check=True, timeout=60)
     assert homes.with_store(new, homes.content_of) == homes.with_store(full, homes.content_of)
 
 
@@ -176,14 +176,14 @@ def test_a_home_in_three_places_comes_back_into_them(full: Path, tmp_path: Path)
     new = tmp_path / "user"
     env = {"SECONDME_HOME": "", "HOME": str(new), "XDG_CONFIG_HOME": str(new / "c"), "XDG_DATA_HOME": str(new / "d")}
     for _ in range(2):
-        assert CliRunner().invoke(program(), ["restore", str(tmp_path / "b"), "--yes"], env=env).exit_code == 0
+        assert CliRunner().invoke(app, ["restore", str(tmp_path / "b"), "--yes"], env=env).exit_code == 0
     there = {name for name in homes.tree(new) if "before-restore" not in name and "appendonlydir" not in name}
     assert there == {f"d/secondme/{name[5:]}" if name.startswith("data/") else f"c/secondme/{name}" for name in homes.FILES}
 
 
 def test_a_person_is_asked_before_anything_changes_and_a_passphrase_is_not_shown(tmp_path: Path) -> None:
     new = tmp_path / "new"
-    with Terminal([*LAUNCH, str(new), "restore", str(QUICK)]) as terminal:
+    with Terminal([*PROGRAM, str(new), "restore", str(QUICK)]) as terminal:
         terminal.read_until("Passphrase of the backup:")
         terminal.type(PASSPHRASE + "\n")
         terminal.read_until(r"moved aside. \[y/N\]:")
@@ -191,7 +191,7 @@ def test_a_person_is_asked_before_anything_changes_and_a_passphrase_is_not_shown
         assert terminal.ended() == 1
         assert PASSPHRASE not in terminal.output
     assert homes.tree(new) == {}
-    with Terminal([*LAUNCH, str(new), "backup", "--encrypt", str(tmp_path / "c")]) as terminal:
+    with Terminal([*PROGRAM, str(new), "backup", "--encrypt", str(tmp_path / "c")]) as terminal:
         for pattern, typed in (
             (r"backup: $", PASSPHRASE),
             (r"more: $", "another"),

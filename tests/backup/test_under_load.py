@@ -26,7 +26,7 @@ from secondme.core.store import keys
 
 pytestmark = pytest.mark.heavy  # two gateways and a backup between them
 
-LAUNCH = [sys.executable, str(Path(__file__).with_name("launch.py")), "none:1", "--home"]
+PROGRAM = [sys.executable, "-m", "secondme", "--home"]
 QUICK = "[queue]\nlease_s = 1\nmax_attempts = 100\n[delivery]\ntimeout_s = 0.2\n[limits]\nmessages = 100000\n"
 CONTACTS, BEFORE = sized(6, 3), sized(300, 60)
 NOTHING_WRONG = dict.fromkeys(
@@ -86,7 +86,7 @@ def _counts(home: Path, new: Path, kept: Kept, acknowledged: set[str], shown: li
 
 
 async def _run(home: Path, *words: str) -> int:
-    made = await asyncio.create_subprocess_exec(*LAUNCH, str(home), *words, env=environment(), stdout=subprocess.DEVNULL)
+    made = await asyncio.create_subprocess_exec(*PROGRAM, str(home), *words, env=environment(), stdout=subprocess.DEVNULL)
     return await made.wait()
 
 

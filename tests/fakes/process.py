@@ -41,6 +41,8 @@ from secondme.core.store.server import Role
 Cli = Callable[..., Result]
 """A command run in the test's own process: words in, result out."""
 LAUNCH = Path(__file__).with_name("launch.py")
+COMMAND = Path(__file__).with_name("launch_command.py")
+"""Runs any command, in which a named step stops the world."""
 DEADLINE_S = 60.0
 """Far beyond what anything here takes: it ends a hanging test, it decides none."""
 WITHOUT_API = "[api]\nenabled = false\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from fakes.process import environment
+from fakes.process import COMMAND, environment
 from fakes.size import sized
 from migrate.installation import install, usage
 from migrate.world import Silent, everything, fill, phone, talk
@@ -26,7 +26,6 @@ from secondme.core.store.server import Role
 
 pytestmark = pytest.mark.heavy  # a hundred thousand of everything
 
-LAUNCH = Path(__file__).with_name("launch.py")
 MANY, FEW = sized(100_000, 25_000), 10_000
 SLOWEST_US = 10_000
 GROWTH_KB = 4_000
@@ -36,7 +35,7 @@ GROWTH_KB = 4_000
 def run(home: Path, url: str, fault: str, *words: str) -> subprocess.CompletedProcess[str]:
     """One command in a process of its own."""
     return subprocess.run(
-        [sys.executable, str(LAUNCH), fault, "--home", str(home), "migrate", *words],
+        [sys.executable, str(COMMAND), fault, "--home", str(home), "migrate", *words],
         capture_output=True,
         text=True,
         env=environment(SECONDME_REDIS_URL=url),

@@ -1,6 +1,6 @@
 """Runs one real command in which a named step ends the process, or which says how much memory it took. Run as a script.
 
-python launch.py STEP:COUNT|- WORD...    the last line on stderr is the peak of the resident memory in KB
+python launch_command.py STEP:COUNT|- WORD...    the last line on stderr is the peak of the resident memory in KB
 """
 
 import os
