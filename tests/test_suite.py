@@ -102,11 +102,8 @@ def test_no_program_from_path_is_taken_for_what_is_tested(name: str) -> None:
     assert subprocess.run([name, "-c", ""], check=False, env=environment()).returncode == 97
 
 
-IN_CI = pytest.mark.skipif(not (ROOT / ".ci").exists(), reason="the source archive has no CI")
-
-
-@IN_CI
-def test_ci_and_the_hook_before_a_push_run_the_suite_with_its_coverage() -> None:
+@pytest.mark.skipif(not (ROOT / ".ci").exists(), reason="the source archive has no CI")
+def test_ci_and_the_hook_before_a_push_run_the_suite_with_its_coverage_and_ci_every_measure_once() -> None:
     session = re.search(
         r'SUITE = os.environ.get\("SUITE", "tests"\)\n.*?sessions = \[[^]]*, SUITE\]', (ROOT / "noxfile.py").read_text(), re.DOTALL
     )
@@ -114,15 +111,10 @@ def test_ci_and_the_hook_before_a_push_run_the_suite_with_its_coverage() -> None
     assert 'SUITE=coverage bash -c "$command"' in (ROOT / ".ci" / "run").read_text()
     steps = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]["checks"]["steps"]
     assert {"run": "nox", "env": {"SUITE": "coverage"}} in steps
+    assert {"run": "nox -s bench -- --smoke"} in steps
+    assert ".venv/bin/nox -s bench -- --smoke" in (ROOT / ".ci" / "run").read_text()
     (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     assert [(hook["entry"], hook["stages"]) for hook in repository["hooks"] if hook["id"] == "coverage"] == [
         ("nox -s coverage", ["pre-push"])
     ]
     assert tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["coverage"]["report"]["fail_under"] >= 80
-
-
-@IN_CI
-def test_ci_runs_every_measure_of_the_bench_once() -> None:
-    assert ".venv/bin/nox -s bench -- --smoke" in (ROOT / ".ci" / "run").read_text()
-    steps = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]["checks"]["steps"]
-    assert {"run": "nox -s bench -- --smoke"} in steps

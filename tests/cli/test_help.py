@@ -190,7 +190,6 @@ def test_whoever_is_approved_may_be_called_by_name(
     ("line", "said"),
     [
         ("pairing approve local:bne", "Did you mean local:ben?"),
-        ("pairing tier local:ana trusted", "Did you mean local:anna?"),
         ("pairing approve 000000", "No request has this code"),
         ("channels pause telegrm", "Did you mean telegram?"),
     ],

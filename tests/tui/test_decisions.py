@@ -36,7 +36,7 @@ async def test_a_request_appears_by_itself_with_name_id_channel_code_age_and_cou
         assert (mark, name, contact, channel, code) == (" ", "Anna", "local:anna", "local", request.code)
         assert asked in {"0 s", "1 s", "2 s", "3 s"}
         assert ends.startswith("29:5") or ends == "30:00"
-        assert "1 request" in on.text("#bar")
+        assert "1 waiting" in on.text("#bar")
 
 
 async def test_who_comes_in_by_a_code_is_said_whatever_page_is_shown(town: Town, screen: OpenScreen) -> None:

@@ -5,9 +5,10 @@ import json
 import random
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
+import pytest
 from channels.whatsapp_cloud.cloud import Running
 from fakes.graph_api import change, envelope, signed, text
 from fakes.town import Town
@@ -37,6 +38,9 @@ class GateHost:
     def alive(self) -> None: ...
 
 
+Scene = tuple[Any, GateHost, Town]
+
+
 async def _let_in(cloud: Any, host: GateHost, town: Town) -> None:
     for who in PEOPLE:
         assert await cloud.hears(change(text(who, "may I?", f"wamid.knock.{who}", cloud.now_s))) == 200
@@ -44,51 +48,47 @@ async def _let_in(cloud: Any, host: GateHost, town: Town) -> None:
     host.outcomes.clear()
 
 
-def _on_time(cloud: Any) -> None:
-    cloud.clock.ms = time.time_ns() // 1_000_000  # the store has a clock of its own
-
-
-async def test_ten_thousand_replays_of_a_hundred_calls_are_a_hundred_messages(
-    running: Running, town_with: Callable[..., Town]
-) -> None:
+@pytest.fixture
+async def scene(running: Running, town_with: Callable[..., Town]) -> AsyncIterator[Scene]:
+    """The channel before the real gate; its clock is the store's, which has one of its own."""
     town = town_with(**WIDE)
     host = GateHost(town)
     async with running(host) as cloud:
-        _on_time(cloud)
-        await _let_in(cloud, host, town)
-        calls = [signed(envelope(change(text(PEOPLE[n % 20], f"text {n}", f"wamid.{n}", cloud.now_s)))) for n in range(100)]
-        replays = calls * 100
-        random.Random(19).shuffle(replays)
-        statuses: Counter[int] = Counter()
-        started = time.process_time()
-        for start in range(0, len(replays), 100):
-            answers = await asyncio.gather(*map(cloud.channel.handle_webhook, replays[start : start + 100]))
-            statuses.update(answer.status for answer in answers)
-        took = time.process_time() - started
+        cloud.clock.ms = time.time_ns() // 1_000_000
+        yield cloud, host, town
+
+
+async def test_ten_thousand_replays_of_a_hundred_calls_are_a_hundred_messages(scene: Scene) -> None:
+    cloud, host, town = scene
+    await _let_in(cloud, host, town)
+    calls = [signed(envelope(change(text(PEOPLE[n % 20], f"text {n}", f"wamid.{n}", cloud.now_s)))) for n in range(100)]
+    replays = calls * 100
+    random.Random(19).shuffle(replays)
+    statuses: Counter[int] = Counter()
+    started = time.process_time()
+    for start in range(0, len(replays), 100):
+        answers = await asyncio.gather(*map(cloud.channel.handle_webhook, replays[start : start + 100]))
+        statuses.update(answer.status for answer in answers)
+    took = time.process_time() - started
     print(f"\n{len(replays)} replays of 100 calls: {dict(host.outcomes)}; {len(replays) / took:,.0f} a second of processor time")
     assert statuses == {200: 10_000}
     assert host.outcomes == {"queued": 100, "duplicate": 9_900}
 
 
-async def test_a_conversation_keeps_the_order_in_which_first_copies_arrived(
-    running: Running, town_with: Callable[..., Town]
-) -> None:
-    town = town_with(**WIDE)
-    host = GateHost(town)
+async def test_a_conversation_keeps_the_order_in_which_first_copies_arrived(scene: Scene) -> None:
+    cloud, host, town = scene
     rng = random.Random(20)
-    async with running(host) as cloud:
-        _on_time(cloud)
-        await _let_in(cloud, host, town)
-        messages = [text(PEOPLE[n % 20], f"text {n}", f"wamid.{n}", cloud.now_s) for n in range(400)]
-        rng.shuffle(messages)
-        batches = []
-        while messages:
-            size = rng.randint(1, 5)
-            batches.append(messages[:size])
-            messages = messages[size:]
-        calls = [batch for batch in batches for _ in range(rng.randint(1, 5))]
-        rng.shuffle(calls)
-        answers = await asyncio.gather(*[cloud.channel.handle_webhook(signed(envelope(change(*batch)))) for batch in calls])
+    await _let_in(cloud, host, town)
+    messages = [text(PEOPLE[n % 20], f"text {n}", f"wamid.{n}", cloud.now_s) for n in range(400)]
+    rng.shuffle(messages)
+    batches = []
+    while messages:
+        size = rng.randint(1, 5)
+        batches.append(messages[:size])
+        messages = messages[size:]
+    calls = [batch for batch in batches for _ in range(rng.randint(1, 5))]
+    rng.shuffle(calls)
+    answers = await asyncio.gather(*[cloud.channel.handle_webhook(signed(envelope(change(*batch)))) for batch in calls])
     assert {answer.status for answer in answers} == {200}
     first_copies = list(dict.fromkeys((raw["from"], raw["id"]) for batch in calls for raw in batch))
     for who in PEOPLE:
@@ -98,28 +98,20 @@ async def test_a_conversation_keeps_the_order_in_which_first_copies_arrived(
     assert host.outcomes["queued"] == 400
 
 
-async def test_a_call_from_before_the_gates_memory_is_refused_before_it_could_be_answered_again(
-    running: Running, town_with: Callable[..., Town]
-) -> None:
-    town = town_with(**WIDE)
-    host = GateHost(town)
-    async with running(host) as cloud:
-        _on_time(cloud)
-        await _let_in(cloud, host, town)
-        call = signed(envelope(change(text(PEOPLE[0], "once", "wamid.1", cloud.now_s))))
-        assert (await cloud.channel.handle_webhook(call)).status == 200
-        cloud.clock.ms += (7 * 24 + 2) * 3_600_000
-        assert (await cloud.channel.handle_webhook(call)).status == 200
+async def test_a_call_from_before_the_gates_memory_is_refused_before_it_could_be_answered_again(scene: Scene) -> None:
+    cloud, host, town = scene
+    await _let_in(cloud, host, town)
+    call = signed(envelope(change(text(PEOPLE[0], "once", "wamid.1", cloud.now_s))))
+    assert (await cloud.channel.handle_webhook(call)).status == 200
+    cloud.clock.ms += (7 * 24 + 2) * 3_600_000
+    assert (await cloud.channel.handle_webhook(call)).status == 200
     assert host.outcomes == {"queued": 1}
 
 
-async def test_of_strangers_who_write_by_the_hundred_nothing_is_kept(running: Running, town_with: Callable[..., Town]) -> None:
-    town = town_with(**WIDE)
-    host = GateHost(town)
-    async with running(host) as cloud:
-        _on_time(cloud)
-        for number in range(100):
-            who = f"3460012{number:04d}"
-            assert await cloud.hears(change(text(who, "secret words", f"wamid.{number}", cloud.now_s))) == 200
+async def test_of_strangers_who_write_by_the_hundred_nothing_is_kept(scene: Scene) -> None:
+    cloud, host, town = scene
+    for number in range(100):
+        who = f"3460012{number:04d}"
+        assert await cloud.hears(change(text(who, "secret words", f"wamid.{number}", cloud.now_s))) == 200
     assert set(host.outcomes) <= {"requested", "closed"}
     assert await town.raw_keys("HISTORY:*") == await town.raw_keys("INBOX:*") == []
