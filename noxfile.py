@@ -66,6 +66,8 @@ ALIVE = {
     "called by the name of a frame's kind": ["_typing", "_download"],
     "a channel's manifest names it": ["WhatsAppSettings", "WhatsAppCloudSettings"],
     "tests make the troubleshooting page of it": ["means"],
+    "a script's header names the key": ["PAIRING_STATS", "PAIRING_PROMPTS", "PAIRING_WRONG", "OWNER_TOLD"],
+    "a traceback shows it": ["__qualname__"],
 }
 """What vulture takes for dead, by the reason why it is not."""
 REGISTERED = ["@*.command", "@*.callback", "@*.get", "@*.post", "@*.put", "@*.patch", "@*.delete", "@on", "@field_validator"]
