@@ -22,7 +22,7 @@ LETTERS = "abcdéñüßжщاه한かな中文😀👍🏽 -:;,.!?'\"()[]/"
 WORDS = st.text(LETTERS, min_size=1, max_size=40).map(str.strip).filter(bool)
 TEXTS = st.lists(WORDS | st.just(""), min_size=1, max_size=4).map(lambda lines: "\n".join(lines).strip()).filter(bool)
 NAMES = (
-    st.text(LETTERS, min_size=1, max_size=20).map(lambda name: " ".join(name.replace(": ", ":").split()).strip(" :~")).filter(bool)
+    st.text(LETTERS, min_size=1, max_size=20).map(lambda name: " ".join(name.split()).replace(": ", ":").strip(" :~")).filter(bool)
 )
 MESSAGES = st.lists(st.tuples(st.integers(0, 1), TEXTS, st.integers(0, 100_000)), min_size=1, max_size=12)
 
