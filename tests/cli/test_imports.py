@@ -27,6 +27,7 @@ NEVER = {
     "PIL",
     "segno",
     "telegram",
+    "tomlkit",
     "httpx",
     "httpx2",
     "prompt_toolkit",

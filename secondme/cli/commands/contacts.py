@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from secondme.cli.command import Invocation, command
+from secondme.cli.contact_lookup import anybody, known_contact
 from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of, message_result
 from secondme.core.enums import Relationship, ReplyMode
@@ -35,8 +36,6 @@ async def relate(
     relationship: Annotated[str, typer.Argument(metavar="TYPE|auto", help=", ".join([*Relationship, _AUTO]))],
 ) -> CommandResult:
     """Say what a contact is to you; your word is never overridden. `auto`: what they write tells."""
-    from secondme.cli.contact_lookup import anybody
-
     word = _one_of(relationship, [*Relationship, _AUTO])
     async with invocation.services(deciding=True) as services:
         who = anybody(contact, (await services.listing()).approved)
@@ -56,8 +55,6 @@ async def mode(
     reply_mode: Annotated[str, typer.Argument(metavar="MODE", help=", ".join([*ReplyMode, _DEFAULT]))],
 ) -> CommandResult:
     """Say what happens to a contact's messages. `default`: the tier decides."""
-    from secondme.cli.contact_lookup import anybody
-
     word = _one_of(reply_mode, [*ReplyMode, _DEFAULT])
     async with invocation.services(deciding=True) as services:
         who = anybody(contact, (await services.listing()).approved)
@@ -130,7 +127,6 @@ async def _list_address_books(services: Services, channel: str | None, search: s
 @command("secondme.contacts.show/1")
 async def show_(invocation: Invocation, contact: _Contact) -> CommandResult:
     """What is known of a contact, and who it is linked with."""
-    from secondme.cli.contact_lookup import known_contact
     from secondme.core.errors import NotFoundError
 
     async with invocation.services() as services:
@@ -163,8 +159,6 @@ async def show_(invocation: Invocation, contact: _Contact) -> CommandResult:
 @command("secondme.contacts.link/1")
 async def link(invocation: Invocation, contact: _Contact, other: _Contact) -> CommandResult:
     """Say that two contacts are one person: they share the approval and what was said."""
-    from secondme.cli.contact_lookup import known_contact
-
     async with invocation.services(deciding=True) as services:
         first, second = await known_contact(services, contact), await known_contact(services, other)
         outcome = await services.contacts.link(first, second)
@@ -178,8 +172,6 @@ async def link(invocation: Invocation, contact: _Contact, other: _Contact) -> Co
 @command("secondme.contacts.unlink/1")
 async def unlink(invocation: Invocation, contact: _Contact) -> CommandResult:
     """Make a contact a person of its own again. One that was approved only by its link has to ask again."""
-    from secondme.cli.contact_lookup import known_contact
-
     async with invocation.services(deciding=True) as services:
         who = await known_contact(services, contact)
         outcome = await services.contacts.unlink(who)
@@ -193,7 +185,6 @@ async def forget(
     invocation: Invocation, contact: _Contact, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
 ) -> CommandResult:
     """Erase everything of a person, under each of their contacts. There is no way back."""
-    from secondme.cli.contact_lookup import known_contact
     from secondme.cli.prompts import confirm
 
     async with invocation.services(deciding=True) as services:

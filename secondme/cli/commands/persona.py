@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from secondme.cli.command import Invocation, command
+from secondme.cli.contact_lookup import anybody, approved_contact
 from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of, message_result, note
 from secondme.core.enums import Relationship
@@ -129,7 +130,6 @@ async def use(
     clear: Annotated[bool, typer.Option("--clear", help="Take the choice back.")] = False,
 ) -> CommandResult:
     """Choose who speaks: to one contact, to a relationship, or (with neither) to everybody else."""
-    from secondme.cli.contact_lookup import anybody
     from secondme.core.reply.personas import slot_of
 
     if (name is None) != clear:
@@ -166,7 +166,6 @@ async def hear(
 ) -> CommandResult:
     """Hear how you would answer. Nobody is sent anything; the model is asked, and its answer counts on the budget."""
     from secondme.cli.commands.agent import usage_row
-    from secondme.cli.contact_lookup import approved_contact
 
     if name is not None and contact is not None:
         raise typer.BadParameter("a contact's persona is chosen for them: name one of --persona and --contact")
@@ -212,7 +211,6 @@ def _row(persona: Persona) -> dict[str, Any]:
 
 async def _style_of(services: Services, reference: str) -> str:
     """The style to this contact, or to all, in plain lines. Holds nothing of what was written."""
-    from secondme.cli.contact_lookup import anybody
     from secondme.core.remember.style import FEWEST, describe
 
     if reference == "all":

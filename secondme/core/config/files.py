@@ -15,14 +15,13 @@ from importlib import import_module
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-import tomlkit
-from tomlkit.exceptions import TOMLKitError
-
 from secondme.core.errors import BusyError, ConfigError, CredentialsError
 from secondme.core.files import private_dir, read_private, write_private
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    import tomlkit
 
 
 Value = str | int | float | bool
@@ -58,6 +57,9 @@ def plan(path: Path, changes: Mapping[str, Value | None]) -> ConfigEdit:
 
     Raises ConfigError when the file is there and is no TOML, or a name stands for both a value and a table.
     """
+    import tomlkit  # noqa: PLC0415  only who changes a setting pays for it
+    from tomlkit.exceptions import TOMLKitError  # noqa: PLC0415
+
     path = path.resolve()  # a link, to where somebody keeps their settings, stays one
     before = _read(path)
     try:
@@ -177,6 +179,8 @@ def _whole_lines(text: str) -> str:
 
 
 def _put(document: tomlkit.TOMLDocument, parts: list[str], value: Value) -> None:
+    import tomlkit  # noqa: PLC0415  as above
+
     node: tomlkit.container.Container | tomlkit.items.Table = document
     for part in parts[:-1]:
         if part not in node:
@@ -195,8 +199,10 @@ def _put(document: tomlkit.TOMLDocument, parts: list[str], value: Value) -> None
 
 def _remarks_below(body: list[tuple[tomlkit.items.Key | None, tomlkit.items.Item]]) -> list[tuple[None, tomlkit.items.Item]]:
     """Empty lines and comments at the end of a table, taken off: they belong to what comes next, not to a new line above them."""
+    from tomlkit.items import Comment, Whitespace  # noqa: PLC0415  as above
+
     below: list[tuple[None, tomlkit.items.Item]] = []
-    while body and body[-1][0] is None and isinstance(body[-1][1], tomlkit.items.Whitespace | tomlkit.items.Comment):
+    while body and body[-1][0] is None and isinstance(body[-1][1], Whitespace | Comment):
         below.insert(0, (None, body.pop()[1]))
     return below
 
