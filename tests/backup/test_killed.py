@@ -12,7 +12,7 @@ from redis import Redis
 from typer.testing import CliRunner
 
 from secondme.cli.app import app
-from secondme.core.backup.restore import refuse_unfinished
+from secondme.cli.commands.serve import refuse_unfinished
 from secondme.core.errors import ConfigError
 from secondme.core.store import keys
 

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from secondme.core.config.loader import Setup
+    from secondme.core.config.paths import Places
     from secondme.core.gateway.gateway import Gateway, Part
     from secondme.services import Services
 
@@ -78,13 +79,18 @@ async def serve(
     return await serve_home(invocation.setup(), role.value, program_for(invocation.home))
 
 
+def refuse_unfinished(places: Places) -> None:
+    """Raises ConfigError while a restore was begun and has not ended."""
+    if places.restore_note.exists():
+        raise ConfigError("restore_unfinished", "A restore of this home was broken off.", "secondme restore")
+
+
 async def serve_home(setup: Setup, part: Part, called: str, hints: list[str] | None = None) -> CommandResult:
     """Serve until a signal, then drain. `called` is how this program is called for this home, for hints that can be copied.
 
     Raises BusyError when this home has a gateway already, ConfigError when it cannot be served from."""
     from secondme.core import log
     from secondme.core.api.sockets import tcp_address
-    from secondme.core.backup.restore import refuse_unfinished
     from secondme.core.files import private_dir
     from secondme.core.store.server import Role
     from secondme.services import build_model, open_services

@@ -3,13 +3,12 @@
 The text format 0.0.4: https://prometheus.io/docs/instrumenting/exposition_formats/
 """
 
+import asyncio
 import re
 from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
-from prometheus_client.core import Metric
-from prometheus_client.registry import Collector
 from starlette.responses import Response
 
 from secondme import __version__
@@ -17,7 +16,12 @@ from secondme.core.api.dependencies import Can, answers
 from secondme.core.gateway.status import SystemStatus
 from secondme.core.messages import ChannelState
 
+if TYPE_CHECKING:
+    from prometheus_client.core import Metric
+
 metrics = APIRouter()
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _REASON = re.compile(r"[a-z][a-z0-9_]{0,39}")
 _PARTS = ("all", "gateway", "worker")
@@ -38,28 +42,25 @@ _STATES = tuple(ChannelState)
 )
 async def read_metrics(can: Can) -> Response:
     """How things stand, for a monitoring system."""
-    return Response(exposition(await can.status()), headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
-
-
-class _Overview(Collector):
-    """The families of one look."""
-
-    def __init__(self, overview: SystemStatus) -> None:
-        self._overview = overview
-
-    def collect(self) -> Iterator[Metric]:
-        """Every family that has a sample."""
-        return (family for family in _families(self._overview) if family.samples)
+    text = await asyncio.to_thread(exposition, await can.status())  # the first one imports the library
+    return Response(text, headers={"content-type": CONTENT_TYPE})
 
 
 def exposition(overview: SystemStatus) -> str:
-    """`overview` in the text format 0.0.4."""
+    """`overview` in the text format 0.0.4: every family that has a sample."""
+    from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415  3 MB: only a gateway that is scraped pays for it
+    from prometheus_client.registry import Collector  # noqa: PLC0415
+
+    class Overview(Collector):
+        def collect(self) -> Iterator["Metric"]:
+            return (family for family in _families(overview) if family.samples)
+
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Overview(overview))
+    registry.register(Overview())
     return generate_latest(registry).decode()
 
 
-def _families(overview: SystemStatus) -> Iterator[Metric]:
+def _families(overview: SystemStatus) -> Iterator["Metric"]:
     yield _metric("secondme_build_info", "The version of this gateway.", [({"version": __version__}, 1)])
     yield _one("secondme_gateway_up", "Whether a gateway runs.", overview.runs)
     parts = [process.part for process in overview.processes]
@@ -79,7 +80,7 @@ def _families(overview: SystemStatus) -> Iterator[Metric]:
     yield _one("secondme_cost_cap_dollars", "What the models may cost a day.", overview.cap_usd)
 
 
-def _channels(overview: SystemStatus) -> Iterator[Metric]:
+def _channels(overview: SystemStatus) -> Iterator["Metric"]:
     def each(values: Iterable[float | None]) -> Iterator[tuple[dict[str, str], float | None]]:
         return (({"channel": facts.id}, value) for facts, value in zip(overview.channels, values, strict=True))
 
@@ -101,7 +102,7 @@ def _channels(overview: SystemStatus) -> Iterator[Metric]:
         yield _metric(f"secondme_messages_{name}", text, each(values), kind="counter")
 
 
-def _people(overview: SystemStatus) -> Iterator[Metric]:
+def _people(overview: SystemStatus) -> Iterator["Metric"]:
     stats, everybody = overview.pairing, overview.everybody
     counts = (("pending", stats.pending), ("approved", stats.approved), ("denied", stats.denied))
     yield _metric("secondme_pairing_contacts", "Contacts by state.", [({"state": state}, count) for state, count in counts])
@@ -109,7 +110,7 @@ def _people(overview: SystemStatus) -> Iterator[Metric]:
     yield _one("secondme_killed", "Whether the kill switch is on.", everybody is not None and everybody.killed)
 
 
-def _queue(overview: SystemStatus) -> Iterator[Metric]:
+def _queue(overview: SystemStatus) -> Iterator["Metric"]:
     backlog = overview.backlog
     yield _one("secondme_queue_messages", "Messages that wait for an answer.", backlog.queued)
     yield _one("secondme_queue_contacts", "Contacts that wait for an answer.", backlog.contacts)
@@ -126,8 +127,10 @@ def _queue(overview: SystemStatus) -> Iterator[Metric]:
     yield _one("secondme_dead_letters", "Messages that could not be worked on.", backlog.dead)
 
 
-def _metric(name: str, text: str, samples: Iterable[tuple[dict[str, str], float | None]], *, kind: str = "gauge") -> Metric:
+def _metric(name: str, text: str, samples: Iterable[tuple[dict[str, str], float | None]], *, kind: str = "gauge") -> "Metric":
     """A metric with the samples that have a value."""
+    from prometheus_client.core import Metric  # noqa: PLC0415  as above
+
     metric = Metric(name, text, kind)
     for labels, value in samples:
         if value is not None:
@@ -135,7 +138,7 @@ def _metric(name: str, text: str, samples: Iterable[tuple[dict[str, str], float 
     return metric
 
 
-def _one(name: str, text: str, value: float | None) -> Metric:
+def _one(name: str, text: str, value: float | None) -> "Metric":
     return _metric(name, text, [({}, value)])
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from secondme.core.ports import Clock
 
 
-_STAGE, _NOTE = "restoring", "restoring.json"
+_STAGE = "restoring"
 _ASIDE = re.compile(r"before-restore-[0-9TZ-]{1,40}", re.ASCII)
 
 
@@ -43,7 +43,7 @@ class Swap:
         """What will lie beside `config.toml`."""
         self.data = places.data / f"{_STAGE}-data"
         """What will lie in the data directory. On some machines that is the same directory."""
-        self._note = places.data / _NOTE
+        self._note = places.restore_note
 
     @property
     def is_decided(self) -> bool:
@@ -116,12 +116,6 @@ class Swap:
             if _ASIDE.fullmatch(aside) and isinstance(absent, list):
                 return aside, absent
         raise ConfigError("restore_note_unreadable", f"{self._note} cannot be read.", f"Look at {self.data} and {self.config}.")
-
-
-def refuse_unfinished(places: Places) -> None:
-    """Raises ConfigError while a restore was begun and has not ended: some of the home is the old one, some the new."""
-    if Swap(places).is_decided:
-        raise ConfigError("restore_unfinished", "A restore of this home was broken off.", "secondme restore")
 
 
 def _free(wanted: Path) -> Path:

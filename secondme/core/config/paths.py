@@ -65,6 +65,11 @@ class Places:
         return self._socket(f"{name}.sock")
 
     @property
+    def restore_note(self) -> Path:
+        """Says that a restore was begun; gone when it has ended. As long as it is there, some of the home is the old one, some the new."""
+        return self.data / "restoring.json"
+
+    @property
     def gateway_lock(self) -> Path:
         """Held by the one gateway of this home."""
         return self.data / "gateway.lock"
