@@ -1,6 +1,7 @@
 """Money: charged before a call, corrected after it, never more than a cap and one call."""
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from random import Random
@@ -8,6 +9,8 @@ from random import Random
 import pytest
 from fakes.clock import FakeClock
 from fakes.model import ScriptedModel
+from genai_prices import Usage as PricedUsage
+from genai_prices.data_snapshot import get_snapshot
 
 from secondme.core.config.models import BudgetSettings, ModelSettings
 from secondme.core.errors import CredentialsError, SecondmeError, UnavailableError
@@ -68,6 +71,17 @@ async def refusal(asking: Awaitable[ModelOutcome]) -> SecondmeError:
 )
 def test_the_table_says_what_an_answer_cost_and_parts_of_a_millionth_count_whole(model: str, usage: Usage, micros: int) -> None:
     assert Prices(BudgetSettings()).micros(usage, model) == micros
+
+
+def test_what_is_reckoned_is_what_the_library_of_the_table_reckons() -> None:
+    rng, ours = Random(7), Prices(BudgetSettings())
+    for model in next(each for each in get_snapshot().providers if each.id == "anthropic").models:
+        fresh, read, write, answer = (rng.choice((0, 1, 7, 99_999, 200_001)) for _ in range(4))
+        usage = Usage(fresh, answer, read, write, model.id)
+        theirs = PricedUsage(
+            input_tokens=fresh + read + write, cache_read_tokens=read, cache_write_tokens=write, output_tokens=answer
+        )
+        assert ours.micros(usage, model.id) == math.ceil(ours.look_up(model.id).calc_price(theirs)["total_price"] * MICROS), usage
 
 
 def test_the_owners_own_prices_win() -> None:

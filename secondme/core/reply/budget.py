@@ -6,7 +6,6 @@ import asyncio
 import math
 from datetime import timedelta
 from decimal import Decimal
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.clock import SystemClock, from_ms
@@ -73,6 +72,17 @@ class Prices:
 
     def __init__(self, settings: BudgetSettings) -> None:
         self._input, self._output = settings.input_usd_per_mtok, settings.output_usd_per_mtok
+        self._known: dict[str, ModelPrice] = {}
+
+    def __contains__(self, model: str) -> bool:
+        """True when what `model` costs is at hand."""
+        return model in self._known
+
+    def look_up(self, model: str) -> ModelPrice:
+        """What `model` costs. The first look reads the table: a tenth of a second of CPU."""
+        if model not in self._known:
+            self._known[model] = self._price(model)
+        return self._known[model]
 
     def micros(self, usage: Usage, model: str) -> int:
         """What an answer of `model` cost, in millionths of a dollar, rounded up."""
@@ -86,25 +96,22 @@ class Prices:
         return max(self._cost(model, tokens, answer), self._cost(model, 0, answer, cache_write=tokens))
 
     def _cost(self, model: str, fresh: int, answer: int, *, cache_read: int = 0, cache_write: int = 0) -> int:
-        from genai_prices import Usage as PricedUsage  # noqa: PLC0415  a tenth of a second of CPU: nobody pays it before the first call
-        from genai_prices.types import ModelPrice  # noqa: PLC0415  as above
+        price, prompt = self.look_up(model), fresh + cache_read + cache_write
+        kinds = ((fresh, None), (cache_read, price.cache_read_mtok), (cache_write, price.cache_write_mtok))
+        cost = sum((count * _rate(price.input_mtok if own is None else own, prompt) for count, own in kinds), Decimal(0))
+        return math.ceil(cost + answer * _rate(price.output_mtok, prompt))
 
-        prompt = fresh + cache_read + cache_write
-        usage = PricedUsage(input_tokens=prompt, output_tokens=answer, cache_read_tokens=cache_read, cache_write_tokens=cache_write)
+    def _price(self, model: str) -> ModelPrice:
+        from genai_prices.types import ModelPrice  # noqa: PLC0415  a tenth of a second of CPU: nobody pays it before the first call
+
         price = _table_price(model)
-        if self._input is not None or self._output is not None:
-            table_input, table_output = _rate(price.input_mtok), _rate(price.output_mtok)
-            own = table_input if self._input is None else Decimal(str(self._input))
-            price = ModelPrice(
-                input_mtok=own,
-                output_mtok=table_output if self._output is None else Decimal(str(self._output)),
-                cache_write_mtok=own * Decimal("1.25"),
-                cache_read_mtok=own / 10,
-            )
-        return math.ceil(price.calc_price(usage)["total_price"] * MICROS)
+        if self._input is None and self._output is None:
+            return price
+        own = _rate(price.input_mtok) if self._input is None else Decimal(str(self._input))
+        answer = _rate(price.output_mtok) if self._output is None else Decimal(str(self._output))
+        return ModelPrice(input_mtok=own, output_mtok=answer, cache_write_mtok=own * Decimal("1.25"), cache_read_mtok=own / 10)
 
 
-@cache
 def _table_price(model: str) -> ModelPrice:
     """The price of `model`; that of the dearest one of Anthropic's when the table does not know it."""
     from genai_prices.data_snapshot import get_snapshot  # noqa: PLC0415  as above
@@ -118,11 +125,16 @@ def _table_price(model: str) -> ModelPrice:
     return known.get_prices(now)
 
 
-def _rate(price: Decimal | TieredPrices | None) -> Decimal:
-    """Dollars for a million tokens of a short prompt."""
+def _rate(price: Decimal | TieredPrices | None, prompt: int = 0) -> Decimal:
+    """Dollars for a million tokens, which is their price in millionths for one. Of tiers by the prompt's length, the last that it passes
+    counts for all of it."""
     if price is None:
         return Decimal(0)
-    return price if isinstance(price, Decimal) else price.base
+    return (
+        price
+        if isinstance(price, Decimal)
+        else next((tier.price for tier in reversed(price.tiers) if prompt > tier.start), price.base)
+    )
 
 
 def prompt_tokens(prompt: Prompt) -> int:
@@ -161,7 +173,9 @@ class Budget:
         raises. All calls together spend at most a cap and one call.
         """
         model, now_ms = self._names[prompt.size], self._clock.now_ms()
-        most = await asyncio.to_thread(self._prices.most, prompt, model)  # the first one loads the table: a tenth of a second
+        if model not in self._prices:
+            await asyncio.to_thread(self._prices.look_up, model)
+        most = self._prices.most(prompt, model)
         charge = await self._spending.reserve(who, now_ms, most, day_cap=self._day_cap, contact_cap=self._contact_cap)
         if isinstance(charge, str):
             raise _over(charge, now_ms)
