@@ -97,8 +97,8 @@ class BotRequest(HTTPXRequest):
         except (ValueError, RecursionError):
             answer = None
         if not isinstance(answer, dict) or answer.get("ok") is not True or "result" not in answer:
-            found = _FIRST_UPDATE.search(payload)
-            raise UnreadableAnswerError(int(found[1]) if found else None) from None
+            first = _FIRST_UPDATE.search(payload)
+            raise UnreadableAnswerError(int(first[1]) if first else None) from None
         return answer
 
 
@@ -107,8 +107,8 @@ class TelegramBot(Bot):
 
     async def raw_updates(self, offset: int | None, limit: int, wait_s: int) -> object:
         """What getUpdates answers, unread."""
-        asked = {"offset": offset, "limit": limit, "timeout": wait_s, "allowed_updates": list(ALLOWED_UPDATES)}
-        return await self._post("getUpdates", asked, read_timeout=wait_s + _READ_S)
+        parameters = {"offset": offset, "limit": limit, "timeout": wait_s, "allowed_updates": list(ALLOWED_UPDATES)}
+        return await self._post("getUpdates", parameters, read_timeout=wait_s + _READ_S)
 
     async def raw_chat(self, user: int) -> object:
         """What getChat answers, unread."""

@@ -97,12 +97,12 @@ async def _read(client: httpx.AsyncClient, address: str, limit_bytes: int) -> by
             raise UnavailableError("telegram_flood_wait", "Telegram asks for a pause.")
         if answer.status_code != _OK:
             raise _unreachable()
-        found = bytearray()
+        data = bytearray()
         async for piece in answer.aiter_raw():  # raw: nothing is unpacked, so nothing grows
-            found += piece
-            if len(found) > limit_bytes:
+            data += piece
+            if len(data) > limit_bytes:
                 raise _too_large()
-        return bytes(found)
+        return bytes(data)
 
 
 def _refused(error: Exception) -> SecondmeError:
@@ -271,7 +271,7 @@ class TelegramChannel:
         if error.status == _FORBIDDEN:
             return Undeliverable("telegram_blocked")
         if error.status in _NEVER:
-            said = error.description.lower()
-            found = [reason for words, reason in _REASONS.items() if words in said]
-            return Undeliverable(found[0] if found else _NEVER[error.status])
+            description = error.description.lower()
+            reasons = [reason for words, reason in _REASONS.items() if words in description]
+            return Undeliverable(reasons[0] if reasons else _NEVER[error.status])
         return NotSent("telegram_refused")

@@ -139,13 +139,13 @@ def _identified(answer: object) -> list[tuple[int, Json]]:
     """
     if not isinstance(answer, list):
         raise UnreadableAnswerError
-    found = [
+    identified = [
         (identity, update)
         for update in answer
         if isinstance(update, dict) and (identity := count(update.get("update_id"))) is not None
     ]
-    if len(found) < len(answer):
-        log.warning("telegram_update_skipped", reason="no_id", count=len(answer) - len(found))
-        if not found:
+    if len(identified) < len(answer):
+        log.warning("telegram_update_skipped", reason="no_id", count=len(answer) - len(identified))
+        if not identified:
             raise UnreadableAnswerError
-    return found
+    return identified

@@ -108,18 +108,18 @@ def is_service(message: Json) -> bool:
 
 def _photo(sizes: object) -> Attachment | None:
     """The largest of the sizes that Telegram made of a picture."""
-    found = [table(size) for size in sizes] if isinstance(sizes, list) else []
-    if not found:
+    photos = [table(size) for size in sizes] if isinstance(sizes, list) else []
+    if not photos:
         return None
-    largest = max(found, key=lambda size: (count(size.get("width")) or 0) * (count(size.get("height")) or 0))
+    largest = max(photos, key=lambda size: (count(size.get("width")) or 0) * (count(size.get("height")) or 0))
     return _file(AttachmentKind.PHOTO, largest, "image/jpeg")
 
 
 def _file(kind: AttachmentKind, file: Json, mime: str) -> Attachment:
-    handle, said = text(file.get("file_id"), 4097), text(file.get("mime_type"), 256)
+    handle, claimed = text(file.get("file_id"), 4097), text(file.get("mime_type"), 256)
     return Attachment(
         kind,
-        mime=said if _MIME.fullmatch(said) else mime,
+        mime=claimed if _MIME.fullmatch(claimed) else mime,
         size_bytes=count(file.get("file_size")),
         duration_s=count(file.get("duration")),
         file_name=text(file.get("file_name"), _FILE_NAME_LIMIT),
@@ -250,8 +250,8 @@ def _own_number(message: Json, who: int) -> str:
     card = table(message.get("contact"))
     if positive(card.get("user_id")) != who or any(field in message for field in _BORROWED):
         return ""
-    found = _NUMBER.fullmatch(text(card.get("phone_number"), 32).translate(_PUNCTUATION))
-    return found[1] if found else ""
+    number = _NUMBER.fullmatch(text(card.get("phone_number"), 32).translate(_PUNCTUATION))
+    return number[1] if number else ""
 
 
 def _quoted(message: Json, who: int) -> str:

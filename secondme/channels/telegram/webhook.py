@@ -36,10 +36,10 @@ _BAD_REQUEST = 400
 
 def is_authentic(request: WebhookRequest, secret: str) -> bool:
     """True when the request knows the secret. Nothing else of it was looked at."""
-    said = request.header(_SECRET_HEADER)
-    if not secret or said is None:
+    claimed = request.header(_SECRET_HEADER)
+    if not secret or claimed is None:
         return False
-    return hmac.compare_digest(said.encode("utf-8", "surrogatepass"), secret.encode())
+    return hmac.compare_digest(claimed.encode("utf-8", "surrogatepass"), secret.encode())
 
 
 class Webhook:

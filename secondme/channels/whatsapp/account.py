@@ -64,9 +64,9 @@ def own_from(record: Any) -> OwnDevice:
         phone, lid, device, name = (record[key] for key in ("phone", "lid", "device", "name"))
     except (KeyError, TypeError) as error:
         raise DataError("whatsapp_bad_account", "That is no account.") from error
-    known = isinstance(phone, str) and as_person(Jid(phone, "s.whatsapp.net")) is not None
-    hidden = isinstance(lid, str) and (not lid or as_person(Jid(lid, "lid")) is not None)
-    if not (known and hidden and isinstance(device, int) and isinstance(name, str)):
+    has_phone = isinstance(phone, str) and as_person(Jid(phone, "s.whatsapp.net")) is not None
+    has_lid = isinstance(lid, str) and (not lid or as_person(Jid(lid, "lid")) is not None)
+    if not (has_phone and has_lid and isinstance(device, int) and isinstance(name, str)):
         raise DataError("whatsapp_bad_account", "That is no account.")
     return OwnDevice(phone, lid, device, safe_name(name))
 
@@ -93,13 +93,13 @@ def read_spool(directory: Path) -> list[Message]:
             lines = file.read(LIMIT_BYTES).splitlines()
     except OSError:
         return []
-    found = []
+    messages = []
     for line in lines:
         with contextlib.suppress(ValueError, RecursionError):
             message = json.loads(line)
             if isinstance(message, dict) and isinstance(message.get("id"), str):
-                found.append(message)
-    return found
+                messages.append(message)
+    return messages
 
 
 def write_spool(directory: Path, messages: Sequence[Message]) -> None:
@@ -115,9 +115,9 @@ def forget_in_spool(directory: Path, contact_id: str) -> None:
     """Nothing of the contact is in the spool any more. Repeatable."""
     if not (directory / SPOOL).exists():
         return
-    kept = [
+    others = [
         message
         for message in read_spool(directory)
         if message.get("contact") != contact_id and contact_id not in (message.get("aliases") or ())
     ]
-    write_spool(directory, kept)
+    write_spool(directory, others)

@@ -205,15 +205,15 @@ class WhatsAppChannel:
 
     async def contacts(self) -> list[ChannelContact]:
         """Everybody in the phone's address book whose number is known."""
-        found: list[ChannelContact] = []
+        book: list[ChannelContact] = []
 
         def take(part: Frame) -> None:
-            found.extend(map(_contact, part.get("contacts", ())[: _CONTACTS - len(found)]))
+            book.extend(map(_contact, part.get("contacts", ())[: _CONTACTS - len(book)]))
 
         answer = await self._there().ask({"type": "contacts"}, CONTACTS_S, take)
         if answer.get("outcome") != "ok":
             raise failure("unavailable")
-        return found
+        return book
 
     async def contact(self, contact_id: ContactId) -> ChannelContact | None:
         """Whoever has this id in the phone's address book."""
@@ -363,5 +363,5 @@ def _count(value: object) -> int:
 
 def _first_of(errors: BaseExceptionGroup[BaseException]) -> BaseException:
     """What ended the run first: of a hang, not the broken pipe that follows it."""
-    found = [_first_of(error) if isinstance(error, BaseExceptionGroup) else error for error in errors.exceptions]
-    return max(found, key=lambda error: not isinstance(error, SecondmeError) or error.code != "whatsapp_crashed")
+    causes = [_first_of(error) if isinstance(error, BaseExceptionGroup) else error for error in errors.exceptions]
+    return max(causes, key=lambda error: not isinstance(error, SecondmeError) or error.code != "whatsapp_crashed")

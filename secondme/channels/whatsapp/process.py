@@ -180,8 +180,8 @@ class DeviceProcess:
 
 def _environment() -> dict[str, str]:
     """What the library may know of ours: no secrets. Its messages carry no mark of a business's bot, which it adds unless told not to."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)}
-    return {"NEONIZE_BOT_TAG": "off", **kept}
+    harmless = {name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)}
+    return {"NEONIZE_BOT_TAG": "off", **harmless}
 
 
 BEGIN_S = 60.0
@@ -259,10 +259,10 @@ async def _next(device: DeviceProcess, clock: Clock, seconds: float, expiry: str
         await asyncio.wait((frame, waiting), return_when=asyncio.FIRST_COMPLETED)
         if not frame.done():
             raise failure(expiry)
-        found = frame.result()
-        if found is None:
+        received = frame.result()
+        if received is None:
             raise failure("crashed")
-        return found
+        return received
     finally:
         for task in (frame, waiting):
             task.cancel()

@@ -56,16 +56,16 @@ class Frames:
     def feed(self, data: bytes) -> list[Frame]:
         """The frames that are whole now. Raises DataError at the first that is none; nothing after it can be trusted."""
         self._rest += data
-        found = []
+        frames = []
         while len(self._rest) >= _LENGTH.size:
             (size,) = _LENGTH.unpack_from(self._rest)
             if size > FRAME_LIMIT:
                 raise DataError("whatsapp_bad_frame", "The device process sent a frame that is too long.")
             if len(self._rest) < _LENGTH.size + size:
                 break
-            found.append(_decode(bytes(self._rest[_LENGTH.size : _LENGTH.size + size])))
+            frames.append(_decode(bytes(self._rest[_LENGTH.size : _LENGTH.size + size])))
             del self._rest[: _LENGTH.size + size]
-        return found
+        return frames
 
 
 def _decode(body: bytes) -> Frame:

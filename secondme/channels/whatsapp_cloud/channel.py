@@ -151,10 +151,15 @@ class WhatsAppCloudChannel:
 
     async def typing(self, contact_id: ContactId) -> None:
         """The contact sees that an answer is typed, and that its last message was read. Nothing when it has not written lately."""
-        heard = self._last_heard.get(contact_id)
-        if heard is None or not self._graph.is_open:
+        last_message = self._last_heard.get(contact_id)
+        if last_message is None or not self._graph.is_open:
             return
-        payload = {"messaging_product": "whatsapp", "status": "read", "message_id": heard, "typing_indicator": {"type": "text"}}
+        payload = {
+            "messaging_product": "whatsapp",
+            "status": "read",
+            "message_id": last_message,
+            "typing_indicator": {"type": "text"},
+        }
         try:
             await self._graph.call("POST", f"{self._account.phone_number_id}/messages", payload=payload)
         except SecondmeError as error:

@@ -153,8 +153,8 @@ class Graph:
             status, headers, body = await self._exchange(request, _ANSWER_BYTES, _CALL_S)
         except DataError as error:
             raise UnavailableError("whatsapp_cloud_strange_answer", "Meta's API said far more than it should.") from error
-        said = _object(body)
-        return Answer(status, said, _code(said), seconds_of(headers.get("retry-after")))
+        fields = _object(body)
+        return Answer(status, fields, _code(fields), seconds_of(headers.get("retry-after")))
 
     async def fetch(self, url: str, limit_bytes: int) -> bytes:
         """The bytes at a media address that Meta gave us.
@@ -230,10 +230,10 @@ def _origin(url: httpx.URL) -> tuple[str, bytes, int | None]:
 
 def _object(body: bytes) -> Mapping[str, Any]:
     try:
-        said = json.loads(body)
+        parsed = json.loads(body)
     except (ValueError, RecursionError):
         return {}
-    return said if isinstance(said, dict) else {}
+    return parsed if isinstance(parsed, dict) else {}
 
 
 def _code(payload: Mapping[str, Any]) -> int:

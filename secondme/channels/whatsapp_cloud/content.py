@@ -93,9 +93,9 @@ def _button(raw: Raw) -> CloudContent:
 
 def _interactive(raw: Raw) -> CloudContent:
     """The title of what was tapped. The id behind it was ours once, and is not what the person read."""
-    said = _part(raw, "interactive")
+    interactive = _part(raw, "interactive")
     for name in ("button_reply", "list_reply", "nfm_reply"):
-        reply = said.get(name)
+        reply = interactive.get(name)
         if isinstance(reply, dict):
             return CloudContent(_words(reply, "title") or _words(reply, "body"))
     return CloudContent(attachments=(Attachment(AttachmentKind.OTHER),))

@@ -49,13 +49,13 @@ def challenge_of(query: str, verify_token: str) -> str | None:
         fields = parse_qsl(query, keep_blank_values=True, max_num_fields=_MOST_FIELDS)
     except ValueError:
         return None
-    said = dict(fields)
-    if len(said) != len(fields) or said.get("hub.mode") != "subscribe":
+    parameters = dict(fields)
+    if len(parameters) != len(fields) or parameters.get("hub.mode") != "subscribe":
         return None
-    token = said.get("hub.verify_token", "").encode("utf-8", "surrogatepass")
+    token = parameters.get("hub.verify_token", "").encode("utf-8", "surrogatepass")
     if not hmac.compare_digest(token, verify_token.encode()):
         return None
-    challenge = said.get("hub.challenge", "")
+    challenge = parameters.get("hub.challenge", "")
     return challenge if _CHALLENGE.fullmatch(challenge) else None
 
 
@@ -194,14 +194,14 @@ def _filled(raw: Mapping[str, Any], contact: ContactId, phone: str, name: str) -
 
 def _names(value: Mapping[str, Any]) -> dict[str, str]:
     """Profile names by phone number and by user id. They name; they never identify."""
-    found = {}
+    names = {}
     for contact in _list(value, "contacts"):
         if isinstance(contact, dict):
             name = _text(_dict(contact, "profile"), "name")
             for key in ("wa_id", "user_id"):
                 if name and _text(contact, key):
-                    found[_text(contact, key)] = name
-    return found
+                    names[_text(contact, key)] = name
+    return names
 
 
 def _failures(value: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
@@ -219,15 +219,15 @@ def _changes(body: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 
 
 def _text(value: Mapping[str, Any], name: str) -> str:
-    found = value.get(name)
-    return found if isinstance(found, str) else ""
+    text = value.get(name)
+    return text if isinstance(text, str) else ""
 
 
 def _dict(value: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    found = value.get(name)
-    return found if isinstance(found, dict) else {}
+    inner = value.get(name)
+    return inner if isinstance(inner, dict) else {}
 
 
 def _list(value: Mapping[str, Any], name: str) -> list[Any]:
-    found = value.get(name)
-    return found if isinstance(found, list) else []
+    items = value.get(name)
+    return items if isinstance(items, list) else []

@@ -91,11 +91,11 @@ class WhatsAppLibrary:
         """The person's other address, from what WhatsApp itself told the library. None when it does not know."""
         ask = self._client.get_pn_from_lid if jid.server == LID_SERVER else self._client.get_lid_from_pn
         try:
-            found = read_jid(self._call(ask, self._proto_of(jid)))
+            other = read_jid(self._call(ask, self._proto_of(jid)))
         except LibraryError:
             return None
         wanted = PHONE_SERVER if jid.server == LID_SERVER else LID_SERVER
-        return found if found is not None and found.server == wanted else None
+        return other if other is not None and other.server == wanted else None
 
     def send(self, to: Jid, text: str) -> str:
         """WhatsApp has the message; its id. Raises LibraryError: whether it went out depends on what the library said."""

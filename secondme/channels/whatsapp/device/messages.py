@@ -86,16 +86,16 @@ def read_content(message: Any) -> WhatsAppContent | None:  # a generated protobu
         message = _unwrapped(message.protocolMessage.editedMessage)
         if not edit_of:
             return None
-    said: list[str] = []
+    texts: list[str] = []
     attachments: list[dict[str, Any]] = []
     for field, value in message.ListFields():
         if field.name not in _SILENT:
             words, came = _read_field(field.name, value, type(message))
-            said.append(words)
+            texts.append(words)
             attachments += came
     if not message.ListFields() and message.ByteSize():  # a kind that is newer than our library
         attachments.append(_claim(AttachmentKind.OTHER))
-    text = "\n".join(words for words in said if words)[:TEXT_LIMIT]
+    text = "\n".join(words for words in texts if words)[:TEXT_LIMIT]
     if not text and not attachments:
         return None
     return WhatsAppContent(text, tuple(attachments[:_ATTACHMENTS]), _quoted(message), edit_of)
@@ -287,8 +287,8 @@ def _is_chat_of(chat: Jid, person: PersonJids, resolve: Resolve) -> bool:
         return False
     if alone.is_same(person):
         return True
-    known = person_of(chat, None, resolve)
-    return known is not None and known.is_same(person)
+    vouched = person_of(chat, None, resolve)
+    return vouched is not None and vouched.is_same(person)
 
 
 def _contradicts(one: PersonJids, other: PersonJids) -> bool:

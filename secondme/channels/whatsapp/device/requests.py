@@ -126,11 +126,11 @@ class DeviceRequests:
             return "bad", b""
         if size > limit:
             return "too_large", b""
-        found: list[bytes | Exception] = []
-        fetching = threading.Thread(target=_fetch, args=(self._library, media, found), daemon=True)
+        results: list[bytes | Exception] = []
+        fetching = threading.Thread(target=_fetch, args=(self._library, media, results), daemon=True)
         fetching.start()
         fetching.join(DOWNLOAD_S)
-        result = found[0] if found else LibraryError("timed out")
+        result = results[0] if results else LibraryError("timed out")
         if isinstance(result, Exception):
             text = result.text if isinstance(result, LibraryError) else ""
             return ("gone" if _GONE.search(text) else "bad" if _BAD.search(text) else "unavailable"), b""
@@ -151,8 +151,8 @@ def judge(text: str) -> Outcome:
     return {"outcome": "unknown", "reason": "no_answer"}
 
 
-def _fetch(library: WhatsAppLibrary, media: bytes, found: list[bytes | Exception]) -> None:
+def _fetch(library: WhatsAppLibrary, media: bytes, results: list[bytes | Exception]) -> None:
     try:
-        found.append(library.download(media))
+        results.append(library.download(media))
     except Exception as error:  # noqa: BLE001  carried to the thread that waits
-        found.append(error)
+        results.append(error)

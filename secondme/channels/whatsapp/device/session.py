@@ -77,9 +77,9 @@ class Session:
     def _drain(self) -> None:
         """The library has delivered what it had already told WhatsApp to have arrived."""
         deadline = self._clock.monotonic() + _DRAIN_S
-        seen = -1
-        while seen != self._offers.offered and self._clock.monotonic() < deadline:
-            seen = self._offers.offered
+        count = -1
+        while count != self._offers.offered and self._clock.monotonic() < deadline:
+            count = self._offers.offered
             threading.Event().wait(_QUIET_S)
 
     def _start(self, frame: Frame) -> None:
@@ -128,14 +128,14 @@ class Session:
                 self._gateway.send("alive")
 
     def _prepare_linking(self, library: WhatsAppLibrary, hearing: EventReceiver, phone: str) -> None:
-        asked = threading.Event()
+        is_pairing = threading.Event()
 
         def show(payload: str) -> None:
             hearing.has_begun.set()
             if not phone:
                 self._gateway.send("qr", payload=payload)
-            elif not asked.is_set():
-                asked.set()
+            elif not is_pairing.is_set():
+                is_pairing.set()
                 _thread(self._pair, library, phone)
 
         def paired(event: Any) -> None:
