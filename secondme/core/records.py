@@ -37,12 +37,16 @@ Moment = Annotated[datetime, BeforeValidator(_moment), PlainSerializer(to_ms, re
 """Aware UTC inside, Unix milliseconds on the wire."""
 
 
-class Record(BaseModel):
-    """The base of everything stored: frozen, camelCase outside."""
+class CamelModel(BaseModel):
+    """The base of everything that leaves the program: frozen, camelCase outside; names that it does not know are passed over."""
 
-    model_config = ConfigDict(
-        frozen=True, populate_by_name=True, alias_generator=AliasGenerator(alias=to_camel), extra="ignore", defer_build=True
-    )
+    model_config = ConfigDict(frozen=True, populate_by_name=True, alias_generator=AliasGenerator(alias=to_camel), extra="ignore")
+
+
+class Record(CamelModel):
+    """The base of everything stored."""
+
+    model_config = ConfigDict(defer_build=True)
 
     @classmethod
     def decode(cls, raw: str | bytes, key: str) -> Self:

@@ -19,8 +19,7 @@ from secondme.core.errors import BusyError, DataError, NotFoundError, SecondmeEr
 from secondme.core.gateway.channel_supervisor import ChannelSupervisor
 from secondme.core.gateway.status import StatusReport
 from secondme.core.ids import contact_id
-from secondme.core.records import ApprovedContact
-from secondme.core.send.drafts import Draft
+from secondme.core.records import ApprovedContact, CamelModel
 
 pairing = APIRouter(prefix="/api/pairing", tags=["pairing"])
 
@@ -136,7 +135,7 @@ drafts = APIRouter(prefix="/api/drafts", tags=["drafts"])
 _Reference = Annotated[str, Path(alias="draft", min_length=4, max_length=64, pattern="^[0-9a-f]+$", examples=["3f2a9c"])]
 
 
-class DraftShape(schemas.Shape):
+class DraftShape(CamelModel):
     """One held reply."""
 
     id: str
@@ -149,22 +148,8 @@ class DraftShape(schemas.Shape):
     texts: list[schemas.Shown]
     answers: list[str]
 
-    @classmethod
-    def of(cls, draft: Draft) -> "DraftShape":
-        """As it goes over the wire."""
-        return cls(
-            id=draft.id,
-            contact_id=draft.contact_id,
-            channel_id=draft.channel_id,
-            reason=draft.reason,
-            fault=draft.fault,
-            held_at=draft.held_at,
-            texts=list(draft.texts),
-            answers=list(draft.answers),
-        )
 
-
-class DraftList(schemas.Shape):
+class DraftList(CamelModel):
     """Everything that waits, the oldest first."""
 
     drafts: list[DraftShape]
@@ -178,7 +163,7 @@ class DraftWords(schemas.RequestBody):
     text: Annotated[str, Field(min_length=1, max_length=16_000)]
 
 
-class DraftSettled(schemas.Shape):
+class DraftSettled(CamelModel):
     """What became of a draft."""
 
     id: str
@@ -190,19 +175,19 @@ class DraftSettled(schemas.Shape):
 async def list_drafts(can: Can) -> DraftList:
     """Every draft that has not expired."""
     waiting, corrupt = await can.drafts.waiting()
-    return DraftList(drafts=[DraftShape.of(draft) for draft in waiting], unreadable=len(corrupt))
+    return DraftList(drafts=[DraftShape.model_validate(draft, from_attributes=True) for draft in waiting], unreadable=len(corrupt))
 
 
 @drafts.get("/{draft}", responses=answers(404))
 async def show_draft(can: Can, draft: _Reference) -> DraftShape:
     """One draft, by its id or the beginning of it."""
-    return DraftShape.of(await can.drafts.find(draft))
+    return DraftShape.model_validate(await can.drafts.find(draft), from_attributes=True)
 
 
 @drafts.patch("/{draft}", responses=answers(404))
 async def edit_draft(can: Can, draft: _Reference, words: DraftWords) -> DraftShape:
     """The draft says these words, which are the owner's own. It still waits."""
-    return DraftShape.of(await can.drafts.edit(draft, words.text))
+    return DraftShape.model_validate(await can.drafts.edit(draft, words.text), from_attributes=True)
 
 
 @drafts.post("/{draft}/send", responses=answers(404, 409))

@@ -4,8 +4,7 @@ from datetime import datetime
 from functools import cache
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, AliasGenerator, BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema
-from pydantic.alias_generators import to_camel
+from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from secondme.core.admit.pairing import Decision
 from secondme.core.admit.pairing_store import Listing
@@ -13,7 +12,7 @@ from secondme.core.clock import rfc3339
 from secondme.core.enums import Tier
 from secondme.core.errors import SecondmeError
 from secondme.core.gateway.status import ChannelReport
-from secondme.core.records import Invite, Pause, Record
+from secondme.core.records import CamelModel, Invite, Pause, Record
 from secondme.core.text import safe_text
 
 _YEAR_MINUTES = 525_600
@@ -30,13 +29,7 @@ Note = Annotated[str, Field(max_length=500)]
 Reference = Annotated[str, Field(max_length=128)]
 
 
-class Shape(BaseModel):
-    """The base of everything said and heard."""
-
-    model_config = ConfigDict(frozen=True, populate_by_name=True, alias_generator=AliasGenerator(alias=to_camel), extra="ignore")
-
-
-class RequestBody(Shape):
+class RequestBody(CamelModel):
     """The base of what a caller sends: unknown keys are refused, so that a misspelt one is not a silent default."""
 
     model_config = ConfigDict(extra="forbid")
@@ -86,7 +79,7 @@ class HowLong(RequestBody):
     minutes: Minutes | None = None
 
 
-class Trouble(Shape):
+class Trouble(CamelModel):
     """What went wrong. `code` is stable; `message` and `fix` are for people."""
 
     code: str
@@ -99,13 +92,13 @@ class Trouble(Shape):
         return cls(code=error.code, message=error.message, fix=error.fix)
 
 
-class Problem(Shape):
+class Problem(CamelModel):
     """Every answer that is not a success."""
 
     error: Trouble
 
 
-class Person(Shape):
+class Person(CamelModel):
     """What every contact has."""
 
     contact_id: str
@@ -155,7 +148,7 @@ def _shared(shape: type[Person], record: type[Record]) -> tuple[str, ...]:
     return tuple(name for name in shape.model_fields if name in record.model_fields and name != "status")
 
 
-class Counts(Shape):
+class Counts(CamelModel):
     """How many there are in each state."""
 
     pending: int
@@ -164,7 +157,7 @@ class Counts(Shape):
     invites: int
 
 
-class People(Shape):
+class People(CamelModel):
     """Records that cannot be read hide nobody else: they are in `errors`."""
 
     errors: list[Trouble]
@@ -197,7 +190,7 @@ class TurnedAwayList(People):
     contacts: list[TurnedAway]
 
 
-class Decided(Shape):
+class Decided(CamelModel):
     """What one decision came to."""
 
     contact_id: str
@@ -216,7 +209,7 @@ class Decided(Shape):
         )
 
 
-class Result(Shape):
+class Result(CamelModel):
     """What became of one contact in a bulk decision: an outcome, or an error."""
 
     contact_id: str
@@ -224,13 +217,13 @@ class Result(Shape):
     error: Trouble | None = None
 
 
-class Results(Shape):
+class Results(CamelModel):
     """One result for each contact, in the order asked for."""
 
     results: list[Result]
 
 
-class Invited(Shape):
+class Invited(CamelModel):
     """A single-use code. Whoever sends it first is let in."""
 
     code: str
@@ -244,7 +237,7 @@ class Invited(Shape):
         return cls(code=invite.code, name=invite.name, tier=invite.tier, expires_at=invite.expires_at)
 
 
-class Stopped(Shape):
+class Stopped(CamelModel):
     """Nobody is answered since `since`. `killed`: by the kill switch, which only DELETE /api/kill lifts."""
 
     since: Moment
@@ -252,7 +245,7 @@ class Stopped(Shape):
     killed: bool
 
 
-class ContactPause(Shape):
+class ContactPause(CamelModel):
     """Whether one contact is paused, and why."""
 
     contact_id: str
@@ -269,41 +262,41 @@ class ContactPause(Shape):
         return cls(contact_id=contact, paused=True, paused_at=pause.paused_at, reason=pause.reason, until=pause.until)
 
 
-class AllPauses(Shape):
+class AllPauses(CamelModel):
     """Who is not answered: everybody, and single contacts."""
 
     everybody: Stopped | None = None
     contacts: list[ContactPause]
 
 
-class Steered(Shape):
+class Steered(CamelModel):
     """What a pause or its end came to. `contact` is `ALL` for everybody."""
 
     contact: str
     outcome: Literal["paused", "resumed", "not_paused"]
 
 
-class KillSwitch(Shape):
+class KillSwitch(CamelModel):
     """Whether the kill switch is on, and since when."""
 
     killed: bool
     since: Moment | None = None
 
 
-class ChannelList(Shape):
+class ChannelList(CamelModel):
     """Every channel there is, linked or not."""
 
     channels: list[ChannelReport]
 
 
-class ChannelSteered(Shape):
+class ChannelSteered(CamelModel):
     """What became of one channel."""
 
     id: str
     outcome: Literal["paused", "resumed", "not_paused", "connected", "disconnected"]
 
 
-class AddressBookEntry(Shape):
+class AddressBookEntry(CamelModel):
     """Somebody whom a platform knows. The number is empty where the platform does not tell it."""
 
     contact_id: str
@@ -311,13 +304,13 @@ class AddressBookEntry(Shape):
     phone_number: Shown
 
 
-class AddressBook(Shape):
+class AddressBook(CamelModel):
     """Whom a platform knows, approved or not."""
 
     contacts: list[AddressBookEntry]
 
 
-class Health(Shape):
+class Health(CamelModel):
     """Whether the gateway can work. No secrets, no names. `degraded`: it works, but a channel does not."""
 
     status: Literal["ok", "degraded", "unavailable"]

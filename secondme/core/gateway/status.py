@@ -7,11 +7,11 @@ import socket
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import AliasGenerator, BaseModel, ConfigDict, Field
-from pydantic.alias_generators import to_camel
+from pydantic import Field
 
 from secondme.core.clock import from_ms, rfc3339
 from secondme.core.errors import UnavailableError
+from secondme.core.records import CamelModel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,13 +25,7 @@ if TYPE_CHECKING:
 _NOT_WRITABLE = frozenset({"store_disk_full", "store_out_of_memory", "store_read_only"})
 
 
-class StatusModel(BaseModel):
-    """The base of what scripts and the API are told. Names are camelCase outside."""
-
-    model_config = ConfigDict(frozen=True, populate_by_name=True, alias_generator=AliasGenerator(alias=to_camel), extra="ignore")
-
-
-class ProcessReport(StatusModel):
+class ProcessReport(CamelModel):
     """A process of the clone that is alive."""
 
     part: str
@@ -43,7 +37,7 @@ class ProcessReport(StatusModel):
     """What its router decided since it started."""
 
 
-class ChannelReport(StatusModel):
+class ChannelReport(CamelModel):
     """A channel, as its gateway last said. `code` says why, when the state needs a reason; counters are since the gateway's start."""
 
     id: str
@@ -61,14 +55,14 @@ class ChannelReport(StatusModel):
     has_owner_chat: bool
 
 
-class StoreReport(StatusModel):
+class StoreReport(CamelModel):
     """Which store it is, and whether it takes anything new: not on a full disk."""
 
     kind: Literal["embedded", "redis_url"]
     can_write: bool
 
 
-class PairingReport(StatusModel):
+class PairingReport(CamelModel):
     """How many contacts are in each state."""
 
     pending: int
@@ -76,7 +70,7 @@ class PairingReport(StatusModel):
     denied: int
 
 
-class PausedReport(StatusModel):
+class PausedReport(CamelModel):
     """Nobody is answered."""
 
     since: str
@@ -84,7 +78,7 @@ class PausedReport(StatusModel):
     killed: bool
 
 
-class QueueReport(StatusModel):
+class QueueReport(CamelModel):
     """What waits, as counts; `waiting`: reason -> contacts."""
 
     contacts: int
@@ -96,28 +90,28 @@ class QueueReport(StatusModel):
     dead: int
 
 
-class LastReport(StatusModel):
+class LastReport(CamelModel):
     """When the last message came and the last reply left, over all channels."""
 
     last_received_at: str | None
     last_sent_at: str | None
 
 
-class PauseReport(StatusModel):
+class PauseReport(CamelModel):
     """A contact that is not answered."""
 
     contact_id: str
     until: str | None
 
 
-class CostReport(StatusModel):
+class CostReport(CamelModel):
     """What models cost today (UTC), and may."""
 
     today_usd: float
     cap_usd: float
 
 
-class StatusReport(StatusModel):
+class StatusReport(CamelModel):
     """How things stand: the data of `secondme status --json`."""
 
     processes: list[ProcessReport]
