@@ -50,7 +50,7 @@ def approved_contact(reference: str, approved: Sequence[ApprovedContact]) -> App
 
 
 def anybody(reference: str, approved: Sequence[ApprovedContact]) -> ContactId:
-    """The one approved contact that `reference` means, or whoever has that whole id, let in or not. Raises NotFoundError."""
+    """The one approved contact that `reference` means, or whoever has that whole id, approved or not. Raises NotFoundError."""
     from secondme.core.ids import contact_id
 
     try:

@@ -143,7 +143,7 @@ class Admission(StrEnum):
     IGNORED = "ignored"
     """Not a direct message, or there is nothing in it to answer."""
     STRANGER = "stranger"
-    """Nobody who was let in; nothing was written. Pairing decides what happens next."""
+    """Nobody who was approved; nothing was written. Pairing decides what happens next."""
     DENIED = "denied"
     """In the cooldown after a denial; nothing was written, nothing is said."""
 
@@ -157,7 +157,7 @@ class Challenge(StrEnum):
     """A request exists; the contact is told nothing (silent mode, or too many prompts this hour)."""
     ALREADY_PENDING = "already_pending"
     APPROVED = "approved"
-    """The contact is let in by now; the message can be admitted."""
+    """The contact is approved by now; the message can be admitted."""
     WELCOMED = "welcomed"
     """The contact's code just let it in. The code itself is not a message to answer."""
     NEEDS_OWNER = "needs_owner"

@@ -86,7 +86,7 @@ class PairingRequest(Record):
 
 
 class ApprovedContact(Record):
-    """Somebody who was let in. `PAIRING:approved:{contactId}`, until revoked."""
+    """Somebody who was approved. `PAIRING:approved:{contactId}`, until revoked."""
 
     contact_id: str
     phone_number: str

@@ -54,7 +54,7 @@ class SecurityEvent(StrEnum):
     PAIRING_EDITED = "pairing_edited"
     PAIRING_INVITED = "pairing_invited"
     PAIRING_MIGRATED = "pairing_migrated"
-    """Contacts with a history were let in; how many, in one line."""
+    """Contacts with a history were approved; how many, in one line."""
     REPLY_MODE_CHANGED = "reply_mode_changed"
     """Whether one contact is answered, and how, is the owner's word from now on, or the tier's again (`chosen` says which)."""
     PAUSE_LIFTED = "pause_lifted"

@@ -15,7 +15,7 @@ MEDIA_ID = re.compile(r"[0-9]{1,32}", re.ASCII)
 _NAME_CHARACTERS = 512
 _MIME = re.compile(r"[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,64}")
 _SILENT = frozenset({"reaction", "system", "revoke", "request_welcome", "ephemeral"})
-"""Nothing to answer. A `system` message says that somebody has a new number: whoever has it now is a stranger until let in."""
+"""Nothing to answer. A `system` message says that somebody has a new number: whoever has it now is a stranger until approved."""
 _MEDIA = {
     "image": AttachmentKind.PHOTO,
     "audio": AttachmentKind.AUDIO,

@@ -248,7 +248,7 @@ async def _changed(invocation: Invocation, before: Setup | None, result: Command
 
 
 async def people_in(present: Setup) -> int:
-    """How many are let in, as far as the present store can be asked; none is started only for that where there is no data."""
+    """How many are approved, as far as the present store can be asked; none is started only for that where there is no data."""
     from secondme.services import open_services
 
     if present.settings.redis_url is None and not present.places.store.exists():

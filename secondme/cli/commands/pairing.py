@@ -1,4 +1,4 @@
-"""`secondme pairing`: who waits, who was let in, and the owner's decisions."""
+"""`secondme pairing`: who waits, who was approved, and the owner's decisions."""
 
 from __future__ import annotations
 

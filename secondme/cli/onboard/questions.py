@@ -1,4 +1,4 @@
-"""The wizard's smaller questions: prerequisites, the store, the owner's voice, who is let in, sleep hours, and containers."""
+"""The wizard's smaller questions: prerequisites, the store, the owner's voice, who is approved, sleep hours, and containers."""
 
 from __future__ import annotations
 

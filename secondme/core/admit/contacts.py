@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 LINKED = "link"
-"""Who approved, in the record of a contact that is let in only because it was linked."""
+"""Who approved, in the record of a contact that is approved only because it was linked."""
 
 
 class ContactService:

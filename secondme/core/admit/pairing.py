@@ -47,7 +47,7 @@ class PairingRequests:
         self._name = safe_name(settings.persona.name) or "the owner"
 
     async def knock(self, message: InboundMessage) -> Challenge:
-        """What became of a message from somebody who was not let in. Raises UnavailableError: limits fail closed."""
+        """What became of a message from somebody who was not approved. Raises UnavailableError: limits fail closed."""
         if not self._settings.enabled:
             return Challenge.CLOSED
         if message.aliases and await self._door.is_any_denied(message.aliases):
@@ -132,7 +132,7 @@ class PairingService:
         self._by = by
 
     async def approve(self, reference: str, tier: Tier = Tier.STANDARD, notes: str = "") -> Decision:
-        """The contact with this live code or id is let in. Repeatable.
+        """The contact with this live code or id is approved. Repeatable.
 
         Raises NotFoundError when nobody with it waits, BusyError when a denial came first, DataError for a corrupt record.
         """
@@ -142,7 +142,7 @@ class PairingService:
         return await self.approve_request(request, tier, notes)
 
     async def approve_request(self, request: PairingRequest, tier: Tier = Tier.STANDARD, notes: str = "") -> Decision:
-        """The contact of exactly this request is let in, and told so. Repeatable. Raises as `approve`."""
+        """The contact of exactly this request is approved, and told so. Repeatable. Raises as `approve`."""
         clean = safe_text(notes)[:_NOTES_LIMIT]
         welcome = welcome_row(request.contact_id, request.channel_id or "?") if request.channel_id else None
         outcome, contact = await self._pairing.approve(request, by=self._by, tier=tier, notes=clean, welcome=welcome)
@@ -154,7 +154,7 @@ class PairingService:
         return _decision("approved" if outcome == "approved" else "already_approved", contact)
 
     async def approve_all(self, tier: Tier = Tier.STANDARD) -> list[Decision]:
-        """Everybody who waits now is let in. Requests that end meanwhile are left out."""
+        """Everybody who waits now is approved. Requests that end meanwhile are left out."""
         listing = await self._pairing.listing()
         decisions = []
         for request in listing.pending:
@@ -210,7 +210,7 @@ class PairingService:
         return Decision(contact, "unblocked")
 
     async def edit(self, reference: str, *, tier: Tier | None = None, notes: str | None = None) -> Decision:
-        """The approved contact has this tier and these notes (None: as before). Repeatable. Raises NotFoundError when it was not let in."""
+        """The approved contact has this tier and these notes (None: as before). Repeatable. Raises NotFoundError when it was not approved."""
         clean = None if notes is None else safe_text(notes)[:_NOTES_LIMIT]
         contact = await self._pairing.edit(_contact(reference), tier=tier, notes=clean)
         for other in await self._others(contact_id(contact.contact_id)):
@@ -252,7 +252,7 @@ class PairingService:
 
 
 def welcome_row(contact: str, channel: str) -> NewRow:
-    """The row that tells a contact it was let in."""
+    """The row that tells a contact it was approved."""
     return _row(contact, channel, "welcome", WELCOME)
 
 

@@ -1,4 +1,4 @@
-"""Who was let in, who waits, who was denied. Each change is one script with one outcome; listing reads an index, never the
+"""Who was approved, who waits, who was denied. Each change is one script with one outcome; listing reads an index, never the
 keyspace.
 """
 
@@ -66,7 +66,7 @@ class PairingStore:
     async def approve(
         self, request: PairingRequest, *, by: str, tier: Tier, notes: str = "", welcome: NewRow | None = None
     ) -> tuple[Literal["approved", "already"], ApprovedContact]:
-        """The contact of `request` is let in. Repeatable: `already` when it was in before.
+        """The contact of `request` is approved. Repeatable: `already` when it was in before.
 
         Raises NotFoundError when this very request is gone (expired, or decided) and BusyError when the contact was denied since it
         was looked at: a denial beats an approval decided before it.
@@ -106,7 +106,7 @@ class PairingStore:
     async def revoke(self, contact: ContactId, *, channel: str, by: str) -> None:
         """`contact` is not approved any more, effective at once, and what was kept for it is erased.
 
-        Raises NotFoundError when it was not let in.
+        Raises NotFoundError when it was not approved.
         """
         answer = await self._remove(contact, code="", channel=channel, verb="revoke", by=by, reason="")
         if answer != b"revoked":
@@ -149,7 +149,7 @@ class PairingStore:
         raise BusyError("too_many_invites", f"{_MOST_INVITES} invites are unused.", "Wait until some expire.")
 
     async def is_approved(self, contact: ContactId) -> bool:
-        """True when `contact` was let in, whatever its record says."""
+        """True when `contact` was approved, whatever its record says."""
         return bool(await self._store.call(self._store.client.exists(keys.approved(contact))))
 
     async def approved(self, contact: ContactId) -> ApprovedContact | None:

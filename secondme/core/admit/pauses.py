@@ -37,7 +37,7 @@ class PauseService:
     async def pause(self, contact: str | None, duration: timedelta | None = None) -> None:
         """An approved contact, or everybody (None), is not answered from now on, for `duration` or until resumed. Repeatable.
 
-        Raises NotFoundError for a contact that was not let in, BusyError when the kill switch stops everybody already.
+        Raises NotFoundError for a contact that was not approved, BusyError when the kill switch stops everybody already.
         """
         who = None if contact is None else await self._approved(contact)
         if not await self._control.pause(who, duration):
@@ -91,7 +91,7 @@ class PauseService:
         return Pauses(await self._control.everybody(), await self._control.contact_pauses(contacts))
 
     async def contact_pause(self, contact: str) -> Pause | None:
-        """Why an approved contact is paused, if it is. Raises NotFoundError when it was not let in."""
+        """Why an approved contact is paused, if it is. Raises NotFoundError when it was not approved."""
         return await self._control.contact_pause(await self._approved(contact))
 
     async def _approved(self, contact: str) -> ContactId:

@@ -72,7 +72,7 @@ class GateStore:
 
     async def correct(self, message: InboundMessage) -> Admission:
         """What was said before is said in the new words: CORRECTED, or IGNORED when it is not kept any more; STRANGER, and nothing
-        written, for who was not let in. Nobody can correct what somebody else said. Repeatable.
+        written, for who was not approved. Nobody can correct what somebody else said. Repeatable.
         """
         contact = message.contact_id
         answer: bytes = await self._store.run(

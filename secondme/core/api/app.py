@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 from secondme import __version__
-from secondme.core.api.dependencies import ApiOperations, Ascii, answers
+from secondme.core.api.dependencies import SCHEMA, ApiOperations, Ascii, answers
 from secondme.core.api.events import EventHub, StreamSlots
 from secondme.core.api.metrics import metrics
 from secondme.core.api.problems import BAD_REQUEST, BUG, NOT_ALLOWED, NOT_FOUND, Refusal, refusal_of
 from secondme.core.api.routes import channels, control, drafts, pairing
+from secondme.core.api.schemas import Problem
 from secondme.core.errors import SecondmeError
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ def document() -> dict[str, Any]:  # JSON has no closer type
 
 def _document_of(app: FastAPI) -> dict[str, Any]:  # as above
     found = app.openapi()  # built once, and the same object from then on
+    found["components"]["schemas"] |= models_json_schema([(Problem, "serialization")], ref_template=SCHEMA)[1]["$defs"]
     found["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "description": "On TCP only."}}
     found["security"] = [{"token": []}]
     found["paths"]["/health"]["get"]["security"] = []

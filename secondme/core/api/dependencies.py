@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Depends, Path, Request
 from starlette.responses import JSONResponse
 
-from secondme.core.api.schemas import Problem
 from secondme.core.errors import NotFoundError, SecondmeError
 from secondme.core.ids import is_contact_id
 
@@ -71,6 +70,9 @@ class StoreProbe:
             return self._beats
 
 
+SCHEMA = "#/components/schemas/{model}"
+_PROBLEM = {"application/json": {"schema": {"$ref": SCHEMA.format(model="Problem")}}}
+"""By reference: given as a model, it would be built anew for each refusal of each route, some 300 times, and never called."""
 _EVERYBODY = "ALL"
 """No contact: the store's word for everybody, which would make one contact's route decide about all."""
 _ANY = {
@@ -101,7 +103,7 @@ class Ascii(JSONResponse):
 def answers(*more: int) -> dict[int | str, dict[str, Any]]:  # the framework's type
     """The refusals of a route: those that every one has, and `more` of 404 and 409."""
     texts = {**_ANY, **{status: _SOME[status] for status in more}}
-    return {status: {"model": Problem, "description": text} for status, text in sorted(texts.items())}
+    return {status: {"content": _PROBLEM, "description": text} for status, text in sorted(texts.items())}
 
 
 async def powers_of(request: Request) -> ApiOperations:

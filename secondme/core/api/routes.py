@@ -37,7 +37,7 @@ async def list_approved(
     search: Annotated[str, Query(max_length=128, description="Only who has this in name, number or id.")] = "",
     tier: Annotated[Tier | None, Query(description="Only who has this tier.")] = None,
 ) -> schemas.LetInList:
-    """Who was let in."""
+    """Who was approved."""
     listing = await can.listing()
     needle = search.casefold()
 
@@ -106,14 +106,14 @@ async def invite(can: Can, wanted: Annotated[schemas.NewInvite | None, Body()] =
 
 @pairing.post("/{contact}", responses=answers(404, 409), response_model_exclude_none=True)
 async def approve(can: Can, contact: Named, how: Annotated[schemas.Approval | None, Body()] = None) -> schemas.Decided:
-    """Who waits under this id or code is let in, and told so."""
+    """Who waits under this id or code is approved, and told so."""
     wanted = how or schemas.Approval()
     return schemas.Decided.of(await can.pairing.approve(contact, wanted.tier, wanted.notes))
 
 
 @pairing.delete("/{contact}", responses=answers(404, 409), response_model_exclude_none=True)
 async def deny(can: Can, contact: Named, why: Annotated[schemas.Denial | None, Body()] = None) -> schemas.Decided:
-    """Who waits under this id or code, or was let in, is denied for the cooldown. What was kept for it is erased."""
+    """Who waits under this id or code, or was approved, is denied for the cooldown. What was kept for it is erased."""
     return schemas.Decided.of(await can.pairing.deny(contact, why.reason if why else ""))
 
 

@@ -36,7 +36,7 @@ class RequestBody(CamelModel):
 
 
 class Approval(RequestBody):
-    """How a contact is let in."""
+    """How a contact is approved."""
 
     tier: Tier = Tier.STANDARD
     notes: Note = ""
@@ -114,7 +114,7 @@ class Person(CamelModel):
 
 
 class Waiting(Person):
-    """Somebody at the door. The code is what they were shown."""
+    """Somebody who waits. The code is what they were shown."""
 
     code: str
     requested_at: Moment
@@ -123,7 +123,7 @@ class Waiting(Person):
 
 
 class LetIn(Person):
-    """Somebody who was let in."""
+    """Somebody who was approved."""
 
     approved_at: Moment
     approved_by: Shown
@@ -179,7 +179,7 @@ class WaitingList(People):
 
 
 class LetInList(People):
-    """Who was let in, newest first."""
+    """Who was approved, newest first."""
 
     contacts: list[LetIn]
 
@@ -224,7 +224,7 @@ class Results(CamelModel):
 
 
 class Invited(CamelModel):
-    """A single-use code. Whoever sends it first is let in."""
+    """A single-use code. Whoever sends it first is approved."""
 
     code: str
     name: Shown | None = None

@@ -27,7 +27,7 @@ def host_and_port(value: str) -> str:
 
 
 class PairingSettings(Section):
-    """Who is let in, and how many may knock."""
+    """Who is approved, and how many may ask."""
 
     enabled: bool = True
     """False: the door stays shut. Strangers are ignored and no request is made; approved contacts are answered as before."""
@@ -44,7 +44,7 @@ class PairingSettings(Section):
     wrong_codes_per_hour: int = Field(50, ge=1, le=50)
     self_verify_tier: Tier = Tier.STANDARD
     auto_approve_existing: bool = False
-    """Let in who already has a history, as `standard`, at their next message."""
+    """Approve who already has a history, as `standard`, at their next message."""
 
 
 class PersonaSettings(Section):

@@ -60,7 +60,7 @@ class ImportOptions:
     contact: ContactId | None = None
     """Whose chat it is."""
     approved: tuple[tuple[ContactId, str | None], ...] = ()
-    """Who was let in, and how they are called."""
+    """Who was approved, and how they are called."""
 
 
 @dataclass(slots=True)

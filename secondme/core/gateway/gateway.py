@@ -1,6 +1,6 @@
 """The whole story of a message.
 
-    channel -> receive -> gate | door        nothing of a stranger is kept; what was let in is safe when receive() returns
+    channel -> receive -> gate | door        nothing of a stranger is kept; what was approved is safe when receive() returns
             -> worker  -> answer             one burst, one reply: still writing? asleep? stale? else what would the owner say, and how fast
             -> sender  -> channel            asked a last time: still approved, not paused, not answered by the owner meanwhile
             -> learner                       what the owner writes themselves, and how: in the background
@@ -280,4 +280,4 @@ _PROMPTING = frozenset({Challenge.PROMPTED, Challenge.WELCOMED, Challenge.NEEDS_
 _INSPECTED = frozenset(
     {Admission.QUEUED, Admission.OBSERVED, Admission.PAUSED, Admission.KILLED, Admission.RATE_LIMITED, Admission.INBOX_FULL}
 )
-"""Outcomes of a message that is new and from somebody who was let in. A stranger's is never looked into."""
+"""Outcomes of a message that is new and from somebody who was approved. A stranger's is never looked into."""

@@ -105,7 +105,7 @@ class ActivityStore:
         self._store = store
 
     async def look(self) -> Activity:
-        """How it is now. Two round trips, and one more for each 250 contacts; looks at the 1,000 contacts that were let in last."""
+        """How it is now. Two round trips, and one more for each 250 contacts; looks at the 1,000 contacts that were approved last."""
         client = self._store.client
         pipe = client.pipeline(transaction=False)
         pipe.time()

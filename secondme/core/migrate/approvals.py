@@ -66,7 +66,7 @@ class Watcher(Protocol):
 
 
 class PairingMigration:
-    """Lets in who has a history. Without `execute` nothing is written, and the answers are the same."""
+    """Approves who has a history. Without `execute` nothing is written, and the answers are the same."""
 
     def __init__(
         self,
@@ -159,7 +159,7 @@ class PairingMigration:
                     self._settle(newcomer.contact_id, outcome)
 
     async def _settle_request(self, newcomer: Newcomer, *, with_history: bool) -> str:
-        """Who waits is let in through it, so that the request, its code and its prompt go as they always do."""
+        """Who waits is approved through it, so that the request, its code and its prompt go as they always do."""
         for _ in range(_TRIES):
             try:
                 request = await self._pairing.find(newcomer.contact_id)

@@ -1,6 +1,6 @@
 """The migration of the predecessor's data: one walk over its keys, kind by kind, in bounded batches, newest things first.
 
-Only what belongs to contacts that are let in on our side comes over: nothing of a stranger is stored.
+Only what belongs to contacts that are approved on our side comes over: nothing of a stranger is stored.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class ConversationMigration:
         self._stale_ms = stale_ms
 
     async def histories(self, contacts: list[str]) -> None:
-        """The conversations of these contacts, who are let in, joined ours."""
+        """The conversations of these contacts, who are approved, joined ours."""
         for contact, (members, left_ms) in zip(contacts, await self._source.histories(contacts), strict=True):
             if members is None:
                 if not contact.endswith(":ids"):  # else the set beside a history
@@ -249,7 +249,7 @@ class PredecessorMigration:
                 self.ledger.batch_done()
 
     async def _people(self, kind: str, names: list[bytes]) -> list[str]:
-        """Those of `names` that are let in on our side; the others are in the report."""
+        """Those of `names` that are approved on our side; the others are in the report."""
         contacts = []
         for name in names:
             who = person(name)

@@ -1,4 +1,4 @@
-"""Both stores of a migration: the predecessor's, read only and in bounded answers, and ours, written by scripts that ask whether a contact was let in."""
+"""Both stores of a migration: the predecessor's, read only and in bounded answers, and ours, written by scripts that ask whether a contact was approved."""
 
 from __future__ import annotations
 
@@ -206,7 +206,7 @@ _OUTCOMES: dict[int, Outcome] = {
 
 @dataclass(frozen=True, slots=True)
 class Newcomer:
-    """A contact that shall be let in, with its record as JSON."""
+    """A contact that shall be approved, with its record as JSON."""
 
     contact_id: str
     record: str
@@ -263,7 +263,7 @@ async def display_names(keyspace: Keyspace) -> dict[str, str]:
 
 
 class AdoptionStore:
-    """Lets contacts in that nobody knocked for."""
+    """Approves contacts that never asked."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -271,7 +271,7 @@ class AdoptionStore:
     async def adopt(self, newcomers: Sequence[Newcomer], *, execute: bool, with_history: bool) -> list[Outcome]:
         """What became of each, or would without `execute`. One round trip for at most `BATCH`. Repeatable.
 
-        A contact that was approved or denied meanwhile stays so; with `with_history`, one without a history is not let in: it was
+        A contact that was approved or denied meanwhile stays so; with `with_history`, one without a history is not approved: it was
         denied or revoked, which erased it. `waits`: it has a request, which is for `PairingStore.approve` to settle.
         """
         names: list[str] = []
@@ -306,7 +306,7 @@ class PredecessorWriter:
         self._is_dry = not execute
 
     async def approved(self, contacts: Sequence[str]) -> list[bool]:
-        """Which of `contacts` are let in now. One round trip."""
+        """Which of `contacts` are approved now. One round trip."""
         pipe = self._store.client.pipeline(transaction=False)
         for contact in contacts:
             pipe.exists(keys.approved(contact))
@@ -324,7 +324,7 @@ class PredecessorWriter:
         return answer.decode() if answer in {b"not_approved", b"wrong_type"} else [_LETTERS[letter] for letter in answer]
 
     async def text(self, name: str, value: str, *, of: str | None, ttl_ms: int = 0, pauses: str = "") -> str:
-        """What became of a string: taken, already, not_approved. `of` is the contact that must be let in, `pauses` who is paused."""
+        """What became of a string: taken, already, not_approved. `of` is the contact that must be approved, `pauses` who is paused."""
         return await self._keep(name, "string", (value,), of=of, ttl_ms=ttl_ms, pauses=pauses)
 
     async def fields(self, name: str, values: Sequence[str], *, of: str | None, ttl_ms: int) -> str:

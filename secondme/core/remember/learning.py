@@ -109,7 +109,7 @@ class Learner:
         self._complained: set[str] = set()
 
     def heard(self, contact: ContactId, text: str) -> None:
-        """What the message of a contact who was let in hints at will be counted. Returns at once, never raises; the newest thousand wait."""
+        """What the message of a contact who was approved hints at will be counted. Returns at once, never raises; the newest thousand wait."""
         self._heard.append((contact, text[:LOOKED_AT]))
         self._woken.set()
 

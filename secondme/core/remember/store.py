@@ -62,11 +62,11 @@ class RelationshipStore:
     async def heard(
         self, contact: ContactId, relationship: Relationship, confidence: float, now_ms: int
     ) -> RelationshipState | None:
-        """What the contact is after this signal; None, and nothing written, when it was not let in. Each call counts."""
+        """What the contact is after this signal; None, and nothing written, when it was not approved. Each call counts."""
         return await self._relate(contact, "signal", relationship, confidence, now_ms)
 
     async def set_by_owner(self, contact: ContactId, relationship: Relationship | None) -> RelationshipState:
-        """The contact is what the owner says; None: what the signals say. Repeatable. Raises NotFoundError when it was not let in."""
+        """The contact is what the owner says; None: what the signals say. Repeatable. Raises NotFoundError when it was not approved."""
         verb: Literal["set", "auto"] = "set" if relationship else "auto"
         standing = await self._relate(contact, verb, relationship, 0, 0)  # no time passes: fading changes no share
         if standing is None:
@@ -139,7 +139,7 @@ class RecollectionStore:
     async def recollect(self, contact: ContactId, turns: Sequence[Turn], *, named: bool) -> Recollected:
         """The newest of `turns` (oldest first, ids that begin with `import:`) are in the history of `contact`, each at its own time. Repeatable.
 
-        `named`: the owner named the contact, so it need not be let in yet.
+        `named`: the owner named the contact, so it need not be approved yet.
         """
         newest = turns[-keys.HISTORY_CAP :]
         if not newest:
@@ -184,7 +184,7 @@ class StyleStore:
     async def add(self, contact: ContactId | None, messages: Sequence[OwnMessage], *, named: bool = False) -> int:
         """How many of `messages` are kept that were not there before. Repeatable: one that is there is not counted again.
 
-        Without a contact only their measures are kept. With one that was not let in, nothing is; `named` says that the owner named it.
+        Without a contact only their measures are kept. With one that was not approved, nothing is; `named` says that the owner named it.
         """
         newest = sorted(messages, key=lambda each: (each.at, each.id), reverse=True)[:OVERALL_CAP]
         caches = [keys.style_cache(each) for each in await self._links.members(contact)] if contact else []

@@ -110,7 +110,7 @@ class Drafts:
         return draft
 
     async def suggest(self, contact: ContactId, channel: str, text: str, *, fault: str = "") -> str:
-        """Words for a contact wait for the owner; the draft's id. Raises NotFoundError when the contact was not let in, DataError.
+        """Words for a contact wait for the owner; the draft's id. Raises NotFoundError when the contact was not approved, DataError.
 
         `fault`: what speaks against them as they are; then they have to be written anew before they can be sent.
         """

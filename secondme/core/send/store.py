@@ -170,7 +170,7 @@ class DraftStore:
             raise _gone()
 
     async def suggest(self, contact: ContactId, reply: str, rows: Sequence[NewRow]) -> None:
-        """`rows` wait for the owner. Raises NotFoundError when the contact was not let in."""
+        """`rows` wait for the owner. Raises NotFoundError when the contact was not approved."""
         answer: bytes = await self._store.run(
             "suggest", (contact, keys.EVENTS_QUEUE, reply, *(row.encode() for row in rows)), contact=contact
         )

@@ -52,7 +52,7 @@ class PersonStore:
         """The two contacts, each with its channel, are one person and share the approval that one of them has. Repeatable: said again,
         an approval that came since is shared too.
 
-        Raises NotFoundError when neither was let in, BusyError when one is denied or both belong to persons already.
+        Raises NotFoundError when neither was approved, BusyError when one is denied or both belong to persons already.
         """
         (a, channel_a), (b, channel_b) = first, second
         for _ in range(_TRIES):

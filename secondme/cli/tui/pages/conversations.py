@@ -419,7 +419,7 @@ class ConversationsPage(Page):
         return self._contacts.get(key) if key is not None else None
 
     def _wanted(self) -> list[ApprovedContact]:
-        """Who fits the search; who said something last on top, then who was let in last."""
+        """Who fits the search; who said something last on top, then who was approved last."""
         ranks = self._ranks or {}
         wanted = [contact for contact in self._contacts.values() if contact.is_like(self._search.value)]
         return sorted(wanted, key=lambda contact: ranks.get(contact.contact_id, 0), reverse=True)

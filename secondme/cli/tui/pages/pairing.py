@@ -98,12 +98,12 @@ class PendingPage(Page):
 
     @work
     async def action_approve(self) -> None:
-        """Let in the marked, or the one under the cursor, after a choice of tier."""
+        """Approve the marked, or the one under the cursor, after a choice of tier."""
         await self._approve(self._chosen())
 
     @work
     async def action_approve_all(self) -> None:
-        """Let in everybody who waits, after a choice of tier."""
+        """Approve everybody who waits, after a choice of tier."""
         await self._approve(list(self._requests.values()))
 
     @work
@@ -212,7 +212,7 @@ class DeniedPage(Page):
 
     @work
     async def action_unblock(self) -> None:
-        """Let the one under the cursor knock again, after a confirmation."""
+        """Let the one under the cursor ask again, after a confirmation."""
         key = self.table.current
         if key is None:
             return

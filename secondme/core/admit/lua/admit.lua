@@ -1,4 +1,4 @@
--- The gate: may this message in, and what happens to it? A contact that was not let in causes no write.
+-- The gate: may this message in, and what happens to it? A contact that was not approved causes no write.
 -- KEYS  approved denied seen history history_ids pause_all pause counter inbox mailbox queue queue_active paused_index
 --       channel_pause trace
 -- ARGV  1 contact 2 message id 3 turn JSON 4 sent ms 5 mail JSON 6 channel 7 normalized contact

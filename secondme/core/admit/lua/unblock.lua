@@ -1,4 +1,4 @@
--- Ends a denial before its cooldown does: the contact may knock again.
+-- Ends a denial before its cooldown does: the contact may ask again.
 -- KEYS  denied attempts index_pending index_approved index_denied pairing_stats
 -- ARGV  1 contact 2 pairing event channel
 -- Returns 1 | 0

@@ -1,4 +1,4 @@
--- What replies cost elsewhere joins our log, for contacts that were let in; the newest are kept. Repeatable.
+-- What replies cost elsewhere joins our log, for contacts that were approved; the newest are kept. Repeatable.
 -- KEYS  token_usage approvals... : of the contact of each entry
 -- ARGV  1 '1' to write, '0' to say what would be written 2 entries kept 3 newer entries that only a dry run counted
 --       then for each entry, newest first: ms, entry JSON

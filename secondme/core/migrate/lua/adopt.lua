@@ -1,4 +1,4 @@
--- Contacts that the owner already talked to are let in, many in one call; each is judged for itself. Repeatable.
+-- Contacts that the owner already talked to are approved, many in one call; each is judged for itself. Repeatable.
 -- KEYS  index_approved index_pending index_denied pairing_stats contacts... : of each approved, denied, pending[, history]
 -- ARGV  1 '1' to write, '0' to say what would be written 2 keys of each contact: 3, or 4 with the history it must have
 --       3 most bytes of a record that is read 4 where the id begins in the name of an approval

@@ -1,4 +1,4 @@
--- Turns of a conversation that was held elsewhere join ours, when its contact was let in; what we have stays. Repeatable.
+-- Turns of a conversation that was held elsewhere join ours, when its contact was approved; what we have stays. Repeatable.
 -- KEYS  approved history history_ids
 -- ARGV  1 '1' to write, '0' to say what would be written 2 history cap 3 ms it lives, then for each turn, oldest first: id, turn JSON, ms
 -- Returns not_approved | wrong_type | one letter for each turn: t taken | y known before | o older than the newest that are kept

@@ -1,9 +1,9 @@
 -- Keeps what the owner wrote with their own hands: with its contact, and as mere measures over all. The newest are kept. Repeatable.
 -- KEYS  approved own_messages style_overall caches... : the first two of nobody when there is no contact; the style caches that
 --       are out of date after it
--- ARGV  1 own | overall: whether the messages themselves are kept 2 approved | named: whether the contact must be let in
+-- ARGV  1 own | overall: whether the messages themselves are kept 2 approved | named: whether the contact must be approved
 --       3 most own messages 4 most measures, then for each message: id, message JSON, id among the measures, measure JSON
--- Returns how many messages are there that were not before, or -1 when the contact was not let in
+-- Returns how many messages are there that were not before, or -1 when the contact was not approved
 local own, all = ARGV[1] == 'own', KEYS.style_overall
 if own and ARGV[2] == 'approved' and redis.call('EXISTS', KEYS.approved) == 0 then return -1 end
 

@@ -1,6 +1,6 @@
 -- Turns of a conversation that an export remembers join the history: each at its own time and in its order. Repeatable.
 -- KEYS  approved history history_ids
--- ARGV  1 '1' to write, '0' to say what would be written 2 '1' when the owner named the contact: it need not be let in 3 history cap
+-- ARGV  1 '1' to write, '0' to say what would be written 2 '1' when the owner named the contact: it need not be approved 3 history cap
 --       4 ms a turn lives 5 ms within which the same words of the same one, seen live, are the same turn,
 --       then for each turn, oldest first: id, role, content, ms, turn JSON
 -- Returns not_approved | wrong_type | one letter for each turn: t taken | y imported before | l known from life | o too old, or not

@@ -1,7 +1,7 @@
 -- What a contact may be to the owner: scores that fade and grow, and the one type that they speak for. What the owner said stays.
 -- KEYS  relationship relationship_override approved
 -- ARGV  1 signal | set | auto 2 type, '' for auto 3 confidence of a signal, 0 otherwise 4 now in ms 5 lifetime s
--- Returns {type, confidence, '1' when the owner said so, how many signals} | {} when the contact was not let in
+-- Returns {type, confidence, '1' when the owner said so, how many signals} | {} when the contact was not approved
 -- The rules, and why, are in store/relationship.py.
 local TYPES = { 'colleague', 'client', 'manager', 'friend', 'acquaintance', 'family', 'romantic_partner' }
 local verb, wanted, now = ARGV[1], ARGV[2], tonumber(ARGV[4])

@@ -1,4 +1,4 @@
--- Words for a contact wait for the owner. Nobody who was not let in is written to.
+-- Words for a contact wait for the owner. Nobody who was not approved is written to.
 -- KEYS  approved held held_index trace
 -- ARGV  1 contact 2 queue event channel 3 reply id, then rows as JSON
 -- Returns held | not_approved
