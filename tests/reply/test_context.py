@@ -41,11 +41,6 @@ def test_the_burst_is_not_among_the_turns_before_it() -> None:
     assert ids(select(history, [mail(2), mail(3)], budget_tokens=PLENTY)) == ["m0", "m1"]
 
 
-def test_what_the_contact_wrote_after_the_burst_gets_an_answer_of_its_own() -> None:
-    history = [turn(0), turn(1), turn(2), turn(3, role="assistant"), turn(4)]
-    assert ids(select(history, [mail(1)], budget_tokens=PLENTY)) == ["m0", "m3"]
-
-
 def test_a_reply_on_its_way_is_shown_although_it_comes_after_the_burst() -> None:
     history = [turn(0), turn(1), turn(2, "on its way", role="assistant", minutes=90)]
     assert ids(select(history, [mail(1)], budget_tokens=PLENTY)) == ["m0", "m2"]
@@ -157,14 +152,9 @@ def built(source: list[tuple[int, str, str, float]]) -> list[Turn]:
 
 
 def candidates(history: list[Turn], burst: list[Mail]) -> list[str]:
-    """What may be shown at all, said the slow way: each id once, nothing of the burst, nothing of the contact after it."""
+    """What may be shown at all, said the slow way: each id once, nothing of the burst."""
     waiting = {each.message_id for each in burst}
-    last = max((at for at, each in enumerate(history) if each.id in waiting), default=len(history))
-    found: list[str] = []
-    for at, each in enumerate(history):
-        if each.id not in waiting and each.id not in found and each.content.strip() and (at < last or each.role == "assistant"):
-            found.append(each.id)
-    return found
+    return list(dict.fromkeys(each.id for each in history if each.id not in waiting and each.content.strip()))
 
 
 @given(turns, st.sets(st.integers(0, 30), max_size=3), st.integers(0, 800), st.integers(0, 8))

@@ -153,7 +153,7 @@ class Agent:
     async def _recent(self, job: Job) -> list[Turn]:
         settings = self._settings.model
         since = from_ms(job.now_ms) - timedelta(hours=settings.history_hours)
-        recent = await self._conversation.recent(job.token.contact_id, settings.history_turns)
+        recent = await self._conversation.recent(job.token.contact_id, settings.history_turns, job.mail[-1])
         return [turn for turn in recent if turn.timestamp > since]
 
     def _turns(self, job: Job, history: list[Turn]) -> list[Utterance]:

@@ -89,9 +89,9 @@ def select(
 ) -> list[Turn]:
     """The newest turns of `history` that the model is shown before `burst`: in order, each once, shortened, an unbroken run.
 
-    `history` is oldest first, replies on their way at its end. The burst itself is not among them, nor is what the contact wrote
-    after it: that gets an answer of its own. The budget is kept, except that `min_messages` are shown whatever they cost; a budget
-    of 0 shows nothing. Turns without words are left out before anything is counted.
+    `history` is oldest first, replies on their way at its end; the burst may be among them and is not shown. The budget is kept, except
+    that `min_messages` are shown whatever they cost; a budget of 0 shows nothing. Turns without words are left out before anything is
+    counted.
     """
     said = [_clip(turn, most_characters) for turn in _before(history, {mail.message_id for mail in burst})]
     if budget_tokens <= 0 or not said:
@@ -181,15 +181,13 @@ def _is_flag_letter(char: str) -> bool:
 
 
 def _before(history: Sequence[Turn], waiting: set[str]) -> list[Turn]:
-    """What was said before the burst, and what the owner said or is about to say since; each once."""
-    newest = max((at for at, turn in enumerate(history) if turn.id in waiting), default=len(history))
+    """The turns that are not of the burst and have words, each once."""
     seen = set(waiting)
     said = []
-    for at, turn in enumerate(history):
-        if turn.id in seen or (at > newest and turn.role == "user") or not turn.content.strip():
-            continue
-        seen.add(turn.id)
-        said.append(turn)
+    for turn in history:
+        if turn.id not in seen and turn.content.strip():
+            seen.add(turn.id)
+            said.append(turn)
     return said
 
 

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, TypeVar
 
+from secondme.core.clock import to_ms
 from secondme.core.errors import DataError
-from secondme.core.records import OutboxRow, Record, Turn
+from secondme.core.records import HeldReply, Mail, OutboxRow, Record, Turn
 from secondme.core.store import keys
 from secondme.core.store.persons import PersonStore
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from secondme.core.ids import ContactId
     from secondme.core.store.client import Store
 
 R = TypeVar("R", bound=Record)
 
 _MOST_UNSENT = 50
+UNSURE = "[may not have arrived]"
+"""Before words that nobody knows to have reached the contact."""
 
 
 class HistoryStore:
@@ -25,14 +31,16 @@ class HistoryStore:
         self._store = store
         self._links = PersonStore(store)
 
-    async def recent(self, contact: ContactId, limit: int) -> list[Turn]:
-        """At most `limit` newest turns, oldest first, and after them the replies that are on their way: the contact will have read
-        those before the next one. Contacts that the owner linked are one person and have one conversation. What cannot be read is left out, and left as it is.
+    async def recent(self, contact: ContactId, limit: int, before: Mail | None = None) -> list[Turn]:
+        """At most `limit` newest turns, oldest first, and after them the replies that are on their way, or may have arrived although
+        nobody knows: the contact will have read those before the next one. With `before`, nothing that the contact wrote after that
+        message, however long ago it was. Contacts that the owner linked are one person and have one conversation. What cannot be read
+        is left out, and left as it is.
         """
         members = await self._links.members(contact)
         if len(members) == 1:
-            return await self._of(contact, limit)
-        turns = [turn for each in members for turn in await self._of(each, limit)]
+            return await self._of(contact, limit, before)
+        turns = [turn for each in members for turn in await self._of(each, limit, before)]
         return sorted(turns, key=lambda turn: turn.timestamp)[-limit - _MOST_UNSENT :]
 
     async def members(self, contact: ContactId) -> list[ContactId]:
@@ -44,15 +52,21 @@ class HistoryStore:
         members = await self._store.call(self._store.client.zrange(keys.history(contact), 0, -1))
         return [turn for member in members if (turn := _decoded(Turn, member, keys.history(contact)))]
 
-    async def _of(self, contact: ContactId, limit: int) -> list[Turn]:
-        said, unsent = await self._store.run("recent", (limit, _MOST_UNSENT), contact=contact)
+    async def _of(self, contact: ContactId, limit: int, before: Mail | None) -> list[Turn]:
+        since = (quoted(before.message_id), to_ms(before.timestamp)) if before else ("", 0)
+        said, unsent, kept = await self._store.run("recent", (limit, _MOST_UNSENT, *since), contact=contact)
         turns = [turn for member in said if (turn := _decoded(Turn, member, keys.history(contact)))]
+        for item in kept:
+            held = _decoded(HeldReply, item, keys.held(contact))
+            if held and held.reason == "ambiguous":
+                place = next((at for at in range(len(turns), 0, -1) if turns[at - 1].timestamp <= held.held_at), 0)
+                turns.insert(place, _as_said(held.row, held.held_at, f"{UNSURE} {held.row.text}"))
         rows = [row for item in unsent if (row := _decoded(OutboxRow, item, keys.outbox(contact)))]
-        return turns + [
-            Turn(id=row.row_id, role="assistant", content=row.text, timestamp=row.due_at, type="outgoing")
-            for row in rows
-            if row.kind == "reply"
-        ]
+        return turns + [_as_said(row, row.due_at, row.text) for row in rows if row.kind == "reply"]
+
+
+def _as_said(row: OutboxRow, at: datetime, words: str) -> Turn:
+    return Turn(id=row.row_id, role="assistant", content=words, timestamp=at, type="outgoing")
 
 
 def _decoded(kind: type[R], raw: bytes, key: str) -> R | None:
