@@ -354,6 +354,7 @@ class Services:
             pairing=self.pairing_store,
             control=self.control,
             drafts=self.draft_store,
+            history=self.history,
             agent=self.agent(model),
             learner=self.learner,
             channels=channel_factories(self.setup) if channels is None else channels,

@@ -25,6 +25,8 @@ class AttachmentKind(StrEnum):
     STICKER = "sticker"
     LOCATION = "location"
     CONTACT = "contact card"
+    POLL = "poll"
+    EVENT = "event"
     OTHER = "message that secondme cannot read"
 
 
@@ -37,8 +39,11 @@ class Attachment:
     size_bytes: int | None = None
     duration_s: int | None = None
     file_name: str = ""
+    """Or what else it is called: a place, a person on a card, the question of a poll."""
     handle: str = ""
     """What the channel needs to download it, at most 4,096 characters; empty when there is nothing to download."""
+    is_view_once: bool = False
+    """To be looked at once: it has no handle, and no caption is kept."""
 
     def to_dict(self) -> dict[str, Any]:  # JSON has no closer type
         """As JSON values in camelCase, unset fields left out."""
@@ -49,6 +54,7 @@ class Attachment:
             "durationS": self.duration_s,
             "fileName": self.file_name,
             "handle": self.handle,
+            "viewOnce": self.is_view_once or None,
         }
         return {name: value for name, value in facts.items() if value not in {None, ""}}
 
@@ -62,6 +68,8 @@ def describe(attachment: Attachment) -> str:
         said += f", {_length(attachment.duration_s)}"
     elif attachment.size_bytes is not None and attachment.kind is AttachmentKind.DOCUMENT:
         said += f", {size(attachment.size_bytes)}"
+    if attachment.is_view_once:
+        said += ", view once"
     return f"[{said}]"
 
 
@@ -112,6 +120,20 @@ class InboundMessage:
     """Other ids of the same person, as far as the platform itself vouches for them. Who is denied under one is denied under all."""
     backlog: bool = False
     """True for what the platform replays from before we listened (history sync, offline messages): nobody is prompted for it."""
+    revokes: str = ""
+    """The id of the message that its sender took back. Such a message has no words."""
+    is_forwarded: bool = False
+    """Somebody else's words, passed on, as the platform says: not how its sender writes."""
+    quoted: str = ""
+    """The words that `reply_to` stands for, where the platform itself vouches for them; at most 500 characters."""
+    album: str = ""
+    """Messages of one contact with the same album were sent as one; at most 100 of them."""
+    thread: str = ""
+    """The platform's id of the topic that it stands in; the answer goes there too."""
+    expires_s: int = 0
+    """Seconds after which the chat forgets it, and we with it; 0: never."""
+    is_time_claimed: bool = False
+    """True where only the sender says when it was sent."""
 
 
 class Admission(StrEnum):
@@ -132,6 +154,8 @@ class Admission(StrEnum):
     """The owner spoke: the contact is paused and waiting replies are dropped."""
     OWN_ECHO = "own_echo"
     """The platform showed us what we sent ourselves."""
+    REVOKED = "revoked"
+    """Its sender took it back: it is in no history and waits for no answer any more."""
     CORRECTED = "corrected"
     """An edit: the history and what still waits say the new words. Nothing new to answer."""
     COMMAND = "command"
@@ -183,6 +207,10 @@ class MessageContent:
     """What a channel is to say. Plain text, never markup; no longer than the 4,000 UTF-16 units that every platform takes."""
 
     text: str
+    thread: str = ""
+    """As `InboundMessage.thread`, where what it answers stood in one."""
+    expires_s: int = 0
+    """As `InboundMessage.expires_s`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,8 +54,8 @@ class Channel(Protocol):
         An exception or a time-out means: nobody knows whether it went out.
         """
 
-    async def typing(self, contact_id: ContactId) -> None:
-        """Show the contact that an answer is being typed. Best effort: it never raises."""
+    async def typing(self, contact_id: ContactId, thread: str = "") -> None:
+        """Show the contact that an answer is being typed, in the topic `thread` if there is one. Best effort: it never raises."""
 
     async def contacts(self) -> list[ChannelContact]:
         """The owner's address book on this platform; empty where there is none. Raises UnavailableError while it cannot be read."""

@@ -17,6 +17,7 @@ from pydantic.alias_generators import to_camel
 from secondme.core.clock import from_ms, to_ms
 from secondme.core.enums import ReplyMode, Tier
 from secondme.core.errors import DataError
+from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
     from secondme.core.ids import ContactId
@@ -101,6 +102,14 @@ class ApprovedContact(Record):
     """The owner's word for this contact; None: the tier decides."""
     persona: str | None = None
     """Id of the persona the owner chose for this contact."""
+    now_called: str | None = None
+    """The name that the contact goes by since, when it is another one: shown beside the approved one, never instead of it."""
+
+    @property
+    def shown_name(self) -> str:
+        """The approved name, and the present one beside it; empty when no name is known."""
+        name = safe_name(self.display_name or "")
+        return f"{name} (now called {safe_name(self.now_called)})" if self.now_called else name
 
     @property
     def mode(self) -> ReplyMode:
@@ -148,6 +157,12 @@ class Turn(Record):
     content: str
     timestamp: Moment
     type: Literal["incoming", "outgoing", "fromMe"]
+    forwarded: bool | None = None
+    """Passed on: somebody else's words."""
+    reply_to: str | None = None
+    """The id of the message that it quotes."""
+    expires_at: Moment | None = None
+    """When the chat forgets it, and we with it."""
 
 
 class OwnMessage(Record):
@@ -176,6 +191,11 @@ class Mail(Record):
     attachments: tuple[dict[str, Any], ...] = ()
     """What `Attachment.to_dict` made of what came with it."""
     reply_to: str = ""
+    quoted: str = ""
+    """The quoted words, where the platform vouches for them."""
+    forwarded: bool = False
+    thread: str = ""
+    expires_s: int = 0
 
 
 class NewRow(Record):
@@ -193,6 +213,10 @@ class NewRow(Record):
     """Ids of the messages this row answers."""
     fault: str = ""
     """What speaks against it: the kind of fault the checks found. It cannot leave as it is, only written anew by the owner."""
+    thread: str = ""
+    """The topic that what it answers stood in."""
+    expires_s: int = 0
+    """Seconds after which its chat forgets what is said in it; 0: never."""
 
 
 class OutboxRow(NewRow):
@@ -209,7 +233,7 @@ class HeldReply(Record):
     """A reply that did not leave and waits for the owner. An element of `HELD:{contactId}`."""
 
     row: OutboxRow
-    reason: Literal["tier", "mode", "paused", "ambiguous", "undeliverable", "disclosure", "unfit", "agent"]
+    reason: Literal["tier", "mode", "paused", "rate_limit", "machine", "ambiguous", "undeliverable", "disclosure", "unfit", "agent"]
     held_at: Moment
 
 

@@ -71,11 +71,24 @@ KINDS: dict[str, tuple[Json, tuple[Json, ...], str]] = {
     "location": ({"location": _PLACE}, ({"kind": "location"},), ""),
     "venue, which is a location too": (
         {"location": _PLACE, "venue": {"location": _PLACE, "title": "Bar", "address": "Street 1"}},
-        ({"kind": "location"},),
+        ({"kind": "location", "fileName": "Bar"},),
+        "Street 1",
+    ),
+    "contact card": (
+        {"contact": {"phone_number": "+4915112345678", "first_name": "Zoe"}},
+        ({"kind": "contact card", "fileName": "Zoe"},),
         "",
     ),
-    "contact card": ({"contact": {"phone_number": "+4915112345678", "first_name": "Zoe"}}, ({"kind": "contact card"},), ""),
-    "poll": ({"poll": {"id": "1", "question": "?"}}, ({"kind": "message that secondme cannot read"},), ""),
+    "poll": (
+        {"poll": {"id": "1", "question": "Where?", "options": [{"text": "Bar"}, {"text": "Home"}]}},
+        ({"kind": "poll", "fileName": "Where?"},),
+        "- Bar\n- Home",
+    ),
+    "link behind words, after an emoji": (
+        {"text": "🎟 the tickets", "entities": [{"type": "text_link", "offset": 3, "length": 11, "url": "https://t.example/7"}]},
+        (),
+        "🎟 the tickets (https://t.example/7)",
+    ),
     "dice": ({"dice": {"emoji": "🎲", "value": 4}}, ({"kind": "message that secondme cannot read"},), ""),
     "story": ({"story": {"id": 1, "chat": {}}}, ({"kind": "message that secondme cannot read"},), ""),
     "paid media with words": (

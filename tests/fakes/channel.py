@@ -53,7 +53,7 @@ class FakeChannel:
         self.shown.setdefault(client_message_id, (contact_id, text))
         return Sent(client_message_id)
 
-    async def typing(self, contact_id: ContactId) -> None:
+    async def typing(self, contact_id: ContactId, thread: str = "") -> None:  # noqa: ARG002
         self.typed.append(contact_id)
 
     async def contacts(self) -> list[ChannelContact]:

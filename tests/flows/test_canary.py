@@ -350,7 +350,6 @@ async def test_limits_pauses_and_drafts(watch: Watch, town_with: TownWith) -> No
     await town.deliver()
     assert await town.gateway.receive(message(TEXT, 20)) is Admission.KILLED
     await town.control.resume(None, unkill=True)
-    await town.store.client.delete(f"COUNTER:{WHO}:msgs")
     assert await town.gateway.receive(message(TEXT, 21, sent_at=datetime.now(UTC) - timedelta(hours=9))) is Admission.QUEUED
     assert await town.work() == ["stale"]
     assert await town.gateway.receive(message(TEXT, 22, from_me=True)) is Admission.TAKEN_OVER

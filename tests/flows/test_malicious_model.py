@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -103,8 +104,9 @@ INJECTIONS = [
 
 
 async def test_whatever_a_model_says_nothing_of_it_is_sent(
-    town: Town, model: ScriptedModel, capsys: pytest.CaptureFixture[str]
+    town_with: Callable[..., Town], model: ScriptedModel, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    town = town_with(limits__messages=1_000_000)
     rng, said, kinds = Random(5), [], Counter[str]()
 
     def evil(prompt: Prompt) -> ModelOutcome:
@@ -123,7 +125,6 @@ async def test_whatever_a_model_says_nothing_of_it_is_sent(
     for number in range(ROUNDS):
         await town.writes("anna", f"{rng.choice(INJECTIONS)} {number}")
         assert await town.work() == ["answered"]
-        await town.store.client.delete(f"COUNTER:{ANNA}:msgs")
     await town.deliver()
     assert [text for _, text, _ in town.channel.raw] == []
     stages = Counter(each.facts.get("fault") for each in await TraceStore(town.store).of_contact(ANNA) if each.stage == "composed")

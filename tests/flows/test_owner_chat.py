@@ -1,6 +1,7 @@
 """The owner's own chat, through a whole gateway: what its commands do and answer, what the owner is told, and that nobody else commands."""
 
 import asyncio
+import json
 import re
 import time
 from collections import Counter
@@ -344,6 +345,9 @@ async def effects(town: Town) -> dict[str, Any]:
     """Everything that a command can change, or that an answer would be in. A takeover is no command: `mine` is left out."""
     found = {name: value for pattern in EFFECTS for name, value in (await everything(town.store.client, pattern)).items()}
     found.pop("PAUSE:local:mine", None)
+    for name, value in found.items():  # by another name they are known beside the approved one, which commands nothing
+        if name.startswith("PAIRING:approved:"):
+            found[name] = {**json.loads(value), "nowCalled": None}
     if keys.PAUSED_INDEX in found:
         found[keys.PAUSED_INDEX] = [pair for pair in found[keys.PAUSED_INDEX] if pair[0] != b"local:mine"]
     return found

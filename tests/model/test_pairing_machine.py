@@ -315,7 +315,9 @@ class PairingMachine(RuleBasedStateMachine):
         invites = {key.rpartition(":")[2] for key in keys if key.startswith("PAIRING:invites:")}
         assert invites == {invite.code for invite in self.invites}
         assert {key.rpartition(":")[2] for key in keys if key.startswith("PAIRING:told:")} == self.told
-        kept = {key.split(":")[2] for key in keys if key.startswith(("HISTORY:", "INBOX:", "COUNTER:", "HELD:local", "DEAD:local"))}
+        kept = {
+            key.split(":")[2] for key in keys if key.startswith(("HISTORY:", "INBOX:", "MISSED:local", "HELD:local", "DEAD:local"))
+        }
         assert kept == {who for who in self.approved if self.turns[who]}
 
     def _compare_records(self, records: list[Any]) -> None:

@@ -1,6 +1,7 @@
 """What one round trip at the gate decides, in which order, and what it leaves."""
 
 import json
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -9,8 +10,10 @@ import pytest
 from fakes.town import Town
 from fakes.watching import Ear, calls, everything
 
+from secondme.core.enums import Tier
 from secondme.core.ids import ContactId, MessageId
 from secondme.core.messages import Admission, Challenge
+from secondme.core.remember.learning import own_messages
 
 TownWith = Callable[..., Town]
 ANNA = ContactId("local:anna")
@@ -114,7 +117,7 @@ async def test_what_a_stopped_contact_says_is_remembered_and_not_queued(town: To
             await town.control.pause(None, timedelta(minutes=5))
     assert await town.writes("anna", "hi") is (Admission.PAUSED if how == "pause" else Admission.KILLED)
     assert [turn.content for turn in await town.conversation.recent(ANNA, 10)] == ["hi"]
-    assert await town.raw_keys("INBOX:*") == await town.raw_keys("COUNTER:*") == []
+    assert await town.raw_keys("INBOX:*") == []
     assert await town.store.client.exists("QUEUE:messages") == 0
 
 
@@ -164,13 +167,157 @@ async def test_the_eleventh_message_of_a_minute_pauses_for_an_hour_and_says_so(t
     assert len(await town.conversation.recent(ANNA, 100)) == 12
 
 
-async def test_the_window_of_the_limit_is_its_own_minute(town: Town) -> None:
+HOUR_AGO = datetime.now(UTC) - timedelta(hours=1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "fields", "flooded_at"),
+    [
+        (range(0, 110, 10), {}, None),  # never more than seven within a minute
+        (range(11), {}, 10),
+        ([0] * 11, {}, 10),
+        ([*range(10), 60, 61, 62], {}, None),  # the first have left the window by then
+        ([*range(10), 59], {}, 10),
+        (range(0, 7200, 600), {}, None),  # two hours' backlog, all at once
+        ([0] * 12, {"album": "g1"}, None),
+        (range(0, 110, 10), {"is_time_claimed": True}, 10),  # a sender's own clock excuses nobody
+        (range(0, 110, 10), {"is_time_claimed": True, "backlog": True}, None),
+    ],
+)  # fmt: skip
+async def test_a_flood_is_judged_by_when_the_messages_were_sent(
+    town: Town, seconds: list[int], fields: dict[str, Any], flooded_at: int | None
+) -> None:
     await town.let_in("anna")
-    for n in range(10):
-        await town.writes("anna", str(n))
-    assert 55 < await town.store.client.ttl("COUNTER:local:anna:msgs") <= 60
-    await town.store.client.pexpireat("COUNTER:local:anna:msgs", 1)
-    assert await town.writes("anna", "a minute later") is Admission.QUEUED
+    outcomes = [
+        await town.writes("anna", f"message {at}", sent_at=HOUR_AGO + timedelta(seconds=second), **fields)
+        for at, second in enumerate(seconds)
+    ]
+    assert [at for at, outcome in enumerate(outcomes) if outcome is Admission.RATE_LIMITED] == (
+        [] if flooded_at is None else [flooded_at]
+    )
+    assert outcomes[: flooded_at or None].count(Admission.QUEUED) == len(outcomes[: flooded_at or None])
+
+
+async def test_albums_are_one_message_each_and_no_excuse(town: Town) -> None:
+    await town.let_in("anna")
+    outcomes = [await town.writes("anna", "[photo]", sent_at=HOUR_AGO, album=f"g{at // 3}") for at in range(36)]
+    assert outcomes.index(Admission.RATE_LIMITED) == 30  # the eleventh album
+    assert await town.writes("anna", "[photo]", sent_at=HOUR_AGO, album="g1", message_id=MessageId("m2")) is Admission.DUPLICATE
+
+
+@pytest.mark.parametrize(
+    ("approved", "names", "shown"),
+    [
+        ("Anna", ["Anna"], "Anna"),
+        ("Anna", ["Anna-Maria Berg"], "Anna (now called Anna-Maria Berg)"),
+        ("Anna", ["Mum", "Mum", "Ben"], "Anna (now called Ben)"),
+        ("Anna", ["Mum", "Anna"], "Anna"),
+        ("Anna", ["Mum", ""], "Anna (now called Mum)"),
+        ("", ["", "Anna", "Mum"], "Anna (now called Mum)"),
+        ("Zoë/Ω", ['"\\', "Zoë/Ω"], "Zoë/Ω"),
+    ],
+)
+async def test_a_name_grows_old_visibly_and_is_never_replaced(town: Town, approved: str, names: list[str], shown: str) -> None:
+    await town.writes("anna", "hello", display_name=approved)
+    await town.owner.approve("local:anna")
+    for name in names:
+        assert await town.writes("anna", "hi", display_name=name) is Admission.QUEUED
+    (contact,) = (await town.pairing.listing()).approved
+    assert contact.shown_name == shown
+
+
+async def test_what_came_during_a_pause_is_kept_until_it_is_answered_or_the_owner_writes(town: Town) -> None:
+    await town.let_in("anna")
+    for end in ("an answer", "the owner"):
+        await town.control.pause(ANNA, timedelta(hours=1))
+        assert await town.writes("anna", "are you there?") is Admission.PAUSED
+        (missed,) = map(json.loads, (await everything(town.store.client))["MISSED:local:anna"])
+        assert missed["content"] == "are you there?"
+        await town.control.resume(ANNA)
+        await town.writes("anna", "hello?", from_me=end == "the owner")
+        await town.work()
+        assert await town.raw_keys("MISSED:*") == []
+        await town.control.resume(ANNA)
+
+
+@pytest.mark.parametrize("stage", ["not here yet", "waiting", "being composed", "on its way", "begun", "held", "missed", "dead"])
+async def test_what_its_sender_took_back_is_nowhere_and_not_answered(town: Town, stage: str) -> None:
+    await town.let_in("anna", Tier.RESTRICTED if stage == "held" else Tier.STANDARD)
+    gone = MessageId("gone")
+    revoke = town.message("anna", "", revokes=gone)
+    if stage == "not here yet":
+        assert await town.gateway.receive(revoke) is Admission.REVOKED
+        assert await town.writes("anna", "I hate my boss", message_id=gone) is Admission.DUPLICATE
+    elif stage == "missed":
+        await town.control.pause(ANNA, timedelta(hours=1))
+        await town.writes("anna", "I hate my boss", message_id=gone)
+    else:
+        await town.writes("anna", "I hate my boss", message_id=gone)
+    job: Any = None
+    if stage == "being composed":
+        (token,) = await town.tokens()
+        job = await town.inbox.begin(token, "w")
+    elif stage in {"on its way", "begun", "held"}:
+        await town.work()
+    if stage == "begun":
+        await town.outbox.take(ANNA, "local", "s")
+    if stage == "dead":
+        await town.store.client.rename("INBOX:local:anna", "DEAD:local:anna")
+    for _ in range(2):
+        assert await town.gateway.receive(revoke) is Admission.REVOKED
+    if job:
+        verdict: Any = await town.gateway.answer(job)
+        assert not await town.inbox.finish(job, "w", verdict.rows, stages=verdict.stages)
+    await town.work()
+    if stage == "begun":
+        await town.store.client.zadd("OUTBOX:due:local", {ANNA: 1})
+    await town.deliver()
+    left = await everything(town.store.client)
+    gone_out = ["re: I hate my boss"] if stage == "begun" else []
+    assert town.channel.texts("local:anna") == gone_out
+    assert str(left).count("I hate my boss") == len(gone_out)  # its own turn, which the contact has read
+
+
+async def test_nobody_takes_back_what_somebody_else_said(town: Town) -> None:
+    await town.let_in("anna")
+    await town.let_in("ben")
+    await town.writes("anna", "mine", message_id=MessageId("a"))
+    await town.writes("ben", "", revokes="a")
+    await town.writes("anna", "", revokes="a", from_me=True)
+    assert await town.writes("zoe", "", revokes="a") is Admission.STRANGER
+    assert await town.work() == ["answered"]
+    await town.deliver()
+    assert town.channel.texts("local:anna") == ["re: mine"]
+
+
+async def test_a_reply_that_answers_more_than_what_was_taken_back_leaves(town: Town) -> None:
+    await town.let_in("anna")
+    await town.writes("anna", "one", message_id=MessageId("a"))
+    await town.writes("anna", "two", message_id=MessageId("b"))
+    await town.work()
+    await town.writes("anna", "", revokes="a")
+    await town.deliver()
+    assert town.channel.texts("local:anna") == ["re: two"]
+
+
+async def test_turns_of_a_disappearing_chat_leave_with_it_and_teach_nothing(town: Town) -> None:
+    await town.let_in("anna")
+    await town.writes("anna", "for good")
+    await town.writes("anna", "for an hour", expires_s=3600)
+    await town.work()
+    await town.deliver()
+    await town.writes("anna", "mine, for an hour", from_me=True, expires_s=3600)
+    assert own_messages(await town.conversation.said(ANNA)) == []
+    assert await town.conversation.expire() == 0
+    turns = await town.store.client.zrange("HISTORY:local:anna", 0, -1)
+    assert [b"expiresAt" in turn for turn in turns] == [False, True, True, True]
+    for turn in turns[1:]:
+        await town.store.client.zadd("HISTORY:local:anna", {re.sub(rb'"expiresAt":\d+', b'"expiresAt":1', turn): 1})
+        await town.store.client.zrem("HISTORY:local:anna", turn)
+    await town.store.client.zadd("HISTORY:expiring", {ANNA: 1})
+    assert await town.conversation.expire() == 3
+    assert [turn.content for turn in await town.conversation.said(ANNA)] == ["for good"]
+    assert await town.raw_keys("HISTORY:expiring") == []
 
 
 @pytest.mark.parametrize("raw", [b"1700000000000", b'{"pausedAt":1700000000000,"reason":"manual"}', b"garbage"])

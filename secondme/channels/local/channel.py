@@ -186,7 +186,7 @@ class LocalChannel:
             await self._tell(contact_id, {"type": "message", "id": client_message_id, "text": content.text})
         return Sent(client_message_id)
 
-    async def typing(self, contact_id: ContactId) -> None:
+    async def typing(self, contact_id: ContactId, thread: str = "") -> None:  # noqa: ARG002  there are no topics
         """The contact's terminal shows that somebody types."""
         await self._tell(contact_id, {"type": "typing"})
 
@@ -266,6 +266,7 @@ class LocalChannel:
             sent_at=from_ms(sent_ms),
             display_name=safe_name(name),
             from_me=event.get("fromOwner") is True,
+            is_time_claimed=True,
         )
 
     async def _tell(self, contact: ContactId, event: dict[str, Any]) -> None:

@@ -48,6 +48,8 @@ from secondme.core.messages import (
 if TYPE_CHECKING:
     import ssl
 
+    from telegram import Message
+
     from secondme.core.channel_plugin import ChannelContext
     from secondme.core.ports import ChannelHost
 
@@ -139,6 +141,10 @@ _REASONS = {
 """What Telegram's description says, and the reason in our words."""
 
 
+def _topic(thread: str) -> int | None:
+    return int(thread) if thread else None
+
+
 class TelegramChannel:
     """Private chats with one bot."""
 
@@ -196,19 +202,28 @@ class TelegramChannel:
             return NotSent("telegram_flood_wait", rest)
         try:
             async with asyncio.timeout(CALL_S):
-                message = await self._bot.send_message(user, content.text)
+                message = await self._said(self._bot, user, content)
         except FAILURES as error:
             return self._not_sent(error)
         return Sent(str(message.message_id))
 
-    async def typing(self, contact_id: ContactId) -> None:
+    async def _said(self, bot: TelegramBot, user: int, content: MessageContent) -> Message:
+        """What Telegram made of it: in its topic, or, when that is gone, in the chat."""
+        try:
+            return await bot.send_message(user, content.text, message_thread_id=_topic(content.thread))
+        except RefusedError as error:
+            if not content.thread or error.status != _BAD_REQUEST or "thread not found" not in error.description.lower():
+                raise
+        return await bot.send_message(user, content.text)
+
+    async def typing(self, contact_id: ContactId, thread: str = "") -> None:
         """The contact sees for five seconds that an answer is typed, if all is well."""
         user = native_id(contact_id)
         if user is None or self._bot is None or self._flood_until > self._clock.monotonic():
             return
         try:
             async with asyncio.timeout(_TYPING_S):
-                await self._bot.send_chat_action(user, "typing")
+                await self._bot.send_chat_action(user, "typing", message_thread_id=_topic(thread))
         except FAILURES as error:
             with contextlib.suppress(UnavailableError):
                 self._not_sent(error)  # Telegram may ask for a pause here too

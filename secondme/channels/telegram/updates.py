@@ -95,9 +95,12 @@ def attachments_of(message: Json) -> tuple[Attachment, ...]:
     if isinstance(message.get("sticker"), dict):
         return (_file(AttachmentKind.STICKER, message["sticker"], _sticker_mime(message["sticker"])),)
     if isinstance(message.get("contact"), dict):
-        return (Attachment(AttachmentKind.CONTACT),)
+        return (Attachment(AttachmentKind.CONTACT, file_name=name_of(message["contact"])),)
     if "location" in message or "venue" in message:
-        return (Attachment(AttachmentKind.LOCATION),)
+        venue = table(message.get("venue"))
+        return (Attachment(AttachmentKind.LOCATION, file_name=text(venue.get("title"), _NAME_LIMIT)),)
+    if isinstance(message.get("poll"), dict):
+        return (Attachment(AttachmentKind.POLL, file_name=text(message["poll"].get("question"), _FILE_NAME_LIMIT)),)
     return () if text(message.get("text"), 1) else (Attachment(AttachmentKind.OTHER),)
 
 
@@ -201,14 +204,18 @@ def _private(message: Json, owner_id: int | None, *, is_edit: bool) -> InboundMe
         contact_id=contact,
         normalized_contact_id=phone or contact,
         message_id=MessageId(f"{number}-edit-{_moment(message.get('edit_date')) or sent_s}" if is_edit else str(number)),
-        text=text(message.get("text"), _TEXT_LIMIT) or text(message.get("caption"), _TEXT_LIMIT),
+        text=_words(message),
         sent_at=from_ms(sent_s * 1000),
         display_name=name_of(sender),
         phone_number=phone,
         kind=ChatKind.OWNER if who == owner_id else ChatKind.DIRECT,
         attachments=attachments_of(message),
-        reply_to=_quoted(message, who),
+        reply_to=_reply_to(message, who),
+        quoted=_quoted(message) if _reply_to(message, who) else "",
         edit_of=str(number) if is_edit else "",
+        is_forwarded="forward_origin" in message or "forward_date" in message,
+        album=_album(message),
+        thread=str(positive(message.get("message_thread_id")) or "") if message.get("is_topic_message") is True else "",
     )
 
 
@@ -254,7 +261,52 @@ def _own_number(message: Json, who: int) -> str:
     return number[1] if number else ""
 
 
-def _quoted(message: Json, who: int) -> str:
+_ALBUM = re.compile(r"[\x21-\x7e]{1,64}")
+_LINK = re.compile(r"https?://[\x21-\x7e]{1,2000}")
+_MOST_LINKS, _MOST_OPTIONS = 20, 12
+_QUOTE_LIMIT = 500
+
+
+def _album(message: Json) -> str:
+    group = text(message.get("media_group_id"), 65)
+    return group if _ALBUM.fullmatch(group) else ""
+
+
+def _words(message: Json) -> str:
+    """What was written, with the addresses of links behind their words, the place of a venue, and the choices of a poll."""
+    name = "text" if text(message.get("text"), 1) else "caption"
+    words = _with_links(text(message.get(name), _TEXT_LIMIT), message.get("entities" if name == "text" else "caption_entities"))
+    address = text(table(message.get("venue")).get("address"), _FILE_NAME_LIMIT)
+    options = table(message.get("poll")).get("options")
+    choices = (
+        [f"- {text(table(each).get('text'), _FILE_NAME_LIMIT)}" for each in options[:_MOST_OPTIONS]]
+        if isinstance(options, list)
+        else []
+    )
+    return "\n".join(part for part in (words, address, *choices) if part)
+
+
+def _with_links(words: str, entities: object) -> str:
+    """`words`, each link that hides behind some of them written out. Telegram counts UTF-16 units."""
+    units = words.encode("utf-16-le")
+    for entity in reversed(entities[:_MOST_LINKS] if isinstance(entities, list) else []):
+        link = table(entity)
+        begin, length, url = count(link.get("offset")), count(link.get("length")), text(link.get("url"), 2009)
+        if link.get("type") == "text_link" and begin is not None and length and _LINK.fullmatch(url):
+            shown, end = units[2 * begin : 2 * (begin + length)].decode("utf-16-le", "replace"), 2 * (begin + length)
+            if end <= len(units) and shown.strip() != url:
+                units = units[:end] + f" ({url})".encode("utf-16-le") + units[end:]
+    return units.decode("utf-16-le", "replace")
+
+
+def _quoted(message: Json) -> str:
+    """What the message answers, in the words that Telegram itself shows: the part that was chosen, or all of it."""
+    whole = table(message.get("reply_to_message"))
+    part = text(table(message.get("quote")).get("text"), _QUOTE_LIMIT)
+    return part or text(whole.get("text"), _QUOTE_LIMIT) or text(whole.get("caption"), _QUOTE_LIMIT)
+
+
+def _reply_to(message: Json, who: int) -> str:
     """The id of the message of the same chat that this one answers, or empty."""
     quoted = table(message.get("reply_to_message"))
     number = positive(quoted.get("message_id"))

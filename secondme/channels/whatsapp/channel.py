@@ -70,6 +70,10 @@ def read_received(record: Frame) -> InboundMessage:
             attachments=tuple(map(_attachment, record["attachments"])),
             reply_to=_reference(record["replyTo"]),
             edit_of=_reference(record["editOf"]),
+            revokes=_reference(record.get("revokes", "")),
+            is_forwarded=record.get("forwarded") is True,
+            expires_s=_number(record.get("expiresS")) or 0,
+            album=_text(record.get("album", "")),
             aliases=tuple(ContactId(contact_id(_text(alias))) for alias in record["aliases"]),
             backlog=record["backlog"] is True,
         )
@@ -85,6 +89,7 @@ def _attachment(claims: Any) -> Attachment:
         _number(claims.get("durationS")),
         _text(claims.get("fileName", "")),
         _text(claims.get("handle", "")),
+        is_view_once=claims.get("viewOnce") is True,
     )
 
 
@@ -181,7 +186,7 @@ class WhatsAppChannel:
         device = self._device
         if device is None:
             return NotSent("not_connected")
-        frame = {"type": "send", "id": client_message_id, "to": contact_id, "text": content.text}
+        frame = {"type": "send", "id": client_message_id, "to": contact_id, "text": content.text, "expiresS": content.expires_s}
         answer = await device.ask(frame, SEND_S)
         reason = str(answer.get("reason", ""))[:_REASON]
         match answer.get("outcome"):
@@ -194,7 +199,7 @@ class WhatsAppChannel:
             case _:
                 raise failure("send_unknown")
 
-    async def typing(self, contact_id: ContactId) -> None:
+    async def typing(self, contact_id: ContactId, thread: str = "") -> None:  # noqa: ARG002  WhatsApp has no topics
         """The contact sees that an answer is being typed, if WhatsApp is there."""
         device = self._device
         if device is not None and jid_of(contact_id) is not None:

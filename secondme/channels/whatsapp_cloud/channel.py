@@ -149,7 +149,7 @@ class WhatsAppCloudChannel:
             return refusal_of(answer.status, answer.code, answer.retry_after_s)
         raise UnavailableError("whatsapp_cloud_unknown", f"Meta answered {answer.status}; the message may have gone out.")
 
-    async def typing(self, contact_id: ContactId) -> None:
+    async def typing(self, contact_id: ContactId, thread: str = "") -> None:  # noqa: ARG002  WhatsApp has no topics
         """The contact sees that an answer is typed, and that its last message was read. Nothing when it has not written lately."""
         last_message = self._last_heard.get(contact_id)
         if last_message is None or not self._graph.is_open:

@@ -25,6 +25,8 @@ _RATE = frozenset({4, 613, 80007, 80008, 130429, 131056})
 _RESTRICTED = frozenset({368, 130497, 131031, 131042, 131048, 131049, 133010})
 """The account, not the message: blocked, unpaid, not registered, or taken for spam."""
 _UNREACHABLE = frozenset({131021, 131026, 131045, 131050, 131051, 130472, 131009, 131008})
+_NOT_ON_TEST_LIST = 131030
+"""A number that is not on the list of Meta's test mode, or is on it in another national form: it will be refused each time."""
 _GONE_CODES = frozenset({33, 100})
 _RATE_S = 10.0
 _RESTRICTED_S = 3600.0
@@ -56,6 +58,8 @@ def refusal_of(status: int, code: int, retry_after_s: float | None) -> NotSent |
         return NotSent("token_refused")
     if code in WINDOW_CLOSED:
         return Undeliverable("outside_24h_window")
+    if code == _NOT_ON_TEST_LIST:
+        return Undeliverable("not_on_the_test_list")
     if code in _UNREACHABLE:
         return Undeliverable("unreachable")
     if is_permission_missing(code):

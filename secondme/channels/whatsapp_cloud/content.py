@@ -13,8 +13,9 @@ Raw = Mapping[str, Any]
 
 MEDIA_ID = re.compile(r"[0-9]{1,32}", re.ASCII)
 _NAME_CHARACTERS = 512
+_MOST_CARDS = 10
 _MIME = re.compile(r"[a-z0-9.+-]{1,64}/[a-z0-9.+-]{1,64}")
-_SILENT = frozenset({"reaction", "system", "revoke", "request_welcome", "ephemeral"})
+_SILENT = frozenset({"reaction", "system", "request_welcome", "ephemeral"})
 """Nothing to answer. A `system` message says that somebody has a new number: whoever has it now is a stranger until approved."""
 _MEDIA = {
     "image": AttachmentKind.PHOTO,
@@ -36,6 +37,7 @@ class CloudContent:
     text: str = ""
     attachments: tuple[Attachment, ...] = ()
     edit_of: str = ""
+    revokes: str = ""
 
 
 def content_of(raw: Raw) -> CloudContent | None:
@@ -47,6 +49,9 @@ def content_of(raw: Raw) -> CloudContent | None:
         return None
     if kind == "edit":
         return _edited(_part(raw, "edit"))
+    if kind == "revoke":
+        revoked = _words(_part(raw, "revoke"), "original_message_id")
+        return CloudContent(revokes=revoked) if revoked else None
     if kind in _MEDIA:
         return _media(_MEDIA[kind], _part(raw, kind))
     reader = _READERS.get(kind)
@@ -111,7 +116,11 @@ def _contacts(raw: Raw) -> CloudContent:
     cards = raw.get("contacts")
     if not isinstance(cards, list):
         raise UnreadableMessageError
-    return CloudContent(attachments=(Attachment(AttachmentKind.CONTACT),))
+    names = [
+        _words(_part(card, "name"), "formatted_name") for card in cards[:_MOST_CARDS] if isinstance(card, dict) and "name" in card
+    ]
+    found = tuple(Attachment(AttachmentKind.CONTACT, file_name=name[:_NAME_CHARACTERS]) for name in names)
+    return CloudContent(attachments=found or (Attachment(AttachmentKind.CONTACT),))
 
 
 _READERS: dict[str, Callable[[Raw], CloudContent]] = {

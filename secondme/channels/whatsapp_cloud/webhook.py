@@ -176,7 +176,8 @@ def _filled(raw: Mapping[str, Any], contact: ContactId, phone: str, name: str) -
     content = content_of(raw)
     if content is None:
         return None
-    quoted = _text(_dict(raw, "context"), "id")
+    context = _dict(raw, "context")
+    quoted = _text(context, "id")
     return InboundMessage(
         channel_id=CHANNEL,
         contact_id=contact,
@@ -189,6 +190,8 @@ def _filled(raw: Mapping[str, Any], contact: ContactId, phone: str, name: str) -
         attachments=content.attachments,
         reply_to=message_id(quoted) if quoted else "",
         edit_of=message_id(content.edit_of) if content.edit_of else "",
+        revokes=message_id(content.revokes) if content.revokes else "",
+        is_forwarded=context.get("forwarded") is True or context.get("frequently_forwarded") is True,
     )
 
 

@@ -28,11 +28,13 @@ class Gate:
     async def admit(self, message: InboundMessage) -> Admission | Challenge:
         """What became of the message. When this returns, the message is safe, or decided against for good.
 
-        Order: not a direct chat -> ignored; an edit -> corrected; from the owner -> takeover; approved -> history, pause, limit, inbox; else the door.
+        Order: not a direct chat -> ignored; taken back -> revoked; an edit -> corrected; from the owner -> takeover; approved -> history, pause, limit, inbox; else the door.
         Raises UnavailableError when the store does not answer: then nothing is decided and the channel must offer it again.
         """
         if message.kind is not ChatKind.DIRECT:
             return Admission.IGNORED
+        if message.revokes:
+            return await self._gate.revoke(message)
         words, attachments = message.text, message.attachments[:_MOST_ATTACHMENTS]
         text, name = clip_utf8(told(words, attachments), TEXT_LIMIT_BYTES), safe_name(message.display_name)
         if not text.strip():

@@ -58,13 +58,32 @@ class GateStore:
             (
                 contact,
                 message.message_id,
-                _turn(identity, "user", content, sent_ms, "incoming"),
+                _turn(message, identity, content, "incoming"),
                 sent_ms,
                 mail,
                 message.channel_id,
                 message.normalized_contact_id,
                 *self._tail,
+                "0" if message.is_time_claimed and not message.backlog else "1",
+                message.album,
+                message.display_name,
+                message.expires_s * 1000,
+                keys.EVENTS_PAIRING,
             ),
+            contact=contact,
+            channel=message.channel_id,
+        )
+        return _ADMISSIONS[answer]
+
+    async def revoke(self, message: InboundMessage) -> Admission:
+        """The message that its sender took back is in no history and waits for nothing; a reply that answers only it is dropped, unless
+        some of it has gone out. REVOKED, also for a message that is still to come; STRANGER, and nothing written, for who was not
+        approved. Nobody can take back what somebody else said. Repeatable.
+        """
+        contact = message.contact_id
+        answer: bytes = await self._store.run(
+            "revoke",
+            (contact, message.revokes, "assistant" if message.from_me else "user", to_ms(message.sent_at), keys.SEEN_TTL_MS),
             contact=contact,
             channel=message.channel_id,
         )
@@ -87,7 +106,7 @@ class GateStore:
         """
         contact = message.contact_id
         sent_ms = to_ms(message.sent_at)
-        turn = _turn(quoted(message.message_id), "assistant", quoted(message.text), sent_ms, "fromMe")
+        turn = _turn(message, quoted(message.message_id), quoted(message.text), "fromMe")
         answer: bytes = await self._store.run(
             "takeover",
             (
@@ -100,6 +119,7 @@ class GateStore:
                 keys.HISTORY_TTL_S,
                 keys.SEEN_TTL_MS,
                 keys.EVENTS_PAUSE,
+                message.expires_s * 1000,
             ),
             contact=contact,
             channel=message.channel_id,
@@ -109,15 +129,27 @@ class GateStore:
 
 def _extras(message: InboundMessage) -> str:
     """What few messages have, as further fields of their mail."""
-    if not message.attachments and not message.reply_to:
+    if not (message.attachments or message.reply_to or message.is_forwarded or message.thread or message.expires_s):
         return ""
-    attachments = json.dumps([attachment.to_dict() for attachment in message.attachments])
-    return f',"attachments":{attachments},"replyTo":{quoted(message.reply_to)}'
+    return "".join(f',"{name}":{json.dumps(value)}' for name, value in (
+        ("attachments", [attachment.to_dict() for attachment in message.attachments]),
+        ("replyTo", message.reply_to),
+        ("quoted", message.quoted),
+        ("forwarded", message.is_forwarded),
+        ("thread", message.thread),
+        ("expiresS", message.expires_s),
+    ) if value)  # fmt: skip
 
 
-def _turn(identity: str, role: str, content: str, sent_ms: int, kind: str) -> str:
+def _turn(message: InboundMessage, identity: str, content: str, kind: str) -> str:
     """A Turn as JSON, in the predecessor's key order. Put together by hand: the gate is the hot path, and text is quoted once."""
-    return f'{{"id":{identity},"role":"{role}","content":{content},"timestamp":{sent_ms},"type":"{kind}"}}'
+    role, sent_ms = "assistant" if message.from_me else "user", to_ms(message.sent_at)
+    more = ',"forwarded":true' if message.is_forwarded else ""
+    if message.reply_to:
+        more += f',"replyTo":{quoted(message.reply_to)}'
+    if message.expires_s:
+        more += f',"expiresAt":{sent_ms + message.expires_s * 1000}'
+    return f'{{"id":{identity},"role":"{role}","content":{content},"timestamp":{sent_ms},"type":"{kind}"{more}}}'
 
 
 _ADMISSIONS: dict[bytes, Admission] = {member.value.encode(): member for member in Admission}

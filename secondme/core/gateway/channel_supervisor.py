@@ -112,10 +112,10 @@ class ChannelSupervisor:
                 self.failed += 1
         return outcome
 
-    async def typing(self, contact_id: ContactId) -> None:
-        """As the channel's `typing`."""
+    async def typing(self, contact_id: ContactId, thread: str) -> None:
+        """As the channel's `typing`; a channel that knows no topics is not told of any."""
         if self._channel is not None:
-            await self._channel.typing(contact_id)
+            await (self._channel.typing(contact_id, thread) if thread else self._channel.typing(contact_id))
 
     async def contacts(self) -> list[ChannelContact]:
         """As the channel's `contacts`. Raises UnavailableError while there is no channel."""

@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from secondme.core.remember.learning import Learner
     from secondme.core.send.store import DraftStore, OutboxStore
     from secondme.core.store.client import Store
+    from secondme.core.store.history import HistoryStore
 
 log = get_logger(__name__)
 
@@ -76,6 +77,7 @@ class GatewayParts:
     inspector: Inspector | None
     security: SecurityLog
     drafts: DraftStore
+    history: HistoryStore
     owner_chat: OwnerChat | None = None
     learner: Learner | None = None
 
@@ -109,7 +111,7 @@ class Gateway:
             message = replace(message, sent_at=now)
         if message.kind is ChatKind.OWNER:
             outcome: Admission | Challenge = Admission.IGNORED
-            if self._parts.owner_chat is not None:
+            if self._parts.owner_chat is not None and not message.revokes:
                 outcome = await self._parts.owner_chat.hear(message)
         else:
             outcome = await self._parts.gate.admit(message)
@@ -122,7 +124,7 @@ class Gateway:
         if self._parts.learner is not None:
             if outcome is Admission.TAKEN_OVER:
                 self._parts.learner.spoke(message.contact_id)
-            elif outcome in _INSPECTED:
+            elif outcome in _INSPECTED and not message.is_forwarded:
                 self._parts.learner.heard(message.contact_id, message.text)
         return outcome
 
@@ -185,6 +187,8 @@ class Gateway:
                 text=part,
                 answers=tuple(mail.message_id for mail in job.mail),
                 fault=composed.fault,
+                thread=job.mail[-1].thread,
+                expires_s=job.mail[-1].expires_s,
             )
             for number, part in enumerate(texts)
         ]
@@ -262,11 +266,12 @@ class Gateway:
             sender.nudge()
 
     async def _sweep(self) -> None:
-        """Say what expired, soon after it did: requests at the door, and drafts."""
+        """Say what expired, soon after it did: requests, and drafts; and forget what disappears."""
         while True:
             with contextlib.suppress(UnavailableError):
                 await self._parts.pairing.stats()
                 await self._parts.drafts.expire()
+                await self._parts.history.expire()
             await self._clock.sleep(_SWEEP_S)
 
     async def _hurry(self) -> None:

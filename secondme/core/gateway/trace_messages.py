@@ -62,6 +62,8 @@ _STAGES = {
     "rate_limited": "not answered: too many messages at once",
     "inbox_full": "not answered: too much was waiting",
     "stale": "not answered: too old by then",
+    "automatic": "not answered: a machine seems to answer us",
+    "revoked": "taken back by its sender",
     "unanswered": "not answered: nothing fit to say",
 }
 _REASONS = {
@@ -72,6 +74,8 @@ _REASONS = {
     "asleep": "you are asleep",
     "queued": "in the queue",
     "paused": "paused",
+    "rate_limit": "paused: they wrote too much at once",
+    "machine": "they answer within seconds, again and again: it may be a machine",
     "tier": "this contact's replies need you",
     "mode": "you wanted drafts for this contact",
     "ambiguous": "it may have gone out already",

@@ -175,7 +175,7 @@ def own_messages(turns: Sequence[Turn]) -> list[OwnMessage]:
     """What the owner wrote with their own hands in these turns, oldest first, each with what it answered.
 
     Words that somebody answered already, the clone too, are not before the next message; lines that stand for attachments are nobody's
-    words, and a message without others is left out.
+    words, and a message without others is left out; so is what was forwarded, and what its chat forgets.
     """
     found: list[OwnMessage] = []
     said: list[str] = []
@@ -187,7 +187,7 @@ def own_messages(turns: Sequence[Turn]) -> list[OwnMessage]:
             continue
         at_ms = to_ms(turn.timestamp)
         text = _words_of(turn.content)
-        if text:
+        if text and not turn.forwarded and turn.expires_at is None:
             follows = last_ms is not None and at_ms - last_ms <= FOLLOWS_MS
             before = "" if follows else "\n".join(said)[-_BEFORE_LIMIT:]
             found.append(OwnMessage(id=turn.id, at=turn.timestamp, text=text, before=before, follows=follows))

@@ -28,7 +28,7 @@ from secondme.core.text import safe_name, safe_text
 if TYPE_CHECKING:
     from secondme.core.config.loader import Settings
     from secondme.core.ports import Clock
-    from secondme.core.records import Job, Turn
+    from secondme.core.records import Job, Mail, Turn
     from secondme.core.reply.voice import Voice, Voices
     from secondme.core.store.history import HistoryStore
 
@@ -90,7 +90,7 @@ class Agent:
         Raises UnavailableError (ask again later), CredentialsError and ConfigError (a human must act first). Repeatable.
         """
         texts = [mail.content for mail in job.mail]
-        asked = asks_if_machine(texts)
+        asked = asks_if_machine([mail.content for mail in job.mail if not mail.forwarded])
         if asked and self._settings.disclosure.policy == "handover":
             return NoReply("handed_over")
         voice, history = await asyncio.gather(self._voices.of(job.contact), self._recent(job))
@@ -105,7 +105,7 @@ class Agent:
             local_time=from_ms(job.now_ms).astimezone(self._zone),
             asked_if_machine=asked,
         )
-        turns = self._turns(job, history)
+        turns = self._turns(job, history, await self._quotable(job, history))
         facts = {"route": route.kind.value, "reason": route.reason, "by": route.by, "persona": voice.persona.id}
         return await self._compose(job, briefing, turns, voice, facts, small=route.kind is BurstKind.PHATIC)
 
@@ -156,10 +156,18 @@ class Agent:
         recent = await self._conversation.recent(job.token.contact_id, settings.history_turns, job.mail[-1])
         return [turn for turn in recent if turn.timestamp > since]
 
-    def _turns(self, job: Job, history: list[Turn]) -> list[Utterance]:
+    async def _quotable(self, job: Job, history: list[Turn]) -> dict[str, Turn | Mail]:
+        """Our own copies of what the burst may quote, by their ids."""
+        known: dict[str, Turn | Mail] = {turn.id: turn for turn in history} | {mail.message_id: mail for mail in job.mail}
+        if any(mail.reply_to and mail.reply_to not in known for mail in job.mail):
+            known |= {turn.id: turn for turn in await self._conversation.said(job.token.contact_id)}
+        return known
+
+    def _turns(self, job: Job, history: list[Turn], quotable: dict[str, Turn | Mail]) -> list[Utterance]:
         """What was said, newest last, and then the burst, whole."""
         said = select(history, job.mail, budget_tokens=self._settings.model.history_tokens)
-        return merge([*said, *(mail.model_copy(update={"content": mail.content[:_TURN_LIMIT]}) for mail in job.mail)])
+        burst = (mail.model_copy(update={"content": mail.content[:_TURN_LIMIT]}) for mail in job.mail)
+        return merge([*said, *burst], quotable=quotable)
 
     async def _ask(self, job: Job, prompt: Prompt, purpose: str) -> ModelOutcome:
         self._breaker.check()

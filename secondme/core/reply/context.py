@@ -7,10 +7,12 @@ ASCII, ours are of any script. Pure.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from datetime import timedelta
 from functools import cache
 from itertools import pairwise
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from secondme.core.files import table
@@ -19,7 +21,7 @@ from secondme.core.normalization import WORD, fold, syllables, unspaced
 from secondme.core.records import Mail, Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from collections.abc import Set as AbstractSet
 
 
@@ -74,6 +76,8 @@ _BYTES_PER_TOKEN = 3
 _STEP_BACK = 32
 """A family emoji with skin tones is eleven characters; what goes on joining longer than this is cut through."""
 _JOINER = "\u200d"
+_NOTE = re.compile(r"\[(?=\s*(?:forwarded|answers|may not have arrived)\b)", re.IGNORECASE)
+_NO_END = str.maketrans('"[]', "'()")
 _VIRAMAS = frozenset("\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca")
 
 
@@ -110,10 +114,13 @@ def select(
     return said[start:]
 
 
-def merge(turns: Iterable[Turn | Mail], opening: str = OPENING) -> list[Utterance]:
+def merge(
+    turns: Iterable[Turn | Mail], opening: str = OPENING, quotable: Mapping[str, Turn | Mail] = MappingProxyType({})
+) -> list[Utterance]:
     """`turns` as a model takes them: neighbours of one role are one utterance, line by line, and the first is the contact's.
 
-    Where the owner's comes first, `opening` stands before it; with an empty `opening`, the owner's first utterance is dropped.
+    Where the owner's comes first, `opening` stands before it; with an empty `opening`, the owner's first utterance is dropped. What is
+    forwarded, or answers one of `quotable` (message id -> message), says so in a note that its sender cannot write.
     """
     lines: list[tuple[str, list[str]]] = []
     for turn in turns:
@@ -123,10 +130,30 @@ def merge(turns: Iterable[Turn | Mail], opening: str = OPENING) -> list[Utteranc
                 continue
             lines.append(("user", [opening]))
         if lines and lines[-1][0] == role:
-            lines[-1][1].append(turn.content)
+            lines[-1][1].append(_with_notes(turn, quotable) if role == "user" else turn.content)
         else:
-            lines.append((role, [turn.content]))
+            lines.append((role, [_with_notes(turn, quotable) if role == "user" else turn.content]))
     return [Utterance(role, "\n".join(texts)) for role, texts in lines]
+
+
+def _with_notes(turn: Turn | Mail, quotable: Mapping[str, Turn | Mail]) -> str:
+    """A contact's words behind what is to be known of them. Notes of ours that they typed themselves lose their brackets' form."""
+    words = _NOTE.sub("(", turn.content)
+    if turn.forwarded:
+        words = f"[forwarded] {words}"
+    if turn.reply_to:
+        known = quotable.get(turn.reply_to)
+        if known is not None:
+            whose = "your" if isinstance(known, Turn) and known.role == "assistant" else "their own"
+            return f'[answers {whose} message "{_quote(known.content)}"] {words}'
+        if isinstance(turn, Mail):
+            return f'[answers "{_quote(turn.quoted)}"] {words}' if turn.quoted else f"[answers an older message] {words}"
+    return words
+
+
+def _quote(words: str) -> str:
+    """`words` on one line, shortened, and unable to end the note they stand in."""
+    return clip(" ".join(words.split()), MOST_CHARACTERS).translate(_NO_END)
 
 
 def estimate_tokens(text: str) -> int:

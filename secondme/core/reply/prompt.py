@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.messages import Block, ModelSize, Prompt, Utterance
-from secondme.core.text import safe_name, safe_text
+from secondme.core.text import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,7 +137,7 @@ def may_be_said(briefing: Briefing) -> tuple[str, ...]:
 def _about(briefing: Briefing) -> str:
     contact = briefing.contact
     facts: dict[str, str] = {
-        "name": safe_name(contact.display_name or ""),
+        "name": contact.shown_name,
         "relationship": briefing.relationship.value.replace("_", " ") if briefing.relationship else "",
         "notes from the owner": safe_text(contact.notes or "")[:_NOTES_LIMIT],
     }

@@ -48,8 +48,8 @@ class Outlet(Protocol):
     async def send(self, contact_id: ContactId, content: MessageContent, client_message_id: str) -> SendOutcome:
         """As a channel's."""
 
-    async def typing(self, contact_id: ContactId) -> None:
-        """As a channel's."""
+    async def typing(self, contact_id: ContactId, thread: str) -> None:
+        """As a channel's; in this topic, if it is not empty."""
 
 
 class Sender:
@@ -118,7 +118,7 @@ class Sender:
                     if not await self._send(step):
                         return
                 elif step.why == "typing":
-                    await self._show_typing(contact)
+                    await self._show_typing(contact, step.reason)
                     self._news.set()  # its next step is due at a moment of its own
                     return
                 elif step.why not in _STOPPED:
@@ -143,7 +143,7 @@ class Sender:
         fault_points.point("sender.sending")
         try:
             async with asyncio.timeout(self._settings.timeout_s):
-                outcome = await self._outlet.send(row.contact_id, MessageContent(row.text), row.row_id)  # type: ignore[arg-type]  # validated when stored
+                outcome = await self._outlet.send(row.contact_id, MessageContent(row.text, row.thread, row.expires_s), row.row_id)  # type: ignore[arg-type]  # validated when stored
         except Exception as error:  # noqa: BLE001  a channel's library may raise anything; nobody knows whether it went out
             log.error("send_unknown", error, contact=mask_contact_id(row.contact_id), kind=row.kind)
             return False  # the lease in the store runs out, and then policy decides
@@ -171,10 +171,10 @@ class Sender:
             case _:
                 assert_never(outcome)
 
-    async def _show_typing(self, contact: ContactId) -> None:
+    async def _show_typing(self, contact: ContactId, thread: str) -> None:
         try:
             async with asyncio.timeout(_TYPING_TIMEOUT_S):
-                await self._outlet.typing(contact)
+                await self._outlet.typing(contact, thread)
         except Exception as error:  # noqa: BLE001  an indicator is a courtesy
             log.debug("typing_failed", error=type(error).__name__)
 

@@ -32,7 +32,10 @@ class Sending:
 
 @dataclass(frozen=True, slots=True)
 class NotTaken:
-    """Why a contact's next row does not leave: `dropped` for ever, `held` for the owner, or a step that needs no sending."""
+    """Why a contact's next row does not leave: `dropped` for ever, `held` for the owner, or a step that needs no sending.
+
+    `reason` says why it is held, or in which topic to type.
+    """
 
     why: Literal["empty", "early", "busy", "typing", "dropped", "held", "corrupt"]
     reason: str = ""
@@ -78,6 +81,8 @@ class OutboxStore:
                 return NotTaken("held", answer[1].decode(), answer[2])
             case b"dropped":
                 return NotTaken("dropped", rows=answer[1])
+            case b"typing":
+                return NotTaken("typing", answer[1].decode())
             case other:
                 return NotTaken(other.decode())
 
@@ -99,6 +104,7 @@ class OutboxStore:
                 keys.HISTORY_CAP,
                 keys.HISTORY_TTL_S,
                 row.row_id if native_id else "",
+                row.expires_s * 1000,
             ),
             contact=row.contact_id,
             channel=row.channel_id,

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Record)
 
 _MOST_UNSENT = 50
+_MOST_DUE = 100
 UNSURE = "[may not have arrived]"
 """Before words that nobody knows to have reached the contact."""
 
@@ -51,6 +52,11 @@ class HistoryStore:
         """Everything the history of this one contact holds, oldest first, without what is only on its way."""
         members = await self._store.call(self._store.client.zrange(keys.history(contact), 0, -1))
         return [turn for member in members if (turn := _decoded(Turn, member, keys.history(contact)))]
+
+    async def expire(self) -> int:
+        """Turns of disappearing chats whose time is over are gone; how many. Repeatable."""
+        due = [contact for contact, wait_s in await self._store.due(keys.HISTORY_EXPIRING, _MOST_DUE) if wait_s <= 0]
+        return sum([await self._store.run("expire_turns", (contact,), contact=contact) for contact in due])
 
     async def _of(self, contact: ContactId, limit: int, before: Mail | None) -> list[Turn]:
         since = (quoted(before.message_id), to_ms(before.timestamp)) if before else ("", 0)

@@ -38,6 +38,12 @@ QUEUE_ACTIVE = "QUEUE:active"
 DEAD_INDEX = "DEAD:index"
 """ZSET contact -> ms of the newest dead letter. Trimmed to the 1,000 newest."""
 
+MISSED_INDEX = "MISSED:index"
+"""ZSET contact -> ms of the newest message that came during a pause. A member leaves with the list."""
+
+HISTORY_EXPIRING = "HISTORY:expiring"
+"""ZSET contact -> ms when the first of its turns expires with its chat (disappearing messages). A member leaves with the last of them."""
+
 HELD_INDEX = "HELD:index"
 """ZSET contact -> ms of the newest held reply. A member leaves with the contact's last one."""
 
@@ -148,16 +154,12 @@ def history_ids(contact: str) -> str:
 
 
 def seen(contact: str) -> str:
-    """ZSET message id -> ms it was sent, the 20,000 newest of 8 days: these were decided about. Platforms re-deliver for a week.
+    """ZSET message id -> ms it was sent, the 20,000 newest of 8 days: these were decided about. Platforms re-deliver for a week. It is also
+    what the limit counts, by when messages were sent; an album is a member of its own, and its parts are put a window earlier.
 
     One set and not a key for each message: that cost more than any other step of the gate.
     """
     return f"SEEN:{contact}"
-
-
-def counter(contact: str) -> str:
-    """STRING, messages in the current 60 s window."""
-    return f"COUNTER:{contact}:msgs"
 
 
 def pause(contact: str) -> str:
@@ -191,6 +193,12 @@ def mailbox(contact: str) -> str:
     30 days after the last step, so a fence outlives every lease and every re-delivery.
     """
     return f"MAILBOX:{contact}"
+
+
+def missed(contact: str) -> str:
+    """LIST of Mail JSON that came while its contact was not answered (pause, kill switch, flood), the 200 newest, 7 days; until it is
+    answered, or the owner writes."""
+    return f"MISSED:{contact}"
 
 
 def dead(contact: str) -> str:
@@ -304,9 +312,9 @@ OF_A_CONTACT = (
     history,
     history_ids,
     seen,
-    counter,
     pause,
     inbox,
+    missed,
     dead,
     outbox,
     held,
@@ -322,5 +330,5 @@ OF_A_CONTACT = (
 )
 """Every key that belongs to one contact alone, beside its mailbox. What is made for a contact must be added here, or forgetting forgets it."""
 
-SETS_OF_CONTACTS = (QUEUE_LATER, DEAD_INDEX, HELD_INDEX, PAUSED_INDEX)
+SETS_OF_CONTACTS = (QUEUE_LATER, DEAD_INDEX, HELD_INDEX, PAUSED_INDEX, MISSED_INDEX, HISTORY_EXPIRING)
 """Sorted sets with contacts as members, beside the pairing indexes."""

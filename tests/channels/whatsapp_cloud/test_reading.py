@@ -102,7 +102,7 @@ def test_a_name_belongs_to_the_number_beside_it_and_never_identifies() -> None:
         (
             said("contacts", [{"name": {"formatted_name": "Zoe"}, "phones": [{"wa_id": "1"}]}]),
             "",
-            (Attachment(AttachmentKind.CONTACT),),
+            (Attachment(AttachmentKind.CONTACT, file_name="Zoe"),),
         ),
         (said("button", {"text": "Yes", "payload": "p"}), "Yes", ()),
         (said("interactive", {"type": "button_reply", "button_reply": {"id": "1", "title": "Fine"}}), "Fine", ()),
@@ -130,6 +130,12 @@ def test_what_says_nothing_is_nothing(kind: str) -> None:
 def test_an_answer_names_what_it_answers_and_takes_no_sender_from_it() -> None:
     message = one(text(ANNA, "yes", "wamid.2", NOW_S, context={"from": OWNER, "id": "wamid.1", "forwarded": True}))
     assert (message.reply_to, message.contact_id, message.kind) == ("wamid.1", f"whatsapp_cloud:{ANNA}", ChatKind.DIRECT)
+    assert message.is_forwarded
+
+
+def test_what_its_sender_took_back_is_named() -> None:
+    message = one(said("revoke", {"original_message_id": "wamid.1"}, id="wamid.2"))
+    assert (message.text, message.revokes, message.message_id) == ("", "wamid.1", "wamid.2")
 
 
 def test_a_correction_names_what_it_corrects() -> None:

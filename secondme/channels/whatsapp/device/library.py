@@ -97,9 +97,14 @@ class WhatsAppLibrary:
         wanted = PHONE_SERVER if jid.server == LID_SERVER else LID_SERVER
         return other if other is not None and other.server == wanted else None
 
-    def send(self, to: Jid, text: str) -> str:
-        """WhatsApp has the message; its id. Raises LibraryError: whether it went out depends on what the library said."""
-        response = self._call(self._client.send_message, self._proto_of(to), self._e2e.Message(conversation=text))
+    def send(self, to: Jid, text: str, expires_s: int = 0) -> str:
+        """WhatsApp has the message, which its chat forgets after `expires_s` seconds, if any; its id. Raises LibraryError: whether it went
+        out depends on what the library said."""
+        message = self._e2e.Message(conversation=text)
+        if expires_s:
+            message = self._e2e.Message(extendedTextMessage=self._e2e.ExtendedTextMessage(text=text))
+            message.extendedTextMessage.contextInfo.expiration = expires_s
+        response = self._call(self._client.send_message, self._proto_of(to), message)
         return str(response.ID)
 
     def show_typing(self, to: Jid) -> None:

@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from secondme.channels.whatsapp.jids import Jid, OwnDevice, PersonJids, Resolve, as_person, person_of
+from secondme.core.clock import from_ms
 from secondme.core.messages import AttachmentKind, ChatKind
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
 
 TEXT_LIMIT = 65_536
 """Characters; WhatsApp's own limit for one message."""
@@ -24,8 +24,14 @@ _DEPTH = 6
 _PATH = re.compile(r"/[\x21-\x7e]{1,2000}")
 """What follows the media server's name in an address. Without the slash it could become part of that name."""
 _MIME = re.compile(r"[A-Za-z0-9!#$&^_.+-]{1,60}/[A-Za-z0-9!#$&^_.+-]{1,60}")
-_EDIT = 14
-"""`ProtocolMessage.MESSAGE_EDIT`."""
+_REVOKE, _EDIT = 0, 14
+"""`ProtocolMessage.REVOKE` and `MESSAGE_EDIT`."""
+_MOST_OPTIONS = 12
+_VIEW_ONCE = frozenset({"viewOnceMessage", "viewOnceMessageV2", "viewOnceMessageV2Extension"})
+_LONGEST_S = 90 * 86_400
+"""WhatsApp's longest time for disappearing messages."""
+_LATEST_MS = 253_402_300_799_000
+"""The last second of the year 9999, the last that a datetime can be."""
 
 _MEDIA = {
     "imageMessage": AttachmentKind.PHOTO,
@@ -43,7 +49,6 @@ _SAID = {
 """Answers to a business's buttons, and which fields hold their words."""
 _SILENT = frozenset(
     {
-        "albumMessage",  # announces photos, which come by themselves
         "bcallMessage",
         "call",
         "callLogMesssage",
@@ -55,7 +60,7 @@ _SILENT = frozenset(
         "messageHistoryNotice",
         "pinInChatMessage",
         "pollUpdateMessage",
-        "protocolMessage",  # an edit was read before; revocations and the library's own affairs are nothing to answer
+        "protocolMessage",  # edits and revocations were read before; the library's own affairs are nothing to answer
         "reactionMessage",
         "scheduledCallEditMessage",
         "secretEncryptedMessage",
@@ -75,15 +80,26 @@ class WhatsAppContent:
     attachments: tuple[dict[str, Any], ...] = ()
     reply_to: str = ""
     edit_of: str = ""
+    revokes: str = ""
+    is_forwarded: bool = False
+    expires_s: int = 0
+    album: str = ""
+    announces: int = 0
+    """How many parts of an album it says will follow; then it has nothing else in it."""
 
 
 def read_content(message: Any) -> WhatsAppContent | None:  # a generated protobuf class
-    """What the message says; None when there is nothing in it for a person: reactions, receipts, keys, revocations."""
-    message = _unwrapped(message)
+    """What the message says; None when there is nothing in it for a person: reactions, receipts, keys."""
+    message, is_view_once = _unwrapped(message)
     edit_of = ""
+    if message.HasField("protocolMessage") and message.protocolMessage.type == _REVOKE:
+        return WhatsAppContent("", revokes=message.protocolMessage.key.ID) if message.protocolMessage.key.ID else None
+    if message.HasField("albumMessage"):
+        album = message.albumMessage
+        return WhatsAppContent("", announces=album.expectedImageCount + album.expectedVideoCount)
     if message.HasField("protocolMessage") and message.protocolMessage.type == _EDIT:
         edit_of = message.protocolMessage.key.ID
-        message = _unwrapped(message.protocolMessage.editedMessage)
+        message, is_view_once = _unwrapped(message.protocolMessage.editedMessage)
         if not edit_of:
             return None
     texts: list[str] = []
@@ -98,17 +114,32 @@ def read_content(message: Any) -> WhatsAppContent | None:  # a generated protobu
     text = "\n".join(words for words in texts if words)[:TEXT_LIMIT]
     if not text and not attachments:
         return None
-    return WhatsAppContent(text, tuple(attachments[:_ATTACHMENTS]), _quoted(message), edit_of)
+    media = {field.name: value for field, value in message.ListFields() if field.name in _MEDIA}
+    if media and (is_view_once or any(getattr(value, "viewOnce", False) for value in media.values())):
+        text, attachments = "", [{"kind": each["kind"], "viewOnce": True} for each in attachments]
+    context = _context(message)
+    return WhatsAppContent(
+        text,
+        tuple(attachments[:_ATTACHMENTS]),
+        reply_to=str(context.stanzaID) if context else "",
+        edit_of=edit_of,
+        is_forwarded=bool(context and (context.isForwarded or context.forwardingScore)),
+        expires_s=min(int(context.expiration), _LONGEST_S) if context else 0,
+        album=message.messageContextInfo.messageAssociation.parentMessageKey.ID,
+    )
 
 
-def _unwrapped(message: Any) -> Any:
-    """The message inside its wrappers (ephemeral, view once, document with caption, edited, sent from another device)."""
+def _unwrapped(message: Any) -> tuple[Any, bool]:
+    """The message inside its wrappers (ephemeral, view once, document with caption, edited, sent from another device), and whether it
+    may be looked at only once."""
+    is_view_once = False
     for _ in range(_DEPTH):
-        inner = next((value.message for field, value in message.ListFields() if _is_wrapper(field)), None)
-        if inner is None:
+        wrapper = next(((field.name, value.message) for field, value in message.ListFields() if _is_wrapper(field)), None)
+        if wrapper is None:
             break
-        message = inner
-    return message
+        is_view_once |= wrapper[0] in _VIEW_ONCE
+        message = wrapper[1]
+    return message, is_view_once
 
 
 def _is_wrapper(field: Any) -> bool:
@@ -117,26 +148,50 @@ def _is_wrapper(field: Any) -> bool:
 
 def _read_field(name: str, value: Any, message_class: Any) -> tuple[str, list[dict[str, Any]]]:
     """The words and the attachments of one set field."""
-    if name == "conversation":
-        return value, []
-    if name == "extendedTextMessage":
-        return value.text, []
     if name in _SAID:
         return next((words for part in _SAID[name] if (words := getattr(value, part))), ""), []
-    if name == "interactiveResponseMessage":
-        return value.body.text, []
     if name in _MEDIA:
         return getattr(value, "caption", ""), [_media(name, value, message_class)]
-    if name == "locationMessage":
-        return value.comment, [_claim(AttachmentKind.LOCATION, fileName=safe_name(value.name or value.address))]
-    if name == "liveLocationMessage":
-        return value.caption, [_claim(AttachmentKind.LOCATION)]
-    if name == "contactMessage":
-        return "", [_claim(AttachmentKind.CONTACT, fileName=safe_name(value.displayName))]
-    if name == "contactsArrayMessage":
-        names = [safe_name(contact.displayName) for contact in value.contacts[:_ATTACHMENTS]]
-        return "", [_claim(AttachmentKind.CONTACT, fileName=name) for name in names] or [_claim(AttachmentKind.CONTACT)]
-    return "", [_claim(AttachmentKind.OTHER)]
+    reader = _READERS.get(name)
+    return reader(value) if reader is not None else ("", [_claim(AttachmentKind.OTHER)])
+
+
+def _location(place: Any) -> tuple[str, list[dict[str, Any]]]:
+    return place.comment, [_claim(AttachmentKind.LOCATION, fileName=safe_name(place.name or place.address))]
+
+
+def _contacts(array: Any) -> tuple[str, list[dict[str, Any]]]:
+    names = [safe_name(contact.displayName) for contact in array.contacts[:_ATTACHMENTS]]
+    return "", [_claim(AttachmentKind.CONTACT, fileName=name) for name in names] or [_claim(AttachmentKind.CONTACT)]
+
+
+def _poll(poll: Any) -> tuple[str, list[dict[str, Any]]]:
+    options = [f"- {safe_name(option.optionName)}" for option in poll.options[:_MOST_OPTIONS]]
+    return "\n".join(options), [_claim(AttachmentKind.POLL, fileName=safe_name(poll.name))]
+
+
+def _event(event: Any) -> tuple[str, list[dict[str, Any]]]:
+    begins = from_ms(event.startTime * 1000).strftime("%Y-%m-%d %H:%M UTC") if 0 < event.startTime * 1000 <= _LATEST_MS else ""
+    place = safe_name(event.location.name or event.location.address)
+    words = "\n".join(part for part in ("called off" if event.isCanceled else "", begins, place, event.description) if part)
+    return words, [_claim(AttachmentKind.EVENT, fileName=safe_name(event.name))]
+
+
+_READERS: dict[str, Callable[[Any], tuple[str, list[dict[str, Any]]]]] = {
+    "conversation": lambda words: (words, []),
+    "extendedTextMessage": lambda text: (text.text, []),
+    "interactiveResponseMessage": lambda response: (response.body.text, []),
+    "locationMessage": _location,
+    "liveLocationMessage": lambda place: (place.caption, [_claim(AttachmentKind.LOCATION)]),
+    "contactMessage": lambda card: ("", [_claim(AttachmentKind.CONTACT, fileName=safe_name(card.displayName))]),
+    "contactsArrayMessage": _contacts,
+    "eventMessage": _event,
+    "pollCreationMessage": _poll,
+    "pollCreationMessageV2": _poll,
+    "pollCreationMessageV3": _poll,
+    "pollCreationMessageV5": _poll,
+    "pollCreationMessageV6": _poll,
+}
 
 
 def _media(name: str, value: Any, message_class: Any) -> dict[str, Any]:
@@ -174,18 +229,17 @@ def _claim(kind: AttachmentKind, **claims: Any) -> dict[str, Any]:
     return {"kind": kind.value, **{name: value for name, value in claims.items() if value not in {None, ""}}}
 
 
-def _quoted(message: Any) -> str:
-    """The id of the message that this one quotes. Who wrote that one, and what, is only the sender's claim and not read."""
-    for _, value in message.ListFields():
-        if hasattr(value, "contextInfo") and value.HasField("contextInfo"):
-            return str(value.contextInfo.stanzaID)
-    return ""
+def _context(message: Any) -> Any | None:
+    """What the message says about itself: what it quotes, by an id, that it was forwarded, and when its chat forgets it. Who wrote what is
+    quoted, and what, is only the sender's claim and not read."""
+    return next(
+        (value.contextInfo for _, value in message.ListFields() if hasattr(value, "contextInfo") and value.HasField("contextInfo")),
+        None,
+    )
 
 
 _SECONDS_BELOW = 100_000_000_000
 """A Unix time below this is in seconds (1973 as milliseconds, the year 5138 as seconds)."""
-_LATEST_MS = 253_402_300_799_000
-"""The last second of the year 9999, the last that a datetime can be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +290,11 @@ def read_message(
         "attachments": list(content.attachments),
         "replyTo": content.reply_to,
         "editOf": content.edit_of,
+        "revokes": content.revokes,
+        "forwarded": content.is_forwarded,
+        "expiresS": content.expires_s,
+        "album": content.album,
+        "announces": content.announces,
         "backlog": is_backlog(sent_ms),
     }
 

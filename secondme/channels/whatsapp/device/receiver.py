@@ -12,7 +12,7 @@ from secondme.channels.whatsapp.account import Message, own_to
 from secondme.channels.whatsapp.device.library import LibraryError, WhatsAppLibrary
 from secondme.channels.whatsapp.device.messages import read_chat, read_message
 from secondme.core.errors import DataError
-from secondme.core.messages import ChatKind
+from secondme.core.messages import AttachmentKind, ChatKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -96,8 +96,8 @@ class SendLedger:
             del self._rows[name]
 
 
-def _trim(ids: OrderedDict[str, None]) -> None:
-    while len(ids) > _KEPT:
+def _trim(ids: OrderedDict[str, Any], most: int = _KEPT) -> None:
+    while len(ids) > most:
         ids.popitem(last=False)
 
 
@@ -195,6 +195,39 @@ _FAILURES = {
 """`ConnectFailureReason`; all others are WhatsApp's own trouble and pass by themselves."""
 
 
+_ALBUM_S, _ALBUM_PARTS, _ALBUMS = 300.0, 100, 256
+"""How long the parts of an album may take, how many there may be, and of how many chats the last album is known."""
+_PARTS = frozenset({AttachmentKind.PHOTO.value, AttachmentKind.VIDEO.value})
+
+
+class Albums:
+    """Which photos and videos were sent as one: WhatsApp announces an album, and its parts come by themselves."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._open: OrderedDict[str, tuple[str, int, float]] = OrderedDict()
+
+    def announce(self, contact: str, album: str, parts: int) -> None:
+        """So many parts will come."""
+        self._open[contact] = (album, min(parts, _ALBUM_PARTS), self._clock.monotonic())
+        self._open.move_to_end(contact)
+        _trim(self._open, _ALBUMS)
+
+    def album_of(self, message: Message) -> str:
+        """The album that the message is a part of, or empty."""
+        contact, claimed = message["contact"], message["album"]
+        if not any(each["kind"] in _PARTS for each in message["attachments"]):
+            return ""
+        album, left, since = self._open.get(contact, ("", 0, 0.0))
+        if claimed and claimed != album:
+            album, left, since = claimed, _ALBUM_PARTS, self._clock.monotonic()
+        if left <= 0 or self._clock.monotonic() - since > _ALBUM_S:
+            return ""
+        self._open[contact] = (album, left - 1, since)
+        _trim(self._open, _ALBUMS)
+        return album
+
+
 class EventReceiver:
     """Receives the library's events for the length of one process."""
 
@@ -208,6 +241,7 @@ class EventReceiver:
         self._is_replaying = False
         self._unanswered = 0
         self._undecryptable = 0
+        self._albums = Albums(clock)
         self.own: OwnDevice | None = None
         self.has_begun = threading.Event()
         """Set by the library's first event: from then on it may be called."""
@@ -288,6 +322,10 @@ class EventReceiver:
         message = read_message(event, self.own, self._library.other_address, self._clock.now_ms(), self._is_backlog)
         if message is None or (message["fromMe"] and self._is_echo(message)):
             return
+        if parts := message.pop("announces"):
+            self._albums.announce(message["contact"], message["id"], parts)
+            return
+        message["album"] = self._albums.album_of(message)
         self._offers.offer(message)
 
     def _is_echo(self, message: dict[str, Any]) -> bool:

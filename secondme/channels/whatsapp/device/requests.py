@@ -78,7 +78,7 @@ class DeviceRequests:
         if to is None:
             return {"outcome": "undeliverable", "reason": "not_a_whatsapp_id"}
         try:
-            return {"outcome": "sent", "id": self._library.send(to, frame["text"])}
+            return {"outcome": "sent", "id": self._library.send(to, frame["text"], frame["expiresS"])}
         except LibraryError as error:
             return judge(error.text)
         except Exception:  # noqa: BLE001  the top of a thread: whatever it was, the message may have gone out

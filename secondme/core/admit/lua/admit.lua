@@ -1,9 +1,10 @@
 -- The gate: may this message in, and what happens to it? A contact that was not approved causes no write.
--- KEYS  approved denied seen history history_ids pause_all pause counter inbox mailbox queue queue_active paused_index
---       channel_pause trace
+-- KEYS  approved denied seen history history_ids history_expiring pause_all pause inbox mailbox queue queue_active paused_index
+--       channel_pause trace missed missed_index
 -- ARGV  1 contact 2 message id 3 turn JSON 4 sent ms 5 mail JSON 6 channel 7 normalized contact
 --       8 messages per window 9 window s 10 rate pause ms 11 history cap 12 history ttl s 13 inbox cap 14 seen ttl ms
---       15 mailbox ttl ms 16 pause event channel
+--       15 mailbox ttl ms 16 pause event channel 17 '1' when the platform vouches for the time of sending 18 album or ''
+--       19 display name or '' 20 ms after which the chat forgets it, 0 for never 21 pairing event channel
 -- Returns stranger | denied | off | duplicate | observed | killed | paused | rate_limited | inbox_full | queued
 local approved = redis.call('GET', KEYS.approved)
 if not approved then
@@ -13,21 +14,49 @@ end
 -- The record is JSON of our own making: inside of one of its texts the quotation marks would be escaped.
 local observed = approved:find('"replyMode":"o', 1, true)
 if observed and approved:find('"replyMode":"off"', 1, true) then return 'off' end
-if not remember_once(KEYS.seen, tonumber(ARGV[14]), KEYS.history, KEYS.history_ids, ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[11]), ARGV[12]) then
+-- The limit counts by when messages were sent: a backlog is no flood. An album counts once, its parts a window earlier.
+local sent, window = tonumber(ARGV[4]), ARGV[9] * 1000
+local counted = ARGV[17] == '1' and sent or now_ms()
+local is_part = ARGV[18] ~= '' and redis.call('ZADD', KEYS.seen, 'NX', counted, 'album:' .. ARGV[18]) == 0
+local place = ARGV[18] ~= '' and counted - window or counted
+if not remember_once(KEYS.seen, tonumber(ARGV[14]), place, KEYS.history, KEYS.history_ids, ARGV[2], ARGV[3], sent, tonumber(ARGV[11]), ARGV[12]) then
   return 'duplicate'
 end
+if ARGV[20] ~= '0' then redis.call('ZADD', KEYS.history_expiring, 'LT', sent + ARGV[20], ARGV[1]) end
 
 local function stopped(why)
-  trace(KEYS.trace, why, now_ms(), { ARGV[2] }, '')
+  local now = now_ms()
+  trace(KEYS.trace, why, now, { ARGV[2] }, '')
+  if why ~= 'observed' then
+    redis.call('RPUSH', KEYS.missed, ARGV[5])
+    redis.call('LTRIM', KEYS.missed, -ARGV[13], -1)
+    redis.call('EXPIRE', KEYS.missed, ARGV[12])
+    redis.call('ZADD', KEYS.missed_index, now, ARGV[1])
+  end
   return why
 end
 
+-- A name that is not the approved one stands beside it; only where there was none it is taken over.
+local function call_by(name)
+  local record = decode(approved)
+  if not record then return end
+  local known = words(record.displayName) or ''
+  local other = known ~= '' and known:lower() ~= name:lower() and name or nil
+  if known ~= '' and record.nowCalled == other then return end
+  record.nowCalled = other
+  if known == '' then record.displayName = name end
+  redis.call('SET', KEYS.approved, cjson.encode(record))
+  publish(ARGV[21], { type = 'pairing_edited', contactId = ARGV[1], tier = record.tier, timestamp = now_ms() })
+end
+
+if ARGV[19] ~= '' and (not approved:find('"displayName":' .. cjson.encode(ARGV[19]), 1, true) or approved:find('"nowCalled":', 1, true)) then
+  call_by(ARGV[19])
+end
 if observed then return stopped('observed') end
 if redis.call('EXISTS', KEYS.pause_all, KEYS.pause, KEYS.channel_pause) > 0 then
   return stopped(redis.call('EXISTS', KEYS.pause_all) == 1 and 'killed' or 'paused')
 end
-local count = redis.call('INCR', KEYS.counter)
-if count == 1 then redis.call('EXPIRE', KEYS.counter, ARGV[9]) end
+local count = is_part and 0 or redis.call('ZCOUNT', KEYS.seen, '(' .. string.format('%.0f', counted - window), counted)
 if count > tonumber(ARGV[8]) then
   local now = now_ms()
   redis.call('SET', KEYS.pause, cjson.encode({ pausedAt = now, reason = 'rate_limit', ['until'] = now + ARGV[10] }), 'PX', ARGV[10])

@@ -1,6 +1,6 @@
 -- The owner denies a request or an approved contact, or revokes an approval. Everything that waits for the contact goes with it.
 -- KEYS  approved denied pending code index_pending index_approved index_denied pairing_stats attempts told history history_ids
---       inbox mailbox outbox outbox_due held held_index pause counter paused_index style relationship relationship_override dead
+--       history_expiring inbox missed missed_index mailbox outbox outbox_due held held_index pause paused_index style relationship relationship_override dead
 --       dead_index last_reply own_messages style_cache trace
 -- ARGV  1 contact 2 code of the request that was looked at, or '' 3 'deny' | 'revoke' 4 by 5 reason or '' 6 cooldown ms
 --       7 pairing event channel
@@ -17,13 +17,12 @@ if not approved and not raw then return { 'missing' } end
 local known = decode(approved) or (raw and request) or {}
 local name, channel = words(known.displayName), words(known.channelId)
 
-redis.call('DEL', KEYS.approved, KEYS.history, KEYS.history_ids, KEYS.inbox, KEYS.outbox, KEYS.held, KEYS.pause, KEYS.counter)
+redis.call('DEL', KEYS.approved, KEYS.history, KEYS.history_ids, KEYS.inbox, KEYS.outbox, KEYS.held, KEYS.pause, KEYS.missed)
 redis.call('DEL', KEYS.style, KEYS.relationship, KEYS.relationship_override, KEYS.dead, KEYS.last_reply, KEYS.own_messages, KEYS.style_cache, KEYS.trace)
 redis.call('ZREM', KEYS.index_approved, ARGV[1])
-redis.call('ZREM', KEYS.outbox_due, ARGV[1])
-redis.call('ZREM', KEYS.held_index, ARGV[1])
-redis.call('ZREM', KEYS.paused_index, ARGV[1])
-redis.call('ZREM', KEYS.dead_index, ARGV[1])
+for _, index in ipairs({ KEYS.outbox_due, KEYS.held_index, KEYS.paused_index, KEYS.dead_index, KEYS.missed_index, KEYS.history_expiring }) do
+  redis.call('ZREM', index, ARGV[1])
+end
 if redis.call('EXISTS', KEYS.mailbox) == 1 then
   redis.call('HINCRBY', KEYS.mailbox, 'fence', 1)
   redis.call('HDEL', KEYS.mailbox, 'sending', 'send_until', 'send_owner', 'attempts', 'head', 'defers')

@@ -1,13 +1,17 @@
 -- The owner spoke in this chat with their own hands: remember it, pause the contact, drop what waits to be answered or sent.
--- KEYS  approved seen history history_ids pause inbox mailbox outbox outbox_due paused_index held held_index trace
+-- KEYS  approved seen history history_ids history_expiring pause inbox mailbox outbox outbox_due paused_index held held_index trace
+--       missed missed_index
 -- ARGV  1 contact 2 message id 3 turn JSON 4 sent ms 5 pause ms 6 history cap 7 history ttl s 8 seen ttl ms 9 pause event channel
+--       10 ms after which the chat forgets it, 0 for never
 -- Returns stranger | duplicate | own_echo | taken_over
 if redis.call('EXISTS', KEYS.approved) == 0 then return 'stranger' end
 if redis.call('HGET', KEYS.mailbox, 'sending') == ARGV[2] then return 'own_echo' end
 if redis.call('ZSCORE', KEYS.seen, ARGV[2]) then return 'duplicate' end
-if not remember_once(KEYS.seen, tonumber(ARGV[8]), KEYS.history, KEYS.history_ids, ARGV[2], ARGV[3], tonumber(ARGV[4]), tonumber(ARGV[6]), ARGV[7]) then
+local sent = tonumber(ARGV[4])
+if not remember_once(KEYS.seen, tonumber(ARGV[8]), sent, KEYS.history, KEYS.history_ids, ARGV[2], ARGV[3], sent, tonumber(ARGV[6]), ARGV[7]) then
   return 'own_echo'
 end
+if ARGV[10] ~= '0' then redis.call('ZADD', KEYS.history_expiring, 'LT', sent + ARGV[10], ARGV[1]) end
 local now = now_ms()
 redis.call('SET', KEYS.pause, cjson.encode({ pausedAt = now, reason = 'fromMe', ['until'] = now + ARGV[5] }), 'PX', ARGV[5])
 redis.call('ZADD', KEYS.paused_index, now + ARGV[5], ARGV[1])
@@ -23,7 +27,8 @@ end
 for _, id in ipairs((supersede(KEYS.held, KEYS.held_index, ARGV[1], true))) do ids[#ids + 1] = id end
 ids[#ids + 1] = ARGV[2]
 trace(KEYS.trace, 'taken_over', now, ids, '')
-redis.call('DEL', KEYS.inbox, KEYS.outbox)
+redis.call('DEL', KEYS.inbox, KEYS.outbox, KEYS.missed)
+redis.call('ZREM', KEYS.missed_index, ARGV[1])
 redis.call('ZREM', KEYS.outbox_due, ARGV[1])
 redis.call('HINCRBY', KEYS.mailbox, 'fence', 1)
 publish(ARGV[9], { contactId = ARGV[1], action = 'pause', reason = 'fromMe', pausedAt = now, timestamp = now })

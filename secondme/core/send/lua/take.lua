@@ -2,7 +2,7 @@
 -- KEYS  outbox outbox_due mailbox approved pending pause_all pause held held_index channel_pause trace
 -- ARGV  1 contact 2 sender 3 send lease ms 4 policy (resend|hold) 5 queue event channel 6 mailbox ttl ms
 --       7 ms after which the typing indicator must be shown again
--- Returns {empty} | {early} | {busy} | {typing} | {dropped, n} | {held, reason, n} | {send, fence, row JSON} | {corrupt}
+-- Returns {empty} | {early} | {busy} | {typing, topic or ''} | {dropped, n} | {held, reason, n} | {send, fence, row JSON} | {corrupt}
 local now = now_ms()
 local row = redis.call('LINDEX', KEYS.outbox, 0)
 if not row then
@@ -52,7 +52,9 @@ if head.kind == 'prompt' or head.kind == 'notice' then allowed = not allowed and
 if head.kind == 'owner' then allowed = true end
 if not allowed then return { 'dropped', remove(nil) } end
 if head.kind ~= 'owner' and redis.call('EXISTS', KEYS.pause_all, KEYS.pause, KEYS.channel_pause) > 0 then
-  if head.kind == 'reply' then return { 'held', 'paused', remove('paused') } end
+  local pause = redis.call('GET', KEYS.pause) or ''
+  local why = pause:find('"reason":"rate_limit"', 1, true) and redis.call('EXISTS', KEYS.pause_all) == 0 and 'rate_limit' or 'paused'
+  if head.kind == 'reply' then return { 'held', why, remove(why) } end
   return { 'dropped', remove(nil) }
 end
 if head.kind == 'reply' and not head.released then
@@ -67,7 +69,7 @@ if again and ARGV[4] == 'hold' and head.kind ~= 'owner' then
 end
 if tonumber(head.dueAt) > now then
   redis.call('ZADD', KEYS.outbox_due, math.min(tonumber(head.dueAt), now + ARGV[7]), ARGV[1])
-  return { 'typing' }
+  return { 'typing', head.thread or '' }
 end
 local fence = redis.call('HINCRBY', KEYS.mailbox, 'send_fence', 1)
 redis.call('HSET', KEYS.mailbox, 'sending', head.rowId, 'send_until', now + ARGV[3], 'send_owner', ARGV[2])

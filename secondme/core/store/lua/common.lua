@@ -59,9 +59,10 @@ local function remember(history, ids, id, member, at, cap, ttl_s)
   return true, new_hour
 end
 
--- Like remember, for a message from outside: false when it was decided about before, however long the history reaches back.
-local function remember_once(seen, seen_ttl_ms, history, ids, id, member, at, cap, ttl_s)
-  if redis.call('ZADD', seen, 'NX', at, id) == 0 then return false end
+-- Like remember, for a message from outside, which counts as sent at `counted`: false when it was decided about before, however long the
+-- history reaches back.
+local function remember_once(seen, seen_ttl_ms, counted, history, ids, id, member, at, cap, ttl_s)
+  if redis.call('ZADD', seen, 'NX', counted, id) == 0 then return false end
   local added, new_hour = remember(history, ids, id, member, at, cap, ttl_s)
   if new_hour then
     redis.call('ZREMRANGEBYSCORE', seen, '-inf', now_ms() - seen_ttl_ms)
@@ -69,6 +70,19 @@ local function remember_once(seen, seen_ttl_ms, history, ids, id, member, at, ca
     redis.call('PEXPIRE', seen, seen_ttl_ms)
   end
   return added
+end
+
+-- Turns that `is_gone` says yes to are out of the history. Returns how many.
+local function erase_turns(history, ids, is_gone)
+  local erased = 0
+  for _, raw in ipairs(redis.call('ZRANGE', history, 0, -1)) do
+    local turn = decode(raw)
+    if turn and is_gone(turn) then
+      erased = erased + redis.call('ZREM', history, raw)
+      if words(turn.id) then redis.call('SREM', ids, turn.id) end
+    end
+  end
+  return erased
 end
 
 -- Puts the contact's one token into the stream. `mail` is the decoded head of its inbox, or {} when that cannot be read: then whoever

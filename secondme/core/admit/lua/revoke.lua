@@ -1,0 +1,55 @@
+-- Somebody took back what they had written: it is in no history and waits for nothing, here or later. A reply that answers only it is
+-- dropped, unless some of it has gone out.
+-- KEYS  approved seen history history_ids inbox missed dead mailbox outbox outbox_due held held_index own_messages style_cache trace
+-- ARGV  1 contact 2 id of the message 3 whose it must be: user | assistant 4 ms of its taking back 5 seen ttl ms
+-- Returns stranger | revoked
+if redis.call('EXISTS', KEYS.approved) == 0 then return 'stranger' end
+local now = now_ms()
+if redis.call('ZADD', KEYS.seen, 'NX', ARGV[4], ARGV[2]) == 1 then redis.call('PEXPIRE', KEYS.seen, ARGV[5]) end -- it may be on its way yet
+local erased = erase_turns(KEYS.history, KEYS.history_ids, function(turn) return turn.id == ARGV[2] and turn.role == ARGV[3] end)
+if ARGV[3] == 'assistant' then
+  if redis.call('HDEL', KEYS.own_messages, ARGV[2]) == 1 then redis.call('DEL', KEYS.style_cache) end
+  return 'revoked'
+end
+local function take_out(list)
+  local taken = 0
+  for _, raw in ipairs(redis.call('LRANGE', list, 0, -1)) do
+    local mail = decode(raw)
+    if mail and mail.messageId == ARGV[2] then taken = taken + redis.call('LREM', list, 1, raw) end
+  end
+  return taken
+end
+
+local waited = take_out(KEYS.inbox) + take_out(KEYS.missed) + take_out(KEYS.dead)
+if waited > 0 then
+  redis.call('HDEL', KEYS.mailbox, 'attempts', 'head')
+  -- What a worker composes meanwhile is void, as after a takeover.
+  if redis.call('HEXISTS', KEYS.mailbox, 'lease_owner') == 1 then redis.call('HINCRBY', KEYS.mailbox, 'fence', 1) end
+end
+local function answers_only_it(row)
+  local answers = row and row.kind == 'reply' and row.answers or {}
+  return #answers == 1 and answers[1] == ARGV[2]
+end
+
+local sending, first, dropped = redis.call('HGET', KEYS.mailbox, 'sending'), {}, 0
+for _, raw in ipairs(redis.call('LRANGE', KEYS.outbox, 0, -1)) do
+  local row = decode(raw)
+  if answers_only_it(row) then
+    first[row.replyId] = first[row.replyId] or row.rowId
+    if first[row.replyId] == row.replyId .. '-0' and first[row.replyId] ~= sending then
+      dropped = dropped + redis.call('LREM', KEYS.outbox, 1, raw)
+    end
+  end
+end
+if dropped > 0 then
+  if redis.call('LLEN', KEYS.outbox) > 0 then redis.call('ZADD', KEYS.outbox_due, now, ARGV[1]) else redis.call('ZREM', KEYS.outbox_due, ARGV[1]) end
+end
+for _, raw in ipairs(redis.call('LRANGE', KEYS.held, 0, -1)) do
+  local item = decode(raw)
+  if item and answers_only_it(item.row) and not item.own and item.reason ~= 'ambiguous' then
+    dropped = dropped + redis.call('LREM', KEYS.held, 1, raw)
+  end
+end
+if redis.call('LLEN', KEYS.held) == 0 then redis.call('ZREM', KEYS.held_index, ARGV[1]) end
+if erased + waited + dropped > 0 then trace(KEYS.trace, 'revoked', now, { ARGV[2] }, '') end
+return 'revoked'
