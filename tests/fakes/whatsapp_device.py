@@ -125,7 +125,8 @@ class FakeGo:
         target, said = pb.JID.FromString(to[:to_size]), e2e.Message.FromString(message[:size])
         self._sent += 1
         native = self._facts.get("next_id") or f"3EB0{os.getpid():08X}{self._sent:08X}"
-        error = self._called("SendMessage", user=target.User, server=target.Server, text=said.conversation, id=native)
+        words, expires = said.conversation or said.extendedTextMessage.text, said.extendedTextMessage.contextInfo.expiration
+        error = self._called("SendMessage", user=target.User, server=target.Server, text=words, id=native, expires=expires)
         result = pb.SendMessageReturnFunction()
         if error:
             result.Error = error

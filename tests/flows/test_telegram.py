@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 import pytest_asyncio
-from fakes.bot_api import Cut, Fail
+from fakes.bot_api import BOT, Cut, Fail
 from fakes.bot_api_rig import OWNER
 from fakes.bot_api_updates import PHOTO, private, update
 from fakes.messages_api import Fail as ModelFails
@@ -212,3 +212,38 @@ async def test_what_waited_while_we_were_down_is_answered_and_no_stranger_is_tex
 
 async def _anything_of(town: TelegramTown, user: int) -> list[Any]:
     return [key async for key in town.store.client.scan_iter(match=f"*{user}*")]
+
+
+async def test_a_topic_a_forward_and_a_quote_reach_the_model_and_the_answer_the_topic(town: TelegramTown) -> None:
+    anna = 4_300_111
+    town.writes(anna, "when do we leave?", message_thread_id=55, is_topic_message=True)
+    await town.shown(anna)
+    assert [asked.get("message_thread_id") for asked in asked_of(town, "sendMessage", anna)] == [55]
+    assert {asked.get("message_thread_id") for asked in asked_of(town, "sendChatAction", anna)} == {55}
+    town.writes(anna, "Sam owes me 200 euros", forward_origin={"type": "hidden_user", "sender_user_name": "Carla", "date": now_s()})
+    await town.shown(anna, 2)
+    first = {
+        "message_id": 8,
+        "date": now_s(),
+        "chat": {"id": anna, "type": "private"},
+        "from": BOT,
+        "text": 'The tickets "cost" 40 each. Bye',
+    }
+    town.writes(
+        anna, "[forwarded] sure?", reply_to_message=first, quote={"text": first["text"][:27], "position": 0, "is_manual": True}
+    )
+    await town.shown(anna, 3)
+    asked = [request.last_text for request in town.model.requests[-2:]]
+    assert asked == ["[forwarded] Sam owes me 200 euros", "[answers \"The tickets 'cost' 40 each.\"] (forwarded] sure?"]
+
+
+async def test_a_topic_that_is_gone_is_answered_in_the_chat(town: TelegramTown) -> None:
+    anna = 4_300_118
+    town.api.faults["sendMessage"].append(Fail(400, "Bad Request: message thread not found"))
+    town.writes(anna, "hello?", message_thread_id=56, is_topic_message=True)
+    assert await town.shown(anna) == ["re: hello?"]
+    assert [asked.get("message_thread_id") for asked in asked_of(town, "sendMessage", anna)] == [56, None]
+
+
+def asked_of(town: TelegramTown, method: str, user: int) -> list[dict[str, Any]]:
+    return [asked for name, asked in town.calls if name == method and asked["chat_id"] == user]

@@ -59,8 +59,17 @@ def test_an_edit_names_what_it_corrects_and_has_an_id_of_its_own() -> None:
 
 
 def test_an_answer_names_the_message_of_the_same_chat_that_it_quotes() -> None:
-    assert read(private(ANNA, 7, text="yes", reply_to_message=private(ANNA, 3, text="no?"))).reply_to == "3"
-    assert read(private(ANNA, 7, text="yes", reply_to_message=private(OWNER, 3, text="no?"))).reply_to == ""
+    answer = read(private(ANNA, 7, text="yes", reply_to_message=private(ANNA, 3, text="no?")))
+    assert (answer.reply_to, answer.quoted) == ("3", "no?")
+    elsewhere = read(private(ANNA, 7, text="yes", reply_to_message=private(OWNER, 3, text="no?"), quote={"text": "no"}))
+    assert (elsewhere.reply_to, elsewhere.quoted) == ("", "")
+
+
+def test_a_message_says_where_it_stands_and_whose_words_it_has() -> None:
+    said = read(private(ANNA, text="x", media_group_id="g1", message_thread_id=55, is_topic_message=True, forward_date=SENT_S))
+    assert (said.album, said.thread, said.is_forwarded) == ("g1", "55", True)
+    plain = read(private(ANNA, text="x", media_group_id=["g1"], message_thread_id=55))
+    assert (plain.album, plain.thread, plain.is_forwarded) == ("", "", False)
 
 
 def test_only_the_owners_own_private_chat_is_the_owners() -> None:

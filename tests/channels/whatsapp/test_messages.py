@@ -179,3 +179,40 @@ async def test_a_persons_message_that_cannot_be_decrypted_is_noted_and_a_groups_
         await phone.write("anna", "readable")
         assert [found.text for found in await host.heard(1)] == ["readable"]
     assert [record.message for record in caplog.records if record.levelname == "WARNING"] == ["whatsapp_message_lost"]
+
+
+async def test_what_was_taken_back_and_what_was_sent_as_one_is_said(phone: Phone) -> None:
+    at = phone.context.clock.now_ms()
+    announced, picture, taken_back = e2e.Message(), e2e.Message(), e2e.Message()
+    announced.albumMessage.expectedImageCount = 2
+    picture.imageMessage.mimetype = "image/jpeg"
+    claimed = e2e.Message()
+    claimed.CopyFrom(picture)
+    claimed.messageContextInfo.messageAssociation.parentMessageKey.ID = "ALBUM2"
+    taken_back.protocolMessage.type, taken_back.protocolMessage.key.ID = 0, "P1"
+    async with running(phone) as host:
+        for name, content in (
+            ("ALBUM", announced),
+            ("P1", picture),
+            ("P2", picture),
+            ("P3", picture),
+            ("P4", claimed),
+            ("R", taken_back),
+        ):
+            phone.event(message(info(source(address("anna"), address("anna")), name, at), content))
+        found = await host.heard(5)
+    assert [(each.message_id, each.album, each.revokes) for each in found] == [
+        ("P1", "ALBUM", ""),
+        ("P2", "ALBUM", ""),
+        ("P3", "", ""),
+        ("P4", "ALBUM2", ""),
+        ("R", "", "P1"),
+    ]
+
+
+async def test_a_reply_disappears_with_its_chat(phone: Phone) -> None:
+    async with running(phone):
+        sent = await phone.channel.send(phone.contact_id("anna"), MessageContent("hi", expires_s=604_800), "c1")
+        assert isinstance(sent, Sent)
+    (call,) = phone.named("SendMessage")
+    assert (call["text"], call["expires"]) == ("hi", 604_800)
