@@ -1,11 +1,13 @@
 """What may a script rely on? One envelope, one exit code, the same in text and in JSON."""
 
+import asyncio
 import json
 import re
 from typing import Any
 
 import pytest
 from fakes.process import Cli, code_of
+from fakes.town import Town
 from redis import Redis
 
 MIGRATED = {"already", "approved", "denied", "executed", "gone", "processed", "refused", "tier"}
@@ -50,8 +52,8 @@ CASES: dict[str, tuple[str, int, set[str]]] = {
     "pause": ("secondme.pause/1", 0, {"contact", "for"}),
     "pause local:anna --for 90s": ("secondme.pause/1", 0, {"contact", "for"}),
     "pause !": ("secondme.pause/1", 65, set()),
-    "resume": ("secondme.resume/1", 0, {"contact", "outcome"}),
-    "resume local:anna": ("secondme.resume/1", 0, {"contact", "outcome"}),
+    "resume": ("secondme.resume/1", 0, {"answered", "contact", "missed", "outcome"}),
+    "resume local:anna": ("secondme.resume/1", 0, {"answered", "contact", "missed", "outcome"}),
     "kill": ("secondme.kill/1", 0, {"killed"}),
     "kill --off": ("secondme.kill/1", 0, {"killed"}),
     "drafts list": ("secondme.drafts.list/1", 0, {"drafts"}),
@@ -221,3 +223,20 @@ def test_a_pause_does_not_weaken_the_kill_switch(cli: Cli) -> None:
         assert json.loads(cli("status", "--json").stdout)["data"]["paused"]["killed"]
     assert cli("kill", "--off").exit_code == 0
     assert json.loads(cli("status", "--json").stdout)["data"]["paused"] is None
+
+
+async def test_resume_says_who_wrote_meanwhile_and_answers_them_on_demand(cli: Cli, town: Town) -> None:
+    await town.let_in("anna")
+    assert (await asyncio.to_thread(cli, "pause", "anna", "--for", "2h")).exit_code == 0
+    await town.writes("anna", "are you there?")
+    said = await asyncio.to_thread(cli, "resume", "anna")
+    assert said.stdout.startswith("local:anna is answered again. 1 person wrote meanwhile and got no answer: Anna (1).")
+    assert "secondme resume local:anna --answer" in said.output
+    answered = json.loads((await asyncio.to_thread(cli, "resume", "--answer", "--json")).stdout)["data"]
+    assert answered == {
+        "contact": "ALL",
+        "outcome": "not_paused",
+        "missed": [{"contact": "local:anna", "name": "Anna", "messages": 1}],
+        "answered": 1,
+    }
+    assert await town.work() == ["answered"]

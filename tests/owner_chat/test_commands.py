@@ -117,6 +117,27 @@ async def test_names_work_for_pausing_and_never_for_letting_in(town: Town, desk:
     assert "More than one has that name" in (await chat.say("resume Anna"))[1]
 
 
+async def test_who_wrote_during_a_pause_is_named_and_answered_on_demand(town: Town, desk: Callable[..., Desk]) -> None:
+    chat = desk()
+    for who in ("anna", "ben"):
+        await town.let_in(who)
+    await chat.say("pause")
+    for words in ("are you there?", "hello?"):
+        await town.writes("anna", words)
+    await town.writes("ben", "tickets?")
+    assert (await chat.say("resume"))[1] == (
+        "Everybody is answered again. 2 people wrote meanwhile and got no answer: Ben (1), Anna (2). To answer them: answer"
+    )
+    assert await town.work() == []
+    assert (await chat.say("answer anna"))[1] == "1 person wrote meanwhile, and will be answered: Anna (2)."
+    await town.writes("anna", "well?")
+    assert await town.work() == ["answered"]
+    assert town.model.prompts[-1].turns[-1].text == "are you there?\nhello?\nwell?"
+    assert (await chat.say("answer anna"))[1] == "Nobody wrote during a pause without an answer since."
+    assert (await chat.say("answer"))[1].endswith("Ben (1).")
+    assert await town.work() == ["answered"]
+
+
 async def test_who_is_not_in_the_owners_chat_is_not_the_owner(town: Town, desk: Callable[..., Desk]) -> None:
     chat = desk()
     for fields in (

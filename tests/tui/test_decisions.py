@@ -281,6 +281,19 @@ async def test_the_kill_switch_is_turned_on_and_lifted_and_a_pause_does_not_weak
     assert actions == ["kill", "resume"]
 
 
+async def test_lifting_a_pause_offers_to_answer_what_came_meanwhile(town: Town, screen: OpenScreen) -> None:
+    await town.let_in("anna")
+    await town.control.pause(None, None)
+    await town.writes("anna", "are you there?")
+    async with screen() as on:
+        await on.until(lambda: "PAUSED" in on.text("#bar").upper())
+        await on.press("p")
+        await on.dialog("ConfirmDialog")
+        await on.press("y")
+        await on.said("1 message waits for an answer now.")
+    assert await town.work() == ["answered"]
+
+
 @pytest.mark.parametrize("target", ["pending", "approved", "denied"])
 async def test_two_clicks_choose_and_decide(town: Town, screen: OpenScreen, target: str) -> None:
     await town.let_in("ben")

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-    from secondme.core.admit.pauses import PauseService
     from secondme.core.config.loader import Setup
     from secondme.core.ids import ContactId
+    from secondme.services import Services
 
 _ADDRESS = ("redis_url", "secrets")
 """Top-level settings that say where the store is."""
@@ -41,19 +41,34 @@ async def pause(
 ) -> CommandResult:
     """Stop answering a contact, or everybody. Waiting replies become drafts."""
     length = duration(for_) if for_ is not None else None
-    async with _pauses(invocation, contact, stops=True) as (pauses, who):
-        await pauses.pause(who, length)
+    async with _services(invocation, contact, stops=True) as (services, who):
+        await services.pauses.pause(who, length)
     until = f" for {for_}" if for_ else " until you resume"
     return message_result({"contact": who or "ALL", "for": for_}, f"Paused {who or 'everybody'}{until}.")
 
 
 @command("secondme.resume/1")
-async def resume(invocation: Invocation, contact: _Contact = None) -> CommandResult:
-    """Answer a contact, or everybody, again. The kill switch stays: `kill --off` lifts it."""
-    async with _pauses(invocation, contact) as (pauses, who):
-        outcome = await pauses.resume(who)
+async def resume(
+    invocation: Invocation,
+    contact: _Contact = None,
+    answer: Annotated[bool, typer.Option("--answer", help="Answer also what came during the pause.")] = False,
+) -> CommandResult:
+    """Answer a contact, or everybody, again, and say who wrote meanwhile. The kill switch stays: `kill --off` lifts it."""
+    async with _services(invocation, contact) as (services, who):
+        outcome = await services.pauses.resume(who)
+        missed = await services.pauses.missed(who)
+        answered = await services.pauses.answer_missed(who) if answer else 0
+        known = {each.contact_id: each.shown_name for each in (await services.listing()).approved} if missed else {}
+    from secondme.core.admit.pauses import told_of_missed
+
     text = f"{who or 'Everybody'} is answered again." if outcome == "resumed" else f"{who or 'Everybody'} was not paused."
-    return message_result({"contact": who or "ALL", "outcome": outcome}, text)
+    rows = [{"contact": each, "name": known.get(each, ""), "messages": count} for each, count in missed.items()]
+    if rows:
+        text += " " + told_of_missed([(known.get(each) or each, count) for each, count in missed.items()], answer=answer)
+    data = {"contact": who or "ALL", "outcome": outcome, "missed": rows, "answered": answered}
+    return message_result(
+        data, text, "" if answer or not rows else f"Answer them: secondme resume {who + ' ' if who else ''}--answer"
+    )
 
 
 @command("secondme.kill/1")
@@ -62,17 +77,17 @@ async def kill(
     off: Annotated[bool, typer.Option("--off", help="Lift the kill switch.")] = False,
 ) -> CommandResult:
     """Stop everything: nothing is sent to anybody until `kill --off`."""
-    async with _pauses(invocation, None, stops=not off) as (pauses, _):
-        await (pauses.unkill() if off else pauses.kill())
+    async with _services(invocation, None, stops=not off) as (services, _):
+        await (services.pauses.unkill() if off else services.pauses.kill())
     text = "The kill switch is off." if off else "The kill switch is on. Nothing is sent to anybody."
     return message_result({"killed": not off}, text, "" if off else "Lift it: secondme kill --off")
 
 
 @contextlib.asynccontextmanager
-async def _pauses(
+async def _services(
     invocation: Invocation, contact: str | None, *, stops: bool = False
-) -> AsyncIterator[tuple[PauseService, ContactId | None]]:
-    """The pauses, and the approved contact that is meant. Raises NotFoundError, naming the nearest. What stops the clone works with
+) -> AsyncIterator[tuple[Services, ContactId | None]]:
+    """The home's services, and the approved contact that is meant. Raises NotFoundError, naming the nearest. What stops the clone works with
     settings that cannot be used, too."""
     from secondme.cli.contact_lookup import anybody
     from secondme.services import open_services, set_up_log
@@ -80,7 +95,7 @@ async def _pauses(
     setup = _setup_to_stop(invocation) if stops else invocation.setup()
     set_up_log(setup)
     async with open_services(setup) as services:
-        yield services.pauses, None if contact is None else anybody(contact, (await services.listing()).approved)
+        yield services, None if contact is None else anybody(contact, (await services.listing()).approved)
 
 
 def _setup_to_stop(invocation: Invocation) -> Setup:

@@ -11,6 +11,7 @@ from textual.widgets import Static, TabbedContent, TabPane
 
 from secondme.cli.tui.dialogs import ConfirmDialog, PauseDialog, length_of
 from secondme.cli.tui.pages.page import countdown
+from secondme.core.admit.pauses import told_of_missed
 from secondme.core.clock import from_ms
 from secondme.core.text import safe_name
 
@@ -188,6 +189,29 @@ def _named(titles: Mapping[str, str], counts: Mapping[str, int]) -> dict[str, st
     }
 
 
+async def resume(app: App[Any], desk: Actions, contact: str | None, who: str) -> None:
+    """The contact, or everybody (None), is answered again; what came during the pause is too, when the owner says so."""
+    missed: list[tuple[str, int]] = []
+
+    async def lift() -> str:
+        services = desk.link.services
+        await services.pauses.resume(contact)
+        counts = await services.pauses.missed(contact)
+        names = {each.contact_id: each.shown_name for each in (await services.listing()).approved} if counts else {}
+        missed.extend((names.get(each) or each, count) for each, count in counts.items())
+        return f"{who} is answered again."
+
+    async def answer() -> str:
+        count = await desk.link.services.pauses.answer_missed(contact)
+        return f"{count} {'message waits' if count == 1 else 'messages wait'} for an answer now."
+
+    await desk.decide(lift)
+    if missed:
+        told = told_of_missed(missed, answer=False)
+        if await app.push_screen_wait(ConfirmDialog("Answer what came meanwhile?", told, "Answer")):
+            await desk.decide(answer)
+
+
 class Switches:
     """The two switches that stand over everybody. Called in a worker: they ask."""
 
@@ -199,7 +223,7 @@ class Switches:
         if everybody is not None and everybody.killed:
             self._app.notify("The kill switch is on, which stops everybody already. Press k.", severity="warning", markup=False)
         elif everybody is not None:
-            await self._desk.decide(self._resume)
+            await resume(self._app, self._desk, None, "Everybody")
         else:
             choice = await self._app.push_screen_wait(PauseDialog("Pause everybody for how long?"))
             if choice is not None:
@@ -219,10 +243,6 @@ class Switches:
     async def _pause(self, choice: str, length: timedelta | None) -> str:
         await self._desk.link.services.pauses.pause(None, length)
         return f"Everybody is paused, {choice}."
-
-    async def _resume(self) -> str:
-        await self._desk.link.services.pauses.resume(None)
-        return "Everybody is answered again."
 
     async def _kill(self) -> str:
         await self._desk.link.services.pauses.kill()

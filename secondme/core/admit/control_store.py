@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from secondme.core.clock import EPOCH
 from secondme.core.errors import DataError
+from secondme.core.ids import ContactId
 from secondme.core.records import Pause
 from secondme.core.store import keys
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import timedelta
 
-    from secondme.core.ids import ContactId
     from secondme.core.store.client import Store
 
 _ALIVE_MS = 60_000
@@ -114,6 +114,33 @@ class ControlStore:
                     except DataError:
                         found[contact] = Pause(paused_at=EPOCH, reason="legacy")
         return found
+
+    async def missed(self, contact: ContactId | None) -> dict[ContactId, int]:
+        """How many messages of a contact, or of everybody (None), came during a pause and got no answer since; the latest first, at most
+        1,000 contacts. Three round trips."""
+        client = self._store.client
+        found = (
+            [contact]
+            if contact
+            else [ContactId(each.decode()) for each in await self._store.call(client.zrevrange(keys.MISSED_INDEX, 0, 999))]
+        )
+        pipe = client.pipeline(transaction=False)
+        for each in found:
+            pipe.llen(keys.missed(each))
+        counts = await self._store.call(pipe.execute()) if found else []
+        paused = await self.contact_pauses(found)
+        return {each: count for each, count in zip(found, counts, strict=True) if count and each not in paused}
+
+    async def answer_missed(self, contact: ContactId) -> int:
+        """What of a contact came during a pause waits for an answer now; how many messages, 0 for who is not answered. Repeatable."""
+        answer = await self._store.run(
+            "revive",
+            (contact, keys.MAILBOX_TTL_MS, keys.INBOX_CAP),
+            contact=contact,
+            list=keys.missed(contact),
+            index=keys.MISSED_INDEX,
+        )
+        return int(answer[1]) if answer[0] == b"revived" else 0
 
     # Channels
 

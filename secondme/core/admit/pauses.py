@@ -10,6 +10,7 @@ from secondme.core.ids import ContactId, contact_id
 from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import timedelta
 
     from secondme.core.admit.control_store import ControlStore, EverybodyPaused
@@ -23,6 +24,17 @@ class Pauses:
 
     everybody: EverybodyPaused | None
     contacts: dict[str, Pause]
+
+
+_MOST_NAMED = 5
+
+
+def told_of_missed(missed: Sequence[tuple[str, int]], *, answer: bool) -> str:
+    """Who wrote during a pause, in words: names and how many messages of each."""
+    named = ", ".join(f"{name} ({count})" for name, count in missed[:_MOST_NAMED])
+    more = f" and {len(missed) - _MOST_NAMED} more" if len(missed) > _MOST_NAMED else ""
+    people = "1 person" if len(missed) == 1 else f"{len(missed)} people"
+    return f"{people} wrote meanwhile{', and will be answered' if answer else ' and got no answer'}: {named}{more}."
 
 
 class PauseService:
@@ -56,6 +68,14 @@ class PauseService:
         if outcome == "resumed":
             await self._security.record(SecurityEvent.PAUSE_LIFTED, Severity.INFO, who, by=self._by)
         return outcome
+
+    async def missed(self, contact: str | None = None) -> dict[ContactId, int]:
+        """How many messages of a contact, or of everybody who is not paused, came during a pause and got no answer since."""
+        return await self._control.missed(None if contact is None else contact_id(contact))
+
+    async def answer_missed(self, contact: str | None = None) -> int:
+        """They wait for an answer now, as if they had just come; how many messages. Repeatable: each is answered once."""
+        return sum([await self._control.answer_missed(each) for each in await self.missed(contact)])
 
     async def kill(self) -> None:
         """Nothing is sent to anybody until `unkill`. Repeatable."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from secondme.core.admit.pauses import told_of_missed
 from secondme.core.channel_manifest import needs_link, sentence_of
 from secondme.core.clock import parse_duration
 from secondme.core.enums import Tier
@@ -34,13 +35,13 @@ if TYPE_CHECKING:
 HELP = """approve CODE [trusted|standard|restricted]
 deny CODE
 pause [contact] [60m]
-resume [contact]
+resume [contact], answer [contact]
 kill, kill off
 drafts
 send DRAFT, drop DRAFT
 edit DRAFT your own words
 list, status, help
-A contact is an id, or for pause, resume and deny a name that list shows."""
+A contact is an id, or for pause, resume, answer and deny a name that list shows."""
 UNKNOWN = "I don't know that command. This is what I do:\n" + HELP
 SHORT = 6
 """Characters of a draft's id that are shown."""
@@ -99,8 +100,8 @@ class Commands:
                 return await self._deny(words)
             case "pause":
                 return await self._pause(words)
-            case "resume":
-                return await self._resume(words)
+            case "resume" | "answer":
+                return await self._resume(words, answer=verb == "answer")
             case "kill":
                 return await self._kill(words)
             case "send" | "drop" | "edit" if words and _DRAFT.fullmatch(words[0]):
@@ -146,13 +147,23 @@ class Commands:
         await self._steering.pause(contact, length)
         return f"{contact} is not answered{shown or ' until you resume'}."
 
-    async def _resume(self, words: list[str]) -> str:
-        if not words or words[0].casefold() in {"all", "everybody"}:
-            done = await self._steering.resume(None)
-            return "Everybody is answered again." if done == "resumed" else "Nobody was paused as a whole."
-        contact = _meant(" ".join(words), (await self.listing()).approved)
+    async def _resume(self, words: list[str], *, answer: bool) -> str:
+        """Answered again; and what came during the pause is named, or answered too."""
+        approved = (await self.listing()).approved
+        is_everybody = not words or words[0].casefold() in {"all", "everybody"}
+        contact = None if is_everybody else _meant(" ".join(words), approved)
         done = await self._steering.resume(contact)
-        return f"{contact} is answered again." if done == "resumed" else f"{contact} was not paused."
+        missed = await self._steering.missed(contact)
+        if answer:
+            await self._steering.answer_missed(contact)
+        names = {each.contact_id: each.shown_name for each in approved}
+        told = told_of_missed([(names.get(each) or each, count) for each, count in missed.items()], answer=answer) if missed else ""
+        how = "" if answer or not missed else f"To answer them: answer {' '.join(words)}".strip()
+        if contact is None:
+            said = "Everybody is answered again." if done == "resumed" else "" if answer else "Nobody was paused as a whole."
+        else:
+            said = f"{contact} is answered again." if done == "resumed" else "" if answer else f"{contact} was not paused."
+        return " ".join(part for part in (said, told, how) if part) or "Nobody wrote during a pause without an answer since."
 
     async def _settle(self, verb: str, words: list[str]) -> str:
         reference, said = words[0].casefold(), " ".join(words[1:])

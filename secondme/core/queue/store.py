@@ -316,7 +316,13 @@ class DeadLetterStore:
 
         Raises NotFoundError when there are none, BusyError when the contact is not approved any more or is not answered anyway.
         """
-        answer = await self._store.run("revive", (contact, keys.MAILBOX_TTL_MS, keys.INBOX_CAP), contact=contact)
+        answer = await self._store.run(
+            "revive",
+            (contact, keys.MAILBOX_TTL_MS, keys.INBOX_CAP),
+            contact=contact,
+            list=keys.dead(contact),
+            index=keys.DEAD_INDEX,
+        )
         match answer[0]:
             case b"missing":
                 raise _none(contact)

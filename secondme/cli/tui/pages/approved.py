@@ -15,7 +15,7 @@ from secondme.cli.tui.dialogs import ConfirmDialog, PauseDialog, TierChoice, Tie
 from secondme.cli.tui.forms import Choice, ChoiceDialog
 from secondme.cli.tui.pages.page import Page, countdown, shown_name
 from secondme.cli.tui.table import Column, Row
-from secondme.cli.tui.widgets import ACCENT, GOOD, QUIET, WARN
+from secondme.cli.tui.widgets import ACCENT, GOOD, QUIET, WARN, resume
 from secondme.core.admit.pairing import channel_of
 from secondme.core.enums import Relationship, ReplyMode, Tier
 from secondme.core.ids import ContactId
@@ -37,16 +37,11 @@ async def pause_or_resume(page: Page, contact: ApprovedContact, *, is_paused: bo
     """The contact is paused for as long as the owner chose, or answered again. Called in a worker: it asks."""
     who = shown_name(contact.display_name, contact.contact_id)
     if is_paused:
-        await page.desk.decide(partial(_resume, page.desk, contact.contact_id, who))
+        await resume(page.app, page.desk, contact.contact_id, who)
         return
     choice = await page.app.push_screen_wait(PauseDialog(f"Pause {who} for how long?"))
     if choice is not None:
         await page.desk.decide(partial(_pause, page.desk, contact.contact_id, who, choice))
-
-
-async def _resume(desk: Actions, contact: str, who: str) -> str:
-    await desk.link.services.pauses.resume(contact)
-    return f"{who} is answered again."
 
 
 async def _pause(desk: Actions, contact: str, who: str, choice: str) -> str:

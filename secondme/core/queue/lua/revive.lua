@@ -1,11 +1,11 @@
--- Messages that were set aside are in front of the contact's inbox again, in their order, and the contact has its token.
--- What a worker is composing meanwhile is void, as after a takeover: it would answer the wrong messages. Safe to repeat.
--- KEYS  dead dead_index approved inbox mailbox queue queue_active trace
+-- Messages that were set aside, or came during a pause, are in the contact's inbox again, by when they were sent, and the contact has its
+-- token. What a worker is composing meanwhile is void, as after a takeover: it would answer the wrong messages. Safe to repeat.
+-- KEYS  [list] [index] approved inbox mailbox queue queue_active trace
 -- ARGV  1 contact 2 mailbox ttl ms 3 inbox cap
 -- Returns {revived, n put back, n left: unreadable or no room} | {missing} | {not_approved} | {not_answered}
-local letters = redis.call('LRANGE', KEYS.dead, 0, -1)
+local letters = redis.call('LRANGE', KEYS.list, 0, -1)
 if #letters == 0 then
-  redis.call('ZREM', KEYS.dead_index, ARGV[1])
+  redis.call('ZREM', KEYS.index, ARGV[1])
   return { 'missing' }
 end
 local approved = redis.call('GET', KEYS.approved)
@@ -28,17 +28,30 @@ for _, raw in ipairs(letters) do
     back[#back + 1], ids[#ids + 1] = raw, id
   end
 end
-redis.call('DEL', KEYS.dead)
-for _, raw in ipairs(left) do redis.call('RPUSH', KEYS.dead, raw) end
-if #left == 0 then redis.call('ZREM', KEYS.dead_index, ARGV[1]) else redis.call('EXPIRE', KEYS.dead, 2592000) end
+local ttl = redis.call('PTTL', KEYS.list)
+redis.call('DEL', KEYS.list)
+for _, raw in ipairs(left) do redis.call('RPUSH', KEYS.list, raw) end
+if #left == 0 then redis.call('ZREM', KEYS.index, ARGV[1]) else redis.call('PEXPIRE', KEYS.list, math.max(ttl, 1)) end
 if #back == 0 then return { 'revived', 0, #left } end
 
-for i = #back, 1, -1 do redis.call('LPUSH', KEYS.inbox, back[i]) end
+local place, all = {}, {}
+for _, list in ipairs({ back, waiting }) do
+  for _, raw in ipairs(list) do
+    all[#all + 1] = raw
+    place[raw] = { (decode(raw) or {}).timestamp or 0, #all }
+  end
+end
+table.sort(all, function(a, b)
+  if place[a][1] ~= place[b][1] then return place[a][1] < place[b][1] end
+  return place[a][2] < place[b][2]
+end)
+redis.call('DEL', KEYS.inbox)
+for _, raw in ipairs(all) do redis.call('RPUSH', KEYS.inbox, raw) end
 if redis.call('HEXISTS', KEYS.mailbox, 'lease_owner') == 1 then redis.call('HINCRBY', KEYS.mailbox, 'fence', 1) end
 redis.call('HDEL', KEYS.mailbox, 'attempts', 'head')
 redis.call('SADD', KEYS.queue_active, ARGV[1])
 if #waiting == 0 and redis.call('HEXISTS', KEYS.mailbox, 'token') == 0 then
-  add_token(KEYS.queue, KEYS.mailbox, ARGV[1], decode(back[1]), ARGV[2])
+  add_token(KEYS.queue, KEYS.mailbox, ARGV[1], decode(all[1]), ARGV[2])
 end
 trace(KEYS.trace, 'revived', now_ms(), ids, '')
 return { 'revived', #back, #left }
