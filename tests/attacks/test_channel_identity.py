@@ -24,7 +24,11 @@ from secondme.core.store import keys
 
 PHONE, HIDDEN, USER = "4915112345678", "98765432109876", "DE.1A2B3C4D5E"
 BUSINESS = account_of({"phone_number_id": "1000", "owner_number": "4900000000"})
-WIDE = {"pairing__max_pending_requests": 10_000, "pairing__prompt": "silent", "limits__messages": 100_000}
+WIDE = {
+    "pairing__max_pending_requests": 10_000,
+    "pairing__prompt": "silent",
+    "limits__messages": 100_000,
+}
 natives = itertools.count(1)
 
 
@@ -259,10 +263,10 @@ async def test_twenty_spellings_of_one_person_share_one_limit_on_every_channel(t
         for each in spellings:
             assert each is not None
             outcomes.append(await town.gateway.receive(each))
-        buckets = [key for key in await town.raw_keys("COUNTER:*") if key.startswith(f"COUNTER:{spellings[0].contact_id}")]  # type: ignore[union-attr]
+        buckets = await town.raw_keys(f"SEEN:{spellings[0].contact_id}*")  # type: ignore[union-attr]
         print(f"{channel}: 20 spellings, {len({each.contact_id for each in spellings if each})} id, {len(buckets)} bucket")
         assert {each.contact_id for each in spellings if each} == {spellings[0].contact_id}  # type: ignore[union-attr]
         assert outcomes == [Admission.QUEUED] * 10 + [Admission.RATE_LIMITED] + [Admission.PAUSED] * 9
         assert len(buckets) == 1
-    assert len(await town.raw_keys("COUNTER:*")) == 3
+    assert len(await town.raw_keys("SEEN:*")) == 3
     assert ContactId(f"{PHONE}@c.us") != ContactId(f"whatsapp_cloud:{PHONE}")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from attacks.crowd import Crowd
 from fakes.size import sized
-from fakes.watching import Ear, everything
+from fakes.watching import Ear, by_approval, everything
 
 from secondme.core.admit.pairing import PairingService
 from secondme.core.enums import Tier
@@ -147,7 +147,7 @@ async def test_no_text_of_a_contact_in_any_role_or_kind_of_chat_changes_who_is_l
     await crowd.control.kill()  # nobody new may knock either, and no text lifts it
     values = {"code": await crowd.code("victim"), "contact": "local:pending"}
     guarded = ("PAIRING:*", "PAUSE:*", "CONTROL:*")
-    before = [await everything(crowd.store.client, pattern) for pattern in guarded]
+    before = [by_approval(await everything(crowd.store.client, pattern)) for pattern in guarded]
     ear, tried, outcomes = await ear_on(crowd), 0, Counter[str]()
     for killed in (True, False):
         if not killed:
@@ -161,7 +161,7 @@ async def test_no_text_of_a_contact_in_any_role_or_kind_of_chat_changes_who_is_l
                     tried += 1
         await crowd.work()
         await crowd.deliver()
-        after = [await everything(crowd.store.client, pattern) for pattern in guarded]
+        after = [by_approval(await everything(crowd.store.client, pattern)) for pattern in guarded]
         assert after == before
         assert [event for event in await ear.heard() if event["channel"] in {"events:pairing", "events:pause"}] == []
     print(f"{tried} commands in 4 roles and {len(ChatKind)} kinds of chat: {dict(outcomes)}; escalations 0")

@@ -19,7 +19,7 @@ from api.wire import ask, request
 from fakes.process import GatewayProcess, command, contact, eventually, let_in, settings_of, until, write_config
 from fakes.size import sized
 from fakes.town import Town
-from fakes.watching import Ear, everything
+from fakes.watching import Ear, by_approval, everything
 from redis.asyncio import Redis
 from tui.conftest import screen
 from typer.main import get_command
@@ -41,7 +41,7 @@ DECIDING = {"approve", "deny", "revoke", "tier", "notes", "unblock", "invite", "
 
 async def guarded(client: Redis) -> dict[str, Any]:
     """Who is let in, who waits, who is denied, what is paused: every key of it, whole."""
-    return {name: value for pattern in GUARDED for name, value in (await everything(client, pattern)).items()}
+    return {name: value for pattern in GUARDED for name, value in by_approval(await everything(client, pattern)).items()}
 
 
 def commands_of(tree: Any, path: str = "") -> list[str]:

@@ -14,7 +14,11 @@ from secondme.core.ids import ChannelId, ContactId, MessageId, contact_id
 from secondme.core.messages import Admission, Challenge, InboundMessage
 
 PHONE = "4915112345678"
-WIDE = {"pairing__max_pending_requests": 10_000, "pairing__prompt": "silent", "limits__messages": 100_000}
+WIDE = {
+    "pairing__max_pending_requests": 10_000,
+    "pairing__prompt": "silent",
+    "limits__messages": 100_000,
+}
 
 
 def _aliases() -> list[str]:
@@ -92,10 +96,10 @@ async def test_twenty_variants_of_one_contact_share_one_limit(crowd_with: Any) -
             channel_id=ChannelId("local" if n % 2 else "other"),
         )
         outcomes.append(await crowd.receive(variant))
-    buckets = await crowd.raw_keys("COUNTER:*")
+    buckets = await crowd.raw_keys("SEEN:*")
     print(f"20 variants of one id: {dict(Counter(outcomes))}, buckets {buckets}")
     assert outcomes == [Admission.QUEUED] * 10 + [Admission.RATE_LIMITED] + [Admission.PAUSED] * 9
-    assert buckets == ["COUNTER:local:anna:msgs"]
+    assert buckets == ["SEEN:local:anna"]
     assert [await crowd.says(who, "hi") for who in ("anna2", "Anna")] == [Admission.QUEUED] * 2
 
 

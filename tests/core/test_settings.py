@@ -24,7 +24,7 @@ def test_flags_win_over_the_environment_over_the_file_over_the_default(tmp_path:
     home = _home(tmp_path, '[limits]\nmessages = 1\nwindow_s = 2\npause_minutes = 3\n[persona]\nname = "File"')
     environ = {"SECONDME_LIMITS__MESSAGES": "10", "SECONDME_LIMITS__WINDOW_S": "20"}
     found = load({"limits.messages": 100}, environ, home=home)
-    assert found.settings.limits.model_dump() == {"messages": 100, "window_s": 20, "pause_minutes": 3.0}
+    assert found.settings.limits.model_dump() == {"messages": 100, "window_s": 20, "pause_minutes": 3.0, "fast_exchanges": 15}
     assert {name: found.sources[name] for name in ("limits.messages", "limits.window_s", "limits.pause_minutes", "log.level")} == {
         "limits.messages": "flag",
         "limits.window_s": "SECONDME_LIMITS__WINDOW_S",

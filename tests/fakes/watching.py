@@ -41,6 +41,14 @@ class Ear:
         await self._pubsub.aclose()  # type: ignore[no-untyped-call]
 
 
+def by_approval(found: dict[str, Any]) -> dict[str, Any]:
+    """`found`, its approvals as the owner gave them: by which other name somebody goes since is no decision."""
+    return {
+        name: {**json.loads(value), "nowCalled": None} if name.startswith("PAIRING:approved:") else value
+        for name, value in found.items()
+    }
+
+
 async def everything(client: Redis, pattern: str = "*") -> dict[str, Any]:
     """Every key that matches, with its whole value as the server holds it."""
     names = sorted([key async for key in client.scan_iter(match=pattern, count=1000)])

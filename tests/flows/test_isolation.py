@@ -228,7 +228,7 @@ async def test_a_channel_that_fails_in_any_way_does_not_keep_its_neighbour_from_
                 await eventually(lambda case=case, there=there: there.state("sick") == case.stands)
             if case.with_reply:
                 assert channel is not None
-                await there.gateway.receive(message_of(SICK, "answer me", f"m-{name}"))
+                await there.gateway.receive(message_of(SICK, f"{name}: answer me", f"m-{name}"))
                 await eventually(lambda channel=channel: channel.tried)
             p95 = await healthy.p95_ms()
             print(f"{name:<40}{p95:>8.1f}   {there.state('sick')}")

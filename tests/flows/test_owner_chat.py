@@ -1,7 +1,6 @@
 """The owner's own chat, through a whole gateway: what its commands do and answer, what the owner is told, and that nobody else commands."""
 
 import asyncio
-import json
 import re
 import time
 from collections import Counter
@@ -18,7 +17,7 @@ from fakes.channel import FakeChannel
 from fakes.house import House, house
 from fakes.process import eventually
 from fakes.town import Town
-from fakes.watching import everything
+from fakes.watching import by_approval, everything
 
 from secondme.channels.telegram.manifest import MANIFEST as TELEGRAM
 from secondme.channels.telegram.setup import build
@@ -159,14 +158,18 @@ async def test_the_owner_pauses_and_resumes_one_or_everybody(town: Town) -> None
         assert pause is not None
         assert 3_590 <= await town.store.client.ttl("PAUSE:local:anna") <= 3_600
         assert await town.writes("anna", "hi") is Admission.PAUSED
-        assert await chat.asks("resume Anna") == "local:anna is answered again."
-        assert await chat.asks("resume local:anna") == "local:anna was not paused."
+        missed = "1 person wrote meanwhile and got no answer: Anna (1). To answer them: answer Anna"
+        assert await chat.asks("resume Anna") == f"local:anna is answered again. {missed}"
+        assert (await chat.asks("resume local:anna")).startswith("local:anna was not paused.")
         assert await chat.asks("pause local:anna") == "local:anna is not answered until you resume."
         assert await town.store.client.ttl("PAUSE:local:anna") == -1
-        assert await chat.asks("resume anna") == "local:anna is answered again."
+        assert (
+            await chat.asks("answer anna")
+            == "local:anna is answered again. 1 person wrote meanwhile, and will be answered: Anna (1)."
+        )
         assert await chat.asks("pause") == "Nobody is answered until you resume."
         assert await town.writes("anna", "hi") is Admission.KILLED
-        assert await chat.asks("resume") == "Everybody is answered again."
+        assert (await chat.asks("answer")).startswith("Everybody is answered again. 1 person wrote meanwhile")
         assert await chat.asks("resume all") == "Nobody was paused as a whole."
         assert await chat.asks("pause everybody 90s") == "Nobody is answered for 90s."
         assert 80 <= await town.store.client.ttl(keys.PAUSE_ALL) <= 90
@@ -343,11 +346,10 @@ async def test_the_owner_is_told_who_came_in_by_an_invite_and_who_wrote_too_much
 
 async def effects(town: Town) -> dict[str, Any]:
     """Everything that a command can change, or that an answer would be in. A takeover is no command: `mine` is left out."""
-    found = {name: value for pattern in EFFECTS for name, value in (await everything(town.store.client, pattern)).items()}
+    found = {
+        name: value for pattern in EFFECTS for name, value in by_approval(await everything(town.store.client, pattern)).items()
+    }
     found.pop("PAUSE:local:mine", None)
-    for name, value in found.items():  # by another name they are known beside the approved one, which commands nothing
-        if name.startswith("PAIRING:approved:"):
-            found[name] = {**json.loads(value), "nowCalled": None}
     if keys.PAUSED_INDEX in found:
         found[keys.PAUSED_INDEX] = [pair for pair in found[keys.PAUSED_INDEX] if pair[0] != b"local:mine"]
     return found

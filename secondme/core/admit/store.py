@@ -68,7 +68,6 @@ class GateStore:
                 message.album,
                 message.display_name,
                 message.expires_s * 1000,
-                keys.EVENTS_PAIRING,
             ),
             contact=contact,
             channel=message.channel_id,

@@ -182,6 +182,9 @@ class LimitSettings(Section):
     messages: int = Field(10, ge=1)
     window_s: int = Field(60, ge=1)
     pause_minutes: float = Field(60, gt=0)
+    fast_exchanges: int = Field(15, ge=0)
+    """Answers within 5 s of ours, in one hour and without you, after which replies wait for you: it may be a machine. Never fewer than
+    `messages`; 0: never."""
 
 
 class TakeoverSettings(Section):

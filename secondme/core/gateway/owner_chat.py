@@ -260,6 +260,7 @@ _AGAIN_S = 1.0
 _LOOK_S = 15.0
 """How often what waits is looked at although no event came: the connection to the owner may have been made since."""
 _DRAFT_LIMIT = 1500
+_DAY_MS = 86_400_000
 
 
 class OwnerChat:
@@ -386,7 +387,12 @@ class OwnerChat:
                 await self._tell_drafts()
             case "unanswered":
                 why = _UNANSWERED.get(str(event.get("reason")), "I had nothing fit to say.")
-                await self._note(f"A message of {contact} has no answer. {why}", f"unanswered:{contact}:{at}")
+                once = (
+                    f"{contact}:{at}"
+                    if event.get("reason") != "automatic"
+                    else f"{contact}:automatic:{self._clock.now_ms() // _DAY_MS}"
+                )
+                await self._note(f"A message of {contact} has no answer. {why}", f"unanswered:{once}")
             case "over_budget":
                 whose = "today" if event.get("cap") == "day" else f"{contact} for today"
                 await self._note(
@@ -432,5 +438,6 @@ _TELLING_STATES = frozenset({"needs_owner", "connected", "deaf"})
 _UNANSWERED = {
     "handed_over": "They asked whether they talk with a machine. I said nothing and leave them to you; they are paused for a while.",
     "refusal": "The model would not answer it.",
+    "automatic": "Their phone, or a program, seems to answer by itself. I stay silent until they write something else.",
     "stale": "It had waited too long when I could have answered it.",
 }

@@ -1,6 +1,7 @@
 """The agent: voice, conversation and the burst become a prompt; the model's words become a reply that may leave, a draft, or none.
 
 asked whether it is a machine? -> admit, or hand over
+a machine that answers us?     -> silence, or a draft
     router: small talk or not      -> the small model answers in the same voice, or the large one does
     checks                         -> what must not leave is composed once more; after that it is the owner's
 """
@@ -21,6 +22,7 @@ from secondme.core.reply.budget import Breaker, Budget
 from secondme.core.reply.checks import Fault, FaultKind, Instructions, find_fault, prepare, tidy
 from secondme.core.reply.context import merge, select
 from secondme.core.reply.disclosure import asks_if_machine
+from secondme.core.reply.machines import WINDOW_TURNS, is_automatic, is_too_fast
 from secondme.core.reply.prompt import Briefing, build_prompt, may_be_said
 from secondme.core.reply.router import BurstKind, Route, Router
 from secondme.core.text import safe_name, safe_text
@@ -48,7 +50,7 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class NoReply:
-    """Nothing to say, and why: `handed_over` to the owner, or what the model came to instead of words."""
+    """Nothing to say, and why: `handed_over` to the owner, `automatic` words, or what the model came to instead of words."""
 
     reason: str
     facts: dict[str, Any] | None = None
@@ -94,6 +96,8 @@ class Agent:
         if asked and self._settings.disclosure.policy == "handover":
             return NoReply("handed_over")
         voice, history = await asyncio.gather(self._voices.of(job.contact), self._recent(job))
+        if is_automatic(history, job.mail):
+            return NoReply("automatic")
         route = _ASKED if asked else await self.router.route(texts, lambda prompt: self._ask(job, prompt, "routing"))
         briefing = Briefing(
             owner=safe_name(self._settings.persona.name) or "the owner",
@@ -105,9 +109,13 @@ class Agent:
             local_time=from_ms(job.now_ms).astimezone(self._zone),
             asked_if_machine=asked,
         )
-        turns = self._turns(job, history, await self._quotable(job, history))
+        quotable = await self._quotable(job, history)
+        turns = self._turns(job, history[-self._settings.model.history_turns :], quotable)
         facts = {"route": route.kind.value, "reason": route.reason, "by": route.by, "persona": voice.persona.id}
-        return await self._compose(job, briefing, turns, voice, facts, small=route.kind is BurstKind.PHATIC)
+        reply = await self._compose(job, briefing, turns, voice, facts, small=route.kind is BurstKind.PHATIC)
+        limits = self._settings.limits
+        is_fast = is_too_fast(history, limits.fast_exchanges and max(limits.fast_exchanges, limits.messages))
+        return replace(reply, hold="machine") if is_fast and isinstance(reply, Reply) and not reply.hold else reply
 
     async def _compose(
         self, job: Job, briefing: Briefing, turns: list[Utterance], voice: Voice, facts: dict[str, Any], *, small: bool
@@ -153,7 +161,8 @@ class Agent:
     async def _recent(self, job: Job) -> list[Turn]:
         settings = self._settings.model
         since = from_ms(job.now_ms) - timedelta(hours=settings.history_hours)
-        recent = await self._conversation.recent(job.token.contact_id, settings.history_turns, job.mail[-1])
+        most = max(settings.history_turns, WINDOW_TURNS)
+        recent = await self._conversation.recent(job.token.contact_id, most, job.mail[-1])
         return [turn for turn in recent if turn.timestamp > since]
 
     async def _quotable(self, job: Job, history: list[Turn]) -> dict[str, Turn | Mail]:

@@ -4,7 +4,7 @@
 -- ARGV  1 contact 2 message id 3 turn JSON 4 sent ms 5 mail JSON 6 channel 7 normalized contact
 --       8 messages per window 9 window s 10 rate pause ms 11 history cap 12 history ttl s 13 inbox cap 14 seen ttl ms
 --       15 mailbox ttl ms 16 pause event channel 17 '1' when the platform vouches for the time of sending 18 album or ''
---       19 display name or '' 20 ms after which the chat forgets it, 0 for never 21 pairing event channel
+--       19 display name or '' 20 ms after which the chat forgets it, 0 for never
 -- Returns stranger | denied | off | duplicate | observed | killed | paused | rate_limited | inbox_full | queued
 local approved = redis.call('GET', KEYS.approved)
 if not approved then
@@ -46,7 +46,6 @@ local function call_by(name)
   record.nowCalled = other
   if known == '' then record.displayName = name end
   redis.call('SET', KEYS.approved, cjson.encode(record))
-  publish(ARGV[21], { type = 'pairing_edited', contactId = ARGV[1], tier = record.tier, timestamp = now_ms() })
 end
 
 if ARGV[19] ~= '' and (not approved:find('"displayName":' .. cjson.encode(ARGV[19]), 1, true) or approved:find('"nowCalled":', 1, true)) then
