@@ -340,6 +340,7 @@ class Services:
         from secondme.core.admit.inspection import Inspector
         from secondme.core.admit.pairing import PairingRequests
         from secondme.core.admit.store import GateStore, RequestStore
+        from secondme.core.gateway.channel_leases import ChannelLeases
         from secondme.core.gateway.gateway import GatewayParts
 
         settings, store, security = self.settings, self.store, self.security
@@ -355,6 +356,7 @@ class Services:
             control=self.control,
             drafts=self.draft_store,
             history=self.history,
+            leases=ChannelLeases(self.control, self.setup.places.data, self.clock),
             agent=self.agent(model),
             learner=self.learner,
             channels=channel_factories(self.setup) if channels is None else channels,

@@ -31,6 +31,7 @@ _SENTENCES: dict[str, Sentence] = {
     "deaf": ("It was connected but heard nothing, and is connected anew.", ""),
     "silent": ("It is connected, but the platform has been silent for too long.", ""),
     "stuck": ("It would not stop.", "Restart the gateway."),
+    "channel_in_use": ("Another gateway on this store serves it.", "Stop one of them, or give each home a store of its own."),
     "crashed": ("Its library failed; it is started again.", ""),
     "ended": ("It ended by itself; it is started again.", ""),
     "library_missing": ("A library it needs cannot be loaded.", "pip install --force-reinstall secondme"),

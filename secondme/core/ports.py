@@ -80,6 +80,15 @@ class HasOwnerChat(Protocol):
 
 
 @runtime_checkable
+class HasAccount(Protocol):
+    """A channel that can say which account of the platform it serves."""
+
+    @property
+    def account(self) -> str:
+        """Its name for the owner, like the id of a bot; never a secret."""
+
+
+@runtime_checkable
 class WebhookHandler(Protocol):
     """A channel whose platform calls us by webhooks."""
 

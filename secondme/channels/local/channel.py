@@ -147,6 +147,11 @@ class LocalChannel:
         """`local`."""
         return CHANNEL
 
+    @property
+    def account(self) -> str:
+        """Its home: each has a `local` of its own."""
+        return str(self._mail_directory)
+
     async def run(self, host: ChannelHost) -> None:
         """Serve until cancelled; then every client is disconnected and the socket is gone."""
         private_dir(self._socket_path.parent)

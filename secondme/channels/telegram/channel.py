@@ -163,6 +163,11 @@ class TelegramChannel:
         return ChannelId(ID)
 
     @property
+    def account(self) -> str:
+        """The id of the bot, which every token begins with."""
+        return str(self._context.settings.get("token") or "").partition(":")[0]
+
+    @property
     def owner_chat(self) -> ContactId | None:
         """The owner's private chat with the bot; None while nobody said who the owner is."""
         owner = self._context.settings.get("owner_id")

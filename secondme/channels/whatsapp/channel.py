@@ -19,7 +19,7 @@ from secondme.channels.whatsapp.process import COMMAND, DeviceProcess
 from secondme.core import fault_points
 from secondme.core.clock import from_ms
 from secondme.core.errors import DataError, NotFoundError, SecondmeError
-from secondme.core.ids import ChannelId, ContactId, MessageId, contact_id, message_id
+from secondme.core.ids import ChannelId, ContactId, MessageId, contact_id, mask_contact_id, message_id
 from secondme.core.log import get_logger
 from secondme.core.messages import (
     Attachment,
@@ -145,6 +145,12 @@ class WhatsAppChannel:
     def id(self) -> ChannelId:
         """`whatsapp`."""
         return CHANNEL
+
+    @property
+    def account(self) -> str:
+        """The number of the linked phone, masked."""
+        account = self._account or self._load()
+        return mask_contact_id(account.own.person.contact_id) if account is not None else ""
 
     @property
     def owner_chat(self) -> ContactId | None:

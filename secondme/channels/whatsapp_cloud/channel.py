@@ -79,6 +79,11 @@ class WhatsAppCloudChannel:
         return CHANNEL
 
     @property
+    def account(self) -> str:
+        """Meta's id of the number."""
+        return self._account.phone_number_id
+
+    @property
     def owner_chat(self) -> ContactId | None:
         """The owner's chat with the business number; None while nobody said what the owner's own number is."""
         number = self._account.owner_number

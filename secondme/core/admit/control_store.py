@@ -15,7 +15,7 @@ from secondme.core.records import Pause
 from secondme.core.store import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import timedelta
 
     from secondme.core.store.client import Store
@@ -177,6 +177,22 @@ class ControlStore:
             return set()
         values = await self._store.call(self._store.client.mget([keys.channel_pause(channel) for channel in channels]))
         return {channel for channel, value in zip(channels, values, strict=True) if value is not None}
+
+    async def take_lease(self, channel: str, holder: str, known: Mapping[str, Any], length_s: float) -> dict[str, Any] | None:
+        """None when `holder` serves the channel for the next `length_s` seconds (0: gives it back); else what is known of who does."""
+        answer = await self._store.run(
+            "lease", (holder, int(length_s * 1000), json.dumps(dict(known))), lease=keys.channel_lease(channel)
+        )
+        return None if answer == b"held" else dict(json.loads(answer[0]))
+
+    async def leases(self, channels: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Who serves which of `channels`, as far as a gateway does. What cannot be read is left out."""
+        values = await self._store.call(self._store.client.mget([keys.channel_lease(channel) for channel in channels]))
+        found: dict[str, dict[str, Any]] = {}
+        for channel, raw in zip(channels, values, strict=True):
+            with contextlib.suppress(ValueError, TypeError):
+                found[channel] = dict(json.loads(raw))
+        return found
 
     async def publish_status(self, event: dict[str, Any]) -> None:
         """A change of a gateway's or channel's state is told to whoever listens; `event` gets the time."""

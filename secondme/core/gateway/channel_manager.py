@@ -6,8 +6,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from secondme.core.errors import UnavailableError
-from secondme.core.gateway.channel_supervisor import ChannelSupervisor
+from secondme.core.errors import BusyError, UnavailableError
+from secondme.core.gateway.channel_supervisor import ChannelSupervisor, told_of_holder
 from secondme.core.log import get_logger
 from secondme.core.messages import Admission, Challenge, ChannelState, InboundMessage, OwnerAddress, WebhookAnswer, WebhookRequest
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from secondme.core.admit.control_store import ControlStore, DesiredState
     from secondme.core.channel_plugin import ChannelFactory
+    from secondme.core.gateway.channel_leases import ChannelLeases
     from secondme.core.ports import Clock, Random
 
 log = get_logger(__name__)
@@ -38,6 +39,7 @@ class ChannelManager:
         receive: Callable[[InboundMessage], Awaitable[Admission | Challenge]],
         clock: Clock,
         rng: Random,
+        leases: ChannelLeases | None = None,
     ) -> None:
         self._control = control
         self._clock = clock
@@ -48,7 +50,7 @@ class ChannelManager:
         self.begun = asyncio.Event()
         """Set when the channels that shall run were started for the first time."""
         self.channels: Mapping[str, ChannelSupervisor] = {
-            factory.manifest.id: ChannelSupervisor(factory, receive, self._news.set, clock, rng) for factory in factories
+            factory.manifest.id: ChannelSupervisor(factory, receive, self._news.set, clock, rng, leases) for factory in factories
         }
 
     async def run(self, tell: Callable[[ChannelSupervisor], Awaitable[None]]) -> None:
@@ -104,6 +106,16 @@ class ChannelManager:
         """What answers a call of the platform behind `channel`; None for a channel that takes no calls."""
         supervisor = self.channels.get(channel)
         return supervisor.handle_webhook if supervisor is not None and supervisor.manifest.takes_webhooks else None
+
+    async def refuse_to_idle(self) -> None:
+        """Every channel was looked at once. Raises BusyError when there are some, and other gateways serve all of them."""
+        await asyncio.gather(*(each.settled.wait() for each in self.channels.values()))
+        taken = [each for each in self.channels.values() if each.holder is not None]
+        if taken and all(each.holder is not None or each.state is ChannelState.OFF for each in self.channels.values()):
+            names = ", ".join(each.manifest.title for each in taken)
+            raise BusyError(
+                "channels_in_use", f"{names}: {told_of_holder(taken[0].holder)}.", "Stop it, or give this home a store of its own."
+            )
 
     @property
     def left_running(self) -> list[str]:

@@ -10,7 +10,9 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+from secondme.core.clock import from_ms
 from secondme.core.errors import ConfigError, CredentialsError, DataError, SecondmeError, UnavailableError
+from secondme.core.gateway.channel_leases import RENEW_S
 from secondme.core.log import get_logger
 from secondme.core.messages import (
     Admission,
@@ -26,13 +28,14 @@ from secondme.core.messages import (
     WebhookAnswer,
     WebhookRequest,
 )
-from secondme.core.ports import Channel, Clock, HasOwnerChat, Random, WebhookHandler
+from secondme.core.ports import Channel, Clock, HasAccount, HasOwnerChat, Random, WebhookHandler
 from secondme.core.retry import backoff_s
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from secondme.core.channel_plugin import ChannelFactory
+    from secondme.core.gateway.channel_leases import ChannelLeases
     from secondme.core.ids import ChannelId, ContactId
 
 
@@ -62,6 +65,7 @@ class ChannelSupervisor:
         changed: Callable[[], None],
         clock: Clock,
         rng: Random,
+        leases: ChannelLeases | None = None,
     ) -> None:
         self.manifest = factory.manifest
         self.id: ChannelId = factory.manifest.id  # type: ignore[assignment]  # checked when the registry read it
@@ -71,6 +75,11 @@ class ChannelSupervisor:
         self.received = self.sent = self.failed = 0
         self.last_received_ms: int | None = None
         self.last_alive_ms: int | None = None
+        self.holder: dict[str, Any] | None = None
+        """What is known of the other gateway that serves the channel."""
+        self.settled = asyncio.Event()
+        """Set once it is known whether the channel runs here."""
+        self._leases = leases
         self._build = factory.build
         self._receive = receive
         self._changed = changed
@@ -175,6 +184,7 @@ class ChannelSupervisor:
             "lastReceivedAt": self.last_received_ms,
             "lastAliveAt": self.last_alive_ms,
             "ownerChat": self.owner_chat,
+            "holder": self.holder,
         }
         return {name: value for name, value in facts.items() if value is not None and value != ""}
 
@@ -194,25 +204,17 @@ class ChannelSupervisor:
         try:
             while True:
                 try:
-                    self._channel = await asyncio.to_thread(self._built)  # may import a library for a second
-                    if self._channel is None:
-                        self._set(ChannelState.OFF)
+                    if not await self._run_once():
                         return
-                    self.report(ChannelState.CONNECTING)
-                    self._has_proved_itself = False
-                    await self._live(self._channel)
                     code = "ended"
-                except (CredentialsError, ConfigError) as error:
-                    log.error("channel_needs_owner", channel=self.id, code=error.code)
-                    self._set(ChannelState.NEEDS_OWNER, error.code)
-                    return
-                except ImportError as error:
-                    log.error("channel_needs_owner", error, channel=self.id, code="library_missing")
-                    self._set(ChannelState.NEEDS_OWNER, "library_missing")
-                    return
-                except _StuckError:
-                    log.error("channel_needs_owner", channel=self.id, code="stuck")
-                    self._set(ChannelState.NEEDS_OWNER, "stuck")  # the old one still runs; two at once must never be
+                except _TakenError:
+                    self._channel = None
+                    self._set(ChannelState.WAITING, "channel_in_use")
+                    self.settled.set()
+                    await self._clock.sleep(RENEW_S)
+                    continue
+                except (CredentialsError, ConfigError, ImportError, _StuckError) as error:
+                    self._give_up(error)
                     return
                 except SecondmeError as error:
                     log.error("channel_failed", channel=self.id, code=error.code)
@@ -220,16 +222,59 @@ class ChannelSupervisor:
                 except Exception as error:  # noqa: BLE001  the top of a task: whatever a channel's library raises
                     log.error("channel_crashed", error, channel=self.id)
                     code = "crashed"
+                self.settled.set()
                 failures = 1 if self._has_proved_itself or self._is_steady() else failures + 1
                 self._channel = None
                 self.report(ChannelState.WAITING, code)
                 await self._clock.sleep(self._pause_s(failures))
         finally:
             self._channel = None
+            self.settled.set()
+            if self._leases is not None:
+                await self._leases.give_back(self.id)
+
+    async def _run_once(self) -> bool:
+        """The channel was built, ran, and has ended; false when it is not set up. Raises what it raises, and _TakenError."""
+        self._channel = await asyncio.to_thread(self._built)  # may import a library for a second
+        if self._channel is None:
+            self._set(ChannelState.OFF)
+            return False
+        await self._hold()
+        self.settled.set()
+        self.report(ChannelState.CONNECTING)
+        self._has_proved_itself = False
+        await self._live(self._channel)
+        return True
+
+    def _give_up(self, error: Exception) -> None:
+        """Only the owner can help."""
+        match error:
+            case SecondmeError():
+                log.error("channel_needs_owner", channel=self.id, code=error.code)
+                self._set(ChannelState.NEEDS_OWNER, error.code)
+            case ImportError():
+                log.error("channel_needs_owner", error, channel=self.id, code="library_missing")
+                self._set(ChannelState.NEEDS_OWNER, "library_missing")
+            case _:
+                log.error("channel_needs_owner", channel=self.id, code="stuck")
+                self._set(ChannelState.NEEDS_OWNER, "stuck")  # the old one still runs; two at once must never be
+
+    async def _hold(self) -> None:
+        """The channel is ours to serve, for a while. Raises _TakenError when another gateway serves it."""
+        if self._leases is None:
+            return
+        channel: object = self._channel
+        account = channel.account if isinstance(channel, HasAccount) else ""
+        other = await self._leases.take(self.id, account)
+        if other is not None and self.holder is None:
+            log.warning("channel_in_use", channel=self.id, host=str(other.get("host")), pid=int(other.get("pid") or 0))
+        self.holder = other
+        if other is not None:
+            raise _TakenError
 
     async def _live(self, channel: Channel) -> None:
         """Run it and watch it; raises what it raises, and UnavailableError when it hangs or stays stalled."""
-        self._alive_at = begun = self._clock.monotonic()
+        self._alive_at = begun = held_at = self._clock.monotonic()
         host = _RunHost(self)
         running = asyncio.ensure_future(channel.run(host))
         looking: asyncio.Future[None] | None = None
@@ -240,6 +285,10 @@ class ChannelSupervisor:
                 looking.cancel()
                 if not running.done():
                     self._watch(begun)
+                    if self._clock.monotonic() - held_at >= RENEW_S:
+                        held_at = self._clock.monotonic()
+                        with contextlib.suppress(UnavailableError):  # then nobody else can take it either
+                            await self._hold()
         finally:
             if looking is not None:
                 looking.cancel()
@@ -322,6 +371,17 @@ class _RunHost:
         """As the supervisor's, while the run lasts."""
         if not self.is_over:
             self._supervisor.alive()
+
+
+class _TakenError(Exception):
+    """Another gateway serves the channel."""
+
+
+def told_of_holder(holder: Mapping[str, Any] | None) -> str:
+    """Which gateway serves a channel, in words."""
+    known = holder or {}
+    since = from_ms(int(known.get("since") or 0)).strftime("%Y-%m-%d %H:%M UTC")
+    return f"served by the gateway on {known.get('host', '?')} (pid {known.get('pid', '?')}, home {known.get('home', '?')}) since {since}"
 
 
 class _StuckError(Exception):

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from secondme.core.admit.pairing_store import PairingStore
     from secondme.core.channel_plugin import ChannelFactory
     from secondme.core.config.loader import Settings
+    from secondme.core.gateway.channel_leases import ChannelLeases
     from secondme.core.gateway.owner_chat import OwnerChat
     from secondme.core.ports import Clock
     from secondme.core.queue.store import InboxStore
@@ -78,6 +79,7 @@ class GatewayParts:
     security: SecurityLog
     drafts: DraftStore
     history: HistoryStore
+    leases: ChannelLeases | None = None
     owner_chat: OwnerChat | None = None
     learner: Learner | None = None
 
@@ -94,7 +96,7 @@ class Gateway:
         self._night = SleepSchedule(settings.sleep)
         self._name = f"{part}-{new_id()[:8]}"
         factories = rooms.channels if part != "worker" else ()
-        self.manager = ChannelManager(factories, rooms.control, self.receive, clock, rng)
+        self.manager = ChannelManager(factories, rooms.control, self.receive, clock, rng, rooms.leases)
         self._heartbeat = Heartbeat(
             self._name, part, rooms.control, rooms.security, self.manager, rooms.agent.router.counts.to_dict, clock
         )
@@ -225,9 +227,7 @@ class Gateway:
                 finishing.extend(sender.run(stop) for sender in self._senders.values())
                 at_work = [lifetime.create_task(each) for each in finishing]
                 if serves:
-                    with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(_BEGIN_S):
-                            await self.manager.begun.wait()
+                    await self._begin()
                 ready.set()
                 log.info("ready", part=self._part, version=__version__)
                 await self._heartbeat.tell("gateway_state", state="ready")
@@ -241,6 +241,13 @@ class Gateway:
         finally:
             await self._heartbeat.farewell()
         log.info("stopped")
+
+    async def _begin(self) -> None:
+        """The channels were started, as far as they come within five seconds. Raises BusyError when other gateways serve all of them."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_BEGIN_S):
+                await self.manager.begun.wait()
+                await self.manager.refuse_to_idle()
 
     async def _finish(self, at_work: list[asyncio.Task[None]]) -> None:
         """Workers and senders have ended, by themselves or because their time was over."""

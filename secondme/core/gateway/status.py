@@ -280,7 +280,11 @@ async def overview(
     processes = [_process(sign) for sign in signs]
     names = tuple(manifest.id for manifest in channels)
     paused = await control.paused_channels(names)
-    signed = {name: facts for process in processes if process.is_gateway for name, facts in process.channels.items()}
+    signed: dict[str, ChannelFacts] = {}
+    for process in processes:
+        for name, facts in process.channels.items() if process.is_gateway else ():
+            if facts.code != "channel_in_use" or name not in signed:  # by the gateway that serves it, if there is one
+                signed[name] = facts
     try:
         stats, can_write = await pairing.stats(), True
     except UnavailableError as error:

@@ -172,6 +172,11 @@ def channel_pause(channel: str) -> str:
     return f"CHANNEL:paused:{channel}"
 
 
+def channel_lease(channel: str) -> str:
+    """STRING, JSON {holder, host, pid, home, account, since}: the gateway that serves a channel; until it is given back, or 15 s after the last renewal."""
+    return f"CHANNEL:lease:{channel}"
+
+
 CHANNEL_WISHES = "CHANNEL:wishes"
 """HASH channel -> JSON {on, at}: what the owner last wanted of it, connected or not. Without an entry a channel that is set up runs."""
 

@@ -7,6 +7,7 @@ import socket
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.admit.control_store import ControlStore
+from secondme.core.channel_manifest import manifests
 from secondme.core.doctor.check import (
     NO_GATEWAY,
     Check,
@@ -22,6 +23,9 @@ from secondme.core.doctor.check import (
 )
 from secondme.core.doctor.store import holders, lock_record
 from secondme.core.errors import UnavailableError
+from secondme.core.gateway.channel_leases import identity_of
+from secondme.core.gateway.channel_supervisor import told_of_holder
+from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
     from secondme.core.gateway.status import SystemStatus
@@ -49,9 +53,8 @@ async def gateway(subject: DoctorContext) -> Outcome:
             raise
         seen = None
     if seen is not None and seen.runs:
-        return verdict(
-            None if _has_worker(seen) else found("no-worker"), _stale(subject, seen) if is_here else None, detail=_told(seen)
-        )
+        stale, elsewhere = (_stale(subject, seen), await _served_elsewhere(subject)) if is_here else (None, None)
+        return verdict(None if _has_worker(seen) else found("no-worker"), stale, elsewhere, detail=_told(seen))
     if is_here:
         if seen is not None and (await subject.server()).refuses:
             raise NotCheckedError("the store cannot write, so no gateway can give a sign of life")
@@ -75,6 +78,16 @@ async def _answers_elsewhere(subject: DoctorContext) -> bool:
     if its_own == [] or any(sign.get("part") in _GATEWAYS for sign in await ControlStore(await subject.store()).alive()):
         raise NotCheckedError("the gateway has not given a sign of life yet; look again in five seconds")
     return bool(status)
+
+
+async def _served_elsewhere(subject: DoctorContext) -> Finding | None:
+    """A channel of this store that the gateway of another home serves, while ours runs too."""
+    leases = await ControlStore(await subject.store()).leases([manifest.id for manifest in manifests()])
+    ours = identity_of(subject.places.data)
+    for channel, holder in leases.items():
+        if holder.get("holder") != ours:
+            return found("channel-elsewhere", channel=safe_name(channel), served=safe_text(told_of_holder(holder)))
+    return None
 
 
 def _stale(subject: DoctorContext, seen: SystemStatus) -> Finding | None:
