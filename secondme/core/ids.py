@@ -49,6 +49,22 @@ def message_id(native: str) -> MessageId:
     return MessageId("sha256-" + hashlib.sha256(native.encode("utf-8", "surrogatepass")).hexdigest()[:32])
 
 
+_FORMS = (
+    (re.compile(r"55(\d\d)(\d{8})"), r"55\g<1>9\g<2>"),  # Brazil: mobile numbers gained a ninth digit
+    (re.compile(r"55(\d\d)9(\d{8})"), r"55\g<1>\g<2>"),
+    (re.compile(r"52(\d{10})"), r"521\g<1>"),  # Mexico and Argentina: a digit for mobiles that is dialled from abroad, or was
+    (re.compile(r"521(\d{10})"), r"52\g<1>"),
+    (re.compile(r"54(\d{10})"), r"549\g<1>"),
+    (re.compile(r"549(\d{10})"), r"54\g<1>"),
+)
+
+
+def other_form(number: str) -> str:
+    """The same phone number in the other form that its country has, in E.164 digits; empty for a number with one form. It proves nothing
+    about who writes: for the owner's eyes only."""
+    return next((form.sub(other, number) for form, other in _FORMS if form.fullmatch(number)), "")
+
+
 def reply_id(contact: str, first_message: str) -> str:
     """The id of the reply to a burst. Derived, not random: composing it twice gives one id, so a channel can collapse a resend."""
     return hashlib.sha256(f"{contact}\n{first_message}".encode()).hexdigest()[:24]

@@ -16,6 +16,7 @@ from secondme.core.ids import (
     message_id,
     new_code,
     new_id,
+    other_form,
     reply_id,
 )
 
@@ -119,3 +120,17 @@ def test_all_is_everybody_and_so_no_contact_id() -> None:
     assert not is_contact_id("ALL")
     with pytest.raises(DataError):
         contact_id("ALL")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("5511987654321", "551187654321"),
+        ("5215512345678", "525512345678"),
+        ("5491155512345", "541155512345"),
+        ("4915112345678", ""),
+    ],
+)
+def test_a_number_has_at_most_one_other_national_form(one: str, other: str) -> None:
+    assert other_form(one) == other
+    assert other_form(other) == (one if other else "")

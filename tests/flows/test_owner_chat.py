@@ -169,11 +169,11 @@ async def test_the_owner_pauses_and_resumes_one_or_everybody(town: Town) -> None
         )
         assert await chat.asks("pause") == "Nobody is answered until you resume."
         assert await town.writes("anna", "hi") is Admission.KILLED
-        assert (await chat.asks("answer")).startswith("Everybody is answered again. 1 person wrote meanwhile")
-        assert await chat.asks("resume all") == "Nobody was paused as a whole."
+        assert (await chat.asks("resume")).startswith("Everybody is answered again.")
+        assert (await chat.asks("resume all")).startswith("Nobody was paused as a whole.")
         assert await chat.asks("pause everybody 90s") == "Nobody is answered for 90s."
         assert 80 <= await town.store.client.ttl(keys.PAUSE_ALL) <= 90
-        assert await chat.asks("resume") == "Everybody is answered again."
+        assert (await chat.asks("resume")).startswith("Everybody is answered again.")
         assert (await chat.asks("pause zoe")).startswith("I know nobody by that name")
         assert (await chat.asks("pause local:zoe")).startswith("local:zoe is not an approved contact.")
         assert await town.raw_keys("PAUSE*") == []

@@ -138,6 +138,23 @@ async def test_who_wrote_during_a_pause_is_named_and_answered_on_demand(town: To
     assert await town.work() == ["answered"]
 
 
+async def test_a_number_in_another_national_form_is_pointed_out_and_joined_in_one_step(
+    town: Town, desk: Callable[..., Desk]
+) -> None:
+    chat = desk()
+    await town.writes("old", "hi", display_name="Ana", phone_number="5511987654321")
+    await town.owner.approve("local:old", Tier.TRUSTED)
+    await town.writes("new", "oi", display_name="Ana B", phone_number="551187654321")
+    await town.writes("else", "oi", display_name="Bia", phone_number="551187654322")
+    code, other = (
+        each.code for each in sorted((await town.pairing.listing()).pending, key=lambda each: each.contact_id == "local:else")
+    )
+    assert "Nobody waits under that code whose number" in (await chat.say(f"link {other}"))[1]
+    assert await town.writes("new", "oi") is Challenge.ALREADY_PENDING  # never by itself
+    assert (await chat.say(f"link {code}"))[1] == "Ana B is approved (trusted)."
+    assert await town.conversation.members(ContactId("local:new")) == ["local:new", "local:old"]
+
+
 async def test_who_is_not_in_the_owners_chat_is_not_the_owner(town: Town, desk: Callable[..., Desk]) -> None:
     chat = desk()
     for fields in (

@@ -43,13 +43,25 @@ async def list_(
 ) -> CommandResult:
     """Show who waits with their codes, who was approved, who was denied."""
     from secondme.cli.contact_lookup import is_wanted, rows_of, show
+    from secondme.core.admit.pairing import twin_of
 
     async with invocation.services() as services:
         listing = await services.listing()
     rows = [row for row in rows_of(listing) if is_wanted(row, status, tier, search)]
+    twins = [(each, known) for each in listing.pending if (known := twin_of(each, listing.approved))]
+
+    def told(screen: Screen) -> None:
+        show(screen, rows)
+        for request, known in twins:
+            who = known.shown_name or known.contact_id
+            screen.line(
+                f"{request.contact_id} is the number of {who} in another form. The same person: "
+                f"secondme contacts link {known.contact_id} {request.contact_id}"
+            )
+
     counts = {name: len(getattr(listing, name)) for name in ("pending", "approved", "denied", "invites")}
     code = ExitCode.BAD_INPUT if listing.corrupt else ExitCode.DONE
-    return CommandResult({"contacts": rows, "stats": counts}, lambda screen: show(screen, rows), code, errors=list(listing.corrupt))
+    return CommandResult({"contacts": rows, "stats": counts}, told, code, errors=list(listing.corrupt))
 
 
 @app.command()

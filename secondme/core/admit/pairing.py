@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Literal, assert_never
 
 from secondme.core.enums import Tier
 from secondme.core.errors import BusyError, DataError, NotFoundError
-from secondme.core.ids import ContactId, code_of, contact_id, new_id
+from secondme.core.ids import ContactId, code_of, contact_id, new_id, other_form
 from secondme.core.messages import Challenge, InboundMessage
 from secondme.core.records import ApprovedContact, Invite, NewRow, PairingRequest
 from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from datetime import timedelta
 
     from secondme.core.admit.pairing_store import PairingStore
@@ -109,6 +109,12 @@ class PairingRequests:
         return prompt
 
 
+def twin_of(request: PairingRequest, approved: Sequence[ApprovedContact]) -> ApprovedContact | None:
+    """Who is approved under the same number in another national form."""
+    other = other_form(request.phone_number)
+    return next((each for each in approved if other and each.phone_number == other), None)
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What one decision of the owner came to."""
@@ -152,6 +158,20 @@ class PairingService:
                 with contextlib.suppress(BusyError):  # denied under that id, which stays so
                     await self._links.link((contact_id(contact.contact_id), contact.channel_id or "?"), (other, channel_of(other)))
         return _decision("approved" if outcome == "approved" else "already_approved", contact)
+
+    async def approve_as(self, reference: str, known: ContactId) -> Decision:
+        """Who waits under this code or id is the same person as `known`, who is approved, and so is approved too. Repeatable.
+
+        Raises NotFoundError when nobody waits under it or `known` is not approved, BusyError when one of the two is denied.
+        """
+        request = await self._pairing.find(reference)
+        if request is None:
+            raise NotFoundError("not_waiting", "Nobody waits under that code or id.", "secondme pairing list")
+        contact = contact_id(request.contact_id)
+        await self._links.link((contact, request.channel_id or channel_of(contact)), (known, channel_of(known)))
+        await self._record(SecurityEvent.PAIRING_APPROVED, contact)
+        approved = await self._pairing.approved(contact)
+        return _decision("approved", approved) if approved else await self._not_waiting(reference)
 
     async def approve_all(self, tier: Tier = Tier.STANDARD) -> list[Decision]:
         """Everybody who waits now is approved. Requests that end meanwhile are left out."""

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
+from secondme.core.admit.pairing import twin_of
 from secondme.core.admit.pauses import told_of_missed
 from secondme.core.channel_manifest import needs_link, sentence_of
 from secondme.core.clock import parse_duration
 from secondme.core.enums import Tier
 from secondme.core.errors import NotFoundError, SecondmeError, UnavailableError
 from secondme.core.gateway.trace_messages import why_held
-from secondme.core.ids import code_of, is_contact_id
+from secondme.core.ids import code_of, contact_id, is_contact_id
 from secondme.core.log import get_logger
 from secondme.core.messages import Admission, InboundMessage, OwnerAddress
 from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 
 
 HELP = """approve CODE [trusted|standard|restricted]
-deny CODE
+deny CODE, link CODE
 pause [contact] [60m]
 resume [contact], answer [contact]
 kill, kill off
@@ -98,6 +99,8 @@ class Commands:
                 return await self._approve(words)
             case "deny":
                 return await self._deny(words)
+            case "link" if len(words) == 1 and code_of(words[0]):
+                return await self._link(words[0])
             case "pause":
                 return await self._pause(words)
             case "resume" | "answer":
@@ -135,6 +138,14 @@ class Commands:
             return "deny needs a code, like: deny 123456"
         listing = await self.listing()
         return _decided(await self._owner.deny(_meant(" ".join(words), [*listing.pending, *listing.approved])))
+
+    async def _link(self, code: str) -> str:
+        listing = await self.listing()
+        request = next((each for each in listing.pending if each.code == code), None)
+        twin = twin_of(request, listing.approved) if request else None
+        if twin is None:
+            raise NotFoundError("no_other_form", "Nobody waits under that code whose number you know in another form.")
+        return _decided(await self._owner.approve_as(code, contact_id(twin.contact_id)))
 
     async def _pause(self, words: list[str]) -> str:
         length, shown = None, ""
@@ -407,6 +418,9 @@ class OwnerChat:
     async def _tell_request(self, request: PairingRequest) -> None:
         name = safe_name(request.display_name or "") or "Somebody without a name"
         said = f"{name} ({request.contact_id}) wants to talk with me.\nApprove: approve {request.code}\nDeny: deny {request.code}"
+        if twin := twin_of(request, (await self._commands.listing()).approved):
+            known = twin.shown_name or twin.contact_id
+            said += f"\nIt is the number of {known}, whom you approved, in another form. The same person: link {request.code}"
         await self._note(said, f"request:{request.contact_id}:{request.code}:{request.requested_at.timestamp()}")
 
     async def _tell_drafts(self) -> None:
