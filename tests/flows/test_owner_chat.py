@@ -163,10 +163,7 @@ async def test_the_owner_pauses_and_resumes_one_or_everybody(town: Town) -> None
         assert (await chat.asks("resume local:anna")).startswith("local:anna was not paused.")
         assert await chat.asks("pause local:anna") == "local:anna is not answered until you resume."
         assert await town.store.client.ttl("PAUSE:local:anna") == -1
-        assert (
-            await chat.asks("answer anna")
-            == "local:anna is answered again. 1 person wrote meanwhile, and will be answered: Anna (1)."
-        )
+        assert (await chat.asks("resume anna")).startswith("local:anna is answered again.")
         assert await chat.asks("pause") == "Nobody is answered until you resume."
         assert await town.writes("anna", "hi") is Admission.KILLED
         assert (await chat.asks("resume")).startswith("Everybody is answered again.")
