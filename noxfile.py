@@ -249,5 +249,12 @@ def bench(session: nox.Session) -> None:
     session.run("python", "tests/bench/run.py", *session.posargs)
 
 
+@nox.session
+def soak(session: nox.Session) -> None:
+    """10,000 messages under kills, freezes, full disks and failing platforms; prints what came of them. `-- --messages N --seed N`."""
+    session.install(".", *TESTS)
+    session.run("python", "tests/fault/soak.py", *session.posargs)
+
+
 if __name__ == "__main__":
     sys.exit("run nox")
