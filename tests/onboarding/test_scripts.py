@@ -70,6 +70,21 @@ def test_what_it_wrote_needs_no_environment_afterwards(home: Path, run: Run, api
     assert found["sleep.start"] == ("23:30:00", str(home / "config.toml"))
 
 
+@pytest.mark.parametrize("knows_effort", [True, False])
+def test_what_the_models_server_takes_is_what_replies_are_asked_with(
+    home: Path, run: Run, api: MessagesApi, monkeypatch: pytest.MonkeyPatch, *, knows_effort: bool
+) -> None:
+    api.knows_effort = knows_effort
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", f"{api.url}/v1/")
+    assert run("--non-interactive", *FLAGS).exit_code == 0
+    settings = settings_of(home).settings.model
+    assert (settings.base_url, settings.effort) == (api.url, "low" if knows_effort else "")
+    asked = len(api.requests)
+    assert command(home, "agent", "-m", "free on Friday?").returncode == 0
+    assert [request.body.get("output_config") for request in api.requests[asked:]] == [{"effort": "low"} if knows_effort else None]
+    assert api.requests[0].body.keys() == {*api.requests[asked].body, "output_config"}
+
+
 def test_the_report_says_what_was_done_and_no_secret(home: Path, run: Run) -> None:
     result = run("--non-interactive", "--json", *FLAGS)
     envelope = json.loads(result.stdout)

@@ -145,6 +145,7 @@ def _logged(usage: Usage) -> dict[str, Any]:
         "responseTokens": usage.output_tokens,
         "cacheReadTokens": usage.cache_read_tokens,
         "cacheWriteTokens": usage.cache_write_tokens,
+        **({"estimated": True} if usage.is_estimated else {}),
     }
 
 
