@@ -75,7 +75,7 @@ class ModelSettings(Section):
     """With or without the `/v1` at its end."""
     timeout_s: float = Field(60, gt=0, le=600)
     max_tokens: int = Field(2048, ge=16, le=32_768)
-    """Of one answer, thoughts included."""
+    """Of one answer, thoughts included. What it cuts is asked for once more, shorter; cut again, it is yours to write."""
     effort: Literal["", "low", "medium", "high"] = "low"
     """How much a model thinks about a chat message. Empty for models that know no effort, like those before the fifth generation."""
     history_turns: int = Field(40, ge=1, le=100)
