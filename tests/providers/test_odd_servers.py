@@ -1,5 +1,6 @@
 """Servers of other makers that speak the Messages API, each in its own way: what works with them, and what is said where it does not."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
@@ -13,7 +14,7 @@ from pydantic import SecretStr
 
 from secondme.core.config.models import BudgetSettings, ModelSettings
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
-from secondme.core.messages import Block, Composed, Prompt, Usage, Utterance, prompt_tokens, text_tokens
+from secondme.core.messages import Block, Composed, ModelSize, Prompt, Usage, Utterance, prompt_tokens, text_tokens
 from secondme.core.providers.claude import Claude
 from secondme.core.providers.messages_api import ask, list_models, read_answer, try_model
 from secondme.core.reply.budget import Prices
@@ -136,14 +137,12 @@ SAID: list[tuple[Outcome, type[SecondmeError], str, str]] = [
     (Fail(502, ""), UnavailableError, "model_failed", "(502)"),
     (FailInStream("overloaded_error"), UnavailableError, "model_overloaded", "(529, overloaded_error)"),
     (FailInStream("authentication_error"), CredentialsError, "model_key_refused", "(401, authentication_error)"),
-    (Odd(change=without("message_delta")), UnavailableError, "model_unreachable", "does not answer properly"),
     (
         Odd(change=lambda events: events.clear(), ending="no JSON"),
         UnavailableError,
         "model_unreachable",
         "does not answer properly",
     ),
-    (Odd(change=list.clear), UnavailableError, "model_unreachable", "does not answer properly"),
 ]
 
 
@@ -175,6 +174,72 @@ async def test_a_server_that_knows_no_effort_is_asked_without_and_remembered(api
     assert ["output_config" in request.body for request in api.requests] == [True, False, False, False]
     assert await try_model(settings(api), "claude-test") is False
     assert await try_model(settings(api, effort=""), "claude-test") is True
+
+
+async def test_a_stream_that_does_not_say_how_it_ended_is_no_answer(api: MessagesApi) -> None:
+    prefilled = opening(stop_reason="end_turn")
+    for change in (
+        without("message_delta"),
+        ending(delta={"stop_reason": None}),
+        lambda events: (prefilled(events), events.pop(-2)),
+        list.clear,
+    ):
+        api.outcomes = [Odd(change=change)]
+        with pytest.raises(UnavailableError) as caught:
+            await composed(api)
+        assert (caught.value.code, "has no end" in caught.value.message) == ("model_unreachable", True)
+
+
+async def test_what_a_server_lacks_is_said_once_in_the_log(api: MessagesApi, caplog: pytest.LogCaptureFixture) -> None:
+    api.knows_effort = False
+    api.script = lambda _: Odd(change=drop_usage)
+    claude = Claude(settings(api))
+    for size in (ModelSize.LARGE, ModelSize.SMALL) * 2:
+        await claude.compose(replace(PROMPT, size=size))
+    await claude.close()
+    said = [each.message for each in caplog.records if each.levelname == "WARNING"]
+    assert sorted(said) == ["model_counts_no_tokens", "model_knows_no_effort"]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        AttributeError(),
+        TypeError(),
+        KeyError("usage"),
+        IndexError(),
+        AssertionError(),
+        RecursionError(),
+        MemoryError(),
+        StopAsyncIteration(),
+        ExceptionGroup("", [OSError()]),
+    ],
+)
+async def test_whatever_a_library_raises_over_an_answer_the_message_waits(error: Exception) -> None:
+    async def send(_: Json) -> Any:
+        raise error
+
+    with pytest.raises(UnavailableError) as caught:
+        await ask(send, ModelSettings(), PROMPT)
+    assert (caught.value.code, caught.value.__cause__) == ("model_unreachable", error)
+
+
+@pytest.mark.parametrize("status", [404, 405, 501])
+async def test_a_server_without_a_list_of_models_is_asked_all_the_same(status: int) -> None:
+    class NoList(MessagesApi):
+        async def _answer(self, request: Any, writer: Any) -> bool:
+            if request.method == "POST":
+                return await super()._answer(request, writer)
+            writer.write(f"HTTP/1.1 {status} No\r\ncontent-length: 0\r\n\r\n".encode())
+            return True
+
+    api = NoList()
+    server = await asyncio.start_server(api.handle, "127.0.0.1", 0)
+    api.port = server.sockets[0].getsockname()[1]
+    async with server:
+        assert await list_models(settings(api)) == ()
+        assert await try_model(settings(api), "claude-test") is True
+        await api.close()
 
 
 PYDANTIC = {"detail": [{"type": "extra_forbidden", "loc": ["body", "output_config"], "msg": "Extra inputs are not permitted"}]}

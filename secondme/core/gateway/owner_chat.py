@@ -454,5 +454,6 @@ _TELLING_STATES = frozenset({"needs_owner", "connected", "deaf"})
 _UNANSWERED = {
     "handed_over": "They asked whether they talk with a machine. I said nothing and leave them to you; they are paused for a while.",
     "refusal": "The model would not answer it.",
+    "cut_short": "The model's answer was cut short twice, before its first word: model.max_tokens is too small for its thoughts.",
     "stale": "It had waited too long when I could have answered it.",
 }

@@ -38,8 +38,9 @@ class Claude:
         knew_effort = self._knows_effort[prompt.size]
         outcome, knows_effort = await ask(lambda body: self._send(body, prompt), self._settings, prompt, effort=knew_effort)
         if knew_effort and not knows_effort:
+            if all(self._knows_effort.values()):
+                log.warning("model_knows_no_effort", server=host(self._settings), fix='secondme config set model.effort ""')
             self._knows_effort[prompt.size] = False
-            log.warning("model_knows_no_effort", server=host(self._settings), fix='secondme config set model.effort ""')
         if outcome.usage.is_estimated and self._counts_tokens:
             self._counts_tokens = False
             log.warning("model_counts_no_tokens", server=host(self._settings), counted_as="an estimate")

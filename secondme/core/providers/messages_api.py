@@ -46,6 +46,8 @@ log = get_logger(__name__)
 OFFICIAL = "https://api.anthropic.com"
 _VERSION = "2026-10-21"
 _MOST_MODELS = 1000
+_NO_LIST = frozenset({404, 405, 501})
+"""Statuses of a server that has no such page."""
 _LONGEST_NAME = 128
 _MOST_BYTES = 16 * 1024 * 1024
 """Of one answer. The longest allowed one has 32,768 tokens, each an event of some 200 bytes."""
@@ -358,9 +360,11 @@ def _inner(value: Json, name: str) -> Json:
 
 
 def _outcome(message: Json, prompt: Prompt, model: str) -> ModelOutcome:
+    if "content" not in message:
+        raise ValueError("no message")
     reason = message.get("stop_reason")
-    if not isinstance(reason, str) or "content" not in message:
-        raise ValueError("an answer without an end")
+    if not isinstance(reason, str):  # the connection was cut, or the server does not say whether it had more to say
+        raise UnavailableError("model_unreachable", "The answer of the model's server has no end: no stop_reason.")
     content = message["content"] or []
     blocks = (
         [{"type": "text", "text": content}] if isinstance(content, str) else [each for each in content if isinstance(each, dict)]
@@ -403,7 +407,7 @@ async def list_models(settings: ModelSettings, timeout_s: float = 10.0) -> tuple
     try:
         async with _client(settings, timeout_s) as client:
             answer = await client.get(f"/v1/models?limit={_MOST_MODELS}")
-            if answer.status_code == 404:  # noqa: PLR2004
+            if answer.status_code in _NO_LIST:
                 return ()
             _refuse(answer)
             found = dict(answer.json()).get("data")
