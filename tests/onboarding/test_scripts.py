@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.messages_api import MessagesApi
+from fakes.messages_api import Fail, MessagesApi
 from fakes.process import command, let_in, settings_of
 from fakes.wizard import model_server
 from typer.testing import CliRunner, Result
@@ -83,6 +83,13 @@ def test_what_the_models_server_takes_is_what_replies_are_asked_with(
     assert command(home, "agent", "-m", "free on Friday?").returncode == 0
     assert [request.body.get("output_config") for request in api.requests[asked:]] == [{"effort": "low"} if knows_effort else None]
     assert api.requests[0].body.keys() == {*api.requests[asked].body, "output_config"}
+
+
+def test_an_account_without_credit_is_told_from_a_refused_request(home: Path, run: Run, api: MessagesApi) -> None:
+    api.script = lambda _: Fail(400, "invalid_request_error", message="Your credit balance is too low to access the Anthropic API.")
+    result = run("--non-interactive", *FLAGS)
+    assert (result.exit_code, written(home)) == (77, {})
+    assert "has no credit" in result.stderr
 
 
 def test_the_report_says_what_was_done_and_no_secret(home: Path, run: Run) -> None:

@@ -137,6 +137,7 @@ SAID: list[tuple[Outcome, type[SecondmeError], str, str]] = [
     (Fail(502, ""), UnavailableError, "model_failed", "(502)"),
     (FailInStream("overloaded_error"), UnavailableError, "model_overloaded", "(529, overloaded_error)"),
     (FailInStream("authentication_error"), CredentialsError, "model_key_refused", "(401, authentication_error)"),
+    (Odd(change=list.clear), UnavailableError, "model_unreachable", "does not answer properly"),
     (
         Odd(change=lambda events: events.clear(), ending="no JSON"),
         UnavailableError,
@@ -182,7 +183,6 @@ async def test_a_stream_that_does_not_say_how_it_ended_is_no_answer(api: Message
         without("message_delta"),
         ending(delta={"stop_reason": None}),
         lambda events: (prefilled(events), events.pop(-2)),
-        list.clear,
     ):
         api.outcomes = [Odd(change=change)]
         with pytest.raises(UnavailableError) as caught:

@@ -63,6 +63,12 @@ ordinary = st.sampled_from([WORDS, "Нет, завтра.", "好的，周五见�
         f"<|begin_of_thought|>x<|end_of_thought|><|begin_of_solution|>{WORDS}<|end_of_solution|>",
         f"<|channel|>analysis<|message|>Friday<|end|><|start|>assistant<|channel|>final<|message|>{WORDS}<|return|>",
         f'<think>x</think>\n"{WORDS}"',
+        f"<think>she asks <answer>{WORDS}</answer>",
+        f"[Thought] she asks [Reply] {WORDS}",
+        f"<thinking>she asks\n**Reply:** {WORDS}",
+        f'<details type="reasoning" done="true"><summary>Thought</summary>x</details>{WORDS}',
+        f"```thinking\nshe asks\n```\n{WORDS}",
+        f"Thinking...\nShe asks about Friday.\n...done thinking.\n\n{WORDS}",
     ],
 )
 def test_words_behind_thoughts_are_left_alone(text: str) -> None:
@@ -109,6 +115,8 @@ def test_ordinary_replies_are_left_as_they_are() -> None:
         "[analysis.pdf]",
         "I think: no",
         "Answer: 42",
+        "Thinking... ok",
+        "(details) to follow",
     ]
     assert [text for text in texts if without_thoughts(text) != text or has_thoughts(text)] == []
 
@@ -136,6 +144,9 @@ def test_it_is_repeatable(text: str) -> None:
         "<think ",
         "[thinking]x",
         "(thinking: ()",
+        "```thinking\n",
+        "<think>[reply]",
+        "thinking... ",
     ],
 )
 def test_its_time_grows_with_length_alone(piece: str) -> None:

@@ -283,8 +283,8 @@ async def read_answer(chunks: AsyncIterator[bytes], prompt: Prompt, model: str) 
         if stream.is_over:
             break
     message = _parsed("\n".join(whole).lstrip("\ufeff")) if whole else stream.message()
-    if message is None:
-        raise ValueError("a body that is no JSON")
+    if not message:
+        raise ValueError("a body that is no message")
     _raise_error(message)
     return _outcome(message, prompt, model)
 
@@ -347,8 +347,11 @@ class _Stream:
             case _:
                 pass
 
-    def message(self) -> Json:
-        """The message as one that was not streamed. What was said of its end and its length before the words came does not count."""
+    def message(self) -> Json | None:
+        """The message as one that was not streamed; None when no event told of one. What was said of its end and its length before the words
+        came does not count."""
+        if not (self._opening or self._blocks or self._ending):
+            return None
         counts = {**_inner(self._opening, "usage"), "output_tokens": None, **self._counts}
         return {**self._opening, "content": list(self._blocks.values()), "stop_reason": None, **self._ending, "usage": counts}
 

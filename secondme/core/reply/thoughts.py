@@ -18,10 +18,21 @@ _NAME = rf"(?:{_SAID}|reason|reflection|scratch[ _-]?pad|analysis|cot)"
 """In brackets. As a label, `Reason: the train was late` is somebody's message."""
 _CLOSING = r"(?P<{}>(?:/|end)\s{{0,3}}(?:[ _]?(?:of)?[ _])?)?(?:(?:start|begin)[ _](?:of[ _])?)?(?:[a-z]{{2,12}}:)?"
 _TAG = re.compile(
-    rf"[<＜]\s{{0,3}}\|?\s{{0,3}}{_CLOSING.format('close')}{_NAME}(?:\s[^<>\n]{{0,300}})?\|?\s{{0,3}}[>＞]"
+    rf"[<＜]\s{{0,3}}\|?\s{{0,3}}{_CLOSING.format('close')}(?:{_NAME}|details)(?:\s[^<>\n]{{0,300}})?\|?\s{{0,3}}[>＞]"
     rf"|[\[({{◁〈《【（]\s{{0,3}}{_CLOSING.format('end')}{_NAME}\s{{0,3}}[\])}}▷〉》】）]",
     re.IGNORECASE,
 )
+_SECTION = re.compile(
+    r"[\[<(【*]{1,2}\s{0,3}(?:final[ _])?(?:reply|response|answer|message|output)\s{0,3}[:：]?[\])>】*]{1,2}[:：]?[*_]{0,2}\s*(?=\S)",
+    re.IGNORECASE,
+)
+"""What ends thoughts that no closing tag ends."""
+_FENCE = re.compile(
+    r"(?P<fence>```|~~~)\s{0,3}(?:think(?:ing)?|thoughts?|reasoning|scratchpad)\s*\n(?:(?!(?P=fence)).){0,20000}(?P=fence)\s*"
+    r"|\A\s*thinking\.\.\.\s(?:(?!\.\.\.done).){0,20000}\.\.\.done thinking\.\s*",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Between fences, and as Ollama's command shows them."""
 _UNFINISHED = re.compile(rf"[<◁＜]\s{{0,3}}\|?/?{_NAME}\b[^<>◁▷＜＞]{{0,300}}\Z", re.IGNORECASE)
 """A tag that the end of the text cut."""
 _NOTE_START = rf"^[ \t]{{0,8}}[*_]{{0,2}}[(\[（【*][*_\s]{{0,3}}{_SAID}\s{{0,3}}[:：…,—–-](?=\s{{0,3}}[^\s*])"
@@ -77,12 +88,16 @@ def has_thoughts(text: str) -> bool:
 def _outside(text: str) -> str:
     """What stands outside of tags. A closing one without its opening one ends thoughts that the server began before the first word."""
     kept, start, is_inside = "", 0, False
+    text = _FENCE.sub("", text)
     for tag in _TAG.finditer(text):
         if not (tag["close"] or tag["end"]):
             kept += "" if is_inside else text[start : tag.start()]
-            is_inside = True
+            start, is_inside = tag.end(), True
             continue
         if not is_inside and kept.strip():
             return text
         start, is_inside = tag.end(), False
-    return text if is_inside else kept + text[start:]
+    if not is_inside:
+        return kept + text[start:]
+    section = _SECTION.search(text, start)
+    return kept + _WRAP_END.sub("", text[section.end() :]) if section else text
