@@ -51,6 +51,8 @@ _NO_LIST = frozenset({404, 405, 501})
 _LONGEST_NAME = 128
 _MOST_BYTES = 16 * 1024 * 1024
 """Of one answer. The longest allowed one has 32,768 tokens, each an event of some 200 bytes."""
+_MOST_TOKENS = 10_000_000
+"""Of one call. A number above is no count; it would be a bill that nobody has to pay."""
 _CALL_TIMEOUT_S = 20.0
 _KIND = re.compile(r"[A-Za-z][\w.-]{1,63}", re.ASCII)
 _EFFORT = re.compile("effort|output_config", re.IGNORECASE)
@@ -166,7 +168,7 @@ class RefusedCallError(Exception):
         words = f"{kind} {sentence}"
         is_limited = status == 429 and self.retry_after_s is not None  # noqa: PLR2004
         if status == 402 or (400 <= status < 500 and _NO_CREDIT.search(words) and not is_limited):  # noqa: PLR2004
-            return _no_credit(words)
+            return _no_credit(words, f"The model's account at {where}", shown)
         if status in {401, 403}:
             words = f"The model's server at {where} refused the key ({shown})."
             return CredentialsError("model_key_refused", words, "secondme config set model.api_key")
@@ -201,12 +203,12 @@ class RefusedCallError(Exception):
         return kind, str(error.get("message", ""))[:_READ]
 
 
-def _no_credit(words: str) -> CredentialsError:
+def _no_credit(words: str, account: str, shown: str) -> CredentialsError:
     until = _UNTIL.search(words)
     if until is None and "usage limit" not in words.lower():
-        return CredentialsError("model_no_credit", "The model's account has no credit.", "Add credit to the account.")
+        return CredentialsError("model_no_credit", f"{account} has no credit ({shown}).", "Add credit to the account.")
     end = f"; it ends on {until[1]}{f' at {until[2]} UTC' if until[2] else ''}" if until else ""
-    said = f"The model's account has reached its usage limit{end}."
+    said = f"{account} has reached its usage limit ({shown}){end}."
     return CredentialsError("model_no_credit", said, "Raise the limit in the vendor's console, or wait.")
 
 
@@ -389,7 +391,7 @@ def _outcome(message: Json, prompt: Prompt, model: str) -> ModelOutcome:
 
 def _usage(message: Json, prompt: Prompt, text: str, model: str) -> Usage:
     """What it cost. A number that the server leaves out is estimated: the prompt as long as it may be, the words as they came."""
-    counts = {name: count for name, count in _inner(message, "usage").items() if type(count) is int and count >= 0}
+    counts = {name: count for name, count in _inner(message, "usage").items() if type(count) is int and 0 <= count <= _MOST_TOKENS}
     name = message.get("model")
     return Usage(
         counts.get("input_tokens", prompt_tokens(prompt)),
