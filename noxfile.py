@@ -45,6 +45,7 @@ TESTS = [
     "schemathesis==4.32.5",
     "zxing-cpp==3.1.1",
 ]
+THIRD_PARTY = "litellm[proxy]==1.108.7"
 LONGEST, LONG = 700, 500
 LONGEST_FUNCTION = 60
 LONGER_FUNCTIONS = {"onboard": "an option for each answer of the wizard, and typer reads options from a signature"}
@@ -213,6 +214,17 @@ def tests_on(session: nox.Session) -> None:
     session.install(".", *TESTS)
     session.env.update(PYTHONSAFEPATH="1", **WRITES_BYTECODE)
     session.run("pytest", *WORKERS, *session.posargs)
+
+
+@nox.session(name="third-party")
+def third_party(session: nox.Session) -> None:
+    """Somebody else's server of the Messages API, in an environment of its own (756 MB), and our client before it."""
+    session.install(".", *TESTS)
+    there = Path(session.create_tmp()).resolve() / "litellm"
+    session.run("python", "-m", "venv", str(there))
+    session.run(str(there / "bin" / "python"), "-m", "pip", "install", "--quiet", THIRD_PARTY, external=True)
+    session.env.update(PYTHONSAFEPATH="1", LITELLM=str(there / "bin" / "litellm"), **WRITES_BYTECODE)
+    session.run("pytest", "tests/providers/test_third_party.py", *session.posargs)
 
 
 @nox.session

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from secondme.core.reply.budget import Budget
     from secondme.core.reply.owner_turn import OwnerTurn
     from secondme.core.reply.personas import PersonaLibrary
-    from secondme.core.reply.store import PersonaUse, SpendingStore
+    from secondme.core.reply.store import OutageStore, PersonaUse, SpendingStore
     from secondme.core.reply.voice import Voices
     from secondme.core.security_log import SecurityLog
     from secondme.core.send.drafts import Drafts
@@ -137,6 +137,13 @@ class Services:
         from secondme.core.reply.store import SpendingStore
 
         return SpendingStore(self.store)
+
+    @cached_property
+    def outages(self) -> OutageStore:
+        """Why the model's server refuses us, while it does."""
+        from secondme.core.reply.store import OutageStore
+
+        return OutageStore(self.store)
 
     @cached_property
     def persona_use(self) -> PersonaUse:
@@ -284,7 +291,8 @@ class Services:
         """What composes replies."""
         from secondme.core.reply.agent import Agent
 
-        return Agent(self.budget(model), self.history, self.voices, self.settings, time_zone(self.settings), self.clock)
+        zone = time_zone(self.settings)
+        return Agent(self.budget(model), self.outages, self.history, self.voices, self.settings, zone, self.clock)
 
     def owner_turn(self, model: Model) -> OwnerTurn:
         """What answers the owner's own questions."""
@@ -332,7 +340,7 @@ class Services:
 
         there = self.deciding(BY_CHAT)
         commands = Commands(there.pairing, there.pauses, self.drafts, self.listing, self.status)
-        return OwnerChat(commands, self.notes, self.drafts, self.follow, self.security, self.clock)
+        return OwnerChat(commands, self.notes, self.outages, self.drafts, self.follow, self.security, self.clock)
 
     def gateway_parts(self, model: Model, channels: Sequence[ChannelFactory] | None = None) -> GatewayParts:
         """What a gateway is made of; `channels`: others than those of this home."""

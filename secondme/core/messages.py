@@ -1,8 +1,9 @@
 """What passes between the channels, the gateway and the model: messages, attachments, outcomes of sending, prompts and answers.
 
-Frozen records without behaviour. An attachment's handle is opaque: only the channel that made it can download what it stands for.
+Frozen records without behaviour, and how long a prompt is. An attachment's handle is opaque: only the channel that made it can download what it stands for.
 """
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -335,6 +336,22 @@ class Prompt:
     thinking: Thinking | None = None
 
 
+_BYTES_PER_TOKEN = 2.5
+"""Ordinary text of any script has more bytes to a token than this: what a text may cost is not guessed too low."""
+_OVERHEAD = 64
+"""Tokens for what surrounds a prompt's words."""
+
+
+def text_tokens(*texts: str) -> int:
+    """How many tokens `texts` have at most, in any script."""
+    return math.ceil(sum(len(text.encode("utf-8", "replace")) for text in texts) / _BYTES_PER_TOKEN)
+
+
+def prompt_tokens(prompt: Prompt) -> int:
+    """How many tokens `prompt` has at most."""
+    return text_tokens(*(block.text for block in prompt.system), *(turn.text for turn in prompt.turns)) + _OVERHEAD
+
+
 @dataclass(frozen=True, slots=True)
 class Usage:
     """What one answer of a model cost, in tokens. `input_tokens` does not count what was written to or read from a cache."""
@@ -344,6 +361,8 @@ class Usage:
     cache_read_tokens: int = 0
     cache_write_tokens: int = 0
     model: str = ""
+    is_estimated: bool = False
+    """True when the server did not count, or not all of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,6 +371,8 @@ class Composed:
 
     text: str
     usage: Usage = Usage()
+    is_cut: bool = False
+    """True when the model stopped before it had said everything: no reply, but a part of one."""
 
 
 @dataclass(frozen=True, slots=True)

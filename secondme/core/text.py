@@ -42,6 +42,16 @@ def clip_utf8(value: str, limit_bytes: int) -> str:
     return value.encode("utf-8", "replace")[:limit_bytes].decode("utf-8", "ignore")
 
 
+def whole_characters(value: str, at: int) -> int:
+    """The last place up to `at` where `value` can be cut without cutting what a reader sees as one character (Unicode UAX #29). `at`
+    itself where that would leave nothing: before it stands one single character, accent upon accent."""
+    if not 0 < at < len(value) or (value[at - 1 : at + 1].isascii() and value[at] != "\n"):
+        return min(max(at, 0), len(value))
+    from wcwidth import grapheme_boundary_before  # noqa: PLC0415  only who cuts pays 35 ms
+
+    return int(grapheme_boundary_before(value, at + 1)) or at
+
+
 def caseless(value: str) -> str:
     """`value` for a comparison that upper and lower case, and how accents are encoded, do not matter to (Unicode, caseless matching)."""
     return value.lower() if value.isascii() else unicodedata.normalize("NFC", unicodedata.normalize("NFC", value).casefold())

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from fakes.messages_api import MessagesApi, Say, messages_api
+from fakes.messages_api import Fail, MessagesApi, Say, messages_api
 from fakes.town import Town
 from typer.testing import CliRunner, Result
 
@@ -84,6 +84,38 @@ async def test_words_that_fail_the_checks_twice_can_only_leave_in_the_owners_own
     data = json.loads((await run("agent", "-m", "greet her", "--to", ANNA, "--json")).stdout)["data"]
     assert (data["outcome"], data["fault"], len(api.requests)) == ("draft", "error_text", 2)
     assert (await run("drafts", "send", data["draftId"])).exit_code == 75
+
+
+STUMP = Say("First we take the train to the", stop_reason="max_tokens")
+
+
+async def test_an_answer_that_was_cut_is_asked_for_again_and_never_half(town: Town, api: MessagesApi, run: Run) -> None:
+    api.script = lambda request: Say("By train.") if "far fewer words" in str(request.body["system"]) else STUMP
+    assert (await run("agent", "-m", "how do we go?")).stdout == "By train.\n"
+    api.script = lambda _: STUMP
+    result = await run("agent", "-m", "how do we go?")
+    assert (result.exit_code, result.stdout, len(api.requests)) == (65, "", 4)
+    assert "cut short twice" in result.stderr
+    await town.let_in("anna")
+    data = json.loads((await run("agent", "-m", "tell her how we go", "--to", ANNA, "--json")).stdout)["data"]
+    assert (data["outcome"], data["fault"]) == ("draft", "cut_short")
+    assert (await run("drafts", "send", data["draftId"])).exit_code == 75
+
+
+async def test_thoughts_are_no_answer(api: MessagesApi, run: Run) -> None:
+    api.outcomes = [Say("[thinking]a list[/thinking]\nBuy milk."), Say("◁think▷a list"), Say("Buy milk.")]
+    for _ in (1, 2):
+        assert (await run("agent", "-m", "what is on my list?")).stdout == "Buy milk.\n"
+    api.script = lambda _: Say("<think>a list")
+    result = await run("agent", "-m", "what is on my list?")
+    assert (result.exit_code, result.stdout) == (65, "")
+
+
+async def test_an_account_without_credit_is_told_from_a_refused_request(api: MessagesApi, run: Run) -> None:
+    api.script = lambda _: Fail(400, "invalid_request_error", message="Your credit balance is too low to access the API.")
+    result = await run("agent", "-m", "hello")
+    assert (result.exit_code, result.stdout) == (77, "")
+    assert "has no credit" in result.stderr
 
 
 async def test_to_oneself_it_goes_through_the_outbox_of_the_owners_chat(town: Town, run: Run) -> None:

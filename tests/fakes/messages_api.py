@@ -56,6 +56,25 @@ class Fail:
     status: int
     kind: str = "api_error"
     headers: dict[str, str] = field(default_factory=dict)
+    message: str = ""
+    """The sentence beside the kind."""
+    body: Json | None = None
+    """Instead of the API's error object, as servers of other makers have it."""
+
+
+@dataclass(frozen=True)
+class Odd:
+    """An answer as servers of other makers give it: `say`, and what is unusual about it."""
+
+    say: Say = Say("Sure, see you Friday.")
+    change: Callable[[list[Json]], object] = len
+    """Changes the events in their list."""
+    is_named: bool = True
+    """False: no `event:` lines."""
+    is_json: bool = False
+    """One whole message, although a stream was asked for."""
+    ending: str = ""
+    """What stands behind the last event."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +82,7 @@ class FailInStream:
     """A stream that begins well and then carries an `error` event."""
 
     kind: str = "overloaded_error"
+    message: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,7 +109,7 @@ class Silence:
     where: Literal["before_headers", "in_stream"] = "before_headers"
 
 
-Outcome = Say | Fail | FailInStream | Cut | EndEarly | Garbage | Silence
+Outcome = Say | Odd | Fail | FailInStream | Cut | EndEarly | Garbage | Silence
 Script = Callable[[Request], Outcome]
 
 
@@ -105,6 +125,8 @@ class MessagesApi:
         self.outcomes: list[Outcome] = []
         self.script: Script = lambda request: Say("re: " + request.last_text.splitlines()[-1])
         self.models = ["claude-test"]
+        self.knows_effort = True
+        """False: a request that names one is refused."""
         self.keys: set[str] | None = None
         """The keys that are good; None: every one."""
         self.port = 0
@@ -149,6 +171,10 @@ class MessagesApi:
         if (request.method, request.path) != ("POST", "/v1/messages"):
             _write_json(writer, 404, _error("not_found_error"))
             return True
+        if "output_config" in request.body and not self.knows_effort:
+            self.requests.append(request)
+            _write_json(writer, 400, _error("invalid_request_error", "output_config: Extra inputs are not permitted"))
+            return True
         if request.is_routing:
             self.routed.append(request)
             await self._answer_routing(request, writer)
@@ -158,7 +184,11 @@ class MessagesApi:
         outcome = self.outcomes.pop(0) if self.outcomes else self.script(request)
         match outcome:
             case Fail(status, kind, headers):
-                _write_json(writer, status, _error(kind) if kind else "<html>Bad Gateway</html>", headers)
+                error = outcome.body or _error(kind, outcome.message)
+                _write_json(writer, status, error if kind else "<html>Bad Gateway</html>", headers)
+                return True
+            case Odd(is_json=True):
+                _write_json(writer, 200, _message(request, outcome.say))
                 return True
             case Cut("before_headers"):
                 writer.transport.abort()
@@ -200,15 +230,21 @@ async def _read_request(reader: asyncio.StreamReader) -> Request | None:
 async def _stream(request: Request, outcome: Outcome, writer: asyncio.StreamWriter) -> bool:
     writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
     if isinstance(outcome, Say):
-        for name, event in _events(_message(request, outcome)):
-            await _send(writer, name, json.dumps(event))
+        outcome = Odd(outcome)
+    if isinstance(outcome, Odd):
+        events = [event for _, event in _events(_message(request, outcome.say))]
+        outcome.change(events)
+        for event in events:
+            await _send(writer, event["type"] if outcome.is_named else "", json.dumps(event))
+        if outcome.ending:
+            await _send(writer, "", outcome.ending)
         writer.write(b"0\r\n\r\n")
         return True
     for name, event in _events(_message(request, Say("half a sentence")))[:4]:
         await _send(writer, name, json.dumps(event))
     match outcome:
-        case FailInStream(kind):
-            await _send(writer, "error", json.dumps(_error(kind)))
+        case FailInStream(kind, words):
+            await _send(writer, "error", json.dumps(_error(kind, words)))
         case Garbage():
             await _send(writer, "content_block_delta", '{"type": "content_block_delta", "index": 0, "del')
         case Silence():
@@ -223,7 +259,7 @@ async def _stream(request: Request, outcome: Outcome, writer: asyncio.StreamWrit
 
 
 async def _send(writer: asyncio.StreamWriter, name: str, data: str) -> None:
-    block = f"event: {name}\ndata: {data}\n\n".encode()
+    block = (f"event: {name}\n" if name else "").encode() + f"data: {data}\n\n".encode()
     writer.write(f"{len(block):x}\r\n".encode() + block + b"\r\n")
     await writer.drain()
 
@@ -236,8 +272,8 @@ def _write_json(writer: asyncio.StreamWriter, status: int, value: Json | str, he
     writer.write(head.encode() + b"\r\n" + body)
 
 
-def _error(kind: str) -> Json:
-    return {"type": "error", "error": {"type": kind, "message": f"scripted {kind}"}, "request_id": "req_test"}
+def _error(kind: str, message: str = "") -> Json:
+    return {"type": "error", "error": {"type": kind, "message": message or f"scripted {kind}"}, "request_id": "req_test"}
 
 
 def _message(request: Request, say: Say) -> Json:

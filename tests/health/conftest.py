@@ -34,8 +34,9 @@ def messages(background: Background) -> MessagesApi:
 def vendor(messages: MessagesApi) -> Iterator[MessagesApi]:
     """A model's server that takes one key and offers one model."""
     messages.keys, messages.models = {KEY}, ["claude-test"]
+    usual = messages.script
     yield messages
-    messages.keys = None
+    messages.keys, messages.knows_effort, messages.script = None, True, usual
 
 
 @pytest.fixture(scope="session")

@@ -62,6 +62,7 @@ def test_a_local_model_and_everything_optional(ward: Ward, http: Http) -> None:
     http.answers = {  # no list of models; and an AutoMem on the same port
         "/health": (200, {"status": "healthy", "falkordb": "connected", "qdrant": "connected"}),
         "/memory/by-tag": (200, {"status": "success", "memories": []}),
+        "/v1/messages": (200, {"type": "message", "content": "Hi", "stop_reason": "end_turn"}),
     }
     with little_redis(lambda words: module if words[0].upper() == "MODULE" else b"+OK\r\n") as port:
         ward.configure(

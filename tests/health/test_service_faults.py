@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from fakes.bot_api import TOKEN, BotApi, Fail, Hang
 from fakes.graph_api import failure, graph_api, settings_for
-from fakes.messages_api import MessagesApi
+from fakes.messages_api import Fail as Refused
+from fakes.messages_api import MessagesApi, Say, Silence
 from health.rig import BASICS, KEY, Background, Ward, address_of, free_port
 from health.servers import Http, array, bulk, little_redis, number
 from redis import Redis
@@ -56,8 +57,61 @@ def test_an_address_of_models_that_is_none(ward: Ward) -> None:
     assert "model.base_url" not in (ward.home / "config.toml").read_text()
 
 
+def test_a_server_of_models_that_knows_no_effort(ward: Ward, vendor: MessagesApi) -> None:
+    vendor.knows_effort = False
+    finding = ward.is_found("model-no-effort", "the model's server knows no effort")
+    assert (finding["fix"], finding["canFix"]) == ('secondme config set model.effort ""', True)
+    ward.mend(finding)
+    ward.is_clean()
+    ward.configure()
+    assert ward.run("doctor", "--fix").exit_code == 0
+    assert 'effort = ""' in (ward.home / "config.toml").read_text()
+    ward.is_clean()
+
+
+def test_an_effort_that_only_the_environment_can_change_is_not_mended(
+    ward: Ward, vendor: MessagesApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vendor.knows_effort = False
+    monkeypatch.setenv("SECONDME_MODEL__EFFORT", "high")
+    assert "change or remove SECONDME_MODEL__EFFORT" in ward.doctor("--fix").only("model-no-effort")["fix"].lower().replace(
+        "secondme_model__effort", "SECONDME_MODEL__EFFORT"
+    )
+    assert "effort" not in (ward.home / "config.toml").read_text()
+
+
+@pytest.mark.parametrize(
+    ("refusal", "identity", "words"),
+    [
+        (Refused(400, "invalid_request_error", message="Your credit balance is too low"), "model-no-credit", "no credit"),
+        (
+            Refused(400, "invalid_request_error", message="You will regain access on 2027-02-01 at 00:00 UTC."),
+            "model-no-credit",
+            "2027-02-01",
+        ),
+        (Refused(400, "invalid_request_error"), "model-refused", "invalid_request_error"),
+        (Refused(404, "not_found_error"), "model-refused", "knows no model"),
+        (Refused(529, "overloaded_error"), "model-busy", "overloaded_error"),
+        (Refused(500, "api_error"), "model-unreachable", "api_error"),
+    ],
+)
+def test_a_server_that_lists_its_models_and_writes_nothing(
+    ward: Ward, vendor: MessagesApi, refusal: Refused, identity: str, words: str
+) -> None:
+    vendor.script = lambda _: refusal
+    assert words in ward.is_found(identity, f"a model's server refuses replies: {words}")["what"]
+    vendor.script = lambda _: Say("Hi")
+    ward.is_clean()
+
+
+def test_a_model_that_takes_its_time_is_no_finding(ward: Ward, vendor: MessagesApi) -> None:
+    vendor.script = lambda _: Silence()
+    assert ward.doctor("model-key", "model", "--timeout", "0.5").findings == {}
+
+
 def test_a_server_of_models_with_another_clock(ward: Ward, http: Http) -> None:
     http.answers["/v1/models"] = (200, {"data": [{"id": "claude-test"}]})
+    http.answers["/v1/messages"] = (200, {"type": "message", "content": "Hi", "stop_reason": "end_turn"})
     http.behind = timedelta(seconds=300)
     ward.configure(model__base_url=http.url)
     finding = ward.is_found("clock-skew", "this machine's clock is ahead")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fakes.messages_api import MessagesApi
+from fakes.messages_api import Fail, MessagesApi
 from fakes.process import command, let_in, settings_of
 from fakes.wizard import model_server
 from typer.testing import CliRunner, Result
@@ -68,6 +68,28 @@ def test_what_it_wrote_needs_no_environment_afterwards(home: Path, run: Run, api
     assert found["model.api_key"] == ("***", str(home / ".env"))
     assert found["model.base_url"] == (api.url, str(home / "config.toml"))
     assert found["sleep.start"] == ("23:30:00", str(home / "config.toml"))
+
+
+@pytest.mark.parametrize("knows_effort", [True, False])
+def test_what_the_models_server_takes_is_what_replies_are_asked_with(
+    home: Path, run: Run, api: MessagesApi, monkeypatch: pytest.MonkeyPatch, *, knows_effort: bool
+) -> None:
+    api.knows_effort = knows_effort
+    monkeypatch.setenv("ANTHROPIC_BASE_URL", f"{api.url}/v1/")
+    assert run("--non-interactive", *FLAGS).exit_code == 0
+    settings = settings_of(home).settings.model
+    assert (settings.base_url, settings.effort) == (api.url, "low" if knows_effort else "")
+    asked = len(api.requests)
+    assert command(home, "agent", "-m", "free on Friday?").returncode == 0
+    assert [request.body.get("output_config") for request in api.requests[asked:]] == [{"effort": "low"} if knows_effort else None]
+    assert api.requests[0].body.keys() == {*api.requests[asked].body, "output_config"}
+
+
+def test_an_account_without_credit_is_told_from_a_refused_request(home: Path, run: Run, api: MessagesApi) -> None:
+    api.script = lambda _: Fail(400, "invalid_request_error", message="Your credit balance is too low to access the Anthropic API.")
+    result = run("--non-interactive", *FLAGS)
+    assert (result.exit_code, written(home)) == (77, {})
+    assert "has no credit" in result.stderr
 
 
 def test_the_report_says_what_was_done_and_no_secret(home: Path, run: Run) -> None:

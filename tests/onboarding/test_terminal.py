@@ -139,7 +139,7 @@ def test_a_key_that_is_refused_is_asked_for_again_and_never_kept(tmp_path: Path,
 def test_a_server_that_does_not_answer_can_be_kept_without_proof(tmp_path: Path) -> None:
     with Wizard(tmp_path, "http://127.0.0.1:9") as wizard:
         wizard.answer_all(until="model")
-        wizard.read_until("does not answer properly")
+        wizard.read_until("Nobody listens at 127.0.0.1:9: connection refused")
         wizard.read_until("What now\\?")
         wizard.type(DOWN + ENTER)
         wizard.answer_all(since="store")

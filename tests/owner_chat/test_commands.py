@@ -34,7 +34,10 @@ class Desk:
             town.pairing.listing,
             stands,
         )
-        self.chat = OwnerChat(commands, NoteStore(town.store), town.drafts, town.services.follow, town.security, SystemClock())
+        there = town.services
+        self.chat = OwnerChat(
+            commands, NoteStore(town.store), there.outages, town.drafts, there.follow, town.security, SystemClock()
+        )
         self.chat._addresses = lambda: [OwnerAddress(ChannelId("local"), CHAT, is_open=True, is_notebook=is_notebook)]
         self._number = 0
 

@@ -1,5 +1,6 @@
 """The two small questions of the wizard and the doctor are asked as replies will be, and every refusal has its cause."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from secondme.core.config.models import ModelSettings
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
 from secondme.core.messages import Block, ModelSize, Prompt, Utterance
 from secondme.core.providers.claude import Claude
-from secondme.core.providers.messages_api import list_models, try_model
+from secondme.core.providers.messages_api import PROOF, list_models, try_model
 
 
 def settings(api: MessagesApi, **more: Any) -> ModelSettings:
@@ -25,7 +26,18 @@ async def test_key_and_version_are_sent_as_the_sdk_sends_them() -> None:
         ours, theirs = api.requests
         wanted = ("authorization", "anthropic-version", "x-api-key")
         assert [ours.headers.get(name) for name in wanted] == [theirs.headers.get(name) for name in wanted]
-        assert (ours.path, ours.body["max_tokens"]) == (theirs.path, 1)
+        assert ours.path == theirs.path
+
+
+async def test_the_proof_has_everything_that_a_reply_has() -> None:
+    async with messages_api() as api:
+        await try_model(settings(api, max_tokens=900), "claude-test")
+        claude = Claude(settings(api, max_tokens=900))
+        await claude.compose(replace(PROOF, max_tokens=900))
+        await claude.close()
+        ours, theirs = api.requests
+        assert ours.body == {**theirs.body, "model": "claude-test"}
+        assert {"stream", "system", "output_config"} <= ours.body.keys()
 
 
 async def test_the_models_come_in_the_servers_order() -> None:

@@ -13,7 +13,7 @@ from fakes.town import Town
 from secondme.core.config.loader import Setup, load
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
-from secondme.core.messages import Composed, ModelOutcome, Prompt
+from secondme.core.messages import Composed, ModelOutcome, ModelRefused, ModelSize, Prompt
 from secondme.core.records import Job
 from secondme.core.reply.agent import Agent, NoReply, Reply
 from secondme.core.reply.budget import Budget
@@ -30,7 +30,8 @@ def shaped(town: Town, model: ScriptedModel, setup: Setup) -> Shape:
         named = {name if "." in name else f"model.{name}": value for name, value in flags.items()}
         settings, when = load({"persona.name": "Sam", **named}, {}).settings, clock or FakeClock()
         budget = Budget(model, SpendingStore(town.store), settings.budget, settings.model, when)
-        return Agent(budget, town.conversation, Services(setup, town.store).voices, settings, UTC, when)
+        services = Services(setup, town.store)
+        return Agent(budget, services.outages, town.conversation, services.voices, settings, UTC, when)
 
     return make
 
@@ -105,6 +106,47 @@ async def test_words_without_anything_to_see_are_a_refusal(town: Town, shaped: S
 async def test_a_reply_is_stripped_of_what_a_terminal_obeys(town: Town, shaped: Shape, model: ScriptedModel) -> None:
     model.script = lambda _: Composed(" \x1b[31mred\u202e\n\u200bline\n")
     assert await shaped().compose_reply(await job(town)) == Reply("[31mred\nline", facts=FACTS)
+
+
+QUESTION = "when and where do we meet tomorrow?"
+STUMP = "Sure, the first train leaves at 9:12 from platform 4, so we should be the"
+
+
+@pytest.mark.parametrize(("text", "limits"), [("hi", [512, 2048]), (QUESTION, [2048, 2048])])
+@pytest.mark.parametrize("first", [Composed(STUMP, is_cut=True), ModelRefused("cut_short")])
+async def test_a_reply_that_was_cut_is_composed_again_and_shorter(
+    town: Town, shaped: Shape, model: ScriptedModel, text: str, limits: list[int], first: ModelOutcome
+) -> None:
+    model.script = lambda prompt: Composed("At nine.") if "far fewer words" in str(prompt.system) else first
+    reply = await shaped().compose_reply(await job(town, "anna", text))
+    assert isinstance(reply, Reply)
+    assert (reply.text, reply.hold, reply.fault) == ("At nine.", "", "")
+    assert [prompt.max_tokens for prompt in model.prompts] == limits
+
+
+@pytest.mark.parametrize("text", ["hi", QUESTION])
+async def test_a_reply_that_was_cut_twice_is_the_owners(town: Town, shaped: Shape, model: ScriptedModel, text: str) -> None:
+    model.script = lambda _: Composed(STUMP, is_cut=True)
+    reply = await shaped().compose_reply(await job(town, "anna", text))
+    assert isinstance(reply, Reply)
+    assert (reply.text, reply.hold, reply.fault, len(model.prompts)) == (STUMP, "unfit", "cut_short", 2)
+    model.script = lambda _: ModelRefused("cut_short")
+    none = await shaped().compose_reply(await job(town, "bob", text))
+    assert isinstance(none, NoReply)
+    assert (none.reason, len(model.prompts)) == ("cut_short", 4)
+
+
+async def test_thoughts_are_taken_off_or_composed_again_or_the_owners(town: Town, shaped: Shape, model: ScriptedModel) -> None:
+    said = [Composed("[thinking]she greets[/thinking] Hey!")]
+    model.script = lambda _: said.pop(0)
+    agent, begun = shaped(), await job(town)
+    assert await agent.compose_reply(begun) == Reply("Hey!", facts=FACTS)
+    said[:] = [Composed("◁think▷she greets"), Composed("Hey!")]
+    assert await agent.compose_reply(begun) == Reply("Hey!", facts={**FACTS, "attempts": 2})
+    said[:] = [Composed("(thinking: she greets"), Composed("<think>she greets")]
+    reply = await agent.compose_reply(begun)
+    assert isinstance(reply, Reply)
+    assert (reply.hold, reply.fault) == ("unfit", "tool_trace")
 
 
 async def test_a_broken_persona_file_waits_for_a_human(town: Town, shaped: Shape, model: ScriptedModel, setup: Setup) -> None:
@@ -190,6 +232,64 @@ async def test_a_refused_key_is_no_failure_of_the_service(town: Town, shaped: Sh
     agent, begun = shaped(), await job(town)
     model.script = failing(CredentialsError("model_key_refused", "no"))
     assert {(await cause(agent, begun)).code for _ in range(12)} == {"model_key_refused"}
+
+
+KEY = CredentialsError("model_key_refused", "The key is refused.", "Set another.")
+REFUSED = ConfigError("model_request_refused", "The request is refused.", "Check it.")
+
+
+async def outages(town: Town) -> dict[str, str]:
+    return {scope: each.message for scope, each in (await town.services.outages.look())[0].items()}
+
+
+@pytest.mark.parametrize(
+    ("error", "text", "scope"),
+    [(KEY, "hi", "account"), (KEY, QUESTION, "account"), (REFUSED, QUESTION, "large"), (REFUSED, "hi", "small")],
+)
+async def test_what_only_a_human_can_mend_is_written_down_until_a_reply_ends_it(
+    town: Town, shaped: Shape, model: ScriptedModel, error: SecondmeError, text: str, scope: str
+) -> None:
+    agent, begun, clock = shaped(), await job(town, "anna", text), FakeClock()
+    model.script = failing(error)
+    await cause(agent, begun)
+    first, _ = await town.services.outages.look()
+    await cause(shaped(clock), begun)
+    assert (await outages(town), (await town.services.outages.look())[0]) == ({scope: error.message}, first)
+    model.script = None
+    await agent.compose_reply(begun)
+    assert await outages(town) == {}
+
+
+async def test_a_request_of_one_contact_that_is_refused_is_not_over_because_another_is_answered(
+    town: Town, shaped: Shape, model: ScriptedModel
+) -> None:
+    clock = FakeClock()
+    agent, anna, bob = shaped(clock), await job(town, "anna", QUESTION), await job(town, "bob", QUESTION)
+    model.script = failing(REFUSED)
+    await cause(agent, anna)
+    model.script = None
+    await agent.compose_reply(bob)
+    assert await outages(town) == {"large": REFUSED.message}
+    clock.move(6 * 3600 + 1)
+    await agent.compose_reply(bob)
+    assert await outages(town) == {}
+
+
+async def test_a_router_that_is_refused_is_no_outage(town: Town, shaped: Shape, model: ScriptedModel) -> None:
+    model.router = failing(REFUSED)
+    assert isinstance(await shaped().compose_reply(await job(town, "anna", "the red one, I suppose")), Reply)
+    assert model.routed
+    assert await outages(town) == {}
+
+
+async def test_small_talk_that_is_refused_beside_messages_is_one_outage(town: Town) -> None:
+    store = town.services.outages
+    for size, scopes in ((ModelSize.SMALL, {"small"}), (ModelSize.LARGE, {"small", "large"})):
+        await store.begin(REFUSED, size, "local:anna", 1)
+        assert (await outages(town)).keys() == scopes
+    await store.end(ModelSize.SMALL, "local:anna", 2, stale_ms=9)
+    await store.begin(REFUSED, ModelSize.SMALL, "local:anna", 3)
+    assert (await outages(town)).keys() == {"large"}
 
 
 async def test_a_service_that_comes_back_without_our_key_is_called_by_its_cause(

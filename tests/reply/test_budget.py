@@ -14,8 +14,18 @@ from genai_prices.data_snapshot import get_snapshot
 
 from secondme.core.config.models import BudgetSettings, ModelSettings
 from secondme.core.errors import CredentialsError, SecondmeError, UnavailableError
-from secondme.core.messages import Block, Composed, ModelOutcome, ModelRefused, ModelSize, Prompt, Usage, Utterance
-from secondme.core.reply.budget import MICROS, Budget, Prices, prompt_tokens
+from secondme.core.messages import (
+    Block,
+    Composed,
+    ModelOutcome,
+    ModelRefused,
+    ModelSize,
+    Prompt,
+    Usage,
+    Utterance,
+    prompt_tokens,
+)
+from secondme.core.reply.budget import MICROS, Budget, Prices
 from secondme.core.reply.store import SpendingStore
 from secondme.core.store import keys
 from secondme.core.store.client import Store

@@ -247,3 +247,11 @@ async def test_a_router_counts_and_measures() -> None:
     assert counts.decided == {("rules", "phatic"): 2, ("rules", "substantive"): 1, ("model", "phatic"): 1}
     assert counts.reasons == {"small_talk": 2, "question": 1, "classified": 1}
     assert (counts.routed, counts.asked, counts.asked_s) == (4, 1, 1.5)
+
+
+async def test_a_small_model_that_shows_its_thoughts_is_understood() -> None:
+    async def ask(_: Prompt) -> ModelOutcome:
+        return Composed("<think>\na greeting\n</think>\n\nphatic")
+
+    route = await Router(FakeClock()).route(["the red one, I suppose"], ask)
+    assert (route.kind, route.by) == (BurstKind.PHATIC, "model")

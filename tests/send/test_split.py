@@ -1,5 +1,8 @@
 """One reply as several messages, with nothing lost."""
 
+import re
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -62,6 +65,90 @@ def test_a_sentence_over_the_limit_is_cut_between_words() -> None:
 def test_a_word_over_the_limit_is_cut_between_characters() -> None:
     parts = split_reply("👋" * 5000)
     assert [len(part) for part in parts] == [2000, 2000, 1000]
+
+
+@given(anything)
+def test_every_part_stands_in_the_text_as_it_is_and_between_two_is_only_white_space(text: str) -> None:
+    at = 0
+    for part in split_reply(text):
+        start = text.index(part, at)
+        assert text[at:start].strip() == ""
+        at = start + len(part)
+    assert text[at:].strip() == ""
+
+
+CHARACTERS = (
+    "a",
+    "é",
+    "e\u0301",
+    "ß",
+    "漢",
+    "한",
+    "각",
+    "กำ",
+    "ที่",
+    "क्षि",
+    "த்",
+    "שָׁ",
+    "مَّ",
+    "👋",
+    "👋🏽",
+    "👨‍👩‍👧‍👦",
+    "👩🏽‍🚀",
+    "🏳️‍🌈",
+    "🇩🇪",
+    "1️⃣",
+    "❤️",
+)
+"""Each is one character to who reads it (Unicode UAX #29)."""
+WHOLE = re.compile("|".join(sorted((re.escape(each) for each in CHARACTERS), key=len, reverse=True)) + r"|\s|[.。]")
+text_of = st.lists(st.tuples(st.sampled_from([*CHARACTERS, " ", "\n", ". ", "。"]), st.integers(1, 900)), min_size=1, max_size=8)
+
+
+@given(text_of)
+def test_no_character_is_cut_in_any_script(pieces: list[tuple[str, int]]) -> None:
+    for part in split_reply("".join(word * n for word, n in pieces)):
+        assert WHOLE.sub("", part) == ""
+        assert units(part) <= LIMIT
+
+
+lines = st.lists(
+    st.sampled_from(["1. Milk", "- عربى " * 9, "買い物をする。" * 40, "A longer line, of several words. " * 12, "👨‍👩‍👧‍👦" * 60]),
+    min_size=1,
+    max_size=20,
+)
+
+
+@given(lines)
+def test_lines_stay_whole_while_a_platform_takes_them(few: list[str]) -> None:
+    some = few * 40
+    parts = split_reply("\n".join(some))
+    assert [line.strip() for part in parts for line in part.split("\n")] == [line.strip() for line in some]
+    assert all(units(f"{one}\n{next_.partition(chr(10))[0]}") > LIMIT for one, next_ in pairwise(parts))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Shopping:\n" + "\n".join(f"{i}. Item number {i} from the market, the good one." for i in range(1, 120)),
+        "\n".join(f"Line {i} is short." for i in range(300)),
+    ],
+)
+def test_a_long_list_keeps_its_lines(text: str) -> None:
+    parts = split_reply(text)
+    assert "\n".join(parts) == text
+    assert len(parts) == -(-units(text) // LIMIT)
+
+
+def test_full_width_sentences_are_cut_without_a_space_between_them() -> None:
+    sentence = "明日の朝九時に駅の前で待っています。"
+    parts = split_reply(sentence * 400)
+    assert all(part == sentence * (len(part) // len(sentence)) for part in parts)
+    assert len(parts) == 2
+
+
+def test_one_character_that_is_longer_than_a_platform_takes_is_cut_all_the_same() -> None:
+    assert [units(part) for part in split_reply("a" + "\u0301" * 5000)] == [4000, 1001]
 
 
 def test_many_paragraphs_become_few_messages() -> None:

@@ -208,6 +208,7 @@ _REASONS = {
     "no_model_key": "no key for the model is set (ANTHROPIC_API_KEY)",
     "model_key_refused": "the model's server refused the key",
     "model_no_credit": "the model's account has no credit",
+    "model_request_refused": "the model's server refuses the request (secondme doctor model)",
     "model_rate_limited": "the model's rate limit",
     "model_overloaded": "the model is overloaded",
     "model_timeout": "the model is slow",

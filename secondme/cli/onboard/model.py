@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from secondme.cli.onboard.prompts import WizardChoice, WizardQuestion
 from secondme.core.config.files import keyring_strength
 from secondme.core.config.loader import home_of, load
+from secondme.core.config.models import server_address
 from secondme.core.errors import CredentialsError, SecondmeError
 from secondme.core.providers.messages_api import list_models, try_model
 
@@ -34,16 +35,18 @@ async def ask(site: Site) -> None:
         try:
             names = await _models(site, settings)
             main, small = await _pick(site, settings, names)
-            for name in dict.fromkeys((main, small)):
-                await try_model(settings, name)
+            takes_effort = all([await try_model(settings, name) for name in dict.fromkeys((main, small))])
         except SecondmeError as error:
             if not await _goes_on(site, error):
                 continue
-            main, small, proven = settings.name, settings.small, False
+            main, small, proven, takes_effort = settings.name, settings.small, False, True
         else:
             proven = True
             site.good(f"{main} answers" + (f", and {small} for small talk" if small != main else ""))
         _decide(site, settings, main, small)
+        if not takes_effort:
+            site.plan.settings["model.effort"] = ""
+            site.aside("It knows no effort (how much a model thinks), so none is asked for: model.effort is empty.")
         site.plan.report["model"] = {"name": main, "small": small, "baseUrl": settings.base_url, "proven": proven}
         break
     await _place_for_secrets(site)
@@ -86,16 +89,18 @@ async def _ask_once(site: Site) -> ModelSettings:
     base_url = None
     if provider == "server":
         question = WizardQuestion("base_url", "Its address:", "--base-url", default=known.base_url, check=_address)
-        base_url = await interview.text(question)
+        base_url = server_address(await interview.text(question))
     key = await _key(site, base_url)
     flags = {
         "model.api_key": key,
         "model.base_url": base_url,
         "model.name": known.name,
         "model.small": known.small,
+        "model.effort": known.effort,
+        "model.max_tokens": known.max_tokens,
     }
     return load(
-        {name: value for name, value in flags.items() if value}, {}, home=home_of(site.invocation.home), config=""
+        {name: value for name, value in flags.items() if value is not None}, {}, home=home_of(site.invocation.home), config=""
     ).settings.model
 
 

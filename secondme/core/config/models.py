@@ -1,5 +1,6 @@
 """The settings' models: every group with its defaults and its limits. `loader.load` puts them together."""
 
+import re
 from datetime import time
 from typing import Literal
 from zoneinfo import ZoneInfo
@@ -24,6 +25,13 @@ def host_and_port(value: str) -> str:
         if not host or not port.isascii() or not port.isdigit() or int(port) > _LAST_PORT:
             raise ValueError("not host:port, like 127.0.0.1:8765")
     return value
+
+
+def server_address(value: str | None) -> str | None:
+    """The address of a model's server without what the API adds to it: `/v1`, or a whole path of a call that was copied."""
+    return (
+        None if value is None else re.sub(r"(?:/v1(?:/messages)?)?/*$", "", value.strip().rstrip("/"), flags=re.IGNORECASE) or None
+    )
 
 
 class PairingSettings(Section):
@@ -64,15 +72,21 @@ class ModelSettings(Section):
     """Tells small talk from the rest, and answers it."""
     api_key: SecretStr | None = None
     base_url: str | None = None
+    """With or without the `/v1` at its end."""
     timeout_s: float = Field(60, gt=0, le=600)
     max_tokens: int = Field(2048, ge=16, le=32_768)
-    """Of one answer, thoughts included."""
+    """Of one answer, thoughts included. What it cuts is asked for once more, shorter; cut again, it is yours to write."""
     effort: Literal["", "low", "medium", "high"] = "low"
     """How much a model thinks about a chat message. Empty for models that know no effort, like those before the fifth generation."""
     history_turns: int = Field(40, ge=1, le=100)
     history_hours: float = Field(24, gt=0, le=168)
     history_tokens: int = Field(1500, ge=0, le=100_000)
     """How much of a conversation the model is shown, beside the burst it answers; an estimate."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_address(cls, value: str | None) -> str | None:
+        return server_address(value)
 
 
 class DisclosureSettings(Section):

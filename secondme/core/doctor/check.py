@@ -22,7 +22,7 @@ from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.files import is_held, table
 from secondme.core.gateway.status import SystemStatus, overview
 from secondme.core.gateway.store import ActivityStore
-from secondme.core.providers.messages_api import list_models
+from secondme.core.providers.messages_api import list_models, try_model
 from secondme.core.text import safe_text
 
 if TYPE_CHECKING:
@@ -323,6 +323,11 @@ class DoctorContext:
         """What the model's server offers. Raises the SecondmeError that says why nobody knows."""
         model = self.settings.model
         return await self._share("models", lambda: list_models(model, self.timeout_s * _HTTP_SHARE))
+
+    async def tried(self, name: str) -> bool:
+        """The model wrote a word; false when it knows no effort. Raises the SecondmeError that says why it did not."""
+        model = self.settings.model
+        return await self._share(f"model {name}", lambda: try_model(model, name, self.timeout_s * _HTTP_SHARE))
 
     async def http(self, url: str) -> httpx.AsyncClient:
         """A client for servers like the one of `url`, bounded in time. Redirects are not followed."""

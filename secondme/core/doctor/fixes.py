@@ -7,8 +7,10 @@ import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from secondme.core.clock import SystemClock
+from secondme.core.config.files import plan, write
 from secondme.core.doctor.checks.files import half_written, is_dead_socket, sockets
-from secondme.core.errors import ConfigError
+from secondme.core.errors import BusyError, ConfigError
 from secondme.core.files import hold
 
 if TYPE_CHECKING:
@@ -27,7 +29,7 @@ def repair(places: Places, findings: Sequence[Finding]) -> list[str]:
             continue
         try:
             words = mend(places, Path(finding.subject))
-        except (OSError, ConfigError):
+        except (OSError, ConfigError, BusyError):
             continue
         if words:
             done.append(words)
@@ -81,6 +83,11 @@ def _remove_half_written(places: Places, path: Path) -> str:
     return f"{path}: removed, it was never finished"
 
 
+def _drop_effort(places: Places, path: Path) -> str:
+    write(plan(path, {"model.effort": ""}), SystemClock().now_ms())
+    return f"{places.config_file}: model.effort is empty, so none is asked for"
+
+
 _REPAIRS: dict[str, Callable[[Places, Path], str]] = {
     "open-secret": _close_file,
     "open-file": _close_file,
@@ -88,4 +95,5 @@ _REPAIRS: dict[str, Callable[[Places, Path], str]] = {
     "unwritable-directory": _close_directory,
     "stale-socket": _remove_socket,
     "leftover-file": _remove_half_written,
+    "model-no-effort": _drop_effort,
 }

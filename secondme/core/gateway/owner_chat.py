@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from secondme.core.gateway.store import NoteStore
     from secondme.core.ports import Clock
     from secondme.core.records import PairingRequest
+    from secondme.core.reply.store import OutageStore
     from secondme.core.send.drafts import Draft, Drafts
     from secondme.core.store.events import Follow, Heard
 
@@ -270,6 +271,7 @@ log = get_logger(__name__)
 _AGAIN_S = 1.0
 _LOOK_S = 15.0
 """How often what waits is looked at although no event came: the connection to the owner may have been made since."""
+_OUTAGES_S = 2.0
 _DRAFT_LIMIT = 1500
 _DAY_MS = 86_400_000
 
@@ -281,6 +283,7 @@ class OwnerChat:
         self,
         commands: Commands,
         notes: NoteStore,
+        outages: OutageStore,
         drafts: Drafts,
         follow: Follow,
         security: SecurityLog,
@@ -288,6 +291,8 @@ class OwnerChat:
     ) -> None:
         self._commands = commands
         self._notes = notes
+        self._outages = outages
+        self._outages_at = 0.0
         self._drafts = drafts
         self._follow = follow
         self._security = security
@@ -350,6 +355,9 @@ class OwnerChat:
             await self._look()
             if was_away:
                 await self._look_at_channels()
+        if self._addresses() and now - self._outages_at > _OUTAGES_S:
+            self._outages_at = now
+            await self._tell_outages()
         if heard is not None and self._addresses():
             await self._tell(*heard)
 
@@ -407,13 +415,29 @@ class OwnerChat:
             case "over_budget":
                 whose = "today" if event.get("cap") == "day" else f"{contact} for today"
                 await self._note(
-                    f"The budget of {whose} is spent. Messages wait until tomorrow (UTC), or until you raise it; what waits for more than six waking hours is not answered any more.",
+                    f"The budget of {whose} is spent. Messages wait until tomorrow (UTC), or until you raise it; {_TOO_OLD}.",
                     f"budget:{event.get('cap')}:{contact if event.get('cap') == 'contact' else ''}:{event.get('day')}",
                 )
             case "dead_letter":
                 await self._note(f"A message of {contact} could not be worked on and was set aside.", f"dead:{contact}:{at}")
             case _:
                 pass
+
+    async def _tell_outages(self) -> None:
+        """What keeps everybody from being answered until the owner acts: said once, and once that it is over."""
+        outages, told = await self._outages.look()
+        for scope, outage in outages.items():
+            if told.get(scope) == outage.since_ms:
+                continue
+            said = f"{_OUTAGES.get(scope, _OUTAGES['large'])}: {outage.message} {outage.fix}".strip()
+            if await self._note(f"{said}\n{_WAITING}", f"model:{scope}:{outage.since_ms}") != "quiet":
+                await self._outages.mark(scope, outage.since_ms)
+        for scope, since_ms in told.items():
+            if (
+                scope not in outages
+                and await self._note(_OVER.get(scope, _OVER["large"]), f"model-over:{scope}:{since_ms}") != "quiet"
+            ):
+                await self._outages.mark(scope, None)
 
     async def _tell_request(self, request: PairingRequest) -> None:
         name = safe_name(request.display_name or "") or "Somebody without a name"
@@ -435,13 +459,22 @@ class OwnerChat:
                 f"A reply to {draft.contact_id} waits for you ({why}):\n{text}\n{ways}", f"draft:{draft.id}:{draft.reason}"
             )
 
-    async def _note(self, text: str, cause: str) -> None:
+    async def _note(self, text: str, cause: str) -> str:
         addresses = self._addresses()
-        if addresses:
-            best = next((address for address in addresses if address.is_open), addresses[0])
-            await self._notes.tell(best.channel_id, best.contact_id, text, cause)
+        if not addresses:
+            return "quiet"
+        best = next((address for address in addresses if address.is_open), addresses[0])
+        return await self._notes.tell(best.channel_id, best.contact_id, text, cause)
 
 
+_TOO_OLD = "what waits for more than six waking hours is not answered any more"
+_WAITING = f"Messages wait until it is mended; {_TOO_OLD}."
+_OUTAGES = {"account": "Nobody can be answered", "large": "Messages cannot be answered", "small": "Small talk cannot be answered"}
+_OVER = {
+    "account": "Contacts are answered again.",
+    "large": "Messages are answered again.",
+    "small": "Small talk is answered again.",
+}
 _BY_THEMSELVES = {
     "invite": "with your invite",
     "self-verified": "with their own code",
@@ -453,5 +486,6 @@ _UNANSWERED = {
     "handed_over": "They asked whether they talk with a machine. I said nothing and leave them to you; they are paused for a while.",
     "refusal": "The model would not answer it.",
     "automatic": "Their phone, or a program, seems to answer by itself. I stay silent until they write something else.",
+    "cut_short": "The model's answer was cut short twice, before its first word: model.max_tokens is too small for its thoughts.",
     "stale": "It had waited too long when I could have answered it.",
 }

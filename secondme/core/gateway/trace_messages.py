@@ -69,6 +69,8 @@ _STAGES = {
 _REASONS = {
     "bad_persona": "the persona's file is broken: secondme persona list",
     "model_key_refused": "the model's server refuses the key",
+    "model_no_credit": "the model's account has no credit",
+    "model_request_refused": "the model's server refuses the request: secondme doctor model",
     "no_model_key": "no key for the model is set",
     "gathering": "the contact may still be writing",
     "asleep": "you are asleep",

@@ -9,6 +9,7 @@ a machine that answers us?     -> silence, or a draft
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, replace
 from datetime import timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
@@ -17,9 +18,9 @@ from secondme.core.clock import from_ms
 from secondme.core.errors import ConfigError, CredentialsError, UnavailableError
 from secondme.core.ids import mask_contact_id
 from secondme.core.log import get_logger
-from secondme.core.messages import ModelOutcome, ModelRefused, ModelSize, Prompt, Utterance
+from secondme.core.messages import Composed, ModelOutcome, ModelRefused, ModelSize, Prompt, Utterance
 from secondme.core.reply.budget import Breaker, Budget
-from secondme.core.reply.checks import Fault, FaultKind, Instructions, find_fault, prepare, tidy
+from secondme.core.reply.checks import CUT, Fault, FaultKind, Instructions, find_fault, prepare, tidy
 from secondme.core.reply.context import merge, select
 from secondme.core.reply.disclosure import asks_if_machine
 from secondme.core.reply.machines import WINDOW_TURNS, is_automatic, is_too_fast
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from secondme.core.config.loader import Settings
     from secondme.core.ports import Clock
     from secondme.core.records import Job, Mail, Turn
+    from secondme.core.reply.store import OutageStore
     from secondme.core.reply.voice import Voice, Voices
     from secondme.core.store.history import HistoryStore
 
@@ -63,6 +65,7 @@ _TURN_LIMIT = 4000
 """Characters of one message of the burst that the model sees."""
 _LONG = 1500
 """Characters from which the checks take more than a moment, and a thread."""
+_ROUTING = "routing"
 _OWN_BUDGET = frozenset({"over_budget", "over_contact_budget"})
 _HONESTY = frozenset({FaultKind.DENIAL, FaultKind.NOT_ADMITTED})
 _ASKED = Route(BurstKind.SUBSTANTIVE, "asked_if_machine", "rules")
@@ -72,9 +75,18 @@ class Agent:
     """Composes replies."""
 
     def __init__(
-        self, budget: Budget, conversation: HistoryStore, voices: Voices, settings: Settings, zone: tzinfo, clock: Clock
+        self,
+        budget: Budget,
+        outages: OutageStore,
+        conversation: HistoryStore,
+        voices: Voices,
+        settings: Settings,
+        zone: tzinfo,
+        clock: Clock,
     ) -> None:
         self._budget = budget
+        self._outages = outages
+        self._clock = clock
         self._conversation = conversation
         self._voices = voices
         self._settings = settings
@@ -98,7 +110,7 @@ class Agent:
         voice, history = await asyncio.gather(self._voices.of(job.contact), self._recent(job))
         if is_automatic(history, job.mail):
             return NoReply("automatic")
-        route = _ASKED if asked else await self.router.route(texts, lambda prompt: self._ask(job, prompt, "routing"))
+        route = _ASKED if asked else await self.router.route(texts, lambda prompt: self._ask(job, prompt, _ROUTING))
         briefing = Briefing(
             owner=safe_name(self._settings.persona.name) or "the owner",
             persona=voice.persona,
@@ -131,17 +143,22 @@ class Agent:
             prompt = build_prompt(tried, turns, max_tokens=max_tokens, size=size)
             outcome = await self._ask(job, prompt, "small talk" if small else "reply")
             facts |= {"model": outcome.usage.model, "attempts": attempt}
-            if isinstance(outcome, ModelRefused):
+            if isinstance(outcome, ModelRefused) and outcome.reason != CUT.detail:
                 return NoReply(outcome.reason, facts)
-            text = tidy(safe_text(outcome.text), briefing.owner).strip()
-            if not text:
+            words = outcome if isinstance(outcome, Composed) else Composed("", is_cut=True)
+            text = tidy(safe_text(words.text), briefing.owner).strip()
+            if not text and not words.is_cut:
                 return NoReply("empty", facts)
-            fault = await self._judge(who, briefing, prompt, turns, text)
+            fault = CUT if words.is_cut else await self._judge(who, briefing, prompt, turns, text)
             if fault is None:
                 return Reply(text, by_line=voice.splits, facts=facts)
+            if fault is CUT:
+                max_tokens = settings.max_tokens
             log.warning("reply_unfit", contact=mask_contact_id(job.token.contact_id), fault=fault.kind.value, attempt=attempt)
         assert fault is not None
         facts["fault"] = fault.kind.value
+        if not text:
+            return NoReply(fault.kind.value, facts)
         hold = "disclosure" if fault.kind in _HONESTY else "unfit"
         return Reply(text, hold=hold, fault=fault.kind.value, by_line=voice.splits, facts=facts)
 
@@ -180,16 +197,22 @@ class Agent:
 
     async def _ask(self, job: Job, prompt: Prompt, purpose: str) -> ModelOutcome:
         self._breaker.check()
+        who = job.token.contact_id
         try:
-            outcome = await self._budget.ask(
-                job.token.contact_id, prompt, classification=purpose, messageId=job.mail[-1].message_id
-            )
+            outcome = await self._budget.ask(who, prompt, classification=purpose, messageId=job.mail[-1].message_id)
         except UnavailableError as error:
             if error.code not in _OWN_BUDGET:
                 self._breaker.failed()
             raise
-        except (CredentialsError, ConfigError):
+        except (CredentialsError, ConfigError) as error:
             self._breaker.succeeded()  # the service answers; what it says is for a human
+            if purpose != _ROUTING:
+                with contextlib.suppress(UnavailableError):
+                    await self._outages.begin(error, prompt.size, who, self._clock.now_ms())
             raise
         self._breaker.succeeded()
+        if purpose != _ROUTING:
+            stale_ms = self._settings.queue.stale_after_hours * 3_600_000
+            with contextlib.suppress(UnavailableError):
+                await self._outages.end(prompt.size, who, self._clock.now_ms(), stale_ms=stale_ms)
         return outcome

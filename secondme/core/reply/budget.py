@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from secondme.core.clock import SystemClock, from_ms
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.log import get_logger
-from secondme.core.messages import ModelOutcome, ModelSize, Prompt, Usage
+from secondme.core.messages import ModelOutcome, ModelSize, Prompt, Usage, prompt_tokens
 
 if TYPE_CHECKING:
     from genai_prices.types import ModelPrice, TieredPrices
@@ -58,10 +58,6 @@ class Breaker:
 
 MICROS = 1_000_000
 """Millionths of a dollar in a dollar: sums are whole numbers."""
-_BYTES_PER_TOKEN = 2.5
-"""Ordinary text of any script has more bytes to a token than this: what a prompt may cost is not guessed too low."""
-_OVERHEAD = 64
-"""Tokens for what surrounds the words."""
 
 
 class Prices:
@@ -135,13 +131,6 @@ def _rate(price: Decimal | TieredPrices | None, prompt: int = 0) -> Decimal:
         if isinstance(price, Decimal)
         else next((tier.price for tier in reversed(price.tiers) if prompt > tier.start), price.base)
     )
-
-
-def prompt_tokens(prompt: Prompt) -> int:
-    """How many tokens `prompt` has at most, for text of any script."""
-    size = sum(len(block.text.encode("utf-8", "replace")) for block in prompt.system)
-    size += sum(len(turn.text.encode("utf-8", "replace")) for turn in prompt.turns)
-    return math.ceil(size / _BYTES_PER_TOKEN) + _OVERHEAD
 
 
 log = get_logger(__name__)

@@ -19,6 +19,7 @@ from secondme.core.files import table
 from secondme.core.normalization import expand, fold, visible
 from secondme.core.reply.disclosure import admits_being_machine, denies_being_machine
 from secondme.core.reply.leaks import repeats
+from secondme.core.reply.thoughts import has_thoughts, without_thoughts
 from secondme.core.text import safe_text
 
 _QUOTES = {'"': '"', "“": "”", "„": "“”", "«": "»", "»": "«", "「": "」", "『": "』", "'": "'", "‘": "’", "`": "`"}  # noqa: RUF001 - as written
@@ -33,9 +34,10 @@ _MOST_ROUNDS = 4
 
 
 def tidy(text: str, name: str = "") -> str:
-    """`text` as a person types: nothing that a terminal obeys, no quotation marks around the whole, no `name:` in front, markdown
-    emphasis, headers and links as plain text. Repeatable; linear. What is no manner but a fault stays for the check to find."""
-    plain = safe_text(text).strip()
+    """`text` as a person types: nothing that a terminal obeys, no thoughts before or between the words, no quotation marks around the whole,
+    no `name:` in front, markdown emphasis, headers and links as plain text. Repeatable; linear. What is no manner but a fault stays for the
+    check to find."""
+    plain = without_thoughts(safe_text(text)).strip()
     label = (
         re.compile(rf"[*_\[]{{0,3}}{re.escape(name.strip())}[*_\]]{{0,3}}\s?[:\uff1a][*_]{{0,3}}\s*(?=\S)", re.IGNORECASE)
         if name.strip()
@@ -105,6 +107,8 @@ class FaultKind(StrEnum):
     """The id of somebody who is not this contact."""
     MARKUP = "markup"
     """What a person does not type, and `tidy` cannot take off."""
+    CUT_SHORT = "cut_short"
+    """The model stopped before it had said everything."""
     EMPTY = "empty"
     TOO_LONG = "too_long"
 
@@ -130,6 +134,10 @@ class Fault:
     detail: str
 
 
+CUT = Fault(FaultKind.CUT_SHORT, "cut_short")
+THOUGHTS = Fault(FaultKind.TOOL_TRACE, "thoughts")
+
+
 @dataclass(frozen=True, slots=True)
 class _Pattern:
     detail: str
@@ -146,6 +154,8 @@ def find_fault(text: str, told: Instructions) -> Fault | None:
         return Fault(FaultKind.EMPTY, "empty")
     if "&" in plain and ";" in plain:
         plain = visible(html.unescape(plain))
+    if has_thoughts(plain):
+        return THOUGHTS
     for kind in (FaultKind.TOOL_TRACE, FaultKind.ERROR_TEXT):
         if detail := _matched(kind, plain):
             return Fault(kind, detail)

@@ -8,7 +8,6 @@ ASCII, ours are of any script. Pure.
 from __future__ import annotations
 
 import re
-import unicodedata
 from datetime import timedelta
 from functools import cache
 from itertools import pairwise
@@ -19,6 +18,7 @@ from secondme.core.files import table
 from secondme.core.messages import Utterance
 from secondme.core.normalization import WORD, fold, syllables, unspaced
 from secondme.core.records import Mail, Turn
+from secondme.core.text import whole_characters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -73,12 +73,8 @@ _TURN_TOKENS = 10
 """What a turn costs beside its text; the predecessor's, and the floor of every estimate."""
 _ASCII_PER_TOKEN = 4
 _BYTES_PER_TOKEN = 3
-_STEP_BACK = 32
-"""A family emoji with skin tones is eleven characters; what goes on joining longer than this is cut through."""
-_JOINER = "\u200d"
 _NOTE = re.compile(r"\[(?=\s*(?:forwarded|answers|may not have arrived)\b)", re.IGNORECASE)
 _NO_END = str.maketrans('"[]', "'()")
-_VIRAMAS = frozenset("\u094d\u09cd\u0a4d\u0acd\u0b4d\u0bcd\u0c4d\u0ccd\u0d4d\u0dca")
 
 
 def select(
@@ -173,38 +169,8 @@ def clip(text: str, most_characters: int) -> str:
     if len(text) <= most_characters:
         return text
     mark = CLIPPED if most_characters > 2 * len(CLIPPED) else ""
-    at = max(most_characters - len(mark), 0)
-    for cut in range(at, max(at - _STEP_BACK, 0), -1):
-        if not _joins(text[cut - 1], text[cut]) and not _halves_a_flag(text, cut):
-            return text[:cut].rstrip() + mark
-    return text[:at] + mark
-
-
-def _joins(before: str, after: str) -> bool:
-    """True when no one would see `before` and `after` as two characters. Unicode UAX #29, as far as chats need it."""
-    if _JOINER in {before, after} or before in _VIRAMAS:
-        return True
-    if (
-        unicodedata.category(after) in {"Mn", "Me", "Mc"}
-        or "\U0001f3fb" <= after <= "\U0001f3ff"
-        or "\U000e0020" <= after <= "\U000e007f"
-    ):
-        return True
-    return "\u1160" <= after <= "\u11ff" or (before == "\r" and after == "\n")
-
-
-def _halves_a_flag(text: str, cut: int) -> bool:
-    """True when a cut at `cut` parts two letters that are one flag: an odd number of such letters stands in a row before it."""
-    if not _is_flag_letter(text[cut]):
-        return False
-    first = cut
-    while first and cut - first < 2 * MOST_CHARACTERS and _is_flag_letter(text[first - 1]):
-        first -= 1
-    return (cut - first) % 2 == 1
-
-
-def _is_flag_letter(char: str) -> bool:
-    return "\U0001f1e6" <= char <= "\U0001f1ff"
+    at = whole_characters(text, most_characters - len(mark))
+    return text[:at].rstrip() + mark
 
 
 def _before(history: Sequence[Turn], waiting: set[str]) -> list[Turn]:

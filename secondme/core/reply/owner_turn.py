@@ -12,10 +12,11 @@ from secondme.core.errors import DataError
 from secondme.core.ids import ContactId
 from secondme.core.messages import ModelRefused, Prompt, Usage, Utterance
 from secondme.core.records import ApprovedContact
-from secondme.core.reply.checks import Fault, Instructions, find_fault, tidy
+from secondme.core.reply.checks import CUT, THOUGHTS, Fault, Instructions, find_fault, tidy
 from secondme.core.reply.disclosure import asks_if_machine
 from secondme.core.reply.prompt import Briefing, ask_prompt, build_prompt, may_be_said, suggest_prompt
 from secondme.core.reply.store import SELF
+from secondme.core.reply.thoughts import has_thoughts
 from secondme.core.reply.voice import Voice, Voices
 from secondme.core.text import safe_name, safe_text
 
@@ -68,16 +69,23 @@ class OwnerTurn:
         Raises DataError when there is nothing to answer or nothing was answered, UnavailableError, CredentialsError, ConfigError.
         """
         voice = await self._voices.for_owner(persona)
-        prompt = ask_prompt(
-            self._owner,
-            voice,
-            _bounded(words),
-            local_time=from_ms(self._clock.now_ms()).astimezone(self._zone),
-            max_tokens=self._tokens(thinking),
-            thinking=thinking,
-        )
-        text, usage = await self._ask(SELF, prompt)
-        return OwnerAnswer(text, voice.id, usage)
+        fault: Fault | None = None
+        for _ in (1, 2):
+            prompt = ask_prompt(
+                self._owner,
+                voice,
+                _bounded(words),
+                local_time=from_ms(self._clock.now_ms()).astimezone(self._zone),
+                max_tokens=self._tokens(thinking),
+                thinking=thinking,
+                fault=fault.kind.value if fault else "",
+            )
+            text, usage, fault = await self._ask(SELF, prompt)
+            if fault is None:
+                return OwnerAnswer(text, voice.id, usage)
+        if fault is CUT:
+            raise DataError("cut_short", "The answer was cut short twice.", "Ask for less, or raise model.max_tokens.")
+        raise DataError("no_answer", "The model wrote down its thoughts, and no answer.", "Ask in other words.")
 
     async def write_to(self, contact: ApprovedContact, words: str, *, thinking: Thinking | None = None) -> OwnerAnswer:
         """Words for `contact`, as the owner asked for them in `words`; nothing is sent. Raises as `answer`."""
@@ -89,9 +97,10 @@ class OwnerTurn:
         for _ in (1, 2):
             tried = replace(briefing, fault=fault.kind.value) if fault else briefing
             prompt = suggest_prompt(tried, recent, _bounded(words), max_tokens=self._tokens(thinking), thinking=thinking)
-            text, usage = await self._ask(who, prompt)
+            text, usage, fault = await self._ask(who, prompt)
             spoken = (words, *(turn.content for turn in recent))
-            fault = await self._judge(text, prompt, tried, spoken, frozenset(await self._conversation.members(who)))
+            members = frozenset(await self._conversation.members(who))
+            fault = fault or await self._judge(text, prompt, tried, spoken, members)
             if fault is None:
                 break
         return OwnerAnswer(text, voice.persona.id, usage, fault.kind.value if fault else "")
@@ -109,8 +118,8 @@ class OwnerTurn:
             voice = await self._voices.of(contact)
         briefing = self._briefing(contact, voice, words)
         prompt = build_prompt(briefing, (Utterance("user", _bounded(words)),), max_tokens=self._settings.model.max_tokens)
-        text, usage = await self._ask(SELF, prompt)
-        fault = await self._judge(text, prompt, briefing, (words,), frozenset({contact.contact_id}))
+        text, usage, fault = await self._ask(SELF, prompt)
+        fault = fault or await self._judge(text, prompt, briefing, (words,), frozenset({contact.contact_id}))
         return OwnerAnswer(text, voice.persona.id, usage, fault.kind.value if fault else "")
 
     def _briefing(self, contact: ApprovedContact, voice: Voice, words: str) -> Briefing:
@@ -143,14 +152,16 @@ class OwnerTurn:
     def _tokens(self, thinking: Thinking | None) -> int:
         return self._settings.model.max_tokens + (_THINKING_TOKENS if thinking else 0)
 
-    async def _ask(self, who: str, prompt: Prompt) -> tuple[str, Usage]:
+    async def _ask(self, who: str, prompt: Prompt) -> tuple[str, Usage, Fault | None]:
+        """The model's words, what they cost, and whether they are cut short or no words at all."""
         outcome = await self._budget.ask(who, prompt, classification="asked")
         if isinstance(outcome, ModelRefused):
-            raise DataError("no_answer", f"The model did not answer ({outcome.reason}).", "Ask in other words.")
+            fix = "Raise model.max_tokens." if outcome.reason == CUT.detail else "Ask in other words."
+            raise DataError("no_answer", f"The model did not answer ({outcome.reason.replace('_', ' ')}).", fix)
         text = tidy(safe_text(outcome.text), self._owner).strip()
         if not text:
             raise DataError("no_answer", "The model answered nothing that can be shown.", "Ask in other words.")
-        return text, outcome.usage
+        return text, outcome.usage, CUT if outcome.is_cut else THOUGHTS if has_thoughts(text) else None
 
 
 def _bounded(words: str) -> str:

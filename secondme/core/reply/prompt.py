@@ -54,6 +54,8 @@ AI assistant and that {name} reads along; then go on naturally."""
 
 AGAIN = """A first draft could not be sent ({fault}). Write only what {name} would type into the chat."""
 
+SHORTER = """A first try was too long and was cut short. Say it in far fewer words."""
+
 
 @dataclass(frozen=True, slots=True)
 class Briefing:
@@ -90,13 +92,20 @@ def build_prompt(
 
 
 def ask_prompt(
-    owner: str, persona: Persona, words: str, *, local_time: datetime, max_tokens: int, thinking: Thinking | None
+    owner: str,
+    persona: Persona,
+    words: str,
+    *,
+    local_time: datetime,
+    max_tokens: int,
+    thinking: Thinking | None,
+    fault: str = "",
 ) -> Prompt:
-    """The prompt of the owner's own question: no contact's words are in it."""
+    """The prompt of the owner's own question: no contact's words are in it. `fault` is what was wrong with a first try."""
     return Prompt(
         system=(
             Block(f"{OWNER_RULES.format(name=owner)}\n\n{voice(persona)}", cached=True),
-            Block(_time(local_time)),
+            Block("\n\n".join([_time(local_time), *_again(owner, fault)])),
         ),
         turns=(Utterance("user", words),),
         max_tokens=max_tokens,
@@ -156,9 +165,14 @@ def _for_this_reply(briefing: Briefing) -> str:
         parts.append(_time(briefing.local_time))
     if briefing.asked_if_machine:
         parts.append(ADMIT.format(name=briefing.owner))
-    if briefing.fault:
-        parts.append(AGAIN.format(name=briefing.owner, fault=briefing.fault.replace("_", " ")))
-    return "\n\n".join(parts)
+    return "\n\n".join([*parts, *_again(briefing.owner, briefing.fault)])
+
+
+def _again(owner: str, fault: str) -> list[str]:
+    """What a second try must heed."""
+    if fault == "cut_short":
+        return [SHORTER]
+    return [AGAIN.format(name=owner, fault=fault.replace("_", " "))] if fault else []
 
 
 def _time(local: datetime) -> str:

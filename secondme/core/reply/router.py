@@ -15,6 +15,7 @@ from secondme.core.errors import SecondmeError
 from secondme.core.log import get_logger
 from secondme.core.messages import Block, Composed, ModelOutcome, ModelSize, Prompt, Usage, Utterance
 from secondme.core.reply.router_rules import BurstKind, Ruled, by_rules
+from secondme.core.reply.thoughts import without_thoughts
 from secondme.core.text import clip_utf8, safe_text
 
 if TYPE_CHECKING:
@@ -120,9 +121,10 @@ class Router:
             self.counts.asked_s += self._clock.monotonic() - began
         if not isinstance(outcome, Composed):
             return Route(BurstKind.SUBSTANTIVE, "refused", "doubt", outcome.usage)
-        if not _is_clear(outcome.text):
+        word = without_thoughts(outcome.text)
+        if not _is_clear(word):
             return Route(BurstKind.SUBSTANTIVE, "unclear", "doubt", outcome.usage)
-        return Route(read_classification(outcome.text), "classified", "model", outcome.usage)
+        return Route(read_classification(word), "classified", "model", outcome.usage)
 
 
 def classification_prompt(texts: Sequence[str]) -> Prompt:

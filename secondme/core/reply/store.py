@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from dataclasses import dataclass, field
+import zlib
+from dataclasses import asdict, dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 from secondme.core.clock import from_ms
 from secondme.core.enums import Relationship
+from secondme.core.errors import ConfigError
+from secondme.core.messages import ModelSize
 from secondme.core.store import keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from secondme.core.errors import SecondmeError
     from secondme.core.messages import Usage
     from secondme.core.store.client import Store
 
@@ -145,6 +150,7 @@ def _logged(usage: Usage) -> dict[str, Any]:
         "responseTokens": usage.output_tokens,
         "cacheReadTokens": usage.cache_read_tokens,
         "cacheWriteTokens": usage.cache_write_tokens,
+        **({"estimated": True} if usage.is_estimated else {}),
     }
 
 
@@ -170,6 +176,80 @@ def _read_contact(account: SpendingReport, contact: str, wanted: set[str], field
 
 def _count(value: bytes) -> int:
     return int(value) if value.removeprefix(b"-").isdigit() else 0
+
+
+_OUTAGE_S = 30 * 86_400
+_TOLD = "told:"
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """Why the model's server refuses us until a human acts. Its words are ours and quote nobody."""
+
+    code: str
+    message: str
+    fix: str
+    since_ms: int
+    who: int = 0
+    """Sixteen bits of who was refused first: enough to know them again, too few to say who it was."""
+
+
+class OutageStore:
+    """What keeps everybody from being answered, by scope: `account` for key and credit, else the size of the model that refuses."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def begin(self, error: SecondmeError, size: ModelSize, who: str, now_ms: int) -> None:
+        """The outage is written down, unless one of this scope is already. Repeatable."""
+        outage = Outage(error.code, error.message, error.fix, now_ms, _bits(who, now_ms))
+        scope = size.value if isinstance(error, ConfigError) else _ACCOUNT
+        if scope == ModelSize.SMALL and ModelSize.LARGE in (await self.look())[0]:
+            return  # who hears that messages cannot be answered need not hear it of small talk
+        pipe = self._store.client.pipeline(transaction=True)
+        pipe.hsetnx(keys.MODEL_OUTAGES, scope, json.dumps(asdict(outage)))
+        pipe.expire(keys.MODEL_OUTAGES, _OUTAGE_S)
+        await self._store.call(pipe.execute())
+
+    async def end(self, size: ModelSize, who: str, now_ms: int, *, stale_ms: float) -> None:
+        """A reply by this model: key and credit are good, and its requests are taken. Where one contact's request was refused, another's
+        reply proves nothing, until that request is too old to be tried again. Repeatable."""
+        outages, _ = await self.look()
+        over = [
+            scope
+            for scope, outage in outages.items()
+            if scope == _ACCOUNT
+            or (scope == size and (outage.who == _bits(who, outage.since_ms) or now_ms - outage.since_ms > stale_ms))
+        ]
+        if over:
+            await self._store.call(self._store.client.hdel(keys.MODEL_OUTAGES, *over))
+
+    async def look(self) -> tuple[dict[str, Outage], dict[str, int]]:
+        """The outages by scope; and since when those are, or were, that the owner was told of. What cannot be read is left out."""
+        found = await self._store.call(self._store.client.hgetall(keys.MODEL_OUTAGES))
+        outages: dict[str, Outage] = {}
+        told: dict[str, int] = {}
+        for field_, value in found.items():
+            name = field_.decode("utf-8", "replace")
+            with contextlib.suppress(ValueError, TypeError):
+                if name.startswith(_TOLD):
+                    told[name.removeprefix(_TOLD)] = int(value)
+                else:
+                    outages[name] = Outage(**json.loads(value))
+        return outages, told
+
+    async def mark(self, scope: str, since_ms: int | None) -> None:
+        """The owner was told of the outage that began then; None: and that it is over. Repeatable."""
+        client, field_ = self._store.client, f"{_TOLD}{scope}"
+        name = keys.MODEL_OUTAGES
+        await self._store.call(client.hdel(name, field_) if since_ms is None else client.hset(name, field_, str(since_ms)))
+
+
+_ACCOUNT = "account"
+
+
+def _bits(who: str, salt: int) -> int:
+    return zlib.crc32(f"{salt}{who}".encode()) & 0xFFFF
 
 
 _SLOTS = frozenset({"default", *(f"relationship:{each.value}" for each in Relationship)})

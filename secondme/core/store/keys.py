@@ -298,6 +298,11 @@ PERSONA_USE = "PERSONA:use"
 """HASH `default` or `relationship:<type>` -> persona id: what the owner chose on the command line or the screen."""
 
 
+MODEL_OUTAGES = "MODEL:outages"
+"""HASH account, large or small -> JSON of why the model's server refuses until a human acts, and since when; `told:` before it: since when
+that the owner was told of. 30 days after the last change."""
+
+
 def trace(contact: str) -> str:
     """LIST of JSON, the stages that a contact's messages passed, oldest first: the 400 newest, 7 days after the last one."""
     return f"TRACE:{contact}"

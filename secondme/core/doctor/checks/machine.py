@@ -26,7 +26,7 @@ from secondme.core.doctor.check import (
 from secondme.core.doctor.checks.files import refused_log
 from secondme.core.errors import ConfigError, CredentialsError
 from secondme.core.format import size
-from secondme.core.providers.messages_api import OFFICIAL
+from secondme.core.providers.messages_api import address
 from secondme.core.send.pacing import machine_zone
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ async def _of_model(subject: DoctorContext) -> int | None:
     model = subject.settings.model
     if model.api_key is None:
         return None
-    base = (model.base_url or OFFICIAL).rstrip("/")
+    base = address(model)
     client = await subject.http(base)
     try:
         async with asyncio.timeout(subject.http_timeout_s):

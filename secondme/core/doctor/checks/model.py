@@ -1,7 +1,8 @@
-"""Checks of the model and the personas: key, server, names of the models and how long they will be offered."""
+"""Checks of the model and the personas: key, server, names of the models, how long they will be offered, and whether they write."""
 
 from __future__ import annotations
 
+import asyncio
 import re
 from datetime import date, timedelta
 from functools import cache
@@ -23,7 +24,7 @@ from secondme.core.doctor.check import (
 )
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
 from secondme.core.files import table
-from secondme.core.providers.messages_api import OFFICIAL
+from secondme.core.providers.messages_api import address
 from secondme.core.reply.personas import Broken, PersonaLibrary
 from secondme.core.text import near
 
@@ -43,17 +44,28 @@ async def model_key(subject: DoctorContext) -> Outcome:
     model = subject.settings.model
     if model.api_key is None:
         return verdict(found("model-key-missing")) if await _is_needed(subject) else NotConfigured()
-    server = (model.base_url or OFFICIAL).rstrip("/")
-    try:
-        offered = await subject.models()
-    except CredentialsError as error:
-        return verdict(found("model-no-credit" if error.code == "model_no_credit" else "model-key-refused"))
-    except ConfigError as error:
-        return verdict(found("model-bad-url", why=error.message))
-    except UnavailableError as error:
-        kind = "model-busy" if error.code in _BUSY else "model-unreachable"
-        return verdict(found(kind, why=error.message))
-    return Ok(f"Accepted by {server}{f', which offers {len(offered)} models' if offered else ''}")
+    offered, tried = await asyncio.gather(subject.models(), subject.tried(model.name), return_exceptions=True)
+    if isinstance(offered, BaseException):
+        return _key_trouble(offered)
+    is_elsewhere = isinstance(tried, ConfigError) or getattr(tried, "code", "") == "model_timeout"  # of `model`, and of no haste
+    if isinstance(tried, BaseException) and not is_elsewhere:
+        return _key_trouble(tried)
+    return Ok(f"Accepted by {address(model)}{f', which offers {len(offered)} models' if offered else ''}")
+
+
+def _key_trouble(error: BaseException) -> Outcome:
+    """What kept the server from answering, or from answering us."""
+    match error:
+        case CredentialsError(code="model_no_credit"):
+            return verdict(found("model-no-credit", why=error.message, todo=error.fix))
+        case CredentialsError():
+            return verdict(found("model-key-refused"))
+        case ConfigError():
+            return verdict(found("model-bad-url", why=error.message))
+        case UnavailableError():
+            return verdict(found("model-busy" if error.code in _BUSY else "model-unreachable", why=error.message))
+        case _:
+            raise error
 
 
 async def _is_needed(subject: DoctorContext) -> bool:
@@ -83,7 +95,18 @@ async def model(subject: DoctorContext) -> Outcome:
         for setting, name in names.items()
         if offered and setting not in ends and not is_offered(name, offered)
     ]
-    return verdict(*ends.values(), *unknown, detail=", ".join(names.values()))
+    named = {finding.what for finding in unknown}
+    sound = [name for setting, name in names.items() if setting not in ends and not any(name in what for what in named)]
+    tried = await asyncio.gather(*(subject.tried(name) for name in dict.fromkeys(sound)), return_exceptions=True)
+    refused = [found("model-refused", why=error.message, todo=error.fix) for error in tried if isinstance(error, ConfigError)]
+    effort = _no_effort(subject) if False in tried else None
+    return verdict(*ends.values(), *unknown, *refused, effort, detail=", ".join(names.values()))
+
+
+def _no_effort(subject: DoctorContext) -> Finding:
+    place = str(subject.places.config_file)
+    can_be_written = subject.setup.sources.get("model.effort", "default") in {"default", place}
+    return found("model-no-effort", subject=place if can_be_written else "", value=subject.settings.model.effort)
 
 
 def is_offered(name: str, offered: Sequence[str]) -> bool:
