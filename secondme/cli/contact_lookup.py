@@ -145,7 +145,7 @@ def show(screen: Screen, rows: list[dict[str, Any]]) -> None:
                 detail = f"{row['tier']}, since {row['approvedAt'][:10]}, by {row['approvedBy']}"
             case _:
                 detail = f"for {span(when(row['expiresAt']) - now)} more, by {row['deniedBy']}"
-        name = row.get("displayName", "")
+        name = row.get("displayName", "") + (f" (now called {safe_name(row['nowCalled'])})" if row.get("nowCalled") else "")
         cells.append((row["status"], row.get("code", ""), name, row["contactId"], detail))
     screen.table(
         ("state", "code", "name", "contact", "detail"), cells, empty="Nobody yet. Who writes to you first appears here with a code."

@@ -82,6 +82,7 @@ async def list_(
     by_id = {each.contact_id: each for each in approved}
     rows: list[dict[str, Any]] = []
     listed: set[str] = set()
+    shown: list[str] = []
     for each in approved:
         if each.contact_id in listed:
             continue
@@ -89,17 +90,18 @@ async def list_(
         listed.update(member.contact_id for member in together)
         if any(_is_wanted(member, channel, search) for member in together):
             rows.append({"name": each.display_name or "", "contacts": [_row(member) for member in together]})
+            shown.append(each.shown_name)
 
     def show(screen: Screen) -> None:
         cells = [
             (
-                row["name"],
+                name,
                 ", ".join(contact["channel"] for contact in row["contacts"]),
                 ", ".join(contact["contactId"] for contact in row["contacts"]),
                 row["contacts"][0]["tier"],
                 row["contacts"][0]["mode"],
             )
-            for row in rows
+            for name, row in zip(shown, rows, strict=True)
         ]
         screen.table(("name", "channel", "contact", "tier", "mode"), cells, empty="Nobody yet. Who waits: secondme pairing list")
 

@@ -196,7 +196,7 @@ class ApprovedPage(Page):
     def detail_of(self, key: str) -> Text:
         """The whole id, who decided, and the note."""
         contact = self._contacts[key]
-        text = Text(shown_name(contact.display_name, key), style="bold")
+        text = Text(shown_name(contact.shown_name, key), style="bold")
         text.append(f"  {safe_name(key)}  {safe_name(_channel_of(contact))}", style="not bold")
         text.append(f"  approved {contact.approved_at:%Y-%m-%d} by {safe_name(contact.approved_by)}", style=f"not bold {QUIET}")
         if contact.notes:

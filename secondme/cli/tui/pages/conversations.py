@@ -331,7 +331,7 @@ class ConversationsPage(Page):
     def detail_of(self, key: str) -> Text:
         """The whole id, and how the contact is answered."""
         contact = self._contacts[key]
-        text = Text(shown_name(contact.display_name, key), style="bold")
+        text = Text(shown_name(contact.shown_name, key), style="bold")
         text.append(f"  {safe_name(key)}", style="not bold")
         text.append(f"\n{how_answered(contact)}", style=f"not bold {QUIET}")
         stands, style = self._stands(key, self._states.get(key))
@@ -444,7 +444,7 @@ class ConversationsPage(Page):
         said, style = newest_line(turn.type, turn.content) if turn else ("nothing was said yet", QUIET)
         when = ago(from_ms(state.at_ms), self._now) if state and state.at_ms and self._now else ""
         return key, (
-            (shown_name(contact.display_name, key), "bold"),
+            (shown_name(contact.shown_name, key), "bold"),
             (SPEAKERS[turn.type].word if turn else "", style),
             (said, style),
             (when, QUIET),
