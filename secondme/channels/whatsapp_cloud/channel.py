@@ -247,7 +247,11 @@ class WhatsAppCloudChannel:
             log.warning("webhook_skipped", channel=CHANNEL, unreadable=batch.unreadable, out_of_time=batch.out_of_time)
         async with self._order:  # calls overlap; a conversation must not
             for message in batch.messages:
-                await host.receive(message)
+                try:
+                    await host.receive(message)
+                except DataError as error:  # it will never be taken: called again, Meta would keep the others waiting for a week
+                    log.error("message_refused", channel=CHANNEL, contact=mask_contact_id(message.contact_id), code=error.code)
+                    continue
                 fault_points.point("channel.admitted")
                 self._remember(message)
         for native, code in batch.failures:

@@ -44,7 +44,7 @@ async def doctor(
     from secondme.core.channel_manifest import manifests
     from secondme.core.config.loader import home_of
     from secondme.core.config.paths import find_places
-    from secondme.core.doctor.fixes import repair
+    from secondme.core.doctor.fixes import STORE_REPAIRS, repair
     from secondme.core.doctor.registry import chosen
 
     channels = manifests()
@@ -57,6 +57,8 @@ async def doctor(
     if fixing:
         mended = [finding for report in reports for finding in report.findings if finding.can_fix]
         fixed = repair(find_places(home_of(invocation.home)), mended)
+        if any(finding.id in STORE_REPAIRS for finding in mended):
+            fixed += await _mend_store(invocation)
         if fixed:
             reports = await _run(invocation, wanted, channels, timeout)
     findings = [finding for report in reports for finding in report.findings]
@@ -115,6 +117,17 @@ async def _run(
         return await run_checks(wanted, subject, timeout_s)
     finally:
         await subject.close()
+
+
+async def _mend_store(invocation: Invocation) -> list[str]:
+    """What was mended in the store, which is started for it if need be; nothing when it cannot be reached, and that is found again."""
+    from secondme.core.doctor.store import mend_records
+
+    try:
+        async with invocation.services() as services:
+            return await mend_records(services.store, services.settings.queue)
+    except SecondmeError:
+        return []
 
 
 def _probe(manifest: Manifest) -> ChannelProbe:

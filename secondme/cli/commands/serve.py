@@ -92,6 +92,7 @@ async def serve_home(setup: Setup, part: Part, called: str, hints: list[str] | N
     from secondme.core import log
     from secondme.core.api.sockets import tcp_address
     from secondme.core.files import private_dir
+    from secondme.core.store.scripts import check_installed
     from secondme.core.store.server import Role
     from secondme.services import build_model, open_services
 
@@ -101,6 +102,7 @@ async def serve_home(setup: Setup, part: Part, called: str, hints: list[str] | N
     refuse_unfinished(places)
     asyncio.get_running_loop().set_exception_handler(_write_down)
     log.set_up(settings.log.level, private_dir(places.logs), console=True)
+    check_installed()
     if _has_api(setup, part):
         tcp_address(settings.api)  # a mistake in it is said before anything starts
     with contextlib.ExitStack() as held:
@@ -344,5 +346,6 @@ _SENTENCES = {
     "resume": ("{who} is answered again.", "good"),
     "kill": ("The kill switch is on: nothing is sent to anybody.", "bad"),
     "dead_letter": ("A message of {contact} could not be worked on and was set aside.", "bad"),
+    "record_broken": ("A record of {contact} is broken; their messages are set aside:  {command} doctor store", "bad"),
     "reply_held": ("A reply to {contact} waits for you:  {command} drafts list", "accent"),
 }

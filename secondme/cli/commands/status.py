@@ -100,6 +100,9 @@ def lines(data: dict[str, Any], now: datetime) -> Iterator[StatusLine]:
         )
     else:
         yield from _none_runs(data["processes"])
+    if data.get("unreadable"):
+        shown = ", ".join(data["unreadable"][:_MOST_PAUSES])
+        yield StatusLine("records", f"broken, and left out here: {shown}. See: secondme doctor store", "bad")
     yield from _processes(data["processes"], now)
     for channel in data["channels"]:
         if channel["state"] != "off" or channel["paused"]:

@@ -81,6 +81,8 @@ def _remove_half_written(places: Places, path: Path) -> str:
     return f"{path}: removed, it was never finished"
 
 
+STORE_REPAIRS = frozenset({"record-broken", "index-broken", "mail-outside-queue"})
+"""Findings that are mended in the store and not in files."""
 _REPAIRS: dict[str, Callable[[Places, Path], str]] = {
     "open-secret": _close_file,
     "open-file": _close_file,

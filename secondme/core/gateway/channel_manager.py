@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from secondme.core.errors import UnavailableError
+from secondme.core.errors import SecondmeError
 from secondme.core.gateway.channel_supervisor import ChannelSupervisor
 from secondme.core.log import get_logger
 from secondme.core.messages import Admission, Challenge, ChannelState, InboundMessage, OwnerAddress, WebhookAnswer, WebhookRequest
@@ -56,7 +56,7 @@ class ChannelManager:
         telling = asyncio.ensure_future(self._tell(tell))
         try:
             while True:
-                with contextlib.suppress(UnavailableError):
+                with contextlib.suppress(SecondmeError):
                     await self._reconcile(await self._control.desired_states())
                     self.begun.set()
                 await self._clock.sleep(_RECONCILE_S)

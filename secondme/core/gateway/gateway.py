@@ -20,7 +20,7 @@ from secondme import __version__
 from secondme.core import fault_points
 from secondme.core.clock import from_ms
 from secondme.core.enums import ReplyMode
-from secondme.core.errors import UnavailableError
+from secondme.core.errors import DataError, SecondmeError
 from secondme.core.gateway.channel_manager import ChannelManager
 from secondme.core.gateway.heartbeat import Heartbeat
 from secondme.core.ids import ContactId, mask_contact_id, new_id, reply_id
@@ -110,7 +110,10 @@ class Gateway:
         if message.kind is ChatKind.OWNER:
             outcome: Admission | Challenge = Admission.IGNORED
             if self._parts.owner_chat is not None:
-                outcome = await self._parts.owner_chat.hear(message)
+                try:
+                    outcome = await self._parts.owner_chat.hear(message)
+                except DataError as error:  # a broken record of theirs must not keep their contacts' messages waiting
+                    log.error("owner_chat_failed", error, code=error.code)
         else:
             outcome = await self._parts.gate.admit(message)
         fault_points.point("gateway.admitted")
@@ -264,14 +267,15 @@ class Gateway:
     async def _sweep(self) -> None:
         """Say what expired, soon after it did: requests at the door, and drafts."""
         while True:
-            with contextlib.suppress(UnavailableError):
+            with contextlib.suppress(SecondmeError):
                 await self._parts.pairing.stats()
+            with contextlib.suppress(SecondmeError):
                 await self._parts.drafts.expire()
             await self._clock.sleep(_SWEEP_S)
 
     async def _hurry(self) -> None:
         """What waited for a key or a model gets a new chance with the new process."""
-        with contextlib.suppress(UnavailableError):
+        with contextlib.suppress(SecondmeError):
             await self._parts.inbox.hurry()
 
 

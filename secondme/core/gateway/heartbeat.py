@@ -9,7 +9,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from secondme import __version__
-from secondme.core.errors import UnavailableError
+from secondme.core.errors import SecondmeError
 from secondme.core.messages import ChannelState
 from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
 
@@ -52,7 +52,7 @@ class Heartbeat:
     async def beat(self) -> None:
         """Give a sign of life, for status and health."""
         while True:
-            with contextlib.suppress(UnavailableError):
+            with contextlib.suppress(SecondmeError):
                 await self._sign()
             await self._clock.sleep(_BEAT_S)
 
@@ -72,7 +72,7 @@ class Heartbeat:
         """A channel's state is known to status and told to whoever listens, once for each change."""
         state, code = supervisor.state.value, supervisor.code
         await self._write_session(supervisor)
-        with contextlib.suppress(UnavailableError):
+        with contextlib.suppress(SecondmeError):
             await self._sign()  # who hears of the change finds it in the overview
         await self.tell("channel_state", channelId=supervisor.id, state=state, **({"code": code} if code else {}))
 
@@ -91,12 +91,12 @@ class Heartbeat:
 
     async def tell(self, kind: str, **facts: str) -> None:
         """Whoever listens heard it."""
-        with contextlib.suppress(UnavailableError):
+        with contextlib.suppress(SecondmeError):
             await self._control.publish_status({"type": kind, "part": self._part, **facts})
 
     async def farewell(self) -> None:
         """The others know that this process has stopped."""
-        with contextlib.suppress(UnavailableError, TimeoutError):
+        with contextlib.suppress(SecondmeError, TimeoutError):
             async with asyncio.timeout(_FAREWELL_S):
                 await self._control.farewell(self._name)
                 await self.tell("gateway_state", state="stopped")

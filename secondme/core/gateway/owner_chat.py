@@ -384,6 +384,11 @@ class OwnerChat:
                 )
             case "dead_letter":
                 await self._note(f"A message of {contact} could not be worked on and was set aside.", f"dead:{contact}:{at}")
+            case "record_broken":
+                await self._note(
+                    f"A record of {contact} in the store is broken, so their messages are set aside and not answered. On your machine: secondme doctor store",
+                    f"broken:{contact}",
+                )
             case _:
                 pass
 

@@ -5,23 +5,27 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import Field
 
+from secondme.core.admit.pairing_store import Stats
 from secondme.core.clock import from_ms, rfc3339
-from secondme.core.errors import UnavailableError
+from secondme.core.errors import SecondmeError, UnavailableError
+from secondme.core.gateway.store import Activity
 from secondme.core.records import CamelModel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Mapping, Sequence
 
     from secondme.core.admit.control_store import Backlog, ControlStore, EverybodyPaused
-    from secondme.core.admit.pairing_store import PairingStore, Stats
+    from secondme.core.admit.pairing_store import PairingStore
     from secondme.core.channel_manifest import Manifest
-    from secondme.core.gateway.store import Activity, ActivityStore
+    from secondme.core.gateway.store import ActivityStore
 
+_T = TypeVar("_T")
 
+_BROKEN = frozenset({"record_unusable", "store_index_broken"})
 _NOT_WRITABLE = frozenset({"store_disk_full", "store_out_of_memory", "store_read_only"})
 
 
@@ -123,6 +127,8 @@ class StatusReport(CamelModel):
     messages: LastReport
     pauses: list[PauseReport]
     cost: CostReport
+    unreadable: list[str] = Field(default_factory=list)
+    """What could not be read, as keys of the store or parts of this report; the rest is right without it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +215,8 @@ class SystemStatus:
     """The store's time when this was so, Unix."""
     can_write: bool = True
     """False while the store takes nothing new, as on a full disk: no gateway can give a sign of life then."""
+    unreadable: tuple[str, ...] = ()
+    """What could not be read: records are broken."""
 
     @property
     def runs(self) -> bool:
@@ -255,6 +263,7 @@ class SystemStatus:
             messages=LastReport(last_received_at=_rfc3339(glance.last_received_ms), last_sent_at=_rfc3339(glance.last_sent_ms)),
             pauses=[PauseReport(contact_id=each.contact_id, until=_rfc3339(each.until_ms)) for each in glance.paused],
             cost=CostReport(today_usd=glance.today_micros / 1_000_000, cap_usd=self.cap_usd),
+            unreadable=[*self.unreadable, *backlog.unreadable],
         )
 
     def to_dict(self) -> dict[str, Any]:  # JSON has no closer type
@@ -275,32 +284,48 @@ async def overview(
     glance: ActivityStore,
     cap_usd: float,
 ) -> SystemStatus:
-    """How things stand now. A handful of round trips, bounded work. Raises UnavailableError when the store does not answer."""
-    signs = [sign for sign in await control.alive() if not _was_killed(sign)]
+    """How things stand now. A handful of round trips, bounded work. What is broken is named and left out. Raises UnavailableError when the
+    store does not answer."""
+    unreadable: list[str] = []
+
+    async def part(name: str, reading: Awaitable[_T], otherwise: _T) -> _T:
+        try:
+            return await reading
+        except SecondmeError as error:
+            if error.code not in _BROKEN:
+                raise
+            unreadable.append(name)
+            return otherwise
+
+    async def counts() -> tuple[Stats, bool]:
+        try:
+            return await pairing.stats(), True
+        except UnavailableError as error:
+            if error.code not in _NOT_WRITABLE:
+                raise
+            return await pairing.counts(), False
+
+    signs = [sign for sign in await part("gateways", control.alive(), []) if not _was_killed(sign)]
     processes = [_process(sign) for sign in signs]
     names = tuple(manifest.id for manifest in channels)
     paused = await control.paused_channels(names)
     signed = {name: facts for process in processes if process.is_gateway for name, facts in process.channels.items()}
-    try:
-        stats, can_write = await pairing.stats(), True
-    except UnavailableError as error:
-        if error.code not in _NOT_WRITABLE:
-            raise
-        stats, can_write = await pairing.counts(), False
+    stats, can_write = await part("pairing", counts(), (Stats(0, 0, 0), True))
     return SystemStatus(
         processes=processes,
         pairing=stats,
-        everybody=await control.everybody(),
+        everybody=await part("pauses", control.everybody(), None),
         backlog=await control.backlog(names),
         channels=[
             replace(signed.get(each.id, ChannelFacts(each.id)), title=each.title, icon=each.icon, paused=each.id in paused)
             for each in channels
         ],
         store_kind="embedded" if embedded else "redis_url",
-        glance=await glance.look(),
+        glance=await part("messages", glance.look(), Activity(None, None, (), 0)),
         cap_usd=cap_usd,
         at_ms=await control.now_ms(),
         can_write=can_write,
+        unreadable=tuple(unreadable),
     )
 
 

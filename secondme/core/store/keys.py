@@ -295,6 +295,11 @@ def spent(contact: str) -> str:
     return f"SPENT:{contact}"
 
 
+def broken(key: str) -> str:
+    """STRING, LIST or whatever else stood under another key and had the wrong type there: `secondme doctor --fix` put it here, for 30 days."""
+    return f"BROKEN:{key}"
+
+
 OF_A_CONTACT = (
     pending,
     approved,

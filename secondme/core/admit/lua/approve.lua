@@ -12,6 +12,7 @@ if not raw then return { 'missing' } end
 local request = decode_request(raw)
 if not request then return { 'corrupt' } end
 if request.expiresAt <= now or request.code ~= ARGV[2] then return { 'missing' } end
+typed()
 local record = cjson.encode({ contactId = ARGV[1], phoneNumber = request.phoneNumber, displayName = words(request.displayName),
   profilePicUrl = words(request.profilePicUrl), channelId = words(request.channelId), approvedAt = now, approvedBy = ARGV[3], tier = ARGV[4],
   notes = ARGV[5] ~= '' and ARGV[5] or nil })

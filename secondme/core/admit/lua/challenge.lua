@@ -6,6 +6,7 @@
 --       14 sent ms 15 oldest that is prompted, ms
 -- Returns approved | denied | too_old | already_pending | closed | full | collision | existing | prompted | requested
 --         | full_now: full, and it was said
+typed()
 local now = now_ms()
 if redis.call('EXISTS', KEYS.approved) == 1 then return 'approved' end
 if redis.call('EXISTS', KEYS.denied) == 1 then return 'denied' end

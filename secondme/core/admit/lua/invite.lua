@@ -2,6 +2,7 @@
 -- KEYS  invite code index_invites
 -- ARGV  1 code 2 name or '' 3 tier 4 ttl ms 5 most
 -- Returns {created, JSON} | {collision} | {full}
+typed()
 local now = now_ms()
 redis.call('ZREMRANGEBYSCORE', KEYS.index_invites, '-inf', now)
 if redis.call('EXISTS', KEYS.invite, KEYS.code) > 0 then return { 'collision' } end

@@ -7,6 +7,7 @@
 --       17 the pending record as the caller read it, or ''
 -- Returns approved | denied | changed | closed | needs_owner | needs_owner_again | welcomed_invite | welcomed_own | wrong_code | locked_out;
 --         the last two end in _closing when it was the wrong code that closed the door
+typed()
 local now = now_ms()
 if redis.call('EXISTS', KEYS.approved) == 1 then return 'approved' end
 if redis.call('EXISTS', KEYS.denied) == 1 then return 'denied' end
@@ -53,6 +54,8 @@ if invite and is_tier(invite.tier) and type(invite.expiresAt) == 'number' and in
 end
 if own and ARGV[7] == 'self_verify' then return let_in('self-verified', ARGV[8], name, 'welcomed_own') end
 
+local attempts = redis.call('INCR', KEYS.attempts)
+if attempts == 1 then redis.call('PEXPIRE', KEYS.attempts, ARGV[10]) end
 local closing = ''
 redis.call('ZREMRANGEBYSCORE', KEYS.pairing_wrong, '-inf', now - 3600000)
 redis.call('ZADD', KEYS.pairing_wrong, now, ARGV[14])
@@ -63,8 +66,6 @@ if redis.call('ZCARD', KEYS.pairing_wrong) >= tonumber(ARGV[11]) then
   publish(ARGV[16], { event = 'pairing_closed', severity = 'warn', timestamp = now })
   closing = '_closing'
 end
-local attempts = redis.call('INCR', KEYS.attempts)
-if attempts == 1 then redis.call('PEXPIRE', KEYS.attempts, ARGV[10]) end
 if attempts < tonumber(ARGV[9]) then return 'wrong_code' .. closing end
 forget_request()
 redis.call('DEL', KEYS.attempts, KEYS.outbox)

@@ -6,9 +6,14 @@
 --       7 pairing event channel
 -- Returns {denied, JSON} | {revoked, JSON} | {already, JSON} | {missing}
 local now = now_ms()
-local approved = redis.call('GET', KEYS.approved)
-local denied = redis.call('GET', KEYS.denied)
-local raw = redis.call('GET', KEYS.pending)
+
+-- What a broken record says is nothing, and it is removed all the same: nobody stays approved because of one.
+local function text(key)
+  local value = redis.pcall('GET', key)
+  return type(value) == 'table' and '' or value
+end
+
+local approved, denied, raw = text(KEYS.approved), text(KEYS.denied), text(KEYS.pending)
 local request = decode_request(raw)
 if request and (request.expiresAt <= now or request.code ~= ARGV[2]) then raw = false end
 if ARGV[3] == 'revoke' then raw = false end
@@ -19,24 +24,24 @@ local name, channel = words(known.displayName), words(known.channelId)
 
 redis.call('DEL', KEYS.approved, KEYS.history, KEYS.history_ids, KEYS.inbox, KEYS.outbox, KEYS.held, KEYS.pause, KEYS.counter)
 redis.call('DEL', KEYS.style, KEYS.relationship, KEYS.relationship_override, KEYS.dead, KEYS.last_reply, KEYS.own_messages, KEYS.style_cache, KEYS.trace)
-redis.call('ZREM', KEYS.index_approved, ARGV[1])
-redis.call('ZREM', KEYS.outbox_due, ARGV[1])
-redis.call('ZREM', KEYS.held_index, ARGV[1])
-redis.call('ZREM', KEYS.paused_index, ARGV[1])
-redis.call('ZREM', KEYS.dead_index, ARGV[1])
-if redis.call('EXISTS', KEYS.mailbox) == 1 then
-  redis.call('HINCRBY', KEYS.mailbox, 'fence', 1)
+redis.pcall('ZREM', KEYS.index_approved, ARGV[1])
+redis.pcall('ZREM', KEYS.outbox_due, ARGV[1])
+redis.pcall('ZREM', KEYS.held_index, ARGV[1])
+redis.pcall('ZREM', KEYS.paused_index, ARGV[1])
+redis.pcall('ZREM', KEYS.dead_index, ARGV[1])
+if redis.call('TYPE', KEYS.mailbox).ok ~= 'hash' then redis.call('DEL', KEYS.mailbox) else
+  if type(redis.pcall('HINCRBY', KEYS.mailbox, 'fence', 1)) == 'table' then redis.call('HDEL', KEYS.mailbox, 'fence') end
   redis.call('HDEL', KEYS.mailbox, 'sending', 'send_until', 'send_owner', 'attempts', 'head', 'defers')
 end
 local event, record, outcome
 if ARGV[3] == 'deny' then
-  redis.call('DEL', KEYS.pending, KEYS.code, KEYS.attempts, KEYS.told)
-  redis.call('ZREM', KEYS.index_pending, ARGV[1])
+  redis.call('DEL', KEYS.denied, KEYS.pending, KEYS.code, KEYS.attempts, KEYS.told)
+  redis.pcall('ZREM', KEYS.index_pending, ARGV[1])
   record = cjson.encode({ contactId = ARGV[1], phoneNumber = words(known.phoneNumber) or '', displayName = name,
     channelId = channel, deniedAt = now, deniedBy = ARGV[4], reason = ARGV[5] ~= '' and ARGV[5] or nil,
     expiresAt = now + ARGV[6] })
   redis.call('SET', KEYS.denied, record, 'PX', ARGV[6])
-  redis.call('ZADD', KEYS.index_denied, now + ARGV[6], ARGV[1])
+  redis.pcall('ZADD', KEYS.index_denied, now + ARGV[6], ARGV[1])
   event, outcome = { type = 'pairing_denied', deniedBy = ARGV[4] }, 'denied'
 else
   record, event, outcome = approved, { type = 'pairing_revoked', revokedBy = ARGV[4] }, 'revoked'

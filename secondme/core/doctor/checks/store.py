@@ -16,6 +16,7 @@ from secondme.core.doctor.check import (
     why_unasked,
 )
 from secondme.core.doctor.store import (
+    OWNERS_DECISION,
     REWRITE,
     SNAPSHOT,
     ServerFacts,
@@ -24,6 +25,7 @@ from secondme.core.doctor.store import (
     is_running,
     keeps_snapshots,
     lock_record,
+    look_at_records,
     refused_scripts,
     where_of,
 )
@@ -47,6 +49,9 @@ _WAYS: dict[Way, str] = {
 }
 
 
+_MOST_SHOWN = 5
+"""Broken keys with a line of their own."""
+_UNDECIDED = {"approved": "pairing revoke --yes", "denied": "pairing unblock"}
 _AGAIN = {SNAPSHOT: "redis-cli BGSAVE", REWRITE: "redis-cli BGREWRITEAOF"}
 """What makes a server try again at once. It does so by itself only when as much was changed as its configuration asks for."""
 
@@ -73,7 +78,29 @@ async def store(subject: DoctorContext) -> Outcome:
         primary = f" {facts.primary}" if facts.primary else ""
         return verdict(found("store-read-only", where=where, primary=primary))
     name = _WAYS.get(reached.way, f"Connected ({where}")
-    return Ok(f"{name}, version {facts.version})")
+    return verdict(*await _records(subject), detail=f"{name}, version {facts.version})")
+
+
+async def _records(subject: DoctorContext) -> list[Finding]:
+    """Keys that have not the type they must have, and messages that wait where nobody looks."""
+    try:
+        disorder = await look_at_records(await subject.store(), subject.settings.queue)
+    except SecondmeError as error:
+        raise NotCheckedError(why_unasked(error)) from error
+    findings = [
+        found(
+            "record-undecided" if each.known.name in OWNERS_DECISION else "record-broken" if each.known.contact else "index-broken",
+            key=each.key,
+            type=each.type,
+            wanted=each.known.type,
+            contact=each.known.contact,
+            fix=_UNDECIDED.get(each.known.name, ""),
+        )
+        for each in disorder.broken[:_MOST_SHOWN]
+    ]
+    if disorder.lost:
+        findings.append(found("mail-outside-queue", count=len(disorder.lost)))
+    return findings
 
 
 def _unreached(subject: DoctorContext, error: SecondmeError, where: str) -> Finding:

@@ -3,6 +3,7 @@
 -- KEYS  dead dead_index approved inbox mailbox queue queue_active trace
 -- ARGV  1 contact 2 mailbox ttl ms 3 inbox cap
 -- Returns {revived, n put back, n left: unreadable or no room} | {missing} | {not_approved} | {not_answered}
+typed()
 local letters = redis.call('LRANGE', KEYS.dead, 0, -1)
 if #letters == 0 then
   redis.call('ZREM', KEYS.dead_index, ARGV[1])
