@@ -374,7 +374,8 @@ class Services:
         from secondme.core.api.webhooks import Webhooks
 
         host, _, port = self.settings.webhooks.listen.rpartition(":")
-        return Webhooks(gateway.manager.webhook_handler, Address(host.removeprefix("[").removesuffix("]"), int(port)), self.clock)
+        address = Address(host.removeprefix("[").removesuffix("]"), int(port))
+        return Webhooks(gateway.manager.webhook_handler, address, self.clock, refusal_of=gateway.manager.refusal_of)
 
     def api(
         self,

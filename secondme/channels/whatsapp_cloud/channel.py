@@ -20,7 +20,16 @@ from secondme.channels.whatsapp_cloud.client import (
 )
 from secondme.channels.whatsapp_cloud.content import MEDIA_ID
 from secondme.channels.whatsapp_cloud.manifest import CONNECT
-from secondme.channels.whatsapp_cloud.webhook import CHANNEL, MOST_WRONG, Batch, challenge_of, is_signed, read, recipient_of
+from secondme.channels.whatsapp_cloud.webhook import (
+    CHANNEL,
+    MOST_WRONG,
+    Batch,
+    challenge_of,
+    has_signature,
+    is_signed,
+    read,
+    recipient_of,
+)
 from secondme.core import fault_points
 from secondme.core.errors import ConfigError, CredentialsError, DataError, NotFoundError, SecondmeError, UnavailableError
 from secondme.core.ids import ChannelId, ContactId, mask_contact_id
@@ -101,6 +110,12 @@ class WhatsAppCloudChannel:
         finally:
             self._is_connected, self._host = False, None
             await self._graph.close()
+
+    def refusal_of(self, head: WebhookRequest) -> WebhookAnswer | None:
+        """What is no signed call, and no question of Meta's whether we are there."""
+        if head.method == "POST" and not has_signature(head):
+            return self._refusal()
+        return None
 
     async def handle_webhook(self, request: WebhookRequest) -> WebhookAnswer:
         """What Meta is told. 200 means that every message in the call is safe; 503, that Meta must repeat it. Never raises."""

@@ -105,6 +105,11 @@ class ChannelManager:
         supervisor = self.channels.get(channel)
         return supervisor.handle_webhook if supervisor is not None and supervisor.manifest.takes_webhooks else None
 
+    def refusal_of(self, channel: str, head: WebhookRequest) -> WebhookAnswer | None:
+        """What a call of the platform behind `channel`, given without its body, is answered at once; None when its body must be read."""
+        supervisor = self.channels.get(channel)
+        return supervisor.refusal_of(head) if supervisor is not None else None
+
     @property
     def left_running(self) -> list[str]:
         """Channels that were told to stop and did not: a loop that waits for them would wait for ever."""
