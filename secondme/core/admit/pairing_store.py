@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
     from secondme.core.config.models import PairingSettings
     from secondme.core.enums import Tier
+    from secondme.core.messages import ChannelContact
     from secondme.core.store.client import Store
 
 R = TypeVar("R", bound=Record)
 
 TRIES = 20
 """Fresh codes tried before giving up: with 200 live codes of 1,000,000 a single collision is already rare."""
+_FRESH_TRIES = 500
+"""Wrong codes of whomever that an invite bears which was made while the door is closed: one in 2,000 that somebody guesses it."""
 _MOST_INVITES = 100
 _PAGE = 500
 
@@ -80,17 +83,33 @@ class PairingStore:
             digits=request.code,
             channel=channel,
         )
-        match answer[0]:
-            case b"approved":
-                return "approved", ApprovedContact.decode(answer[1], keys.approved(contact))
-            case b"already":
-                return "already", ApprovedContact.decode(answer[1], keys.approved(contact))
-            case b"denied":
-                raise BusyError("contact_denied", f"{contact} was denied meanwhile.", f"secondme pairing unblock {contact}")
-            case b"corrupt":
-                raise DataError("corrupt_record", f"The record {keys.pending(contact)} cannot be read; it was left as it is.")
-            case _:
-                raise NotFoundError("no_such_request", f"The request of {contact} is gone: expired, or already decided.")
+        return _approved(answer, contact)
+
+    async def approve_unasked(
+        self, known: ChannelContact, *, channel: str, by: str, tier: Tier, notes: str = ""
+    ) -> tuple[Literal["approved", "already"], ApprovedContact]:
+        """`known`, who waits for nothing, is approved; what is known of them is kept, and they are told nothing. As `approve` otherwise;
+        NotFoundError when they have asked meanwhile."""
+        contact = known.contact_id
+        answer = await self._store.run(
+            "approve",
+            (
+                contact,
+                "",
+                by,
+                tier.value,
+                notes,
+                "",
+                keys.EVENTS_PAIRING,
+                channel,
+                known.phone_number or contact,
+                known.display_name,
+            ),
+            contact=contact,
+            digits="none",
+            channel=channel,
+        )
+        return _approved(answer, contact)
 
     async def deny(self, contact: ContactId, *, code: str, channel: str, by: str, reason: str = "") -> Literal["denied", "already"]:
         """`contact` is denied for the cooldown, and all that was kept for it is erased. Repeatable.
@@ -140,7 +159,7 @@ class PairingStore:
         for _ in range(TRIES):
             code = new_code()
             answer = await self._store.run(
-                "invite", (code, name, tier.value, int(ttl.total_seconds() * 1000), _MOST_INVITES), digits=code
+                "invite", (code, name, tier.value, int(ttl.total_seconds() * 1000), _MOST_INVITES, _FRESH_TRIES), digits=code
             )
             if answer[0] == b"created":
                 return Invite.decode(answer[1], keys.invite(code))
@@ -214,3 +233,18 @@ class PairingStore:
             channel=channel,
         )
         return answer[0]
+
+
+def _approved(answer: list[bytes], contact: str) -> tuple[Literal["approved", "already"], ApprovedContact]:
+    """What the script `approve` answered."""
+    match answer[0]:
+        case b"approved":
+            return "approved", ApprovedContact.decode(answer[1], keys.approved(contact))
+        case b"already":
+            return "already", ApprovedContact.decode(answer[1], keys.approved(contact))
+        case b"denied":
+            raise BusyError("contact_denied", f"{contact} was denied meanwhile.", f"secondme pairing unblock {contact}")
+        case b"corrupt":
+            raise DataError("corrupt_record", f"The record {keys.pending(contact)} cannot be read; it was left as it is.")
+        case _:
+            raise NotFoundError("no_such_request", f"The request of {contact} is gone: expired, or already decided.")

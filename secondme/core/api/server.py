@@ -60,6 +60,7 @@ class BoundedProtocol(H11Protocol):
         self._waiting_since = 0.0
         self._received = 0
         """Bytes since then."""
+        self._network = ""
         self._head_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
 
@@ -77,8 +78,8 @@ class BoundedProtocol(H11Protocol):
         """Called for each new connection."""
         super().connection_made(transport)
         everybody = [each for each in self.connections if isinstance(each, BoundedProtocol)]
-        peer = network_of(self.client)
-        neighbours = [each for each in everybody if network_of(each.client) == peer] if peer else []
+        self._network = network_of(transport.get_extra_info("peername"))
+        neighbours = [each for each in everybody if each._network == self._network] if self._network else []  # noqa: SLF001  ours
         if not (self._has_room(neighbours, self._limits.per_peer) and self._has_room(everybody, self._limits.connections)):
             self._say(OVERLOADED)
             return
@@ -174,10 +175,10 @@ class BoundedProtocol(H11Protocol):
             timer.cancel()
 
 
-def network_of(client: tuple[str, int] | None) -> str:
+def network_of(peer: tuple[Any, ...] | str | None) -> str:  # as a socket says it
     """Whose neighbours a caller's connections are: its address, of IPv6 the half that a site has to itself; empty for this machine."""
     try:
-        address = ipaddress.ip_address(client[0]) if client else None
+        address = ipaddress.ip_address(peer[0]) if isinstance(peer, tuple) else None
     except ValueError:
         address = None
     if isinstance(address, ipaddress.IPv6Address):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from secondme.core.store.events import Follow, Heard
 
 
-HELP = """approve CODE [trusted|standard|restricted]
+HELP = """approve CODE-or-id [trusted|standard|restricted]
 deny CODE
 pause [contact] [60m]
 resume [contact]

@@ -10,7 +10,7 @@ TYPES = {
     name: kind
     for kind, names in {
         "string": "pending approved denied code invite attempts told counter pause channel_pause last_reply style relationship_override "
-        "person_of style_cache pause_all killed pairing_closed pairing_full restoring contacts contacts_updated sleep_hours session",
+        "person_of style_cache pause_all killed pairing_closed pairing_fresh pairing_full restoring contacts contacts_updated sleep_hours session",
         "list": "inbox dead outbox held trace",
         "set": "history_ids person queue_active",
         "zset": "history seen outbox_due queue_later dead_index held_index paused_index pairing_prompts pairing_wrong index_pending "

@@ -60,7 +60,10 @@ PAIRING_WRONG = "PAIRING:wrong"
 """ZSET of the wrong codes of the last hour, over all contacts: at most as many as close the door."""
 
 PAIRING_CLOSED = "PAIRING:closed"
-"""STRING "1" for an hour after too many wrong codes: invites and self-verification are closed."""
+"""STRING, ms as decimal text, for an hour after too many wrong codes: self-verification is closed, and invites from before."""
+
+PAIRING_FRESH = "PAIRING:fresh"
+"""STRING, wrong codes that may still be tried while the door is closed; from an invite that is made meanwhile until it opens again."""
 
 PAIRING_FULL = "PAIRING:full"
 """STRING "1" for a minute: the full list was reported, do not report it again."""
