@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes.process import GatewayProcess, command, data_of
+from fakes.process import GatewayProcess, command, data_of, settings_of
 from health.rig import Ward, address_of, free_port, holding, until, valkey
 from health.servers import OK, UNKNOWN, bulk, little_redis, silence
 from redis import Redis
@@ -348,3 +348,19 @@ def test_mail_that_no_index_knows(elsewhere: Ward, spare: Redis) -> None:
     elsewhere.mend(finding)
     assert elsewhere.doctor("store").findings == {}
     assert (spare.smembers(keys.QUEUE_ACTIVE), spare.xlen(keys.QUEUE)) == ({"local:anna"}, 1)
+
+
+def test_another_database_of_an_external_server_is_noticed(ward: Ward, tmp_path: Path) -> None:
+    with valkey(tmp_path) as spare:
+        port = spare.connection_pool.connection_kwargs["port"]
+        ward.configure(redis_url=f"redis://127.0.0.1:{port}/0")
+        assert ward.run("pairing", "approve", "local:anna").exit_code == 0
+        with GatewayProcess(ward.home):
+            seen = settings_of(ward.home).places.witness
+            until(lambda: seen.exists() and json.loads(seen.read_text())["approved"] == 1)
+        assert ward.doctor("store").findings == {}
+        ward.configure(redis_url=f"redis://127.0.0.1:{port}/1")
+        finding = ward.doctor("store").only("store-lost-people")
+        assert "0 of the 1" in finding["what"]
+        ward.configure(redis_url=f"redis://127.0.0.1:{port}/0")
+        assert ward.doctor("store").findings == {}

@@ -32,7 +32,10 @@ async def doctor(
     names: Annotated[list[str] | None, typer.Argument(metavar="[CHECK]...", help="Only these checks; else all.")] = None,
     listing: Annotated[bool, typer.Option("--list", help="List the checks and run none.")] = False,
     fixing: Annotated[
-        bool, typer.Option("--fix", help="Mend what is safe to mend: modes, and what killed processes left.")
+        bool, typer.Option("--fix", help="Mend what is safe to mend: modes, what killed processes left, broken records.")
+    ] = False,
+    accepting: Annotated[
+        bool, typer.Option("--accept-empty", help="The store has all there is: go on although people are missing from it.")
     ] = False,
     timeout: Annotated[  # noqa: ASYNC109  the option's name
         float, typer.Option(metavar="SECONDS", min=0.2, max=120, help="How long each check may take; they run at the same time.")
@@ -52,6 +55,9 @@ async def doctor(
         wanted = chosen(checks(channels), names or [])
     except NotFoundError as error:
         raise typer.BadParameter(f"{error.message} {error.fix}", param_hint="CHECK") from error
+    if accepting:
+        async with invocation.services() as services:
+            await services.witness.accept()
     reports = await _run(invocation, wanted, channels, timeout)
     fixed: list[str] = []
     if fixing:

@@ -51,6 +51,15 @@ class Listing:
     corrupt: list[DataError]
 
 
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a witness has to know of a store; `home` is empty for one that nobody named."""
+
+    home: str
+    approved: int
+    removed: int
+
+
 class PairingStore:
     """Pairing records in Redis."""
 
@@ -183,6 +192,20 @@ class PairingStore:
         """The counts, right also at the moment after an expiry; what expired is swept and said on the way."""
         counts: list[int] = await self._store.run("sweep", (keys.EVENTS_PAIRING, keys.EVENTS_PAUSE))
         return Stats(*counts)
+
+    async def tally(self) -> Tally:
+        """How many are approved, how many approvals were ever taken back, and which store this is. One round trip."""
+        pipe = self._store.client.pipeline(transaction=False)
+        pipe.hmget(keys.WITNESS, "id", "removed")
+        pipe.zcard(keys.INDEX_APPROVED)
+        (home, removed), approved = await self._store.call(pipe.execute())
+        return Tally(home.decode() if home else "", approved, int(removed) if removed and removed.isdigit() else 0)
+
+    async def name_home(self, name: str) -> str:
+        """The name of this store: the one it has, else `name` from now on."""
+        client = self._store.client
+        await self._store.call(client.hsetnx(keys.WITNESS, "id", name))
+        return str((await self._store.call(client.hget(keys.WITNESS, "id"))).decode())
 
     async def counts(self) -> Stats:
         """The same where nothing can be written: only looked at, and nothing is swept or said. Two round trips."""

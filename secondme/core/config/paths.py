@@ -72,6 +72,11 @@ class Places:
         return self.data / "restoring.json"
 
     @property
+    def witness(self) -> Path:
+        """Says how many people were approved, beside the store that must know them."""
+        return self.data / "witness.json"
+
+    @property
     def gateway_lock(self) -> Path:
         """Held by the one gateway of this home."""
         return self.data / "gateway.lock"

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass, replace
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
 
 _MODULE = "graph"
 _MOST_KEYS = 50_000
+_LOG_BYTES = 64 * 1024
+_CUT = re.compile(
+    rb"^\d+:\w (\d+ \w+ \d{4} [\d:]{8})\.\d+ \W AOF (?:\S+ )?loaded anyway because aof-load-truncated is enabled", re.MULTILINE
+)
 _ASIDE_S = 30 * 86_400
 OWNERS_DECISION = frozenset({"approved", "denied"})
 """Names of keys that nobody but the owner decides about, however broken they are."""
@@ -291,6 +296,18 @@ async def _index_anew(store: Store, make: Callable[[str], str], index: str) -> N
         members = {each.contact: seconds * 1000 for each in known if each is not None and each.name == make.__name__}
         if members:
             await store.call(store.client.zadd(index, members, nx=True))
+
+
+def cut_at(directory: Path) -> str:
+    """When the private server last found the end of its file cut off, in its own words; empty when it did not within what is left of its
+    log."""
+    try:
+        with (directory / "server.log").open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_BYTES))
+            found = _CUT.findall(file.read())
+    except OSError:
+        return ""
+    return str(found[-1].decode("ascii", "replace")) if found else ""
 
 
 def lock_record(path: Path) -> tuple[int, str]:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from secondme.core.admit.control_store import ControlStore
+    from secondme.core.admit.witness import Loss
     from secondme.core.gateway.channel_manager import ChannelManager
     from secondme.core.gateway.channel_supervisor import ChannelSupervisor
     from secondme.core.ports import Clock
@@ -46,6 +47,8 @@ class Heartbeat:
         self._routing = routing
         self._clock = clock
         self._started_ms = clock.now_ms()
+        self.loss: Loss | None = None
+        """What the store has lost, as long as nothing is received because of that."""
         self._sessions: set[str] = set()
         """Channels whose session was written down as begun."""
 
@@ -64,9 +67,16 @@ class Heartbeat:
             "version": __version__,
             "startedAt": self._started_ms,
             "routing": self._routing(),
+            **({"loss": {"was": self.loss.was, "has": self.loss.has, "at": self.loss.at_ms}} if self.loss else {}),
             "channels": {name: supervisor.facts() for name, supervisor in self._manager.channels.items()},
         }
         await self._control.beat(self._name, facts)
+
+    async def tell_loss(self, loss: Loss) -> None:
+        """Status knows that nothing is received, and why."""
+        self.loss = loss
+        with contextlib.suppress(SecondmeError):
+            await self._sign()
 
     async def tell_channel(self, supervisor: ChannelSupervisor) -> None:
         """A channel's state is known to status and told to whoever listens, once for each change."""

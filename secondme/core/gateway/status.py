@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from pydantic import Field
 
 from secondme.core.admit.pairing_store import Stats
+from secondme.core.admit.witness import Loss
 from secondme.core.clock import from_ms, rfc3339
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.gateway.store import Activity
@@ -101,6 +102,14 @@ class LastReport(CamelModel):
     last_sent_at: str | None
 
 
+class LossReport(CamelModel):
+    """The store lost people who were approved, and nothing is received until the owner decides."""
+
+    was: int
+    has: int
+    at: str | None
+
+
 class PauseReport(CamelModel):
     """A contact that is not answered."""
 
@@ -129,6 +138,7 @@ class StatusReport(CamelModel):
     cost: CostReport
     unreadable: list[str] = Field(default_factory=list)
     """What could not be read, as keys of the store or parts of this report; the rest is right without it."""
+    loss: LossReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,6 +199,9 @@ class Process:
     """The machine it runs on, as that calls itself."""
     routing: Mapping[str, int] = field(default_factory=dict)
     """How often its router decided what since it started: routed, smallTalk, byRules, byModel, inDoubt, and meanMs of asking."""
+
+    loss: Loss | None = None
+    """What its store has lost; it receives nothing then."""
 
     @property
     def is_gateway(self) -> bool:
@@ -263,6 +276,10 @@ class SystemStatus:
             messages=LastReport(last_received_at=_rfc3339(glance.last_received_ms), last_sent_at=_rfc3339(glance.last_sent_ms)),
             pauses=[PauseReport(contact_id=each.contact_id, until=_rfc3339(each.until_ms)) for each in glance.paused],
             cost=CostReport(today_usd=glance.today_micros / 1_000_000, cap_usd=self.cap_usd),
+            loss=next(
+                (LossReport(was=loss.was, has=loss.has, at=_rfc3339(loss.at_ms)) for each in self.processes if (loss := each.loss)),
+                None,
+            ),
             unreadable=[*self.unreadable, *backlog.unreadable],
         )
 
@@ -337,11 +354,19 @@ def _process(sign: dict[str, Any]) -> Process:  # written by a process of any ve
         version=str(sign.get("version", "")),
         started_ms=int(sign.get("startedAt") or 0),
         host=str(sign.get("host", "")),
+        loss=_loss(sign.get("loss")),
         channels={str(name): _facts(str(name), facts) for name, facts in channels.items()} if isinstance(channels, dict) else {},
         routing={str(name): int(count) for name, count in routing.items() if isinstance(count, int)}
         if isinstance(routing, dict)
         else {},
     )
+
+
+def _loss(signed: Any) -> Loss | None:  # as above
+    try:
+        return Loss(int(signed["was"]), int(signed["has"]), int(signed["at"]))
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _facts(name: str, signed: Any) -> ChannelFacts:  # as above

@@ -15,7 +15,7 @@ TYPES = {
         "set": "history_ids person queue_active",
         "zset": "history seen outbox_due queue_later dead_index held_index paused_index pairing_prompts pairing_wrong index_pending "
         "index_approved index_denied index_invites owner_told owner_commands token_usage deferred",
-        "hash": "mailbox pairing_stats gateways channel_wishes relationship token_stats own_messages style_overall persona_use spent",
+        "hash": "witness mailbox pairing_stats gateways channel_wishes relationship token_stats own_messages style_overall persona_use spent",
         "stream": "queue",
     }.items()
     for name in names.split()

@@ -80,6 +80,9 @@ INDEX_DENIED = "PAIRING:index:denied"
 INDEX_INVITES = "PAIRING:index:invites"
 """ZSET code -> expiry ms of unused invites, at most 100."""
 
+WITNESS = "HOME:witness"
+"""HASH id: a random name of this store, which the home's own file knows too; removed: approvals that were taken back. Kept for ever."""
+
 GATEWAYS = "GATEWAY:alive"
 """HASH instance -> JSON of its last sign of life. Entries older than a minute are removed by the next sign."""
 

@@ -1,7 +1,7 @@
 -- The owner denies a request or an approved contact, or revokes an approval. Everything that waits for the contact goes with it.
 -- KEYS  approved denied pending code index_pending index_approved index_denied pairing_stats attempts told history history_ids
 --       inbox mailbox outbox outbox_due held held_index pause counter paused_index style relationship relationship_override dead
---       dead_index last_reply own_messages style_cache trace
+--       dead_index last_reply own_messages style_cache trace witness
 -- ARGV  1 contact 2 code of the request that was looked at, or '' 3 'deny' | 'revoke' 4 by 5 reason or '' 6 cooldown ms
 --       7 pairing event channel
 -- Returns {denied, JSON} | {revoked, JSON} | {already, JSON} | {missing}
@@ -24,7 +24,7 @@ local name, channel = words(known.displayName), words(known.channelId)
 
 redis.call('DEL', KEYS.approved, KEYS.history, KEYS.history_ids, KEYS.inbox, KEYS.outbox, KEYS.held, KEYS.pause, KEYS.counter)
 redis.call('DEL', KEYS.style, KEYS.relationship, KEYS.relationship_override, KEYS.dead, KEYS.last_reply, KEYS.own_messages, KEYS.style_cache, KEYS.trace)
-redis.pcall('ZREM', KEYS.index_approved, ARGV[1])
+if redis.pcall('ZREM', KEYS.index_approved, ARGV[1]) == 1 then redis.pcall('HINCRBY', KEYS.witness, 'removed', 1) end
 redis.pcall('ZREM', KEYS.outbox_due, ARGV[1])
 redis.pcall('ZREM', KEYS.held_index, ARGV[1])
 redis.pcall('ZREM', KEYS.paused_index, ARGV[1])

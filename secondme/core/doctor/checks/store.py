@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from secondme.core.admit.pairing_store import PairingStore
+from secondme.core.admit.witness import Witness, testimony
+from secondme.core.clock import from_ms, rfc3339
 from secondme.core.doctor.check import (
     Check,
     DoctorContext,
@@ -21,6 +24,7 @@ from secondme.core.doctor.store import (
     SNAPSHOT,
     ServerFacts,
     Way,
+    cut_at,
     holders,
     is_running,
     keeps_snapshots,
@@ -66,6 +70,8 @@ async def store(subject: DoctorContext) -> Outcome:
         if url is None and _is_orphaned(subject):
             raise NotCheckedError("the private server has outlived its owner") from error
         return verdict(_unreached(subject, error, where))
+    if reached.way == "empty" and (seen := testimony(subject.places.witness)) and seen.approved:
+        return verdict(found("store-lost-people", was=seen.approved, has=0, since=rfc3339(from_ms(seen.at_ms))))
     if reached.way == "empty":
         return Ok("private server; starts with the gateway, nothing is stored yet")
     if reached.way == "large":
@@ -78,7 +84,14 @@ async def store(subject: DoctorContext) -> Outcome:
         primary = f" {facts.primary}" if facts.primary else ""
         return verdict(found("store-read-only", where=where, primary=primary))
     name = _WAYS.get(reached.way, f"Connected ({where}")
-    return verdict(*await _records(subject), detail=f"{name}, version {facts.version})")
+    cut = cut_at(subject.places.store) if url is None else ""
+    more = f"; its file was cut off at its end ({cut}): what was written last is lost" if cut else ""
+    return verdict(*await _records(subject), detail=f"{name}, version {facts.version}){more}")
+
+
+async def witness_of(subject: DoctorContext) -> Witness:
+    """The home's witness and the store that is looked at."""
+    return Witness(subject.places.witness, PairingStore(await subject.store(), subject.settings.pairing), subject.clock)
 
 
 async def _records(subject: DoctorContext) -> list[Finding]:
@@ -98,6 +111,8 @@ async def _records(subject: DoctorContext) -> list[Finding]:
         )
         for each in disorder.broken[:_MOST_SHOWN]
     ]
+    if loss := await (await witness_of(subject)).loss():
+        findings.append(found("store-lost-people", was=loss.was, has=loss.has, since=rfc3339(from_ms(loss.at_ms))))
     if disorder.lost:
         findings.append(found("mail-outside-queue", count=len(disorder.lost)))
     return findings

@@ -1,5 +1,5 @@
 -- Nothing of a contact is left: not what was said, not that it was ever there.
--- KEYS  mailbox queue queue_active pairing_stats index_pending index_approved index_denied person rest... : sorted sets of contacts,
+-- KEYS  mailbox queue queue_active pairing_stats index_pending index_approved index_denied person witness rest... : sorted sets of contacts,
 --       then the contact's own keys
 -- ARGV  1 contact 2 group 3 how many sorted sets 4 pairing event channel
 -- Returns how many keys were deleted
@@ -11,7 +11,8 @@ if type(token) == 'string' and token ~= 'later' then
 end
 redis.pcall('SREM', KEYS.queue_active, ARGV[1])
 redis.pcall('SREM', KEYS.person, ARGV[1])
-for _, index in ipairs({ KEYS.index_pending, KEYS.index_approved, KEYS.index_denied }) do redis.pcall('ZREM', index, ARGV[1]) end
+if redis.pcall('ZREM', KEYS.index_approved, ARGV[1]) == 1 then redis.pcall('HINCRBY', KEYS.witness, 'removed', 1) end
+for _, index in ipairs({ KEYS.index_pending, KEYS.index_denied }) do redis.pcall('ZREM', index, ARGV[1]) end
 local sets = tonumber(ARGV[3])
 for at = TAIL, TAIL + sets - 1 do redis.pcall('ZREM', KEYS[at], ARGV[1]) end
 local deleted = redis.call('DEL', KEYS.mailbox)
