@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from secondme.core.admit.pairing_store import Listing, PairingStore
     from secondme.core.admit.pauses import PauseService
     from secondme.core.admit.store import ContactChoices
+    from secondme.core.admit.witness import Witness
     from secondme.core.api.limits import Limits
     from secondme.core.api.server import Api
     from secondme.core.api.webhooks import Webhooks
@@ -77,6 +78,13 @@ class Services:
         from secondme.core.admit.pairing_store import PairingStore
 
         return PairingStore(self.store, self.settings.pairing)
+
+    @cached_property
+    def witness(self) -> Witness:
+        """How many people were approved, as a file of the home says."""
+        from secondme.core.admit.witness import Witness
+
+        return Witness(self.setup.places.witness, self.pairing_store, self.clock)
 
     async def listing(self) -> Listing:
         """Everybody who waits, was approved or was denied, right now."""
@@ -369,6 +377,7 @@ class Services:
             learner=self.learner,
             channels=channel_factories(self.setup) if channels is None else channels,
             owner_chat=self.owner_chat,
+            witness=self.witness,
         )
 
     def gateway(self, model: Model, part: Part = "all", *, rng: Random | None = None) -> Gateway:
@@ -385,7 +394,8 @@ class Services:
         from secondme.core.api.webhooks import Webhooks
 
         host, _, port = self.settings.webhooks.listen.rpartition(":")
-        return Webhooks(gateway.manager.webhook_handler, Address(host.removeprefix("[").removesuffix("]"), int(port)), self.clock)
+        address = Address(host.removeprefix("[").removesuffix("]"), int(port))
+        return Webhooks(gateway.manager.webhook_handler, address, self.clock, refusal_of=gateway.manager.refusal_of)
 
     def api(
         self,

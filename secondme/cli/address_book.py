@@ -15,10 +15,13 @@ from secondme.core.admit.pairing import channel_of
 from secondme.core.channel_manifest import manifest_of
 from secondme.core.errors import NotFoundError, SecondmeError, UnavailableError
 from secondme.core.ids import is_contact_id
-from secondme.core.messages import ChannelState
+from secondme.core.messages import ChannelContact, ChannelState
 from secondme.core.text import caseless, did_you_mean
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from secondme.core.ids import ContactId
     from secondme.services import Services
 
     Row = dict[str, str]
@@ -77,6 +80,19 @@ async def find_in_address_books(services: Services, reference: str) -> Row:
     if not named:
         raise NotFoundError("unknown_contact", _NOBODY, did_you_mean(reference, (row["name"] for row in rows), _LIST))
     return named[0]
+
+
+def look_up(services: Services) -> Callable[[ContactId], Awaitable[ChannelContact | None]]:
+    """What the channel of a contact knows of it, when a gateway runs and can be asked; else nothing."""
+
+    async def known(contact: ContactId) -> ChannelContact | None:
+        try:
+            row = await find_in_address_books(services, contact)
+        except SecondmeError:
+            return None
+        return ChannelContact(contact, row["name"], row["number"])
+
+    return known
 
 
 async def _states(services: Services) -> dict[str, str]:

@@ -74,6 +74,8 @@ class Manifest:
     cannot be."""
     owner_chat_is_notebook: bool = False
     """True when the owner's own chat is also where they keep notes to themselves: what is no command there is not answered."""
+    contact_ids: str = ""
+    """A pattern of its contacts' ids, so that one that is mistyped is nobody's; empty: `<id>:` and anything behind it."""
     takes_webhooks: bool = False
     """True when the platform calls us: `handle_webhook` of the built channel answers."""
 
@@ -106,6 +108,12 @@ def manifests() -> list[Manifest]:
             for manifest in _loaded(point, known):
                 known[manifest.id] = manifest
     return sorted(known.values(), key=lambda manifest: manifest.rank)
+
+
+def channel_with(contact: str) -> Manifest | None:
+    """The channel that a contact with this id would be on; None for what is no whole id of any."""
+    patterns = ((manifest, manifest.contact_ids or f"{manifest.id}:.+") for manifest in manifests())
+    return next((manifest for manifest, pattern in patterns if re.fullmatch(pattern, contact, re.ASCII)), None)
 
 
 def _loaded(point: EntryPoint, known: Mapping[str, Manifest]) -> Iterator[Manifest]:

@@ -18,8 +18,9 @@ _TRY_AGAIN_S = 0.02
 
 
 def open_dir(path: Path) -> int:
-    """A descriptor of the directory: it is ours and nobody else can enter it; it is made when it is missing. Raises ConfigError, OSError."""
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+    """A descriptor of the directory: it is ours and nobody else can enter it; it is made when it is missing. Where others may make names,
+    as in /tmp, a link is not followed. Raises ConfigError, OSError."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | (os.O_NOFOLLOW if _is_shared(path.parent) else 0)
     try:
         descriptor = os.open(path, flags)
     except FileNotFoundError:
@@ -37,6 +38,28 @@ def open_dir(path: Path) -> int:
             os.fchmod(descriptor, 0o700)
         refused.pop_all()
     return descriptor
+
+
+def _is_shared(directory: Path) -> bool:
+    """True for a directory in which anybody may make names."""
+    with contextlib.suppress(OSError):
+        return bool(directory.stat().st_mode & stat.S_IWOTH)
+    return False
+
+
+def refuse_planted(path: Path) -> None:
+    """Raises ConfigError when `path`, in a directory of everybody's, is there and is not our own private directory: somebody else made it,
+    and whoever looked for a socket in it would talk to them."""
+    try:
+        facts = path.lstat()
+    except OSError:
+        return  # whoever makes it looks again
+    if not stat.S_ISDIR(facts.st_mode) or facts.st_uid != os.getuid() or facts.st_mode & 0o022:
+        raise ConfigError(
+            "planted_directory",
+            f"{path} was made by somebody else, where this home's sockets belong.",
+            "Remove it, or set SECONDME_HOME to a directory with a shorter name.",
+        )
 
 
 def private_dir(path: Path) -> Path:

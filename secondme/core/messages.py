@@ -151,6 +151,8 @@ class Admission(StrEnum):
     """In the history; the contact wrote too much and is now paused."""
     INBOX_FULL = "inbox_full"
     """In the history; too much is waiting already."""
+    SET_ASIDE = "set_aside"
+    """Among the dead letters, not to be answered: a record of this contact is broken, and the owner was told."""
     TAKEN_OVER = "taken_over"
     """The owner spoke: the contact is paused and waiting replies are dropped."""
     OWN_ECHO = "own_echo"

@@ -96,6 +96,14 @@ class WebhookHandler(Protocol):
         """The answer to a platform's call. 200 means that everything in it is safe. Never raises."""
 
 
+@runtime_checkable
+class WebhookHeadReader(Protocol):
+    """A channel that knows who is not its platform by a call's headers alone: strangers' bodies are not even waited for."""
+
+    def refusal_of(self, head: WebhookRequest) -> WebhookAnswer | None:
+        """The answer to a call, given without its body, that cannot be the platform's; None when its body must be read. Never raises."""
+
+
 class Model(Protocol):
     """A language model that writes the owner's next message."""
 

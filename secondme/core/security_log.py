@@ -13,7 +13,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from secondme.core.errors import UnavailableError
+from secondme.core.errors import SecondmeError
 from secondme.core.ids import mask_contact_id
 from secondme.core.log import SECURITY, SEVERITIES, Fact, get_logger
 from secondme.core.log_reader import Following, files_of, moment_of, newest_lines, parse
@@ -102,7 +102,7 @@ class SecurityLog:
         told: dict[str, Fact] = {"event": event.value, "severity": severity.value, **details}
         if contact is not None:
             told["contactId"] = mask_contact_id(contact)
-        with contextlib.suppress(UnavailableError):
+        with contextlib.suppress(SecondmeError):
             await self._publish(told)
 
     def write(self, event: SecurityEvent, severity: Severity = Severity.INFO, contact: str | None = None, **details: Fact) -> None:

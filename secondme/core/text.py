@@ -14,6 +14,12 @@ _HIDDEN = re.compile(
     "\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u2064\u2066-\u206f\ufeff\ufff9-\ufffb"  # bidi, zero-width, fillers
     "\u2028\u2029\U000e0000-\U000e0fff\ud800-\udfff]"  # line separators, tags, lone surrogates
 )
+_NO_MARK = frozenset({"Cc", "Cf", "Cs"})
+_BLANK = frozenset(
+    "\u115f\u1160\u2800\u3164\uffa0\U0001d159\u2065\ufff0\ufff1\ufff2\ufff3\ufff4\ufff5\ufff6\ufff7\ufff8\ufffe\uffff"
+)
+"""Letters and symbols that are drawn as nothing: Hangul fillers, the empty Braille cell, a musical null, and ignorable code points without
+a character (Unicode, DerivedCoreProperties, Default_Ignorable_Code_Point)."""
 _SPACE = re.compile(r"\s+")
 _NAME_LIMIT = 64
 
@@ -32,9 +38,16 @@ def safe_name(value: str) -> str:
 def _one_line(bounded: str) -> str:
     line = _SPACE.sub(" ", safe_text(bounded)).strip()
     line = unicodedata.normalize("NFC", line)
+    if not any(map(_is_visible, line)):
+        return ""
     if len(line) > _NAME_LIMIT:
         line = line[: _NAME_LIMIT - 1].rstrip() + "…"
     return line
+
+
+def _is_visible(char: str) -> bool:
+    """False for what leaves no mark by itself. What this Python's Unicode does not know yet may be an emoji of next year."""
+    return unicodedata.category(char)[0] not in "ZM" and unicodedata.category(char) not in _NO_MARK and char not in _BLANK
 
 
 def clip_utf8(value: str, limit_bytes: int) -> str:

@@ -10,12 +10,15 @@ from typing import Any
 import pytest
 from fakes.town import Town
 from fakes.watching import Ear, everything
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from model.corridor import open_corridor
 
 from secondme.core.admit.pairing import NOTICE, WELCOME
 from secondme.core.enums import Tier
 from secondme.core.errors import BusyError
-from secondme.core.ids import ContactId
-from secondme.core.messages import Admission, Challenge, ChatKind
+from secondme.core.ids import ChannelId, ContactId
+from secondme.core.messages import Admission, Challenge, ChatKind, InboundMessage
 
 TownWith = Callable[..., Town]
 ANNA = ContactId("local:anna")
@@ -70,8 +73,8 @@ async def test_the_thirty_first_stranger_of_an_hour_is_requested_without_a_promp
     assert await town.writes("later", "hi") is Challenge.PROMPTED
 
 
-async def test_the_hundred_and_first_stranger_is_ignored_and_that_is_said_once_a_minute(town: Town, ear: Ear) -> None:
-    outcomes = Counter([await town.writes(f"s{n}", "hi") for n in range(105)])
+async def test_the_fifty_first_stranger_of_a_channel_is_ignored_and_that_is_said_once_a_minute(town: Town, ear: Ear) -> None:
+    outcomes = Counter([await town.writes(f"s{n}", "hi") for n in range(55)])
     assert outcomes[Challenge.CLOSED] == 5
     heard = await ear.heard()
     full = [event for event in heard if event["channel"] == "events:security"]
@@ -79,6 +82,34 @@ async def test_the_hundred_and_first_stranger_is_ignored_and_that_is_said_once_a
     await town.store.client.pexpireat("PAIRING:full", 1)
     await town.writes("another", "hi")
     assert len([event for event in await ear.heard() if event.get("event") == "pairing_full"]) == 1
+
+
+def _from(town: Town, channel: str, number: int) -> InboundMessage:
+    contact = ContactId(f"49151{number:08d}@c.us" if channel == "whatsapp" else f"{channel}:{number}")
+    return town.message("x", "hi", channel_id=ChannelId(channel), contact_id=contact, normalized_contact_id=contact)
+
+
+@given(st.permutations(["local", "telegram", "whatsapp", "whatsapp_cloud"]), st.integers(8, 60))
+@settings(max_examples=12, suppress_health_check=list(HealthCheck))
+def test_a_flood_on_one_channel_keeps_nobody_of_another_out(
+    redis_url: str, tmp_path_factory: Any, order: list[str], most: int
+) -> None:
+    """Each channel in turn is flooded; whatever came before, the next one's first stranger is asked to wait for the owner."""
+    with open_corridor(redis_url, tmp_path_factory.mktemp("home"), pairing__max_pending_requests=most) as corridor:
+        corridor.do(corridor.empty())
+        left = most
+        for channel in order:
+            outcomes = [corridor.do(corridor.town.gateway.receive(_from(corridor.town, channel, n))) for n in range(1, most + 2)]
+            taken = sum(outcome in {Challenge.PROMPTED, Challenge.REQUESTED} for outcome in outcomes)
+            assert taken == (left + 1) // 2
+            left -= taken
+        assert corridor.do(corridor.town.pairing.stats()).pending <= most
+
+
+async def test_the_last_place_is_anybodys(town_with: TownWith) -> None:
+    town = town_with(pairing__max_pending_requests=1)
+    assert await town.writes("anna", "hi") is Challenge.PROMPTED
+    assert await town.writes("ben", "hi") is Challenge.CLOSED
 
 
 async def test_a_closed_pairing_ignores_strangers_and_answers_who_was_let_in(town_with: TownWith) -> None:

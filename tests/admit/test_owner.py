@@ -11,8 +11,8 @@ from fakes.watching import Ear, everything
 from secondme.core.admit.pairing import WELCOME, channel_of
 from secondme.core.enums import Tier
 from secondme.core.errors import BusyError, DataError, NotFoundError
-from secondme.core.ids import ContactId
-from secondme.core.messages import Admission, Challenge
+from secondme.core.ids import ChannelId, ContactId
+from secondme.core.messages import Admission, Challenge, ChannelContact
 
 TownWith = Callable[..., Town]
 ANNA = ContactId("local:anna")
@@ -90,7 +90,10 @@ async def test_unknown_names_and_codes_are_not_found_and_say_what_to_type(town: 
     await town.let_in("ben")
     steps: list[Callable[[], Awaitable[object]]] = [
         lambda: town.owner.approve("123456"),
-        lambda: town.owner.approve(ANNA),
+        lambda: town.owner.approve("Anna"),
+        lambda: town.owner.approve("telegram:anna"),
+        lambda: town.owner.approve("nochannel:12345"),
+        lambda: town.owner.approve("4915112345678@somewhere"),
         lambda: town.owner.approve("a b\x1b"),
         lambda: town.owner.deny(ANNA),
         lambda: town.owner.revoke(ANNA),
@@ -106,6 +109,55 @@ async def test_unknown_names_and_codes_are_not_found_and_say_what_to_type(town: 
     with pytest.raises(NotFoundError, match="is denied") as caught:
         await town.owner.approve("local:ben")
     assert caught.value.fix == "secondme pairing unblock local:ben"
+
+
+IDS = {
+    "telegram:123456": "telegram",
+    "4915112345678@c.us": "whatsapp",
+    "123456789012345@lid": "whatsapp",
+    "whatsapp_cloud:4915112345678": "whatsapp_cloud",
+    "local:anna": "local",
+}
+
+
+@pytest.mark.parametrize("contact", IDS)
+async def test_who_never_asked_is_approved_by_their_id_and_told_nothing(town: Town, ear: Ear, contact: str) -> None:
+    async def look_up(wanted: ContactId) -> ChannelContact | None:
+        return ChannelContact(wanted, "Anna\u202e", "4915112345678") if wanted == contact else None
+
+    decision = await town.owner.approve(contact, Tier.TRUSTED, "my sister", look_up)
+    assert (decision.outcome, decision.display_name, decision.tier) == ("approved", "Anna", "trusted")
+    kept = await town.pairing.approved(ContactId(contact))
+    assert kept is not None
+    assert (kept.channel_id, kept.notes, kept.phone_number, kept.approved_by) == (
+        IDS[contact],
+        "my sister",
+        "4915112345678",
+        "test",
+    )
+    assert await town.raw_keys("OUTBOX*") == []
+    assert [event["type"] for event in await ear.heard() if event["channel"] == "events:pairing"] == ["pairing_approved"]
+    assert (await town.owner.approve(contact)).outcome == "already_approved"
+    assert (await town.pairing.stats()).approved == 1
+    message = town.message("x", "hi", channel_id=ChannelId(IDS[contact]), contact_id=ContactId(contact))
+    assert await town.gateway.receive(message) is Admission.QUEUED
+
+
+async def test_a_denial_wins_over_an_approval_by_id_until_it_is_lifted(town: Town) -> None:
+    await town.writes("anna", "hi")
+    await town.owner.deny(ANNA)
+    with pytest.raises(NotFoundError, match="is denied") as caught:
+        await town.owner.approve(ANNA)
+    assert caught.value.fix == f"secondme pairing unblock {ANNA}"
+    await town.owner.unblock(ANNA)
+    assert (await town.owner.approve(ANNA)).outcome == "approved"
+
+
+async def test_an_approval_by_id_finds_a_request_that_came_meanwhile(town: Town) -> None:
+    await town.writes("anna", "hi")
+    with pytest.raises(NotFoundError, match="is gone"):
+        await town.pairing.approve_unasked(ChannelContact(ANNA, ""), channel="local", by="test", tier=Tier.STANDARD)
+    assert (await town.owner.approve(ANNA)).outcome == "approved"
 
 
 async def test_everybody_who_waits_is_approved_and_nobody_else(town: Town) -> None:

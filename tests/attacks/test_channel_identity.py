@@ -24,11 +24,7 @@ from secondme.core.store import keys
 
 PHONE, HIDDEN, USER = "4915112345678", "98765432109876", "DE.1A2B3C4D5E"
 BUSINESS = account_of({"phone_number_id": "1000", "owner_number": "4900000000"})
-WIDE = {
-    "pairing__max_pending_requests": 10_000,
-    "pairing__prompt": "silent",
-    "limits__messages": 100_000,
-}
+WIDE = {"pairing__max_pending_requests": 20_000, "pairing__prompt": "silent", "limits__messages": 100_000}
 natives = itertools.count(1)
 
 

@@ -19,7 +19,7 @@ from secondme.core.messages import ChatKind
 from secondme.core.records import PairingRequest
 from secondme.core.store.persons import PersonStore
 
-RACE = {"pairing__max_pending_requests": 10_000, "pairing__prompt": "silent", "pairing__mode": "self_verify"}
+RACE = {"pairing__max_pending_requests": 20_000, "pairing__prompt": "silent", "pairing__mode": "self_verify"}
 ROUNDS, TOGETHER = sized(10_000, 2_500), 50
 ONE_STATE = ("pending", "approved", "denied")
 

@@ -95,7 +95,7 @@ def spelled(values: dict[str, str]) -> list[str]:
 
 
 async def test_no_command_of_the_owner_works_as_a_chat_message_of_anybody(town_with: Callable[..., Town], ear: Ear) -> None:
-    town = town_with(limits__messages=1_000_000, pairing__max_pending_requests=2)
+    town = town_with(limits__messages=1_000_000, pairing__max_pending_requests=4)
     await town.let_in("standard")
     await town.let_in("trusted", Tier.TRUSTED)
     await town.let_in("restricted", Tier.RESTRICTED)

@@ -20,7 +20,7 @@ from secondme.core.messages import Admission, Challenge
 pytestmark = pytest.mark.heavy  # thousands of guesses
 
 IDS = 1000
-ROOMY = {"pairing__max_pending_requests": 10_000, "pairing__prompt": "silent"}
+ROOMY = {"pairing__max_pending_requests": 20_000, "pairing__prompt": "silent"}
 OPENED = {Challenge.WELCOMED, Challenge.APPROVED, Admission.QUEUED}
 
 
@@ -91,6 +91,30 @@ async def test_a_breaker_that_closed_opens_again_for_invites_after_its_hour(crow
     assert 3_590_000 < await crowd.store.client.pttl("PAIRING:closed") <= 3_600_000
     await crowd.store.client.pexpireat("PAIRING:closed", 1)
     assert await crowd.says("friend", invite.code) is Challenge.WELCOMED
+
+
+async def test_an_invite_that_is_made_while_the_door_is_closed_works_and_guessing_stays_hopeless(crowd_with: Any) -> None:
+    """Thousands of ids shut the door and go on guessing; who is invited now comes in all the same, and nobody who guesses."""
+    crowd = await crowd_with(**ROOMY, pairing__wrong_codes_per_hour=50)
+    old = [(await crowd.owner.invite("", Tier.STANDARD, timedelta(hours=2))).code for _ in range(50)]
+    assert Counter([await crowd.says(f"g{n}", "000000") for n in range(60)])[Challenge.CLOSED] == 10
+    fresh = [(await crowd.owner.invite("", Tier.STANDARD, timedelta(hours=2))).code for _ in range(2)]
+    live = {*old, *fresh}
+    wrong = [text for n in range(40_000) if (text := f"{n:06d}") not in live]
+    outcomes = Counter(await at_once(crowd.says(f"w{n}", wrong[n]) for n in range(300)))
+    assert outcomes == {Challenge.WRONG_CODE: 300}
+    assert await crowd.says("mother", fresh[0]) is Challenge.WELCOMED
+    assert await crowd.says("sister", old[0]) is Challenge.WRONG_CODE  # from before: as closed as all others
+    outcomes = Counter(await at_once(crowd.says(f"v{n % 4000}", wrong[n]) for n in range(20_000)))
+    print(f"20,000 guesses of 4,000 ids while the door is closed and an invite is fresh: {dict(outcomes)}")
+    assert outcomes == {Challenge.WRONG_CODE: 199, Challenge.CLOSED: 20_000 - 199}
+    assert await crowd.says("late", fresh[1]) is Challenge.CLOSED
+    assert (await crowd.pairing.stats()).approved == 1
+    again = (await crowd.owner.invite("", Tier.STANDARD, timedelta(hours=2))).code
+    assert await crowd.says("late", again) is Challenge.WELCOMED
+    assert [await crowd.says("w0", wrong[n]) for n in range(5)] == [*[Challenge.WRONG_CODE] * 3, *[Challenge.DENIED] * 2]
+    await crowd.store.client.pexpireat("PAIRING:closed", 1)
+    assert await crowd.says("friend", old[1]) is Challenge.WELCOMED
 
 
 async def test_no_answer_tells_a_guesser_what_exists(crowd_with: Any) -> None:

@@ -14,11 +14,7 @@ from secondme.core.ids import ChannelId, ContactId, MessageId, contact_id
 from secondme.core.messages import Admission, Challenge, InboundMessage
 
 PHONE = "4915112345678"
-WIDE = {
-    "pairing__max_pending_requests": 10_000,
-    "pairing__prompt": "silent",
-    "limits__messages": 100_000,
-}
+WIDE = {"pairing__max_pending_requests": 20_000, "pairing__prompt": "silent", "limits__messages": 100_000}
 
 
 def _aliases() -> list[str]:

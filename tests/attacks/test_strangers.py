@@ -52,19 +52,19 @@ async def test_a_thousand_messages_of_two_hundred_strangers_leave_requests_and_n
     print(f"1,000 messages of 200 strangers: {dict(outcomes)}; keys {dict(kinds)}")
     print(f"prompts {sum(prompts.values())}, at most {max(prompts.values())} each; pending never over {most_pending}")
     assert sum(outcomes.values()) == written.count('"event": "received"') == 1000
-    assert written.count('"event": "pairing_request"') == 100
+    assert written.count('"event": "pairing_request"') == 50  # half of the places: they are all of one channel
     assert set(kinds) == {"PAIRING:pending", "OUTBOX"}
     assert not [
         key for key in stored if key.startswith(("HISTORY", "INBOX", "QUEUE", "MAILBOX", "SEEN", "COUNTER", "DEAD", "HELD"))
     ]
-    assert (sum(prompts.values()), max(prompts.values()), most_pending) == (30, 1, 100)
+    assert (sum(prompts.values()), max(prompts.values()), most_pending) == (30, 1, 50)
     assert CANARY not in repr(stored)
     assert CANARY not in written
     assert not [text for _, text, _ in crowd.channel.raw if CANARY in text]
 
 
 async def test_ten_thousand_strangers_who_echo_their_own_code_stay_outside_in_mode_owner(crowd_with: Any) -> None:
-    flags = {"pairing__max_pending_requests": 10_000, "pairing__max_prompts_per_hour": 1000, "pairing__prompt": "silent"}
+    flags = {"pairing__max_pending_requests": 20_000, "pairing__max_prompts_per_hour": 1000, "pairing__prompt": "silent"}
     crowd = await crowd_with(**flags)
     asked = await at_once(crowd.says(f"s{who}", "hi") for who in range(MANY))
     listing = await crowd.pairing.listing()
@@ -92,11 +92,11 @@ async def _used_memory(crowd: Any) -> int:
 @pytest.mark.parametrize(
     "flood", [sized(20_000, 6_000), pytest.param(100_000, marks=pytest.mark.slow)]
 )  # the second takes half a minute
-async def test_a_flood_of_new_ids_fills_a_hundred_places_and_no_memory_and_invites_still_work(
+async def test_a_flood_of_new_ids_fills_its_channels_fifty_places_and_no_memory_and_invites_still_work(
     crowd_with: Any, ear_on: Any, flood: int
 ) -> None:
     crowd = await crowd_with()
-    await at_once(crowd.says(f"early{who}", "hi") for who in range(100))
+    await at_once(crowd.says(f"early{who}", "hi") for who in range(50))
     ear = await ear_on(crowd)
     before, keys_before = await _used_memory(crowd), await crowd.store.client.dbsize()
     outcomes, most_pending = Counter[str](), 0
@@ -111,7 +111,7 @@ async def test_a_flood_of_new_ids_fills_a_hundred_places_and_no_memory_and_invit
     print(f"the owner's invites meanwhile: {dict(used)}")
     full = [event for event in await ear.heard() if event.get("event") == "pairing_full"]
     assert outcomes == {Challenge.CLOSED: flood}
-    assert (most_pending, keys_grown <= 1, grown < 1_000_000) == (100, True, True)
+    assert (most_pending, keys_grown <= 1, grown < 1_000_000) == (50, True, True)
     assert used == {Challenge.WELCOMED: 100}
     assert len(full) == 1
     assert await crowd.says("friend7", "hi") is Admission.QUEUED

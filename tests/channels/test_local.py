@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import stat
+import tempfile
 import unicodedata
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -457,3 +458,77 @@ def test_two_names_share_an_id_only_when_they_differ_in_case_form_or_outer_space
 def test_a_name_of_nothing_visible_is_refused(name: str) -> None:
     with pytest.raises(DataError):
         contact_of(name)
+
+
+class Flaky(Town):
+    """Refuses the attempts that it is told to."""
+
+    def __init__(self, home: Path, refusals: list[bool]) -> None:
+        super().__init__(home)
+        self.refusals = list(refusals)
+
+    async def receive(self, message: InboundMessage) -> Admission | Challenge:
+        if self.refusals and self.refusals.pop(0):
+            raise UnavailableError("store_slow", "The store did not answer in time.")
+        return await super().receive(message)
+
+
+@given(st.lists(st.booleans(), max_size=30), st.integers(1, 20))
+@settings(max_examples=25)
+def test_a_refused_message_is_overtaken_by_none_that_comes_later(refusals: list[bool], count: int) -> None:
+    """Whichever attempts the store refuses, what the contact said arrives in its order, once, and is accepted."""
+
+    async def talk() -> tuple[list[str], int]:
+        with tempfile.TemporaryDirectory(prefix="smh-", dir="/tmp") as home:
+            town = Flaky(Path(home), refusals)
+            town.channel = LocalChannel(town.socket, town.mail, Hasty())
+            task = asyncio.ensure_future(town.channel.run(town))
+            await eventually(town.socket.exists)
+            client = LocalClient(town.socket, "anna", Hasty())
+            running = asyncio.ensure_future(client.run())
+            for number in range(count):
+                client.say(str(number))
+                await asyncio.sleep(0)
+            async with asyncio.timeout(20):
+                await client.all_accepted()
+            for each in (running, task):
+                each.cancel()
+            await asyncio.gather(running, task, return_exceptions=True)
+            seen = list({message.message_id: message.text for message in town.messages}.values())
+            return seen, client.unaccepted
+
+    assert asyncio.run(talk()) == ([str(number) for number in range(count)], 0)
+
+
+class Hasty(SystemClock):
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(min(seconds, 0.001))
+
+
+async def test_a_client_that_never_offers_again_has_its_messages_taken_in_order(home: Path) -> None:
+    async with running(home) as town:
+        town.error = UnavailableError("store_slow", "The store did not answer in time.")
+        reader, writer = await asyncio.open_unix_connection(town.socket)
+        said = [{"type": "message", "id": str(number), "text": str(number), "sentAt": 1} for number in range(3)]
+        for event in ({"type": "hello", "as": "anna"}, *said):
+            writer.write(json.dumps(event).encode() + b"\n")
+        answers = [json.loads(await reader.readline()) for _ in range(2)]
+        assert [answer["type"] for answer in answers] == ["welcome", "refused"]
+        town.error = None
+        answers = [json.loads(await reader.readline()) for _ in range(3)]
+        assert [(answer["type"], answer["id"]) for answer in answers] == [("accepted", str(number)) for number in range(3)]
+        assert [message.text for message in town.messages] == ["0", "1", "2"]
+        writer.close()
+
+
+async def test_what_a_client_said_that_gave_up_is_not_taken_later(home: Path) -> None:
+    async with running(home) as town:
+        town.error = UnavailableError("store_slow", "The store did not answer in time.")
+        reader, writer = await asyncio.open_unix_connection(town.socket)
+        event = {"type": "message", "id": "1", "text": "never mind", "sentAt": 1}
+        writer.write(json.dumps({"type": "hello", "as": "anna"}).encode() + b"\n" + json.dumps(event).encode() + b"\n")
+        assert [json.loads(await reader.readline())["type"] for _ in range(2)] == ["welcome", "refused"]
+        writer.close()
+        await eventually(lambda: not town.channel._lines)
+        town.error = None
+    assert town.messages == []

@@ -8,7 +8,7 @@ import pytest
 
 from secondme.core.config.paths import find_places
 from secondme.core.errors import ConfigError
-from secondme.core.files import hold, is_held, private_dir, read_private, replacement, write_private
+from secondme.core.files import hold, is_held, private_dir, read_private, refuse_planted, replacement, write_private
 
 
 def _mode(path: Path) -> int:
@@ -137,3 +137,51 @@ def test_two_long_homes_share_no_socket() -> None:
     first, second = (find_places(Path("/tmp") / ("x" * 200 + letter)).store_socket for letter in "ab")
     assert first.parent != second.parent
     assert str(os.getuid()) in first.parent.name
+
+
+@pytest.mark.parametrize("planted", ["a link to a directory of ours", "a link to nowhere", "a file", "an open directory"])
+def test_what_somebody_else_made_in_a_directory_of_everybodys_is_refused(tmp_path: Path, planted: str) -> None:
+    shared, ours = tmp_path / "tmp", tmp_path / "ours"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    ours.mkdir(mode=0o755)
+    place = shared / "secondme-sockets"
+    match planted:
+        case "a link to a directory of ours":
+            place.symlink_to(ours)
+        case "a link to nowhere":
+            place.symlink_to(shared / "nowhere")
+        case "a file":
+            place.write_text("x")
+        case _:
+            place.mkdir()
+            place.chmod(0o777)
+    with pytest.raises(ConfigError) as caught:
+        refuse_planted(place)
+    assert (caught.value.code, bool(caught.value.fix)) == ("planted_directory", True)
+    if planted != "an open directory":  # ours: it is closed before it is used
+        with pytest.raises(ConfigError):
+            private_dir(place)
+    assert (_mode(ours), list(ours.iterdir()), (shared / "nowhere").exists()) == (0o755, [], False)
+
+
+def test_a_link_in_a_directory_of_ours_is_followed(tmp_path: Path) -> None:
+    """A home may be moved to another disk, with a link in its old place."""
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "home").symlink_to(tmp_path / "disk")
+    assert private_dir(tmp_path / "home") == tmp_path / "home"
+
+
+def test_a_home_with_a_long_name_refuses_sockets_in_a_planted_directory(tmp_path: Path) -> None:
+    places = find_places(tmp_path / ("x" * 120))
+    place = places.store_socket.parent
+    assert (place.parent, place.exists()) == (Path("/tmp"), False)
+    place.symlink_to(tmp_path)
+    try:
+        for socket in ("store_socket", "local_socket", "api_socket"):
+            with pytest.raises(ConfigError):
+                getattr(places, socket)
+    finally:
+        place.unlink()
+    assert private_dir(places.store_socket.parent) == place
+    place.rmdir()

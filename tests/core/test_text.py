@@ -96,3 +96,33 @@ def test_a_clipped_text_fits_is_a_beginning_and_is_never_cut_inside_a_character(
     assert whole.startswith(clipped)
     assert len(whole.encode()) <= limit or len(clipped.encode()) > limit - 4
     assert clip_utf8(clipped, limit) == clipped
+
+
+INVISIBLE = [
+    " ", "\t", "\u00a0", "\u2000", "\u2003", "\u202f", "\u205f", "\u3000", "\u1680", "\u180e", "\u200b", "\u200c", "\u200d", "\u200e", "\u200f",
+    "\u202a", "\u202e", "\u2060", "\u2065", "\u2066", "\u2069", "\ufeff", "\u00ad", "\u034f", "\u115f", "\u1160", "\u3164", "\uffa0", "\u2800",
+    "\u0301", "\u0308", "\u20dd", "\u0903", "\u17b4", "\u17b5", "\ufe0f", "\ufe00", "\U000e0041", "\U000e0100", "\U0001d159", "\U0001d173",
+    "\u061c", "\u2028", "\n", "\x00", "\x1b", "\ufff9",
+]  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(INVISIBLE), max_size=40).map("".join))
+def test_a_name_without_any_visible_character_is_none(name: str) -> None:
+    assert safe_name(name) == ""
+
+
+@given(
+    st.lists(st.sampled_from(INVISIBLE), max_size=8),
+    st.sampled_from(["A", "\u00e9", "\u4eca", "7", "!", "\U0001f600", "\U0001fae8", "\u0627", "\u0939"]),
+)
+def test_one_visible_character_is_a_name(around: list[str], visible: str) -> None:
+    half = len(around) // 2
+    assert visible in safe_name("".join(around[:half]) + visible + "".join(around[half:])) or unicodedata.combining(around[half][0])
+
+
+@given(hostile)
+def test_whatever_is_a_name_shows_something(value: str) -> None:
+    name = safe_name(value)
+    assert name == "" or any(
+        unicodedata.category(char)[0] in "LNPSC" and char not in "\u3164\u2800\u115f\u1160\uffa0" for char in name
+    )

@@ -241,7 +241,7 @@ async def _trouble_the_store(run: Run, over: asyncio.Event) -> None:
                 run.store.signal(signal.SIGCONT)
             case _:
                 filler = run.store.directory / "filler"
-                with filler.open("wb") as file, contextlib.suppress(OSError):
+                with contextlib.suppress(OSError), filler.open("wb") as file:
                     while True:
                         file.write(b"x" * 65_536)
                 await asyncio.sleep(run.rng.uniform(1, 3))

@@ -123,7 +123,7 @@ async def test_the_search_finds_what_is_there(watch: Watch, town: Town, caplog: 
 
 async def test_strangers_at_the_door(watch: Watch, town_with: TownWith) -> None:
     watch.begins()
-    town = town_with(pairing__max_pending_requests=3, pairing__wrong_codes_per_hour=9)
+    town = town_with(pairing__max_pending_requests=6, pairing__wrong_codes_per_hour=9)
     outcomes = {await town.gateway.receive(message("hi", age, sent_at=datetime.now(UTC) - timedelta(hours=1))) for age in range(1)}
     outcomes |= {await town.gateway.receive(message(text, 100 + each)) for each, text in enumerate(TEXTS)}
     outcomes |= {await town.gateway.receive(message(TEXTS[0], 200 + each, kind=kind)) for each, kind in enumerate(ChatKind)}

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -395,7 +396,7 @@ def pretenders(town: Town, text: str) -> dict[str, InboundMessage]:
 
 
 async def test_no_command_works_for_anybody_but_the_owner_in_the_owners_own_chat(town_with: Callable[..., Town]) -> None:
-    town = town_with(limits__messages=1_000_000, pairing__max_pending_requests=2)
+    town = town_with(limits__messages=1_000_000, pairing__max_pending_requests=4)
     values = await populate(town)
     outcomes: dict[str, Counter[str]] = {}
     async with talking(town, part="gateway") as (_, chat):  # nobody composes replies, and so no draft is told either
@@ -463,7 +464,7 @@ def telegram_pretenders(text: str, number: int) -> list[dict[str, Any]]:
 async def test_no_telegram_payload_commands_but_the_owners_own_in_their_private_chat(
     town_with: Callable[..., Town], api: BotApi
 ) -> None:
-    town = town_with(limits__messages=1_000_000, pairing__max_pending_requests=2)
+    town = town_with(limits__messages=1_000_000, pairing__max_pending_requests=4)
     values = await populate(town)
     town.model.script = lambda _: Composed("fine")  # an echo of commands with ids in them would not get past the checks
     friend = ContactId("telegram:4500001")
@@ -471,7 +472,9 @@ async def test_no_telegram_payload_commands_but_the_owners_own_in_their_private_
     await town.owner.deny("local:pending")
     await town.gateway.receive(known)
     await town.owner.approve(friend)
-    await town.writes("full", "hi")  # so is the door again
+    await town.writes("full", "hi")  # so is the door again, and Telegram's share
+    other = ContactId("telegram:5550009")
+    await town.gateway.receive(replace(known, contact_id=other, normalized_contact_id=other))
     api.users.update({OWNER, 4_500_001, 5_550_001})
     sent, last = 0, 9_000_000
     async with house(town, telegram_plug(api)) as there:

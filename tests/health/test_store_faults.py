@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes.process import GatewayProcess, command, data_of
+from fakes.process import GatewayProcess, command, data_of, settings_of
 from health.rig import Ward, address_of, free_port, holding, until, valkey
 from health.servers import OK, UNKNOWN, bulk, little_redis, silence
 from redis import Redis
@@ -305,3 +305,62 @@ def test_a_private_server_that_refuses_and_a_gateway_that_goes_on_when_it_is_ove
         assert (seen.findings, seen.status("gateway") in {"not_checked", "ok"}) == ({}, True)
         until(lambda: own.doctor("gateway").status("gateway") == "ok")
         assert gateway.process.poll() is None
+
+
+BROKEN = [
+    (keys.seen("local:anna"), "record-broken"),
+    (keys.mailbox("local:anna"), "record-broken"),
+    (keys.HELD_INDEX, "index-broken"),
+    (keys.QUEUE, "index-broken"),
+    (keys.QUEUE_ACTIVE, "index-broken"),
+    (keys.outbox_due("local"), "index-broken"),
+    (keys.approved("local:anna"), "record-undecided"),
+    (keys.denied("local:anna"), "record-undecided"),
+]
+
+
+@pytest.mark.parametrize(("key", "identity"), BROKEN, ids=[key for key, _ in BROKEN])
+def test_a_key_of_the_wrong_type(elsewhere: Ward, spare: Redis, key: str, identity: str) -> None:
+    spare.delete(key)
+    spare.rpush(key, "wrong") if key != keys.mailbox("local:anna") else spare.set(key, "wrong")
+    finding = elsewhere.doctor("store").only(identity)
+    assert key in finding["what"]
+    status = elsewhere.run("status")
+    assert "Traceback" not in status.output
+    elsewhere.mend(finding)
+    assert elsewhere.doctor("store").findings == {}
+    if identity != "record-undecided":
+        assert spare.type(keys.broken(key)) != "none"
+        assert spare.ttl(keys.broken(key)) > 0
+
+
+def test_a_held_reply_is_in_its_index_again_after_the_index_was_broken(elsewhere: Ward, spare: Redis) -> None:
+    spare.rpush(keys.held("local:anna"), "{}")
+    spare.set(keys.HELD_INDEX, "wrong")
+    elsewhere.mend(elsewhere.doctor("store").only("index-broken"))
+    assert spare.zrange(keys.HELD_INDEX, 0, -1) == ["local:anna"]
+
+
+def test_mail_that_no_index_knows(elsewhere: Ward, spare: Redis) -> None:
+    mail = {"messageId": "m", "contactId": "local:anna", "channelId": "local", "content": "hi", "timestamp": 1}
+    spare.rpush(keys.inbox("local:anna"), json.dumps(mail))
+    finding = elsewhere.doctor("store").only("mail-outside-queue")
+    elsewhere.mend(finding)
+    assert elsewhere.doctor("store").findings == {}
+    assert (spare.smembers(keys.QUEUE_ACTIVE), spare.xlen(keys.QUEUE)) == ({"local:anna"}, 1)
+
+
+def test_another_database_of_an_external_server_is_noticed(ward: Ward, tmp_path: Path) -> None:
+    with valkey(tmp_path) as spare:
+        port = spare.connection_pool.connection_kwargs["port"]
+        ward.configure(redis_url=f"redis://127.0.0.1:{port}/0")
+        assert ward.run("pairing", "approve", "local:anna").exit_code == 0
+        with GatewayProcess(ward.home):
+            seen = settings_of(ward.home).places.witness
+            until(lambda: seen.exists() and json.loads(seen.read_text())["approved"] == 1)
+        assert ward.doctor("store").findings == {}
+        ward.configure(redis_url=f"redis://127.0.0.1:{port}/1")
+        finding = ward.doctor("store").only("store-lost-people")
+        assert "0 of the 1" in finding["what"]
+        ward.configure(redis_url=f"redis://127.0.0.1:{port}/0")
+        assert ward.doctor("store").findings == {}

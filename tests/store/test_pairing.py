@@ -180,7 +180,7 @@ async def test_an_expiry_nobody_swept_is_said_when_its_contact_knocks_again(town
 
 
 async def test_listing_reads_indexes_in_pages_and_never_the_keyspace(town_with: TownWith) -> None:
-    town = town_with(pairing__max_pending_requests=1000, pairing__prompt="silent")
+    town = town_with(pairing__max_pending_requests=2000, pairing__prompt="silent")
     for n in range(620):
         await town.writes(f"s{n}", "hi")
     await town.owner.approve("local:s7")

@@ -22,7 +22,17 @@ from secondme.core.errors import DataError, NotFoundError, SecondmeError, Unavai
 from secondme.core.files import private_dir, replacement
 from secondme.core.ids import ChannelId, ContactId, MessageId, mask_contact_id, message_id
 from secondme.core.log import get_logger
-from secondme.core.messages import ChannelContact, ChannelState, InboundMessage, MessageContent, NotSent, SendOutcome, Sent
+from secondme.core.messages import (
+    Admission,
+    Challenge,
+    ChannelContact,
+    ChannelState,
+    InboundMessage,
+    MessageContent,
+    NotSent,
+    SendOutcome,
+    Sent,
+)
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
@@ -128,6 +138,8 @@ log = get_logger(__name__)
 
 _HELLO_TIMEOUT_S = 5.0
 _WRITE_TIMEOUT_S = 5.0
+_AGAIN_S = 0.2
+"""Between two tries of a message that cannot be taken at the moment."""
 _SECONDS_AHEAD_MS = 60_000
 
 
@@ -141,6 +153,8 @@ class LocalChannel:
         self._mail: dict[ContactId, LocalMailbox] = {}
         self._lines: dict[ContactId, set[asyncio.StreamWriter]] = {}
         self._names: dict[ContactId, str] = {}
+        self._late: dict[tuple[ContactId, str], Admission | Challenge] = {}
+        """What became of messages that were refused at first: their clients may have offered them again meanwhile."""
 
     @property
     def id(self) -> ChannelId:
@@ -221,7 +235,7 @@ class LocalChannel:
             for message, text in self._mail_of(contact).waiting():
                 await _write(writer, {"type": "message", "id": message, "text": text})
             while raw := await reader.readline():
-                await self._hear(decode(raw), contact, name, writer, host)
+                await self._hear(decode(raw), contact, name, reader, writer, host)
         except (DataError, ValueError) as error:  # ValueError: a line over the limit
             log.warning("local_client_refused", error=type(error).__name__)
             with contextlib.suppress(OSError, TimeoutError):
@@ -237,26 +251,51 @@ class LocalChannel:
                 self._lines[contact].discard(writer)
                 if not self._lines[contact]:
                     del self._lines[contact], self._names[contact]
+                    self._late = {key: outcome for key, outcome in self._late.items() if key[0] != contact}
             writer.close()
 
     async def _hear(
-        self, event: dict[str, Any], contact: ContactId, name: str, writer: asyncio.StreamWriter, host: ChannelHost
+        self,
+        event: dict[str, Any],
+        contact: ContactId,
+        name: str,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        host: ChannelHost,
     ) -> None:
         match event["type"]:
             case "message":
-                message = self._understand(event, contact, name)
-                try:
-                    outcome = await host.receive(message)
-                except SecondmeError as error:
-                    log.warning("local_message_refused", contact=mask_contact_id(contact), code=error.code)
-                    await _write(writer, {"type": "refused", "id": event["id"], "code": error.code})
-                    return
-                fault_points.point("channel.admitted")
-                await _write(writer, {"type": "accepted", "id": event["id"], "outcome": outcome.value})
+                await self._take(self._understand(event, contact, name), event["id"], reader, writer, host)
             case "ack":
                 self._mail_of(contact).acknowledge(_text(event, "id"))
             case _:
                 raise DataError("bad_line", "Unknown kind of line.")
+
+    async def _take(
+        self, message: InboundMessage, identity: str, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, host: ChannelHost
+    ) -> None:
+        """The message is accepted, or refused for good. One that cannot be taken for a moment is refused once and tried again as long as
+        its client is there: what it said next is not read before, and so overtakes nothing."""
+        key = (message.contact_id, identity)
+        has_refused = False
+        while key not in self._late:
+            try:
+                outcome = await host.receive(message)
+                if has_refused:
+                    self._late[key] = outcome
+                break
+            except SecondmeError as error:
+                if not has_refused:
+                    log.warning("local_message_refused", contact=mask_contact_id(message.contact_id), code=error.code)
+                    await _write(writer, {"type": "refused", "id": identity, "code": error.code})
+                has_refused = True
+                if not isinstance(error, UnavailableError) or reader.at_eof():
+                    return
+                await self._clock.sleep(_AGAIN_S)
+        else:
+            outcome = self._late.pop(key)
+        fault_points.point("channel.admitted")
+        await _write(writer, {"type": "accepted", "id": identity, "outcome": outcome.value})
 
     def _understand(self, event: dict[str, Any], contact: ContactId, name: str) -> InboundMessage:
         sent_ms, now_ms = event.get("sentAt"), self._clock.now_ms()

@@ -4,7 +4,8 @@
     client -> {"type": "message", "id": id, "text": text, "sentAt": ms, "fromOwner": bool}
     client -> {"type": "ack", "id": id}
     server -> {"type": "accepted", "id": id, "outcome": outcome}   the gate has decided; the client may forget the message
-    server -> {"type": "refused", "id": id, "code": code}          the gate could not decide; the client must offer it again
+    server -> {"type": "refused", "id": id, "code": code}          the gate could not decide; the client must offer it again.
+                                                                   What it said next is not looked at before, as long as it is there
     server -> {"type": "typing"}
     server -> {"type": "message", "id": id, "text": text}          until it is acknowledged, it comes again after a reconnect
 

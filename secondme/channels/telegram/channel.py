@@ -259,14 +259,19 @@ class TelegramChannel:
             raise UnavailableError("not_connected", "Telegram is not connected.")
         return await download(self._bot, self._client, handle, limit_bytes)
 
-    async def handle_webhook(self, request: WebhookRequest) -> WebhookAnswer:
-        """The answer to a call in Telegram's name. 403 for everybody who does not know the secret, before anything is read."""
-        if not is_authentic(request, self._secret):
+    def refusal_of(self, head: WebhookRequest) -> WebhookAnswer | None:
+        """403 for everybody who does not know the secret."""
+        if not is_authentic(head, self._secret):
             return WebhookAnswer(403)
-        if request.method != "POST":
+        if head.method != "POST":
             return WebhookAnswer(405)
-        if self._webhook is None:
-            return WebhookAnswer(503)
+        return None if self._webhook is not None else WebhookAnswer(503)
+
+    async def handle_webhook(self, request: WebhookRequest) -> WebhookAnswer:
+        """The answer to a call in Telegram's name."""
+        if (refused := self.refusal_of(request)) is not None:
+            return refused
+        assert self._webhook is not None
         try:
             return await self._webhook.handle_webhook(request)
         except Exception as error:  # noqa: BLE001  the top of a call: whoever passed it on has promised Telegram an answer

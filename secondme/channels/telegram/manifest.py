@@ -10,6 +10,7 @@ MANIFEST = Manifest(
     title="Telegram",
     icon="✈",
     setup="secondme.channels.telegram.setup",
+    contact_ids=r"telegram:[1-9][0-9]{0,15}",
     settings="secondme.channels.telegram.settings:TelegramSettings",
     sentences={
         "telegram_token_refused": ("Telegram refuses the bot's token.", CONNECT),

@@ -10,6 +10,7 @@ MANIFEST = Manifest(
     title="WhatsApp",
     icon="☎",
     setup="secondme.channels.whatsapp.setup",
+    contact_ids=r"[1-9][0-9]{4,14}@c\.us|[1-9][0-9]{4,19}@lid",
     settings="secondme.channels.whatsapp.settings:WhatsAppSettings",
     sentences={
         "whatsapp_logged_out": ("The phone has unlinked this device.", CONNECT),

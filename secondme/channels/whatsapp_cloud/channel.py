@@ -20,7 +20,16 @@ from secondme.channels.whatsapp_cloud.client import (
 )
 from secondme.channels.whatsapp_cloud.content import MEDIA_ID
 from secondme.channels.whatsapp_cloud.manifest import CONNECT
-from secondme.channels.whatsapp_cloud.webhook import CHANNEL, MOST_WRONG, Batch, challenge_of, is_signed, read, recipient_of
+from secondme.channels.whatsapp_cloud.webhook import (
+    CHANNEL,
+    MOST_WRONG,
+    Batch,
+    challenge_of,
+    has_signature,
+    is_signed,
+    read,
+    recipient_of,
+)
 from secondme.core import fault_points
 from secondme.core.errors import ConfigError, CredentialsError, DataError, NotFoundError, SecondmeError, UnavailableError
 from secondme.core.ids import ChannelId, ContactId, mask_contact_id
@@ -106,6 +115,12 @@ class WhatsAppCloudChannel:
         finally:
             self._is_connected, self._host = False, None
             await self._graph.close()
+
+    def refusal_of(self, head: WebhookRequest) -> WebhookAnswer | None:
+        """What is no signed call, and no question of Meta's whether we are there."""
+        if head.method == "POST" and not has_signature(head):
+            return self._refusal()
+        return None
 
     async def handle_webhook(self, request: WebhookRequest) -> WebhookAnswer:
         """What Meta is told. 200 means that every message in the call is safe; 503, that Meta must repeat it. Never raises."""
@@ -252,7 +267,11 @@ class WhatsAppCloudChannel:
             log.warning("webhook_skipped", channel=CHANNEL, unreadable=batch.unreadable, out_of_time=batch.out_of_time)
         async with self._order:  # calls overlap; a conversation must not
             for message in batch.messages:
-                await host.receive(message)
+                try:
+                    await host.receive(message)
+                except DataError as error:  # it will never be taken: called again, Meta would keep the others waiting for a week
+                    log.error("message_refused", channel=CHANNEL, contact=mask_contact_id(message.contact_id), code=error.code)
+                    continue
                 fault_points.point("channel.admitted")
                 self._remember(message)
         for native, code in batch.failures:

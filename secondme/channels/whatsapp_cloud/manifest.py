@@ -10,6 +10,7 @@ MANIFEST = Manifest(
     title="WhatsApp Business",
     icon="W",
     setup="secondme.channels.whatsapp_cloud.setup",
+    contact_ids=r"whatsapp_cloud:(?:[1-9][0-9]{4,14}|[A-Z]{2}\.(?:ENT\.)?[A-Za-z0-9]{1,108})",
     settings="secondme.channels.whatsapp_cloud.settings:WhatsAppCloudSettings",
     sentences={
         "whatsapp_cloud_token_refused": ("Meta refuses the access token.", CONNECT),

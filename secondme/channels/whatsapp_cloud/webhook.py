@@ -26,10 +26,16 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 _CHALLENGE = re.compile(r"[A-Za-z0-9_.-]{1,128}")
+_SIGNATURE = re.compile("sha256=[0-9a-f]{64}")
 _LONGEST_QUERY = 2048
 _MOST_FIELDS = 16
 MOST_WRONG = 20
 """A minute. Meta makes none; further callers are told to wait, but a right signature always passes."""
+
+
+def has_signature(head: WebhookRequest) -> bool:
+    """True when something stands where Meta's signature stands, in its form. Whether it is Meta's, only the body can tell."""
+    return _SIGNATURE.fullmatch(head.header("x-hub-signature-256") or "") is not None
 
 
 def is_signed(request: WebhookRequest, app_secret: str) -> bool:

@@ -164,6 +164,7 @@ def _plain_event(owner: str) -> Show:
         Admission.KILLED.value: "received; nobody is answered at the moment",
         Admission.RATE_LIMITED.value: "received; too many messages, taking a pause",
         Admission.INBOX_FULL.value: "not answered; too much waits already",
+        Admission.SET_ASIDE.value: "set aside; a record of this contact is broken: secondme doctor store",
         Admission.TAKEN_OVER.value: "said as the owner; the clone is silent now",
     }
 

@@ -32,7 +32,10 @@ async def doctor(
     names: Annotated[list[str] | None, typer.Argument(metavar="[CHECK]...", help="Only these checks; else all.")] = None,
     listing: Annotated[bool, typer.Option("--list", help="List the checks and run none.")] = False,
     fixing: Annotated[
-        bool, typer.Option("--fix", help="Mend what is safe to mend: modes, and what killed processes left.")
+        bool, typer.Option("--fix", help="Mend what is safe to mend: modes, what killed processes left, broken records.")
+    ] = False,
+    accepting: Annotated[
+        bool, typer.Option("--accept-empty", help="The store has all there is: go on although people are missing from it.")
     ] = False,
     timeout: Annotated[  # noqa: ASYNC109  the option's name
         float, typer.Option(metavar="SECONDS", min=0.2, max=120, help="How long each check may take; they run at the same time.")
@@ -44,7 +47,7 @@ async def doctor(
     from secondme.core.channel_manifest import manifests
     from secondme.core.config.loader import home_of
     from secondme.core.config.paths import find_places
-    from secondme.core.doctor.fixes import repair
+    from secondme.core.doctor.fixes import STORE_REPAIRS, repair
     from secondme.core.doctor.registry import chosen
 
     channels = manifests()
@@ -52,11 +55,16 @@ async def doctor(
         wanted = chosen(checks(channels), names or [])
     except NotFoundError as error:
         raise typer.BadParameter(f"{error.message} {error.fix}", param_hint="CHECK") from error
+    if accepting:
+        async with invocation.services() as services:
+            await services.witness.accept()
     reports = await _run(invocation, wanted, channels, timeout)
     fixed: list[str] = []
     if fixing:
         mended = [finding for report in reports for finding in report.findings if finding.can_fix]
         fixed = repair(find_places(home_of(invocation.home)), mended)
+        if any(finding.id in STORE_REPAIRS for finding in mended):
+            fixed += await _mend_store(invocation)
         if fixed:
             reports = await _run(invocation, wanted, channels, timeout)
     findings = [finding for report in reports for finding in report.findings]
@@ -115,6 +123,17 @@ async def _run(
         return await run_checks(wanted, subject, timeout_s)
     finally:
         await subject.close()
+
+
+async def _mend_store(invocation: Invocation) -> list[str]:
+    """What was mended in the store, which is started for it if need be; nothing when it cannot be reached, and that is found again."""
+    from secondme.core.doctor.store import mend_records
+
+    try:
+        async with invocation.services() as services:
+            return await mend_records(services.store, services.settings.queue)
+    except SecondmeError:
+        return []
 
 
 def _probe(manifest: Manifest) -> ChannelProbe:

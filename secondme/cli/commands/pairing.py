@@ -75,13 +75,17 @@ async def approve(
     notes: Annotated[str, typer.Option(help="A note for yourself and the clone.")] = "",
     everybody: Annotated[bool, typer.Option("--all", help="Approve everybody who waits now.")] = False,
 ) -> CommandResult:
-    """Approve people, by the code they were shown or by their id."""
+    """Approve people, by the code they were shown or by their id; by the id also who never wrote, like telegram:123456."""
     if bool(references) == everybody:
         raise typer.BadParameter("name codes or contacts, or use --all")
     if everybody:
         async with invocation.services(deciding=True) as services:
             return _decided(await services.pairing.approve_all(tier), [])
-    return await _decide(invocation, references or [], lambda services, who: services.pairing.approve(who, tier, notes))
+    from secondme.cli.address_book import look_up
+
+    return await _decide(
+        invocation, references or [], lambda services, who: services.pairing.approve(who, tier, notes, look_up(services))
+    )
 
 
 @app.command()

@@ -22,10 +22,11 @@ from secondme.cli.command import Invocation, command
 from secondme.cli.output import CommandResult, Screen, program, program_for
 from secondme.cli.sd_notify import Readiness
 from secondme.core.channel_manifest import needs_link, sentence_of
-from secondme.core.errors import BusyError, ConfigError
+from secondme.core.errors import BusyError, ConfigError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
+    from contextlib import AbstractAsyncContextManager
 
     from secondme.core.config.loader import Setup
     from secondme.core.config.paths import Places
@@ -92,6 +93,7 @@ async def serve_home(setup: Setup, part: Part, called: str, hints: list[str] | N
     from secondme.core import log
     from secondme.core.api.sockets import tcp_address
     from secondme.core.files import private_dir
+    from secondme.core.store.scripts import check_installed
     from secondme.core.store.server import Role
     from secondme.services import build_model, open_services
 
@@ -101,13 +103,14 @@ async def serve_home(setup: Setup, part: Part, called: str, hints: list[str] | N
     refuse_unfinished(places)
     asyncio.get_running_loop().set_exception_handler(_write_down)
     log.set_up(settings.log.level, private_dir(places.logs), console=True)
+    check_installed()
     if _has_api(setup, part):
         tcp_address(settings.api)  # a mistake in it is said before anything starts
     with contextlib.ExitStack() as held:
         if part != "worker":
             held.enter_context(_only_gateway(places.gateway_lock))
         role = Role.ATTACH if part == "worker" else Role.OWN
-        async with open_services(setup, role) as services:
+        async with _whole(open_services(setup, role)) as services:
             gateway = services.gateway(build_model(settings, demo=hints is not None), part)
             await _serve_until_told(_Serving(services, gateway, part, called, hints), readiness)
     if gateway.manager.left_running:
@@ -115,6 +118,19 @@ async def serve_home(setup: Setup, part: Part, called: str, hints: list[str] | N
         logging.shutdown()
         os._exit(0)  # all of ours has ended; asyncio would wait for what will not
     return CommandResult({}, lambda _: None)
+
+
+@contextlib.asynccontextmanager
+async def _whole(opening: AbstractAsyncContextManager[Services]) -> AsyncIterator[Services]:
+    """The services; data that cannot be read is the owner's to mend, and no reason for a service manager to try again and again."""
+    async with contextlib.AsyncExitStack() as opened:
+        try:
+            services = await opened.enter_async_context(opening)
+        except UnavailableError as error:
+            if error.code != "store_damaged":
+                raise
+            raise ConfigError(error.code, error.message, error.fix) from error
+        yield services
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,5 +360,6 @@ _SENTENCES = {
     "resume": ("{who} is answered again.", "good"),
     "kill": ("The kill switch is on: nothing is sent to anybody.", "bad"),
     "dead_letter": ("A message of {contact} could not be worked on and was set aside.", "bad"),
+    "record_broken": ("A record of {contact} is broken; their messages are set aside:  {command} doctor store", "bad"),
     "reply_held": ("A reply to {contact} waits for you:  {command} drafts list", "accent"),
 }

@@ -100,6 +100,13 @@ def lines(data: dict[str, Any], now: datetime) -> Iterator[StatusLine]:
         )
     else:
         yield from _none_runs(data["processes"])
+    if loss := data.get("loss"):
+        told = f"has {loss['has']} of the {counted(loss['was'], 'contact')} that you approved ({_ago(loss['at'], now)})"
+        ways = "secondme restore FILE, or secondme doctor store --accept-empty"
+        yield StatusLine("store", f"{told}; nothing is received until you decide: {ways}", "bad")
+    if data.get("unreadable"):
+        shown = ", ".join(data["unreadable"][:_MOST_PAUSES])
+        yield StatusLine("records", f"broken, and left out here: {shown}. See: secondme doctor store", "bad")
     yield from _processes(data["processes"], now)
     for channel in data["channels"]:
         if channel["state"] != "off" or channel["paused"]:

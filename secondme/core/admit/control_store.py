@@ -48,6 +48,8 @@ class Backlog:
     held: int
     """Drafts."""
     dead: int
+    unreadable: tuple[str, ...] = ()
+    """Keys of the wrong type, whose part of the counts is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,8 @@ class ControlStore:
         pipe.zrange(keys.DEAD_INDEX, 0, 999)
         for channel in channels:
             pipe.zcard(keys.outbox_due(channel))
-        active, held, dead, *unsent = await self._store.call(pipe.execute())
+        (active, held, dead, *unsent), broken = await self._store.look(pipe)
+        active, held, dead = active or [], held or [], dead or []
         pipe = client.pipeline(transaction=False)
         for contact in map(bytes.decode, active):
             pipe.llen(keys.inbox(contact))
@@ -217,7 +220,7 @@ class ControlStore:
             pipe.lrange(keys.held(contact), 0, -1)
         for contact in map(bytes.decode, dead):
             pipe.llen(keys.dead(contact))
-        answers = await self._store.call(pipe.execute())
+        answers, broken_too = await self._store.look(pipe)
         rows, rest = answers[: 3 * len(active)], answers[3 * len(active) :]
         waiting: dict[str, int] = {}
         for reason in rows[2::3]:
@@ -226,12 +229,13 @@ class ControlStore:
         sent = [moment for raw in rows[1::3] if raw and (moment := _timestamp(raw))]
         return Backlog(
             contacts=len(active),
-            queued=sum(rows[0::3]),
+            queued=sum(count or 0 for count in rows[0::3]),
             waiting=waiting,
             oldest_ms=min(sent, default=None),
-            unsent=sum(unsent),
-            held=sum(_replies(items) for items in rest[: len(held)]),
-            dead=sum(rest[len(held) :]),
+            unsent=sum(count or 0 for count in unsent),
+            held=sum(_replies(items or []) for items in rest[: len(held)]),
+            dead=sum(count or 0 for count in rest[len(held) :]),
+            unreadable=tuple(dict.fromkeys([*broken, *broken_too])),
         )
 
     async def beat(self, instance: str, facts: dict[str, Any]) -> None:

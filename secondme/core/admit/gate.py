@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from secondme.core.errors import DataError
+from secondme.core.ids import mask_contact_id
+from secondme.core.log import get_logger
 from secondme.core.messages import Admission, Challenge, ChatKind, InboundMessage, told
 from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
 from secondme.core.text import clip_utf8, safe_name
@@ -12,6 +15,8 @@ from secondme.core.text import clip_utf8, safe_name
 if TYPE_CHECKING:
     from secondme.core.admit.pairing import PairingRequests
     from secondme.core.admit.store import GateStore
+
+log = get_logger(__name__)
 
 TEXT_LIMIT_BYTES = 64 * 1024
 _MOST_ATTACHMENTS = 32
@@ -29,8 +34,25 @@ class Gate:
         """What became of the message. When this returns, the message is safe, or decided against for good.
 
         Order: not a direct chat -> ignored; taken back -> revoked; an edit -> corrected; from the owner -> takeover; approved -> history, pause, limit, inbox; else the door.
+        What cannot be taken for a broken record of its contact is set aside: it is no reason to keep the others waiting.
         Raises UnavailableError when the store does not answer: then nothing is decided and the channel must offer it again.
         """
+        try:
+            return await self._decide(message)
+        except DataError as error:
+            log.error("record_broken", contact=mask_contact_id(message.contact_id), code=error.code)
+        return await self._set_aside(message)
+
+    async def _set_aside(self, message: InboundMessage) -> Admission | Challenge:
+        try:
+            text = clip_utf8(told(message.text, message.attachments[:_MOST_ATTACHMENTS]), TEXT_LIMIT_BYTES)
+            kept = await self._gate.set_aside(replace(message, text=text, display_name=safe_name(message.display_name)))
+        except DataError:  # there is no place left for it; the owner at least knows whose it was
+            await self._gate.tell_broken(message.contact_id)
+            return Admission.SET_ASIDE
+        return Challenge.CLOSED if kept is Admission.STRANGER else kept
+
+    async def _decide(self, message: InboundMessage) -> Admission | Challenge:
         if message.kind is not ChatKind.DIRECT:
             return Admission.IGNORED
         if message.revokes:

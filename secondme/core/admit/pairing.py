@@ -10,22 +10,25 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, assert_never
 
+from secondme.core.channel_manifest import channel_with
 from secondme.core.enums import Tier
 from secondme.core.errors import BusyError, DataError, NotFoundError
 from secondme.core.ids import ContactId, code_of, contact_id, new_id, other_form
-from secondme.core.messages import Challenge, InboundMessage
+from secondme.core.messages import Challenge, ChannelContact, InboundMessage
 from secondme.core.records import ApprovedContact, Invite, NewRow, PairingRequest
 from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import timedelta
 
     from secondme.core.admit.pairing_store import PairingStore
     from secondme.core.admit.store import RequestOutcome, RequestStore
     from secondme.core.config.loader import Settings
     from secondme.core.store.persons import PersonStore
+
+    LookUp = Callable[[ContactId], Awaitable[ChannelContact | None]]
 
 _NOTES_LIMIT = 500
 
@@ -137,23 +140,28 @@ class PairingService:
         self._security = security
         self._by = by
 
-    async def approve(self, reference: str, tier: Tier = Tier.STANDARD, notes: str = "") -> Decision:
-        """The contact with this live code or id is approved. Repeatable.
+    async def approve(self, reference: str, tier: Tier = Tier.STANDARD, notes: str = "", look_up: LookUp | None = None) -> Decision:
+        """The contact with this live code or id is approved; by the whole id of a channel's also one that never asked, of whom `look_up`
+        says what the channel knows. Repeatable.
 
-        Raises NotFoundError when nobody with it waits, BusyError when a denial came first, DataError for a corrupt record.
+        Raises NotFoundError when there is nobody with it, or they are denied; BusyError when a denial came first, DataError for a corrupt
+        record.
         """
         request = await self._pairing.find(reference)
         if request is None:
-            return await self._not_waiting(reference)
+            return await self._approve_unasked(reference, tier, notes, look_up)
         return await self.approve_request(request, tier, notes)
 
     async def approve_request(self, request: PairingRequest, tier: Tier = Tier.STANDARD, notes: str = "") -> Decision:
         """The contact of exactly this request is approved, and told so. Repeatable. Raises as `approve`."""
         clean = safe_text(notes)[:_NOTES_LIMIT]
         welcome = welcome_row(request.contact_id, request.channel_id or "?") if request.channel_id else None
-        outcome, contact = await self._pairing.approve(request, by=self._by, tier=tier, notes=clean, welcome=welcome)
+        return await self._settled(*await self._pairing.approve(request, by=self._by, tier=tier, notes=clean, welcome=welcome))
+
+    async def _settled(self, outcome: Literal["approved", "already"], contact: ApprovedContact) -> Decision:
+        """An approval is written down, and is one of the whole person."""
         if outcome == "approved":
-            await self._record(SecurityEvent.PAIRING_APPROVED, contact.contact_id, tier=tier.value)
+            await self._record(SecurityEvent.PAIRING_APPROVED, contact.contact_id, tier=contact.tier.value)
             for other in await self._others(contact_id(contact.contact_id)):
                 with contextlib.suppress(BusyError):  # denied under that id, which stays so
                     await self._links.link((contact_id(contact.contact_id), contact.channel_id or "?"), (other, channel_of(other)))
@@ -165,13 +173,15 @@ class PairingService:
         Raises NotFoundError when nobody waits under it or `known` is not approved, BusyError when one of the two is denied.
         """
         request = await self._pairing.find(reference)
-        if request is None:
+        approved = None
+        if request is not None:
+            contact = contact_id(request.contact_id)
+            await self._links.link((contact, request.channel_id or channel_of(contact)), (known, channel_of(known)))
+            await self._record(SecurityEvent.PAIRING_APPROVED, contact)
+            approved = await self._pairing.approved(contact)
+        if approved is None:
             raise NotFoundError("not_waiting", "Nobody waits under that code or id.", "secondme pairing list")
-        contact = contact_id(request.contact_id)
-        await self._links.link((contact, request.channel_id or channel_of(contact)), (known, channel_of(known)))
-        await self._record(SecurityEvent.PAIRING_APPROVED, contact)
-        approved = await self._pairing.approved(contact)
-        return _decision("approved", approved) if approved else await self._not_waiting(reference)
+        return _decision("approved", approved)
 
     async def approve_all(self, tier: Tier = Tier.STANDARD) -> list[Decision]:
         """Everybody who waits now is approved. Requests that end meanwhile are left out."""
@@ -252,7 +262,7 @@ class PairingService:
     async def _record(self, event: SecurityEvent, contact: str, **details: str) -> None:
         await self._security.record(event, Severity.INFO, contact, by=self._by, **details)
 
-    async def _not_waiting(self, reference: str) -> Decision:
+    async def _approve_unasked(self, reference: str, tier: Tier, notes: str, look_up: LookUp | None) -> Decision:
         if code_of(reference):
             raise NotFoundError("unknown_code", "No request has this code; it may have expired.", "secondme pairing list")
         contact = _contact(reference)
@@ -261,7 +271,18 @@ class PairingService:
             return _decision("already_approved", approved)
         if await self._pairing.denied(contact) is not None:
             raise NotFoundError("contact_denied", f"{contact} is denied.", f"secondme pairing unblock {contact}")
-        raise NotFoundError("unknown_contact", f"Nobody with the id {contact} waits.", "secondme pairing list")
+        manifest = channel_with(contact)
+        if manifest is None:  # a name is nobody's id: whoever asks chooses their own
+            raise NotFoundError("unknown_contact", f"Nobody with the id {contact} waits.", "secondme pairing list")
+        known = await look_up(contact) if look_up else None
+        known = known or ChannelContact(contact, "")
+        name, phone = safe_name(known.display_name), safe_text(known.phone_number)
+        clean = safe_text(notes)[:_NOTES_LIMIT]
+        return await self._settled(
+            *await self._pairing.approve_unasked(
+                ChannelContact(contact, name, phone), channel=manifest.id, by=self._by, tier=tier, notes=clean
+            )
+        )
 
     async def _approved_or_none(self, contact: ContactId) -> ApprovedContact | None:
         """A corrupt approval must not protect its contact from being denied or revoked."""

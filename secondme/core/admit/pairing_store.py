@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
     from secondme.core.config.models import PairingSettings
     from secondme.core.enums import Tier
+    from secondme.core.messages import ChannelContact
     from secondme.core.store.client import Store
 
 R = TypeVar("R", bound=Record)
 
 TRIES = 20
 """Fresh codes tried before giving up: with 200 live codes of 1,000,000 a single collision is already rare."""
+_FRESH_TRIES = 500
+"""Wrong codes of whomever that an invite bears which was made while the door is closed: one in 2,000 that somebody guesses it."""
 _MOST_INVITES = 100
 _PAGE = 500
 
@@ -46,6 +49,15 @@ class Listing:
     denied: list[DeniedContact]
     invites: list[Invite]
     corrupt: list[DataError]
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """What a witness has to know of a store; `home` is empty for one that nobody named."""
+
+    home: str
+    approved: int
+    removed: int
 
 
 class PairingStore:
@@ -80,17 +92,33 @@ class PairingStore:
             digits=request.code,
             channel=channel,
         )
-        match answer[0]:
-            case b"approved":
-                return "approved", ApprovedContact.decode(answer[1], keys.approved(contact))
-            case b"already":
-                return "already", ApprovedContact.decode(answer[1], keys.approved(contact))
-            case b"denied":
-                raise BusyError("contact_denied", f"{contact} was denied meanwhile.", f"secondme pairing unblock {contact}")
-            case b"corrupt":
-                raise DataError("corrupt_record", f"The record {keys.pending(contact)} cannot be read; it was left as it is.")
-            case _:
-                raise NotFoundError("no_such_request", f"The request of {contact} is gone: expired, or already decided.")
+        return _approved(answer, contact)
+
+    async def approve_unasked(
+        self, known: ChannelContact, *, channel: str, by: str, tier: Tier, notes: str = ""
+    ) -> tuple[Literal["approved", "already"], ApprovedContact]:
+        """`known`, who waits for nothing, is approved; what is known of them is kept, and they are told nothing. As `approve` otherwise;
+        NotFoundError when they have asked meanwhile."""
+        contact = known.contact_id
+        answer = await self._store.run(
+            "approve",
+            (
+                contact,
+                "",
+                by,
+                tier.value,
+                notes,
+                "",
+                keys.EVENTS_PAIRING,
+                channel,
+                known.phone_number or contact,
+                known.display_name,
+            ),
+            contact=contact,
+            digits="none",
+            channel=channel,
+        )
+        return _approved(answer, contact)
 
     async def deny(self, contact: ContactId, *, code: str, channel: str, by: str, reason: str = "") -> Literal["denied", "already"]:
         """`contact` is denied for the cooldown, and all that was kept for it is erased. Repeatable.
@@ -140,7 +168,7 @@ class PairingStore:
         for _ in range(TRIES):
             code = new_code()
             answer = await self._store.run(
-                "invite", (code, name, tier.value, int(ttl.total_seconds() * 1000), _MOST_INVITES), digits=code
+                "invite", (code, name, tier.value, int(ttl.total_seconds() * 1000), _MOST_INVITES, _FRESH_TRIES), digits=code
             )
             if answer[0] == b"created":
                 return Invite.decode(answer[1], keys.invite(code))
@@ -164,6 +192,20 @@ class PairingStore:
         """The counts, right also at the moment after an expiry; what expired is swept and said on the way."""
         counts: list[int] = await self._store.run("sweep", (keys.EVENTS_PAIRING, keys.EVENTS_PAUSE))
         return Stats(*counts)
+
+    async def tally(self) -> Tally:
+        """How many are approved, how many approvals were ever taken back, and which store this is. One round trip."""
+        pipe = self._store.client.pipeline(transaction=False)
+        pipe.hmget(keys.WITNESS, "id", "removed")
+        pipe.zcard(keys.INDEX_APPROVED)
+        (home, removed), approved = await self._store.call(pipe.execute())
+        return Tally(home.decode() if home else "", approved, int(removed) if removed and removed.isdigit() else 0)
+
+    async def name_home(self, name: str) -> str:
+        """The name of this store: the one it has, else `name` from now on."""
+        client = self._store.client
+        await self._store.call(client.hsetnx(keys.WITNESS, "id", name))
+        return str((await self._store.call(client.hget(keys.WITNESS, "id"))).decode())
 
     async def counts(self) -> Stats:
         """The same where nothing can be written: only looked at, and nothing is swept or said. Two round trips."""
@@ -214,3 +256,18 @@ class PairingStore:
             channel=channel,
         )
         return answer[0]
+
+
+def _approved(answer: list[bytes], contact: str) -> tuple[Literal["approved", "already"], ApprovedContact]:
+    """What the script `approve` answered."""
+    match answer[0]:
+        case b"approved":
+            return "approved", ApprovedContact.decode(answer[1], keys.approved(contact))
+        case b"already":
+            return "already", ApprovedContact.decode(answer[1], keys.approved(contact))
+        case b"denied":
+            raise BusyError("contact_denied", f"{contact} was denied meanwhile.", f"secondme pairing unblock {contact}")
+        case b"corrupt":
+            raise DataError("corrupt_record", f"The record {keys.pending(contact)} cannot be read; it was left as it is.")
+        case _:
+            raise NotFoundError("no_such_request", f"The request of {contact} is gone: expired, or already decided.")

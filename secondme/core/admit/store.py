@@ -48,11 +48,6 @@ class GateStore:
         contact = message.contact_id
         sent_ms = to_ms(message.sent_at)
         identity, content = quoted(message.message_id), quoted(message.text)
-        mail = (
-            f'{{"messageId":{identity},"contactId":"{contact}","channelId":"{message.channel_id}",'
-            f'"normalizedContactId":{quoted(message.normalized_contact_id)},"contactName":{quoted(message.display_name)},'
-            f'"content":{content},"timestamp":{sent_ms}{_extras(message)}}}'
-        )
         answer: bytes = await self._store.run(
             "admit",
             (
@@ -60,7 +55,7 @@ class GateStore:
                 message.message_id,
                 _turn(message, identity, content, "incoming"),
                 sent_ms,
-                mail,
+                _mail(message, identity, content, sent_ms),
                 message.channel_id,
                 message.normalized_contact_id,
                 *self._tail,
@@ -87,6 +82,24 @@ class GateStore:
             channel=message.channel_id,
         )
         return _ADMISSIONS[answer]
+
+    async def set_aside(self, message: InboundMessage) -> Admission:
+        """What the gate could not take for a broken record of its contact: SET_ASIDE, and the owner is told; STRANGER, and nothing is kept,
+        when nobody approved them. The owner's own words pause the contact, as they do otherwise. Repeatable. Raises DataError when even
+        that cannot be written.
+        """
+        contact = message.contact_id
+        if message.from_me:
+            await self._store.run("pause", (contact, self._takeover_ms, "0", keys.EVENTS_PAUSE), target=keys.pause(contact))
+            await self.tell_broken(contact)
+            return Admission.SET_ASIDE
+        mail = _mail(message, quoted(message.message_id), quoted(message.text), to_ms(message.sent_at))
+        answer: bytes = await self._store.run("set_aside", (contact, message.message_id, mail, keys.EVENTS_QUEUE), contact=contact)
+        return _ADMISSIONS[answer]
+
+    async def tell_broken(self, contact: ContactId) -> None:
+        """Whoever listens knows that a record of the contact is broken."""
+        await self._store.publish(keys.EVENTS_QUEUE, {"type": "record_broken", "contactId": contact})
 
     async def correct(self, message: InboundMessage) -> Admission:
         """What was said before is said in the new words: CORRECTED, or IGNORED when it is not kept any more; STRANGER, and nothing
@@ -124,6 +137,15 @@ class GateStore:
             channel=message.channel_id,
         )
         return _ADMISSIONS[answer]
+
+
+def _mail(message: InboundMessage, identity: str, content: str, sent_ms: int) -> str:
+    """A Mail as JSON, put together by hand as a Turn is."""
+    return (
+        f'{{"messageId":{identity},"contactId":"{message.contact_id}","channelId":"{message.channel_id}",'
+        f'"normalizedContactId":{quoted(message.normalized_contact_id)},"contactName":{quoted(message.display_name)},'
+        f'"content":{content},"timestamp":{sent_ms}{_extras(message)}}}'
+    )
 
 
 def _extras(message: InboundMessage) -> str:

@@ -8,7 +8,7 @@ import re
 import secrets
 from typing import TYPE_CHECKING
 
-from secondme.core.api.problems import FORBIDDEN, TOO_MANY_WRONG, UNAUTHORIZED, Refusal, refuse
+from secondme.core.api.problems import FORBIDDEN, TOO_MANY_WRONG, UNAUTHORIZED, Refusal, has_body, refuse
 from secondme.core.api.sockets import Address, own_hosts
 from secondme.core.errors import ConfigError
 from secondme.core.files import read_private, replacement
@@ -132,7 +132,7 @@ class Guard:
             return "websocket", FORBIDDEN
         if _count(headers, b"origin") and _only(headers, b"origin") not in {f"http://{host}" for host in hosts if host}:
             return "origin", FORBIDDEN
-        if self._token is None or (scope["method"] == "GET" and scope["path"] == "/health"):
+        if self._token is None or (scope["method"] == "GET" and scope["path"] == "/health" and not has_body(headers)):
             return "", None
         offered = _bearer(_only(headers, b"authorization"))
         if offered is not None and self._token.admits(offered):

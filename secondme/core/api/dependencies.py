@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from fastapi import Depends, Path, Request
 from starlette.responses import JSONResponse
 
+from secondme.core.admit.pairing import channel_of
 from secondme.core.errors import NotFoundError, SecondmeError
 from secondme.core.ids import is_contact_id
 
@@ -22,11 +23,14 @@ if TYPE_CHECKING:
     from secondme.core.admit.pauses import PauseService
     from secondme.core.gateway.channel_supervisor import ChannelSupervisor
     from secondme.core.gateway.status import SystemStatus
+    from secondme.core.ids import ContactId
+    from secondme.core.messages import ChannelContact
     from secondme.core.ports import Clock
     from secondme.core.send.drafts import Drafts
 
 
 _FRESH_S = 0.5
+_LOOK_UP_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,15 @@ class ApiOperations:
     """Channel -> its state, of the channels that shall run. No round trip: anybody may ask for the health."""
     address_book: Callable[[str], ChannelSupervisor | None]
     """Who reads the address book of a channel: this process holds its connection."""
+
+    async def look_up(self, contact: ContactId) -> ChannelContact | None:
+        """What a contact's channel knows of it; nothing while it cannot be asked."""
+        supervisor = self.address_book(channel_of(contact))
+        try:
+            async with asyncio.timeout(_LOOK_UP_S):
+                return await supervisor.contact(contact) if supervisor is not None else None
+        except Exception:  # noqa: BLE001  a name is a courtesy; a channel's library may raise anything
+            return None
 
 
 class StoreProbe:

@@ -10,7 +10,9 @@ class Limits:
     """Bounds of one listener. They hold on the unix socket too: a script that runs away is a stranger's best friend."""
 
     connections: int = 64
-    """At once. One more closes the one that has been silent longest, so that slow callers cannot keep others out."""
+    """At once. One more closes the one whose request makes the least progress, so that slow callers cannot keep others out."""
+    per_peer: int = 16
+    """Of those, from one address (IPv6: one network of 64 bits). This machine itself has no such bound: a proxy brings everybody."""
     body_bytes: int = 3 * 1024 * 1024
     """Counted while reading; what a header announces is only believed when it is too much."""
     json_depth: int = 32

@@ -97,7 +97,7 @@ def refusal_of(error: SecondmeError) -> Refusal:
 async def refuse(refusal: Refusal, limits: Limits, scope: Scope, receive: Receive, send: Send) -> None:
     """The caller has the answer, and no more than a little of what it still wanted to send was read."""
     body = refusal.body()
-    more = _has_body(scope["headers"])
+    more = has_body(scope["headers"])
     headers = {"content-type": "application/json", "content-length": str(len(body)), **refusal.headers}
     if more:
         headers["connection"] = "close"
@@ -124,5 +124,6 @@ async def _throw_away(receive: Receive, most: int) -> None:
         most -= len(message.get("body", b""))
 
 
-def _has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+def has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:
+    """True when a request with these headers says that a body follows."""
     return any(name == b"transfer-encoding" or (name == b"content-length" and value != b"0") for name, value in headers)

@@ -106,9 +106,9 @@ async def invite(can: Can, wanted: Annotated[schemas.NewInvite | None, Body()] =
 
 @pairing.post("/{contact}", responses=answers(404, 409), response_model_exclude_none=True)
 async def approve(can: Can, contact: Named, how: Annotated[schemas.Approval | None, Body()] = None) -> schemas.Decided:
-    """Who waits under this id or code is approved, and told so."""
+    """Who waits under this id or code is approved, and told so. By the whole id also who never asked, and is told nothing."""
     wanted = how or schemas.Approval()
-    return schemas.Decided.of(await can.pairing.approve(contact, wanted.tier, wanted.notes))
+    return schemas.Decided.of(await can.pairing.approve(contact, wanted.tier, wanted.notes, can.look_up))
 
 
 @pairing.delete("/{contact}", responses=answers(404, 409), response_model_exclude_none=True)
@@ -120,7 +120,7 @@ async def deny(can: Can, contact: Named, why: Annotated[schemas.Denial | None, B
 async def _decide(can: ApiOperations, bulk: schemas.Bulk, reference: str) -> Decision:
     match bulk.action:
         case "approve":
-            return await can.pairing.approve(reference, bulk.tier, bulk.notes)
+            return await can.pairing.approve(reference, bulk.tier, bulk.notes, can.look_up)
         case "deny":
             return await can.pairing.deny(reference, bulk.reason)
 

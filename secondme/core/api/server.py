@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import ipaddress
 import itertools
 import logging
 from dataclasses import dataclass
@@ -32,7 +33,7 @@ from secondme.core.retry import AttemptLimit, backoff_s
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator, Sequence
     from pathlib import Path
 
     from starlette.types import ASGIApp
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
 HEADERS = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
 """In every answer: nobody keeps it, and no browser takes it for something else."""
 
+_KB = 1024
+"""What every connection is taken to have sent already: one that has just been made has had no time to send anything."""
 _AGAIN_FIRST_S, _AGAIN_LAST_S = 1.0, 60.0
 
 
@@ -55,6 +58,9 @@ class BoundedProtocol(H11Protocol):
         super().__init__(*args, **options)
         self._limits = limits
         self._waiting_since = 0.0
+        self._received = 0
+        """Bytes since then."""
+        self._network = ""
         self._head_timer: asyncio.TimerHandle | None = None
         self._stall_timer: asyncio.TimerHandle | None = None
 
@@ -63,10 +69,18 @@ class BoundedProtocol(H11Protocol):
         """True while the header of a request is awaited, and nothing of one is being answered."""
         return self.conn.their_state is h11.IDLE
 
+    @property
+    def is_receiving(self) -> bool:
+        """True while anything of a request is still to come, whether it is wanted or was refused already."""
+        return self.conn.their_state in {h11.IDLE, h11.SEND_BODY}
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in the web server
         """Called for each new connection."""
         super().connection_made(transport)
-        if len(self.connections) > self._limits.connections and not self._make_room():
+        everybody = [each for each in self.connections if isinstance(each, BoundedProtocol)]
+        self._network = network_of(transport.get_extra_info("peername"))
+        neighbours = [each for each in everybody if each._network == self._network] if self._network else []  # noqa: SLF001  ours
+        if not (self._has_room(neighbours, self._limits.per_peer) and self._has_room(everybody, self._limits.connections)):
             self._say(OVERLOADED)
             return
         self._watch_head()
@@ -81,6 +95,7 @@ class BoundedProtocol(H11Protocol):
         """Called with what the caller sent."""
         if self.transport.is_closing():
             return
+        self._received += len(data)
         super().data_received(data)
         self._watch_head()
 
@@ -128,14 +143,18 @@ class BoundedProtocol(H11Protocol):
         self.transport.close()
         self._watch_stall()
 
-    def _make_room(self) -> bool:
-        """The connection that has awaited a header for longest is closed; False when every other one is being answered."""
-        waiting = [each for each in self.connections if isinstance(each, BoundedProtocol) and each is not self and each.is_waiting]
-        if not waiting:
+    def _has_room(self, others: Sequence[BoundedProtocol], most: int) -> bool:
+        """True when these are at most so many, or the one of them that makes the least progress was closed for this one; False when every
+        other one is being answered."""
+        if len(others) <= most:
+            return True
+        receiving = [each for each in others if each is not self and each.is_receiving]
+        if not receiving:
             return False
-        longest = min(waiting, key=lambda each: each._waiting_since)  # noqa: SLF001  one of us
-        self.connections.discard(longest)
-        longest.transport.abort()
+        now = self.loop.time()
+        slowest = max(receiving, key=lambda each: (now - each._waiting_since) / (_KB + each._received))  # noqa: SLF001  one of us
+        self.connections.discard(slowest)
+        slowest.transport.abort()
         return True
 
     def _watch_head(self) -> None:
@@ -143,7 +162,7 @@ class BoundedProtocol(H11Protocol):
             self._stop(self._head_timer)
             self._head_timer = None
         elif self._head_timer is None and not self.transport.is_closing():
-            self._waiting_since = self.loop.time()
+            self._waiting_since, self._received = self.loop.time(), 0
             self._head_timer = self.loop.call_later(self._limits.head_s, self.transport.abort)
 
     def _watch_stall(self) -> None:
@@ -156,6 +175,20 @@ class BoundedProtocol(H11Protocol):
             timer.cancel()
 
 
+def network_of(peer: tuple[Any, ...] | str | None) -> str:  # as a socket says it
+    """Whose neighbours a caller's connections are: its address, of IPv6 the half that a site has to itself; empty for this machine."""
+    try:
+        address = ipaddress.ip_address(peer[0]) if isinstance(peer, tuple) else None
+    except ValueError:
+        address = None
+    if isinstance(address, ipaddress.IPv6Address):
+        address = address.ipv4_mapped or address
+    if address is None or str(address) in _THIS_MACHINE:
+        return ""
+    return str(address) if isinstance(address, ipaddress.IPv4Address) else address.exploded[:19]
+
+
+_THIS_MACHINE = frozenset({"127.0.0.1", "::1"})
 _TICK_S = 1.0
 
 

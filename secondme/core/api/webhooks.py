@@ -2,7 +2,8 @@
 see.
 
 Anybody can reach it through the owner's tunnel, so a caller learns nothing from it: no words, no versions, one answer for everything
-that is not a channel's. Who calls is the channel's to find out (signature, secret token); how much they may send is decided here.
+that is not a channel's. Who calls is the channel's to find out (signature, secret token), as far as it can before a body is read; how
+much they may send is decided here.
 """
 
 from __future__ import annotations
@@ -10,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from secondme.core.api.limits import Limits
 from secondme.core.api.middleware import read_body
-from secondme.core.api.problems import TOO_DEEP, TOO_SLOW, Refusal, refuse
+from secondme.core.api.problems import TOO_DEEP, TOO_SLOW, Refusal, has_body, refuse
 from secondme.core.api.server import Listener, configured, keep_listening, silence
 from secondme.core.api.sockets import Address, bind_tcp
 from secondme.core.log import get_logger
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     Hear = Callable[[WebhookRequest], Awaitable[WebhookAnswer]]
     HearOf = Callable[[str], Hear | None]
+    RefusalOf = Callable[[str, WebhookRequest], WebhookAnswer | None]
 
 log = get_logger(__name__)
 
@@ -47,10 +49,19 @@ class Webhooks:
     """The listener of one gateway."""
 
     def __init__(
-        self, hear_of: HearOf, address: Address, clock: Clock, *, limits: Limits | None = None, hear_s: float = _HEAR_S
+        self,
+        hear_of: HearOf,
+        address: Address,
+        clock: Clock,
+        *,
+        refusal_of: RefusalOf = lambda *_: None,
+        limits: Limits | None = None,
+        hear_s: float = _HEAR_S,
     ) -> None:
-        """`hear_of` names who answers for a channel, None for everybody who takes no calls. `address.port` 0: any free port."""
+        """`hear_of` names who answers for a channel, None for everybody who takes no calls; `refusal_of` what the channel answers to a call
+        whose headers alone tell that it is not the platform's. `address.port` 0: any free port."""
         self._hear_of = hear_of
+        self._refusal_of = refusal_of
         self._address = address
         self._clock = clock
         self._limits = limits or Limits()
@@ -115,6 +126,16 @@ class Webhooks:
 
     async def _heard(self, channel: str, hear: Hear, scope: Scope, receive: Receive) -> WebhookAnswer | Refusal | None:
         """What the channel says to the call; None when the caller went away before it was said."""
+        request = WebhookRequest(
+            method=scope["method"],
+            query=scope["query_string"].decode("latin-1"),
+            headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]),
+            body=b"",
+        )
+        if (refused := self._refusal_of(channel, request)) is not None:
+            return _wordless(refused.status)
+        if request.method == "GET" and has_body(scope["headers"]):
+            return _NOTHING_HERE
         with self._room.share() as take:
             try:
                 async with asyncio.timeout(self._limits.request_s):
@@ -125,15 +146,9 @@ class Webhooks:
                 return _wordless(HTTPStatus.BAD_REQUEST if body is TOO_DEEP else body.status)
             if body is None:
                 return None
-            request = WebhookRequest(
-                method=scope["method"],
-                query=scope["query_string"].decode("latin-1"),
-                headers=tuple((name.decode("latin-1"), value.decode("latin-1")) for name, value in scope["headers"]),
-                body=body,
-            )
             try:
                 async with asyncio.timeout(self._hear_s) as time:
-                    return await hear(request)
+                    return await hear(replace(request, body=body))
             except TimeoutError:
                 if not time.expired():
                     raise

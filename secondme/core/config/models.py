@@ -44,7 +44,8 @@ class PairingSettings(Section):
     """`silent`: the contact is told nothing, only the owner sees the request."""
     code_expiration_minutes: float = Field(30, gt=0, le=1440)
     denial_cooldown_hours: float = Field(24, gt=0, le=8760)
-    max_pending_requests: int = Field(100, ge=0, le=10_000)
+    max_pending_requests: int = Field(100, ge=0, le=100_000)
+    """The strangers of one channel take at most half of the places that those of the others leave."""
     max_prompts_per_hour: int = Field(30, ge=0, le=1000)
     prompt_max_age_minutes: float = Field(10, gt=0)
     """Nobody is prompted for a message older than this: a restarted gateway must not text the owner's friends."""

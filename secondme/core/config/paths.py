@@ -9,6 +9,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from secondme.core.files import refuse_planted
+
 _SOCKET_LIMIT = 100
 """Bytes. Linux takes 107 in `sun_path`, macOS 103; some room for a suffix."""
 
@@ -70,6 +72,11 @@ class Places:
         return self.data / "restoring.json"
 
     @property
+    def witness(self) -> Path:
+        """Says how many people were approved, beside the store that must know them."""
+        return self.data / "witness.json"
+
+    @property
     def gateway_lock(self) -> Path:
         """Held by the one gateway of this home."""
         return self.data / "gateway.lock"
@@ -99,7 +106,9 @@ class Places:
         if len(os.fsencode(path)) <= _SOCKET_LIMIT:
             return path
         digest = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:16]
-        return Path("/tmp") / f"secondme-{os.getuid()}-{digest}" / name  # noqa: S108  0700 and owner checked by files.private_dir
+        directory = Path("/tmp") / f"secondme-{os.getuid()}-{digest}"  # noqa: S108  0700 and owner checked here and by files.private_dir
+        refuse_planted(directory)
+        return directory / name
 
 
 def find_places(home: Path | None) -> Places:

@@ -88,6 +88,8 @@ def _drop_effort(places: Places, path: Path) -> str:
     return f"{places.config_file}: model.effort is empty, so none is asked for"
 
 
+STORE_REPAIRS = frozenset({"record-broken", "index-broken", "mail-outside-queue"})
+"""Findings that are mended in the store and not in files."""
 _REPAIRS: dict[str, Callable[[Places, Path], str]] = {
     "open-secret": _close_file,
     "open-file": _close_file,

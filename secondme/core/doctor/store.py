@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
@@ -20,18 +21,29 @@ from redis.exceptions import AuthenticationError, AuthorizationError, NoPermissi
 
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
 from secondme.core.files import is_held
-from secondme.core.store import keys
+from secondme.core.queue.store import InboxStore
+from secondme.core.store import key_types, keys
 from secondme.core.store.client import Store, explain
+from secondme.core.store.scan import scan
 from secondme.core.store.scripts import names, script
 from secondme.core.store.server import Role
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
     from secondme.core.config.loader import Setup
+    from secondme.core.config.models import QueueSettings
 
 
 _MODULE = "graph"
+_MOST_KEYS = 50_000
+_LOG_BYTES = 64 * 1024
+_CUT = re.compile(
+    rb"^\d+:\w (\d+ \w+ \d{4} [\d:]{8})\.\d+ \W AOF (?:\S+ )?loaded anyway because aof-load-truncated is enabled", re.MULTILINE
+)
+_ASIDE_S = 30 * 86_400
+OWNERS_DECISION = frozenset({"approved", "denied"})
+"""Names of keys that nobody but the owner decides about, however broken they are."""
 
 
 async def look_at_graph(url: str, timeout_s: float) -> str:
@@ -213,6 +225,89 @@ async def refused_scripts(store: Store) -> tuple[int, str]:
     except SecondmeError as error:
         return len(answers), _why(error)
     return 0, ""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokenKey:
+    """A key of the wrong type."""
+
+    key: str
+    type: str
+    known: key_types.Known
+
+
+@dataclass(frozen=True, slots=True)
+class Disorder:
+    """Keys of the wrong type, contacts with messages that no index knows, and whether all keys were looked at."""
+
+    broken: list[BrokenKey]
+    lost: list[str]
+    is_whole: bool
+
+
+async def look_at_records(store: Store, queue: QueueSettings) -> Disorder:
+    """Every key, of the first 50,000, has the type that it must have, and everything that waits is in an index. Nothing is changed."""
+    found, looked, inbox = Disorder([], [], is_whole=True), 0, InboxStore(store, queue)
+    async for page in scan(store):
+        if looked > _MOST_KEYS:
+            return replace(found, is_whole=False)
+        looked += len(page)
+        pipe = store.client.pipeline(transaction=False)
+        for name in page:
+            pipe.type(name)
+        for name, kind in zip(page, await store.call(pipe.execute()), strict=True):
+            known, kept_as = key_types.known(name.decode("utf-8", "replace")), kind.decode()
+            if known is None or kept_as == "none":
+                continue
+            if kept_as != known.type:
+                found.broken.append(BrokenKey(name.decode("utf-8", "replace"), kept_as, known))
+            elif known.name in {"inbox", "outbox"}:
+                with contextlib.suppress(SecondmeError):  # what is broken stands above
+                    if await inbox.is_lost(known):
+                        found.lost.append(known.contact)
+    return found
+
+
+async def mend_records(store: Store, queue: QueueSettings) -> list[str]:
+    """What was put aside or found again, in words. A key of the wrong type is renamed and kept for 30 days; who is approved or denied is
+    left to the owner. Repeatable."""
+    done, client = [], store.client
+    for each in (await look_at_records(store, queue)).broken:
+        if each.known.name not in OWNERS_DECISION:
+            aside = keys.broken(each.key)
+            await store.call(client.rename(each.key, aside))
+            await store.call(client.expire(aside, _ASIDE_S))
+            done.append(f"{each.key}: put aside as {aside}")
+    for make, index in ((keys.held, keys.HELD_INDEX), (keys.dead, keys.DEAD_INDEX), (keys.approved, keys.INDEX_APPROVED)):
+        if any(line.startswith(f"{index}:") for line in done):
+            await _index_anew(store, make, index)
+    cursor, mended = await InboxStore(store, queue).search(0)
+    while cursor:
+        cursor, more = await InboxStore(store, queue).search(cursor)
+        mended += more
+    return [*done, f"{mended} contacts wait in the queue again"] if mended else done
+
+
+async def _index_anew(store: Store, make: Callable[[str], str], index: str) -> None:
+    """Every contact with such a key is in its index again, as of now."""
+    seconds, _ = await store.call(store.client.time())
+    async for page in scan(store, make("*")):
+        known = [key_types.known(name.decode()) for name in page]
+        members = {each.contact: seconds * 1000 for each in known if each is not None and each.name == make.__name__}
+        if members:
+            await store.call(store.client.zadd(index, members, nx=True))
+
+
+def cut_at(directory: Path) -> str:
+    """When the private server last found the end of its file cut off, in its own words; empty when it did not within what is left of its
+    log."""
+    try:
+        with (directory / "server.log").open("rb") as file:
+            file.seek(max(0, file.seek(0, os.SEEK_END) - _LOG_BYTES))
+            found = _CUT.findall(file.read())
+    except OSError:
+        return ""
+    return str(found[-1].decode("ascii", "replace")) if found else ""
 
 
 def lock_record(path: Path) -> tuple[int, str]:

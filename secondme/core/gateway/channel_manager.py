@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from secondme.core.errors import BusyError, UnavailableError
+from secondme.core.errors import BusyError, SecondmeError
 from secondme.core.gateway.channel_supervisor import ChannelSupervisor, told_of_holder
 from secondme.core.log import get_logger
 from secondme.core.messages import Admission, Challenge, ChannelState, InboundMessage, OwnerAddress, WebhookAnswer, WebhookRequest
@@ -58,7 +58,7 @@ class ChannelManager:
         telling = asyncio.ensure_future(self._tell(tell))
         try:
             while True:
-                with contextlib.suppress(UnavailableError):
+                with contextlib.suppress(SecondmeError):
                     await self._reconcile(await self._control.desired_states())
                     self.begun.set()
                 await self._clock.sleep(_RECONCILE_S)
@@ -116,6 +116,11 @@ class ChannelManager:
             raise BusyError(
                 "channels_in_use", f"{names}: {told_of_holder(taken[0].holder)}.", "Stop it, or give this home a store of its own."
             )
+
+    def refusal_of(self, channel: str, head: WebhookRequest) -> WebhookAnswer | None:
+        """What a call of the platform behind `channel`, given without its body, is answered at once; None when its body must be read."""
+        supervisor = self.channels.get(channel)
+        return supervisor.refusal_of(head) if supervisor is not None else None
 
     @property
     def left_running(self) -> list[str]:

@@ -28,7 +28,7 @@ from secondme.core.messages import (
     WebhookAnswer,
     WebhookRequest,
 )
-from secondme.core.ports import Channel, Clock, HasAccount, HasOwnerChat, Random, WebhookHandler
+from secondme.core.ports import Channel, Clock, HasAccount, HasOwnerChat, Random, WebhookHandler, WebhookHeadReader
 from secondme.core.retry import backoff_s
 
 if TYPE_CHECKING:
@@ -133,6 +133,13 @@ class ChannelSupervisor:
     async def contact(self, contact_id: ContactId) -> ChannelContact | None:
         """As the channel's `contact`. Raises UnavailableError while there is no channel."""
         return await self._there().contact(contact_id)
+
+    def refusal_of(self, head: WebhookRequest) -> WebhookAnswer | None:
+        """The answer to a call whose headers alone, or our own state, say that its body need not be read; None for all others."""
+        channel: object = self._channel
+        if not isinstance(channel, WebhookHandler):
+            return WebhookAnswer(503)
+        return channel.refusal_of(head) if isinstance(channel, WebhookHeadReader) else None
 
     async def handle_webhook(self, request: WebhookRequest) -> WebhookAnswer:
         """The channel's answer to its platform; 503 while there is none, so that the platform calls again."""

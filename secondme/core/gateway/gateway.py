@@ -20,7 +20,7 @@ from secondme import __version__
 from secondme.core import fault_points
 from secondme.core.clock import from_ms
 from secondme.core.enums import ReplyMode
-from secondme.core.errors import UnavailableError
+from secondme.core.errors import DataError, SecondmeError, UnavailableError
 from secondme.core.gateway.channel_manager import ChannelManager
 from secondme.core.gateway.heartbeat import Heartbeat
 from secondme.core.ids import ContactId, mask_contact_id, new_id, reply_id
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from secondme.core.admit.gate import Gate
     from secondme.core.admit.inspection import Inspector
     from secondme.core.admit.pairing_store import PairingStore
+    from secondme.core.admit.witness import Witness
     from secondme.core.channel_plugin import ChannelFactory
     from secondme.core.config.loader import Settings
     from secondme.core.gateway.channel_leases import ChannelLeases
@@ -59,6 +60,8 @@ Part = Literal["all", "gateway", "worker"]
 
 _SWEEP_S = 2.0
 _FAREWELL_S = 1.0
+_LOOK_S = 1.0
+"""How soon a decision of the owner about a store that lost people is followed."""
 _BEGIN_S = 5.0
 """How long the channels may take to be started before the gateway calls itself ready all the same."""
 
@@ -82,6 +85,7 @@ class GatewayParts:
     leases: ChannelLeases | None = None
     owner_chat: OwnerChat | None = None
     learner: Learner | None = None
+    witness: Witness | None = None
 
 
 class Gateway:
@@ -114,7 +118,10 @@ class Gateway:
         if message.kind is ChatKind.OWNER:
             outcome: Admission | Challenge = Admission.IGNORED
             if self._parts.owner_chat is not None and not message.revokes:
-                outcome = await self._parts.owner_chat.hear(message)
+                try:
+                    outcome = await self._parts.owner_chat.hear(message)
+                except DataError as error:  # a broken record of theirs must not keep their contacts' messages waiting
+                    log.error("owner_chat_failed", error, code=error.code)
         else:
             outcome = await self._parts.gate.admit(message)
         fault_points.point("gateway.admitted")
@@ -204,30 +211,14 @@ class Gateway:
 
         Cancelling stops at once; nothing is lost then either, only some of it is done again by the next process.
         """
-        works, serves = self._part in {"all", "worker"}, self._part in {"all", "gateway"}
         try:
             async with asyncio.TaskGroup() as lifetime:
                 background = [lifetime.create_task(self._heartbeat.beat())]
                 if self._parts.store.server is not None and self._parts.store.server.is_owner:
                     background.append(lifetime.create_task(self._parts.store.server.supervise()))
-                if serves:
-                    background.append(lifetime.create_task(self._sweep()))
-                    if self._parts.inspector is not None:
-                        background.append(lifetime.create_task(self._parts.inspector.run()))
-                    background.append(lifetime.create_task(self.manager.run(self._heartbeat.tell_channel)))
-                    if self._parts.learner is not None:
-                        background.append(lifetime.create_task(self._parts.learner.run()))
-                    if self._parts.owner_chat is not None:
-                        background.append(lifetime.create_task(self._parts.owner_chat.run(self.manager.owner_chats)))
-                finishing: list[Coroutine[None, None, None]] = []
-                if works:
-                    background.append(lifetime.create_task(self._parts.agent.warm()))
-                    await self._hurry()
-                    finishing.append(self._worker().run(stop))
-                finishing.extend(sender.run(stop) for sender in self._senders.values())
-                at_work = [lifetime.create_task(each) for each in finishing]
-                if serves:
-                    await self._begin()
+                at_work: list[asyncio.Task[None]] = []
+                if await self._is_whole(stop, ready):
+                    at_work = await self._start(lifetime, background, stop)
                 ready.set()
                 log.info("ready", part=self._part, version=__version__)
                 await self._heartbeat.tell("gateway_state", state="ready")
@@ -242,6 +233,31 @@ class Gateway:
             await self._heartbeat.farewell()
         log.info("stopped")
 
+    async def _start(
+        self, lifetime: asyncio.TaskGroup, background: list[asyncio.Task[None]], stop: asyncio.Event
+    ) -> list[asyncio.Task[None]]:
+        """Everything runs that this part is made of; what must be waited for at the end."""
+        works, serves = self._part in {"all", "worker"}, self._part in {"all", "gateway"}
+        if serves:
+            background.append(lifetime.create_task(self._sweep()))
+            if self._parts.inspector is not None:
+                background.append(lifetime.create_task(self._parts.inspector.run()))
+            background.append(lifetime.create_task(self.manager.run(self._heartbeat.tell_channel)))
+            if self._parts.learner is not None:
+                background.append(lifetime.create_task(self._parts.learner.run()))
+            if self._parts.owner_chat is not None:
+                background.append(lifetime.create_task(self._parts.owner_chat.run(self.manager.owner_chats)))
+        finishing: list[Coroutine[None, None, None]] = []
+        if works:
+            background.append(lifetime.create_task(self._parts.agent.warm()))
+            await self._hurry()
+            finishing.append(self._worker().run(stop))
+        finishing.extend(sender.run(stop) for sender in self._senders.values())
+        at_work = [lifetime.create_task(each) for each in finishing]
+        if serves:
+            await self._begin()
+        return at_work
+
     async def _begin(self) -> None:
         """The channels were started, as far as they come within five seconds. Raises BusyError when other gateways serve all of them."""
         with contextlib.suppress(TimeoutError):
@@ -251,6 +267,8 @@ class Gateway:
 
     async def _finish(self, at_work: list[asyncio.Task[None]]) -> None:
         """Workers and senders have ended, by themselves or because their time was over."""
+        if not at_work:
+            return
         _, late = await asyncio.wait(at_work, timeout=self._settings.queue.drain_s + _FAREWELL_S)
         for task in late:
             log.warning("stop_cut_short")
@@ -272,18 +290,46 @@ class Gateway:
         if sender is not None:
             sender.nudge()
 
+    async def _is_whole(self, stop: asyncio.Event, ready: asyncio.Event) -> bool:
+        """True when the store has everybody whom the home's witness knows, or as soon as the owner accepts that it has not; False with
+        `stop`. Until then nothing is received: whoever was approved would be taken for a stranger."""
+        witness = self._parts.witness if self._part != "worker" else None
+        while witness is not None:
+            try:
+                loss = await witness.loss()
+            except DataError:
+                break  # a broken key, which the doctor finds
+            except UnavailableError:
+                loss = self._heartbeat.loss
+            else:
+                if loss is None:
+                    break
+                if self._heartbeat.loss is None:
+                    log.error("store_lost_people", was=loss.was, has=loss.has)
+                    await self._heartbeat.tell_loss(loss)
+                ready.set()  # alive, and to be asked how it stands; started again it would be no better
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await stop.wait()
+                    return False
+        self._heartbeat.loss = None
+        return not stop.is_set()
+
     async def _sweep(self) -> None:
         """Say what expired, soon after it did: requests, and drafts; and forget what disappears."""
         while True:
-            with contextlib.suppress(UnavailableError):
+            with contextlib.suppress(SecondmeError):
                 await self._parts.pairing.stats()
+                if self._parts.witness is not None:
+                    await self._parts.witness.keep()
+            with contextlib.suppress(SecondmeError):
                 await self._parts.drafts.expire()
                 await self._parts.history.expire()
             await self._clock.sleep(_SWEEP_S)
 
     async def _hurry(self) -> None:
         """What waited for a key or a model gets a new chance with the new process."""
-        with contextlib.suppress(UnavailableError):
+        with contextlib.suppress(SecondmeError):
             await self._parts.inbox.hurry()
 
 

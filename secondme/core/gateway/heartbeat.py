@@ -9,7 +9,7 @@ import socket
 from typing import TYPE_CHECKING
 
 from secondme import __version__
-from secondme.core.errors import UnavailableError
+from secondme.core.errors import SecondmeError
 from secondme.core.messages import ChannelState
 from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from secondme.core.admit.control_store import ControlStore
+    from secondme.core.admit.witness import Loss
     from secondme.core.gateway.channel_manager import ChannelManager
     from secondme.core.gateway.channel_supervisor import ChannelSupervisor
     from secondme.core.ports import Clock
@@ -46,13 +47,15 @@ class Heartbeat:
         self._routing = routing
         self._clock = clock
         self._started_ms = clock.now_ms()
+        self.loss: Loss | None = None
+        """What the store has lost, as long as nothing is received because of that."""
         self._sessions: set[str] = set()
         """Channels whose session was written down as begun."""
 
     async def beat(self) -> None:
         """Give a sign of life, for status and health."""
         while True:
-            with contextlib.suppress(UnavailableError):
+            with contextlib.suppress(SecondmeError):
                 await self._sign()
             await self._clock.sleep(_BEAT_S)
 
@@ -64,15 +67,22 @@ class Heartbeat:
             "version": __version__,
             "startedAt": self._started_ms,
             "routing": self._routing(),
+            **({"loss": {"was": self.loss.was, "has": self.loss.has, "at": self.loss.at_ms}} if self.loss else {}),
             "channels": {name: supervisor.facts() for name, supervisor in self._manager.channels.items()},
         }
         await self._control.beat(self._name, facts)
+
+    async def tell_loss(self, loss: Loss) -> None:
+        """Status knows that nothing is received, and why."""
+        self.loss = loss
+        with contextlib.suppress(SecondmeError):
+            await self._sign()
 
     async def tell_channel(self, supervisor: ChannelSupervisor) -> None:
         """A channel's state is known to status and told to whoever listens, once for each change."""
         state, code = supervisor.state.value, supervisor.code
         await self._write_session(supervisor)
-        with contextlib.suppress(UnavailableError):
+        with contextlib.suppress(SecondmeError):
             await self._sign()  # who hears of the change finds it in the overview
         await self.tell("channel_state", channelId=supervisor.id, state=state, **({"code": code} if code else {}))
 
@@ -91,12 +101,12 @@ class Heartbeat:
 
     async def tell(self, kind: str, **facts: str) -> None:
         """Whoever listens heard it."""
-        with contextlib.suppress(UnavailableError):
+        with contextlib.suppress(SecondmeError):
             await self._control.publish_status({"type": kind, "part": self._part, **facts})
 
     async def farewell(self) -> None:
         """The others know that this process has stopped."""
-        with contextlib.suppress(UnavailableError, TimeoutError):
+        with contextlib.suppress(SecondmeError, TimeoutError):
             async with asyncio.timeout(_FAREWELL_S):
                 await self._control.farewell(self._name)
                 await self.tell("gateway_state", state="stopped")

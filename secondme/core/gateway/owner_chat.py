@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from secondme.core.store.events import Follow, Heard
 
 
-HELP = """approve CODE [trusted|standard|restricted]
+HELP = """approve CODE-or-id [trusted|standard|restricted]
 deny CODE, link CODE
 pause [contact] [60m]
 resume [contact], answer [contact]
@@ -420,6 +420,11 @@ class OwnerChat:
                 )
             case "dead_letter":
                 await self._note(f"A message of {contact} could not be worked on and was set aside.", f"dead:{contact}:{at}")
+            case "record_broken":
+                await self._note(
+                    f"A record of {contact} in the store is broken, so their messages are set aside and not answered. On your machine: secondme doctor store",
+                    f"broken:{contact}",
+                )
             case _:
                 pass
 

@@ -5,23 +5,28 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import Field
 
+from secondme.core.admit.pairing_store import Stats
+from secondme.core.admit.witness import Loss
 from secondme.core.clock import from_ms, rfc3339
-from secondme.core.errors import UnavailableError
+from secondme.core.errors import SecondmeError, UnavailableError
+from secondme.core.gateway.store import Activity
 from secondme.core.records import CamelModel
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Mapping, Sequence
 
     from secondme.core.admit.control_store import Backlog, ControlStore, EverybodyPaused
-    from secondme.core.admit.pairing_store import PairingStore, Stats
+    from secondme.core.admit.pairing_store import PairingStore
     from secondme.core.channel_manifest import Manifest
-    from secondme.core.gateway.store import Activity, ActivityStore
+    from secondme.core.gateway.store import ActivityStore
 
+_T = TypeVar("_T")
 
+_BROKEN = frozenset({"record_unusable", "store_index_broken"})
 _NOT_WRITABLE = frozenset({"store_disk_full", "store_out_of_memory", "store_read_only"})
 
 
@@ -97,6 +102,14 @@ class LastReport(CamelModel):
     last_sent_at: str | None
 
 
+class LossReport(CamelModel):
+    """The store lost people who were approved, and nothing is received until the owner decides."""
+
+    was: int
+    has: int
+    at: str | None
+
+
 class PauseReport(CamelModel):
     """A contact that is not answered."""
 
@@ -123,6 +136,9 @@ class StatusReport(CamelModel):
     messages: LastReport
     pauses: list[PauseReport]
     cost: CostReport
+    unreadable: list[str] = Field(default_factory=list)
+    """What could not be read, as keys of the store or parts of this report; the rest is right without it."""
+    loss: LossReport | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +200,9 @@ class Process:
     routing: Mapping[str, int] = field(default_factory=dict)
     """How often its router decided what since it started: routed, smallTalk, byRules, byModel, inDoubt, and meanMs of asking."""
 
+    loss: Loss | None = None
+    """What its store has lost; it receives nothing then."""
+
     @property
     def is_gateway(self) -> bool:
         """True when it runs the channels."""
@@ -209,6 +228,8 @@ class SystemStatus:
     """The store's time when this was so, Unix."""
     can_write: bool = True
     """False while the store takes nothing new, as on a full disk: no gateway can give a sign of life then."""
+    unreadable: tuple[str, ...] = ()
+    """What could not be read: records are broken."""
 
     @property
     def runs(self) -> bool:
@@ -255,6 +276,11 @@ class SystemStatus:
             messages=LastReport(last_received_at=_rfc3339(glance.last_received_ms), last_sent_at=_rfc3339(glance.last_sent_ms)),
             pauses=[PauseReport(contact_id=each.contact_id, until=_rfc3339(each.until_ms)) for each in glance.paused],
             cost=CostReport(today_usd=glance.today_micros / 1_000_000, cap_usd=self.cap_usd),
+            loss=next(
+                (LossReport(was=loss.was, has=loss.has, at=_rfc3339(loss.at_ms)) for each in self.processes if (loss := each.loss)),
+                None,
+            ),
+            unreadable=[*self.unreadable, *backlog.unreadable],
         )
 
     def to_dict(self) -> dict[str, Any]:  # JSON has no closer type
@@ -275,8 +301,28 @@ async def overview(
     glance: ActivityStore,
     cap_usd: float,
 ) -> SystemStatus:
-    """How things stand now. A handful of round trips, bounded work. Raises UnavailableError when the store does not answer."""
-    signs = [sign for sign in await control.alive() if not _was_killed(sign)]
+    """How things stand now. A handful of round trips, bounded work. What is broken is named and left out. Raises UnavailableError when the
+    store does not answer."""
+    unreadable: list[str] = []
+
+    async def part(name: str, reading: Awaitable[_T], otherwise: _T) -> _T:
+        try:
+            return await reading
+        except SecondmeError as error:
+            if error.code not in _BROKEN:
+                raise
+            unreadable.append(name)
+            return otherwise
+
+    async def counts() -> tuple[Stats, bool]:
+        try:
+            return await pairing.stats(), True
+        except UnavailableError as error:
+            if error.code not in _NOT_WRITABLE:
+                raise
+            return await pairing.counts(), False
+
+    signs = [sign for sign in await part("gateways", control.alive(), []) if not _was_killed(sign)]
     processes = [_process(sign) for sign in signs]
     names = tuple(manifest.id for manifest in channels)
     paused = await control.paused_channels(names)
@@ -285,26 +331,22 @@ async def overview(
         for name, facts in process.channels.items() if process.is_gateway else ():
             if facts.code != "channel_in_use" or name not in signed:  # by the gateway that serves it, if there is one
                 signed[name] = facts
-    try:
-        stats, can_write = await pairing.stats(), True
-    except UnavailableError as error:
-        if error.code not in _NOT_WRITABLE:
-            raise
-        stats, can_write = await pairing.counts(), False
+    stats, can_write = await part("pairing", counts(), (Stats(0, 0, 0), True))
     return SystemStatus(
         processes=processes,
         pairing=stats,
-        everybody=await control.everybody(),
+        everybody=await part("pauses", control.everybody(), None),
         backlog=await control.backlog(names),
         channels=[
             replace(signed.get(each.id, ChannelFacts(each.id)), title=each.title, icon=each.icon, paused=each.id in paused)
             for each in channels
         ],
         store_kind="embedded" if embedded else "redis_url",
-        glance=await glance.look(),
+        glance=await part("messages", glance.look(), Activity(None, None, (), 0)),
         cap_usd=cap_usd,
         at_ms=await control.now_ms(),
         can_write=can_write,
+        unreadable=tuple(unreadable),
     )
 
 
@@ -316,11 +358,19 @@ def _process(sign: dict[str, Any]) -> Process:  # written by a process of any ve
         version=str(sign.get("version", "")),
         started_ms=int(sign.get("startedAt") or 0),
         host=str(sign.get("host", "")),
+        loss=_loss(sign.get("loss")),
         channels={str(name): _facts(str(name), facts) for name, facts in channels.items()} if isinstance(channels, dict) else {},
         routing={str(name): int(count) for name, count in routing.items() if isinstance(count, int)}
         if isinstance(routing, dict)
         else {},
     )
+
+
+def _loss(signed: Any) -> Loss | None:  # as above
+    try:
+        return Loss(int(signed["was"]), int(signed["has"]), int(signed["at"]))
+    except (KeyError, TypeError, ValueError):
+        return None
 
 
 def _facts(name: str, signed: Any) -> ChannelFacts:  # as above

@@ -15,8 +15,8 @@ from redis.exceptions import ResponseError
 from secondme.core.clock import from_ms
 from secondme.core.errors import BusyError, DataError, NotFoundError
 from secondme.core.ids import ContactId
-from secondme.core.records import ApprovedContact, Job, Mail, NewRow, Stage, Token, UnreadableJobError
-from secondme.core.store import keys
+from secondme.core.records import ApprovedContact, Job, Mail, NewRow, OutboxRow, Stage, Token, UnreadableJobError
+from secondme.core.store import key_types, keys
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -31,6 +31,13 @@ if TYPE_CHECKING:
 
 _BATCH = 50
 """Messages of one burst at most: 50 of 64 KB are still a bounded job."""
+
+
+_BROKEN_S = 3600.0
+"""Until somebody whose record is broken is tried again."""
+_BOXES = "*BOX:*"
+"""Inboxes and outboxes, and the mailboxes between them, which are left out."""
+_SEARCHED = 1000
 
 
 class InboxStore:
@@ -219,8 +226,23 @@ class InboxStore:
         """How many waiting contacts became due and are in the stream again."""
         due = [contact for contact, wait_s in await self._store.due(keys.QUEUE_LATER, limit) if wait_s <= 0]
         for contact in due:
-            await self._store.run("wake", (contact, keys.MAILBOX_TTL_MS), contact=contact)
+            try:
+                await self._store.run("wake", (contact, keys.MAILBOX_TTL_MS), contact=contact)
+            except DataError:  # it has its place in the queue again when its record is mended
+                await self._store.postpone(keys.QUEUE_LATER, contact, _BROKEN_S)
         return len(due)
+
+    async def abandon(self, token: Token) -> None:
+        """The token is settled without its mailbox, which is broken; a repair makes another one when it is mended. The owner is told."""
+        pipe = self._store.client.pipeline(transaction=False)
+        pipe.xack(keys.QUEUE, keys.QUEUE_GROUP, token.entry)
+        pipe.xdel(keys.QUEUE, token.entry)
+        await self._store.call(pipe.execute())
+        await self.tell_broken(token.contact_id)
+
+    async def tell_broken(self, contact: ContactId) -> None:
+        """Whoever listens knows that a record of the contact is broken."""
+        await self._store.publish(keys.EVENTS_QUEUE, {"type": "record_broken", "contactId": contact})
 
     async def hurry(self) -> None:
         """Everything that waits is due now: for a start with new settings. Pauses and the night are judged again when it is begun."""
@@ -231,12 +253,53 @@ class InboxStore:
         mended, cursor = 0, 0
         while True:
             cursor, contacts = await self._store.call(self._store.client.sscan(keys.QUEUE_ACTIVE, cursor, count=200))
-            for contact in map(bytes.decode, contacts):
-                answer = await self._store.run("repair", (contact, keys.MAILBOX_TTL_MS), contact=contact)
-                mended += answer == b"token"
+            mended += await self._repair([ContactId(contact.decode()) for contact in contacts])
             if cursor == 0:
                 break
         return mended
+
+    async def _repair(self, contacts: Sequence[ContactId]) -> int:
+        mended = 0
+        for contact in contacts:
+            with contextlib.suppress(DataError):  # nothing can be mended around a broken record; the doctor finds it
+                mended += await self._store.run("repair", (contact, keys.MAILBOX_TTL_MS), contact=contact) == b"token"
+        return mended
+
+    async def search(self, cursor: int) -> tuple[int, int]:
+        """One step of a walk through the whole store for what no index knows any more: where the next one begins (0: at the end), and how
+        many contacts have a token again, or are due to be sent to. Begins at 0."""
+        mended = 0
+        cursor, names = await self._store.call(self._store.client.scan(cursor, match=_BOXES, count=_SEARCHED))
+        boxes = [each for name in names if (each := key_types.known(name.decode())) is not None and each.contact]
+        mended += await self._repair([ContactId(box.contact) for box in boxes if box.name == "inbox"])
+        for box in boxes:
+            if box.name == "outbox":
+                mended += await self._repost(ContactId(box.contact))
+        return cursor, mended
+
+    async def is_lost(self, box: key_types.Known) -> bool:
+        """True when this inbox or outbox has something in it that no index knows: `search` finds it again."""
+        contact, client = ContactId(box.contact), self._store.client
+        if box.name == "inbox":
+            if await self._store.call(client.sismember(keys.QUEUE_ACTIVE, contact)):
+                return False  # `repair` looks there each minute
+            answer = await self._store.run("repair", (contact, keys.MAILBOX_TTL_MS, "1"), contact=contact)
+            return bool(answer == b"token")
+        head = await self._store.call(client.lindex(keys.outbox(contact), 0))
+        if head is None:
+            return False
+        channel = OutboxRow.decode(head, keys.outbox(contact)).channel_id
+        return await self._store.call(client.zscore(keys.outbox_due(channel), contact)) is None
+
+    async def _repost(self, contact: ContactId) -> int:
+        """1 when the contact has rows on their way and its channel's schedule did not know."""
+        with contextlib.suppress(DataError):
+            head = await self._store.call(self._store.client.lindex(keys.outbox(contact), 0))
+            if head is not None:
+                channel = OutboxRow.decode(head, keys.outbox(contact)).channel_id
+                due: int = await self._store.run("repost", (contact,), contact=contact, channel=channel)
+                return due
+        return 0
 
     async def leave(self, worker: str) -> None:
         """`worker` is no consumer any more. Only after everything of its was settled: the rest would be lost to the group."""

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secondme.core.errors import UnavailableError
+from secondme.core.errors import DataError, SecondmeError
 from secondme.core.log import get_logger
 
 if TYPE_CHECKING:
@@ -21,6 +21,8 @@ log = get_logger(__name__)
 _WAKE_S = 0.5
 _REPAIR_S = 60.0
 _GONE_MS = 3_600_000
+_SEARCH_S = 3600.0
+"""Between two walks through the whole store, one step in each turn of the loop."""
 
 
 class Upkeep:
@@ -39,7 +41,8 @@ class Upkeep:
 
     async def run(self) -> None:
         """Until cancelled, what waits becomes due in time, and nothing stays lost."""
-        next_claim = next_repair = self._clock.monotonic()
+        next_claim = next_repair = next_search = self._clock.monotonic()
+        cursor = 0
         while True:
             try:
                 now = self._clock.monotonic()
@@ -53,7 +56,13 @@ class Upkeep:
                     if mended:
                         log.warning("tokens_mended", count=mended)
                     await self._inbox.bury(_GONE_MS)
-            except UnavailableError as error:
+                if now >= next_search:
+                    cursor, mended = await self._inbox.search(cursor)
+                    if mended:
+                        log.warning("tokens_mended", count=mended)
+                    if cursor == 0:
+                        next_search = now + _SEARCH_S * self._rng.uniform(0.8, 1.2)
+            except SecondmeError as error:
                 log.debug("upkeep_put_off", code=error.code)
             await self._clock.sleep(_WAKE_S)
 
@@ -61,4 +70,7 @@ class Upkeep:
         """Tokens of dead workers go back into the stream, in one step each, for whoever is free."""
         for token in await self._inbox.claim(self._name, 100):
             if token.contact_id not in self._running:
-                await self._inbox.defer(token, self._name, None, delay_s=0, reason="reclaimed", forgive=False)
+                try:
+                    await self._inbox.defer(token, self._name, None, delay_s=0, reason="reclaimed", forgive=False)
+                except DataError:
+                    await self._inbox.abandon(token)

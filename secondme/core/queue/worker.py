@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar, assert_never
 
 from secondme.core import fault_points
-from secondme.core.errors import ConfigError, CredentialsError, DataError, UnavailableError
+from secondme.core.errors import ConfigError, CredentialsError, DataError, SecondmeError, UnavailableError
 from secondme.core.ids import mask_contact_id
 from secondme.core.log import OutageLog, get_logger
 from secondme.core.queue.upkeep import Upkeep
@@ -132,7 +132,7 @@ class Worker:
                     tokens = await _first(stopping, reading)
                     failures = 0
                     self._outage.is_over()
-                except UnavailableError as error:
+                except SecondmeError as error:
                     failures += 1
                     self._outage.goes_on(error.code)
                     await _first(stopping, asyncio.ensure_future(self._clock.sleep(min(2.0, 0.1 * 2 ** min(failures, 5)))))
@@ -151,7 +151,7 @@ class Worker:
             try:
                 await self._inbox.open()
                 return
-            except UnavailableError as error:
+            except SecondmeError as error:
                 self._outage.goes_on(error.code)
                 await _first(stopping, asyncio.ensure_future(self._clock.sleep(0.5)))
 
@@ -197,6 +197,11 @@ class Worker:
             log.error("record_unreadable", contact=mask_contact_id(token.contact_id), code=error.code)
             wait_s = 1.0 if error.is_mail else _HUMAN_S  # unreadable mail is set aside in the end, a record waits for its owner
             await self._put_off(token, error.fence, Deferred(wait_s, "corrupt_record"), forgive=not error.is_mail)
+        except DataError as error:
+            log.error("record_broken", contact=mask_contact_id(token.contact_id), code=error.code)
+            await self._put_off(token, fence, Deferred(_HUMAN_S, "corrupt_record"), forgive=False)  # in the end it is set aside
+            with contextlib.suppress(UnavailableError):
+                await self._inbox.tell_broken(token.contact_id)
         except UnavailableError as error:
             log.warning("job_left", contact=mask_contact_id(token.contact_id), code=error.code)
         except Exception as error:  # noqa: BLE001  the top of a task: counted against the message, never shown to the contact
@@ -230,7 +235,7 @@ class Worker:
             await self._clock.sleep(self._settings.lease_s / 3)
             try:
                 kept = await self._inbox.renew(job, self._name)
-            except UnavailableError:
+            except (UnavailableError, DataError):
                 continue  # the lease may outlive the trouble; the fence decides in the end
             if not kept:
                 return
@@ -257,11 +262,16 @@ class Worker:
     ) -> None:
         delay_s, reason = verdict.delay_s, verdict.reason
         with contextlib.suppress(UnavailableError):  # then the token stays ours, and is claimed when the lease is over
-            await self._inbox.defer(token, self._name, fence, delay_s=delay_s, reason=reason, forgive=forgive, messages=messages)
+            try:
+                await self._inbox.defer(
+                    token, self._name, fence, delay_s=delay_s, reason=reason, forgive=forgive, messages=messages
+                )
+            except DataError:
+                await self._inbox.abandon(token)
 
     async def _hand_back(self, token: Token, fence: int | None) -> None:
         """The token is up for others at once. Shielded: this write must land, or they wait for a whole lease."""
-        with contextlib.suppress(TimeoutError, UnavailableError, asyncio.CancelledError):
+        with contextlib.suppress(TimeoutError, UnavailableError, DataError, asyncio.CancelledError):
             async with asyncio.timeout(_HAND_BACK_S):
                 await asyncio.shield(self._inbox.defer(token, self._name, fence, delay_s=0, reason="handed_back", forgive=True))
 

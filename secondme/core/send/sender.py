@@ -7,10 +7,11 @@ lease is sent again under the same id, or held, as `delivery.ambiguous` says.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from typing import TYPE_CHECKING, Protocol, assert_never
 
 from secondme.core import fault_points
-from secondme.core.errors import SecondmeError, UnavailableError
+from secondme.core.errors import DataError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId, mask_contact_id, new_id
 from secondme.core.log import OutageLog, get_logger
 from secondme.core.messages import MessageContent, NotSent, SendOutcome, Sent, Undeliverable
@@ -98,7 +99,7 @@ class Sender:
             return [], _POLL_S
         try:
             ready = await self._outbox.due(self._name, _PAGE + len(self._busy))
-        except UnavailableError as error:
+        except SecondmeError as error:
             self._outage.goes_on(error.code)
             return [], _POLL_S
         self._outage.is_over()
@@ -127,6 +128,10 @@ class Sender:
                     log.warning(_STOPPED[step.why], contact=mask_contact_id(contact), reason=step.reason, rows=step.rows)
         except UnavailableError as error:
             log.warning("delivery_put_off", contact=mask_contact_id(contact), code=error.code)
+        except DataError as error:
+            log.error("record_broken", contact=mask_contact_id(contact), code=error.code)
+            with contextlib.suppress(SecondmeError):
+                await self._outbox.give_up(contact, self._name)
         except SecondmeError as error:
             log.error("delivery_failed", error, contact=mask_contact_id(contact), code=error.code)
         except Exception as error:  # noqa: BLE001  the top of a task: one contact's trouble is not the others'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _LEASE_MARGIN_S = 5.0
 """Added to the send time-out: nobody else may judge a send ambiguous while it can still succeed."""
+_BROKEN_S = 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,11 @@ class OutboxStore:
                 return NotTaken("typing", answer[1].decode())
             case other:
                 return NotTaken(other.decode())
+
+    async def give_up(self, contact: ContactId, channel: str) -> None:
+        """Nothing can be sent to the contact, whose record is broken: it is tried again in an hour, and the owner is told."""
+        await self._store.postpone(keys.outbox_due(channel), contact, _BROKEN_S)
+        await self._store.publish(keys.EVENTS_QUEUE, {"type": "record_broken", "contactId": contact})
 
     async def sent(self, sending: Sending, native_id: str) -> Literal["done", "next", "stale"]:
         """The row has left: it is in the history when it was a reply, `next` when another one follows, `stale` when it was settled before."""
@@ -188,7 +195,8 @@ class DraftStore:
         dropped = 0
         for raw in await self._store.call(self._store.client.zrange(keys.HELD_INDEX, 0, _MOST_CONTACTS - 1)):
             contact = raw.decode()
-            dropped += await self._store.run("expire", (contact, self._lives_ms, keys.EVENTS_QUEUE), contact=contact)
+            with contextlib.suppress(DataError):  # the doctor finds it; the others' drafts expire all the same
+                dropped += await self._store.run("expire", (contact, self._lives_ms, keys.EVENTS_QUEUE), contact=contact)
         return dropped
 
     async def _settle(self, contact: ContactId, channel: str, reply: str, verb: str) -> int:

@@ -26,14 +26,17 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
 
-from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
+from secondme.core.errors import ConfigError, CredentialsError, DataError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
+from secondme.core.store import key_types
 from secondme.core.store.scripts import Answer, script
 from secondme.core.store.server import LINGER_S, EmbeddedServer, Role
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping
     from types import TracebackType
+
+    from redis.asyncio.client import Pipeline
 
     from secondme.core.config.loader import Setup
 
@@ -106,16 +109,43 @@ class Store:
 
     async def run(self, name: str, args: tuple[str | bytes | int, ...] = (), /, **of: str | Iterable[str]) -> Answer:
         """What the script `lua/<name>.lua` returned for its ARGV and for what its keys are of: `contact=`, `channel=`, as its header
-        names them. One round trip. Raises UnavailableError, and then nobody knows whether it ran: every script may be repeated."""
-        return await self.call(script(name).run(self.client, args, of))
+        names them. One round trip. Raises UnavailableError, and then nobody knows whether it ran: every script may be repeated; DataError
+        when a record of its contact cannot be used."""
+        try:
+            return await self.call(script(name).run(self.client, args, of))
+        except DataError as error:
+            if broken := await self._broken_for_all(name, of):
+                raise _for_everybody(broken) from error
+            raise
+
+    async def _broken_for_all(self, name: str, of: Mapping[str, str | Iterable[str]]) -> str:
+        """The first key of the script that is everybody's and has the wrong type: then it is no single contact's fault."""
+        shared = [
+            (key, key_types.TYPES[kept_as])
+            for key, kept_as in zip(script(name).keys(**of), script(name).names, strict=False)
+            if kept_as in key_types.TYPES and not key_types.is_of_a_contact(kept_as)
+        ]
+        pipe = self.client.pipeline(transaction=False)
+        for key, _ in shared:
+            pipe.type(key)
+        types = await self.call(pipe.execute()) if shared else []
+        return next((key for (key, wanted), kind in zip(shared, types, strict=True) if kind.decode() not in {wanted, "none"}), "")
 
     async def due(self, schedule: str, limit: int) -> list[tuple[ContactId, float]]:
         """The first contacts of a schedule and the seconds until each is due, by the store's clock; zero or less: it is."""
-        now, *rest = await self.run("due", (limit,), schedule=schedule)
+        try:
+            now, *rest = await self.run("due", (limit,), schedule=schedule)
+        except DataError as error:
+            raise _for_everybody(schedule) from error
         return [
             (ContactId(contact.decode()), (float(moment) - int(now)) / 1000)
             for contact, moment in zip(rest[::2], rest[1::2], strict=True)
         ]
+
+    async def postpone(self, schedule: str, contact: ContactId, delay_s: float) -> None:
+        """The contact, if it is in the schedule, is due in `delay_s` and not before: what cannot be done for it is not in everybody's way."""
+        seconds, _ = await self.call(self.client.time())
+        await self.call(self.client.zadd(schedule, {contact: (int(seconds) + delay_s) * 1000}, xx=True))
 
     async def publish(self, channel: str, event: Mapping[str, Any]) -> None:  # JSON values
         """`event`, with the store's time as its `timestamp`, was given to whoever listens to `channel`; nothing is kept for the absent."""
@@ -134,6 +164,19 @@ class Store:
         finally:
             if asyncio.iscoroutine(command):
                 command.close()  # cancelled before its turn came, it was never begun
+
+    async def look(self, pipe: Pipeline) -> tuple[list[Any], list[str]]:  # as `call`
+        """What the commands of `pipe` returned, None for those whose key has the wrong type, and those keys. Raises as `call` otherwise."""
+        asked = [str(command[0][1]) if len(command[0]) > 1 else "" for command in pipe.command_stack]
+        broken, answers = [], await self.call(pipe.execute(raise_on_error=False))
+        for at, answer in enumerate(answers):
+            if isinstance(answer, Exception):
+                error = explain(answer)
+                if not isinstance(error, DataError):
+                    raise error from answer
+                broken.append(asked[at])
+                answers[at] = None
+        return answers, broken
 
     @contextlib.asynccontextmanager
     async def blocking(self) -> AsyncIterator[Redis]:
@@ -212,28 +255,48 @@ class _EnsuredConnection(_UnixConnection):
         await super()._connect()  # type: ignore[no-untyped-call]  # the library leaves it untyped
 
 
+def _for_everybody(key: str) -> UnavailableError:
+    return UnavailableError(
+        "store_index_broken", f"{key} in the store has the wrong type, and everybody's messages need it.", _FIX_STORE
+    )
+
+
 def explain(error: Exception) -> SecondmeError:
     """The library's `error` as one of ours. Never repeats what the server said about a key or a value."""
     if isinstance(error, SecondmeError):
         return error
     if isinstance(error, RedisConnectionError) and isinstance(error.__cause__, RedisError):
         return explain(error.__cause__)  # what the server said to a new connection
+    text = str(error).rpartition(_IN_A_PIPELINE)[2]
     for kinds, beginning, ours, code, message, fix in _CAUSES:
-        if isinstance(error, kinds) and str(error).startswith(beginning):
+        if isinstance(error, kinds) and text.startswith(beginning):
             return ours(code, message, fix)
+    if type(error) is ResponseError and (text.startswith(_OF_A_RECORD) or _IN_A_SCRIPT in text):
+        return DataError(
+            "record_unusable", "A record in the store is of another kind than it must be; it was left as it is.", _FIX_STORE
+        )
     return UnavailableError("store_failed", f"The store failed ({type(error).__name__}).", _FIX_STORE)
 
 
+_IN_A_PIPELINE = " of pipeline caused error: "
+"""The library puts the command, and so what is in it, in front."""
+_OF_A_RECORD = ("WRONGTYPE", "value is not", "hash value is not")
+_IN_A_SCRIPT = ", on @user_script"
+"""What the server says behind any failure inside of a script. What is the server's own fault stands in the causes below."""
 _LATER = "Try again in a moment."
 _OUT_OF_MEMORY = (UnavailableError, "store_out_of_memory", "The store is out of memory.", "secondme doctor memory")
+_REFUSED = (CredentialsError, "store_refused", "The store refused our credentials.", "Correct redis_url.")
+_TOO_OLD = (
+    ConfigError,
+    "old_store_server",
+    "The store's server is too old; Redis 7.0 or newer is needed.",
+    "Upgrade it.",
+)
 _CAUSES: tuple[tuple[tuple[type[Exception], ...], str, type[SecondmeError], str, str, str], ...] = (
     (
         (AuthenticationError, AuthorizationError, NoPermissionError),
         "",
-        CredentialsError,
-        "store_refused",
-        "The store refused our credentials.",
-        "Correct redis_url.",
+        *_REFUSED,
     ),
     (
         (ReadOnlyError,),
@@ -255,13 +318,21 @@ _CAUSES: tuple[tuple[tuple[type[Exception], ...], str, type[SecondmeError], str,
         "secondme doctor persistence",
     ),
     ((ResponseError,), "BUSY", UnavailableError, "store_busy", "The store is busy with something else.", _LATER),
+    ((ResponseError,), "Script killed", UnavailableError, "store_busy", "The store is busy with something else.", _LATER),
+    *(
+        ((ResponseError,), word, UnavailableError, "store_failed", f"The store cannot do its work ({word}).", _FIX_STORE)
+        for word in ("NOREPLICAS", "NOGROUP", "UNKILLABLE", "Error running script", "Error compiling script")
+    ),
+    ((ResponseError,), "ACL failure in script", *_REFUSED),
+    (
+        (ResponseError,),
+        "Unknown Redis command called from script",
+        *_TOO_OLD,
+    ),
     (
         (ResponseError,),
         "unknown command",
-        ConfigError,
-        "old_store_server",
-        "The store's server is too old; Redis 7.0 or newer is needed.",
-        "Upgrade it.",
+        *_TOO_OLD,
     ),
     ((RedisTimeoutError, TimeoutError), "", UnavailableError, "store_slow", "The store did not answer in time.", _FIX_STORE),
     (

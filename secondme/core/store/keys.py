@@ -66,7 +66,10 @@ PAIRING_WRONG = "PAIRING:wrong"
 """ZSET of the wrong codes of the last hour, over all contacts: at most as many as close the door."""
 
 PAIRING_CLOSED = "PAIRING:closed"
-"""STRING "1" for an hour after too many wrong codes: invites and self-verification are closed."""
+"""STRING, ms as decimal text, for an hour after too many wrong codes: self-verification is closed, and invites from before."""
+
+PAIRING_FRESH = "PAIRING:fresh"
+"""STRING, wrong codes that may still be tried while the door is closed; from an invite that is made meanwhile until it opens again."""
 
 PAIRING_FULL = "PAIRING:full"
 """STRING "1" for a minute: the full list was reported, do not report it again."""
@@ -82,6 +85,9 @@ INDEX_DENIED = "PAIRING:index:denied"
 
 INDEX_INVITES = "PAIRING:index:invites"
 """ZSET code -> expiry ms of unused invites, at most 100."""
+
+WITNESS = "HOME:witness"
+"""HASH id: a random name of this store, which the home's own file knows too; removed: approvals that were taken back. Kept for ever."""
 
 GATEWAYS = "GATEWAY:alive"
 """HASH instance -> JSON of its last sign of life. Entries older than a minute are removed by the next sign."""
@@ -311,6 +317,11 @@ def trace(contact: str) -> str:
 def spent(contact: str) -> str:
     """HASH `<UTC day>:<calls|input|output|cache_read|cache_write|micros>` -> count: what a contact's replies cost; 90 days."""
     return f"SPENT:{contact}"
+
+
+def broken(key: str) -> str:
+    """STRING, LIST or whatever else stood under another key and had the wrong type there: `secondme doctor --fix` put it here, for 30 days."""
+    return f"BROKEN:{key}"
 
 
 OF_A_CONTACT = (

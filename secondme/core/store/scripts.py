@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError
 
+from secondme.core.errors import ConfigError
+from secondme.core.store import key_types
 from secondme.core.store import keys as register
 
 if TYPE_CHECKING:
@@ -23,7 +25,12 @@ _KEYS = re.compile(r"^-- KEYS  (.*(?:\n--  .*)*)", re.MULTILINE)
 _WORD = re.compile(r"(?P<whole>\[)?(?P<name>\w+)(?:\((?P<of>\w+)\)|\])?(?P<tail>\.\.\.)?")
 _FUNCTION = re.compile(r"^local function (\w+)\(", re.MULTILINE)
 _FLAGS = re.compile(r"^-- FLAGS (\S+)$", re.MULTILINE)
+_TYPED = re.compile(r"\btyped\(([^)]*)\)")
+_COUNTS = {"list": "LLEN", "set": "SCARD", "zset": "ZCARD", "hash": "HLEN", "stream": "XLEN", "string": "STRLEN"}
+"""Type -> the cheapest command that fails on every other, and takes a key that is not there."""
 _PRELUDE = "common.lua"
+_NEVER_IN_THE_WAY = frozenset({"trace", "pairing_stats"})
+"""Keys for the owner to look at: a script does its work without them when they are broken."""
 
 Answer = Any
 """What a script returns: bytes, an integer, or a list of them. Its header says which."""
@@ -36,23 +43,31 @@ class Script:
     `history`, a key of keys.py, made of the argument that the function there takes, or `queue`, a constant there;
     `history(a)`, the same of the argument `a`, in the script `KEYS.history_a`; `[schedule]`, a whole key that the caller gives;
     last `caches...`, any number of whole keys, in the script `KEYS[TAIL]` and those behind it.
+
+    `typed(KEYS.a, KEYS.b)` in a script fails when one of these keys has another type than keys.py says; `typed()` asks for all but
+    strings, which each script reads before it writes, and what no script fails for. It stands in front of the first write: a script that fails behind it would have done half its work.
     """
 
     def __init__(self, name: str, text: str) -> None:
         """Raises LookupError when the script names a key that its header does not name, or the header one that keys.py has not."""
         self.name = name
         header = _KEYS.search(text)
-        assert header
+        if header is None:
+            raise LookupError(f"The script {name} has no header.")
         words = header[1].replace("\n--", "").partition(" : ")[0].split()
         declared = [_declared(name, word) for word in words if word != "none"]
-        for position, (alias, _, _) in enumerate(declared, 1):
+        self.names = tuple(declaration[3] for declaration in declared)
+        """What its keys are called in keys.py, in order; empty for those that the caller gives."""
+        aliases = {alias.replace("\\", ""): kept_as for alias, _, _, kept_as in declared if kept_as in key_types.TYPES}
+        text = _TYPED.sub(lambda match: _type_checks(match[1], aliases), text)
+        for position, (alias, *_) in enumerate(declared, 1):
             text = re.sub(rf"\b{alias}\b", str(position) if alias == "TAIL" else f"KEYS[{position}]", text)
         if unknown := re.search(r"\bKEYS\.\w+", text):
             raise LookupError(f"The header of the script {name} has no {unknown[0]}.")
         self.text = text
         self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-        arguments = dict.fromkeys(argument for _, argument, _ in declared if argument)
-        made = "".join(f"{expression}, " for _, _, expression in declared)
+        arguments = dict.fromkeys(argument for _, argument, *_ in declared if argument)
+        made = "".join(f"{expression}, " for _, _, expression, _ in declared)
         self.keys: Callable[..., tuple[str, ...]] = eval(  # noqa: S307  our own headers, compiled once: the gate has fifteen keys
             f"lambda {'*, ' if arguments else ''}{', '.join(arguments)}: ({made})", vars(register)
         )
@@ -69,27 +84,107 @@ class Script:
             return await execute("EVAL", self.text, len(names), *names, *args)
 
 
-def _declared(script: str, word: str) -> tuple[str, str, str]:
-    """One key of a header: what stands for it in the script, the argument that it is made of, if any, and the expression that makes it."""
+def _type_checks(wanted: str, aliases: Mapping[str, str]) -> str:
+    """The commands that `typed(...)` stands for."""
+    kinds = {alias: key_types.TYPES[name] for alias, name in aliases.items() if wanted or name not in _NEVER_IN_THE_WAY}
+    chosen = wanted.replace(" ", "").split(",") if wanted else [alias for alias, kind in kinds.items() if kind != "string"]
+    return "; ".join(f"redis.call('{_COUNTS[kinds[alias]]}', {alias})" for alias in chosen)
+
+
+def _declared(script: str, word: str) -> tuple[str, str, str, str]:
+    """One key of a header: what stands for it in the script, the argument that it is made of, if any, the expression that makes it, and
+    its name in keys.py."""
     match = _WORD.fullmatch(word)
     name = match["name"] if match else word
     if match and match["tail"]:
-        return "TAIL", name, f"*{name}"
+        return "TAIL", name, f"*{name}", ""
     if match and match["whole"]:
-        return rf"KEYS\.{name}", name, name
+        return rf"KEYS\.{name}", name, name, ""
     make = getattr(register, name, None)
     if match and callable(make):
         of = match["of"] or next(iter(signature(make).parameters))
-        return rf"KEYS\.{name}" + (f"_{of}" if match["of"] else ""), of, f"{name}({of})"
+        return rf"KEYS\.{name}" + (f"_{of}" if match["of"] else ""), of, f"{name}({of})", name
     if not hasattr(register, name.upper()):
         raise LookupError(f"The header of the script {script} names {word}, which is no key.")
-    return rf"KEYS\.{name}", "", name.upper()
+    return rf"KEYS\.{name}", "", name.upper(), name
 
 
 @cache
 def script(name: str) -> Script:
-    """The script of `lua/<name>.lua`; each file is read once."""
-    return Script(name, _text(name))
+    """The script of `lua/<name>.lua`; each file is read once. Raises ConfigError when the installation lacks it, or a part of it."""
+    try:
+        return Script(name, _text(name))
+    except (LookupError, OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            "installation_damaged",
+            f"The installation is damaged: the script {name} is missing, or a part of it.",
+            "Install secondme again: pip install --force-reinstall secondme",
+        ) from error
+
+
+def check_installed() -> None:
+    """Every script that is ever run can be. Raises ConfigError: better at the start than at the first message."""
+    for name in EVERY:
+        script(name)
+
+
+EVERY = [
+    "account",
+    "admit",
+    "adopt",
+    "approve",
+    "begin",
+    "bury",
+    "challenge",
+    "choose",
+    "correct",
+    "defer",
+    "due",
+    "edit",
+    "expect",
+    "expire",
+    "expire_turns",
+    "finish",
+    "forget",
+    "glance",
+    "hurry",
+    "inherit",
+    "invite",
+    "keep",
+    "keep_style",
+    "learn",
+    "lease",
+    "link",
+    "note",
+    "pause",
+    "recent",
+    "recollect",
+    "redeem",
+    "relate",
+    "release",
+    "remove",
+    "renew",
+    "repair",
+    "repost",
+    "reserve",
+    "resume",
+    "retry",
+    "revise",
+    "revive",
+    "revoke",
+    "sent",
+    "set_aside",
+    "settle",
+    "suggest",
+    "sweep",
+    "take",
+    "takeover",
+    "tell",
+    "unblock",
+    "unlink",
+    "wake",
+]
+"""Every script that is run anywhere."""
 
 
 def names() -> list[str]:

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -156,11 +157,11 @@ class EmbeddedServer:
             return False  # somebody else's, still loading
         if self._process is not None and self._process.poll() not in (None, 0, -signal.SIGKILL, -signal.SIGTERM):
             status, self._process = self._process.returncode, None
-            raise UnavailableError(
-                "store_not_started",
-                f"The store's server ended at once (status {status}): {_last_line(self._directory / 'server.log')}",
-                f"Look at {self._directory / 'server.log'}",
-            )
+            last = _last_line(self._directory / "server.log")
+            why = f"The store's server ended at once (status {status}): {last}"
+            if _DAMAGE.search(last):
+                raise _damaged(why)
+            raise UnavailableError("store_not_started", why, f"Look at {self._directory / 'server.log'}")
         self._start()
         return False
 
@@ -193,6 +194,9 @@ class EmbeddedServer:
 
     def _start(self) -> None:
         assert self._lock_fd is not None
+        data = self._directory / "appendonlydir"
+        if any(data.glob("*.aof")) and not any(data.glob("*.manifest")):  # a new one would be written over them
+            raise _damaged(f"{data} has data, and no manifest that names it.")
         self.socket_path.unlink(missing_ok=True)
         command = [
             find_server(self._binary),
@@ -225,6 +229,10 @@ class EmbeddedServer:
             umask=0o077,
         )
         log.debug("store_started", pid=self._process.pid)
+
+
+_DAMAGE = re.compile("append.only|AOF|manifest|RDB", re.IGNORECASE)
+"""What the server's last line is about when it gives its data up."""
 
 
 def find_server(configured: str = "") -> str:
@@ -260,6 +268,11 @@ def _packaged_server() -> str | None:
     if system == "darwin" and machine == "aarch64":
         machine = "arm64"
     return str(root / f"{system}-{machine}" / "valkey-server")
+
+
+def _damaged(why: str) -> UnavailableError:
+    """Trying again does not help: only the owner can put the data back."""
+    return UnavailableError("store_damaged", why, "secondme restore FILE")
 
 
 def _answers(path: Path) -> bool:

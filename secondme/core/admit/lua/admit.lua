@@ -14,24 +14,27 @@ end
 -- The record is JSON of our own making: inside of one of its texts the quotation marks would be escaped.
 local observed = approved:find('"replyMode":"o', 1, true)
 if observed and approved:find('"replyMode":"off"', 1, true) then return 'off' end
+-- Whatever could fail is tried before the message counts as decided about, or takes that back.
+local waiting = redis.call('LLEN', KEYS.inbox)
+if waiting == 0 then typed(KEYS.mailbox, KEYS.queue, KEYS.queue_active) end
+local last = newest_at(KEYS.history)
 -- The limit counts by when messages were sent: a backlog is no flood. An album counts once, its parts a window earlier.
 local sent, window = tonumber(ARGV[4]), ARGV[9] * 1000
 local counted = ARGV[17] == '1' and sent or now_ms()
+local claimed = claim(KEYS.seen, KEYS.history_ids, ARGV[2], ARGV[18] ~= '' and counted - window or counted)
+if claimed == 0 then return 'duplicate' end
+if claimed ~= 1 then return claimed end
 local is_part = ARGV[18] ~= '' and redis.call('ZADD', KEYS.seen, 'NX', counted, 'album:' .. ARGV[18]) == 0
-local place = ARGV[18] ~= '' and counted - window or counted
-if not remember_once(KEYS.seen, tonumber(ARGV[14]), place, KEYS.history, KEYS.history_ids, ARGV[2], ARGV[3], sent, tonumber(ARGV[11]), ARGV[12]) then
-  return 'duplicate'
-end
-if ARGV[20] ~= '0' then redis.call('ZADD', KEYS.history_expiring, 'LT', sent + ARGV[20], ARGV[1]) end
+remember_once(KEYS.seen, tonumber(ARGV[14]), KEYS.history, KEYS.history_ids, last, ARGV[3], sent, tonumber(ARGV[11]), ARGV[12])
+if ARGV[20] ~= '0' then redis.pcall('ZADD', KEYS.history_expiring, 'LT', sent + ARGV[20], ARGV[1]) end
 
 local function stopped(why)
   local now = now_ms()
   trace(KEYS.trace, why, now, { ARGV[2] }, '')
-  if why ~= 'observed' then
-    redis.call('RPUSH', KEYS.missed, ARGV[5])
+  if why ~= 'observed' and type(redis.pcall('RPUSH', KEYS.missed, ARGV[5])) == 'number' then
     redis.call('LTRIM', KEYS.missed, -ARGV[13], -1)
     redis.call('EXPIRE', KEYS.missed, ARGV[12])
-    redis.call('ZADD', KEYS.missed_index, now, ARGV[1])
+    redis.pcall('ZADD', KEYS.missed_index, now, ARGV[1])
   end
   return why
 end
@@ -59,18 +62,15 @@ local count = is_part and 0 or redis.call('ZCOUNT', KEYS.seen, '(' .. string.for
 if count > tonumber(ARGV[8]) then
   local now = now_ms()
   redis.call('SET', KEYS.pause, cjson.encode({ pausedAt = now, reason = 'rate_limit', ['until'] = now + ARGV[10] }), 'PX', ARGV[10])
-  redis.call('ZADD', KEYS.paused_index, now + ARGV[10], ARGV[1])
+  redis.pcall('ZADD', KEYS.paused_index, now + ARGV[10], ARGV[1]) -- only so that its end is said
   publish(ARGV[16], { contactId = ARGV[1], action = 'pause', reason = 'rate_limit', pausedAt = now, timestamp = now, count = count,
     threshold = tonumber(ARGV[8]) })
   return stopped('rate_limited')
 end
-local waiting = redis.call('RPUSH', KEYS.inbox, ARGV[5])
-if waiting > tonumber(ARGV[13]) then
-  redis.call('RPOP', KEYS.inbox)
-  return stopped('inbox_full')
-end
+if waiting >= tonumber(ARGV[13]) then return stopped('inbox_full') end
+redis.call('RPUSH', KEYS.inbox, ARGV[5])
 -- Mail that waits already has its token. An empty inbox may have one too, still on its way to be found needless.
-if waiting == 1 and redis.call('HEXISTS', KEYS.mailbox, 'token') == 0 then
+if waiting == 0 and redis.call('HEXISTS', KEYS.mailbox, 'token') == 0 then
   redis.call('SADD', KEYS.queue_active, ARGV[1])
   add_token(KEYS.queue, KEYS.mailbox, ARGV[1], { channelId = ARGV[6], normalizedContactId = ARGV[7], messageId = ARGV[2] }, ARGV[15])
 end

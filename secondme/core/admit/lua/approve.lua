@@ -1,17 +1,25 @@
--- The owner lets somebody in. The request must still be the one that was looked at; a denial since then wins.
+-- The owner approves somebody. The request must still be the one that was looked at; a denial since then wins. Who never asked is approved
+-- by their id, and told nothing.
 -- KEYS  approved denied pending code index_pending index_approved index_denied pairing_stats attempts outbox outbox_due told
--- ARGV  1 contact 2 code of the request that was looked at 3 by 4 tier 5 notes or '' 6 welcome row JSON or ''
---       7 pairing event channel
+-- ARGV  1 contact 2 code of the request that was looked at, or '' for none 3 by 4 tier 5 notes or '' 6 welcome row JSON or ''
+--       7 pairing event channel, then without a request: 8 channel 9 phone 10 name or ''
 -- Returns {approved, JSON} | {already, JSON} | {denied} | {missing} | {corrupt}
 local now = now_ms()
 local approved = redis.call('GET', KEYS.approved)
 if approved then return { 'already', approved } end
 if redis.call('EXISTS', KEYS.denied) == 1 then return { 'denied' } end
 local raw = redis.call('GET', KEYS.pending)
-if not raw then return { 'missing' } end
-local request = decode_request(raw)
-if not request then return { 'corrupt' } end
-if request.expiresAt <= now or request.code ~= ARGV[2] then return { 'missing' } end
+local request
+if ARGV[2] == '' then
+  if raw then return { 'missing' } end -- asked for meanwhile: that is looked at first
+  request = { channelId = ARGV[8], phoneNumber = ARGV[9], displayName = ARGV[10] ~= '' and ARGV[10] or nil }
+else
+  if not raw then return { 'missing' } end
+  request = decode_request(raw)
+  if not request then return { 'corrupt' } end
+  if request.expiresAt <= now or request.code ~= ARGV[2] then return { 'missing' } end
+end
+typed()
 local record = cjson.encode({ contactId = ARGV[1], phoneNumber = request.phoneNumber, displayName = words(request.displayName),
   profilePicUrl = words(request.profilePicUrl), channelId = words(request.channelId), approvedAt = now, approvedBy = ARGV[3], tier = ARGV[4],
   notes = ARGV[5] ~= '' and ARGV[5] or nil })

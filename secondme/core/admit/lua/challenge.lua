@@ -6,6 +6,7 @@
 --       14 sent ms 15 oldest that is prompted, ms
 -- Returns approved | denied | too_old | already_pending | closed | full | collision | existing | prompted | requested
 --         | full_now: full, and it was said
+typed()
 local now = now_ms()
 if redis.call('EXISTS', KEYS.approved) == 1 then return 'approved' end
 if redis.call('EXISTS', KEYS.denied) == 1 then return 'denied' end
@@ -26,7 +27,21 @@ if pending then
 end
 if now - ARGV[14] > tonumber(ARGV[15]) then return 'too_old' end
 if redis.call('EXISTS', KEYS.pause_all) == 1 then return 'closed' end
-if redis.call('ZCOUNT', KEYS.index_pending, '(' .. string.format('%.0f', now), '+inf') >= tonumber(ARGV[7]) then
+
+-- Each channel's strangers may take half of the places that the others leave: a flood on one keeps nobody of another out. A contact's id
+-- says where it is from.
+local function is_full()
+  local after = '(' .. string.format('%.0f', now)
+  local total, own, most = redis.call('ZCOUNT', KEYS.index_pending, after, '+inf'), 0, tonumber(ARGV[7])
+  if total >= most or 2 * total < most then return total >= most end
+  for _, contact in ipairs(redis.call('ZRANGEBYSCORE', KEYS.index_pending, after, '+inf')) do
+    local channel = contact:find('@', 1, true) and 'whatsapp' or contact:match('^[^:]*')
+    if channel == ARGV[4] then own = own + 1 end
+  end
+  return total + own >= most
+end
+
+if is_full() then
   if redis.call('SET', KEYS.pairing_full, '1', 'NX', 'PX', 60000) then
     publish(ARGV[13], { event = 'pairing_full', severity = 'warn', timestamp = now })
     return 'full_now'

@@ -3,6 +3,7 @@
 -- ARGV  1 id of the message that was changed 2 new words as a JSON string 3 whose it must be: user | assistant
 -- Returns stranger | corrected | ignored
 if redis.call('EXISTS', KEYS.approved) == 0 then return 'stranger' end
+typed()
 local outcome = 'ignored'
 local turns = redis.call('ZRANGE', KEYS.history, 0, -1, 'WITHSCORES')
 for i = 1, #turns, 2 do

@@ -12,7 +12,7 @@ if ARGV[1] ~= '' then
   value = value .. '}'
 end
 if ARGV[2] == '0' then redis.call('SET', KEYS.target, value) else redis.call('SET', KEYS.target, value, 'PX', ARGV[2]) end
-redis.call('ZADD', KEYS.paused_index, ARGV[2] == '0' and '+inf' or now + ARGV[2], ARGV[1] ~= '' and ARGV[1] or 'ALL')
+redis.pcall('ZADD', KEYS.paused_index, ARGV[2] == '0' and '+inf' or now + ARGV[2], ARGV[1] ~= '' and ARGV[1] or 'ALL') -- only so that its end is said
 if ARGV[3] == '1' then redis.call('SET', KEYS.killed, '1') elseif ARGV[1] == '' then redis.call('DEL', KEYS.killed) end
 publish(ARGV[4], { contactId = ARGV[1] ~= '' and ARGV[1] or 'ALL', action = ARGV[3] == '1' and 'kill' or 'pause', reason = 'manual',
   pausedAt = now, timestamp = now })

@@ -1,5 +1,5 @@
 -- A stranger sent six digits: an invite, its own code, or a wrong one. One outcome, judged here.
--- KEYS  approved denied pending code(own) invite attempts pairing_wrong pairing_closed index_pending index_approved index_denied
+-- KEYS  approved denied pending code(own) invite attempts pairing_wrong pairing_closed pairing_fresh index_pending index_approved index_denied
 --       index_invites pairing_stats outbox outbox_due told pause_all
 -- ARGV  1 contact 2 phone 3 name or '' 4 channel 5 typed digits 6 code of the pending record, or '' when there is none that can be read
 --       7 mode 8 self-verify tier 9 wrong codes per contact 10 cooldown ms 11 wrong codes per hour 12 welcome row JSON
@@ -7,6 +7,7 @@
 --       17 the pending record as the caller read it, or ''
 -- Returns approved | denied | changed | closed | needs_owner | needs_owner_again | welcomed_invite | welcomed_own | wrong_code | locked_out;
 --         the last two end in _closing when it was the wrong code that closed the door
+typed()
 local now = now_ms()
 if redis.call('EXISTS', KEYS.approved) == 1 then return 'approved' end
 if redis.call('EXISTS', KEYS.denied) == 1 then return 'denied' end
@@ -23,7 +24,10 @@ if own and ARGV[7] == 'owner' then
   end
   return 'needs_owner_again'
 end
-if redis.call('EXISTS', KEYS.pairing_closed) == 1 then return 'closed' end
+-- Closed, only an invite that was made since then is looked for, and only until so many wrong codes were tried: a flood of guesses shuts
+-- nobody out whom the owner invites now, and guessing stays hopeless.
+local closed = redis.call('GET', KEYS.pairing_closed)
+if closed and (own or (tonumber(redis.call('GET', KEYS.pairing_fresh)) or 0) <= 0) then return 'closed' end
 local name = ARGV[3] ~= '' and ARGV[3] or nil
 
 local function forget_request()
@@ -46,25 +50,34 @@ local function let_in(by, tier, shown, outcome)
 end
 
 local invite = decode(redis.call('GET', KEYS.invite))
-if invite and is_tier(invite.tier) and type(invite.expiresAt) == 'number' and invite.expiresAt > now then
+if invite and is_tier(invite.tier) and type(invite.expiresAt) == 'number' and invite.expiresAt > now
+  and not (closed and (tonumber(invite.createdAt) or 0) < math.max(tonumber(closed) or 0, 1000000000000)) then
   redis.call('DEL', KEYS.invite)
   redis.call('ZREM', KEYS.index_invites, ARGV[5])
   return let_in('invite', invite.tier, words(invite.name) or name, 'welcomed_invite')
 end
 if own and ARGV[7] == 'self_verify' then return let_in('self-verified', ARGV[8], name, 'welcomed_own') end
 
+local attempts = redis.call('INCR', KEYS.attempts)
+if attempts == 1 then redis.call('PEXPIRE', KEYS.attempts, ARGV[10]) end
 local closing = ''
-redis.call('ZREMRANGEBYSCORE', KEYS.pairing_wrong, '-inf', now - 3600000)
-redis.call('ZADD', KEYS.pairing_wrong, now, ARGV[14])
-redis.call('EXPIRE', KEYS.pairing_wrong, 3600)
-if redis.call('ZCARD', KEYS.pairing_wrong) >= tonumber(ARGV[11]) then
-  redis.call('SET', KEYS.pairing_closed, '1', 'PX', 3600000)
+if closed then
+  if redis.call('DECR', KEYS.pairing_fresh) == 0 then
+    publish(ARGV[16], { event = 'pairing_closed', severity = 'warn', timestamp = now })
+    closing = '_closing'
+  end
+else
+  redis.call('ZREMRANGEBYSCORE', KEYS.pairing_wrong, '-inf', now - 3600000)
+  redis.call('ZADD', KEYS.pairing_wrong, now, ARGV[14])
+  redis.call('EXPIRE', KEYS.pairing_wrong, 3600)
+end
+if not closed and redis.call('ZCARD', KEYS.pairing_wrong) >= tonumber(ARGV[11]) then
+  redis.call('DEL', KEYS.pairing_fresh)
+  redis.call('SET', KEYS.pairing_closed, string.format('%.0f', now), 'PX', 3600000)
   redis.call('DEL', KEYS.pairing_wrong)
   publish(ARGV[16], { event = 'pairing_closed', severity = 'warn', timestamp = now })
   closing = '_closing'
 end
-local attempts = redis.call('INCR', KEYS.attempts)
-if attempts == 1 then redis.call('PEXPIRE', KEYS.attempts, ARGV[10]) end
 if attempts < tonumber(ARGV[9]) then return 'wrong_code' .. closing end
 forget_request()
 redis.call('DEL', KEYS.attempts, KEYS.outbox)

@@ -2,13 +2,14 @@
 -- KEYS  [target] killed queue_later paused_index
 -- ARGV  1 contact, or '' for everybody 2 '1' to lift the kill switch too 3 pause event channel
 -- Returns resumed | not_paused | killed
+typed(KEYS.queue_later)
 local now = now_ms()
 if ARGV[1] == '' then
   if ARGV[2] ~= '1' and redis.call('EXISTS', KEYS.target, KEYS.killed) == 2 then return 'killed' end
   redis.call('DEL', KEYS.killed)
 end
 local lifted = redis.call('DEL', KEYS.target)
-redis.call('ZREM', KEYS.paused_index, ARGV[1] ~= '' and ARGV[1] or 'ALL')
+redis.pcall('ZREM', KEYS.paused_index, ARGV[1] ~= '' and ARGV[1] or 'ALL')
 if ARGV[1] ~= '' then
   redis.call('ZADD', KEYS.queue_later, 'XX', 'LT', now, ARGV[1])
 else

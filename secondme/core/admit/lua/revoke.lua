@@ -4,6 +4,7 @@
 -- ARGV  1 contact 2 id of the message 3 whose it must be: user | assistant 4 ms of its taking back 5 seen ttl ms
 -- Returns stranger | revoked
 if redis.call('EXISTS', KEYS.approved) == 0 then return 'stranger' end
+typed()
 local now = now_ms()
 if redis.call('ZADD', KEYS.seen, 'NX', ARGV[4], ARGV[2]) == 1 then redis.call('PEXPIRE', KEYS.seen, ARGV[5]) end -- it may be on its way yet
 local erased = erase_turns(KEYS.history, KEYS.history_ids, function(turn) return turn.id == ARGV[2] and turn.role == ARGV[3] end)

@@ -2,6 +2,7 @@
 -- KEYS  index_pending index_approved index_denied index_invites pairing_stats paused_index
 -- ARGV  1 pairing event channel 2 pause event channel
 -- Returns {pending, approved, denied}
+typed()
 local now = now_ms()
 for _, contact in ipairs(redis.call('ZRANGEBYSCORE', KEYS.index_pending, '-inf', now, 'LIMIT', 0, 1000)) do
   redis.call('ZREM', KEYS.index_pending, contact)

@@ -7,11 +7,13 @@
 if redis.call('EXISTS', KEYS.approved) == 0 then return 'stranger' end
 if redis.call('HGET', KEYS.mailbox, 'sending') == ARGV[2] then return 'own_echo' end
 if redis.call('ZSCORE', KEYS.seen, ARGV[2]) then return 'duplicate' end
-local sent = tonumber(ARGV[4])
-if not remember_once(KEYS.seen, tonumber(ARGV[8]), sent, KEYS.history, KEYS.history_ids, ARGV[2], ARGV[3], sent, tonumber(ARGV[6]), ARGV[7]) then
-  return 'own_echo'
-end
-if ARGV[10] ~= '0' then redis.call('ZADD', KEYS.history_expiring, 'LT', sent + ARGV[10], ARGV[1]) end
+typed(KEYS.inbox, KEYS.outbox, KEYS.outbox_due, KEYS.paused_index, KEYS.held, KEYS.held_index, KEYS.missed_index)
+local last, at = newest_at(KEYS.history), tonumber(ARGV[4])
+local claimed = claim(KEYS.seen, KEYS.history_ids, ARGV[2], at)
+if claimed == 0 then return 'own_echo' end
+if claimed ~= 1 then return claimed end
+remember_once(KEYS.seen, tonumber(ARGV[8]), KEYS.history, KEYS.history_ids, last, ARGV[3], at, tonumber(ARGV[6]), ARGV[7])
+if ARGV[10] ~= '0' then redis.pcall('ZADD', KEYS.history_expiring, 'LT', at + ARGV[10], ARGV[1]) end
 local now = now_ms()
 redis.call('SET', KEYS.pause, cjson.encode({ pausedAt = now, reason = 'fromMe', ['until'] = now + ARGV[5] }), 'PX', ARGV[5])
 redis.call('ZADD', KEYS.paused_index, now + ARGV[5], ARGV[1])

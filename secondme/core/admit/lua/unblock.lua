@@ -2,6 +2,7 @@
 -- KEYS  denied attempts index_pending index_approved index_denied pairing_stats
 -- ARGV  1 contact 2 pairing event channel
 -- Returns 1 | 0
+typed()
 local now = now_ms()
 local there = redis.call('DEL', KEYS.denied)
 redis.call('DEL', KEYS.attempts)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from secondme.core.admit.pairing_store import PairingStore
+from secondme.core.admit.witness import Witness, testimony
+from secondme.core.clock import from_ms, rfc3339
 from secondme.core.doctor.check import (
     Check,
     DoctorContext,
@@ -16,14 +19,17 @@ from secondme.core.doctor.check import (
     why_unasked,
 )
 from secondme.core.doctor.store import (
+    OWNERS_DECISION,
     REWRITE,
     SNAPSHOT,
     ServerFacts,
     Way,
+    cut_at,
     holders,
     is_running,
     keeps_snapshots,
     lock_record,
+    look_at_records,
     refused_scripts,
     where_of,
 )
@@ -47,6 +53,9 @@ _WAYS: dict[Way, str] = {
 }
 
 
+_MOST_SHOWN = 5
+"""Broken keys with a line of their own."""
+_UNDECIDED = {"approved": "pairing revoke --yes", "denied": "pairing unblock"}
 _AGAIN = {SNAPSHOT: "redis-cli BGSAVE", REWRITE: "redis-cli BGREWRITEAOF"}
 """What makes a server try again at once. It does so by itself only when as much was changed as its configuration asks for."""
 
@@ -61,6 +70,8 @@ async def store(subject: DoctorContext) -> Outcome:
         if url is None and _is_orphaned(subject):
             raise NotCheckedError("the private server has outlived its owner") from error
         return verdict(_unreached(subject, error, where))
+    if reached.way == "empty" and (seen := testimony(subject.places.witness)) and seen.approved:
+        return verdict(found("store-lost-people", was=seen.approved, has=0, since=rfc3339(from_ms(seen.at_ms))))
     if reached.way == "empty":
         return Ok("private server; starts with the gateway, nothing is stored yet")
     if reached.way == "large":
@@ -73,7 +84,38 @@ async def store(subject: DoctorContext) -> Outcome:
         primary = f" {facts.primary}" if facts.primary else ""
         return verdict(found("store-read-only", where=where, primary=primary))
     name = _WAYS.get(reached.way, f"Connected ({where}")
-    return Ok(f"{name}, version {facts.version})")
+    cut = cut_at(subject.places.store) if url is None else ""
+    more = f"; its file was cut off at its end ({cut}): what was written last is lost" if cut else ""
+    return verdict(*await _records(subject), detail=f"{name}, version {facts.version}){more}")
+
+
+async def witness_of(subject: DoctorContext) -> Witness:
+    """The home's witness and the store that is looked at."""
+    return Witness(subject.places.witness, PairingStore(await subject.store(), subject.settings.pairing), subject.clock)
+
+
+async def _records(subject: DoctorContext) -> list[Finding]:
+    """Keys that have not the type they must have, and messages that wait where nobody looks."""
+    try:
+        disorder = await look_at_records(await subject.store(), subject.settings.queue)
+    except SecondmeError as error:
+        raise NotCheckedError(why_unasked(error)) from error
+    findings = [
+        found(
+            "record-undecided" if each.known.name in OWNERS_DECISION else "record-broken" if each.known.contact else "index-broken",
+            key=each.key,
+            type=each.type,
+            wanted=each.known.type,
+            contact=each.known.contact,
+            fix=_UNDECIDED.get(each.known.name, ""),
+        )
+        for each in disorder.broken[:_MOST_SHOWN]
+    ]
+    if loss := await (await witness_of(subject)).loss():
+        findings.append(found("store-lost-people", was=loss.was, has=loss.has, since=rfc3339(from_ms(loss.at_ms))))
+    if disorder.lost:
+        findings.append(found("mail-outside-queue", count=len(disorder.lost)))
+    return findings
 
 
 def _unreached(subject: DoctorContext, error: SecondmeError, where: str) -> Finding:

@@ -8,7 +8,8 @@ local answer = { 0, 0 }
 
 -- The turns are JSON of our own making: inside of one of their texts the quotation marks would be escaped.
 local function look(history, most)
-  local turns = redis.call('ZREVRANGE', history, 0, most - 1, 'WITHSCORES')
+  local turns = redis.pcall('ZREVRANGE', history, 0, most - 1, 'WITHSCORES')
+  if turns.err then return true end -- of a wrong type: the doctor finds it
   local hears, says = false, false
   for i = 1, #turns, 2 do
     local at = tonumber(turns[i + 1])

@@ -3,6 +3,7 @@
 -- ARGV  1 contact id of the owner's chat 2 row JSON 3 cause, or '' for an answer 4 most notes an hour 5 id of the command that it
 --       answers, or '' 6 ttl of what was told ms 7 ttl of the commands ms
 -- Returns posted | told | quiet
+typed()
 local now = now_ms()
 if ARGV[3] ~= '' then
   if redis.call('ZSCORE', KEYS.owner_told, ARGV[3]) then return 'told' end

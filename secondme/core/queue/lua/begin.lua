@@ -3,6 +3,7 @@
 -- ARGV  1 group 2 token 3 worker 4 lease ms 5 max attempts 6 contact 7 batch 8 mailbox ttl ms 9 queue event channel
 -- Returns {obsolete} | {busy} | {gone} | {empty} | {paused} |
 --         {job, now ms, fence, attempts, defers, last reply ms or '', approved JSON, mail JSON...}
+typed()
 local now = now_ms()
 local box = redis.call('HMGET', KEYS.mailbox, 'token', 'lease_owner', 'lease_until', 'attempts', 'head', 'defers')
 
@@ -19,7 +20,7 @@ end
 
 if box[1] ~= ARGV[2] then return done('obsolete') end
 if box[3] and tonumber(box[3]) > now and box[2] ~= ARGV[3] then return { 'busy' } end
-local approved = redis.call('GET', KEYS.approved)
+local approved, last = redis.call('GET', KEYS.approved), redis.call('GET', KEYS.last_reply)
 if not approved then
   redis.call('DEL', KEYS.inbox)
   clear()
@@ -67,6 +68,6 @@ local batch = attempts >= 3 and 1 or tonumber(ARGV[7])
 local fence = redis.call('HINCRBY', KEYS.mailbox, 'fence', 1)
 redis.call('HSET', KEYS.mailbox, 'lease_owner', ARGV[3], 'lease_until', now + ARGV[4], 'attempts', attempts)
 redis.call('PEXPIRE', KEYS.mailbox, ARGV[8])
-local reply = { 'job', string.format('%.0f', now), tostring(fence), tostring(attempts), box[6] or '0', redis.call('GET', KEYS.last_reply) or '', approved }
+local reply = { 'job', string.format('%.0f', now), tostring(fence), tostring(attempts), box[6] or '0', last or '', approved }
 for _, item in ipairs(redis.call('LRANGE', KEYS.inbox, 0, batch - 1)) do reply[#reply + 1] = item end
 return reply

@@ -6,6 +6,7 @@
 -- Returns done | stale
 local box = redis.call('HMGET', KEYS.mailbox, 'fence', 'lease_owner', 'token', 'attempts', 'waiting')
 if box[3] ~= ARGV[2] or (ARGV[4] ~= '' and (box[1] ~= ARGV[4] or box[2] ~= ARGV[3])) then return 'stale' end
+typed()
 redis.call('XACK', KEYS.queue, ARGV[1], ARGV[2])
 redis.call('XDEL', KEYS.queue, ARGV[2])
 redis.call('HDEL', KEYS.mailbox, 'lease_owner', 'lease_until')

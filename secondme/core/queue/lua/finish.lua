@@ -7,11 +7,12 @@
 -- Returns done | stale
 local box = redis.call('HMGET', KEYS.mailbox, 'fence', 'lease_owner')
 if box[1] ~= ARGV[4] or box[2] ~= ARGV[3] then return 'stale' end
+typed()
 redis.call('LTRIM', KEYS.inbox, ARGV[6], -1)
 local now = now_ms()
 local rows = 15 + tonumber(ARGV[14])
 local ids = decode(ARGV[11]) or {}
-for i = 15, rows - 1 do redis.call('RPUSH', KEYS.trace, ARGV[i]) end
+for i = 15, rows - 1 do redis.pcall('RPUSH', KEYS.trace, ARGV[i]) end
 if ARGV[rows] then
   redis.call('DEL', KEYS.missed) -- the model was shown it: an answer of its own would be a second one
   redis.call('ZREM', KEYS.missed_index, ARGV[5])

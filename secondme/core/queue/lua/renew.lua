@@ -4,6 +4,6 @@
 -- Returns 1 | 0
 local box = redis.call('HMGET', KEYS.mailbox, 'fence', 'lease_owner')
 if box[1] ~= ARGV[4] or box[2] ~= ARGV[3] then return 0 end
-redis.call('HSET', KEYS.mailbox, 'lease_until', now_ms() + ARGV[5])
 redis.call('XCLAIM', KEYS.queue, ARGV[1], ARGV[3], 0, ARGV[2], 'JUSTID')
+redis.call('HSET', KEYS.mailbox, 'lease_until', now_ms() + ARGV[5])
 return 1

@@ -3,9 +3,10 @@
 -- KEYS  [list] [index] approved inbox mailbox queue queue_active trace
 -- ARGV  1 contact 2 mailbox ttl ms 3 inbox cap
 -- Returns {revived, n put back, n left: unreadable or no room} | {missing} | {not_approved} | {not_answered}
+typed()
 local letters = redis.call('LRANGE', KEYS.list, 0, -1)
 if #letters == 0 then
-  redis.call('ZREM', KEYS.index, ARGV[1])
+  redis.pcall('ZREM', KEYS.index, ARGV[1])
   return { 'missing' }
 end
 local approved = redis.call('GET', KEYS.approved)
@@ -31,7 +32,7 @@ end
 local ttl = redis.call('PTTL', KEYS.list)
 redis.call('DEL', KEYS.list)
 for _, raw in ipairs(left) do redis.call('RPUSH', KEYS.list, raw) end
-if #left == 0 then redis.call('ZREM', KEYS.index, ARGV[1]) else redis.call('PEXPIRE', KEYS.list, math.max(ttl, 1)) end
+if #left == 0 then redis.pcall('ZREM', KEYS.index, ARGV[1]) else redis.call('PEXPIRE', KEYS.list, math.max(ttl, 1)) end
 if #back == 0 then return { 'revived', 0, #left } end
 
 local place, all = {}, {}

@@ -2,6 +2,7 @@
 -- KEYS  mailbox inbox queue queue_later queue_active
 -- ARGV  1 contact 2 mailbox ttl ms
 -- Returns woken | early | empty
+typed()
 local due = redis.call('ZSCORE', KEYS.queue_later, ARGV[1])
 if not due or tonumber(due) > now_ms() then return 'early' end
 redis.call('ZREM', KEYS.queue_later, ARGV[1])

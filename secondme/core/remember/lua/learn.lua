@@ -4,6 +4,7 @@
 -- ARGV  1 own | overall: whether the messages themselves are kept 2 approved | named: whether the contact must be approved
 --       3 most own messages 4 most measures, then for each message: id, message JSON, id among the measures, measure JSON
 -- Returns how many messages are there that were not before, or -1 when the contact was not approved
+typed()
 local own, all = ARGV[1] == 'own', KEYS.style_overall
 if own and ARGV[2] == 'approved' and redis.call('EXISTS', KEYS.approved) == 0 then return -1 end
 

@@ -3,6 +3,7 @@
 -- ARGV  1 micros that were charged 2 micros it cost 3 field prefix of the contact's day 4 entry JSON, or '' when nothing was answered
 --       5 ms 6 entries kept 7 prefix of the model's fields, then fields and counts: added to the day, to the contact and to the model
 -- Returns ok
+typed()
 local delta = tonumber(ARGV[2]) - tonumber(ARGV[1])
 redis.call('HINCRBY', KEYS.token_stats, 'micros', delta)
 redis.call('HINCRBY', KEYS.spent, ARGV[3] .. 'micros', delta)

@@ -2,6 +2,7 @@
 -- KEYS  held held_index trace
 -- ARGV  1 contact 2 ms after which a held reply is no more 3 queue event channel
 -- Returns how many rows were dropped
+typed()
 local now, dropped, last = now_ms(), 0, nil
 for _, raw in ipairs(redis.call('LRANGE', KEYS.held, 0, -1)) do
   local item = decode(raw)

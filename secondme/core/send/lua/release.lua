@@ -2,6 +2,7 @@
 -- KEYS  held held_index outbox outbox_due approved pause_all pause channel_pause trace
 -- ARGV  1 contact 2 reply id 3 'send' | 'drop' 4 ms after which a held reply is no more
 -- Returns {sent, n} | {dropped, n} | {missing} | {gone} | {paused} | {unfit}
+typed()
 local now = now_ms()
 if ARGV[3] == 'send' and redis.call('EXISTS', KEYS.approved) == 0 then return { 'gone' } end
 local found, rows, ids = {}, {}, {}

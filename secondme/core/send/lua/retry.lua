@@ -2,6 +2,7 @@
 -- KEYS  outbox outbox_due mailbox held held_index trace
 -- ARGV  1 contact 2 fence 3 row id 4 delay ms 5 max attempts (0: hold at once) 6 queue event channel
 -- Returns later | held | dropped | stale
+typed()
 local now = now_ms()
 local box = redis.call('HMGET', KEYS.mailbox, 'sending', 'send_fence')
 if box[1] ~= ARGV[3] or box[2] ~= ARGV[2] then return 'stale' end

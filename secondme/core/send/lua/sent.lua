@@ -3,16 +3,19 @@
 -- ARGV  1 contact 2 fence 3 row id 4 turn JSON with timestamp 0, or '' 5 turn id 6 history cap 7 history ttl s 8 row id as an id of our own, or ''
 --       9 ms after which the chat forgets it, 0 for never
 -- Returns done | next | stale
+typed()
 local now = now_ms()
 local box = redis.call('HMGET', KEYS.mailbox, 'sending', 'send_fence')
 if ARGV[4] ~= '' and redis.call('EXISTS', KEYS.approved) == 1 then
   local first, last = ARGV[4]:find('"timestamp":0,', 1, true)
   local turn = ARGV[4]:sub(1, first - 1) .. string.format('"timestamp":%.0f,', now) .. ARGV[4]:sub(last + 1)
-  if ARGV[9] ~= '0' then
-    turn = turn:sub(1, -2) .. string.format(',"expiresAt":%.0f}', now + ARGV[9])
-    redis.call('ZADD', KEYS.history_expiring, 'LT', now + ARGV[9], ARGV[1])
+  if redis.call('SADD', KEYS.history_ids, ARGV[5]) == 1 then
+    if ARGV[9] ~= '0' then
+      turn = turn:sub(1, -2) .. string.format(',"expiresAt":%.0f}', now + ARGV[9])
+      redis.call('ZADD', KEYS.history_expiring, 'LT', now + ARGV[9], ARGV[1])
+    end
+    remember(KEYS.history, KEYS.history_ids, newest_at(KEYS.history), turn, now, tonumber(ARGV[6]), ARGV[7])
   end
-  remember(KEYS.history, KEYS.history_ids, ARGV[5], turn, now, tonumber(ARGV[6]), ARGV[7])
   if ARGV[8] ~= '' then redis.call('SADD', KEYS.history_ids, ARGV[8]) end
   redis.call('SET', KEYS.last_reply, string.format('%.0f', now), 'EX', 3600)
 elseif redis.call('EXISTS', KEYS.approved) == 1 and redis.call('EXISTS', KEYS.history_ids) == 1 then

@@ -3,6 +3,7 @@
 -- ARGV  1 contact 2 sender 3 send lease ms 4 policy (resend|hold) 5 queue event channel 6 mailbox ttl ms
 --       7 ms after which the typing indicator must be shown again
 -- Returns {empty} | {early} | {busy} | {typing, topic or ''} | {dropped, n} | {held, reason, n} | {send, fence, row JSON} | {corrupt}
+typed()
 local now = now_ms()
 local row = redis.call('LINDEX', KEYS.outbox, 0)
 if not row then

@@ -35,12 +35,15 @@ local function publish(channel, event)
   redis.call('PUBLISH', channel, cjson.encode(event))
 end
 
--- Adds a turn in order of arrival (platforms' clocks have whole seconds), keeps the newest `cap`, forgets the ids of the rest.
--- Lifetimes start anew with the first turn of each clock hour: every call counts here. Returns added, whether it was the first.
-local function remember(history, ids, id, member, at, cap, ttl_s)
-  if redis.call('SADD', ids, id) == 0 then return false end
+-- When the newest turn of a history was said, in ms; 0 for an empty one.
+local function newest_at(history)
   local newest = redis.call('ZREVRANGE', history, 0, 0, 'WITHSCORES')[2]
-  local last = newest and tonumber(newest) or 0
+  return newest and tonumber(newest) or 0
+end
+
+-- Adds a turn, whose id is among the ids, in order of arrival (platforms' clocks have whole seconds), keeps the newest `cap`, forgets the
+-- ids of the rest. Lifetimes start anew with the first turn of each clock hour, which is returned: every call counts here.
+local function remember(history, ids, last, member, at, cap, ttl_s)
   if last >= at then at = last + 1 end
   redis.call('ZADD', history, at, member)
   local extra = redis.call('ZCARD', history) - cap
@@ -56,20 +59,25 @@ local function remember(history, ids, id, member, at, cap, ttl_s)
     redis.call('EXPIRE', history, ttl_s)
     redis.call('EXPIRE', ids, ttl_s)
   end
-  return true, new_hour
+  return new_hour
 end
 
--- Like remember, for a message from outside, which counts as sent at `counted`: false when it was decided about before, however long the
--- history reaches back.
-local function remember_once(seen, seen_ttl_ms, counted, history, ids, id, member, at, cap, ttl_s)
-  if redis.call('ZADD', seen, 'NX', counted, id) == 0 then return false end
-  local added, new_hour = remember(history, ids, id, member, at, cap, ttl_s)
-  if new_hour then
+-- Marks a message from outside as decided about: 1, or 0 when it was before, however long the history reaches back. An error, and
+-- nothing is marked, when a record is of the wrong type: `ids` is tried first, and unmarked again.
+local function claim(seen, ids, id, at)
+  if redis.call('SADD', ids, id) == 0 then return 0 end
+  local fresh = redis.pcall('ZADD', seen, 'NX', at, id)
+  if fresh ~= 1 then redis.call('SREM', ids, id) end
+  return fresh
+end
+
+-- Like remember, for a message that was claimed.
+local function remember_once(seen, seen_ttl_ms, history, ids, last, member, at, cap, ttl_s)
+  if remember(history, ids, last, member, at, cap, ttl_s) then
     redis.call('ZREMRANGEBYSCORE', seen, '-inf', now_ms() - seen_ttl_ms)
     redis.call('ZREMRANGEBYRANK', seen, 0, -20001)
     redis.call('PEXPIRE', seen, seen_ttl_ms)
   end
-  return added
 end
 
 -- Turns that `is_gone` says yes to are out of the history. Returns how many.
@@ -106,9 +114,11 @@ local function post(outbox, due, contact, row, typing_from)
 end
 
 -- Writes down a stage that messages passed. `ids` are JSON texts of message ids; `more` is further fields, each behind a comma, or ''.
+-- A trace of the wrong type stops nothing: the doctor finds it.
 local function trace(traces, stage, now, ids, more)
   local messages = #ids > 0 and ',"messages":' .. cjson.encode(ids) or ''
-  redis.call('RPUSH', traces, string.format('{"stage":"%s","at":%.0f', stage, now) .. messages .. more .. '}')
+  local added = redis.pcall('RPUSH', traces, string.format('{"stage":"%s","at":%.0f', stage, now) .. messages .. more .. '}')
+  if type(added) == 'table' then return end
   redis.call('LTRIM', traces, -400, -1)
   redis.call('EXPIRE', traces, 604800)
 end
@@ -137,11 +147,15 @@ local function hold(held, index, contact, row, reason, now)
   redis.call('ZADD', index, now, contact)
 end
 
--- Keeps the counts right; a sweep that changes nothing writes nothing.
+-- Keeps the counts right; a sweep that changes nothing writes nothing. They are only shown: broken ones stop nothing.
 local function count_stats(stats, pending, approved, denied, now)
+  local old = redis.pcall('HMGET', stats, 'pending_count', 'approved_count', 'denied_count')
+  if old.err then return end
   local after = '(' .. string.format('%.0f', now)
-  local counts = { redis.call('ZCOUNT', pending, after, '+inf'), redis.call('ZCARD', approved), redis.call('ZCOUNT', denied, after, '+inf') }
-  local old = redis.call('HMGET', stats, 'pending_count', 'approved_count', 'denied_count')
+  local counts = { redis.pcall('ZCOUNT', pending, after, '+inf'), redis.pcall('ZCARD', approved), redis.pcall('ZCOUNT', denied, after, '+inf') }
+  for _, count in ipairs(counts) do
+    if type(count) == 'table' then return end
+  end
   if tonumber(old[1] or -1) ~= counts[1] or tonumber(old[2] or -1) ~= counts[2] or tonumber(old[3] or -1) ~= counts[3] then
     redis.call('HSET', stats, 'pending_count', counts[1], 'approved_count', counts[2], 'denied_count', counts[3])
   end

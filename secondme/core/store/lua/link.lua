@@ -4,6 +4,7 @@
 -- ARGV  1 a 2 b 3 person of a, as it was looked at, or '' 4 person of b, likewise 5 the person 6 channel of a 7 channel of b
 --       8 pairing event channel
 -- Returns linked | already | changed | both_linked | denied | not_approved | corrupt
+typed()
 local of_a, of_b = redis.call('GET', KEYS.person_of_a) or '', redis.call('GET', KEYS.person_of_b) or ''
 if of_a ~= ARGV[3] or of_b ~= ARGV[4] then return 'changed' end
 if of_a ~= '' and of_b ~= '' and of_a ~= of_b then return 'both_linked' end
