@@ -65,6 +65,12 @@ async def _live(town: Town) -> None:  # noqa: PLR0915  one step for each script
     await town.let_in("ben")
     await town.writes("anna", "one", message_id=MessageId("first"))
     await town.writes("anna", "one!", edit_of=MessageId("first"), message_id=MessageId("edit"))
+    await town.writes("anna", "not this", message_id=MessageId("second"), expires_s=60)
+    await town.writes("anna", "", revokes="second")
+    await town.writes("ben", "[photo]", album="album", expires_s=60)
+    await town.store.client.zadd(keys.HISTORY_EXPIRING, {BEN: 1})
+    await town.conversation.expire()
+    await town.control.take_lease("local", "us", {"pid": 1}, 15)
     (token, *_) = await town.tokens()
     job = await town.inbox.begin(token, "w")
     await town.inbox.renew(job, "w")  # type: ignore[arg-type]
