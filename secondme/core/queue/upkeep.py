@@ -21,7 +21,7 @@ log = get_logger(__name__)
 _WAKE_S = 0.5
 _REPAIR_S = 60.0
 _GONE_MS = 3_600_000
-_SEARCH_S = 3600.0
+_SEARCH_S = 60.0
 """Between two walks through the whole store, one step in each turn of the loop."""
 
 
