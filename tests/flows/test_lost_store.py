@@ -215,3 +215,17 @@ def _state_of(home: Path) -> dict[str, Any] | None:
     data = json.loads(done.stdout)["data"] if done.stdout else {}
     has_begun = any(channel["state"] == "connected" for channel in data.get("channels", []))
     return data if data.get("processes") and (data["loss"] or has_begun) else None
+
+
+def test_a_backup_with_fewer_people_is_put_back_and_that_is_the_owners_decision(home: Path) -> None:
+    write_config(home)
+    assert command(home, "pairing", "approve", "local:anna").returncode == 0
+    assert command(home, "backup", str(home / "backup.tar.gz")).returncode == 0
+    assert command(home, "pairing", "approve", "local:ben").returncode == 0
+    seen = settings_of(home).places.witness
+    with GatewayProcess(home):
+        _wait(lambda: seen.exists() and json.loads(seen.read_text())["approved"] == 2)
+    assert command(home, "restore", str(home / "backup.tar.gz"), "--yes", "--overwrite").returncode == 0
+    assert not seen.exists()
+    with GatewayProcess(home):
+        _wait(lambda: seen.exists() and json.loads(seen.read_text())["approved"] == 1)
