@@ -124,13 +124,13 @@ async def test_a_script_that_fails_for_a_wrong_type_has_changed_nothing(setup: S
     for name, calls in recorder.calls.items():
         for args, of, kept in calls[-3:]:
             for key, kept_as in zip(scripts.script(name).keys(**of), scripts.script(name).names, strict=False):
-                wrong = "list" if key_types.TYPES.get(kept_as) != "list" else "string"
+                wrong = "set" if key_types.TYPES.get(kept_as) != "set" else "string"
                 await client.flushall()
                 for each, value in kept.items():
                     if value is not None:
                         await client.restore(each, 0, value)
                 await client.delete(key)
-                await (client.rpush(key, "wrong") if wrong == "list" else client.set(key, "wrong"))
+                await (client.sadd(key, "wrong") if wrong == "set" else client.set(key, "wrong"))
                 before = await everything(client)
                 tried, refused = tried + 1, False
                 try:
