@@ -270,14 +270,9 @@ class Services:
         from secondme.core.channel_manifest import manifests
         from secondme.core.gateway.status import overview
 
-        return await overview(
-            self.control,
-            self.pairing_store,
-            manifests(),
-            embedded=self.settings.redis_url is None,
-            glance=self.activity,
-            cap_usd=self.settings.budget.daily_usd,
-        )
+        control, pairing, cap = self.control, self.pairing_store, self.settings.budget.daily_usd
+        embedded = self.settings.redis_url is None
+        return await overview(control, pairing, manifests(), embedded=embedded, glance=self.activity, cap_usd=cap)
 
     # The clone
 

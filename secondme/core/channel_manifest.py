@@ -111,8 +111,9 @@ def manifests() -> list[Manifest]:
 
 
 def channel_with(contact: str) -> Manifest | None:
-    """The channel that a contact with this id would be on; None for what is no whole id of any."""
-    patterns = ((manifest, manifest.contact_ids or f"{manifest.id}:.+") for manifest in manifests())
+    """The channel that a contact with this id would be on; None for what is no whole id of any. At the terminals of this machine everybody
+    has the name that they take: there is nobody before they ask."""
+    patterns = ((manifest, manifest.contact_ids or f"{manifest.id}:.+") for manifest in manifests() if manifest.needs_link)
     return next((manifest for manifest, pattern in patterns if re.fullmatch(pattern, contact, re.ASCII)), None)
 
 

@@ -12,7 +12,7 @@ from secondme.core.admit.pairing import WELCOME, channel_of
 from secondme.core.enums import Tier
 from secondme.core.errors import BusyError, DataError, NotFoundError
 from secondme.core.ids import ChannelId, ContactId
-from secondme.core.messages import Admission, Challenge, ChannelContact
+from secondme.core.messages import Admission, Challenge, ChannelContact, InboundMessage
 
 TownWith = Callable[..., Town]
 ANNA = ContactId("local:anna")
@@ -90,6 +90,7 @@ async def test_unknown_names_and_codes_are_not_found_and_say_what_to_type(town: 
     await town.let_in("ben")
     steps: list[Callable[[], Awaitable[object]]] = [
         lambda: town.owner.approve("123456"),
+        lambda: town.owner.approve(ANNA),
         lambda: town.owner.approve("Anna"),
         lambda: town.owner.approve("telegram:anna"),
         lambda: town.owner.approve("nochannel:12345"),
@@ -116,7 +117,6 @@ IDS = {
     "4915112345678@c.us": "whatsapp",
     "123456789012345@lid": "whatsapp",
     "whatsapp_cloud:4915112345678": "whatsapp_cloud",
-    "local:anna": "local",
 }
 
 
@@ -143,21 +143,28 @@ async def test_who_never_asked_is_approved_by_their_id_and_told_nothing(town: To
     assert await town.gateway.receive(message) is Admission.QUEUED
 
 
+TELEGRAM = ContactId("telegram:123456")
+
+
+def _hello(town: Town) -> InboundMessage:
+    return town.message("x", "hi", channel_id=ChannelId("telegram"), contact_id=TELEGRAM, normalized_contact_id=TELEGRAM)
+
+
 async def test_a_denial_wins_over_an_approval_by_id_until_it_is_lifted(town: Town) -> None:
-    await town.writes("anna", "hi")
-    await town.owner.deny(ANNA)
+    await town.gateway.receive(_hello(town))
+    await town.owner.deny(TELEGRAM)
     with pytest.raises(NotFoundError, match="is denied") as caught:
-        await town.owner.approve(ANNA)
-    assert caught.value.fix == f"secondme pairing unblock {ANNA}"
-    await town.owner.unblock(ANNA)
-    assert (await town.owner.approve(ANNA)).outcome == "approved"
+        await town.owner.approve(TELEGRAM)
+    assert caught.value.fix == f"secondme pairing unblock {TELEGRAM}"
+    await town.owner.unblock(TELEGRAM)
+    assert (await town.owner.approve(TELEGRAM)).outcome == "approved"
 
 
 async def test_an_approval_by_id_finds_a_request_that_came_meanwhile(town: Town) -> None:
-    await town.writes("anna", "hi")
+    await town.gateway.receive(_hello(town))
     with pytest.raises(NotFoundError, match="is gone"):
-        await town.pairing.approve_unasked(ChannelContact(ANNA, ""), channel="local", by="test", tier=Tier.STANDARD)
-    assert (await town.owner.approve(ANNA)).outcome == "approved"
+        await town.pairing.approve_unasked(ChannelContact(TELEGRAM, ""), channel="telegram", by="test", tier=Tier.STANDARD)
+    assert (await town.owner.approve(TELEGRAM)).outcome == "approved"
 
 
 async def test_everybody_who_waits_is_approved_and_nobody_else(town: Town) -> None:

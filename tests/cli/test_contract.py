@@ -18,7 +18,7 @@ CASES: dict[str, tuple[str, int, set[str]]] = {
     "status": (
         "secondme.status/1",
         1,
-        {"channels", "cost", "messages", "pairing", "paused", "pauses", "processes", "queue", "store"},
+        {"channels", "cost", "messages", "pairing", "paused", "pauses", "processes", "queue", "store", "loss", "unreadable"},
     ),
     "pairing list": ("secondme.pairing.list/1", 0, {"contacts", "stats"}),
     "pairing list --status pending": ("secondme.pairing.list/1", 0, {"contacts", "stats"}),
@@ -172,6 +172,7 @@ def check_values(value: Any, name: str = "") -> None:
                 "fault",
                 "contact",
                 "profile",
+                "loss",
             }, name
 
 

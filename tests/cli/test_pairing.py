@@ -67,7 +67,7 @@ def test_everybody_who_waits_is_let_in_at_once(cli: Cli) -> None:
 
 @pytest.mark.usefixtures("door")
 def test_one_reference_that_fails_does_not_keep_the_others_out(cli: Cli) -> None:
-    result = cli("pairing", "approve", "000000", "nobody", "local:ben")
+    result = cli("pairing", "approve", "000000", "local:nobody", "local:ben")
     assert (result.exit_code, result.stderr.count("\n")) == (65, 2)
     assert "local:ben" in listed(cli, "--status", "approved")
 

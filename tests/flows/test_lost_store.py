@@ -154,8 +154,8 @@ def lived(home: Path) -> Path:
     write_config(home)
     with GatewayProcess(home) as gateway:
         del gateway
-        for who in ("anna", "ben", "cleo"):
-            assert command(home, "pairing", "approve", f"local:{who}").returncode == 0
+        for number in (1001, 1002, 1003):
+            assert command(home, "pairing", "approve", f"telegram:{number}").returncode == 0
         seen = settings_of(home).places.witness
         _wait(lambda: seen.exists() and json.loads(seen.read_text())["approved"] == 3)
         assert command(home, "pairing", "invite").returncode == 0  # what is written last is nobody's approval
@@ -215,3 +215,17 @@ def _state_of(home: Path) -> dict[str, Any] | None:
     data = json.loads(done.stdout)["data"] if done.stdout else {}
     has_begun = any(channel["state"] == "connected" for channel in data.get("channels", []))
     return data if data.get("processes") and (data["loss"] or has_begun) else None
+
+
+def test_a_backup_with_fewer_people_is_put_back_and_that_is_the_owners_decision(home: Path) -> None:
+    write_config(home)
+    assert command(home, "pairing", "approve", "telegram:1001").returncode == 0
+    assert command(home, "backup", str(home / "backup.tar.gz")).returncode == 0
+    assert command(home, "pairing", "approve", "telegram:1002").returncode == 0
+    seen = settings_of(home).places.witness
+    with GatewayProcess(home):
+        _wait(lambda: seen.exists() and json.loads(seen.read_text())["approved"] == 2)
+    assert command(home, "restore", str(home / "backup.tar.gz"), "--yes", "--overwrite").returncode == 0
+    assert not seen.exists()
+    with GatewayProcess(home):
+        _wait(lambda: seen.exists() and json.loads(seen.read_text())["approved"] == 1)

@@ -354,7 +354,7 @@ def test_another_database_of_an_external_server_is_noticed(ward: Ward, tmp_path:
     with valkey(tmp_path) as spare:
         port = spare.connection_pool.connection_kwargs["port"]
         ward.configure(redis_url=f"redis://127.0.0.1:{port}/0")
-        assert ward.run("pairing", "approve", "local:anna").exit_code == 0
+        assert ward.run("pairing", "approve", "telegram:1001").exit_code == 0
         with GatewayProcess(ward.home):
             seen = settings_of(ward.home).places.witness
             until(lambda: seen.exists() and json.loads(seen.read_text())["approved"] == 1)

@@ -172,12 +172,9 @@ class PairingMachine(RuleBasedStateMachine):
             assert self.do(step).outcome == "approved"
         elif who in self.approved:
             assert self.do(step).outcome == "already_approved"
-        elif who in self.denied:
+        else:
             with pytest.raises(NotFoundError):
                 self.do(step)
-        else:
-            self._let_in(who, Tier.TRUSTED, "pairing_approved")
-            assert self.do(step).outcome == "approved"
 
     @rule(who=contacts)
     def denies(self, who: str) -> None:

@@ -130,13 +130,13 @@ async def test_a_script_that_fails_for_a_wrong_type_has_changed_nothing(setup: S
     for name, calls in recorder.calls.items():
         for args, of, kept in calls[-3:]:
             for key, kept_as in zip(scripts.script(name).keys(**of), scripts.script(name).names, strict=False):
-                wrong = "list" if key_types.TYPES.get(kept_as) != "list" else "string"
+                wrong = "set" if key_types.TYPES.get(kept_as) != "set" else "string"
                 await client.flushall()
                 for each, value in kept.items():
                     if value is not None:
                         await client.restore(each, 0, value)
                 await client.delete(key)
-                await (client.rpush(key, "wrong") if wrong == "list" else client.set(key, "wrong"))
+                await (client.sadd(key, "wrong") if wrong == "set" else client.set(key, "wrong"))
                 before = await everything(client)
                 tried, refused = tried + 1, False
                 try:
@@ -283,6 +283,38 @@ async def test_what_was_set_aside_is_answered_when_the_record_is_mended(town: To
     await town.services.dead_letters.retry(ANNA)
     assert await town.work() == ["answered"]
     assert town.model.prompts[-1].turns[-1].text == "dinner at eight?"
+
+
+async def test_lists_of_everybody_show_the_others_beside_a_broken_record(town: Town) -> None:
+    for who in ("anna", "ben"):
+        await town.let_in(who, Tier.RESTRICTED)
+        await town.writes(who, "hi")
+    await town.work()
+    client = town.store.client
+    for contact in (ANNA, BEN):
+        await client.rpush(keys.dead(contact), b'{"messageId":"d","content":"c","channelId":"local","timestamp":1,"contactId":"x"}')
+        await client.zadd(keys.DEAD_INDEX, {contact: 1})
+    for make in (keys.held, keys.dead, keys.history, keys.mailbox, keys.outbox, keys.inbox, keys.trace):
+        await client.delete(make(ANNA))
+        await client.set(make(ANNA), "wrong")
+    held, corrupt = await town.draft_store.held()
+    assert ([each.row.contact_id for each in held], len(corrupt)) == ([BEN], 1)
+    assert {each.contact_id for each in await town.services.dead_letters.letters()} == {BEN}
+    states = await town.services.conversations.of([ANNA, BEN])
+    assert (states[ANNA].newest, states[ANNA].queued, states[BEN].newest is not None) == (None, 0, True)
+    assert set(await town.services.conversations.newest_ms([ANNA, BEN])) == {BEN}
+    assert await town.services.traces.whose("m", [ANNA, BEN]) == []
+
+
+async def test_nothing_is_sent_that_could_not_be_kept(town: Town) -> None:
+    await town.let_in("anna")
+    await town.writes("anna", "hi")
+    await town.work()
+    await town.store.client.delete(keys.history(ANNA))
+    await town.store.client.set(keys.history(ANNA), "wrong")
+    with pytest.raises(DataError):
+        await town.deliver()
+    assert town.channel.raw == []
 
 
 async def test_nothing_of_a_stranger_with_a_broken_record_is_kept(town: Town) -> None:

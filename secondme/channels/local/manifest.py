@@ -8,7 +8,6 @@ MANIFEST = Manifest(
     title="Local terminal",
     icon=">",
     setup="secondme.channels.local.setup",
-    contact_ids=r"local:(?:[a-z0-9][a-z0-9._-]{0,31}|~[0-9a-f]{20})",
     rank=40,
     needs_link=False,
     collapses_resends=True,

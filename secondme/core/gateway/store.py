@@ -180,7 +180,7 @@ class TraceStore:
             for contact in page:
                 pipe.zscore(keys.seen(contact), message)
                 pipe.sismember(keys.history_ids(contact), message)
-            answers = await self._store.call(pipe.execute())
+            answers, _ = await self._store.look(pipe)
             for contact, seen, said in zip(page, answers[0::2], answers[1::2], strict=True):
                 if seen is not None or said:
                     found.append(ContactId(contact))
@@ -252,7 +252,7 @@ class ConversationStates:
             pipe = self._store.client.pipeline(transaction=False)
             for contact in page:
                 pipe.zrevrange(keys.history(contact), 0, 0, withscores=True)
-            for contact, newest in zip(page, await self._store.call(pipe.execute()), strict=True):
+            for contact, newest in zip(page, (await self._store.look(pipe))[0], strict=True):
                 if newest:
                     moments[contact] = int(newest[0][1])
         return moments
@@ -269,17 +269,18 @@ class ConversationStates:
                 pipe.llen(keys.inbox(contact))
                 pipe.hmget(keys.mailbox(contact), "waiting", "lease_owner")
                 pipe.llen(keys.outbox(contact))
-            answers = await self._store.call(pipe.execute())
+            answers, _ = await self._store.look(pipe)  # of a broken record nothing is known; the others' are shown
             for at, contact in enumerate(page):
-                newest, stage, queued, (waiting, worker), unsent = answers[5 * at : 5 * at + 5]
+                newest, stage, queued, box, unsent = answers[5 * at : 5 * at + 5]
+                waiting, worker = box or (None, None)
                 states[contact] = ConversationState(
                     newest=_decoded(Turn, newest[0][0], keys.history(contact)) if newest else None,
                     at_ms=int(newest[0][1]) if newest else 0,
                     last=passed(stage),
-                    queued=queued,
+                    queued=queued or 0,
                     waiting=_words(waiting),
                     is_begun=bool(worker),
-                    unsent=unsent,
+                    unsent=unsent or 0,
                 )
         return states
 

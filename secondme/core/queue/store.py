@@ -367,11 +367,11 @@ class DeadLetterStore:
         pipe = client.pipeline(transaction=False)
         for member, _ in index:
             pipe.lrange(keys.dead(member.decode()), 0, _MOST_LETTERS - 1)
-        lists = await self._store.call(pipe.execute())
+        lists, _ = await self._store.look(pipe)  # the doctor finds those of a wrong type
         return [
             DeadLetter(ContactId(member.decode()), _mail(raw, member.decode()), from_ms(int(at)))
             for (member, at), letters in zip(index, lists, strict=True)
-            for raw in letters
+            for raw in letters or ()
         ]
 
     async def retry(self, contact: ContactId) -> Revived:

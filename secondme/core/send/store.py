@@ -151,11 +151,11 @@ class DraftStore:
         pipe.time()
         for contact in contacts:
             pipe.lrange(keys.held(contact), 0, _MOST_ROWS - 1)
-        (seconds, _), *lists = await self._store.call(pipe.execute())
+        ((seconds, _), *lists), broken = await self._store.look(pipe)
         found: list[HeldReply] = []
-        corrupt: list[DataError] = []
+        corrupt = [DataError("corrupt_record", f"The record {key} cannot be read; it was left as it is.") for key in broken]
         for contact, items in zip(contacts, lists, strict=True):
-            for item in items:
+            for item in items or ():
                 try:
                     found.append(HeldReply.decode(item, keys.held(contact)))
                 except DataError as error:
