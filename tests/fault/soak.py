@@ -198,16 +198,13 @@ async def _write(run: Run, names: list[str], clients: dict[str, LocalClient], me
 
 
 async def _keep(run: Run, part: str, over: asyncio.Event) -> None:
-    """One process of this part lives, dies and is followed by the next; the last one lives on until `over`."""
+    """One process of this part lives, dies and is followed by the next until `over`; the last one lives until everything is answered."""
     while not over.is_set():
         with run.town.gateway(part) as process:
             ending = asyncio.ensure_future(over.wait())
             wait_s = run.rng.uniform(3, 9)
             await asyncio.wait((ending,), timeout=wait_s)
             ending.cancel()
-            if over.is_set():
-                await _until_done(run)
-                return
             if run.rng.random() < 0.4:
                 process.kill(signal.SIGSTOP)
                 await asyncio.sleep(run.rng.uniform(1.2, 3))  # past its lease
@@ -217,6 +214,8 @@ async def _keep(run: Run, part: str, over: asyncio.Event) -> None:
                 process.kill(signal.SIGKILL)
                 await process.ended()
                 run.faults[f"{part} killed"] += 1
+    with run.town.gateway(part):
+        await _until_done(run)
 
 
 async def _until_done(run: Run) -> None:
@@ -295,7 +294,7 @@ async def running(home: Path, seed: int) -> AsyncIterator[Run]:
 
 
 async def soak(
-    home: Path, messages: int, people: int, *, seed: int = 1, pause_s: float = 0.01
+    home: Path, messages: int, people: int, *, seed: int = 1, pause_s: float = 0.025
 ) -> tuple[dict[str, int], Counter[str]]:
     """What became of so many messages of `people` contacts on each channel, and how often what went wrong."""
     async with running(home, seed) as run, AsyncExitStack() as open_, asyncio.TaskGroup() as group:
