@@ -67,7 +67,7 @@ ALIVE = {
     "called by the name of a frame's kind": ["_typing", "_download"],
     "a channel's manifest names it": ["WhatsAppSettings", "WhatsAppCloudSettings"],
     "tests make the troubleshooting page of it": ["means"],
-    "a script's header names the key": ["PAIRING_STATS", "PAIRING_PROMPTS", "PAIRING_WRONG", "OWNER_TOLD"],
+    "a script's header names the key": ["PAIRING_STATS", "PAIRING_PROMPTS", "PAIRING_WRONG", "PAIRING_FRESH", "OWNER_TOLD"],
     "a traceback shows it": ["__qualname__"],
 }
 """What vulture takes for dead, by the reason why it is not."""
