@@ -71,6 +71,10 @@ class Logger:
             self._logger.log(level, event, extra={_FACTS: facts})
 
 
+logging.getLogger("secondme").addHandler(logging.NullHandler())
+"""A short command keeps no log: nothing of one comes between the lines that a person reads."""
+
+
 def get_logger(name: str) -> Logger:
     """The logger of a module; call it with `__name__`."""
     return Logger(name)

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
 from fakes.messages_api import Fail, MessagesApi, Say, messages_api
+from fakes.process import command
 from fakes.town import Town
 from typer.testing import CliRunner, Result
 
@@ -52,6 +54,14 @@ async def test_the_answer_is_on_stdout_and_nothing_is_sent(town: Town, api: Mess
     assert "You are Sam's AI assistant and Sam is asking you" in str(request.body["system"])
     assert "canary" not in json.dumps(request.body)
     assert await town.raw_keys("OUTBOX:local*") == await town.raw_keys("HELD:*") == []
+
+
+@pytest.mark.usefixtures("run")
+async def test_what_is_worth_a_line_in_the_log_is_none_on_the_terminal(home: Path, api: MessagesApi) -> None:
+    env = {name: value for name, value in os.environ.items() if name.startswith("SECONDME_")}
+    api.knows_effort = False
+    said = await asyncio.to_thread(command, home, "agent", "--message", "what is on my list?", **env)
+    assert (said.returncode, said.stdout, said.stderr) == (0, "Buy milk.\n", "")
 
 
 async def test_words_for_a_contact_are_a_draft_and_only_the_owner_sends_them(town: Town, api: MessagesApi, run: Run) -> None:
