@@ -45,8 +45,13 @@ def town(setup: Setup, store: Store, model: ScriptedModel) -> Town:
 async def _is_held(town: Town, was: int, has: int) -> None:
     async with house(town, town.channel.factory()) as held:
         assert held.state("local") == ("off", "")
+
+        async def lost() -> Any:
+            return (await town.services.status()).report().loss
+
+        loss = await eventually(lost)  # by the gateway's first sign of life
+        assert (loss.was, loss.has) == (was, has)
         status = (await town.services.status()).report()
-        assert (status.loss.was, status.loss.has) == (was, has)  # type: ignore[union-attr]
         assert [each.state for each in status.channels if each.id == "local"] == ["off"]
         await town.services.witness.accept()
         await held.connected("local")

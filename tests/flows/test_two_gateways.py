@@ -70,6 +70,14 @@ async def holder_is(control: ControlStore, pid: int) -> bool:
     return await holder_of(control, "local") == pid
 
 
+async def test_a_lease_that_nobody_renews_is_waited_for(homes: tuple[Path, Path], redis_url: str, town: Town) -> None:
+    one, _ = homes
+    await town.control.take_lease("local", "a container that was killed", {"host": "gone", "pid": 1}, 6)
+    with GatewayProcess(one, SECONDME_REDIS_URL=redis_url) as gateway:
+        await eventually(lambda: logged(one, "ready"))
+        assert await holder_of(town.control, "local") == gateway.process.pid
+
+
 async def test_a_lease_is_a_homes_and_nobody_elses(town: Town, tmp_path: Path) -> None:
     clock = SystemClock()
     for name in ("one", "two"):

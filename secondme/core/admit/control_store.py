@@ -181,11 +181,12 @@ class ControlStore:
         return {channel for channel, value in zip(channels, values, strict=True) if value is not None}
 
     async def take_lease(self, channel: str, holder: str, known: Mapping[str, Any], length_s: float) -> dict[str, Any] | None:
-        """None when `holder` serves the channel for the next `length_s` seconds (0: gives it back); else what is known of who does."""
+        """None when `holder` serves the channel for the next `length_s` seconds (0: gives it back); else what is known of who does, and
+        `leftMs` until that lease ends."""
         answer = await self._store.run(
             "lease", (holder, int(length_s * 1000), json.dumps(dict(known))), lease=keys.channel_lease(channel)
         )
-        return None if answer == b"held" else dict(json.loads(answer[0]))
+        return None if answer == b"held" else {**json.loads(answer[0]), "leftMs": int(answer[1])}
 
     async def leases(self, channels: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Who serves which of `channels`, as far as a gateway does. What cannot be read is left out."""

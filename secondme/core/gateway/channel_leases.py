@@ -48,7 +48,8 @@ class ChannelLeases:
         self._since: dict[str, int] = {}
 
     async def take(self, channel: str, account: str) -> dict[str, Any] | None:
-        """None when the channel is ours for the next 15 s; else what is known of who has it: host, pid, home, account, since (Unix ms).
+        """None when the channel is ours for the next 15 s; else what is known of who has it: host, pid, home, account, since (Unix ms),
+        leftMs.
 
         Repeatable, and to be repeated every five seconds. Raises UnavailableError while the store does not answer.
         """

@@ -23,6 +23,7 @@ log = get_logger(__name__)
 
 _RECONCILE_S = 1.0
 """How soon a connect or disconnect of another process is followed."""
+_LOOK_S = 0.2
 _STOP_S = 12.0
 _LEAVE_S, _LEAVE_LEAST_S = 5.0, 0.8
 """From the moment the gateway was told to leave; what the workers took of it is gone, but so much is always left. What does not stop by
@@ -107,15 +108,23 @@ class ChannelManager:
         supervisor = self.channels.get(channel)
         return supervisor.handle_webhook if supervisor is not None and supervisor.manifest.takes_webhooks else None
 
-    async def refuse_to_idle(self) -> None:
-        """Every channel was looked at once. Raises BusyError when there are some, and other gateways serve all of them."""
+    async def settled(self) -> None:
+        """Of every channel it is known whether it runs here."""
+        await self.begun.wait()
         await asyncio.gather(*(each.settled.wait() for each in self.channels.values()))
-        taken = [each for each in self.channels.values() if each.holder is not None]
-        if taken and all(each.holder is not None or each.state is ChannelState.OFF for each in self.channels.values()):
-            names = ", ".join(each.manifest.title for each in taken)
-            raise BusyError(
-                "channels_in_use", f"{names}: {told_of_holder(taken[0].holder)}.", "Stop it, or give this home a store of its own."
-            )
+
+    async def refuse_to_idle(self, stop: asyncio.Event) -> None:
+        """A channel runs here, or may soon, or there is none. Raises BusyError while other gateways serve all of them, and live: a lease
+        that nobody renews is over within 15 s, and is waited for."""
+        while not stop.is_set():
+            taken = [each for each in self.channels.values() if each.holder is not None]
+            if not taken or any(each.holder is None and each.state is not ChannelState.OFF for each in self.channels.values()):
+                return
+            if all(each.holder_lives for each in taken):
+                names = ", ".join(each.manifest.title for each in taken)
+                served = told_of_holder(taken[0].holder)
+                raise BusyError("channels_in_use", f"{names}: {served}.", "Stop it, or give this home a store of its own.")
+            await self._clock.sleep(_LOOK_S)
 
     def refusal_of(self, channel: str, head: WebhookRequest) -> WebhookAnswer | None:
         """What a call of the platform behind `channel`, given without its body, is answered at once; None when its body must be read."""

@@ -77,6 +77,8 @@ class ChannelSupervisor:
         self.last_alive_ms: int | None = None
         self.holder: dict[str, Any] | None = None
         """What is known of the other gateway that serves the channel."""
+        self.holder_lives = False
+        """It renewed its lease since we asked before: it is no gateway that was killed elsewhere."""
         self.settled = asyncio.Event()
         """Set once it is known whether the channel runs here."""
         self._leases = leases
@@ -275,8 +277,9 @@ class ChannelSupervisor:
         other = await self._leases.take(self.id, account)
         if other is not None and self.holder is None:
             log.warning("channel_in_use", channel=self.id, host=str(other.get("host")), pid=int(other.get("pid") or 0))
-        self.holder = other
+        before, self.holder = self.holder, other
         if other is not None:
+            self.holder_lives = before is not None and other["leftMs"] > before["leftMs"] - (RENEW_S - 1) * 1000
             raise _TakenError
 
     async def _live(self, channel: Channel) -> None:

@@ -255,15 +255,11 @@ class Gateway:
         finishing.extend(sender.run(stop) for sender in self._senders.values())
         at_work = [lifetime.create_task(each) for each in finishing]
         if serves:
-            await self._begin()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_BEGIN_S):
+                    await self.manager.settled()
+            await self.manager.refuse_to_idle(stop)
         return at_work
-
-    async def _begin(self) -> None:
-        """The channels were started, as far as they come within five seconds. Raises BusyError when other gateways serve all of them."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_BEGIN_S):
-                await self.manager.begun.wait()
-                await self.manager.refuse_to_idle()
 
     async def _finish(self, at_work: list[asyncio.Task[None]]) -> None:
         """Workers and senders have ended, by themselves or because their time was over."""

@@ -1,10 +1,10 @@
 -- One holder has a lease: it is taken, kept or given back; or who else has it is said. Repeatable.
 -- KEYS  [lease]
 -- ARGV  1 holder 2 ms, 0 to give it back 3 what is known of the holder as a JSON object without its name
--- Returns held | {JSON of the other holder}
+-- Returns held | {JSON of the other holder, ms until its lease ends}
 local raw = redis.call('GET', KEYS.lease)
 local other = decode(raw)
-if other and other.holder ~= ARGV[1] then return { raw } end
+if other and other.holder ~= ARGV[1] then return { raw, redis.call('PTTL', KEYS.lease) } end
 if ARGV[2] == '0' then
   redis.call('DEL', KEYS.lease)
 else
