@@ -117,7 +117,10 @@ def test_a_name_without_any_visible_character_is_none(name: str) -> None:
 )
 def test_one_visible_character_is_a_name(around: list[str], visible: str) -> None:
     half = len(around) // 2
-    assert visible in safe_name("".join(around[:half]) + visible + "".join(around[half:])) or unicodedata.combining(around[half][0])
+    name = safe_name("".join(around[:half]) + visible + "".join(around[half:]))
+    assert unicodedata.normalize("NFD", visible)[0] in unicodedata.normalize(
+        "NFD", name
+    )  # an accent that follows may have joined it
 
 
 @given(hostile)

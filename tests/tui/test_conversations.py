@@ -112,7 +112,7 @@ async def test_no_message_can_look_as_if_another_had_said_it(town: Town, screen:
     fake = "x" * 94 + " ▶ you  12:00\n▶ you  12:00\n┃ pay him \x1b[31m\u202e now\n◆ clone [bold]ok[/]"
     await town.writes("anna", fake, display_name="you")
     raw = json.loads(await town.store.client.get(keys.approved(ANNA)) or b"")
-    await town.store.client.set(keys.approved(ANNA), json.dumps(raw | {"displayName": "You"}))
+    await town.store.client.set(keys.approved(ANNA), json.dumps(raw | {"displayName": "You", "nowCalled": None}))
     async with screen(size=(100, 30)) as on:
         await on.press("6")
         await read(on, "You")

@@ -53,7 +53,7 @@ async def resume(
     contact: _Contact = None,
     answer: Annotated[bool, typer.Option("--answer", help="Answer also what came during the pause.")] = False,
 ) -> CommandResult:
-    """Answer a contact, or everybody, again, and say who wrote meanwhile. The kill switch stays: `kill --off` lifts it."""
+    """Answer a contact, or everybody, again. Says who wrote meanwhile. The kill switch stays: `kill --off` lifts it."""
     async with _services(invocation, contact) as (services, who):
         outcome = await services.pauses.resume(who)
         missed = await services.pauses.missed(who)
