@@ -32,6 +32,7 @@ def mail(text: str) -> list[Mail]:
 @pytest.mark.parametrize(
     ("history", "now", "automatic"),
     [
+        (["I'm driving", ">ok", "I'm driving", ">call me"], "I'm driving", True),
         ([AWAY.format(1, 1), ">ok", AWAY.format(2, 2), ">sure"], AWAY.format(3, 3), True),
         (["hi there you", ">hi", AWAY.format(1, 1), ">ok", AWAY.format(2, 2), ">a", ">b"], AWAY.format(3, 3), True),
         ([AWAY.format(1, 1), ">ok"], AWAY.format(2, 2), False),  # twice is no habit
@@ -53,6 +54,16 @@ def test_who_says_the_same_again_and_again_with_only_us_in_between_is_a_machine(
     automatic: bool,  # noqa: FBT001
 ) -> None:
     assert is_automatic(said(*history), mail(now)) is automatic
+
+
+@pytest.mark.parametrize(("minutes", "automatic"), [(1, True), (9, True), (11, False), (1440, False)])
+def test_who_says_the_same_each_day_is_a_person(minutes: int, automatic: bool) -> None:  # noqa: FBT001
+    turns = [
+        Turn(id=f"m{at}", role=role, type=kind, content="Good morning!", timestamp=T0 + timedelta(minutes=minutes * at))
+        for at, (role, kind) in enumerate([("user", "incoming"), ("assistant", "outgoing")] * 6)
+    ]
+    late = mail("Good morning!")[0].model_copy(update={"timestamp": T0 + timedelta(minutes=minutes * 12)})
+    assert is_automatic(turns, [late]) is automatic
 
 
 @pytest.mark.parametrize(

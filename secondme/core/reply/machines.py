@@ -1,6 +1,6 @@
 """Machines that answer us: a phone that replies by itself, another program. Two clones must not talk with each other all night. Pure.
 
-A phone is known by saying the same again and again with only our replies in between; it is silence then, until something else comes. A
+A phone is known by saying the same again and again, soon after each of our replies; it is silence then, until something else comes. A
 program that says something new each time is known by its pace: many answers in a row, each within seconds.
 """
 
@@ -21,8 +21,10 @@ if TYPE_CHECKING:
 
 WINDOW_TURNS = 40
 """How many turns of a conversation are enough for both guards."""
-_LONG = 15
+_LONG = 8
 """Characters from which two earlier messages of the same kind are enough. Shorter ones, like "ok", are said by people too."""
+_SOON = timedelta(minutes=10)
+"""After our reply. Who says good morning each day is a person."""
 _EARLIER, _EARLIER_SHORT = 2, 5
 _ALIKE = 0.9
 _READ = 500
@@ -35,13 +37,16 @@ _MOSTLY = 0.8
 
 
 def is_automatic(history: Sequence[Turn], burst: Sequence[Mail]) -> bool:
-    """True when the burst says once more what the contact has said before, each time, with only our own replies in between."""
+    """True when the burst says once more what the contact has said before, each time soon after a reply of ours, and nobody
+    else in between."""
     said = _plain(" ".join(mail.content for mail in burst))
     waiting = {mail.message_id for mail in burst}
     wanted = _EARLIER if len(said) >= _LONG else _EARLIER_SHORT
-    alike, is_between = 0, False
+    alike, is_between, later = 0, False, burst[0].timestamp
     for turn in reversed([turn for turn in history if turn.id not in waiting]):
         if turn.type == "outgoing":
+            if not is_between and later - turn.timestamp > _SOON:
+                return False
             is_between = True
         elif turn.type == "fromMe" or not _is_alike(_plain(turn.content), said):
             return False
@@ -49,6 +54,7 @@ def is_automatic(history: Sequence[Turn], burst: Sequence[Mail]) -> bool:
             alike, is_between = alike + 1, False
             if alike == wanted:
                 return True
+        later = later if turn.type == "outgoing" else turn.timestamp
     return False
 
 
