@@ -2,17 +2,22 @@
 
 import ast
 import inspect
+import shutil
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from fakes.house import house
-from fakes.process import eventually
+from fakes.process import environment, eventually
 from fakes.town import Town
 from fakes.watching import Ear, everything
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 
+import secondme
 from secondme.core.clock import from_ms
 from secondme.core.config.loader import Setup
 from secondme.core.enums import Relationship, Tier
@@ -361,14 +366,6 @@ async def test_mail_that_no_index_knows_is_found_again(town: Town) -> None:
 @pytest.mark.parametrize("spoil", ["missing", "empty", "no prelude"])
 def test_an_installation_without_one_of_its_scripts_is_one_clear_error_at_the_start(spoil: str, tmp_path: Any) -> None:
     """The package is copied, one file of it is spoilt, and the copy is started."""
-    import os
-    import shutil
-    import subprocess
-    import sys
-    from pathlib import Path
-
-    import secondme
-
     shutil.copytree(Path(secondme.__file__).parent, tmp_path / "secondme", ignore=shutil.ignore_patterns("__pycache__"))
     core = tmp_path / "secondme" / "core"
     match spoil:
@@ -378,7 +375,7 @@ def test_an_installation_without_one_of_its_scripts_is_one_clear_error_at_the_st
             (core / "queue" / "lua" / "finish.lua").write_text("")
         case _:
             (core / "store" / "lua" / "common.lua").unlink()
-    environ = {**os.environ, "PYTHONPATH": str(tmp_path), "SECONDME_HOME": str(tmp_path / "home")}
+    environ = environment(PYTHONPATH=str(tmp_path), SECONDME_HOME=str(tmp_path / "home"))
     done = subprocess.run(
         [sys.executable, "-m", "secondme", "serve"],
         env=environ,
