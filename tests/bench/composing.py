@@ -59,7 +59,7 @@ async def _staged(town: Town) -> Job:
     ]
     await StyleStore(town.store).add(ANNA, own)
     for n in range(60):
-        await town.store.client.delete(f"COUNTER:{ANNA}:msgs")
+        await town.store.client.delete(f"SEEN:{ANNA}")  # the limit of messages is not what is measured
         await town.writes("anna", f"what about plan {n} for the weekend?")
         if n % 10 == 9:
             await town.work()
