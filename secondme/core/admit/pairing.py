@@ -168,9 +168,9 @@ class PairingService:
         return _decision("approved" if outcome == "approved" else "already_approved", contact)
 
     async def approve_as(self, reference: str, known: ContactId) -> Decision:
-        """Who waits under this code or id is the same person as `known`, who is approved, and so is approved too. Repeatable.
+        """Who waits under this code or id is the same person as `known`, who is approved, and so is approved too.
 
-        Raises NotFoundError when nobody waits under it or `known` is not approved, BusyError when one of the two is denied.
+        Raises NotFoundError when nobody waits under it (any more) or `known` is not approved, BusyError when one of the two is denied.
         """
         request = await self._pairing.find(reference)
         approved = None

@@ -91,15 +91,15 @@ class GateStore:
         contact = message.contact_id
         if message.from_me:
             await self._store.run("pause", (contact, self._takeover_ms, "0", keys.EVENTS_PAUSE), target=keys.pause(contact))
-            await self.tell_broken(contact)
+            await self._store.tell_broken(contact)
             return Admission.SET_ASIDE
         mail = _mail(message, quoted(message.message_id), quoted(message.text), to_ms(message.sent_at))
         answer: bytes = await self._store.run("set_aside", (contact, message.message_id, mail, keys.EVENTS_QUEUE), contact=contact)
         return _ADMISSIONS[answer]
 
     async def tell_broken(self, contact: ContactId) -> None:
-        """Whoever listens knows that a record of the contact is broken."""
-        await self._store.publish(keys.EVENTS_QUEUE, {"type": "record_broken", "contactId": contact})
+        """As `Store.tell_broken`."""
+        await self._store.tell_broken(contact)
 
     async def correct(self, message: InboundMessage) -> Admission:
         """What was said before is said in the new words: CORRECTED, or IGNORED when it is not kept any more; STRANGER, and nothing

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from secondme.core.admit.control_store import ControlStore
     from secondme.core.ports import Clock
 
-LEASE_S = 15.0
+_LEASE_S = 15.0
 RENEW_S = 5.0
 """How often a lease is renewed, and how often one that is somebody else's is asked for."""
 _GIVE_BACK_S = 1.0
@@ -55,7 +55,7 @@ class ChannelLeases:
         """
         since = self._since.setdefault(channel, self._clock.now_ms())
         known = {"host": socket.gethostname(), "pid": os.getpid(), "home": str(self._home), "account": account, "since": since}
-        other = await self._control.take_lease(channel, self._identity, known, LEASE_S)
+        other = await self._control.take_lease(channel, self._identity, known, _LEASE_S)
         if other is not None:
             self._since.pop(channel, None)
         return other

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from socket import gaierror
 from typing import TYPE_CHECKING, Any
@@ -243,15 +243,22 @@ async def ask(
 
     `send` raises RefusedCallError, or whatever its library raises; this raises CredentialsError, ConfigError and UnavailableError only.
     """
-    where = host(settings)
     body = request_body(settings, prompt, effort=effort)
-    try:
+    with _explained(settings):
         try:
             return await send(body), effort
         except RefusedCallError as refused:
             if "output_config" not in body or not refused.is_about_effort:
                 raise
             return await send(request_body(settings, prompt, effort=False)), False
+
+
+@contextmanager
+def _explained(settings: ModelSettings) -> Iterator[None]:
+    """What is raised inside leaves as one of our errors, with the server's name in it."""
+    where = host(settings)
+    try:
+        yield
     except RefusedCallError as refused:
         raise refused.cause(where) from refused
     except SecondmeError:
@@ -408,20 +415,13 @@ async def list_models(settings: ModelSettings, timeout_s: float = 10.0) -> tuple
 
     Raises CredentialsError without a key or when it is refused, UnavailableError when the server does not answer properly in time.
     """
-    where = host(settings)
-    try:
+    with _explained(settings):
         async with _client(settings, timeout_s) as client:
             answer = await client.get(f"/v1/models?limit={_MOST_MODELS}")
             if answer.status_code in _NO_LIST:
                 return ()
             _refuse(answer)
             found = dict(answer.json()).get("data")
-    except RefusedCallError as refused:
-        raise refused.cause(where) from refused
-    except SecondmeError:
-        raise
-    except Exception as error:
-        raise failure(error, where) from error
     names = [entry.get("id") for entry in found if isinstance(entry, dict)] if isinstance(found, list) else []
     return tuple(safe_text(name)[:_LONGEST_NAME] for name in names[:_MOST_MODELS] if isinstance(name, str) and name)
 

@@ -238,11 +238,11 @@ class InboxStore:
         pipe.xack(keys.QUEUE, keys.QUEUE_GROUP, token.entry)
         pipe.xdel(keys.QUEUE, token.entry)
         await self._store.call(pipe.execute())
-        await self.tell_broken(token.contact_id)
+        await self._store.tell_broken(token.contact_id)
 
     async def tell_broken(self, contact: ContactId) -> None:
-        """Whoever listens knows that a record of the contact is broken."""
-        await self._store.publish(keys.EVENTS_QUEUE, {"type": "record_broken", "contactId": contact})
+        """As `Store.tell_broken`."""
+        await self._store.tell_broken(contact)
 
     async def hurry(self) -> None:
         """Everything that waits is due now: for a start with new settings. Pauses and the night are judged again when it is begun."""

@@ -91,7 +91,7 @@ class OutboxStore:
     async def give_up(self, contact: ContactId, channel: str) -> None:
         """Nothing can be sent to the contact, whose record is broken: it is tried again in an hour, and the owner is told."""
         await self._store.postpone(keys.outbox_due(channel), contact, _BROKEN_S)
-        await self._store.publish(keys.EVENTS_QUEUE, {"type": "record_broken", "contactId": contact})
+        await self._store.tell_broken(contact)
 
     async def sent(self, sending: Sending, native_id: str) -> Literal["done", "next", "stale"]:
         """The row has left: it is in the history when it was a reply, `next` when another one follows, `stale` when it was settled before."""

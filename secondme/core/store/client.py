@@ -28,7 +28,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from secondme.core.errors import ConfigError, CredentialsError, DataError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
-from secondme.core.store import key_types
+from secondme.core.store import key_types, keys
 from secondme.core.store.scripts import Answer, script
 from secondme.core.store.server import LINGER_S, EmbeddedServer, Role
 
@@ -150,6 +150,10 @@ class Store:
     async def publish(self, channel: str, event: Mapping[str, Any]) -> None:  # JSON values
         """`event`, with the store's time as its `timestamp`, was given to whoever listens to `channel`; nothing is kept for the absent."""
         await self.run("tell", (channel, json.dumps(dict(event))))
+
+    async def tell_broken(self, contact: ContactId) -> None:
+        """Whoever listens knows that a record of the contact is broken."""
+        await self.publish(keys.EVENTS_QUEUE, {"type": "record_broken", "contactId": contact})
 
     async def call(self, command: Awaitable[Any], extra_s: float = 0.0) -> Any:  # the library's types do not know that we decode
         """What one command of the client library returned (text as bytes), its errors turned into ours.
