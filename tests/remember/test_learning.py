@@ -56,6 +56,11 @@ def test_what_was_answered_already_is_not_before_the_owners_next_words() -> None
     assert summed(turns) == [("it's me now", "", False), ("yes", "", False)]
 
 
+def test_what_its_chat_forgets_is_not_before_anything() -> None:
+    first, second, own = talk(("a", "for an hour", 0), ("a", "for good", 1), ("o", "yes", 2))
+    assert summed([first.model_copy(update={"expires_at": NOW}), second, own]) == [("yes", "for good", False)]
+
+
 def test_attachments_are_nobodys_words() -> None:
     turns = talk(
         ("o", "[photo]", 0),

@@ -13,7 +13,9 @@ from fakes.watching import Ear, calls, everything
 from secondme.core.enums import Tier
 from secondme.core.ids import ContactId, MessageId
 from secondme.core.messages import Admission, Challenge
+from secondme.core.records import OwnMessage
 from secondme.core.remember.learning import own_messages
+from secondme.core.store import keys
 
 TownWith = Callable[..., Town]
 ANNA = ContactId("local:anna")
@@ -318,6 +320,73 @@ async def test_turns_of_a_disappearing_chat_leave_with_it_and_teach_nothing(town
     assert await town.conversation.expire() == 3
     assert [turn.content for turn in await town.conversation.said(ANNA)] == ["for good"]
     assert await town.raw_keys("HISTORY:expiring") == []
+
+
+@pytest.mark.parametrize("make", [keys.missed, keys.dead], ids=lambda make: str(make.__name__))
+async def test_what_a_disappearing_chat_forgets_stays_nowhere_else(town: Town, make: Callable[[str], str]) -> None:
+    await town.let_in("anna")
+    client = town.store.client
+    for words, ago_s in (("short", 7200), ("longer", 60)):
+        await town.writes("anna", words, expires_s=3600, sent_at=datetime.now(UTC) - timedelta(seconds=ago_s))
+    await client.rename(keys.inbox(ANNA), make(ANNA))
+    index = keys.MISSED_INDEX if make is keys.missed else keys.DEAD_INDEX
+    await client.zadd(index, {ANNA: 1})
+    await client.zadd(keys.HISTORY_EXPIRING, {ANNA: 1})
+    assert await town.conversation.expire() == 2
+    assert ["short" in str(await everything(client)), "longer" in str(await everything(client))] == [False, True]
+    again, left = await client.zscore(keys.HISTORY_EXPIRING, ANNA), await client.lindex(make(ANNA), 0)
+    assert again == json.loads(left)["timestamp"] + 3_600_000
+    await client.lset(make(ANNA), 0, re.sub(rb'"timestamp":\d+', b'"timestamp":1', left))
+    await client.delete(keys.history(ANNA))
+    await client.zadd(keys.HISTORY_EXPIRING, {ANNA: 1})
+    assert await town.conversation.expire() == 1
+    assert await client.exists(make(ANNA), index, keys.HISTORY_EXPIRING) == 0
+
+
+async def test_one_broken_history_keeps_nobody_elses_words(town: Town) -> None:
+    for name in ("anna", "ben"):
+        await town.let_in(name)
+        await town.writes(name, "gone by now", expires_s=60, sent_at=HOUR_AGO)
+    await town.store.client.set(keys.history(ANNA), "broken")
+    await town.store.client.zadd(keys.HISTORY_EXPIRING, {ANNA: 1, "local:ben": 2})
+    assert await town.conversation.expire() == 1
+    assert [contact for contact, wait_s in await town.store.due(keys.HISTORY_EXPIRING, 9) if wait_s > 60] == [ANNA]
+
+
+async def test_what_was_taken_back_is_not_what_the_owner_answered(town: Town) -> None:
+    await town.let_in("anna")
+    await town.writes("anna", "I hate my boss", message_id=MessageId("gone"))
+    await town.writes("anna", "and you?", message_id=MessageId("kept"))
+    await town.writes("anna", "so do I", from_me=True)
+    await town.writes("anna", "what now?")
+    await town.writes("anna", "we quit", from_me=True)
+    await town.learner.learn(ANNA)
+    assert "I hate my boss" in str(await town.store.client.hvals(keys.own_messages(ANNA)))
+    await town.services.style.profile(ANNA)
+    await town.writes("anna", "", revokes="gone")
+    assert "I hate my boss" not in str(await everything(town.store.client))
+    await town.learner.learn(ANNA)
+    kept = [OwnMessage.decode(raw, "own") for raw in await town.store.client.hvals(keys.own_messages(ANNA))]
+    assert {(each.text, each.before) for each in kept} == {("so do I", ""), ("we quit", "what now?")}
+
+
+async def test_what_the_owner_writes_is_no_flood_of_the_contact(town: Town) -> None:
+    await town.let_in("anna")
+    for number in range(11):
+        await town.writes("anna", f"mine {number}", from_me=True)
+        await town.writes("anna", "", revokes=f"never seen {number}")
+    await town.control.resume(ANNA)
+    assert await town.writes("anna", "hello?") is Admission.QUEUED
+
+
+@pytest.mark.parametrize("make", [keys.inbox, keys.missed, keys.dead], ids=lambda make: str(make.__name__))
+async def test_what_waits_is_answered_in_its_corrected_words(town: Town, make: Callable[[str], str]) -> None:
+    await town.let_in("anna")
+    await town.writes("anna", "at 9", message_id=MessageId("a"))
+    if make is not keys.inbox:
+        await town.store.client.rename(keys.inbox(ANNA), make(ANNA))
+    assert await town.writes("anna", "at 10", edit_of=MessageId("a")) is Admission.CORRECTED
+    assert json.loads(await town.store.client.lindex(make(ANNA), 0))["content"] == "at 10"
 
 
 @pytest.mark.parametrize("raw", [b"1700000000000", b'{"pausedAt":1700000000000,"reason":"manual"}', b"garbage"])

@@ -31,6 +31,7 @@ class GateStore:
     def __init__(self, store: Store, limits: LimitSettings, takeover: TakeoverSettings) -> None:
         self._store = store
         self._takeover_ms = int(takeover.pause_minutes * 60_000)
+        self._window_ms = limits.window_s * 1000
         self._tail: tuple[str | int, ...] = (
             limits.messages,
             limits.window_s,
@@ -77,7 +78,14 @@ class GateStore:
         contact = message.contact_id
         answer: bytes = await self._store.run(
             "revoke",
-            (contact, message.revokes, "assistant" if message.from_me else "user", to_ms(message.sent_at), keys.SEEN_TTL_MS),
+            (
+                contact,
+                message.revokes,
+                "assistant" if message.from_me else "user",
+                to_ms(message.sent_at),
+                keys.SEEN_TTL_MS,
+                self._window_ms,
+            ),
             contact=contact,
             channel=message.channel_id,
         )
@@ -132,6 +140,7 @@ class GateStore:
                 keys.SEEN_TTL_MS,
                 keys.EVENTS_PAUSE,
                 message.expires_s * 1000,
+                self._window_ms,
             ),
             contact=contact,
             channel=message.channel_id,

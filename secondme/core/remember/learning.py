@@ -175,7 +175,7 @@ def own_messages(turns: Sequence[Turn]) -> list[OwnMessage]:
     """What the owner wrote with their own hands in these turns, oldest first, each with what it answered.
 
     Words that somebody answered already, the clone too, are not before the next message; lines that stand for attachments are nobody's
-    words, and a message without others is left out; so is what was forwarded, and what its chat forgets.
+    words, and a message without others is left out; so is what was forwarded, and what its chat forgets, whoever said it.
     """
     found: list[OwnMessage] = []
     said: list[str] = []
@@ -183,7 +183,10 @@ def own_messages(turns: Sequence[Turn]) -> list[OwnMessage]:
     for turn in turns:
         if turn.type != "fromMe":
             last_ms = None
-            said = [*said, turn.content] if turn.role == "user" else []
+            if turn.role != "user":
+                said = []
+            elif turn.expires_at is None:
+                said = [*said, turn.content]
             continue
         at_ms = to_ms(turn.timestamp)
         text = _words_of(turn.content)

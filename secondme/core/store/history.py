@@ -21,6 +21,7 @@ R = TypeVar("R", bound=Record)
 
 _MOST_UNSENT = 50
 _MOST_DUE = 100
+_BROKEN_S = 3600.0
 UNSURE = "[may not have arrived]"
 """Before words that nobody knows to have reached the contact."""
 
@@ -54,9 +55,15 @@ class HistoryStore:
         return [turn for member in members if (turn := _decoded(Turn, member, keys.history(contact)))]
 
     async def expire(self) -> int:
-        """Turns of disappearing chats whose time is over are gone; how many. Repeatable."""
-        due = [contact for contact, wait_s in await self._store.due(keys.HISTORY_EXPIRING, _MOST_DUE) if wait_s <= 0]
-        return sum([await self._store.run("expire_turns", (contact,), contact=contact) for contact in due])
+        """What was said in disappearing chats and has had its time is gone, also where it was set aside or missed; how many turns and
+        messages that were. Repeatable. A contact whose record is broken is looked at again in an hour."""
+        gone = 0
+        for contact in [contact for contact, wait_s in await self._store.due(keys.HISTORY_EXPIRING, _MOST_DUE) if wait_s <= 0]:
+            try:
+                gone += await self._store.run("expire_turns", (contact,), contact=contact)
+            except DataError:
+                await self._store.postpone(keys.HISTORY_EXPIRING, contact, _BROKEN_S)
+        return gone
 
     async def _of(self, contact: ContactId, limit: int, before: Mail | None) -> list[Turn]:
         since = (quoted(before.message_id), to_ms(before.timestamp)) if before else ("", 0)

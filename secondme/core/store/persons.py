@@ -99,6 +99,7 @@ class PersonStore:
         code = await self._code(contact)
         sets = (*keys.SETS_OF_CONTACTS, keys.outbox_due(channel))
         own = [make(contact) for make in keys.OF_A_CONTACT] + ([keys.code(code)] if code else [])
+        own += [keys.broken(key) for key in (keys.mailbox(contact), *own)]
         deleted: int = await self._store.run(
             "forget",
             (contact, keys.QUEUE_GROUP, len(sets), keys.EVENTS_PAIRING),

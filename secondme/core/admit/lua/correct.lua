@@ -1,5 +1,5 @@
--- Somebody changed what they had written: the history and the mail that still waits say the new words. Nothing new is queued.
--- KEYS  approved history inbox missed
+-- Somebody changed what they had written: the history and the mail that still waits, was missed or set aside say the new words. Nothing new is queued.
+-- KEYS  approved history inbox missed dead
 -- ARGV  1 id of the message that was changed 2 new words as a JSON string 3 whose it must be: user | assistant
 -- Returns stranger | corrected | ignored
 if redis.call('EXISTS', KEYS.approved) == 0 then return 'stranger' end
@@ -18,7 +18,7 @@ for i = 1, #turns, 2 do
     outcome = 'corrected'
   end
 end
-for _, list in ipairs(ARGV[3] == 'user' and { KEYS.inbox, KEYS.missed } or {}) do
+for _, list in ipairs(ARGV[3] == 'user' and { KEYS.inbox, KEYS.missed, KEYS.dead } or {}) do
   for at, raw in ipairs(redis.call('LRANGE', list, 0, -1)) do
     local mail = decode(raw)
     if mail and mail.messageId == ARGV[1] then
