@@ -16,6 +16,7 @@ from health.servers import OK, UNKNOWN, bulk, little_redis, silence
 from redis import Redis
 from redis.exceptions import ResponseError
 
+from secondme.core.doctor.store import MOST_KEYS
 from secondme.core.store import keys
 
 PASSWORD = "zqRightPasswordzq"
@@ -348,6 +349,12 @@ def test_mail_that_no_index_knows(elsewhere: Ward, spare: Redis) -> None:
     elsewhere.mend(finding)
     assert elsewhere.doctor("store").findings == {}
     assert (spare.smembers(keys.QUEUE_ACTIVE), spare.xlen(keys.QUEUE)) == ({"local:anna"}, 1)
+
+
+def test_a_store_that_is_too_large_to_be_looked_at_whole(elsewhere: Ward, spare: Redis) -> None:
+    assert "first" not in elsewhere.doctor("store").checks["store"]["detail"]
+    spare.mset({f"other:{number}": "" for number in range(MOST_KEYS + 2000)})
+    assert elsewhere.doctor("store").checks["store"]["detail"].endswith("; only the first 50,000 records were looked at")
 
 
 def test_another_database_of_an_external_server_is_noticed(ward: Ward, tmp_path: Path) -> None:

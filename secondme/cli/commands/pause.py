@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import tomllib
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -58,16 +59,14 @@ async def resume(
         outcome = await services.pauses.resume(who)
         missed = await services.pauses.missed(who)
         answered = await services.pauses.answer_missed(who) if answer else 0
-        known = {each.contact_id: each.shown_name for each in (await services.listing()).approved} if missed else {}
     from secondme.core.admit.pauses import told_of_missed
 
     text = f"{who or 'Everybody'} is answered again." if outcome == "resumed" else f"{who or 'Everybody'} was not paused."
-    rows = [{"contact": each, "name": known.get(each, ""), "messages": count} for each, count in missed.items()]
-    if rows:
-        text += " " + told_of_missed([(known.get(each) or each, count) for each, count in missed.items()], answer=answer)
-    data = {"contact": who or "ALL", "outcome": outcome, "missed": rows, "answered": answered}
+    if missed:
+        text += f" {told_of_missed(missed, answer=answer)}"
+    data = {"contact": who or "ALL", "outcome": outcome, "missed": [asdict(each) for each in missed], "answered": answered}
     return message_result(
-        data, text, "" if answer or not rows else f"Answer them: secondme resume {who + ' ' if who else ''}--answer"
+        data, text, "" if answer or not missed else f"Answer them: secondme resume {who + ' ' if who else ''}--answer"
     )
 
 

@@ -11,7 +11,7 @@ from textual.widgets import Static, TabbedContent, TabPane
 
 from secondme.cli.tui.dialogs import ConfirmDialog, PauseDialog, length_of
 from secondme.cli.tui.pages.page import countdown
-from secondme.core.admit.pauses import told_of_missed
+from secondme.core.admit.pauses import Missed, told_of_missed
 from secondme.core.clock import from_ms
 from secondme.core.text import safe_name
 
@@ -191,14 +191,12 @@ def _named(titles: Mapping[str, str], counts: Mapping[str, int]) -> dict[str, st
 
 async def resume(app: App[Any], desk: Actions, contact: str | None, who: str) -> None:
     """The contact, or everybody (None), is answered again; what came during the pause is too, when the owner says so."""
-    missed: list[tuple[str, int]] = []
+    missed: list[Missed] = []
 
     async def lift() -> str:
-        services = desk.link.services
-        await services.pauses.resume(contact)
-        counts = await services.pauses.missed(contact)
-        names = {each.contact_id: each.shown_name for each in (await services.listing()).approved} if counts else {}
-        missed.extend((names.get(each) or each, count) for each, count in counts.items())
+        pauses = desk.link.services.pauses
+        await pauses.resume(contact)
+        missed.extend(await pauses.missed(contact))
         return f"{who} is answered again."
 
     async def answer() -> str:

@@ -26,12 +26,23 @@ class Pauses:
     contacts: dict[str, Pause]
 
 
+@dataclass(frozen=True, slots=True)
+class Missed:
+    """How many messages of a contact came during a pause and got no answer since. `name` is empty for who has none."""
+
+    contact: ContactId
+    name: str
+    messages: int
+
+
 _MOST_NAMED = 5
 
 
-def told_of_missed(missed: Sequence[tuple[str, int]], *, answer: bool) -> str:
-    """Who wrote during a pause, in words: names and how many messages of each."""
-    named = ", ".join(f"{name} ({count})" for name, count in missed[:_MOST_NAMED])
+def told_of_missed(missed: Sequence[Missed], *, answer: bool) -> str:
+    """Who wrote during a pause, in words: names and how many messages of each. Empty for nobody."""
+    if not missed:
+        return ""
+    named = ", ".join(f"{each.name or each.contact} ({each.messages})" for each in missed[:_MOST_NAMED])
     more = f" and {len(missed) - _MOST_NAMED} more" if len(missed) > _MOST_NAMED else ""
     people = "1 person" if len(missed) == 1 else f"{len(missed)} people"
     return f"{people} wrote meanwhile{', and will be answered' if answer else ' and got no answer'}: {named}{more}."
@@ -69,13 +80,15 @@ class PauseService:
             await self._security.record(SecurityEvent.PAUSE_LIFTED, Severity.INFO, who, by=self._by)
         return outcome
 
-    async def missed(self, contact: str | None = None) -> dict[ContactId, int]:
-        """How many messages of a contact, or of everybody who is not paused, came during a pause and got no answer since."""
-        return await self._control.missed(None if contact is None else contact_id(contact))
+    async def missed(self, contact: str | None = None) -> list[Missed]:
+        """What of a contact, or of everybody who is not paused, came during a pause and got no answer since; the latest first."""
+        counts = await self._control.missed(None if contact is None else contact_id(contact))
+        names = {each.contact_id: each.shown_name for each in (await self._pairing.listing()).approved} if counts else {}
+        return [Missed(each, names.get(each, ""), count) for each, count in counts.items()]
 
     async def answer_missed(self, contact: str | None = None) -> int:
         """They wait for an answer now, as if they had just come; how many messages. Repeatable: each is answered once."""
-        return sum([await self._control.answer_missed(each) for each in await self.missed(contact)])
+        return sum([await self._control.answer_missed(each.contact) for each in await self.missed(contact)])
 
     async def kill(self) -> None:
         """Nothing is sent to anybody until `unkill`. Repeatable."""

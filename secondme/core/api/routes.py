@@ -25,10 +25,10 @@ pairing = APIRouter(prefix="/api/pairing", tags=["pairing"])
 
 
 @pairing.get("", responses=answers(), response_model_exclude_none=True)
-async def list_waiting(can: Can) -> schemas.WaitingList:
+async def list_pending(can: Can) -> schemas.PendingList:
     """Who waits, with the codes they were shown."""
     listing = await can.listing()
-    return schemas.WaitingList(contacts=[schemas.Waiting.of(each) for each in listing.pending], **schemas.People.beside(listing))
+    return schemas.PendingList(contacts=[schemas.Pending.of(each) for each in listing.pending], **schemas.People.beside(listing))
 
 
 @pairing.get("/approved", responses=answers(), response_model_exclude_none=True)
@@ -36,7 +36,7 @@ async def list_approved(
     can: Can,
     search: Annotated[str, Query(max_length=128, description="Only who has this in name, number or id.")] = "",
     tier: Annotated[Tier | None, Query(description="Only who has this tier.")] = None,
-) -> schemas.LetInList:
+) -> schemas.ApprovedList:
     """Who was approved."""
     listing = await can.listing()
     needle = search.casefold()
@@ -45,8 +45,8 @@ async def list_approved(
         words = (each.display_name or "", each.phone_number, each.contact_id) if needle else ("",)
         return tier in {None, each.tier} and any(needle in word.casefold() for word in words)
 
-    wanted = [schemas.LetIn.of(each) for each in listing.approved if is_wanted(each)]
-    return schemas.LetInList(contacts=wanted, **schemas.People.beside(listing))
+    wanted = [schemas.Approved.of(each) for each in listing.approved if is_wanted(each)]
+    return schemas.ApprovedList(contacts=wanted, **schemas.People.beside(listing))
 
 
 @pairing.patch("/approved/{contact}", responses=answers(404), response_model_exclude_none=True)
@@ -62,12 +62,10 @@ async def revoke(can: Can, contact: Named) -> schemas.Decided:
 
 
 @pairing.get("/denied", responses=answers(), response_model_exclude_none=True)
-async def list_denied(can: Can) -> schemas.TurnedAwayList:
+async def list_denied(can: Can) -> schemas.DeniedList:
     """Who was denied."""
     listing = await can.listing()
-    return schemas.TurnedAwayList(
-        contacts=[schemas.TurnedAway.of(each) for each in listing.denied], **schemas.People.beside(listing)
-    )
+    return schemas.DeniedList(contacts=[schemas.Denied.of(each) for each in listing.denied], **schemas.People.beside(listing))
 
 
 @pairing.delete("/denied/{contact}", responses=answers(404), response_model_exclude_none=True)

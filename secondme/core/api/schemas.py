@@ -113,7 +113,7 @@ class Person(CamelModel):
         return cls.model_validate({name: getattr(record, name) for name in _shared(cls, type(record))})
 
 
-class Waiting(Person):
+class Pending(Person):
     """Somebody who waits. The code is what they were shown."""
 
     code: str
@@ -122,7 +122,7 @@ class Waiting(Person):
     status: Literal["pending"] = "pending"
 
 
-class LetIn(Person):
+class Approved(Person):
     """Somebody who was approved."""
 
     approved_at: Moment
@@ -132,7 +132,7 @@ class LetIn(Person):
     status: Literal["approved"] = "approved"
 
 
-class TurnedAway(Person):
+class Denied(Person):
     """Somebody who was denied, until `expires_at`."""
 
     denied_at: Moment
@@ -172,22 +172,22 @@ class People(CamelModel):
         return {"errors": [Trouble.of(error) for error in listing.corrupt], "stats": counts}
 
 
-class WaitingList(People):
+class PendingList(People):
     """Who waits, the one whose request ends first first."""
 
-    contacts: list[Waiting]
+    contacts: list[Pending]
 
 
-class LetInList(People):
+class ApprovedList(People):
     """Who was approved, newest first."""
 
-    contacts: list[LetIn]
+    contacts: list[Approved]
 
 
-class TurnedAwayList(People):
+class DeniedList(People):
     """Who was denied, newest first."""
 
-    contacts: list[TurnedAway]
+    contacts: list[Denied]
 
 
 class Decided(CamelModel):

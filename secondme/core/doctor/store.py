@@ -36,7 +36,8 @@ if TYPE_CHECKING:
 
 
 _MODULE = "graph"
-_MOST_KEYS = 50_000
+MOST_KEYS = 50_000
+"""Keys that are looked at, and what is left of a page."""
 _LOG_BYTES = 64 * 1024
 _CUT = re.compile(
     rb"^\d+:\w (\d+ \w+ \d{4} [\d:]{8})\.\d+ \W AOF (?:\S+ )?loaded anyway because aof-load-truncated is enabled", re.MULTILINE
@@ -249,7 +250,7 @@ async def look_at_records(store: Store, queue: QueueSettings) -> Disorder:
     """Every key, of the first 50,000, has the type that it must have, and everything that waits is in an index. Nothing is changed."""
     found, looked, inbox = Disorder([], [], is_whole=True), 0, InboxStore(store, queue)
     async for page in scan(store):
-        if looked > _MOST_KEYS:
+        if looked > MOST_KEYS:
             return replace(found, is_whole=False)
         looked += len(page)
         pipe = store.client.pipeline(transaction=False)

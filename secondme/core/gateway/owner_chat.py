@@ -161,15 +161,13 @@ class Commands:
 
     async def _resume(self, words: list[str], *, answer: bool) -> str:
         """Answered again; and what came during the pause is named, or answered too."""
-        approved = (await self.listing()).approved
         is_everybody = not words or words[0].casefold() in {"all", "everybody"}
-        contact = None if is_everybody else _meant(" ".join(words), approved)
+        contact = None if is_everybody else _meant(" ".join(words), (await self.listing()).approved)
         done = await self._steering.resume(contact)
         missed = await self._steering.missed(contact)
         if answer:
             await self._steering.answer_missed(contact)
-        names = {each.contact_id: each.shown_name for each in approved}
-        told = told_of_missed([(names.get(each) or each, count) for each, count in missed.items()], answer=answer) if missed else ""
+        told = told_of_missed(missed, answer=answer)
         how = "" if answer or not missed else f"To answer them: answer {' '.join(words)}".strip()
         if contact is None:
             said = "Everybody is answered again." if done == "resumed" else "" if answer else "Nobody was paused as a whole."

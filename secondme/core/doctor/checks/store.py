@@ -19,6 +19,7 @@ from secondme.core.doctor.check import (
     why_unasked,
 )
 from secondme.core.doctor.store import (
+    MOST_KEYS,
     OWNERS_DECISION,
     REWRITE,
     SNAPSHOT,
@@ -86,7 +87,8 @@ async def store(subject: DoctorContext) -> Outcome:
     name = _WAYS.get(reached.way, f"Connected ({where}")
     cut = cut_at(subject.places.store) if url is None else ""
     more = f"; its file was cut off at its end ({cut}): what was written last is lost" if cut else ""
-    return verdict(*await _records(subject), detail=f"{name}, version {facts.version}){more}")
+    findings, looked = await _records(subject)
+    return verdict(*findings, detail=f"{name}, version {facts.version}){more}{looked}")
 
 
 async def witness_of(subject: DoctorContext) -> Witness:
@@ -94,8 +96,8 @@ async def witness_of(subject: DoctorContext) -> Witness:
     return Witness(subject.places.witness, PairingStore(await subject.store(), subject.settings.pairing), subject.clock)
 
 
-async def _records(subject: DoctorContext) -> list[Finding]:
-    """Keys that have not the type they must have, and messages that wait where nobody looks."""
+async def _records(subject: DoctorContext) -> tuple[list[Finding], str]:
+    """Keys that have not the type they must have, and messages that wait where nobody looks; and how many were looked at, if not all."""
     try:
         disorder = await look_at_records(await subject.store(), subject.settings.queue)
     except SecondmeError as error:
@@ -115,7 +117,7 @@ async def _records(subject: DoctorContext) -> list[Finding]:
         findings.append(found("store-lost-people", was=loss.was, has=loss.has, since=rfc3339(from_ms(loss.at_ms))))
     if disorder.lost:
         findings.append(found("mail-outside-queue", count=len(disorder.lost)))
-    return findings
+    return findings, "" if disorder.is_whole else f"; only the first {MOST_KEYS:,} records were looked at"
 
 
 def _unreached(subject: DoctorContext, error: SecondmeError, where: str) -> Finding:
