@@ -433,13 +433,14 @@ async def open_services(
     """The services of a home over a connected store; a short command borrows the running server or starts one for its own length.
     One that `waits` is content without a connection at first.
 
-    Raises ConfigError for a home of its own that is not there: a typo would get an empty one."""
+    Raises ConfigError for a home of its own that is not there, or no more: a typo would get an empty one."""
     from secondme.core.store.client import Store
     from secondme.core.store.server import Role
 
-    if role is None:
+    role = role or Role.BORROW
+    if role is Role.BORROW:
         refuse_missing(setup)
-    async with Store(setup, role or Role.BORROW, waits=waits) as store:
+    async with Store(setup, role, waits=waits) as store:
         yield Services(setup, store, by)
 
 

@@ -103,7 +103,12 @@ def test_the_demos_two_commands_work_as_they_are_shown(tmp_path: Path) -> None:
             anna.read_until(r"\[demo\] .* got your message: are you there\?")
             assert anna.leave() == 0
         demo.read_until("Anna is approved")
-        demo.interrupt()
-        assert demo.ended() == 0
+        with Terminal([sys.executable, "-m", "secondme", "--home", str(home), "tui"]) as screen:
+            screen.read_until("gateway running")
+            demo.interrupt()
+            assert demo.ended() == 0
+            screen.read_until("There is no home")
+            screen.type("q")
+            assert screen.ended() == 0
     assert not home.exists()
     assert "Anna" in (tmp_path / "approved").read_text()

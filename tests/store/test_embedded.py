@@ -3,6 +3,7 @@
 import asyncio
 import fcntl
 import os
+import shutil
 import signal
 import stat
 import subprocess
@@ -144,6 +145,26 @@ async def test_a_corrupt_file_is_reported_and_left_as_it_is(home: Path) -> None:
             pass
     assert path.read_bytes() == garbage
     assert not is_locked(home)
+
+
+def is_there(home: Path) -> bool:
+    return home.exists()
+
+
+@pytest.mark.parametrize("role", [Role.OWN, Role.BORROW])
+async def test_a_home_that_was_removed_is_not_made_again(home: Path, role: Role) -> None:
+    async with server_of(home, role) as server:
+        await server.ensure()
+        assert not server.is_wanted()
+        shutil.rmtree(home)
+        assert server.is_wanted()
+        for _ in range(2):
+            with pytest.raises(UnavailableError) as told:
+                await server.ensure()
+            assert told.value.code == "store_removed"
+    async with server_of(home, role) as later:
+        assert not is_there(home)
+        await later.ensure()  # who was never there may
 
 
 async def test_a_configured_binary_that_cannot_be_run_is_a_configuration_error(home: Path) -> None:

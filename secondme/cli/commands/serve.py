@@ -185,7 +185,12 @@ async def serve_demo(invocation: Invocation) -> CommandResult:
         hints = [f"{command} chat --as Anna", f"{command} pairing approve --all"]
         return await serve_home(Invocation(home, invocation.settings).setup(), "all", command, hints)
     finally:
-        shutil.rmtree(home, ignore_errors=True)
+        _remove(home)
+
+
+def _remove(home: Path) -> None:
+    """Gone at once, and not file by file: a screen that is still open may start a server of its own in it meanwhile."""
+    shutil.rmtree(home.rename(f"{home}-over"), ignore_errors=True)
 
 
 async def _serve_api(services: Services, gateway: Gateway, ready: asyncio.Event, stop: asyncio.Event) -> None:

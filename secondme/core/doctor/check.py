@@ -366,6 +366,11 @@ class DoctorContext:
         """How long an answer over HTTP may take, all of it."""
         return self.timeout_s * _HTTP_SHARE
 
+    @property
+    def store_timeout_s(self) -> float:
+        """How long the store may be waited for, or read."""
+        return self.timeout_s * _STORE_SHARE
+
     def at_home(self, finding: Finding) -> Finding:
         """The finding with a fix that works here: what the environment sets, no file can change."""
         named = _CONFIG_COMMAND.search(finding.fix)
@@ -392,7 +397,7 @@ class DoctorContext:
             await self._closing.aclose()
 
     async def _reach(self, setup: Setup) -> Reached:
-        return await self._closing.enter_async_context(reach(setup, self.timeout_s * _STORE_SHARE))
+        return await self._closing.enter_async_context(reach(setup, self.store_timeout_s))
 
     async def _share(self, name: str, make: Callable[[], Awaitable[_T]]) -> _T:
         """What `make` came to, made once. Whoever's time ends leaves the others waiting for it."""

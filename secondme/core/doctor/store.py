@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import math
 import os
 import re
 import shutil
 import tempfile
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -239,19 +241,22 @@ class BrokenKey:
 
 @dataclass(frozen=True, slots=True)
 class Disorder:
-    """Keys of the wrong type, contacts with messages that no index knows, and whether all keys were looked at."""
+    """Keys of the wrong type, contacts with messages that no index knows, how many keys were looked at, and whether these were all."""
 
     broken: list[BrokenKey]
     lost: list[str]
-    is_whole: bool
+    looked: int = 0
+    is_whole: bool = True
 
 
-async def look_at_records(store: Store, queue: QueueSettings) -> Disorder:
-    """Every key, of the first 50,000, has the type that it must have, and everything that waits is in an index. Nothing is changed."""
-    found, looked, inbox = Disorder([], [], is_whole=True), 0, InboxStore(store, queue)
+async def look_at_records(store: Store, queue: QueueSettings, within_s: float = math.inf) -> Disorder:
+    """Every key, of the first 50,000 and of what is reached in time, has the type that it must have, and everything that waits is in an
+    index. Nothing is changed."""
+    found, looked, inbox = Disorder([], []), 0, InboxStore(store, queue)
+    until = time.monotonic() + within_s
     async for page in scan(store):
-        if looked > MOST_KEYS:
-            return replace(found, is_whole=False)
+        if looked > MOST_KEYS or time.monotonic() > until:
+            return replace(found, looked=looked, is_whole=False)
         looked += len(page)
         pipe = store.client.pipeline(transaction=False)
         for name in page:
@@ -266,7 +271,7 @@ async def look_at_records(store: Store, queue: QueueSettings) -> Disorder:
                 with contextlib.suppress(SecondmeError):  # what is broken stands above
                     if await inbox.is_lost(known):
                         found.lost.append(known.contact)
-    return found
+    return replace(found, looked=looked)
 
 
 async def mend_records(store: Store, queue: QueueSettings) -> list[str]:

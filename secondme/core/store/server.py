@@ -72,6 +72,7 @@ class EmbeddedServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._ensuring = asyncio.Lock()
         self._is_stopped = False
+        self._was_there = directory.is_dir()
 
     @property
     def is_owner(self) -> bool:
@@ -81,7 +82,8 @@ class EmbeddedServer:
     async def ensure(self) -> None:
         """A server answers on the socket. Repeatable, and meant to be called before every new connection.
 
-        Raises UnavailableError when none can be had in time, ConfigError when the directory or the binary is not usable.
+        Raises UnavailableError when none can be had in time, or when the directory was removed since, ConfigError when it or the binary is
+        not usable.
         """
         async with self._ensuring:
             if self._role is Role.OWN and not self.is_owner:
@@ -96,10 +98,15 @@ class EmbeddedServer:
                     "The store did not start in time.",
                     f"Look at {self._directory / 'server.log'}",
                 )
+            self._was_there = True
 
     def is_wanted(self) -> bool:
-        """True while a gateway waits to own the server. Who only borrows it should give it up soon, and will find the gateway's."""
-        return is_held(self._directory / "wanted")
+        """True while a gateway waits to own the server, or its data was removed. Who only borrows it should give it up soon, and will find
+        the gateway's."""
+        return self._is_removed() or is_held(self._directory / "wanted")
+
+    def _is_removed(self) -> bool:
+        return self._was_there and not self._directory.is_dir()
 
     async def stop(self) -> None:
         """Our server has ended, if we owned one, and the lock is free. Nothing is started any more. Repeatable."""
@@ -132,9 +139,12 @@ class EmbeddedServer:
             await asyncio.sleep(0.1)
 
     def _is_open(self) -> bool:
-        """A command that was still on its way when we stopped must not start another server behind our back."""
+        """A command that was still on its way when we stopped must not start another server behind our back, nor one in a directory that
+        was removed: it would be an empty one, where somebody has just cleared up, or puts a backup back."""
         if self._is_stopped:
             raise UnavailableError("store_closed", "The store was closed.", "Try again in a moment.")
+        if self._is_removed():
+            raise UnavailableError("store_removed", f"{self._directory} was removed.", "Start again if that was meant.")
         return True
 
     async def _wait_for(self, attempt: Callable[[], bool], timeout_s: float) -> bool:

@@ -19,7 +19,6 @@ from secondme.core.doctor.check import (
     why_unasked,
 )
 from secondme.core.doctor.store import (
-    MOST_KEYS,
     OWNERS_DECISION,
     REWRITE,
     SNAPSHOT,
@@ -99,7 +98,7 @@ async def witness_of(subject: DoctorContext) -> Witness:
 async def _records(subject: DoctorContext) -> tuple[list[Finding], str]:
     """Keys that have not the type they must have, and messages that wait where nobody looks; and how many were looked at, if not all."""
     try:
-        disorder = await look_at_records(await subject.store(), subject.settings.queue)
+        disorder = await look_at_records(await subject.store(), subject.settings.queue, subject.store_timeout_s)
     except SecondmeError as error:
         raise NotCheckedError(why_unasked(error)) from error
     findings = [
@@ -117,7 +116,7 @@ async def _records(subject: DoctorContext) -> tuple[list[Finding], str]:
         findings.append(found("store-lost-people", was=loss.was, has=loss.has, since=rfc3339(from_ms(loss.at_ms))))
     if disorder.lost:
         findings.append(found("mail-outside-queue", count=len(disorder.lost)))
-    return findings, "" if disorder.is_whole else f"; only the first {MOST_KEYS:,} records were looked at"
+    return findings, "" if disorder.is_whole else f"; only the first {disorder.looked:,} records were looked at"
 
 
 def _unreached(subject: DoctorContext, error: SecondmeError, where: str) -> Finding:
