@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from fakes.screen import StoppedClock, stand_at_noon, talk_at_noon, write_security_log
+from fakes.screen import StoppedClock, settled, stand_at_noon, talk_at_noon, write_security_log
 from redis import Redis
 from textual.pilot import Pilot
 
@@ -55,9 +55,11 @@ def looks(setup: Setup, *keys: str) -> tuple[SecondmeApp, Callable[[Pilot[None]]
             while key in READ and not app.query_one(READ[key]).table.row_count:  # type: ignore[attr-defined]
                 await pilot.pause(0.02)
         before: list[Any] = []
-        while (now := [list(strip) for strip in app.screen._compositor.render_strips()]) != before:  # until it stands still
-            before = now
+        now: list[Any] = [[]]
+        while now != before or any("Looking" in part.text for line in now for part in line):  # until it is read, and stands still
             await pilot.pause(0.1)
+            await settled(app)
+            before, now = now, [list(strip) for strip in app.screen._compositor.render_strips()]
 
     return app, show
 
