@@ -46,7 +46,7 @@ def test_a_wrong_password(elsewhere: Ward, spare: Redis) -> None:
     assert elsewhere.doctor("store").only("store-refused")  # without any
     elsewhere.configure(redis_url=address_of(spare, "default", "zqWrongPasswordzq"))
     finding = elsewhere.is_found("store-refused", "the store's password is wrong")
-    assert "zq" not in elsewhere.run("doctor").output
+    assert "Passwordzq" not in elsewhere.run("doctor").output
     elsewhere.mend(finding, stdin=address_of(spare, "default", PASSWORD) + "\n")
     elsewhere.is_clean()
 
