@@ -3,13 +3,15 @@
 Frozen records without behaviour, and how long a prompt is. An attachment's handle is opaque: only the channel that made it can download what it stands for.
 """
 
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from secondme.core.enums import Thinking
+from secondme.core.enums import Thinking, Tier
 from secondme.core.format import size
 from secondme.core.ids import ChannelId, ContactId, MessageId
 from secondme.core.text import safe_name
@@ -328,6 +330,69 @@ class Block:
 
 
 @dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as a model is offered it."""
+
+    name: str
+    """1 to 64 characters of a-z, 0-9, - and _."""
+    description: str
+    schema: Mapping[str, Any]
+    """JSON Schema of its input, an object."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A tool that the model wants to be used. `input` is None where it was no JSON object."""
+
+    id: str
+    name: str
+    input: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool came to: data for the model, or with `code` (snake_case) why there is none."""
+
+    text: str
+    code: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """One round with tools: the model's whole answer as it came, and the results of its calls in their order."""
+
+    content: tuple[Mapping[str, Any], ...]
+    results: tuple[tuple[str, ToolResult], ...]
+    """Id of the call, and its result; one for each call in `content`."""
+
+
+class Origin(StrEnum):
+    """Who is behind a turn."""
+
+    CONTACT = "contact"
+    OWNER = "owner"
+    """The owner, at a terminal or in their own chat."""
+    SCRIPT = "script"
+    """The owner's command without anybody there to ask."""
+
+
+@dataclass(frozen=True, slots=True)
+class ToolTurn:
+    """Whose turn it is, as far as tools are concerned: rights follow from it in code."""
+
+    origin: Origin
+    tier: Tier | None = None
+    """The contact's; None: it is the owner's turn."""
+    contact_id: str = ""
+    message_id: str = ""
+    """The last message of the burst: what is proposed for it is proposed once, however often it is worked on."""
+    is_tainted: bool = False
+    """True when what was written looks like an attempt to give orders: nothing that writes or reaches out is offered."""
+    allowed: frozenset[str] = frozenset()
+    """Tools that write, which the owner named for a script."""
+
+
+@dataclass(frozen=True, slots=True)
 class Prompt:
     """Everything a model is told. `system` blocks are stable first, so that a vendor can cache them."""
 
@@ -336,12 +401,20 @@ class Prompt:
     max_tokens: int
     size: ModelSize = ModelSize.LARGE
     thinking: Thinking | None = None
+    tools: tuple[ToolSpec, ...] = ()
+    """The same in every round of a reply, and for everybody with the same rights: they are the first that a vendor keeps."""
+    exchanges: tuple[Exchange, ...] = ()
+    """Rounds with tools since the last turn."""
+    may_ask: bool = True
+    """False: the tools are named, and none may be used."""
 
 
 _BYTES_PER_TOKEN = 2.5
 """Ordinary text of any script has more bytes to a token than this: what a text may cost is not guessed too low."""
 _OVERHEAD = 64
 """Tokens for what surrounds a prompt's words."""
+_TOOLS_PREAMBLE = 600
+"""Tokens of what the vendor tells the model about tools; 264 to 530 by the vendor's table, "Tool use"."""
 
 
 def text_tokens(*texts: str) -> int:
@@ -351,7 +424,14 @@ def text_tokens(*texts: str) -> int:
 
 def prompt_tokens(prompt: Prompt) -> int:
     """How many tokens `prompt` has at most."""
-    return text_tokens(*(block.text for block in prompt.system), *(turn.text for turn in prompt.turns)) + _OVERHEAD
+    texts = [*(block.text for block in prompt.system), *(turn.text for turn in prompt.turns)]
+    if not prompt.tools:
+        return text_tokens(*texts) + _OVERHEAD
+    texts += [text for tool in prompt.tools for text in (tool.name, tool.description, json.dumps(dict(tool.schema)))]
+    for exchange in prompt.exchanges:
+        texts += [json.dumps([dict(block) for block in exchange.content]), *(result.text for _, result in exchange.results)]
+    rows = len(prompt.tools) + sum(len(exchange.results) + 1 for exchange in prompt.exchanges)
+    return text_tokens(*texts) + _OVERHEAD * (1 + rows) + _TOOLS_PREAMBLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,7 +465,17 @@ class ModelRefused:
     usage: Usage = Usage()
 
 
-ModelOutcome = Composed | ModelRefused
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The model wants tools to be used before it says anything. Each call in `content` needs a result."""
+
+    content: tuple[Mapping[str, Any], ...]
+    """Its whole answer, thoughts with their signatures included: it is sent back as it came."""
+    calls: tuple[ToolCall, ...]
+    usage: Usage = Usage()
+
+
+ModelOutcome = Composed | ModelRefused | Asked
 
 
 _MINUTE_S = 60

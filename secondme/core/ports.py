@@ -13,6 +13,10 @@ from secondme.core.messages import (
     ModelOutcome,
     Prompt,
     SendOutcome,
+    ToolCall,
+    ToolResult,
+    ToolSpec,
+    ToolTurn,
     WebhookAnswer,
     WebhookRequest,
 )
@@ -109,6 +113,16 @@ class Model(Protocol):
 
     async def compose(self, prompt: Prompt) -> ModelOutcome:
         """One answer. Raises UnavailableError to be asked again later, CredentialsError when a human must act first."""
+
+
+class Toolbox(Protocol):
+    """What the clone may use while it writes. Who may cause what is decided behind this, twice: when it is offered and when it is called."""
+
+    async def offered(self, turn: ToolTurn) -> tuple[ToolSpec, ...]:
+        """The tools for this turn, ordered by name; the same for everybody with the same rights. Never raises."""
+
+    async def call(self, turn: ToolTurn, call: ToolCall) -> ToolResult:
+        """What the tool came to. What it may not do, or what fails, is a result with a code. Never raises; it takes as long as its own limit."""
 
 
 class Clock(Protocol):

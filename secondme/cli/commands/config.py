@@ -51,7 +51,7 @@ async def show(invocation: Invocation) -> CommandResult:
         value = value_of(setup.settings, name)
         shown = "***" if isinstance(value, SecretStr) else value
         plain = shown if shown is None or isinstance(shown, bool | int | float) else str(shown)
-        if name == "plugins":  # only the packages know which of theirs are secrets
+        if name in {"plugins", "skill_secrets"}:  # of plugins only the packages know which of theirs are secrets
             continue
         rows.append({"name": name, "value": plain, "source": setup.sources[name]})
     packages = sorted(set(setup.sources) - set(known_names()))

@@ -42,6 +42,7 @@ from secondme.core.config.models import (
     PersonaSettings,
     QueueSettings,
     Section,
+    SkillSettings,
     SleepSettings,
     StoreSettings,
     TakeoverSettings,
@@ -89,6 +90,10 @@ class Settings(Section):
     """Settings of channels that came as packages of their own, by channel id."""
     store: StoreSettings
     memory: MemorySettings
+    skills: SkillSettings
+    skill_secrets: dict[str, dict[str, SecretStr]] = Field(default_factory=dict)
+    """Keys that skills need, by skill (`-` written `_`) and name; `secondme skills config` keeps them. They are put into requests, and no
+    skill sees one."""
     secrets: Literal["file", "keyring"] = "file"
     """Where `onboard` and `config set` leave keys: `.env` beside the configuration, or the operating system's keyring."""
     log: LogSettings

@@ -264,6 +264,13 @@ class MemorySettings(Section):
     automem_token: SecretStr | None = None
 
 
+class SkillSettings(Section):
+    """What the clone can do besides writing. Which skills are on is said with `secondme skills`."""
+
+    directory: str = ""
+    """Where your own skills lie, a folder each. Empty: `skills` beside the configuration."""
+
+
 class LogSettings(Section):
     """What is written down. Never message text, names or codes."""
 

@@ -49,6 +49,21 @@ class Places:
         return self.config / "personas"
 
     @property
+    def skills(self) -> Path:
+        """The owner's own skills, a folder each."""
+        return self.config / "skills"
+
+    @property
+    def skills_lock(self) -> Path:
+        """Which code of skills the owner approved, with which rights."""
+        return self.config / "skills.lock"
+
+    @property
+    def skill_snapshots(self) -> Path:
+        """Copies of approved skills: what runs."""
+        return self.data / "skills" / "snapshots"
+
+    @property
     def store(self) -> Path:
         """The embedded server's data, log and lock."""
         return self.data / "store"

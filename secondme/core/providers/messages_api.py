@@ -19,18 +19,20 @@ from urllib.parse import urlsplit
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
 from secondme.core.log import get_logger
 from secondme.core.messages import (
+    Asked,
     Block,
     Composed,
     ModelOutcome,
     ModelRefused,
     ModelSize,
     Prompt,
+    ToolCall,
     Usage,
     Utterance,
     prompt_tokens,
     text_tokens,
 )
-from secondme.core.text import safe_text
+from secondme.core.text import is_too_deep, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
@@ -49,6 +51,9 @@ _MOST_MODELS = 1000
 _NO_LIST = frozenset({404, 405, 501})
 """Statuses of a server that has no such page."""
 _LONGEST_NAME = 128
+_CALL_ID = re.compile(r"[A-Za-z0-9_.:-]{1,128}", re.ASCII)
+_DEPTH = 32
+"""Levels of a tool's input."""
 _MOST_BYTES = 16 * 1024 * 1024
 """Of one answer. The longest allowed one has 32,768 tokens, each an event of some 200 bytes."""
 _MOST_TOKENS = 10_000_000
@@ -142,14 +147,39 @@ def request_body(settings: ModelSettings, prompt: Prompt, *, effort: bool = True
             {"type": "text", "text": block.text, **({"cache_control": {"type": "ephemeral"}} if block.cached else {})}
             for block in prompt.system
         ],
-        "messages": [{"role": turn.role, "content": turn.text} for turn in prompt.turns],
+        "messages": [{"role": turn.role, "content": turn.text} for turn in prompt.turns] + _exchanges(prompt),
     }
+    if prompt.tools:
+        body["tools"] = _tools(prompt)
+        body["tool_choice"] = {"type": "auto" if prompt.may_ask else "none"}
     amount = prompt.thinking.value if prompt.thinking else settings.effort
     if amount and effort:
         body["output_config"] = {"effort": amount}
     if prompt.thinking:
         body["thinking"] = {"type": "adaptive"}
     return body
+
+
+def _tools(prompt: Prompt) -> list[Json]:
+    """The tools in their order; the last one ends a part that the vendor may keep."""
+    tools: list[Json] = [
+        {"name": tool.name, "description": tool.description, "input_schema": dict(tool.schema)} for tool in prompt.tools
+    ]
+    tools[-1]["cache_control"] = {"type": "ephemeral"}
+    return tools
+
+
+def _exchanges(prompt: Prompt) -> list[Json]:
+    """Each round as the API wants it: the model's answer as it came, then one message with a result for every call in it."""
+    messages: list[Json] = []
+    for exchange in prompt.exchanges:
+        results = [
+            {"type": "tool_result", "tool_use_id": call, "content": result.text, **({"is_error": True} if result.code else {})}
+            for call, result in exchange.results
+        ]
+        messages.append({"role": "assistant", "content": [dict(block) for block in exchange.content]})
+        messages.append({"role": "user", "content": results})
+    return messages
 
 
 @dataclass(eq=False)
@@ -344,10 +374,7 @@ class _Stream:
             case "content_block_start":
                 self._blocks[event.get("index")] = dict(_inner(event, "content_block"))
             case "content_block_delta":
-                text = _inner(event, "delta").get("text")
-                if isinstance(text, str):
-                    block = self._blocks.setdefault(event.get("index"), {"type": "text"})
-                    block["text"] = f"{block.get('text') or ''}{text}"
+                self._grow(event.get("index"), _inner(event, "delta"))
             case "message_delta":
                 self._ending |= {name: value for name, value in _inner(event, "delta").items() if value is not None}
                 self._counts |= {name: count for name, count in _inner(event, "usage").items() if count}
@@ -355,6 +382,15 @@ class _Stream:
                 self.is_over = True
             case _:
                 pass
+
+    def _grow(self, index: Any, delta: Json) -> None:
+        """A block is longer by `delta`. The input of a tool comes as pieces of its JSON, and a signature in one piece."""
+        for name in ("text", "thinking", "signature", "partial_json"):
+            piece = delta.get(name)
+            if isinstance(piece, str):
+                block = self._blocks.setdefault(index, {"type": "text"})
+                before = block.get(name)
+                block[name] = f"{before if isinstance(before, str) else ''}{piece}"
 
     def message(self) -> Json | None:
         """The message as one that was not streamed; None when no event told of one. What was said of its end and its length before the words
@@ -382,18 +418,54 @@ def _outcome(message: Json, prompt: Prompt, model: str) -> ModelOutcome:
         [{"type": "text", "text": content}] if isinstance(content, str) else [each for each in content if isinstance(each, dict)]
     )
     text = "".join(str(block.get("text") or "") for block in blocks if block.get("type") == "text").strip()
-    usage = _usage(message, prompt, text, model)
+    usage = _usage(message, prompt, text + _asked_text(blocks), model)
     reason = reason.lower()
     if reason in _WITHHELD:
         return ModelRefused("refusal", usage)
     if message.get("role", "assistant") != "assistant":
         return ModelRefused("wrong_role", usage)
-    if reason == "tool_use" or any(block.get("type") == "tool_use" for block in blocks):  # it was offered none
-        return ModelRefused("tool_use", usage)
+    if reason == "tool_use" or any(block.get("type") == "tool_use" for block in blocks):
+        return _asked(blocks, prompt, usage, is_whole=reason in {*_WHOLE, "tool_use"})
     is_cut = reason not in _WHOLE
     if not text:
         return ModelRefused("cut_short" if is_cut else reason, usage)
     return Composed(text, usage, is_cut=is_cut)
+
+
+def _asked_text(blocks: list[Json]) -> str:
+    """What was written besides words, to be estimated where nobody counted it."""
+    others = [block for block in blocks if block.get("type") == "tool_use"]
+    return json.dumps(others) if others else ""
+
+
+def _asked(blocks: list[Json], prompt: Prompt, usage: Usage, *, is_whole: bool) -> ModelOutcome:
+    """The calls of an answer. What was cut inside of one, or asks for tools although none may be used, is no answer."""
+    calls, content = [], []
+    for block in blocks:
+        if block.get("type") != "tool_use":
+            if block.get("type") != "text" or str(block.get("text") or "").strip():  # a block without words is refused when it comes back
+                content.append({name: value for name, value in block.items() if name != "partial_json"})
+            continue
+        given, name, id_ = _input_of(block), block.get("name"), block.get("id")
+        if not isinstance(name, str) or not isinstance(id_, str) or not _CALL_ID.fullmatch(id_):
+            return ModelRefused("tool_use", usage)
+        calls.append(ToolCall(id_, name[:_LONGEST_NAME], given))
+        content.append({"type": "tool_use", "id": id_, "name": name[:_LONGEST_NAME], "input": given or {}})
+    if not is_whole:
+        return ModelRefused("cut_short", usage)
+    is_sound = prompt.tools and prompt.may_ask and calls and len({call.id for call in calls}) == len(calls)
+    return Asked(tuple(content), tuple(calls), usage) if is_sound else ModelRefused("tool_use", usage)
+
+
+def _input_of(block: Json) -> Json | None:
+    """A call's input; None for what is no object: some servers send words there."""
+    pieces = block.get("partial_json")
+    given = block.get("input")
+    if isinstance(pieces, str) and pieces.strip():
+        if is_too_deep(pieces.encode("utf-8", "replace"), _DEPTH):
+            return None
+        given = _parsed(pieces)
+    return given if isinstance(given, dict) else None
 
 
 def _usage(message: Json, prompt: Prompt, text: str, model: str) -> Usage:

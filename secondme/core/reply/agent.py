@@ -26,6 +26,7 @@ from secondme.core.reply.disclosure import asks_if_machine
 from secondme.core.reply.machines import WINDOW_TURNS, is_automatic, is_too_fast
 from secondme.core.reply.prompt import Briefing, build_prompt, may_be_said
 from secondme.core.reply.router import BurstKind, Route, Router
+from secondme.core.reply.tool_loop import ToolUse
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from secondme.core.ports import Clock
     from secondme.core.records import Job, Mail, Turn
     from secondme.core.reply.store import OutageStore
+    from secondme.core.reply.tool_loop import ToolLoop
     from secondme.core.reply.voice import Voice, Voices
     from secondme.core.store.history import HistoryStore
 
@@ -83,6 +85,7 @@ class Agent:
         settings: Settings,
         zone: tzinfo,
         clock: Clock,
+        tools: ToolLoop | None = None,
     ) -> None:
         self._budget = budget
         self._outages = outages
@@ -92,6 +95,7 @@ class Agent:
         self._settings = settings
         self._zone = zone
         self._breaker = Breaker(clock)
+        self._tools = tools
         self.router = Router(clock)
 
     async def warm(self) -> None:
@@ -137,19 +141,19 @@ class Agent:
         size = ModelSize.SMALL if small else ModelSize.LARGE
         who = frozenset(await self._conversation.members(job.token.contact_id))
         max_tokens = min(_SMALL_TALK_TOKENS, settings.max_tokens) if small else settings.max_tokens
-        text, fault = "", None
+        text, fault, use = "", None, ToolUse()
         for attempt in (1, 2):
             tried = replace(briefing, fault=fault.kind.value) if fault else briefing
             prompt = build_prompt(tried, turns, max_tokens=max_tokens, size=size)
-            outcome = await self._ask(job, prompt, "small talk" if small else "reply")
-            facts |= {"model": outcome.usage.model, "attempts": attempt}
+            outcome = await self._ask_with_tools(job, prompt, use, may_use=not small and not briefing.asked_if_machine)
+            facts |= {"model": outcome.usage.model, "attempts": attempt} | ({"tools": use.calls} if use.calls else {})
             if isinstance(outcome, ModelRefused) and outcome.reason != CUT.detail:
                 return NoReply(outcome.reason, facts)
             words = outcome if isinstance(outcome, Composed) else Composed("", is_cut=True)
             text = tidy(safe_text(words.text), briefing.owner).strip()
             if not text and not words.is_cut:
                 return NoReply("empty", facts)
-            fault = CUT if words.is_cut else await self._judge(who, briefing, prompt, turns, text)
+            fault = CUT if words.is_cut else await self._judge(who, briefing, prompt, (*map(_text, turns), *use.told), text)
             if fault is None:
                 return Reply(text, by_line=voice.splits, facts=facts)
             if fault is CUT:
@@ -163,11 +167,11 @@ class Agent:
         return Reply(text, hold=hold, fault=fault.kind.value, by_line=voice.splits, facts=facts)
 
     async def _judge(
-        self, who: frozenset[str], briefing: Briefing, prompt: Prompt, turns: list[Utterance], text: str
+        self, who: frozenset[str], briefing: Briefing, prompt: Prompt, spoken: tuple[str, ...], text: str
     ) -> Fault | None:
         told = Instructions(
             system=tuple(block.text for block in prompt.system),
-            own_words=(*may_be_said(briefing), *(turn.text for turn in turns)),
+            own_words=(*may_be_said(briefing), *spoken),
             asked_if_machine=briefing.asked_if_machine,
             contact_ids=who,
         )
@@ -195,6 +199,13 @@ class Agent:
         burst = (mail.model_copy(update={"content": mail.content[:_TURN_LIMIT]}) for mail in job.mail)
         return merge([*said, *burst], quotable=quotable)
 
+    async def _ask_with_tools(self, job: Job, prompt: Prompt, use: ToolUse, *, may_use: bool) -> ModelOutcome:
+        """The model's words; on the way to them it may use what this contact may cause. Small talk needs nothing."""
+        purpose = "small talk" if prompt.size is ModelSize.SMALL else "reply"
+        if self._tools is None or not may_use:
+            return await self._ask(job, prompt, purpose)
+        return await self._tools.compose(prompt, self._tools.turn_of(job), lambda tried: self._ask(job, tried, purpose), use)
+
     async def _ask(self, job: Job, prompt: Prompt, purpose: str) -> ModelOutcome:
         self._breaker.check()
         who = job.token.contact_id
@@ -216,3 +227,7 @@ class Agent:
             with contextlib.suppress(UnavailableError):
                 await self._outages.end(prompt.size, who, self._clock.now_ms(), stale_ms=stale_ms)
         return outcome
+
+
+def _text(turn: Utterance) -> str:
+    return turn.text

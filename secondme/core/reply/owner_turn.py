@@ -10,7 +10,7 @@ from secondme.core.clock import from_ms
 from secondme.core.enums import Thinking, Tier
 from secondme.core.errors import DataError
 from secondme.core.ids import ContactId
-from secondme.core.messages import ModelRefused, Prompt, Usage, Utterance
+from secondme.core.messages import Composed, ModelRefused, Prompt, Usage, Utterance
 from secondme.core.records import ApprovedContact
 from secondme.core.reply.checks import CUT, THOUGHTS, Fault, Instructions, find_fault, tidy
 from secondme.core.reply.disclosure import asks_if_machine
@@ -155,9 +155,10 @@ class OwnerTurn:
     async def _ask(self, who: str, prompt: Prompt) -> tuple[str, Usage, Fault | None]:
         """The model's words, what they cost, and whether they are cut short or no words at all."""
         outcome = await self._budget.ask(who, prompt, classification="asked")
-        if isinstance(outcome, ModelRefused):
-            fix = "Raise model.max_tokens." if outcome.reason == CUT.detail else "Ask in other words."
-            raise DataError("no_answer", f"The model did not answer ({outcome.reason.replace('_', ' ')}).", fix)
+        if not isinstance(outcome, Composed):
+            reason = outcome.reason if isinstance(outcome, ModelRefused) else "tool_use"
+            fix = "Raise model.max_tokens." if reason == CUT.detail else "Ask in other words."
+            raise DataError("no_answer", f"The model did not answer ({reason.replace('_', ' ')}).", fix)
         text = tidy(safe_text(outcome.text), self._owner).strip()
         if not text:
             raise DataError("no_answer", "The model answered nothing that can be shown.", "Ask in other words.")

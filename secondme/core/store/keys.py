@@ -324,6 +324,35 @@ def broken(key: str) -> str:
     return f"BROKEN:{key}"
 
 
+SKILLS_STATE = "SKILLS:state"
+"""HASH skill -> enabled or disabled, as the owner last wanted; a field leaves with its skill. Trust in code is a file, never here."""
+
+SKILL_CALLS = "SKILLS:calls"
+"""STREAM of what tools did: skill, tool, code, ms and the contact; never what was asked or told. The 10,000 newest."""
+
+SKILLS_SHARED = "SKILLS:shared"
+"""HASH, what skills remember for everybody, as `skill_memory`; 180 days after the last change."""
+
+
+def skill_config(skill: str) -> str:
+    """HASH setting -> JSON, what the owner chose for a skill, secrets never; until the skill is removed."""
+    return f"SKILLS:config:{skill}"
+
+
+def skill_memory(contact: str) -> str:
+    """HASH `<skill>\\n<key>` -> JSON, what skills remember about a contact, and `<skill>` -> its bytes; 180 days after the last change."""
+    return f"SKILLS:kv:{contact}"
+
+
+PROPOSALS_INDEX = "PROPOSALS:index"
+"""ZSET contact -> ms when the last of its proposals expires. A member leaves with the list."""
+
+
+def proposals(contact: str) -> str:
+    """HASH id -> JSON, what skills would do for a contact once the owner says so; 48 h after the newest."""
+    return f"PROPOSALS:of:{contact}"
+
+
 OF_A_CONTACT = (
     pending,
     approved,
@@ -348,8 +377,10 @@ OF_A_CONTACT = (
     style_cache,
     trace,
     spent,
+    skill_memory,
+    proposals,
 )
 """Every key that belongs to one contact alone, beside its mailbox. What is made for a contact must be added here, or forgetting forgets it."""
 
-SETS_OF_CONTACTS = (QUEUE_LATER, DEAD_INDEX, HELD_INDEX, PAUSED_INDEX, MISSED_INDEX, HISTORY_EXPIRING)
+SETS_OF_CONTACTS = (QUEUE_LATER, DEAD_INDEX, HELD_INDEX, PAUSED_INDEX, MISSED_INDEX, HISTORY_EXPIRING, PROPOSALS_INDEX)
 """Sorted sets with contacts as members, beside the pairing indexes."""

@@ -1,0 +1,1 @@
+"""Tools: what skills may ask for, who may cause it, and what is stored of them."""

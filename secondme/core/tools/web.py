@@ -1,0 +1,215 @@
+"""Requests that the gateway makes for skills: one host that was granted, one address that was looked at, bounded in time and length.
+
+A name is resolved once and that address is dialled, so that a second answer of a name server cannot lead inside. Private, loopback and
+reserved addresses are refused, but for hosts that the owner typed. Each redirect is a new request with the same questions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import socket
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from ipaddress import ip_address
+from typing import TYPE_CHECKING
+from urllib.parse import urljoin, urlsplit
+
+from secondme.core.tools.permissions import Leg, Permission, allows_host
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Mapping, Sequence
+
+    import httpx
+
+Resolve = Callable[[str, int], Awaitable[list[str]]]
+"""The addresses of a host. Raises OSError."""
+
+MOST_BYTES = 1024 * 1024
+_TIMEOUT_S = 5.0
+_REDIRECTS = 3
+_HTTPS, _HTTP = 443, 80
+_LONGEST_URL = 4096
+_LONGEST_BODY = 64 * 1024
+_METHODS = {"GET", "POST"}
+_TYPED_METHODS = _METHODS | {"PROPFIND", "REPORT", "PUT"}
+"""A calendar server is asked with these (RFC 4791); only one that the owner typed."""
+_HEADERS = {"accept", "accept-language", "content-type", "depth", "if-match", "if-none-match", "user-agent"}
+_SHOWN = {"content-type", "etag", "last-modified", "location"}
+_PLAIN_HOST = re.compile(r"[a-z0-9.-]{1,253}|[0-9a-f:.]{2,45}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class WebRequest:
+    """What a skill wants to be asked for it."""
+
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class WebAnswer:
+    """What the server said. `text` is at most 1 MB, and cut there."""
+
+    status: int
+    headers: Mapping[str, str]
+    text: str
+    is_cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WebRefusal:
+    """Why nothing was asked, or nothing answered; snake_case."""
+
+    code: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    url: str
+    host: str
+    port: int
+    is_typed: bool
+
+
+class WebClient:
+    """Makes the requests of skills. `typed` are the hosts, with their ports, that the owner typed into a skill's settings."""
+
+    def __init__(self, resolve: Resolve | None = None, verify: ssl.SSLContext | bool = True) -> None:  # noqa: FBT001, FBT002  httpx's own form
+        self._resolve = resolve or _resolve
+        self._verify = verify
+
+    async def ask(
+        self, request: WebRequest, granted: Sequence[Permission], typed: Sequence[str] = (), auth: str = ""
+    ) -> WebAnswer | WebRefusal:
+        """The server's answer; `auth` is the value of the Authorization header, sent to the first host only. Never raises but when cancelled."""
+        import httpx  # noqa: PLC0415  only who uses a skill pays for it
+
+        url, first = request.url, ""
+        if len(request.body) > _LONGEST_BODY:
+            return WebRefusal("too_long")
+        try:
+            async with asyncio.timeout(_TIMEOUT_S):
+                for _ in range(_REDIRECTS + 1):
+                    target = _target(url, request.method, granted, typed)
+                    if isinstance(target, WebRefusal):
+                        return target
+                    address = await self._address(target)
+                    if isinstance(address, WebRefusal):
+                        return address
+                    first = first or target.host
+                    answer = await self._send(target, address, request, auth if target.host == first else "")
+                    if answer.status not in {301, 302, 303, 307, 308} or "location" not in answer.headers:
+                        return answer
+                    if request.method not in _METHODS:
+                        return WebRefusal("redirected")
+                    request = request if answer.status in {307, 308} else WebRequest(url, "GET", request.headers)
+                    url = urljoin(target.url, answer.headers["location"])
+                return WebRefusal("redirected")
+        except TimeoutError:
+            return WebRefusal("timed_out")
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
+            return WebRefusal("unreachable")
+
+    async def _address(self, target: _Target) -> str | WebRefusal:
+        """One address of the host, and every one it has must be one that may be dialled."""
+        found = await self._resolve(target.host, target.port)
+        if not found:
+            return WebRefusal("unknown_host")
+        if not target.is_typed and not all(map(is_public, found)):
+            return WebRefusal("private_address")
+        return found[0]
+
+    async def _send(self, target: _Target, address: str, request: WebRequest, auth: str) -> WebAnswer:
+        import httpx  # noqa: PLC0415  as above
+
+        parts = urlsplit(target.url)
+        at = f"[{address}]" if ":" in address else address
+        dialled = parts._replace(netloc=f"{at}:{target.port}").geturl()
+        headers = {name: value for name, value in request.headers.items() if name.lower() in _HEADERS}
+        named = parts.netloc.rpartition("@")[2]
+        headers |= {"host": named, "user-agent": headers.get("user-agent", "secondme"), "accept-encoding": "identity"}
+        headers |= {"authorization": auth} if auth else {}
+        client = httpx.AsyncClient(verify=self._verify, timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False)
+        extensions = {"sni_hostname": target.host} if parts.scheme == "https" else {}
+        content = request.body.encode() if request.body else None
+        async with client, client.stream(request.method, dialled, headers=headers, content=content, extensions=extensions) as answer:
+            body, is_cut = bytearray(), False
+            async for chunk in answer.aiter_raw():
+                body += chunk
+                if len(body) > MOST_BYTES:
+                    is_cut = True
+                    break
+            if answer.headers.get("content-encoding", "identity") != "identity":
+                raise ValueError("packed, although it was not asked for: it may be a bomb")
+            shown = {name: value[:500] for name, value in answer.headers.items() if name in _SHOWN}
+            charset = answer.charset_encoding or "utf-8"
+            return WebAnswer(answer.status_code, shown, _text(bytes(body[:MOST_BYTES]), charset), is_cut)
+
+
+def is_public(address: str) -> bool:
+    """True for an address of the public internet; also one in disguise (IPv4 inside IPv6) is looked at as what it is."""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return False
+    inner = getattr(found, "ipv4_mapped", None) or getattr(found, "sixtofour", None)
+    teredo = getattr(found, "teredo", None)
+    others = [each for each in (inner, *(teredo or ())) if each is not None]
+    is_nat64 = found.version == 6 and str(found.exploded).startswith("0064:ff9b:")  # noqa: PLR2004
+    return found.is_global and not found.is_multicast and not is_nat64 and all(each.is_global for each in others)
+
+
+def _target(url: str, method: str, granted: Sequence[Permission], typed: Sequence[str]) -> _Target | WebRefusal:
+    """Where `url` leads, if it may be asked."""
+    if len(url) > _LONGEST_URL or not url.isprintable() or "\\" in url or " " in url or not url.isascii():
+        return WebRefusal("bad_address")
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        return WebRefusal("bad_address")
+    if not _PLAIN_HOST.fullmatch(host) or "@" in parts.netloc or parts.scheme not in {"http", "https"}:
+        return WebRefusal("bad_address")
+    port = port or (_HTTPS if parts.scheme == "https" else _HTTP)
+    if f"{host}:{port}" in typed and any(each.text == "net:config" for each in granted):
+        return _Target(url, host, port, is_typed=True) if method in _TYPED_METHODS else WebRefusal("bad_method")
+    is_named = any(each.host and allows_host(each, host) for each in granted)
+    if not is_named and not any(each.leg is Leg.OPEN for each in granted):
+        return WebRefusal("not_allowed")
+    if parts.scheme != "https" or port != _HTTPS or _is_address(host):
+        return WebRefusal("not_allowed")
+    return _Target(url, host, port, is_typed=False) if method in _METHODS else WebRefusal("bad_method")
+
+
+def host_and_port(url: str) -> str:
+    """`host:port` of an address that the owner typed; empty when it is none."""
+    try:
+        parts = urlsplit(url)
+        host, port = (parts.hostname or "").rstrip("."), parts.port
+    except ValueError:
+        return ""
+    return f"{host}:{port or (_HTTPS if parts.scheme == 'https' else _HTTP)}" if host and parts.scheme in {"http", "https"} else ""
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return host.rpartition(".")[2].isdigit()  # 127.1 is one for some
+    return True
+
+
+def _text(body: bytes, charset: str) -> str:
+    try:
+        return body.decode(charset, "replace")
+    except LookupError:
+        return body.decode("utf-8", "replace")
+
+
+async def _resolve(host: str, port: int) -> list[str]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [str(each[4][0]) for each in found]
