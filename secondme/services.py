@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from functools import cached_property
+from pathlib import Path
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.gateway.store import ActivityStore, ConversationStates, NoteStore, TraceStore
     from secondme.core.ids import ContactId
-    from secondme.core.ports import Channel, Model
+    from secondme.core.ports import Channel, Model, Toolbox
     from secondme.core.queue.store import DeadLetterStore, InboxStore
     from secondme.core.remember.learning import Learner
     from secondme.core.remember.store import RelationshipStore, StyleStore
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from secondme.core.reply.owner_turn import OwnerTurn
     from secondme.core.reply.personas import PersonaLibrary
     from secondme.core.reply.store import OutageStore, PersonaUse, SpendingStore
+    from secondme.core.reply.tool_loop import ToolLoop
     from secondme.core.reply.voice import Voices
     from secondme.core.security_log import SecurityLog
     from secondme.core.send.drafts import Drafts
@@ -55,6 +57,10 @@ if TYPE_CHECKING:
     from secondme.core.store.history import HistoryStore
     from secondme.core.store.persons import PersonStore
     from secondme.core.store.server import Role
+    from secondme.core.tools.store import SkillStore
+    from secondme.skills.registry import SkillRegistry
+    from secondme.skills.sandbox.sandbox import Sandbox
+    from secondme.skills.toolbox import SkillToolbox
 
 BY_CLI, BY_API, BY_CHAT = "cli", "api", "owner-chat"
 """Who decided, in the records."""
@@ -69,6 +75,11 @@ class Services:
         self.store = store
         self.by = by
         self.clock = clock or SystemClock()
+
+    async def close(self) -> None:
+        """What was started here has ended; the connection is whoever's it was. Repeatable."""
+        if "sandbox" in vars(self):
+            await self.sandbox.close()
 
     # What is kept
 
@@ -295,13 +306,85 @@ class Services:
         from secondme.core.reply.agent import Agent
 
         zone = time_zone(self.settings)
-        return Agent(self.budget(model), self.outages, self.history, self.voices, self.settings, zone, self.clock)
+        agent = Agent(self.budget(model), self.outages, self.history, self.voices, self.settings, zone, self.clock)
+        agent.tools = self.tool_loop(self.toolbox)
+        return agent
 
     def owner_turn(self, model: Model) -> OwnerTurn:
         """What answers the owner's own questions."""
         from secondme.core.reply.owner_turn import OwnerTurn
 
         return OwnerTurn(self.budget(model), self.history, self.voices, self.settings, time_zone(self.settings), self.clock)
+
+    # Skills
+
+    @cached_property
+    def skill_store(self) -> SkillStore:
+        """Which skills are on, what they remember, did and propose."""
+        from secondme.core.tools.store import SkillStore
+
+        return SkillStore(self.store)
+
+    @cached_property
+    def skills(self) -> SkillRegistry:
+        """Every skill, and how it stands."""
+        from secondme.skills.lock import SkillLock, Snapshots
+        from secondme.skills.registry import SkillRegistry
+
+        places, typed = self.setup.places, self.settings.skills.directory
+        directory = Path(typed).expanduser() if typed else places.skills
+        lock, snapshots = SkillLock(places.skills_lock), Snapshots(places.skill_snapshots)
+        return SkillRegistry(directory, lock, snapshots, self.skill_store, lambda skill, name: name in self._skill_secrets(skill))
+
+    @cached_property
+    def sandbox(self) -> Sandbox:
+        """Where the code of skills runs. Nothing is started before the first call."""
+        from secondme.skills.sandbox.sandbox import Sandbox
+
+        return Sandbox(self.clock)
+
+    @cached_property
+    def toolbox(self) -> Toolbox:
+        """What the clone may use while it writes; skills are imported at the first look."""
+        from secondme.core.tools.toolbox import DeferredToolbox
+
+        return DeferredToolbox(self.skill_store, lambda: self.skill_toolbox)
+
+    def tool_loop(self, toolbox: Toolbox) -> ToolLoop:
+        """What composes with tools."""
+        from secondme.core.admit.content.injection import FLAGGED_FROM, score_injection
+        from secondme.core.reply.tool_loop import ToolLoop
+
+        def is_suspect(text: str) -> bool:
+            return score_injection(text).score >= FLAGGED_FROM
+
+        return ToolLoop(toolbox, self.clock, self.control.may_be_answered, is_suspect)
+
+    @cached_property
+    def skill_toolbox(self) -> SkillToolbox:
+        """The tools of this home's skills."""
+        from secondme.core.tools.asks import AskDesk
+        from secondme.core.tools.web import WebClient
+        from secondme.skills.toolbox import SkillToolbox
+
+        desk = AskDesk(self.skill_store, WebClient())
+        zone = str(time_zone(self.settings))
+        return SkillToolbox(self.skills, self.sandbox, desk, self.skill_store, self._skill_secrets, zone, self.clock)
+
+    def _skill_secrets(self, skill: str) -> dict[str, str]:
+        """The secrets of a skill as they are kept now."""
+        kept = self.setup.again().settings.skill_secrets.get(skill.replace("-", "_"), {})
+        return {name: value.get_secret_value() for name, value in kept.items()}
+
+    def skill_secret_names(self, skill: str) -> set[str]:
+        """Which secrets of a skill are kept."""
+        return set(self._skill_secrets(skill))
+
+    def keep_skill_secret(self, skill: str, name: str, value: str | None, *, home: Path | None) -> str:
+        """The secret of a skill is kept where all secrets are; None: nowhere any more. Returns the place. Raises ConfigError."""
+        from secondme.core.config.loader import keep_secret
+
+        return keep_secret(self.setup.places, f"skill_secrets.{skill.replace('-', '_')}.{name}", value, home=home)
 
     @contextlib.asynccontextmanager
     async def asking_claude(self) -> AsyncIterator[OwnerTurn]:
@@ -441,7 +524,11 @@ async def open_services(
     if role is Role.BORROW:
         refuse_missing(setup)
     async with Store(setup, role, waits=waits) as store:
-        yield Services(setup, store, by)
+        services = Services(setup, store, by)
+        try:
+            yield services
+        finally:
+            await services.close()
 
 
 def refuse_missing(setup: Setup) -> None:

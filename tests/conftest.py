@@ -173,9 +173,11 @@ def model() -> ScriptedModel:
 
 
 @pytest.fixture
-def town(setup: Setup, store: Store, model: ScriptedModel) -> Town:
+async def town(setup: Setup, store: Store, model: ScriptedModel) -> AsyncIterator[Town]:
     """Every real room on the real store, with a channel that only remembers what it was given."""
-    return Town(setup, store, model, Random(7))
+    built = Town(setup, store, model, Random(7))
+    yield built
+    await built.services.close()
 
 
 @pytest.fixture

@@ -70,7 +70,9 @@ def _fields(head: str, maps: frozenset[str]) -> dict[str, Field]:
         raise FrontMatterError(2, "not YAML: a character that it does not know") from error
 
 
-def _mapping(events: list[Any], maps: frozenset[str]) -> dict[str, Field]:  # Any: the library's events have no common type with what we read
+def _mapping(
+    events: list[Any], maps: frozenset[str]
+) -> dict[str, Field]:  # Any: the library's events have no common type with what we read
     """The fields that these events describe: one mapping of words to words or lists of words."""
     inner = [event for event in events if type(event).__name__ not in _AROUND]
     if not inner or _is_nothing(inner[0]):

@@ -384,6 +384,7 @@ class ToolTurn:
     tier: Tier | None = None
     """The contact's; None: it is the owner's turn."""
     contact_id: str = ""
+    channel_id: str = ""
     message_id: str = ""
     """The last message of the burst: what is proposed for it is proposed once, however often it is worked on."""
     is_tainted: bool = False

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from secondme.core.format import size
 from secondme.core.front_matter import FrontMatterError, split
 from secondme.core.text import did_you_mean, safe_name
-from secondme.core.tools.manifest import LONGEST_NAME, SKILL_NAME, Problem, SkillManifest, read_manifest
+from secondme.core.tools.manifest import LONGEST_NAME, SKILL_NAME, SkillManifest, SkillProblem, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -38,7 +38,7 @@ _OTHERS_MAY_WRITE = 0o022
 class FolderError(Exception):
     """The folder cannot be read as a skill at all."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: SkillProblem) -> None:
         super().__init__(problem.text)
         self.problem = problem
 
@@ -56,7 +56,7 @@ class SkillFolder:
     description: str = ""
     instructions: str = ""
     """The text of SKILL.md below its front matter."""
-    problems: tuple[Problem, ...] = ()
+    problems: tuple[SkillProblem, ...] = ()
 
 
 def read_folder(path: Path, name: str | None = None) -> SkillFolder:
@@ -71,13 +71,13 @@ def read_folder(path: Path, name: str | None = None) -> SkillFolder:
 
 def parse(name: str, files: Mapping[str, bytes]) -> SkillFolder:
     """The skill that these files make, whose folder has this `name`."""
-    problems: list[Problem] = []
+    problems: list[SkillProblem] = []
     if len(name) > LONGEST_NAME or not SKILL_NAME.fullmatch(name):
         fix = "Name the folder with a-z, 0-9 and single - between them, 64 characters at most."
-        problems.append(Problem(".", 0, f"{safe_name(name)!r} is no name of a skill", fix))
+        problems.append(SkillProblem(".", 0, f"{safe_name(name)!r} is no name of a skill", fix))
     manifest, description, instructions = None, "", ""
     if _INSTRUCTIONS not in files and _MANIFEST not in files:
-        problems.append(Problem(".", 0, "there is neither SKILL.md nor manifest.json", "secondme skills new NAME shows both."))
+        problems.append(SkillProblem(".", 0, "there is neither SKILL.md nor manifest.json", "secondme skills new NAME shows both."))
     if _INSTRUCTIONS in files:
         description, instructions, found = _read_instructions(name, files[_INSTRUCTIONS])
         problems += found
@@ -99,26 +99,30 @@ def digest_of(files: Mapping[str, bytes]) -> str:
     return f"sha256:{whole.hexdigest()}"
 
 
-def _against_files(name: str, manifest: SkillManifest, files: Mapping[str, bytes]) -> Iterator[Problem]:
+def _against_files(name: str, manifest: SkillManifest, files: Mapping[str, bytes]) -> Iterator[SkillProblem]:
     if manifest.name != name:
         fix = f"Rename the folder, or write {name!r}: a skill cannot take another's name."
-        yield Problem(_MANIFEST, _line_of(files[_MANIFEST], b'"name"'), f"it is called {manifest.name!r}, its folder {name!r}", fix)
+        yield SkillProblem(
+            _MANIFEST, _line_of(files[_MANIFEST], b'"name"'), f"it is called {manifest.name!r}, its folder {name!r}", fix
+        )
     if not manifest.tools:
         return
     if manifest.entry not in files:
-        yield Problem(_MANIFEST, 0, f"it has tools, and there is no {manifest.entry}", f"Add {manifest.entry}.")
+        yield SkillProblem(_MANIFEST, 0, f"it has tools, and there is no {manifest.entry}", f"Add {manifest.entry}.")
         return
     try:
         code = ast.parse(files[manifest.entry])
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         line = getattr(error, "lineno", 0) or 0
-        yield Problem(manifest.entry, line, f"it is not Python: {getattr(error, 'msg', 'it cannot be read')}", "Correct that line.")
+        yield SkillProblem(
+            manifest.entry, line, f"it is not Python: {getattr(error, 'msg', 'it cannot be read')}", "Correct that line."
+        )
         return
     there = {each.name for each in code.body if isinstance(each, ast.FunctionDef)}
     for wanted in (*(tool.name for tool in manifest.tools), *filter(None, [manifest.health])):
         if wanted not in there:
             fix = f"def {wanted}(input, ask): ..."
-            yield Problem(manifest.entry, 0, f"it has no function {wanted}, which {_MANIFEST} names", fix)
+            yield SkillProblem(manifest.entry, 0, f"it has no function {wanted}, which {_MANIFEST} names", fix)
 
 
 def _line_of(text: bytes, needle: bytes) -> int:
@@ -126,38 +130,42 @@ def _line_of(text: bytes, needle: bytes) -> int:
     return text.count(b"\n", 0, at) + 1 if at >= 0 else 0
 
 
-def _read_instructions(name: str, raw: bytes) -> tuple[str, str, list[Problem]]:
+def _read_instructions(name: str, raw: bytes) -> tuple[str, str, list[SkillProblem]]:
     """Description, text, and what is wrong. Nothing is repaired: a skill that others would refuse is refused here."""
     try:
         parts = split(raw.decode("utf-8"), maps=frozenset({"metadata"}))
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        return "", "", [Problem(_INSTRUCTIONS, line, "it is not UTF-8 text", "Save it as UTF-8.")]
+        return "", "", [SkillProblem(_INSTRUCTIONS, line, "it is not UTF-8 text", "Save it as UTF-8.")]
     except FrontMatterError as error:
-        return "", "", [Problem(_INSTRUCTIONS, error.line, error.words)]
+        return "", "", [SkillProblem(_INSTRUCTIONS, error.line, error.words)]
     found = list(_field_problems(name, parts.fields))
     described = parts.fields.get("description")
     return str(described.value) if described and isinstance(described.value, str) else "", parts.body, found
 
 
-def _field_problems(name: str, fields: Mapping[str, Field]) -> Iterator[Problem]:
+def _field_problems(name: str, fields: Mapping[str, Field]) -> Iterator[SkillProblem]:
     for key, each in fields.items():
         if key not in _KNOWN:
             words = did_you_mean(key, _KNOWN, f"there are: {', '.join(_KNOWN)}")
-            yield Problem(_INSTRUCTIONS, each.line, f"`{safe_name(key)}` is not known; {words}", "Own fields go below `metadata`.")
+            yield SkillProblem(
+                _INSTRUCTIONS, each.line, f"`{safe_name(key)}` is not known; {words}", "Own fields go below `metadata`."
+            )
         elif key != "metadata" and not isinstance(each.value, str):
-            yield Problem(_INSTRUCTIONS, each.line, f"`{key}` is one text")
+            yield SkillProblem(_INSTRUCTIONS, each.line, f"`{key}` is one text")
         elif key == "metadata" and not isinstance(each.value, dict) and each.value != "":
-            yield Problem(_INSTRUCTIONS, each.line, "`metadata` is a map of names to texts")
+            yield SkillProblem(_INSTRUCTIONS, each.line, "`metadata` is a map of names to texts")
     for key, limit in (("name", LONGEST_NAME), ("description", _LONGEST_DESCRIPTION), ("compatibility", _LONGEST_COMPATIBILITY)):
         value = fields[key].value if key in fields else ""
         if key != "compatibility" and not value:
-            yield Problem(_INSTRUCTIONS, fields[key].line if key in fields else 1, f"`{key}` is missing", f"Write `{key}: ...` at the top.")
+            yield SkillProblem(
+                _INSTRUCTIONS, fields[key].line if key in fields else 1, f"`{key}` is missing", f"Write `{key}: ...` at the top."
+            )
         elif len(value) > limit:
-            yield Problem(_INSTRUCTIONS, fields[key].line, f"`{key}` is longer than {limit} characters")
+            yield SkillProblem(_INSTRUCTIONS, fields[key].line, f"`{key}` is longer than {limit} characters")
     if (called := fields["name"].value if "name" in fields else name) and called != name:
         words = f"it is called {safe_name(str(called))!r}, its folder {safe_name(name)!r}"
-        yield Problem(_INSTRUCTIONS, fields["name"].line, words, "Rename one of them.")
+        yield SkillProblem(_INSTRUCTIONS, fields["name"].line, words, "Rename one of them.")
 
 
 def _read(root: Path) -> dict[str, bytes]:
@@ -168,20 +176,24 @@ def _read(root: Path) -> dict[str, bytes]:
     try:
         descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError as error:
-        raise FolderError(Problem(".", 0, f"the folder cannot be read: {error.strerror}", "It must be a folder of yours, no link.")) from None
+        raise FolderError(
+            SkillProblem(".", 0, f"the folder cannot be read: {error.strerror}", "It must be a folder of yours, no link.")
+        ) from None
     try:
         for path, raw in _walk(descriptor, "", 0):
             lower = path.casefold()
             if lower in folded:
-                raise FolderError(Problem(safe_name(path), 0, f"it and {safe_name(folded[lower])} are one file elsewhere", "Rename one."))
+                raise FolderError(
+                    SkillProblem(safe_name(path), 0, f"it and {safe_name(folded[lower])} are one file elsewhere", "Rename one.")
+                )
             folded[lower] = path
             files[path] = raw
             if len(files) > MOST_FILES:
-                raise FolderError(Problem(".", 0, f"there are more than {MOST_FILES} files", "Remove what it does not need."))
+                raise FolderError(SkillProblem(".", 0, f"there are more than {MOST_FILES} files", "Remove what it does not need."))
             if sum(map(len, files.values())) > MOST_BYTES:
-                raise FolderError(Problem(".", 0, f"it is larger than {size(MOST_BYTES)}", "Remove what it does not need."))
+                raise FolderError(SkillProblem(".", 0, f"it is larger than {size(MOST_BYTES)}", "Remove what it does not need."))
     except OSError as error:
-        raise FolderError(Problem(".", 0, f"it cannot be read: {error.strerror}", "Check owners and modes.")) from None
+        raise FolderError(SkillProblem(".", 0, f"it cannot be read: {error.strerror}", "Check owners and modes.")) from None
     finally:
         os.close(descriptor)
     return files
@@ -196,21 +208,21 @@ def _walk(directory: int, prefix: str, depth: int) -> Iterator[tuple[str, bytes]
         path = prefix + unicodedata.normalize("NFC", name)
         shown = safe_name(path) or "a file"
         if len(path) > _LONGEST_PATH or not path.isprintable() or "\\" in path:
-            raise FolderError(Problem(shown, 0, "its name cannot be used", "Use a short name of letters, digits, - and _."))
+            raise FolderError(SkillProblem(shown, 0, "its name cannot be used", "Use a short name of letters, digits, - and _."))
         descriptor = _open_plain(directory, name, shown)
         try:
             facts = os.fstat(descriptor)
             if facts.st_mode & _OTHERS_MAY_WRITE:
-                raise FolderError(Problem(shown, 0, "others may write it", f"chmod go-w {shown}"))
+                raise FolderError(SkillProblem(shown, 0, "others may write it", f"chmod go-w {shown}"))
             if stat.S_ISDIR(facts.st_mode):
                 if depth >= _DEPTH:
-                    raise FolderError(Problem(shown, 0, f"there are more than {_DEPTH} levels of folders", "Make it flatter."))
+                    raise FolderError(SkillProblem(shown, 0, f"there are more than {_DEPTH} levels of folders", "Make it flatter."))
                 yield from _walk(descriptor, f"{path}/", depth + 1)
             elif stat.S_ISREG(facts.st_mode) and facts.st_nlink == 1:
                 with os.fdopen(os.dup(descriptor), "rb") as file:
                     yield path, file.read(MOST_BYTES + 1)
             else:
-                raise FolderError(Problem(shown, 0, "it is no plain file, or has a second name elsewhere", "Copy it."))
+                raise FolderError(SkillProblem(shown, 0, "it is no plain file, or has a second name elsewhere", "Copy it."))
         finally:
             os.close(descriptor)
 
@@ -220,7 +232,7 @@ def _open_plain(directory: int, name: str, shown: str) -> int:
         return os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
     except OSError as error:
         words = "it is a link, or cannot be read" if error.errno else "it cannot be read"
-        raise FolderError(Problem(shown, 0, words, "Copy the file itself.")) from None
+        raise FolderError(SkillProblem(shown, 0, words, "Copy the file itself.")) from None
 
 
 def signature_of(root: Path) -> tuple[tuple[str, int, int, int], ...]:

@@ -33,7 +33,7 @@ class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, validate_by_name=True)
 
 
-class Approval(_Record):
+class SkillApproval(_Record):
     """What the owner approved of one skill."""
 
     digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
@@ -54,7 +54,7 @@ class Approval(_Record):
 
 class _LockFile(_Record):
     version: int = Field(1, ge=1, le=1)
-    skills: dict[str, Approval] = Field(default_factory=dict)
+    skills: dict[str, SkillApproval] = Field(default_factory=dict)
 
 
 class SkillLock:
@@ -63,7 +63,7 @@ class SkillLock:
     def __init__(self, path: Path) -> None:
         self.path = path
 
-    def read(self) -> Mapping[str, Approval]:
+    def read(self) -> Mapping[str, SkillApproval]:
         """Every approval by the skill's name; none where there is no file.
 
         Raises ConfigError `bad_skills_lock` for what is no such file: nothing is approved then, and nothing is written over it.
@@ -76,7 +76,7 @@ class SkillLock:
             fix = f"Put the right file back, or remove {self.path} and approve your skills anew."
             raise ConfigError("bad_skills_lock", words, fix) from error
 
-    def change(self, edit: Callable[[dict[str, Approval]], None]) -> None:
+    def change(self, edit: Callable[[dict[str, SkillApproval]], None]) -> None:
         """The approvals are as `edit` leaves them. Raises as `read`, and BusyError when somebody else is changing them."""
         private_dir(self.path.parent)
         held = hold(self.path.with_name(f".{self.path.name}.held"), _WAIT_S)

@@ -19,7 +19,7 @@ from secondme import __version__
 from secondme.core.errors import ConfigError, DataError, NotFoundError
 from secondme.core.log import get_logger
 from secondme.core.text import near, safe_name
-from secondme.core.tools.manifest import Problem, value_fault, widest_audience
+from secondme.core.tools.manifest import SkillProblem, value_fault, widest_audience
 from secondme.core.tools.permissions import Audience
 from secondme.core.tools.rights import Grant, GrantedTool
 from secondme.skills.loader import SkillFolder, read_folder, signature_of
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from secondme.core.tools.manifest import SkillManifest
     from secondme.core.tools.store import SkillStore
-    from secondme.skills.lock import Approval, SkillLock, Snapshots
+    from secondme.skills.lock import SkillApproval, SkillLock, Snapshots
 
 log = get_logger(__name__)
 
@@ -78,7 +78,7 @@ class Skill:
     """As it lies there now."""
     running: SkillFolder | None = None
     """What runs when it is used: built in, or the approved copy. None: nothing of it may run."""
-    approval: Approval | None = None
+    approval: SkillApproval | None = None
     reason: str = ""
     """Why it stands like that, in plain words; empty when all is well."""
     fix: str = ""
@@ -100,7 +100,9 @@ class Skill:
     @property
     def audience(self) -> Audience:
         """Who may cause anything of it at most."""
-        return max((min(widest_audience(each.manifest, each.tool), each.grant.audience) for each in self.tools), default=Audience.OWNER)
+        return max(
+            (min(widest_audience(each.manifest, each.tool), each.grant.audience) for each in self.tools), default=Audience.OWNER
+        )
 
 
 class SkillRegistry:
@@ -224,7 +226,9 @@ class SkillRegistry:
         if manifest is None or skill.running is None:
             return skill
         if manifest.least_version and _number(manifest.least_version) > _number(__version__):
-            return _stopped(skill, f"It needs secondme {manifest.least_version}; this is {__version__}.", "pip install --upgrade secondme")
+            return _stopped(
+                skill, f"It needs secondme {manifest.least_version}; this is {__version__}.", "pip install --upgrade secondme"
+            )
         if missing := [each for each in manifest.requires.python if not _has_module(each)]:
             return _stopped(skill, f"It needs the Python module {safe_name(missing[0])}.", f"pip install {safe_name(missing[0])}")
         required = [name for name, field in manifest.config.items() if field.required and field.default is None]
@@ -246,7 +250,7 @@ class SkillRegistry:
 class _Looked:
     built_in: Sequence[SkillFolder]
     own: Sequence[SkillFolder]
-    approvals: Mapping[str, Approval]
+    approvals: Mapping[str, SkillApproval]
     copies: Mapping[str, SkillFolder | None]
     fault: ConfigError | None
 
@@ -259,11 +263,13 @@ def _folders(directory: Path) -> list[Path]:
 
 
 def _refused(skill: Skill, reason: str = "", fix: str = "") -> Skill:
-    problem: Problem | None = next(iter(skill.folder.problems), None)
+    problem: SkillProblem | None = next(iter(skill.folder.problems), None)
     words = reason or (problem.text if problem else "")
     mends = fix or (problem.fix if problem else "") or f"secondme skills check {skill.name}"
     running = skill.running if skill.kind is SkillKind.OWN and not reason else None
-    return replace(skill, state=SkillState.REFUSED, is_on=skill.is_on and running is not None, running=running, reason=words, fix=mends)
+    return replace(
+        skill, state=SkillState.REFUSED, is_on=skill.is_on and running is not None, running=running, reason=words, fix=mends
+    )
 
 
 def _stopped(skill: Skill, reason: str, fix: str) -> Skill:

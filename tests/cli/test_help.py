@@ -159,6 +159,7 @@ NAMED = {
     "pairing revoke": "{} --yes",
     "pairing tier": "{} trusted",
     "persona test": "hello --contact {}",
+    "skills test": "clock there --as {}",
     "persona new": "casual --from-style {}",
     "persona use": "--clear --contact {}",
     "trace": "--contact {}",

@@ -13,6 +13,8 @@ from typer.testing import CliRunner
 from secondme.cli.app import app
 from secondme.core.config.loader import Setup
 from secondme.core.store import keys
+from secondme.skills.catalog import TEMPLATE
+from secondme.skills.loader import digest_of
 
 HEAD = """# JSON
 
@@ -54,6 +56,19 @@ STORY: tuple[tuple[str, ...], ...] = (
     ("persona use", "work", "--contact", BOSS),
     ("persona edit", "work"),
     ("persona test", "hello"),
+    ("skills new", "parcel"),
+    ("skills check", "parcel"),
+    ("skills approve", "parcel", "--yes", "--digest", "{parcel}"),
+    ("skills add", "{skill}", "--yes", "--digest", "{digest}"),
+    ("skills enable", "clock"),
+    ("skills disable", "parcel"),
+    ("skills list",),
+    ("skills show", "parcel"),
+    ("skills config", "parcel"),
+    ("skills test", "clock", "there", "--input", '{{"place": "Tokyo"}}'),
+    ("skills log",),
+    ("skills remove", "parcel", "--yes"),
+    ("skills sandbox",),
     ("style show",),
     ("import whatsapp", "{chat}", "--me", "Sam"),
     ("import telegram", "{export}", "--me", "Sam"),
@@ -129,6 +144,13 @@ def run_story(setup: Setup, raw: Redis, home: Path) -> dict[str, dict[str, Any]]
     ]
     (home / "export.json").write_text(json.dumps({"name": "Mama", "type": "personal_chat", "id": 5, "messages": said}))
     places = {"chat": str(home / "chat.txt"), "export": str(home / "export.json"), "home": str(home)}
+    for name in ("parcel", "greeter"):
+        files = {path: text.format(name=name).encode() for path, text in TEMPLATE.items()}
+        places |= {"parcel" if name == "parcel" else "digest": digest_of(files), "skill": str(home / name)}
+    (home / "greeter").mkdir()
+    for path, raw_file in files.items():
+        (home / "greeter" / path).write_bytes(raw_file)
+        (home / "greeter" / path).chmod(0o644)
     found = {}
     for name, *more in STORY:
         words = [*name.split(), *(word.format(**places) for word in more), "--json"]

@@ -33,8 +33,14 @@ class Request:
 
     @property
     def last_text(self) -> str:
-        """The text of the last turn."""
-        return str(self.body["messages"][-1]["content"])
+        """The text of the last turn that is not a tool's result."""
+        return next(str(turn["content"]) for turn in reversed(self.body["messages"]) if isinstance(turn["content"], str))
+
+    @property
+    def results(self) -> list[Json]:
+        """The results of tools that came with the last message, in order."""
+        content = self.body["messages"][-1]["content"]
+        return [] if isinstance(content, str) else [block for block in content if block["type"] == "tool_result"]
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,9 @@ class Say:
 
     text: str = ""
     stop_reason: str = "end_turn"
-    tools: tuple[tuple[str, Json], ...] = ()
+    tools: tuple[tuple[str, Any], ...] = ()
+    """Name and input of each; an input that is text is sent as it is, broken JSON included."""
+    thinking: str = ""
     role: str = "assistant"
     usage: tuple[int, int, int, int] = (11, 3, 0, 0)
     """Input, output, read from a cache, written to one."""
@@ -171,16 +179,15 @@ class MessagesApi:
         if (request.method, request.path) != ("POST", "/v1/messages"):
             _write_json(writer, 404, _error("not_found_error"))
             return True
-        if "output_config" in request.body and not self.knows_effort:
-            self.requests.append(request)
-            _write_json(writer, 400, _error("invalid_request_error", "output_config: Extra inputs are not permitted"))
-            return True
-        if request.is_routing:
+        if request.is_routing and (self.knows_effort or "output_config" not in request.body):
             self.routed.append(request)
             await self._answer_routing(request, writer)
             return True
         self.requests.append(request)
         self.asked.set()
+        if words := _refusal(request.body, knows_effort=self.knows_effort):
+            _write_json(writer, 400, _error("invalid_request_error", words))
+            return True
         outcome = self.outcomes.pop(0) if self.outcomes else self.script(request)
         match outcome:
             case Fail(status, kind, headers):
@@ -199,6 +206,27 @@ class MessagesApi:
                 _write_json(writer, 200, _message(request, outcome))
                 return True
         return await _stream(request, outcome, writer)
+
+
+def _refusal(body: Json, *, knows_effort: bool) -> str:
+    """What the vendor says to a request that it does not take; empty when it does. Source: API reference, "Tool use"."""
+    if "output_config" in body and not knows_effort:
+        return "output_config: Extra inputs are not permitted"
+    turns = [turn["content"] if isinstance(turn["content"], list) else [{"type": "text"}] for turn in body["messages"]]
+    offered = {tool["name"] for tool in body.get("tools", [])}
+    for turn, following in zip(turns, [*turns[1:], []], strict=True):
+        uses = [block["id"] for block in turn if block["type"] == "tool_use"]
+        kinds = [block["type"] for block in following]
+        results = [block["tool_use_id"] for block in following if block["type"] == "tool_result"]
+        if uses != results or any(not isinstance(block["input"], dict) for block in turn if block["type"] == "tool_use"):
+            return "`tool_use` ids were found without `tool_result` blocks immediately after"
+        if results and kinds[0] != "tool_result":
+            return "`tool_result` blocks must come first"
+        if any(block["type"] == "text" and block.get("text") == "" for block in turn):
+            return "text content blocks must be non-empty"
+        if uses and not offered:
+            return "`tools` must be given where `tool_use` blocks are"
+    return ""
 
 
 @asynccontextmanager
@@ -277,7 +305,8 @@ def _error(kind: str, message: str = "") -> Json:
 
 
 def _message(request: Request, say: Say) -> Json:
-    content: list[Json] = [{"type": "text", "text": say.text}] if say.text else []
+    content: list[Json] = [{"type": "thinking", "thinking": say.thinking, "signature": "SIGNED"}] if say.thinking else []
+    content += [{"type": "text", "text": say.text}] if say.text else []
     content += [
         {"type": "tool_use", "id": f"toolu_{at}", "name": name, "input": value} for at, (name, value) in enumerate(say.tools)
     ]
@@ -303,8 +332,12 @@ def _events(message: Json) -> list[tuple[str, Json]]:
         if block["type"] == "text":
             empty, whole = {**block, "text": ""}, block["text"]
             deltas = [{"type": "text_delta", "text": whole[at : at + _PIECE]} for at in range(0, len(whole), _PIECE)]
+        elif block["type"] == "thinking":
+            empty = {**block, "thinking": "", "signature": ""}
+            deltas = [{"type": "thinking_delta", "thinking": block["thinking"]}, {"type": "signature_delta", "signature": "SIGNED"}]
         else:
-            empty, whole = {**block, "input": {}}, json.dumps(block["input"])
+            given = block["input"]
+            empty, whole = {**block, "input": {}}, given if isinstance(given, str) else json.dumps(given)
             deltas = [{"type": "input_json_delta", "partial_json": whole[at : at + _PIECE]} for at in range(0, len(whole), _PIECE)]
         events.append({"type": "content_block_start", "index": index, "content_block": empty})
         events += [{"type": "content_block_delta", "index": index, "delta": delta} for delta in deltas]

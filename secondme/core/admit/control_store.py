@@ -98,6 +98,14 @@ class ControlStore:
         until = seconds * 1000 + micros // 1000 + left if left > 0 else None
         return EverybodyPaused(int(since) if since.isdigit() else 0, until, bool(killed))
 
+    async def may_be_answered(self, contact: ContactId, channel: str) -> bool:
+        """True while the contact is approved, and neither it, nor its channel, nor everybody is paused."""
+        pipe = self._store.client.pipeline(transaction=False)
+        pipe.exists(keys.PAUSE_ALL, keys.pause(contact), keys.channel_pause(channel))
+        pipe.exists(keys.approved(contact))
+        paused, approved = await self._store.call(pipe.execute())
+        return not paused and bool(approved)
+
     async def contact_pause(self, contact: ContactId) -> Pause | None:
         """Why `contact` is paused, if it is. Reads the predecessor's bare numbers too. Raises DataError on garbage."""
         raw = await self._store.call(self._store.client.get(keys.pause(contact)))

@@ -32,6 +32,8 @@ def _composed(facts: Mapping[str, Any]) -> str:
     parts = [how, f"persona {facts['persona']}" if facts.get("persona") else "", f"{facts['ms']} ms" if "ms" in facts else ""]
     if facts.get("attempts", 1) != 1:
         parts.append(f"{facts['attempts']} tries")
+    if facts.get("tools"):
+        parts.append(f"used {', '.join(map(_used, facts['tools']))}")
     if facts.get("fault"):
         parts.append(f"fault: {facts['fault']}".replace("_", " "))
     if facts.get("refused") == "handed_over":
@@ -39,6 +41,11 @@ def _composed(facts: Mapping[str, Any]) -> str:
     if facts.get("refused"):
         parts.append(f"no words: {facts['refused']}".replace("_", " "))
     return ", ".join(part for part in parts if part)
+
+
+def _used(call: Mapping[str, Any]) -> str:
+    how = "" if call.get("code") == "ok" else f": {call.get('code')}".replace("_", " ")
+    return f"{call.get('tool')} ({call.get('ms')} ms{how})"
 
 
 _STAGES = {

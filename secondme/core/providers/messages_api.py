@@ -443,7 +443,9 @@ def _asked(blocks: list[Json], prompt: Prompt, usage: Usage, *, is_whole: bool) 
     calls, content = [], []
     for block in blocks:
         if block.get("type") != "tool_use":
-            if block.get("type") != "text" or str(block.get("text") or "").strip():  # a block without words is refused when it comes back
+            if (
+                block.get("type") != "text" or str(block.get("text") or "").strip()
+            ):  # a block without words is refused when it comes back
                 content.append({name: value for name, value in block.items() if name != "partial_json"})
             continue
         given, name, id_ = _input_of(block), block.get("name"), block.get("id")

@@ -85,7 +85,6 @@ class Agent:
         settings: Settings,
         zone: tzinfo,
         clock: Clock,
-        tools: ToolLoop | None = None,
     ) -> None:
         self._budget = budget
         self._outages = outages
@@ -95,7 +94,8 @@ class Agent:
         self._settings = settings
         self._zone = zone
         self._breaker = Breaker(clock)
-        self._tools = tools
+        self.tools: ToolLoop | None = None
+        """What it may use while it composes; None: nothing."""
         self.router = Router(clock)
 
     async def warm(self) -> None:
@@ -202,9 +202,9 @@ class Agent:
     async def _ask_with_tools(self, job: Job, prompt: Prompt, use: ToolUse, *, may_use: bool) -> ModelOutcome:
         """The model's words; on the way to them it may use what this contact may cause. Small talk needs nothing."""
         purpose = "small talk" if prompt.size is ModelSize.SMALL else "reply"
-        if self._tools is None or not may_use:
+        if self.tools is None or not may_use:
             return await self._ask(job, prompt, purpose)
-        return await self._tools.compose(prompt, self._tools.turn_of(job), lambda tried: self._ask(job, tried, purpose), use)
+        return await self.tools.run(prompt, self.tools.turn_of(job), lambda tried: self._ask(job, tried, purpose), use)
 
     async def _ask(self, job: Job, prompt: Prompt, purpose: str) -> ModelOutcome:
         self._breaker.check()

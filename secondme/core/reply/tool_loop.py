@@ -80,7 +80,7 @@ class ToolLoop:
         self,
         toolbox: Toolbox,
         clock: Clock,
-        may_go_on: Callable[[ContactId], Awaitable[bool]],
+        may_go_on: Callable[[ContactId, str], Awaitable[bool]],
         is_suspect: Callable[[str], bool],
         limits: ToolLimits | None = None,
     ) -> None:
@@ -95,9 +95,9 @@ class ToolLoop:
         contact = job.contact
         is_tainted = any(self._is_suspect(mail.content) for mail in job.mail)
         last = job.mail[-1].message_id
-        return ToolTurn(Origin.CONTACT, contact.tier, contact.contact_id, last, is_tainted=is_tainted)
+        return ToolTurn(Origin.CONTACT, contact.tier, contact.contact_id, job.channel_id, last, is_tainted=is_tainted)
 
-    async def compose(
+    async def run(
         self, prompt: Prompt, turn: ToolTurn, ask: Callable[[Prompt], Awaitable[ModelOutcome]], use: ToolUse
     ) -> ModelOutcome:
         """The model's words, and never an `Asked`. With nothing to offer it is one call, as if there were no tools.
@@ -127,7 +127,7 @@ class ToolLoop:
         raise AssertionError("the last round answers")
 
     async def _check(self, turn: ToolTurn) -> None:
-        if turn.contact_id and not await self._may_go_on(ContactId(turn.contact_id)):
+        if turn.contact_id and not await self._may_go_on(ContactId(turn.contact_id), turn.channel_id):
             raise UnavailableError("paused", "This contact may not be answered any more.", retry_after_s=0.0)
 
     async def _round(self, asked: Asked, turn: ToolTurn, offered: set[str], use: ToolUse, left_s: float) -> None:

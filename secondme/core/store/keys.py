@@ -340,7 +340,7 @@ def skill_config(skill: str) -> str:
 
 
 def skill_memory(contact: str) -> str:
-    """HASH `<skill>\\n<key>` -> JSON, what skills remember about a contact, and `<skill>` -> its bytes; 180 days after the last change."""
+    """HASH skill and key, a line each -> JSON, what skills remember about a contact, and skill -> its bytes; 180 days after the last change."""
     return f"SKILLS:kv:{contact}"
 
 

@@ -16,9 +16,8 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from secondme.core.errors import SecondmeError
 from secondme.core.messages import Origin
-from secondme.core.tools.permissions import Leg
-from secondme.core.tools.rights import GrantedTool
 from secondme.core.tools.manifest import is_write, permissions_of
+from secondme.core.tools.permissions import Leg
 from secondme.core.tools.web import WebAnswer, WebClient, WebRefusal, WebRequest, host_and_port
 
 if TYPE_CHECKING:
@@ -26,10 +25,11 @@ if TYPE_CHECKING:
 
     from secondme.core.messages import ToolTurn
     from secondme.core.tools.permissions import Permission
+    from secondme.core.tools.rights import GrantedTool
     from secondme.core.tools.store import SkillStore
 
     Json = dict[str, Any]  # a JSON object of a skill: looked at piece by piece
-    Answerer = Callable[["Asking", Json], Awaitable[Json]]
+    Answerer = Callable[["AskContext", Json], Awaitable[Json]]
 
 _KEY = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,127}", re.ASCII)
 _LONGEST_HEADER = 500
@@ -38,7 +38,7 @@ _CONTINENTS = {"Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia
 
 
 @dataclass(frozen=True, slots=True)
-class Asking:
+class AskContext:
     """One call of a tool, on whose behalf is asked."""
 
     granted: GrantedTool
@@ -81,7 +81,7 @@ class AskDesk:
             **(more or {}),
         }
 
-    async def answer(self, asking: Asking, question: Json) -> Json:
+    async def answer(self, asking: AskContext, question: Json) -> Json:
         """`{"answer": ...}` or `{"error": code}`. Never raises but when cancelled."""
         operation = question.get("op")
         answerer = self._answers.get(operation) if isinstance(operation, str) else None
@@ -92,7 +92,7 @@ class AskDesk:
         except SecondmeError as failed:
             return error(failed.code)
 
-    async def _http(self, asking: Asking, question: Json) -> Json:
+    async def _http(self, asking: AskContext, question: Json) -> Json:
         granted = [each for each in asking.permissions if each.leg in {Leg.REACH, Leg.OPEN}]
         if not granted:
             return error("not_allowed")
@@ -111,13 +111,13 @@ class AskDesk:
             case WebRefusal(code):
                 return error(code)
 
-    async def _kv_get(self, asking: Asking, question: Json) -> Json:
+    async def _kv_get(self, asking: AskContext, question: Json) -> Json:
         where = _memory(asking, question)
         if isinstance(where, str):
             return error(where)
         return {"answer": await self._store.remembered(asking.skill, str(question["key"]), where[0])}
 
-    async def _kv_set(self, asking: Asking, question: Json) -> Json:
+    async def _kv_set(self, asking: AskContext, question: Json) -> Json:
         where = _memory(asking, question)
         if isinstance(where, str):
             return error(where)
@@ -125,7 +125,7 @@ class AskDesk:
         return {"answer": True} if done == "ok" else error(done)
 
 
-async def _zone(_: Asking, question: Json) -> Json:
+async def _zone(_: AskContext, question: Json) -> Json:
     """The local time at a place at a moment. Zones are public, and everybody may ask for them."""
     place, at = question.get("place"), question.get("at")
     if not isinstance(place, str) or not isinstance(at, str) or len(place) > _LONGEST_PLACE:
@@ -158,7 +158,7 @@ def error(code: str) -> dict[str, Any]:
     return {"error": code}
 
 
-def _memory(asking: Asking, question: Json) -> tuple[str | None] | str:
+def _memory(asking: AskContext, question: Json) -> tuple[str | None] | str:
     """Of whom is remembered: a contact, or (None) everybody; or why nothing is. The owner's own turn is a person like any other."""
     key = question.get("key")
     if not isinstance(key, str) or not _KEY.fullmatch(key):
@@ -183,7 +183,7 @@ def _request(question: Json) -> WebRequest | None:
     return WebRequest(url, method.upper(), headers, body)
 
 
-def _authorization(asking: Asking, question: Json) -> str | None:
+def _authorization(asking: AskContext, question: Json) -> str | None:
     """The header with the secret that is named, empty when none is; None when there is no such secret. A password needs its user."""
     name, user = question.get("auth"), question.get("user", "")
     if not name:

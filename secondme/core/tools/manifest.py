@@ -27,11 +27,11 @@ _NEEDS = re.compile(r">=\s*(\d{1,4}(?:\.\d{1,4}){0,2})", re.ASCII)
 LIMIT_BYTES = 64 * 1024
 _DEPTH = 12
 _MOST_TOOLS = 24
-_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+|\n')
+_WORD = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]:,]|[^\s{}\[\]:,"]+|\n')
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
+class SkillProblem:
     """What is wrong with a skill: the file in its folder, the line (0: none of them), plain words, and what mends it."""
 
     file: str
@@ -138,7 +138,9 @@ class SkillManifest(_Part):
     @field_validator("entry")
     @classmethod
     def _plain(cls, value: str) -> str:
-        return _matching(re.compile(r"[a-z][a-z0-9_]{0,31}\.py", re.ASCII), value, "the entry is a file of the folder, like skill.py")
+        return _matching(
+            re.compile(r"[a-z][a-z0-9_]{0,31}\.py", re.ASCII), value, "the entry is a file of the folder, like skill.py"
+        )
 
     @field_validator("secondme")
     @classmethod
@@ -164,7 +166,7 @@ class SkillManifest(_Part):
             if len(self.name) + 1 + len(tool.name) > LONGEST_NAME:
                 raise ValueError(f"{self.name}_{tool.name} is longer than {LONGEST_NAME} characters")
             if foreign := set(tool.permissions or ()) - set(self.permissions):
-                raise ValueError(f"{tool.name} uses {sorted(foreign)[0]}, which the skill does not ask for")
+                raise ValueError(f"{tool.name} uses {min(foreign)}, which the skill does not ask for")
         for name in self.config:
             _matching(_FIELD_NAME, name, "a setting's name has up to 32 of a-z 0-9 _, the first a letter")
         return self
@@ -246,23 +248,23 @@ def value_from_text(field: ConfigField, text: str) -> str | int | float | bool:
     return value
 
 
-def read_manifest(raw: bytes, file: str = "manifest.json") -> SkillManifest | list[Problem]:
+def read_manifest(raw: bytes, file: str = "manifest.json") -> SkillManifest | list[SkillProblem]:
     """The manifest in `raw`, or everything that is wrong with it. Never raises."""
     if len(raw) > LIMIT_BYTES:
-        return [Problem(file, 0, f"it is larger than {size(LIMIT_BYTES)}", "Shorten it.")]
+        return [SkillProblem(file, 0, f"it is larger than {size(LIMIT_BYTES)}", "Shorten it.")]
     if is_too_deep(raw, _DEPTH):
-        return [Problem(file, 0, f"it has more than {_DEPTH} levels", "Make it flatter.")]
+        return [SkillProblem(file, 0, f"it has more than {_DEPTH} levels", "Make it flatter.")]
     try:
         text = raw.decode("utf-8")
         value = json.loads(text, object_pairs_hook=_once)
     except UnicodeDecodeError as error:
-        return [Problem(file, raw.count(b"\n", 0, error.start) + 1, "it is not UTF-8 text", "Save it as UTF-8.")]
+        return [SkillProblem(file, raw.count(b"\n", 0, error.start) + 1, "it is not UTF-8 text", "Save it as UTF-8.")]
     except json.JSONDecodeError as error:
-        return [Problem(file, error.lineno, f"it is not JSON: {error.msg[0].lower()}{error.msg[1:]}", "Correct that line.")]
+        return [SkillProblem(file, error.lineno, f"it is not JSON: {error.msg[0].lower()}{error.msg[1:]}", "Correct that line.")]
     except (ValueError, RecursionError) as error:
-        return [Problem(file, 0, str(error)[:200])]
+        return [SkillProblem(file, 0, str(error)[:200])]
     if not isinstance(value, dict):
-        return [Problem(file, 1, "it is not an object", "It begins with { and ends with }.")]
+        return [SkillProblem(file, 1, "it is not an object", "It begins with { and ends with }.")]
     try:
         return SkillManifest.model_validate(value)
     except ValidationError as error:
@@ -278,13 +280,18 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _problem(error: Any, lines: dict[tuple[str | int, ...], int], file: str) -> Problem:  # pydantic's own record
+def _problem(error: Any, lines: dict[tuple[str | int, ...], int], file: str) -> SkillProblem:  # pydantic's own record
     where = tuple(part for part in error["loc"])
     line = next((lines[where[:end]] for end in range(len(where), -1, -1) if where[:end] in lines), 1)
     shown = "".join(f"[{part}]" if isinstance(part, int) else f".{safe_name(str(part))}" for part in where).lstrip(".")
     words = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
-        known: dict[str, type[BaseModel]] = {"": SkillManifest, "tools": ToolDefinition, "config": ConfigField, "requires": Requirements}
+        known: dict[str, type[BaseModel]] = {
+            "": SkillManifest,
+            "tools": ToolDefinition,
+            "config": ConfigField,
+            "requires": Requirements,
+        }
         model = known.get(str(where[0]) if len(where) > 1 else "", SkillManifest)
         names = [each.alias or name for name, each in model.model_fields.items()]
         words = f"is not known; {did_you_mean(str(where[-1]), names, 'there are: ' + ', '.join(names))}"
@@ -292,28 +299,28 @@ def _problem(error: Any, lines: dict[tuple[str | int, ...], int], file: str) -> 
         words = "is missing"
     elif words.startswith("Input should"):
         words = f"{words.removeprefix('Input ')}"
-    return Problem(file, line, f"{shown}: {words}" if shown else words)
+    return SkillProblem(file, line, f"{shown}: {words}" if shown else words)
 
 
 def _lines(text: str) -> dict[tuple[str | int, ...], int]:
     """The line, from 1, where each value of a JSON text stands, by the way to it."""
     found: dict[tuple[str | int, ...], int] = {(): 1}
     line, path, key = 1, [], ""  # type: int, list[str | int], str
-    for token in _TOKEN.findall(text):
-        if token == "\n":
+    for word in _WORD.findall(text):
+        if word == "\n":
             line += 1
-        elif token in "{[":
-            path.append("" if token == "{" else 0)
-        elif token in "}]":
+        elif word in "{[":
+            path.append("" if word == "{" else 0)
+        elif word in "}]":
             path.pop()
-        elif token == ",":
+        elif word == ",":
             last = path[-1]
             path[-1] = last + 1 if isinstance(last, int) else ""
-        elif token == ":":
+        elif word == ":":
             path[-1] = json.loads(key)
             found.setdefault(tuple(path), line)
         else:
-            key = token
+            key = word
         if path and isinstance(path[-1], int):
             found.setdefault(tuple(path), line)
     return found

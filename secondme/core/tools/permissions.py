@@ -65,7 +65,12 @@ _LIST = dict(
         _named("net:any", "read any public web page", Leg.OPEN, Audience.OWNER),
         _named("storage", "remember up to 1 MB about each contact, for that contact only", Leg.STATE, Audience.STANDARD),
         _named("storage:shared", "remember up to 1 MB for everybody", Leg.PRIVATE, Audience.OWNER),
-        _named("calendar:read", "read your calendar: when you are busy; for trusted contacts also what for", Leg.PRIVATE, Audience.STANDARD),
+        _named(
+            "calendar:read",
+            "read your calendar: when you are busy; for trusted contacts also what for",
+            Leg.PRIVATE,
+            Audience.STANDARD,
+        ),
         _named("contacts:self", "see the card of the contact who writes", Leg.PRIVATE, Audience.STANDARD),
         _named("contacts:all", "see the card of everybody", Leg.PRIVATE, Audience.OWNER),
         _named("notes:read", "read the notes that you shared, in the folder that you chose", Leg.PRIVATE, Audience.STANDARD),

@@ -1,11 +1,11 @@
 """Rights: which tools a turn is offered, and what a call may do. Decided from tier, permissions and what the owner granted; never by a model.
 
-                    reads what is public    reads what is private         changes something
-    restricted      -                       -                             -
-    standard        yes                     what its permission allows    -
-    trusted         yes                     more                          a proposal, which the owner decides
-    owner           yes                     all                           yes; without anybody to ask: only what was named
-    suspicious      only what neither reaches out, nor tells anything private, nor changes anything
+reads what is public    reads what is private         changes something
+restricted      -                       -                             -
+standard        yes                     what its permission allows    -
+trusted         yes                     more                          a proposal, which the owner decides
+owner           yes                     all                           yes; without anybody to ask: only what was named
+suspicious      only what neither reaches out, nor tells anything private, nor changes anything
 """
 
 from __future__ import annotations

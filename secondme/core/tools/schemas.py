@@ -28,7 +28,9 @@ _TYPES: dict[str, Callable[[Json], bool]] = {
 }
 _NOTES = {"description", "title", "format", "default"}
 _COUNTS = {"minLength", "maxLength", "minItems", "maxItems"}
-_KEYWORDS = _NOTES | _COUNTS | {"type", "properties", "required", "additionalProperties", "enum", "const", "minimum", "maximum", "items"}
+_KEYWORDS = (
+    _NOTES | _COUNTS | {"type", "properties", "required", "additionalProperties", "enum", "const", "minimum", "maximum", "items"}
+)
 
 
 def faults(schema: Json) -> list[str]:

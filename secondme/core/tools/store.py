@@ -81,7 +81,9 @@ class SkillStore:
         try:
             return {name.decode(): json.loads(value) for name, value in found.items()}
         except ValueError as error:
-            raise DataError("bad_skill_config", f"What was chosen for the skill {skill} cannot be read.", f"secondme skills config {skill}") from error
+            raise DataError(
+                "bad_skill_config", f"What was chosen for the skill {skill} cannot be read.", f"secondme skills config {skill}"
+            ) from error
 
     async def set_config(self, skill: str, changes: Mapping[str, Any]) -> None:
         """The settings in `changes` have their values; None: the default again."""
@@ -120,7 +122,13 @@ class SkillStore:
 
     async def note(self, run: ToolRun) -> None:
         """The use of a tool is remembered, among the 10,000 newest."""
-        fields: dict[Any, Any] = {"skill": run.skill, "tool": run.tool, "code": run.code, "ms": str(run.ms), "contact": run.contact_id}
+        fields: dict[Any, Any] = {
+            "skill": run.skill,
+            "tool": run.tool,
+            "code": run.code,
+            "ms": str(run.ms),
+            "contact": run.contact_id,
+        }
         await self._store.call(self._store.client.xadd(keys.SKILL_CALLS, fields, maxlen=_CALLS, approximate=True))
 
     async def runs(self, most: int, skill: str = "") -> list[ToolRun]:

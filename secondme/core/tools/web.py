@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping, Sequence
 
-    import httpx
 
 Resolve = Callable[[str, int], Awaitable[list[str]]]
 """The addresses of a host. Raises OSError."""
@@ -136,7 +135,10 @@ class WebClient:
         client = httpx.AsyncClient(verify=self._verify, timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False)
         extensions = {"sni_hostname": target.host} if parts.scheme == "https" else {}
         content = request.body.encode() if request.body else None
-        async with client, client.stream(request.method, dialled, headers=headers, content=content, extensions=extensions) as answer:
+        async with (
+            client,
+            client.stream(request.method, dialled, headers=headers, content=content, extensions=extensions) as answer,
+        ):
             body, is_cut = bytearray(), False
             async for chunk in answer.aiter_raw():
                 body += chunk

@@ -1,0 +1,453 @@
+"""`secondme skills`: what the clone can do besides writing. Code of others runs sealed, and only as you approved it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from secondme.cli.command import Invocation, command
+from secondme.cli.output import CommandResult, ExitCode, Screen, message_result
+
+if TYPE_CHECKING:
+    from secondme.core.messages import ToolTurn
+    from secondme.services import Services
+    from secondme.skills.catalog import SkillCatalog
+    from secondme.skills.registry import Skill
+
+app = typer.Typer(help="What the clone can do besides writing, and who may cause it.", no_args_is_help=True)
+
+_Name = Annotated[str, typer.Argument(metavar="NAME", help="A skill: its folder's name.")]
+_AUDIENCES = ("owner", "trusted", "standard")
+_TELLING = {"machine", "landlock"}
+"""Probes that say more than that they went well."""
+_OFF = "No skill is on. Switch one on: secondme skills enable clock"
+
+
+@app.command("list")
+@command("secondme.skills.list/1")
+async def list_(invocation: Invocation) -> CommandResult:
+    """Every skill, how it stands, and who may cause it."""
+    async with invocation.services() as services:
+        skills = await services.skills.all()
+        runs = await services.skill_store.runs(500)
+    last = {run.skill: run for run in reversed(runs)}
+    rows = [_row(each) | {"lastUsed": _at(last[each.name].at_ms) if each.name in last else None} for each in skills]
+
+    def show(screen: Screen) -> None:
+        cells = [(row["name"], row["kind"], _state_in_words(row), row["audience"] or "", str(len(row["tools"]))) for row in rows]
+        screen.table(("skill", "kind", "state", "for", "tools"), cells, empty="There are no skills.")
+        for row in rows:
+            if row["reason"] and row["kind"] == "own":
+                screen.line(f"{row['name']}: {row['reason']} {screen.typed(row['fix'] or '')}".rstrip(), "warn")
+        if not any(row["enabled"] for row in rows):
+            screen.line(screen.typed(_OFF), "dim")
+
+    return CommandResult({"skills": rows}, show)
+
+
+@app.command()
+@command("secondme.skills.show/1")
+async def show(invocation: Invocation, name: _Name) -> CommandResult:
+    """One skill: what it may do in plain words, its tools, what changed since you approved it."""
+    async with invocation.services() as services:
+        skill = await services.skills.get(name)
+        config = await services.skills.config(skill)
+        secrets = services.skill_secret_names(name)
+    return CommandResult(_shown(skill, config, secrets), lambda screen: _show(screen, skill, config, secrets))
+
+
+@app.command()
+@command("secondme.skills.new/1")
+async def new(invocation: Invocation, name: _Name) -> CommandResult:
+    """Make a small working skill, to be changed."""
+    async with invocation.services() as services:
+        path = _catalog(services).new(name)
+    return message_result(
+        {"name": name, "path": str(path)}, f"{path} is there.", f"Look at it, then: secondme skills approve {name}"
+    )
+
+
+@app.command()
+@command("secondme.skills.check/1")
+async def check(
+    invocation: Invocation, path: Annotated[Path, typer.Argument(help="A folder or a zip; or the name of one of your skills.")]
+) -> CommandResult:
+    """Read a skill and say everything that is wrong with it. Nothing is written, nothing is run."""
+    from secondme.skills.catalog import sheet
+
+    async with invocation.services() as services:
+        own = services.skills.directory / path
+        folder = _catalog(services).look_at(own if not path.exists() and own.exists() else path)
+    problems = [{"file": each.file, "line": each.line or None, "problem": each.words, "fix": each.fix} for each in folder.problems]
+    data = {**sheet(folder), "problems": problems}
+
+    def show(screen: Screen) -> None:
+        for each in folder.problems:
+            screen.line(each.text, "bad")
+            if each.fix:
+                screen.line(f"    {screen.typed(each.fix)}", "dim")
+        if not folder.problems:
+            screen.line(f"{folder.name} can be used.", "good")
+            _show_sheet(screen, data)
+
+    return CommandResult(data, show, ExitCode.BAD_INPUT if problems else ExitCode.DONE)
+
+
+@app.command()
+@command("secondme.skills.add/1")
+async def add(
+    invocation: Invocation,
+    path: Annotated[Path, typer.Argument(help="A folder or a zip.")],
+    digest: Annotated[str, typer.Option(help="The digest that you were promised: another one is refused.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; needs --digest.")] = False,
+) -> CommandResult:
+    """Take a skill in, look at what it may do, and approve it. Without a terminal: --yes and --digest."""
+    from secondme.cli.prompts import confirm
+    from secondme.core.errors import BusyError, DataError
+    from secondme.skills.catalog import sheet
+
+    if yes and not digest:
+        raise typer.BadParameter("--yes needs --digest: what you did not look at must be what you were promised")
+    async with invocation.services(deciding=True) as services:
+        catalog = _catalog(services)
+        folder = catalog.look_at(path)
+        if folder.problems:
+            words = "; ".join(each.text for each in folder.problems[:3])
+            raise DataError("bad_skill", f"{path} cannot be used: {words}.", folder.problems[0].fix or "Correct it.")
+        before = next((each for each in await services.skills.all() if each.name == folder.name), None)
+        if before is not None and before.kind.value != "own":
+            raise BusyError("skill_exists", f"{folder.name} is the name of a built-in skill.", "Rename it, in its files too.")
+        if not yes:
+            _show_sheet(Screen(sys.stderr, home=invocation.home), sheet(folder, before.running if before else None))
+            confirm(f"Approve {folder.name}?")
+        catalog.add(folder, digest=digest)
+        skill = await catalog.approve(folder.name, digest=folder.digest)
+    return message_result(_row(skill), f"{skill.name} is approved and on.", f"Try it: secondme skills test {skill.name} TOOL")
+
+
+@app.command()
+@command("secondme.skills.approve/1")
+async def approve(
+    invocation: Invocation,
+    name: _Name,
+    digest: Annotated[str, typer.Option(help="What you looked at: another one is refused.")] = "",
+    tier: Annotated[str, typer.Option(help="Who may cause it at most: owner, trusted or standard.")] = "standard",
+    auto: Annotated[
+        list[str] | None,
+        typer.Option("--auto", metavar="TOOL", help="A tool that writes without asking you, five times a day at most."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask; needs --digest.")] = False,
+) -> CommandResult:
+    """Approve your skill as it lies there now: this copy runs, whatever becomes of the folder."""
+    from secondme.cli.prompts import confirm
+    from secondme.core.tools.permissions import Audience
+    from secondme.skills.catalog import sheet
+
+    if tier not in _AUDIENCES:
+        raise typer.BadParameter("owner, trusted or standard", param_hint="--tier")
+    if yes and not digest:
+        raise typer.BadParameter("--yes needs --digest: what you did not look at must be what you expect")
+    audience = Audience(_AUDIENCES.index(tier))
+    async with invocation.services(deciding=True) as services:
+        skill = await services.skills.get(name)
+        if not yes and not skill.folder.problems:
+            _show_sheet(Screen(sys.stderr, home=invocation.home), sheet(skill.folder, skill.running, audience))
+            confirm(f"Approve {name}?")
+        done = await _catalog(services).approve(
+            name, digest=digest or skill.folder.digest, audience=audience, auto=frozenset(auto or ())
+        )
+    return message_result(_row(done), f"{name} is approved and on.", f"Try it: secondme skills test {name} TOOL")
+
+
+@app.command()
+@command("secondme.skills.enable/1")
+async def enable(invocation: Invocation, name: _Name) -> CommandResult:
+    """Switch a skill on: it counts from the next reply on."""
+    async with invocation.services(deciding=True) as services:
+        skill = await _catalog(services).enable(name)
+    return message_result(_row(skill), f"{name} is on.{f' But: {skill.reason}' if skill.reason else ''}", skill.fix)
+
+
+@app.command()
+@command("secondme.skills.disable/1")
+async def disable(invocation: Invocation, name: _Name) -> CommandResult:
+    """Switch a skill off, at once."""
+    async with invocation.services(deciding=True) as services:
+        skill = await _catalog(services).disable(name)
+    return message_result(_row(skill), f"{name} is off.")
+
+
+@app.command()
+@command("secondme.skills.remove/1")
+async def remove(
+    invocation: Invocation,
+    name: _Name,
+    keep_data: Annotated[bool, typer.Option("--keep-data", help="Keep what you chose for it.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+) -> CommandResult:
+    """Remove one of your skills: its folder, its approval, its settings."""
+    from secondme.cli.prompts import confirm
+
+    async with invocation.services(deciding=True) as services:
+        await services.skills.get(name)
+        if not yes:
+            confirm(f"Remove {name} and its folder?")
+        await _catalog(services).remove(name, keep_data=keep_data)
+        for each in set() if keep_data else services.skill_secret_names(name):
+            services.keep_skill_secret(name, each, None, home=invocation.home)
+    return message_result({"name": name, "removed": True}, f"{name} is gone.")
+
+
+@app.command()
+@command("secondme.skills.config/1")
+async def config(
+    invocation: Invocation,
+    name: _Name,
+    setting: Annotated[str | None, typer.Argument(metavar="[SETTING]", help="Which setting.")] = None,
+    value: Annotated[str | None, typer.Argument(metavar="[VALUE]", help="Its value; a secret is asked for, or read.")] = None,
+    unset: Annotated[bool, typer.Option("--unset", help="Its default again.")] = False,
+) -> CommandResult:
+    """Show a skill's settings, or change one. Secrets are kept where all secrets are, and no skill sees one."""
+    async with invocation.services(deciding=setting is not None) as services:
+        if setting is None:
+            skill = await services.skills.get(name)
+            return _config_result(skill, await services.skills.config(skill), services.skill_secret_names(name))
+        skill, field = await _catalog(services).configure(name, setting, None if unset else value if value is not None else "")
+        if field.type == "secret":
+            services.keep_skill_secret(name, setting, None if unset else _secret(name, setting, value), home=invocation.home)
+        skill = await services.skills.get(name)
+        return _config_result(skill, await services.skills.config(skill), services.skill_secret_names(name))
+
+
+@app.command("test")
+@command("secondme.skills.test/1")
+async def try_(
+    invocation: Invocation,
+    name: _Name,
+    tool: Annotated[str, typer.Argument(metavar="TOOL", help="One of its tools.")],
+    given: Annotated[str, typer.Option("--input", metavar="JSON", help="What it is called with.")] = "{}",
+    contact: Annotated[
+        str | None, typer.Option("--as", metavar="CONTACT", help="With the rights of this contact: an id or a name.")
+    ] = None,
+) -> CommandResult:
+    """Call a tool as a reply would, and show what it tells. What writes is proposed for a contact, and done for you."""
+    from secondme.core.errors import DataError, NotFoundError
+    from secondme.core.messages import ToolCall
+    from secondme.skills.catalog import nearest_tool
+
+    try:
+        value = json.loads(given)
+    except ValueError as error:
+        raise DataError("bad_input", "--input is no JSON.", """Like: --input '{"place": "Tokyo"}'""") from error
+    if not isinstance(value, dict):
+        raise DataError("bad_input", "--input must be a JSON object.", """Like: --input '{"place": "Tokyo"}'""")
+    async with invocation.services() as services:
+        skill = await services.skills.get(name)
+        granted = next((each for each in skill.tools if each.tool.name == tool), None)
+        if granted is None:
+            raise NotFoundError("no_such_tool", f"{name} has no tool {tool!r}.", nearest_tool(skill, tool))
+        turn = await _turn(services, contact)
+        result = await services.skill_toolbox.call(turn, ToolCall("test", granted.name, value))
+    data = {"skill": name, "tool": granted.name, "code": result.code or "ok", "text": result.text}
+    code = ExitCode.NO if result.code else ExitCode.DONE
+    return CommandResult(data, lambda screen: screen.line(result.text, "bad" if result.code else ""), code)
+
+
+@app.command()
+@command("secondme.skills.log/1")
+async def log(
+    invocation: Invocation,
+    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only of this skill.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, the newest.")] = 20,
+) -> CommandResult:
+    """Which tools were used, for whom, and how it went. What was asked and told is not kept."""
+    async with invocation.services() as services:
+        runs = await services.skill_store.runs(limit, name or "")
+    rows = [
+        {
+            "at": _at(run.at_ms),
+            "skill": run.skill,
+            "tool": run.tool,
+            "code": run.code,
+            "ms": run.ms,
+            "contactId": run.contact_id or None,
+        }
+        for run in runs
+    ]
+
+    def show(screen: Screen) -> None:
+        cells = [(_at(run.at_ms), f"{run.skill}_{run.tool}", run.code, f"{run.ms} ms", run.contact_id or "you") for run in runs]
+        screen.table(("when", "tool", "result", "took", "for"), cells, empty="No tool was used yet.")
+
+    return CommandResult({"runs": rows}, show)
+
+
+@app.command()
+@command("secondme.skills.sandbox/1")
+async def sandbox(_: Invocation) -> CommandResult:
+    """What confines skills on this machine, found out by trying."""
+    from secondme.skills.sandbox.probe import ConfinementLevel, probe
+
+    found = await asyncio.to_thread(probe)
+    can_confine = found.level is not ConfinementLevel.NONE
+    probes = [{"name": each.name, "ok": each.is_ok, "why": each.why or None, "fix": each.fix or None} for each in found.probes]
+    data = {"level": found.level.value, "fix": found.fix or None, "probes": probes}
+
+    def show(screen: Screen) -> None:
+        for each in found.probes:
+            screen.line(
+                f"{'✓' if each.is_ok else '-'} {each.name.replace('_', ' ')}{f': {each.why}' if each.why else ''}",
+                "" if each.is_ok else "dim",
+            )
+            if each.fix:
+                screen.line(f"    {each.fix}", "dim")
+        screen.line(
+            f"Skills run {found.level.value}." if can_confine else "Nothing confines a skill here.",
+            "good" if can_confine else "bad",
+        )
+        if found.fix:
+            screen.line(found.fix, "dim")
+
+    return CommandResult(data, show, ExitCode.DONE if can_confine else ExitCode.NO)
+
+
+async def _turn(services: Services, contact: str | None) -> ToolTurn:
+    """Whose rights a tool is tried with: the owner's, or a contact's."""
+    from secondme.cli.contact_lookup import approved_contact
+    from secondme.core.messages import Origin, ToolTurn
+
+    if contact is None:
+        return ToolTurn(Origin.OWNER)
+    found = approved_contact(contact, (await services.listing()).approved)
+    channel = found.channel_id or found.contact_id.partition(":")[0]
+    return ToolTurn(Origin.CONTACT, found.tier, found.contact_id, channel, message_id="test")
+
+
+def _secret(name: str, setting: str, value: str | None) -> str:
+    """The secret, asked for or read from standard input; on a command line others could read it."""
+    from secondme.cli.prompts import ask_line
+    from secondme.core.errors import ConfigError
+
+    fix = f"secondme skills config {name} {setting}"
+    if value is not None:
+        raise ConfigError("secret_in_argv", f"{setting} is a secret: others can read a command line.", fix)
+    word = ask_line(f"{setting} (hidden): ", secret=True) if sys.stdin.isatty() else sys.stdin.readline(64 * 1024)
+    if not word.strip():
+        raise ConfigError("no_value", f"{setting} needs a value.", fix)
+    return word.strip()
+
+
+def _catalog(services: Services) -> SkillCatalog:
+    from secondme.skills.catalog import SkillCatalog
+
+    return SkillCatalog(services.skills, services.clock)
+
+
+def _at(ms: int) -> str:
+    from secondme.core.clock import from_ms, rfc3339
+
+    return rfc3339(from_ms(ms))
+
+
+def _row(skill: Skill) -> dict[str, Any]:
+    from secondme.skills.catalog import AUDIENCES
+
+    return {
+        "name": skill.name,
+        "kind": skill.kind.value,
+        "state": skill.state.value,
+        "enabled": skill.is_on,
+        "audience": AUDIENCES[skill.audience] if skill.tools else None,
+        "description": skill.folder.description or None,
+        "version": skill.manifest.version if skill.manifest else None,
+        "tools": [each.name for each in skill.tools],
+        "reason": skill.reason or None,
+        "fix": skill.fix or None,
+    }
+
+
+def _shown(skill: Skill, config: dict[str, Any], secrets: set[str]) -> dict[str, Any]:
+    from secondme.skills.catalog import sheet
+
+    looked = skill.folder if skill.folder.files else skill.running or skill.folder
+    approved = skill.running if skill.approval is not None else None
+    return {
+        **_row(skill),
+        "sheet": sheet(looked, approved),
+        "approvedAt": skill.approval.approved_at if skill.approval else None,
+        "config": _settings(skill, config, secrets),
+    }
+
+
+def _settings(skill: Skill, config: dict[str, Any], secrets: set[str]) -> list[dict[str, Any]]:
+    fields = skill.manifest.config if skill.manifest else {}
+    return [
+        {
+            "name": name,
+            "label": field.label or name,
+            "type": field.type,
+            "required": field.required,
+            "choices": list(field.choices),
+            "value": None if field.type == "secret" else config.get(name),
+            "set": name in secrets if field.type == "secret" else config.get(name) is not None,
+        }
+        for name, field in fields.items()
+    ]
+
+
+def _config_result(skill: Skill, config: dict[str, Any], secrets: set[str]) -> CommandResult:
+    rows = _settings(skill, config, secrets)
+
+    def show(screen: Screen) -> None:
+        cells = [(row["name"], _value_in_words(row), row["type"], row["label"]) for row in rows]
+        screen.table(("setting", "value", "type", "what"), cells, empty=f"{skill.name} has no settings.")
+        if skill.reason:
+            screen.line(skill.reason, "warn")
+
+    return CommandResult({"name": skill.name, "state": skill.state.value, "config": rows}, show)
+
+
+def _value_in_words(row: dict[str, Any]) -> str:
+    if row["type"] == "secret":
+        return "***" if row["set"] else "not set"
+    return "not set" if row["value"] is None else str(row["value"])
+
+
+def _state_in_words(row: dict[str, Any]) -> str:
+    state = str(row["state"])
+    return {"enabled": "on", "disabled": "off", "not_set_up": "not set up"}.get(state, state)
+
+
+def _show(screen: Screen, skill: Skill, config: dict[str, Any], secrets: set[str]) -> None:
+    data = _shown(skill, config, secrets)
+    screen.line(f"{skill.name}  {_state_in_words(data)}", "bold")
+    if skill.reason:
+        screen.line(f"{skill.reason} {screen.typed(skill.fix)}".rstrip(), "warn")
+    _show_sheet(screen, data["sheet"])
+    for row in data["config"]:
+        screen.line(f"  {row['label']}: {_value_in_words(row)}", "dim")
+
+
+def _show_sheet(screen: Screen, data: dict[str, Any]) -> None:
+    """What the owner decides by: what it may do first, what is new before all else."""
+    about = " ".join(filter(None, [data["name"], data["version"], f"by {data['author']}" if data["author"] else ""]))
+    screen.line(f"{about}: {data['description']}")
+    screen.line("It may:" if data["permissions"] else "It may ask for nothing: it only computes.")
+    for each in data["permissions"]:
+        screen.line(f"  {'NEW ' if each['new'] else ''}{each['words']}  ({each['permission']})", "warn" if each["new"] else "")
+    for tool in data["tools"]:
+        who = {"owner": "only you", "trusted": "trusted contacts", "standard": "every contact but restricted ones"}[
+            tool["audience"]
+        ]
+        does = "proposes" if tool["access"] == "write" else "reads"
+        screen.line(f"  {tool['name']} {does}, for {who}: {tool['description']}")
+    for hint in data["hints"]:
+        screen.line(f"  look: {hint}", "dim")
+    for line in data["changes"]:
+        screen.line(f"  {line}", "dim")
+    screen.line(f"  {data['digest']}", "dim")
