@@ -43,7 +43,7 @@ class SkillCatalog:
         skill = await self._registry.get(name)
         if skill.running is None:
             code = "skill_not_approved" if skill.kind is SkillKind.OWN else "skill_not_there"
-            raise BusyError(
+            raise ConfigError(
                 code, f"{name} cannot be switched on. {skill.reason}".strip(), skill.fix or f"secondme skills show {name}"
             )
         await self._registry.store.set_state(name, on=True)

@@ -51,7 +51,8 @@ def _faults(schema: Json, where: str, depth: int) -> Iterator[str]:
         yield f"a schema has at most {_DEPTH} levels{at}"
         return
     yield from (f"{json.dumps(key)[:_LONGEST_KEY]} is not used here{at}" for key in schema if key not in _KEYWORDS)
-    if schema.get("type") not in _TYPES:
+    kind = schema.get("type")
+    if not isinstance(kind, str) or kind not in _TYPES:
         yield f'"type" is one of {", ".join(_TYPES)}{at}'
     for key in _COUNTS & schema.keys():
         if type(schema[key]) is not int or schema[key] < 0:
