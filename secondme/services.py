@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.gateway.store import ActivityStore, ConversationStates, NoteStore, TraceStore
     from secondme.core.ids import ContactId
+    from secondme.core.messages import ToolResult
     from secondme.core.ports import Channel, Model, Toolbox
     from secondme.core.queue.store import DeadLetterStore, InboxStore
     from secondme.core.remember.learning import Learner
@@ -57,7 +58,9 @@ if TYPE_CHECKING:
     from secondme.core.store.history import HistoryStore
     from secondme.core.store.persons import PersonStore
     from secondme.core.store.server import Role
-    from secondme.core.tools.store import SkillStore
+    from secondme.core.tools.proposals import ProposalService
+    from secondme.core.tools.store import Proposal, SkillStore
+    from secondme.skills.catalog import SkillCatalog
     from secondme.skills.registry import SkillRegistry
     from secondme.skills.sandbox.sandbox import Sandbox
     from secondme.skills.toolbox import SkillToolbox
@@ -349,6 +352,23 @@ class Services:
         from secondme.core.tools.toolbox import DeferredToolbox
 
         return DeferredToolbox(self.skill_store, lambda: self.skill_toolbox)
+
+    @cached_property
+    def skill_catalog(self) -> SkillCatalog:
+        """Taking skills in, approving them, switching them on and off."""
+        from secondme.skills.catalog import SkillCatalog
+
+        return SkillCatalog(self.skills, self.clock, self.security, self.by)
+
+    @cached_property
+    def proposals(self) -> ProposalService:
+        """What skills would change, and the owner decides."""
+        from secondme.core.tools.proposals import ProposalService
+
+        async def carry_out(proposal: Proposal) -> ToolResult:
+            return await self.skill_toolbox.carry_out(proposal)
+
+        return ProposalService(self.skill_store, carry_out, self.security, self.by)
 
     def tool_loop(self, toolbox: Toolbox) -> ToolLoop:
         """What composes with tools."""

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from secondme.core.clock import from_ms, rfc3339
 from secondme.core.errors import BusyError, ConfigError, DataError, NotFoundError
 from secondme.core.files import private_dir, write_private
+from secondme.core.security_log import SecurityEvent
 from secondme.core.text import did_you_mean, near, safe_name, safe_text
 from secondme.core.tools.manifest import is_write, name_of_skill, value_from_text, widest_audience
 from secondme.core.tools.permissions import Audience, permission
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from secondme.core.ports import Clock
+    from secondme.core.security_log import SecurityLog
     from secondme.core.tools.manifest import ConfigField
     from secondme.skills.registry import Skill, SkillRegistry
 
@@ -34,9 +36,11 @@ _DIFF_LINES = 60
 class SkillCatalog:
     """Decisions about the skills of a home. Code is approved on this machine only."""
 
-    def __init__(self, registry: SkillRegistry, clock: Clock) -> None:
+    def __init__(self, registry: SkillRegistry, clock: Clock, security: SecurityLog, by: str) -> None:
         self._registry = registry
         self._clock = clock
+        self._security = security
+        self._by = by
 
     async def enable(self, name: str) -> Skill:
         """The skill is on, for every process, from the next reply on. Raises NotFoundError; ConfigError for what cannot be on as it stands."""
@@ -46,13 +50,13 @@ class SkillCatalog:
             raise ConfigError(
                 code, f"{name} cannot be switched on. {skill.reason}".strip(), skill.fix or f"secondme skills show {name}"
             )
-        await self._registry.store.set_state(name, on=True)
+        await self._switch(name, on=True)
         return await self._registry.get(name)
 
     async def disable(self, name: str) -> Skill:
         """The skill is off. Others that need it say so from now on. Raises NotFoundError."""
         await self._registry.get(name)
-        await self._registry.store.set_state(name, on=False)
+        await self._switch(name, on=False)
         return await self._registry.get(name)
 
     async def approve(
@@ -86,7 +90,10 @@ class SkillCatalog:
         )
         self._registry.snapshots.keep(folder)
         self._registry.lock.change(lambda approvals: approvals.__setitem__(name, approval))
-        await self._registry.store.set_state(name, on=True)
+        self._security.write(
+            SecurityEvent.SKILL_APPROVED, skill=name, digest=folder.digest, audience=approval.audience, by=self._by
+        )
+        await self._switch(name, on=True)
         return await self._registry.get(name)
 
     def look_at(self, source: Path) -> SkillFolder:
@@ -129,6 +136,7 @@ class SkillCatalog:
             target.unlink()
         elif target.exists():
             shutil.rmtree(target)
+        self._security.write(SecurityEvent.SKILL_REMOVED, skill=name, by=self._by)
         if not keep_data:
             await self._registry.store.forget_skill(name)
 
@@ -162,6 +170,10 @@ class SkillCatalog:
         private_dir(self._registry.directory)
         self._write(target, parse(name, {path: text.format(name=name).encode() for path, text in TEMPLATE.items()}))
         return target
+
+    async def _switch(self, name: str, *, on: bool) -> None:
+        await self._registry.store.set_state(name, on=on)
+        self._security.write(SecurityEvent.SKILL_SWITCHED, skill=name, enabled=on, by=self._by)
 
     def _replaced(self, target: Path, folder: SkillFolder) -> Path:
         aside = target.with_name(f".{target.name}.before")

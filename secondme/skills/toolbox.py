@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from secondme.core.clock import from_ms, rfc3339
 from secondme.core.errors import SecondmeError
 from secondme.core.log import get_logger
-from secondme.core.messages import ToolCall, ToolResult, ToolSpec, ToolTurn
+from secondme.core.messages import Origin, ToolCall, ToolResult, ToolSpec, ToolTurn
 from secondme.core.tools.asks import AskContext
 from secondme.core.tools.rights import GrantedTool, Verdict, offered, verdict
 from secondme.core.tools.schemas import violation
@@ -98,9 +98,22 @@ class SkillToolbox:
             return await self._propose(skill, granted, turn, given)
         return await self._run(skill, granted, turn, given)
 
-    async def run(self, skill: Skill, granted: GrantedTool, turn: ToolTurn, given: dict[str, Any]) -> ToolResult:
-        """The tool was run as it stands, whoever may cause it: for the owner, who tries or approves it. Never raises but when cancelled."""
-        return await self._run(skill, granted, turn, given)
+    async def carry_out(self, proposal: Proposal) -> ToolResult:
+        """What the owner approved was done, with the owner's rights and by the very code that proposed it; or why not. Never raises but when
+        cancelled."""
+        try:
+            skills = {each.name: each for each in await self._registry.all()}
+        except SecondmeError as error:
+            return ToolResult(error.message, error.code)
+        skill = skills.get(proposal.skill)
+        granted = next((each for each in skill.tools if each.tool.name == proposal.tool), None) if skill else None
+        if skill is None or granted is None or not skill.is_on:
+            return ToolResult(f"The skill {proposal.skill} is not on any more.", "not_allowed")
+        if skill.running is None or skill.running.digest != proposal.digest:
+            return ToolResult(f"The skill {proposal.skill} is not the one that proposed it any more.", "skill_changed")
+        if fault := violation(granted.tool.input_schema, proposal.input):
+            return ToolResult(f"{fault[0].upper()}{fault[1:]}.", "bad_input")
+        return await self._run(skill, granted, ToolTurn(Origin.OWNER), proposal.input)
 
     async def _run(self, skill: Skill, granted: GrantedTool, turn: ToolTurn, given: dict[str, Any]) -> ToolResult:
         started = self._clock.monotonic()

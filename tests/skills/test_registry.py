@@ -8,6 +8,7 @@ from fakes.clock import FakeClock
 from skills.folders import CODE, lay, manifest_of, skill_files
 
 from secondme.core.errors import BusyError, ConfigError, DataError, NotFoundError
+from secondme.core.security_log import SecurityLog
 from secondme.core.store.client import Store
 from secondme.core.tools.permissions import Audience
 from secondme.core.tools.store import SkillStore
@@ -25,7 +26,7 @@ class Shelf:
         self.built_in.mkdir(mode=0o755)
         self.secrets: set[tuple[str, str]] = set()
         self.registry = self.anew(store)
-        self.catalog = SkillCatalog(self.registry, FakeClock())
+        self.catalog = SkillCatalog(self.registry, FakeClock(), SecurityLog(), "test")
         self.store = self.registry.store
 
     def anew(self, store: Store) -> SkillRegistry:

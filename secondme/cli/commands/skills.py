@@ -16,7 +16,6 @@ from secondme.cli.output import CommandResult, ExitCode, Screen, message_result
 if TYPE_CHECKING:
     from secondme.core.messages import ToolTurn
     from secondme.services import Services
-    from secondme.skills.catalog import SkillCatalog
     from secondme.skills.registry import Skill
 
 app = typer.Typer(help="What the clone can do besides writing, and who may cause it.", no_args_is_help=True)
@@ -66,7 +65,7 @@ async def show(invocation: Invocation, name: _Name) -> CommandResult:
 async def new(invocation: Invocation, name: _Name) -> CommandResult:
     """Make a small working skill, to be changed."""
     async with invocation.services() as services:
-        path = _catalog(services).new(name)
+        path = services.skill_catalog.new(name)
     return message_result(
         {"name": name, "path": str(path)}, f"{path} is there.", f"Look at it, then: secondme skills approve {name}"
     )
@@ -82,7 +81,7 @@ async def check(
 
     async with invocation.services() as services:
         own = services.skills.directory / path
-        folder = _catalog(services).look_at(own if not path.exists() and own.exists() else path)
+        folder = services.skill_catalog.look_at(own if not path.exists() and own.exists() else path)
     problems = [{"file": each.file, "line": each.line or None, "problem": each.words, "fix": each.fix} for each in folder.problems]
     data = {**sheet(folder), "problems": problems}
 
@@ -114,7 +113,7 @@ async def add(
     if yes and not digest:
         raise typer.BadParameter("--yes needs --digest: what you did not look at must be what you were promised")
     async with invocation.services(deciding=True) as services:
-        catalog = _catalog(services)
+        catalog = services.skill_catalog
         folder = catalog.look_at(path)
         if folder.problems:
             words = "; ".join(each.text for each in folder.problems[:3])
@@ -158,7 +157,7 @@ async def approve(
         if not yes and not skill.folder.problems:
             _show_sheet(Screen(sys.stderr, home=invocation.home), sheet(skill.folder, skill.running, audience))
             confirm(f"Approve {name}?")
-        done = await _catalog(services).approve(
+        done = await services.skill_catalog.approve(
             name, digest=digest or skill.folder.digest, audience=audience, auto=frozenset(auto or ())
         )
     return message_result(_row(done), f"{name} is approved and on.", f"Try it: secondme skills test {name} TOOL")
@@ -169,7 +168,7 @@ async def approve(
 async def enable(invocation: Invocation, name: _Name) -> CommandResult:
     """Switch a skill on: it counts from the next reply on."""
     async with invocation.services(deciding=True) as services:
-        skill = await _catalog(services).enable(name)
+        skill = await services.skill_catalog.enable(name)
     return message_result(_row(skill), f"{name} is on.{f' But: {skill.reason}' if skill.reason else ''}", skill.fix)
 
 
@@ -178,7 +177,7 @@ async def enable(invocation: Invocation, name: _Name) -> CommandResult:
 async def disable(invocation: Invocation, name: _Name) -> CommandResult:
     """Switch a skill off, at once."""
     async with invocation.services(deciding=True) as services:
-        skill = await _catalog(services).disable(name)
+        skill = await services.skill_catalog.disable(name)
     return message_result(_row(skill), f"{name} is off.")
 
 
@@ -197,7 +196,7 @@ async def remove(
         await services.skills.get(name)
         if not yes:
             confirm(f"Remove {name} and its folder?")
-        await _catalog(services).remove(name, keep_data=keep_data)
+        await services.skill_catalog.remove(name, keep_data=keep_data)
         for each in set() if keep_data else services.skill_secret_names(name):
             services.keep_skill_secret(name, each, None, home=invocation.home)
     return message_result({"name": name, "removed": True}, f"{name} is gone.")
@@ -217,7 +216,7 @@ async def config(
         if setting is None:
             skill = await services.skills.get(name)
             return _config_result(skill, await services.skills.config(skill), services.skill_secret_names(name))
-        skill, field = await _catalog(services).configure(name, setting, None if unset else value if value is not None else "")
+        skill, field = await services.skill_catalog.configure(name, setting, None if unset else value if value is not None else "")
         if field.type == "secret":
             services.keep_skill_secret(name, setting, None if unset else _secret(name, setting, value), home=invocation.home)
         skill = await services.skills.get(name)
@@ -340,12 +339,6 @@ def _secret(name: str, setting: str, value: str | None) -> str:
     if not word.strip():
         raise ConfigError("no_value", f"{setting} needs a value.", fix)
     return word.strip()
-
-
-def _catalog(services: Services) -> SkillCatalog:
-    from secondme.skills.catalog import SkillCatalog
-
-    return SkillCatalog(services.skills, services.clock)
 
 
 def _at(ms: int) -> str:
