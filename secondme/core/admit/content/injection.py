@@ -22,7 +22,7 @@ _ROLES = "system|system message|sistema|systeme|systém|assistant|admin|сист
 _ENDS = "end|end of|ende|fin|fine|fim|конец|stop"
 _NEW = "new|neue|neuer|nueva|nuevo|nouvelle|nouveau|nuova|nova|новый|новая"
 _TEXTS = (
-    "text|texts?|context|prompt|conversation|chat|input|instructions?|document|message|task|session|textes|textos?|texto|texte|testo|"
+    "texts?|articles?|context|prompt|conversation|chat|input|instructions?|document|message|task|session|textes|textos?|texte|testo|artikels?|articulo|articolo|artigo|"
     "unterhaltung|gesprachs?|conversacion|conversazione|conversa|aufgabe|tarea|tache|compito|tarefa|текста|разговора|задания"
 )
 _HIDDEN_TAGS = re.compile("(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0020-\U000e007e]{4}")
