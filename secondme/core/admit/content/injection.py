@@ -19,6 +19,12 @@ HEAD, TAIL = 4096, 1024
 FLAGGED_FROM = 0.5
 
 _ROLES = "system|system message|sistema|systeme|systém|assistant|admin|система|النظام|系统|系統|システム|시스템"
+_ENDS = "end|end of|ende|fin|fine|fim|конец|stop"
+_NEW = "new|neue|neuer|nueva|nuevo|nouvelle|nouveau|nuova|nova|новый|новая"
+_TEXTS = (
+    "texts?|articles?|context|prompt|conversation|chat|input|instructions?|document|message|task|session|textes|textos?|texte|testo|artikels?|articulo|articolo|artigo|"
+    "unterhaltung|gesprachs?|conversacion|conversazione|conversa|aufgabe|tarea|tache|compito|tarefa|текста|разговора|задания"
+)
 _HIDDEN_TAGS = re.compile("(?<![\U0001f3f4\U000e0020-\U000e007e])[\U000e0020-\U000e007e]{4}")
 """Invisible letters that do not spell a flag."""
 
@@ -28,6 +34,8 @@ class _Rule:
     id: str
     weight: float
     sequences: tuple[Sequence, ...]
+    unless: tuple[Sequence, ...]
+    """What people say to each other: where one of these is found, the rule is silent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +43,8 @@ class _Rules:
     lexicon: Lexicon
     compounds: tuple[tuple[str, tuple[Sequence, ...]], ...]
     rules: tuple[_Rule, ...]
+    begun_by: dict[str, list[int]]
+    """Which rules can fire, by a concept that one of their sequences starts with: a message holds few, and the rest are not tried."""
     squeezed: tuple[tuple[str, str], ...]
 
 
@@ -84,9 +94,10 @@ def _judge(view: str, marks: dict[str, list[ConceptSpan]]) -> Attempt:
         spans = [span for sequence in sequences for span in sequence.find(found)]
         if spans:
             found[name] = sorted(found.get(name, []) + spans)
+    begun = {index for concept in found for index in rules.begun_by.get(concept, ())}
     innocent, hits = 1.0, []
-    for rule in rules.rules:
-        if any(sequence.find(found) for sequence in rule.sequences):
+    for rule in map(rules.rules.__getitem__, sorted(begun)):
+        if any(sequence.find(found) for sequence in rule.sequences) and not any(sequence.find(found) for sequence in rule.unless):
             innocent *= 1.0 - rule.weight
             hits.append(rule.id)
     return Attempt(1.0 - innocent, tuple(hits))
@@ -96,6 +107,7 @@ def _judge(view: str, marks: dict[str, list[ConceptSpan]]) -> Attempt:
 def _mark_patterns() -> dict[str, re.Pattern[str]]:
     """What stands for more than words: a chat's own mark-up, typed by somebody who should not have it. Searched in folded text."""
     roles = "|".join(map(skeleton, _ROLES.split("|")))
+    ends, new, texts = map(skeleton, (_ENDS, _NEW, _TEXTS))
     return {
         "chat_markup": re.compile(
             r"<\|(?:im_start|im_end|im_sep|system|user|assistant|endoftext|eot_id|start_header_id)\|>|\[/?inst\]|<</?sys>>|</?(?:system|assistant)>"
@@ -107,6 +119,12 @@ def _mark_patterns() -> dict[str, re.Pattern[str]]:
             r"|\bbegin (?:system message|override)\b|\bend of (?:user message|conversation)\b|\[(?:start|end)(?: of)? input\]",
             re.MULTILINE,
         ),
+        "fenced_end": re.compile(
+            rf"(?:(?<![=\-*_~<>%+#])[=\-*_~<>%+#]{{3,}}+|\"{{3}}|^[ \t]{{0,8}}\[) ?(?:(?:{ends}) (?:[a-z\u0400-\u04ff]{{1,6}} ){{0,2}}(?:{texts})|(?:{new}) (?:{texts}))\b"
+            r"|</(?:context|text|prompt|user|input|document|instructions?|data|conversation|query|message)>",
+            re.MULTILINE,
+        ),
+        "query": re.compile(r"\b(?:select [\w*,. ]{1,60} from|drop table|delete from|insert into) \w"),
         "json_role": re.compile(r"[\"']role[\"'] ?: ?[\"'](?:system|developer)[\"']"),
     }
 
@@ -115,6 +133,13 @@ def _mark_patterns() -> dict[str, re.Pattern[str]]:
 def _rules() -> _Rules:
     source = table("admit", "injection")
     compounds = tuple((entry["name"], tuple(map(Sequence, entry["steps"]))) for entry in source["compound"])
-    rules = tuple(_Rule(entry["id"], entry["weight"], tuple(map(Sequence, entry["steps"]))) for entry in source["rule"])
+    rules = tuple(
+        _Rule(entry["id"], entry["weight"], tuple(map(Sequence, entry["steps"])), tuple(map(Sequence, entry.get("unless", ()))))
+        for entry in source["rule"]
+    )
+    begun_by: dict[str, list[int]] = {}
+    for index, rule in enumerate(rules):
+        for concept in {concept for sequence in rule.sequences for concept in sequence.starts}:
+            begun_by.setdefault(concept, []).append(index)
     squeezed = tuple((squeeze(skeleton(needle)), "squeezed") for needle in source["squeezed"]["phrases"])
-    return _Rules(Lexicon(source["concepts"]), compounds, rules, squeezed)
+    return _Rules(Lexicon(source["concepts"]), compounds, rules, begun_by, squeezed)

@@ -125,6 +125,11 @@ class Sequence:
         """Every concept that is named."""
         return (concept for choice in self._choices for concept in choice)
 
+    @property
+    def starts(self) -> frozenset[str]:
+        """The concepts of which one must be there."""
+        return self._choices[0]
+
     def find(self, found: Mapping[str, list[ConceptSpan]]) -> list[ConceptSpan]:
         """Where the whole sequence was found. Linear in the places of its concepts."""
         for choice in self._choices:
