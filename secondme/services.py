@@ -445,7 +445,7 @@ class Services:
         from secondme.core.gateway.owner_chat import Commands, OwnerChat
 
         there = self.deciding(BY_CHAT)
-        commands = Commands(there.pairing, there.pauses, self.drafts, self.listing, self.status)
+        commands = Commands(there.pairing, there.pauses, self.drafts, self.listing, self.status, there.proposals)
         return OwnerChat(commands, self.notes, self.outages, self.drafts, self.follow, self.security, self.clock)
 
     def gateway_parts(self, model: Model, channels: Sequence[ChannelFactory] | None = None) -> GatewayParts:

@@ -68,6 +68,10 @@ STORY: tuple[tuple[str, ...], ...] = (
     ("skills test", "clock", "there", "--input", '{{"place": "Tokyo"}}'),
     ("skills log",),
     ("skills remove", "parcel", "--yes"),
+    ("proposals list",),
+    ("proposals show", "aaaa"),
+    ("proposals approve", "aaaa"),
+    ("proposals drop", "bbbb"),
     ("skills sandbox",),
     ("style show",),
     ("import whatsapp", "{chat}", "--me", "Sam"),
@@ -137,6 +141,16 @@ def run_story(setup: Setup, raw: Redis, home: Path) -> dict[str, dict[str, Any]]
     }
     raw.rpush(keys.dead(BOSS), json.dumps(mail))
     raw.zadd(keys.DEAD_INDEX, {BOSS: 1})
+    for letter in "ab":
+        proposal = {
+            "proposalId": letter * 12,
+            "contactId": MAMA,
+            "skill": "calendar",
+            "tool": "propose",
+            "input": {"title": "Dinner"},
+        }
+        raw.hset(keys.proposals(MAMA), letter * 12, json.dumps({**proposal, "digest": "sha256:0", "madeAt": 1_790_000_000_000}))
+    raw.zadd(keys.PROPOSALS_INDEX, {MAMA: 4_000_000_000_000})
     (home / "chat.txt").write_text("[12/03/2025, 10:01:00] Sam: vale\n[12/03/2025, 10:09:00] Mama: hola\n")
     said = [
         {"id": at, "type": "message", "date": f"2025-03-12T10:0{at}:00", "from": who, "from_id": f"user{at}", "text": "hola"}

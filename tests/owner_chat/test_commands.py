@@ -33,6 +33,7 @@ class Desk:
             town.drafts,
             town.pairing.listing,
             stands,
+            town.services.proposals,
         )
         there = town.services
         self.chat = OwnerChat(
@@ -72,6 +73,9 @@ def desk(town: Town) -> Callable[..., Desk]:
         "drop the parcel off",
         "edit the essay",
         "drafts of the speech",
+        "proposals for the garden",
+        "yes please",
+        "no dead end, I hope",
         "🌍",
         "123456",
         "/",

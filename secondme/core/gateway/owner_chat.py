@@ -18,6 +18,7 @@ from secondme.core.messages import Admission, InboundMessage, OwnerAddress
 from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
 from secondme.core.store import keys
 from secondme.core.text import safe_name, safe_text
+from secondme.core.tools.proposals import in_words
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from secondme.core.reply.store import OutageStore
     from secondme.core.send.drafts import Draft, Drafts
     from secondme.core.store.events import Follow, Heard
+    from secondme.core.tools.proposals import ProposalService
+    from secondme.core.tools.store import Proposal
 
 
 HELP = """approve CODE-or-id [trusted|standard|restricted]
@@ -42,12 +45,14 @@ kill, kill off
 drafts
 send DRAFT, drop DRAFT
 edit DRAFT your own words
+proposals
+yes PROPOSAL, no PROPOSAL
 list, status, help
 A contact is an id, or for pause, resume, answer and deny a name that list shows."""
 UNKNOWN = "I don't know that command. This is what I do:\n" + HELP
 SHORT = 6
 """Characters of a draft's id that are shown."""
-_ALONE = frozenset({"kill", "list", "status", "help", "?", "drafts"})
+_ALONE = frozenset({"kill", "list", "status", "help", "?", "drafts", "proposals"})
 """Commands that nothing may follow, but for `kill off`."""
 _LONGEST_NAME = 3
 """Words of a name, its duration included, beyond which it is none."""
@@ -69,7 +74,9 @@ class Commands:
         drafts: Drafts,
         listing: Callable[[], Awaitable[Listing]],
         overview: Callable[[], Awaitable[SystemStatus]],
+        proposals: ProposalService,
     ) -> None:
+        self.proposals = proposals
         self._owner = owner
         self._steering = steering
         self._drafts = drafts
@@ -108,7 +115,7 @@ class Commands:
                 return await self._resume(words, answer=verb == "answer")
             case "kill":
                 return await self._kill(words)
-            case "send" | "drop" | "edit" if words and _DRAFT.fullmatch(words[0]):
+            case "send" | "drop" | "edit" | "yes" | "no" if words and _DRAFT.fullmatch(words[0]):
                 return await self._settle(verb, words)
             case "help" | "start" | "?":
                 return HELP
@@ -119,6 +126,8 @@ class Commands:
         match verb:
             case "drafts":
                 return _waiting((await self._drafts.waiting())[0])
+            case "proposals":
+                return "\n\n".join(map(_proposed, (await self.proposals.waiting())[:_MOST_DRAFTS])) or "No proposals wait for you."
             case "list":
                 return _listed(await self.listing())
             case "status":
@@ -175,8 +184,10 @@ class Commands:
             said = f"{contact} is answered again." if done == "resumed" else "" if answer else f"{contact} was not paused."
         return " ".join(part for part in (said, told, how) if part) or "Nobody wrote during a pause without an answer since."
 
-    async def _settle(self, verb: str, words: list[str]) -> str:
+    async def _settle(self, verb: str, words: list[str]) -> str | None:
         reference, said = words[0].casefold(), " ".join(words[1:])
+        if verb in {"yes", "no"}:
+            return None if said else await self._decide(reference, approve=verb == "yes")
         if verb == "edit":
             if not said:
                 return f"edit needs your words, like: edit {words[0]} See you at eight"
@@ -184,6 +195,13 @@ class Commands:
             return f"The draft for {draft.contact_id} says now:\n{draft.text}\nSend it: send {draft.id[:SHORT]}"
         draft = await (self._drafts.send(reference) if verb == "send" else self._drafts.drop(reference))
         return f"The draft for {draft.contact_id} {'is on its way' if verb == 'send' else 'is dropped'}."
+
+    async def _decide(self, reference: str, *, approve: bool) -> str:
+        if not approve:
+            return f"The proposal for {(await self.proposals.drop(reference)).contact_id} is dropped."
+        proposal, result = await self.proposals.approve(reference)
+        done = f"It was not done: {result.text}" if result.code else "Done."
+        return safe_text(f"{done} ({proposal.skill} {proposal.tool} for {proposal.contact_id})")
 
     async def _kill(self, words: list[str]) -> str:
         if words and words[0].casefold() in {"off", "--off"}:
@@ -246,6 +264,11 @@ def _waiting(drafts: Sequence[Draft]) -> str:
     ]
     more = [f"... and {len(drafts) - _MOST_DRAFTS} more"] if len(drafts) > _MOST_DRAFTS else []
     return safe_text("\n\n".join([*shown, *more]))
+
+
+def _proposed(proposal: Proposal) -> str:
+    short = proposal.proposal_id[:SHORT]
+    return f"{in_words(proposal)}\nfor {proposal.contact_id}. Do it: yes {short}\nDrop it: no {short}"
 
 
 def _stands(overview: SystemStatus) -> str:
@@ -364,6 +387,7 @@ class OwnerChat:
         for request in (await self._commands.listing()).pending:
             await self._tell_request(request)
         await self._tell_drafts()
+        await self._tell_proposals()
 
     async def _look_at_channels(self) -> None:
         """What a channel said while nobody could be told: one that fails at the start is faster than the owner's own connects."""
@@ -402,6 +426,8 @@ class OwnerChat:
         match kind:
             case "reply_held":
                 await self._tell_drafts()
+            case "proposal_made":
+                await self._tell_proposals()
             case "unanswered":
                 why = _UNANSWERED.get(str(event.get("reason")), "I had nothing fit to say.")
                 once = (
@@ -461,6 +487,10 @@ class OwnerChat:
             await self._note(
                 f"A reply to {draft.contact_id} waits for you ({why}):\n{text}\n{ways}", f"draft:{draft.id}:{draft.reason}"
             )
+
+    async def _tell_proposals(self) -> None:
+        for proposal in await self._commands.proposals.waiting():
+            await self._note(f"A skill would do this:\n{_proposed(proposal)}", f"proposal:{proposal.proposal_id}")
 
     async def _note(self, text: str, cause: str) -> str:
         addresses = self._addresses()
