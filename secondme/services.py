@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from secondme.core.reply.owner_turn import OwnerTurn
     from secondme.core.reply.personas import PersonaLibrary
     from secondme.core.reply.store import OutageStore, PersonaUse, SpendingStore
-    from secondme.core.reply.tool_loop import ToolLoop
+    from secondme.core.reply.tool_loop import ToolLimits, ToolLoop
     from secondme.core.reply.voice import Voices
     from secondme.core.security_log import SecurityLog
     from secondme.core.send.drafts import Drafts
@@ -353,6 +353,13 @@ class Services:
 
         return DeferredToolbox(self.skill_store, lambda: self.skill_toolbox)
 
+    async def changing_tools(self) -> set[str]:
+        """The tools, of skills that are on, that change something."""
+        from secondme.core.tools.manifest import is_write
+
+        on = [skill for skill in await self.skills.all() if skill.is_on]
+        return {each.name for skill in on for each in skill.tools if is_write(each.manifest, each.tool)}
+
     @cached_property
     def skill_catalog(self) -> SkillCatalog:
         """Taking skills in, approving them, switching them on and off."""
@@ -370,7 +377,7 @@ class Services:
 
         return ProposalService(self.skill_store, carry_out, self.security, self.by)
 
-    def tool_loop(self, toolbox: Toolbox) -> ToolLoop:
+    def tool_loop(self, toolbox: Toolbox, limits: ToolLimits | None = None) -> ToolLoop:
         """What composes with tools."""
         from secondme.core.admit.content.injection import FLAGGED_FROM, score_injection
         from secondme.core.reply.tool_loop import ToolLoop
@@ -378,7 +385,7 @@ class Services:
         def is_suspect(text: str) -> bool:
             return score_injection(text).score >= FLAGGED_FROM
 
-        return ToolLoop(toolbox, self.clock, self.control.may_be_answered, is_suspect)
+        return ToolLoop(toolbox, self.clock, self.control.may_be_answered, is_suspect, limits)
 
     @cached_property
     def skill_toolbox(self) -> SkillToolbox:
@@ -407,13 +414,16 @@ class Services:
         return keep_secret(self.setup.places, f"skill_secrets.{skill.replace('-', '_')}.{name}", value, home=home)
 
     @contextlib.asynccontextmanager
-    async def asking_claude(self) -> AsyncIterator[OwnerTurn]:
-        """`owner_turn` with Claude behind it, for the length of one command: its connections are closed afterwards."""
+    async def asking_claude(self, toolbox: Toolbox | None = None, limits: ToolLimits | None = None) -> AsyncIterator[OwnerTurn]:
+        """`owner_turn` with Claude behind it, for the length of one command: its connections are closed afterwards. With a `toolbox` it may
+        use tools, within `limits`."""
         from secondme.core.providers.claude import Claude
 
         claude = Claude(self.settings.model)
+        turn = self.owner_turn(claude)
+        turn.tools = None if toolbox is None else self.tool_loop(toolbox, limits)
         try:
-            yield self.owner_turn(claude)
+            yield turn
         finally:
             await claude.close()
 

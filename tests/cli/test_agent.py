@@ -7,14 +7,17 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import pytest
-from fakes.messages_api import Fail, MessagesApi, Say, messages_api
+from fakes.messages_api import Fail, MessagesApi, Request, Say, messages_api
 from fakes.process import command
 from fakes.town import Town
+from flows.test_proposals import CODE, TOOLS
+from skills.folders import lay, skill_files
 from typer.testing import CliRunner, Result
 
 from secondme.cli.app import app
 from secondme.core.ids import ContactId
 from secondme.core.store import keys
+from secondme.skills.loader import digest_of
 
 ANNA = ContactId("local:anna")
 Run = Callable[..., Awaitable[Result]]
@@ -166,3 +169,42 @@ async def test_what_was_asked_is_on_the_bill(town: Town, run: Run) -> None:
     assert {line["name"]: line["calls"] for line in by["contact"]["lines"]} == {"self": 1, ANNA: 1}
     assert [line["name"] for line in by["model"]["lines"]] == ["claude-sonnet-5-5"]
     assert {(line["contactId"], line["for"]) for line in by["message"]["lines"]} == {("self", "asked"), (ANNA, "asked")}
+
+
+def uses_clock(request: Request) -> Say:
+    if not request.body.get("tools"):
+        return Say("No clock here.")
+    return Say("Early.") if request.results else Say("", "tool_use", (("clock_there", {"place": "Tokyo"}),))
+
+
+async def test_it_may_use_the_skills_that_are_on(town: Town, api: MessagesApi, run: Run) -> None:
+    api.script = uses_clock
+    assert (await run("agent", "--message", "what time is it in Tokyo?")).stdout == "No clock here.\n"
+    await town.services.skill_store.set_state("clock", on=True)
+    assert (await run("agent", "--message", "what time is it in Tokyo?")).stdout == "Early.\n"
+    assert "+09:00" in api.requests[-1].results[0]["content"]
+
+
+@pytest.mark.parametrize(
+    ("words", "said", "kept"),
+    [
+        ((), "I may not.\n", None),
+        (("--allow", "list_add"), "Done.\n", "milk"),
+        (("--allow", "list_add", "--dry-run"), "I may not.\n", None),
+    ],
+)
+async def test_without_anybody_there_only_what_was_named_may_change_something(
+    town: Town, api: MessagesApi, home: Path, run: Run, words: tuple[str, ...], said: str, kept: str | None
+) -> None:
+    files = skill_files("list", code=CODE, permissions=["storage"], tools=TOOLS)
+    lay(home / "skills" / "list", files)
+    digest = digest_of({path: text.encode() for path, text in files.items()})
+    assert (await run("skills", "approve", "list", "--yes", "--digest", digest)).exit_code == 0
+    api.script = lambda request: (
+        Say("Done." if request.results else "I may not.")
+        if request.results or not request.body.get("tools")
+        else Say("", "tool_use", (("list_add", {"title": "milk"}),))
+    )
+    result = await run("agent", "--message", "put milk on the list", *words)
+    assert result.stdout == said
+    assert await town.services.skill_store.remembered("list", "done", "local:owner") == kept

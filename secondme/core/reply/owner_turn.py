@@ -10,22 +10,25 @@ from secondme.core.clock import from_ms
 from secondme.core.enums import Thinking, Tier
 from secondme.core.errors import DataError
 from secondme.core.ids import ContactId
-from secondme.core.messages import Composed, ModelRefused, Prompt, Usage, Utterance
+from secondme.core.messages import Composed, ModelOutcome, ModelRefused, Prompt, ToolTurn, Usage, Utterance
 from secondme.core.records import ApprovedContact
 from secondme.core.reply.checks import CUT, THOUGHTS, Fault, Instructions, find_fault, tidy
 from secondme.core.reply.disclosure import asks_if_machine
 from secondme.core.reply.prompt import Briefing, ask_prompt, build_prompt, may_be_said, suggest_prompt
 from secondme.core.reply.store import SELF
 from secondme.core.reply.thoughts import has_thoughts
+from secondme.core.reply.tool_loop import ToolUse
 from secondme.core.reply.voice import Voice, Voices
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
     from datetime import tzinfo
 
     from secondme.core.config.loader import Settings
     from secondme.core.ports import Clock
     from secondme.core.reply.budget import Budget
+    from secondme.core.reply.tool_loop import ToolLoop
     from secondme.core.store.history import HistoryStore
 
 _LONGEST = 32_000
@@ -62,14 +65,20 @@ class OwnerTurn:
         self._settings = settings
         self._zone = zone
         self._clock = clock
+        self.tools: ToolLoop | None = None
+        """What it may use while it answers; None: nothing."""
 
-    async def answer(self, words: str, *, thinking: Thinking | None = None, persona: str | None = None) -> OwnerAnswer:
-        """The answer to the owner's `words`. No contact's words are read for it, and nothing is stored but what it cost.
+    async def answer(
+        self, words: str, *, thinking: Thinking | None = None, persona: str | None = None, turn: ToolTurn | None = None
+    ) -> OwnerAnswer:
+        """The answer to the owner's `words`. No contact's words are read for it, and nothing is stored but what it cost, and what tools did
+        that `turn` may use (None: none).
 
         Raises DataError when there is nothing to answer or nothing was answered, UnavailableError, CredentialsError, ConfigError.
         """
         voice = await self._voices.for_owner(persona)
         fault: Fault | None = None
+        use = ToolUse()
         for _ in (1, 2):
             prompt = ask_prompt(
                 self._owner,
@@ -80,7 +89,7 @@ class OwnerTurn:
                 thinking=thinking,
                 fault=fault.kind.value if fault else "",
             )
-            text, usage, fault = await self._ask(SELF, prompt)
+            text, usage, fault = await self._ask(SELF, prompt, turn, use)
             if fault is None:
                 return OwnerAnswer(text, voice.id, usage)
         if fault is CUT:
@@ -152,9 +161,18 @@ class OwnerTurn:
     def _tokens(self, thinking: Thinking | None) -> int:
         return self._settings.model.max_tokens + (_THINKING_TOKENS if thinking else 0)
 
-    async def _ask(self, who: str, prompt: Prompt) -> tuple[str, Usage, Fault | None]:
-        """The model's words, what they cost, and whether they are cut short or no words at all."""
-        outcome = await self._budget.ask(who, prompt, classification="asked")
+    async def _ask(
+        self, who: str, prompt: Prompt, turn: ToolTurn | None = None, use: ToolUse | None = None
+    ) -> tuple[str, Usage, Fault | None]:
+        """The model's words, what the last call cost, and whether they are cut short or no words at all."""
+
+        def ask(tried: Prompt) -> Awaitable[ModelOutcome]:
+            return self._budget.ask(who, tried, classification="asked")
+
+        if self.tools is None or turn is None:
+            outcome = await ask(prompt)
+        else:
+            outcome = await self.tools.run(prompt, turn, ask, use or ToolUse())
         if not isinstance(outcome, Composed):
             reason = outcome.reason if isinstance(outcome, ModelRefused) else "tool_use"
             fix = "Raise model.max_tokens." if reason == CUT.detail else "Ask in other words."
