@@ -157,6 +157,13 @@ class SkillRegistry:
         good = {name: value for name, value in chosen.items() if name in fields and not value_fault(fields[name], value)}
         return {name: good.get(name, field.default) for name, field in fields.items()}
 
+    def is_open_to_others(self) -> bool:
+        """True when somebody else may put a skill among the owner's own."""
+        try:
+            return bool(self.directory.stat().st_mode & 0o022)
+        except OSError:
+            return False
+
     def _look(self) -> _Looked:
         with self._looking:
             try:

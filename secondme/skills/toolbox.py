@@ -8,6 +8,7 @@ from collections import defaultdict, deque
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.clock import from_ms, rfc3339
+from secondme.core.enums import Tier
 from secondme.core.errors import SecondmeError
 from secondme.core.log import get_logger
 from secondme.core.messages import Origin, ToolCall, ToolResult, ToolSpec, ToolTurn
@@ -18,7 +19,7 @@ from secondme.core.tools.store import Proposal, ToolRun
 from secondme.skills.sandbox.sandbox import OWN_CODES, CallFailed, Returned, SandboxCall, SandboxLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from secondme.core.ports import Clock
     from secondme.core.tools.asks import AskDesk
@@ -73,11 +74,24 @@ class SkillToolbox:
             log.warning("tools_unknown", error=error.code)
             return ()
         specs = tuple(ToolSpec(each.name, each.tool.description, each.tool.input_schema) for each in found)
-        size = sum(len(json.dumps([spec.name, spec.description, spec.schema])) for spec in specs)
-        if len(specs) > MOST_TOOLS or size > MOST_CHARACTERS:
-            log.error("too_many_tools", tools=len(specs), characters=size, most=MOST_TOOLS)
+        if _are_too_many(specs):
+            log.error("too_many_tools", tools=len(specs), most=MOST_TOOLS)
             return ()
         return specs
+
+    async def too_many_for(self) -> str:
+        """For whom more tools are on than are offered, in plain words; empty when for nobody. Raises UnavailableError."""
+        tools = [tool for skill in await self._registry.all() if skill.is_on for tool in skill.tools]
+        turns = {
+            "you": ToolTurn(Origin.OWNER),
+            "trusted contacts": ToolTurn(Origin.CONTACT, Tier.TRUSTED),
+            "standard contacts": ToolTurn(Origin.CONTACT, Tier.STANDARD),
+        }
+        specs = {
+            who: [ToolSpec(each.name, each.tool.description, each.tool.input_schema) for each in offered(tools, turn)]
+            for who, turn in turns.items()
+        }
+        return " and ".join(who for who, each in specs.items() if _are_too_many(each))
 
     async def call(self, turn: ToolTurn, call: ToolCall) -> ToolResult:
         """What the tool came to. Rights are asked for again: what was not offered is not done. Never raises but when cancelled."""
@@ -207,3 +221,8 @@ class SkillToolbox:
         for name, _, _ in limits:
             self._recent[name].append(now)
         return False
+
+
+def _are_too_many(specs: Sequence[ToolSpec]) -> bool:
+    size = sum(len(json.dumps([spec.name, spec.description, spec.schema])) for spec in specs)
+    return len(specs) > MOST_TOOLS or size > MOST_CHARACTERS

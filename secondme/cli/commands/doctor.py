@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from secondme.core.config.paths import Places
     from secondme.core.doctor.check import Check, CheckReport, Finding
     from secondme.core.doctor.checks.channels import ChannelProbe
+    from secondme.core.doctor.checks.skills import SkillLook
+    from secondme.core.store.client import Store
 
 _MARKS = {"ok": ("✓", "good"), "not_set_up": ("–", "dim"), "warning": ("!", "warn"), "error": ("✗", "bad")}  # noqa: RUF001  the plan's own mark
 _HEADING = "SecondMe Doctor"
@@ -81,9 +84,10 @@ async def doctor(
 def checks(channels: Sequence[Manifest] | None = None) -> list[Check]:
     """Every check there is, those of channels that came as packages among them."""
     from secondme.core.channel_manifest import manifests
+    from secondme.core.doctor.checks.skills import check_of
     from secondme.core.doctor.registry import all_checks
 
-    return all_checks([_probe(each) for each in channels or manifests() if each.needs_link])
+    return all_checks([_probe(each) for each in channels or manifests() if each.needs_link], [check_of(_look_at_skills)])
 
 
 def _list_checks() -> CommandResult:
@@ -134,6 +138,35 @@ async def _mend_store(invocation: Invocation) -> list[str]:
             return await mend_records(services.store, services.settings.queue)
     except SecondmeError:
         return []
+
+
+async def _look_at_skills(setup: Setup, store: Store) -> SkillLook:
+    """How skills stand. What confines code is tried out only where some is on: it takes a second."""
+    from secondme.core.doctor.checks.skills import SkillFacts, SkillLook
+    from secondme.services import Services
+
+    services = Services(setup, store)
+    wanted = await services.skill_store.states()
+    skills = await services.skills.all()
+    facts = [
+        SkillFacts(each.name, each.state.value, each.reason, each.fix, wanted.get(each.name, False), each.kind.value == "own")
+        for each in skills
+    ]
+    fault = None
+    try:
+        services.skills.lock.read()
+    except SecondmeError as error:
+        fault = error.message, error.fix
+    level, level_fix = "", ""
+    if any(each.is_on and each.tools for each in skills):
+        from secondme.skills.sandbox.probe import probe
+
+        confinement = await asyncio.to_thread(probe)
+        level, level_fix = confinement.level.value, confinement.fix
+    runs = await services.skill_store.runs(200)
+    open_folder = str(services.skills.directory) if services.skills.is_open_to_others() else ""
+    too_many = await services.skill_toolbox.too_many_for()
+    return SkillLook(facts, fault, open_folder, level, level_fix, too_many, runs)
 
 
 def _probe(manifest: Manifest) -> ChannelProbe:

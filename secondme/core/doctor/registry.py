@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from secondme.core.doctor.check import Check
 
 
-def all_checks(patients: Sequence[ChannelProbe]) -> list[Check]:
-    """Every check, those of `patients` among them. The order is the plan's: what carries the rest comes first."""
+def all_checks(patients: Sequence[ChannelProbe], others: Sequence[Check] = ()) -> list[Check]:
+    """Every check, those of `patients` and `others` among them. The order is the plan's: what carries the rest comes first."""
     return [
         *configuration.CHECKS,
         *files.CHECKS,
@@ -27,6 +27,7 @@ def all_checks(patients: Sequence[ChannelProbe]) -> list[Check]:
         *model.CHECKS,
         *model.PERSONA_CHECKS,
         *queue.CHECKS,
+        *others,
         *machine.CLOCK_CHECKS,
         *machine.CHECKS,
     ]
