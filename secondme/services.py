@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from secondme.core.tools.proposals import ProposalService
     from secondme.core.tools.store import Proposal, SkillStore
     from secondme.skills.catalog import SkillCatalog
+    from secondme.skills.desk import SkillDesk
     from secondme.skills.registry import SkillRegistry
     from secondme.skills.sandbox.sandbox import Sandbox
     from secondme.skills.toolbox import SkillToolbox
@@ -368,6 +369,13 @@ class Services:
         return SkillCatalog(self.skills, self.clock, self.security, self.by)
 
     @cached_property
+    def skill_desk(self) -> SkillDesk:
+        """Skills as the owner sees and steers them."""
+        from secondme.skills.desk import SkillDesk
+
+        return SkillDesk(self.skills, self.skill_catalog, self.skill_secret_names, self.keep_skill_secret)
+
+    @cached_property
     def proposals(self) -> ProposalService:
         """What skills would change, and the owner decides."""
         from secondme.core.tools.proposals import ProposalService
@@ -407,11 +415,13 @@ class Services:
         """Which secrets of a skill are kept."""
         return set(self._skill_secrets(skill))
 
-    def keep_skill_secret(self, skill: str, name: str, value: str | None, *, home: Path | None) -> str:
+    def keep_skill_secret(self, skill: str, name: str, value: str | None) -> str:
         """The secret of a skill is kept where all secrets are; None: nowhere any more. Returns the place. Raises ConfigError."""
         from secondme.core.config.loader import keep_secret
 
-        return keep_secret(self.setup.places, f"skill_secrets.{skill.replace('-', '_')}.{name}", value, home=home)
+        places = self.setup.places
+        home = places.config if places.is_apart else None
+        return keep_secret(places, f"skill_secrets.{skill.replace('-', '_')}.{name}", value, home=home)
 
     @contextlib.asynccontextmanager
     async def asking_claude(self, toolbox: Toolbox | None = None, limits: ToolLimits | None = None) -> AsyncIterator[OwnerTurn]:
@@ -526,6 +536,8 @@ class Services:
             pairing=there.pairing,
             pauses=there.pauses,
             drafts=self.drafts,
+            skills=there.skill_desk,
+            proposals=there.proposals,
             listing=self.listing,
             status=self.status,
             everybody=self.control.everybody,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import shutil
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from secondme.core.clock import from_ms, rfc3339
 from secondme.core.errors import BusyError, ConfigError, DataError, NotFoundError
@@ -14,6 +14,7 @@ from secondme.core.security_log import SecurityEvent
 from secondme.core.text import did_you_mean, near, safe_name, safe_text
 from secondme.core.tools.manifest import is_write, name_of_skill, value_from_text, widest_audience
 from secondme.core.tools.permissions import Audience, permission
+from secondme.core.tools.reports import PermissionReport, SkillSheet, ToolReport
 from secondme.skills.archive import read_zip
 from secondme.skills.hints import hints
 from secondme.skills.loader import SkillFolder, parse, read_folder
@@ -217,38 +218,38 @@ class SkillCatalog:
             )
 
 
-def sheet(folder: SkillFolder, approved: SkillFolder | None = None, audience: Audience = Audience.STANDARD) -> dict[str, Any]:
-    """What the owner decides by, as JSON: what it may do in plain words, its tools with who may cause them, hints, and the digest; beside what
-    was `approved` before, what is new comes first."""
+def sheet(folder: SkillFolder, approved: SkillFolder | None = None, audience: Audience = Audience.STANDARD) -> SkillSheet:
+    """What the owner decides by: what it may do in plain words, its tools with who may cause them, hints, and the digest; beside what was
+    `approved` before, what is new comes first."""
     manifest = folder.manifest
     before = set(approved.manifest.permissions) if approved and approved.manifest else set()
-    asked = manifest.permissions if manifest else ()
-    return {
-        "name": folder.name,
-        "version": manifest.version if manifest else None,
-        "author": safe_name(manifest.author) if manifest and manifest.author else None,
-        "description": safe_text(folder.description),
-        "digest": folder.digest,
-        "permissions": [
-            {"permission": each.text, "words": each.words, "new": approved is not None and each.text not in before}
-            for text in sorted(asked, key=lambda text: (text in before, text))
+    asked = sorted(manifest.permissions, key=lambda text: (text in before, text)) if manifest else []
+    return SkillSheet(
+        name=safe_name(folder.name),
+        version=manifest.version if manifest else None,
+        author=safe_name(manifest.author) if manifest and manifest.author else None,
+        description=safe_text(folder.description),
+        digest=folder.digest,
+        permissions=[
+            PermissionReport(permission=each.text, words=each.words, new=approved is not None and each.text not in before)
+            for text in asked
             if (each := permission(text))
         ],
-        "tools": [
-            {
-                "name": f"{folder.name}_{tool.name}",
-                "access": "write" if is_write(manifest, tool) else "read",
-                "description": safe_text(tool.description),
-                "audience": AUDIENCES[min(widest_audience(manifest, tool), audience)],
-            }
+        tools=[
+            ToolReport(
+                name=f"{folder.name}_{tool.name}",
+                access="write" if is_write(manifest, tool) else "read",
+                description=safe_text(tool.description),
+                audience=AUDIENCES[min(widest_audience(manifest, tool), audience)],
+            )
             for tool in (manifest.tools if manifest else ())
             if manifest is not None
         ],
-        "hints": [each.text for each in hints(folder.files)],
-        "changes": _changes(approved.files, folder.files) if approved else [],
-        "files": len(folder.files),
-        "bytes": sum(map(len, folder.files.values())),
-    }
+        hints=[each.text for each in hints(folder.files)],
+        changes=_changes(approved.files, folder.files) if approved else [],
+        files=len(folder.files),
+        bytes=sum(map(len, folder.files.values())),
+    )
 
 
 def _changes(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> list[str]:

@@ -22,7 +22,7 @@ OPERATIONS = [(method.upper(), path, each) for path, methods in DOCUMENT["paths"
 
 
 def test_the_page_lists_every_route_and_no_other() -> None:
-    rows = re.findall(r"^\| `(GET|POST|PATCH|DELETE) ([^`]+)` \|", PAGE.read_text(), re.MULTILINE)
+    rows = re.findall(r"^\| `(GET|POST|PUT|PATCH|DELETE) ([^`]+)` \|", PAGE.read_text(), re.MULTILINE)
     assert sorted(rows) == sorted((method, path) for method, path, _ in OPERATIONS)
 
 
@@ -55,7 +55,7 @@ def test_the_examples_of_the_page_call_routes_that_exist() -> None:
 def test_every_operation_documents_its_refusals_and_its_success(method: str, path: str, operation: dict[str, Any]) -> None:
     documented = set(operation["responses"])
     assert documented >= {"401", "403", "408", "413", "422", "429", "500", "503", "504"}
-    assert ("404" in documented) == any(name in path for name in ("{contact}", "{channel}", "{draft}"))
+    assert ("404" in documented) == any(name in path for name in ("{contact}", "{channel}", "{draft}", "{name}", "{proposal}"))
     assert {"200", "201"} & documented
     assert operation["description"]
     assert (operation.get("security") == []) == (path == "/health"), method

@@ -212,8 +212,8 @@ async def test_an_update_that_asks_for_more_shows_it_first(shelf: Shelf) -> None
     lay(shelf.own / "parcel", skill_files("parcel", permissions=["storage", "calendar:read"]))
     skill = await shelf.get("parcel")
     shown = sheet(skill.folder, skill.running)
-    assert [(each["permission"], each["new"]) for each in shown["permissions"]] == [("calendar:read", True), ("storage", True)]
-    assert shown["changes"][0] == "manifest.json:"
+    assert [(each.permission, each.new) for each in shown.permissions] == [("calendar:read", True), ("storage", True)]
+    assert shown.changes[0] == "manifest.json:"
     assert skill.tools[0].manifest.permissions == ()
 
 

@@ -14,9 +14,11 @@ from secondme.cli.command import Invocation, command
 from secondme.cli.output import CommandResult, ExitCode, Screen, message_result
 
 if TYPE_CHECKING:
+    from pydantic import BaseModel
+
     from secondme.core.messages import ToolTurn
+    from secondme.core.tools.reports import SettingReport, SkillSheet
     from secondme.services import Services
-    from secondme.skills.registry import Skill
 
 app = typer.Typer(help="What the clone can do besides writing, and who may cause it.", no_args_is_help=True)
 
@@ -32,21 +34,18 @@ _OFF = "No skill is on. Switch one on: secondme skills enable clock"
 async def list_(invocation: Invocation) -> CommandResult:
     """Every skill, how it stands, and who may cause it."""
     async with invocation.services() as services:
-        skills = await services.skills.all()
-        runs = await services.skill_store.runs(500)
-    last = {run.skill: run for run in reversed(runs)}
-    rows = [_row(each) | {"lastUsed": _at(last[each.name].at_ms) if each.name in last else None} for each in skills]
+        reports = await services.skill_desk.reports()
 
     def show(screen: Screen) -> None:
-        cells = [(row["name"], row["kind"], _state_in_words(row), row["audience"] or "", str(len(row["tools"]))) for row in rows]
+        cells = [(each.name, each.kind, _state_in_words(each.state), each.audience or "", str(len(each.tools))) for each in reports]
         screen.table(("skill", "kind", "state", "for", "tools"), cells, empty="There are no skills.")
-        for row in rows:
-            if row["reason"] and row["kind"] == "own":
-                screen.line(f"{row['name']}: {row['reason']} {screen.typed(row['fix'] or '')}".rstrip(), "warn")
-        if not any(row["enabled"] for row in rows):
+        for each in reports:
+            if each.reason and (each.kind == "own" or each.state == "unusable"):
+                screen.line(f"{each.name}: {each.reason} {screen.typed(each.fix or '')}".rstrip(), "warn")
+        if not any(each.enabled for each in reports):
             screen.line(screen.typed(_OFF), "dim")
 
-    return CommandResult({"skills": rows}, show)
+    return CommandResult({"skills": [_data(each) for each in reports]}, show)
 
 
 @app.command()
@@ -54,10 +53,17 @@ async def list_(invocation: Invocation) -> CommandResult:
 async def show(invocation: Invocation, name: _Name) -> CommandResult:
     """One skill: what it may do in plain words, its tools, what changed since you approved it."""
     async with invocation.services() as services:
-        skill = await services.skills.get(name)
-        config = await services.skills.config(skill)
-        secrets = services.skill_secret_names(name)
-    return CommandResult(_shown(skill, config, secrets), lambda screen: _show(screen, skill, config, secrets))
+        detail = await services.skill_desk.detail(name)
+
+    def show(screen: Screen) -> None:
+        screen.line(f"{detail.name}  {_state_in_words(detail.state)}", "bold")
+        if detail.reason:
+            screen.line(f"{detail.reason} {screen.typed(detail.fix or '')}".rstrip(), "warn")
+        _show_sheet(screen, detail.sheet)
+        for row in detail.config:
+            screen.line(f"  {row.label}: {_value_in_words(row)}", "dim")
+
+    return CommandResult(_data(detail), show)
 
 
 @app.command()
@@ -83,7 +89,8 @@ async def check(
         own = services.skills.directory / path
         folder = services.skill_catalog.look_at(own if not path.exists() and own.exists() else path)
     problems = [{"file": each.file, "line": each.line or None, "problem": each.words, "fix": each.fix} for each in folder.problems]
-    data = {**sheet(folder), "problems": problems}
+    shown = sheet(folder)
+    data = {**_data(shown), "problems": problems}
 
     def show(screen: Screen) -> None:
         for each in folder.problems:
@@ -92,7 +99,7 @@ async def check(
                 screen.line(f"    {screen.typed(each.fix)}", "dim")
         if not folder.problems:
             screen.line(f"{folder.name} can be used.", "good")
-            _show_sheet(screen, data)
+            _show_sheet(screen, shown)
 
     return CommandResult(data, show, ExitCode.BAD_INPUT if problems else ExitCode.DONE)
 
@@ -109,6 +116,7 @@ async def add(
     from secondme.cli.prompts import confirm
     from secondme.core.errors import BusyError, DataError
     from secondme.skills.catalog import sheet
+    from secondme.skills.desk import report_of
 
     if yes and not digest:
         raise typer.BadParameter("--yes needs --digest: what you did not look at must be what you were promised")
@@ -126,7 +134,7 @@ async def add(
             confirm(f"Approve {folder.name}?")
         catalog.add(folder, digest=digest)
         skill = await catalog.approve(folder.name, digest=folder.digest)
-    return message_result(_row(skill), f"{skill.name} is approved and on.", f"Try it: secondme skills test {skill.name} TOOL")
+    return message_result(report_of(skill), f"{skill.name} is approved and on.", f"Try it: secondme skills test {skill.name} TOOL")
 
 
 @app.command()
@@ -146,6 +154,7 @@ async def approve(
     from secondme.cli.prompts import confirm
     from secondme.core.tools.permissions import Audience
     from secondme.skills.catalog import sheet
+    from secondme.skills.desk import report_of
 
     if tier not in _AUDIENCES:
         raise typer.BadParameter("owner, trusted or standard", param_hint="--tier")
@@ -160,7 +169,7 @@ async def approve(
         done = await services.skill_catalog.approve(
             name, digest=digest or skill.folder.digest, audience=audience, auto=frozenset(auto or ())
         )
-    return message_result(_row(done), f"{name} is approved and on.", f"Try it: secondme skills test {name} TOOL")
+    return message_result(report_of(done), f"{name} is approved and on.", f"Try it: secondme skills test {name} TOOL")
 
 
 @app.command()
@@ -168,8 +177,8 @@ async def approve(
 async def enable(invocation: Invocation, name: _Name) -> CommandResult:
     """Switch a skill on: it counts from the next reply on."""
     async with invocation.services(deciding=True) as services:
-        skill = await services.skill_catalog.enable(name)
-    return message_result(_row(skill), f"{name} is on.{f' But: {skill.reason}' if skill.reason else ''}", skill.fix)
+        report = await services.skill_desk.enable(name)
+    return message_result(_data(report), f"{name} is on.{f' But: {report.reason}' if report.reason else ''}", report.fix or "")
 
 
 @app.command()
@@ -177,8 +186,8 @@ async def enable(invocation: Invocation, name: _Name) -> CommandResult:
 async def disable(invocation: Invocation, name: _Name) -> CommandResult:
     """Switch a skill off, at once."""
     async with invocation.services(deciding=True) as services:
-        skill = await services.skill_catalog.disable(name)
-    return message_result(_row(skill), f"{name} is off.")
+        report = await services.skill_desk.disable(name)
+    return message_result(_data(report), f"{name} is off.")
 
 
 @app.command()
@@ -198,7 +207,7 @@ async def remove(
             confirm(f"Remove {name} and its folder?")
         await services.skill_catalog.remove(name, keep_data=keep_data)
         for each in set() if keep_data else services.skill_secret_names(name):
-            services.keep_skill_secret(name, each, None, home=invocation.home)
+            services.keep_skill_secret(name, each, None)
     return message_result({"name": name, "removed": True}, f"{name} is gone.")
 
 
@@ -212,15 +221,26 @@ async def config(
     unset: Annotated[bool, typer.Option("--unset", help="Its default again.")] = False,
 ) -> CommandResult:
     """Show a skill's settings, or change one. Secrets are kept where all secrets are, and no skill sees one."""
+    from secondme.core.tools.manifest import value_from_text
+
     async with invocation.services(deciding=setting is not None) as services:
-        if setting is None:
-            skill = await services.skills.get(name)
-            return _config_result(skill, await services.skills.config(skill), services.skill_secret_names(name))
-        skill, field = await services.skill_catalog.configure(name, setting, None if unset else value if value is not None else "")
-        if field.type == "secret":
-            services.keep_skill_secret(name, setting, None if unset else _secret(name, setting, value), home=invocation.home)
         skill = await services.skills.get(name)
-        return _config_result(skill, await services.skills.config(skill), services.skill_secret_names(name))
+        fields = skill.manifest.config if skill.manifest else {}
+        if setting is not None:
+            field, chosen = fields.get(setting), None
+            if field is not None and not unset:
+                chosen = _secret(name, setting, value) if field.type == "secret" else value_from_text(field, value or "")
+            await services.skill_desk.configure(name, {setting: chosen})
+        detail = await services.skill_desk.detail(name)
+
+    def show(screen: Screen) -> None:
+        cells = [(row.name, _value_in_words(row), row.type, row.label) for row in detail.config]
+        screen.table(("setting", "value", "type", "what"), cells, empty=f"{name} has no settings.")
+        if detail.reason:
+            screen.line(detail.reason, "warn")
+
+    data = _data(detail)
+    return CommandResult({"name": name, "state": detail.state, "config": data["config"]}, show)
 
 
 @app.command("test")
@@ -266,24 +286,13 @@ async def log(
 ) -> CommandResult:
     """Which tools were used, for whom, and how it went. What was asked and told is not kept."""
     async with invocation.services() as services:
-        runs = await services.skill_store.runs(limit, name or "")
-    rows = [
-        {
-            "at": _at(run.at_ms),
-            "skill": run.skill,
-            "tool": run.tool,
-            "code": run.code,
-            "ms": run.ms,
-            "contactId": run.contact_id or None,
-        }
-        for run in runs
-    ]
+        runs = await services.skill_desk.runs(name or "", limit)
 
     def show(screen: Screen) -> None:
-        cells = [(_at(run.at_ms), f"{run.skill}_{run.tool}", run.code, f"{run.ms} ms", run.contact_id or "you") for run in runs]
+        cells = [(run.at, f"{run.skill}_{run.tool}", run.code, f"{run.ms} ms", run.contact_id or "you") for run in runs]
         screen.table(("when", "tool", "result", "took", "for"), cells, empty="No tool was used yet.")
 
-    return CommandResult({"runs": rows}, show)
+    return CommandResult({"runs": [_data(run) for run in runs]}, show)
 
 
 @app.command()
@@ -299,10 +308,8 @@ async def sandbox(_: Invocation) -> CommandResult:
 
     def show(screen: Screen) -> None:
         for each in found.probes:
-            screen.line(
-                f"{'✓' if each.is_ok else '-'} {each.name.replace('_', ' ')}{f': {each.why}' if each.why else ''}",
-                "" if each.is_ok else "dim",
-            )
+            why = f": {each.why}" if each.why and (not each.is_ok or each.name in _TELLING) else ""
+            screen.line(f"{'✓' if each.is_ok else '-'} {each.name.replace('_', ' ')}{why}", "" if each.is_ok else "dim")
             if each.fix:
                 screen.line(f"    {each.fix}", "dim")
         screen.line(
@@ -341,106 +348,33 @@ def _secret(name: str, setting: str, value: str | None) -> str:
     return word.strip()
 
 
-def _at(ms: int) -> str:
-    from secondme.core.clock import from_ms, rfc3339
-
-    return rfc3339(from_ms(ms))
+def _data(report: BaseModel) -> dict[str, Any]:
+    return report.model_dump(mode="json", by_alias=True)
 
 
-def _row(skill: Skill) -> dict[str, Any]:
-    from secondme.skills.catalog import AUDIENCES
-
-    return {
-        "name": skill.name,
-        "kind": skill.kind.value,
-        "state": skill.state.value,
-        "enabled": skill.is_on,
-        "audience": AUDIENCES[skill.audience] if skill.tools else None,
-        "description": skill.folder.description or None,
-        "version": skill.manifest.version if skill.manifest else None,
-        "tools": [each.name for each in skill.tools],
-        "reason": skill.reason or None,
-        "fix": skill.fix or None,
-    }
+def _value_in_words(row: SettingReport) -> str:
+    if row.type == "secret":
+        return "***" if row.set else "not set"
+    return "not set" if row.value is None else str(row.value)
 
 
-def _shown(skill: Skill, config: dict[str, Any], secrets: set[str]) -> dict[str, Any]:
-    from secondme.skills.catalog import sheet
-
-    looked = skill.folder if skill.folder.files else skill.running or skill.folder
-    approved = skill.running if skill.approval is not None else None
-    return {
-        **_row(skill),
-        "sheet": sheet(looked, approved),
-        "approvedAt": skill.approval.approved_at if skill.approval else None,
-        "config": _settings(skill, config, secrets),
-    }
-
-
-def _settings(skill: Skill, config: dict[str, Any], secrets: set[str]) -> list[dict[str, Any]]:
-    fields = skill.manifest.config if skill.manifest else {}
-    return [
-        {
-            "name": name,
-            "label": field.label or name,
-            "type": field.type,
-            "required": field.required,
-            "choices": list(field.choices),
-            "value": None if field.type == "secret" else config.get(name),
-            "set": name in secrets if field.type == "secret" else config.get(name) is not None,
-        }
-        for name, field in fields.items()
-    ]
-
-
-def _config_result(skill: Skill, config: dict[str, Any], secrets: set[str]) -> CommandResult:
-    rows = _settings(skill, config, secrets)
-
-    def show(screen: Screen) -> None:
-        cells = [(row["name"], _value_in_words(row), row["type"], row["label"]) for row in rows]
-        screen.table(("setting", "value", "type", "what"), cells, empty=f"{skill.name} has no settings.")
-        if skill.reason:
-            screen.line(skill.reason, "warn")
-
-    return CommandResult({"name": skill.name, "state": skill.state.value, "config": rows}, show)
-
-
-def _value_in_words(row: dict[str, Any]) -> str:
-    if row["type"] == "secret":
-        return "***" if row["set"] else "not set"
-    return "not set" if row["value"] is None else str(row["value"])
-
-
-def _state_in_words(row: dict[str, Any]) -> str:
-    state = str(row["state"])
+def _state_in_words(state: str) -> str:
     return {"enabled": "on", "disabled": "off", "not_set_up": "not set up"}.get(state, state)
 
 
-def _show(screen: Screen, skill: Skill, config: dict[str, Any], secrets: set[str]) -> None:
-    data = _shown(skill, config, secrets)
-    screen.line(f"{skill.name}  {_state_in_words(data)}", "bold")
-    if skill.reason:
-        screen.line(f"{skill.reason} {screen.typed(skill.fix)}".rstrip(), "warn")
-    _show_sheet(screen, data["sheet"])
-    for row in data["config"]:
-        screen.line(f"  {row['label']}: {_value_in_words(row)}", "dim")
-
-
-def _show_sheet(screen: Screen, data: dict[str, Any]) -> None:
+def _show_sheet(screen: Screen, shown: SkillSheet) -> None:
     """What the owner decides by: what it may do first, what is new before all else."""
-    about = " ".join(filter(None, [data["name"], data["version"], f"by {data['author']}" if data["author"] else ""]))
-    screen.line(f"{about}: {data['description']}")
-    screen.line("It may:" if data["permissions"] else "It may ask for nothing: it only computes.")
-    for each in data["permissions"]:
-        screen.line(f"  {'NEW ' if each['new'] else ''}{each['words']}  ({each['permission']})", "warn" if each["new"] else "")
-    for tool in data["tools"]:
-        who = {"owner": "only you", "trusted": "trusted contacts", "standard": "every contact but restricted ones"}[
-            tool["audience"]
-        ]
-        does = "proposes" if tool["access"] == "write" else "reads"
-        screen.line(f"  {tool['name']} {does}, for {who}: {tool['description']}")
-    for hint in data["hints"]:
+    about = " ".join(filter(None, [shown.name, shown.version, f"by {shown.author}" if shown.author else ""]))
+    screen.line(f"{about}: {shown.description}")
+    screen.line("It may:" if shown.permissions else "It may ask for nothing: it only computes.")
+    for each in shown.permissions:
+        screen.line(f"  {'NEW ' if each.new else ''}{each.words}  ({each.permission})", "warn" if each.new else "")
+    for tool in shown.tools:
+        who = {"owner": "only you", "trusted": "trusted contacts", "standard": "every contact but restricted ones"}[tool.audience]
+        does = "proposes" if tool.access == "write" else "reads"
+        screen.line(f"  {tool.name} {does}, for {who}: {tool.description}")
+    for hint in shown.hints:
         screen.line(f"  look: {hint}", "dim")
-    for line in data["changes"]:
+    for line in shown.changes:
         screen.line(f"  {line}", "dim")
-    screen.line(f"  {data['digest']}", "dim")
+    screen.line(f"  {shown.digest}", "dim")

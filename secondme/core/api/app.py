@@ -18,6 +18,7 @@ from secondme.core.api.metrics import metrics
 from secondme.core.api.problems import BAD_REQUEST, BUG, NOT_ALLOWED, NOT_FOUND, Refusal, refusal_of
 from secondme.core.api.routes import channels, control, drafts, pairing
 from secondme.core.api.schemas import Problem
+from secondme.core.api.skill_routes import proposals, skills
 from secondme.core.errors import SecondmeError
 
 if TYPE_CHECKING:
@@ -79,6 +80,8 @@ def _described() -> FastAPI:
     app.include_router(control)
     app.include_router(channels)
     app.include_router(drafts)
+    app.include_router(skills)
+    app.include_router(proposals)
     app.include_router(metrics)
 
     @app.get("/openapi.json", tags=["state"], responses=answers())

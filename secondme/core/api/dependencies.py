@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from secondme.core.admit.pairing import PairingService
     from secondme.core.admit.pairing_store import Listing
     from secondme.core.admit.pauses import PauseService
+    from secondme.core.api.skill_routes import SkillOperations
     from secondme.core.gateway.channel_supervisor import ChannelSupervisor
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.ids import ContactId
     from secondme.core.messages import ChannelContact
     from secondme.core.ports import Clock
     from secondme.core.send.drafts import Drafts
+    from secondme.core.tools.proposals import ProposalService
 
 
 _FRESH_S = 0.5
@@ -40,6 +42,8 @@ class ApiOperations:
     pairing: PairingService
     pauses: PauseService
     drafts: Drafts
+    skills: SkillOperations
+    proposals: ProposalService
     listing: Callable[[], Awaitable[Listing]]
     status: Callable[[], Awaitable[SystemStatus]]
     everybody: Callable[[], Awaitable[EverybodyPaused | None]]
