@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import re
+import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -103,12 +104,19 @@ class Sandbox:
     """
 
     def __init__(
-        self, clock: Clock, *, python: str = sys.executable, preload: Preload | None = None, with_landlock: bool = True
+        self,
+        clock: Clock,
+        *,
+        python: str = sys.executable,
+        preload: Preload | None = None,
+        with_landlock: bool = True,
+        calls_per_zygote: int = CALLS_PER_ZYGOTE,
     ) -> None:
         self._clock = clock
         self._python = python
         self._preload = preload or Preload()
         self._with_landlock = with_landlock
+        self._calls_per_zygote = calls_per_zygote
         self._places = asyncio.Semaphore(AT_ONCE)
         self._starting = asyncio.Lock()
         self._zygote: ZygoteProcess | None = None
@@ -221,7 +229,7 @@ class Sandbox:
                 raise UnavailableError("no_sandbox", "The sandbox was closed.")
             self._last_used = self._clock.monotonic()
             zygote = self._zygote
-            if zygote is None or zygote.is_over or zygote.started >= CALLS_PER_ZYGOTE:
+            if zygote is None or zygote.is_over or zygote.started >= self._calls_per_zygote:
                 zygote = self._zygote = await ZygoteProcess.start(self._python, self._preload)
                 self._tending[zygote] = asyncio.ensure_future(self._tend(zygote))
             return zygote
@@ -274,6 +282,6 @@ def _explained(outcome: CallOutcome, end: ChildEnd | None, limits: SandboxLimits
         return outcome
     if end.status == NOT_CONFINED:
         return CallFailed("no_sandbox", "This machine cannot confine a process.")
-    if end.cpu_ms >= limits.cpu_s * 1000 - 100:  # the kernel counts in ticks
+    if end.status == -signal.SIGKILL and end.cpu_ms >= limits.cpu_s * 500:  # the limit counts ticks, which others' work distorts
         return CallFailed("timed_out", "It used more time on the CPU than it may.")
     return outcome

@@ -28,66 +28,14 @@ from secondme.skills.sandbox.skill_call import PACKET_BYTES, find_zone, run_call
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-STANDARD_LIBRARY = [
-    "_strptime",
-    "array",
-    "base64",
-    "binascii",
-    "bisect",
-    "calendar",
-    "collections",
-    "colorsys",
-    "copy",
-    "csv",
-    "dataclasses",
-    "datetime",
-    "decimal",
-    "difflib",
-    "email.message",
-    "email.utils",
-    "enum",
-    "fractions",
-    "functools",
-    "hashlib",
-    "heapq",
-    "hmac",
-    "html",
-    "html.parser",
-    "io",
-    "itertools",
-    "json",
-    "locale",
-    "math",
-    "numbers",
-    "operator",
-    "pprint",
-    "queue",
-    "random",
-    "re",
-    "secrets",
-    "statistics",
-    "string",
-    "struct",
-    "textwrap",
-    "threading",
-    "time",
-    "traceback",
-    "types",
-    "typing",
-    "unicodedata",
-    "urllib.parse",
-    "warnings",
-    "xml.etree.ElementTree",
-    "zlib",
-    "zoneinfo",
-    "encodings.ascii",
-    "encodings.cp1252",
-    "encodings.idna",
-    "encodings.iso8859_15",
-    "encodings.latin_1",
-    "encodings.utf_16",
-    "encodings.utf_8_sig",
-]
+STANDARD_LIBRARY = """
+    _strptime array base64 binascii bisect calendar collections colorsys copy csv dataclasses datetime decimal difflib email.message
+    email.utils enum fractions functools hashlib heapq hmac html html.parser io itertools json locale logging math numbers operator
+    pathlib pprint queue random re secrets statistics string struct textwrap threading time traceback types typing unicodedata
+    urllib.parse warnings xml.etree.ElementTree zlib zoneinfo
+    encodings.ascii encodings.cp1252 encodings.idna encodings.iso8859_15 encodings.latin_1 encodings.punycode encodings.utf_16
+    encodings.utf_8_sig
+""".split()  # noqa: SIM905  a list would take sixty lines
 """What a skill can import: a child cannot read any more. Codecs are modules too."""
 _CALENDAR = """BEGIN:VCALENDAR\r
 VERSION:2.0\r

@@ -164,7 +164,9 @@ class ZygoteProcess:
         try:
             while packet := await loop.sock_recv(self._control, PACKET_BYTES):
                 self._take(json.loads(packet))
-        except (OSError, ValueError) as error:
+        except OSError:
+            log.debug("zygote_hung_up")
+        except ValueError as error:
             log.error("zygote_garbled", error)
         self._lose()
 
