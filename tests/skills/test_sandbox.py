@@ -1,8 +1,8 @@
 """What a skill is given, what comes back, and when the processes behind it live and end."""
 
 import asyncio
-import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -85,7 +85,7 @@ async def test_code_that_cannot_be_called_is_bad_code(code: str | bytes, functio
     async with open_sandbox() as sandbox:
         outcome = await outcome_of(sandbox, call_of(code, function))
         assert outcome.code == "bad_code"
-        assert any(outcome.say == each or ("[" in each and outcome.say[:-1] == each[:-4]) for each in say.split("|")), outcome.say
+        assert re.fullmatch(say, outcome.say)
 
 
 async def test_code_of_four_megabytes_runs() -> None:
@@ -159,7 +159,7 @@ async def test_a_calendar_is_expanded_inside() -> None:
         assert (await outcome_of(sandbox, hostile)).code in {"timed_out", "failed", "too_long"}
 
 
-@pytest.mark.parametrize("calls", [10, pytest.param(200, marks=pytest.mark.heavy)])  # 20 s
+@pytest.mark.parametrize("calls", [5, pytest.param(200, marks=pytest.mark.heavy)])  # 20 s
 async def test_nothing_of_one_contact_is_in_the_call_of_another(calls: int) -> None:
     async with open_sandbox() as sandbox:
 
@@ -332,5 +332,4 @@ def _is_alive(process: int) -> bool:
 
 def test_what_is_called_and_said_is_not_in_a_log_line() -> None:
     call = call_of("secret = 1", input={"number": "secret"}, config={"key": "secret"})
-    assert "secret" not in repr(call).replace("secondme", "")
-    assert json.dumps(call.limits.asks) == "16"
+    assert "secret" not in repr(call).replace("function=", "")
