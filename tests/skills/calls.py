@@ -41,6 +41,11 @@ async def outcome_of(sandbox: Sandbox, call: SandboxCall, ask: Any = echo) -> Ou
     return result if isinstance(result, CallFailed) else result.value
 
 
+def zygote_of(sandbox: Sandbox) -> int | None:
+    """The process that children come from, while there is one."""
+    return None if sandbox._zygote is None else sandbox._zygote.pid
+
+
 def descendants(process: int) -> list[int]:
     """The processes that it started and those that they started, as far as they live; no zombies."""
     parents: dict[int, list[int]] = {}

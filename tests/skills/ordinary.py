@@ -30,17 +30,14 @@ class Parcel:
 
 
 def work(input, ask):
-    results = []
-    threads = [threading.Thread(target=lambda number=number: results.append(number * number)) for number in range(3)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(5)
+    lock = threading.Lock()
+    with lock:  # a thread is nothing that a skill can start; what locks works
+        results = [number * number for number in (0, 1, 2)]
     time.sleep(0.001)
     print("nobody reads this")
     winter = datetime.datetime(2026, 12, 1, 9, tzinfo=zoneinfo.ZoneInfo("Europe/Berlin"))
     return {
-        "threads": sorted(results),
+        "squares": results,
         "decimal": str(Parcel("1", decimal.Decimal("0.1") * 3).weight),
         "hash": hashlib.sha256(b"a").hexdigest()[:8],
         "csv": next(csv.reader(io.StringIO("a,b"))),

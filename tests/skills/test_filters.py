@@ -33,6 +33,8 @@ FILE_CALLS = {
 """As a check of the checker: numbers on both machines."""
 ALLOW, EPERM, ENOSYS = filters._ALLOW, filters._EPERM, filters._ENOSYS
 PID = 4321
+THREAD = 0x3D0F00
+"""The flags with which the C library starts one."""
 
 
 def answer_of(program: bytes, machine: str, number: int, *arguments: int) -> int:
@@ -88,10 +90,9 @@ def test_what_opens_anything_is_not_allowed(column: int) -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "expected"),
     [
-        ("clone", (0x3D0F00,), ALLOW),  # as the C library starts a thread
+        ("clone", (THREAD,), EPERM),
         ("clone", (signal.SIGCHLD,), EPERM),
-        ("clone", (0x3D0F00 | 0x10000000,), EPERM),
-        ("clone3", (), ENOSYS),
+        ("clone3", (), EPERM),
         ("socketpair", (1, 1 | 0o2004000), ALLOW),
         ("socketpair", (1, 2), EPERM),
         ("socketpair", (1, 5), EPERM),
@@ -113,8 +114,33 @@ def test_what_opens_anything_is_not_allowed(column: int) -> None:
         ("prctl", (1, 0), EPERM),
     ],
 )
-def test_arguments_decide(machine: str, name: str, arguments: tuple[int, ...], expected: int) -> None:
+def test_arguments_decide_what_a_skill_may(machine: str, name: str, arguments: tuple[int, ...], expected: int) -> None:
     program = filters.sealed_filter(machine, PID)
+    assert answer_of(program, machine, filters.numbers(machine)[name], *arguments) == expected
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize(
+    ("name", "arguments", "expected"),
+    [
+        ("clone", (THREAD,), ALLOW),
+        ("clone", (signal.SIGCHLD,), ALLOW),
+        ("clone", (THREAD | 0x10000000,), EPERM),
+        ("clone3", (), ENOSYS),
+        ("socket", (1, 5), ALLOW),
+        ("socket", (2, 1 | 0o2000000), ALLOW),
+        ("socket", (10, 2), ALLOW),
+        ("socket", (2, 3), EPERM),
+        ("socket", (16, 3), EPERM),
+        ("ioctl", (0, 0x5401), ALLOW),
+        ("ioctl", (0, 0x5412), EPERM),
+        ("ioctl", (0, 0x541C), EPERM),
+        ("ptrace", (), EPERM),
+        ("read", (), ALLOW),
+    ],
+)
+def test_arguments_decide_what_a_foreign_program_may(machine: str, name: str, arguments: tuple[int, ...], expected: int) -> None:
+    program = filters.foreign_filter(machine)
     assert answer_of(program, machine, filters.numbers(machine)[name], *arguments) == expected
 
 

@@ -21,6 +21,7 @@ def test_every_wall_is_tried_and_each_that_is_missing_has_a_cure() -> None:
         "local_sockets",
         "programs",
         "processes",
+        "threads",
         "signals",
         "memory",
         "cpu",

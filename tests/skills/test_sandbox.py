@@ -15,7 +15,7 @@ import pytest
 from fakes.clock import FakeClock
 from fakes.process import DEADLINE_S, environment
 from fakes.size import sized
-from skills.calls import call_of, descendants, echo, open_sandbox, outcome_of
+from skills.calls import call_of, descendants, echo, open_sandbox, outcome_of, zygote_of
 
 from secondme.skills.sandbox.sandbox import AT_ONCE, CODE_BYTES, IDLE_S, ORDER_BYTES, PING_S, CallFailed, Sandbox
 from secondme.skills.sandbox.zygote_process import Preload
@@ -101,14 +101,14 @@ async def test_code_of_four_megabytes_runs() -> None:
 async def test_what_cannot_be_said_to_a_skill_starts_no_process(words: dict[str, Any]) -> None:
     async with open_sandbox() as sandbox:
         assert (await outcome_of(sandbox, call_of(CODE, "told", words))).code == "bad_call"
-        assert sandbox.zygote_pid is None
+        assert zygote_of(sandbox) is None
 
 
 @pytest.mark.parametrize("python", PYTHONS, ids=range(len(PYTHONS)))
 async def test_ordinary_work_needs_nothing_that_is_refused(python: str) -> None:
     async with open_sandbox(python=python, preload=Preload(zones=("Europe/Berlin",))) as sandbox:
         assert await outcome_of(sandbox, call_of(CODE, "work")) == {
-            "threads": [0, 1, 4],
+            "squares": [0, 1, 4],
             "decimal": "0.3",
             "hash": "ca978112",
             "csv": ["a", "b"],
@@ -194,7 +194,7 @@ async def test_four_children_live_at_once_and_the_others_wait() -> None:
 async def test_a_cancelled_call_leaves_no_child() -> None:
     async with open_sandbox() as sandbox:
         await outcome_of(sandbox, call_of(CODE, "told"))
-        zygote = sandbox.zygote_pid
+        zygote = zygote_of(sandbox)
         assert zygote is not None
         calling = asyncio.ensure_future(sandbox.call(call_of(FOR_EVER, wall_s=600.0), echo))
         await until(lambda: descendants(zygote))
@@ -207,7 +207,7 @@ async def test_a_cancelled_call_leaves_no_child() -> None:
 
 async def _call_under_way(sandbox: Sandbox) -> tuple[int, asyncio.Task[Any]]:
     await outcome_of(sandbox, call_of(CODE, "told"))
-    zygote = sandbox.zygote_pid
+    zygote = zygote_of(sandbox)
     assert zygote is not None
     calling = asyncio.ensure_future(outcome_of(sandbox, call_of(FOR_EVER, wall_s=600.0)))
     await until(lambda: descendants(zygote))
@@ -222,7 +222,7 @@ async def test_when_the_zygote_dies_its_calls_end_and_the_next_has_another() -> 
         assert await calling == CallFailed("ended")
         await until(lambda: not _is_alive(child))
         assert isinstance(await outcome_of(sandbox, call_of(CODE, "told")), dict)
-        assert sandbox.zygote_pid not in {None, zygote}
+        assert zygote_of(sandbox) not in {None, zygote}
 
 
 async def test_a_zygote_that_misses_a_ping_is_replaced() -> None:
@@ -235,7 +235,7 @@ async def test_a_zygote_that_misses_a_ping_is_replaced() -> None:
             await asyncio.sleep(0.01)
         assert await calling == CallFailed("ended")
         assert isinstance(await outcome_of(sandbox, call_of(CODE, "told")), dict)
-        assert sandbox.zygote_pid not in {None, zygote}
+        assert zygote_of(sandbox) not in {None, zygote}
 
 
 async def test_a_zygote_that_answers_lives_while_calls_run_and_ends_after_idle_minutes() -> None:
@@ -245,14 +245,14 @@ async def test_a_zygote_that_answers_lives_while_calls_run_and_ends_after_idle_m
         for _ in range(5):
             clock.move(IDLE_S)
             await asyncio.sleep(0.05)
-        assert sandbox.zygote_pid == zygote
+        assert zygote_of(sandbox) == zygote
         calling.cancel()
         await asyncio.wait([calling])
         clock.move(IDLE_S / 2)
         await asyncio.sleep(0.05)
-        assert sandbox.zygote_pid == zygote
+        assert zygote_of(sandbox) == zygote
         clock.move(IDLE_S)
-        await until(lambda: sandbox.zygote_pid is None and not _is_alive(zygote))
+        await until(lambda: zygote_of(sandbox) is None and not _is_alive(zygote))
 
 
 async def test_a_zygote_is_replaced_after_so_many_calls_and_ends_when_its_last_has() -> None:
@@ -260,9 +260,9 @@ async def test_a_zygote_is_replaced_after_so_many_calls_and_ends_when_its_last_h
     async with open_sandbox(clock=clock, calls_per_zygote=3) as sandbox:
         first, calling = await _call_under_way(sandbox)
         await outcome_of(sandbox, call_of(CODE, "told"))
-        assert sandbox.zygote_pid == first
+        assert zygote_of(sandbox) == first
         await outcome_of(sandbox, call_of(CODE, "told"))
-        assert sandbox.zygote_pid != first
+        assert zygote_of(sandbox) != first
         clock.move(PING_S)
         await asyncio.sleep(0.05)
         assert _is_alive(first)
@@ -290,14 +290,14 @@ async def test_an_interpreter_that_does_not_start_is_no_sandbox(tmp_path: Path) 
 
 _HOLDER = """
 import asyncio, sys
-from skills.calls import call_of, echo
+from skills.calls import call_of, echo, zygote_of
 from secondme.core.clock import SystemClock
 from secondme.skills.sandbox.sandbox import Sandbox
 
 async def main():
     sandbox = Sandbox(SystemClock())
     async def started(question):
-        print(sandbox.zygote_pid, flush=True)
+        print(zygote_of(sandbox), flush=True)
         return {"answer": None}
     code = sys.argv[1].replace("time.sleep", "ask('x'); time.sleep")
     await asyncio.gather(*(sandbox.call(call_of(code, wall_s=600.0), started) for _ in range(4)))

@@ -24,10 +24,7 @@ _KILL_S = 5.0
 _ROOT = Path(__file__).parents[3]
 """Where the package is. The zygote has no other way to it."""
 _RUN = "import sys; sys.path.append(sys.argv[1]); from secondme.skills.sandbox.zygote import main; main()"
-_ENVIRONMENT = {
-    "LANG": "C.UTF-8",
-    "MALLOC_ARENA_MAX": "1",  # each arena of a thread takes 64 MB of the address space that a skill may have
-}
+_ENVIRONMENT = {"LANG": "C.UTF-8"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""82 ways out: each tries one thing that a skill must not be able to do, and returns something true if it could.
+"""83 ways out: each tries one thing that a skill must not be able to do, and returns something true if it could.
 
 A module of functions and a skill in one: the sandbox is sent this file as it is. A place is where the victim's things are (`rig.py`).
 """
@@ -425,6 +425,13 @@ def thread_bomb(_: Place) -> object:
         pass
     until.set()
     return count >= 1000
+
+
+@processes
+def thread_bomb_of_small_stacks(_: Place) -> object:
+    """Which limits on memory do not see."""
+    threading.stack_size(32_768)
+    return thread_bomb(_)
 
 
 @processes
