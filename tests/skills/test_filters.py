@@ -263,7 +263,7 @@ _WITHOUT_SECCOMP = """
 say = lambda value: [filters._result(filters._REFUSE | value)]
 refuse = [filters._argument(0), filters._instruction(filters._EQUAL, 22, 0, 1), *say({error}), filters._result(filters._ALLOW)]
 machine = filters.this_machine()
-program = filters._program(machine, {{filters.numbers(machine)["prctl"]: refuse}}, otherwise=filters._ALLOW)
+program = filters._prologue(machine) + filters._cases({{filters.numbers(machine)["prctl"]: refuse}}) + filters._result(filters._ALLOW)
 cage.load_filter(program)
 """
 """Where no filter is taken; with the error 0, it is taken and not applied, as by some that imitate Linux."""

@@ -5,6 +5,7 @@ Numbers are those of asm/unistd_64.h and asm-generic/unistd.h; a test compares t
 """
 
 import errno
+import functools
 import os
 import struct
 
@@ -22,8 +23,9 @@ _SEALED = """
 """What Python needs to compute, wait and use a connection it already has. Missing are threads, which no limit counts: in 256 MB there is room
 for thousands, whose kernel memory is nobody's; `sendmsg`, and with it the passing of descriptors; and `uname`, because a host's name
 is often its owner's."""
-_CHECKED = "socketpair=53/199 kill=62/129 tgkill=234/131 prlimit64=302/261 fcntl=72/25 ioctl=16/29 prctl=157/167"
+_CHECKED = "socketpair=53/199 prlimit64=302/261 fcntl=72/25 ioctl=16/29 prctl=157/167"
 """What depends on its arguments."""
+_SIGNALS = "kill=62/129 tgkill=234/131"
 _FOREIGN = """
     io_uring_setup=425/425 io_uring_enter=426/426 io_uring_register=427/427 ptrace=101/117 process_vm_readv=310/270
     process_vm_writev=311/271 process_madvise=440/440 kcmp=312/272 pidfd_getfd=438/438 move_pages=279/239 migrate_pages=256/238
@@ -68,7 +70,7 @@ def numbers(machine: str) -> dict[str, int]:
     """Every system call of the tables by name, as the machine numbers it. Raises OSError (ENOSYS) for a machine without a table."""
     return {
         name: number
-        for table in (_SEALED, _CHECKED, _FOREIGN, _FOREIGN_CHECKED)
+        for table in (_SEALED, _CHECKED, _SIGNALS, _FOREIGN, _FOREIGN_CHECKED)
         for name, number in _numbers(table, machine).items()
     }
 
@@ -87,20 +89,20 @@ def sealed_filter(machine: str, pid: int) -> bytes:
     `pid` is the process that will load it, and the only one it can send signals to.
     """
     to_itself = _one_of(0, (pid,), _EPERM)
+    cases = dict.fromkeys(_numbers(_SIGNALS, machine).values(), to_itself)
+    return _sealed_beginning(machine) + _cases(cases) + _result(_EPERM)
+
+
+@functools.cache
+def _sealed_beginning(machine: str) -> bytes:
+    """What is the same for every process: the zygote has it ready for its children."""
     checked = {
         # a datagram socket could send to any path or abstract name
         "socketpair": [
             *(_argument(0), _instruction(_EQUAL, _AF_UNIX, 1, 0), _result(_EPERM)),
-            *(
-                _argument(1),
-                _instruction(_AND, _SOCK_TYPE),
-                _instruction(_EQUAL, _SOCK_STREAM, 1, 0),
-                _result(_EPERM),
-                _result(_ALLOW),
-            ),
+            *(_argument(1), _instruction(_AND, _SOCK_TYPE), _instruction(_EQUAL, _SOCK_STREAM, 1, 0)),
+            *(_result(_EPERM), _result(_ALLOW)),
         ],
-        "kill": to_itself,
-        "tgkill": to_itself,
         # its own limits, to read: the new ones are a null pointer, in both halves
         "prlimit64": [
             *(_argument(0), _instruction(_EQUAL, 0, 1, 0), _result(_EPERM)),
@@ -112,8 +114,7 @@ def sealed_filter(machine: str, pid: int) -> bytes:
         "prctl": _one_of(0, _PRCTL, _EPERM),
     }
     cases = {number: [_result(_ALLOW)] for number in _numbers(_SEALED, machine).values()}
-    cases |= {number: checked[name] for name, number in _numbers(_CHECKED, machine).items()}
-    return _program(machine, cases, otherwise=_EPERM)
+    return _prologue(machine) + _cases(cases | {number: checked[name] for name, number in _numbers(_CHECKED, machine).items()})
 
 
 def foreign_filter(machine: str) -> bytes:
@@ -126,9 +127,8 @@ def foreign_filter(machine: str) -> bytes:
     cases[number["clone"]] = [
         *(_argument(0), _instruction(_ANY_BIT, _CLONE_NAMESPACES, 0, 1), _result(_EPERM), _result(_ALLOW)),
     ]
-    cases[number["clone3"]] = [
-        _result(_ENOSYS)
-    ]  # its flags are in memory, where a filter cannot look: the C library falls back to clone
+    # its flags are in memory, where a filter cannot look: the C library falls back to clone
+    cases[number["clone3"]] = [_result(_ENOSYS)]
     cases[number["socket"]] = [
         *(_argument(0), _instruction(_EQUAL, _AF_UNIX, 3, 0), _instruction(_EQUAL, _AF_INET, 2, 0)),
         *(_instruction(_EQUAL, _AF_INET6, 1, 0), _result(_EPERM), _argument(1), _instruction(_AND, _SOCK_TYPE)),
@@ -138,7 +138,7 @@ def foreign_filter(machine: str) -> bytes:
         *(_argument(1), _instruction(_EQUAL, _TIOCSTI, 1, 0), _instruction(_EQUAL, _TIOCLINUX, 0, 1)),
         *(_result(_EPERM), _result(_ALLOW)),
     ]
-    return _program(machine, cases, otherwise=_ALLOW)
+    return _prologue(machine) + _cases(cases) + _result(_ALLOW)
 
 
 def this_machine() -> str:
@@ -146,15 +146,19 @@ def this_machine() -> str:
     return os.uname().machine
 
 
-def _program(machine: str, cases: dict[int, list[bytes]], *, otherwise: int) -> bytes:
+def _prologue(machine: str) -> bytes:
     """What is called by another machine's convention is killed first: its numbers mean other calls."""
-    program = [
-        *(_instruction(_LOAD, _ARCH), _instruction(_EQUAL, MACHINES[machine], 1, 0), _result(_KILL)),
-        *(_instruction(_LOAD, _NUMBER), _instruction(_AT_LEAST, _X32, 0, 1), _result(_KILL)),
-    ]
-    for number, answer in cases.items():
-        program += [_instruction(_EQUAL, number, 0, len(answer)), *answer]
-    return b"".join([*program, _result(otherwise)])
+    return b"".join(
+        (
+            *(_instruction(_LOAD, _ARCH), _instruction(_EQUAL, MACHINES[machine], 1, 0), _result(_KILL)),
+            *(_instruction(_LOAD, _NUMBER), _instruction(_AT_LEAST, _X32, 0, 1), _result(_KILL)),
+        )
+    )
+
+
+def _cases(answers: dict[int, list[bytes]]) -> bytes:
+    """By the call's number, what decides about it. Each ends with a result: what comes after it is for other calls."""
+    return b"".join(b"".join((_instruction(_EQUAL, number, 0, len(answer)), *answer)) for number, answer in answers.items())
 
 
 def _one_of(argument: int, values: tuple[int, ...], refusal: int) -> list[bytes]:

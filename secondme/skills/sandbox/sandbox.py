@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import re
 import signal
@@ -126,7 +125,7 @@ class Sandbox:
         self._is_closed = False
 
     async def call(self, call: SandboxCall, ask: Ask) -> CallOutcome:
-        """What came of it. Never raises but CancelledError; the child is dead afterwards in every case."""
+        """What came of it, after it waited for its turn. Never raises but CancelledError; the child is dead afterwards in every case."""
         try:
             order = encode_order(call)
         except DataError as error:
@@ -150,8 +149,7 @@ class Sandbox:
             tending = dict(self._tending)
         for zygote, task in tending.items():
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait([task])
             await zygote.stop()
             self._tending.pop(zygote, None)
 

@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from secondme.skills.sandbox import cage
+from secondme.skills.sandbox.filters import sealed_filter, this_machine
 from secondme.skills.sandbox.skill_call import PACKET_BYTES, find_zone, run_call
 
 if TYPE_CHECKING:
@@ -61,6 +62,7 @@ def main() -> None:
     orders = json.loads(control.recv(PACKET_BYTES))
     sys.path += orders["paths"]
     missing = _import_all([*STANDARD_LIBRARY, *orders["modules"]])
+    sealed_filter(this_machine(), os.getpid())  # most of it is kept
     zones = [find_zone(name) for name in ["UTC", *orders["zones"]]]
     _tell(control, {"ready": missing})
     gc.collect()
@@ -142,8 +144,11 @@ def _be_child(zygote: int, order: dict[str, Any], descriptor: int) -> None:
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.dup2(descriptor, 3, inheritable=False)
         os.closerange(4, 1 << 16)  # standard input, output and error are /dev/null, where a limit on files leaves writing alone
+        connection = socket.socket(
+            fileno=3
+        )  # held to the end: were it closed before, we would be killed for hanging up, and our status lost
         status = run_call(
-            socket.socket(fileno=3),
+            connection,
             order["code_bytes"],
             order["zone"],
             lambda: cage.enter(memory_bytes=order["memory_bytes"], cpu_s=order["cpu_s"], with_landlock=order["landlock"]),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import socket
 import subprocess
@@ -139,8 +138,7 @@ class ZygoteProcess:
             await self.wait()
         finally:
             self._hearing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._hearing
+            await asyncio.wait([self._hearing])
             self._control.close()
 
     async def wait(self) -> None:

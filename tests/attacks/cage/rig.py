@@ -43,7 +43,7 @@ def docker_filter() -> bytes:
     no_namespace = filters._instruction(filters._ANY_BIT, filters._CLONE_NAMESPACES, 0, 1)
     cases[_CLONE] = [filters._argument(0), no_namespace, *refused, filters._result(filters._ALLOW)]
     cases[_CLONE3] = [filters._result(filters._ENOSYS)]
-    return filters._program("x86_64", cases, otherwise=filters._ALLOW)
+    return filters._prologue("x86_64") + filters._cases(cases) + filters._result(filters._ALLOW)
 
 
 def become(uid: int) -> None:
