@@ -3,6 +3,7 @@
 import asyncio
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -169,6 +170,32 @@ async def test_nothing_of_one_contact_is_in_the_call_of_another(calls: int) -> N
         names = [f"contact-{number}" for number in range(20)]
         outcomes = await asyncio.gather(*map(contact, names))
         assert outcomes == [[[name, []]] * calls for name in names]
+
+
+def test_it_works_on_the_gateway_s_loop() -> None:
+    uvloop = pytest.importorskip("uvloop")
+
+    async def use() -> list[Any]:
+        async with open_sandbox() as sandbox:
+            flood = "import os\ndef run(input, ask):\n    while True: os.write(3, b'x' * 65536)\n"
+            return [await outcome_of(sandbox, call_of(CODE, "asks")), await outcome_of(sandbox, call_of(flood))]
+
+    asked, flooded = uvloop.run(use())
+    assert [question["op"] for question in asked] == ["http", "kv"]
+    assert flooded == CallFailed("too_long")
+
+
+async def test_without_descriptors_a_call_fails_and_the_next_does_not() -> None:
+    async with open_sandbox() as sandbox:
+        await outcome_of(sandbox, call_of(CODE, "told"))
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (3, hard))
+        try:
+            failed = await outcome_of(sandbox, call_of(CODE, "told"))
+        finally:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+        assert failed == CallFailed("no_sandbox", "OSError")
+        assert isinstance(await outcome_of(sandbox, call_of(CODE, "told")), dict)
 
 
 async def test_four_children_live_at_once_and_the_others_wait() -> None:

@@ -52,7 +52,7 @@ class SandboxLimits:
     """What one call may use."""
 
     memory_bytes: int = 256 << 20
-    """Address space, with the 60 MB that Python itself takes."""
+    """Address space, with the 30 MB that Python itself takes."""
     cpu_s: int = 2
     wall_s: float = 8.0
     """From the start of the child, with the time that answers to its questions take."""
@@ -134,9 +134,9 @@ class Sandbox:
             try:
                 children = await self._ready_zygote() if sys.platform == "linux" else SeatbeltProcesses(self._python)
                 outcome = await self._run(children, call, order, ask)
-            except UnavailableError as error:
-                log.error("sandbox_unavailable", code=error.code)
-                outcome = CallFailed("no_sandbox", error.message)
+            except (UnavailableError, OSError) as error:  # the system has no more sockets, for one
+                log.error("sandbox_unavailable", error)
+                outcome = CallFailed("no_sandbox", error.message if isinstance(error, UnavailableError) else type(error).__name__)
         if isinstance(outcome, CallFailed):
             log.info("skill_call_failed", skill=call.skill, code=outcome.code)
         return outcome
@@ -248,7 +248,7 @@ def encode_order(call: SandboxCall) -> bytes:
     """The line that starts a call. Raises DataError when it cannot be one, or its code is too long."""
     if len(call.code) > CODE_BYTES:
         raise DataError("bad_code", f"The code has more than {CODE_BYTES} bytes.")
-    words = {"call": call.function, "input": call.input, "config": call.config, "now": call.now, "zone": call.zone}
+    words = {"call": call.function, "input": dict(call.input), "config": dict(call.config), "now": call.now, "zone": call.zone}
     try:
         line = json.dumps(words, allow_nan=False).encode() + b"\n"
     except (TypeError, ValueError, RecursionError) as error:
