@@ -199,23 +199,50 @@ async def test_without_descriptors_a_call_fails_and_the_next_does_not() -> None:
 
 
 async def test_four_children_live_at_once_and_the_others_wait() -> None:
-    most = now = 0
-    go = asyncio.Event()
-
-    async def wait(_: dict[str, Any]) -> dict[str, Any]:
-        nonlocal most, now
-        now += 1
-        most = max(most, now)
-        if now == AT_ONCE:
-            go.set()
-        await go.wait()
-        now -= 1
-        return {"answer": 1}
+    asking, started = 0, []
 
     async with open_sandbox() as sandbox:
+        go = asyncio.Event()
+
+        async def wait(_: dict[str, Any]) -> dict[str, Any]:
+            nonlocal asking
+            asking += 1
+            if asking == AT_ONCE:
+                assert sandbox._zygote is not None
+                started.append(sandbox._zygote.started)
+                go.set()
+            await go.wait()
+            return {"answer": 1}
+
         code = "def run(input, ask): return ask('x')"
         assert await asyncio.gather(*(outcome_of(sandbox, call_of(code, wall_s=60.0), wait) for _ in range(9))) == [1] * 9
-    assert most == AT_ONCE
+    assert started == [AT_ONCE]
+
+
+def _status_of(process: int) -> dict[str, str]:
+    lines = Path(f"/proc/{process}/status").read_text().splitlines()
+    return {name: value.strip() for name, _, value in (line.partition(":") for line in lines)}
+
+
+async def test_a_child_has_no_capabilities_and_can_get_none() -> None:
+    async with open_sandbox() as sandbox:
+
+        async def look(_: dict[str, Any]) -> dict[str, Any]:
+            zygote = zygote_of(sandbox)
+            assert zygote is not None
+            (child,) = descendants(zygote)
+            status = _status_of(child)
+            return {"answer": {name: status[name] for name in ("CapEff", "CapPrm", "CapInh", "NoNewPrivs", "Seccomp", "Threads")}}
+
+        none = "0" * 16
+        assert await outcome_of(sandbox, call_of("def run(input, ask): return ask('x')"), look) == {
+            "CapEff": none,
+            "CapPrm": none,
+            "CapInh": none,
+            "NoNewPrivs": "1",
+            "Seccomp": "2",
+            "Threads": "1",
+        }
 
 
 async def test_a_cancelled_call_leaves_no_child() -> None:
