@@ -51,6 +51,7 @@ UNTRACED = {
     "test_limits",
     "test_linking",
     "test_looks",
+    "test_misbehaviour",
     "test_scale",
     "test_signing",
     "test_states",

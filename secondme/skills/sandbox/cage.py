@@ -50,7 +50,7 @@ def enter(*, memory_bytes: int, cpu_s: int, with_landlock: bool = True) -> None:
     if with_landlock:
         _restrict_by_landlock()
     load_filter(program)
-    if _can_open():  # a kernel that takes a filter and does not apply it is found here, not by a skill
+    if _can_look():  # what takes a filter and does not apply it is found here, not by a skill
         raise OSError("the filter is not applied")
 
 
@@ -125,9 +125,10 @@ def _drop_capabilities() -> None:
     _checked(_syscall(_CAPSET[this_machine()], ctypes.byref(header), ctypes.byref(none)))
 
 
-def _can_open() -> bool:
+def _can_look() -> bool:
+    """Landlock does not refuse this; only the filter does."""
     try:
-        os.close(os.open("/", os.O_RDONLY))
+        os.stat("/")  # noqa: PTH116  the call itself is what is tried
     except OSError:
         return False
     return True

@@ -5,6 +5,7 @@ Numbers are those of asm/unistd_64.h and asm-generic/unistd.h; a test compares t
 """
 
 import errno
+import functools
 import os
 import struct
 
@@ -13,16 +14,18 @@ _SEALED = """
     dup=32/23 dup2=33/- dup3=292/24 pipe=22/- pipe2=293/59 poll=7/- ppoll=271/73 select=23/- pselect6=270/72
     mmap=9/222 mprotect=10/226 munmap=11/215 mremap=25/216 madvise=28/233 brk=12/214 membarrier=324/283
     rt_sigaction=13/134 rt_sigprocmask=14/135 rt_sigreturn=15/139 sigaltstack=131/132 restart_syscall=219/128 pause=34/-
-    futex=202/98 set_robust_list=273/99 rseq=334/293 sched_yield=24/124 sched_getaffinity=204/123 getcpu=309/168
+    futex=202/98 sched_yield=24/124 sched_getaffinity=204/123 getcpu=309/168
     gettid=186/178 getpid=39/172 getppid=110/173 getuid=102/174 geteuid=107/175 getgid=104/176 getegid=108/177
     getrlimit=97/163 getrusage=98/165 times=100/153 exit=60/93 exit_group=231/94
     gettimeofday=96/169 clock_gettime=228/113 clock_getres=229/114 clock_nanosleep=230/115 nanosleep=35/101 getrandom=318/278
     recvfrom=45/207 sendto=44/206 shutdown=48/210 getsockname=51/204 getpeername=52/205 getsockopt=55/209
 """
-"""What Python needs to compute, wait, run threads and use a connection it already has. `sendmsg` is missing, and with it the passing of
-descriptors; `uname`, because a host's name is often its owner's."""
-_CHECKED = "clone=56/220 clone3=435/435 socketpair=53/199 kill=62/129 tgkill=234/131 prlimit64=302/261 fcntl=72/25 ioctl=16/29 prctl=157/167"
+"""What Python needs to compute, wait and use a connection it already has. Missing are threads, which no limit counts: in 256 MB there is room
+for thousands, whose kernel memory is nobody's; `sendmsg`, and with it the passing of descriptors; and `uname`, because a host's name
+is often its owner's."""
+_CHECKED = "socketpair=53/199 prlimit64=302/261 fcntl=72/25 ioctl=16/29 prctl=157/167"
 """What depends on its arguments."""
+_SIGNALS = "kill=62/129 tgkill=234/131"
 _FOREIGN = """
     io_uring_setup=425/425 io_uring_enter=426/426 io_uring_register=427/427 ptrace=101/117 process_vm_readv=310/270
     process_vm_writev=311/271 process_madvise=440/440 kcmp=312/272 pidfd_getfd=438/438 move_pages=279/239 migrate_pages=256/238
@@ -38,7 +41,7 @@ _FOREIGN = """
     sched_setparam=142/118 memfd_secret=447/447 sethostname=170/161 setdomainname=171/162 uselib=134/-
 """
 """What opens the kernel, the machine or another process to a program that we did not write."""
-_SOCKET = "socket=41/198"
+_FOREIGN_CHECKED = "clone=56/220 clone3=435/435 socket=41/198 ioctl=16/29"
 
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 """By the name that `uname` gives: what seccomp calls the machine (`AUDIT_ARCH_*` of linux/audit.h)."""
@@ -52,7 +55,7 @@ _NUMBER, _ARCH, _ARGUMENTS = 0, 4, 16
 _X32 = 0x40000000
 """Set in the numbers of a second set of system calls on x86_64, which the tables do not know."""
 
-_CLONE_THREAD, _CLONE_NAMESPACES = 0x00010000, 0x7E020000
+_CLONE_NAMESPACES = 0x7E020000
 _AF_UNIX, _AF_INET, _AF_INET6, _SOCK_STREAM, _SOCK_RAW, _SOCK_TYPE = 1, 2, 10, 1, 3, 0xF
 _FCNTL = (0, 1, 2, 3, 4, 1030)
 """F_DUPFD, F_GETFD, F_SETFD, F_GETFL, F_SETFL, F_DUPFD_CLOEXEC; not F_SETOWN, by which a signal reaches any process."""
@@ -65,7 +68,11 @@ _PRCTL = (15, 16)
 
 def numbers(machine: str) -> dict[str, int]:
     """Every system call of the tables by name, as the machine numbers it. Raises OSError (ENOSYS) for a machine without a table."""
-    return {name: number for table in (_SEALED, _CHECKED, _FOREIGN, _SOCKET) for name, number in _numbers(table, machine).items()}
+    return {
+        name: number
+        for table in (_SEALED, _CHECKED, _SIGNALS, _FOREIGN, _FOREIGN_CHECKED)
+        for name, number in _numbers(table, machine).items()
+    }
 
 
 def _numbers(table: str, machine: str) -> dict[str, int]:
@@ -77,32 +84,25 @@ def _numbers(table: str, machine: str) -> dict[str, int]:
 
 
 def sealed_filter(machine: str, pid: int) -> bytes:
-    """Everything is refused but what a process that computes needs: no file, socket, program or process can be had.
+    """Everything is refused but what a process that computes needs: no file, socket, program, process or thread can be had.
 
     `pid` is the process that will load it, and the only one it can send signals to.
     """
     to_itself = _one_of(0, (pid,), _EPERM)
+    cases = dict.fromkeys(_numbers(_SIGNALS, machine).values(), to_itself)
+    return _sealed_beginning(machine) + _cases(cases) + _result(_EPERM)
+
+
+@functools.cache
+def _sealed_beginning(machine: str) -> bytes:
+    """What is the same for every process: the zygote has it ready for its children."""
     checked = {
-        # a thread, never a process nor a namespace
-        "clone": [
-            *(_argument(0), _instruction(_ANY_BIT, _CLONE_THREAD, 1, 0), _result(_EPERM)),
-            *(_instruction(_ANY_BIT, _CLONE_NAMESPACES, 0, 1), _result(_EPERM), _result(_ALLOW)),
-        ],
-        # its flags are in memory, where a filter cannot look: the C library falls back to clone
-        "clone3": [_result(_ENOSYS)],
         # a datagram socket could send to any path or abstract name
         "socketpair": [
             *(_argument(0), _instruction(_EQUAL, _AF_UNIX, 1, 0), _result(_EPERM)),
-            *(
-                _argument(1),
-                _instruction(_AND, _SOCK_TYPE),
-                _instruction(_EQUAL, _SOCK_STREAM, 1, 0),
-                _result(_EPERM),
-                _result(_ALLOW),
-            ),
+            *(_argument(1), _instruction(_AND, _SOCK_TYPE), _instruction(_EQUAL, _SOCK_STREAM, 1, 0)),
+            *(_result(_EPERM), _result(_ALLOW)),
         ],
-        "kill": to_itself,
-        "tgkill": to_itself,
         # its own limits, to read: the new ones are a null pointer, in both halves
         "prlimit64": [
             *(_argument(0), _instruction(_EQUAL, 0, 1, 0), _result(_EPERM)),
@@ -114,8 +114,7 @@ def sealed_filter(machine: str, pid: int) -> bytes:
         "prctl": _one_of(0, _PRCTL, _EPERM),
     }
     cases = {number: [_result(_ALLOW)] for number in _numbers(_SEALED, machine).values()}
-    cases |= {number: checked[name] for name, number in _numbers(_CHECKED, machine).items()}
-    return _program(machine, cases, otherwise=_EPERM)
+    return _prologue(machine) + _cases(cases | {number: checked[name] for name, number in _numbers(_CHECKED, machine).items()})
 
 
 def foreign_filter(machine: str) -> bytes:
@@ -124,10 +123,11 @@ def foreign_filter(machine: str) -> bytes:
     Sockets are unix, IPv4 and IPv6 without raw ones; it belongs into a network namespace of its own.
     """
     cases = {number: [_result(_EPERM)] for number in _numbers(_FOREIGN, machine).values()}
-    number = _numbers(f"{_CHECKED} {_SOCKET}", machine)
+    number = _numbers(_FOREIGN_CHECKED, machine)
     cases[number["clone"]] = [
         *(_argument(0), _instruction(_ANY_BIT, _CLONE_NAMESPACES, 0, 1), _result(_EPERM), _result(_ALLOW)),
     ]
+    # its flags are in memory, where a filter cannot look: the C library falls back to clone
     cases[number["clone3"]] = [_result(_ENOSYS)]
     cases[number["socket"]] = [
         *(_argument(0), _instruction(_EQUAL, _AF_UNIX, 3, 0), _instruction(_EQUAL, _AF_INET, 2, 0)),
@@ -138,7 +138,7 @@ def foreign_filter(machine: str) -> bytes:
         *(_argument(1), _instruction(_EQUAL, _TIOCSTI, 1, 0), _instruction(_EQUAL, _TIOCLINUX, 0, 1)),
         *(_result(_EPERM), _result(_ALLOW)),
     ]
-    return _program(machine, cases, otherwise=_ALLOW)
+    return _prologue(machine) + _cases(cases) + _result(_ALLOW)
 
 
 def this_machine() -> str:
@@ -146,15 +146,19 @@ def this_machine() -> str:
     return os.uname().machine
 
 
-def _program(machine: str, cases: dict[int, list[bytes]], *, otherwise: int) -> bytes:
+def _prologue(machine: str) -> bytes:
     """What is called by another machine's convention is killed first: its numbers mean other calls."""
-    program = [
-        *(_instruction(_LOAD, _ARCH), _instruction(_EQUAL, MACHINES[machine], 1, 0), _result(_KILL)),
-        *(_instruction(_LOAD, _NUMBER), _instruction(_AT_LEAST, _X32, 0, 1), _result(_KILL)),
-    ]
-    for number, answer in cases.items():
-        program += [_instruction(_EQUAL, number, 0, len(answer)), *answer]
-    return b"".join([*program, _result(otherwise)])
+    return b"".join(
+        (
+            *(_instruction(_LOAD, _ARCH), _instruction(_EQUAL, MACHINES[machine], 1, 0), _result(_KILL)),
+            *(_instruction(_LOAD, _NUMBER), _instruction(_AT_LEAST, _X32, 0, 1), _result(_KILL)),
+        )
+    )
+
+
+def _cases(answers: dict[int, list[bytes]]) -> bytes:
+    """By the call's number, what decides about it. Each ends with a result: what comes after it is for other calls."""
+    return b"".join(b"".join((_instruction(_EQUAL, number, 0, len(answer)), *answer)) for number, answer in answers.items())
 
 
 def _one_of(argument: int, values: tuple[int, ...], refusal: int) -> list[bytes]:

@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from dataclasses import asdict, dataclass
 from enum import Enum
 from pathlib import Path
@@ -137,6 +138,7 @@ def _tried() -> dict[str, tuple[bool, str]]:
         "local_sockets": (lambda: socket.socket(socket.AF_UNIX), True, errno.EPERM),
         "programs": (lambda: os.execv(sys.executable, [sys.executable, "-c", ""]), True, errno.EPERM),  # noqa: S606  a program is what is tried
         "processes": (_fork, True, errno.EPERM),
+        "threads": (_start_thread, True, errno.EPERM),
         "signals": (lambda: os.kill(os.getppid(), 0), True, errno.EPERM),
         "memory": (lambda: bytearray(2 * _MEMORY_BYTES), True, _NO_MEMORY),
         "user_namespaces": (_enter_user_namespace, False, 0),
@@ -182,6 +184,13 @@ def _spin() -> None:
 def _fork() -> None:
     if not os.fork():
         os._exit(0)
+
+
+def _start_thread() -> None:
+    try:
+        threading.Thread(target=int, daemon=True).start()
+    except RuntimeError as error:
+        raise OSError(errno.EPERM, str(error)) from error
 
 
 def _enter_user_namespace() -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import re
+import signal
 import socket
 import sys
 from collections.abc import Awaitable, Callable, Mapping
@@ -52,7 +52,7 @@ class SandboxLimits:
     """What one call may use."""
 
     memory_bytes: int = 256 << 20
-    """Address space, with the 60 MB that Python itself takes."""
+    """Address space, with the 30 MB that Python itself takes."""
     cpu_s: int = 2
     wall_s: float = 8.0
     """From the start of the child, with the time that answers to its questions take."""
@@ -103,12 +103,19 @@ class Sandbox:
     """
 
     def __init__(
-        self, clock: Clock, *, python: str = sys.executable, preload: Preload | None = None, with_landlock: bool = True
+        self,
+        clock: Clock,
+        *,
+        python: str = sys.executable,
+        preload: Preload | None = None,
+        with_landlock: bool = True,
+        calls_per_zygote: int = CALLS_PER_ZYGOTE,
     ) -> None:
         self._clock = clock
         self._python = python
         self._preload = preload or Preload()
         self._with_landlock = with_landlock
+        self._calls_per_zygote = calls_per_zygote
         self._places = asyncio.Semaphore(AT_ONCE)
         self._starting = asyncio.Lock()
         self._zygote: ZygoteProcess | None = None
@@ -117,13 +124,8 @@ class Sandbox:
         self._last_used = 0.0
         self._is_closed = False
 
-    @property
-    def zygote_pid(self) -> int | None:
-        """The process that children come from, while there is one."""
-        return None if self._zygote is None else self._zygote.pid
-
     async def call(self, call: SandboxCall, ask: Ask) -> CallOutcome:
-        """What came of it. Never raises but CancelledError; the child is dead afterwards in every case."""
+        """What came of it, after it waited for its turn. Never raises but CancelledError; the child is dead afterwards in every case."""
         try:
             order = encode_order(call)
         except DataError as error:
@@ -132,9 +134,9 @@ class Sandbox:
             try:
                 children = await self._ready_zygote() if sys.platform == "linux" else SeatbeltProcesses(self._python)
                 outcome = await self._run(children, call, order, ask)
-            except UnavailableError as error:
-                log.error("sandbox_unavailable", code=error.code)
-                outcome = CallFailed("no_sandbox", error.message)
+            except (UnavailableError, OSError) as error:  # the system has no more sockets, for one
+                log.error("sandbox_unavailable", error)
+                outcome = CallFailed("no_sandbox", error.message if isinstance(error, UnavailableError) else type(error).__name__)
         if isinstance(outcome, CallFailed):
             log.info("skill_call_failed", skill=call.skill, code=outcome.code)
         return outcome
@@ -147,8 +149,7 @@ class Sandbox:
             tending = dict(self._tending)
         for zygote, task in tending.items():
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+            await asyncio.wait([task])
             await zygote.stop()
             self._tending.pop(zygote, None)
 
@@ -221,7 +222,7 @@ class Sandbox:
                 raise UnavailableError("no_sandbox", "The sandbox was closed.")
             self._last_used = self._clock.monotonic()
             zygote = self._zygote
-            if zygote is None or zygote.is_over or zygote.started >= CALLS_PER_ZYGOTE:
+            if zygote is None or zygote.is_over or zygote.started >= self._calls_per_zygote:
                 zygote = self._zygote = await ZygoteProcess.start(self._python, self._preload)
                 self._tending[zygote] = asyncio.ensure_future(self._tend(zygote))
             return zygote
@@ -247,7 +248,7 @@ def encode_order(call: SandboxCall) -> bytes:
     """The line that starts a call. Raises DataError when it cannot be one, or its code is too long."""
     if len(call.code) > CODE_BYTES:
         raise DataError("bad_code", f"The code has more than {CODE_BYTES} bytes.")
-    words = {"call": call.function, "input": call.input, "config": call.config, "now": call.now, "zone": call.zone}
+    words = {"call": call.function, "input": dict(call.input), "config": dict(call.config), "now": call.now, "zone": call.zone}
     try:
         line = json.dumps(words, allow_nan=False).encode() + b"\n"
     except (TypeError, ValueError, RecursionError) as error:
@@ -274,6 +275,6 @@ def _explained(outcome: CallOutcome, end: ChildEnd | None, limits: SandboxLimits
         return outcome
     if end.status == NOT_CONFINED:
         return CallFailed("no_sandbox", "This machine cannot confine a process.")
-    if end.cpu_ms >= limits.cpu_s * 1000 - 100:  # the kernel counts in ticks
+    if end.status == -signal.SIGKILL and end.cpu_ms >= limits.cpu_s * 500:  # the limit counts ticks, which others' work distorts
         return CallFailed("timed_out", "It used more time on the CPU than it may.")
     return outcome

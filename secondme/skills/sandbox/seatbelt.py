@@ -20,7 +20,6 @@ from secondme.core.errors import UnavailableError
 from secondme.skills.sandbox.skill_call import run_call
 from secondme.skills.sandbox.zygote_process import ChildEnd
 
-_SANDBOX_EXEC = "/usr/bin/sandbox-exec"
 _ROOT = Path(__file__).parents[3]
 _PROFILE = """(version 1)
 (deny default)
@@ -37,7 +36,8 @@ _RUN = "import sys; sys.path.append(sys.argv[1]); from secondme.skills.sandbox.s
 class SeatbeltProcesses:
     """Children as a zygote's, each a process of its own."""
 
-    def __init__(self, python: str) -> None:
+    def __init__(self, python: str, launcher: str = "/usr/bin/sandbox-exec") -> None:
+        self._launcher = launcher
         self._python = str(Path(python).resolve())
         self._processes: dict[int, subprocess.Popen[bytes]] = {}
         self._started = 0
@@ -51,7 +51,7 @@ class SeatbeltProcesses:
         try:
             process = subprocess.Popen(  # noqa: S603  the arguments are ours
                 [
-                    *(_SANDBOX_EXEC, *words, "-p", _PROFILE, self._python, "-I", "-S", "-c", _RUN),
+                    *(self._launcher, *words, "-p", _PROFILE, self._python, "-I", "-S", "-c", _RUN),
                     *(str(_ROOT), json.dumps(order), str(descriptor)),
                 ],
                 stdin=subprocess.DEVNULL,
@@ -63,7 +63,7 @@ class SeatbeltProcesses:
                 start_new_session=True,
             )
         except OSError as error:
-            raise UnavailableError("no_sandbox", f"{_SANDBOX_EXEC} does not start.") from error
+            raise UnavailableError("no_sandbox", f"{self._launcher} does not start.") from error
         self._started += 1
         self._processes[self._started] = process
         return self._started

@@ -9,7 +9,6 @@ from __future__ import annotations
 import builtins
 import json
 import sys
-import threading
 import types
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -52,14 +51,12 @@ class Asking:
         self._connection = connection
         self._answers = answers
         self._asked = 0
-        self._one_at_a_time = threading.Lock()
 
     def __call__(self, op: str, **words: Any) -> Any:  # any JSON value
         """The gateway's answer. Raises AskError when it refuses."""
-        with self._one_at_a_time:
-            self._asked += 1
-            self._connection.sendall(_line({**words, "ask": self._asked, "op": op}))
-            answer = json.loads(self._answers.readline())
+        self._asked += 1
+        self._connection.sendall(_line({**words, "ask": self._asked, "op": op}))
+        answer = json.loads(self._answers.readline())
         if "error" in answer:
             raise AskError(answer["error"])
         return answer["answer"]

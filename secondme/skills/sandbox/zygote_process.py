@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import socket
 import subprocess
@@ -24,10 +23,7 @@ _KILL_S = 5.0
 _ROOT = Path(__file__).parents[3]
 """Where the package is. The zygote has no other way to it."""
 _RUN = "import sys; sys.path.append(sys.argv[1]); from secondme.skills.sandbox.zygote import main; main()"
-_ENVIRONMENT = {
-    "LANG": "C.UTF-8",
-    "MALLOC_ARENA_MAX": "1",  # each arena of a thread takes 64 MB of the address space that a skill may have
-}
+_ENVIRONMENT = {"LANG": "C.UTF-8"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +138,7 @@ class ZygoteProcess:
             await self.wait()
         finally:
             self._hearing.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._hearing
+            await asyncio.wait([self._hearing])
             self._control.close()
 
     async def wait(self) -> None:
@@ -164,7 +159,9 @@ class ZygoteProcess:
         try:
             while packet := await loop.sock_recv(self._control, PACKET_BYTES):
                 self._take(json.loads(packet))
-        except (OSError, ValueError) as error:
+        except OSError:
+            log.debug("zygote_hung_up")
+        except ValueError as error:
             log.error("zygote_garbled", error)
         self._lose()
 

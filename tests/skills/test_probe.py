@@ -1,0 +1,41 @@
+"""What a machine can do is found by trying."""
+
+import sys
+
+import pytest
+
+from secondme.skills.sandbox.probe import ConfinementLevel, ProbeResult, probe
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what is tried is Linux's")
+
+
+def test_every_wall_is_tried_and_each_that_is_missing_has_a_cure() -> None:
+    found = probe()
+    by_name = {each.name: each for each in found.probes}
+    walls = {
+        "machine",
+        "no_new_privs",
+        "seccomp",
+        "files",
+        "network",
+        "local_sockets",
+        "programs",
+        "processes",
+        "threads",
+        "signals",
+        "memory",
+        "cpu",
+    }
+    assert by_name.keys() == walls | {"landlock", "user_namespaces", "bubblewrap"}
+    assert {name for name in walls if not by_name[name].is_ok} == set()
+    expected = ConfinementLevel.SEALED_WITH_LANDLOCK if by_name["landlock"].is_ok else ConfinementLevel.SEALED
+    assert found.level is expected
+    assert found.fix == ""
+    assert all(bool(each.fix) is not each.is_ok and each.why for each in found.probes)
+
+
+def test_an_interpreter_that_does_not_start_is_no_sandbox() -> None:
+    found = probe("/bin/false")
+    assert found.level is ConfinementLevel.NONE
+    assert found.probes == (ProbeResult("python", is_ok=False, why="JSONDecodeError", fix="/bin/false must start."),)
+    assert found.fix == "/bin/false must start."
