@@ -39,3 +39,9 @@ def test_an_interpreter_that_does_not_start_is_no_sandbox() -> None:
     assert found.level is ConfinementLevel.NONE
     assert found.probes == (ProbeResult("python", is_ok=False, why="JSONDecodeError", fix="/bin/false must start."),)
     assert found.fix == "/bin/false must start."
+
+
+def test_a_quick_look_finds_the_same_but_the_limit_on_time() -> None:
+    whole, quick = probe(), probe(is_quick=True)
+    assert quick.level is whole.level
+    assert {each.name for each in whole.probes} - {each.name for each in quick.probes} == {"cpu"}

@@ -161,7 +161,7 @@ async def _look_at_skills(setup: Setup, store: Store) -> SkillLook:
     if any(each.is_on and each.tools for each in skills):
         from secondme.skills.sandbox.probe import probe
 
-        confinement = await asyncio.to_thread(probe)
+        confinement = await asyncio.to_thread(probe, is_quick=True)
         level, level_fix = confinement.level.value, confinement.fix
     runs = await services.skill_store.runs(200)
     open_folder = str(services.skills.directory) if services.skills.is_open_to_others() else ""
