@@ -29,7 +29,7 @@ STATES: dict[str, tuple[str, ...]] = {
     "help": ("question_mark",),
 }
 
-READ = {"6": "#page-conversations", "7": "#page-drafts"}
+READ = {"6": "#page-conversations", "7": "#page-drafts", "0": "#page-skills"}
 """Pages whose rows are read when they come up."""
 
 
@@ -86,7 +86,9 @@ def test_a_screen_with_people(client: Redis, setup: Setup, snap_compare: Any, st
 
 
 @pytest.mark.parametrize(
-    ("keys_", "size"), [(("6",), (100, 30)), (("6", "enter"), (80, 24)), (("7",), (100, 30))], ids=["talks", "one talk", "drafts"]
+    ("keys_", "size"),
+    [(("6",), (100, 30)), (("6", "enter"), (80, 24)), (("7",), (100, 30)), (("0",), (80, 24)), (("ctrl+p",), (80, 24))],
+    ids=["talks", "one talk", "drafts", "skills", "palette"],
 )
 def test_a_screen_with_conversations(
     client: Redis, setup: Setup, snap_compare: Any, keys_: tuple[str, ...], size: tuple[int, int]

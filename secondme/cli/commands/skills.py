@@ -364,15 +364,16 @@ def _state_in_words(state: str) -> str:
 
 def _show_sheet(screen: Screen, shown: SkillSheet) -> None:
     """What the owner decides by: what it may do first, what is new before all else."""
+    from secondme.core.tools.permissions import AUDIENCE_WORDS
+
     about = " ".join(filter(None, [shown.name, shown.version, f"by {shown.author}" if shown.author else ""]))
     screen.line(f"{about}: {shown.description}")
     screen.line("It may:" if shown.permissions else "It may ask for nothing: it only computes.")
     for each in shown.permissions:
         screen.line(f"  {'NEW ' if each.new else ''}{each.words}  ({each.permission})", "warn" if each.new else "")
     for tool in shown.tools:
-        who = {"owner": "only you", "trusted": "trusted contacts", "standard": "every contact but restricted ones"}[tool.audience]
         does = "proposes" if tool.access == "write" else "reads"
-        screen.line(f"  {tool.name} {does}, for {who}: {tool.description}")
+        screen.line(f"  {tool.name} {does}, for {AUDIENCE_WORDS[tool.audience]}: {tool.description}")
     for hint in shown.hints:
         screen.line(f"  look: {hint}", "dim")
     for line in shown.changes:

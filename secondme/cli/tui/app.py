@@ -1,4 +1,4 @@
-"""The screen: a bar, nine pages, and the keys. It reads the store like any other client and keeps itself fresh.
+"""The screen: a bar, ten pages, and the keys. It reads the store like any other client and keeps itself fresh.
 
 Events say that something changed; the lists themselves are read anew, so the screen is right after every gap too.
 """
@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
@@ -17,6 +18,7 @@ from textual.binding import Binding, BindingType
 from textual.css.query import NoMatches
 from textual.widgets import Footer, Static, TabPane
 
+from secondme.cli.tui.commands import ScreenCommands
 from secondme.cli.tui.help import HelpDialog
 from secondme.cli.tui.link import Actions, Snapshot, StoreLink
 from secondme.cli.tui.pages.approved import ApprovedPage
@@ -26,15 +28,16 @@ from secondme.cli.tui.pages.drafts import DraftsPage
 from secondme.cli.tui.pages.page import Page, shown_name
 from secondme.cli.tui.pages.pairing import DeniedPage, PendingPage
 from secondme.cli.tui.pages.security import SecurityPage
+from secondme.cli.tui.pages.skills import SkillsPage
 from secondme.cli.tui.pages.usage import UsagePage
 from secondme.cli.tui.pages.voice import VoicePage
-from secondme.cli.tui.widgets import PAGES, THEME, Bar, PageTabs, Switches, labels
+from secondme.cli.tui.widgets import KEYS, PAGES, THEME, Bar, PageTabs, Switches, labels
 from secondme.core.clock import from_ms
 from secondme.core.errors import SecondmeError
 from secondme.core.log import security_file
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Awaitable, Callable, Coroutine, Iterator
     from datetime import datetime
 
     from secondme.core.config.loader import Setup
@@ -59,10 +62,10 @@ class SecondmeApp(App[None]):
 
     TITLE = "secondme"
     CSS_PATH = "theme.tcss"
-    ENABLE_COMMAND_PALETTE = False
+    COMMANDS = {ScreenCommands}  # noqa: RUF012  as the framework declares it
     VERTICAL_BREAKPOINTS: list[tuple[int, str]] | None = _HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [
-        *(Binding(str(number), f"page('{page}')", PAGES[page], show=False) for number, page in enumerate(PAGES, 1)),
+        *(Binding(key, f"page('{page}')", PAGES[page], show=False) for page, key in KEYS.items()),
         Binding("p", "pause", "Pause"),
         Binding("k", "kill", "Kill"),
         Binding("question_mark", "help", "Help", key_display="?"),
@@ -90,6 +93,7 @@ class SecondmeApp(App[None]):
             "drafts": DraftsPage(desk, "drafts"),
             "voice": VoicePage(desk, "voice"),
             "usage": UsagePage(desk, "usage"),
+            "skills": SkillsPage(desk, "skills"),
         }
         self._switches = Switches(self, desk)
         self._snapshot: Snapshot | None = None
@@ -106,8 +110,8 @@ class SecondmeApp(App[None]):
         yield self._bar
         yield self._banner
         with PageTabs(initial="pending"):
-            for number, (page, title) in enumerate(PAGES.items(), 1):
-                with TabPane(f"{number} {title}", id=page):
+            for page, title in PAGES.items():
+                with TabPane(f"{KEYS[page]} {title}", id=page):
                     yield self._pages[page]
         yield Footer(show_command_palette=False, compact=True)
 
@@ -171,6 +175,8 @@ class SecondmeApp(App[None]):
         if kind == "reply_held" and page != "drafts":
             self._held.add(str(event.get("contactId", "")))
         who = shown_name(str(event.get("displayName") or ""), str(event.get("contactId", "")))
+        if kind == "proposal_made" and page != "skills":
+            self.notify(f"A skill would do something for {who}. Press 0.", markup=False)
         if kind == "pairing_request" and page != "pending":
             self.notify(f"{who} asks to be approved. Press 1.", markup=False)
         if kind == "pairing_verified":  # by a code of their own: nobody pressed a key here
@@ -258,6 +264,14 @@ class SecondmeApp(App[None]):
         """Another page."""
         self.query_one(PageTabs).active = page
         self._pages[page].focus_page()
+
+    def shown_actions(self) -> Iterator[tuple[Binding, Callable[[], Awaitable[object]]]]:
+        """What can be done now: on the shown page first, then everywhere."""
+        page = next((each for each in self._pages.values() if each.is_shown), None)
+        for owner in filter(None, (page, self)):
+            for binding in owner.BINDINGS:
+                if isinstance(binding, Binding) and binding.show:
+                    yield binding, partial(self.run_action, binding.action, owner)
 
     def on_tabbed_content_tab_activated(self, event: PageTabs.TabActivated) -> None:
         """A page came up, by key or click: its keys work, and what only it shows is read."""

@@ -37,7 +37,8 @@ class HelpDialog(Dialog[None]):
 _HELP = {
     "Everywhere": (
         ("1 2 3 4 5", "waiting, approved, denied, security, channels"),
-        ("6 7 8 9", "conversations, drafts, voice, usage"),
+        ("6 7 8 9 0", "conversations, drafts, voice, usage, skills"),
+        ("Ctrl+P", "every page and what can be done there, to search"),
         ("↑ ↓ PgUp PgDn", "move; the mouse works too"),
         ("p", "pause everybody, or answer again"),
         ("k", "kill switch: nothing is sent to anybody"),
@@ -80,4 +81,12 @@ _HELP = {
         ("/", "how you write to one contact; Esc: all in all"),
     ),
     "Usage": (("b", "by day, by contact, by model"),),
+    "Skills": (
+        ("Enter", "what it may do, its tools, what changed"),
+        ("e", "switch it on or off"),
+        ("c", "its settings"),
+        ("t", "try a tool"),
+        ("a", "look at your own skill, and approve it"),
+        ("y n", "do what a skill proposes, or drop it"),
+    ),
 }

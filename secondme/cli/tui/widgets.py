@@ -145,8 +145,11 @@ PAGES = {
     "drafts": "Drafts",
     "voice": "Voice",
     "usage": "Usage",
+    "skills": "Skills",
 }
 """Page id -> title, in the order of their keys."""
+KEYS = dict(zip(PAGES, "1234567890", strict=False))
+"""Page id -> the key that brings it up, and stands before its title; a page beyond the tenth is in the palette only."""
 _SHORTER = PAGES | {"conversations": "Chats"}
 _SHORT = _SHORTER | {"pending": "Wait", "approved": "In", "denied": "Out", "security": "Log", "channels": "Apps"}
 _URGENT = frozenset({"pending", "drafts"})
@@ -178,14 +181,15 @@ def _forms(counts: Mapping[str, int], active: str) -> Iterator[dict[str, str]]:
     yield _named(PAGES, counts)
     yield _named(_SHORTER, urgent)
     yield _named(_SHORT, urgent)
-    numbers = {page: f"{number}({urgent[page]})" if urgent.get(page) else str(number) for number, page in enumerate(PAGES, 1)}
+    yield {page: label.removeprefix(f"{KEYS[page]} ") for page, label in _named(_SHORT, urgent).items()}
+    numbers = {page: f"{KEYS[page]}({urgent[page]})" if urgent.get(page) else KEYS[page] for page in PAGES}
     yield numbers | {active: _named(_SHORTER, urgent)[active]}
 
 
 def _named(titles: Mapping[str, str], counts: Mapping[str, int]) -> dict[str, str]:
     return {
-        page: f"{number} {titles[page]} {counts[page]}" if counts.get(page) else f"{number} {titles[page]}"
-        for number, page in enumerate(PAGES, 1)
+        page: f"{KEYS[page]} {titles[page]} {counts[page]}" if counts.get(page) else f"{KEYS[page]} {titles[page]}"
+        for page in PAGES
     }
 
 

@@ -26,6 +26,10 @@ AUDIENCE_OF = {Tier.TRUSTED: Audience.TRUSTED, Tier.STANDARD: Audience.STANDARD}
 """The narrowest audience that a contact of this tier is part of. Restricted contacts are part of none."""
 
 
+AUDIENCE_WORDS = {"owner": "only you", "trusted": "trusted contacts", "standard": "every contact but restricted ones"}
+"""Who that is, by the audience's name in small letters."""
+
+
 class Leg(StrEnum):
     """What a permission gives: any two of REACH that is OPEN, PRIVATE reading, and a stranger's words are one too many for one turn."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from secondme.core.records import CamelModel
+from secondme.core.tools.manifest import Kind  # noqa: TC001  pydantic reads it
 
 
 class SkillReport(CamelModel):
@@ -69,7 +70,7 @@ class SettingReport(CamelModel):
 
     name: str
     label: str
-    type: str
+    type: Kind
     required: bool
     choices: list[str]
     value: Any

@@ -1,0 +1,148 @@
+"""Dialogs of the page of skills: a long text to read and decide by, a form made from settings, and the input of a try."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from rich.text import Text
+from textual.binding import Binding, BindingType
+from textual.containers import Vertical, VerticalScroll
+from textual.widgets import Checkbox, Input, Static
+
+from secondme.cli.tui.dialogs import Dialog
+from secondme.cli.tui.widgets import QUIET, WARN
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from textual.app import ComposeResult
+    from textual.events import Key
+
+    from secondme.core.tools.reports import SettingReport
+
+
+class SheetDialog(Dialog[str]):
+    """A long text, and what can be decided: `choices` are keys with their words. Enter alone decides nothing."""
+
+    def __init__(self, title: str, text: Text, choices: Mapping[str, str]) -> None:
+        super().__init__()
+        self._title, self._text, self._choices = title, text, choices
+
+    def compose(self) -> ComposeResult:
+        """Title, text, keys."""
+        with Vertical():
+            yield Static(Text(self._title), classes="title")
+            with VerticalScroll(classes="whole"):
+                yield Static(self._text)
+            keys = [f"{key} {words.lower()}" for key, words in self._choices.items()]
+            yield Static(" · ".join([*keys, "↑ ↓ scroll", "Esc close"]), classes="keys")
+
+    def on_mount(self) -> None:
+        """The arrows scroll."""
+        self.query_one(VerticalScroll).focus()
+
+    def on_key(self, event: Key) -> None:
+        """A key that decides."""
+        if event.key in self._choices:
+            event.stop()
+            self.dismiss(event.key)
+
+
+class SettingsDialog(Dialog[dict[str, Any]]):
+    """A form made from a skill's settings. The value has what was changed; an empty field is its default again."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "save", "Save", priority=True)]
+
+    def __init__(self, title: str, rows: Sequence[SettingReport]) -> None:
+        super().__init__()
+        self._title, self._rows = title, rows
+        self._warning = Static("", classes="label")
+
+    def compose(self) -> ComposeResult:
+        """Title, a field for each setting, keys."""
+        with Vertical():
+            yield Static(Text(self._title), classes="title")
+            with VerticalScroll(classes="whole"):
+                for row in self._rows:
+                    if row.type == "boolean":
+                        yield Checkbox(row.label, bool(row.value), id=f"set-{row.name}", compact=True)
+                        continue
+                    label = Text(row.label)
+                    label.append(f"  {_kind(row)}", style=QUIET)
+                    yield Static(label, classes="label")
+                    shown = "" if row.value is None or row.type == "secret" else str(row.value)
+                    hint = "kept; type to change" if row.type == "secret" and row.set else ""
+                    yield Input(shown, placeholder=hint, password=row.type == "secret", id=f"set-{row.name}")
+            yield self._warning
+            yield Static("Ctrl+S save · Tab next · Esc cancel", classes="keys")
+
+    def on_mount(self) -> None:
+        """The first field has the focus."""
+        next(iter(self.query("Input, Checkbox"))).focus()
+
+    def on_input_submitted(self) -> None:
+        """Enter saves."""
+        self.action_save()
+
+    def action_save(self) -> None:
+        """What was changed, when all of it can be."""
+        changes: dict[str, Any] = {}
+        for row in self._rows:
+            if row.type == "boolean":
+                on = self.query_one(f"#set-{row.name}", Checkbox).value
+                if on is not bool(row.value):
+                    changes[row.name] = on
+                continue
+            typed = self.query_one(f"#set-{row.name}", Input).value.strip()
+            before = "" if row.value is None or row.type == "secret" else str(row.value)
+            if typed == before:
+                continue
+            value, fault = _read(row, typed)
+            if fault:
+                self._warning.update(Text(f"{row.label} {fault}", style=WARN))
+                return
+            changes[row.name] = value
+        self.dismiss(changes)
+
+
+class TryDialog(Dialog[str | None]):
+    """What a tool is called with, as JSON."""
+
+    def __init__(self, tool: str) -> None:
+        super().__init__()
+        self._tool = tool
+
+    def compose(self) -> ComposeResult:
+        """Title, one line, keys."""
+        with Vertical():
+            yield Static(Text(f"Call {self._tool} with"), classes="title")
+            yield Input("{}", max_length=4000)
+            yield Static("Enter call · Esc cancel", classes="keys")
+
+    def on_mount(self) -> None:
+        """Typing is inside of the braces."""
+        field = self.query_one(Input)
+        field.focus()
+        field.cursor_position = 1
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        """Enter."""
+        self.dismiss(event.value.strip())
+
+
+def _kind(row: SettingReport) -> str:
+    kind = " or ".join(row.choices) if row.choices else row.type
+    return f"{kind}, needed" if row.required else kind
+
+
+def _read(row: SettingReport, typed: str) -> tuple[Any, str]:
+    """A value from what was typed, and why it cannot be one."""
+    from secondme.core.errors import DataError
+    from secondme.core.tools.manifest import ConfigField, value_from_text
+
+    if not typed:
+        return None, ""
+    try:
+        return value_from_text(ConfigField(type=row.type, choices=tuple(row.choices)), typed), ""
+    except DataError as error:
+        return None, error.message.removeprefix("The setting ")
