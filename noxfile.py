@@ -42,7 +42,9 @@ TESTS = [
     "pytest-textual-snapshot==1.1.0",
     "pytest-timeout==2.4.0",
     "pytest-xdist==3.8.0",
+    "radicale==3.9.0",
     "schemathesis==4.32.5",
+    "trustme==1.2.1",
     "zxing-cpp==3.1.1",
 ]
 THIRD_PARTY = "litellm[proxy]==1.108.7"

@@ -57,9 +57,12 @@ if TYPE_CHECKING:
     from secondme.core.store.history import HistoryStore
     from secondme.core.store.persons import PersonStore
     from secondme.core.store.server import Role
+    from secondme.core.tools.sources import KnownContact
     from secondme.core.tools.store import SkillStore
+    from secondme.core.tools.web import WebClient
     from secondme.skills.registry import SkillRegistry
     from secondme.skills.sandbox.sandbox import Sandbox
+    from secondme.skills.sandbox.zygote_process import Preload
     from secondme.skills.toolbox import SkillToolbox
 
 BY_CLI, BY_API, BY_CHAT = "cli", "api", "owner-chat"
@@ -341,7 +344,7 @@ class Services:
         """Where the code of skills runs. Nothing is started before the first call."""
         from secondme.skills.sandbox.sandbox import Sandbox
 
-        return Sandbox(self.clock)
+        return Sandbox(self.clock, preload=_preload())
 
     @cached_property
     def toolbox(self) -> Toolbox:
@@ -361,14 +364,45 @@ class Services:
         return ToolLoop(toolbox, self.clock, self.control.may_be_answered, is_suspect)
 
     @cached_property
+    def web(self) -> WebClient:
+        """What asks other servers for skills."""
+        from secondme.core.tools.web import WebClient
+
+        return WebClient()
+
+    async def _acquainted(self, contact: str) -> list[KnownContact]:
+        """The approved contacts that are one person with `contact`; everybody for an empty one."""
+        from secondme.core.ids import ContactId
+        from secondme.core.tools.sources import KnownContact, digits
+
+        if contact:
+            members = await self.persons.members(ContactId(contact))
+            found = [await self.pairing_store.approved(each) for each in members]
+        else:
+            found = [*(await self.listing()).approved]
+        return [
+            KnownContact(each.shown_name, digits(each.phone_number, ""), f"{each.approved_at:%Y-%m-%d}") for each in found if each
+        ]
+
+    @cached_property
     def skill_toolbox(self) -> SkillToolbox:
         """The tools of this home's skills."""
         from secondme.core.tools.asks import AskDesk
-        from secondme.core.tools.web import WebClient
+        from secondme.core.tools.calendar import CalendarSource
+        from secondme.core.tools.sources import ContactSource, NoteSource
+        from secondme.skills.sealed_reader import SealedReader
         from secondme.skills.toolbox import SkillToolbox
 
-        desk = AskDesk(self.skill_store, WebClient())
         zone = str(time_zone(self.settings))
+        reader = SealedReader(self.skills, self.sandbox, zone, self.clock)
+        calendar = CalendarSource(self.web, reader.settings, self._skill_secrets, reader.read, self.clock)
+        more = {
+            "calendar": calendar.answer,
+            "calendar_add": calendar.add,
+            "contacts": ContactSource(reader.settings, reader.read, self._acquainted).answer,
+            "notes": NoteSource(reader.settings).answer,
+        }
+        desk = AskDesk(self.skill_store, self.web, more)
         return SkillToolbox(self.skills, self.sandbox, desk, self.skill_store, self._skill_secrets, zone, self.clock)
 
     def _skill_secrets(self, skill: str) -> dict[str, str]:
@@ -568,6 +602,19 @@ def time_zone(settings: Settings) -> tzinfo:
     from secondme.core.send.pacing import machine_zone
 
     return ZoneInfo(settings.sleep.timezone) if settings.sleep.timezone else machine_zone()
+
+
+def _preload() -> Preload:
+    """What the calendar needs, always: it is 7 MB and 60 ms of the process that starts with the first call of any skill."""
+    from importlib.util import find_spec
+    from zoneinfo import available_timezones
+
+    from secondme.skills.sandbox.zygote_process import Preload
+
+    modules = ("icalendar", "recurring_ical_events")
+    found = [find_spec(name) for name in modules]
+    paths = {str(Path(each.origin).parents[1]) for each in found if each and each.origin}
+    return Preload(modules, tuple(sorted(paths)), tuple(sorted(available_timezones())))
 
 
 # Channels

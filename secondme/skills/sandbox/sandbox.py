@@ -110,6 +110,7 @@ class Sandbox:
         self._preload = preload or Preload()
         self._with_landlock = with_landlock
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._inner_places = asyncio.Semaphore(AT_ONCE)
         self._starting = asyncio.Lock()
         self._zygote: ZygoteProcess | None = None
         self._tending: dict[ZygoteProcess, asyncio.Task[None]] = {}
@@ -122,13 +123,17 @@ class Sandbox:
         """The process that children come from, while there is one."""
         return None if self._zygote is None else self._zygote.pid
 
-    async def call(self, call: SandboxCall, ask: Ask) -> CallOutcome:
-        """What came of it. Never raises but CancelledError; the child is dead afterwards in every case."""
+    async def call(self, call: SandboxCall, ask: Ask, *, is_inner: bool = False) -> CallOutcome:
+        """What came of it. Never raises but CancelledError; the child is dead afterwards in every case.
+
+        `is_inner`: it answers what another call asked, and asks for no further one. Those have places of their own: four calls that wait for
+        one another's places would wait for ever.
+        """
         try:
             order = encode_order(call)
         except DataError as error:
             return CallFailed(error.code, error.message)
-        async with self._places:
+        async with self._inner_places if is_inner else self._places:
             try:
                 children = await self._ready_zygote() if sys.platform == "linux" else SeatbeltProcesses(self._python)
                 outcome = await self._run(children, call, order, ask)
