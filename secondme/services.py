@@ -62,7 +62,6 @@ if TYPE_CHECKING:
     from secondme.core.tools.web import WebClient
     from secondme.skills.registry import SkillRegistry
     from secondme.skills.sandbox.sandbox import Sandbox
-    from secondme.skills.sandbox.zygote_process import Preload
     from secondme.skills.toolbox import SkillToolbox
 
 BY_CLI, BY_API, BY_CHAT = "cli", "api", "owner-chat"
@@ -344,7 +343,7 @@ class Services:
         """Where the code of skills runs. Nothing is started before the first call."""
         from secondme.skills.sandbox.sandbox import Sandbox
 
-        return Sandbox(self.clock, preload=_preload())
+        return Sandbox(self.clock)
 
     @cached_property
     def toolbox(self) -> Toolbox:
@@ -602,19 +601,6 @@ def time_zone(settings: Settings) -> tzinfo:
     from secondme.core.send.pacing import machine_zone
 
     return ZoneInfo(settings.sleep.timezone) if settings.sleep.timezone else machine_zone()
-
-
-def _preload() -> Preload:
-    """What the calendar needs, always: it is 7 MB and 60 ms of the process that starts with the first call of any skill."""
-    from importlib.util import find_spec
-    from zoneinfo import available_timezones
-
-    from secondme.skills.sandbox.zygote_process import Preload
-
-    modules = ("icalendar", "recurring_ical_events")
-    found = [find_spec(name) for name in modules]
-    paths = {str(Path(each.origin).parents[1]) for each in found if each and each.origin}
-    return Preload(modules, tuple(sorted(paths)), tuple(sorted(available_timezones())))
 
 
 # Channels

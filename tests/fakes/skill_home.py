@@ -6,7 +6,8 @@ from typing import Any
 from fakes.clock import FakeClock
 
 from secondme.core.enums import Tier
-from secondme.core.messages import Origin, ToolCall, ToolResult, ToolTurn
+from secondme.core.ids import ContactId
+from secondme.core.messages import ChannelContact, Origin, ToolCall, ToolResult, ToolTurn
 from secondme.services import Services
 
 OWNER = ToolTurn(Origin.OWNER)
@@ -22,7 +23,11 @@ class SkillHome:
     def __init__(self, services: Services) -> None:
         self.services = services
         self.clock = services.clock = FakeClock(NOW_MS)
-        self._calls = 0
+
+    async def let_in(self, turn: ToolTurn, number: str = "", name: str = "") -> None:
+        """Whose turn it is was approved."""
+        known = ChannelContact(contact_id=ContactId(turn.contact_id), display_name=name, phone_number=number)
+        await self.services.pairing_store.approve_unasked(known, channel=turn.channel_id, by="test", tier=turn.tier)
 
     async def on(self, skill: str, **settings: Any) -> None:
         """The built-in skill is on, with what the owner chose."""

@@ -8,7 +8,7 @@ from fakes.skill_home import ANNA, OWNER, TRUDY, SkillHome
 
 from secondme.core.enums import Tier
 from secondme.core.ids import ContactId
-from secondme.core.messages import ChannelContact, Origin, ToolTurn
+from secondme.core.messages import Origin, ToolTurn
 from secondme.core.tools.sources import digits
 
 BEN = ToolTurn(Origin.CONTACT, Tier.STANDARD, "4915550000002@c.us", "whatsapp", "m3")
@@ -30,19 +30,14 @@ BOOK = (
 )
 
 
-async def let_in(home: SkillHome, contact: str, number: str, name: str) -> None:
-    known = ChannelContact(contact_id=ContactId(contact), display_name=name, phone_number=number)
-    await home.services.pairing_store.approve_unasked(known, channel="whatsapp", by="test", tier=Tier.STANDARD)
-
-
 @pytest.fixture
 async def book(skill_home: SkillHome, tmp_path: Path) -> Path:
     """The owner's address book, of which two are contacts."""
     path = tmp_path / "book.vcf"
     path.write_text(BOOK)
     await skill_home.on("contacts", files=str(path))
-    await let_in(skill_home, BEN.contact_id, "4915550000002", "Benny")
-    await let_in(skill_home, ANNA.contact_id, "", "Anna")
+    await skill_home.let_in(BEN, "4915550000002", "Benny")
+    await skill_home.let_in(ANNA, name="Anna")
     return path
 
 

@@ -75,6 +75,8 @@ class SandboxCall:
     now: str
     zone: str
     limits: SandboxLimits = SandboxLimits()
+    preload: Preload | None = None
+    """What its zygote must have imported; None: whatever it has. One that lacks it is replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +137,7 @@ class Sandbox:
             return CallFailed(error.code, error.message)
         async with self._inner_places if is_inner else self._places:
             try:
-                children = await self._ready_zygote() if sys.platform == "linux" else SeatbeltProcesses(self._python)
+                children = await self._ready_zygote(call.preload) if sys.platform == "linux" else SeatbeltProcesses(self._python)
                 outcome = await self._run(children, call, order, ask)
             except UnavailableError as error:
                 log.error("sandbox_unavailable", code=error.code)
@@ -219,12 +221,14 @@ class Sandbox:
             line = b'{"error":"failed"}'
         return (line if len(line) <= ANSWER_BYTES else b'{"error":"too_long"}') + b"\n"
 
-    async def _ready_zygote(self) -> ZygoteProcess:
+    async def _ready_zygote(self, needed: Preload | None) -> ZygoteProcess:
         """One that takes a call. Raises UnavailableError when it does not start, or we were closed."""
         async with self._starting:
             if self._is_closed:
                 raise UnavailableError("no_sandbox", "The sandbox was closed.")
             self._last_used = self._clock.monotonic()
+            if needed is not None and needed != self._preload:
+                self._zygote, self._preload = None, needed
             zygote = self._zygote
             if zygote is None or zygote.is_over or zygote.started >= CALLS_PER_ZYGOTE:
                 zygote = self._zygote = await ZygoteProcess.start(self._python, self._preload)
