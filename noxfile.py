@@ -66,6 +66,8 @@ ALIVE = {
     "set for a library to read": ["connection_class", "link_preview", "MAX_IMAGE_PIXELS", "mtime", "raiseExceptions"],
     "typer reads it": ["__signature__", "__annotations__"],
     "prometheus-client calls it": ["collect"],
+    "a built-in skill's manifest or the gateway names it": ["agenda", "convert", "expand", "free"],
+    "html.parser calls it": ["handle_*"],
     "called by the name of a frame's kind": ["_typing", "_download"],
     "a channel's manifest names it": ["WhatsAppSettings", "WhatsAppCloudSettings"],
     "tests make the troubleshooting page of it": ["means"],

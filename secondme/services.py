@@ -392,9 +392,10 @@ class Services:
         from secondme.skills.sealed_reader import SealedReader
         from secondme.skills.toolbox import SkillToolbox
 
-        zone = str(time_zone(self.settings))
+        owner_zone = time_zone(self.settings)
+        zone = str(owner_zone)
         reader = SealedReader(self.skills, self.sandbox, zone, self.clock)
-        calendar = CalendarSource(self.web, reader.settings, self._skill_secrets, reader.read, self.clock)
+        calendar = CalendarSource(self.web, reader.settings, self._skill_secrets, reader.read, owner_zone, self.clock)
         more = {
             "calendar": calendar.answer,
             "calendar_add": calendar.add,

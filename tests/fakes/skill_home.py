@@ -35,8 +35,7 @@ class SkillHome:
         await self.services.skill_store.set_state(skill, on=True)
 
     async def result(self, name: str, given: dict[str, Any] | None = None, turn: ToolTurn = OWNER) -> ToolResult:
-        """What the model is told. A minute passes before each: how often is another test's business."""
-        self.clock.move(61)
+        """What the model is told. Time stands still: a test that calls often moves the clock."""
         return await self.services.skill_toolbox.call(turn, ToolCall("t1", name, given or {}))
 
     async def tells(self, name: str, given: dict[str, Any] | None = None, turn: ToolTurn = OWNER) -> Any:

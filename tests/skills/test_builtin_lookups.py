@@ -9,6 +9,10 @@ import pytest
 from fakes.skill_home import ANNA, OWNER, TRUDY, SkillHome
 from fakes.tool_servers import ToolServers, tool_servers
 
+from secondme.core.tools.asks import AskContext
+from secondme.core.tools.manifest import SkillManifest, read_manifest
+from secondme.core.tools.rights import Grant, GrantedTool
+
 PLACES, WEATHER = "geocoding-api.open-meteo.com/v1/search", "api.open-meteo.com/v1/forecast"
 RATES = "api.frankfurter.dev/v1/latest"
 TOKYO = {
@@ -214,3 +218,24 @@ async def test_all_tools_together_are_few_tokens(skill_home: SkillHome, tmp_path
     text = json.dumps([{"name": each.name, "description": each.description, "input_schema": each.schema} for each in specs])
     print(len(text) // 4, "tokens")
     assert len(text) <= 900 * 4
+
+
+@pytest.mark.parametrize("kind", ["url", "file", "folder", "secret"])
+def test_what_is_reached_or_read_is_typed_by_the_owner(kind: str) -> None:
+    field = {"type": kind, "default": "https://127.0.0.1:6379/"}
+    found = read_manifest(json.dumps({"name": "x", "version": "1", "description": "x", "config": {"where": field}}).encode())
+    assert isinstance(found, list)
+    assert "has no default" in found[0].words
+
+
+@pytest.mark.parametrize(("kind", "code"), [("url", "unreachable"), ("string", "not_allowed"), ("text", "not_allowed")])
+async def test_only_an_address_opens_the_way_inside(skill_home: SkillHome, kind: str, code: str) -> None:
+    """Any text may come as a default of the skill's own."""
+    tool = {"name": "go", "access": "read", "description": "x"}
+    config = {"where": {"type": kind}}
+    text = {"name": "x", "version": "1", "description": "x", "permissions": ["net:config"], "config": config, "tools": [tool]}
+    manifest = read_manifest(json.dumps(text).encode())
+    assert isinstance(manifest, SkillManifest)
+    asking = AskContext(GrantedTool(manifest, manifest.tools[0], Grant()), OWNER, {"where": "http://127.0.0.1:9/"})
+    question = {"op": "http", "url": "http://127.0.0.1:9/"}
+    assert await skill_home.services.skill_toolbox._desk.answer(asking, question) == {"error": code}

@@ -26,6 +26,7 @@ from secondme.core.tools.web import WebAnswer, WebClient, WebRefusal, WebRequest
 if TYPE_CHECKING:
     import os
     from collections.abc import Callable, Mapping
+    from datetime import tzinfo
 
     from secondme.core.ports import Clock
     from secondme.core.tools.asks import AskContext
@@ -55,11 +56,11 @@ class CalendarEvent:
     is_busy: bool = True
     is_private: bool = False
 
-    def to_dict(self, *, for_owner: bool) -> Json:
+    def to_dict(self, zone: tzinfo, *, for_owner: bool) -> Json:
         """As a skill is told it; what is private is so for everybody but the owner."""
         is_shown = for_owner or not self.is_private
         told = {"title": self.title if is_shown else "", "place": self.place if is_shown else ""}
-        return {"start": self.start.isoformat(), "end": self.end.isoformat(), **told}
+        return {**_times(self.start, self.end, zone), **told}
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +82,15 @@ class CalendarSource:
         settings: ChosenSettings,
         secrets: Callable[[str], Mapping[str, str]],
         read: SealedRead,
+        zone: tzinfo,
         clock: Clock,
     ) -> None:
+        """`zone`: the owner's, in which times are told."""
         self._web = web
         self._settings = settings
         self._secrets = secrets
         self._read = read
+        self._zone = zone
         self._clock = clock
 
     async def answer(self, asking: AskContext, question: Json) -> Json:
@@ -100,8 +104,8 @@ class CalendarSource:
         events = await self._events(place, *span)
         told = None
         if theirs is not Audience.STANDARD:
-            told = [each.to_dict(for_owner=theirs is Audience.OWNER) for each in events]
-        return {"answer": {"busy": _merged(events, *span), "events": told}}
+            told = [each.to_dict(self._zone, for_owner=theirs is Audience.OWNER) for each in events]
+        return {"answer": {"busy": _merged(events, *span, self._zone), "events": told}}
 
     async def add(self, asking: AskContext, question: Json) -> Json:
         """The event is in the calendar, once, however often this is asked. Raises SecondmeError."""
@@ -195,18 +199,22 @@ def _event(found: Json) -> CalendarEvent:
     return CalendarEvent(start, max(start, end), title, place, found["is_busy"] is not False, found["is_private"] is not False)
 
 
-def _merged(events: list[CalendarEvent], start: datetime, end: datetime) -> list[Json]:
+def _merged(events: list[CalendarEvent], start: datetime, end: datetime, zone: tzinfo) -> list[Json]:
     """When the owner is busy within the span. What overlaps or touches is one time: how many events there are is not told either."""
     merged: list[tuple[datetime, datetime]] = []
     for each in events:
-        begins, ends = max(each.start, start).astimezone(each.start.tzinfo), min(each.end, end).astimezone(each.start.tzinfo)
+        begins, ends = max(each.start, start), min(each.end, end)
         if not each.is_busy or begins >= ends:
             continue
         if merged and begins <= merged[-1][1]:
             merged[-1] = merged[-1][0], max(merged[-1][1], ends)
         else:
             merged.append((begins, ends))
-    return [{"start": begins.isoformat(), "end": ends.isoformat()} for begins, ends in merged]
+    return [_times(begins, ends, zone) for begins, ends in merged]
+
+
+def _times(start: datetime, end: datetime, zone: tzinfo) -> Json:
+    return {"start": start.astimezone(zone).isoformat(), "end": end.astimezone(zone).isoformat()}
 
 
 def _written(event: CalendarEvent, now: datetime) -> tuple[str, bytes]:
