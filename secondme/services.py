@@ -363,13 +363,13 @@ class Services:
         return ToolLoop(toolbox, self.clock, self.control.may_be_answered, is_suspect)
 
     @cached_property
-    def web(self) -> WebClient:
+    def web_client(self) -> WebClient:
         """What asks other servers for skills."""
         from secondme.core.tools.web import WebClient
 
         return WebClient()
 
-    async def _acquainted(self, contact: str) -> list[KnownContact]:
+    async def _known_contacts(self, contact: str) -> list[KnownContact]:
         """The approved contacts that are one person with `contact`; everybody for an empty one."""
         from secondme.core.ids import ContactId
         from secondme.core.tools.sources import KnownContact, digits
@@ -395,14 +395,14 @@ class Services:
         owner_zone = time_zone(self.settings)
         zone = str(owner_zone)
         reader = SealedReader(self.skills, self.sandbox, zone, self.clock)
-        calendar = CalendarSource(self.web, reader.settings, self._skill_secrets, reader.read, owner_zone, self.clock)
+        calendar = CalendarSource(self.web_client, reader.settings, self._skill_secrets, reader.read, owner_zone, self.clock)
         more = {
             "calendar": calendar.answer,
             "calendar_add": calendar.add,
-            "contacts": ContactSource(reader.settings, reader.read, self._acquainted).answer,
+            "contacts": ContactSource(reader.settings, reader.read, self._known_contacts).answer,
             "notes": NoteSource(reader.settings).answer,
         }
-        desk = AskDesk(self.skill_store, self.web, more)
+        desk = AskDesk(self.skill_store, self.web_client, more)
         return SkillToolbox(self.skills, self.sandbox, desk, self.skill_store, self._skill_secrets, zone, self.clock)
 
     def _skill_secrets(self, skill: str) -> dict[str, str]:

@@ -27,6 +27,8 @@ class ToolServers:
     asked: list[str] = field(default_factory=list)
     addresses: list[str] = field(default_factory=lambda: [PUBLIC])
     """What the name server says, for whatever name."""
+    fault: OSError | None = None
+    """What comes of asking it: `TimeoutError` is one too."""
 
     def say(self, where: str, text: str, status: int = 200, kind: str = "application/json") -> None:
         """`where`: host and path."""
@@ -48,6 +50,8 @@ async def tool_servers(monkeypatch: pytest.MonkeyPatch, *hosts: str) -> AsyncIte
     servers: ToolServers
 
     async def resolve(_host: str, _port: int) -> list[str]:
+        if servers.fault is not None:
+            raise servers.fault
         return servers.addresses
 
     servers = ToolServers(WebClient(resolve, trusting))

@@ -68,7 +68,7 @@ def write(path: Path, text: str) -> None:
 
 async def events(home: SkillHome, first: str, days: int, turn: ToolTurn = OWNER) -> list[tuple[str, str, str]]:
     told = await home.tells("calendar_agenda", {"from": first, "days": days}, turn)
-    return [(each["start"], each["end"], each["title"]) for each in told["data"]["events"]]
+    return [(each["start"], each["end"], each["title"]) for each in told["data"]]
 
 
 WEEKLY = "SUMMARY:w\nRRULE:FREQ=WEEKLY"
@@ -156,7 +156,7 @@ async def test_a_standard_contact_learns_when_and_never_what(skill_home: SkillHo
     result = await skill_home.result("calendar_agenda", {"from": "2026-12-01"}, ANNA)
     assert CANARY not in result.text
     told = await skill_home.tells("calendar_agenda", {"from": "2026-12-01"}, ANNA)
-    assert told["data"] == {"busy": [{"start": "2026-12-01T10:00:00+01:00", "end": "2026-12-01T12:30:00+01:00"}], "events": None}
+    assert told["data"] == [{"start": "2026-12-01T10:00:00+01:00", "end": "2026-12-01T12:30:00+01:00"}]
     assert told["text"] == "2026-12-01 10:00 to 2026-12-01 12:30 busy"
     assert [title for _, _, title in await events(skill_home, "2026-12-01", 1, TRUDY)] == ["c", CANARY, "b"]
 
@@ -224,7 +224,7 @@ async def test_what_calendars_need_is_imported_when_one_is_read(skill_home: Skil
 async def test_what_is_no_calendar_tells_nothing(skill_home: SkillHome, file: Path, text: str) -> None:
     write(file, text)
     result = await skill_home.result("calendar_agenda", {"from": "2026-12-01"})
-    assert result.code == "failed" or '"busy": [], "events": []' in result.text
+    assert result.code == "failed" or '"data": []' in result.text
 
 
 @pytest.mark.parametrize(
@@ -352,7 +352,7 @@ async def test_a_server_that_is_gone_is_a_code(skill_home: SkillHome) -> None:
 @pytest.fixture
 async def servers(skill_home: SkillHome, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ToolServers]:
     async with tool_servers(monkeypatch, "calendar.example") as running:
-        skill_home.services.web = running.client
+        skill_home.services.web_client = running.client
         await skill_home.on("calendar", source="https://calendar.example/private/basic.ics")
         yield running
 

@@ -179,7 +179,7 @@ async def test_a_sealed_reader_that_went_mad_shows_nobody(skill_home: SkillHome,
     async def settings(_: str) -> dict[str, str]:
         return {"files": str(book)}
 
-    source = ContactSource(settings, read, skill_home.services._acquainted)
+    source = ContactSource(settings, read, skill_home.services._known_contacts)
     granted = next(each for each in (await skill_home.services.skills.get("contacts")).tools if each.tool.name == "card")
     answer = (await source.answer(AskContext(granted, BEN, {}), {}))["answer"]
     assert [each["name"] for each in answer["cards"]] == ["Ben"]

@@ -46,7 +46,7 @@ PAGE = """<!doctype html><html><head><title>Bread &amp; Butter</title><style>p{}
 async def servers(skill_home: SkillHome, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[ToolServers]:
     hosts = [each.partition("/")[0] for each in (PLACES, WEATHER, RATES)]
     async with tool_servers(monkeypatch, *hosts, "bread.example") as running:
-        skill_home.services.web = running.client
+        skill_home.services.web_client = running.client
         running.say(PLACES, json.dumps(TOKYO))
         running.say(WEATHER, json.dumps({"timezone": "Asia/Tokyo", "current": CURRENT, "daily": DAILY}))
         running.say(RATES, json.dumps(EURO))
@@ -202,8 +202,11 @@ async def test_a_contact_has_no_web(skill_home: SkillHome, servers: ToolServers)
         ("web_page", {"url": "https://bread.example/"}),
     ],
 )
-async def test_offline_is_a_code(skill_home: SkillHome, servers: ToolServers, tool: str, given: dict[str, Any]) -> None:
-    servers.addresses = []
+@pytest.mark.parametrize("fault", [None, TimeoutError(), OSError()])
+async def test_offline_is_a_code(
+    skill_home: SkillHome, servers: ToolServers, tool: str, given: dict[str, Any], fault: OSError | None
+) -> None:
+    servers.addresses, servers.fault = [], fault
     assert await skill_home.code(tool, given) == "unavailable"
 
 

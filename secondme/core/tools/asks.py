@@ -64,7 +64,7 @@ class AskContext:
         return any(each.text == permission for each in self.permissions)
 
     @property
-    def typed_addresses(self) -> list[str]:
+    def address_settings(self) -> list[str]:
         """The settings that hold an address which the owner typed: a skill brings no value for one."""
         return [name for name, field in self.granted.manifest.config.items() if field.type == "url"]
 
@@ -117,7 +117,7 @@ class AskDesk:
         auth = _authorization(asking, question)
         if auth is None:
             return error("no_secret")
-        typed = [host_and_port(str(asking.config.get(name) or "")) for name in asking.typed_addresses]
+        typed = [host_and_port(str(asking.config.get(name) or "")) for name in asking.address_settings]
         match await self._web.ask(request, granted, [each for each in typed if each], auth):
             case WebAnswer(status, headers, text, is_cut):
                 kept = _fitting(text)

@@ -45,17 +45,17 @@ class KnownContact:
     """The day of the approval."""
 
 
-Acquainted = Callable[[str], Awaitable[list[KnownContact]]]
+KnownContacts = Callable[[str], Awaitable[list[KnownContact]]]
 """The approved contacts that are one person with this one, itself first; with an empty id: all of them."""
 
 
 class ContactSource:
     """Answers `contacts`: the card of who writes; for the owner those of anybody."""
 
-    def __init__(self, settings: ChosenSettings, read: SealedRead, acquainted: Acquainted) -> None:
+    def __init__(self, settings: ChosenSettings, read: SealedRead, known_contacts: KnownContacts) -> None:
         self._settings = settings
         self._read = read
-        self._acquainted = acquainted
+        self._known_contacts = known_contacts
 
     async def answer(self, asking: AskContext, question: Json) -> Json:
         """`cards` of the owner's files and `known` of this home. Raises SecondmeError."""
@@ -66,10 +66,10 @@ class ContactSource:
         code = str(settings.get("country_code") or "")
         if asking.may("contacts:all") and asking.is_for_owner and words:
             cards = await self._cards(settings, {"words": words})
-            everybody = await self._acquainted("")
+            everybody = await self._known_contacts("")
             known = [each for each in everybody if all(word in each.name.casefold() for word in words)]
         elif asking.may("contacts:self") and asking.turn.contact_id and asking.audience is not None:
-            known = await self._acquainted(asking.turn.contact_id)
+            known = await self._known_contacts(asking.turn.contact_id)
             numbers = {each.number for each in known if each.number}
             found = await self._cards(settings, {"numbers": sorted(numbers), "country_code": code}) if numbers else []
             cards = [card for card in found if any(digits(phone, code) in numbers for phone in card["phones"])]

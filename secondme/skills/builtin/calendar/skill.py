@@ -13,9 +13,9 @@ DAV_DATA = "{urn:ietf:params:xml:ns:caldav}calendar-data"
 
 def agenda(given, ask):
     found = _asked(ask, *_span(given, ask, 1))
-    busy = [f"{_told(each)} busy" for each in found["busy"]]
-    lines = busy if found["events"] is None else [f"{_told(each)} {each['title']}".rstrip() for each in found["events"]]
-    return {"text": "\n".join(lines) or "Nothing.", "data": found, "as_of": ask.now.isoformat(), "source": SOURCE}
+    data = found["busy"] if found["events"] is None else found["events"]
+    text = "\n".join(f"{_told(each)} {each.get('title') or 'busy'}" for each in data)
+    return {"text": text or "Nothing.", "data": data, "as_of": ask.now.isoformat(), "source": SOURCE}
 
 
 def free(given, ask):
