@@ -42,7 +42,9 @@ TESTS = [
     "pytest-textual-snapshot==1.1.0",
     "pytest-timeout==2.4.0",
     "pytest-xdist==3.8.0",
+    "radicale==3.9.0",
     "schemathesis==4.32.5",
+    "trustme==1.2.1",
     "zxing-cpp==3.1.1",
 ]
 THIRD_PARTY = "litellm[proxy]==1.108.7"
@@ -64,6 +66,8 @@ ALIVE = {
     "set for a library to read": ["connection_class", "link_preview", "MAX_IMAGE_PIXELS", "mtime", "raiseExceptions"],
     "typer reads it": ["__signature__", "__annotations__"],
     "prometheus-client calls it": ["collect"],
+    "a built-in skill's manifest or the gateway names it": ["agenda", "convert", "expand", "free"],
+    "html.parser calls it": ["handle_*"],
     "called by the name of a frame's kind": ["_typing", "_download"],
     "a channel's manifest names it": ["WhatsAppSettings", "WhatsAppCloudSettings"],
     "tests make the troubleshooting page of it": ["means"],

@@ -59,7 +59,9 @@ if TYPE_CHECKING:
     from secondme.core.store.persons import PersonStore
     from secondme.core.store.server import Role
     from secondme.core.tools.proposals import ProposalService
+    from secondme.core.tools.sources import KnownContact
     from secondme.core.tools.store import Proposal, SkillStore
+    from secondme.core.tools.web import WebClient
     from secondme.skills.catalog import SkillCatalog
     from secondme.skills.desk import SkillDesk
     from secondme.skills.registry import SkillRegistry
@@ -396,14 +398,46 @@ class Services:
         return ToolLoop(toolbox, self.clock, self.control.may_be_answered, is_suspect, limits)
 
     @cached_property
+    def web_client(self) -> WebClient:
+        """What asks other servers for skills."""
+        from secondme.core.tools.web import WebClient
+
+        return WebClient()
+
+    async def _known_contacts(self, contact: str) -> list[KnownContact]:
+        """The approved contacts that are one person with `contact`; everybody for an empty one."""
+        from secondme.core.ids import ContactId
+        from secondme.core.tools.sources import KnownContact, digits
+
+        if contact:
+            members = await self.persons.members(ContactId(contact))
+            found = [await self.pairing_store.approved(each) for each in members]
+        else:
+            found = [*(await self.listing()).approved]
+        return [
+            KnownContact(each.shown_name, digits(each.phone_number, ""), f"{each.approved_at:%Y-%m-%d}") for each in found if each
+        ]
+
+    @cached_property
     def skill_toolbox(self) -> SkillToolbox:
         """The tools of this home's skills."""
         from secondme.core.tools.asks import AskDesk
-        from secondme.core.tools.web import WebClient
+        from secondme.core.tools.calendar import CalendarSource
+        from secondme.core.tools.sources import ContactSource, NoteSource
+        from secondme.skills.sealed_reader import SealedReader
         from secondme.skills.toolbox import SkillToolbox
 
-        desk = AskDesk(self.skill_store, WebClient())
-        zone = str(time_zone(self.settings))
+        owner_zone = time_zone(self.settings)
+        zone = str(owner_zone)
+        reader = SealedReader(self.skills, self.sandbox, zone, self.clock)
+        calendar = CalendarSource(self.web_client, reader.settings, self._skill_secrets, reader.read, owner_zone, self.clock)
+        more = {
+            "calendar": calendar.answer,
+            "calendar_add": calendar.add,
+            "contacts": ContactSource(reader.settings, reader.read, self._known_contacts).answer,
+            "notes": NoteSource(reader.settings).answer,
+        }
+        desk = AskDesk(self.skill_store, self.web_client, more)
         return SkillToolbox(self.skills, self.sandbox, desk, self.skill_store, self._skill_secrets, zone, self.clock)
 
     def _skill_secrets(self, skill: str) -> dict[str, str]:

@@ -6,7 +6,7 @@ tells. Secrets are put into requests here and never reach the skill.
 
 from __future__ import annotations
 
-import base64
+import json
 import re
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -14,11 +14,12 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, available_timezones
 
+from secondme.core.enums import Tier
 from secondme.core.errors import SecondmeError
 from secondme.core.messages import Origin
 from secondme.core.tools.manifest import is_write, permissions_of
-from secondme.core.tools.permissions import Leg
-from secondme.core.tools.web import WebAnswer, WebClient, WebRefusal, WebRequest, host_and_port
+from secondme.core.tools.permissions import AUDIENCE_OF, Audience, Leg
+from secondme.core.tools.web import WebAnswer, WebClient, WebRefusal, WebRequest, basic, host_and_port
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 _KEY = re.compile(r"[\x21-\x7e][\x20-\x7e]{0,127}", re.ASCII)
 _LONGEST_HEADER = 500
 _LONGEST_PLACE = 60
+_LONGEST_TEXT = 1_000_000
+"""Of a web answer, as JSON: the sandbox passes on 1 MB."""
 _CONTINENTS = {"Africa", "America", "Antarctica", "Asia", "Atlantic", "Australia", "Europe", "Indian", "Pacific"}
 
 
@@ -59,6 +62,16 @@ class AskContext:
     def may(self, permission: str) -> bool:
         """True when this tool has this very permission."""
         return any(each.text == permission for each in self.permissions)
+
+    @property
+    def address_settings(self) -> list[str]:
+        """The settings that hold an address which the owner typed: a skill brings no value for one."""
+        return [name for name, field in self.granted.manifest.config.items() if field.type == "url"]
+
+    @property
+    def audience(self) -> Audience | None:
+        """The narrowest one that whoever is served belongs to; None: nothing private is for them."""
+        return Audience.OWNER if self.is_for_owner else AUDIENCE_OF.get(self.turn.tier or Tier.RESTRICTED)
 
     @property
     def is_for_owner(self) -> bool:
@@ -104,10 +117,12 @@ class AskDesk:
         auth = _authorization(asking, question)
         if auth is None:
             return error("no_secret")
-        typed = [host_and_port(value) for value in asking.config.values() if isinstance(value, str)]
+        typed = [host_and_port(str(asking.config.get(name) or "")) for name in asking.address_settings]
         match await self._web.ask(request, granted, [each for each in typed if each], auth):
             case WebAnswer(status, headers, text, is_cut):
-                return {"answer": {"status": status, "headers": dict(headers), "text": text, "cut": is_cut}}
+                kept = _fitting(text)
+                cut = is_cut or len(kept) < len(text)
+                return {"answer": {"status": status, "headers": dict(headers), "text": kept, "cut": cut}}
             case WebRefusal(code):
                 return error(code)
 
@@ -191,4 +206,11 @@ def _authorization(asking: AskContext, question: Json) -> str | None:
     secret = asking.secrets.get(name) if isinstance(name, str) else None
     if secret is None or not isinstance(user, str) or not secret.isascii() or not secret.isprintable():
         return None
-    return f"Basic {base64.b64encode(f'{user}:{secret}'.encode()).decode()}" if user else f"Bearer {secret}"
+    return basic(user, secret) if user else f"Bearer {secret}"
+
+
+def _fitting(text: str) -> str:
+    """As much of `text` as a skill can be told at once."""
+    while (length := len(json.dumps(text))) > _LONGEST_TEXT:
+        text = text[: len(text) * _LONGEST_TEXT // length]
+    return text

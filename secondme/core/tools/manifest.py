@@ -66,8 +66,8 @@ class ConfigField(_Part):
     def _is_whole(self) -> ConfigField:
         if (self.type == "choice") != bool(self.choices):
             raise ValueError('"choices" goes with "type": "choice"')
-        if self.type == "secret" and self.default is not None:
-            raise ValueError("a secret has no default")
+        if self.type in {"secret", "url", "folder", "file"} and self.default is not None:
+            raise ValueError(f'"type": "{self.type}" has no default: what is reached or read there is the owner\'s to say')
         if self.default is not None and (fault := value_fault(self, self.default)):
             raise ValueError(f"the default {fault}")
         return self

@@ -7,6 +7,7 @@ reserved addresses are refused, but for hosts that the owner typed. Each redirec
 from __future__ import annotations
 
 import asyncio
+import base64
 import re
 import socket
 from collections.abc import Awaitable, Callable
@@ -47,11 +48,13 @@ class WebRequest:
     method: str = "GET"
     headers: Mapping[str, str] = field(default_factory=dict)
     body: str = ""
+    most_bytes: int = MOST_BYTES
+    """Of the answer, which is cut there."""
 
 
 @dataclass(frozen=True, slots=True)
 class WebAnswer:
-    """What the server said. `text` is at most 1 MB, and cut there."""
+    """What the server said."""
 
     status: int
     headers: Mapping[str, str]
@@ -105,7 +108,11 @@ class WebClient:
                         return answer
                     if request.method not in _METHODS:
                         return WebRefusal("redirected")
-                    request = request if answer.status in {307, 308} else WebRequest(url, "GET", request.headers)
+                    request = (
+                        request
+                        if answer.status in {307, 308}
+                        else WebRequest(url, "GET", request.headers, most_bytes=request.most_bytes)
+                    )
                     url = urljoin(target.url, answer.headers["location"])
                 return WebRefusal("redirected")
         except TimeoutError:
@@ -142,14 +149,14 @@ class WebClient:
             body, is_cut = bytearray(), False
             async for chunk in answer.aiter_raw():
                 body += chunk
-                if len(body) > MOST_BYTES:
+                if len(body) > request.most_bytes:
                     is_cut = True
                     break
             if answer.headers.get("content-encoding", "identity") != "identity":
                 raise ValueError("packed, although it was not asked for: it may be a bomb")
             shown = {name: value[:500] for name, value in answer.headers.items() if name in _SHOWN}
             charset = answer.charset_encoding or "utf-8"
-            return WebAnswer(answer.status_code, shown, _text(bytes(body[:MOST_BYTES]), charset), is_cut)
+            return WebAnswer(answer.status_code, shown, _text(bytes(body[: request.most_bytes]), charset), is_cut)
 
 
 def is_public(address: str) -> bool:
@@ -185,6 +192,11 @@ def _target(url: str, method: str, granted: Sequence[Permission], typed: Sequenc
     if parts.scheme != "https" or port != _HTTPS or _is_address(host):
         return WebRefusal("not_allowed")
     return _Target(url, host, port, is_typed=False) if method in _METHODS else WebRefusal("bad_method")
+
+
+def basic(user: str, password: str) -> str:
+    """The value of an Authorization header (RFC 7617)."""
+    return f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}"
 
 
 def host_and_port(url: str) -> str:

@@ -75,6 +75,8 @@ class SandboxCall:
     now: str
     zone: str
     limits: SandboxLimits = SandboxLimits()
+    preload: Preload | None = None
+    """What its zygote must have imported; None: whatever it has. One that lacks it is replaced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +119,7 @@ class Sandbox:
         self._with_landlock = with_landlock
         self._calls_per_zygote = calls_per_zygote
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._inner_places = asyncio.Semaphore(AT_ONCE)
         self._starting = asyncio.Lock()
         self._zygote: ZygoteProcess | None = None
         self._tending: dict[ZygoteProcess, asyncio.Task[None]] = {}
@@ -124,15 +127,24 @@ class Sandbox:
         self._last_used = 0.0
         self._is_closed = False
 
-    async def call(self, call: SandboxCall, ask: Ask) -> CallOutcome:
-        """What came of it, after it waited for its turn. Never raises but CancelledError; the child is dead afterwards in every case."""
+    @property
+    def zygote_pid(self) -> int | None:
+        """The process that children come from, while there is one."""
+        return None if self._zygote is None else self._zygote.pid
+
+    async def call(self, call: SandboxCall, ask: Ask, *, is_inner: bool = False) -> CallOutcome:
+        """What came of it, after it waited for its turn. Never raises but CancelledError; the child is dead afterwards in every case.
+
+        `is_inner`: it answers what another call asked, and asks for no further one. Those have places of their own: four calls that wait for
+        one another's places would wait for ever.
+        """
         try:
             order = encode_order(call)
         except DataError as error:
             return CallFailed(error.code, error.message)
-        async with self._places:
+        async with self._inner_places if is_inner else self._places:
             try:
-                children = await self._ready_zygote() if sys.platform == "linux" else SeatbeltProcesses(self._python)
+                children = await self._ready_zygote(call.preload) if sys.platform == "linux" else SeatbeltProcesses(self._python)
                 outcome = await self._run(children, call, order, ask)
             except (UnavailableError, OSError) as error:  # the system has no more sockets, for one
                 log.error("sandbox_unavailable", error)
@@ -215,12 +227,14 @@ class Sandbox:
             line = b'{"error":"failed"}'
         return (line if len(line) <= ANSWER_BYTES else b'{"error":"too_long"}') + b"\n"
 
-    async def _ready_zygote(self) -> ZygoteProcess:
+    async def _ready_zygote(self, needed: Preload | None) -> ZygoteProcess:
         """One that takes a call. Raises UnavailableError when it does not start, or we were closed."""
         async with self._starting:
             if self._is_closed:
                 raise UnavailableError("no_sandbox", "The sandbox was closed.")
             self._last_used = self._clock.monotonic()
+            if needed is not None and needed != self._preload:
+                self._zygote, self._preload = None, needed
             zygote = self._zygote
             if zygote is None or zygote.is_over or zygote.started >= self._calls_per_zygote:
                 zygote = self._zygote = await ZygoteProcess.start(self._python, self._preload)

@@ -41,15 +41,25 @@ STANDARD_LIBRARY = """
 _CALENDAR = """BEGIN:VCALENDAR\r
 VERSION:2.0\r
 PRODID:secondme\r
+BEGIN:VTIMEZONE\r
+TZID:secondme-warm-up\r
+BEGIN:STANDARD\r
+DTSTART:19701025T030000\r
+TZOFFSETFROM:+0200\r
+TZOFFSETTO:+0100\r
+RRULE:FREQ=YEARLY;BYDAY=-1SU;BYMONTH=10\r
+END:STANDARD\r
+END:VTIMEZONE\r
 BEGIN:VEVENT\r
 UID:1\r
-DTSTART;TZID=Europe/Berlin:20261201T090000\r
-DTEND;TZID=Europe/Berlin:20261201T100000\r
+DTSTART;TZID=secondme-warm-up:20261201T090000\r
+DTEND;TZID=secondme-warm-up:20261201T100000\r
 RRULE:FREQ=WEEKLY\r
 SUMMARY:Dentist\r
 END:VEVENT\r
 END:VCALENDAR\r
 """
+"""With a zone of its own, which makes the library ask what zones there are: a child cannot. It remembers the zone's name for every child."""
 
 
 def main() -> None:
