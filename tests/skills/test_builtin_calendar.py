@@ -272,7 +272,7 @@ async def test_a_contact_s_turn_writes_nothing(skill_home: SkillHome, file: Path
     assert (result.code, "proposed" in result.text) == (("", True) if turn is TRUDY else ("not_allowed", False))
     skill = await skill_home.services.skills.get("calendar")
     granted = next(each for each in skill.tools if each.tool.name == "propose")
-    assert (await skill_home.services.skill_toolbox.run(skill, granted, turn, PLAN)).code == "not_allowed"
+    assert (await skill_home.services.skill_toolbox._run(skill, granted, turn, PLAN)).code == "not_allowed"
     assert file.read_bytes() == before  # noqa: ASYNC240
 
 
@@ -281,7 +281,7 @@ async def test_a_contact_s_turn_writes_what_the_owner_granted_by_name(skill_home
     skill = await skill_home.services.skills.get("calendar")
     granted = next(each for each in skill.tools if each.tool.name == "propose")
     auto = GrantedTool(granted.manifest, granted.tool, Grant(auto=frozenset({"propose"})))
-    assert (await skill_home.services.skill_toolbox.run(skill, auto, TRUDY, PLAN)).code == ""
+    assert (await skill_home.services.skill_toolbox._run(skill, auto, TRUDY, PLAN)).code == ""
 
 
 @pytest.mark.parametrize("op", ["calendar", "calendar_add", "contacts", "notes"])

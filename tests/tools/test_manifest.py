@@ -103,7 +103,7 @@ def test_the_manifest_of_the_reference_is_read() -> None:
         (changed(helth="ping"), 56, "helth: is not known; Did you mean health?"),
         (changed(config={"Key": {"type": "string"}}), 1, "a setting's name has up to 32 of a-z 0-9 _"),
         (changed(config={"key": {"type": "password"}}), 20, "config.key.type: should be 'string'"),
-        (changed(config={"key": {"type": "secret", "default": "x"}}), 19, "config.key: a secret has no default"),
+        (changed(config={"key": {"type": "secret", "default": "x"}}), 19, 'config.key: "type": "secret" has no default'),
         (changed(config={"n": {"type": "integer", "default": "x"}}), 19, "config.n: the default must be a whole number"),
         ({key: value for key, value in GOOD.items() if key != "version"}, 1, "version: is missing"),
         ([], 1, "it is not an object"),
