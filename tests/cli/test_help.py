@@ -220,7 +220,7 @@ def test_tab_offers_commands_channels_personas_and_choices(home: Path) -> None:
     (home / "personas").mkdir()
     (home / "personas" / "family.md").touch()
     (home / "personas" / "$(reboot).md").touch()
-    assert offered("secondme p", home) == ["pairing", "proposals", "persona", "pause"]
+    assert offered("secondme p", home) == ["pairing", "persona", "proposals", "pause"]
     assert offered("secondme pairing re", home) == ["revoke"]
     assert offered("secondme channels pause t", home) == ["telegram"]
     assert offered("secondme persona edit ", home) == ["family"]

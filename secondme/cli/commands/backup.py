@@ -111,6 +111,7 @@ def describe(contents: dict[str, Any]) -> str:
         "settings" if contents["settings"] else "",
         "keys and tokens" if contents["secrets"] else "",
         counted(contents["personas"], "persona") if contents["personas"] else "",
+        counted(contents["skills"], "skill") if contents.get("skills") else "",
         f"channels {', '.join(contents['channels'])}" if contents["channels"] else "",
         f"mail of {counted(contents['mail'], 'local contact')}" if contents["mail"] else "",
         f"a store of {size(contents['storeBytes'])}",

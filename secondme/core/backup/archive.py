@@ -36,8 +36,10 @@ MOST_MEMBERS = 100_000
 _LONGEST_NAME = 1024
 _DEEPEST = 12
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
-_FILES = frozenset({f"{CONFIG}/config.toml", f"{CONFIG}/credentials.json", f"{CONFIG}/.env", f"{DATA}/api.token", STORE})
-_FOLDERS = (f"{CONFIG}/personas/", f"{DATA}/channels/", f"{DATA}/local/")
+_FILES = frozenset(
+    {f"{CONFIG}/config.toml", f"{CONFIG}/credentials.json", f"{CONFIG}/.env", f"{CONFIG}/skills.lock", f"{DATA}/api.token", STORE}
+)
+_FOLDERS = (f"{CONFIG}/personas/", f"{CONFIG}/skills/", f"{DATA}/channels/", f"{DATA}/local/", f"{DATA}/skill-snapshots/")
 
 
 class Member(Record):
@@ -71,6 +73,7 @@ class BackupManifest(Record):
             "settings": f"{CONFIG}/config.toml" in names,
             "secrets": bool({f"{CONFIG}/.env", f"{CONFIG}/credentials.json"} & set(names)),
             "personas": sum(name.startswith(f"{CONFIG}/personas/") for name in names),
+            "skills": len({name.split("/")[2] for name in names if name.startswith(f"{CONFIG}/skills/")}),
             "channels": sorted({name.split("/")[2] for name in names if name.startswith(f"{DATA}/channels/")}),
             "mail": sum(name.startswith(f"{DATA}/local/") for name in names),
             "storeBytes": names[STORE],

@@ -106,6 +106,11 @@ def gather_before(gathered: Gathered, places: Places) -> None:
         gathered.take(f"{CONFIG}/{path.name}", path, through_links=True)
     for name, path in _below(places.personas, through_links=True):
         gathered.take(f"{CONFIG}/personas/{name}", path, through_links=True)
+    gathered.take(f"{CONFIG}/{places.skills_lock.name}", places.skills_lock, through_links=True)
+    for name, path in _below(places.skills, through_links=False):
+        gathered.take(f"{CONFIG}/skills/{name}", path, through_links=False)
+    for name, path in _below(places.skill_snapshots, through_links=False):
+        gathered.take(f"{DATA}/skill-snapshots/{name}", path, through_links=False)
     for name, path in _below(places.data / "channels", through_links=False):
         gathered.take(f"{DATA}/channels/{name}", path, through_links=False)
     gathered.take(f"{DATA}/api.token", places.api_token, through_links=False)

@@ -61,7 +61,7 @@ class Places:
     @property
     def skill_snapshots(self) -> Path:
         """Copies of approved skills: what runs."""
-        return self.data / "skills" / "snapshots"
+        return self.data / "skill-snapshots"
 
     @property
     def store(self) -> Path:
