@@ -122,7 +122,7 @@ def report_of(skill: Skill) -> dict[str, Any]:
         "kind": skill.kind.value,
         "state": skill.state.value,
         "enabled": skill.is_on,
-        "audience": AUDIENCES[skill.audience] if skill.tools else None,
+        "audience": AUDIENCES[skill.audience] if skill.tools else skill.approval.audience if skill.approval else None,
         "description": safe_text(skill.folder.description) or None,
         "version": skill.manifest.version if skill.manifest else None,
         "tools": [each.name for each in skill.tools],

@@ -39,6 +39,8 @@ _LATER = {
     "knowledge-graph": "It comes alive with memory.",
 }
 """Skills that are known by name and not there yet."""
+_RESERVED = frozenset({"read", *_LATER})
+"""Names that would be taken for ours: `read_skill` is a tool of the toolbox."""
 
 
 class SkillKind(StrEnum):
@@ -211,7 +213,7 @@ class SkillRegistry:
         skill = Skill(name, SkillKind.OWN, SkillState.DISABLED, is_on, folder, copy, approval)
         if looked.fault is not None:
             return _refused(skill, looked.fault.message, looked.fault.fix)
-        if name in {each.name for each in looked.built_in}:
+        if name in _RESERVED or name in {each.name for each in looked.built_in}:
             return _refused(skill, f"{name} is the name of a built-in skill.", "Rename the folder, and the name in its files.")
         if approval is not None and copy is None:
             words = "Its approved copy is not there, or not what was approved."

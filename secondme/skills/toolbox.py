@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from collections import defaultdict, deque
@@ -13,10 +14,12 @@ from secondme.core.errors import SecondmeError
 from secondme.core.log import get_logger
 from secondme.core.messages import Origin, ToolCall, ToolResult, ToolSpec, ToolTurn
 from secondme.core.tools.asks import AskContext
+from secondme.core.tools.permissions import AUDIENCE_OF
 from secondme.core.tools.rights import GrantedTool, Verdict, offered, verdict
 from secondme.core.tools.schemas import violation
 from secondme.core.tools.store import Proposal, ToolRun
 from secondme.skills.sandbox.sandbox import OWN_CODES, CallFailed, Returned, SandboxCall, SandboxLimits
+from secondme.skills.unconfined import is_harmless, run_here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -40,6 +43,9 @@ _FAILURES, _FAILING_MS, _REST_MS = 3, 600_000, 300_000
 _AUTO_PER_DAY = 5
 _DAY_MS = 86_400_000
 
+NO_SANDBOX = "no_sandbox"
+READ = "read_skill"
+"""The tool that gives the instructions of a skill."""
 PROPOSED = "This is not done: it waits for the owner's word, who may say no. Do not promise it, and do not say that it is done."
 
 
@@ -65,15 +71,19 @@ class SkillToolbox:
         self._zone = zone
         self._clock = clock
         self._recent: defaultdict[str, deque[int]] = defaultdict(deque)
+        self._unconfined_until_ms = 0
+        """Nothing confined code a moment ago: until then it is not tried again."""
 
     async def offered(self, turn: ToolTurn) -> tuple[ToolSpec, ...]:
         """The tools for this turn, ordered by name. None where they cannot be known, or are too many. Never raises."""
         try:
-            found = offered(self._rested(await self._registry.all()), turn)
+            skills = await self._registry.all()
         except SecondmeError as error:
             log.warning("tools_unknown", error=error.code)
             return ()
-        specs = tuple(ToolSpec(each.name, each.tool.description, each.tool.input_schema) for each in found)
+        found = [ToolSpec(each.name, each.tool.description, each.tool.input_schema) for each in offered(self._rested(skills), turn)]
+        readable = _readable(skills, turn)
+        specs = tuple(sorted([*found, *([_reading(readable)] if readable else [])], key=lambda spec: spec.name))
         if _are_too_many(specs):
             log.error("too_many_tools", tools=len(specs), most=MOST_TOOLS)
             return ()
@@ -100,6 +110,8 @@ class SkillToolbox:
             granted = next((each for each in offered(self._rested(skills), turn) if each.name == call.name), None)
         except SecondmeError as error:
             return ToolResult("It cannot be used now.", error.code)
+        if call.name == READ:
+            return await self._read(_readable(skills, turn), turn, dict(call.input or {}))
         if granted is None:
             return ToolResult("This may not be used here.", "not_allowed")
         given = dict(call.input or {})
@@ -129,12 +141,24 @@ class SkillToolbox:
             return ToolResult(f"{fault[0].upper()}{fault[1:]}.", "bad_input")
         return await self._run(skill, granted, ToolTurn(Origin.OWNER), proposal.input)
 
+    async def _read(self, readable: Mapping[str, Skill], turn: ToolTurn, given: dict[str, Any]) -> ToolResult:
+        """The instructions of a skill, or one of its other texts, as the owner approved them."""
+        skill = readable.get(str(given.get("skill")))
+        if skill is None or skill.running is None:
+            return ToolResult("There is no such skill here.", "not_allowed")
+        file = str(given.get("file") or "")
+        text = skill.running.instructions if not file else skill.running.files.get(file, b"").decode("utf-8", "replace")
+        code = "" if text else "no_such_file"
+        with contextlib.suppress(SecondmeError):
+            await self._store.note(ToolRun(self._clock.now_ms(), skill.name, "read", code or "ok", 0, turn.contact_id))
+        return ToolResult(text or f"There is no such file. There are: {', '.join(sorted(skill.running.files))}", code)
+
     async def _run(self, skill: Skill, granted: GrantedTool, turn: ToolTurn, given: dict[str, Any]) -> ToolResult:
         started = self._clock.monotonic()
         result = await self._sealed(skill, granted, turn, given)
         spent_ms = int((self._clock.monotonic() - started) * 1000)
         now_ms = self._clock.now_ms()
-        if result.code in OWN_CODES:  # what a skill says itself, like a place that nobody knows, is an answer
+        if result.code in OWN_CODES - {NO_SANDBOX}:  # what a skill says itself, like a place that nobody knows, is an answer
             self._recent[f"failed {skill.name}"].append(now_ms)
         try:
             run = ToolRun(now_ms, skill.name, granted.tool.name, result.code or "ok", spent_ms, turn.contact_id)
@@ -166,7 +190,12 @@ class SkillToolbox:
             zone=self._zone,
             limits=SandboxLimits(wall_s=granted.tool.timeout_s),
         )
-        match await self._sandbox.call(call, ask):
+        outcome = await self._sandbox.call(call, ask)
+        if isinstance(outcome, CallFailed) and outcome.code == NO_SANDBOX:
+            self._unconfined_until_ms = self._clock.now_ms() + _REST_MS
+            if is_harmless(skill):
+                outcome = await run_here(call, ask)
+        match outcome:
             case Returned(value):
                 return ToolResult(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
             case CallFailed(code, say):
@@ -196,8 +225,10 @@ class SkillToolbox:
         return ToolResult("This may not be used here.", "not_allowed")
 
     def _rested(self, skills: list[Skill]) -> list[GrantedTool]:
-        """The tools of every skill that is on and has not just failed again and again."""
-        return [tool for skill in skills if skill.is_on and not self._is_failing(skill.name) for tool in skill.tools]
+        """The tools of every skill that is on and has not just failed again and again; where nothing confines, only those that need it not."""
+        is_confined = self._clock.now_ms() >= self._unconfined_until_ms
+        rested = [each for each in skills if each.is_on and not self._is_failing(each.name) and (is_confined or is_harmless(each))]
+        return [tool for skill in rested for tool in skill.tools]
 
     def _is_failing(self, skill: str) -> bool:
         failures, now = self._recent[f"failed {skill}"], self._clock.now_ms()
@@ -221,6 +252,29 @@ class SkillToolbox:
         for name, _, _ in limits:
             self._recent[name].append(now)
         return False
+
+
+def _readable(skills: Sequence[Skill], turn: ToolTurn) -> dict[str, Skill]:
+    """The skills that are instructions only, which this turn may read: the owner's approved words, for whom the owner said."""
+    if turn.is_tainted:
+        return {}
+    theirs = AUDIENCE_OF.get(turn.tier) if turn.tier is not None else None
+    if turn.origin is Origin.CONTACT and theirs is None:
+        return {}
+    return {
+        each.name: each
+        for each in skills
+        if each.is_on and not each.tools and each.running and each.running.instructions and each.approval
+        if turn.origin is not Origin.CONTACT or (theirs is not None and each.approval.reach >= theirs)
+    }
+
+
+def _reading(readable: Mapping[str, Skill]) -> ToolSpec:
+    """The one tool for all of them: a name and a line each, and the text only when it is asked for."""
+    known = "; ".join(f"{name}: {' '.join(skill.folder.description.split())[:200]}" for name, skill in readable.items())
+    skill = {"type": "string", "enum": list(readable)}
+    schema = {"type": "object", "properties": {"skill": skill, "file": {"type": "string"}}, "required": ["skill"]}
+    return ToolSpec(READ, f"Instructions that the owner wrote for you. {known}", schema)
 
 
 def _are_too_many(specs: Sequence[ToolSpec]) -> bool:

@@ -4,12 +4,15 @@ from collections.abc import Callable
 
 import pytest
 from fakes.town import Town
+from skills.folders import lay, skill_files
 
 from secondme.core.enums import Tier
 from secondme.core.errors import UnavailableError
 from secondme.core.ids import ContactId
-from secondme.core.messages import Asked, Composed, ModelOutcome, ModelRefused, Prompt, ToolCall, Usage
+from secondme.core.messages import Asked, Composed, ModelOutcome, ModelRefused, Origin, Prompt, ToolCall, ToolTurn, Usage
 from secondme.core.store import keys
+from secondme.core.tools.permissions import Audience
+from secondme.skills.sandbox.sandbox import Sandbox
 
 
 def asks(
@@ -129,3 +132,68 @@ async def test_every_round_is_charged(town: Town) -> None:
     await town.work()
     report = await town.services.spending.account(town.clock.now_ms(), 1, ["local:anna"])
     assert report.contacts["local:anna"].calls == 2  # the tool, the words
+
+
+async def test_instructions_are_read_when_they_are_asked_for(town: Town) -> None:
+    files = {
+        "SKILL.md": "---\nname: parking\ndescription: Where guests park.\n---\nBehind the house.\n",
+        "more/map.md": "Left, left.",
+    }
+    lay(town.setup.places.skills / "parking", files)
+    await town.services.skill_catalog.approve("parking")
+    await town.let_in("anna")
+    town.model.script = asks("read_skill", {"skill": "parking"})
+    await town.writes("anna", "where can I park?")
+    assert await town.work() == ["answered"]
+    (spec,) = town.model.prompts[0].tools
+    assert "parking: Where guests park." in spec.description
+    assert "Behind the house." not in str(town.model.prompts[0])
+    assert "Behind the house." in town.model.prompts[1].exchanges[0].results[0][1].text
+
+
+@pytest.mark.parametrize(
+    ("audience", "tier", "given", "code", "text"),
+    [
+        (Audience.STANDARD, Tier.STANDARD, {"skill": "parking"}, "", "Behind the house."),
+        (Audience.STANDARD, Tier.STANDARD, {"skill": "parking", "file": "more/map.md"}, "", "Left, left."),
+        (Audience.STANDARD, Tier.STANDARD, {"skill": "parking", "file": "../../config.toml"}, "no_such_file", ""),
+        (Audience.STANDARD, Tier.STANDARD, {"skill": "other"}, "not_allowed", ""),
+        (Audience.STANDARD, Tier.RESTRICTED, {"skill": "parking"}, "not_allowed", ""),
+        (Audience.TRUSTED, Tier.STANDARD, {"skill": "parking"}, "not_allowed", ""),
+        (Audience.TRUSTED, Tier.TRUSTED, {"skill": "parking"}, "", "Behind the house."),
+        (Audience.OWNER, Tier.TRUSTED, {"skill": "parking"}, "not_allowed", ""),
+        (Audience.OWNER, None, {"skill": "parking"}, "", "Behind the house."),
+    ],
+)
+async def test_instructions_are_for_whom_the_owner_said(
+    town: Town, audience: Audience, tier: Tier | None, given: dict[str, object], code: str, text: str
+) -> None:
+    files = {
+        "SKILL.md": "---\nname: parking\ndescription: Where guests park.\n---\nBehind the house.\n",
+        "more/map.md": "Left, left.",
+    }
+    lay(town.setup.places.skills / "parking", files)
+    await town.services.skill_catalog.approve("parking", audience=audience)
+    turn = ToolTurn(Origin.OWNER if tier is None else Origin.CONTACT, tier, "" if tier is None else "local:anna")
+    result = await town.services.toolbox.call(turn, ToolCall("t", "read_skill", given))
+    assert result.code == code
+    assert text in result.text
+    offered = [spec.name for spec in await town.services.toolbox.offered(turn)]
+    assert offered == (["read_skill"] if code in {"", "no_such_file"} or given["skill"] == "other" else [])
+
+
+async def test_where_nothing_confines_only_our_own_harmless_code_runs(town: Town) -> None:
+    services = town.services
+    vars(services)["sandbox"] = Sandbox(services.clock, python="/nowhere/python")
+    lay(town.setup.places.skills / "parcel", skill_files("parcel"))
+    await services.skill_catalog.approve("parcel")
+    for name in ("clock", "weather"):
+        await services.skill_store.set_state(name, on=True)
+    turn = ToolTurn(Origin.OWNER)
+    assert {"clock_there", "parcel_where", "weather_now"} <= {spec.name for spec in await services.toolbox.offered(turn)}
+    assert (await services.toolbox.call(turn, ToolCall("t", "parcel_where", {}))).code == "no_sandbox"
+    assert [spec.name for spec in await services.toolbox.offered(turn)] == ["clock_there"]
+    assert (await services.toolbox.call(turn, ToolCall("t", "weather_now", {"place": "Rome"}))).code == "not_allowed"
+    told = await services.toolbox.call(turn, ToolCall("t", "clock_there", {"place": "Tokyo"}))
+    assert (told.code, "+09:00" in told.text) == ("", True)
+    assert (await services.toolbox.call(turn, ToolCall("t", "clock_there", {"place": "Atlantis"}))).code == "unknown_place"
