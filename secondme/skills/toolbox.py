@@ -18,6 +18,7 @@ from secondme.core.tools.permissions import AUDIENCE_OF
 from secondme.core.tools.rights import GrantedTool, Verdict, offered, verdict
 from secondme.core.tools.schemas import violation
 from secondme.core.tools.store import Proposal, ToolRun
+from secondme.skills.registry import Skill, SkillKind, SkillState
 from secondme.skills.sandbox.sandbox import OWN_CODES, CallFailed, Returned, SandboxCall, SandboxLimits
 from secondme.skills.unconfined import is_harmless, run_here
 
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from secondme.core.ports import Clock
     from secondme.core.tools.asks import AskDesk
     from secondme.core.tools.store import SkillStore
-    from secondme.skills.registry import Skill, SkillRegistry
+    from secondme.skills.loader import SkillFolder
+    from secondme.skills.registry import SkillRegistry
     from secondme.skills.sandbox.sandbox import Sandbox
 
 log = get_logger(__name__)
@@ -123,6 +125,17 @@ class SkillToolbox:
         if verdict(granted, turn) is Verdict.PROPOSE:
             return await self._propose(skill, granted, turn, given)
         return await self._run(skill, granted, turn, given)
+
+    async def try_out(self, folder: SkillFolder, tool: str, given: dict[str, Any]) -> ToolResult:
+        """What a tool of a folder that nobody approved does, sealed and with the owner's rights: for whoever writes it. Never raises but when
+        cancelled."""
+        skill = Skill(folder.name, SkillKind.OWN, SkillState.NEW, is_on=False, folder=folder, running=folder)
+        granted = next((each for each in skill.tools if not tool or each.tool.name == tool), None)
+        if folder.problems or granted is None:
+            return ToolResult("; ".join(each.text for each in folder.problems) or f"It has no tool {tool}.", "bad_skill")
+        if fault := violation(granted.tool.input_schema, given):
+            return ToolResult(f"{fault[0].upper()}{fault[1:]}.", "bad_input")
+        return await self._sealed(skill, granted, ToolTurn(Origin.OWNER), given)
 
     async def carry_out(self, proposal: Proposal) -> ToolResult:
         """What the owner approved was done, with the owner's rights and by the very code that proposed it; or why not. Never raises but when

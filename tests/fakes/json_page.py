@@ -114,6 +114,7 @@ ELSEWHERE = {
     "channels test": "prints `id`, `sent` and `state`.",
     "logs": "prints the log's own lines, one JSON object each.",
     "serve": "prints no result.",
+    "skills dev": "prints lines for a person, one at each save.",
     "service install": "prints `name`, `path`, `outcome`, `diff`, `started`, `lingers`, `onlyInShell` and `hasModelKey`.",
     "service uninstall": "prints `path` and `outcome`.",
     "service start": "prints `path`, `state`, `enabled`, `pid`, `status`, `restarts` and `result`.",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from secondme.cli.command import Invocation, command
-from secondme.cli.output import CommandResult, ExitCode, Screen, message_result
+from secondme.cli.output import CommandResult, ExitCode, Screen, flush, message_result
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -24,6 +24,7 @@ app = typer.Typer(help="What the clone can do besides writing, and who may cause
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="A skill: its folder's name.")]
 _AUDIENCES = ("owner", "trusted", "standard")
+_LOOK_S = 0.5
 _TELLING = {"machine", "landlock"}
 """Probes that say more than that they went well."""
 _OFF = "No skill is on. Switch one on: secondme skills enable clock"
@@ -255,16 +256,11 @@ async def try_(
     ] = None,
 ) -> CommandResult:
     """Call a tool as a reply would, and show what it tells. What writes is proposed for a contact, and done for you."""
-    from secondme.core.errors import DataError, NotFoundError
+    from secondme.core.errors import NotFoundError
     from secondme.core.messages import ToolCall
     from secondme.skills.catalog import nearest_tool
 
-    try:
-        value = json.loads(given)
-    except ValueError as error:
-        raise DataError("bad_input", "--input is no JSON.", """Like: --input '{"place": "Tokyo"}'""") from error
-    if not isinstance(value, dict):
-        raise DataError("bad_input", "--input must be a JSON object.", """Like: --input '{"place": "Tokyo"}'""")
+    value = _object(given)
     async with invocation.services() as services:
         skill = await services.skills.get(name)
         granted = next((each for each in skill.tools if each.tool.name == tool), None)
@@ -275,6 +271,31 @@ async def try_(
     data = {"skill": name, "tool": granted.name, "code": result.code or "ok", "text": result.text}
     code = ExitCode.NO if result.code else ExitCode.DONE
     return CommandResult(data, lambda screen: screen.line(result.text, "bad" if result.code else ""), code)
+
+
+@app.command()
+@command("secondme.skills.dev/1", has_json=False)
+async def dev(
+    invocation: Invocation,
+    path: Annotated[Path, typer.Argument(help="The folder of the skill that you write.")],
+    tool: Annotated[str, typer.Argument(metavar="[TOOL]", help="One of its tools; else the first.")] = "",
+    given: Annotated[str, typer.Option("--input", metavar="JSON", help="What it is called with.")] = "{}",
+) -> CommandResult:
+    """Call a tool anew at each save, sealed and with your rights, until Ctrl-C. Nobody else is offered it, and nothing is approved."""
+    from secondme.skills.loader import read_folder, signature_of
+
+    value = _object(given)
+    screen, seen = Screen(home=invocation.home), None
+    async with invocation.services() as services:
+        while True:
+            signature = signature_of(path)
+            if signature != seen:
+                seen = signature
+                folder = await asyncio.to_thread(read_folder, path.resolve())
+                result = await services.skill_toolbox.try_out(folder, tool, value)
+                screen.line(f"{result.code or 'ok'}: {result.text}", "bad" if result.code else "good")
+                flush(sys.stdout)
+            await services.clock.sleep(_LOOK_S)
 
 
 @app.command()
@@ -332,6 +353,19 @@ async def _turn(services: Services, contact: str | None) -> ToolTurn:
     found = approved_contact(contact, (await services.listing()).approved)
     channel = found.channel_id or found.contact_id.partition(":")[0]
     return ToolTurn(Origin.CONTACT, found.tier, found.contact_id, channel, message_id="test")
+
+
+def _object(given: str) -> dict[str, Any]:
+    """The JSON object that was typed. Raises DataError."""
+    from secondme.core.errors import DataError
+
+    try:
+        value = json.loads(given)
+    except ValueError as error:
+        raise DataError("bad_input", "--input is no JSON.", """Like: --input '{"place": "Tokyo"}'""") from error
+    if not isinstance(value, dict):
+        raise DataError("bad_input", "--input must be a JSON object.", """Like: --input '{"place": "Tokyo"}'""")
+    return value
 
 
 def _secret(name: str, setting: str, value: str | None) -> str:
