@@ -53,8 +53,16 @@ LONGEST_FUNCTION = 60
 LONGER_FUNCTIONS = {"onboard": "an option for each answer of the wizard, and typer reads options from a signature"}
 """By name: why it may be longer."""
 ALIVE = {
-    "Textual, textual-serve and uvicorn call it": ["on_*", "action_*", "key_*", "_fatal_error", "capture_signals", "main_loop"],
-    "Textual reads it": ["theme", "can_focus"],
+    "Textual, textual-serve and uvicorn call it": [
+        "on_*",
+        "action_*",
+        "key_*",
+        "_fatal_error",
+        "capture_signals",
+        "main_loop",
+        "discover",
+    ],
+    "Textual reads it": ["theme", "can_focus", "cursor_position"],
     "cli/help/tree.py imports commands by their names": ["doctor", "tui"],
     "click calls or reads it": ["format_options", "format_epilog", "list_commands", "rich_markup_mode"],
     "Starlette, h11's protocol, python-telegram-bot and zipfile call it": [

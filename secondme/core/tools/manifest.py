@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic.alias_generators import to_camel
 
 from secondme.core.errors import DataError
-from secondme.core.format import counted, size
+from secondme.core.format import size
 from secondme.core.text import did_you_mean, is_too_deep, safe_name
 from secondme.core.tools import schemas
 from secondme.core.tools.permissions import Audience, Leg, Permission, known_permissions, permission
@@ -330,8 +330,3 @@ def _matching(pattern: re.Pattern[str], value: str, words: str) -> str:
     if not pattern.fullmatch(value):
         raise ValueError(words)
     return value
-
-
-def summary(manifest: SkillManifest) -> str:
-    """`2 tools, 1 permission`"""
-    return f"{counted(len(manifest.tools), 'tool')}, {counted(len(manifest.permissions), 'permission')}"

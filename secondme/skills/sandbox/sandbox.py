@@ -127,11 +127,6 @@ class Sandbox:
         self._last_used = 0.0
         self._is_closed = False
 
-    @property
-    def zygote_pid(self) -> int | None:
-        """The process that children come from, while there is one."""
-        return None if self._zygote is None else self._zygote.pid
-
     async def call(self, call: SandboxCall, ask: Ask, *, is_inner: bool = False) -> CallOutcome:
         """What came of it, after it waited for its turn. Never raises but CancelledError; the child is dead afterwards in every case.
 
