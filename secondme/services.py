@@ -438,7 +438,7 @@ class Services:
             "notes": NoteSource(reader.settings).answer,
         }
         desk = AskDesk(self.skill_store, self.web_client, more)
-        return SkillToolbox(self.skills, self.sandbox, desk, self.skill_store, self._skill_secrets, zone, self.clock)
+        return SkillToolbox(self.skills, self.sandbox, desk, self._skill_secrets, self.security, zone, self.clock)
 
     def _skill_secrets(self, skill: str) -> dict[str, str]:
         """The secrets of a skill as they are kept now."""

@@ -13,6 +13,7 @@ from secondme.core.enums import Tier
 from secondme.core.errors import SecondmeError
 from secondme.core.log import get_logger
 from secondme.core.messages import Origin, ToolCall, ToolResult, ToolSpec, ToolTurn
+from secondme.core.security_log import SecurityEvent, Severity
 from secondme.core.tools.asks import AskContext
 from secondme.core.tools.permissions import AUDIENCE_OF
 from secondme.core.tools.rights import GrantedTool, Verdict, offered, verdict
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from secondme.core.ports import Clock
+    from secondme.core.security_log import SecurityLog
     from secondme.core.tools.asks import AskDesk
-    from secondme.core.tools.store import SkillStore
     from secondme.skills.loader import SkillFolder
     from secondme.skills.registry import SkillRegistry
     from secondme.skills.sandbox.sandbox import Sandbox
@@ -45,6 +46,8 @@ _FAILURES, _FAILING_MS, _REST_MS = 3, 600_000, 300_000
 _AUTO_PER_DAY = 5
 _DAY_MS = 86_400_000
 
+_TRESPASSES = frozenset({"not_allowed", "private_address", "bad_method", "no_such_ask"})
+"""Answers to asks that no honest skill gets."""
 NO_SANDBOX = "no_sandbox"
 READ = "read_skill"
 """The tool that gives the instructions of a skill."""
@@ -59,8 +62,8 @@ class SkillToolbox:
         registry: SkillRegistry,
         sandbox: Sandbox,
         desk: AskDesk,
-        store: SkillStore,
         secrets: Callable[[str], Mapping[str, str]],
+        security: SecurityLog,
         zone: str,
         clock: Clock,
     ) -> None:
@@ -68,8 +71,9 @@ class SkillToolbox:
         self._registry = registry
         self._sandbox = sandbox
         self._desk = desk
-        self._store = store
+        self._store = registry.store
         self._secrets = secrets
+        self._security = security
         self._zone = zone
         self._clock = clock
         self._recent: defaultdict[str, deque[int]] = defaultdict(deque)
@@ -174,6 +178,8 @@ class SkillToolbox:
         if result.code in OWN_CODES - {NO_SANDBOX}:  # what a skill says itself, like a place that nobody knows, is an answer
             self._recent[f"failed {skill.name}"].append(now_ms)
         try:
+            if result.code and self._is_failing(skill.name):
+                await self._store.tell_failing(skill.name)
             run = ToolRun(now_ms, skill.name, granted.tool.name, result.code or "ok", spent_ms, turn.contact_id)
             await self._store.note(run)
         except SecondmeError as error:
@@ -191,7 +197,10 @@ class SkillToolbox:
         asking = AskContext(granted, turn, config, self._secrets(skill.name))
 
         async def ask(question: dict[str, Any]) -> dict[str, Any]:
-            return await self._desk.answer(asking, question)
+            answer = await self._desk.answer(asking, question)
+            if answer.get("error") in _TRESPASSES:
+                await self._record(skill.name, str(answer["error"]))
+            return answer
 
         call = SandboxCall(
             skill=skill.name,
@@ -214,6 +223,14 @@ class SkillToolbox:
             case CallFailed(code, say):
                 log.info("tool_failed", skill=skill.name, tool=granted.tool.name, code=code, said=bool(say))
                 return ToolResult(f"It failed ({code}).", code)
+
+    async def _record(self, skill: str, code: str) -> None:
+        """A skill asked for what it may not have: a line in the security log, at most one a minute of a skill."""
+        now, seen = self._clock.now_ms(), self._recent[f"refused {skill}"]
+        if not seen or seen[-1] <= now - _MINUTE_MS:
+            seen.clear()
+            seen.append(now)
+            await self._security.record(SecurityEvent.SKILL_REFUSED, Severity.WARN, skill=skill, code=code)
 
     async def _propose(self, skill: Skill, granted: GrantedTool, turn: ToolTurn, given: dict[str, Any]) -> ToolResult:
         """The write waits for the owner. The same one for the same message is proposed once."""

@@ -417,6 +417,10 @@ class OwnerChat:
                 await self._note(f"{contact} wrote too much at once and is paused for a while.", f"rate:{contact}:{at}")
             case keys.EVENTS_STATUS, "channel_state" if event.get("code") and event.get("state") in _TELLING_STATES:
                 await self._tell_channel(str(event.get("channelId")), str(event["code"]))
+            case keys.EVENTS_STATUS, "skill_failing":
+                name = safe_name(str(event.get("skill")))
+                said = f"The skill {name} fails again and again, so I write without it for a while. On your machine: secondme skills log {name}"
+                await self._note(said, f"skill:{name}:{self._clock.now_ms() // _DAY_MS}")
             case keys.EVENTS_SECURITY, "pairing_closed" | "pairing_full":
                 await self._note("Too many strangers ask or guess codes; new ones are ignored for now.", f"{kind}:{at[:7]}")
             case _:

@@ -131,6 +131,10 @@ class SkillStore:
         }
         await self._store.call(self._store.client.xadd(keys.SKILL_CALLS, fields, maxlen=_CALLS, approximate=True))
 
+    async def tell_failing(self, skill: str) -> None:
+        """Whoever listens knows that the skill fails again and again, and is left alone for a while."""
+        await self._store.publish(keys.EVENTS_STATUS, {"type": "skill_failing", "skill": skill})
+
     async def runs(self, most: int, skill: str = "") -> list[ToolRun]:
         """The newest uses, newest first; of one skill, or of all. Of the last 10,000 at most."""
         found: list[ToolRun] = []
