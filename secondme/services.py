@@ -423,6 +423,7 @@ class Services:
         """The tools of this home's skills."""
         from secondme.core.tools.asks import AskDesk
         from secondme.core.tools.calendar import CalendarSource
+        from secondme.core.tools.conversation import ConversationSource, later
         from secondme.core.tools.sources import ContactSource, NoteSource
         from secondme.skills.sealed_reader import SealedReader
         from secondme.skills.toolbox import SkillToolbox
@@ -431,7 +432,11 @@ class Services:
         zone = str(owner_zone)
         reader = SealedReader(self.skills, self.sandbox, zone, self.clock)
         calendar = CalendarSource(self.web_client, reader.settings, self._skill_secrets, reader.read, owner_zone, self.clock)
+        conversation = ConversationSource(self.history.recent, self.tell_owner, self.clock)
         more = {
+            "history": conversation.history,
+            "notify": conversation.notify,
+            **dict.fromkeys(("memory", "remind", "note_add"), later),
             "calendar": calendar.answer,
             "calendar_add": calendar.add,
             "contacts": ContactSource(reader.settings, reader.read, self._known_contacts).answer,
@@ -439,6 +444,16 @@ class Services:
         }
         desk = AskDesk(self.skill_store, self.web_client, more)
         return SkillToolbox(self.skills, self.sandbox, desk, self._skill_secrets, self.security, zone, self.clock)
+
+    async def tell_owner(self, text: str) -> bool:
+        """The text is on its way to the owner's own chat; false where no gateway knows one. Raises UnavailableError."""
+        from secondme.core.ids import ContactId
+
+        for channel in (await self.status()).channels:
+            if channel.owner_chat and channel.state == "connected":
+                await self.notes.say(channel.id, ContactId(channel.owner_chat), text)
+                return True
+        return False
 
     def _skill_secrets(self, skill: str) -> dict[str, str]:
         """The secrets of a skill as they are kept now."""

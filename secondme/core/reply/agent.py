@@ -204,7 +204,8 @@ class Agent:
         purpose = "small talk" if prompt.size is ModelSize.SMALL else "reply"
         if self.tools is None or not may_use:
             return await self._ask(job, prompt, purpose)
-        return await self.tools.run(prompt, self.tools.turn_of(job), lambda tried: self._ask(job, tried, purpose), use)
+        turn = await self.tools.turn_of(job)
+        return await self.tools.run(prompt, turn, lambda tried: self._ask(job, tried, purpose), use)
 
     async def _ask(self, job: Job, prompt: Prompt, purpose: str) -> ModelOutcome:
         self._breaker.check()

@@ -44,6 +44,8 @@ class ToolLimits:
     failures: int = 3
 
 
+_LONG = 1500
+"""Characters from which a look takes more than a moment, and a thread."""
 TOO_MANY = ToolResult("Not run: too many calls for one reply. Answer with what you have.", "too_many_calls")
 REPEATED = ToolResult("Not run: the same call was made before. Answer with what you have.", "repeated")
 UNKNOWN = ToolResult("There is no such tool.", "no_such_tool")
@@ -90,10 +92,10 @@ class ToolLoop:
         self._is_suspect = is_suspect
         self._limits = limits or ToolLimits()
 
-    def turn_of(self, job: Job) -> ToolTurn:
+    async def turn_of(self, job: Job) -> ToolTurn:
         """Whose turn it is to answer `job`."""
         contact = job.contact
-        is_tainted = any(self._is_suspect(mail.content) for mail in job.mail)
+        is_tainted = await self._is_any_suspect([mail.content for mail in job.mail])
         last = job.mail[-1].message_id
         return ToolTurn(Origin.CONTACT, contact.tier, contact.contact_id, job.channel_id, last, is_tainted=is_tainted)
 
@@ -126,6 +128,11 @@ class ToolLoop:
             await self._round(outcome, turn, offered, use, self._limits.wall_s - spent)
         raise AssertionError("the last round answers")
 
+    async def _is_any_suspect(self, texts: list[str]) -> bool:
+        if sum(map(len, texts)) <= _LONG:
+            return any(map(self._is_suspect, texts))
+        return await asyncio.to_thread(lambda: any(map(self._is_suspect, texts)))
+
     async def _check(self, turn: ToolTurn) -> None:
         if turn.contact_id and not await self._may_go_on(ContactId(turn.contact_id), turn.channel_id):
             raise UnavailableError("paused", "This contact may not be answered any more.", retry_after_s=0.0)
@@ -146,7 +153,7 @@ class ToolLoop:
         for call, done in zip(asked.calls, tasks, strict=True):
             result = done if isinstance(done, ToolResult) else done.result()
             use.failures += bool(result.code)
-            use.is_tainted = use.is_tainted or self._is_suspect(result.text)
+            use.is_tainted = use.is_tainted or await self._is_any_suspect([result.text])
             room = min(limits.result_chars, max(0, limits.total_chars - use.chars))
             shown = replace(result, text=marked(call.name, safe_text(result.text)[:room]))
             use.chars += len(shown.text)
