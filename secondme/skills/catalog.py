@@ -122,13 +122,18 @@ class SkillCatalog:
         self._write(target, folder)
         return target
 
-    async def remove(self, name: str, *, keep_data: bool = False) -> None:
-        """The skill is off, not approved, and its folder gone; with `keep_data` what was chosen for it stays. Raises NotFoundError, DataError."""
+    async def removable(self, name: str) -> Skill:
+        """The skill, which can be removed. Raises NotFoundError, and DataError for one that comes with secondme."""
         skill = await self._registry.get(name)
         if skill.kind is not SkillKind.OWN:
             raise DataError(
                 "skill_built_in", f"{name} comes with secondme, and can only be switched off.", f"secondme skills disable {name}"
             )
+        return skill
+
+    async def remove(self, name: str, *, keep_data: bool = False) -> None:
+        """The skill is off, not approved, and its folder gone; with `keep_data` what was chosen for it stays. Raises as `removable`."""
+        await self.removable(name)
         await self._registry.store.set_state(name, on=False)
         self._registry.lock.change(lambda approvals: approvals.__delitem__(name) if name in approvals else None)
         self._registry.snapshots.forget({each.digest for each in self._registry.lock.read().values()})

@@ -203,7 +203,7 @@ async def remove(
     from secondme.cli.prompts import confirm
 
     async with invocation.services(deciding=True) as services:
-        await services.skills.get(name)
+        await services.skill_catalog.removable(name)
         if not yes:
             confirm(f"Remove {name} and its folder?")
         await services.skill_catalog.remove(name, keep_data=keep_data)
