@@ -64,7 +64,7 @@ if TYPE_CHECKING:
     from secondme.core.tools.web import WebClient
     from secondme.skills.catalog import SkillCatalog
     from secondme.skills.desk import SkillDesk
-    from secondme.skills.registry import SkillRegistry
+    from secondme.skills.registry import Skill, SkillRegistry
     from secondme.skills.sandbox.sandbox import Sandbox
     from secondme.skills.toolbox import SkillToolbox
 
@@ -375,7 +375,10 @@ class Services:
         """Skills as the owner sees and steers them."""
         from secondme.skills.desk import SkillDesk
 
-        return SkillDesk(self.skills, self.skill_catalog, self.skill_secret_names, self.keep_skill_secret)
+        async def health(skill: Skill) -> str | None:
+            return await self.skill_toolbox.health(skill)
+
+        return SkillDesk(self.skills, self.skill_catalog, self.skill_secret_names, self.keep_skill_secret, health)
 
     @cached_property
     def proposals(self) -> ProposalService:

@@ -13,14 +13,14 @@ from secondme.core.tools.reports import RunReport, SettingReport, SkillDetail, S
 from secondme.skills.catalog import AUDIENCES, sheet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from secondme.skills.catalog import SkillCatalog
     from secondme.skills.registry import Skill, SkillRegistry
 
 
 class SkillDesk:
-    """Shows skills, and carries out what the owner decides. `keep_secret` keeps one, or (None) removes it."""
+    """Shows skills, and carries out what the owner decides. `keep_secret` keeps one, or (None) removes it; `health` asks how a skill is."""
 
     def __init__(
         self,
@@ -28,11 +28,13 @@ class SkillDesk:
         catalog: SkillCatalog,
         secret_names: Callable[[str], set[str]],
         keep_secret: Callable[[str, str, str | None], object],
+        health: Callable[[Skill], Awaitable[str | None]],
     ) -> None:
         self.registry = registry
         self.catalog = catalog
         self._secret_names = secret_names
         self._keep_secret = keep_secret
+        self._health = health
 
     async def reports(self) -> list[SkillReport]:
         """Every skill. Raises UnavailableError."""
@@ -47,6 +49,7 @@ class SkillDesk:
             **report_of(skill),
             sheet=sheet(looked, approved),
             approved_at=skill.approval.approved_at if skill.approval else None,
+            health=await self._health(skill),
             config=await self.settings(skill),
         )
 

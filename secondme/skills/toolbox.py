@@ -44,6 +44,7 @@ _PER_SKILL, _PER_CONTACT = 30, 10
 _FAILURES, _FAILING_MS, _REST_MS = 3, 600_000, 300_000
 """So many failures within so long, and a skill is left alone for a while."""
 _AUTO_PER_DAY = 5
+_HEALTH_S = 2.0
 _DAY_MS = 86_400_000
 
 _TRESPASSES = frozenset({"not_allowed", "private_address", "bad_method", "no_such_ask"})
@@ -77,6 +78,7 @@ class SkillToolbox:
         self._zone = zone
         self._clock = clock
         self._recent: defaultdict[str, deque[int]] = defaultdict(deque)
+        self._health: dict[str, tuple[int, str]] = {}
         self._unconfined_until_ms = 0
         """Nothing confined code a moment ago: until then it is not tried again."""
 
@@ -129,6 +131,26 @@ class SkillToolbox:
         if verdict(granted, turn) is Verdict.PROPOSE:
             return await self._propose(skill, granted, turn, given)
         return await self._run(skill, granted, turn, given)
+
+    async def health(self, skill: Skill) -> str | None:
+        """How a skill that is on says it is: `ok` or a code, asked once a minute at most; without such a function how its last use went,
+        and None when there was none. Never raises but when cancelled."""
+        manifest, now = skill.manifest, self._clock.now_ms()
+        if not skill.is_on or manifest is None or not skill.tools:
+            return None
+        if not manifest.health:
+            try:
+                return next((run.code for run in await self._store.runs(1, skill.name)), None)
+            except SecondmeError:
+                return None
+        at_ms, known = self._health.get(skill.name, (0, ""))
+        if now - at_ms > _MINUTE_MS:
+            result = await self._sealed(
+                skill, skill.tools[0], ToolTurn(Origin.OWNER), {}, function=manifest.health, wall_s=_HEALTH_S
+            )
+            known = result.code or "ok"
+            self._health[skill.name] = now, known
+        return known
 
     async def try_out(self, folder: SkillFolder, tool: str, given: dict[str, Any]) -> ToolResult:
         """What a tool of a folder that nobody approved does, sealed and with the owner's rights: for whoever writes it. Never raises but when
@@ -186,7 +208,9 @@ class SkillToolbox:
             log.warning("tool_run_not_noted", error=error.code)
         return result
 
-    async def _sealed(self, skill: Skill, granted: GrantedTool, turn: ToolTurn, given: dict[str, Any]) -> ToolResult:
+    async def _sealed(
+        self, skill: Skill, granted: GrantedTool, turn: ToolTurn, given: dict[str, Any], *, function: str = "", wall_s: float = 0.0
+    ) -> ToolResult:
         manifest = granted.manifest
         if skill.running is None or manifest.entry not in skill.running.files:
             return ToolResult("It cannot be used.", "not_allowed")
@@ -205,12 +229,12 @@ class SkillToolbox:
         call = SandboxCall(
             skill=skill.name,
             code=skill.running.files[manifest.entry],
-            function=granted.tool.name,
+            function=function or granted.tool.name,
             input=given,
             config=config,
             now=rfc3339(from_ms(self._clock.now_ms())),
             zone=self._zone,
-            limits=SandboxLimits(wall_s=granted.tool.timeout_s),
+            limits=SandboxLimits(wall_s=wall_s or granted.tool.timeout_s),
         )
         outcome = await self._sandbox.call(call, ask)
         if isinstance(outcome, CallFailed) and outcome.code == NO_SANDBOX:

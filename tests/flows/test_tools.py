@@ -225,3 +225,22 @@ async def test_an_ask_that_no_honest_skill_makes_is_in_the_security_log_once(tow
         assert (await town.services.toolbox.call(ToolTurn(Origin.OWNER), ToolCall("t", "parcel_where", {}))).text == "not_allowed"
     told = [event for event in await ear.heard() if event["channel"] == keys.EVENTS_SECURITY]
     assert [(event["event"], event["skill"], event["code"]) for event in told] == [("skill_refused", "parcel", "not_allowed")]
+
+
+@pytest.mark.parametrize(
+    ("code", "health"),
+    [
+        ("def ping(input, ask): return 'fine'\n", "ok"),
+        ("def ping(input, ask): raise SkillError('key_refused')\n", "key_refused"),
+        ("def ping(input, ask):\n    while True: pass\n", "timed_out"),
+    ],
+)
+async def test_a_skill_says_how_it_is(town: Town, code: str, health: str) -> None:
+    lay(town.setup.places.skills / "parcel", skill_files("parcel", code=f"{code}def where(input, ask): return 1\n", health="ping"))
+    await town.services.skill_catalog.approve("parcel")
+    desk = town.services.skill_desk
+    assert (await desk.detail("parcel")).health in ({health} if health != "timed_out" else {"timed_out", "ended"})
+    assert (await desk.detail("clock")).health is None
+    await town.services.skill_store.set_state("clock", on=True)
+    await town.services.toolbox.call(ToolTurn(Origin.OWNER), ToolCall("t", "clock_there", {"place": "Atlantis"}))
+    assert (await desk.detail("clock")).health == "unknown_place"

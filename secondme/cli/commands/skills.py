@@ -61,6 +61,9 @@ async def show(invocation: Invocation, name: _Name) -> CommandResult:
         if detail.reason:
             screen.line(f"{detail.reason} {screen.typed(detail.fix or '')}".rstrip(), "warn")
         _show_sheet(screen, detail.sheet)
+        if detail.health:
+            words = "it is well" if detail.health == "ok" else f"it failed ({detail.health})"
+            screen.line(f"  last look: {words}", "dim" if detail.health == "ok" else "warn")
         for row in detail.config:
             screen.line(f"  {row.label}: {_value_in_words(row)}", "dim")
 
@@ -188,7 +191,9 @@ async def disable(invocation: Invocation, name: _Name) -> CommandResult:
     """Switch a skill off, at once."""
     async with invocation.services(deciding=True) as services:
         report = await services.skill_desk.disable(name)
-    return message_result(_data(report), f"{name} is off.")
+        needing = [each.name for each in await services.skill_desk.reports() if each.reason == f"It needs the skill {name}."]
+    also = f" So is what needs it: {', '.join(needing)}." if needing else ""
+    return message_result(_data(report), f"{name} is off.{also}")
 
 
 @app.command()

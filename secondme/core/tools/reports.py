@@ -82,6 +82,8 @@ class SkillDetail(SkillReport):
 
     sheet: SkillSheet
     approved_at: str | None
+    health: str | None
+    """`ok`, or a code; None: it was never used, and has no word of its own for it."""
     config: list[SettingReport]
 
 

@@ -286,6 +286,9 @@ def card(detail: SkillDetail) -> Text:
     text = Text(safe_text(sheet.description) + "\n", style="bold")
     if detail.reason:
         text.append(f"{_reason(detail)}\n", style=f"not bold {WARN}")
+    if detail.health:
+        well = detail.health == "ok"
+        text.append("It is well.\n" if well else f"It failed: {detail.health}.\n", style=f"not bold {QUIET if well else WARN}")
     text.append("\nIt may\n" if sheet.permissions else "\nIt may ask for nothing: it only computes.\n", style="bold")
     for each in sheet.permissions:
         text.append(f"  {'NEW ' if each.new else ''}{each.words}\n", style=f"not bold {WARN if each.new else ''}".strip())
