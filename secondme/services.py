@@ -16,7 +16,7 @@ from secondme.core.clock import SystemClock
 from secondme.core.errors import ConfigError, SecondmeError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from datetime import tzinfo
 
     from secondme.core.admit.contacts import ContactService, ReplyModes
@@ -59,9 +59,15 @@ if TYPE_CHECKING:
     from secondme.core.store.persons import PersonStore
     from secondme.core.store.server import Role
     from secondme.core.tools.proposals import ProposalService
+    from secondme.core.tools.rights import GrantedTool
     from secondme.core.tools.store import Proposal, SkillStore
     from secondme.skills.catalog import SkillCatalog
     from secondme.skills.desk import SkillDesk
+    from secondme.skills.lock import McpServerApproval
+    from secondme.skills.mcp.catalog import McpCatalog
+    from secondme.skills.mcp.confined import Bubblewrap
+    from secondme.skills.mcp.pins import Listings, ServerStanding
+    from secondme.skills.mcp.servers import McpServers
     from secondme.skills.registry import SkillRegistry
     from secondme.skills.sandbox.sandbox import Sandbox
     from secondme.skills.toolbox import SkillToolbox
@@ -79,11 +85,17 @@ class Services:
         self.store = store
         self.by = by
         self.clock = clock or SystemClock()
+        self._others: list[Services] = []
+        self._bubblewrap: Bubblewrap | None = None
 
     async def close(self) -> None:
         """What was started here has ended; the connection is whoever's it was. Repeatable."""
+        for each in self._others:
+            await each.close()
         if "sandbox" in vars(self):
             await self.sandbox.close()
+        if "mcp_servers" in vars(self):
+            await self.mcp_servers.close()
 
     # What is kept
 
@@ -338,7 +350,14 @@ class Services:
         places, typed = self.setup.places, self.settings.skills.directory
         directory = Path(typed).expanduser() if typed else places.skills
         lock, snapshots = SkillLock(places.skills_lock), Snapshots(places.skill_snapshots)
-        return SkillRegistry(directory, lock, snapshots, self.skill_store, lambda skill, name: name in self._skill_secrets(skill))
+
+        def look_at_server(name: str, approval: McpServerApproval) -> ServerStanding:
+            from secondme.skills.mcp.pins import standing_of
+
+            return standing_of(name, approval, self.mcp_listings.load(name), self._find_bubblewrap)
+
+        has_secret = lambda skill, name: name in self.skill_secrets(skill)  # noqa: E731
+        return SkillRegistry(directory, lock, snapshots, self.skill_store, has_secret, look_at_server=look_at_server)
 
     @cached_property
     def sandbox(self) -> Sandbox:
@@ -346,6 +365,36 @@ class Services:
         from secondme.skills.sandbox.sandbox import Sandbox
 
         return Sandbox(self.clock)
+
+    @cached_property
+    def mcp_listings(self) -> Listings:
+        """What MCP servers were last seen to offer."""
+        from secondme.skills.mcp.pins import Listings
+
+        return Listings(self.setup.places.mcp_listings)
+
+    @cached_property
+    def mcp_servers(self) -> McpServers:
+        """MCP servers while they run. Nothing is started before the first call."""
+        from secondme.skills.mcp.servers import McpServers
+
+        lock = self.skills.lock
+        return McpServers(lock.read_servers, self.mcp_listings, self.skill_secrets, self.clock)
+
+    def _find_bubblewrap(self) -> Bubblewrap:
+        """bubblewrap, which is tried again only while it does not work."""
+        from secondme.skills.mcp.confined import find_bubblewrap
+
+        if self._bubblewrap is None or self._bubblewrap.why_not:
+            self._bubblewrap = find_bubblewrap()
+        return self._bubblewrap
+
+    @cached_property
+    def mcp_catalog(self) -> McpCatalog:
+        """Decisions about MCP servers."""
+        from secondme.skills.mcp.catalog import McpCatalog
+
+        return McpCatalog(self.skills, self.mcp_servers, self.mcp_listings, self.clock, self.security, self.by)
 
     @cached_property
     def toolbox(self) -> Toolbox:
@@ -404,16 +453,22 @@ class Services:
 
         desk = AskDesk(self.skill_store, WebClient())
         zone = str(time_zone(self.settings))
-        return SkillToolbox(self.skills, self.sandbox, desk, self.skill_store, self._skill_secrets, zone, self.clock)
+        toolbox = SkillToolbox(self.skills, self.sandbox, desk, self.skill_store, self.skill_secrets, zone, self.clock)
 
-    def _skill_secrets(self, skill: str) -> dict[str, str]:
+        async def ask_server(granted: GrantedTool, given: Mapping[str, object]) -> ToolResult:
+            return await self.mcp_servers.call(granted.manifest.name, granted.tool, given)
+
+        toolbox.ask_server = ask_server
+        return toolbox
+
+    def skill_secrets(self, skill: str) -> dict[str, str]:
         """The secrets of a skill as they are kept now."""
         kept = self.setup.again().settings.skill_secrets.get(skill.replace("-", "_"), {})
         return {name: value.get_secret_value() for name, value in kept.items()}
 
     def skill_secret_names(self, skill: str) -> set[str]:
         """Which secrets of a skill are kept."""
-        return set(self._skill_secrets(skill))
+        return set(self.skill_secrets(skill))
 
     def keep_skill_secret(self, skill: str, name: str, value: str | None) -> str:
         """The secret of a skill is kept where all secrets are; None: nowhere any more. Returns the place. Raises ConfigError."""
@@ -448,7 +503,8 @@ class Services:
 
     def deciding(self, by: str) -> Services:
         """The same home over the same connection, for decisions that the records ascribe to `by`."""
-        return Services(self.setup, self.store, by, clock=self.clock)
+        self._others.append(Services(self.setup, self.store, by, clock=self.clock))
+        return self._others[-1]
 
     def follow(
         self, missed: Callable[[], None] = lambda: None, lost: Callable[[SecondmeError], None] = lambda _: None

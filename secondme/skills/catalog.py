@@ -69,6 +69,8 @@ class SkillCatalog:
         BusyError when it changed since.
         """
         skill = await self._registry.get(name)
+        if skill.kind is SkillKind.MCP:
+            raise DataError("skill_is_server", f"{name} is an MCP server.", f"secondme skills mcp pin {name}")
         if skill.kind is not SkillKind.OWN:
             raise DataError("skill_built_in", f"{name} comes with secondme.", f"secondme skills enable {name}")
         self._check(skill.folder, skill)
@@ -125,11 +127,20 @@ class SkillCatalog:
     async def remove(self, name: str, *, keep_data: bool = False) -> None:
         """The skill is off, not approved, and its folder gone; with `keep_data` what was chosen for it stays. Raises NotFoundError, DataError."""
         skill = await self._registry.get(name)
-        if skill.kind is not SkillKind.OWN:
+        if skill.kind is SkillKind.BUILT_IN:
             raise DataError(
                 "skill_built_in", f"{name} comes with secondme, and can only be switched off.", f"secondme skills disable {name}"
             )
         await self._registry.store.set_state(name, on=False)
+        if skill.kind is SkillKind.MCP:
+            self._registry.lock.change_servers(lambda servers: servers.__delitem__(name) if name in servers else None)
+        else:
+            self._remove_folder(name)
+        self._security.write(SecurityEvent.SKILL_REMOVED, skill=name, by=self._by)
+        if not keep_data:
+            await self._registry.store.forget_skill(name)
+
+    def _remove_folder(self, name: str) -> None:
         self._registry.lock.change(lambda approvals: approvals.__delitem__(name) if name in approvals else None)
         self._registry.snapshots.forget({each.digest for each in self._registry.lock.read().values()})
         target = self._registry.directory / name
@@ -137,9 +148,6 @@ class SkillCatalog:
             target.unlink()
         elif target.exists():
             shutil.rmtree(target)
-        self._security.write(SecurityEvent.SKILL_REMOVED, skill=name, by=self._by)
-        if not keep_data:
-            await self._registry.store.forget_skill(name)
 
     async def configure(self, name: str, setting: str, text: str | None) -> tuple[Skill, ConfigField]:
         """A setting has the value that was typed; None: its default again. A secret is left to the caller, who knows where secrets are kept.

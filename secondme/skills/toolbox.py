@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.clock import from_ms, rfc3339
@@ -16,10 +17,11 @@ from secondme.core.tools.asks import AskContext
 from secondme.core.tools.rights import GrantedTool, Verdict, offered, verdict
 from secondme.core.tools.schemas import violation
 from secondme.core.tools.store import Proposal, ToolRun
+from secondme.skills.registry import SkillKind
 from secondme.skills.sandbox.sandbox import OWN_CODES, CallFailed, Returned, SandboxCall, SandboxLimits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from secondme.core.ports import Clock
     from secondme.core.tools.asks import AskDesk
@@ -41,6 +43,10 @@ _AUTO_PER_DAY = 5
 _DAY_MS = 86_400_000
 
 PROPOSED = "This is not done: it waits for the owner's word, who may say no. Do not promise it, and do not say that it is done."
+
+
+AskServer = Callable[[GrantedTool, Mapping[str, Any]], Awaitable[ToolResult]]
+"""Calls a tool of an MCP server."""
 
 
 class SkillToolbox:
@@ -65,6 +71,8 @@ class SkillToolbox:
         self._zone = zone
         self._clock = clock
         self._recent: defaultdict[str, deque[int]] = defaultdict(deque)
+        self.ask_server: AskServer | None = None
+        """What calls tools of MCP servers; None: there are none."""
 
     async def offered(self, turn: ToolTurn) -> tuple[ToolSpec, ...]:
         """The tools for this turn, ordered by name. None where they cannot be known, or are too many. Never raises."""
@@ -103,11 +111,11 @@ class SkillToolbox:
         if granted is None:
             return ToolResult("This may not be used here.", "not_allowed")
         given = dict(call.input or {})
-        if fault := violation(granted.tool.input_schema, given):
-            return ToolResult(f"{fault[0].upper()}{fault[1:]}.", "bad_input")
+        skill = next(each for each in skills if each.name == granted.manifest.name)
+        if fault := _input_fault(skill, granted, given):
+            return ToolResult(fault, "bad_input")
         if self._is_too_often(granted, turn):
             return ToolResult("Too many calls. Answer with what you have.", "too_many_calls")
-        skill = next(each for each in skills if each.name == granted.manifest.name)
         if verdict(granted, turn) is Verdict.PROPOSE:
             return await self._propose(skill, granted, turn, given)
         return await self._run(skill, granted, turn, given)
@@ -123,15 +131,18 @@ class SkillToolbox:
         granted = next((each for each in skill.tools if each.tool.name == proposal.tool), None) if skill else None
         if skill is None or granted is None or not skill.is_on:
             return ToolResult(f"The skill {proposal.skill} is not on any more.", "not_allowed")
-        if skill.running is None or skill.running.digest != proposal.digest:
+        if _code_digest(skill, granted) != proposal.digest:
             return ToolResult(f"The skill {proposal.skill} is not the one that proposed it any more.", "skill_changed")
-        if fault := violation(granted.tool.input_schema, proposal.input):
-            return ToolResult(f"{fault[0].upper()}{fault[1:]}.", "bad_input")
+        if fault := _input_fault(skill, granted, proposal.input):
+            return ToolResult(fault, "bad_input")
         return await self._run(skill, granted, ToolTurn(Origin.OWNER), proposal.input)
 
     async def _run(self, skill: Skill, granted: GrantedTool, turn: ToolTurn, given: dict[str, Any]) -> ToolResult:
         started = self._clock.monotonic()
-        result = await self._sealed(skill, granted, turn, given)
+        if skill.kind is SkillKind.MCP and self.ask_server is not None:
+            result = await self.ask_server(granted, given)
+        else:
+            result = await self._sealed(skill, granted, turn, given)
         spent_ms = int((self._clock.monotonic() - started) * 1000)
         now_ms = self._clock.now_ms()
         if result.code in OWN_CODES:  # what a skill says itself, like a place that nobody knows, is an answer
@@ -182,7 +193,7 @@ class SkillToolbox:
             skill=skill.name,
             tool=granted.tool.name,
             input=given,
-            digest=skill.running.digest if skill.running else "",
+            digest=_code_digest(skill, granted),
             made_at=from_ms(self._clock.now_ms()),
         )
         try:
@@ -221,6 +232,18 @@ class SkillToolbox:
         for name, _, _ in limits:
             self._recent[name].append(now)
         return False
+
+
+def _input_fault(skill: Skill, granted: GrantedTool, given: Mapping[str, Any]) -> str:
+    """Why the tool cannot be called with that. The schema of a server's tool is any JSON Schema, which the server checks."""
+    fault = "" if skill.kind is SkillKind.MCP else violation(granted.tool.input_schema, given)
+    return f"{fault[0].upper()}{fault[1:]}." if fault else ""
+
+
+def _code_digest(skill: Skill, granted: GrantedTool) -> str:
+    """Of what runs: a skill is approved whole, a server's tools one by one."""
+    whole = skill.running.digest if skill.running else ""
+    return str(getattr(granted.tool, "digest", whole))
 
 
 def _are_too_many(specs: Sequence[ToolSpec]) -> bool:

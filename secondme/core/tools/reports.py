@@ -96,3 +96,21 @@ class RunReport(CamelModel):
     ms: int
     contact_id: str | None
     """None: the owner's own turn."""
+
+
+class ServerToolReport(CamelModel):
+    """One tool of an MCP server."""
+
+    tool: str
+    """As the server calls it."""
+    name: str
+    """As a model calls it."""
+    state: str
+    """`on`, `off`, `new`, `changed`, `gone` or `unusable`; only what is `on` is offered to anybody."""
+    access: str
+    """`read`, `write` or `off`, as the owner said; `write` where nothing was said."""
+    audience: str
+    """Who may cause it at most: `owner`, `trusted` or `standard`."""
+    description: str
+    problem: str | None
+    """Why no model can be offered it."""
