@@ -379,7 +379,7 @@ class Services:
         from secondme.skills.mcp.servers import McpServers
 
         lock = self.skills.lock
-        return McpServers(lock.read_servers, self.mcp_listings, self.skill_secrets, self.clock)
+        return McpServers(lock.read_servers, self.mcp_listings, self.skill_secrets, self._find_bubblewrap, self.clock)
 
     def _find_bubblewrap(self) -> Bubblewrap:
         """bubblewrap, which is tried again only while it does not work."""

@@ -15,6 +15,7 @@ from secondme.core.text import did_you_mean, near, safe_name, safe_text
 from secondme.core.tools.manifest import is_write, name_of_skill, value_from_text, widest_audience
 from secondme.core.tools.permissions import Audience, permission
 from secondme.core.tools.reports import PermissionReport, SkillSheet, ToolReport
+from secondme.core.tools.rights import Grant
 from secondme.skills.archive import read_zip
 from secondme.skills.hints import hints
 from secondme.skills.loader import SkillFolder, parse, read_folder
@@ -226,10 +227,15 @@ class SkillCatalog:
             )
 
 
-def sheet(folder: SkillFolder, approved: SkillFolder | None = None, audience: Audience = Audience.STANDARD) -> SkillSheet:
+def sheet(
+    folder: SkillFolder,
+    approved: SkillFolder | None = None,
+    audience: Audience = Audience.STANDARD,
+    grants: Mapping[str, Grant] | None = None,
+) -> SkillSheet:
     """What the owner decides by: what it may do in plain words, its tools with who may cause them, hints, and the digest; beside what was
     `approved` before, what is new comes first."""
-    manifest = folder.manifest
+    manifest, granted = folder.manifest, grants or {}
     before = set(approved.manifest.permissions) if approved and approved.manifest else set()
     asked = sorted(manifest.permissions, key=lambda text: (text in before, text)) if manifest else []
     return SkillSheet(
@@ -248,7 +254,7 @@ def sheet(folder: SkillFolder, approved: SkillFolder | None = None, audience: Au
                 name=f"{folder.name}_{tool.name}",
                 access="write" if is_write(manifest, tool) else "read",
                 description=safe_text(tool.description),
-                audience=AUDIENCES[min(widest_audience(manifest, tool), audience)],
+                audience=AUDIENCES[min(widest_audience(manifest, tool), granted.get(tool.name, Grant(audience)).audience)],
             )
             for tool in (manifest.tools if manifest else ())
             if manifest is not None

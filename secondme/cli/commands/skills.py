@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from secondme.cli import mcp_commands
 from secondme.cli.command import Invocation, command
-from secondme.cli.commands import skills_mcp
 from secondme.cli.output import CommandResult, ExitCode, Screen, message_result
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from secondme.services import Services
 
 app = typer.Typer(help="What the clone can do besides writing, and who may cause it.", no_args_is_help=True)
-app.add_typer(skills_mcp.app, name="mcp")
+app.add_typer(mcp_commands.app, name="mcp")
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="A skill: its folder's name.")]
 _AUDIENCES = ("owner", "trusted", "standard")

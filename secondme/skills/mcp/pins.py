@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -22,7 +23,7 @@ from secondme.core.files import read_private, write_private
 from secondme.core.format import counted
 from secondme.core.text import safe_name, safe_text
 from secondme.core.tools.manifest import ConfigField, SkillManifest, ToolDefinition
-from secondme.core.tools.permissions import Audience, Leg, Permission
+from secondme.core.tools.permissions import Audience, Leg, Permission, permission
 from secondme.core.tools.rights import Grant
 from secondme.skills.loader import SkillFolder
 
@@ -272,12 +273,13 @@ def _manifest(
     name: str, approval: McpServerApproval, tools: Mapping[str, McpToolApproval], listing: ServerListing | None
 ) -> ServerManifest:
     version = _NUMBERED.search(listing.server) if listing else None
+    hosts = approval.hosts or (urlsplit(approval.url).hostname or "",)
     return ServerManifest(
         name=name,
         version=version[0] if version else "0",
         description="Tools of an MCP server.",
         is_open=bool(approval.url or approval.hosts),
-        permissions=tuple(f"net:{host}" for host in approval.hosts),
+        permissions=tuple(text for host in hosts if permission(text := f"net:{host}")),
         config={each.lower(): ConfigField(type="secret", label=each, required=True) for each in approval.secrets},
         tools=tuple(
             ServerTool(

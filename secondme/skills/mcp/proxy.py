@@ -35,8 +35,8 @@ Resolve = Callable[[str], Awaitable[list[str]]]
 Dial = Callable[[str], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 """A connection to port 443 of an address. Raises OSError."""
 
-MOST_BYTES = 10 << 20
-"""Of one tunnel, in each direction."""
+MOST_OUT_BYTES, MOST_IN_BYTES = 10 << 20, 64 << 20
+"""Of one tunnel. More may come in than go out: a program that is fetched when it starts comes through one."""
 HEAD_S = 10.0
 """Until a request, and the greeting inside it, are there whole."""
 QUIET_S = 30.0
@@ -93,14 +93,16 @@ class Proxy:
         if self._open:
             await asyncio.wait(self._open)
 
-    async def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
+    def _take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if len(self._open) >= _AT_ONCE:
             self.counts["busy"] += 1
             writer.close()
             return
+        task = asyncio.ensure_future(self._tunnel(reader, writer))
         self._open.add(task)
+        task.add_done_callback(self._open.discard)
+
+    async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             async with asyncio.timeout(TUNNEL_S):
                 await self._serve(reader, writer)
@@ -110,7 +112,6 @@ class Proxy:
             self.counts["broken"] += 1
         finally:
             writer.close()
-            self._open.discard(task)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -138,7 +139,7 @@ class Proxy:
                 return
             self.counts["ok"] += 1
             thither.write(greeting)
-            await self._carry((reader, thither), (there, writer))
+            await self._carry((reader, thither, MOST_OUT_BYTES), (there, writer, MOST_IN_BYTES))
 
     def _host(self, head: bytes) -> str:
         """The host that is asked for. Raises _RefusedError when it was not granted."""
@@ -166,12 +167,11 @@ class Proxy:
                 return await self._dial(address)
         raise _RefusedError("unreachable")
 
-    async def _carry(self, *ways: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+    async def _carry(self, *ways: tuple[asyncio.StreamReader, asyncio.StreamWriter, int]) -> None:
         """Until one side ends, says nothing for long, or too much."""
         last_said = [self._clock.monotonic()]
 
-        async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-            left_bytes = MOST_BYTES
+        async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, left_bytes: int) -> None:
             while data := await source.read(_CHUNK):
                 last_said[0] = self._clock.monotonic()
                 left_bytes -= len(data)

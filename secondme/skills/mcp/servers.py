@@ -11,7 +11,7 @@ from secondme.core.log import get_logger
 from secondme.core.messages import ToolResult
 from secondme.core.text import safe_text
 from secondme.skills.mcp.client import McpClient
-from secondme.skills.mcp.confined import ConfinedProcess, Launch, find_bubblewrap, has_network
+from secondme.skills.mcp.confined import ConfinedProcess, Launch, has_network
 from secondme.skills.mcp.pins import ServerListing, ServerTool, listing_of, server_digest
 from secondme.skills.mcp.proxy import Proxy
 from secondme.skills.mcp.stdio import StdioTransport
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from secondme.core.tools.manifest import ToolDefinition
     from secondme.skills.lock import McpServerApproval
     from secondme.skills.mcp.client import Transport
+    from secondme.skills.mcp.confined import Bubblewrap
     from secondme.skills.mcp.pins import Listings
 
 log = get_logger(__name__)
@@ -40,14 +41,14 @@ class _Session:
     """A server that runs. `key`: what it was started from."""
 
     key: object
-    client: McpClient
+    mcp: McpClient
     proxy: Proxy | None
     listing: ServerListing
     last_used: float
     tending: asyncio.Task[None] | None = None
 
     async def close(self) -> None:
-        await self.client.close()
+        await self.mcp.close()
         if self.proxy is not None:
             await self.proxy.close()
 
@@ -60,11 +61,10 @@ class McpServers:
         approvals: Callable[[], Mapping[str, McpServerApproval]],
         listings: Listings,
         secrets: Callable[[str], Mapping[str, str]],
+        bubblewrap: Callable[[], Bubblewrap],
         clock: Clock,
-        *,
-        bubblewrap: str = "bwrap",
     ) -> None:
-        """`secrets`: those of a server, by their names in small letters."""
+        """`secrets`: those of a server, by their names in small letters; `bubblewrap`: how it works here, which may block."""
         self._approvals = approvals
         self._listings = listings
         self._secrets = secrets
@@ -81,19 +81,19 @@ class McpServers:
             return ToolResult("It cannot be used.", "not_allowed")
         try:
             session = await self._running(server)
-            if session.client.has_new_list:
-                session.listing = await self._listed(server, session.client)
+            if session.mcp.has_new_list:
+                session.listing = await self._listed(server, session.mcp)
             listed = session.listing.tool(tool.remote)
             if listed is None or listed.digest != tool.digest:
                 return ToolResult("This tool is not what the owner approved.", "tool_changed")
-            answer = await session.client.call(tool.remote, given)
+            answer = await session.mcp.call(tool.remote, given)
         except SecondmeError as error:
             log.info("mcp_call_failed", server=server, code=error.code)
             return ToolResult(f"It failed ({error.code}).", error.code)
         finally:
             if session is not None:
                 session.last_used = self._clock.monotonic()
-                if session.client.is_broken:
+                if session.mcp.is_broken:
                     await asyncio.shield(self._end(server, session))  # else a cancelled call would leave a process
         if answer.is_error:
             return ToolResult("It failed (mcp_error).", "mcp_error")
@@ -121,7 +121,7 @@ class McpServers:
         secrets = {name: value for name, value in self._secrets(server).items() if name.upper() in approval.secrets}
         key = (server_digest(approval), tuple(sorted(secrets.items())))
         session = self._sessions.get(server)
-        if session is not None and (session.key != key or session.client.is_broken):
+        if session is not None and (session.key != key or session.mcp.is_broken):
             await self._end(server, session)
             session = None
         if session is not None:
@@ -180,7 +180,7 @@ class McpServers:
             raise UnavailableError(
                 "no_network", "What carries its requests needs /usr/bin/python3.", "Install it, or take its hosts away."
             )
-        bubblewrap = await asyncio.to_thread(find_bubblewrap, self._bubblewrap)
+        bubblewrap = await asyncio.to_thread(self._bubblewrap)
         return ConfinedProcess.start(launch, bubblewrap, self._clock, keep_errors=keep_errors)
 
     async def _listed(self, server: str, client: McpClient) -> ServerListing:
