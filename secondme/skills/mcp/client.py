@@ -80,8 +80,9 @@ class RawListing:
 class McpClient:
     """One session with a server, one request at a time. After any failure it is of no more use, and must be closed."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, call_s: float = CALL_S) -> None:
         self._transport = transport
+        self._call_s = call_s
         self._asked = 0
         self._turn = asyncio.Lock()
         self._greeting: Json = {}
@@ -128,7 +129,7 @@ class McpClient:
 
     async def call(self, tool: str, given: Mapping[str, Any]) -> ToolAnswer:
         """What the tool answered. Raises as `start`; DataError `mcp_refused` when the server would not do it, which breaks nothing."""
-        result = await self._ask("tools/call", {"name": tool, "arguments": dict(given)}, CALL_S)
+        result = await self._ask("tools/call", {"name": tool, "arguments": dict(given)}, self._call_s)
         content = result.get("content")
         parts = [_part(each) for each in content] if isinstance(content, list) else []
         if not parts and "structuredContent" in result:
@@ -137,7 +138,7 @@ class McpClient:
 
     async def ping(self) -> None:
         """It answers. Raises as `start`."""
-        await self._ask("ping", {}, CALL_S)
+        await self._ask("ping", {}, self._call_s)
 
     async def close(self) -> None:
         """The session is over, and the process, if it has one, is dead. Repeatable."""

@@ -178,7 +178,7 @@ class ConfinedProcess:
         return os.pread(self._errors, 600, max(0, size - 600)).decode("utf-8", "replace").strip()
 
     async def stop(self) -> None:
-        """Nothing of it runs any more. Repeatable."""
+        """It is dead, and within milliseconds so is all that came of it. Repeatable."""
         self._process.kill()  # the first process of its namespace dies with it, and the kernel then kills all others
         with contextlib.suppress(OSError):
             self.connection.shutdown(socket.SHUT_RDWR)  # whoever reads is told; of a closed socket nobody would be
