@@ -15,6 +15,7 @@ import socket
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,12 +36,6 @@ Resolve = Callable[[str], Awaitable[list[str]]]
 Dial = Callable[[str], Awaitable[tuple[asyncio.StreamReader, asyncio.StreamWriter]]]
 """A connection to port 443 of an address. Raises OSError."""
 
-MOST_OUT_BYTES, MOST_IN_BYTES = 10 << 20, 64 << 20
-"""Of one tunnel. More may come in than go out: a program that is fetched when it starts comes through one."""
-HEAD_S = 10.0
-"""Until a request, and the greeting inside it, are there whole."""
-QUIET_S = 30.0
-TUNNEL_S = 300.0
 _HEAD_BYTES = 8 << 10
 _CHUNK = 65_536
 _AT_ONCE = 32
@@ -48,6 +43,19 @@ _PORT = 443
 _TARGET = re.compile(r"CONNECT ([A-Za-z0-9.-]{1,253}):([0-9]{1,5}) HTTP/1\.[01]", re.ASCII)
 _HANDSHAKE, _CLIENT_HELLO, _SERVER_NAME, _SEALED_HELLO = 22, 1, 0, 0xFE0D
 _LONGEST_RECORD = 1 << 14
+
+
+@dataclass(frozen=True, slots=True)
+class ProxyLimits:
+    """How long one tunnel lasts at most, and how much goes through it."""
+
+    head_s: float = 10.0
+    """Until a request, and the greeting inside it, are there whole."""
+    quiet_s: float = 30.0
+    tunnel_s: float = 300.0
+    out_bytes: int = 10 << 20
+    in_bytes: int = 64 << 20
+    """More may come in than go out: a program that is fetched when it starts comes through one tunnel."""
 
 
 class _RefusedError(Exception):
@@ -61,23 +69,29 @@ class _RefusedError(Exception):
 class Proxy:
     """Carries connections of one server. `counts`: how many were carried (`ok`), and why others were not."""
 
-    def __init__(self, hosts: Sequence[str], clock: Clock, resolve: Resolve | None = None, dial: Dial | None = None) -> None:
+    def __init__(
+        self,
+        hosts: Sequence[str],
+        clock: Clock,
+        resolve: Resolve | None = None,
+        dial: Dial | None = None,
+        limits: ProxyLimits | None = None,
+    ) -> None:
         self.counts: Counter[str] = Counter()
         self.path = Path()
         self._granted = [found for host in hosts if (found := permission(f"net:{host}"))]
         self._clock = clock
         self._resolve = resolve or _resolve
         self._dial = dial or _dial
+        self._limits = limits or ProxyLimits()
         self._open: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None
 
-    @classmethod
-    async def start(cls, hosts: Sequence[str], clock: Clock, resolve: Resolve | None = None, dial: Dial | None = None) -> Proxy:
+    async def start(self) -> Proxy:
         """It listens on `path`. Raises OSError."""
-        proxy = cls(hosts, clock, resolve, dial)
-        proxy.path = Path(tempfile.mkdtemp(prefix="secondme-mcp-")) / "out.sock"
-        proxy._server = await asyncio.start_unix_server(proxy._take, proxy.path, limit=_HEAD_BYTES)
-        return proxy
+        self.path = Path(tempfile.mkdtemp(prefix="secondme-mcp-")) / "out.sock"
+        self._server = await asyncio.start_unix_server(self._take, self.path, limit=_HEAD_BYTES)
+        return self
 
     def hide(self) -> None:
         """The socket has no name any more. Who has it bound keeps it."""
@@ -104,7 +118,7 @@ class Proxy:
 
     async def _tunnel(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            async with asyncio.timeout(TUNNEL_S):
+            async with asyncio.timeout(self._limits.tunnel_s):
                 await self._serve(reader, writer)
         except TimeoutError:
             self.counts["slow"] += 1
@@ -115,7 +129,7 @@ class Proxy:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            async with asyncio.timeout(HEAD_S):
+            async with asyncio.timeout(self._limits.head_s):
                 host = self._host(await reader.readuntil(b"\r\n\r\n"))
                 there, thither = await self._connected(host)
         except (_RefusedError, asyncio.IncompleteReadError, asyncio.LimitOverrunError) as error:
@@ -128,7 +142,7 @@ class Proxy:
         with contextlib.closing(thither):
             writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
             await writer.drain()
-            async with asyncio.timeout(HEAD_S):
+            async with asyncio.timeout(self._limits.head_s):
                 try:
                     greeting = await _greeting(reader)
                 except asyncio.IncompleteReadError:
@@ -139,7 +153,7 @@ class Proxy:
                 return
             self.counts["ok"] += 1
             thither.write(greeting)
-            await self._carry((reader, thither, MOST_OUT_BYTES), (there, writer, MOST_IN_BYTES))
+            await self._carry((reader, thither, self._limits.out_bytes), (there, writer, self._limits.in_bytes))
 
     def _host(self, head: bytes) -> str:
         """The host that is asked for. Raises _RefusedError when it was not granted."""
@@ -168,34 +182,34 @@ class Proxy:
         raise _RefusedError("unreachable")
 
     async def _carry(self, *ways: tuple[asyncio.StreamReader, asyncio.StreamWriter, int]) -> None:
-        """Until one side ends, says nothing for long, or too much."""
-        last_said = [self._clock.monotonic()]
+        """Until both sides have ended, one breaks, or they say nothing for long, or too much."""
+        last_said = self._clock.monotonic()
 
         async def pump(source: asyncio.StreamReader, target: asyncio.StreamWriter, left_bytes: int) -> None:
+            nonlocal last_said
             while data := await source.read(_CHUNK):
-                last_said[0] = self._clock.monotonic()
+                last_said = self._clock.monotonic()
                 left_bytes -= len(data)
                 if left_bytes < 0:
-                    self.counts["too_much"] += 1
-                    return
+                    raise _RefusedError("too_much")
                 target.write(data)
                 await target.drain()
+            target.write_eof()
 
         async def watch() -> None:
-            while (left_s := last_said[0] + QUIET_S - self._clock.monotonic()) > 0:
+            while (left_s := last_said + self._limits.quiet_s - self._clock.monotonic()) > 0:
                 await self._clock.sleep(left_s)
-            self.counts["quiet"] += 1
+            raise _RefusedError("quiet")
 
-        tasks = [asyncio.ensure_future(each) for each in (*(pump(*way) for way in ways), watch())]
         try:
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-            for task in tasks:
-                if not task.cancelled():
-                    task.exception()  # a connection that broke is one that ended
+            async with asyncio.TaskGroup() as group:
+                watching = group.create_task(watch())
+                await asyncio.wait([group.create_task(pump(*way)) for way in ways])
+                watching.cancel()
+        except* _RefusedError as errors:
+            self.counts.update(each.why for each in errors.exceptions if isinstance(each, _RefusedError))
+        except* OSError:
+            self.counts["broken"] += 1
 
 
 async def _greeting(reader: asyncio.StreamReader) -> bytes:

@@ -153,7 +153,7 @@ class McpServers:
             if approval.url:
                 transport = HttpTransport(approval.url, secrets.get("token", ""))
             else:
-                proxy = await Proxy.start(approval.hosts, self._clock) if approval.hosts else None
+                proxy = await Proxy(approval.hosts, self._clock).start() if approval.hosts else None
                 transport = StdioTransport(await self._confined(approval, secrets, proxy, keep_errors=keep_errors), self._clock)
             client = McpClient(transport)
             await client.start()
