@@ -12,7 +12,7 @@ class SkillReport(CamelModel):
 
     name: str
     kind: str
-    """`built-in` or `own`."""
+    """`built-in`, `own` or `mcp`."""
     state: str
     """`enabled`, `disabled`, `new`, `changed`, `not_set_up`, `refused` or `unusable`."""
     enabled: bool

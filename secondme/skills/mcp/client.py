@@ -38,7 +38,7 @@ _PAGES = 32
 _MOST_TOOLS = 512
 _MOST_REQUESTS = 32
 """Of the server's own, until one of ours is answered."""
-_MARKS_APART = 65_536
+_LONG_LINE = 65_536
 """A longer line is parsed in a thread: a megabyte takes 15 ms."""
 _NO_SUCH_METHOD = -32601
 
@@ -197,7 +197,7 @@ class McpClient:
 
 async def _parsed(line: bytes) -> Json:
     """Raises DataError."""
-    return await asyncio.to_thread(_parse, line) if len(line) > _MARKS_APART else _parse(line)
+    return await asyncio.to_thread(_parse, line) if len(line) > _LONG_LINE else _parse(line)
 
 
 def _parse(line: bytes) -> Json:

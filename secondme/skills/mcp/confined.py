@@ -58,6 +58,7 @@ _SHARED = (
 _PORT = 3128
 _BRIDGE = Path(__file__).with_name("bridge.py")
 _PYTHON = "/usr/bin/python3"
+NOT_CARRIED = f"Its requests are carried by {_PYTHON}, which is not there."
 _TRY_S = 5.0
 _KILL_S = 5.0
 _NEW, _OLD = ("--clearenv", "--disable-userns"), ("--clearenv",)
@@ -111,9 +112,9 @@ def find_bubblewrap(program: str = "bwrap") -> Bubblewrap:
     )
 
 
-def has_network(launch: Launch) -> bool:
-    """False when it may reach hosts and cannot: what carries its requests needs a Python of the system's."""
-    return not launch.way_out or Path(_PYTHON).exists()
+def can_be_carried() -> bool:
+    """Whether requests of a confined program can be carried out of it: the bridge runs in the system's own Python."""
+    return Path(_PYTHON).exists()
 
 
 class ConfinedProcess:
@@ -136,6 +137,8 @@ class ConfinedProcess:
         """
         if bubblewrap.why_not:
             raise UnavailableError("no_sandbox", bubblewrap.why_not, bubblewrap.fix)
+        if launch.way_out and not can_be_carried():
+            raise UnavailableError("no_network", NOT_CARRIED, "Install python3.")
         options = _options(bubblewrap, launch)
         errors = os.memfd_create("errors") if keep_errors else None
         descriptors = [_holding("filter", filters.foreign_filter(filters.this_machine()))]

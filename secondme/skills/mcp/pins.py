@@ -26,6 +26,7 @@ from secondme.core.tools.manifest import ConfigField, SkillManifest, ToolDefinit
 from secondme.core.tools.permissions import Audience, Leg, Permission, permission
 from secondme.core.tools.rights import Grant
 from secondme.skills.loader import SkillFolder
+from secondme.skills.mcp.confined import NOT_CARRIED, can_be_carried
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -249,6 +250,8 @@ def standing_of(
         return ServerStanding(folder, is_stopped=True, reason=reason, fix=pin)
     if approval.command and (found := bubblewrap()).why_not:
         return ServerStanding(folder, is_stopped=True, reason=found.why_not, fix=found.fix)
+    if approval.hosts and not can_be_carried():
+        return ServerStanding(folder, is_stopped=True, reason=NOT_CARRIED, fix="Install python3, or add it again without hosts.")
     new = [each for each in listing.tools if each.name not in approval.tools] if listing else []
     words = [f"{safe_name(tool)} {fault}, and off" for tool, fault in sorted(faults.items())][:3]
     words += [f"{counted(len(new), 'new tool')} {'is' if len(new) == 1 else 'are'} off"] if new else []

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from secondme.core.errors import UnavailableError
 from secondme.core.log import get_logger
 from secondme.core.text import safe_name
 from secondme.core.tools.permissions import allows_host, permission
@@ -88,9 +89,14 @@ class Proxy:
         self._server: asyncio.Server | None = None
 
     async def start(self) -> Proxy:
-        """It listens on `path`. Raises OSError."""
-        self.path = Path(tempfile.mkdtemp(prefix="secondme-mcp-")) / "out.sock"
-        self._server = await asyncio.start_unix_server(self._take, self.path, limit=_HEAD_BYTES)
+        """It listens on `path`. Raises UnavailableError."""
+        try:
+            self.path = Path(tempfile.mkdtemp(prefix="secondme-mcp-")) / "out.sock"
+            self._server = await asyncio.start_unix_server(self._take, str(self.path), limit=_HEAD_BYTES)
+        except OSError as error:
+            raise UnavailableError(
+                "no_network", f"The way out cannot be made: {error.strerror or error}.", "Check TMPDIR."
+            ) from error
         return self
 
     def hide(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from secondme.core.log import get_logger
 from secondme.core.messages import ToolResult
 from secondme.core.text import safe_text
 from secondme.skills.mcp.client import McpClient
-from secondme.skills.mcp.confined import ConfinedProcess, Launch, has_network
+from secondme.skills.mcp.confined import ConfinedProcess, Launch
 from secondme.skills.mcp.pins import ServerListing, ServerTool, listing_of, server_digest
 from secondme.skills.mcp.proxy import Proxy
 from secondme.skills.mcp.stdio import StdioTransport
@@ -30,7 +31,8 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 IDLE_S = 600.0
-_LOOK_S = 30.0
+_PING_S = 60.0
+"""A server that was not used for so long is asked first whether it is still there."""
 AT_ONCE = 4
 """Servers that run: each may take 512 MB."""
 RESULT_CHARS = 6000
@@ -85,6 +87,7 @@ class McpServers:
                 session.listing = await self._listed(server, session.mcp)
             listed = session.listing.tool(tool.remote)
             if listed is None or listed.digest != tool.digest:
+                log.warning("mcp_tool_changed", server=server)
                 return ToolResult("This tool is not what the owner approved.", "tool_changed")
             answer = await session.mcp.call(tool.remote, given)
         except SecondmeError as error:
@@ -118,18 +121,24 @@ class McpServers:
         approval = self._approvals().get(server)
         if approval is None or self._is_closed:
             raise UnavailableError("ended", "The server is not approved any more, or we are closing.")
-        secrets = {name: value for name, value in self._secrets(server).items() if name.upper() in approval.secrets}
+        secrets = self._secrets(server)
         key = (server_digest(approval), tuple(sorted(secrets.items())))
         session = self._sessions.get(server)
-        if session is not None and (session.key != key or session.mcp.is_broken):
-            await self._end(server, session)
-            session = None
-        if session is not None:
+        if session is not None and session.key == key and await self._is_there(session):
             return session
+        if session is not None:
+            await self._end(server, session)
         if server not in self._starting:
             # a task of its own: the first call may be given up before a slow server is there, and the next one finds it
-            self._starting[server] = asyncio.ensure_future(self._begin(server, approval, secrets, key))
+            task = self._starting[server] = asyncio.ensure_future(self._begin(server, approval, secrets, key))
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())  # it may be that nobody waits any more
         return await asyncio.shield(self._starting[server])
+
+    async def _is_there(self, session: _Session) -> bool:
+        if not session.mcp.is_broken and self._clock.monotonic() - session.last_used > _PING_S:
+            with contextlib.suppress(SecondmeError):
+                await session.mcp.ping()
+        return not session.mcp.is_broken
 
     async def _begin(self, server: str, approval: McpServerApproval, secrets: Mapping[str, str], key: object) -> _Session:
         try:
@@ -174,12 +183,8 @@ class McpServers:
     async def _confined(
         self, approval: McpServerApproval, secrets: Mapping[str, str], proxy: Proxy | None, *, keep_errors: bool
     ) -> ConfinedProcess:
-        environment = {name.upper(): value for name, value in secrets.items()}
+        environment = {name: secrets[name.lower()] for name in approval.secrets if name.lower() in secrets}
         launch = Launch(approval.command, approval.folders, environment, str(proxy.path) if proxy else "")
-        if not has_network(launch):
-            raise UnavailableError(
-                "no_network", "What carries its requests needs /usr/bin/python3.", "Install it, or take its hosts away."
-            )
         bubblewrap = await asyncio.to_thread(self._bubblewrap)
         return ConfinedProcess.start(launch, bubblewrap, self._clock, keep_errors=keep_errors)
 
@@ -200,4 +205,5 @@ class McpServers:
             del self._sessions[server]
         if session.tending is not None:
             session.tending.cancel()
+        log.info("mcp_server_ended", server=server, dropped=session.mcp.dropped)
         await session.close()
