@@ -53,7 +53,7 @@ async def sdk(form: str) -> AsyncIterator[str]:
         await process.wait()
 
 
-@pytest.mark.parametrize("form", ["json", "events"])
+@pytest.mark.parametrize("form", ["events", pytest.param("json", marks=pytest.mark.heavy)])  # two seconds of imports each
 async def test_the_sdk_s_server_is_understood(form: str) -> None:
     async with sdk(form) as url, session(url) as client:
         listing = await client.listing()
