@@ -35,6 +35,7 @@ TESTS = [
     "hypothesis==6.170.15",
     "keyring==25.7.0",
     "keyrings.alt==5.0.2",
+    "mcp==2.3.0",  # a server of the SDK, for our own client
     "pillow==13.0.0",
     "pyte==0.8.2",
     "pytest==8.4.2",  # the newest that pytest-textual-snapshot takes
@@ -48,6 +49,7 @@ TESTS = [
     "zxing-cpp==3.1.1",
 ]
 THIRD_PARTY = "litellm[proxy]==1.108.7"
+NPM_SERVER = "@modelcontextprotocol/server-everything@2026.8.31"
 LONGEST, LONG = 700, 500
 LONGEST_FUNCTION = 60
 LONGER_FUNCTIONS = {"onboard": "an option for each answer of the wizard, and typer reads options from a signature"}
@@ -230,13 +232,20 @@ def tests_on(session: nox.Session) -> None:
 
 @nox.session(name="third-party")
 def third_party(session: nox.Session) -> None:
-    """Somebody else's server of the Messages API, in an environment of its own (756 MB), and our client before it."""
+    """Somebody else's server of the Messages API, in an environment of its own (756 MB), and our client before it; and, where there is npm, its
+    MCP server before our MCP client."""
     session.install(".", *TESTS)
     there = Path(session.create_tmp()).resolve() / "litellm"
     session.run("python", "-m", "venv", str(there))
     session.run(str(there / "bin" / "python"), "-m", "pip", "install", "--quiet", THIRD_PARTY, external=True)
     session.env.update(PYTHONSAFEPATH="1", LITELLM=str(there / "bin" / "litellm"), **WRITES_BYTECODE)
-    session.run("pytest", "tests/providers/test_third_party.py", *session.posargs)
+    found = ["tests/providers/test_third_party.py"]
+    if shutil.which("npm"):
+        modules = Path(session.create_tmp()).resolve() / "npm"
+        session.run("npm", "install", "--prefix", str(modules), "--no-audit", "--no-fund", NPM_SERVER, external=True)
+        session.env["SERVER_EVERYTHING"] = str(modules / "node_modules")
+        found.append("tests/skills/mcp/test_client.py")
+    session.run("pytest", *found, *session.posargs)
 
 
 @nox.session

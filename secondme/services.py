@@ -16,7 +16,7 @@ from secondme.core.clock import SystemClock
 from secondme.core.errors import ConfigError, SecondmeError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
     from datetime import tzinfo
 
     from secondme.core.admit.contacts import ContactService, ReplyModes
@@ -59,11 +59,17 @@ if TYPE_CHECKING:
     from secondme.core.store.persons import PersonStore
     from secondme.core.store.server import Role
     from secondme.core.tools.proposals import ProposalService
+    from secondme.core.tools.rights import GrantedTool
     from secondme.core.tools.sources import KnownContact
     from secondme.core.tools.store import Proposal, SkillStore
     from secondme.core.tools.web import WebClient
     from secondme.skills.catalog import SkillCatalog
     from secondme.skills.desk import SkillDesk
+    from secondme.skills.lock import McpServerApproval
+    from secondme.skills.mcp.catalog import McpCatalog
+    from secondme.skills.mcp.confined import Bubblewrap
+    from secondme.skills.mcp.pins import Listings, ServerStanding
+    from secondme.skills.mcp.servers import McpServers
     from secondme.skills.registry import Skill, SkillRegistry
     from secondme.skills.sandbox.sandbox import Sandbox
     from secondme.skills.toolbox import SkillToolbox
@@ -81,11 +87,17 @@ class Services:
         self.store = store
         self.by = by
         self.clock = clock or SystemClock()
+        self._others: list[Services] = []
+        self._bubblewrap: Bubblewrap | None = None
 
     async def close(self) -> None:
         """What was started here has ended; the connection is whoever's it was. Repeatable."""
+        for each in self._others:
+            await each.close()
         if "sandbox" in vars(self):
             await self.sandbox.close()
+        if "mcp_servers" in vars(self):
+            await self.mcp_servers.close()
 
     # What is kept
 
@@ -340,7 +352,14 @@ class Services:
         places, typed = self.setup.places, self.settings.skills.directory
         directory = Path(typed).expanduser() if typed else places.skills
         lock, snapshots = SkillLock(places.skills_lock), Snapshots(places.skill_snapshots)
-        return SkillRegistry(directory, lock, snapshots, self.skill_store, lambda skill, name: name in self._skill_secrets(skill))
+
+        def look_at_server(name: str, approval: McpServerApproval) -> ServerStanding:
+            from secondme.skills.mcp.pins import standing_of
+
+            return standing_of(name, approval, self.mcp_listings.load(name), self._find_bubblewrap)
+
+        has_secret = lambda skill, name: name in self.skill_secrets(skill)  # noqa: E731
+        return SkillRegistry(directory, lock, snapshots, self.skill_store, has_secret, look_at_server=look_at_server)
 
     @cached_property
     def sandbox(self) -> Sandbox:
@@ -348,6 +367,36 @@ class Services:
         from secondme.skills.sandbox.sandbox import Sandbox
 
         return Sandbox(self.clock)
+
+    @cached_property
+    def mcp_listings(self) -> Listings:
+        """What MCP servers were last seen to offer."""
+        from secondme.skills.mcp.pins import Listings
+
+        return Listings(self.setup.places.mcp_listings)
+
+    @cached_property
+    def mcp_servers(self) -> McpServers:
+        """MCP servers while they run. Nothing is started before the first call."""
+        from secondme.skills.mcp.servers import McpServers
+
+        lock = self.skills.lock
+        return McpServers(lock.read_servers, self.mcp_listings, self.skill_secrets, self._find_bubblewrap, self.clock)
+
+    def _find_bubblewrap(self) -> Bubblewrap:
+        """bubblewrap, which is tried again only while it does not work."""
+        from secondme.skills.mcp.confined import find_bubblewrap
+
+        if self._bubblewrap is None or self._bubblewrap.why_not:
+            self._bubblewrap = find_bubblewrap()
+        return self._bubblewrap
+
+    @cached_property
+    def mcp_catalog(self) -> McpCatalog:
+        """Decisions about MCP servers."""
+        from secondme.skills.mcp.catalog import McpCatalog
+
+        return McpCatalog(self.skills, self.mcp_servers, self.mcp_listings, self.clock, self.security, self.by)
 
     @cached_property
     def toolbox(self) -> Toolbox:
@@ -434,7 +483,7 @@ class Services:
         owner_zone = time_zone(self.settings)
         zone = str(owner_zone)
         reader = SealedReader(self.skills, self.sandbox, zone, self.clock)
-        calendar = CalendarSource(self.web_client, reader.settings, self._skill_secrets, reader.read, owner_zone, self.clock)
+        calendar = CalendarSource(self.web_client, reader.settings, self.skill_secrets, reader.read, owner_zone, self.clock)
         conversation = ConversationSource(self.history.recent, self.tell_owner, self.clock)
         more = {
             "history": conversation.history,
@@ -446,7 +495,13 @@ class Services:
             "notes": NoteSource(reader.settings).answer,
         }
         desk = AskDesk(self.skill_store, self.web_client, more)
-        return SkillToolbox(self.skills, self.sandbox, desk, self._skill_secrets, self.security, zone, self.clock)
+        toolbox = SkillToolbox(self.skills, self.sandbox, desk, self.skill_secrets, self.security, zone, self.clock)
+
+        async def ask_server(granted: GrantedTool, given: Mapping[str, object]) -> ToolResult:
+            return await self.mcp_servers.call(granted.manifest.name, granted.tool, given)
+
+        toolbox.ask_server = ask_server
+        return toolbox
 
     async def tell_owner(self, text: str) -> bool:
         """The text is on its way to the owner's own chat; false where no gateway knows one. Raises UnavailableError."""
@@ -458,14 +513,14 @@ class Services:
                 return True
         return False
 
-    def _skill_secrets(self, skill: str) -> dict[str, str]:
+    def skill_secrets(self, skill: str) -> dict[str, str]:
         """The secrets of a skill as they are kept now."""
         kept = self.setup.again().settings.skill_secrets.get(skill.replace("-", "_"), {})
         return {name: value.get_secret_value() for name, value in kept.items()}
 
     def skill_secret_names(self, skill: str) -> set[str]:
         """Which secrets of a skill are kept."""
-        return set(self._skill_secrets(skill))
+        return set(self.skill_secrets(skill))
 
     def keep_skill_secret(self, skill: str, name: str, value: str | None) -> str:
         """The secret of a skill is kept where all secrets are; None: nowhere any more. Returns the place. Raises ConfigError."""
@@ -500,7 +555,8 @@ class Services:
 
     def deciding(self, by: str) -> Services:
         """The same home over the same connection, for decisions that the records ascribe to `by`."""
-        return Services(self.setup, self.store, by, clock=self.clock)
+        self._others.append(Services(self.setup, self.store, by, clock=self.clock))
+        return self._others[-1]
 
     def follow(
         self, missed: Callable[[], None] = lambda: None, lost: Callable[[SecondmeError], None] = lambda _: None

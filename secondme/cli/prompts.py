@@ -141,3 +141,14 @@ def edit_file(path: Path) -> None:
         raise DataError("no_editor", f"{editor} cannot be started.", "Set EDITOR to an editor that is installed.") from error
     if done.returncode != 0:
         raise DataError("editor_failed", f"{editor} ended with {done.returncode}; nothing was changed.")
+
+
+def secret_value(name: str, setting: str, value: str | None) -> str:
+    """The secret of a skill, asked for or read from standard input. Raises ConfigError for one from a command line, where others can read it."""
+    fix = f"secondme skills config {name} {setting}"
+    if value is not None:
+        raise ConfigError("secret_in_argv", f"{setting} is a secret: others can read a command line.", fix)
+    word = ask_line(f"{setting} (hidden): ", secret=True) if sys.stdin.isatty() else sys.stdin.readline(64 * 1024)
+    if not word.strip():
+        raise ConfigError("no_value", f"{setting} needs a value.", fix)
+    return word.strip()

@@ -11,10 +11,11 @@ from secondme.core.clock import from_ms, rfc3339
 from secondme.core.errors import BusyError, ConfigError, DataError, NotFoundError
 from secondme.core.files import private_dir, write_private
 from secondme.core.security_log import SecurityEvent
-from secondme.core.text import did_you_mean, near, safe_name, safe_text
-from secondme.core.tools.manifest import is_write, name_of_skill, value_from_text, widest_audience
+from secondme.core.text import near, safe_name, safe_text
+from secondme.core.tools.manifest import is_write, name_of_skill, widest_audience
 from secondme.core.tools.permissions import Audience, permission
 from secondme.core.tools.reports import PermissionReport, SkillSheet, ToolReport
+from secondme.core.tools.rights import Grant
 from secondme.skills.archive import read_zip
 from secondme.skills.hints import hints
 from secondme.skills.loader import SkillFolder, parse, read_folder
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
     from secondme.core.ports import Clock
     from secondme.core.security_log import SecurityLog
-    from secondme.core.tools.manifest import ConfigField
     from secondme.skills.registry import Skill, SkillRegistry
 
 AUDIENCES = {Audience.OWNER: "owner", Audience.TRUSTED: "trusted", Audience.STANDARD: "standard"}
@@ -69,6 +69,8 @@ class SkillCatalog:
         BusyError when it changed since.
         """
         skill = await self._registry.get(name)
+        if skill.kind is SkillKind.MCP:
+            raise DataError("skill_is_server", f"{name} is an MCP server.", f"secondme skills mcp pin {name}")
         if skill.kind is not SkillKind.OWN:
             raise DataError("skill_built_in", f"{name} comes with secondme.", f"secondme skills enable {name}")
         self._check(skill.folder, skill)
@@ -125,7 +127,7 @@ class SkillCatalog:
     async def removable(self, name: str) -> Skill:
         """The skill, which can be removed. Raises NotFoundError, and DataError for one that comes with secondme."""
         skill = await self._registry.get(name)
-        if skill.kind is not SkillKind.OWN:
+        if skill.kind is SkillKind.BUILT_IN:
             raise DataError(
                 "skill_built_in", f"{name} comes with secondme, and can only be switched off.", f"secondme skills disable {name}"
             )
@@ -133,8 +135,17 @@ class SkillCatalog:
 
     async def remove(self, name: str, *, keep_data: bool = False) -> None:
         """The skill is off, not approved, and its folder gone; with `keep_data` what was chosen for it stays. Raises as `removable`."""
-        await self.removable(name)
+        skill = await self.removable(name)
         await self._registry.store.set_state(name, on=False)
+        if skill.kind is SkillKind.MCP:
+            self._registry.lock.change_servers(lambda servers: servers.__delitem__(name) if name in servers else None)
+        else:
+            self._remove_folder(name)
+        self._security.write(SecurityEvent.SKILL_REMOVED, skill=name, by=self._by)
+        if not keep_data:
+            await self._registry.store.forget_skill(name)
+
+    def _remove_folder(self, name: str) -> None:
         self._registry.lock.change(lambda approvals: approvals.__delitem__(name) if name in approvals else None)
         self._registry.snapshots.forget({each.digest for each in self._registry.lock.read().values()})
         target = self._registry.directory / name
@@ -142,25 +153,6 @@ class SkillCatalog:
             target.unlink()
         elif target.exists():
             shutil.rmtree(target)
-        self._security.write(SecurityEvent.SKILL_REMOVED, skill=name, by=self._by)
-        if not keep_data:
-            await self._registry.store.forget_skill(name)
-
-    async def configure(self, name: str, setting: str, text: str | None) -> tuple[Skill, ConfigField]:
-        """A setting has the value that was typed; None: its default again. A secret is left to the caller, who knows where secrets are kept.
-
-        Raises NotFoundError, DataError for what cannot be its value.
-        """
-        skill = await self._registry.get(name)
-        fields = skill.manifest.config if skill.manifest else {}
-        if setting not in fields:
-            hint = did_you_mean(setting, fields, f"secondme skills config {name}")
-            raise NotFoundError("no_such_setting", f"{name} has no setting {safe_name(setting)}.", hint)
-        field = fields[setting]
-        if field.type != "secret":
-            value = None if text is None else value_from_text(field, text)
-            await self._registry.store.set_config(name, {setting: value})
-        return await self._registry.get(name), field
 
     def new(self, name: str) -> Path:
         """A small working skill of that name lies among the owner's own. Raises DataError, BusyError."""
@@ -223,10 +215,15 @@ class SkillCatalog:
             )
 
 
-def sheet(folder: SkillFolder, approved: SkillFolder | None = None, audience: Audience = Audience.STANDARD) -> SkillSheet:
+def sheet(
+    folder: SkillFolder,
+    approved: SkillFolder | None = None,
+    audience: Audience = Audience.STANDARD,
+    grants: Mapping[str, Grant] | None = None,
+) -> SkillSheet:
     """What the owner decides by: what it may do in plain words, its tools with who may cause them, hints, and the digest; beside what was
     `approved` before, what is new comes first."""
-    manifest = folder.manifest
+    manifest, granted = folder.manifest, grants or {}
     before = set(approved.manifest.permissions) if approved and approved.manifest else set()
     asked = sorted(manifest.permissions, key=lambda text: (text in before, text)) if manifest else []
     return SkillSheet(
@@ -245,7 +242,7 @@ def sheet(folder: SkillFolder, approved: SkillFolder | None = None, audience: Au
                 name=f"{folder.name}_{tool.name}",
                 access="write" if is_write(manifest, tool) else "read",
                 description=safe_text(tool.description),
-                audience=AUDIENCES[min(widest_audience(manifest, tool), audience)],
+                audience=AUDIENCES[min(widest_audience(manifest, tool), granted.get(tool.name, Grant(audience)).audience)],
             )
             for tool in (manifest.tools if manifest else ())
             if manifest is not None

@@ -47,7 +47,7 @@ class SkillDesk:
         approved = skill.running if skill.approval is not None else None
         return SkillDetail(
             **report_of(skill),
-            sheet=sheet(looked, approved),
+            sheet=sheet(looked, approved, grants=skill.grants),
             approved_at=skill.approval.approved_at if skill.approval else None,
             health=await self._health(skill),
             config=await self.settings(skill),

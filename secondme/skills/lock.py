@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import stat
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _WAIT_S = 5.0
+_DIGEST = r"^sha256:[0-9a-f]{64}$"
 _AUDIENCES = {"owner": Audience.OWNER, "trusted": Audience.TRUSTED, "standard": Audience.STANDARD}
 
 
@@ -36,7 +37,7 @@ class _Record(BaseModel):
 class SkillApproval(_Record):
     """What the owner approved of one skill."""
 
-    digest: str = Field(pattern=r"^sha256:[0-9a-f]{64}$")
+    digest: str = Field(pattern=_DIGEST)
     version: str = ""
     permissions: Annotated[tuple[str, ...], Field(max_length=32)] = ()
     audience: str = Field("standard", pattern="^(owner|trusted|standard)$")
@@ -52,9 +53,47 @@ class SkillApproval(_Record):
         return _AUDIENCES[self.audience]
 
 
+class McpToolApproval(_Record):
+    """One tool of an MCP server as the owner accepted it: what a model is told of it, and their word about it."""
+
+    digest: str = Field(pattern=_DIGEST)
+    """Of its name, description, schemas and annotations, as the server has them."""
+    description: str = Field("", max_length=1024)
+    input_schema: dict[str, Any] = Field(default_factory=dict)
+    access: Literal["read", "write", "off"] = "write"
+    """What nobody said anything about may change something."""
+    audience: str = Field("owner", pattern="^(owner|trusted|standard)$")
+
+    @property
+    def reach(self) -> Audience:
+        """`audience`, to compare."""
+        return _AUDIENCES[self.audience]
+
+
+class McpServerApproval(_Record):
+    """What the owner approved of one MCP server: a command, or an address."""
+
+    command: Annotated[tuple[str, ...], Field(max_length=64)] = ()
+    """The program's whole path first."""
+    files: dict[str, Annotated[str, Field(pattern=_DIGEST)]] = Field(default_factory=dict)
+    """The program, and each of its arguments that is a file, with their digests."""
+    url: str = Field("", max_length=2048)
+    hosts: Annotated[tuple[str, ...], Field(max_length=32)] = ()
+    folders: Annotated[tuple[str, ...], Field(max_length=32)] = ()
+    """What it may read."""
+    secrets: Annotated[tuple[str, ...], Field(max_length=32)] = ()
+    """Environment variables that it is given; `TOKEN` of an address is what it is asked with."""
+    instructions: str = ""
+    """The digest of what it says about itself, which no model is told."""
+    tools: dict[str, McpToolApproval] = Field(default_factory=dict, max_length=512)
+    approved_at: str = ""
+    """RFC 3339, UTC."""
+
+
 class _LockFile(_Record):
     version: int = Field(1, ge=1, le=1)
     skills: dict[str, SkillApproval] = Field(default_factory=dict)
+    mcp: dict[str, McpServerApproval] = Field(default_factory=dict)
 
 
 class SkillLock:
@@ -68,24 +107,40 @@ class SkillLock:
 
         Raises ConfigError `bad_skills_lock` for what is no such file: nothing is approved then, and nothing is written over it.
         """
+        return self._load().skills
+
+    def read_servers(self) -> Mapping[str, McpServerApproval]:
+        """Every approved MCP server by its name. Raises as `read`."""
+        return self._load().mcp
+
+    def change(self, edit: Callable[[dict[str, SkillApproval]], None]) -> None:
+        """The approvals are as `edit` leaves them. Raises as `read`, and BusyError when somebody else is changing them."""
+        self._change(lambda skills, _: edit(skills))
+
+    def change_servers(self, edit: Callable[[dict[str, McpServerApproval]], None]) -> None:
+        """The approved servers are as `edit` leaves them. Raises as `change`."""
+        self._change(lambda _, servers: edit(servers))
+
+    def _load(self) -> _LockFile:
         try:
             text = read_private(self.path)
-            return _LockFile.model_validate_json(text).skills if text is not None else {}
+            return _LockFile.model_validate_json(text) if text is not None else _LockFile()
         except (OSError, UnicodeError, ValidationError) as error:
             words = f"{self.path} is not the list of approved skills that secondme wrote."
             fix = f"Put the right file back, or remove {self.path} and approve your skills anew."
             raise ConfigError("bad_skills_lock", words, fix) from error
 
-    def change(self, edit: Callable[[dict[str, SkillApproval]], None]) -> None:
-        """The approvals are as `edit` leaves them. Raises as `read`, and BusyError when somebody else is changing them."""
+    def _change(self, edit: Callable[[dict[str, SkillApproval], dict[str, McpServerApproval]], None]) -> None:
         private_dir(self.path.parent)
         held = hold(self.path.with_name(f".{self.path.name}.held"), _WAIT_S)
         if held is None:
             raise BusyError("skills_lock_busy", "Another command is changing the approved skills.", "Try again in a moment.")
         try:
-            approvals = dict(self.read())
-            edit(approvals)
-            body = _LockFile(skills=dict(sorted(approvals.items()))).model_dump(mode="json", by_alias=True)
+            before = self._load()
+            skills, servers = dict(before.skills), dict(before.mcp)
+            edit(skills, servers)
+            after = _LockFile(skills=dict(sorted(skills.items())), mcp=dict(sorted(servers.items())))
+            body = after.model_dump(mode="json", by_alias=True, exclude=set() if servers else {"mcp"})
             write_private(self.path, json.dumps(body, indent=1, ensure_ascii=False) + "\n")
         except OSError as error:
             words = f"{self.path} cannot be written: {error.strerror}."

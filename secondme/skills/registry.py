@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache
 from importlib.util import find_spec
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
     from secondme.core.tools.manifest import SkillManifest
     from secondme.core.tools.store import SkillStore
-    from secondme.skills.lock import SkillApproval, SkillLock, Snapshots
+    from secondme.skills.lock import McpServerApproval, SkillApproval, SkillLock, Snapshots
+    from secondme.skills.mcp.pins import ServerStanding
 
 log = get_logger(__name__)
 
@@ -48,6 +49,7 @@ class SkillKind(StrEnum):
 
     BUILT_IN = "built-in"
     OWN = "own"
+    MCP = "mcp"
 
 
 class SkillState(StrEnum):
@@ -81,6 +83,8 @@ class Skill:
     running: SkillFolder | None = None
     """What runs when it is used: built in, or the approved copy. None: nothing of it may run."""
     approval: SkillApproval | None = None
+    grants: Mapping[str, Grant] = field(default_factory=dict)
+    """By tool, where each has its own."""
     reason: str = ""
     """Why it stands like that, in plain words; empty when all is well."""
     fix: str = ""
@@ -97,7 +101,7 @@ class Skill:
         if manifest is None:
             return []
         grant = Grant() if self.approval is None else Grant(self.approval.reach, frozenset(self.approval.auto))
-        return [GrantedTool(manifest, tool, grant) for tool in manifest.tools]
+        return [GrantedTool(manifest, tool, self.grants.get(tool.name, grant)) for tool in manifest.tools]
 
     @property
     def audience(self) -> Audience:
@@ -119,14 +123,16 @@ class SkillRegistry:
         has_secret: Callable[[str, str], bool],
         *,
         built_in: Path = BUILT_IN,
+        look_at_server: Callable[[str, McpServerApproval], ServerStanding] | None = None,
     ) -> None:
-        """`has_secret`: whether the secret of a skill is kept."""
+        """`has_secret`: whether the secret of a skill is kept; `look_at_server`: how an approved MCP server stands. It may block."""
         self.directory = directory
         self.lock = lock
         self.snapshots = snapshots
         self.store = store
         self._has_secret = has_secret
         self._built_in = built_in
+        self._look_at_server = look_at_server
         self._seen: dict[str, tuple[object, SkillFolder]] = {}
         self._copies: dict[str, SkillFolder] = {}
         self._looking = threading.Lock()
@@ -137,6 +143,7 @@ class SkillRegistry:
         looked = await asyncio.to_thread(self._look)
         found = [self._built_in_skill(folder, states) for folder in looked.built_in]
         found += [self._own_skill(folder, looked, states) for folder in looked.own]
+        found += [_server_skill(name, looked, states) for name in looked.servers]
         found += [_absent(name, reason) for name, reason in _LATER.items() if name not in {each.name for each in found}]
         return _with_needs([await self._configured(each) for each in found])
 
@@ -168,8 +175,9 @@ class SkillRegistry:
 
     def _look(self) -> _Looked:
         with self._looking:
+            servers: Mapping[str, McpServerApproval] = {}
             try:
-                approvals, fault = self.lock.read(), None
+                approvals, servers, fault = self.lock.read(), self.lock.read_servers(), None
             except ConfigError as error:
                 approvals, fault = {}, error
             own = [self._folder(path) for path in _folders(self.directory)]
@@ -178,7 +186,9 @@ class SkillRegistry:
             self._seen = {path: each for path, each in self._seen.items() if path in known}
             copies = {name: self._copy(name, approval.digest) for name, approval in approvals.items()}
             gone = [SkillFolder(name) for name in approvals if name not in {each.name for each in own}]
-            return _Looked(built_in, sorted([*own, *gone], key=lambda each: each.name), approvals, copies, fault)
+            look = self._look_at_server
+            standing = {name: look(name, each) for name, each in servers.items()} if look else {}
+            return _Looked(built_in, sorted([*own, *gone], key=lambda each: each.name), approvals, copies, standing, fault)
 
     def _folder(self, path: Path) -> SkillFolder:
         signature = signature_of(path)
@@ -261,6 +271,7 @@ class _Looked:
     own: Sequence[SkillFolder]
     approvals: Mapping[str, SkillApproval]
     copies: Mapping[str, SkillFolder | None]
+    servers: Mapping[str, ServerStanding]
     fault: ConfigError | None
 
 
@@ -279,6 +290,18 @@ def _refused(skill: Skill, reason: str = "", fix: str = "") -> Skill:
     return replace(
         skill, state=SkillState.REFUSED, is_on=skill.is_on and running is not None, running=running, reason=words, fix=mends
     )
+
+
+def _server_skill(name: str, looked: _Looked, states: Mapping[str, bool]) -> Skill:
+    found, is_on = looked.servers[name], states.get(name, False)
+    state = SkillState.CHANGED if found.is_changed else SkillState.ENABLED if is_on else SkillState.DISABLED
+    skill = Skill(name, SkillKind.MCP, state, is_on, found.folder, found.folder, None, found.grants, found.reason, found.fix)
+    if name in {each.name for each in (*looked.built_in, *looked.own)}:
+        skill = replace(skill, running=None)
+        return _refused(
+            skill, f"{name} is the name of another skill.", f"secondme skills remove {name}, and add it by another name."
+        )
+    return _stopped(skill, found.reason, found.fix) if found.is_stopped else skill
 
 
 def _stopped(skill: Skill, reason: str, fix: str) -> Skill:

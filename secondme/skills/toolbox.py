@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import json
 from collections import defaultdict, deque
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.clock import from_ms, rfc3339
@@ -24,7 +25,7 @@ from secondme.skills.sandbox.sandbox import OWN_CODES, CallFailed, Returned, San
 from secondme.skills.unconfined import is_harmless, run_here
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from secondme.core.ports import Clock
     from secondme.core.security_log import SecurityLog
@@ -55,6 +56,10 @@ READ = "read_skill"
 PROPOSED = "This is not done: it waits for the owner's word, who may say no. Do not promise it, and do not say that it is done."
 
 
+AskServer = Callable[[GrantedTool, Mapping[str, Any]], Awaitable[ToolResult]]
+"""Calls a tool of an MCP server."""
+
+
 class SkillToolbox:
     """The tools of a home's skills."""
 
@@ -81,6 +86,8 @@ class SkillToolbox:
         self._health: dict[str, tuple[int, str]] = {}
         self._unconfined_until_ms = 0
         """Nothing confined code a moment ago: until then it is not tried again."""
+        self.ask_server: AskServer | None = None
+        """What calls tools of MCP servers; None: there are none."""
 
     async def offered(self, turn: ToolTurn) -> tuple[ToolSpec, ...]:
         """The tools for this turn, ordered by name. None where they cannot be known, or are too many. Never raises."""
@@ -123,11 +130,11 @@ class SkillToolbox:
         if granted is None:
             return ToolResult("This may not be used here.", "not_allowed")
         given = dict(call.input or {})
-        if fault := violation(granted.tool.input_schema, given):
-            return ToolResult(f"{fault[0].upper()}{fault[1:]}.", "bad_input")
+        skill = next(each for each in skills if each.name == granted.manifest.name)
+        if fault := _input_fault(skill, granted, given):
+            return ToolResult(fault, "bad_input")
         if self._is_too_often(granted, turn):
             return ToolResult("Too many calls. Answer with what you have.", "too_many_calls")
-        skill = next(each for each in skills if each.name == granted.manifest.name)
         if verdict(granted, turn) is Verdict.PROPOSE:
             return await self._propose(skill, granted, turn, given)
         return await self._run(skill, granted, turn, given)
@@ -174,10 +181,10 @@ class SkillToolbox:
         granted = next((each for each in skill.tools if each.tool.name == proposal.tool), None) if skill else None
         if skill is None or granted is None or not skill.is_on:
             return ToolResult(f"The skill {proposal.skill} is not on any more.", "not_allowed")
-        if skill.running is None or skill.running.digest != proposal.digest:
+        if _code_digest(skill, granted) != proposal.digest:
             return ToolResult(f"The skill {proposal.skill} is not the one that proposed it any more.", "skill_changed")
-        if fault := violation(granted.tool.input_schema, proposal.input):
-            return ToolResult(f"{fault[0].upper()}{fault[1:]}.", "bad_input")
+        if fault := _input_fault(skill, granted, proposal.input):
+            return ToolResult(fault, "bad_input")
         return await self._run(skill, granted, ToolTurn(Origin.OWNER), proposal.input)
 
     async def _read(self, readable: Mapping[str, Skill], turn: ToolTurn, given: dict[str, Any]) -> ToolResult:
@@ -194,7 +201,10 @@ class SkillToolbox:
 
     async def _run(self, skill: Skill, granted: GrantedTool, turn: ToolTurn, given: dict[str, Any]) -> ToolResult:
         started = self._clock.monotonic()
-        result = await self._sealed(skill, granted, turn, given)
+        if skill.kind is SkillKind.MCP and self.ask_server is not None:
+            result = await self.ask_server(granted, given)
+        else:
+            result = await self._sealed(skill, granted, turn, given)
         spent_ms = int((self._clock.monotonic() - started) * 1000)
         now_ms = self._clock.now_ms()
         if result.code in OWN_CODES - {NO_SANDBOX}:  # what a skill says itself, like a place that nobody knows, is an answer
@@ -265,7 +275,7 @@ class SkillToolbox:
             skill=skill.name,
             tool=granted.tool.name,
             input=given,
-            digest=skill.running.digest if skill.running else "",
+            digest=_code_digest(skill, granted),
             made_at=from_ms(self._clock.now_ms()),
         )
         try:
@@ -281,7 +291,11 @@ class SkillToolbox:
     def _rested(self, skills: list[Skill]) -> list[GrantedTool]:
         """The tools of every skill that is on and has not just failed again and again; where nothing confines, only those that need it not."""
         is_confined = self._clock.now_ms() >= self._unconfined_until_ms
-        rested = [each for each in skills if each.is_on and not self._is_failing(each.name) and (is_confined or is_harmless(each))]
+        rested = [
+            each
+            for each in skills
+            if each.is_on and not self._is_failing(each.name) and (is_confined or each.kind is SkillKind.MCP or is_harmless(each))
+        ]
         return [tool for skill in rested for tool in skill.tools]
 
     def _is_failing(self, skill: str) -> bool:
@@ -329,6 +343,18 @@ def _reading(readable: Mapping[str, Skill]) -> ToolSpec:
     skill = {"type": "string", "enum": list(readable)}
     schema = {"type": "object", "properties": {"skill": skill, "file": {"type": "string"}}, "required": ["skill"]}
     return ToolSpec(READ, f"Instructions that the owner wrote for you. {known}", schema)
+
+
+def _input_fault(skill: Skill, granted: GrantedTool, given: Mapping[str, Any]) -> str:
+    """Why the tool cannot be called with that. The schema of a server's tool is any JSON Schema, which the server checks."""
+    fault = "" if skill.kind is SkillKind.MCP else violation(granted.tool.input_schema, given)
+    return f"{fault[0].upper()}{fault[1:]}." if fault else ""
+
+
+def _code_digest(skill: Skill, granted: GrantedTool) -> str:
+    """Of what runs: a skill is approved whole, a server's tools one by one."""
+    whole = skill.running.digest if skill.running else ""
+    return str(getattr(granted.tool, "digest", whole))
 
 
 def _are_too_many(specs: Sequence[ToolSpec]) -> bool:

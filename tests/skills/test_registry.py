@@ -13,6 +13,7 @@ from secondme.core.store.client import Store
 from secondme.core.tools.permissions import Audience
 from secondme.core.tools.store import SkillStore
 from secondme.skills.catalog import SkillCatalog, sheet
+from secondme.skills.desk import SkillDesk
 from secondme.skills.lock import SkillLock, Snapshots
 from secondme.skills.registry import Skill, SkillRegistry, SkillState
 
@@ -28,6 +29,10 @@ class Shelf:
         self.registry = self.anew(store)
         self.catalog = SkillCatalog(self.registry, FakeClock(), SecurityLog(), "test")
         self.store = self.registry.store
+        self.desk = SkillDesk(self.registry, self.catalog, lambda _: set(), lambda *_: None, self._well)
+
+    async def _well(self, _: Skill) -> str:
+        return "ok"
 
     def anew(self, store: Store) -> SkillRegistry:
         """As another process sees the same home."""
@@ -185,14 +190,14 @@ async def test_what_must_be_chosen_is_asked_for(shelf: Shelf) -> None:
     )
     shelf.secrets.add(("parcel", "key"))
     assert (await shelf.get("parcel")).reason == "city is not set."
-    await shelf.catalog.configure("parcel", "city", "Rome")
+    await shelf.desk.configure("parcel", {"city": "Rome"})
     assert (await shelf.get("parcel")).is_on
     assert await shelf.registry.config(await shelf.get("parcel")) == {"city": "Rome", "days": 3}
     with pytest.raises(DataError):
-        await shelf.catalog.configure("parcel", "days", "many")
+        await shelf.desk.configure("parcel", {"city": "Oslo", "days": "many"})
     with pytest.raises(NotFoundError, match="no setting"):
-        await shelf.catalog.configure("parcel", "dayz", "1")
-    await shelf.catalog.configure("parcel", "city", None)
+        await shelf.desk.configure("parcel", {"dayz": 1})
+    await shelf.desk.configure("parcel", {"city": None})
     assert (await shelf.get("parcel")).state is SkillState.NOT_SET_UP
 
 

@@ -135,7 +135,7 @@ async def test_a_tool_is_tried(town: Town, screen: OpenScreen) -> None:
         await on.dialog("SheetDialog")
         assert "+09:00" in shown(on).replace("\n", "").replace("│", "").replace(" ", "")
         await on.press("escape")
-        await on.until(lambda: next(row for row in on.rows("skills") if row[1].strip() == "clock")[4].strip())
+        await on.until(lambda: [row[4].strip() for row in on.rows("skills") if row[1].strip() == "clock"] != [""])
 
 
 async def test_what_is_proposed_stands_first_and_is_decided_by_a_key(town: Town, screen: OpenScreen) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from secondme.cli import mcp_commands
 from secondme.cli.command import Invocation, command
 from secondme.cli.output import CommandResult, ExitCode, Screen, flush, message_result
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from secondme.services import Services
 
 app = typer.Typer(help="What the clone can do besides writing, and who may cause it.", no_args_is_help=True)
+app.add_typer(mcp_commands.app, name="mcp")
 
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="A skill: its folder's name.")]
 _AUDIENCES = ("owner", "trusted", "standard")
@@ -41,7 +43,7 @@ async def list_(invocation: Invocation) -> CommandResult:
         cells = [(each.name, each.kind, _state_in_words(each.state), each.audience or "", str(len(each.tools))) for each in reports]
         screen.table(("skill", "kind", "state", "for", "tools"), cells, empty="There are no skills.")
         for each in reports:
-            if each.reason and (each.kind == "own" or each.state == "unusable"):
+            if each.reason and (each.kind in {"own", "mcp"} or each.state == "unusable"):
                 screen.line(f"{each.name}: {each.reason} {screen.typed(each.fix or '')}".rstrip(), "warn")
         if not any(each.enabled for each in reports):
             screen.line(screen.typed(_OFF), "dim")
@@ -204,14 +206,16 @@ async def remove(
     keep_data: Annotated[bool, typer.Option("--keep-data", help="Keep what you chose for it.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> CommandResult:
-    """Remove one of your skills: its folder, its approval, its settings."""
+    """Remove one of your skills, or an MCP server: its folder, its approval, its settings."""
     from secondme.cli.prompts import confirm
 
     async with invocation.services(deciding=True) as services:
-        await services.skill_catalog.removable(name)
+        skill = await services.skill_catalog.removable(name)
         if not yes:
-            confirm(f"Remove {name} and its folder?")
+            confirm(f"Remove {name}{'' if skill.kind.value == 'mcp' else ' and its folder'}?")
         await services.skill_catalog.remove(name, keep_data=keep_data)
+        if skill.kind.value == "mcp":
+            services.mcp_listings.forget(name)
         for each in set() if keep_data else services.skill_secret_names(name):
             services.keep_skill_secret(name, each, None)
     return message_result({"name": name, "removed": True}, f"{name} is gone.")
@@ -227,6 +231,7 @@ async def config(
     unset: Annotated[bool, typer.Option("--unset", help="Its default again.")] = False,
 ) -> CommandResult:
     """Show a skill's settings, or change one. Secrets are kept where all secrets are, and no skill sees one."""
+    from secondme.cli.prompts import secret_value
     from secondme.core.tools.manifest import value_from_text
 
     async with invocation.services(deciding=setting is not None) as services:
@@ -235,7 +240,7 @@ async def config(
         if setting is not None:
             field, chosen = fields.get(setting), None
             if field is not None and not unset:
-                chosen = _secret(name, setting, value) if field.type == "secret" else value_from_text(field, value or "")
+                chosen = secret_value(name, setting, value) if field.type == "secret" else value_from_text(field, value or "")
             await services.skill_desk.configure(name, {setting: chosen})
         detail = await services.skill_desk.detail(name)
 
@@ -268,7 +273,7 @@ async def try_(
     value = _object(given)
     async with invocation.services() as services:
         skill = await services.skills.get(name)
-        granted = next((each for each in skill.tools if each.tool.name == tool), None)
+        granted = next((each for each in skill.tools if tool in {each.tool.name, getattr(each.tool, "remote", "")}), None)
         if granted is None:
             raise NotFoundError("no_such_tool", f"{name} has no tool {tool!r}.", nearest_tool(skill, tool))
         turn = await _turn(services, contact)
@@ -371,20 +376,6 @@ def _object(given: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DataError("bad_input", "--input must be a JSON object.", """Like: --input '{"place": "Tokyo"}'""")
     return value
-
-
-def _secret(name: str, setting: str, value: str | None) -> str:
-    """The secret, asked for or read from standard input; on a command line others could read it."""
-    from secondme.cli.prompts import ask_line
-    from secondme.core.errors import ConfigError
-
-    fix = f"secondme skills config {name} {setting}"
-    if value is not None:
-        raise ConfigError("secret_in_argv", f"{setting} is a secret: others can read a command line.", fix)
-    word = ask_line(f"{setting} (hidden): ", secret=True) if sys.stdin.isatty() else sys.stdin.readline(64 * 1024)
-    if not word.strip():
-        raise ConfigError("no_value", f"{setting} needs a value.", fix)
-    return word.strip()
 
 
 def _data(report: BaseModel) -> dict[str, Any]:

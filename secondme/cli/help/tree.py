@@ -187,10 +187,18 @@ class _Lazy(MutableMapping[str, "Command"]):
 
 def _group(found: typer.Typer, name: str) -> TyperGroup:
     """A group whose pages are ours."""
+    _dress(found)
+    group = get_group(found)
+    group.name = name
+    return group
+
+
+def _dress(found: typer.Typer) -> None:
     found.rich_markup_mode = None
     found.info.cls = Book
     for command in found.registered_commands:
         command.cls = CommandPage
-    group = get_group(found)
-    group.name = name
-    return group
+    for inner in found.registered_groups:
+        inner.cls = Book
+        if inner.typer_instance is not None:
+            _dress(inner.typer_instance)

@@ -64,6 +64,11 @@ class Places:
         return self.data / "skill-snapshots"
 
     @property
+    def mcp_listings(self) -> Path:
+        """What MCP servers were last seen to offer. Nothing in it approves anything."""
+        return self.data / "skills" / "mcp"
+
+    @property
     def store(self) -> Path:
         """The embedded server's data, log and lock."""
         return self.data / "store"

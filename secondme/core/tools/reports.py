@@ -13,7 +13,7 @@ class SkillReport(CamelModel):
 
     name: str
     kind: str
-    """`built-in` or `own`."""
+    """`built-in`, `own` or `mcp`."""
     state: str
     """`enabled`, `disabled`, `new`, `changed`, `not_set_up`, `refused` or `unusable`."""
     enabled: bool
@@ -99,3 +99,21 @@ class RunReport(CamelModel):
     ms: int
     contact_id: str | None
     """None: the owner's own turn."""
+
+
+class ServerToolReport(CamelModel):
+    """One tool of an MCP server."""
+
+    tool: str
+    """As the server calls it."""
+    name: str
+    """As a model calls it."""
+    state: str
+    """`on`, `off`, `new`, `changed`, `gone` or `unusable`; only what is `on` is offered to anybody."""
+    access: str
+    """`read`, `write` or `off`, as the owner said; `write` where nothing was said."""
+    audience: str
+    """Who may cause it at most: `owner`, `trusted` or `standard`."""
+    description: str
+    problem: str | None
+    """Why no model can be offered it."""

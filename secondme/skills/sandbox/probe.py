@@ -73,7 +73,7 @@ class Confinement:
 
 _OPTIONAL = frozenset(("landlock", "user_namespaces", "bubblewrap"))
 """What a sealed skill does not need."""
-_FIXES = {
+FIXES = {
     "machine": "Skills with code run on x86_64 and aarch64 only.",
     "no_new_privs": "Use Linux 3.5 or newer.",
     "seccomp": "Use a kernel with CONFIG_SECCOMP_FILTER, or a container whose profile allows prctl and seccomp, as Docker's default does.",
@@ -121,7 +121,7 @@ def main() -> None:
 
 
 def _judged(name: str, *, is_ok: bool, why: str) -> ProbeResult:
-    return ProbeResult(name, is_ok, why, "" if is_ok else _FIXES.get(name, _OTHER_FIX))
+    return ProbeResult(name, is_ok, why, "" if is_ok else FIXES.get(name, _OTHER_FIX))
 
 
 def _tried(*, is_quick: bool) -> dict[str, tuple[bool, str]]:

@@ -26,8 +26,17 @@ class StrangerLines:
         self._depth = depth
         self._pending = bytearray()
 
+    def allow(self, total_bytes: int) -> None:
+        """So much may come from now on."""
+        self._left_bytes = total_bytes
+
     async def next(self) -> dict[str, Any] | None:
         """The next line's object; None when the connection has ended. What is left of a last line without its end is no line."""
+        line = await self.next_line()
+        return None if line is None else parse_object(line, self._depth)
+
+    async def next_line(self) -> bytes | None:
+        """The next line, unread."""
         while (end := self._pending.find(b"\n")) < 0:
             if len(self._pending) > self._line_bytes:
                 break
@@ -42,7 +51,7 @@ class StrangerLines:
             raise DataError("too_much", "It says too much.")
         line = bytes(self._pending[:end])
         del self._pending[: end + 1]
-        return parse_object(line, self._depth)
+        return line
 
 
 def parse_object(line: bytes, depth: int) -> dict[str, Any]:
