@@ -52,7 +52,7 @@ async def add(  # noqa: PLR0913, PLR0917  everything that a server is given is n
         if url:
             draft = server_at(url, has_token=token)
         else:
-            private = (places.config, places.data, services.skills.directory)
+            private = (places.config, places.data, places.logs, services.skills.directory)
             draft = server_of(program or [], host or [], read or [], env or [], private)
         secrets = {each.lower(): secret_value(name, each.lower(), None) for each in draft.secrets}
         listing = await catalog.look(name, draft, secrets)

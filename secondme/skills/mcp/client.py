@@ -49,6 +49,10 @@ class Transport(Protocol):
     version: str
     """What was agreed on; empty before."""
 
+    @property
+    def is_over(self) -> bool:
+        """True when nobody is there to answer any more, as far as that is known."""
+
     def exchange(self, message: Json) -> AsyncGenerator[bytes, None]:
         """Sends a request; what the server says from then on, message by message. Raises DataError, UnavailableError."""
 
@@ -91,6 +95,16 @@ class McpClient:
         """Notifications that nobody read."""
         self.has_new_list = False
         """True since the server said that its tools are others."""
+
+    @property
+    def is_busy(self) -> bool:
+        """True while somebody waits for an answer."""
+        return self._turn.locked()
+
+    @property
+    def is_there(self) -> bool:
+        """False when it is of no more use."""
+        return not self.is_broken and not self._transport.is_over
 
     async def start(self) -> None:
         """The session is open. Raises UnavailableError, DataError; DataError `mcp_version` when we do not speak its version."""
@@ -149,13 +163,15 @@ class McpClient:
         async with self._turn:
             if self.is_broken:
                 raise UnavailableError("ended", "The server's connection was closed.")
-            self.is_broken = True  # until it is answered: whoever is cancelled in between leaves half a message, or half an answer
+            is_answered = False
             try:
                 async with asyncio.timeout(limit_s):
                     answer = await self._answer(method, params)
+                is_answered = True
             except TimeoutError as error:
                 raise UnavailableError("timed_out", f"The server did not answer within {limit_s:.0f} s.") from error
-            self.is_broken = False
+            finally:  # whoever is cancelled leaves half a message too, or an answer that the next one would take for its own
+                self.is_broken |= not is_answered
             if "result" in answer and isinstance(answer["result"], dict):
                 return answer["result"]
             if isinstance(answer.get("error"), dict):

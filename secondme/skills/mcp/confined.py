@@ -173,6 +173,11 @@ class ConfinedProcess:
         """Of the outermost process."""
         return self._process.pid
 
+    @property
+    def is_over(self) -> bool:
+        """True when it has ended."""
+        return self._process.poll() is not None
+
     def last_words(self) -> str:
         """The end of what it wrote to standard error, if that is kept."""
         if self._errors is None:
@@ -194,7 +199,7 @@ class ConfinedProcess:
             self._errors = None
 
     async def _watch(self) -> None:
-        while self._process.poll() is None:
+        while not self.is_over:
             processes, size_bytes = _usage(self._process.pid)
             if size_bytes > MEMORY_BYTES or processes > MOST_PROCESSES:
                 log.warning("mcp_server_too_large", processes=processes, mb=size_bytes >> 20)

@@ -96,7 +96,7 @@ class McpServers:
         finally:
             if session is not None:
                 session.last_used = self._clock.monotonic()
-                if session.mcp.is_broken:
+                if not session.mcp.is_there:
                     await asyncio.shield(self._end(server, session))  # else a cancelled call would leave a process
         if answer.is_error:
             return ToolResult("It failed (mcp_error).", "mcp_error")
@@ -135,16 +135,16 @@ class McpServers:
         return await asyncio.shield(self._starting[server])
 
     async def _is_there(self, session: _Session) -> bool:
-        if not session.mcp.is_broken and self._clock.monotonic() - session.last_used > _PING_S:
+        if session.mcp.is_there and not session.mcp.is_busy and self._clock.monotonic() - session.last_used > _PING_S:
             with contextlib.suppress(SecondmeError):
                 await session.mcp.ping()
-        return not session.mcp.is_broken
+        return session.mcp.is_there
 
     async def _begin(self, server: str, approval: McpServerApproval, secrets: Mapping[str, str], key: object) -> _Session:
         try:
             while len(self._sessions) >= AT_ONCE:
-                longest_idle = min(self._sessions, key=lambda each: self._sessions[each].last_used)
-                await self._end(longest_idle, self._sessions[longest_idle])
+                found = min(self._sessions.items(), key=lambda each: (each[1].mcp.is_busy, each[1].last_used))
+                await self._end(*found)
             session = await self._start(server, approval, secrets)
             session.key = key
             self._sessions[server] = session
@@ -170,7 +170,7 @@ class McpServers:
             if proxy is not None:
                 proxy.hide()
             return _Session(None, client, proxy, listing, self._clock.monotonic())
-        except BaseException as error:
+        except BaseException as error:  # whoever gives up in the middle must leave no process either, hence the shields
             said = transport.process.last_words() if isinstance(transport, StdioTransport) else ""
             if transport is not None:
                 await asyncio.shield(transport.close())
@@ -195,8 +195,8 @@ class McpServers:
         return listing
 
     async def _tend(self, server: str, session: _Session) -> None:
-        while (left_s := session.last_used + IDLE_S - self._clock.monotonic()) > 0:
-            await self._clock.sleep(left_s)
+        while (left_s := session.last_used + IDLE_S - self._clock.monotonic()) > 0 or session.mcp.is_busy:
+            await self._clock.sleep(left_s if left_s > 0 else _PING_S)
         session.tending = None
         await self._end(server, session)
 

@@ -26,6 +26,11 @@ class StdioTransport:
         self._clock = clock
         self._lines = StrangerLines(process.connection, line_bytes=LINE_BYTES, total_bytes=CALL_BYTES, depth=0)
 
+    @property
+    def is_over(self) -> bool:
+        """As the protocol: the process has ended."""
+        return self.process.is_over
+
     async def exchange(self, message: dict[str, Any]) -> AsyncGenerator[bytes, None]:
         """As the protocol. What it said before it was asked is read first, and counts."""
         self._lines.allow(CALL_BYTES)

@@ -33,6 +33,7 @@ class HttpTransport:
 
     def __init__(self, url: str, token: str = "") -> None:
         self.version = ""
+        self.is_over = False
         self._url = url
         self._session = ""
         self._token = token
@@ -84,6 +85,7 @@ class HttpTransport:
         if answer.status_code in _DENIED:
             raise CredentialsError("denied", "The server wants a token, or another one.", "Give it one: secondme skills config")
         if answer.status_code == _GONE and self._session:
+            self.is_over = True
             raise UnavailableError("ended", "The server ended the session.")
         if not answer.is_success:
             raise UnavailableError("unreachable", f"The server answered {answer.status_code}.")

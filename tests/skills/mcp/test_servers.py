@@ -288,6 +288,42 @@ async def test_a_server_is_started_once_used_again_and_closed_when_nobody_needs_
 
 
 @needs_bubblewrap
+async def test_a_call_that_comes_while_another_is_served_waits_for_its_turn(tmp_path: Path) -> None:
+    async with running(tmp_path, clock) as (servers, tool):
+        await servers.call("a", tool, {})
+        process = processes(servers)["a"]
+        first = asyncio.ensure_future(servers.call("a", tool, {"n": 1}))
+        while not servers._sessions["a"].mcp.is_busy and not first.done():  # it may be answered within one step
+            await asyncio.sleep(0)
+        second = await servers.call("a", tool, {"n": 2})
+        assert [json.loads(each.text)["n"] for each in (await first, second)] == [1, 2]
+        assert processes(servers)["a"] is process
+
+
+@needs_bubblewrap
+async def test_a_server_that_ended_meanwhile_is_started_anew(tmp_path: Path) -> None:
+    async with running(tmp_path, clock) as (servers, tool):
+        await servers.call("a", tool, {})
+        process = processes(servers)["a"]
+        process._process.kill()
+        while not process.is_over:
+            await asyncio.sleep(0.01)
+        assert (await servers.call("a", tool, {})).code == ""
+        assert processes(servers)["a"] is not process
+
+
+@needs_bubblewrap
+async def test_a_server_that_is_deaf_after_a_pause_is_started_anew(tmp_path: Path) -> None:
+    fake = FakeClock()
+    async with running(tmp_path, fake, "deaf_later") as (servers, tool):
+        assert (await servers.call("a", tool, {})).code == ""
+        process = processes(servers)["a"]
+        fake.move(IDLE_S / 2)
+        assert (await servers.call("a", tool, {})).code == ""
+        assert processes(servers)["a"] is not process
+
+
+@needs_bubblewrap
 async def test_no_more_than_four_run_and_the_longest_unused_makes_room(tmp_path: Path) -> None:
     async with running(tmp_path, clock) as (servers, tool):
         for name in "abcd":
@@ -302,7 +338,7 @@ async def test_a_call_that_is_given_up_leaves_neither_a_process_nor_a_wrong_answ
     async with running(tmp_path, clock, "silent") as (servers, tool):
         for _ in range(2):
             task = asyncio.ensure_future(servers.call("a", tool, {}))
-            while not (servers._sessions and servers._sessions["a"].mcp.is_broken):
+            while not (servers._sessions and servers._sessions["a"].mcp.is_busy):
                 await asyncio.sleep(0.01)
             process = processes(servers)["a"]
             task.cancel()
