@@ -307,7 +307,7 @@ def caldav(tmp_path: Path) -> Iterator[str]:
 @pytest.fixture
 async def dav_home(skill_home: SkillHome, caldav: str) -> SkillHome:
     """A home whose calendar is there."""
-    skill_home.services._skill_secrets = lambda _: {"password": PASSWORD}
+    skill_home.services.skill_secrets = lambda _: {"password": PASSWORD}
     await skill_home.on("calendar", source=caldav, user=USER)
     return skill_home
 
@@ -339,7 +339,7 @@ async def test_a_calendar_address_may_lack_its_last_slash(dav_home: SkillHome, c
 
 @pytest.mark.parametrize("tool", ["calendar_agenda", "calendar_propose"])
 async def test_a_wrong_password_is_a_code(dav_home: SkillHome, tool: str) -> None:
-    dav_home.services._skill_secrets = lambda _: {"password": "wrong"}
+    dav_home.services.skill_secrets = lambda _: {"password": "wrong"}
     assert await dav_home.code(tool, PLAN if tool.endswith("propose") else {}) == "refused"
 
 
