@@ -14,7 +14,7 @@ from secondme.core.tools.permissions import Audience
 from secondme.core.tools.store import SkillStore
 from secondme.skills.catalog import SkillCatalog, sheet
 from secondme.skills.lock import SkillLock, Snapshots
-from secondme.skills.registry import Skill, SkillRegistry, SkillState
+from secondme.skills.registry import Skill, SkillKind, SkillRegistry, SkillState
 
 
 class Shelf:
@@ -123,6 +123,19 @@ async def test_another_skill_s_name_is_refused(shelf: Shelf) -> None:
     assert told.value.code == "bad_skill"
 
 
+async def test_a_folder_with_a_built_in_skill_s_name_stands_in_no_one_s_way(shelf: Shelf) -> None:
+    lay(shelf.built_in / "clock", skill_files("clock"))
+    lay(shelf.own / "clock", skill_files("clock", code=CODE.replace("here", "evil")))
+    lay(shelf.own / "parcel", skill_files("parcel", requires={"skills": ["clock"]}))
+    await shelf.catalog.approve("parcel")
+    assert (await shelf.catalog.enable("clock")).kind is SkillKind.BUILT_IN
+    assert (await shelf.get("parcel")).is_on
+    for act in (shelf.catalog.approve, shelf.catalog.remove):
+        with pytest.raises(DataError) as told:
+            await act("clock")
+        assert told.value.code == "skill_built_in"
+
+
 @pytest.mark.parametrize("text", ["no json", "", '{"version": 9}'])
 async def test_a_broken_list_of_approvals_refuses_all_own_skills_and_no_built_in_one(shelf: Shelf, text: str) -> None:
     lay(shelf.built_in / "clock", skill_files("clock"))
@@ -159,7 +172,7 @@ async def test_two_that_need_each_other_are_off(shelf: Shelf) -> None:
     ("more", "words"),
     [
         ({"secondme": ">=99"}, "It needs secondme 99"),
-        ({"requires": {"python": ["numpy_of_mars"]}}, "It needs the Python module numpy_of_mars."),
+        ({"requires": {"python": ["numpy_of_mars"]}}, "It needs the Python module numpy_of_mars, which"),
         ({"requires": {"skills": ["nobody"]}}, "It needs the skill nobody."),
     ],
 )
@@ -168,6 +181,7 @@ async def test_what_is_not_there_makes_it_unusable(shelf: Shelf, more: dict[str,
     skill = await shelf.catalog.approve("parcel")
     assert (skill.state, skill.is_on) == (SkillState.UNUSABLE, False)
     assert words in skill.reason
+    assert "pip install numpy" not in skill.fix  # a stranger's word is no advice of ours
 
 
 async def test_what_must_be_chosen_is_asked_for(shelf: Shelf) -> None:
