@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from random import Random
 
 import pytest
 from fakes.clock import FakeClock
@@ -229,6 +230,24 @@ async def test_an_update_that_asks_for_more_shows_it_first(shelf: Shelf) -> None
     assert [(each.permission, each.new) for each in shown.permissions] == [("calendar:read", True), ("storage", True)]
     assert shown.changes[0] == "manifest.json:"
     assert skill.tools[0].manifest.permissions == ()
+
+
+async def test_an_update_of_any_length_is_shown_from_the_first_line_that_differs(shelf: Shelf) -> None:
+    """To compare all of it would take hours, in which nobody saw anything."""
+    random, begin = Random(7), "".join(f"line {number}\n" for number in range(5000))
+    lines = [f"{number % 100}\n" for number in range(500_000)]
+    long = ["".join(random.sample(lines, len(lines))) for _ in range(2)]
+    lay(shelf.own / "parcel", {**skill_files("parcel"), "long.md": f"{begin}same\nold\n{long[0]}", "short.md": "a\n"})
+    await shelf.catalog.approve("parcel")
+    lay(shelf.own / "parcel", {"long.md": f"{begin}same\nnew\n{long[1]}", "short.md": "a\nb\n"})
+    skill = await shelf.get("parcel")
+    changes = sheet(skill.folder, skill.running).changes
+    assert changes[0] == "long.md:"
+    assert changes[1].startswith("@@ -5001,")
+    assert changes[2:4] == [" same", "-old"]
+    lay(shelf.own / "parcel", {"long.md": f"{begin}same\nold\n{long[0]}"})
+    skill = await shelf.get("parcel")
+    assert sheet(skill.folder, skill.running).changes == ["short.md:", "@@ -1 +1,2 @@", " a", "+b"]
 
 
 async def test_what_changes_is_seen_at_the_next_look(shelf: Shelf) -> None:
