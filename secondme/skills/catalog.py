@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import shutil
 from typing import TYPE_CHECKING
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
 
 AUDIENCES = {Audience.OWNER: "owner", Audience.TRUSTED: "trusted", Audience.STANDARD: "standard"}
 _DIFF_LINES = 60
+_COMPARED_LINES = 2000
+"""The time to compare grows with the square: 4 MB of short lines would take hours."""
+_PLACE = re.compile(r"([-+])(\d+)")
 
 
 class SkillCatalog:
@@ -260,8 +264,20 @@ def _changes(before: Mapping[str, bytes], after: Mapping[str, bytes]) -> list[st
     for path in sorted({*before, *after}, key=lambda each: (each != "manifest.json", each)):
         old, new = (safe_text(each.get(path, b"").decode("utf-8", "replace")).splitlines() for each in (before, after))
         if old != new:
-            lines += [f"{path}:", *list(difflib.unified_diff(old, new, lineterm="", n=1))[2:]]
+            lines += [f"{path}:", *_difference(old, new)]
     return lines[:_DIFF_LINES]
+
+
+def _difference(old: list[str], new: list[str]) -> list[str]:
+    """In the unified form, from the first line that differs on; what is far below is only said to be there."""
+    same = next((at for at, (was, now) in enumerate(zip(old, new, strict=False)) if was != now), min(len(old), len(new)))
+    start = max(0, same - 1)
+    end = start + _COMPARED_LINES
+    lines = list(difflib.unified_diff(old[start:end], new[start:end], lineterm="", n=1))[2:]
+    moved = [
+        _PLACE.sub(lambda found: f"{found[1]}{int(found[2]) + start}", line) if line.startswith("@@") else line for line in lines
+    ]
+    return moved if max(len(old), len(new)) <= end else [*moved, f"(not compared: what is below line {end:,})"]
 
 
 def nearest_tool(skill: Skill, name: str) -> str:

@@ -40,16 +40,24 @@ _WORDS = {
 _LONG_TEXT = re.compile(r"[A-Za-z0-9+/=]{200,}|(?:\\x[0-9a-f]{2}){40,}", re.ASCII)
 _UNSEEN = re.compile("[\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]")
 _MOST = 20
+_MOST_TEXT = 512 * 1024
+_MOST_CODE = 64 * 1024
+"""Bytes of one skill that are looked through: a syntax tree takes up to 900 times as many."""
 
 
 def hints(files: Mapping[str, bytes]) -> list[SkillProblem]:
     """What to look at, file by file, at most 20."""
     found: list[SkillProblem] = []
+    text_left, code_left = _MOST_TEXT, _MOST_CODE
     for path, raw in sorted(files.items()):
-        text = raw.decode("utf-8", "replace")
+        text = raw[:text_left].decode("utf-8", "replace")
         found += _in_text(path, text)
-        if path.endswith(".py"):
+        text_left -= len(text)
+        if path.endswith(".py") and len(raw) <= code_left:
+            code_left -= len(raw)
             found += _in_code(path, text)
+        elif path.endswith(".py") or text_left <= 0:
+            found.append(SkillProblem(path, 0, "is longer than is looked through here"))
     return sorted(set(found), key=lambda each: (each.file, each.line, each.words))[:_MOST]
 
 

@@ -148,8 +148,9 @@ class SkillRegistry:
         return _with_needs([await self._configured(each) for each in found])
 
     async def get(self, name: str) -> Skill:
-        """The skill. Raises NotFoundError with the nearest name, and UnavailableError."""
-        known = {each.name: each for each in await self.all()}
+        """The skill; the built-in one where a folder of the owner's has its name. Raises NotFoundError with the nearest name, and
+        UnavailableError."""
+        known = _by_name(await self.all())
         if name not in known:
             meant = near(name, known)
             fix = f"Did you mean {meant[0]}?" if meant else "secondme skills list"
@@ -249,7 +250,8 @@ class SkillRegistry:
                 skill, f"It needs secondme {manifest.least_version}; this is {__version__}.", "pip install --upgrade secondme"
             )
         if missing := [each for each in manifest.requires.python if not _has_module(each)]:
-            return _stopped(skill, f"It needs the Python module {safe_name(missing[0])}.", f"pip install {safe_name(missing[0])}")
+            words = f"It needs the Python module {safe_name(missing[0])}, which secondme does not bring."
+            return _stopped(skill, words, "Ask whoever made it to do without. Install nothing because a skill names it.")
         required = [name for name, field in manifest.config.items() if field.required and field.default is None]
         if not required:
             return skill
@@ -312,9 +314,14 @@ def _absent(name: str, reason: str) -> Skill:
     return Skill(name, SkillKind.BUILT_IN, SkillState.NOT_SET_UP, is_on=False, folder=SkillFolder(name), reason=reason)
 
 
+def _by_name(skills: Sequence[Skill]) -> dict[str, Skill]:
+    """The first of each name, which is the built-in one."""
+    return {each.name: each for each in reversed(skills)}
+
+
 def _with_needs(skills: list[Skill]) -> list[Skill]:
     """A skill whose needed skill is off, or not there, is off too; those that need each other in a circle are."""
-    known = {each.name: each for each in skills}
+    known = _by_name(skills)
 
     def lacks(name: str, way: tuple[str, ...]) -> str:
         skill = known.get(name)

@@ -174,10 +174,9 @@ class SkillToolbox:
         """What the owner approved was done, with the owner's rights and by the very code that proposed it; or why not. Never raises but when
         cancelled."""
         try:
-            skills = {each.name: each for each in await self._registry.all()}
+            skill = next((each for each in await self._registry.all() if each.name == proposal.skill), None)
         except SecondmeError as error:
             return ToolResult(error.message, error.code)
-        skill = skills.get(proposal.skill)
         granted = next((each for each in skill.tools if each.tool.name == proposal.tool), None) if skill else None
         if skill is None or granted is None or not skill.is_on:
             return ToolResult(f"The skill {proposal.skill} is not on any more.", "not_allowed")

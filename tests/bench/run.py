@@ -32,6 +32,7 @@ from fakes.town import Town
 from importing import measure as measure_importing
 from migration import measure as measure_migration
 from redis.asyncio import Redis
+from sandboxing import measure as measure_sandboxing
 
 from secondme.core.config.loader import load
 from secondme.core.store import keys
@@ -224,6 +225,7 @@ def main() -> None:
             screen(home / "gateway")
         measure_content()
         measure_composing()
+        measure_sandboxing()
         measure_migration()
         measure_importing()
     finally:

@@ -1,8 +1,14 @@
 """Tools in a contact's reply, through the whole corridor: the real registry, the real sandbox, the real store; only the model is scripted."""
 
+import asyncio
+import json
+import signal
+import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
+from fakes.process import DEADLINE_S, WITHOUT_API, contact, environment, until, write_config
 from fakes.town import Town
 from fakes.watching import Ear
 from owner_chat.test_commands import Desk
@@ -11,7 +17,18 @@ from skills.folders import lay, skill_files
 from secondme.core.enums import Tier
 from secondme.core.errors import UnavailableError
 from secondme.core.ids import ContactId
-from secondme.core.messages import Asked, Composed, ModelOutcome, ModelRefused, Origin, Prompt, ToolCall, ToolTurn, Usage
+from secondme.core.messages import (
+    Asked,
+    ChannelContact,
+    Composed,
+    ModelOutcome,
+    ModelRefused,
+    Origin,
+    Prompt,
+    ToolCall,
+    ToolTurn,
+    Usage,
+)
 from secondme.core.store import keys
 from secondme.core.tools.permissions import Audience
 from secondme.skills.sandbox.sandbox import Sandbox
@@ -244,3 +261,39 @@ async def test_a_skill_says_how_it_is(town: Town, code: str, health: str) -> Non
     await town.services.skill_store.set_state("clock", on=True)
     await town.services.toolbox.call(ToolTurn(Origin.OWNER), ToolCall("t", "clock_there", {"place": "Atlantis"}))
     assert (await desk.detail("clock")).health == "unknown_place"
+
+
+_SERVING = """
+import asyncio, json, sys
+from pathlib import Path
+from secondme.cli.commands.serve import serve_home
+from secondme.core.config.loader import load
+asyncio.run(serve_home(load({}, home=Path(sys.argv[1])), "all", "secondme", ["", ""]))
+print(json.dumps(sorted(name for name in sys.modules if name.startswith("secondme.skills.") or name in {"secondme.skills", "icalendar"})))
+"""
+
+
+@pytest.mark.parametrize("is_on", [False, True])
+async def test_a_gateway_that_has_answered_without_skills_has_imported_nothing_of_them(
+    town: Town, redis_url: str, home: Path, *, is_on: bool
+) -> None:
+    """What nobody uses costs neither time nor memory."""
+    known = ChannelContact(contact_id=ContactId("local:anna"), display_name="Anna")
+    await town.pairing.approve_unasked(known, channel="local", by="test", tier=Tier.STANDARD)
+    await town.services.skill_store.set_state("clock", on=is_on)
+    write_config(home, WITHOUT_API)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", _SERVING, str(home)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=environment(SECONDME_REDIS_URL=redis_url),
+    )
+    async with asyncio.timeout(DEADLINE_S), contact(home, "anna") as anna:
+        anna.say("what time is it in Tokyo?")
+        await until(anna, "message")
+        process.send_signal(signal.SIGTERM)
+        out, _ = await process.communicate()
+    loaded = set(json.loads(out.decode().splitlines()[-1]))
+    assert "icalendar" not in loaded
+    assert ("secondme.skills.toolbox" in loaded) is is_on
+    assert is_on or loaded == set()

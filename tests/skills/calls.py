@@ -6,6 +6,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+from fakes.shared_sandbox import SharedSandbox
+
 from secondme.core.clock import SystemClock
 from secondme.skills.sandbox.sandbox import CallFailed, Sandbox, SandboxCall, SandboxLimits
 
@@ -35,7 +37,7 @@ async def echo(question: dict[str, Any]) -> dict[str, Any]:
     return {"answer": question}
 
 
-async def outcome_of(sandbox: Sandbox, call: SandboxCall, ask: Any = echo) -> Outcome:
+async def outcome_of(sandbox: Sandbox | SharedSandbox, call: SandboxCall, ask: Any = echo) -> Outcome:
     """The value, or the failure."""
     result = await sandbox.call(call, ask)
     return result if isinstance(result, CallFailed) else result.value

@@ -11,9 +11,11 @@ from fakes.caldav import PASSWORD, USER, caldav_server
 from fakes.skill_home import ANNA, OWNER, TRUDY, SkillHome
 from fakes.tool_servers import ToolServers, tool_servers
 
+from secondme.core.clock import SystemClock
 from secondme.core.messages import Origin, ToolTurn
 from secondme.core.tools.asks import AskContext
 from secondme.core.tools.rights import Grant, GrantedTool
+from secondme.skills.sandbox.sandbox import Sandbox
 
 CANARY = "zqdentistzq"
 BERLIN_ZONE = """BEGIN:VTIMEZONE
@@ -206,6 +208,7 @@ async def test_many_at_once_do_not_wait_for_one_another(skill_home: SkillHome) -
 @pytest.mark.usefixtures("file")
 async def test_what_calendars_need_is_imported_when_one_is_read(skill_home: SkillHome) -> None:
     await skill_home.on("clock")
+    skill_home.services.sandbox = sandbox = Sandbox(SystemClock())
     pids = []
     for name, given in (
         ("clock_there", {"place": "Tokyo"}),
@@ -214,8 +217,7 @@ async def test_what_calendars_need_is_imported_when_one_is_read(skill_home: Skil
         ("calendar_agenda", {}),
     ):
         await skill_home.tells(name, given)
-        zygote = skill_home.services.sandbox._zygote
-        pids.append(zygote and zygote.pid)
+        pids.append(sandbox._zygote and sandbox._zygote.pid)
     assert pids[0] != pids[1] == pids[2] == pids[3]
 
 

@@ -3,6 +3,7 @@
 import itertools
 import os
 import socket
+import tracemalloc
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -12,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from skills.folders import CODE, lay, skill_files
 
-from secondme.skills.loader import MOST_BYTES, SkillFolder, digest_of, parse, read_folder, signature_of
+from secondme.skills.hints import hints
+from secondme.skills.loader import MOST_BYTES, MOST_PARSED, SkillFolder, digest_of, parse, read_folder, signature_of
 
 
 def read(tmp_path: Path, files: dict[str, str | bytes], name: str = "parcel") -> SkillFolder:
@@ -79,6 +81,24 @@ def test_what_is_wrong_is_named_with_file_and_line(tmp_path: Path, files: dict[s
         files = {name if len(name) <= 200 else "y" * 120 + "/" + "z" * 120: text for name, text in files.items()}
     found = texts(read(tmp_path, files))
     assert any(words in each for each in found), found
+
+
+@pytest.mark.parametrize("piece", ["a,\n", "[],"])
+def test_code_of_any_length_is_judged_with_little_memory(piece: str) -> None:
+    code = f"{CODE}\na = [\n{piece * (MOST_BYTES // len(piece) - 1000)}]\n"
+    files = {name: text.encode() for name, text in skill_files("parcel", code=code).items()}
+    tracemalloc.start()
+    folder = parse("parcel", files)
+    assert "is longer than is looked through here" in str(hints(folder.files))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert texts(folder) == []
+    assert peak < 50_000_000
+
+
+def test_a_function_is_looked_for_in_long_code_too() -> None:
+    files = {name: text.encode() for name, text in skill_files("parcel", code="#" * MOST_PARSED + "\n").items()}
+    assert texts(parse("parcel", files)) == ["skill.py: it has no function where, which manifest.json names"]
 
 
 @pytest.mark.parametrize("name", ["Parcel", "parcel_x", "-parcel", "parcel-", "par--cel", "pär", "p" * 65, "par cel"])

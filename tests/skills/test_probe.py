@@ -4,13 +4,19 @@ import sys
 
 import pytest
 
-from secondme.skills.sandbox.probe import ConfinementLevel, ProbeResult, probe
+from secondme.skills.sandbox.probe import Confinement, ConfinementLevel, ProbeResult, probe
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="what is tried is Linux's")
 
 
-def test_every_wall_is_tried_and_each_that_is_missing_has_a_cure() -> None:
-    found = probe()
+@pytest.fixture(scope="module")
+def whole() -> Confinement:
+    """Everything is tried, a limit on time too, which takes one second."""
+    return probe()
+
+
+def test_every_wall_is_tried_and_each_that_is_missing_has_a_cure(whole: Confinement) -> None:
+    found = whole
     by_name = {each.name: each for each in found.probes}
     walls = {
         "machine",
@@ -41,7 +47,7 @@ def test_an_interpreter_that_does_not_start_is_no_sandbox() -> None:
     assert found.fix == "/bin/false must start."
 
 
-def test_a_quick_look_finds_the_same_but_the_limit_on_time() -> None:
-    whole, quick = probe(), probe(is_quick=True)
+def test_a_quick_look_finds_the_same_but_the_limit_on_time(whole: Confinement) -> None:
+    quick = probe(is_quick=True)
     assert quick.level is whole.level
     assert {each.name for each in whole.probes} - {each.name for each in quick.probes} == {"cpu"}

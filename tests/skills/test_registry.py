@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from random import Random
 
 import pytest
 from fakes.clock import FakeClock
@@ -15,7 +16,7 @@ from secondme.core.tools.store import SkillStore
 from secondme.skills.catalog import SkillCatalog, sheet
 from secondme.skills.desk import SkillDesk
 from secondme.skills.lock import SkillLock, Snapshots
-from secondme.skills.registry import Skill, SkillRegistry, SkillState
+from secondme.skills.registry import Skill, SkillKind, SkillRegistry, SkillState
 
 
 class Shelf:
@@ -128,6 +129,19 @@ async def test_another_skill_s_name_is_refused(shelf: Shelf) -> None:
     assert told.value.code == "bad_skill"
 
 
+async def test_a_folder_with_a_built_in_skill_s_name_stands_in_no_one_s_way(shelf: Shelf) -> None:
+    lay(shelf.built_in / "clock", skill_files("clock"))
+    lay(shelf.own / "clock", skill_files("clock", code=CODE.replace("here", "evil")))
+    lay(shelf.own / "parcel", skill_files("parcel", requires={"skills": ["clock"]}))
+    await shelf.catalog.approve("parcel")
+    assert (await shelf.catalog.enable("clock")).kind is SkillKind.BUILT_IN
+    assert (await shelf.get("parcel")).is_on
+    for act in (shelf.catalog.approve, shelf.catalog.remove):
+        with pytest.raises(DataError) as told:
+            await act("clock")
+        assert told.value.code == "skill_built_in"
+
+
 @pytest.mark.parametrize("text", ["no json", "", '{"version": 9}'])
 async def test_a_broken_list_of_approvals_refuses_all_own_skills_and_no_built_in_one(shelf: Shelf, text: str) -> None:
     lay(shelf.built_in / "clock", skill_files("clock"))
@@ -164,7 +178,7 @@ async def test_two_that_need_each_other_are_off(shelf: Shelf) -> None:
     ("more", "words"),
     [
         ({"secondme": ">=99"}, "It needs secondme 99"),
-        ({"requires": {"python": ["numpy_of_mars"]}}, "It needs the Python module numpy_of_mars."),
+        ({"requires": {"python": ["numpy_of_mars"]}}, "It needs the Python module numpy_of_mars, which"),
         ({"requires": {"skills": ["nobody"]}}, "It needs the skill nobody."),
     ],
 )
@@ -173,6 +187,7 @@ async def test_what_is_not_there_makes_it_unusable(shelf: Shelf, more: dict[str,
     skill = await shelf.catalog.approve("parcel")
     assert (skill.state, skill.is_on) == (SkillState.UNUSABLE, False)
     assert words in skill.reason
+    assert "pip install numpy" not in skill.fix  # a stranger's word is no advice of ours
 
 
 async def test_what_must_be_chosen_is_asked_for(shelf: Shelf) -> None:
@@ -220,6 +235,24 @@ async def test_an_update_that_asks_for_more_shows_it_first(shelf: Shelf) -> None
     assert [(each.permission, each.new) for each in shown.permissions] == [("calendar:read", True), ("storage", True)]
     assert shown.changes[0] == "manifest.json:"
     assert skill.tools[0].manifest.permissions == ()
+
+
+async def test_an_update_of_any_length_is_shown_from_the_first_line_that_differs(shelf: Shelf) -> None:
+    """To compare all of it would take hours, in which nobody saw anything."""
+    random, begin = Random(7), "".join(f"line {number}\n" for number in range(5000))
+    lines = [f"{number % 100}\n" for number in range(500_000)]
+    long = ["".join(random.sample(lines, len(lines))) for _ in range(2)]
+    lay(shelf.own / "parcel", {**skill_files("parcel"), "long.md": f"{begin}same\nold\n{long[0]}", "short.md": "a\n"})
+    await shelf.catalog.approve("parcel")
+    lay(shelf.own / "parcel", {"long.md": f"{begin}same\nnew\n{long[1]}", "short.md": "a\nb\n"})
+    skill = await shelf.get("parcel")
+    changes = sheet(skill.folder, skill.running).changes
+    assert changes[0] == "long.md:"
+    assert changes[1].startswith("@@ -5001,")
+    assert changes[2:4] == [" same", "-old"]
+    lay(shelf.own / "parcel", {"long.md": f"{begin}same\nold\n{long[0]}"})
+    skill = await shelf.get("parcel")
+    assert sheet(skill.folder, skill.running).changes == ["short.md:", "@@ -1 +1,2 @@", " a", "+b"]
 
 
 async def test_what_changes_is_seen_at_the_next_look(shelf: Shelf) -> None:

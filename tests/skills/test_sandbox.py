@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from fakes.clock import FakeClock
 from fakes.process import DEADLINE_S, environment
+from fakes.shared_sandbox import SharedSandbox
 from fakes.size import sized
 from skills.calls import call_of, descendants, echo, open_sandbox, outcome_of, zygote_of
 
@@ -33,42 +34,39 @@ async def until(is_so: Callable[[], Any]) -> None:
             await asyncio.sleep(0.01)
 
 
-async def test_a_skill_is_told_its_input_its_settings_and_the_time_in_the_owner_s_zone() -> None:
-    async with open_sandbox() as sandbox:
-        call = call_of(CODE, "told", {"number": "ü"}, config={"country": "de"}, zone="Europe/Berlin")
-        assert await outcome_of(sandbox, call) == {
-            "config": {"country": "de"},
-            "now": "2026-11-29T11:00:00+01:00",
-            "zone": "Europe/Berlin",
-            "input": {"number": "ü"},
-        }
-        unknown = await outcome_of(sandbox, call_of(CODE, "told", zone="../../etc/passwd"))
-        assert unknown["now"] == "2026-11-29T10:00:00+00:00"
+async def test_a_skill_is_told_its_input_its_settings_and_the_time_in_the_owner_s_zone(shared_sandbox: SharedSandbox) -> None:
+    call = call_of(CODE, "told", {"number": "ü"}, config={"country": "de"}, zone="Europe/Berlin")
+    assert await outcome_of(shared_sandbox, call) == {
+        "config": {"country": "de"},
+        "now": "2026-11-29T11:00:00+01:00",
+        "zone": "Europe/Berlin",
+        "input": {"number": "ü"},
+    }
+    unknown = await outcome_of(shared_sandbox, call_of(CODE, "told", zone="../../etc/passwd"))
+    assert unknown["now"] == "2026-11-29T10:00:00+00:00"
 
 
-async def test_a_skill_asks_and_the_gateway_answers_or_refuses() -> None:
+async def test_a_skill_asks_and_the_gateway_answers_or_refuses(shared_sandbox: SharedSandbox) -> None:
     async def refuse(_: dict[str, Any]) -> dict[str, Any]:
         return {"error": "not_allowed"}
 
     async def break_down(_: dict[str, Any]) -> dict[str, Any]:
         raise ZeroDivisionError
 
-    async with open_sandbox() as sandbox:
-        assert await outcome_of(sandbox, call_of(CODE, "asks")) == [
-            {"ask": 1, "op": "http", "url": "https://parcel.example"},
-            {"ask": 2, "op": "kv", "key": "x"},
-        ]
-        assert await outcome_of(sandbox, call_of(CODE, "refused"), refuse) == "not_allowed"
-        assert await outcome_of(sandbox, call_of(CODE, "refused"), break_down) == "failed"
+    assert await outcome_of(shared_sandbox, call_of(CODE, "asks")) == [
+        {"ask": 1, "op": "http", "url": "https://parcel.example"},
+        {"ask": 2, "op": "kv", "key": "x"},
+    ]
+    assert await outcome_of(shared_sandbox, call_of(CODE, "refused"), refuse) == "not_allowed"
+    assert await outcome_of(shared_sandbox, call_of(CODE, "refused"), break_down) == "failed"
 
 
-async def test_a_failure_says_what_the_skill_wants_said_and_of_any_other_only_its_kind() -> None:
-    async with open_sandbox() as sandbox:
-        own = await outcome_of(sandbox, call_of(CODE, "fails"))
-        assert own.code == "no_parcel"
-        assert own.say.startswith("There is no such parcel. [31mxxx")
-        assert len(own.say) == 300
-        assert await outcome_of(sandbox, call_of(CODE, "breaks")) == CallFailed("failed", "LookupError")
+async def test_a_failure_says_what_the_skill_wants_said_and_of_any_other_only_its_kind(shared_sandbox: SharedSandbox) -> None:
+    own = await outcome_of(shared_sandbox, call_of(CODE, "fails"))
+    assert own.code == "no_parcel"
+    assert own.say.startswith("There is no such parcel. [31mxxx")
+    assert len(own.say) == 300
+    assert await outcome_of(shared_sandbox, call_of(CODE, "breaks")) == CallFailed("failed", "LookupError")
 
 
 @pytest.mark.parametrize(
@@ -82,11 +80,12 @@ async def test_a_failure_says_what_the_skill_wants_said_and_of_any_other_only_it
         (CODE, "__import__", "it has no function __import__"),
     ],
 )
-async def test_code_that_cannot_be_called_is_bad_code(code: str | bytes, function: str, say: str) -> None:
-    async with open_sandbox() as sandbox:
-        outcome = await outcome_of(sandbox, call_of(code, function))
-        assert outcome.code == "bad_code"
-        assert re.fullmatch(say, outcome.say)
+async def test_code_that_cannot_be_called_is_bad_code(
+    code: str | bytes, function: str, say: str, shared_sandbox: SharedSandbox
+) -> None:
+    outcome = await outcome_of(shared_sandbox, call_of(code, function))
+    assert outcome.code == "bad_code"
+    assert re.fullmatch(say, outcome.say)
 
 
 async def test_code_of_four_megabytes_runs() -> None:

@@ -69,18 +69,24 @@ def test_brackets_in_text_are_text(text: str) -> None:
 @given(st.lists(st.binary(max_size=40), max_size=8), st.integers(1, 30))
 def test_lines_are_the_same_however_they_arrive(texts: list[bytes], size: int) -> None:
     async def heard() -> list[Any]:
+        loop = asyncio.get_running_loop()
         ours, theirs = socket.socketpair()
         ours.settimeout(0)
+        theirs.settimeout(0)
         with ours, theirs:
             sent = b"".join(json.dumps({"text": text.hex()}).encode() + b"\n" for text in texts) + b'{"cut'
             lines = StrangerLines(ours, line_bytes=200, total_bytes=2000, depth=2)
-            got = []
-            for start in range(0, len(sent), size):
-                theirs.sendall(sent[start : start + size])
-                await asyncio.sleep(0)
-            theirs.close()
+
+            async def say() -> None:  # beside the reader: a socket holds some hundred packets, however short
+                for start in range(0, len(sent), size):
+                    await loop.sock_sendall(theirs, sent[start : start + size])
+                    await asyncio.sleep(0)
+                theirs.close()
+
+            saying, got = asyncio.ensure_future(say()), []
             while (line := await lines.next()) is not None:
                 got.append(line)
+            await saying
             return got
 
     assert asyncio.run(heard()) == [{"text": text.hex()} for text in texts]

@@ -6,16 +6,19 @@ import json
 import re
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 from pydantic.alias_generators import to_camel
 
 from secondme.core.errors import DataError
 from secondme.core.format import size
-from secondme.core.text import did_you_mean, is_too_deep, safe_name
+from secondme.core.text import did_you_mean, is_too_deep, safe_name, safe_text
 from secondme.core.tools import schemas
 from secondme.core.tools.permissions import Audience, Leg, Permission, known_permissions, permission
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 SKILL_NAME = re.compile(r"[a-z0-9]+(?:-[a-z0-9]+)*", re.ASCII)
 """As the Agent Skills specification has it; 64 characters at most."""
@@ -265,6 +268,9 @@ def read_manifest(raw: bytes, file: str = "manifest.json") -> SkillManifest | li
         return [SkillProblem(file, 0, str(error)[:200])]
     if not isinstance(value, dict):
         return [SkillProblem(file, 1, "it is not an object", "It begins with { and ends with }.")]
+    if (where := next(_hidden(value, ()), None)) is not None:
+        words = "there are characters in it that nobody sees, and a model reads"
+        return [SkillProblem(file, _line_of(where, _lines(text)), words, "Take them out.")]
     try:
         return SkillManifest.model_validate(value)
     except ValidationError as error:
@@ -280,9 +286,25 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
+def _hidden(value: Any, where: tuple[str | int, ...]) -> Iterator[tuple[str | int, ...]]:  # a JSON value of a stranger's
+    """The ways to each text, names included, of which the owner would be shown less than a model reads."""
+    if isinstance(value, str) and safe_text(value) != value:
+        yield where
+    inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for name, each in inner:
+        if isinstance(name, str) and safe_text(name) != name:
+            yield where
+        yield from _hidden(each, (*where, name))
+
+
+def _line_of(where: tuple[str | int, ...], lines: dict[tuple[str | int, ...], int]) -> int:
+    """Of the value at `where`, or of the nearest around it."""
+    return next((lines[where[:end]] for end in range(len(where), -1, -1) if where[:end] in lines), 1)
+
+
 def _problem(error: Any, lines: dict[tuple[str | int, ...], int], file: str) -> SkillProblem:  # pydantic's own record
     where = tuple(part for part in error["loc"])
-    line = next((lines[where[:end]] for end in range(len(where), -1, -1) if where[:end] in lines), 1)
+    line = _line_of(where, lines)
     shown = "".join(f"[{part}]" if isinstance(part, int) else f".{safe_name(str(part))}" for part in where).lstrip(".")
     words = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
