@@ -33,7 +33,7 @@ async def add(  # noqa: PLR0913, PLR0917  everything that a server is given is n
     ] = None,
     url: Annotated[str, typer.Option(help="The server's address, where it is no program.")] = "",
     host: Annotated[list[str] | None, typer.Option(help="A host that it may reach, or *.example.org; none without.")] = None,
-    read: Annotated[list[Path] | None, typer.Option(help="A folder that it may read.")] = None,
+    read: Annotated[list[Path] | None, typer.Option(metavar="FOLDER", help="A folder that it may read.")] = None,
     env: Annotated[list[str] | None, typer.Option(metavar="NAME", help="A variable it is given; its value is asked for.")] = None,
     token: Annotated[bool, typer.Option("--token", help="Ask for a token that the address is asked with.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,

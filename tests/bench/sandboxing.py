@@ -55,16 +55,16 @@ async def _sandbox() -> None:
     sandbox = Sandbox(SystemClock())
     try:
         await _done(sandbox, _call())
-        assert sandbox.zygote_pid is not None
-        ours, theirs, wall = time.process_time(), _family_cpu_s(sandbox.zygote_pid), time.perf_counter()
+        assert sandbox._zygote is not None
+        ours, theirs, wall = time.process_time(), _family_cpu_s(sandbox._zygote.pid), time.perf_counter()
         for _ in range(CALLS):
             await _done(sandbox, _call())
         wall = (time.perf_counter() - wall) / CALLS * 1000
         ours = (time.process_time() - ours) / CALLS * 1000
-        theirs = (_family_cpu_s(sandbox.zygote_pid) - theirs) / CALLS * 1000
-        small = _resident_mb(sandbox.zygote_pid)
+        theirs = (_family_cpu_s(sandbox._zygote.pid) - theirs) / CALLS * 1000
+        small = _resident_mb(sandbox._zygote.pid)
         await _done(sandbox, _call(with_calendar=True))
-        large = _resident_mb(sandbox.zygote_pid)
+        large = _resident_mb(sandbox._zygote.pid)
     finally:
         await sandbox.close()
     row("sealed call: gateway and child", f"{ours + theirs:.1f} ms CPU", f"{ours:.1f} ms the gateway's", "goal <= 6 ms")

@@ -104,6 +104,7 @@ STORY: tuple[tuple[str, ...], ...] = (
 )
 """Every command once, in an order in which it has something to say."""
 _NOTHING = "null"
+_OF_A_SERVER = "prints `name` and `tools`, each with `tool`, `name`, `state`, `access`, `audience`, `description` and `problem`."
 ELSEWHERE = {
     "api openapi": "prints an OpenAPI document: [HTTP API](../http-api.md).",
     "chat": "prints one JSON object a line, as things happen.",
@@ -114,6 +115,10 @@ ELSEWHERE = {
     "channels test": "prints `id`, `sent` and `state`.",
     "logs": "prints the log's own lines, one JSON object each.",
     "serve": "prints no result.",
+    "skills mcp add": _OF_A_SERVER,
+    "skills mcp pin": _OF_A_SERVER,
+    "skills mcp set": _OF_A_SERVER,
+    "skills mcp tools": _OF_A_SERVER,
     "skills dev": "prints lines for a person, one at each save.",
     "service install": "prints `name`, `path`, `outcome`, `diff`, `started`, `lingers`, `onlyInShell` and `hasModelKey`.",
     "service uninstall": "prints `path` and `outcome`.",
