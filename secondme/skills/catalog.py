@@ -14,7 +14,7 @@ from secondme.core.files import private_dir, write_private
 from secondme.core.security_log import SecurityEvent
 from secondme.core.text import near, safe_name, safe_text
 from secondme.core.tools.manifest import is_write, name_of_skill, widest_audience
-from secondme.core.tools.permissions import Audience, permission
+from secondme.core.tools.permissions import Audience
 from secondme.core.tools.reports import PermissionReport, SkillSheet, ToolReport
 from secondme.core.tools.rights import Grant
 from secondme.skills.archive import read_zip
@@ -228,8 +228,8 @@ def sheet(
     """What the owner decides by: what it may do in plain words, its tools with who may cause them, hints, and the digest; beside what was
     `approved` before, what is new comes first."""
     manifest, granted = folder.manifest, grants or {}
-    before = set(approved.manifest.permissions) if approved and approved.manifest else set()
-    asked = sorted(manifest.permissions, key=lambda text: (text in before, text)) if manifest else []
+    before = {each.text for each in approved.manifest.granted} if approved and approved.manifest else set()
+    asked = sorted(manifest.granted, key=lambda each: (each.text in before, each.text)) if manifest else []
     return SkillSheet(
         name=safe_name(folder.name),
         version=manifest.version if manifest else None,
@@ -238,8 +238,7 @@ def sheet(
         digest=folder.digest,
         permissions=[
             PermissionReport(permission=each.text, words=each.words, new=approved is not None and each.text not in before)
-            for text in asked
-            if (each := permission(text))
+            for each in asked
         ],
         tools=[
             ToolReport(

@@ -103,10 +103,11 @@ class SkillDesk:
             await self.registry.store.set_config(name, plain)
         return await self.detail(name)
 
-    async def runs(self, name: str, most: int) -> list[RunReport]:
-        """The newest uses of the skill's tools (empty: of all skills'), newest first."""
+    async def runs(self, name: str, most: int, *, after: str = "") -> list[RunReport]:
+        """The newest uses of the skill's tools (empty: of all skills'), newest first; `after` a use by its id, or all."""
         return [
             RunReport(
+                id=run.run_id,
                 at=rfc3339(from_ms(run.at_ms)),
                 skill=run.skill,
                 tool=run.tool,
@@ -114,7 +115,7 @@ class SkillDesk:
                 ms=run.ms,
                 contact_id=run.contact_id or None,
             )
-            for run in await self.registry.store.runs(most, name)
+            for run in await self.registry.store.runs(most, name, after=after)
         ]
 
 

@@ -70,6 +70,24 @@ def test_a_zip_with_another_digest_is_refused_and_with_the_right_one_taken_in(ow
     assert json.loads(skills(own_home, "test", "parcel", "where", "--json"))["data"]["text"] == '{"text": "here"}'
 
 
+def test_what_was_used_is_followed_until_interrupted(own_home: Path) -> None:
+    skills(own_home, "enable", "clock")
+    skills(own_home, "test", "clock", "there", "--input", '{"place": "Tokyo"}')
+    with Terminal(run(own_home, "skills", "log", "--follow", "--json")) as terminal:
+        terminal.read_until('"code": "ok"')
+        command(own_home, "skills", "test", "clock", "there", "--input", '{"place": "Atlantis"}')
+        terminal.read_until('"code": "unknown_place"')
+        terminal.interrupt()
+        assert terminal.ended() == 130
+    with Terminal(run(own_home, "skills", "log", "-f", "--limit", "1")) as terminal:
+        terminal.read_until("clock_there  unknown_place")
+        skills(own_home, "test", "clock", "there", "--input", '{"place": "Lima"}')
+        terminal.read_until("clock_there  ok")
+        terminal.interrupt()
+        assert terminal.ended() == 130
+    assert len(data_of(command(own_home, "skills", "log", "--json"))["runs"]) == 3
+
+
 def test_a_change_is_shown_and_what_was_approved_goes_on(own_home: Path) -> None:
     root = lay(own_home / "skills" / "parcel", skill_files("parcel"))
     digest = data_of(command(own_home, "skills", "check", "parcel", "--json"))["digest"]

@@ -1,6 +1,8 @@
 """What a skill is given, what comes back, and when the processes behind it live and end."""
 
 import asyncio
+import hashlib
+import hmac
 import os
 import re
 import resource
@@ -21,11 +23,16 @@ from skills.calls import call_of, descendants, echo, open_sandbox, outcome_of, z
 
 from secondme.skills.sandbox.sandbox import AT_ONCE, CODE_BYTES, IDLE_S, ORDER_BYTES, PING_S, CallFailed, Sandbox
 from secondme.skills.sandbox.zygote_process import Preload
+from secondme.skills.sealed_reader import _preload
 
 CODE = Path(__file__).with_name("ordinary.py").read_text()
 FOR_EVER = "import time, signal\nfor n in range(1, 65):\n    try: signal.signal(n, signal.SIG_IGN)\n    except (OSError, ValueError): pass\ndef run(input, ask): time.sleep(600)\n"
 PYTHONS = sorted({str(path) for path in Path(sys.base_prefix).resolve().parent.glob("3.1[1-9]*/bin/python")} | {sys.executable})
 """Every interpreter that is installed beside the one that runs the tests."""
+
+
+def resident_bytes(process: int | None) -> int:
+    return int(re.findall(r"VmRSS:\s+(\d+)", Path(f"/proc/{process}/status").read_text())[0]) * 1024
 
 
 async def until(is_so: Callable[[], Any]) -> None:
@@ -127,6 +134,27 @@ async def test_ordinary_work_needs_nothing_that_is_refused(python: str) -> None:
         }
         stolen = "def run(input, ask): return open('/etc/passwd').read()"
         assert await outcome_of(sandbox, call_of(stolen)) == CallFailed("failed", "PermissionError")
+
+
+@pytest.mark.parametrize("python", PYTHONS, ids=range(len(PYTHONS)))
+async def test_hashes_are_those_of_everybody_and_openssl_is_not_in_there(python: str) -> None:
+    names = ("md5", "sha1", "sha256", "sha512", "sha3_256", "blake2b")
+    code = (
+        "import hashlib, hmac, sys\n"
+        "def run(input, ask):\n"
+        "    found = [hashlib.new(name, b'a').hexdigest() for name in input['names']]\n"
+        "    return [*found, hmac.new(b'k', b'a', 'sha256').hexdigest(), bool(sys.modules.get('_hashlib'))]\n"
+    )
+    expected = [*(hashlib.new(name, b"a").hexdigest() for name in names), hmac.new(b"k", b"a", "sha256").hexdigest(), False]
+    async with open_sandbox(python=python) as sandbox:
+        assert await outcome_of(sandbox, call_of(code, input={"names": names})) == expected
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no zygote")
+async def test_the_zygote_stays_small_with_calendars_and_every_time_zone() -> None:
+    async with open_sandbox(preload=_preload(("icalendar", "recurring_ical_events"))) as sandbox:
+        assert await outcome_of(sandbox, call_of("def run(input, ask): return 1")) == 1
+        assert resident_bytes(zygote_of(sandbox)) <= 30e6
 
 
 async def test_what_the_gateway_names_is_imported_before_and_nothing_later(tmp_path: Path) -> None:

@@ -6,19 +6,19 @@ import asyncio
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Never
 
 import typer
 
 from secondme.cli import mcp_commands
-from secondme.cli.command import Invocation, command
-from secondme.cli.output import CommandResult, ExitCode, Screen, flush, message_result
+from secondme.cli.command import Invocation, Json, command
+from secondme.cli.output import CommandResult, ExitCode, Screen, emit_event, flush, message_result
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
     from secondme.core.messages import ToolTurn
-    from secondme.core.tools.reports import SettingReport, SkillSheet
+    from secondme.core.tools.reports import RunReport, SettingReport, SkillSheet
     from secondme.services import Services
 
 app = typer.Typer(help="What the clone can do besides writing, and who may cause it.", no_args_is_help=True)
@@ -27,6 +27,7 @@ app.add_typer(mcp_commands.app, name="mcp")
 _Name = Annotated[str, typer.Argument(metavar="NAME", help="A skill: its folder's name.")]
 _AUDIENCES = ("owner", "trusted", "standard")
 _LOOK_S = 0.5
+_MOST_AT_ONCE = 1000
 _TELLING = {"machine", "landlock"}
 """Probes that say more than that they went well."""
 _OFF = "No skill is on. Switch one on: secondme skills enable clock"
@@ -275,7 +276,8 @@ async def try_(
         skill = await services.skills.get(name)
         granted = next((each for each in skill.tools if tool in {each.tool.name, getattr(each.tool, "remote", "")}), None)
         if granted is None:
-            raise NotFoundError("no_such_tool", f"{name} has no tool {tool!r}.", nearest_tool(skill, tool))
+            reason = f" {skill.reason}" if skill.reason else ""
+            raise NotFoundError("no_such_tool", f"{name} has no tool {tool!r}.{reason}", skill.fix or nearest_tool(skill, tool))
         turn = await _turn(services, contact)
         result = await services.skill_toolbox.call(turn, ToolCall("test", granted.name, value))
     data = {"skill": name, "tool": granted.name, "code": result.code or "ok", "text": result.text}
@@ -314,13 +316,17 @@ async def log(
     invocation: Invocation,
     name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only of this skill.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, the newest.")] = 20,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Then go on as they come, until interrupted.")] = False,
+    as_json: Json = False,
 ) -> CommandResult:
-    """Which tools were used, for whom, and how it went. What was asked and told is not kept."""
+    """Which tools were used, for whom, and how it went; what was asked and told is not kept. With --follow: the newest last, --json an object a line."""
     async with invocation.services() as services:
         runs = await services.skill_desk.runs(name or "", limit)
+        if follow:
+            await _follow(services, name or "", runs, as_json=as_json)
 
     def show(screen: Screen) -> None:
-        cells = [(run.at, f"{run.skill}_{run.tool}", run.code, f"{run.ms} ms", run.contact_id or "you") for run in runs]
+        cells = [_run_cells(run) for run in runs]
         screen.table(("when", "tool", "result", "took", "for"), cells, empty="No tool was used yet.")
 
     return CommandResult({"runs": [_data(run) for run in runs]}, show)
@@ -376,6 +382,25 @@ def _object(given: str) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise DataError("bad_input", "--input must be a JSON object.", """Like: --input '{"place": "Tokyo"}'""")
     return value
+
+
+async def _follow(services: Services, name: str, runs: list[RunReport], *, as_json: bool) -> Never:
+    """Print these uses of tools, and those that come, until cancelled."""
+    screen, last = Screen(), ""
+    while True:
+        for run in reversed(runs):
+            last = run.id
+            if as_json:
+                emit_event(_data(run))
+            else:
+                screen.line("  ".join(_run_cells(run)))
+                flush(screen.stream)
+        await services.clock.sleep(_LOOK_S)
+        runs = await services.skill_desk.runs(name, _MOST_AT_ONCE, after=last)
+
+
+def _run_cells(run: RunReport) -> tuple[str, ...]:
+    return run.at, f"{run.skill}_{run.tool}", run.code, f"{run.ms} ms", run.contact_id or "you"
 
 
 def _data(report: BaseModel) -> dict[str, Any]:

@@ -90,6 +90,8 @@ class SkillDetail(SkillReport):
 class RunReport(CamelModel):
     """One use of a tool. What was asked and told is not kept."""
 
+    id: str
+    """In the order in which they were noted."""
     at: str
     """RFC 3339, UTC."""
     skill: str

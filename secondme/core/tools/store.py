@@ -42,6 +42,8 @@ class ToolRun:
     ms: int
     contact_id: str
     """Empty: the owner's own turn."""
+    run_id: str = ""
+    """The store's, in the order in which they were noted; empty until then."""
 
 
 class Proposal(Record):
@@ -135,16 +137,17 @@ class SkillStore:
         """Whoever listens knows that the skill fails again and again, and is left alone for a while."""
         await self._store.publish(keys.EVENTS_STATUS, {"type": "skill_failing", "skill": skill})
 
-    async def runs(self, most: int, skill: str = "") -> list[ToolRun]:
-        """The newest uses, newest first; of one skill, or of all. Of the last 10,000 at most."""
+    async def runs(self, most: int, skill: str = "", *, after: str = "") -> list[ToolRun]:
+        """The newest uses, newest first; of one skill, or of all; `after` a use by its `run_id`, or all. Of the last 10,000 at most."""
         found: list[ToolRun] = []
+        first = f"({after}" if after else "-"
         last = "+"
         while len(found) < most:
-            page = await self._store.call(self._store.client.xrevrange(keys.SKILL_CALLS, last, "-", count=_PAGE))
+            page = await self._store.call(self._store.client.xrevrange(keys.SKILL_CALLS, last, first, count=_PAGE))
             for entry, fields in page:
                 text = {name.decode(): value.decode("utf-8", "replace") for name, value in fields.items()}
                 if not skill or text.get("skill") == skill:
-                    found.append(_run_of(int(entry.partition(b"-")[0]), text))
+                    found.append(_run_of(entry.decode(), text))
             if len(page) < _PAGE:
                 break
             last = f"({page[-1][0].decode()}"
@@ -191,7 +194,8 @@ class SkillStore:
         return bool(await self._store.run("decide", args, contact=proposal.contact_id))
 
 
-def _run_of(at_ms: int, text: Mapping[str, str]) -> ToolRun:
+def _run_of(run_id: str, text: Mapping[str, str]) -> ToolRun:
     skill, tool, code = (text.get(name, "") for name in ("skill", "tool", "code"))
     spent = text.get("ms", "")
-    return ToolRun(at_ms, skill, tool, code, int(spent) if spent.isdigit() else 0, text.get("contact", ""))
+    at_ms = int(run_id.partition("-")[0])
+    return ToolRun(at_ms, skill, tool, code, int(spent) if spent.isdigit() else 0, text.get("contact", ""), run_id)

@@ -16,7 +16,7 @@ from secondme.core.tools.permissions import permission
 from secondme.core.tools.reports import ServerToolReport
 from secondme.skills.lock import McpServerApproval, McpToolApproval
 from secondme.skills.mcp.confined import RESERVED
-from secondme.skills.mcp.pins import LONGEST_SERVER_NAME, MOST_TOOLS, file_digest, offered_name, server_digest
+from secondme.skills.mcp.pins import LONGEST_SERVER_NAME, MOST_TOOLS, file_digest, offered_name, read_folders, server_digest
 from secondme.skills.mcp.streamable_http import address_problem
 
 if TYPE_CHECKING:
@@ -104,6 +104,12 @@ class McpCatalog:
         if access == "write" and audience == "standard":
             raise DataError(
                 "write_for_trusted", "What changes something is for trusted contacts at most, who propose it.", "--tier trusted"
+            )
+        if audience in {"trusted", "standard"} and approval.hosts and read_folders(approval):
+            raise DataError(
+                "reads_and_reaches",
+                f"{name} reads your folders and reaches hosts: its tools are for you alone.",
+                "Add it again without --host, or without --read.",
             )
         fresh = _accepted(listed, before) if listed is not None else before
         assert fresh is not None

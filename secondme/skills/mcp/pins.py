@@ -23,7 +23,7 @@ from secondme.core.files import read_private, write_private
 from secondme.core.format import counted
 from secondme.core.text import safe_name, safe_text
 from secondme.core.tools.manifest import ConfigField, SkillManifest, ToolDefinition
-from secondme.core.tools.permissions import Audience, Leg, Permission, permission
+from secondme.core.tools.permissions import Audience, Leg, Permission
 from secondme.core.tools.rights import Grant
 from secondme.skills.loader import SkillFolder
 from secondme.skills.mcp.confined import NOT_CARRIED, can_be_carried
@@ -46,7 +46,6 @@ _PROPERTY = re.compile(r"[A-Za-z0-9_.-]{1,64}", re.ASCII)
 """What the vendor takes as a name; one that it does not would fail every reply."""
 _TYPES = {"string", "integer", "number", "boolean", "array", "object", "null"}
 _NUMBERED = re.compile(r"\d{1,6}(?:\.\d{1,6}){0,2}", re.ASCII)
-_OPEN = Permission("mcp", "ask its server, whatever that does with what it is asked", Leg.OPEN, Audience.STANDARD)
 
 
 class ListedTool(BaseModel):
@@ -134,15 +133,21 @@ class ServerTool(ToolDefinition):
 
 
 class ServerManifest(SkillManifest):
-    """What is on of a server, in the form of a skill. `permissions` name its hosts; what follows from them is more."""
+    """What is on of a server, in the form of a skill: `hosts` are those that it reaches, its own address among them; `folders` those that
+    it reads beside its own program's."""
 
-    is_open: bool
+    hosts: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
     tools: Annotated[tuple[ServerTool, ...], Field(max_length=MOST_TOOLS)] = ()
 
     @cached_property
     def granted(self) -> tuple[Permission, ...]:
-        """A server that reaches any host may pass on whatever it is asked."""
-        return (_OPEN,) if self.is_open else ()
+        """A server that reaches any host may pass on whatever it is asked; one that reads a folder tells what is the owner's. Which does both
+        would need nobody else to carry it out: it is the owner's alone."""
+        audience = Audience.OWNER if self.hosts and self.folders else Audience.STANDARD
+        reached = (Permission(f"mcp:{host}", f"tell {host} whatever it is asked", Leg.OPEN, audience) for host in self.hosts)
+        read = (Permission(f"read:{each}", f"read all of {each}", Leg.PRIVATE, audience) for each in map(safe_text, self.folders))
+        return (*reached, *read)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +239,12 @@ def server_digest(approval: McpServerApproval) -> str:
     return f"sha256:{hashlib.sha256(json.dumps(what, sort_keys=True).encode()).hexdigest()}"
 
 
+def read_folders(approval: McpServerApproval) -> tuple[str, ...]:
+    """The folders in which nothing of the program is: the owner's, which it was given to read."""
+    programs = {each for path in approval.files for each in (Path(path), Path(path).resolve())}
+    return tuple(each for each in approval.folders if not any(path.is_relative_to(each) for path in programs))
+
+
 def standing_of(
     name: str, approval: McpServerApproval, listing: ServerListing | None, bubblewrap: Callable[[], Bubblewrap]
 ) -> ServerStanding:
@@ -276,13 +287,12 @@ def _manifest(
     name: str, approval: McpServerApproval, tools: Mapping[str, McpToolApproval], listing: ServerListing | None
 ) -> ServerManifest:
     version = _NUMBERED.search(listing.server) if listing else None
-    hosts = approval.hosts or (urlsplit(approval.url).hostname or "",)
     return ServerManifest(
         name=name,
         version=version[0] if version else "0",
         description="Tools of an MCP server.",
-        is_open=bool(approval.url or approval.hosts),
-        permissions=tuple(text for host in hosts if permission(text := f"net:{host}")),
+        hosts=(urlsplit(approval.url).hostname or "",) if approval.url else approval.hosts,
+        folders=read_folders(approval),
         config={each.lower(): ConfigField(type="secret", label=each, required=True) for each in approval.secrets},
         tools=tuple(
             ServerTool(

@@ -12,7 +12,7 @@ one JSON object. A child inherits nothing of another call, for the zygote never 
 from __future__ import annotations
 
 import gc
-import importlib
+import importlib.util
 import json
 import os
 import select
@@ -38,6 +38,8 @@ STANDARD_LIBRARY = """
     encodings.utf_8_sig
 """.split()  # noqa: SIM905  a list would take sixty lines
 """What a skill can import: a child cannot read any more. Codecs are modules too."""
+_HASHES = ("_md5", "_sha1", "_sha3", "_blake2", *(("_sha2",) if sys.version_info >= (3, 12) else ("_sha256", "_sha512")))
+"""Python's own: with all of them `hashlib` does without OpenSSL, which is 4 MB of memory and much code to attack."""
 _CALENDAR = """BEGIN:VCALENDAR\r
 VERSION:2.0\r
 PRODID:secondme\r
@@ -71,6 +73,8 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     orders = json.loads(control.recv(PACKET_BYTES))
     sys.path += orders["paths"]
+    if all(map(importlib.util.find_spec, _HASHES)):
+        sys.modules["_hashlib"] = None  # type: ignore[assignment]  # the documented way to make an import fail
     missing = _import_all([*STANDARD_LIBRARY, *orders["modules"]])
     sealed_filter(this_machine(), os.getpid())  # most of it is kept
     zones = [find_zone(name) for name in ["UTC", *orders["zones"]]]

@@ -24,12 +24,21 @@ from typing import Any
 import attacks
 
 from secondme.core.clock import SystemClock
+from secondme.skills.mcp.confined import ConfinedProcess, Launch, find_bubblewrap
 from secondme.skills.sandbox import cage, filters
 from secondme.skills.sandbox.sandbox import Returned, Sandbox, SandboxCall
 from secondme.skills.sandbox.zygote_process import Preload
 
 CODE = Path(attacks.__file__).read_bytes()
 BARE_S = 10.0
+ONE_ATTACK = """
+import json, sys
+sys.path.append(sys.argv[1])
+import attacks
+print(json.dumps(attacks.outcome(**json.loads(sys.stdin.readline()))), flush=True)
+sys.stdin.read()
+"""
+"""What a program of somebody else's does: it waits for the end that the gateway gives it."""
 SECRETS: dict[str, Any] = {"secret_of_parent": "CANARY_MEM", "kept_by_the_collector": []}
 _UNSHARE, _SETNS, _MOUNT, _UMOUNT, _PIVOT_ROOT, _CLONE, _CLONE3 = 272, 308, 165, 166, 155, 56, 435
 Outcomes = dict[str, dict[str, Any]]
@@ -162,6 +171,32 @@ async def confined(names: list[str], place: dict[str, Any], python: str, *, with
     return outcomes
 
 
+async def in_bubblewrap(names: list[str], place: dict[str, Any], folder: str) -> Outcomes:
+    """As programs of others, which read `folder`, where the attacks are. Empty where bubblewrap does not start."""
+    bubblewrap, outcomes = find_bubblewrap(), Outcomes()
+    if bubblewrap.why_not:
+        return outcomes
+    for name in names:
+        launch = Launch(("/usr/bin/python3", "-I", "-c", ONE_ATTACK, folder), (folder,))
+        process = ConfinedProcess.start(launch, bubblewrap, SystemClock())
+        try:
+            outcomes[name] = await ask_once(process.connection, {"name": name, "place": place})
+        finally:
+            await process.stop()
+        judge(name, outcomes[name], place)
+    return outcomes
+
+
+async def ask_once(connection: socket.socket, order: dict[str, Any]) -> dict[str, Any]:
+    loop, said = asyncio.get_running_loop(), b""
+    with contextlib.suppress(OSError, TimeoutError):
+        async with asyncio.timeout(BARE_S):
+            await loop.sock_sendall(connection, json.dumps(order).encode() + b"\n")
+            while not said.endswith(b"\n") and (more := await loop.sock_recv(connection, 65_536)):
+                said += more
+    return json.loads(said) if said.endswith(b"\n") else {"ok": False, "say": "ended"}
+
+
 async def refuse(_: dict[str, Any]) -> dict[str, Any]:
     return {"error": "not_allowed"}
 
@@ -219,6 +254,10 @@ def main(uid: int, python: str, modes: list[str], *, in_docker: bool) -> dict[st
                     results[mode][name] = bare(name, place)
                     judge(name, results[mode][name], place)
                     lay_out(place)
+            elif mode == "bubblewrap":
+                with tempfile.TemporaryDirectory(prefix="sm-attacks-", dir="/tmp") as folder:
+                    Path(folder, "attacks.py").write_bytes(CODE)
+                    results[mode] = asyncio.run(in_bubblewrap(names, place, folder))
             else:
                 results[mode] = asyncio.run(confined(names, place, python, with_landlock=mode == "landlock"))
     return results

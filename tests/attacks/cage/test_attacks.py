@@ -12,6 +12,8 @@ import pytest
 from attacks.cage.attacks import ATTACKS
 from fakes.process import DEADLINE_S, environment
 
+from secondme.skills.mcp.confined import find_bubblewrap
+
 pytestmark = pytest.mark.skipif(
     (sys.platform, platform.machine()) != ("linux", "x86_64"), reason="the attacks are system calls of it"
 )
@@ -32,6 +34,19 @@ OUR_FAULT = {
     "bad_call",
 }
 """What would stop an attack that the sandbox does not."""
+CONTAINED = {
+    "listen": "in a network of its own",
+    "exec_shell": "programs are what it is for",
+    "exec_from_memory": "as above",
+    "fork_once": "counted",
+    "fork_bomb": "killed as soon as they are 64",
+    "thread_bomb": "256 at most",
+    "thread_bomb_of_small_stacks": "256 at most",
+    "memory_bomb": "killed as soon as it is seen",
+    "address_space_bomb": "nothing that is used",
+    "raise_own_limits": "to those that it was given",
+}
+"""What a program of somebody else's may do in bubblewrap, and why nobody but itself notices."""
 
 
 def attacked(uid: int, python: str, modes: list[str], *, in_docker: bool) -> dict[str, dict[str, dict[str, Any]]]:
@@ -54,7 +69,7 @@ def assert_nothing_gets_out(results: dict[str, dict[str, dict[str, Any]]]) -> No
     working = {name for name, result in results["none"].items() if result["ok"]}
     print(f"{len(working)} of {len(ATTACKS)} work unconfined; void: {sorted(ATTACKS.keys() - working)}")
     assert len(working) >= WORKING
-    for mode in results.keys() - {"none"}:
+    for mode in results.keys() - {"none", "bubblewrap"}:
         assert results[mode].keys() == ATTACKS.keys()
         assert {name: result["say"] for name, result in results[mode].items() if result["ok"]} == {}
         assert {name: result["say"] for name, result in results[mode].items() if result["say"] in OUR_FAULT} == {}
@@ -70,6 +85,15 @@ def python_of_anybody() -> str:
         except OSError:
             continue
     pytest.skip("no interpreter that another user can start")
+
+
+def as_whom(is_nobody: bool) -> tuple[int, str]:  # noqa: FBT001
+    """The user, and an interpreter that they can start."""
+    if not is_nobody:
+        return os.getuid(), sys.executable
+    if os.getuid() != 0:
+        pytest.skip("only root can become somebody else")
+    return NOBODY, python_of_anybody()
 
 
 def test_there_are_attacks_on_everything() -> None:
@@ -88,11 +112,30 @@ def test_no_attack_gets_out() -> None:
     assert_nothing_gets_out(attacked(os.getuid(), sys.executable, ["none", "sealed"], in_docker=False))
 
 
+@pytest.mark.heavy  # 25 s each
+@pytest.mark.parametrize("is_nobody", [False, True])
+def test_programs_of_others_do_nothing_that_others_notice(is_nobody: bool) -> None:  # noqa: FBT001
+    if find_bubblewrap().why_not:
+        pytest.skip("bubblewrap does not start")
+    uid, python = as_whom(is_nobody)
+    results = attacked(uid, python, ["none", "bubblewrap"], in_docker=False)
+    assert_nothing_gets_out(results)
+    confined = results["bubblewrap"]
+    assert confined.keys() == ATTACKS.keys()
+    assert {name: result["say"] for name, result in confined.items() if result["ok"] and name not in CONTAINED} == {}
+    assert {
+        name: result["say"] for name, result in confined.items() if result["say"] in OUR_FAULT or "CANARY" in result["say"]
+    } == {}
+
+
+@pytest.mark.heavy
+def test_programs_of_others_do_not_start_where_bubblewrap_cannot_confine_them() -> None:
+    assert attacked(os.getuid(), sys.executable, ["bubblewrap"], in_docker=True) == {"bubblewrap": {}}
+
+
 @pytest.mark.heavy  # 5 s each
 @pytest.mark.parametrize("is_nobody", [False, True])
 @pytest.mark.parametrize("in_docker", [False, True])
 def test_no_attack_gets_out_as_another_user_or_within_a_filter_like_docker_s(is_nobody: bool, in_docker: bool) -> None:  # noqa: FBT001
-    if is_nobody and os.getuid() != 0:
-        pytest.skip("only root can become somebody else")
-    uid, python = (NOBODY, python_of_anybody()) if is_nobody else (os.getuid(), sys.executable)
+    uid, python = as_whom(is_nobody)
     assert_nothing_gets_out(attacked(uid, python, ["none", "sealed", "landlock"], in_docker=in_docker))

@@ -66,7 +66,8 @@ def approval_of(mode: str = "honest", **more: Any) -> McpServerApproval:
     """The stranger, with nothing of it approved yet."""
     command = stranger(mode)
     files = {path: file_digest(path) for path in (command[0], command[3])}
-    return McpServerApproval(command=command, files=files, folders=(*LIBRARY, str(STRANGERS)), **more)
+    folders = more.pop("folders", (*LIBRARY, str(STRANGERS)))
+    return McpServerApproval(command=command, files=files, folders=folders, **more)
 
 
 @asynccontextmanager

@@ -190,6 +190,34 @@ async def test_open_reach_and_private_readers_are_never_in_one_contact_s_turn(to
 
 
 @needs_bubblewrap
+async def test_a_server_that_reads_a_folder_tells_what_is_the_owner_s(town: Town, tmp_path: Path) -> None:
+    """The folder of its program is not the owner's. What reads and reaches needs nobody else to carry it out."""
+    papers = (*approval_of().folders, str(tmp_path))
+    for name, more in {"papers": {"folders": papers}, "open": {"hosts": ("api.example.org",)}}.items():
+        await added(town, name=name, **more)
+        await town.services.mcp_catalog.set_tool(name, "echo", "read", "standard")
+    assert await names(town, contact(Tier.STANDARD)) == ["papers_echo"]
+    sheet = (await town.services.skill_desk.detail("papers")).sheet
+    assert [each.words for each in sheet.permissions] == [f"read all of {tmp_path}"]
+    await added(town, name="both", folders=papers, hosts=("api.example.org",))
+    with pytest.raises(DataError, match="for you alone"):
+        await town.services.mcp_catalog.set_tool("both", "echo", "read", "trusted")
+    sheet = (await town.services.skill_desk.detail("both")).sheet
+    assert {each.audience for each in sheet.tools} == {"owner"}
+    assert [each.words for each in sheet.permissions] == ["tell api.example.org whatever it is asked", f"read all of {tmp_path}"]
+
+    def edit(servers: dict[str, McpServerApproval]) -> None:
+        tools = {
+            each: tool.model_copy(update={"access": "read", "audience": "standard"}) for each, tool in servers["both"].tools.items()
+        }
+        servers["both"] = servers["both"].model_copy(update={"tools": tools})
+
+    town.services.skills.lock.change_servers(edit)
+    assert await names(town, contact(Tier.STANDARD)) == ["papers_echo"]
+    assert "both_echo" in await names(town, OWNER)
+
+
+@needs_bubblewrap
 async def test_a_server_is_switched_off_and_removed_like_any_skill(town: Town) -> None:
     await added(town)
     await town.services.skill_catalog.disable("demo")

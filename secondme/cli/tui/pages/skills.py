@@ -80,7 +80,10 @@ class SkillsPage(Page):
         """Every skill, what was used last, what is proposed."""
         del now_ms
         services = self.desk.link.services
-        self._skills = {each.name: each for each in await services.skill_desk.reports()}
+        skills: dict[str, SkillReport] = {}
+        for each in await services.skill_desk.reports():
+            skills.setdefault(each.name, each)  # a folder with the name of a built-in skill comes behind it
+        self._skills = skills
         self._proposals = {f"{_PROPOSAL}{each.proposal_id}": each for each in await services.proposals.waiting()}
         self._last = {run.skill: run for run in reversed(await services.skill_store.runs(_RUNS))}
         self._names = {contact.contact_id: contact.display_name or "" for contact in snapshot.listing.approved}
