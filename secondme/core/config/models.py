@@ -254,11 +254,39 @@ class WebhookSettings(Section):
         return host_and_port(value)
 
 
-class MemorySettings(Section):
-    """Services that remember more than the store does. Both are optional; `secondme doctor` looks after them."""
+class MemoryWeights(Section):
+    """How much each source counts when what was remembered is put in order. 0 switches a source off."""
 
+    keyword: float = Field(1.0, ge=0, le=10)
+    semantic: float = Field(1.0, ge=0, le=10)
+    """Embeddings, where `memory.embeddings` names some."""
+    graph: float = Field(1.0, ge=0, le=10)
+    """Facts, and AutoMem."""
+
+
+class MemorySettings(Section):
+    """What the clone remembers of each person beside the newest turns: kept in a file a contact, on this machine."""
+
+    enabled: bool = True
+    budget_tokens: int = Field(1000, ge=0, le=20_000)
+    """How much of it the model is shown at most, for each reply; an estimate. 0: nothing."""
+    idle_minutes: float = Field(30, gt=0, le=1440)
+    """After so long a silence a conversation is a new one."""
+    keep_days: int = Field(0, ge=0, le=36_500)
+    """What is older is forgotten. 0: nothing is."""
+    encrypt: bool = False
+    """With a key a contact, which is in the store and in no backup: forgetting somebody makes what backups hold of them unreadable."""
+    facts: Literal["off", "rules", "model"] = "rules"
+    """`rules`: what can be seen without a model, like birthdays. `model`: the small model also reads each conversation once it is over."""
+    embeddings: Literal["none", "local", "openai", "voyage"] = "none"
+    """Finds what was said in other words. `local` needs `secondme[embed]`; the others send every message to that vendor."""
+    embedding_model: str = ""
+    """Empty: the vendor's that is known to work."""
+    embedding_base_url: str = ""
+    embedding_api_key: SecretStr | None = None
+    weights: MemoryWeights = MemoryWeights()
     graph_url: SecretStr | None = None
-    """FalkorDB, as a Redis URL. Unset: there is none."""
+    """FalkorDB, as a Redis URL. Unset: facts are in the contact's file."""
     automem_url: str = ""
     """AutoMem's HTTP address, like http://127.0.0.1:8001. Empty: there is none."""
     automem_token: SecretStr | None = None
