@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 from secondme.core.enums import Thinking, Tier
@@ -364,6 +365,35 @@ class Exchange:
     content: tuple[Mapping[str, Any], ...]
     results: tuple[tuple[str, ToolResult], ...]
     """Id of the call, and its result; one for each call in `content`."""
+
+
+class Speaker(StrEnum):
+    """Whose words they were."""
+
+    CONTACT = "contact"
+    OWNER = "owner"
+    """With their own hands."""
+    CLONE = "clone"
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """Something that was said before and may matter now; or, without a speaker, a fact that was drawn from it."""
+
+    message_id: str
+    """Of the message; of a fact, of the first message that it comes from."""
+    at: datetime
+    """In the owner's time zone."""
+    speaker: Speaker | None
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recollection:
+    """What was remembered for one reply, in the order of being said, and how it came about, for the trace; that quotes nobody."""
+
+    items: tuple[Remembered, ...] = ()
+    facts: Mapping[str, Any] = MappingProxyType({})
 
 
 class Origin(StrEnum):

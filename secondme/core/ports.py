@@ -1,5 +1,6 @@
 """The seams, on one page. Each has two implementations today: a real one, and one that needs no phone and no money."""
 
+from collections.abc import Set as AbstractSet
 from typing import Protocol, runtime_checkable
 
 from secondme.core.ids import ChannelId, ContactId
@@ -12,6 +13,7 @@ from secondme.core.messages import (
     MessageContent,
     ModelOutcome,
     Prompt,
+    Recollection,
     SendOutcome,
     ToolCall,
     ToolResult,
@@ -123,6 +125,14 @@ class Toolbox(Protocol):
 
     async def call(self, turn: ToolTurn, call: ToolCall) -> ToolResult:
         """What the tool came to. What it may not do, or what fails, is a result with a code. Never raises; it takes as long as its own limit."""
+
+
+class Memory(Protocol):
+    """What was said with each person, however long ago."""
+
+    async def recall(self, contact: ContactId, query: str, *, shown: AbstractSet[str]) -> Recollection:
+        """What was said with this person (contacts that the owner linked are one) and matters to `query`, within the owner's token budget;
+        nothing of messages in `shown`, and nothing of anybody else. Never raises: what cannot be read is not remembered."""
 
 
 class Clock(Protocol):

@@ -31,7 +31,7 @@ from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
     from secondme.core.config.loader import Settings
-    from secondme.core.ports import Clock
+    from secondme.core.ports import Clock, Memory
     from secondme.core.records import Job, Mail, Turn
     from secondme.core.reply.store import OutageStore
     from secondme.core.reply.tool_loop import ToolLoop
@@ -96,6 +96,8 @@ class Agent:
         self._breaker = Breaker(clock)
         self.tools: ToolLoop | None = None
         """What it may use while it composes; None: nothing."""
+        self.memory: Memory | None = None
+        """What was said before its conversation begins; None: it knows nothing of that."""
         self.router = Router(clock)
 
     async def warm(self) -> None:
@@ -126,8 +128,14 @@ class Agent:
             asked_if_machine=asked,
         )
         quotable = await self._quotable(job, history)
-        turns = self._turns(job, history[-self._settings.model.history_turns :], quotable)
+        said = select(history[-self._settings.model.history_turns :], job.mail, budget_tokens=self._settings.model.history_tokens)
+        turns = self._turns(job, said, quotable)
         facts = {"route": route.kind.value, "reason": route.reason, "by": route.by, "persona": voice.persona.id}
+        if self.memory is not None and route.kind is not BurstKind.PHATIC:
+            shown = frozenset(turn.id for turn in said) | {mail.message_id for mail in job.mail}
+            found = await self.memory.recall(job.token.contact_id, "\n".join(texts), shown=shown)
+            briefing = replace(briefing, memories=found.items)
+            facts |= found.facts
         reply = await self._compose(job, briefing, turns, voice, facts, small=route.kind is BurstKind.PHATIC)
         limits = self._settings.limits
         is_fast = is_too_fast(history, limits.fast_exchanges and max(limits.fast_exchanges, limits.messages))
@@ -193,9 +201,8 @@ class Agent:
             known |= {turn.id: turn for turn in await self._conversation.said(job.token.contact_id)}
         return known
 
-    def _turns(self, job: Job, history: list[Turn], quotable: dict[str, Turn | Mail]) -> list[Utterance]:
+    def _turns(self, job: Job, said: list[Turn], quotable: dict[str, Turn | Mail]) -> list[Utterance]:
         """What was said, newest last, and then the burst, whole."""
-        said = select(history, job.mail, budget_tokens=self._settings.model.history_tokens)
         burst = (mail.model_copy(update={"content": mail.content[:_TURN_LIMIT]}) for mail in job.mail)
         return merge([*said, *burst], quotable=quotable)
 

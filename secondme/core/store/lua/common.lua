@@ -71,6 +71,16 @@ local function claim(seen, ids, id, at)
   return fresh
 end
 
+-- Tells memory, where there is one, what was said or taken back, in this order. A journal of the wrong type stops nothing: the doctor
+-- finds it. What nobody reads for a month is gone.
+local function tell_memory(on, journal, due, contact, entry)
+  if redis.call('EXISTS', on) == 0 then return end
+  if type(redis.pcall('RPUSH', journal, entry)) == 'table' then return end
+  redis.call('LTRIM', journal, -5000, -1)
+  redis.call('EXPIRE', journal, 2592000)
+  redis.pcall('ZADD', due, 'NX', now_ms(), contact)
+end
+
 -- Like remember, for a message that was claimed.
 local function remember_once(seen, seen_ttl_ms, history, ids, last, member, at, cap, ttl_s)
   if remember(history, ids, last, member, at, cap, ttl_s) then
@@ -80,14 +90,15 @@ local function remember_once(seen, seen_ttl_ms, history, ids, last, member, at, 
   end
 end
 
--- Turns that `is_gone` says yes to are out of the history. Returns how many.
+-- Turns that `is_gone` says yes to are out of the history. Returns their ids.
 local function erase_turns(history, ids, is_gone)
-  local erased = 0
+  local erased = {}
   for _, raw in ipairs(redis.call('ZRANGE', history, 0, -1)) do
     local turn = decode(raw)
     if turn and is_gone(turn) then
-      erased = erased + redis.call('ZREM', history, raw)
+      redis.call('ZREM', history, raw)
       if words(turn.id) then redis.call('SREM', ids, turn.id) end
+      erased[#erased + 1] = words(turn.id) or ''
     end
   end
   return erased
