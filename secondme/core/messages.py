@@ -6,10 +6,9 @@ Frozen records without behaviour, and how long a prompt is. An attachment's hand
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from types import MappingProxyType
 from typing import Any
 
 from secondme.core.enums import Thinking, Tier
@@ -393,7 +392,7 @@ class Recollection:
     """What was remembered for one reply, in the order of being said, and how it came about, for the trace; that quotes nobody."""
 
     items: tuple[Remembered, ...] = ()
-    facts: Mapping[str, Any] = MappingProxyType({})
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Origin(StrEnum):
