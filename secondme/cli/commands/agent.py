@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from secondme.core.ids import ContactId
     from secondme.core.messages import ToolCall, ToolResult, ToolSpec, ToolTurn, Usage
-    from secondme.core.reply.owner_turn import OwnerTurn
+    from secondme.core.reply.owner_turn import OwnerAnswer, OwnerTurn
     from secondme.services import Services
 
 SELF = "self"
@@ -84,16 +84,18 @@ async def agent(
                 draft = await services.drafts.suggest(who, channel, answer.text, fault=answer.fault)
                 outcome = {"to": who, "outcome": "draft", "draftId": draft}
 
-    def show(screen: Screen) -> None:
-        screen.line(answer.text)
-        if outcome["outcome"] == "draft":
-            command = f"secondme drafts {'edit' if answer.fault else 'send'} {outcome['draftId'][:8]}"
-            note(f"It waits for you: {screen.typed(command)}", "accent")
-        elif outcome["outcome"] == "sent":
-            note("It is on its way to your own chat.", "accent")
-
     texts = {"text": answer.text, "persona": answer.persona, "fault": answer.fault or None}
-    return CommandResult({**outcome, **texts, "dryRun": dry_run, "usage": usage_row(answer.usage)}, show)
+    data = {**outcome, **texts, "dryRun": dry_run, "usage": usage_row(answer.usage)}
+    return CommandResult(data, lambda screen: _show(screen, answer, outcome))
+
+
+def _show(screen: Screen, answer: OwnerAnswer, outcome: dict[str, Any]) -> None:
+    screen.line(answer.text)
+    if outcome["outcome"] == "draft":
+        command = f"secondme drafts {'edit' if answer.fault else 'send'} {outcome['draftId'][:8]}"
+        note(f"It waits for you: {screen.typed(command)}", "accent")
+    elif outcome["outcome"] == "sent":
+        note("It is on its way to your own chat.", "accent")
 
 
 def _clone(services: Services) -> AbstractAsyncContextManager[OwnerTurn]:
