@@ -205,8 +205,9 @@ def test_a_person_is_asked_before_anything_changes_and_a_passphrase_is_not_shown
 
 
 def test_what_is_in_a_backup_is_counted_in_words() -> None:
-    contents = {"settings": True, "secrets": False, "personas": 1, "skills": 1, "channels": [], "mail": 2, "storeBytes": 2048}
-    assert describe(contents) == "settings, 1 persona, 1 skill, mail of 2 local contacts, a store of 2.0 kB"
+    contents = {"settings": True, "secrets": False, "personas": 1, "skills": 1, "channels": [], "mail": 2}
+    contents |= {"memories": 3, "storeBytes": 2048}
+    assert describe(contents) == "settings, 1 persona, 1 skill, mail of 2 local contacts, memory of 3 contacts, a store of 2.0 kB"
 
 
 def test_what_is_over_stays_gone(home: Path, tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ def describe(contents: dict[str, Any]) -> str:
         counted(contents["skills"], "skill") if contents.get("skills") else "",
         f"channels {', '.join(contents['channels'])}" if contents["channels"] else "",
         f"mail of {counted(contents['mail'], 'local contact')}" if contents["mail"] else "",
+        f"memory of {counted(contents['memories'], 'contact')}" if contents.get("memories") else "",
         f"a store of {size(contents['storeBytes'])}",
     ]
     return ", ".join(part for part in parts if part)

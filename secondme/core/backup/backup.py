@@ -117,10 +117,13 @@ def gather_before(gathered: Gathered, places: Places) -> None:
 
 
 def gather_after(gathered: Gathered, places: Places) -> None:
-    """What must not be older than the store: a message that the store calls delivered is in the mail. One that is there too early is
-    recognised by its id."""
+    """What must not be older than the store: a message that the store calls delivered is in the mail, and one that left a journal is in
+    memory. One that is there too early is recognised by its id. Of memory only what was said is kept: the rest is made from it."""
     for name, path in _below(places.local_mail, through_links=False):
         gathered.take(f"{DATA}/local/{name}", path, through_links=False)
+    for name, path in _below(places.memory, through_links=False):
+        if name.endswith(".db"):
+            gathered.take(f"{DATA}/memory/{name}", path, through_links=False)
 
 
 def _below(directory: Path, *, through_links: bool) -> Iterator[tuple[str, Path]]:

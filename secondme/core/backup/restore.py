@@ -104,7 +104,7 @@ class Swap:
 
     def _pairs(self) -> Iterator[tuple[Path, Path]]:
         """What is new, and where it belongs. The store comes first: until it is in place, nothing new can be answered."""
-        for name in ("store", "channels", "local", "skill-snapshots", "api.token", self.places.witness.name):
+        for name in ("store", "channels", "local", "skill-snapshots", "memory", "api.token", self.places.witness.name):
             yield self.data / name, self.places.data / name
         for name in ("credentials.json", ".env", "personas", "skills", "skills.lock", "config.toml"):
             yield self.config / name, self.places.config / name
