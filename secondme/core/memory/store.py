@@ -11,22 +11,41 @@ if TYPE_CHECKING:
     from secondme.core.store.client import Store
 
 
+_FILLING, _FILLED = b"1", b"2"
+_MOST = 100
+
+
 class JournalStore:
     """The journals of a store. Memory itself is files of a home."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    async def switch(self, *, on: bool) -> bool:
-        """From now on journals are written, or are not. Returns whether they were before. Repeatable."""
+    async def switch(self, *, on: bool) -> None:
+        """From now on journals are written, or are not; switched on, memory is not yet `filled`. Repeatable."""
         client = self._store.client
-        if on:
-            return await self._store.call(client.set(keys.MEMORY_ON, "1", get=True)) is not None
-        return bool(await self._store.call(client.delete(keys.MEMORY_ON)))
+        await self._store.call(client.set(keys.MEMORY_ON, _FILLING) if on else client.delete(keys.MEMORY_ON))
 
-    async def is_on(self) -> bool:
-        """Whether they are written."""
-        return bool(await self._store.call(self._store.client.exists(keys.MEMORY_ON)))
+    async def filled(self) -> None:
+        """What was said before the journals began is remembered too."""
+        await self._store.call(self._store.client.set(keys.MEMORY_ON, _FILLED, xx=True))
+
+    async def is_filled(self) -> bool:
+        """Whether journals are written, and what was said before them is remembered."""
+        return await self._store.call(self._store.client.get(keys.MEMORY_ON)) == _FILLED
+
+    async def expect(self, contact: ContactId, at_ms: int | None, *, sooner: bool = False) -> None:
+        """Something of the contact expires next at `at_ms`, or (None) nothing any more. `sooner`: what is expected earlier stays. Repeatable."""
+        client = self._store.client
+        if at_ms is None:
+            await self._store.call(client.zrem(keys.MEMORY_EXPIRING, contact))
+        else:
+            await self._store.call(client.zadd(keys.MEMORY_EXPIRING, {contact: at_ms}, lt=sooner))
+
+    async def expiring(self, now_ms: int) -> list[ContactId]:
+        """Contacts of whom something has expired by now."""
+        found = await self._store.call(self._store.client.zrange(keys.MEMORY_EXPIRING, "-inf", now_ms, byscore=True, offset=0, num=_MOST))
+        return [ContactId(contact.decode()) for contact in found]
 
     async def due(self, most: int) -> list[ContactId]:
         """Contacts with something to read, who waits longest first."""

@@ -345,10 +345,14 @@ def skill_memory(contact: str) -> str:
 
 
 MEMORY_ON = "MEMORY:on"
-"""STRING "1": a gateway of this store keeps a memory, so what is said is also written into journals. Until one runs that keeps none."""
+"""STRING: a gateway of this store keeps a memory, so what is said is also written into journals; "1" until what was said before is
+remembered as well, then "2". Until a gateway runs that keeps none."""
 
 MEMORY_DUE = "MEMORY:due"
 """ZSET contact -> ms since when its journal waits to be read into memory. A member leaves with what it waits for."""
+
+MEMORY_EXPIRING = "MEMORY:expiring"
+"""ZSET contact -> ms when the first of what is remembered expires with its chat. A member leaves with the last of it."""
 
 
 def memory_journal(contact: str) -> str:
@@ -396,5 +400,5 @@ OF_A_CONTACT = (
 )
 """Every key that belongs to one contact alone, beside its mailbox. What is made for a contact must be added here, or forgetting forgets it."""
 
-SETS_OF_CONTACTS = (QUEUE_LATER, DEAD_INDEX, HELD_INDEX, PAUSED_INDEX, MISSED_INDEX, HISTORY_EXPIRING, PROPOSALS_INDEX, MEMORY_DUE)
+SETS_OF_CONTACTS = (QUEUE_LATER, DEAD_INDEX, HELD_INDEX, PAUSED_INDEX, MISSED_INDEX, HISTORY_EXPIRING, PROPOSALS_INDEX, MEMORY_DUE, MEMORY_EXPIRING)
 """Sorted sets with contacts as members, beside the pairing indexes."""

@@ -1,0 +1,197 @@
+"""The feed: what journals say becomes memory, in the background; what was withdrawn, has expired or is too old is forgotten.
+
+A journal's entry leaves it once the contact's file has it, so whoever is killed in between only reads it again. Each step may be repeated.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from secondme.core.clock import from_ms, to_ms
+from secondme.core.errors import DataError, SecondmeError
+from secondme.core.ids import ContactId, mask_contact_id
+from secondme.core.log import get_logger
+from secondme.core.memory.index import MemoryMessage
+from secondme.core.records import Turn
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection, Iterable
+
+    from secondme.core.config.models import MemorySettings
+    from secondme.core.memory.library import Memories
+    from secondme.core.memory.store import JournalStore
+    from secondme.core.ports import Clock
+    from secondme.core.store.history import HistoryStore
+
+log = get_logger(__name__)
+
+_LOOK_S = 1.0
+_AGAIN_S = 30.0
+"""After a file, or the store, refused."""
+_AT_ONCE = 32
+_ENTRIES = 500
+_TIDY_S = 3600.0
+_WHOSE = {"user": frozenset({"contact"}), "assistant": frozenset({"owner", "clone"})}
+"""Nobody takes back, or changes, what somebody else said."""
+_ANYBODY = frozenset({"contact", "owner", "clone"})
+_SPEAKERS = {"incoming": "contact", "fromMe": "owner", "outgoing": "clone"}
+
+
+@dataclass(slots=True)
+class JournalChanges:
+    """What a part of a journal comes to, in its order: the last word about each message counts."""
+
+    said: dict[str, MemoryMessage] = field(default_factory=dict)
+    expiring: dict[str, int] = field(default_factory=dict)
+    """Of what was said: when its chat forgets it."""
+    edited: dict[str, tuple[str, str]] = field(default_factory=dict)
+    """Role and new words of messages that were said before."""
+    gone: dict[str, str] = field(default_factory=dict)
+    """Id -> role of who took it back; empty: its chat forgot it."""
+
+
+class MemoryFeed:
+    """Keeps the memories of one home in step with what is said."""
+
+    def __init__(
+        self,
+        journals: JournalStore,
+        memories: Memories,
+        history: HistoryStore,
+        contacts: Callable[[], Awaitable[Collection[ContactId]]],
+        settings: MemorySettings,
+        clock: Clock,
+    ) -> None:
+        """`contacts` gives everybody who was approved."""
+        self._journals = journals
+        self._memories = memories
+        self._history = history
+        self._contacts = contacts
+        self._settings = settings
+        self._clock = clock
+        self._later: dict[ContactId, float] = {}
+        """Contacts whose file refused, and when they are tried again."""
+
+    async def run(self) -> None:
+        """Until cancelled, what is said is remembered within seconds."""
+        next_tidy = self._clock.monotonic()
+        while True:
+            wait_s = _LOOK_S
+            try:
+                await self.begin()
+                while await self.catch_up():
+                    pass
+                await self.expire()
+                if self._clock.monotonic() >= next_tidy:
+                    next_tidy = self._clock.monotonic() + _TIDY_S
+                    await self.tidy()
+            except SecondmeError as error:
+                log.debug("memory_put_off", code=error.code)
+                wait_s = _AGAIN_S / 6
+            await self._clock.sleep(wait_s)
+
+    async def begin(self) -> None:
+        """Journals are written from now on, and what the histories hold is remembered. Repeatable, and cheap the second time."""
+        if await self._journals.is_filled():
+            return
+        await self._journals.switch(on=True)
+        for contact in await self._contacts():
+            await self.fill(contact)
+        await self._journals.filled()
+        log.info("memory_filled")
+
+    async def fill(self, contact: ContactId) -> int:
+        """What the history still holds of the contact is remembered; returns how many messages are new. Repeatable."""
+        turns = await self._history.said(contact)
+        return await self._apply(contact, changes_of(turn.encode() for turn in turns))
+
+    async def catch_up(self) -> bool:
+        """One step: the next entries of the contacts that wait longest are remembered. True when there was something, and there may be more."""
+        now, done = self._clock.monotonic(), False
+        for contact in await self._journals.due(_AT_ONCE):
+            if self._later.get(contact, 0.0) > now:
+                continue
+            try:
+                entries = await self._journals.read(contact, _ENTRIES)
+                await self._apply(contact, changes_of(entries))
+                await self._journals.unlist(contact, entries)
+            except SecondmeError as error:
+                self._later[contact] = now + _AGAIN_S
+                log.warning("memory_refused", contact=mask_contact_id(contact), code=error.code)
+                if not isinstance(error, DataError):
+                    raise
+            else:
+                self._later.pop(contact, None)
+                done = done or len(entries) == _ENTRIES
+        return done
+
+    async def expire(self) -> None:
+        """What its chat forgets by now is forgotten here too."""
+        now_ms = self._clock.now_ms()
+        for contact in await self._journals.expiring(now_ms):
+            left = await asyncio.to_thread(self._memories.forget_expired, contact, now_ms)
+            await self._journals.expect(contact, left)
+
+    async def tidy(self) -> None:
+        """What is older than `memory.keep_days` is forgotten."""
+        if self._settings.keep_days:
+            before_ms = to_ms(from_ms(self._clock.now_ms()) - timedelta(days=self._settings.keep_days))
+            for contact in await self._contacts():
+                await asyncio.to_thread(self._memories.forget_before, contact, before_ms)
+
+    async def _apply(self, contact: ContactId, changes: JournalChanges) -> int:
+        count = await asyncio.to_thread(_write, self._memories, contact, changes)
+        if changes.expiring:
+            await self._journals.expect(contact, min(changes.expiring.values()), sooner=True)
+        return count
+
+
+def changes_of(entries: Iterable[bytes]) -> JournalChanges:
+    """What the entries of a journal come to. What cannot be read is nothing."""
+    changes = JournalChanges()
+    for entry in entries:
+        try:
+            raw = json.loads(entry)
+        except (ValueError, RecursionError):
+            continue
+        if isinstance(raw, dict):
+            _take(raw, entry, changes)
+    return changes
+
+
+def _take(raw: dict[str, Any], entry: bytes, changes: JournalChanges) -> None:
+    gone = raw.get("gone")
+    if isinstance(gone, str):
+        changes.gone[gone] = str(raw.get("role", ""))
+        changes.said.pop(gone, None)
+        changes.edited.pop(gone, None)
+    elif "timestamp" in raw:
+        try:
+            turn = Turn.decode(entry, "memory")
+        except DataError:
+            return
+        if not turn.content.strip():
+            return
+        expires = {} if turn.expires_at is None else {turn.id: to_ms(turn.expires_at)}
+        changes.said[turn.id] = MemoryMessage(
+            turn.id, to_ms(turn.timestamp), _SPEAKERS[turn.type], turn.content, expires_ms=expires.get(turn.id, 0)
+        )
+        changes.expiring |= expires
+        changes.gone.pop(turn.id, None)
+    elif isinstance(raw.get("id"), str) and isinstance(raw.get("content"), str):
+        changes.edited[raw["id"]] = (str(raw.get("role")), raw["content"])
+
+
+def _write(memories: Memories, contact: ContactId, changes: JournalChanges) -> int:
+    """Blocking."""
+    count = memories.append(contact, changes.said.values()) if changes.said else 0
+    for message_id, (role, words) in changes.edited.items():
+        memories.edit(contact, message_id, words, by=_WHOSE.get(role, _ANYBODY))
+    for role in set(changes.gone.values()):
+        ids = [message_id for message_id, whose in changes.gone.items() if whose == role]
+        memories.forget_messages(contact, ids, by=_WHOSE.get(role, _ANYBODY))
+    return count

@@ -1,0 +1,79 @@
+"""Memory as the rest of the program asks it: what of a person's past belongs into a reply, and what the owner looks for."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from secondme.core.errors import SecondmeError
+from secondme.core.ids import ContactId, mask_contact_id
+from secondme.core.log import get_logger
+from secondme.core.memory.recall import pack
+from secondme.core.messages import Recollection, Remembered, Speaker
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Set as AbstractSet
+    from datetime import tzinfo
+
+    from secondme.core.config.models import MemorySettings
+    from secondme.core.memory.library import Memories
+    from secondme.core.memory.ranking import RankedMessage
+    from secondme.core.ports import Clock
+    from secondme.core.store.persons import PersonStore
+
+log = get_logger(__name__)
+
+_RECALL_S = 1.5
+"""A reply waits no longer for what was said long ago."""
+_MOST_CHARACTERS = 2000
+"""Of what is asked for: the end of a long burst says best what it is about."""
+
+
+class ConversationMemory:
+    """The memory of one home."""
+
+    def __init__(
+        self,
+        memories: Memories,
+        persons: PersonStore,
+        names: Callable[[ContactId], Awaitable[Collection[str]]],
+        owner: str,
+        settings: MemorySettings,
+        zone: tzinfo,
+        clock: Clock,
+    ) -> None:
+        """`names` gives what the contact is called; `owner` is the owner's name."""
+        self._memories = memories
+        self._persons = persons
+        self._names = names
+        self._owner = owner
+        self._settings = settings
+        self._zone = zone
+        self._clock = clock
+
+    async def recall(self, contact: ContactId, query: str, *, shown: AbstractSet[str]) -> Recollection:
+        """As the port says."""
+        if not self._settings.budget_tokens:
+            return Recollection()
+        began = self._clock.monotonic()
+        try:
+            async with asyncio.timeout(_RECALL_S):
+                ranked = await self.search(contact, query)
+        except (SecondmeError, TimeoutError) as error:
+            code = error.code if isinstance(error, SecondmeError) else "timed_out"
+            log.warning("memory_not_read", contact=mask_contact_id(contact), code=code)
+            return Recollection(facts={"memory": {"code": code}})
+        rows = pack(ranked, budget_tokens=self._settings.budget_tokens, zone=self._zone, shown=shown)
+        items = tuple(Remembered(row.id, row.said_at, Speaker(row.speaker), row.text) for row in rows)
+        why = sorted({reason for row in rows for reason in row.why})
+        facts = {"found": len(items), "ms": int((self._clock.monotonic() - began) * 1000), "why": why}
+        return Recollection(items, {"memory": facts})
+
+    async def search(self, contact: ContactId, query: str) -> list[RankedMessage]:
+        """What was said with this person and answers `query`, the best first. Raises BusyError, UnavailableError."""
+        members = await self._persons.members(contact)
+        names = await self._names(contact)
+        return await asyncio.to_thread(
+            self._memories.search, members, query[-_MOST_CHARACTERS:], contact_names=names, owner_names=[self._owner]
+        )
