@@ -5,6 +5,8 @@ A message is found by its own words and, with less weight, by those said just be
 in which messages arrive, are edited and are forgotten, the index is the one that a rebuild from what is left would make.
 """
 
+# ruff: noqa: S608  statements are put together of names of ours; values are bound
+
 from __future__ import annotations
 
 import contextlib
@@ -62,7 +64,8 @@ _TABLES = {"meta", "message", "turn", "session", "word"}
 """`number` of a message is the rowid of its turn; a session's is the number of its first message. Tokens are of any script, and to
 FTS5's `ascii` tokenizer everything beyond ASCII is part of a word."""
 _COLUMNS = """
-select m.number, m.id, m.at_ms, m.rank, m.speaker, m.session, m.body, m.tokens, t.near, t.far, p.id, p.at_ms, p.speaker, p.body, p.tokens
+select m.number, m.id, m.at_ms, m.rank, m.speaker, m.session, m.body, m.tokens, t.near, t.far,
+    p.id, p.at_ms, p.rank, p.speaker, p.body, p.tokens
 from message m join turn t on t.rowid = m.number left join message p on p.number = m.previous
 """
 _MATCHING = _COLUMNS + (
@@ -87,6 +90,7 @@ class Previous(NamedTuple):
 
     id: str
     at_ms: int
+    rank: int
     speaker: str
     body: str
     tokens: str
@@ -270,7 +274,9 @@ class ConversationIndex:
     def has(self, message_ids: Collection[str]) -> set[str]:
         """Those of the ids that are known."""
         with _reported():
-            known = self._db.execute("select id from message where id in (select value from json_each(?))", (json.dumps(list(message_ids)),))
+            known = self._db.execute(
+                "select id from message where id in (select value from json_each(?))", (json.dumps(list(message_ids)),)
+            )
             return {row[0] for row in known}
 
     def size(self) -> tuple[int, int]:
@@ -283,14 +289,17 @@ class ConversationIndex:
         """In how many messages each of the terms is; one that is nowhere is left out."""
         with _reported():
             counts = self._db.execute(
-                "select term, doc from word where col = 'own' and term in (select value from json_each(?))", (json.dumps(list(terms)),)
+                "select term, doc from word where col = 'own' and term in (select value from json_each(?))",
+                (json.dumps(list(terms)),),
             )
             return dict(counts.fetchall())
 
     def vocabulary(self, prefix: str) -> list[str]:
         """The terms that begin with `prefix`."""
         with _reported():
-            rows = self._db.execute("select term from word where term >= ? and term < ? and col = 'own'", (prefix, prefix + "\U0010ffff"))
+            rows = self._db.execute(
+                "select term from word where term >= ? and term < ? and col = 'own'", (prefix, prefix + "\U0010ffff")
+            )
             return [row[0] for row in rows]
 
     def matching(self, terms: Collection[str], most: int) -> list[MemoryCandidate]:
@@ -302,14 +311,18 @@ class ConversationIndex:
         """The messages with these ids, as far as they are known, in no order."""
         with _reported():
             asked = json.dumps(list(message_ids))
-            return [_candidate(row) for row in self._db.execute(f"{_COLUMNS} where m.id in (select value from json_each(?))", (asked,))]
+            return [
+                _candidate(row) for row in self._db.execute(f"{_COLUMNS} where m.id in (select value from json_each(?))", (asked,))
+            ]
 
     def sessions(self, terms: Collection[str]) -> dict[int, float]:
         """Scores of the sessions that have the most of the terms; higher is better."""
         if not terms:
             return {}
         with _reported():
-            rows = self._db.execute("select rowid, -rank from session where session match ? order by rank limit ?", (_any_of(terms), _SESSIONS))
+            rows = self._db.execute(
+                "select rowid, -rank from session where session match ? order by rank limit ?", (_any_of(terms), _SESSIONS)
+            )
             return dict(rows.fetchall())
 
     def faults(self) -> list[str]:
@@ -346,7 +359,9 @@ class ConversationIndex:
             self._settle(change)
             if change.messages or change.words:
                 for name, more in (("messages", change.messages), ("words", change.words)):
-                    self._db.execute("insert into meta values (?, ?) on conflict do update set value = value + excluded.value", (name, more))
+                    self._db.execute(
+                        "insert into meta values (?, ?) on conflict do update set value = value + excluded.value", (name, more)
+                    )
             if change.withdrawn:
                 self._note("withdrawn", "1")
         if change.withdrawn:
@@ -394,7 +409,9 @@ class ConversationIndex:
 
     def _forget(self, which: str, *values: str | int) -> int:
         with self._changing() as change:
-            rows = self._db.execute(f"select number, at_ms, rank, id, session, tokens from message where {which}", values).fetchall()  # noqa: S608  ours
+            rows = self._db.execute(
+                f"select number, at_ms, rank, id, session, tokens from message where {which}", values
+            ).fetchall()
             for number, at_ms, rank, name, session, marked in rows:
                 self._db.execute("delete from turn where rowid = ?", (number,))
                 self._db.execute("delete from message where number = ?", (number,))
@@ -470,7 +487,12 @@ class ConversationIndex:
             [(new.session, new.previous, new.next, number) for number, new in moved],
         )
         changed = [place[number] for number in {number for number, _ in moved} | (texts & place.keys())]
-        turns = {near for at in changed for near in range(max(at - 2, 0), min(at + 3, len(after))) if after[near].session == after[at].session}
+        turns = {
+            near
+            for at in changed
+            for near in range(max(at - 2, 0), min(at + 3, len(after)))
+            if after[near].session == after[at].session
+        }
         dirty = {after[at].session for at in changed}
         if not dirty:
             return
@@ -489,11 +511,14 @@ class ConversationIndex:
         for row in members:
             said.setdefault(row.session, []).append(words[row.number])
         self._db.executemany(
-            "insert or replace into session (rowid, words) values (?, ?)", [(number, " ".join(each)) for number, each in said.items()]
+            "insert or replace into session (rowid, words) values (?, ?)",
+            [(number, " ".join(each)) for number, each in said.items()],
         )
 
     def _words_of(self, numbers: Sequence[int]) -> dict[int, str]:
-        rows = self._db.execute("select number, tokens from message where number in (select value from json_each(?))", (json.dumps(numbers),))
+        rows = self._db.execute(
+            "select number, tokens from message where number in (select value from json_each(?))", (json.dumps(numbers),)
+        )
         return {number: " ".join(searchable(marked.split())) for number, marked in rows}
 
 
@@ -501,11 +526,13 @@ def _linked(members: Sequence[_Row]) -> Iterator[_Row]:
     """The messages of one session with its number and their neighbours."""
     for at, row in enumerate(members):
         previous = members[at - 1].number if at else None
-        yield row._replace(session=members[0].number, previous=previous, next=members[at + 1].number if at + 1 < len(members) else None)
+        yield row._replace(
+            session=members[0].number, previous=previous, next=members[at + 1].number if at + 1 < len(members) else None
+        )
 
 
 def _candidate(row: tuple[object, ...]) -> MemoryCandidate:
-    return MemoryCandidate(*row[:10], Previous(*row[10:]) if row[10] is not None else None)  # type: ignore[arg-type]  # as _COLUMNS names them
+    return MemoryCandidate(*row[:10], Previous(*row[10:]) if row[10] is not None else None)  # type: ignore[arg-type,call-arg]  # as _COLUMNS names them
 
 
 def _any_of(terms: Collection[str]) -> str:
@@ -533,4 +560,6 @@ def _reported() -> Iterator[None]:
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
                 raise BusyError("memory_busy", "Another process is writing the same memory.", "Try again.") from error
             case _:
-                raise UnavailableError("memory_unusable", "A file of the memory cannot be read or written.", "Check free space.") from error
+                raise UnavailableError(
+                    "memory_unusable", "A file of the memory cannot be read or written.", "Check free space."
+                ) from error

@@ -12,7 +12,6 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from secondme.core.memory.index import ConversationIndex, CorruptIndexError, SearchFindings
-from secondme.core.memory.query import read_query
 from secondme.core.memory.ranking import NO_HINTS, MemoryHints, RankedMessage, rank
 from secondme.core.memory.tokens import nearest
 
@@ -28,8 +27,8 @@ _MOST_OPEN = 32
 _NAME_LETTERS = 24
 _MOST_TERMS = 24
 """Of one question: the rarest."""
-_TOO_COMMON, _ENOUGH_TERMS = 0.2, 2
-"""A term in a larger share of the messages is not looked for where two rarer ones are."""
+_TOO_COMMON, _NOT_MANY, _ENOUGH_TERMS = 0.2, 50, 2
+"""A term in a larger share of the messages, and in more than 50, is not looked for where two rarer ones are."""
 _MOST_UNKNOWN = 4
 """Terms that nobody wrote, for which others are looked for."""
 _SHORTEST_UNKNOWN = 4
@@ -77,50 +76,43 @@ class Memories:
 
     def edit(self, contact: str, message_id: str, text: str) -> bool:
         """As ConversationIndex.edit."""
-        return self._read(contact, lambda index: index.edit(message_id, text), False)
+        return self._read(contact, lambda index: index.edit(message_id, text), otherwise=False)
 
     def forget_messages(self, contact: str, message_ids: Collection[str]) -> int:
         """As ConversationIndex.forget."""
-        return self._read(contact, lambda index: index.forget(message_ids), 0)
+        return self._read(contact, lambda index: index.forget(message_ids), otherwise=0)
 
     def forget_before(self, contact: str, at_ms: int) -> int:
         """As ConversationIndex.forget_before."""
-        return self._read(contact, lambda index: index.forget_before(at_ms), 0)
+        return self._read(contact, lambda index: index.forget_before(at_ms), otherwise=0)
 
     def forget_span(self, contact: str, from_ms: int, to_ms: int) -> int:
         """As ConversationIndex.forget_span."""
-        return self._read(contact, lambda index: index.forget_span(from_ms, to_ms), 0)
+        return self._read(contact, lambda index: index.forget_span(from_ms, to_ms), otherwise=0)
 
     def forget_source(self, contact: str, digest: str) -> int:
         """As ConversationIndex.forget_source."""
-        return self._read(contact, lambda index: index.forget_source(digest), 0)
+        return self._read(contact, lambda index: index.forget_source(digest), otherwise=0)
 
     def messages(self, contact: str) -> list[MemoryMessage]:
         """Everything that is remembered of `contact`, in its order."""
-        return self._read(contact, lambda index: index.messages(), [])
+        return self._read(contact, lambda index: index.messages(), otherwise=[])
 
     def known(self, contact: str, message_ids: Collection[str]) -> set[str]:
         """Those of the ids that are remembered."""
-        return self._read(contact, lambda index: index.has(message_ids), set())
+        return self._read(contact, lambda index: index.has(message_ids), otherwise=set())
 
     def count(self, contact: str) -> int:
         """How many messages of `contact` are remembered."""
-        return self._read(contact, lambda index: index.size()[0], 0)
+        return self._read(contact, lambda index: index.size()[0], otherwise=0)
 
     def search(
-        self,
-        contacts: Sequence[str],
-        text: str,
-        *,
-        contact_names: Collection[str] = (),
-        owner_names: Collection[str] = (),
-        hints: Mapping[str, MemoryHints] = MappingProxyType({}),
+        self, contacts: Sequence[str], query: MemoryQuery, *, hints: Mapping[str, MemoryHints] = MappingProxyType({})
     ) -> list[RankedMessage]:
-        """What is remembered of these contacts (the accounts of one person) and answers `text`, the best first; at most some 150 each.
+        """What is remembered of these contacts (the accounts of one person) and answers `query`, the best first; some 150 at most.
 
-        Names are those that `text` may call the contact and the owner by. `hints` are by contact; ids that are not its own are ignored.
+        `hints` are by contact; ids that are not its own are ignored.
         """
-        query = read_query(text, contact_names=contact_names, owner_names=owner_names)
         weights = self._settings.weights
         found = {}
         for contact in dict.fromkeys(contacts):
@@ -134,13 +126,13 @@ class Memories:
                     others=[*(_best(hint.meanings) if weights.semantic else ()), *(hint.graph if weights.graph else ())],
                 )
 
-            findings = self._read(contact, look, None)
+            findings = self._read(contact, look, otherwise=None)
             if findings:
                 found[contact] = findings
         return rank(query, found, weights, hints=hints, zone=self._zone)
 
-    def forget(self, contact: str) -> int:
-        """No file of `contact` is left; returns how many there were. Repeatable."""
+    def forget(self, contact: str) -> bool:
+        """No file of `contact` is left; true when there was one. Repeatable."""
         with self._holding(contact) as held:
             if held.index:
                 held.index.close()
@@ -148,7 +140,7 @@ class Memories:
             paths = self.files(contact)
             for path in paths:
                 path.unlink(missing_ok=True)
-            return len(paths)
+            return bool(paths)
 
     def files(self, contact: str) -> list[Path]:
         """The files that hold something of `contact`, those that were moved aside too."""
@@ -204,7 +196,7 @@ class Memories:
                 self._move_aside(contact, held)
                 return do(self._opened(contact, held))
 
-    def _read(self, contact: str, do: Callable[[ConversationIndex], _T], otherwise: _T) -> _T:
+    def _read(self, contact: str, do: Callable[[ConversationIndex], _T], *, otherwise: _T) -> _T:
         """What `do` returns for the contact's index; `otherwise` when there is none, or it is damaged."""
         with self._holding(contact) as held:
             if held.index is None and not self._path(contact).exists():
@@ -228,9 +220,7 @@ class Memories:
         path = self._path(contact)
         for suffix in ("-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
-        aside = next(
-            place for n in count(1) if not (place := path.with_name(f"{path.name}.broken-{n}")).exists()
-        )
+        aside = next(place for n in count(1) if not (place := path.with_name(f"{path.name}.broken-{n}")).exists())
         with suppress(FileNotFoundError):
             path.rename(aside)
             aside.chmod(0o600)
@@ -250,7 +240,8 @@ def _look(index: ConversationIndex, query: MemoryQuery, *, by_keyword: bool, oth
     for term in unknown[:_MOST_UNKNOWN] if by_keyword else ():
         frequencies |= index.frequencies(nearest(term, index.vocabulary(term[0])))
     terms = sorted(frequencies, key=lambda term: (frequencies[term], term))[:_MOST_TERMS]
-    terms = [term for at, term in enumerate(terms) if at < _ENOUGH_TERMS or frequencies[term] <= _TOO_COMMON * messages]
+    common = max(_TOO_COMMON * messages, _NOT_MANY)
+    terms = [term for at, term in enumerate(terms) if at < _ENOUGH_TERMS or frequencies[term] <= common]
     candidates = index.matching(terms, _CANDIDATES if messages < _MANY else _CANDIDATES_OF_MANY)
     missing = set(others) - {each.id for each in candidates}
     return SearchFindings(

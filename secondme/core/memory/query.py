@@ -39,7 +39,8 @@ class MemoryQuery:
     """What is looked for. `about` is who is named: the messages of that side count more."""
 
     terms: tuple[str, ...]
-    pairs: frozenset[tuple[str, str]]
+    pairs: frozenset[str]
+    """Tokens that follow one another, those of common words too: each two with single spaces between and around them."""
     days: tuple[NamedDay, ...] = ()
     about: SpokenBy | None = None
     asks_when: bool = False
@@ -55,7 +56,7 @@ def read_query(text: str, *, contact_names: Collection[str] = (), owner_names: C
     asks = table("memory", "cues")["asks"]
     return MemoryQuery(
         terms=tuple(dict.fromkeys(searchable(marked))),
-        pairs=pairs(marked),
+        pairs=frozenset(f" {one} {other} " for one, other in pairwise(" ".join(marked).replace(COMMON, "").split())),
         days=tuple(_days(fold(text))),
         about=None if contact == owner else "contact" if contact else "owner",
         asks_when=_pattern(asks["when"]).search(text) is not None,
@@ -64,14 +65,17 @@ def read_query(text: str, *, contact_names: Collection[str] = (), owner_names: C
     )
 
 
-def pairs(marked: list[str]) -> frozenset[tuple[str, str]]:
-    """Which tokens follow one another, those of common words too."""
-    return frozenset(pairwise(token.removeprefix(COMMON) for token in marked))
+def tells(kind: str, marked: list[str]) -> bool:
+    """True when tokens tell a time (`when`) or a `number`."""
+    cues, digits = _cues(kind)
+    return not cues.isdisjoint(marked) or any(token.isdigit() and len(token) >= digits for token in marked)
 
 
-def tells(kind: str) -> re.Pattern[str]:
-    """Matches what tells a time (`when`) or a `number`."""
-    return _pattern(table("memory", "cues")["tells"][kind])
+@cache
+def _cues(kind: str) -> tuple[frozenset[str], int]:
+    """The tokens that tell something, and from how many digits on a number does."""
+    source = table("memory", "cues")["tells"][kind]
+    return frozenset(token for word in source["words"].split() for token in tokens(word)), source["digits"]
 
 
 @cache

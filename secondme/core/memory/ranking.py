@@ -12,17 +12,17 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, date, tzinfo
 from functools import cache
+from operator import mul
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from secondme.core.clock import from_ms
 from secondme.core.files import table
-from secondme.core.memory.query import pairs, tells
-from secondme.core.memory.tokens import searchable
-from secondme.core.normalization import fold
+from secondme.core.memory.query import tells
+from secondme.core.memory.tokens import COMMON, searchable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Mapping
 
     from secondme.core.config.models import MemoryWeights
     from secondme.core.memory.index import MemoryCandidate, SearchFindings
@@ -68,9 +68,8 @@ _HALF_KNOWN = 0.5
 _DAYS_NEAR = ((0, 1.0), (2, 0.7), (7, 0.4))
 _SAME_MONTH = 0.6
 _SAME_TEXT = 20
-"""Letters from which on two messages with the same text are one: short ones mean what they answer."""
+"""Letters from which on two messages with the same words are one: short ones mean what they answer."""
 _SHOWN_REASONS = 3
-_SPACE = re.compile(r"\s+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +89,19 @@ NO_HINTS = MemoryHints()
 
 @dataclass(frozen=True, slots=True)
 class RankedMessage:
-    """A message that was found: whose conversation it is of, how well it answers (only comparable within one search), and what spoke for
-    it most, as names of signs."""
+    """A message that was found: whose conversation it is of, and how well it answers; scores are only comparable within one search."""
 
     contact: str
     message: MemoryCandidate
     score: float
-    why: tuple[str, ...]
+    worth: tuple[float, ...] = field(repr=False)
+    """What each of `SIGNS` added to the score."""
+
+    @property
+    def why(self) -> tuple[str, ...]:
+        """The signs that spoke for it most."""
+        worth = sorted(zip(self.worth, SIGNS, strict=True), reverse=True)
+        return tuple(sign for value, sign in worth[:_SHOWN_REASONS] if value > 0)
 
 
 def rank(
@@ -112,16 +117,19 @@ def rank(
     values = _signs(query, found, hints, zone)
     sums = weights_of(weights, meanings=any(each.meanings for each in hints.values()))
     ranked: list[RankedMessage] = []
-    seen: set[tuple[str, ...]] = set()
-    scored = [(sum(map(float.__mul__, sums, signs)), at) for at, signs in enumerate(values)]
-    for score, at in sorted(scored, key=lambda each: (-each[0], -rows[each[1]][1].at_ms, rows[each[1]][1].id)):
-        contact, message = rows[at]
-        text = _SPACE.sub(" ", fold(message.body)).strip()
-        same = ("", text) if len(text) >= _SAME_TEXT else (contact, message.id)
+    seen: set[tuple[str, str]] = set()
+    for (contact, message), signs in zip(rows, values, strict=True):
+        worth = tuple(map(mul, sums, signs))
+        ranked.append(RankedMessage(contact, message, sum(worth), worth))
+    ranked.sort(key=lambda each: (-each.score, -each.message.at_ms, each.message.id))
+    kept = []
+    for each in ranked:
+        words = each.message.tokens  # the text without case, accents and punctuation
+        same = ("", words) if len(words) >= _SAME_TEXT else (each.contact, each.message.id)
         if same not in seen:
             seen.add(same)
-            ranked.append(RankedMessage(contact, message, score, _reasons(sums, values[at])))
-    return ranked
+            kept.append(each)
+    return kept
 
 
 def weights_of(weights: MemoryWeights, *, meanings: bool) -> tuple[float, ...]:
@@ -136,16 +144,11 @@ def _weights(which: str, keyword: float, semantic: float, graph: float) -> tuple
     return tuple(float(table("memory", "weights")[which][sign]) * by_sign.get(sign, 1.0) for sign in SIGNS)
 
 
-def _reasons(sums: Sequence[float], signs: Sequence[float]) -> tuple[str, ...]:
-    worth = sorted(((weight * value, sign) for weight, value, sign in zip(sums, signs, SIGNS, strict=True)), reverse=True)
-    return tuple(sign for value, sign in worth[:_SHOWN_REASONS] if value > 0)
-
-
 def _signs(
     query: MemoryQuery, found: Mapping[str, SearchFindings], hints: Mapping[str, MemoryHints], zone: tzinfo
 ) -> list[list[float]]:
     """A row of `SIGNS` for each candidate, in the order in which they were found."""
-    reading = _Reading(query, found, zone)
+    reading = _SignReader(query, found, zone)
     rows: list[list[float]] = []
     places: dict[tuple[str, str], int] = {}
     for contact, findings in found.items():
@@ -166,7 +169,7 @@ def _signs(
     return rows
 
 
-class _Reading:
+class _SignReader:
     """The signs of one candidate after another, for one query."""
 
     def __init__(self, query: MemoryQuery, found: Mapping[str, SearchFindings], zone: tzinfo) -> None:
@@ -183,53 +186,56 @@ class _Reading:
 
     def signs(self, message: MemoryCandidate, findings: SearchFindings, hints: MemoryHints) -> list[float]:
         """The signs of `message`, scores as they are; that it answers a question is how much that question covers."""
-        query, body = self._query, message.body
-        marked = message.tokens.split()
+        query, body, marked = self._query, message.body, message.tokens.split()
         own, near, far = searchable(marked), message.near.split(), message.far.split()
+        *scores, cover, cover_near = self._scores(own, near, far)
+        spaced = f" {message.tokens.replace(COMMON, '')} "
         previous = message.previous
         asked = previous is not None and previous.body.rstrip().endswith("?")
         self.asked.append(previous.id if previous and asked else "")
-        meaning, meaning_near = hints.meanings.get(message.id, (0.0, 0.0))
         return [
-            *self._scores(own, near, far),
+            *scores,
             findings.sessions.get(message.session, 0.0),
-            self._cover(own),
-            self._cover((*own, *near)),
-            float(len(query.pairs & pairs(marked))),
+            cover,
+            cover_near,
+            float(sum(pair in spaced for pair in query.pairs)),
             float(query.about is not None and (message.speaker == "contact") == (query.about == "contact")),
-            self._date(message.at_ms),
-            float(query.asks_when and tells("when").search(body) is not None),
-            float(query.asks_number and tells("number").search(body) is not None),
+            self._date(message.at_ms) if query.days else 0.0,
+            float(query.asks_when and tells("when", marked)),
+            float(query.asks_number and tells("number", marked)),
             min(_MOST_CAPITALISED, len(_CAPITALISED.findall(body))) / _MOST_CAPITALISED if query.asks_name else 0.0,
-            math.log1p(len(body.split())) / 4,
+            math.log1p(body.count(" ") + 1) / 4,
             float(body.rstrip().endswith("?")),
             self._cover(previous.tokens.split()) if previous and asked else 0.0,
             float(previous is None),
-            meaning,
-            meaning_near,
+            *hints.meanings.get(message.id, (0.0, 0.0)),
             hints.graph.get(message.id, 0.0),
         ]
 
-    def _scores(self, own: list[str], near: list[str], far: list[str]) -> tuple[float, float, float]:
-        """BM25 of the message's own words, and twice with its neighbours'; lengths of all together."""
+    def _scores(self, own: list[str], near: list[str], far: list[str]) -> tuple[float, ...]:
+        """BM25 of the message's own words, and twice with its neighbours' (lengths of all together); what the words cover of the query by
+        rarity, and what they do with those of the next neighbours."""
         length = (len(own) + len(near) + len(far)) / (_SPAN * self._usual)
         damping = _SATURATION * (1 - _BY_LENGTH + _BY_LENGTH * length)
-        alone = around = wide = 0.0
+        alone = around = wide = cover = cover_near = 0.0
         for term, rarity in self._rarity.items():
             here, beside, beyond = own.count(term), near.count(term), far.count(term)
-            if here or beside or beyond:
-                one, two = here + _NEAR * beside + _FAR * beyond, here + _NEAR * beside + _WIDE_FAR * beyond
+            if here:
                 alone += rarity * here / (here + damping)
+                cover += rarity
+            if here or beside:
+                cover_near += rarity
+            if here or beside or beyond:
+                beside_own = here + _NEAR * beside
+                one, two = beside_own + _FAR * beyond, beside_own + _WIDE_FAR * beyond
                 around += rarity * one / (one + damping)
                 wide += rarity * two / (two + damping)
-        return alone, around, wide
+        return alone, around, wide, cover / self._whole, cover_near / self._whole
 
     def _cover(self, words: Collection[str]) -> float:
         return sum(rarity for term, rarity in self._rarity.items() if term in words) / self._whole
 
     def _date(self, at_ms: int) -> float:
-        if not self._query.days:
-            return 0.0
         day = from_ms(at_ms).astimezone(self._zone).date()
         return max(_nearness(day, named) for named in self._query.days)
 

@@ -23,10 +23,18 @@ COMMON = "-"
 """Begins the token of a word that is only looked at where two words in a row are compared. No word can hold it."""
 _LONGEST_WORD = 40
 _TOKEN = re.compile(WORD.pattern + r"|\d+")
-_KEPT, _BACK = str.maketrans("йЙ", "јЈ"), str.maketrans("ј", "й")
-"""Folding takes й for и with an accent, and Russian endings would not be known any more; in Serbian, ј is й all the same."""
+_KEPT, _BACK = str.maketrans("йЙ", "јЈ"), str.maketrans("ј", "й")  # noqa: RUF001  Cyrillic
+"""Folding takes й for и with an accent, and Russian endings would not be known any more; in Serbian the other letter is used for the same sound."""
 _ARTICLE = re.compile("^(?:وال|بال|كال|فال|لل|ال)(?=..)")
-_SCRIPTS = (("\u0370", "english"), ("\u0400", "greek"), ("\u0530", "russian"), ("\u0600", ""), ("\u0700", "arabic"), ("\u0900", ""), ("\u0980", "hindi"))
+_SCRIPTS = (
+    ("\u0370", "english"),
+    ("\u0400", "greek"),
+    ("\u0530", "russian"),
+    ("\u0600", ""),
+    ("\u0700", "arabic"),
+    ("\u0900", ""),
+    ("\u0980", "hindi"),
+)
 """Up to which letter (excluded) which of Snowball's stemmers is used; behind the last one, none."""
 _GRAM = 4
 _ALIKE = 0.5
@@ -61,7 +69,7 @@ def tokens(text: str) -> list[str]:
 
 def searchable(found: Iterable[str]) -> list[str]:
     """Those of `found` that are looked for by themselves."""
-    return [token for token in found if not token.startswith(COMMON)]
+    return [token for token in found if token[0] != COMMON]
 
 
 def nearest(token: str, known: Iterable[str], most: int = 3) -> list[str]:
