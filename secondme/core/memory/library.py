@@ -1,0 +1,253 @@
+"""The memories of all contacts: a file each, opened when it is needed; a search sees those of the contacts it is for, and no other."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from collections import OrderedDict
+from contextlib import contextmanager, suppress
+from datetime import UTC, tzinfo
+from itertools import count
+from types import MappingProxyType
+from typing import TYPE_CHECKING, TypeVar
+
+from secondme.core.memory.index import ConversationIndex, CorruptIndexError, SearchFindings
+from secondme.core.memory.ranking import NO_HINTS, MemoryHints, RankedMessage, rank
+from secondme.core.memory.tokens import nearest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
+
+    from secondme.core.config.models import MemorySettings
+    from secondme.core.memory.index import MemoryMessage
+    from secondme.core.memory.query import MemoryQuery
+
+_MOST_OPEN = 32
+_NAME_LETTERS = 24
+_MOST_TERMS = 24
+"""Of one question: the rarest."""
+_TOO_COMMON, _NOT_MANY, _ENOUGH_TERMS = 0.2, 50, 2
+"""A term in a larger share of the messages, and in more than 50, is not looked for where two rarer ones are."""
+_MOST_UNKNOWN = 4
+"""Terms that nobody wrote, for which others are looked for."""
+_SHORTEST_UNKNOWN = 4
+_CANDIDATES, _CANDIDATES_OF_MANY = 150, 80
+_MANY = 5_000
+"""Messages from which on fewer candidates are looked at: finding them takes the time then."""
+_BY_MEANING = 40
+
+
+_T = TypeVar("_T")
+
+
+class _Held:
+    """The lock of one contact, and its index while it is open."""
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self.index: ConversationIndex | None = None
+        self.users = 0
+
+
+class Memories:
+    """The memories in `directory`. Threads may share it: each contact has one writer or reader at a time.
+
+    A file that turns out to be damaged is moved aside, `moved_aside` is called with its contact and its new path, and the call goes on
+    with an empty memory: whoever can, fills it again. Methods raise BusyError and UnavailableError as ConversationIndex does.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        settings: MemorySettings,
+        *,
+        zone: tzinfo = UTC,
+        moved_aside: Callable[[str, Path], None] = lambda _contact, _path: None,
+    ) -> None:
+        self._directory, self._settings, self._zone, self._moved_aside = directory, settings, zone, moved_aside
+        self._lock = threading.Lock()
+        self._held: OrderedDict[str, _Held] = OrderedDict()
+
+    def append(self, contact: str, messages: Iterable[MemoryMessage]) -> int:
+        """As ConversationIndex.append."""
+        kept = list(messages)
+        return self._written(contact, lambda index: index.append(kept))
+
+    def edit(self, contact: str, message_id: str, text: str) -> bool:
+        """As ConversationIndex.edit."""
+        return self._read(contact, lambda index: index.edit(message_id, text), otherwise=False)
+
+    def forget_messages(self, contact: str, message_ids: Collection[str]) -> int:
+        """As ConversationIndex.forget."""
+        return self._read(contact, lambda index: index.forget(message_ids), otherwise=0)
+
+    def forget_before(self, contact: str, at_ms: int) -> int:
+        """As ConversationIndex.forget_before."""
+        return self._read(contact, lambda index: index.forget_before(at_ms), otherwise=0)
+
+    def forget_span(self, contact: str, from_ms: int, to_ms: int) -> int:
+        """As ConversationIndex.forget_span."""
+        return self._read(contact, lambda index: index.forget_span(from_ms, to_ms), otherwise=0)
+
+    def forget_source(self, contact: str, digest: str) -> int:
+        """As ConversationIndex.forget_source."""
+        return self._read(contact, lambda index: index.forget_source(digest), otherwise=0)
+
+    def messages(self, contact: str) -> list[MemoryMessage]:
+        """Everything that is remembered of `contact`, in its order."""
+        return self._read(contact, lambda index: index.messages(), otherwise=[])
+
+    def known(self, contact: str, message_ids: Collection[str]) -> set[str]:
+        """Those of the ids that are remembered."""
+        return self._read(contact, lambda index: index.has(message_ids), otherwise=set())
+
+    def count(self, contact: str) -> int:
+        """How many messages of `contact` are remembered."""
+        return self._read(contact, lambda index: index.size()[0], otherwise=0)
+
+    def search(
+        self, contacts: Sequence[str], query: MemoryQuery, *, hints: Mapping[str, MemoryHints] = MappingProxyType({})
+    ) -> list[RankedMessage]:
+        """What is remembered of these contacts (the accounts of one person) and answers `query`, the best first; some 150 at most.
+
+        `hints` are by contact; ids that are not its own are ignored.
+        """
+        weights = self._settings.weights
+        found = {}
+        for contact in dict.fromkeys(contacts):
+            hint = hints.get(contact, NO_HINTS)
+
+            def look(index: ConversationIndex, hint: MemoryHints = hint) -> SearchFindings:
+                return _look(
+                    index,
+                    query,
+                    by_keyword=weights.keyword > 0,
+                    others=[*(_best(hint.meanings) if weights.semantic else ()), *(hint.graph if weights.graph else ())],
+                )
+
+            findings = self._read(contact, look, otherwise=None)
+            if findings:
+                found[contact] = findings
+        return rank(query, found, weights, hints=hints, zone=self._zone)
+
+    def forget(self, contact: str) -> bool:
+        """No file of `contact` is left; true when there was one. Repeatable."""
+        with self._holding(contact) as held:
+            if held.index:
+                held.index.close()
+                held.index = None
+            paths = self.files(contact)
+            for path in paths:
+                path.unlink(missing_ok=True)
+            return bool(paths)
+
+    def files(self, contact: str) -> list[Path]:
+        """The files that hold something of `contact`, those that were moved aside too."""
+        return sorted(self._directory.glob(f"{self._path(contact).name}*"))
+
+    def all_files(self) -> list[Path]:
+        """Every file of every memory."""
+        return sorted(path for path in self._directory.glob("*.db*") if path.is_file())
+
+    def left_of(self, words: Collection[str]) -> list[Path]:
+        """The files in which one of `words` is still to be read, byte for byte."""
+        sought = [word.encode() for word in words]
+        return [path for path in self.all_files() if any(each in path.read_bytes() for each in sought)]
+
+    def close(self) -> None:
+        """No file is open; the next call opens what it needs."""
+        for contact in list(self._held):
+            with self._holding(contact) as held:
+                if held.index:
+                    held.index.close()
+                    held.index = None
+
+    def _path(self, contact: str) -> Path:
+        """The contact's file. The id is only ever hashed: nothing of it is in a path."""
+        digest = hashlib.sha256(contact.encode("utf-8", "surrogatepass")).hexdigest()
+        return self._directory / f"{digest[:_NAME_LETTERS]}.db"
+
+    @contextmanager
+    def _holding(self, contact: str) -> Iterator[_Held]:
+        """The contact is ours alone until the end; indexes that were not used for long are closed."""
+        with self._lock:
+            held = self._held.setdefault(contact, _Held())
+            self._held.move_to_end(contact)
+            held.users += 1
+            idle = [(name, each) for name, each in self._held.items() if not each.users]
+            for name, each in idle[: max(len(self._held) - _MOST_OPEN, 0)]:
+                del self._held[name]
+                if each.index:
+                    each.index.close()
+        try:
+            with held.lock:
+                yield held
+        finally:
+            with self._lock:
+                held.users -= 1
+
+    def _written(self, contact: str, do: Callable[[ConversationIndex], _T]) -> _T:
+        """What `do` returns for the contact's index, which is made when there is none."""
+        with self._holding(contact) as held:
+            try:
+                return do(self._opened(contact, held))
+            except CorruptIndexError:
+                self._move_aside(contact, held)
+                return do(self._opened(contact, held))
+
+    def _read(self, contact: str, do: Callable[[ConversationIndex], _T], *, otherwise: _T) -> _T:
+        """What `do` returns for the contact's index; `otherwise` when there is none, or it is damaged."""
+        with self._holding(contact) as held:
+            if held.index is None and not self._path(contact).exists():
+                return otherwise
+            try:
+                return do(self._opened(contact, held))
+            except CorruptIndexError:
+                self._move_aside(contact, held)
+                return otherwise
+
+    def _opened(self, contact: str, held: _Held) -> ConversationIndex:
+        if held.index is None:
+            held.index = ConversationIndex(self._path(contact), idle_minutes=self._settings.idle_minutes, zone=self._zone)
+        return held.index
+
+    def _move_aside(self, contact: str, held: _Held) -> None:
+        """The damaged file has another name, and what belonged to it is gone."""
+        if held.index:
+            held.index.close()
+            held.index = None
+        path = self._path(contact)
+        for suffix in ("-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+        aside = next(place for n in count(1) if not (place := path.with_name(f"{path.name}.broken-{n}")).exists())
+        with suppress(FileNotFoundError):
+            path.rename(aside)
+            aside.chmod(0o600)
+            self._moved_aside(contact, aside)
+
+
+def _best(meanings: Mapping[str, tuple[float, float]]) -> list[str]:
+    """The messages that are nearest by meaning."""
+    return sorted(meanings, key=lambda each: -sum(meanings[each]))[:_BY_MEANING]
+
+
+def _look(index: ConversationIndex, query: MemoryQuery, *, by_keyword: bool, others: Collection[str]) -> SearchFindings:
+    """What one index knows of a query's terms. A term that nobody wrote stands for those like it, one that is everywhere for nothing."""
+    messages, words = index.size()
+    frequencies = index.frequencies(query.terms) if by_keyword else {}
+    unknown = [term for term in query.terms if term not in frequencies and len(term) >= _SHORTEST_UNKNOWN and not term.isdigit()]
+    for term in unknown[:_MOST_UNKNOWN] if by_keyword else ():
+        frequencies |= index.frequencies(nearest(term, index.vocabulary(term[0])))
+    terms = sorted(frequencies, key=lambda term: (frequencies[term], term))[:_MOST_TERMS]
+    common = max(_TOO_COMMON * messages, _NOT_MANY)
+    terms = [term for at, term in enumerate(terms) if at < _ENOUGH_TERMS or frequencies[term] <= common]
+    candidates = index.matching(terms, _CANDIDATES if messages < _MANY else _CANDIDATES_OF_MANY)
+    missing = set(others) - {each.id for each in candidates}
+    return SearchFindings(
+        messages,
+        words,
+        {term: frequencies[term] for term in terms},
+        [*candidates, *(index.named(missing) if missing else ())],
+        index.sessions(terms),
+    )

@@ -1,0 +1,218 @@
+"""How much of what was said is found again? Recall of evidence, and processor time, of the product's own index and ranking.
+
+`python tests/bench/memory.py --locomo FILE [--realtalk FOLDER] [--json]`: LoCoMo's JSON (snap-research/locomo) and REALTALK's folder
+(danny911kr/REALTALK) are looked for elsewhere and never part of the project. `--sizes` measures time in one long conversation, with
+generated text. Prints; decides nothing.
+"""
+
+import argparse
+import json
+import re
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from statistics import mean
+from typing import Any
+
+from secondme.core.clock import to_ms
+from secondme.core.config.models import MemorySettings
+from secondme.core.memory.index import MemoryMessage
+from secondme.core.memory.library import Memories
+from secondme.core.memory.query import read_query
+from secondme.core.memory.recall import pack
+
+CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open", 4: "single-hop", 5: "adversarial"}
+DEPTHS = (5, 10, 20)
+BUDGET_TOKENS = 1000
+WRITTEN_TIMES = ("%I:%M %p on %d %B, %Y", "%d.%m.%Y, %H:%M:%S", "%d.%m.%Y, %H:%M")
+SIZES = (2_000, 14_000, 50_000)
+
+
+@dataclass
+class Dialogue:
+    """One conversation between two people, and the questions about it."""
+
+    name: str
+    speakers: list[str]
+    messages: list[MemoryMessage] = field(default_factory=list)
+    questions: list[tuple[str, set[str], int]] = field(default_factory=list)
+    """Words, ids of the evidence, category."""
+
+
+def moment(written: str) -> datetime | None:
+    """A time as one of the data sets writes it."""
+    for form in WRITTEN_TIMES:
+        try:
+            return datetime.strptime(written.strip(), form).replace(tzinfo=UTC)
+        except ValueError:
+            continue
+    return None
+
+
+def text_of(turn: dict[str, Any]) -> str:
+    """What was written, and what a picture that came with it shows."""
+    body = turn.get("text") or turn.get("clean_text") or ""
+    caption = turn.get("blip_caption") or ""
+    shown = " ".join(map(str, caption)) if isinstance(caption, list) else str(caption)
+    return f"{body} [shares {shown}]" if shown else body
+
+
+def dialogue(name: str, conversation: dict[str, Any], asked: list[dict[str, Any]]) -> Dialogue:
+    """A conversation of either data set; its first speaker is the contact, the other one the owner."""
+    numbers = sorted(int(key[8:]) for key in conversation if re.fullmatch(r"session_\d+", key) and conversation[key])
+    turns = [(number, turn) for number in numbers for turn in conversation[f"session_{number}"]]
+    speakers = list(dict.fromkeys(turn["speaker"] for _, turn in turns))
+    made = Dialogue(name, speakers)
+    last = datetime(2020, 1, 1, tzinfo=UTC)
+    for at, (number, turn) in enumerate(turns):
+        begun = moment(conversation.get(f"session_{number}_date_time") or "")
+        last = (
+            moment(turn.get("date_time") or "")
+            or begun
+            or (last if at and turns[at - 1][0] == number else last + timedelta(days=1))
+        )
+        speaker = "contact" if turn["speaker"] == speakers[0] else "owner"
+        made.messages.append(MemoryMessage(turn["dia_id"], to_ms(last), speaker, text_of(turn), rank=at))
+    known = {each.id for each in made.messages}
+    for question in asked:
+        named = (
+            re.fullmatch(r"\(?D:?(\d+):(\d+)\)?", part)
+            for each in question.get("evidence") or ()
+            for part in re.split(r"[;\s,]+", str(each))
+        )
+        evidence = {f"D{int(match[1])}:{int(match[2])}" for match in named if match} & known
+        if evidence:
+            made.questions.append((question["question"], evidence, int(question["category"])))
+    return made
+
+
+def locomo(path: Path) -> Iterator[Dialogue]:
+    """The conversations of a LoCoMo file, flat or with a `conversation` each."""
+    for at, each in enumerate(json.loads(path.read_text("utf-8"))):
+        yield dialogue(str(each.get("sample_id", at)), each.get("conversation", each), each["qa"])
+
+
+def realtalk(folder: Path) -> Iterator[Dialogue]:
+    """The conversations of a REALTALK folder, a file each."""
+    for path in sorted(folder.glob("*.json")):
+        each = json.loads(path.read_text("utf-8"))
+        yield dialogue(path.stem, each.get("conversation", each), each.get("qa", ()))
+
+
+def asked_of(memories: Memories, made: Dialogue, found: dict[str, dict[str, list[float]]], times: list[float]) -> None:
+    """Asks every question of one conversation, and notes what part of its evidence was found, by category and depth."""
+    memories.append(made.name, made.messages)
+    names = {"contact_names": made.speakers[:1], "owner_names": made.speakers[1:2]}
+    for words, evidence, category in made.questions:
+        begun = time.process_time()
+        ranked = memories.search([made.name], read_query(words, **names))
+        times.append((time.process_time() - begun) * 1000)
+        ids = [each.message.id for each in ranked]
+        shown = {each.id for each in pack(ranked, budget_tokens=BUDGET_TOKENS, zone=UTC)}
+        for group in ("all", CATEGORIES.get(category, str(category))):
+            for depth in DEPTHS:
+                found[group][f"r{depth}"].append(len(evidence.intersection(ids[:depth])) / len(evidence))
+            found[group]["in_budget"].append(len(evidence & shown) / len(evidence))
+
+
+def measured(dialogues: Iterator[Dialogue]) -> dict[str, Any]:
+    """Recall in per cent by category, and processor time a question in milliseconds."""
+    found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    times: list[float] = []
+    with tempfile.TemporaryDirectory() as folder:
+        memories = Memories(Path(folder) / "memory", MemorySettings())
+        for made in dialogues:
+            asked_of(memories, made, found, times)
+        memories.close()
+    rows: dict[str, Any] = {
+        group: {"questions": len(shares["r5"]), **{name: round(100 * mean(each), 2) for name, each in shares.items()}}
+        for group, shares in sorted(found.items())
+    }
+    return {**rows, "cpu_ms": percentiles(times)}
+
+
+def percentiles(times: list[float]) -> dict[str, float]:
+    """The middle one, and the one that 95 of 100 are below."""
+    ordered = sorted(times) or [0.0]
+    return {"p50": round(ordered[len(ordered) // 2], 2), "p95": round(ordered[int(0.95 * len(ordered))], 2)}
+
+
+def long_conversation(messages: int) -> Dialogue:
+    """Generated small talk: words as frequent as words are, a session every few dozen messages, and questions of six words."""
+    chance = Random(7)
+    syllables = ["ba", "ko", "mi", "tu", "re", "sa", "lo", "ni", "fe", "da", "go", "vu"]
+    words = ["".join(chance.choice(syllables) for _ in range(chance.randint(2, 4))) for _ in range(20_000)]
+    weights = [1 / (at + 3) for at in range(len(words))]
+    made, at_ms = Dialogue(str(messages), ["Anna", "Ben"]), to_ms(datetime(2015, 1, 1, tzinfo=UTC))
+    for number in range(messages):
+        at_ms += chance.randint(10, 400) * 1000 if number % 37 else 9 * 3_600_000
+        text = " ".join(chance.choices(words, weights, k=chance.randint(4, 24))) + chance.choice(".?!.")
+        made.messages.append(MemoryMessage(f"m{number}", at_ms, "contact" if chance.random() < 0.5 else "owner", text))
+    for number in range(200):
+        asked = chance.choices(words, weights, k=6) if number % 2 else chance.choice(made.messages).text.split()[:8]
+        made.questions.append(("When did Anna " + " ".join(asked), {"m0"}, 4))
+    return made
+
+
+def sized(messages: int) -> dict[str, Any]:
+    """Processor time in one conversation of so many messages: to index all, to append one more, to ask, and to forget one."""
+    made, times, appended = long_conversation(messages + 100), list[float](), list[float]()
+    with tempfile.TemporaryDirectory() as folder:
+        memories = Memories(Path(folder) / "memory", MemorySettings())
+        late = made.messages[messages:]
+        del made.messages[messages:]
+        begun = time.process_time()
+        memories.append(made.name, made.messages)
+        indexed = time.process_time() - begun
+        for message in late:
+            begun = time.process_time()
+            memories.append(made.name, [message])
+            appended.append((time.process_time() - begun) * 1000)
+        made.messages.clear()
+        asked_of(memories, made, defaultdict(lambda: defaultdict(list)), times)
+        begun = time.process_time()
+        memories.forget_messages(made.name, [late[0].id])
+        forgotten = time.process_time() - begun
+        mib = sum(path.stat().st_size for path in memories.all_files()) / 2**20
+        memories.close()
+    return {
+        "append_ms": {**percentiles(appended), "mean": round(mean(appended), 2)},
+        "ask_ms": percentiles(times),
+        "forget_s": round(forgotten, 2),
+        "index_s": round(indexed, 2),
+        "mib": round(mib, 1),
+    }
+
+
+def main() -> None:
+    """Measures what was asked for, and prints it."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--locomo", type=Path)
+    parser.add_argument("--realtalk", type=Path)
+    parser.add_argument("--sizes", nargs="*", type=int)
+    parser.add_argument("--json", action="store_true")
+    asked = parser.parse_args()
+    results: dict[str, Any] = {}
+    if asked.locomo:
+        results |= measured(locomo(asked.locomo))
+    if asked.realtalk:
+        other = measured(realtalk(asked.realtalk))
+        results |= {"realtalk": other} if asked.locomo else other
+    if asked.sizes is not None:
+        results["sizes"] = {str(size): sized(size) for size in asked.sizes or SIZES}
+    if asked.json:
+        print(json.dumps(results, indent=2, sort_keys=True))
+        return
+    for name, row in results.items():
+        rows = row.items() if name in {"sizes", "realtalk"} else [(name, row)]
+        for label, values in rows:
+            print(f"{label:<14} " + "  ".join(f"{key} {value}" for key, value in values.items()))
+
+
+if __name__ == "__main__":
+    main()
