@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from secondme.core.gateway.owner_chat import OwnerChat
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.ids import ContactId
+    from secondme.core.memory.feed import MemoryFeed
+    from secondme.core.memory.library import Memories
+    from secondme.core.memory.service import ConversationMemory
     from secondme.core.messages import ToolResult
     from secondme.core.ports import Channel, Model, Toolbox
     from secondme.core.remember.learning import Learner
@@ -85,6 +88,8 @@ class Services(Stores):
             await self.sandbox.close()
         if "mcp_servers" in vars(self):
             await self.mcp_servers.close()
+        if "memories" in vars(self):
+            self.memories.close()
 
     # What the owner decides
 
@@ -113,6 +118,8 @@ class Services(Stores):
         def erase_files(contact: ContactId) -> None:
             for manifest in manifests():
                 setup_of(manifest).forget(channel_context(manifest, self.setup), contact)
+            if self.setup.places.memory.exists():
+                self.memories.forget(contact)
 
         return ContactService(self.persons, self.pairing_store, self.security, erase_files, by=self.by)
 
@@ -161,6 +168,36 @@ class Services(Stores):
         file = self.settings.persona.file
         return Voices(self.personas, self.persona_use, self.style, self.relationships, file, self.clock)
 
+    @cached_property
+    def memories(self) -> Memories:
+        """What is remembered, a file a contact."""
+        from secondme.core.memory.library import Memories
+
+        return Memories(self.setup.places.memory, self.settings.memory, zone=time_zone(self.settings))
+
+    @cached_property
+    def memory(self) -> ConversationMemory:
+        """What of a person's past belongs into a reply."""
+        from secondme.core.memory.service import ConversationMemory
+
+        async def names(contact: ContactId) -> list[str]:
+            found = await self.pairing_store.approved(contact)
+            return [name for name in (found.display_name, found.now_called) if name] if found else []
+
+        owner, settings = self.settings.persona.name, self.settings.memory
+        return ConversationMemory(self.memories, self.persons, names, owner, settings, time_zone(self.settings), self.clock)
+
+    @cached_property
+    def memory_feed(self) -> MemoryFeed:
+        """What keeps memory in step with what is said."""
+        from secondme.core.ids import ContactId
+        from secondme.core.memory.feed import MemoryFeed
+
+        async def contacts() -> list[ContactId]:
+            return [ContactId(each.contact_id) for each in (await self.listing()).approved]
+
+        return MemoryFeed(self.journals, self.memories, self.history, contacts, self.settings.memory, self.clock)
+
     def budget(self, model: Model) -> Budget:
         """`model` behind a budget: every call is charged."""
         from secondme.core.reply.budget import Budget
@@ -174,6 +211,7 @@ class Services(Stores):
         zone = time_zone(self.settings)
         agent = Agent(self.budget(model), self.outages, self.history, self.voices, self.settings, zone, self.clock)
         agent.tools = self.tool_loop(self.toolbox)
+        agent.memory = self.memory if self.settings.memory.enabled else None
         return agent
 
     def owner_turn(self, model: Model) -> OwnerTurn:
@@ -445,6 +483,8 @@ class Services(Stores):
             channels=channel_factories(self.setup) if channels is None else channels,
             owner_chat=self.owner_chat,
             witness=self.witness,
+            memory=self.memory_feed if self.settings.memory.enabled else None,
+            journals=self.journals,
         )
 
     def gateway(self, model: Model, part: Part = "all", *, rng: Random | None = None) -> Gateway:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from secondme.core.admit.witness import Witness
     from secondme.core.config.loader import Settings, Setup
     from secondme.core.gateway.store import ActivityStore, ConversationStates, NoteStore, TraceStore
+    from secondme.core.memory.store import JournalStore
     from secondme.core.queue.store import DeadLetterStore, InboxStore
     from secondme.core.remember.store import RelationshipStore, StyleStore
     from secondme.core.reply.store import OutageStore, PersonaUse, SpendingStore
@@ -169,6 +170,13 @@ class Stores:
         from secondme.core.gateway.store import ConversationStates
 
         return ConversationStates(self.store)
+
+    @cached_property
+    def journals(self) -> JournalStore:
+        """What memory still has to read."""
+        from secondme.core.memory.store import JournalStore
+
+        return JournalStore(self.store)
 
     @cached_property
     def skill_store(self) -> SkillStore:

@@ -15,7 +15,7 @@ from secondme.core.clock import from_ms, to_ms
 from secondme.core.errors import DataError, SecondmeError
 from secondme.core.ids import ContactId, mask_contact_id
 from secondme.core.log import get_logger
-from secondme.core.memory.index import MemoryMessage
+from secondme.core.memory.index import ANYBODY, MemoryMessage, SpokenBy
 from secondme.core.records import Turn
 
 if TYPE_CHECKING:
@@ -37,8 +37,7 @@ _ENTRIES = 500
 _TIDY_S = 3600.0
 _WHOSE = {"user": frozenset({"contact"}), "assistant": frozenset({"owner", "clone"})}
 """Nobody takes back, or changes, what somebody else said."""
-_ANYBODY = frozenset({"contact", "owner", "clone"})
-_SPEAKERS = {"incoming": "contact", "fromMe": "owner", "outgoing": "clone"}
+_SPEAKERS: dict[str, SpokenBy] = {"incoming": "contact", "fromMe": "owner", "outgoing": "clone"}
 
 
 @dataclass(slots=True)
@@ -133,7 +132,7 @@ class MemoryFeed:
         """What its chat forgets by now is forgotten here too."""
         now_ms = self._clock.now_ms()
         for contact in await self._journals.expiring(now_ms):
-            left = await asyncio.to_thread(self._memories.forget_expired, contact, now_ms)
+            left = await asyncio.to_thread(self._memories.read, contact, lambda index: index.forget_expired(now_ms), otherwise=None)
             await self._journals.expect(contact, left)
 
     async def tidy(self) -> None:
@@ -150,7 +149,7 @@ class MemoryFeed:
         return count
 
 
-def changes_of(entries: Iterable[bytes]) -> JournalChanges:
+def changes_of(entries: Iterable[str | bytes]) -> JournalChanges:
     """What the entries of a journal come to. What cannot be read is nothing."""
     changes = JournalChanges()
     for entry in entries:
@@ -163,7 +162,7 @@ def changes_of(entries: Iterable[bytes]) -> JournalChanges:
     return changes
 
 
-def _take(raw: dict[str, Any], entry: bytes, changes: JournalChanges) -> None:
+def _take(raw: dict[str, Any], entry: str | bytes, changes: JournalChanges) -> None:
     gone = raw.get("gone")
     if isinstance(gone, str):
         changes.gone[gone] = str(raw.get("role", ""))
@@ -190,8 +189,8 @@ def _write(memories: Memories, contact: ContactId, changes: JournalChanges) -> i
     """Blocking."""
     count = memories.append(contact, changes.said.values()) if changes.said else 0
     for message_id, (role, words) in changes.edited.items():
-        memories.edit(contact, message_id, words, by=_WHOSE.get(role, _ANYBODY))
+        memories.edit(contact, message_id, words, by=_WHOSE.get(role, ANYBODY))
     for role in set(changes.gone.values()):
         ids = [message_id for message_id, whose in changes.gone.items() if whose == role]
-        memories.forget_messages(contact, ids, by=_WHOSE.get(role, _ANYBODY))
+        memories.forget_messages(contact, ids, by=_WHOSE.get(role, ANYBODY))
     return count

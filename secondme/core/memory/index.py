@@ -13,20 +13,26 @@ import contextlib
 import json
 import sqlite3
 from bisect import bisect_left
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, timedelta, tzinfo
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from secondme.core.clock import from_ms
 from secondme.core.errors import BusyError, DataError, SecondmeError, UnavailableError
 from secondme.core.files import new_file, private_dir
+from secondme.core.memory.fact_table import SCHEMA as FACT_SCHEMA
+from secondme.core.memory.fact_table import FactTable
 from secondme.core.memory.tokens import VERSION, searchable, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from secondme.core.memory.fact_table import KeptFact
+    from secondme.core.memory.facts import Fact
+
 SpokenBy = Literal["contact", "owner", "clone"]
+ANYBODY = ("contact", "owner", "clone")
 
 MOST_CHARACTERS = 8_000
 """Of one message; what a longer one says after them is not kept."""
@@ -50,8 +56,9 @@ create table meta (name text primary key, value text not null) without rowid;
 create table message (
     number integer primary key autoincrement, id text not null unique, at_ms integer not null, rank integer not null,
     speaker text not null, source text not null, body text not null, tokens text not null, edited integer not null default 0,
-    session integer not null default 0, previous integer, next integer
+    session integer not null default 0, previous integer, next integer, expires_ms integer not null default 0
 );
+create index expiring on message (expires_ms) where expires_ms > 0;
 create index in_time on message (at_ms, rank, id);
 create index by_source on message (source) where source <> '';
 """
@@ -75,7 +82,8 @@ _MATCHING = _COLUMNS + (
 
 @dataclass(frozen=True, slots=True)
 class MemoryMessage:
-    """One message to remember. `rank` orders those of the same millisecond; `source` is the digest of the import it came with, or empty."""
+    """One message to remember. `rank` orders those of the same millisecond; `source` is the digest of the import it came with, or empty;
+    `expires_ms` is when its chat forgets it, 0 for never."""
 
     id: str
     at_ms: int
@@ -83,6 +91,7 @@ class MemoryMessage:
     text: str
     rank: int = 0
     source: str = ""
+    expires_ms: int = 0
 
 
 class Previous(NamedTuple):
@@ -170,6 +179,7 @@ class ConversationIndex:
         self._rules = json.dumps({"tokens": VERSION, "idle_minutes": idle_minutes, "zone": str(zone)})
         with _reported():
             self._db = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
+        self._facts = FactTable(self._db)
         try:
             self._open()
         except SecondmeError:
@@ -188,7 +198,7 @@ class ConversationIndex:
                 self._db.execute(f"pragma {setting}")
             if not self._db.execute("select 1 from sqlite_master where name = 'meta'").fetchone():
                 with contextlib.suppress(sqlite3.OperationalError), self._transaction():  # another process may make it just now
-                    for statement in (_SCHEMA + _FULL_TEXT).split(";"):
+                    for statement in (_SCHEMA + FACT_SCHEMA + _FULL_TEXT).split(";"):
                         self._db.execute(statement)
                     self._note("rules", self._rules)
             if not {row[0] for row in self._db.execute("select name from sqlite_master where type = 'table'")} >= _TABLES:
@@ -213,17 +223,28 @@ class ConversationIndex:
                 self._put(message, change)
         return change.count
 
-    def edit(self, message_id: str, text: str) -> bool:
-        """True when the message is known; it says `text` now, and what it said before is in no file any more. Repeatable."""
+    def edit(self, message_id: str, text: str, by: Collection[str] = ANYBODY) -> bool:
+        """True when the message is known, and one of `by` said it; it says `text` now, what it said before is in no file any more, and no fact
+        comes from it. Repeatable."""
         with self._changing() as change:
             row = self._known(message_id)
-            if row:
+            is_theirs = row is not None and self._speaker(message_id) in by
+            if row and is_theirs:
                 self._say(row, text, change)
-        return row is not None
+        return is_theirs
 
-    def forget(self, message_ids: Collection[str]) -> int:
-        """Nothing of these messages is left in any file; returns how many there were. Repeatable, also after BusyError."""
-        return self._forget("id in (select value from json_each(?))", json.dumps(list(message_ids)))
+    def forget(self, message_ids: Collection[str], by: Collection[str] = ANYBODY) -> int:
+        """Nothing of these messages, as far as one of `by` said them, is left in any file, and no fact that came from nothing else; returns how
+        many messages there were. Repeatable, also after BusyError."""
+        which = "id in (select value from json_each(?)) and speaker in (select value from json_each(?))"
+        return self._forget(which, json.dumps(list(message_ids)), json.dumps(list(by)))
+
+    def forget_expired(self, now_ms: int) -> int | None:
+        """As `forget`, for what its chat forgets by now; returns when the next one expires, or None."""
+        self._forget("expires_ms > 0 and expires_ms <= ?", now_ms)
+        with _reported():
+            row = self._db.execute("select min(expires_ms) from message where expires_ms > 0").fetchone()
+        return None if row[0] is None else int(row[0])
 
     def forget_before(self, at_ms: int) -> int:
         """As `forget`, for everything older than `at_ms`."""
@@ -268,7 +289,9 @@ class ConversationIndex:
     def messages(self) -> list[MemoryMessage]:
         """Every message, in its order."""
         with _reported():
-            rows = self._db.execute("select id, at_ms, speaker, body, rank, source from message order by at_ms, rank, id")
+            rows = self._db.execute(
+                "select id, at_ms, speaker, body, rank, source, expires_ms from message order by at_ms, rank, id"
+            )
             return [MemoryMessage(*row) for row in rows]
 
     def has(self, message_ids: Collection[str]) -> set[str]:
@@ -325,6 +348,33 @@ class ConversationIndex:
             )
             return dict(rows.fetchall())
 
+    def add_facts(self, facts: Iterable[Fact]) -> int:
+        """The facts, as far as their messages are known, are kept; returns how many are new. Repeatable."""
+        kept = []
+        for fact in facts:
+            sources = tuple(each for each in fact.sources if each in self.has(fact.sources))
+            if sources:
+                kept.append(replace(fact, sources=sources))
+        with _reported(), self._transaction():
+            return self._facts.add(kept)
+
+    def facts(self) -> list[KeptFact]:
+        """Every fact, the newest first."""
+        with _reported():
+            return self._facts.all()
+
+    def facts_about(self, text: str) -> list[tuple[KeptFact, float]]:
+        """As FactTable.about."""
+        with _reported():
+            return self._facts.about(text)
+
+    def forget_facts(self, keys: Collection[str]) -> int:
+        """These facts are in no file any more; what was said stays. Repeatable."""
+        with self._changing() as change:
+            count = self._facts.forget(keys)
+            change.withdrawn = count > 0
+        return count
+
     def faults(self) -> list[str]:
         """What SQLite and FTS5 find wrong with the file; empty for a sound one. Reads all of it."""
         found = []
@@ -370,6 +420,10 @@ class ConversationIndex:
     def _note(self, name: str, value: str) -> None:
         self._db.execute("insert or replace into meta values (?, ?)", (name, value))
 
+    def _speaker(self, message_id: str) -> str:
+        row = self._db.execute("select speaker from message where id = ?", (message_id,)).fetchone()
+        return str(row[0]) if row else ""
+
     def _known(self, message_id: str) -> tuple[int, int, int, str, str, str, str] | None:
         found = self._db.execute("select number, at_ms, rank, id, body, tokens, source from message where id = ?", (message_id,))
         row: tuple[int, int, int, str, str, str, str] | None = found.fetchone()
@@ -386,8 +440,8 @@ class ConversationIndex:
         body = _kept(message.text)
         marked = tokens(body)
         self._db.execute(
-            "insert into message (id, at_ms, rank, speaker, source, body, tokens) values (?, ?, ?, ?, ?, ?, ?)",
-            (message.id, at_ms, message.rank, message.speaker, message.source, body, " ".join(marked)),
+            "insert into message (id, at_ms, rank, speaker, source, body, tokens, expires_ms) values (?, ?, ?, ?, ?, ?, ?, ?)",
+            (message.id, at_ms, message.rank, message.speaker, message.source, body, " ".join(marked), message.expires_ms),
         )
         change.keys.add((at_ms, message.rank, message.id))
         change.count += 1
@@ -401,6 +455,7 @@ class ConversationIndex:
             return
         marked = tokens(body)
         self._db.execute("update message set body = ?, tokens = ?, edited = 1 where number = ?", (body, " ".join(marked), number))
+        self._facts.forget_sources([name])
         change.keys.add((at_ms, rank, name))
         change.texts.add(number)
         change.count += 1
@@ -418,6 +473,7 @@ class ConversationIndex:
                 change.keys.add((at_ms, rank, name))
                 change.sessions.add(session)
                 change.words -= len(searchable(marked.split()))
+            self._facts.forget_sources([row[3] for row in rows])
             change.count = len(rows)
             change.messages = -len(rows)
             change.withdrawn = bool(rows) or bool(self._db.execute("select 1 from meta where name = 'withdrawn'").fetchone())

@@ -11,7 +11,7 @@ from itertools import count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
-from secondme.core.memory.index import ConversationIndex, CorruptIndexError, SearchFindings
+from secondme.core.memory.index import ANYBODY, ConversationIndex, CorruptIndexError, SearchFindings
 from secondme.core.memory.ranking import NO_HINTS, MemoryHints, RankedMessage, rank
 from secondme.core.memory.tokens import nearest
 
@@ -72,39 +72,39 @@ class Memories:
     def append(self, contact: str, messages: Iterable[MemoryMessage]) -> int:
         """As ConversationIndex.append."""
         kept = list(messages)
-        return self._written(contact, lambda index: index.append(kept))
+        return self.write(contact, lambda index: index.append(kept))
 
-    def edit(self, contact: str, message_id: str, text: str) -> bool:
+    def edit(self, contact: str, message_id: str, text: str, by: Collection[str] = ANYBODY) -> bool:
         """As ConversationIndex.edit."""
-        return self._read(contact, lambda index: index.edit(message_id, text), otherwise=False)
+        return self.read(contact, lambda index: index.edit(message_id, text, by), otherwise=False)
 
-    def forget_messages(self, contact: str, message_ids: Collection[str]) -> int:
+    def forget_messages(self, contact: str, message_ids: Collection[str], by: Collection[str] = ANYBODY) -> int:
         """As ConversationIndex.forget."""
-        return self._read(contact, lambda index: index.forget(message_ids), otherwise=0)
+        return self.read(contact, lambda index: index.forget(message_ids, by), otherwise=0)
 
     def forget_before(self, contact: str, at_ms: int) -> int:
         """As ConversationIndex.forget_before."""
-        return self._read(contact, lambda index: index.forget_before(at_ms), otherwise=0)
+        return self.read(contact, lambda index: index.forget_before(at_ms), otherwise=0)
 
     def forget_span(self, contact: str, from_ms: int, to_ms: int) -> int:
         """As ConversationIndex.forget_span."""
-        return self._read(contact, lambda index: index.forget_span(from_ms, to_ms), otherwise=0)
+        return self.read(contact, lambda index: index.forget_span(from_ms, to_ms), otherwise=0)
 
     def forget_source(self, contact: str, digest: str) -> int:
         """As ConversationIndex.forget_source."""
-        return self._read(contact, lambda index: index.forget_source(digest), otherwise=0)
+        return self.read(contact, lambda index: index.forget_source(digest), otherwise=0)
 
     def messages(self, contact: str) -> list[MemoryMessage]:
         """Everything that is remembered of `contact`, in its order."""
-        return self._read(contact, lambda index: index.messages(), otherwise=[])
+        return self.read(contact, lambda index: index.messages(), otherwise=[])
 
     def known(self, contact: str, message_ids: Collection[str]) -> set[str]:
         """Those of the ids that are remembered."""
-        return self._read(contact, lambda index: index.has(message_ids), otherwise=set())
+        return self.read(contact, lambda index: index.has(message_ids), otherwise=set())
 
     def count(self, contact: str) -> int:
         """How many messages of `contact` are remembered."""
-        return self._read(contact, lambda index: index.size()[0], otherwise=0)
+        return self.read(contact, lambda index: index.size()[0], otherwise=0)
 
     def search(
         self, contacts: Sequence[str], query: MemoryQuery, *, hints: Mapping[str, MemoryHints] = MappingProxyType({})
@@ -126,7 +126,7 @@ class Memories:
                     others=[*(_best(hint.meanings) if weights.semantic else ()), *(hint.graph if weights.graph else ())],
                 )
 
-            findings = self._read(contact, look, otherwise=None)
+            findings = self.read(contact, look, otherwise=None)
             if findings:
                 found[contact] = findings
         return rank(query, found, weights, hints=hints, zone=self._zone)
@@ -187,7 +187,7 @@ class Memories:
             with self._lock:
                 held.users -= 1
 
-    def _written(self, contact: str, do: Callable[[ConversationIndex], _T]) -> _T:
+    def write(self, contact: str, do: Callable[[ConversationIndex], _T]) -> _T:
         """What `do` returns for the contact's index, which is made when there is none."""
         with self._holding(contact) as held:
             try:
@@ -196,7 +196,7 @@ class Memories:
                 self._move_aside(contact, held)
                 return do(self._opened(contact, held))
 
-    def _read(self, contact: str, do: Callable[[ConversationIndex], _T], *, otherwise: _T) -> _T:
+    def read(self, contact: str, do: Callable[[ConversationIndex], _T], *, otherwise: _T) -> _T:
         """What `do` returns for the contact's index; `otherwise` when there is none, or it is damaged."""
         with self._holding(contact) as held:
             if held.index is None and not self._path(contact).exists():

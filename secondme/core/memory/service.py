@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from secondme.core.errors import SecondmeError
 from secondme.core.ids import ContactId, mask_contact_id
 from secondme.core.log import get_logger
+from secondme.core.memory.query import read_query
 from secondme.core.memory.recall import pack
 from secondme.core.messages import Recollection, Remembered, Speaker
 
@@ -74,6 +75,5 @@ class ConversationMemory:
         """What was said with this person and answers `query`, the best first. Raises BusyError, UnavailableError."""
         members = await self._persons.members(contact)
         names = await self._names(contact)
-        return await asyncio.to_thread(
-            self._memories.search, members, query[-_MOST_CHARACTERS:], contact_names=names, owner_names=[self._owner]
-        )
+        asked = read_query(query[-_MOST_CHARACTERS:], contact_names=names, owner_names=[self._owner])
+        return await asyncio.to_thread(self._memories.search, members, asked)

@@ -32,7 +32,7 @@ class JournalStore:
 
     async def is_filled(self) -> bool:
         """Whether journals are written, and what was said before them is remembered."""
-        return await self._store.call(self._store.client.get(keys.MEMORY_ON)) == _FILLED
+        return bool(await self._store.call(self._store.client.get(keys.MEMORY_ON)) == _FILLED)
 
     async def expect(self, contact: ContactId, at_ms: int | None, *, sooner: bool = False) -> None:
         """Something of the contact expires next at `at_ms`, or (None) nothing any more. `sooner`: what is expected earlier stays. Repeatable."""
@@ -44,7 +44,9 @@ class JournalStore:
 
     async def expiring(self, now_ms: int) -> list[ContactId]:
         """Contacts of whom something has expired by now."""
-        found = await self._store.call(self._store.client.zrange(keys.MEMORY_EXPIRING, "-inf", now_ms, byscore=True, offset=0, num=_MOST))
+        found = await self._store.call(
+            self._store.client.zrange(keys.MEMORY_EXPIRING, "-inf", now_ms, byscore=True, offset=0, num=_MOST)
+        )
         return [ContactId(contact.decode()) for contact in found]
 
     async def due(self, most: int) -> list[ContactId]:

@@ -400,5 +400,15 @@ OF_A_CONTACT = (
 )
 """Every key that belongs to one contact alone, beside its mailbox. What is made for a contact must be added here, or forgetting forgets it."""
 
-SETS_OF_CONTACTS = (QUEUE_LATER, DEAD_INDEX, HELD_INDEX, PAUSED_INDEX, MISSED_INDEX, HISTORY_EXPIRING, PROPOSALS_INDEX, MEMORY_DUE, MEMORY_EXPIRING)
+SETS_OF_CONTACTS = (
+    QUEUE_LATER,
+    DEAD_INDEX,
+    HELD_INDEX,
+    PAUSED_INDEX,
+    MISSED_INDEX,
+    HISTORY_EXPIRING,
+    PROPOSALS_INDEX,
+    MEMORY_DUE,
+    MEMORY_EXPIRING,
+)
 """Sorted sets with contacts as members, beside the pairing indexes."""
