@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from secondme.core.memory.index import ANYBODY, MemoryMessage, SpokenBy
 from secondme.core.records import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
     from secondme.core.config.models import MemorySettings
     from secondme.core.memory.library import Memories
@@ -116,8 +116,10 @@ class MemoryFeed:
                 continue
             try:
                 entries = await self._journals.read(contact, _ENTRIES)
+                before = self._memories.identity(contact)
                 await self._apply(contact, changes_of(entries))
-                await self._journals.unlist(contact, entries)
+                if not await self._journals.unlist(contact, entries):
+                    await self._forget_if_forgotten(contact, before)
             except SecondmeError as error:
                 self._later[contact] = now + _AGAIN_S
                 log.warning("memory_refused", contact=mask_contact_id(contact), code=error.code)
@@ -127,6 +129,11 @@ class MemoryFeed:
                 self._later.pop(contact, None)
                 done = done or len(entries) == _ENTRIES
         return done
+
+    async def _forget_if_forgotten(self, contact: ContactId, before: int | None) -> None:
+        """Who was forgotten while their journal was read is not remembered because of it: the file is another one than `before` then."""
+        if self._memories.identity(contact) != before and contact not in await self._contacts():
+            await asyncio.to_thread(self._memories.forget, contact)
 
     async def expire(self) -> None:
         """What its chat forgets by now is forgotten here too."""
@@ -143,7 +150,10 @@ class MemoryFeed:
                 await asyncio.to_thread(self._memories.forget_before, contact, before_ms)
 
     async def _apply(self, contact: ContactId, changes: JournalChanges) -> int:
-        count = await asyncio.to_thread(_write, self._memories, contact, changes)
+        # platforms' clocks have whole seconds: what came later stands later, and what is known keeps its place
+        first = self._clock.now_ms() * 1000
+        said = [replace(each, rank=first + number) for number, each in enumerate(changes.said.values())]
+        count = await asyncio.to_thread(_write, self._memories, contact, said, changes)
         if changes.expiring:
             await self._journals.expect(contact, min(changes.expiring.values()), sooner=True)
         return count
@@ -185,9 +195,9 @@ def _take(raw: dict[str, Any], entry: str | bytes, changes: JournalChanges) -> N
         changes.edited[raw["id"]] = (str(raw.get("role")), raw["content"])
 
 
-def _write(memories: Memories, contact: ContactId, changes: JournalChanges) -> int:
+def _write(memories: Memories, contact: ContactId, said: Sequence[MemoryMessage], changes: JournalChanges) -> int:
     """Blocking."""
-    count = memories.append(contact, changes.said.values()) if changes.said else 0
+    count = memories.append(contact, said) if said else 0
     for message_id, (role, words) in changes.edited.items():
         memories.edit(contact, message_id, words, by=_WHOSE.get(role, ANYBODY))
     for role in set(changes.gone.values()):

@@ -176,6 +176,8 @@ class ConversationIndex:
         private_dir(path.parent)
         with contextlib.suppress(FileExistsError):
             new_file(path).close()
+        self.inode = path.stat().st_ino
+        """Which file it is: a path may lead to another one later."""
         self._rules = json.dumps({"tokens": VERSION, "idle_minutes": idle_minutes, "zone": str(zone)})
         with _reported():
             self._db = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)

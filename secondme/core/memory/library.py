@@ -207,7 +207,17 @@ class Memories:
                 self._move_aside(contact, held)
                 return otherwise
 
+    def identity(self, contact: str) -> int | None:
+        """Which file it is; another number once it was forgotten and made anew, None while there is none."""
+        try:
+            return self._path(contact).stat().st_ino
+        except OSError:
+            return None
+
     def _opened(self, contact: str, held: _Held) -> ConversationIndex:
+        if held.index is not None and held.index.inode != self.identity(contact):  # another process has forgotten the contact
+            held.index.close()
+            held.index = None
         if held.index is None:
             held.index = ConversationIndex(self._path(contact), idle_minutes=self._settings.idle_minutes, zone=self._zone)
         return held.index
