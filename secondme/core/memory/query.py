@@ -38,6 +38,8 @@ class NamedDay(NamedTuple):
 class MemoryQuery:
     """What is looked for. `about` is who is named: the messages of that side count more."""
 
+    tokens: str
+    """All of them, as an index keeps those of a message: it may be the same question, asked before."""
     terms: tuple[str, ...]
     pairs: frozenset[str]
     """Tokens that follow one another, those of common words too: each two with single spaces between and around them."""
@@ -55,6 +57,7 @@ def read_query(text: str, *, contact_names: Collection[str] = (), owner_names: C
     contact, owner = _names(text, contact_names), _names(text, owner_names)
     asks = table("memory", "cues")["asks"]
     return MemoryQuery(
+        tokens=" ".join(marked),
         terms=tuple(dict.fromkeys(searchable(marked))),
         pairs=frozenset(f" {one} {other} " for one, other in pairwise(" ".join(marked).replace(COMMON, "").split())),
         days=tuple(_days(fold(text))),
@@ -63,6 +66,11 @@ def read_query(text: str, *, contact_names: Collection[str] = (), owner_names: C
         asks_number=_pattern(asks["number"]).search(text) is not None,
         asks_name=_pattern(asks["name"]).search(text) is not None,
     )
+
+
+def is_question(text: str) -> bool:
+    """True when `text` ends as questions do."""
+    return text.rstrip().endswith(("?", "？", "؟", "\u037e"))  # noqa: RUF001  full-width, Arabic, Greek
 
 
 def tells(kind: str, marked: list[str]) -> bool:

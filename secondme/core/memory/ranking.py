@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from secondme.core.clock import from_ms
 from secondme.core.files import table
-from secondme.core.memory.query import tells
+from secondme.core.memory.query import is_question, tells
 from secondme.core.memory.tokens import COMMON, searchable
 
 if TYPE_CHECKING:
@@ -112,7 +112,10 @@ def rank(
     hints: Mapping[str, MemoryHints] = MappingProxyType({}),
     zone: tzinfo = UTC,
 ) -> list[RankedMessage]:
-    """What was `found` by contact, the best first; of several messages with the same text, the best one. `zone` says which day one is of."""
+    """What was `found` by contact, the best first; of several messages with the same text, the best one, and none that only asks the same.
+
+    `zone` says which day a message is of.
+    """
     rows = [(contact, each) for contact, findings in found.items() for each in findings.candidates]
     values = _signs(query, found, hints, zone)
     sums = weights_of(weights, meanings=any(each.meanings for each in hints.values()))
@@ -126,7 +129,7 @@ def rank(
     for each in ranked:
         words = each.message.tokens  # the text without case, accents and punctuation
         same = ("", words) if len(words) >= _SAME_TEXT else (each.contact, each.message.id)
-        if same not in seen:
+        if same not in seen and not (words == query.tokens and is_question(each.message.body)):
             seen.add(same)
             kept.append(each)
     return kept
@@ -191,7 +194,7 @@ class _SignReader:
         *scores, cover, cover_near = self._scores(own, near, far)
         spaced = f" {message.tokens.replace(COMMON, '')} "
         previous = message.previous
-        asked = previous is not None and previous.body.rstrip().endswith("?")
+        asked = previous is not None and is_question(previous.body)
         self.asked.append(previous.id if previous and asked else "")
         return [
             *scores,
@@ -205,7 +208,7 @@ class _SignReader:
             float(query.asks_number and tells("number", marked)),
             min(_MOST_CAPITALISED, len(_CAPITALISED.findall(body))) / _MOST_CAPITALISED if query.asks_name else 0.0,
             math.log1p(body.count(" ") + 1) / 4,
-            float(body.rstrip().endswith("?")),
+            float(is_question(body)),
             self._cover(previous.tokens.split()) if previous and asked else 0.0,
             float(previous is None),
             *hints.meanings.get(message.id, (0.0, 0.0)),

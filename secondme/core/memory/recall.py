@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from secondme.core.clock import from_ms
+from secondme.core.memory.query import is_question
 from secondme.core.text import estimate_tokens, whole_characters
 
 if TYPE_CHECKING:
@@ -83,7 +84,7 @@ def pack(
         kept[each.contact, message.id] = ((message.at_ms, message.rank, message.id), row)
         left -= cost
         asked = message.previous
-        if asked is None or asked.id in shown or (each.contact, asked.id) in kept or not _is_question(asked.body):
+        if asked is None or asked.id in shown or (each.contact, asked.id) in kept or not is_question(asked.body):
             continue
         if message.at_ms - asked.at_ms <= _RIGHT_AFTER_MS and asked.speaker != message.speaker:
             question = _row(each, asked, ("asked",), zone)
@@ -104,7 +105,3 @@ def _row(found: RankedMessage, message: MemoryCandidate | Previous, why: tuple[s
 
 def _cost(text: str) -> int:
     return estimate_tokens(text) + _STAMP_TOKENS
-
-
-def _is_question(text: str) -> bool:
-    return text.rstrip().endswith(("?", "？", "؟", ";"))  # noqa: RUF001  full-width, Arabic; the Greek one is a semicolon
