@@ -377,13 +377,12 @@ class Speaker(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """Something that was said before and may matter now; or, without a speaker, a fact that was drawn from it."""
+    """Something that was said before and may matter now."""
 
     message_id: str
-    """Of the message; of a fact, of the first message that it comes from."""
     at: datetime
     """In the owner's time zone."""
-    speaker: Speaker | None
+    speaker: Speaker
     text: str
 
 

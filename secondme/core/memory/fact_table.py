@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SCHEMA = """
 create table if not exists fact (
     key text primary key, subject text not null, kind text not null, object text not null, words text not null, speaker text not null,
-    at_ms integer not null, replaces text not null, until_ms integer not null default 0
+    at_ms integer not null, replaces text not null, tokens text not null, until_ms integer not null default 0
 ) without rowid;
 create table if not exists fact_source (key text not null, message text not null, primary key (key, message)) without rowid;
 create index if not exists fact_of_message on fact_source (message);
@@ -48,8 +48,9 @@ class FactTable:
         count = 0
         for fact in facts:
             added = self._db.execute(
-                "insert or ignore into fact (key, subject, kind, object, words, speaker, at_ms, replaces) values (?, ?, ?, ?, ?, ?, ?, ?)",
-                (fact.key, fact.subject, fact.kind, fact.object, fact.text, fact.speaker.value, fact.at_ms, fact.replaces),
+                "insert or ignore into fact (key, subject, kind, object, words, speaker, at_ms, replaces, tokens)"
+                " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                (*_columns(fact), fact.replaces, _tokens(f"{fact.object} {fact.kind.replace('_', ' ')} {fact.text}")),
             )
             count += added.rowcount
             self._db.execute("update fact set at_ms = max(at_ms, ?) where key = ?", (fact.at_ms, fact.key))
@@ -62,7 +63,13 @@ class FactTable:
 
     def all(self) -> list[KeptFact]:
         """Every fact, the newest first; also those that hold no longer."""
-        return self._rows("select * from fact order by at_ms desc, key")
+        rows = self._db.execute(
+            "select key, subject, kind, object, words, speaker, at_ms, until_ms from fact order by at_ms desc, key"
+        ).fetchall()
+        return [
+            KeptFact(key, Fact(subject, kind, value, words, Speaker(speaker), at_ms, self._sources(key)), until_ms)
+            for key, subject, kind, value, words, speaker, at_ms, until_ms in rows
+        ]
 
     def forget(self, keys: Collection[str]) -> int:
         """These facts are gone; how many there were. What one of them had replaced holds again. Repeatable."""
@@ -84,12 +91,12 @@ class FactTable:
         """The facts that hold and have to do with `text`, with a score up to 1, the best first: those that share words with it, and, for less,
         those that share somebody or something with them."""
         asked = set(searchable(tokens(text)))
-        kept = [each for each in self.all() if not each.until_ms] if asked else []
         scores: dict[str, float] = {}
-        for each in kept:
-            words = set(searchable(tokens(f"{each.fact.object} {each.fact.kind.replace('_', ' ')} {each.fact.text}")))
+        for key, marked in self._db.execute("select key, tokens from fact where until_ms = 0") if asked else ():
+            words = set(marked.split())
             if shared := len(asked & words):
-                scores[each.key] = shared / min(len(asked), len(words))
+                scores[key] = shared / min(len(asked), len(words))
+        kept = [each for each in self.all() if not each.until_ms] if scores else []
         spread = self._spread(kept, scores)
         found = [(each, spread[each.key]) for each in kept if each.key in spread]
         return sorted(found, key=lambda each: -each[1])
@@ -133,19 +140,20 @@ class FactTable:
             count += 1
         return count
 
-    def _rows(self, query: str) -> list[KeptFact]:
-        return list(self._kept(self._db.execute(query).fetchall()))
-
-    def _kept(self, rows: Sequence[tuple[str, str, str, str, str, str, int, str, int]]) -> Iterator[KeptFact]:
-        for key, subject, kind, value, words, speaker, at_ms, _, until_ms in rows:
-            yield KeptFact(key, Fact(subject, kind, value, words, Speaker(speaker), at_ms, self._sources(key)), until_ms)
-
     def _sources(self, key: str) -> tuple[str, ...]:
         return tuple(row[0] for row in self._db.execute("select message from fact_source where key = ? order by message", (key,)))
 
 
+def _columns(fact: Fact) -> tuple[str, str, str, str, str, str, int]:
+    return fact.key, fact.subject, fact.kind, fact.object, fact.text, fact.speaker.value, fact.at_ms
+
+
+def _tokens(text: str) -> str:
+    return " ".join(searchable(tokens(text)))
+
+
 def _entities(fact: Fact) -> Iterator[str]:
     for name in (fact.subject, fact.object):
-        words = " ".join(searchable(tokens(name)))
+        words = _tokens(name)
         if words and name not in {Speaker.CONTACT.value, Speaker.OWNER.value}:
             yield words

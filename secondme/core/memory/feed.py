@@ -15,7 +15,9 @@ from secondme.core.clock import from_ms, to_ms
 from secondme.core.errors import DataError, SecondmeError
 from secondme.core.ids import ContactId, mask_contact_id
 from secondme.core.log import get_logger
+from secondme.core.memory.facts import Spoken, facts_in
 from secondme.core.memory.index import ANYBODY, MemoryMessage, SpokenBy
+from secondme.core.messages import Speaker
 from secondme.core.records import Turn
 
 if TYPE_CHECKING:
@@ -49,6 +51,8 @@ class JournalChanges:
     """Of what was said: when its chat forgets it."""
     edited: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Role and new words of messages that were said before."""
+    claims: dict[str, Spoken] = field(default_factory=dict)
+    """What facts may come from: not what was only passed on."""
     gone: dict[str, str] = field(default_factory=dict)
     """Id -> role of who took it back; empty: its chat forgot it."""
 
@@ -153,7 +157,8 @@ class MemoryFeed:
         # platforms' clocks have whole seconds: what came later stands later, and what is known keeps its place
         first = self._clock.now_ms() * 1000
         said = [replace(each, rank=first + number) for number, each in enumerate(changes.said.values())]
-        count = await asyncio.to_thread(_write, self._memories, contact, said, changes)
+        with_facts = self._settings.facts != "off"
+        count = await asyncio.to_thread(_write, self._memories, contact, said, changes, with_facts=with_facts)
         if changes.expiring:
             await self._journals.expect(contact, min(changes.expiring.values()), sooner=True)
         return count
@@ -177,6 +182,7 @@ def _take(raw: dict[str, Any], entry: str | bytes, changes: JournalChanges) -> N
     if isinstance(gone, str):
         changes.gone[gone] = str(raw.get("role", ""))
         changes.said.pop(gone, None)
+        changes.claims.pop(gone, None)
         changes.edited.pop(gone, None)
     elif "timestamp" in raw:
         try:
@@ -190,16 +196,27 @@ def _take(raw: dict[str, Any], entry: str | bytes, changes: JournalChanges) -> N
             turn.id, to_ms(turn.timestamp), _SPEAKERS[turn.type], turn.content, expires_ms=expires.get(turn.id, 0)
         )
         changes.expiring |= expires
+        if not turn.forwarded:
+            changes.claims[turn.id] = Spoken(turn.id, to_ms(turn.timestamp), Speaker(_SPEAKERS[turn.type]), turn.content)
         changes.gone.pop(turn.id, None)
     elif isinstance(raw.get("id"), str) and isinstance(raw.get("content"), str):
         changes.edited[raw["id"]] = (str(raw.get("role")), raw["content"])
 
 
-def _write(memories: Memories, contact: ContactId, said: Sequence[MemoryMessage], changes: JournalChanges) -> int:
+def _write(
+    memories: Memories, contact: ContactId, said: Sequence[MemoryMessage], changes: JournalChanges, *, with_facts: bool
+) -> int:
     """Blocking."""
     count = memories.append(contact, said) if said else 0
+    claims = dict(changes.claims)
     for message_id, (role, words) in changes.edited.items():
-        memories.edit(contact, message_id, words, by=_WHOSE.get(role, ANYBODY))
+        if memories.edit(contact, message_id, words, by=_WHOSE.get(role, ANYBODY)):
+            claims |= {
+                each.id: Spoken(each.id, each.at_ms, Speaker(each.speaker), words) for each in memories.named(contact, [message_id])
+            }
+    facts = [fact for claim in claims.values() for fact in facts_in(claim)] if with_facts else []
+    if facts:
+        memories.read(contact, lambda index: index.add_facts(facts), otherwise=0)
     for role in set(changes.gone.values()):
         ids = [message_id for message_id, whose in changes.gone.items() if whose == role]
         memories.forget_messages(contact, ids, by=_WHOSE.get(role, ANYBODY))

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from secondme.core.config.models import MemorySettings
-    from secondme.core.memory.index import MemoryMessage
+    from secondme.core.memory.fact_table import KeptFact
+    from secondme.core.memory.index import MemoryCandidate, MemoryMessage
     from secondme.core.memory.query import MemoryQuery
 
 _MOST_OPEN = 32
@@ -97,6 +98,18 @@ class Memories:
     def messages(self, contact: str) -> list[MemoryMessage]:
         """Everything that is remembered of `contact`, in its order."""
         return self.read(contact, lambda index: index.messages(), otherwise=[])
+
+    def named(self, contact: str, message_ids: Collection[str]) -> list[MemoryCandidate]:
+        """As ConversationIndex.named."""
+        return self.read(contact, lambda index: index.named(message_ids), otherwise=[])
+
+    def facts(self, contact: str) -> list[KeptFact]:
+        """As ConversationIndex.facts."""
+        return self.read(contact, lambda index: index.facts(), otherwise=[])
+
+    def facts_about(self, contact: str, text: str) -> list[tuple[KeptFact, float]]:
+        """As ConversationIndex.facts_about."""
+        return self.read(contact, lambda index: index.facts_about(text), otherwise=[])
 
     def known(self, contact: str, message_ids: Collection[str]) -> set[str]:
         """Those of the ids that are remembered."""

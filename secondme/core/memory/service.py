@@ -9,6 +9,7 @@ from secondme.core.errors import SecondmeError
 from secondme.core.ids import ContactId, mask_contact_id
 from secondme.core.log import get_logger
 from secondme.core.memory.query import read_query
+from secondme.core.memory.ranking import MemoryHints
 from secondme.core.memory.recall import pack
 from secondme.core.messages import Recollection, Remembered, Speaker
 
@@ -75,5 +76,17 @@ class ConversationMemory:
         """What was said with this person and answers `query`, the best first. Raises BusyError, UnavailableError."""
         members = await self._persons.members(contact)
         names = await self._names(contact)
-        asked = read_query(query[-_MOST_CHARACTERS:], contact_names=names, owner_names=[self._owner])
-        return await asyncio.to_thread(self._memories.search, members, asked)
+        return await asyncio.to_thread(self._search, members, query[-_MOST_CHARACTERS:], names)
+
+    def _search(self, members: Collection[ContactId], text: str, names: Collection[str]) -> list[RankedMessage]:
+        """Blocking."""
+        asked = read_query(text, contact_names=names, owner_names=[self._owner])
+        hints: dict[str, MemoryHints] = {}
+        for member in members if self._settings.facts != "off" and self._settings.weights.graph else ():
+            sure: dict[str, float] = {}
+            for kept, score in self._memories.facts_about(member, text):
+                for message_id in kept.fact.sources:
+                    sure[message_id] = max(score, sure.get(message_id, 0.0))
+            if sure:
+                hints[member] = MemoryHints(graph=sure)
+        return self._memories.search(list(members), asked, hints=hints)

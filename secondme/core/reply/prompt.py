@@ -173,8 +173,8 @@ def _for_this_reply(briefing: Briefing) -> str:
 
 
 def _remembered(briefing: Briefing) -> str:
-    """What was said before: the date, who said it, and the words. A fact has nobody who said it."""
-    who = {Speaker.CONTACT: "contact", Speaker.OWNER: briefing.owner, Speaker.CLONE: f"you, for {briefing.owner}", None: "noted"}
+    """What was said before: the date, who said it, and the words."""
+    who = {Speaker.CONTACT: "contact", Speaker.OWNER: briefing.owner, Speaker.CLONE: f"you, for {briefing.owner}"}
     lines = [_data({"on": f"{each.at:%A %Y-%m-%d}", "who": who[each.speaker], "said": each.text}) for each in briefing.memories]
     said = "\n".join(lines)
     return f"Said earlier in this conversation, and maybe of use now; newer words count more:\n<memory>\n{said}\n</memory>"
