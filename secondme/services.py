@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from secondme.core.gateway.owner_chat import OwnerChat
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.ids import ContactId
+    from secondme.core.memory.desk import MemoryDesk
     from secondme.core.memory.feed import MemoryFeed
     from secondme.core.memory.library import Memories
     from secondme.core.memory.service import ConversationMemory
@@ -186,6 +187,13 @@ class Services(Stores):
 
         owner, settings = self.settings.persona.name, self.settings.memory
         return ConversationMemory(self.memories, self.persons, names, owner, settings, time_zone(self.settings), self.clock)
+
+    @cached_property
+    def memory_desk(self) -> MemoryDesk:
+        """Memory as the owner sees and steers it."""
+        from secondme.core.memory.desk import MemoryDesk
+
+        return MemoryDesk(self.memories, self.memory, self.journals, self.persons, self.settings.memory, self.clock)
 
     @cached_property
     def memory_feed(self) -> MemoryFeed:

@@ -107,6 +107,10 @@ class Memories:
         """As ConversationIndex.facts."""
         return self.read(contact, lambda index: index.facts(), otherwise=[])
 
+    def forget_facts(self, contact: str, keys: Collection[str]) -> int:
+        """As ConversationIndex.forget_facts."""
+        return self.read(contact, lambda index: index.forget_facts(keys), otherwise=0)
+
     def facts_about(self, contact: str, text: str) -> list[tuple[KeptFact, float]]:
         """As ConversationIndex.facts_about."""
         return self.read(contact, lambda index: index.facts_about(text), otherwise=[])
@@ -143,6 +147,10 @@ class Memories:
             if findings:
                 found[contact] = findings
         return rank(query, found, weights, hints=hints, zone=self._zone)
+
+    def rebuild(self, contact: str) -> None:
+        """As ConversationIndex.rebuild."""
+        self.read(contact, lambda index: index.rebuild(), otherwise=None)
 
     def forget(self, contact: str) -> bool:
         """No file of `contact` is left; true when there was one. Repeatable."""

@@ -54,6 +54,10 @@ class JournalStore:
         found = await self._store.call(self._store.client.zrange(keys.MEMORY_DUE, 0, most - 1))
         return [ContactId(contact.decode()) for contact in found]
 
+    async def waiting(self) -> int:
+        """How many contacts have something to read."""
+        return int(await self._store.call(self._store.client.zcard(keys.MEMORY_DUE)))
+
     async def read(self, contact: ContactId, most: int) -> list[bytes]:
         """The oldest entries of the contact's journal: JSON of a Turn, or of an object with `gone`."""
         entries: list[bytes] = await self._store.call(self._store.client.lrange(keys.memory_journal(contact), 0, most - 1))

@@ -1,0 +1,222 @@
+"""`secondme memory`: what the clone remembers of each person; searched, shown, and forgotten."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from secondme.cli.command import Invocation, command
+from secondme.cli.contact_lookup import approved_contact
+from secondme.cli.help import completion
+from secondme.cli.output import CommandResult, Screen, message_result
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from secondme.core.ids import ContactId
+    from secondme.core.memory.reports import FactReport, ForgottenReport, MemoryOverview
+    from secondme.services import Services
+
+app = typer.Typer(help="What the clone remembers of each person.", no_args_is_help=True)
+
+_Contact = Annotated[str, typer.Argument(metavar="CONTACT", help="A name, number or id.", autocompletion=completion.people)]
+_Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+_LINE = 200
+_FACTS = 20
+
+
+@app.command()
+@command("secondme.memory.status/1")
+async def status(invocation: Invocation) -> CommandResult:
+    """How much is remembered, of how many people, and who is sent what for it."""
+    from secondme.core.format import counted, size
+
+    async with invocation.services() as services:
+        found = await services.memory_desk.status()
+
+    def show(screen: Screen) -> None:
+        if not found.enabled:
+            screen.line("Memory is off: the clone knows the newest turns of a conversation, and no more.", "warn")
+            screen.hint(screen.typed("secondme config set memory.enabled true"), "dim")
+        screen.line(
+            f"{counted(found.contacts, 'person', 'people')}, {size(found.bytes)}; {found.budget_tokens} tokens for each reply"
+        )
+        if found.waiting:
+            screen.line(f"{counted(found.waiting, 'contact')} with something that is not read yet.")
+        if found.enabled and not found.filled:
+            screen.line("It begins when a gateway runs: what the histories hold is remembered then.", "dim")
+        if found.damaged:
+            screen.line(f"{counted(found.damaged, 'damaged file')} set aside: {screen.typed('secondme memory index')}", "warn")
+        sent = ", ".join(found.sends_messages_to)
+        screen.line(f"Messages are sent to {sent} to be found again." if sent else "Nothing of it leaves this machine.", "dim")
+
+    return CommandResult(_data(found), show)
+
+
+@app.command()
+@command("secondme.memory.search/1")
+async def search(
+    invocation: Invocation,
+    contact: _Contact,
+    words: Annotated[list[str], typer.Argument(metavar="WORDS...", help="What you look for, as a question or in words.")],
+    limit: Annotated[int, typer.Option(min=1, max=150, help="How many, the best.")] = 10,
+) -> CommandResult:
+    """Find what was said with somebody, as a reply would find it."""
+    async with invocation.services() as services:
+        who = await _who(services, contact)
+        hits = await services.memory_desk.search(who, " ".join(words), limit)
+
+    def show(screen: Screen) -> None:
+        cells = [(each.at[:10], each.speaker, " ".join(each.text.split())[:_LINE], ", ".join(each.why)) for each in hits]
+        screen.table(("said", "by", "words", "found by"), cells, empty="Nothing like that was said.")
+
+    return CommandResult({"contact": who, "hits": [_data(each) for each in hits]}, show)
+
+
+@app.command()
+@command("secondme.memory.show/1")
+async def show(invocation: Invocation, contact: _Contact) -> CommandResult:
+    """What is remembered of somebody: how much, since when, from where, and which facts."""
+    async with invocation.services() as services:
+        who = await _who(services, contact)
+        found = await services.memory_desk.overview(who)
+
+    def display(screen: Screen) -> None:
+        for each in found:
+            _show_overview(screen, each)
+
+    return CommandResult({"contacts": [_data(each) for each in found]}, display)
+
+
+@app.command()
+@command("secondme.memory.facts/1")
+async def facts(
+    invocation: Invocation,
+    contact: _Contact,
+    forget: Annotated[
+        list[str] | None, typer.Option("--forget", metavar="ID", help="Forget this fact; can be given again.")
+    ] = None,
+) -> CommandResult:
+    """The facts that are known from what somebody said, each with who said it; one that is wrong is forgotten."""
+    async with invocation.services() as services:
+        who = await _who(services, contact)
+        gone = await services.memory_desk.forget_facts(who, forget) if forget else 0
+        found = [fact for each in await services.memory_desk.overview(who) for fact in each.facts]
+
+    def show(screen: Screen) -> None:
+        if forget:
+            screen.line(f"{gone} forgotten.")
+        _show_facts(screen, found)
+
+    return CommandResult({"facts": [_data(each) for each in found], "forgotten": gone}, show)
+
+
+@app.command()
+@command("secondme.memory.forget/1")
+async def forget(
+    invocation: Invocation,
+    contact: _Contact,
+    message: Annotated[
+        list[str] | None, typer.Option("--message", metavar="ID", help="Only this message; can be given again.")
+    ] = None,
+    since: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAY", help="Only from this day on.")] = None,
+    until: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], metavar="DAY", help="Only up to this day.")] = None,
+    yes: _Yes = False,
+) -> CommandResult:
+    """Forget what was said with somebody, or a part of it, to the last byte. There is no way back; histories and styles stay."""
+    from secondme.services import time_zone
+
+    async with invocation.services() as services:
+        who = await _who(services, contact)
+        what = "these messages" if message else "that time" if since or until else "everything that was said"
+        _ask(f"Forget {what} with {who}, for good?", yes=yes)
+        if message:
+            done = await services.memory_desk.forget_messages(who, message)
+        elif since or until:
+            zone = time_zone(services.settings)
+            first = 0 if since is None else int(since.replace(tzinfo=zone).timestamp() * 1000)
+            last = 1 << 53 if until is None else int((until + timedelta(days=1)).replace(tzinfo=zone).timestamp() * 1000)
+            done = await services.memory_desk.forget_span(who, first, last)
+        else:
+            done = await services.memory_desk.forget_all(who)
+    return _forgotten(str(who), done)
+
+
+@app.command()
+@command("secondme.memory.index/1")
+async def index(
+    invocation: Invocation,
+    contact: Annotated[
+        str | None, typer.Argument(metavar="[CONTACT]", help="Only of them.", autocompletion=completion.people)
+    ] = None,
+) -> CommandResult:
+    """Make the index anew from what is remembered, and remember what the histories still hold. Changes nothing of what was said."""
+    from secondme.core.ids import ContactId
+
+    async with invocation.services() as services:
+        approved = (await services.listing()).approved
+        chosen = [approved_contact(contact, approved)] if contact else approved
+        added = 0
+        for each in chosen:
+            added += await services.memory_feed.fill(ContactId(each.contact_id))
+            await asyncio.to_thread(services.memories.rebuild, each.contact_id)
+    return message_result(
+        {"contacts": len(chosen), "added": added}, f"{len(chosen)} indexes are made anew; {added} messages were added."
+    )
+
+
+async def _who(services: Services, reference: str) -> ContactId:
+    from secondme.core.ids import contact_id
+
+    return contact_id(approved_contact(reference, (await services.listing()).approved).contact_id)
+
+
+def _ask(question: str, *, yes: bool) -> None:
+    from secondme.cli.prompts import confirm
+
+    if not yes:
+        if not sys.stdin.isatty():
+            raise typer.BadParameter("without a terminal to ask on, add --yes")
+        confirm(question)
+
+
+def _forgotten(who: str, done: ForgottenReport) -> CommandResult:
+    from secondme.core.format import counted
+
+    def show(screen: Screen) -> None:
+        screen.line(f"{counted(done.messages, 'message')} and {counted(done.facts, 'fact')} forgotten.")
+        if done.left:
+            screen.line(f"Words of it are still in {counted(done.left, 'file')}: stop the gateway, and try again.", "bad")
+        elif done.messages:
+            screen.line("All files of the memory were searched: nothing of it is left.", "dim")
+
+    return CommandResult({"contact": who, **_data(done)}, show)
+
+
+def _show_overview(screen: Screen, each: MemoryOverview) -> None:
+    if not each.messages:
+        screen.line(f"{each.contact_id}: nothing is remembered.", "dim")
+        return
+    first, last = (each.first_at or "")[:10], (each.last_at or "")[:10]
+    screen.line(f"{each.contact_id}: {each.messages:,} messages from {first} to {last}", "bold")
+    screen.line(
+        f"  {each.by_contact:,} theirs, {each.by_owner:,} yours, {each.by_clone:,} of the clone; {each.imported:,} from exports",
+        "dim",
+    )
+    _show_facts(screen, each.facts[:_FACTS])
+
+
+def _show_facts(screen: Screen, found: list[FactReport]) -> None:
+    cells = [
+        (each.id[:8], each.said_by, each.kind.replace("_", " "), each.value, each.said_at[:10], "no more" if each.until else "")
+        for each in found
+    ]
+    screen.table(("id", "said by", "what", "is", "said", ""), cells, empty="No facts are known.")
+
+
+def _data(report: BaseModel) -> dict[str, Any]:
+    return report.model_dump(mode="json", by_alias=True)

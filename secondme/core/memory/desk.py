@@ -1,0 +1,174 @@
+"""The desk: memory as the owner sees it, searches it, and makes it forget; from the command line, the API and the screen alike."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+from secondme.core.clock import from_ms, rfc3339
+from secondme.core.errors import BusyError
+from secondme.core.memory.reports import FactReport, ForgottenReport, MemoryHit, MemoryOverview, MemoryStatusReport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from secondme.core.config.models import MemorySettings
+    from secondme.core.ids import ContactId
+    from secondme.core.memory.fact_table import KeptFact
+    from secondme.core.memory.index import MemoryMessage
+    from secondme.core.memory.library import Memories
+    from secondme.core.memory.service import ConversationMemory
+    from secondme.core.memory.store import JournalStore
+    from secondme.core.ports import Clock
+    from secondme.core.store.persons import PersonStore
+
+_TRIES = 40
+_AGAIN_S = 0.25
+"""A running gateway reads for milliseconds at a time."""
+_PROBE = 6
+"""Letters from which on a forgotten message's words are searched for in the files: a shorter one says nothing of its own."""
+
+_T = TypeVar("_T")
+
+
+class MemoryDesk:
+    """Everything about memory that an owner asks for. Methods raise UnavailableError, and BusyError when a file stays busy for ten seconds."""
+
+    def __init__(
+        self,
+        memories: Memories,
+        memory: ConversationMemory,
+        journals: JournalStore,
+        persons: PersonStore,
+        settings: MemorySettings,
+        clock: Clock,
+    ) -> None:
+        self._memories = memories
+        self._memory = memory
+        self._journals = journals
+        self._persons = persons
+        self._settings = settings
+        self._clock = clock
+
+    async def status(self) -> MemoryStatusReport:
+        """How memory stands, and who is sent what."""
+        files = await asyncio.to_thread(self._memories.all_files)
+        settings = self._settings
+        sent_to = {"openai": "OpenAI", "voyage": "Voyage"}.get(settings.embeddings)
+        servers = [settings.automem_url] if settings.automem_url else []
+        return MemoryStatusReport(
+            enabled=settings.enabled,
+            filled=await self._journals.is_filled(),
+            contacts=sum(path.suffix == ".db" for path in files),
+            bytes=sum(path.stat().st_size for path in files if path.exists()),
+            waiting=await self._journals.waiting(),
+            damaged=sum(".broken-" in path.name for path in files),
+            facts=settings.facts,
+            embeddings=settings.embeddings,
+            sends_messages_to=[*([sent_to] if sent_to else []), *servers],
+            keep_days=settings.keep_days,
+            budget_tokens=settings.budget_tokens,
+        )
+
+    async def search(self, contact: ContactId, words: str, most: int) -> list[MemoryHit]:
+        """What was said with this person and answers `words`, the best first, as a reply would find it."""
+        ranked = await self._memory.search(contact, words)
+        return [
+            MemoryHit(
+                message_id=each.message.id,
+                contact_id=each.contact,
+                at=rfc3339(from_ms(each.message.at_ms)),
+                speaker=each.message.speaker,
+                text=each.message.body,
+                score=round(each.score, 2),
+                why=list(each.why),
+            )
+            for each in ranked[:most]
+        ]
+
+    async def overview(self, contact: ContactId) -> list[MemoryOverview]:
+        """What is remembered of the person, a part for each of its contacts."""
+        return [await asyncio.to_thread(self._overview, each) for each in await self._persons.members(contact)]
+
+    async def forget_messages(self, contact: ContactId, message_ids: Collection[str]) -> ForgottenReport:
+        """These messages of the person are forgotten, and the facts that came from nothing else. Repeatable."""
+        return await self._forget(contact, lambda each: each.id in message_ids)
+
+    async def forget_span(self, contact: ContactId, from_ms: int, to_ms: int) -> ForgottenReport:
+        """As `forget_messages`, for what was said from `from_ms` up to, not including, `to_ms`."""
+        return await self._forget(contact, lambda each: from_ms <= each.at_ms < to_ms)
+
+    async def forget_all(self, contact: ContactId) -> ForgottenReport:
+        """Everything that memory has of the person; histories and the rest stay (`contacts forget` takes all). Repeatable."""
+        return await self._forget(contact, lambda _: True)
+
+    async def forget_facts(self, contact: ContactId, keys: Sequence[str]) -> int:
+        """These facts, by id or its beginning, are gone; how many that were. What was said stays. Repeatable."""
+        count = 0
+        for member in await self._persons.members(contact):
+            known = [each.key for each in await asyncio.to_thread(self._memories.facts, member)]
+            chosen = [key for key in known if any(key.startswith(each) for each in keys if each)]
+            if chosen:
+                count += await self._again(lambda of=member, which=chosen: self._memories.forget_facts(of, which))  # type: ignore[misc]
+        return count
+
+    async def _forget(self, contact: ContactId, is_meant: Callable[[MemoryMessage], bool]) -> ForgottenReport:
+        done = [await self._forget_of(member, is_meant) for member in await self._persons.members(contact)]
+        messages, facts, left = (sum(each) for each in zip(*done, strict=True))
+        return ForgottenReport(messages=messages, facts=facts, left=left)
+
+    async def _forget_of(self, contact: ContactId, is_meant: Callable[[MemoryMessage], bool]) -> tuple[int, int, int]:
+        said = await asyncio.to_thread(self._memories.messages, contact)
+        meant = [each for each in said if is_meant(each)]
+        if not meant:
+            return 0, 0, 0
+        facts = len(await asyncio.to_thread(self._memories.facts, contact))
+        if len(meant) == len(said):
+            await asyncio.to_thread(self._memories.forget, contact)
+            facts_left = 0
+        else:
+            ids = [each.id for each in meant]
+            await self._again(lambda: self._memories.forget_messages(contact, ids))
+            facts_left = len(await asyncio.to_thread(self._memories.facts, contact))
+        kept = "\n".join(each.text for each in said if not is_meant(each))
+        probes = [each.text for each in meant if len(each.text) >= _PROBE and each.text not in kept]
+        left = await asyncio.to_thread(self._memories.left_of, probes) if probes else []
+        return len(meant), facts - facts_left, len(left)
+
+    async def _again(self, do: Callable[[], _T]) -> _T:
+        """What `do` returns in a thread, tried again while another process reads the file."""
+        for _ in range(_TRIES):
+            try:
+                return await asyncio.to_thread(do)
+            except BusyError:
+                await self._clock.sleep(_AGAIN_S)
+        return await asyncio.to_thread(do)
+
+    def _overview(self, contact: ContactId) -> MemoryOverview:
+        said = self._memories.messages(contact)
+        return MemoryOverview(
+            contact_id=contact,
+            messages=len(said),
+            by_contact=sum(each.speaker == "contact" for each in said),
+            by_owner=sum(each.speaker == "owner" for each in said),
+            by_clone=sum(each.speaker == "clone" for each in said),
+            imported=sum(bool(each.source) for each in said),
+            first_at=rfc3339(from_ms(said[0].at_ms)) if said else None,
+            last_at=rfc3339(from_ms(said[-1].at_ms)) if said else None,
+            facts=[_fact(each) for each in self._memories.facts(contact)],
+        )
+
+
+def _fact(kept: KeptFact) -> FactReport:
+    fact = kept.fact
+    return FactReport(
+        id=kept.key,
+        subject=fact.subject,
+        kind=fact.kind,
+        value=fact.object,
+        text=fact.text,
+        said_by=fact.speaker.value,
+        said_at=rfc3339(from_ms(fact.at_ms)),
+        until=rfc3339(from_ms(kept.until_ms)) if kept.until_ms else None,
+        messages=list(fact.sources),
+    )

@@ -1,0 +1,79 @@
+"""Reports: memory as the command line, the API and the screen show it."""
+
+from __future__ import annotations
+
+from secondme.core.records import CamelModel
+
+
+class MemoryStatusReport(CamelModel):
+    """How memory stands."""
+
+    enabled: bool
+    filled: bool
+    """True when journals are written and what was said before them is remembered."""
+    contacts: int
+    bytes: int
+    waiting: int
+    """Contacts with something that is not yet remembered."""
+    damaged: int
+    """Files that were moved aside."""
+    facts: str
+    embeddings: str
+    sends_messages_to: list[str]
+    """Vendors and servers that messages are sent to, to be found again; nobody by default."""
+    keep_days: int
+    budget_tokens: int
+
+
+class FactReport(CamelModel):
+    """One fact, as somebody's claim."""
+
+    id: str
+    subject: str
+    kind: str
+    value: str
+    text: str
+    said_by: str
+    """`contact` or `owner`."""
+    said_at: str
+    """RFC 3339."""
+    until: str | None
+    """When a newer one replaced it; None while it holds."""
+    messages: list[str]
+
+
+class MemoryHit(CamelModel):
+    """One message that was found."""
+
+    message_id: str
+    contact_id: str
+    at: str
+    """RFC 3339."""
+    speaker: str
+    """`contact`, `owner` or `clone`."""
+    text: str
+    score: float
+    why: list[str]
+
+
+class MemoryOverview(CamelModel):
+    """What is remembered of one contact."""
+
+    contact_id: str
+    messages: int
+    by_contact: int
+    by_owner: int
+    by_clone: int
+    imported: int
+    first_at: str | None
+    last_at: str | None
+    facts: list[FactReport]
+
+
+class ForgottenReport(CamelModel):
+    """What was forgotten, and what of it was found when all files were searched again."""
+
+    messages: int
+    facts: int
+    left: int
+    """Files that still have words of it. Anything but 0 is a fault."""
