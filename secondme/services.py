@@ -535,6 +535,7 @@ class Services(Stores):
             drafts=self.drafts,
             skills=there.skill_desk,
             proposals=there.proposals,
+            memory=self.memory_desk,
             listing=self.listing,
             status=self.status,
             everybody=self.control.everybody,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from secondme.core.clock import from_ms, rfc3339
 from secondme.core.errors import BusyError
 from secondme.core.memory.reports import FactReport, ForgottenReport, MemoryHit, MemoryOverview, MemoryStatusReport
+from secondme.core.text import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -79,7 +80,7 @@ class MemoryDesk:
                 contact_id=each.contact,
                 at=rfc3339(from_ms(each.message.at_ms)),
                 speaker=each.message.speaker,
-                text=each.message.body,
+                text=safe_text(each.message.body),
                 score=round(each.score, 2),
                 why=list(each.why),
             )
