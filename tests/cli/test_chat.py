@@ -39,7 +39,7 @@ def outcomes_of(output: str) -> list[str]:
 async def test_a_script_talks_line_by_line_and_reads_one_event_a_line(home: Path) -> None:
     write_config(home, WITHOUT_API)
     await let_in(settings_of(home), "anna")
-    with GatewayProcess(home):
+    with GatewayProcess(home).hears():
         words = [sys.executable, "-m", "secondme", "--home", str(home), "chat", "--as", "anna", "--json"]
         chatting = await asyncio.create_subprocess_exec(
             *words, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, env=environment()
@@ -60,7 +60,7 @@ async def test_a_script_talks_line_by_line_and_reads_one_event_a_line(home: Path
 async def test_waiting_for_an_answer_ends_with_0_when_one_came_and_1_when_none_did(home: Path) -> None:
     write_config(home, WITHOUT_API)
     await let_in(settings_of(home), "anna")
-    with GatewayProcess(home):
+    with GatewayProcess(home).hears():
         chat = ["chat", "--as", "anna", "--json", "--message"]
         answered = command(home, *chat, "one", "--message", "two", "--wait", "30")
         unasked = command(home, *chat, "three", "--wait", "0")
@@ -76,7 +76,7 @@ async def test_waiting_for_an_answer_ends_with_0_when_one_came_and_1_when_none_d
 async def test_a_restricted_contacts_reply_is_a_draft_until_the_owner_sends_it(home: Path) -> None:
     write_config(home, WITHOUT_API)
     await let_in(settings_of(home), "rita", tier=Tier.RESTRICTED)
-    with GatewayProcess(home):
+    with GatewayProcess(home).hears():
         async with contact(home, "rita") as rita:
             rita.say("please")
             draft = await eventually(lambda: data_of(command(home, "drafts", "list", "--json"))["drafts"])

@@ -106,6 +106,13 @@ class GatewayProcess:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self.close()
 
+    def hears(self) -> Self:
+        """Itself, once people can talk to it."""
+        socket, end = settings_of(self.home).places.local_socket, time.monotonic() + DEADLINE_S
+        while not socket.exists() and self.process.poll() is None and time.monotonic() < end:
+            time.sleep(0.02)
+        return self
+
     def kill(self, number: int = signal.SIGKILL) -> None:
         self.process.send_signal(number)
 

@@ -239,7 +239,7 @@ async def test_a_channel_that_fails_in_any_way_does_not_keep_its_neighbour_from_
                 signed = await there.signed("sick")
                 assert (signed["state"], signed.get("code", "")) == case.stands
             assert there.state("local") == ("connected", "")
-            assert p95 < max(1_000, alone * 20)  # generous: a neighbour that holds up the others costs seconds
+            assert p95 < max(5_000, alone * 50)  # a neighbour that holds up the others does it for its time-out, or for ever
         assert there.ended_after_s is not None
         assert there.ended_after_s < ENDS_WITHIN_S
 
