@@ -246,7 +246,11 @@ class Services(Stores):
             return standing_of(name, approval, self.mcp_listings.load(name), self._find_bubblewrap)
 
         has_secret = lambda skill, name: name in self.skill_secrets(skill)  # noqa: E731
-        return SkillRegistry(directory, lock, snapshots, self.skill_store, has_secret, look_at_server=look_at_server)
+        registry = SkillRegistry(directory, lock, snapshots, self.skill_store, has_secret, look_at_server=look_at_server)
+        if not self.settings.memory.enabled:
+            off = ("Memory is off.", "secondme config set memory.enabled true")
+            registry.lacking = dict.fromkeys(("memory", "knowledge-graph"), off)
+        return registry
 
     @cached_property
     def sandbox(self) -> Sandbox:
@@ -362,7 +366,7 @@ class Services(Stores):
         """The tools of this home's skills."""
         from secondme.core.tools.asks import AskDesk
         from secondme.core.tools.calendar import CalendarSource
-        from secondme.core.tools.conversation import ConversationSource, later
+        from secondme.core.tools.conversation import ConversationSource, MemorySource, later
         from secondme.core.tools.sources import ContactSource, NoteSource
         from secondme.skills.sealed_reader import SealedReader
         from secondme.skills.toolbox import SkillToolbox
@@ -375,7 +379,8 @@ class Services(Stores):
         more = {
             "history": conversation.history,
             "notify": conversation.notify,
-            **dict.fromkeys(("memory", "remind", "note_add"), later),
+            "memory": MemorySource(self.memory_desk.search, self.memory_desk.facts).answer,
+            **dict.fromkeys(("remind", "note_add"), later),
             "calendar": calendar.answer,
             "calendar_add": calendar.add,
             "contacts": ContactSource(reader.settings, reader.read, self._known_contacts).answer,

@@ -87,6 +87,17 @@ class MemoryDesk:
             for each in ranked[:most]
         ]
 
+    async def facts(self, contact: ContactId, about: str) -> list[FactReport]:
+        """The facts that hold of the person and have to do with `about`, the nearest first; without it all, the newest first."""
+        found: list[FactReport] = []
+        for member in await self._persons.members(contact):
+            if about.strip():
+                near = await asyncio.to_thread(self._memories.facts_about, member, about)
+                found += [_fact(kept) for kept, _ in near]
+            else:
+                found += [_fact(kept) for kept in await asyncio.to_thread(self._memories.facts, member) if not kept.until_ms]
+        return found
+
     async def overview(self, contact: ContactId) -> list[MemoryOverview]:
         """What is remembered of the person, a part for each of its contacts."""
         return [await asyncio.to_thread(self._overview, each) for each in await self._persons.members(contact)]
