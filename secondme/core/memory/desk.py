@@ -87,6 +87,10 @@ class MemoryDesk:
             for each in ranked[:most]
         ]
 
+    async def sizes(self, contacts: Sequence[ContactId]) -> dict[ContactId, tuple[int, int]]:
+        """How many bytes each contact's files have, and when they last changed (ms); whose there are none of is left out. Opens nothing."""
+        return await asyncio.to_thread(self._sizes, contacts)
+
     async def facts(self, contact: ContactId, about: str) -> list[FactReport]:
         """The facts that hold of the person and have to do with `about`, the nearest first; without it all, the newest first."""
         found: list[FactReport] = []
@@ -146,6 +150,14 @@ class MemoryDesk:
         probes = [each.text for each in meant if len(each.text) >= _PROBE and each.text not in kept]
         left = await asyncio.to_thread(self._memories.left_of, probes) if probes else []
         return len(meant), facts - facts_left, len(left)
+
+    def _sizes(self, contacts: Sequence[ContactId]) -> dict[ContactId, tuple[int, int]]:
+        found = {}
+        for contact in contacts:
+            states = [path.stat() for path in self._memories.files(contact) if path.exists()]
+            if states:
+                found[contact] = sum(each.st_size for each in states), int(max(each.st_mtime for each in states) * 1000)
+        return found
 
     async def _again(self, do: Callable[[], _T]) -> _T:
         """What `do` returns in a thread, tried again while another process reads the file."""
