@@ -14,6 +14,7 @@ from secondme.core.exports.sentences import (
     LONGEST,
     LRM,
     MARKS,
+    asks_for_a_tap,
     beginnings,
     is_deletion,
     is_said_anyhow,
@@ -71,7 +72,12 @@ def read_body(
     are of those of whom WhatsApp may say something in an export whose marks were stripped; None in any other.
     """
     if names is None and not (
-        is_marked or body[:4].casefold() in _beginnings() or body[:1] in _SIGNS or body[-1:] in _ENDS or _SUSPECT.search(body)
+        is_marked
+        or not _beginnings().isdisjoint((body[:4].casefold(), body[:3]))
+        or body[:1] in _SIGNS
+        or body[-1:] in _ENDS
+        or _SUSPECT.search(body)
+        or asks_for_a_tap(body)
     ):
         return ExportedKind.TEXT, body, body, None  # nearly every message
     first, _, rest = body.partition("\n")

@@ -84,8 +84,13 @@ def _fits(text: str, before: str, after: str) -> bool:
 
 
 def is_said_anyhow(looked_up: str) -> bool:
-    """True when WhatsApp says this (`plain`) even behind an author: it is so long that nobody types it."""
-    return looked_up.startswith(_whole())
+    """True when WhatsApp says this (`plain`) even behind an author: it is so long that nobody types it, or asks to be tapped."""
+    return looked_up.startswith(_whole()) or looked_up.endswith(_tails())
+
+
+def asks_for_a_tap(body: str) -> bool:
+    """True when `body` ends as only WhatsApp ends a sentence."""
+    return body[-_LONGEST_NAME:].translate(_STRIP).casefold().rstrip(" .。।").endswith(_tails())
 
 
 def is_said_unmarked(body: str, names: frozenset[str]) -> bool:
@@ -97,7 +102,7 @@ def is_said_unmarked(body: str, names: frozenset[str]) -> bool:
     calls = (each for each in _list("system", "calls") if text.startswith(each))
     if any(len(text) == len(each) or _CALL_TAIL.match(text, len(each)) for each in calls):
         return True
-    if is_said_anyhow(text) or text.startswith(_you()):
+    if is_said_anyhow(text) or _is_about_the_owner(text, body):
         return True
     if text.startswith(tuple(names)) or text[0] in "+~":
         return is_sentence(text)
@@ -119,12 +124,50 @@ def _whole() -> tuple[str, ...]:
 
 
 @cache
+def _tails() -> tuple[str, ...]:
+    return tuple(plain(each) for each in table("exports", "system")["tail"]["ends"])
+
+
+@cache
 def _you() -> tuple[str, ...]:
     return tuple(plain(each) for each in table("exports", "system")["you"]["begins"])
 
 
+def _is_about_the_owner(text: str, body: str) -> bool:
+    """`You created this group`; and in few words, of a name: `You added Cara`."""
+    if f"{text}$".startswith(_you()):
+        return True
+    _, *rest = body.split()
+    return (
+        len(rest) <= _FEW_WORDS
+        and text.startswith(_OWNERS)
+        and is_of_a_group(body)
+        and any(word[0].isupper() or word[0] in "+~\u2068" for word in rest)
+    )
+
+
+_OWNERS = (
+    "you ",
+    "du hast ",
+    "has ",
+    "vous avez ",
+    "tu as ",
+    "hai ",
+    "você ",
+    "je hebt ",
+    "u hebt ",
+    "вы ",
+    "ви ",
+    "anda ",
+    "du ",
+    "agregaste ",
+    "añadiste ",
+)
+_FEW_WORDS = 5
+
+
 @cache
 def beginnings() -> frozenset[str]:
-    """The first four letters of all that may stand in the place of somebody's words; of them `phrases` knows the rest."""
+    """The first four letters, or three where a name follows, of all that may stand in the place of somebody's words."""
     begun = known("deleted", "deleted") | {each for each, _ in _holed()} | set(_whole())
     return frozenset(each[:4] for each in begun)
