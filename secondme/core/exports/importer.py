@@ -272,11 +272,11 @@ class Importer:
         if fate.refused:  # it was revoked since the list was read
             row.contact, row.why = None, fate.refused
             return
-        report.turns.add(len(recent), fate.added, sum(each in fate.places for each in recent) - fate.added)
+        report.turns.add(len(recent), fate.added, sum(each in fate.moments for each in recent) - fate.added)
         report.replaced += fate.gone
-        places = fate.places
+        moments = fate.moments
         unknown = [
-            said._replace(at=from_ms(places.get(said.id, to_ms(said.at)))) for said in gathered.own if said.id not in fate.live
+            said._replace(at=from_ms(moments.get(said.id, to_ms(said.at)))) for said in gathered.own if said.id not in fate.live
         ]  # the others were learnt from when they were said
         added, known = await self._learn(contact, unknown, named=named, digest=digest)
         report.own.add(0, added, known + len(gathered.own) - len(unknown))

@@ -128,8 +128,8 @@ class Recollected:
     """Ids of those that were kept when they were said, under another id."""
     gone: int = 0
     """Turns that the file gave before and does not give any more."""
-    places: Mapping[str, int] = field(default_factory=dict)
-    """By id, the ms at which those that were added, or are known, stand."""
+    moments: Mapping[str, int] = field(default_factory=dict)
+    """By id, the ms at which those that were added, or are known, were said: in the order of the file within a minute."""
     refused: str = ""
     """Why none could come: not_approved, wrong_type."""
 
@@ -164,12 +164,12 @@ class RecollectionStore:
         answer: bytes | tuple[bytes, int, list[bytes]] = await self._store.run("recollect", tuple(words), contact=contact)
         if isinstance(answer, bytes):
             return Recollected(refused=answer.decode())
-        letters, gone, places = answer[0].decode(), answer[1], answer[2]
-        fates = list(zip(newest, letters, places, strict=True))
+        letters, gone, moments = answer[0].decode(), answer[1], answer[2]
+        fates = list(zip(newest, letters, moments, strict=True))
         live = frozenset(turn.id for turn, letter, _ in fates if letter == "l")
         left_out = letters.count("o") + len(turns) - len(newest)
-        stand = {turn.id: int(place) for turn, letter, place in fates if letter != "o"}
-        return Recollected(letters.count("t"), letters.count("y") + letters.count("l"), left_out, live, gone, stand)
+        said_at = {turn.id: int(at) for turn, letter, at in fates if letter != "o"}
+        return Recollected(letters.count("t"), letters.count("y") + letters.count("l"), left_out, live, gone, said_at)
 
 
 R = TypeVar("R", bound=Record)

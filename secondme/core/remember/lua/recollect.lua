@@ -5,7 +5,7 @@
 --       4 ms a turn lives 5 ms within which the same words of the same one, seen live, are the same turn 6 digest of the file, or '',
 --       then for each turn, in the order of the file: id, role, content, ms, turn JSON
 -- Returns not_approved | wrong_type | {one letter for each turn: t taken | y imported before | l known from life | o too old, or not
---         among the newest that are kept; how many are gone; for each turn the ms at which it stands}
+--         among the newest that are kept; how many are gone; for each turn the ms at which it was said}
 if ARGV[2] ~= '1' and redis.call('EXISTS', KEYS.approved) == 0 then return 'not_approved' end
 local kinds = { redis.call('TYPE', KEYS.history).ok, redis.call('TYPE', KEYS.history_ids).ok }
 if (kinds[1] ~= 'zset' and kinds[1] ~= 'none') or (kinds[2] ~= 'set' and kinds[2] ~= 'none') then return 'wrong_type' end
@@ -22,7 +22,7 @@ for i = 1, #all_of, 2 do
   row.new, row.place = row.raw, row.at
   rows[#rows + 1] = row
   if turn and words(turn.id) and words(turn.content) and type(turn.timestamp) == 'number' then
-    row.id = turn.id
+    row.id, row.said = turn.id, turn.timestamp
     if turn.id:sub(1, 7) ~= 'import:' then
       live[#live + 1] = { role = turn.role, content = turn.content, timestamp = turn.timestamp, at = row.at }
     else
@@ -49,18 +49,23 @@ local function place_in_life(role, content, at)
   return nil
 end
 
-local function placed(raw, place)
-  return (raw:gsub(',"timestamp":%d+', string.format(',"timestamp":%.0f', place), 1))
+-- When a turn was said that stands at `place`: there, when that is in the minute that the export knows; else when it says, for some arrive late.
+local function moment(at, place)
+  return math.abs(place - at) < 60000 and place or at
+end
+
+local function timed(raw, at)
+  return (raw:gsub(',"timestamp":%d+', string.format(',"timestamp":%.0f', at), 1))
 end
 
 -- Exports know minutes: each turn stands behind the one before it in the file, and behind what of its minute was seen live.
-local letters, places, last = {}, {}, 0
+local letters, moments, last = {}, {}, 0
 for i = 7, #ARGV, 5 do
   local id, at, letter, place = ARGV[i], tonumber(ARGV[i + 3]), 't', nil
   local row = imported[id]
   if row or redis.call('SISMEMBER', KEYS.history_ids, id) == 1 then
     letter = 'y'
-    if row and not row.is_ours then place = row.at end
+    if row and not row.is_ours then place, at = row.at, row.said end
   elseif at <= now - ttl or at > now then
     letter = 'o'
   else
@@ -72,11 +77,11 @@ for i = 7, #ARGV, 5 do
   if row then
     local json = row.is_ours and ARGV[i + 4] or row.raw
     local ours = sources_of(ARGV[i + 4])
-    row.place, row.new = place, placed(with_sources(json, joined(sources_of(row.raw), ours)), place)
+    row.place, row.new = place, timed(with_sources(json, joined(sources_of(row.raw), ours)), moment(at, place))
   elseif letter == 't' then
-    rows[#rows + 1] = { id = id, new = placed(ARGV[i + 4], place), place = place, letter = #letters + 1 }
+    rows[#rows + 1] = { id = id, new = timed(ARGV[i + 4], moment(at, place)), place = place, letter = #letters + 1 }
   end
-  letters[#letters + 1], places[#places + 1] = letter, string.format('%.0f', place)
+  letters[#letters + 1], moments[#moments + 1] = letter, string.format('%.0f', moment(at, place))
 end
 
 local scores, added = {}, 0
@@ -116,4 +121,4 @@ if added > 0 and ARGV[1] == '1' then
   redis.call('PEXPIRE', KEYS.history, left)
   redis.call('PEXPIRE', KEYS.history_ids, left)
 end
-return { table.concat(letters), gone, places }
+return { table.concat(letters), gone, moments }
