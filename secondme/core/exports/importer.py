@@ -174,7 +174,7 @@ class _Step(NamedTuple):
     is_over: bool
 
 
-class _RefusedError(Exception):
+class _NotKeptError(Exception):
     """The contact may not be kept after all. Ends what is handed on; nobody sees it."""
 
 
@@ -216,7 +216,7 @@ class Importer:
         while (step := await self._next(steps)) is not None:
             row, is_nobodys = step.row, step.row.contact is None
             report.chats.append(row)
-            with contextlib.suppress(_RefusedError):
+            with contextlib.suppress(_NotKeptError):
                 async with contextlib.aclosing(self._reading(report, file, step, steps, kept)) as reading:
                     if self._sink is not None and row.contact is not None:
                         await self._sink.replace(row.contact, file.digest, reading)
@@ -242,7 +242,7 @@ class Importer:
     async def _reading(
         self, report: FileReport, file: ExportFile, step: _Step, steps: Iterator[_Step], kept: dict[ContactId, set[str]]
     ) -> AsyncGenerator[Sequence[ImportedMessage], None]:
-        """One chat to its end, what is handed on of it in batches; and then it is kept. Raises _RefusedError when it may not be."""
+        """One chat to its end, what is handed on of it in batches; and then it is kept. Raises _NotKeptError when it may not be."""
         row, contact = step.row, step.row.contact
         latest: _Step | None = step
         while latest is not None:
@@ -252,7 +252,7 @@ class Importer:
         if contact is not None:
             await self._keep(report, row, contact, step.gathered, file.digest, kept)
             if row.contact is None:
-                raise _RefusedError
+                raise _NotKeptError
 
     async def _keep(
         self,

@@ -22,6 +22,8 @@ _LONGEST_NAME = 80
 _EARLY = 24
 """A sentence of WhatsApp's comes to its point so soon."""
 _CLEAR = 16
+_KEY = 3
+"""The shortest phrase has so many letters."""
 _ASKING = re.compile("[?!\uff1f\uff01\u061f\n]")
 _CALL_TAIL = re.compile(r"(?:[,.:(·•]|\W{0,3}\S{0,6} ?\d).{0,60}\Z", re.DOTALL)
 """What may stand behind a call: how long it was, when, or that nobody answered."""
@@ -67,13 +69,17 @@ def is_of_a_group(text: str) -> bool:
 def is_deletion(line: str) -> bool:
     """True when this stands where a message was deleted, by whomever."""
     text = plain(line[:LONGEST].strip(_NO_ENTRY + MARKS))
-    return text in known("deleted", "deleted") or any(_fits(text, *each) for each in _holed())
+    return text in known("deleted", "deleted") or any(_fits(text, *each) for each in _holed().get(text[:_KEY], ()))
 
 
 @cache
-def _holed() -> tuple[tuple[str, str], ...]:
-    parts = [each.partition("{}") for each in known("deleted", "by")]
-    return tuple((before, after) for before, _, after in parts)
+def _holed() -> dict[str, list[tuple[str, str]]]:
+    """What stands in front of a name and behind it, by the first letters."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    for each in known("deleted", "by"):
+        before, _, after = each.partition("{}")
+        found.setdefault(before[:_KEY], []).append((before, after))
+    return found
 
 
 def _fits(text: str, before: str, after: str) -> bool:
@@ -90,7 +96,8 @@ def is_said_anyhow(looked_up: str) -> bool:
 
 def asks_for_a_tap(body: str) -> bool:
     """True when `body` ends as only WhatsApp ends a sentence."""
-    return body[-_LONGEST_NAME:].translate(_STRIP).casefold().rstrip(" .。।").endswith(_tails())
+    end = body[-_LONGEST_NAME:]
+    return (end.lower() if end.isascii() else end.translate(_STRIP).casefold()).rstrip(" .。।").endswith(_tails())
 
 
 def is_said_unmarked(body: str, names: frozenset[str]) -> bool:
@@ -99,23 +106,35 @@ def is_said_unmarked(body: str, names: frozenset[str]) -> bool:
     text = plain(body[: LONGEST + 1])
     if len(text) > LONGEST or not text or _ASKING.search(body):
         return False
-    calls = (each for each in _list("system", "calls") if text.startswith(each))
-    if any(len(text) == len(each) or _CALL_TAIL.match(text, len(each)) for each in calls):
-        return True
+    for each, _ in _by_key("calls").get(text[:_KEY], ()):
+        if text.startswith(each) and (len(text) == len(each) or _CALL_TAIL.match(text, len(each))):
+            return True
     if is_said_anyhow(text) or _is_about_the_owner(text, body):
         return True
     if text.startswith(tuple(names)) or text[0] in "+~":
         return is_sentence(text)
-    fragments = _list("system", "sentence") + (
-        _list("system", "notice") if any(name in text for name in names) else _clear_notices()
+    is_of_somebody, phrases = any(name in text for name in names), _by_key("sentence", "notice")
+    return any(
+        text.startswith(each, at) and (is_of_somebody or is_clear)
+        for at in range(min(_EARLY, len(text)))
+        for each, is_clear in phrases.get(text[at : at + _KEY], ())
     )
-    return any(-1 < text.find(each) < _EARLY for each in fragments)
 
 
 @cache
-def _clear_notices() -> tuple[str, ...]:
-    """Those that are so long that a person hardly says them; a letter without case tells as much as two."""
-    return tuple(each for each in _list("system", "notice") if len(each) * (1 if each.upper() != each else 2) >= _CLEAR)
+def _by_key(*groups: str) -> dict[str, list[tuple[str, bool]]]:
+    """Phrases by their first letters, for there are hundreds and a message is looked through for all of them; and whether a person hardly
+    says them."""
+    found: dict[str, list[tuple[str, bool]]] = {}
+    for group in groups:
+        for each in _list("system", group):
+            found.setdefault(each[:_KEY], []).append((each, group == "sentence" or _is_clear(each)))
+    return found
+
+
+def _is_clear(notice: str) -> bool:
+    """It is so long that a person hardly says it; a letter without case tells as much as two."""
+    return len(notice) * (1 if notice.upper() != notice else 2) >= _CLEAR
 
 
 @cache
@@ -169,5 +188,5 @@ _FEW_WORDS = 5
 @cache
 def beginnings() -> frozenset[str]:
     """The first four letters, or three where a name follows, of all that may stand in the place of somebody's words."""
-    begun = known("deleted", "deleted") | {each for each, _ in _holed()} | set(_whole())
+    begun = known("deleted", "deleted") | {before for each in _holed().values() for before, _ in each} | set(_whole())
     return frozenset(each[:4] for each in begun)

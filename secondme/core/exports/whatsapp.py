@@ -72,12 +72,15 @@ class _Scout:
         end = rest.find(": ")
         if end < 0:
             return False
-        name, body = " ".join(rest[:end].translate(_NO_MARKS).split()), rest[end + 2 :]
+        body = rest[end + 2 :]
+        if not body.startswith(LRM) and self.has_marks:
+            return False
+        name = " ".join(rest[:end].translate(_NO_MARKS).split())
         if body.startswith(LRM):
             self.has_marks = True
             is_system = read_body(body.lstrip(MARKS), is_marked=True, placeholders=_NOBODY)[0] is ExportedKind.SYSTEM
         else:
-            is_system = not self.has_marks and is_said_unmarked(body, frozenset((plain(name),)))
+            is_system = is_said_unmarked(body, frozenset((plain(name),)))
         if is_system:
             self._note(body, name)
         return is_system
