@@ -138,6 +138,17 @@ async def test_what_a_better_reader_leaves_out_is_gone_and_what_it_moves_is_move
     assert await store.client.scard(keys.history_ids(ANNA)) == 3
 
 
+async def test_rows_of_a_version_that_knew_no_files_are_brought_into_order(store: Store, tmp_path: Path) -> None:
+    text = lines(("Anna", "how?"), *[("Sam", f"part {9 - n}") for n in range(9)], step=0)
+    await do(store, tmp_path, text, contact=ANNA)
+    style = StyleStore(store)
+    own = [each.model_copy(update={"at": said_at(text), "sources": None}) for each in await style.own(ANNA)]
+    await store.client.delete(keys.own_messages(ANNA), keys.history(ANNA), keys.history_ids(ANNA))
+    await style.add(ANNA, own, named=True)
+    await do(store, tmp_path, text, contact=ANNA)
+    assert (await words(store))[1] == [f"part {9 - n}" for n in range(9)]
+
+
 async def test_a_row_remembers_eight_files(store: Store) -> None:
     message = OwnMessage(id="import:a", at=datetime.now(UTC), text="a")
     for n in range(12):
@@ -196,9 +207,9 @@ class ListSink:
         self.kept: dict[tuple[str, str], list[ImportedMessage]] = {}
         self.sizes: list[int] = []
 
-    async def replace(self, contact: ContactId, digest: str, batches: AsyncIterator[Sequence[ImportedMessage]]) -> None:
+    async def replace(self, contact: ContactId, digest: str, messages: AsyncIterator[Sequence[ImportedMessage]]) -> None:
         new: list[ImportedMessage] = []
-        async for batch in batches:
+        async for batch in messages:
             self.sizes.append(len(batch))
             new += batch
         self.kept[contact, digest] = new

@@ -88,9 +88,10 @@ class ImportedMessage(NamedTuple):
 class ConversationSink(Protocol):
     """Takes whole conversations of exports, however old they are: what is to be remembered longer than a history lives."""
 
-    async def replace(self, contact: ContactId, digest: str, batches: AsyncIterator[Sequence[ImportedMessage]]) -> None:
-        """Of the file with this digest, `contact` has exactly the messages that `batches` give, in the order of the file, once this
-        returns. What other files gave, or was kept as it was said, is as before. Nothing has changed when `batches` raises. Repeatable.
+    async def replace(self, contact: ContactId, digest: str, messages: AsyncIterator[Sequence[ImportedMessage]]) -> None:
+        """Of the file with this digest, `contact` has exactly these messages, once this returns. They come in the order of the file, at
+        most `BATCH` at a time. What other files gave, or was kept as it was said, is as before. Nothing has changed when `messages`
+        raises. Repeatable.
         """
         ...
 

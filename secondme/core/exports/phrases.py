@@ -37,6 +37,8 @@ _ATTACHED_BEFORE = re.compile(rf"<({_NAME}{_LETTERED})[:\uff1a]? ([^<>\n]{{2,40}
 _ATTACHED_OLD = re.compile(rf"({_NAME}{_LETTERED}) <([^<>\n:=/]{{2,40}})>\Z")
 """`name.ext <attached>`"""
 _ATTACHED_ANDROID = re.compile(rf"({_OWN_NAME}|{_NAME}{_EXTENSION}) \(([^()\n]{{2,60}})\)\Z")
+_CAMERA_NAME = re.compile(rf"(?=\S*\d{{4}})[\w.-]+{_LETTERED}\Z")
+"""A name as devices give it, IMG_1234.jpg; with words in brackets behind it nobody types it."""
 _IS_OWN_NAME = re.compile(rf"{_OWN_NAME}\Z")
 _FILE_NAME = re.compile(rf"[^\n/\\]{{1,255}}{_EXTENSION}\Z")
 _PAGES = re.compile(rf"{_NAME}{_EXTENSION} \u2022 ")
@@ -55,6 +57,13 @@ _WORD_SIGNS = frozenset(" /-.'\u2019\u2018\u02bb\u200c\u200d")
 _FEW = 60
 """A placeholder is no longer."""
 
+
+def words_behind_a_file(body: str) -> str:
+    """`(words)` where `body` is a file's name and words in brackets; else empty."""
+    match = _ATTACHED_ANDROID.match(body)
+    return f"({match[2]})" if match else ""
+
+
 Reading = tuple[ExportedKind, str, str, str | None]
 """Kind, text, the author's own words, and the name of a file."""
 
@@ -68,7 +77,7 @@ def read_body(
     names: frozenset[str] | None = None,
 ) -> Reading:
     """What the message `body` (of an author, without marks in front) is. `is_marked`: WhatsApp put U+200E in front of it, in an export
-    that marks what it inserts. `placeholders` stand for media in this very export, and `edits` behind messages that were edited. `names`
+    that marks what it inserts. `placeholders` stand for media in this very export, alone or behind a file's name, and `edits` behind messages that were edited. `names`
     are of those of whom WhatsApp may say something in an export whose marks were stripped; None in any other.
     """
     if names is None and not (
@@ -114,7 +123,10 @@ def _attachment(
     if (match := _ATTACHED_OLD.match(first)) and plain(match[2]) not in _edited() and f"<{match[2]}>" not in angled:
         return ExportedKind.MEDIA, body, _caption(rest), match[1]
     if (match := _ATTACHED_ANDROID.match(first)) and (
-        _IS_OWN_NAME.match(match[1]) or plain(match[2]) in known("media", "attached")
+        _IS_OWN_NAME.match(match[1])
+        or _CAMERA_NAME.match(match[1])
+        or plain(match[2]) in known("media", "attached")
+        or f"({match[2]})" in angled
     ):
         return ExportedKind.MEDIA, body, _caption(rest), match[1]
     if _IS_OWN_NAME.match(first):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from secondme.core.errors import DataError
 from secondme.core.exports.conversation import Authors, ImportDraft, ImportDrafts
 from secondme.core.exports.message import ExportedChat, ExportedKind, ExportedMessage
-from secondme.core.exports.phrases import read_body
+from secondme.core.exports.phrases import read_body, words_behind_a_file
 from secondme.core.exports.sentences import LRM, MARKS, is_of_a_group, is_said_unmarked, is_sentence, plain
 from secondme.core.exports.whatsapp_headers import DateEvidence, Dialect, Order, Reason, day_of, latest_day, recognise
 
@@ -25,6 +25,7 @@ _LONGEST_PLACEHOLDER = 80
 _MOST_PLACEHOLDERS = 64
 _OFTEN = 3
 """So often must the same `<words>` be all of a message to stand for a file in a language we do not know."""
+_MOST_REPEATED = 4
 _TWO = 2
 _NOBODY: frozenset[str] = frozenset()
 
@@ -66,6 +67,8 @@ class _Scout:
             self._note(rest, "")
         elif rest.endswith(">"):
             self._note_angled(rest[found[1] :])
+        elif rest.endswith(")") and (words := words_behind_a_file(rest[found[1] :])):
+            self._count(self.angled, words)
 
     def _is_notice(self, rest: str) -> bool:
         """True for WhatsApp's own sentence behind a name, which may be a group's and nobody's."""
@@ -96,8 +99,13 @@ class _Scout:
     def _note_angled(self, body: str) -> None:
         words, _, mark = body.rpartition("<")
         into = self.edits if words.strip() else self.angled
-        if len(mark) < _LONGEST_PLACEHOLDER and (f"<{mark}" in into or len(into) < _MOST_PLACEHOLDERS):
-            into[f"<{mark}"] += 1
+        if len(mark) < _LONGEST_PLACEHOLDER:
+            self._count(into, f"<{mark}")
+
+    @staticmethod
+    def _count(into: Counter[str], words: str) -> None:
+        if words in into or len(into) < _MOST_PLACEHOLDERS:
+            into[words] += 1
 
     def placeholders(self) -> frozenset[str]:
         """What stands for a file in this export, in a language we may not know."""
@@ -109,7 +117,9 @@ class _Scout:
 
 
 def _repeated(counts: Counter[str]) -> frozenset[str]:
-    return frozenset(each for each, count in counts.most_common(_TWO) if count >= _OFTEN and (" " in each or not each.isascii()))
+    return frozenset(
+        each for each, count in counts.most_common(_MOST_REPEATED) if count >= _OFTEN and (" " in each or not each.isascii())
+    )
 
 
 _NO_MARKS = str.maketrans("", "", MARKS)

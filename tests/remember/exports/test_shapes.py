@@ -28,6 +28,8 @@ TEXT, SYSTEM, MEDIA, DELETED = "text", "system", "media", "deleted"
         ("DOC-20240101-WA0001 (adjecta pagella)", MEDIA, "", "DOC-20240101-WA0001"),
         ("STK-20240101-WA0001.webp", MEDIA, "", "STK-20240101-WA0001.webp"),
         ("report.pdf (adjecta pagella)", TEXT, "report.pdf (adjecta pagella)", None),
+        ("IMG_1234.jpg (adjecta pagella)", MEDIA, "", "IMG_1234.jpg"),
+        ("Screenshot_20240101-101500.png (adjecta pagella)", MEDIA, "", "Screenshot_20240101-101500.png"),
         ("my photo.jpg <adjectum>", MEDIA, "", "my photo.jpg"),
         ("<my photo.jpg adjectum>", MEDIA, "", "my photo.jpg"),
         ("<adjectum: my photo.jpg>", MEDIA, "", "my photo.jpg"),
@@ -87,6 +89,13 @@ def test_where_the_marks_are_a_person_may_type_whatsapps_sentence(tmp_path: Path
 def test_a_mark_of_edits_in_an_unknown_language_is_known_by_its_repetition(tmp_path: Path) -> None:
     lines = [f"13/03/24, 10:1{n} - Anna: word {n} <nuntius mutatus>" for n in range(3)] + ["13/03/24, 10:20 - Ben: a <b c>"]
     assert [each.words for each in read(tmp_path, "\n".join(lines)).messages] == ["word 0", "word 1", "word 2", "a <b c>"]
+
+
+def test_what_stands_behind_names_of_files_in_an_unknown_language_is_known_by_its_repetition(tmp_path: Path) -> None:
+    lines = [f"13/03/24, 10:1{n} - Anna: paper {n}.pdf (adjecta pagella)" for n in range(3)] + [
+        "13/03/24, 10:20 - Ben: a.pdf (mine)"
+    ]
+    assert [each.media for each in read(tmp_path, "\n".join(lines)).messages] == ["paper 0.pdf", "paper 1.pdf", "paper 2.pdf", None]
 
 
 def test_of_a_message_on_a_day_that_is_none_nothing_is_taken_and_it_is_counted(tmp_path: Path) -> None:

@@ -38,12 +38,14 @@ local function trim(hash, most)
 end
 
 -- What is to be kept where `old` is kept and `json` comes. What is there stays: it was read when more of the conversation around it was to
--- be seen. Only other words replace it, a correction, and the file that gave it, read again. Either is of the files of both.
+-- be seen. Only other words replace it, a correction, and the file that gave it, read again; or any file, when it was imported by a version
+-- that did not write down from which. Either is of the files of both.
 local function renewed(old, json)
-  local before, files = decode(old), sources_of(old)
+  local before, files, new_files = decode(old), sources_of(old), sources_of(json)
   local _, is_same_file = without(files, ARGV[5])
-  local stays = before and not is_same_file and words(before.text) == decode(json).text
-  return with_sources(stays and old or json, joined(files, sources_of(json)))
+  local is_of_no_file = #files == 0 and #new_files > 0
+  local stays = before and not is_same_file and not is_of_no_file and words(before.text) == decode(json).text
+  return with_sources(stays and old or json, joined(files, new_files))
 end
 
 -- Puts `json` into a hash; true when its id was not there before, false when nothing changed, else nil.
