@@ -168,6 +168,7 @@ EVERY = [
     "repost",
     "reserve",
     "resume",
+    "retract",
     "retry",
     "revise",
     "revive",

@@ -171,3 +171,36 @@ local function count_stats(stats, pending, approved, denied, now)
     redis.call('HSET', stats, 'pending_count', counts[1], 'approved_count', counts[2], 'denied_count', counts[3])
   end
 end
+
+-- The digests of the export files that gave a record, oldest first: its last field. Inside of a text the quotation marks would be escaped.
+local function sources_of(raw)
+  local found = {}
+  for digest in (raw:match(',"sources":%[([^%]]*)%]}$') or ''):gmatch('"(%w+)"') do found[#found + 1] = digest end
+  return found
+end
+
+-- The record with these digests and no others; the eight newest, for somebody may export the same chat every week.
+local function with_sources(raw, digests)
+  local bare = raw:gsub(',"sources":%[[^%]]*%]}$', '}')
+  if #digests == 0 then return bare end
+  return bare:sub(1, -2) .. ',"sources":["' .. table.concat(digests, '","', math.max(1, #digests - 7)) .. '"]}'
+end
+
+-- The digests without one of them, and whether it was there.
+local function without(digests, digest)
+  local rest = {}
+  for _, each in ipairs(digests) do
+    if each ~= digest then rest[#rest + 1] = each end
+  end
+  return rest, #rest < #digests
+end
+
+-- The digests of both, those of the second last.
+local function joined(first, second)
+  local all = first
+  for _, each in ipairs(second) do
+    all = without(all, each)
+    all[#all + 1] = each
+  end
+  return all
+end
