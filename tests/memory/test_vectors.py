@@ -175,7 +175,7 @@ def test_a_query_of_another_length_is_refused(tmp_path: Path) -> None:
 def test_a_writer_that_is_killed_leaves_whole_vectors_only(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: str, steps: int
 ) -> None:
-    """Killed before each of its writes in turn, and within the last of them."""
+    """Killed before each of its writes in turn, and, where it is longer than a word, within the last of them."""
     file = VectorFile(tmp_path / "v", MODEL, 4)
     before, after = unit(1, 4), unit(2, 4)
     file.put([(1, before), (2, before)])
@@ -184,7 +184,7 @@ def test_a_writer_that_is_killed_leaves_whole_vectors_only(
     def write(descriptor: int, data: bytes, at: int) -> int:
         nonlocal left
         if left <= 0:
-            os.pwrite(descriptor, data[: len(data) // 8 * 4], at) if steps % 2 else None
+            os.pwrite(descriptor, data[: len(data) // 16 * 8], at) if steps % 2 else None
             raise KeyboardInterrupt
         left -= 1
         return os.pwrite(descriptor, data, at)

@@ -245,7 +245,7 @@ async def test_a_real_one_keeps_the_contract(clock: FakeClock) -> None:
         assert ids is not None
         assert [(each.id, each.metadata["hash"]) for each in await listed(client, tag)] == [(ids[0], "h1")]
         assert [each.id for each in await client.recall("Where do we meet on Friday?", tag, 5)] in ([], ids)
-        assert await client.recall("x", tag, 5) in ([], await client.recall("x", tag, 5))
+        assert {each.id for each in await client.recall("x", tag, 5)} <= set(ids)
         await client.delete(ids[0])
         await client.delete(ids[0])
         await client.delete_with_tag(tag)

@@ -4,9 +4,9 @@
     row      message number (0: nothing here), scale, the vector as signed bytes, filled up to a multiple of eight
 
 A row counts while its scale is not zero. That is taken away first and written last, so that a killed writer leaves nothing that is half of
-one vector and half of another; a row whose end is missing is not there. Vectors can be made again from the messages. Every call opens the file anew, under a lock: a gateway and a command may both use it. What is erased
-is overwritten with zeros, and its place is used again. Measured: 17,000 rows of 384 numbers take 7 MB and 10 ms with numpy, half a second
-without it.
+one vector and half of another (an aligned word is written whole); a row whose end is missing is not there. Vectors can be made again from the
+messages. Every call opens the file anew, under a lock: a gateway and a command may both use it. What is erased is overwritten with zeros, and
+its place is used again. Measured: 17,000 rows of 384 numbers take 7 MB, and a search 8 ms of CPU with numpy, 300 without it.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
 _MAGIC = b"SMVEC001"
-_HEADER = struct.Struct("<8sI244s")
-_NUMBER = struct.Struct("<Q")
-_SCALE = struct.Struct("<f4x")
+_HEADER = struct.Struct("=8sI244s")
+_NUMBER = struct.Struct("=Q")
+_SCALE = struct.Struct("=d")
 _PREFIX_BYTES = _NUMBER.size + _SCALE.size
 _LARGEST = 127
 _NO_LENGTH = 1e-9
@@ -63,7 +63,8 @@ class VectorFile:
     def numbers(self) -> set[int]:
         """The messages that have a vector."""
         with self._rows(fcntl.LOCK_SH) as (data, count):
-            return {number for number, scale in self._heads(data, count) if scale}
+            numbers, scales = self._heads(data, count)
+            return {number for number, scale in zip(numbers, scales, strict=True) if scale}
 
     def put(self, vectors: Iterable[tuple[int, Sequence[float]]]) -> None:
         """Each message has its vector, instead of one that it had. Repeatable. Raises ValueError for a number below 1, and for a vector of
@@ -73,10 +74,10 @@ class VectorFile:
             return
         with self._opened(fcntl.LOCK_EX, make=True) as descriptor:
             assert descriptor is not None
-            heads = self._heads_in(descriptor)
-            places = {number: slot for slot, (number, _) in enumerate(heads) if number in rows}
-            free = [slot for slot, (number, _) in enumerate(heads) if not number]
-            end = len(heads)
+            numbers = self._numbers_in(descriptor)
+            places = dict(zip(numbers, range(len(numbers)), strict=True))
+            free = [slot for slot, number in enumerate(numbers) if not number]
+            end = len(numbers)
             for number, (scale, vector) in rows.items():
                 if number in places:
                     slot = places[number]
@@ -96,7 +97,7 @@ class VectorFile:
         with self._opened(fcntl.LOCK_EX) as descriptor:
             if descriptor is None or not self._is_ours(descriptor):
                 return 0
-            found = [slot for slot, (number, _) in enumerate(self._heads_in(descriptor)) if number in wanted]
+            found = [slot for slot, number in enumerate(self._numbers_in(descriptor)) if number in wanted]
             for slot in found:
                 at = _HEADER.size + slot * self._row_bytes
                 os.pwrite(descriptor, bytes(self._row_bytes - _NUMBER.size), at + _NUMBER.size)
@@ -109,16 +110,15 @@ class VectorFile:
 
     def top(self, query: Sequence[float], most: int) -> list[tuple[int, float]]:
         """The messages whose vectors are most like `query` with their cosines, the best first; at most `most`."""
-        best = heapq.nlargest(most, ((score, -number) for number, score in self._scored(query)))
-        return [(-number, score) for score, number in best]
+        return [(number, score) for score, number in heapq.nlargest(most, self._scored(query))]
 
     def scores(self, query: Sequence[float], numbers: Iterable[int]) -> dict[int, float]:
         """The cosine of each of these messages that has a vector."""
         wanted = set(numbers)
-        return {number: score for number, score in self._scored(query) if number in wanted}
+        return {number: score for score, number in self._scored(query) if number in wanted}
 
-    def _scored(self, query: Sequence[float]) -> list[tuple[int, float]]:
-        """Every message's number and cosine."""
+    def _scored(self, query: Sequence[float]) -> list[tuple[float, int]]:
+        """Every message's cosine and number."""
         if len(query) != self._dimensions:
             raise ValueError("a query of another length")
         with self._rows(fcntl.LOCK_SH) as (data, count):
@@ -128,8 +128,8 @@ class VectorFile:
                 if numpy is None
                 else _cosines_at_once(numpy, data, count, self._row_bytes, query)
             )
-            heads = self._heads(data, count)
-            return [(number, scale * cosine) for (number, scale), cosine in zip(heads, cosines, strict=True) if scale]
+            heads = zip(cosines, *self._heads(data, count), strict=True)
+            return [(scale * cosine, number) for cosine, number, scale in heads if scale]
 
     def _packed(self, number: int, vector: Sequence[float]) -> tuple[float, bytes]:
         if number < 1 or len(vector) != self._dimensions:
@@ -141,18 +141,18 @@ class VectorFile:
         row = bytes(round(each / scale) & 0xFF for each in vector)
         return scale, row.ljust(self._row_bytes - _PREFIX_BYTES, b"\0")
 
-    def _heads_in(self, descriptor: int) -> list[tuple[int, float]]:
-        """The rows of a file that is ours alone; what a killed writer left of one more is cut off."""
+    def _numbers_in(self, descriptor: int) -> list[int]:
+        """The numbers in a file that is ours alone; what a killed writer left of one more row is cut off."""
         size = os.fstat(descriptor).st_size
         os.ftruncate(descriptor, size - (size - _HEADER.size) % self._row_bytes)
         with _mapped(descriptor) as data:
-            return self._heads(data, (len(data) - _HEADER.size) // self._row_bytes)
+            return self._heads(data, (len(data) - _HEADER.size) // self._row_bytes)[0]
 
-    def _heads(self, data: Any, count: int) -> list[tuple[int, float]]:  # Any: bytes, or a map of them
-        """Number and scale of each row."""
-        row = struct.Struct(f"<Qf{self._row_bytes - 12}x")
+    def _heads(self, data: Any, count: int) -> tuple[list[int], list[float]]:  # Any: bytes, or a map of them
+        """The numbers and the scales of the rows: the first two words of each."""
+        step = self._row_bytes // _NUMBER.size
         with memoryview(data)[_HEADER.size : _HEADER.size + count * self._row_bytes] as part:
-            return list(row.iter_unpack(part))
+            return part.cast("Q")[::step].tolist(), [*part.cast("d")[1::step]]
 
     @contextlib.contextmanager
     def _rows(self, lock: int) -> Iterator[tuple[Any, int]]:  # as above

