@@ -146,6 +146,9 @@ class EmbeddingProvider(Protocol):
         what came back are no vectors of these texts.
         """
 
+    async def close(self) -> None:
+        """Nothing of it is open or loaded; a later call opens it again. Repeatable."""
+
 
 class Toolbox(Protocol):
     """What the clone may use while it writes. Who may cause what is decided behind this, twice: when it is offered and when it is called."""

@@ -121,8 +121,7 @@ async def test_memory_works_without_it(rig: Rig) -> None:
 
 
 async def test_batches_have_at_most_a_hundred(rig: Rig) -> None:
-    for session in range(250):
-        await rig.archive.keep(ANNA, say(f"number {session}", session=session))
+    await rig.archive.keep(ANNA, [each for session in range(250) for each in say(f"number {session}", session=session)])
     await rig.flush_until_done()
     sizes = [len(asked.body["memories"]) for asked in rig.server.requests if asked.body]
     assert (max(sizes), sum(sizes), len(rig.contents(ANNA))) == (100, 250, 250)
@@ -136,7 +135,7 @@ FAULTS = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(faults=FAULTS, restarts=st.sets(st.integers(0, 5)))
 def test_through_every_failure_each_slice_is_there_exactly_once(
     tmp_path_factory: pytest.TempPathFactory, faults: list[Fault | None], restarts: set[int]
@@ -251,8 +250,7 @@ async def test_a_withdrawn_message_that_waits_is_never_sent(rig: Rig) -> None:
 @pytest.mark.parametrize("count", [0, 1, 250])
 async def test_a_forgotten_contact_is_nowhere(rig: Rig, count: int) -> None:
     await rig.archive.keep(BEN, say("stays"))
-    for session in range(count):
-        await rig.archive.keep(ANNA, say(f"number {session}", session=session))
+    await rig.archive.keep(ANNA, [each for session in range(count) for each in say(f"number {session}", session=session)])
     await rig.archive.flush()
     await rig.archive.keep(ANNA, say("waits", session=999))
     await rig.archive.forget(ANNA)
@@ -315,7 +313,7 @@ async def test_who_is_forgotten_while_a_call_is_on_its_way_is_forgotten(rig: Rig
 TEXTS = st.lists(st.sampled_from(["a", "b", "c", "d"]), max_size=4)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     steps=st.lists(
         st.one_of(

@@ -24,6 +24,7 @@ class CountingProvider:
     def __init__(self, dimensions: int = 4) -> None:
         self.dimensions = dimensions
         self.asked: list[tuple[str, ...]] = []
+        self.is_closed = False
 
     async def embed(self, text: str, kind: TextKind) -> Vector:
         return (await self.embed_batch((text,), kind))[0]
@@ -32,6 +33,9 @@ class CountingProvider:
         self.asked.append(tuple(texts))
         self.dimensions = self.dimensions or 4
         return [array("f", unit(kind + text, self.dimensions)) for text in texts]
+
+    async def close(self) -> None:
+        self.is_closed = True
 
 
 def vector(seed: str, dimensions: int = 4) -> Vector:
@@ -52,6 +56,8 @@ async def test_what_was_embedded_once_is_not_asked_for_again(path: Path) -> None
     assert await cached.embed("a", "query") == vector("querya")
     assert await CachedEmbeddings(CountingProvider(), EmbeddingCache(path)).embed("a", "document") == first[0]
     assert provider.asked == [("a", "b"), ("c",), ("a",)]
+    await cached.close()
+    assert provider.is_closed
 
 
 async def test_a_vendor_that_has_not_answered_yet_is_asked_once(path: Path) -> None:

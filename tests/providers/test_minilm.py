@@ -55,6 +55,13 @@ async def test_a_text_has_its_vector_whatever_stands_beside_it(model: EmbeddingP
 
 
 @with_model
+async def test_a_closed_model_is_loaded_again(model: EmbeddingProvider) -> None:
+    before = await model.embed("hello", "query")
+    await model.close()
+    assert await model.embed("hello", "query") == before
+
+
+@with_model
 async def test_many_ask_at_once(model: EmbeddingProvider) -> None:
     vectors = await asyncio.gather(*(model.embed(f"text {at}", "query") for at in range(20)))
     assert len({vector.tobytes() for vector in vectors}) == 20

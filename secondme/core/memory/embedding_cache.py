@@ -153,6 +153,11 @@ class CachedEmbeddings:
             known.update(fresh)
         return [known[text] for text in texts]
 
+    async def close(self) -> None:
+        """As the port says."""
+        await self._provider.close()
+        await asyncio.to_thread(self._cache.close)
+
 
 def text_hash(text: str) -> bytes:
     """What `erase` knows a text by."""

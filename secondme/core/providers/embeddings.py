@@ -77,7 +77,7 @@ class OpenAiEmbeddings:
         return vectors
 
     async def close(self) -> None:
-        """Its connections are closed; a later call opens new ones. Repeatable."""
+        """As the port says."""
         await self._server.close()
 
     async def _vectors_of(self, batch: list[str], kind: TextKind) -> list[Vector]:

@@ -61,6 +61,11 @@ class MiniLm:
             vectors.update(zip(batch, found, strict=True))
         return [vectors[at] for at in range(len(texts))]
 
+    async def close(self) -> None:
+        """As the port says: the model leaves the memory."""
+        async with self._in_use:
+            self._session = None
+
     def _run(self, texts: list[str]) -> list[Vector]:
         np = import_module("numpy")
         if self._session is None:
