@@ -7,7 +7,7 @@ import threading
 from collections import OrderedDict
 from contextlib import contextmanager, suppress
 from datetime import UTC, tzinfo
-from itertools import count
+from itertools import accumulate, count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
@@ -29,11 +29,13 @@ _MOST_TERMS = 24
 """Of one question: the rarest."""
 _TOO_COMMON, _NOT_MANY, _ENOUGH_TERMS = 0.2, 50, 2
 """A term in a larger share of the messages, and in more than 50, is not looked for where two rarer ones are."""
+_MOST_PLACES = 1_500
+"""Where candidates are looked for by the rarest terms: each place costs time, in a long conversation most of it."""
 _MOST_UNKNOWN = 4
 """Terms that nobody wrote, for which others are looked for."""
 _SHORTEST_UNKNOWN = 4
 _CANDIDATES, _CANDIDATES_OF_MANY = 150, 80
-_MANY = 5_000
+_MANY = 4_000
 """Messages from which on fewer candidates are looked at: finding them takes the time then."""
 _BY_MEANING = 40
 
@@ -242,7 +244,11 @@ def _look(index: ConversationIndex, query: MemoryQuery, *, by_keyword: bool, oth
     terms = sorted(frequencies, key=lambda term: (frequencies[term], term))[:_MOST_TERMS]
     common = max(_TOO_COMMON * messages, _NOT_MANY)
     terms = [term for at, term in enumerate(terms) if at < _ENOUGH_TERMS or frequencies[term] <= common]
-    candidates = index.matching(terms, _CANDIDATES if messages < _MANY else _CANDIDATES_OF_MANY)
+    sums = accumulate(frequencies[term] for term in terms)
+    rarest = [
+        term for at, (term, places) in enumerate(zip(terms, sums, strict=True)) if at < _ENOUGH_TERMS or places <= _MOST_PLACES
+    ]
+    candidates = index.matching(rarest, _CANDIDATES if messages < _MANY else _CANDIDATES_OF_MANY)
     missing = set(others) - {each.id for each in candidates}
     return SearchFindings(
         messages,
