@@ -189,11 +189,12 @@ class ConversationIndex:
                 "wal_autocheckpoint=2000",  # 8 MB; a checkpoint costs a hundred times what a message does
             ):
                 self._db.execute(f"pragma {setting}")
-            if not self._db.execute("select 1 from sqlite_master where name = 'meta'").fetchone():
-                with contextlib.suppress(sqlite3.OperationalError), self._transaction():  # another process may make it just now
-                    for statement in (_SCHEMA + _FULL_TEXT).split(";"):
-                        self._db.execute(statement)
-                    self._note("rules", self._rules)
+            if not self._has_tables():
+                with self._transaction():
+                    if not self._has_tables():  # else another process made them just now
+                        for statement in (_SCHEMA + _FULL_TEXT).split(";"):
+                            self._db.execute(statement)
+                        self._note("rules", self._rules)
             if not {row[0] for row in self._db.execute("select name from sqlite_master where type = 'table'")} >= _TABLES:
                 raise CorruptIndexError("memory_corrupt", "A file of the memory lacks a part.")
             known = dict(self._db.execute("select name, value from meta"))
@@ -201,6 +202,9 @@ class ConversationIndex:
             self.rebuild()
         if "withdrawn" in known:
             self.scrub()
+
+    def _has_tables(self) -> bool:
+        return self._db.execute("select 1 from sqlite_master where name = 'meta'").fetchone() is not None
 
     def close(self) -> None:
         """The file is closed; closing twice is allowed."""

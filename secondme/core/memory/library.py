@@ -49,7 +49,14 @@ class _Held:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.index: ConversationIndex | None = None
+        self.inode = 0
         self.users = 0
+
+    def close(self) -> None:
+        """Its index is not open any more."""
+        if self.index:
+            self.index.close()
+            self.index = None
 
 
 class Memories:
@@ -136,9 +143,7 @@ class Memories:
     def forget(self, contact: str) -> bool:
         """No file of `contact` is left; true when there was one. Repeatable."""
         with self._holding(contact) as held:
-            if held.index:
-                held.index.close()
-                held.index = None
+            held.close()
             paths = self.files(contact)
             for path in paths:
                 path.unlink(missing_ok=True)
@@ -161,9 +166,7 @@ class Memories:
         """No file is open; the next call opens what it needs."""
         for contact in list(self._held):
             with self._holding(contact) as held:
-                if held.index:
-                    held.index.close()
-                    held.index = None
+                held.close()
 
     def _path(self, contact: str) -> Path:
         """The contact's file. The id is only ever hashed: nothing of it is in a path."""
@@ -180,8 +183,7 @@ class Memories:
             idle = [(name, each) for name, each in self._held.items() if not each.users]
             for name, each in idle[: max(len(self._held) - _MOST_OPEN, 0)]:
                 del self._held[name]
-                if each.index:
-                    each.index.close()
+                each.close()
         try:
             with held.lock:
                 yield held
@@ -201,7 +203,8 @@ class Memories:
     def _read(self, contact: str, do: Callable[[ConversationIndex], _T], *, otherwise: _T) -> _T:
         """What `do` returns for the contact's index; `otherwise` when there is none, or it is damaged."""
         with self._holding(contact) as held:
-            if held.index is None and not self._path(contact).exists():
+            if not self._path(contact).exists():
+                held.close()
                 return otherwise
             try:
                 return do(self._opened(contact, held))
@@ -210,15 +213,18 @@ class Memories:
                 return otherwise
 
     def _opened(self, contact: str, held: _Held) -> ConversationIndex:
+        """The contact's index. Another process may have forgotten the contact: an index whose file has lost its name is not used again."""
+        path = self._path(contact)
+        if held.index and (not path.exists() or path.stat().st_ino != held.inode):
+            held.close()
         if held.index is None:
-            held.index = ConversationIndex(self._path(contact), idle_minutes=self._settings.idle_minutes, zone=self._zone)
+            held.index = ConversationIndex(path, idle_minutes=self._settings.idle_minutes, zone=self._zone)
+            held.inode = path.stat().st_ino
         return held.index
 
     def _move_aside(self, contact: str, held: _Held) -> None:
         """The damaged file has another name, and what belonged to it is gone."""
-        if held.index:
-            held.index.close()
-            held.index = None
+        held.close()
         path = self._path(contact)
         for suffix in ("-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
