@@ -52,6 +52,7 @@ create table message (
     speaker text not null, source text not null, body text not null, tokens text not null, edited integer not null default 0,
     session integer not null default 0, previous integer, next integer
 );
+create table vector (number integer primary key, model text not null, value blob not null);
 create index in_time on message (at_ms, rank, id);
 create index by_source on message (source) where source <> '';
 """
@@ -62,7 +63,7 @@ create virtual table word using fts5vocab(turn, col);
 insert into turn(turn, rank) values ('automerge', 8);
 insert into session(session, rank) values ('automerge', 8);
 """
-_TABLES = {"meta", "message", "turn", "session", "word"}
+_TABLES = {"meta", "message", "vector", "turn", "session", "word"}
 """`number` of a message is the rowid of its turn; a session's is the number of its first message. Tokens are of any script, and to
 FTS5's `ascii` tokenizer everything beyond ASCII is part of a word. Merging rarely halves what a message costs."""
 _COLUMNS = """
@@ -332,6 +333,31 @@ class ConversationIndex:
             )
             return dict(rows.fetchall())
 
+    def keep_vectors(self, model: str, vectors: Mapping[str, bytes]) -> None:
+        """The messages with these ids have these vectors of `model`, in place of older ones; unknown ids are passed over. Repeatable."""
+        with _reported(), self._transaction():
+            self._db.executemany(
+                "insert or replace into vector select number, ?, ? from message where id = ?",
+                [(model, value, message_id) for message_id, value in vectors.items()],
+            )
+
+    def without_vector(self, model: str, most: int) -> list[tuple[str, str]]:
+        """Ids and texts of up to `most` messages that have no vector of `model`, the newest first."""
+        with _reported():
+            return self._db.execute(
+                "select m.id, m.body from message m left join vector v on v.number = m.number and v.model = ?"
+                " where v.number is null and m.tokens <> '' order by m.at_ms desc, m.rank desc, m.id desc limit ?",
+                (model, most),
+            ).fetchall()
+
+    def vectors(self, model: str) -> list[tuple[str, int, bytes]]:
+        """Id, session and vector of every message that has one of `model`, in their order."""
+        with _reported():
+            return self._db.execute(
+                "select m.id, m.session, v.value from message m join vector v using (number) where v.model = ? order by m.at_ms, m.rank, m.id",
+                (model,),
+            ).fetchall()
+
     def faults(self) -> list[str]:
         """What SQLite and FTS5 find wrong with the file; empty for a sound one. Reads all of it."""
         found = []
@@ -408,6 +434,7 @@ class ConversationIndex:
             return
         marked = tokens(body)
         self._db.execute("update message set body = ?, tokens = ?, edited = 1 where number = ?", (body, " ".join(marked), number))
+        self._db.execute("delete from vector where number = ?", (number,))
         change.keys.add((at_ms, rank, name))
         change.texts.add(number)
         change.count += 1
@@ -421,6 +448,7 @@ class ConversationIndex:
             ).fetchall()
             for number, at_ms, rank, name, session, marked in rows:
                 self._db.execute("delete from turn where rowid = ?", (number,))
+                self._db.execute("delete from vector where number = ?", (number,))
                 self._db.execute("delete from message where number = ?", (number,))
                 change.keys.add((at_ms, rank, name))
                 change.sessions.add(session)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from secondme.core.memory.index import ConversationIndex, CorruptIndexError, SearchFindings
 from secondme.core.memory.ranking import NO_HINTS, MemoryHints, RankedMessage, rank
 from secondme.core.memory.tokens import nearest
+from secondme.core.memory.vectors import nearness, pack_vector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -139,6 +140,19 @@ class Memories:
             if findings:
                 found[contact] = findings
         return rank(query, found, weights, hints=hints, zone=self._zone)
+
+    def keep_vectors(self, contact: str, model: str, vectors: Mapping[str, Sequence[float]]) -> None:
+        """The messages with these ids have these vectors; `model` names what made them, and only vectors of one model are compared."""
+        packed = {message_id: pack_vector(vector) for message_id, vector in vectors.items()}
+        self._read(contact, lambda index: index.keep_vectors(model, packed), otherwise=None)
+
+    def without_vector(self, contact: str, model: str, most: int) -> list[tuple[str, str]]:
+        """As ConversationIndex.without_vector."""
+        return self._read(contact, lambda index: index.without_vector(model, most), otherwise=[])
+
+    def meanings(self, contact: str, model: str, asked: Sequence[float]) -> dict[str, tuple[float, float]]:
+        """How near in meaning each message with a vector of `model` is to what was `asked`, for MemoryHints. Needs numpy."""
+        return nearness(self._read(contact, lambda index: index.vectors(model), otherwise=[]), asked)
 
     def forget(self, contact: str) -> bool:
         """No file of `contact` is left; true when there was one. Repeatable."""
