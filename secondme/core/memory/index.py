@@ -42,6 +42,8 @@ _MOST_DAYS = 4_000
 _WAIT_S = 5.0
 """For another process that writes the same file."""
 _CACHE_KIB = 4_000
+_MANY = 500
+"""Messages of one call, as an import has."""
 _SESSIONS = 40
 """How many of the best sessions count."""
 
@@ -219,6 +221,9 @@ class ConversationIndex:
         with self._changing() as change:
             for message in messages:
                 self._put(message, change)
+        if change.count >= _MANY:
+            with _reported():
+                self._db.execute("pragma wal_checkpoint(truncate)")  # now, and not with the next message
         return change.count
 
     def edit(self, message_id: str, text: str) -> bool:

@@ -35,7 +35,7 @@ _MOST_PLACES = 1_500
 _MOST_UNKNOWN = 4
 """Terms that nobody wrote, for which others are looked for."""
 _SHORTEST_UNKNOWN = 4
-_CANDIDATES, _CANDIDATES_OF_MANY = 150, 80
+_CANDIDATES, _CANDIDATES_OF_MANY = 100, 80
 _MANY = 4_000
 """Messages from which on fewer candidates are looked at: finding them takes the time then."""
 _BY_MEANING = 40
@@ -119,7 +119,7 @@ class Memories:
     def search(
         self, contacts: Sequence[str], query: MemoryQuery, *, hints: Mapping[str, MemoryHints] = MappingProxyType({})
     ) -> list[RankedMessage]:
-        """What is remembered of these contacts (the accounts of one person) and answers `query`, the best first; some 150 at most.
+        """What is remembered of these contacts (the accounts of one person) and answers `query`, the best first; of each a hundred or so at most.
 
         `hints` are by contact; ids that are not its own are ignored.
         """
