@@ -36,6 +36,7 @@ TESTS = [
     "keyring==25.7.0",
     "keyrings.alt==5.0.2",
     "mcp==2.3.0",  # a server of the SDK, for our own client
+    "numpy==2.4.6",  # what vectors are compared with, where somebody has some
     "pillow==13.0.0",
     "pyte==0.8.2",
     "pytest==8.4.2",  # the newest that pytest-textual-snapshot takes

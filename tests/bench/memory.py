@@ -120,12 +120,12 @@ def asked_of(memories: Memories, made: Dialogue, found: dict[str, dict[str, list
             found[group]["in_budget"].append(len(evidence & shown) / len(evidence))
 
 
-def measured(dialogues: Iterator[Dialogue]) -> dict[str, Any]:
+def measured(dialogues: Iterator[Dialogue], settings: MemorySettings) -> dict[str, Any]:
     """Recall in per cent by category, and processor time a question in milliseconds."""
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     times: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
-        memories = Memories(Path(folder) / "memory", MemorySettings())
+        memories = Memories(Path(folder) / "memory", settings)
         for made in dialogues:
             asked_of(memories, made, found, times)
         memories.close()
@@ -195,13 +195,15 @@ def main() -> None:
     parser.add_argument("--locomo", type=Path)
     parser.add_argument("--realtalk", type=Path)
     parser.add_argument("--sizes", nargs="*", type=int)
+    parser.add_argument("--idle-minutes", type=float, default=MemorySettings().idle_minutes, help="memory.idle_minutes")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     results: dict[str, Any] = {}
+    settings = MemorySettings(idle_minutes=asked.idle_minutes)
     if asked.locomo:
-        results |= measured(locomo(asked.locomo))
+        results |= measured(locomo(asked.locomo), settings)
     if asked.realtalk:
-        other = measured(realtalk(asked.realtalk))
+        other = measured(realtalk(asked.realtalk), settings)
         results |= {"realtalk": other} if asked.locomo else other
     if asked.sizes is not None:
         results["sizes"] = {str(size): sized(size) for size in asked.sizes or SIZES}

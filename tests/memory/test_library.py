@@ -112,6 +112,18 @@ def test_nothing_is_left_of_a_forgotten_contact_and_all_of_the_others(memories: 
     assert memories.known("b", ["m0", "m1", "m2", "m3"]) == {"m1", "m2"}
 
 
+def test_a_contact_that_another_process_forgot_is_forgotten_here_too(memories: Memories, tmp_path: Path) -> None:
+    memories.append("a", said("zqxjkvw"))
+    other = Memories(tmp_path / "memory", MemorySettings())
+    assert other.forget("a")
+    assert memories.search(["a"], read_query("zqxjkvw")) == []
+    memories.append("a", said("apple"))
+    other.forget("a")
+    memories.append("a", said("bread"))
+    assert [each.text for each in other.messages("a")] == ["bread"]
+    other.close()
+
+
 @pytest.mark.parametrize("when", ["before it is opened", "while it is open"])
 def test_a_damaged_file_is_moved_aside_and_said_once(when: str, tmp_path: Path) -> None:
     moved: list[tuple[str, Path]] = []

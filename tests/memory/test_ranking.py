@@ -47,6 +47,11 @@ def test_who_is_named_is_found_first(question: str, expected: str, memories: Mem
     assert first(memories, question) == expected
 
 
+def test_a_name_that_is_a_common_word_is_one_only_where_it_is_written_as_one() -> None:
+    about = {text: read_query(text, contact_names=["Will"]).about for text in ("what will it cost", "What does Will like?")}
+    assert about == {"what will it cost": None, "What does Will like?": "contact"}
+
+
 @pytest.mark.parametrize(
     ("question", "days"),
     [

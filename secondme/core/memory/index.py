@@ -48,6 +48,8 @@ _MOST_DAYS = 4_000
 _WAIT_S = 5.0
 """For another process that writes the same file."""
 _CACHE_KIB = 4_000
+_MANY = 500
+"""Messages of one call, as an import has."""
 _SESSIONS = 40
 """How many of the best sessions count."""
 
@@ -59,6 +61,7 @@ create table message (
     session integer not null default 0, previous integer, next integer, expires_ms integer not null default 0
 );
 create index expiring on message (expires_ms) where expires_ms > 0;
+create table vector (number integer primary key, model text not null, value blob not null);
 create index in_time on message (at_ms, rank, id);
 create index by_source on message (source) where source <> '';
 """
@@ -66,10 +69,12 @@ _FULL_TEXT = """
 create virtual table turn using fts5(own, near, far, tokenize='ascii');
 create virtual table session using fts5(words, tokenize='ascii');
 create virtual table word using fts5vocab(turn, col);
+insert into turn(turn, rank) values ('automerge', 8);
+insert into session(session, rank) values ('automerge', 8);
 """
-_TABLES = {"meta", "message", "turn", "session", "word"}
+_TABLES = {"meta", "message", "vector", "fact", "fact_source", "turn", "session", "word"}
 """`number` of a message is the rowid of its turn; a session's is the number of its first message. Tokens are of any script, and to
-FTS5's `ascii` tokenizer everything beyond ASCII is part of a word."""
+FTS5's `ascii` tokenizer everything beyond ASCII is part of a word. Merging rarely halves what a message costs."""
 _COLUMNS = """
 select m.number, m.id, m.at_ms, m.rank, m.speaker, m.session, m.body, m.tokens, t.near, t.far,
     p.id, p.at_ms, p.rank, p.speaker, p.body, p.tokens
@@ -176,8 +181,6 @@ class ConversationIndex:
         private_dir(path.parent)
         with contextlib.suppress(FileExistsError):
             new_file(path).close()
-        self.inode = path.stat().st_ino
-        """Which file it is: a path may lead to another one later."""
         self._rules = json.dumps({"tokens": VERSION, "idle_minutes": idle_minutes, "zone": str(zone)})
         with _reported():
             self._db = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
@@ -196,13 +199,15 @@ class ConversationIndex:
                 "secure_delete=on",
                 "temp_store=memory",
                 f"cache_size=-{_CACHE_KIB}",
+                "wal_autocheckpoint=2000",  # 8 MB; a checkpoint costs a hundred times what a message does
             ):
                 self._db.execute(f"pragma {setting}")
-            if not self._db.execute("select 1 from sqlite_master where name = 'meta'").fetchone():
-                with contextlib.suppress(sqlite3.OperationalError), self._transaction():  # another process may make it just now
-                    for statement in (_SCHEMA + FACT_SCHEMA + _FULL_TEXT).split(";"):
-                        self._db.execute(statement)
-                    self._note("rules", self._rules)
+            if not self._has_tables():
+                with self._transaction():
+                    if not self._has_tables():  # else another process made them just now
+                        for statement in (_SCHEMA + FACT_SCHEMA + _FULL_TEXT).split(";"):
+                            self._db.execute(statement)
+                        self._note("rules", self._rules)
             if not {row[0] for row in self._db.execute("select name from sqlite_master where type = 'table'")} >= _TABLES:
                 raise CorruptIndexError("memory_corrupt", "A file of the memory lacks a part.")
             known = dict(self._db.execute("select name, value from meta"))
@@ -210,6 +215,9 @@ class ConversationIndex:
             self.rebuild()
         if "withdrawn" in known:
             self.scrub()
+
+    def _has_tables(self) -> bool:
+        return self._db.execute("select 1 from sqlite_master where name = 'meta'").fetchone() is not None
 
     def close(self) -> None:
         """The file is closed; closing twice is allowed."""
@@ -223,6 +231,9 @@ class ConversationIndex:
         with self._changing() as change:
             for message in messages:
                 self._put(message, change)
+        if change.count >= _MANY:
+            with _reported():
+                self._db.execute("pragma wal_checkpoint(truncate)")  # now, and not with the next message
         return change.count
 
     def edit(self, message_id: str, text: str, by: Collection[str] = ANYBODY) -> bool:
@@ -377,6 +388,31 @@ class ConversationIndex:
             change.withdrawn = count > 0
         return count
 
+    def keep_vectors(self, model: str, vectors: Mapping[str, bytes]) -> None:
+        """The messages with these ids have these vectors of `model`, in place of older ones; unknown ids are passed over. Repeatable."""
+        with _reported(), self._transaction():
+            self._db.executemany(
+                "insert or replace into vector select number, ?, ? from message where id = ?",
+                [(model, value, message_id) for message_id, value in vectors.items()],
+            )
+
+    def without_vector(self, model: str, most: int) -> list[tuple[str, str]]:
+        """Ids and texts of up to `most` messages that have no vector of `model`, the newest first."""
+        with _reported():
+            return self._db.execute(
+                "select m.id, m.body from message m left join vector v on v.number = m.number and v.model = ?"
+                " where v.number is null and m.tokens <> '' order by m.at_ms desc, m.rank desc, m.id desc limit ?",
+                (model, most),
+            ).fetchall()
+
+    def vectors(self, model: str) -> list[tuple[str, int, bytes]]:
+        """Id, session and vector of every message that has one of `model`, in their order."""
+        with _reported():
+            return self._db.execute(
+                "select m.id, m.session, v.value from message m join vector v using (number) where v.model = ? order by m.at_ms, m.rank, m.id",
+                (model,),
+            ).fetchall()
+
     def faults(self) -> list[str]:
         """What SQLite and FTS5 find wrong with the file; empty for a sound one. Reads all of it."""
         found = []
@@ -458,6 +494,7 @@ class ConversationIndex:
         marked = tokens(body)
         self._db.execute("update message set body = ?, tokens = ?, edited = 1 where number = ?", (body, " ".join(marked), number))
         self._facts.forget_sources([name])
+        self._db.execute("delete from vector where number = ?", (number,))
         change.keys.add((at_ms, rank, name))
         change.texts.add(number)
         change.count += 1
@@ -471,6 +508,7 @@ class ConversationIndex:
             ).fetchall()
             for number, at_ms, rank, name, session, marked in rows:
                 self._db.execute("delete from turn where rowid = ?", (number,))
+                self._db.execute("delete from vector where number = ?", (number,))
                 self._db.execute("delete from message where number = ?", (number,))
                 change.keys.add((at_ms, rank, name))
                 change.sessions.add(session)

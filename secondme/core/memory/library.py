@@ -7,13 +7,14 @@ import threading
 from collections import OrderedDict
 from contextlib import contextmanager, suppress
 from datetime import UTC, tzinfo
-from itertools import count
+from itertools import accumulate, count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
 from secondme.core.memory.index import ANYBODY, ConversationIndex, CorruptIndexError, SearchFindings
 from secondme.core.memory.ranking import NO_HINTS, MemoryHints, RankedMessage, rank
 from secondme.core.memory.tokens import nearest
+from secondme.core.memory.vectors import nearness, pack_vector
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -30,11 +31,13 @@ _MOST_TERMS = 24
 """Of one question: the rarest."""
 _TOO_COMMON, _NOT_MANY, _ENOUGH_TERMS = 0.2, 50, 2
 """A term in a larger share of the messages, and in more than 50, is not looked for where two rarer ones are."""
+_MOST_PLACES = 1_500
+"""Where candidates are looked for by the rarest terms: each place costs time, in a long conversation most of it."""
 _MOST_UNKNOWN = 4
 """Terms that nobody wrote, for which others are looked for."""
 _SHORTEST_UNKNOWN = 4
-_CANDIDATES, _CANDIDATES_OF_MANY = 150, 80
-_MANY = 5_000
+_CANDIDATES, _CANDIDATES_OF_MANY = 100, 80
+_MANY = 4_000
 """Messages from which on fewer candidates are looked at: finding them takes the time then."""
 _BY_MEANING = 40
 
@@ -48,7 +51,14 @@ class _Held:
     def __init__(self) -> None:
         self.lock = threading.RLock()
         self.index: ConversationIndex | None = None
+        self.inode = 0
         self.users = 0
+
+    def close(self) -> None:
+        """Its index is not open any more."""
+        if self.index:
+            self.index.close()
+            self.index = None
 
 
 class Memories:
@@ -126,7 +136,7 @@ class Memories:
     def search(
         self, contacts: Sequence[str], query: MemoryQuery, *, hints: Mapping[str, MemoryHints] = MappingProxyType({})
     ) -> list[RankedMessage]:
-        """What is remembered of these contacts (the accounts of one person) and answers `query`, the best first; some 150 at most.
+        """What is remembered of these contacts (the accounts of one person) and answers `query`, the best first; of each a hundred or so at most.
 
         `hints` are by contact; ids that are not its own are ignored.
         """
@@ -152,12 +162,23 @@ class Memories:
         """As ConversationIndex.rebuild."""
         self.read(contact, lambda index: index.rebuild(), otherwise=None)
 
+    def keep_vectors(self, contact: str, model: str, vectors: Mapping[str, Sequence[float]]) -> None:
+        """The messages with these ids have these vectors; `model` names what made them, and only vectors of one model are compared."""
+        packed = {message_id: pack_vector(vector) for message_id, vector in vectors.items()}
+        self.read(contact, lambda index: index.keep_vectors(model, packed), otherwise=None)
+
+    def without_vector(self, contact: str, model: str, most: int) -> list[tuple[str, str]]:
+        """As ConversationIndex.without_vector."""
+        return self.read(contact, lambda index: index.without_vector(model, most), otherwise=[])
+
+    def meanings(self, contact: str, model: str, asked: Sequence[float]) -> dict[str, tuple[float, float]]:
+        """How near in meaning each message with a vector of `model` is to what was `asked`, for MemoryHints. Needs numpy."""
+        return nearness(self.read(contact, lambda index: index.vectors(model), otherwise=[]), asked)
+
     def forget(self, contact: str) -> bool:
         """No file of `contact` is left; true when there was one. Repeatable."""
         with self._holding(contact) as held:
-            if held.index:
-                held.index.close()
-                held.index = None
+            held.close()
             paths = self.files(contact)
             for path in paths:
                 path.unlink(missing_ok=True)
@@ -180,9 +201,7 @@ class Memories:
         """No file is open; the next call opens what it needs."""
         for contact in list(self._held):
             with self._holding(contact) as held:
-                if held.index:
-                    held.index.close()
-                    held.index = None
+                held.close()
 
     def _path(self, contact: str) -> Path:
         """The contact's file. The id is only ever hashed: nothing of it is in a path."""
@@ -199,8 +218,7 @@ class Memories:
             idle = [(name, each) for name, each in self._held.items() if not each.users]
             for name, each in idle[: max(len(self._held) - _MOST_OPEN, 0)]:
                 del self._held[name]
-                if each.index:
-                    each.index.close()
+                each.close()
         try:
             with held.lock:
                 yield held
@@ -220,7 +238,8 @@ class Memories:
     def read(self, contact: str, do: Callable[[ConversationIndex], _T], *, otherwise: _T) -> _T:
         """What `do` returns for the contact's index; `otherwise` when there is none, or it is damaged."""
         with self._holding(contact) as held:
-            if held.index is None and not self._path(contact).exists():
+            if not self._path(contact).exists():
+                held.close()
                 return otherwise
             try:
                 return do(self._opened(contact, held))
@@ -236,18 +255,18 @@ class Memories:
             return None
 
     def _opened(self, contact: str, held: _Held) -> ConversationIndex:
-        if held.index is not None and held.index.inode != self.identity(contact):  # another process has forgotten the contact
-            held.index.close()
-            held.index = None
+        """The contact's index. Another process may have forgotten the contact: an index whose file has lost its name is not used again."""
+        path = self._path(contact)
+        if held.index and (not path.exists() or path.stat().st_ino != held.inode):
+            held.close()
         if held.index is None:
-            held.index = ConversationIndex(self._path(contact), idle_minutes=self._settings.idle_minutes, zone=self._zone)
+            held.index = ConversationIndex(path, idle_minutes=self._settings.idle_minutes, zone=self._zone)
+            held.inode = path.stat().st_ino
         return held.index
 
     def _move_aside(self, contact: str, held: _Held) -> None:
         """The damaged file has another name, and what belonged to it is gone."""
-        if held.index:
-            held.index.close()
-            held.index = None
+        held.close()
         path = self._path(contact)
         for suffix in ("-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
@@ -273,7 +292,11 @@ def _look(index: ConversationIndex, query: MemoryQuery, *, by_keyword: bool, oth
     terms = sorted(frequencies, key=lambda term: (frequencies[term], term))[:_MOST_TERMS]
     common = max(_TOO_COMMON * messages, _NOT_MANY)
     terms = [term for at, term in enumerate(terms) if at < _ENOUGH_TERMS or frequencies[term] <= common]
-    candidates = index.matching(terms, _CANDIDATES if messages < _MANY else _CANDIDATES_OF_MANY)
+    sums = accumulate(frequencies[term] for term in terms)
+    rarest = [
+        term for at, (term, places) in enumerate(zip(terms, sums, strict=True)) if at < _ENOUGH_TERMS or places <= _MOST_PLACES
+    ]
+    candidates = index.matching(rarest, _CANDIDATES if messages < _MANY else _CANDIDATES_OF_MANY)
     missing = set(others) - {each.id for each in candidates}
     return SearchFindings(
         messages,

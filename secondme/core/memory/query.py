@@ -97,10 +97,14 @@ def _names(text: str, names: Collection[str]) -> bool:
     if not known:
         return False
     said = WORD.findall(text)
-    return any(fold(word) in known or (word[:1].isupper() and _is_like(fold(word), known)) for word in said)
+    return any(
+        _is_like(fold(word), known) if word[:1].isupper() else fold(word) in known and searchable(tokens(word)) for word in said
+    )
 
 
 def _is_like(word: str, known: list[str]) -> bool:
+    if word in known:
+        return True
     if len(word) >= _SHORTEST_START and any(other.startswith(word) for other in known):
         return True
     if len(word) < _SHORTEST_NICKNAME:

@@ -190,8 +190,7 @@ class _SignReader:
     def signs(self, message: MemoryCandidate, findings: SearchFindings, hints: MemoryHints) -> list[float]:
         """The signs of `message`, scores as they are; that it answers a question is how much that question covers."""
         query, body, marked = self._query, message.body, message.tokens.split()
-        own, near, far = searchable(marked), message.near.split(), message.far.split()
-        *scores, cover, cover_near = self._scores(own, near, far)
+        *scores, cover, cover_near = self._scores(searchable(marked), message.near, message.far)
         spaced = f" {message.tokens.replace(COMMON, '')} "
         previous = message.previous
         asked = previous is not None and is_question(previous.body)
@@ -215,14 +214,15 @@ class _SignReader:
             hints.graph.get(message.id, 0.0),
         ]
 
-    def _scores(self, own: list[str], near: list[str], far: list[str]) -> tuple[float, ...]:
+    def _scores(self, own: list[str], near: str, far: str) -> tuple[float, ...]:
         """BM25 of the message's own words, and twice with its neighbours' (lengths of all together); what the words cover of the query by
         rarity, and what they do with those of the next neighbours."""
-        length = (len(own) + len(near) + len(far)) / (_SPAN * self._usual)
+        length = (len(own) + near.count(" ") + far.count(" ") + 2) / (_SPAN * self._usual)
+        near, far = f" {near} ", f" {far} "
         damping = _SATURATION * (1 - _BY_LENGTH + _BY_LENGTH * length)
         alone = around = wide = cover = cover_near = 0.0
         for term, rarity in self._rarity.items():
-            here, beside, beyond = own.count(term), near.count(term), far.count(term)
+            here, beside, beyond = own.count(term), near.count(f" {term} "), far.count(f" {term} ")
             if here:
                 alone += rarity * here / (here + damping)
                 cover += rarity

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from secondme.core.memory.query import MemoryQuery
     from secondme.core.memory.ranking import MemoryHints, RankedMessage
 
-_STAMP_TOKENS = 4
-"""What day, hour and speaker cost in a line, beyond what an estimate has for a turn by itself."""
 _MOST_CHARACTERS = 700
 """Of one message; the longest are no answer to one question."""
 _CUT = " …"
 _RIGHT_AFTER_MS = 6 * 3_600_000
 """A question that was answered later than this was not answered by that."""
+_SHORT_ANSWER, _SHORT_QUESTION = 120, 200
+"""Characters: a longer answer says by itself what it is about, and a longer question costs more than it explains."""
 _MISSES = 8
 """Messages that do not fit any more, one after another, until no shorter one is looked for."""
 
@@ -84,14 +84,24 @@ def pack(
         kept[each.contact, message.id] = ((message.at_ms, message.rank, message.id), row)
         left -= cost
         asked = message.previous
-        if asked is None or asked.id in shown or (each.contact, asked.id) in kept or not is_question(asked.body):
+        if asked is None or asked.id in shown or (each.contact, asked.id) in kept or not _explains(asked, message):
             continue
-        if message.at_ms - asked.at_ms <= _RIGHT_AFTER_MS and asked.speaker != message.speaker:
-            question = _row(each, asked, ("asked",), zone)
-            if _cost(question.text) <= left:
-                kept[each.contact, asked.id] = ((asked.at_ms, asked.rank, asked.id), question)
-                left -= _cost(question.text)
+        question = _row(each, asked, ("asked",), zone)
+        if _cost(question.text) <= left:
+            kept[each.contact, asked.id] = ((asked.at_ms, asked.rank, asked.id), question)
+            left -= _cost(question.text)
     return [row for _, row in sorted(kept.values(), key=lambda each: each[0])]
+
+
+def _explains(asked: Previous, message: MemoryCandidate) -> bool:
+    """True when `message` is a short answer to a question that the other one asked just before."""
+    return (
+        len(message.body) <= _SHORT_ANSWER
+        and len(asked.body) <= _SHORT_QUESTION
+        and is_question(asked.body)
+        and asked.speaker != message.speaker
+        and message.at_ms - asked.at_ms <= _RIGHT_AFTER_MS
+    )
 
 
 def _row(found: RankedMessage, message: MemoryCandidate | Previous, why: tuple[str, ...], zone: tzinfo) -> RecalledMessage:
@@ -104,4 +114,4 @@ def _row(found: RankedMessage, message: MemoryCandidate | Previous, why: tuple[s
 
 
 def _cost(text: str) -> int:
-    return estimate_tokens(text) + _STAMP_TOKENS
+    return estimate_tokens(text)
