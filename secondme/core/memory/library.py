@@ -172,7 +172,7 @@ class Memories:
         return self.read(contact, lambda index: index.without_vector(model, most), otherwise=[])
 
     def meanings(self, contact: str, model: str, asked: Sequence[float]) -> dict[str, tuple[float, float]]:
-        """How near in meaning each message with a vector of `model` is to what was `asked`, for MemoryHints. Needs numpy."""
+        """How near in meaning each message with a vector of `model` is to what was `asked`, for MemoryHints."""
         return nearness(self.read(contact, lambda index: index.vectors(model), otherwise=[]), asked)
 
     def forget(self, contact: str) -> bool:

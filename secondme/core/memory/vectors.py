@@ -1,8 +1,11 @@
-"""Vectors of meaning: kept in a byte a number beside their messages, and compared one by one. numpy is needed to compare them only."""
+"""Vectors of meaning: kept in a byte a number beside their messages, and compared one by one, by numpy where it is installed."""
 
 from __future__ import annotations
 
+import math
 from array import array
+from operator import mul
+from statistics import fmean, pstdev
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -18,8 +21,7 @@ _LEAST_SPREAD = 1e-6
 def pack_vector(vector: Sequence[float]) -> bytes:
     """`vector` in a signed byte a number, its largest one as 127: its direction counts, not its length. Zeros stay zeros."""
     largest = max(map(abs, vector), default=0.0)
-    scale = _MOST / largest if largest else 0.0
-    return array("b", [round(each * scale) for each in vector]).tobytes()
+    return array("b", [round(each / largest * _MOST) if largest else 0 for each in vector]).tobytes()
 
 
 def nearness(rows: Sequence[tuple[str, int, bytes]], asked: Sequence[float]) -> dict[str, tuple[float, float]]:
@@ -31,8 +33,10 @@ def nearness(rows: Sequence[tuple[str, int, bytes]], asked: Sequence[float]) -> 
     rows = [row for row in rows if len(row[2]) == len(asked)]
     if not rows:
         return {}
-    import numpy as np  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415  only who has vectors pays for it, and has it
-
+    try:
+        import numpy as np  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415  only who has vectors pays for it
+    except ImportError:
+        return _nearness(rows, asked)
     stored = np.frombuffer(b"".join(row[2] for row in rows), np.int8).reshape(len(rows), len(asked)).astype(np.float32)
     cosine = stored @ np.asarray(asked, np.float32)
     cosine /= np.maximum(np.linalg.norm(stored, axis=1) * max(float(np.linalg.norm(asked)), _LEAST_SPREAD), _LEAST_SPREAD)
@@ -44,3 +48,27 @@ def nearness(rows: Sequence[tuple[str, int, bytes]], asked: Sequence[float]) -> 
     mean, spread = cosine.mean(), cosine.std() + _LEAST_SPREAD
     alone, near = (cosine - mean) / spread / _QUARTER, (together - 2 * mean) / (2 * spread) / _QUARTER
     return {row[0]: (float(one), float(two)) for row, one, two in zip(rows, alone, near, strict=True)}
+
+
+def _nearness(rows: Sequence[tuple[str, int, bytes]], asked: Sequence[float]) -> dict[str, tuple[float, float]]:
+    """The same without numpy, in forty times the time."""
+    length = max(math.sqrt(_sumprod(asked, asked)), _LEAST_SPREAD)
+    cosine = []
+    for _, _, packed in rows:
+        stored = array("b", packed)
+        cosine.append(_sumprod(stored, asked) / max(math.sqrt(_sumprod(stored, stored)) * length, _LEAST_SPREAD))
+    together = list(cosine)
+    for at in range(1, len(rows)):
+        if rows[at][1] == rows[at - 1][1]:
+            together[at] += _NEIGHBOUR * cosine[at - 1]
+            together[at - 1] += _NEIGHBOUR * cosine[at]
+    mean = fmean(cosine)
+    spread = (pstdev(cosine, mean) + _LEAST_SPREAD) * _QUARTER
+    return {
+        row[0]: ((one - mean) / spread, (two - 2 * mean) / (2 * spread))
+        for row, one, two in zip(rows, cosine, together, strict=True)
+    }
+
+
+def _sumprod(one: Sequence[float], other: Sequence[float]) -> float:
+    return math.fsum(map(mul, one, other))

@@ -345,7 +345,7 @@ def skill_memory(contact: str) -> str:
 
 
 MEMORY_ON = "MEMORY:on"
-"""STRING: a gateway of this store keeps a memory, so what is said is also written into journals; "1" until what was said before is
+"""STRING, while a gateway of this store keeps a memory, and what is said is also written into journals: "1" until what was said before is
 remembered as well, then "2". Until a gateway runs that keeps none."""
 
 MEMORY_DUE = "MEMORY:due"
