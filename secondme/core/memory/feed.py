@@ -15,16 +15,16 @@ from secondme.core.clock import from_ms, to_ms
 from secondme.core.errors import DataError, SecondmeError
 from secondme.core.ids import ContactId, mask_contact_id
 from secondme.core.log import get_logger
-from secondme.core.memory.facts import Spoken, facts_in
+from secondme.core.memory.facts import Spoken
 from secondme.core.memory.index import ANYBODY, MemoryMessage, SpokenBy
 from secondme.core.messages import Speaker
 from secondme.core.records import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable
 
     from secondme.core.config.models import MemorySettings
-    from secondme.core.memory.library import Memories
+    from secondme.core.memory.keeper import MemoryKeeper
     from secondme.core.memory.store import JournalStore
     from secondme.core.ports import Clock
     from secondme.core.store.history import HistoryStore
@@ -63,7 +63,7 @@ class MemoryFeed:
     def __init__(
         self,
         journals: JournalStore,
-        memories: Memories,
+        keeper: MemoryKeeper,
         history: HistoryStore,
         contacts: Callable[[], Awaitable[Collection[ContactId]]],
         settings: MemorySettings,
@@ -71,7 +71,8 @@ class MemoryFeed:
     ) -> None:
         """`contacts` gives everybody who was approved."""
         self._journals = journals
-        self._memories = memories
+        self._keeper = keeper
+        self._memories = keeper.memories
         self._history = history
         self._contacts = contacts
         self._settings = settings
@@ -137,7 +138,7 @@ class MemoryFeed:
     async def _forget_if_forgotten(self, contact: ContactId, before: int | None) -> None:
         """Who was forgotten while their journal was read is not remembered because of it: the file is another one than `before` then."""
         if self._memories.identity(contact) != before and contact not in await self._contacts():
-            await asyncio.to_thread(self._memories.forget, contact)
+            await self._keeper.forget_contact(contact)
 
     async def expire(self) -> None:
         """What its chat forgets by now is forgotten here too."""
@@ -157,8 +158,16 @@ class MemoryFeed:
         # platforms' clocks have whole seconds: what came later stands later, and what is known keeps its place
         first = self._clock.now_ms() * 1000
         said = [replace(each, rank=first + number) for number, each in enumerate(changes.said.values())]
-        with_facts = self._settings.facts != "off"
-        count = await asyncio.to_thread(_write, self._memories, contact, said, changes, with_facts=with_facts)
+        count = await self._keeper.remember(contact, said, changes.claims.values())
+        for message_id, (role, words) in changes.edited.items():
+            if await self._keeper.edit(contact, message_id, words, by=_WHOSE.get(role, ANYBODY)):
+                known = await asyncio.to_thread(self._memories.named, contact, [message_id])
+                await self._keeper.remember(
+                    contact, [], [Spoken(each.id, each.at_ms, Speaker(each.speaker), words) for each in known]
+                )
+        for role in set(changes.gone.values()):
+            ids = [message_id for message_id, whose in changes.gone.items() if whose == role]
+            await self._keeper.forget_messages(contact, ids, by=_WHOSE.get(role, ANYBODY))
         if changes.expiring:
             await self._journals.expect(contact, min(changes.expiring.values()), sooner=True)
         return count
@@ -201,23 +210,3 @@ def _take(raw: dict[str, Any], entry: str | bytes, changes: JournalChanges) -> N
         changes.gone.pop(turn.id, None)
     elif isinstance(raw.get("id"), str) and isinstance(raw.get("content"), str):
         changes.edited[raw["id"]] = (str(raw.get("role")), raw["content"])
-
-
-def _write(
-    memories: Memories, contact: ContactId, said: Sequence[MemoryMessage], changes: JournalChanges, *, with_facts: bool
-) -> int:
-    """Blocking."""
-    count = memories.append(contact, said) if said else 0
-    claims = dict(changes.claims)
-    for message_id, (role, words) in changes.edited.items():
-        if memories.edit(contact, message_id, words, by=_WHOSE.get(role, ANYBODY)):
-            claims |= {
-                each.id: Spoken(each.id, each.at_ms, Speaker(each.speaker), words) for each in memories.named(contact, [message_id])
-            }
-    facts = [fact for claim in claims.values() for fact in facts_in(claim)] if with_facts else []
-    if facts:
-        memories.read(contact, lambda index: index.add_facts(facts), otherwise=0)
-    for role in set(changes.gone.values()):
-        ids = [message_id for message_id, whose in changes.gone.items() if whose == role]
-        memories.forget_messages(contact, ids, by=_WHOSE.get(role, ANYBODY))
-    return count

@@ -307,6 +307,45 @@ class ConversationIndex:
             )
             return [MemoryMessage(*row) for row in rows]
 
+    def spoken(self, sessions: Collection[int] | None = None) -> list[tuple[str, int, SpokenBy, str, int]]:
+        """Id, time, speaker, text and session of the messages of these sessions (None: of all), in their order."""
+        which = "" if sessions is None else " where session in (select value from json_each(?))"
+        values = () if sessions is None else (json.dumps(list(sessions)),)
+        with _reported():
+            rows = self._db.execute(
+                f"select id, at_ms, speaker, body, session from message{which} order by at_ms, rank, id", values
+            )
+            return rows.fetchall()
+
+    def of_source(self, digest: str) -> set[str]:
+        """Ids of the messages that came only with the import of this digest."""
+        with _reported():
+            return {row[0] for row in self._db.execute("select id from message where source <> '' and source = ?", (digest,))}
+
+    def said_live(self, from_ms: int, to_ms: int) -> set[tuple[bool, int, str]]:
+        """What did not come with an import, from `from_ms` up to and with `to_ms`: whether the contact said it, its minute and its text."""
+        with _reported():
+            rows = self._db.execute(
+                "select speaker, at_ms, body from message where source = '' and at_ms between ? and ?", (from_ms, to_ms)
+            )
+            return {(speaker == "contact", at_ms // 60_000, body) for speaker, at_ms, body in rows}
+
+    def unread(self, before_ms: int) -> list[int]:
+        """Sessions that ended before `before_ms` and whose end was not yet marked by `mark_read`, oldest first."""
+        with _reported():
+            known = dict(self._db.execute("select name, value from meta where name = 'read_ms'"))
+            rows = self._db.execute(
+                "select session, max(at_ms) as ended from message group by session having ended > ? and ended < ? order by ended",
+                (int(known.get("read_ms", 0)), before_ms),
+            )
+            return [row[0] for row in rows]
+
+    def mark_read(self, session: int) -> None:
+        """The session, and all that ended before it, were read for facts. Repeatable."""
+        with _reported(), self._transaction():
+            ended = self._db.execute("select max(at_ms) from message where session = ?", (session,)).fetchone()[0]
+            self._note("read_ms", str(ended or 0))
+
     def has(self, message_ids: Collection[str]) -> set[str]:
         """Those of the ids that are known."""
         with _reported():

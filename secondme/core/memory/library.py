@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from secondme.core.config.models import MemorySettings
     from secondme.core.memory.fact_table import KeptFact
-    from secondme.core.memory.index import MemoryCandidate, MemoryMessage
+    from secondme.core.memory.facts import Fact
+    from secondme.core.memory.index import MemoryCandidate, MemoryMessage, SpokenBy
     from secondme.core.memory.query import MemoryQuery
 
 _MOST_OPEN = 32
@@ -108,6 +109,14 @@ class Memories:
     def messages(self, contact: str) -> list[MemoryMessage]:
         """Everything that is remembered of `contact`, in its order."""
         return self.read(contact, lambda index: index.messages(), otherwise=[])
+
+    def spoken(self, contact: str, sessions: Collection[int] | None = None) -> list[tuple[str, int, SpokenBy, str, int]]:
+        """As ConversationIndex.spoken."""
+        return self.read(contact, lambda index: index.spoken(sessions), otherwise=[])
+
+    def add_facts(self, contact: str, facts: Sequence[Fact]) -> int:
+        """As ConversationIndex.add_facts."""
+        return self.read(contact, lambda index: index.add_facts(facts), otherwise=0)
 
     def named(self, contact: str, message_ids: Collection[str]) -> list[MemoryCandidate]:
         """As ConversationIndex.named."""

@@ -1,0 +1,123 @@
+"""The keeper: everything that is remembered is written, and forgotten, here; in the contact's file and in whatever else was chosen.
+
+The file counts. Servers (AutoMem, FalkorDB) that do not answer stop nothing: what is to be stored or erased there is done later, and
+nothing of it is forgotten.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from secondme.core.errors import SecondmeError
+from secondme.core.ids import mask_contact_id
+from secondme.core.log import get_logger
+from secondme.core.memory.embedding_cache import text_hash
+from secondme.core.memory.facts import facts_in
+from secondme.core.memory.index import ANYBODY
+from secondme.core.memory.session_slices import SpokenMessage
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+    from secondme.core.config.models import MemorySettings
+    from secondme.core.ids import ContactId
+    from secondme.core.memory.automem import AutoMemArchive
+    from secondme.core.memory.embedding_cache import EmbeddingCache
+    from secondme.core.memory.facts import Fact, Spoken
+    from secondme.core.memory.index import MemoryMessage
+    from secondme.core.memory.library import Memories
+    from secondme.core.memory.meaning import MeaningIndex
+
+log = get_logger(__name__)
+
+
+class MemoryKeeper:
+    """Writes and forgets for one home."""
+
+    def __init__(
+        self,
+        memories: Memories,
+        settings: MemorySettings,
+        *,
+        cache: EmbeddingCache | None = None,
+        meaning: MeaningIndex | None = None,
+        archive: AutoMemArchive | None = None,
+    ) -> None:
+        self.memories = memories
+        self.meaning = meaning
+        self.archive = archive
+        self._settings = settings
+        self._cache = cache
+
+    async def remember(self, contact: ContactId, messages: Sequence[MemoryMessage], claims: Iterable[Spoken] = ()) -> int:
+        """The messages are remembered, and the facts that rules find in `claims`; how many messages are new or say something else now.
+        Repeatable."""
+        count = await asyncio.to_thread(self.memories.append, contact, messages) if messages else 0
+        if self._settings.facts != "off":
+            await self.remember_facts(
+                contact, await asyncio.to_thread(lambda: [fact for each in claims for fact in facts_in(each)])
+            )
+        if self.meaning is not None and messages:
+            self.meaning.changed(contact)
+        return count
+
+    async def remember_facts(self, contact: ContactId, facts: Sequence[Fact]) -> int:
+        """The facts are remembered, as far as their messages are; how many are new. Repeatable."""
+        return await asyncio.to_thread(self.memories.add_facts, contact, facts) if facts else 0
+
+    async def edit(self, contact: ContactId, message_id: str, text: str, by: Collection[str] = ANYBODY) -> bool:
+        """True when the message is known and one of `by` said it; it says `text` now, everywhere. Repeatable."""
+        before = await asyncio.to_thread(self.memories.named, contact, [message_id])
+        if not await asyncio.to_thread(self.memories.edit, contact, message_id, text, by):
+            return False
+        await self._erase_elsewhere(contact, [message_id], [each.body for each in before])
+        if self.meaning is not None:
+            self.meaning.changed(contact)
+        return True
+
+    async def forget_messages(self, contact: ContactId, message_ids: Sequence[str], by: Collection[str] = ANYBODY) -> int:
+        """Nothing of these messages, as far as one of `by` said them, is left anywhere on this machine; servers that do not answer erase them
+        later. Returns how many there were. Repeatable. Raises BusyError, UnavailableError."""
+        before = [each for each in await asyncio.to_thread(self.memories.named, contact, message_ids) if each.speaker in by]
+        count = await asyncio.to_thread(self.memories.forget_messages, contact, message_ids, by)
+        await self._erase_elsewhere(contact, [each.id for each in before] or list(message_ids), [each.body for each in before])
+        return count
+
+    async def forget_contact(self, contact: ContactId) -> bool:
+        """Nothing of the contact is left anywhere on this machine; servers that do not answer erase it later. True when there was something.
+        Repeatable."""
+        texts = [each.text for each in await asyncio.to_thread(self.memories.messages, contact)] if self._cache else []
+        was = await asyncio.to_thread(self.memories.forget, contact)
+        if self._cache is not None:
+            await asyncio.to_thread(self._cache.erase, map(text_hash, texts))
+        if self.archive is not None:
+            try:
+                await self.archive.forget(contact)
+            except SecondmeError as error:
+                log.warning("automem_erases_later", contact=mask_contact_id(contact), code=error.code)
+        return was
+
+    async def archive_sessions(self, contact: ContactId, sessions: Collection[int] | None = None) -> int:
+        """These conversations (None: all) will be in AutoMem as they are now; how many slices are new. Repeatable, and nothing is sent yet."""
+        if self.archive is None:
+            return 0
+        said = await asyncio.to_thread(self.memories.spoken, contact, sessions)
+        return await self.archive.keep(contact, [SpokenMessage(*each) for each in said])
+
+    async def close(self) -> None:
+        """No file is open, no connection. Repeatable."""
+        if self.meaning is not None:
+            await self.meaning.close()
+        await asyncio.to_thread(self.memories.close)
+
+    async def _erase_elsewhere(self, contact: ContactId, message_ids: Sequence[str], texts: Sequence[str]) -> None:
+        if self._cache is not None and texts:
+            await asyncio.to_thread(self._cache.erase, map(text_hash, texts))
+        if self.archive is None or not message_ids:
+            return
+        try:
+            sessions = await self.archive.forget_messages(contact, message_ids)
+            await self.archive_sessions(contact, sessions)
+        except SecondmeError as error:
+            log.warning("automem_erases_later", contact=mask_contact_id(contact), code=error.code)

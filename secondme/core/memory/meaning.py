@@ -1,0 +1,76 @@
+"""Meaning: vectors of what was said, made in the background by whatever the owner chose; keywords answer while there are none."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from secondme.core.errors import SecondmeError
+from secondme.core.log import get_logger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from secondme.core.ids import ContactId
+    from secondme.core.memory.library import Memories
+    from secondme.core.ports import Clock, EmbeddingProvider
+
+log = get_logger(__name__)
+
+_BATCH = 64
+_QUERY_S = 1.0
+"""A question that takes longer is answered by its words alone."""
+_REST_S = 60.0
+"""After the provider refused."""
+
+
+class MeaningIndex:
+    """Keeps vectors in the contacts' files, and says how near messages are to a question."""
+
+    def __init__(self, memories: Memories, provider: EmbeddingProvider, clock: Clock) -> None:
+        self._memories = memories
+        self._provider = provider
+        self._clock = clock
+        self._waiting: dict[ContactId, None] = {}
+        self._rests_until = 0.0
+
+    def changed(self, *contacts: ContactId) -> None:
+        """Something may be without a vector."""
+        self._waiting |= dict.fromkeys(contacts)
+
+    async def step(self) -> bool:
+        """One batch gets its vectors; false when there is nothing to do, or the provider rests after a refusal. Never raises one of ours."""
+        if not self._waiting or self._clock.monotonic() < self._rests_until:
+            return False
+        contact = next(iter(self._waiting))
+        model = self._provider.name
+        todo = await asyncio.to_thread(self._memories.without_vector, contact, model, _BATCH)
+        if not todo:
+            del self._waiting[contact]
+            return bool(self._waiting)
+        try:
+            vectors = await self._provider.embed_batch([text for _, text in todo], "document")
+            kept = {message_id: vector for (message_id, _), vector in zip(todo, vectors, strict=True)}
+            await asyncio.to_thread(self._memories.keep_vectors, contact, model, kept)
+        except SecondmeError as error:
+            self._rests_until = self._clock.monotonic() + _REST_S
+            log.warning("embedding_put_off", provider=model, code=error.code)
+            return False
+        return True
+
+    async def near(self, contacts: Iterable[ContactId], text: str) -> Mapping[str, Mapping[str, tuple[float, float]]]:
+        """By contact: how near its messages are to `text`, for MemoryHints. Empty when the provider does not answer in time."""
+        try:
+            async with asyncio.timeout(_QUERY_S):
+                asked = await self._provider.embed(text, "query")
+                found = {
+                    each: await asyncio.to_thread(self._memories.meanings, each, self._provider.name, asked) for each in contacts
+                }
+        except (SecondmeError, TimeoutError) as error:
+            log.info("question_not_embedded", code=error.code if isinstance(error, SecondmeError) else "timed_out")
+            return {}
+        return found
+
+    async def close(self) -> None:
+        """No connection is open. Repeatable."""
+        await self._provider.close()
