@@ -66,11 +66,12 @@ def rebuilt(index: ConversationIndex, path: Path) -> tuple[object, ...]:
     return made
 
 
-moments = st.integers(0, 400).map(lambda minutes: START_MS + minutes * 7 * MINUTE_MS)
+ids = st.integers(0, 24).map("m{}".format)
+moments = st.integers(0, 50).map(lambda at: START_MS + (at * 5 + at // 20 * 30) * MINUTE_MS)
 texts = st.lists(st.sampled_from(WORDS), max_size=4).map(" ".join)
 messages = st.builds(
     MemoryMessage,
-    id=st.integers(0, 60).map("m{}".format),
+    id=ids,
     at_ms=moments,
     speaker=st.sampled_from(["contact", "owner", "clone"]),
     text=texts,
@@ -78,9 +79,9 @@ messages = st.builds(
     source=st.sampled_from(["", "one", "two"]),
 )
 steps = st.one_of(
-    st.tuples(st.just("append"), st.lists(messages, max_size=12)),
-    st.tuples(st.just("edit"), st.tuples(st.integers(0, 60).map("m{}".format), texts)),
-    st.tuples(st.just("forget"), st.lists(st.integers(0, 60).map("m{}".format), max_size=4)),
+    st.tuples(st.just("append"), st.lists(messages, min_size=4, max_size=12)),
+    st.tuples(st.just("edit"), st.tuples(ids, texts)),
+    st.tuples(st.just("forget"), st.lists(ids, max_size=4)),
     st.tuples(st.just("forget_before"), moments),
     st.tuples(st.just("forget_span"), st.tuples(moments, moments)),
     st.tuples(st.just("forget_source"), st.sampled_from(["one", "two"])),
@@ -88,7 +89,7 @@ steps = st.one_of(
 
 
 @settings(max_examples=sized(1000, 40), suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(todo=st.lists(steps, max_size=12), most=st.sampled_from([3, MOST_OF_SESSION]))
+@given(todo=st.lists(steps, min_size=4, max_size=12), most=st.sampled_from([3, MOST_OF_SESSION]))
 def test_the_index_is_the_one_that_a_rebuild_makes_whatever_came_when(
     todo: list[tuple[str, object]], most: int, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -120,6 +121,19 @@ def test_a_long_conversation_is_the_same_in_any_order(tmp_path: Path) -> None:
     assert content(indexes[0]) == content(indexes[1]) == content(indexes[2])
     for index in indexes:
         index.close()
+
+
+def test_edits_and_gaps_in_a_long_conversation_are_followed_by_the_neighbours(index: ConversationIndex, tmp_path: Path) -> None:
+    chance = random.Random(4)
+    index.append(
+        [message(number, " ".join(chance.choices(WORDS, k=3)), at_ms=START_MS + number * MINUTE_MS) for number in range(150)]
+    )
+    for number in chance.sample(range(150), 30):
+        if number % 3:
+            index.edit(f"m{number}", f"other words {number}")
+        else:
+            index.forget([f"m{number}"])
+    assert content(index) == rebuilt(index, tmp_path / "other.db")
 
 
 def test_appending_again_changes_nothing_and_another_text_is_an_edit(index: ConversationIndex) -> None:
