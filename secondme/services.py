@@ -29,13 +29,16 @@ if TYPE_CHECKING:
     from secondme.core.channel_manifest import Manifest
     from secondme.core.channel_plugin import ChannelContext, ChannelFactory
     from secondme.core.config.loader import Settings, Setup
+    from secondme.core.exports.memory_sink import MemorySink
     from secondme.core.gateway.channel_supervisor import ChannelSupervisor
     from secondme.core.gateway.gateway import Gateway, GatewayParts, Part
     from secondme.core.gateway.owner_chat import OwnerChat
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.ids import ContactId
     from secondme.core.memory.desk import MemoryDesk
+    from secondme.core.memory.fact_reader import FactReader
     from secondme.core.memory.feed import MemoryFeed
+    from secondme.core.memory.keeper import MemoryKeeper
     from secondme.core.memory.library import Memories
     from secondme.core.memory.service import ConversationMemory
     from secondme.core.messages import ToolResult
@@ -89,7 +92,9 @@ class Services(Stores):
             await self.sandbox.close()
         if "mcp_servers" in vars(self):
             await self.mcp_servers.close()
-        if "memories" in vars(self):
+        if "memory_keeper" in vars(self):
+            await self.memory_keeper.close()
+        elif "memories" in vars(self):
             self.memories.close()
 
     # What the owner decides
@@ -116,11 +121,11 @@ class Services(Stores):
         from secondme.core.channel_manifest import manifests
         from secondme.core.channel_plugin import setup_of
 
-        def erase_files(contact: ContactId) -> None:
+        async def erase_files(contact: ContactId) -> None:
             for manifest in manifests():
                 setup_of(manifest).forget(channel_context(manifest, self.setup), contact)
             if self.setup.places.memory.exists():
-                self.memories.forget(contact)
+                await self.memory_keeper.forget_contact(contact)
 
         return ContactService(self.persons, self.pairing_store, self.security, erase_files, by=self.by)
 
@@ -177,6 +182,31 @@ class Services(Stores):
         return Memories(self.setup.places.memory, self.settings.memory, zone=time_zone(self.settings))
 
     @cached_property
+    def memory_keeper(self) -> MemoryKeeper:
+        """Where everything that is remembered is written and forgotten; vendors and servers only where the owner chose them."""
+        from secondme.core.memory.keeper import MemoryKeeper
+
+        settings, places = self.settings.memory, self.setup.places.memory
+        keeper = MemoryKeeper(self.memories, settings)
+        if settings.embeddings != "none":
+            from secondme.core.memory.embedding_cache import CachedEmbeddings, EmbeddingCache
+            from secondme.core.memory.meaning import MeaningIndex
+            from secondme.core.providers.embeddings import embedding_provider
+
+            provider = embedding_provider(settings, self.clock, SystemRandom())
+            assert provider is not None
+            keeper.cache = EmbeddingCache(places / "embeddings.cache")
+            keeper.meaning = MeaningIndex(self.memories, CachedEmbeddings(provider, keeper.cache), self.clock)
+        if settings.automem_url:
+            from secondme.core.memory.automem import AutoMemArchive
+            from secondme.core.memory.automem_outbox import AutoMemOutbox
+            from secondme.core.providers.automem import AutoMem
+
+            outbox = AutoMemOutbox(places / "automem.outbox", self.clock, SystemRandom())
+            keeper.archive = AutoMemArchive(AutoMem(settings, self.clock), outbox)
+        return keeper
+
+    @cached_property
     def memory(self) -> ConversationMemory:
         """What of a person's past belongs into a reply."""
         from secondme.core.memory.service import ConversationMemory
@@ -186,25 +216,43 @@ class Services(Stores):
             return [name for name in (found.display_name, found.now_called) if name] if found else []
 
         owner, settings = self.settings.persona.name, self.settings.memory
-        return ConversationMemory(self.memories, self.persons, names, owner, settings, time_zone(self.settings), self.clock)
+        return ConversationMemory(self.memory_keeper, self.persons, names, owner, settings, time_zone(self.settings), self.clock)
 
     @cached_property
     def memory_desk(self) -> MemoryDesk:
         """Memory as the owner sees and steers it."""
         from secondme.core.memory.desk import MemoryDesk
 
-        return MemoryDesk(self.memories, self.memory, self.journals, self.persons, self.settings.memory, self.clock)
+        return MemoryDesk(self.memory_keeper, self.memory, self.journals, self.persons, self.settings.memory, self.clock)
 
     @cached_property
     def memory_feed(self) -> MemoryFeed:
         """What keeps memory in step with what is said."""
-        from secondme.core.ids import ContactId
         from secondme.core.memory.feed import MemoryFeed
 
-        async def contacts() -> list[ContactId]:
-            return [ContactId(each.contact_id) for each in (await self.listing()).approved]
+        return MemoryFeed(self.journals, self.memory_keeper, self.history, self._approved_ids, self.settings.memory, self.clock)
 
-        return MemoryFeed(self.journals, self.memories, self.history, contacts, self.settings.memory, self.clock)
+    async def _approved_ids(self) -> list[ContactId]:
+        from secondme.core.ids import ContactId
+
+        return [ContactId(each.contact_id) for each in (await self.listing()).approved]
+
+    @cached_property
+    def memory_sink(self) -> MemorySink:
+        """Where whole conversations of exports go."""
+        from secondme.core.exports.memory_sink import MemorySink
+
+        return MemorySink(self.memory_keeper, self._approved_ids)
+
+    def fact_reader(self, model: Model) -> FactReader:
+        """What reads facts out of a conversation that is over, with the small model."""
+        from secondme.core.admit.pairing import channel_of
+        from secondme.core.memory.fact_reader import FactReader
+
+        async def may_ask(contact: ContactId) -> bool:
+            return await self.control.may_be_answered(contact, channel_of(contact))
+
+        return FactReader(self.budget(model).ask, may_ask, self.settings.persona.name)
 
     def budget(self, model: Model) -> Budget:
         """`model` behind a budget: every call is charged."""
@@ -478,6 +526,8 @@ class Services(Stores):
         from secondme.core.gateway.gateway import GatewayParts
 
         settings, store, security = self.settings, self.store, self.security
+        if settings.memory.enabled and settings.memory.facts == "model":
+            self.memory_feed.extract = self.fact_reader(model)
         door = PairingRequests(RequestStore(store, settings.pairing), settings, security)
         return GatewayParts(
             store=store,

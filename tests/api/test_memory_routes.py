@@ -9,7 +9,7 @@ from secondme.core.clock import rfc3339
 from secondme.core.enums import Tier
 from secondme.core.ids import ContactId
 from secondme.core.memory.facts import Spoken, facts_in
-from secondme.core.memory.index import MemoryMessage
+from secondme.core.memory.messages import MemoryMessage
 from secondme.core.messages import Speaker
 from secondme.services import Services
 

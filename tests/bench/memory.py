@@ -21,8 +21,8 @@ from typing import Any
 
 from secondme.core.clock import to_ms
 from secondme.core.config.models import MemorySettings
-from secondme.core.memory.index import MemoryMessage
 from secondme.core.memory.library import Memories
+from secondme.core.memory.messages import MemoryMessage
 from secondme.core.memory.query import read_query
 from secondme.core.memory.recall import pack
 

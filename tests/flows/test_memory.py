@@ -8,7 +8,7 @@ from fakes.town import Town
 
 from secondme.core.clock import to_ms
 from secondme.core.ids import ContactId
-from secondme.core.memory.index import MemoryMessage
+from secondme.core.memory.messages import MemoryMessage
 from secondme.core.messages import Composed, ModelOutcome, Prompt, Usage
 from secondme.core.store import keys
 from secondme.services import Services

@@ -10,8 +10,8 @@ from statistics import mean
 import pytest
 
 from secondme.core.config.models import MemorySettings
-from secondme.core.memory.index import MemoryMessage
 from secondme.core.memory.library import Memories
+from secondme.core.memory.messages import MemoryMessage
 from secondme.core.memory.query import read_query
 
 TALK = tomllib.loads(Path(__file__).with_name("talk.toml").read_text("utf-8"))

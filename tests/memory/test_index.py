@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from secondme.core.errors import BusyError
 from secondme.core.memory import index as index_module
-from secondme.core.memory.index import MOST_CHARACTERS, MOST_OF_SESSION, ConversationIndex, CorruptIndexError, MemoryMessage
+from secondme.core.memory.index import MOST_CHARACTERS, MOST_OF_SESSION, ConversationIndex, CorruptIndexError
+from secondme.core.memory.messages import MemoryMessage
 
 DAY_MS = 86_400_000
 MINUTE_MS = 60_000
@@ -321,7 +322,8 @@ def _use_all_of(path: Path) -> None:
 CHILD = """
 import sys
 from pathlib import Path
-from secondme.core.memory.index import ConversationIndex, MemoryMessage
+from secondme.core.memory.index import ConversationIndex
+from secondme.core.memory.messages import MemoryMessage
 index = ConversationIndex(Path(sys.argv[1]))
 at = index.size()[0]
 while True:

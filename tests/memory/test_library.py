@@ -9,8 +9,8 @@ import pytest
 from fakes.size import sized
 
 from secondme.core.config.models import MemorySettings, MemoryWeights
-from secondme.core.memory.index import MemoryMessage
 from secondme.core.memory.library import Memories
+from secondme.core.memory.messages import MemoryMessage
 from secondme.core.memory.query import read_query
 from secondme.core.memory.ranking import MemoryHints
 

@@ -8,8 +8,8 @@ import pytest
 
 from secondme.core.clock import to_ms
 from secondme.core.config.models import MemorySettings, MemoryWeights
-from secondme.core.memory.index import MemoryMessage
 from secondme.core.memory.library import Memories
+from secondme.core.memory.messages import MemoryMessage
 from secondme.core.memory.query import NamedDay, read_query
 from secondme.core.memory.ranking import SIGNS, MemoryHints, weights_of
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from secondme.core.clock import to_ms
 from secondme.core.config.models import MemorySettings
-from secondme.core.memory.index import MemoryMessage
 from secondme.core.memory.library import Memories
+from secondme.core.memory.messages import MemoryMessage
 from secondme.core.memory.query import read_query
 from secondme.core.memory.recall import RecalledMessage, recall
 from secondme.core.text import estimate_tokens

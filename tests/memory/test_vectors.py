@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from secondme.core.config.models import MemorySettings
-from secondme.core.memory.index import MemoryMessage
 from secondme.core.memory.library import Memories
+from secondme.core.memory.messages import MemoryMessage
 from secondme.core.memory.query import read_query
 from secondme.core.memory.ranking import MemoryHints
 from secondme.core.memory.vectors import nearness, pack_vector

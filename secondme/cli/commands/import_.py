@@ -103,7 +103,8 @@ async def import_files(
             approved=tuple((ContactId(each.contact_id), each.display_name) for each in approved),
         )
         with _ProgressBar() as bar:
-            importer = Importer(_Stores(services, execute=not dry_run), wishes, bar.advance)
+            sink = services.memory_sink if services.settings.memory.enabled and not dry_run else None
+            importer = Importer(_Stores(services, execute=not dry_run), wishes, bar.advance, sink=sink)
             for path in files:
                 try:
                     reports.append(await (importer.whatsapp(path) if platform == "whatsapp" else importer.telegram(path)))

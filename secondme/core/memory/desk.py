@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from secondme.core.clock import from_ms, rfc3339
@@ -11,13 +12,13 @@ from secondme.core.memory.reports import FactReport, ForgottenReport, MemoryHit,
 from secondme.core.text import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Sequence
 
     from secondme.core.config.models import MemorySettings
     from secondme.core.ids import ContactId
     from secondme.core.memory.fact_table import KeptFact
-    from secondme.core.memory.index import MemoryMessage
-    from secondme.core.memory.library import Memories
+    from secondme.core.memory.keeper import MemoryKeeper
+    from secondme.core.memory.messages import MemoryMessage
     from secondme.core.memory.service import ConversationMemory
     from secondme.core.memory.store import JournalStore
     from secondme.core.ports import Clock
@@ -37,14 +38,15 @@ class MemoryDesk:
 
     def __init__(
         self,
-        memories: Memories,
+        keeper: MemoryKeeper,
         memory: ConversationMemory,
         journals: JournalStore,
         persons: PersonStore,
         settings: MemorySettings,
         clock: Clock,
     ) -> None:
-        self._memories = memories
+        self._keeper = keeper
+        self._memories = keeper.memories
         self._memory = memory
         self._journals = journals
         self._persons = persons
@@ -125,7 +127,7 @@ class MemoryDesk:
             known = [each.key for each in await asyncio.to_thread(self._memories.facts, member)]
             chosen = [key for key in known if any(key.startswith(each) for each in keys if each)]
             if chosen:
-                count += await self._again(lambda of=member, which=chosen: self._memories.forget_facts(of, which))  # type: ignore[misc]
+                count += await self._again(partial(asyncio.to_thread, self._memories.forget_facts, member, chosen))
         return count
 
     async def _forget(self, contact: ContactId, is_meant: Callable[[MemoryMessage], bool]) -> ForgottenReport:
@@ -140,11 +142,11 @@ class MemoryDesk:
             return 0, 0, 0
         facts = len(await asyncio.to_thread(self._memories.facts, contact))
         if len(meant) == len(said):
-            await asyncio.to_thread(self._memories.forget, contact)
+            await self._keeper.forget_contact(contact)
             facts_left = 0
         else:
             ids = [each.id for each in meant]
-            await self._again(lambda: self._memories.forget_messages(contact, ids))
+            await self._again(lambda: self._keeper.forget_messages(contact, ids))
             facts_left = len(await asyncio.to_thread(self._memories.facts, contact))
         kept = "\n".join(each.text for each in said if not is_meant(each))
         probes = [each.text for each in meant if len(each.text) >= _PROBE and each.text not in kept]
@@ -159,14 +161,14 @@ class MemoryDesk:
                 found[contact] = sum(each.st_size for each in states), int(max(each.st_mtime for each in states) * 1000)
         return found
 
-    async def _again(self, do: Callable[[], _T]) -> _T:
-        """What `do` returns in a thread, tried again while another process reads the file."""
+    async def _again(self, do: Callable[[], Awaitable[_T]]) -> _T:
+        """What `do` returns, tried again while another process reads the file."""
         for _ in range(_TRIES):
             try:
-                return await asyncio.to_thread(do)
+                return await do()
             except BusyError:
                 await self._clock.sleep(_AGAIN_S)
-        return await asyncio.to_thread(do)
+        return await do()
 
     def _overview(self, contact: ContactId) -> MemoryOverview:
         said = self._memories.messages(contact)

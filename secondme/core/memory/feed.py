@@ -6,9 +6,11 @@ A journal's entry leaves it once the contact's file has it, so whoever is killed
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.clock import from_ms, to_ms
@@ -16,14 +18,16 @@ from secondme.core.errors import DataError, SecondmeError
 from secondme.core.ids import ContactId, mask_contact_id
 from secondme.core.log import get_logger
 from secondme.core.memory.facts import Spoken
-from secondme.core.memory.index import ANYBODY, MemoryMessage, SpokenBy
+from secondme.core.memory.messages import ANYBODY, MemoryMessage, SpokenBy
 from secondme.core.messages import Speaker
 from secondme.core.records import Turn
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterable
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
     from secondme.core.config.models import MemorySettings
+    from secondme.core.memory.facts import Fact
+    from secondme.core.memory.index import ConversationIndex
     from secondme.core.memory.keeper import MemoryKeeper
     from secondme.core.memory.store import JournalStore
     from secondme.core.ports import Clock
@@ -37,6 +41,10 @@ _AGAIN_S = 30.0
 _AT_ONCE = 32
 _ENTRIES = 500
 _TIDY_S = 3600.0
+_FLUSH_S = 30.0
+_REST_S = 600.0
+"""After something refused: a budget that is spent, a model that is away."""
+_AFTER_S = 1.0
 _WHOSE = {"user": frozenset({"contact"}), "assistant": frozenset({"owner", "clone"})}
 """Nobody takes back, or changes, what somebody else said."""
 _SPEAKERS: dict[str, SpokenBy] = {"incoming": "contact", "fromMe": "owner", "outgoing": "clone"}
@@ -77,12 +85,18 @@ class MemoryFeed:
         self._contacts = contacts
         self._settings = settings
         self._clock = clock
+        self.extract: Callable[[ContactId, Sequence[Spoken]], Awaitable[list[Fact]]] | None = None
+        """Reads facts out of a conversation that is over, with a model; None: only rules do."""
+        self._ending: dict[ContactId, float] = {}
+        """When a contact's conversation counts as over, if nothing more is said."""
+        self._next_flush = 0.0
         self._later: dict[ContactId, float] = {}
         """Contacts whose file refused, and when they are tried again."""
 
     async def run(self) -> None:
         """Until cancelled, what is said is remembered within seconds."""
         next_tidy = self._clock.monotonic()
+        await self._begin_anew()
         while True:
             wait_s = _LOOK_S
             try:
@@ -90,6 +104,9 @@ class MemoryFeed:
                 while await self.catch_up():
                     pass
                 await self.expire()
+                await self.read_ended()
+                if self._keeper.meaning is not None and await self._keeper.meaning.step():
+                    wait_s = 0.0
                 if self._clock.monotonic() >= next_tidy:
                     next_tidy = self._clock.monotonic() + _TIDY_S
                     await self.tidy()
@@ -97,6 +114,15 @@ class MemoryFeed:
                 log.debug("memory_put_off", code=error.code)
                 wait_s = _AGAIN_S / 6
             await self._clock.sleep(wait_s)
+
+    async def _begin_anew(self) -> None:
+        """What the last process left undone is done: conversations that nobody read, messages without a vector."""
+        with contextlib.suppress(SecondmeError):
+            contacts = await self._contacts()
+            if self._keeper.meaning is not None:
+                self._keeper.meaning.changed(*contacts)
+            if self.extract is not None or self._keeper.archive is not None:
+                self._ending = dict.fromkeys(contacts, self._clock.monotonic())
 
     async def begin(self) -> None:
         """Journals are written from now on, and what the histories hold is remembered. Repeatable, and cheap the second time."""
@@ -135,6 +161,28 @@ class MemoryFeed:
                 done = done or len(entries) == _ENTRIES
         return done
 
+    async def read_ended(self) -> None:
+        """Conversations that are over are read: by the small model for facts, where the owner wants that, and for AutoMem."""
+        idle_ms = int(self._settings.idle_minutes * 60_000)
+        for contact in [each for each, due in self._ending.items() if due <= self._clock.monotonic()]:
+            self._ending[contact] = self._clock.monotonic() + _REST_S
+            sessions = await asyncio.to_thread(
+                self._memories.read, contact, partial(_unread, self._clock.now_ms() - idle_ms), otherwise=list[int]()
+            )
+            for session in sessions:
+                if self.extract is not None:
+                    await self._keeper.remember_facts(contact, await self.extract(contact, await self._spoken(contact, session)))
+                await self._keeper.archive_sessions(contact, [session])
+                await asyncio.to_thread(self._memories.read, contact, partial(_mark_read, session), otherwise=None)
+            del self._ending[contact]
+        if self._keeper.archive is not None and self._clock.monotonic() >= self._next_flush:
+            self._next_flush = self._clock.monotonic() + _FLUSH_S
+            await self._keeper.archive.flush()
+
+    async def _spoken(self, contact: ContactId, session: int) -> list[Spoken]:
+        said = await asyncio.to_thread(self._memories.spoken, contact, [session])
+        return [Spoken(message_id, at_ms, Speaker(speaker), text) for message_id, at_ms, speaker, text, _ in said]
+
     async def _forget_if_forgotten(self, contact: ContactId, before: int | None) -> None:
         """Who was forgotten while their journal was read is not remembered because of it: the file is another one than `before` then."""
         if self._memories.identity(contact) != before and contact not in await self._contacts():
@@ -159,6 +207,8 @@ class MemoryFeed:
         first = self._clock.now_ms() * 1000
         said = [replace(each, rank=first + number) for number, each in enumerate(changes.said.values())]
         count = await self._keeper.remember(contact, said, changes.claims.values())
+        if said and (self.extract is not None or self._keeper.archive is not None):
+            self._ending[contact] = self._clock.monotonic() + self._settings.idle_minutes * 60 + _AFTER_S
         for message_id, (role, words) in changes.edited.items():
             if await self._keeper.edit(contact, message_id, words, by=_WHOSE.get(role, ANYBODY)):
                 known = await asyncio.to_thread(self._memories.named, contact, [message_id])
@@ -210,3 +260,11 @@ def _take(raw: dict[str, Any], entry: str | bytes, changes: JournalChanges) -> N
         changes.gone.pop(turn.id, None)
     elif isinstance(raw.get("id"), str) and isinstance(raw.get("content"), str):
         changes.edited[raw["id"]] = (str(raw.get("role")), raw["content"])
+
+
+def _unread(before_ms: int, index: ConversationIndex) -> list[int]:
+    return index.unread(before_ms)
+
+
+def _mark_read(session: int, index: ConversationIndex) -> None:
+    index.mark_read(session)

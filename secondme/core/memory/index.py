@@ -15,13 +15,14 @@ import sqlite3
 from bisect import bisect_left
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, timedelta, tzinfo
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from secondme.core.clock import from_ms
 from secondme.core.errors import BusyError, DataError, SecondmeError, UnavailableError
 from secondme.core.files import new_file, private_dir
 from secondme.core.memory.fact_table import SCHEMA as FACT_SCHEMA
 from secondme.core.memory.fact_table import FactTable
+from secondme.core.memory.messages import ANYBODY, MemoryCandidate, MemoryMessage, SpokenBy, candidate_of
 from secondme.core.memory.tokens import VERSION, searchable, tokens
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
 
     from secondme.core.memory.fact_table import KeptFact
     from secondme.core.memory.facts import Fact
-
-SpokenBy = Literal["contact", "owner", "clone"]
-ANYBODY = ("contact", "owner", "clone")
 
 MOST_CHARACTERS = 8_000
 """Of one message; what a longer one says after them is not kept."""
@@ -83,58 +81,6 @@ from message m join turn t on t.rowid = m.number left join message p on p.number
 _MATCHING = _COLUMNS + (
     "where m.number in (select rowid from turn where turn match ? and rank match 'bm25(1.0, 0.7, 0.35)' order by rank limit ?)"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class MemoryMessage:
-    """One message to remember. `rank` orders those of the same millisecond; `source` is the digest of the import it came with, or empty;
-    `expires_ms` is when its chat forgets it, 0 for never."""
-
-    id: str
-    at_ms: int
-    speaker: SpokenBy
-    text: str
-    rank: int = 0
-    source: str = ""
-    expires_ms: int = 0
-
-
-class Previous(NamedTuple):
-    """The message before another one in the same session."""
-
-    id: str
-    at_ms: int
-    rank: int
-    speaker: str
-    body: str
-    tokens: str
-
-
-class MemoryCandidate(NamedTuple):
-    """A message that may be what is looked for; tokens are separated by spaces, `near` and `far` are those of ±1 and ±2."""
-
-    number: int
-    id: str
-    at_ms: int
-    rank: int
-    speaker: str
-    session: int
-    body: str
-    tokens: str
-    near: str
-    far: str
-    previous: Previous | None
-
-
-@dataclass(frozen=True, slots=True)
-class SearchFindings:
-    """What one index knows of some terms: how many messages it has, in how many each term is, candidates, and scores of sessions."""
-
-    messages: int
-    words: int
-    frequencies: Mapping[str, int]
-    candidates: Sequence[MemoryCandidate]
-    sessions: Mapping[int, float]
 
 
 @dataclass(slots=True)
@@ -380,14 +326,15 @@ class ConversationIndex:
     def matching(self, terms: Collection[str], most: int) -> list[MemoryCandidate]:
         """The `most` messages that have the most of the terms, in no order."""
         with _reported():
-            return [_candidate(row) for row in self._db.execute(_MATCHING, (_any_of(terms), most))] if terms else []
+            return [candidate_of(row) for row in self._db.execute(_MATCHING, (_any_of(terms), most))] if terms else []
 
     def named(self, message_ids: Collection[str]) -> list[MemoryCandidate]:
         """The messages with these ids, as far as they are known, in no order."""
         with _reported():
             asked = json.dumps(list(message_ids))
             return [
-                _candidate(row) for row in self._db.execute(f"{_COLUMNS} where m.id in (select value from json_each(?))", (asked,))
+                candidate_of(row)
+                for row in self._db.execute(f"{_COLUMNS} where m.id in (select value from json_each(?))", (asked,))
             ]
 
     def sessions(self, terms: Collection[str]) -> dict[int, float]:
@@ -664,10 +611,6 @@ def _linked(members: Sequence[_Row]) -> Iterator[_Row]:
         yield row._replace(
             session=members[0].number, previous=previous, next=members[at + 1].number if at + 1 < len(members) else None
         )
-
-
-def _candidate(row: tuple[object, ...]) -> MemoryCandidate:
-    return MemoryCandidate(*row[:10], Previous(*row[10:]) if row[10] is not None else None)  # type: ignore[arg-type,call-arg]  # as _COLUMNS names them
 
 
 def _any_of(terms: Collection[str]) -> str:

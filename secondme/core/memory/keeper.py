@@ -14,7 +14,7 @@ from secondme.core.ids import mask_contact_id
 from secondme.core.log import get_logger
 from secondme.core.memory.embedding_cache import text_hash
 from secondme.core.memory.facts import facts_in
-from secondme.core.memory.index import ANYBODY
+from secondme.core.memory.messages import ANYBODY
 from secondme.core.memory.session_slices import SpokenMessage
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from secondme.core.memory.automem import AutoMemArchive
     from secondme.core.memory.embedding_cache import EmbeddingCache
     from secondme.core.memory.facts import Fact, Spoken
-    from secondme.core.memory.index import MemoryMessage
     from secondme.core.memory.library import Memories
     from secondme.core.memory.meaning import MeaningIndex
+    from secondme.core.memory.messages import MemoryMessage
 
 log = get_logger(__name__)
 
@@ -35,20 +35,12 @@ log = get_logger(__name__)
 class MemoryKeeper:
     """Writes and forgets for one home."""
 
-    def __init__(
-        self,
-        memories: Memories,
-        settings: MemorySettings,
-        *,
-        cache: EmbeddingCache | None = None,
-        meaning: MeaningIndex | None = None,
-        archive: AutoMemArchive | None = None,
-    ) -> None:
+    def __init__(self, memories: Memories, settings: MemorySettings) -> None:
         self.memories = memories
-        self.meaning = meaning
-        self.archive = archive
+        self.cache: EmbeddingCache | None = None
+        self.meaning: MeaningIndex | None = None
+        self.archive: AutoMemArchive | None = None
         self._settings = settings
-        self._cache = cache
 
     async def remember(self, contact: ContactId, messages: Sequence[MemoryMessage], claims: Iterable[Spoken] = ()) -> int:
         """The messages are remembered, and the facts that rules find in `claims`; how many messages are new or say something else now.
@@ -87,10 +79,10 @@ class MemoryKeeper:
     async def forget_contact(self, contact: ContactId) -> bool:
         """Nothing of the contact is left anywhere on this machine; servers that do not answer erase it later. True when there was something.
         Repeatable."""
-        texts = [each.text for each in await asyncio.to_thread(self.memories.messages, contact)] if self._cache else []
+        texts = [each.text for each in await asyncio.to_thread(self.memories.messages, contact)] if self.cache else []
         was = await asyncio.to_thread(self.memories.forget, contact)
-        if self._cache is not None:
-            await asyncio.to_thread(self._cache.erase, map(text_hash, texts))
+        if self.cache is not None:
+            await asyncio.to_thread(self.cache.erase, map(text_hash, texts))
         if self.archive is not None:
             try:
                 await self.archive.forget(contact)
@@ -112,8 +104,8 @@ class MemoryKeeper:
         await asyncio.to_thread(self.memories.close)
 
     async def _erase_elsewhere(self, contact: ContactId, message_ids: Sequence[str], texts: Sequence[str]) -> None:
-        if self._cache is not None and texts:
-            await asyncio.to_thread(self._cache.erase, map(text_hash, texts))
+        if self.cache is not None and texts:
+            await asyncio.to_thread(self.cache.erase, map(text_hash, texts))
         if self.archive is None or not message_ids:
             return
         try:

@@ -11,7 +11,8 @@ from itertools import accumulate, count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
-from secondme.core.memory.index import ANYBODY, ConversationIndex, CorruptIndexError, SearchFindings
+from secondme.core.memory.index import ConversationIndex, CorruptIndexError
+from secondme.core.memory.messages import ANYBODY, SearchFindings
 from secondme.core.memory.ranking import NO_HINTS, MemoryHints, RankedMessage, rank
 from secondme.core.memory.tokens import nearest
 from secondme.core.memory.vectors import nearness, pack_vector
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from secondme.core.config.models import MemorySettings
     from secondme.core.memory.fact_table import KeptFact
     from secondme.core.memory.facts import Fact
-    from secondme.core.memory.index import MemoryCandidate, MemoryMessage, SpokenBy
+    from secondme.core.memory.messages import MemoryCandidate, MemoryMessage, SpokenBy
     from secondme.core.memory.query import MemoryQuery
 
 _MOST_OPEN = 32

@@ -58,14 +58,14 @@ class MeaningIndex:
             return False
         return True
 
-    async def near(self, contacts: Iterable[ContactId], text: str) -> Mapping[str, Mapping[str, tuple[float, float]]]:
+    async def near(self, contacts: Iterable[ContactId], text: str) -> dict[str, Mapping[str, tuple[float, float]]]:
         """By contact: how near its messages are to `text`, for MemoryHints. Empty when the provider does not answer in time."""
         try:
             async with asyncio.timeout(_QUERY_S):
                 asked = await self._provider.embed(text, "query")
-                found = {
-                    each: await asyncio.to_thread(self._memories.meanings, each, self._provider.name, asked) for each in contacts
-                }
+                found: dict[str, Mapping[str, tuple[float, float]]] = {}
+                for each in contacts:
+                    found[each] = await asyncio.to_thread(self._memories.meanings, each, self._provider.name, asked)
         except (SecondmeError, TimeoutError) as error:
             log.info("question_not_embedded", code=error.code if isinstance(error, SecondmeError) else "timed_out")
             return {}

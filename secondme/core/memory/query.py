@@ -15,7 +15,7 @@ from secondme.core.normalization import WORD, fold
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from secondme.core.memory.index import SpokenBy
+    from secondme.core.memory.messages import SpokenBy
 
 _MOST_CHARACTERS = 2_000
 """Of a question; what follows them is not looked for."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
     from secondme.core.config.models import MemoryWeights
-    from secondme.core.memory.index import MemoryCandidate, SearchFindings
+    from secondme.core.memory.messages import MemoryCandidate, SearchFindings
     from secondme.core.memory.query import MemoryQuery, NamedDay
 
 SIGNS = (

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
     from datetime import datetime, tzinfo
 
-    from secondme.core.memory.index import MemoryCandidate, Previous
     from secondme.core.memory.library import Memories
+    from secondme.core.memory.messages import MemoryCandidate, Previous
     from secondme.core.memory.query import MemoryQuery
     from secondme.core.memory.ranking import MemoryHints, RankedMessage
 

@@ -14,12 +14,12 @@ from secondme.core.memory.recall import pack
 from secondme.core.messages import Recollection, Remembered, Speaker
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
     from collections.abc import Set as AbstractSet
     from datetime import tzinfo
 
     from secondme.core.config.models import MemorySettings
-    from secondme.core.memory.library import Memories
+    from secondme.core.memory.keeper import MemoryKeeper
     from secondme.core.memory.ranking import RankedMessage
     from secondme.core.ports import Clock
     from secondme.core.store.persons import PersonStore
@@ -28,6 +28,7 @@ log = get_logger(__name__)
 
 _RECALL_S = 1.5
 """A reply waits no longer for what was said long ago."""
+_ARCHIVE_S = 1.0
 _MOST_CHARACTERS = 2000
 """Of what is asked for: the end of a long burst says best what it is about."""
 
@@ -37,7 +38,7 @@ class ConversationMemory:
 
     def __init__(
         self,
-        memories: Memories,
+        keeper: MemoryKeeper,
         persons: PersonStore,
         names: Callable[[ContactId], Awaitable[Collection[str]]],
         owner: str,
@@ -46,7 +47,8 @@ class ConversationMemory:
         clock: Clock,
     ) -> None:
         """`names` gives what the contact is called; `owner` is the owner's name."""
-        self._memories = memories
+        self._keeper = keeper
+        self._memories = keeper.memories
         self._persons = persons
         self._names = names
         self._owner = owner
@@ -76,17 +78,37 @@ class ConversationMemory:
         """What was said with this person and answers `query`, the best first. Raises BusyError, UnavailableError."""
         members = await self._persons.members(contact)
         names = await self._names(contact)
-        return await asyncio.to_thread(self._search, members, query[-_MOST_CHARACTERS:], names)
+        text, weights = query[-_MOST_CHARACTERS:], self._settings.weights
+        meaning, archive = self._keeper.meaning, self._keeper.archive
+        near = await meaning.near(members, text) if meaning is not None and weights.semantic else {}
+        found = {each: await self._archived(each, text) for each in members} if archive is not None and weights.graph else {}
+        return await asyncio.to_thread(self._search, members, text, names, near, found)
 
-    def _search(self, members: Collection[ContactId], text: str, names: Collection[str]) -> list[RankedMessage]:
+    async def _archived(self, contact: ContactId, text: str) -> dict[str, float]:
+        """What AutoMem finds: message ids and how sure it is. Empty when it does not answer in time."""
+        assert self._keeper.archive is not None
+        try:
+            async with asyncio.timeout(_ARCHIVE_S):
+                found = await self._keeper.archive.recall(contact, text)
+        except TimeoutError:
+            return {}
+        return {message_id: min(1.0, max(0.0, each.score)) for each in reversed(found) for message_id in each.message_ids}
+
+    def _search(
+        self,
+        members: Sequence[ContactId],
+        text: str,
+        names: Collection[str],
+        near: Mapping[str, Mapping[str, tuple[float, float]]],
+        found: Mapping[ContactId, Mapping[str, float]],
+    ) -> list[RankedMessage]:
         """Blocking."""
         asked = read_query(text, contact_names=names, owner_names=[self._owner])
         hints: dict[str, MemoryHints] = {}
-        for member in members if self._settings.facts != "off" and self._settings.weights.graph else ():
-            sure: dict[str, float] = {}
-            for kept, score in self._memories.facts_about(member, text):
-                for message_id in kept.fact.sources:
-                    sure[message_id] = max(score, sure.get(message_id, 0.0))
-            if sure:
-                hints[member] = MemoryHints(graph=sure)
-        return self._memories.search(list(members), asked, hints=hints)
+        for member in members:
+            sure = dict(found.get(member, {}))
+            if self._settings.facts != "off" and self._settings.weights.graph:
+                for kept, score in self._memories.facts_about(member, text):
+                    sure |= {each: max(score, sure.get(each, 0.0)) for each in kept.fact.sources}
+            hints[member] = MemoryHints(meanings=near.get(member, {}), graph=sure)
+        return self._memories.search(members, asked, hints=hints)
