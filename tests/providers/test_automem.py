@@ -16,7 +16,7 @@ from pydantic import SecretStr
 from secondme.core.config.models import MemorySettings
 from secondme.core.errors import ConfigError, CredentialsError, DataError, SecondmeError, UnavailableError
 from secondme.core.ids import new_id
-from secondme.core.providers.automem import AutoMem, AutoMemHealth, FoundMemory, NewMemory
+from secondme.core.providers.automem import AutoMem, FoundMemory, NewMemory
 
 TAG = "contact:0123456789abcdef"
 OTHER = "contact:fedcba9876543210"
@@ -188,7 +188,6 @@ async def test_three_failures_in_a_row_and_nobody_calls_for_a_minute(
     failed, down = "automem_failed", "automem_down"
     assert [await code() for _ in range(8)] == [failed, failed, "", failed, failed, "automem_unreadable", down, down]
     assert len(server.requests) == 6
-    assert (await client.health()).status == "degraded"
     clock.move(61)
     assert [await code() for _ in range(2)] == ["", ""]
 
@@ -207,14 +206,6 @@ async def test_a_cancelled_call_ends_at_once(server: FakeAutoMem, connect: Conne
     asking.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asking
-
-
-async def test_its_health_says_whether_it_finds_by_meaning(server: FakeAutoMem, connect: Connect) -> None:
-    client = connect()
-    await client.store([memory("one")])
-    assert await client.health() == AutoMemHealth("degraded", 1, 768, is_mismatched=True)
-    server.faults = [Fault(200, b'{"vector_dimensions": {"effective": "many"}, "memory_count": -1}'), Fault(200, b"[]")]
-    assert [await client.health() for _ in range(2)] == [AutoMemHealth("", 0, 0, is_mismatched=False)] * 2
 
 
 async def test_neither_token_nor_words_are_in_the_log(
@@ -250,7 +241,6 @@ async def test_a_real_one_keeps_the_contract(clock: FakeClock) -> None:
         await client.delete(ids[0])
         await client.delete_with_tag(tag)
         assert not await client.has_tag(tag)
-        assert (await client.health()).status
     finally:
         await client.delete_with_tag(tag)
         await client.close()

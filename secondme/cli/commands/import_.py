@@ -86,7 +86,7 @@ async def import_files(
     from secondme.cli.contact_lookup import anybody
     from secondme.core.exports.importer import Importer, ImportOptions
     from secondme.core.ids import ContactId
-    from secondme.services import time_zone
+    from secondme.stores import time_zone
 
     typed_zone = _zone(timezone) if timezone else None
     reports: list[FileReport] = []

@@ -128,7 +128,7 @@ async def forget(
     yes: _Yes = False,
 ) -> CommandResult:
     """Forget what was said with somebody, or a part of it, to the last byte. There is no way back; histories and styles stay."""
-    from secondme.services import time_zone
+    from secondme.stores import time_zone
 
     async with invocation.services() as services:
         who = await _who(services, contact)

@@ -274,8 +274,6 @@ class MemorySettings(Section):
     """After so long a silence a conversation is a new one."""
     keep_days: int = Field(0, ge=0, le=36_500)
     """What is older is forgotten. 0: nothing is."""
-    encrypt: bool = False
-    """With a key a contact, which is in the store and in no backup: forgetting somebody makes what backups hold of them unreadable."""
     facts: Literal["off", "rules", "model"] = "rules"
     """`rules`: what can be seen without a model, like birthdays. `model`: the small model also reads each conversation once it is over."""
     embeddings: Literal["none", "local", "openai", "voyage"] = "none"
@@ -286,7 +284,7 @@ class MemorySettings(Section):
     embedding_api_key: SecretStr | None = None
     weights: MemoryWeights = MemoryWeights()
     graph_url: SecretStr | None = None
-    """FalkorDB, as a Redis URL. Unset: facts are in the contact's file."""
+    """FalkorDB, as a Redis URL. Unset: there is none. Nothing is kept in it yet; `secondme doctor` looks after it."""
     automem_url: str = ""
     """AutoMem's HTTP address, like http://127.0.0.1:8001. Empty: there is none."""
     automem_token: SecretStr | None = None

@@ -1,6 +1,6 @@
 """The keeper: everything that is remembered is written, and forgotten, here; in the contact's file and in whatever else was chosen.
 
-The file counts. Servers (AutoMem, FalkorDB) that do not answer stop nothing: what is to be stored or erased there is done later, and
+The file counts. A server (AutoMem) that does not answer stops nothing: what is to be stored or erased there is done later, and
 nothing of it is forgotten.
 """
 

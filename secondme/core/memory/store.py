@@ -54,6 +54,11 @@ class JournalStore:
         found = await self._store.call(self._store.client.zrange(keys.MEMORY_DUE, 0, most - 1))
         return [ContactId(contact.decode()) for contact in found]
 
+    async def waits_ms(self, now_ms: int) -> int:
+        """For how long the one who waits longest has waited; 0 when nobody does."""
+        found = await self._store.call(self._store.client.zrange(keys.MEMORY_DUE, 0, 0, withscores=True))
+        return max(0, now_ms - int(found[0][1])) if found else 0
+
     async def waiting(self) -> int:
         """How many contacts have something to read."""
         return int(await self._store.call(self._store.client.zcard(keys.MEMORY_DUE)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from array import array
+from importlib import import_module
 from operator import mul
 from statistics import fmean, pstdev
 from typing import TYPE_CHECKING
@@ -34,7 +35,7 @@ def nearness(rows: Sequence[tuple[str, int, bytes]], asked: Sequence[float]) -> 
     if not rows:
         return {}
     try:
-        import numpy as np  # type: ignore[import-not-found,unused-ignore]  # noqa: PLC0415  only who has vectors pays for it
+        np = import_module("numpy")  # only who has vectors pays for it, and it is no dependency
     except ImportError:
         return _nearness(rows, asked)
     stored = np.frombuffer(b"".join(row[2] for row in rows), np.int8).reshape(len(rows), len(asked)).astype(np.float32)

@@ -60,17 +60,6 @@ class FoundMemory:
     score: float
 
 
-@dataclass(frozen=True, slots=True)
-class AutoMemHealth:
-    """How the server is. `dimensions` are those of its vectors, 0 when it does not say; `is_mismatched`: its collection has others, and it
-    finds nothing by meaning until its owner rebuilds it."""
-
-    status: str
-    memories: int
-    dimensions: int
-    is_mismatched: bool
-
-
 class AutoMem:
     """One AutoMem. After three failures in a row nobody calls it for a minute.
 
@@ -89,18 +78,6 @@ class AutoMem:
             clock, "automem_down", "AutoMem has failed too often and is left alone for a moment.", most=_FAILURES, pause_s=_PAUSE_S
         )
         self._recall_s, self._call_s = recall_s, call_s
-
-    async def health(self) -> AutoMemHealth:
-        """How it is; the token is not tried. Asked even while it is left alone."""
-        value = _object(self._expected(await self._exchange("GET", "/health", timeout_s=self._recall_s), _OK))
-        sizes = value.get("vector_dimensions")
-        sizes = sizes if isinstance(sizes, dict) else {}
-        return AutoMemHealth(
-            status=str(value.get("status", ""))[:32],
-            memories=_count(value.get("memory_count")),
-            dimensions=_count(sizes.get("effective")),
-            is_mismatched=sizes.get("mismatch") is True,
-        )
 
     async def store(self, memories: Sequence[NewMemory]) -> list[str] | None:
         """The ids of the memories, in their order; at most a hundred. None: it will not take them as they are, and has none of them. Not

@@ -1,0 +1,92 @@
+"""The services of memory: one lazy part of a home's, from the files of contacts up to what the owner asks."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from random import SystemRandom
+from typing import TYPE_CHECKING
+
+from secondme.stores import Stores, time_zone
+
+if TYPE_CHECKING:
+    from secondme.core.exports.memory_sink import MemorySink
+    from secondme.core.ids import ContactId
+    from secondme.core.memory.desk import MemoryDesk
+    from secondme.core.memory.feed import MemoryFeed
+    from secondme.core.memory.keeper import MemoryKeeper
+    from secondme.core.memory.library import Memories
+    from secondme.core.memory.service import ConversationMemory
+
+
+class MemoryServices(Stores):
+    """Memory of one home. Vendors and servers are known only where the owner chose them."""
+
+    @cached_property
+    def memories(self) -> Memories:
+        """What is remembered, a file a contact."""
+        from secondme.core.memory.library import Memories
+
+        return Memories(self.setup.places.memory, self.settings.memory, zone=time_zone(self.settings))
+
+    @cached_property
+    def memory_keeper(self) -> MemoryKeeper:
+        """Where everything that is remembered is written and forgotten; vendors and servers only where the owner chose them."""
+        from secondme.core.memory.keeper import MemoryKeeper
+
+        settings, places = self.settings.memory, self.setup.places.memory
+        keeper = MemoryKeeper(self.memories, settings)
+        if settings.embeddings != "none":
+            from secondme.core.memory.embedding_cache import CachedEmbeddings, EmbeddingCache
+            from secondme.core.memory.meaning import MeaningIndex
+            from secondme.core.providers.embeddings import embedding_provider
+
+            provider = embedding_provider(settings, self.clock, SystemRandom())
+            assert provider is not None
+            keeper.cache = EmbeddingCache(places / "embeddings.cache")
+            keeper.meaning = MeaningIndex(self.memories, CachedEmbeddings(provider, keeper.cache), self.clock)
+        if settings.automem_url:
+            from secondme.core.memory.automem import AutoMemArchive
+            from secondme.core.memory.automem_outbox import AutoMemOutbox
+            from secondme.core.providers.automem import AutoMem
+
+            outbox = AutoMemOutbox(places / "automem.outbox", self.clock, SystemRandom())
+            keeper.archive = AutoMemArchive(AutoMem(settings, self.clock), outbox)
+        return keeper
+
+    @cached_property
+    def memory(self) -> ConversationMemory:
+        """What of a person's past belongs into a reply."""
+        from secondme.core.memory.service import ConversationMemory
+
+        async def names(contact: ContactId) -> list[str]:
+            found = await self.pairing_store.approved(contact)
+            return [name for name in (found.display_name, found.now_called) if name] if found else []
+
+        owner, settings = self.settings.persona.name, self.settings.memory
+        return ConversationMemory(self.memory_keeper, self.persons, names, owner, settings, time_zone(self.settings), self.clock)
+
+    @cached_property
+    def memory_desk(self) -> MemoryDesk:
+        """Memory as the owner sees and steers it."""
+        from secondme.core.memory.desk import MemoryDesk
+
+        return MemoryDesk(self.memory_keeper, self.memory, self.journals, self.persons, self.settings.memory, self.clock)
+
+    @cached_property
+    def memory_feed(self) -> MemoryFeed:
+        """What keeps memory in step with what is said."""
+        from secondme.core.memory.feed import MemoryFeed
+
+        return MemoryFeed(self.journals, self.memory_keeper, self.history, self._approved_ids, self.settings.memory, self.clock)
+
+    async def _approved_ids(self) -> list[ContactId]:
+        from secondme.core.ids import ContactId
+
+        return [ContactId(each.contact_id) for each in (await self.listing()).approved]
+
+    @cached_property
+    def memory_sink(self) -> MemorySink:
+        """Where whole conversations of exports go."""
+        from secondme.core.exports.memory_sink import MemorySink
+
+        return MemorySink(self.memory_keeper, self._approved_ids)
