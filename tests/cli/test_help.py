@@ -153,6 +153,8 @@ NAMED = {
     "contacts link": "local:rita {}",
     "contacts mode": "{} draft",
     "contacts relate": "{} friend",
+    "memory forget": "{} --yes",
+    "memory search": "{} dinner",
     "import telegram": "result.json --contact {}",
     "import whatsapp": "chat.txt --contact {}",
     "pairing notes": "{} careful",

@@ -53,7 +53,7 @@ def test_the_tabs_fit_into_every_width_that_has_room_for_their_numbers() -> None
         assert sum(len(label) + 2 for label in labels(width, counts, "conversations").values()) <= width
     assert labels(200, counts, "usage")["approved"] == "2 Approved 1234"
     assert labels(100, counts, "usage")["conversations"] == "6 Chats"
-    assert labels(90, counts, "usage")["drafts"] == "7 Drafts 2"
+    assert labels(98, counts, "usage")["drafts"] == "7 Drafts 2"
     assert labels(80, counts, "usage")["drafts"] == "Drafts 2"
     assert labels(44, counts, "usage")["drafts"] == "7(2)"
     assert labels(20, counts, "usage")["usage"] == "9 Usage"

@@ -44,4 +44,4 @@ async def _late(subject: DoctorContext) -> Finding | None:
     return found("memory-not-read", minutes=waiting_ms // 60_000) if waiting_ms > _LATE_MS else None
 
 
-CHECKS = (Check("memory", "Memory", "What is said is remembered, and its files are sound", memory),)
+CHECKS = (Check("remembering", "Remembering", "What is said is remembered, and its files are sound", memory),)
