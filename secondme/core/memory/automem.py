@@ -103,6 +103,11 @@ class AutoMemArchive:
             await self._settle()
         return sessions
 
+    async def close(self) -> None:
+        """No file is open, no connection. Repeatable."""
+        await self._server.close()
+        await asyncio.to_thread(self._outbox.close)
+
     async def _settle(self) -> None:
         """What is doubtful was looked up, and what is doomed deleted."""
         while doubtful := await asyncio.to_thread(self._outbox.doubtful, MOST_AT_ONCE):

@@ -44,7 +44,10 @@ class MemoryDesk:
         persons: PersonStore,
         settings: MemorySettings,
         clock: Clock,
+        read_waiting: Callable[[ContactId], Awaitable[None]],
     ) -> None:
+        """`read_waiting` remembers what a contact's journal holds."""
+        self._read_waiting = read_waiting
         self._keeper = keeper
         self._memories = keeper.memories
         self._memory = memory
@@ -136,6 +139,7 @@ class MemoryDesk:
         return ForgottenReport(messages=messages, facts=facts, left=left)
 
     async def _forget_of(self, contact: ContactId, is_meant: Callable[[MemoryMessage], bool]) -> tuple[int, int, int]:
+        await self._again(lambda: self._read_waiting(contact))  # else it would be remembered after it was forgotten
         said = await asyncio.to_thread(self._memories.messages, contact)
         meant = [each for each in said if is_meant(each)]
         if not meant:

@@ -139,6 +139,11 @@ class MemoryFeed:
         turns = await self._history.said(contact)
         return await self._apply(contact, changes_of(turn.encode() for turn in turns))
 
+    async def read_waiting(self, contact: ContactId) -> None:
+        """Everything that the contact's journal holds is remembered. Repeatable."""
+        while entries := await self._journals.read(contact, _ENTRIES):
+            await self._read(contact, entries)
+
     async def catch_up(self) -> bool:
         """One step: the next entries of the contacts that wait longest are remembered. True when there was something, and there may be more."""
         now, done = self._clock.monotonic(), False
@@ -147,10 +152,7 @@ class MemoryFeed:
                 continue
             try:
                 entries = await self._journals.read(contact, _ENTRIES)
-                before = self._memories.identity(contact)
-                await self._apply(contact, changes_of(entries))
-                if not await self._journals.unlist(contact, entries):
-                    await self._forget_if_forgotten(contact, before)
+                await self._read(contact, entries)
             except SecondmeError as error:
                 self._later[contact] = now + _AGAIN_S
                 log.warning("memory_refused", contact=mask_contact_id(contact), code=error.code)
@@ -160,6 +162,13 @@ class MemoryFeed:
                 self._later.pop(contact, None)
                 done = done or len(entries) == _ENTRIES
         return done
+
+    async def _read(self, contact: ContactId, entries: list[bytes]) -> None:
+        """The oldest entries of the contact's journal are remembered, and leave it."""
+        before = self._memories.identity(contact)
+        await self._apply(contact, changes_of(entries))
+        if not await self._journals.unlist(contact, entries):
+            await self._forget_if_forgotten(contact, before)
 
     async def read_ended(self) -> None:
         """Conversations that are over are read: by the small model for facts, where the owner wants that, and for AutoMem."""

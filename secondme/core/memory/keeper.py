@@ -101,6 +101,10 @@ class MemoryKeeper:
         """No file is open, no connection. Repeatable."""
         if self.meaning is not None:
             await self.meaning.close()
+        if self.cache is not None:
+            await asyncio.to_thread(self.cache.close)
+        if self.archive is not None:
+            await self.archive.close()
         await asyncio.to_thread(self.memories.close)
 
     async def _erase_elsewhere(self, contact: ContactId, message_ids: Sequence[str], texts: Sequence[str]) -> None:
