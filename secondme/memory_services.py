@@ -107,4 +107,8 @@ class MemoryServices(Stores):
         """Where whole conversations of exports go."""
         from secondme.core.exports.memory_sink import MemorySink
 
-        return MemorySink(self.memory_keeper, self._approved_ids)
+        async def read_heard(contact: ContactId) -> None:
+            await self.memory_feed.fill(contact)
+            await self.memory_feed.read_waiting(contact)
+
+        return MemorySink(self.memory_keeper, self._approved_ids, read_heard)

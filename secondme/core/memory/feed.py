@@ -261,7 +261,12 @@ def _take(raw: dict[str, Any], entry: str | bytes, changes: JournalChanges) -> N
             return
         expires = {} if turn.expires_at is None else {turn.id: to_ms(turn.expires_at)}
         changes.said[turn.id] = MemoryMessage(
-            turn.id, to_ms(turn.timestamp), _SPEAKERS[turn.type], turn.content, expires_ms=expires.get(turn.id, 0)
+            turn.id,
+            to_ms(turn.timestamp),
+            _SPEAKERS[turn.type],
+            turn.content,
+            source=" ".join(turn.sources or ()),
+            expires_ms=expires.get(turn.id, 0),
         )
         changes.expiring |= expires
         if not turn.forwarded:
