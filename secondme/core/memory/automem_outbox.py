@@ -170,10 +170,11 @@ class AutoMemOutbox:
 
         self._do(work)
 
-    def doom_messages(self, contact: str, message_ids: Iterable[str]) -> set[int]:
-        """Every slice with one of these messages will be deleted, and its words are gone from here; the conversations that lost some. Repeatable."""
+    def doom_messages(self, contact: str, message_ids: Iterable[str]) -> tuple[set[int], set[str]]:
+        """Every slice with one of these messages will be deleted, and its words are gone from here; the conversations that lost some, and all
+        messages of theirs that were in slices. Repeatable."""
 
-        def work(connection: sqlite3.Connection) -> set[int]:
+        def work(connection: sqlite3.Connection) -> tuple[set[int], set[str]]:
             sessions, hashes = set(), set()
             for message_id in message_ids:
                 rows = connection.execute(
@@ -184,8 +185,10 @@ class AutoMemOutbox:
                 for hash_, session in rows:
                     hashes.add(hash_)
                     sessions.add(session)
+            said = "SELECT message_id FROM said JOIN slice USING (hash) WHERE contact = ? AND session = ?"
+            messages = {row[0] for session in sessions for row in connection.execute(said, (contact, session))}
             _doom(connection, hashes, self._clock.now_ms())
-            return sessions
+            return sessions, messages
 
         return self._do(work)
 

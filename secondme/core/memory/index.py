@@ -199,12 +199,22 @@ class ConversationIndex:
         which = "id in (select value from json_each(?)) and speaker in (select value from json_each(?))"
         return self._forget(which, json.dumps(list(message_ids)), json.dumps(list(by)))
 
-    def forget_expired(self, now_ms: int) -> int | None:
-        """As `forget`, for what its chat forgets by now; returns when the next one expires, or None."""
-        self._forget("expires_ms > 0 and expires_ms <= ?", now_ms)
+    def expired(self, now_ms: int) -> list[str]:
+        """Ids of what its chat forgets by now."""
+        with _reported():
+            rows = self._db.execute("select id from message where expires_ms > 0 and expires_ms <= ?", (now_ms,))
+            return [row[0] for row in rows]
+
+    def next_expiry(self) -> int | None:
+        """When the next message expires, in ms; None when none does."""
         with _reported():
             row = self._db.execute("select min(expires_ms) from message where expires_ms > 0").fetchone()
         return None if row[0] is None else int(row[0])
+
+    def older(self, at_ms: int) -> list[str]:
+        """Ids of everything older than `at_ms`."""
+        with _reported():
+            return [row[0] for row in self._db.execute("select id from message where at_ms < ?", (at_ms,))]
 
     def forget_before(self, at_ms: int) -> int:
         """As `forget`, for everything older than `at_ms`."""
@@ -276,6 +286,16 @@ class ConversationIndex:
         with _reported():
             rows = self._db.execute(
                 f"select id, at_ms, speaker, body, session from message{which} order by at_ms, rank, id", values
+            )
+            return rows.fetchall()
+
+    def said_in(self, message_ids: Collection[str]) -> list[tuple[str, int, SpokenBy, str, int]]:
+        """As `spoken`, of the messages with these ids."""
+        with _reported():
+            rows = self._db.execute(
+                "select id, at_ms, speaker, body, session from message where id in (select value from json_each(?))"
+                " order by at_ms, rank, id",
+                (json.dumps(list(message_ids)),),
             )
             return rows.fetchall()
 
@@ -398,13 +418,14 @@ class ConversationIndex:
                 [(model, value, message_id) for message_id, value in vectors.items()],
             )
 
-    def without_vector(self, model: str, most: int) -> list[tuple[str, str]]:
-        """Ids and texts of up to `most` messages that have no vector of `model`, the newest first."""
+    def without_vector(self, model: str, most: int, dimensions: int = 0) -> list[tuple[str, str]]:
+        """Ids and texts of up to `most` messages that have no vector of `model`, of this length where that is known, the newest first."""
         with _reported():
             return self._db.execute(
-                "select m.id, m.body from message m left join vector v on v.number = m.number and v.model = ?"
+                "select m.id, m.body from message m left join vector v"
+                " on v.number = m.number and v.model = ? and ? in (0, length(v.value))"
                 " where v.number is null and m.tokens <> '' order by m.at_ms desc, m.rank desc, m.id desc limit ?",
-                (model, most),
+                (model, dimensions, most),
             ).fetchall()
 
     def vectors(self, model: str) -> list[tuple[str, int, bytes]]:

@@ -60,10 +60,10 @@ class MemoryKeeper:
 
     async def edit(self, contact: ContactId, message_id: str, text: str, by: Collection[str] = ANYBODY) -> bool:
         """True when the message is known and one of `by` said it; it says `text` now, everywhere. Repeatable."""
-        before = await asyncio.to_thread(self.memories.named, contact, [message_id])
+        await self._uncache([body for *_, body, _ in await asyncio.to_thread(self.memories.said_in, contact, [message_id])])
         if not await asyncio.to_thread(self.memories.edit, contact, message_id, text, by):
             return False
-        await self._erase_elsewhere(contact, [message_id], [each.body for each in before])
+        await self._withdraw(contact, [message_id])
         if self.meaning is not None:
             self.meaning.changed(contact)
         return True
@@ -71,18 +71,30 @@ class MemoryKeeper:
     async def forget_messages(self, contact: ContactId, message_ids: Sequence[str], by: Collection[str] = ANYBODY) -> int:
         """Nothing of these messages, as far as one of `by` said them, is left anywhere on this machine; servers that do not answer erase them
         later. Returns how many there were. Repeatable. Raises BusyError, UnavailableError."""
-        before = [each for each in await asyncio.to_thread(self.memories.named, contact, message_ids) if each.speaker in by]
+        said = await asyncio.to_thread(self.memories.said_in, contact, message_ids)
+        meant = {message_id: body for message_id, _, speaker, body, _ in said if speaker in by}
+        await self._uncache(meant.values())  # first: whoever is stopped after the next step does not know the words any more
         count = await asyncio.to_thread(self.memories.forget_messages, contact, message_ids, by)
-        await self._erase_elsewhere(contact, [each.id for each in before] or list(message_ids), [each.body for each in before])
+        await self._withdraw(contact, list(meant or message_ids))
         return count
+
+    async def forget_expired(self, contact: ContactId, now_ms: int) -> int | None:
+        """As `forget_messages`, for what its chat forgets by now; returns when the next one expires, or None."""
+        if gone := await asyncio.to_thread(self.memories.expired, contact, now_ms):
+            await self.forget_messages(contact, gone)
+        return await asyncio.to_thread(self.memories.next_expiry, contact)
+
+    async def forget_before(self, contact: ContactId, at_ms: int) -> None:
+        """As `forget_messages`, for everything older than `at_ms`."""
+        if gone := await asyncio.to_thread(self.memories.older, contact, at_ms):
+            await self.forget_messages(contact, gone)
 
     async def forget_contact(self, contact: ContactId) -> bool:
         """Nothing of the contact is left anywhere on this machine; servers that do not answer erase it later. True when there was something.
         Repeatable."""
-        texts = [each.text for each in await asyncio.to_thread(self.memories.messages, contact)] if self.cache else []
-        was = await asyncio.to_thread(self.memories.forget, contact)
         if self.cache is not None:
-            await asyncio.to_thread(self.cache.erase, map(text_hash, texts))
+            await self._uncache([each.text for each in await asyncio.to_thread(self.memories.messages, contact)])
+        was = await asyncio.to_thread(self.memories.forget, contact)
         if self.archive is not None:
             try:
                 await self.archive.forget(contact)
@@ -95,7 +107,7 @@ class MemoryKeeper:
         if self.archive is None:
             return 0
         said = await asyncio.to_thread(self.memories.spoken, contact, sessions)
-        return await self.archive.keep(contact, [SpokenMessage(*each) for each in said])
+        return await self.archive.keep(contact, [SpokenMessage(*each) for each in said], sessions or ())
 
     async def close(self) -> None:
         """No file is open, no connection. Repeatable."""
@@ -107,13 +119,18 @@ class MemoryKeeper:
             await self.archive.close()
         await asyncio.to_thread(self.memories.close)
 
-    async def _erase_elsewhere(self, contact: ContactId, message_ids: Sequence[str], texts: Sequence[str]) -> None:
+    async def _uncache(self, texts: Collection[str]) -> None:
         if self.cache is not None and texts:
             await asyncio.to_thread(self.cache.erase, map(text_hash, texts))
+
+    async def _withdraw(self, contact: ContactId, message_ids: Sequence[str]) -> None:
+        """AutoMem loses what it has of these messages, and gets what is left of their conversations, which may be others now."""
         if self.archive is None or not message_ids:
             return
         try:
-            sessions = await self.archive.forget_messages(contact, message_ids)
-            await self.archive_sessions(contact, sessions)
+            lost = await self.archive.withdraw(contact, message_ids)
+            left = await asyncio.to_thread(self.memories.said_in, contact, lost.message_ids)
+            await self.archive_sessions(contact, lost.sessions | {session for *_, session in left})
+            await self.archive.settle()
         except SecondmeError as error:
             log.warning("automem_erases_later", contact=mask_contact_id(contact), code=error.code)

@@ -95,9 +95,17 @@ class Memories:
         """As ConversationIndex.forget."""
         return self.read(contact, lambda index: index.forget(message_ids, by), otherwise=0)
 
-    def forget_before(self, contact: str, at_ms: int) -> int:
-        """As ConversationIndex.forget_before."""
-        return self.read(contact, lambda index: index.forget_before(at_ms), otherwise=0)
+    def older(self, contact: str, at_ms: int) -> list[str]:
+        """As ConversationIndex.older."""
+        return self.read(contact, lambda index: index.older(at_ms), otherwise=[])
+
+    def expired(self, contact: str, now_ms: int) -> list[str]:
+        """As ConversationIndex.expired."""
+        return self.read(contact, lambda index: index.expired(now_ms), otherwise=[])
+
+    def next_expiry(self, contact: str) -> int | None:
+        """As ConversationIndex.next_expiry."""
+        return self.read(contact, lambda index: index.next_expiry(), otherwise=None)
 
     def forget_span(self, contact: str, from_ms: int, to_ms: int) -> int:
         """As ConversationIndex.forget_span."""
@@ -134,6 +142,10 @@ class Memories:
     def facts_about(self, contact: str, text: str) -> list[tuple[KeptFact, float]]:
         """As ConversationIndex.facts_about."""
         return self.read(contact, lambda index: index.facts_about(text), otherwise=[])
+
+    def said_in(self, contact: str, message_ids: Collection[str]) -> list[tuple[str, int, SpokenBy, str, int]]:
+        """As ConversationIndex.said_in."""
+        return self.read(contact, lambda index: index.said_in(message_ids), otherwise=[])
 
     def known(self, contact: str, message_ids: Collection[str]) -> set[str]:
         """Those of the ids that are remembered."""
@@ -177,9 +189,9 @@ class Memories:
         packed = {message_id: pack_vector(vector) for message_id, vector in vectors.items()}
         self.read(contact, lambda index: index.keep_vectors(model, packed), otherwise=None)
 
-    def without_vector(self, contact: str, model: str, most: int) -> list[tuple[str, str]]:
+    def without_vector(self, contact: str, model: str, most: int, dimensions: int = 0) -> list[tuple[str, str]]:
         """As ConversationIndex.without_vector."""
-        return self.read(contact, lambda index: index.without_vector(model, most), otherwise=[])
+        return self.read(contact, lambda index: index.without_vector(model, most, dimensions), otherwise=[])
 
     def meanings(self, contact: str, model: str, asked: Sequence[float]) -> dict[str, tuple[float, float]]:
         """How near in meaning each message with a vector of `model` is to what was `asked`, for MemoryHints."""
