@@ -224,6 +224,35 @@ def test_what_waits_to_be_remembered_is_forgotten_too(cli: Cli, setup: Setup, an
     assert left(setup, *WORDS, "zeppelin", "quokka") == []
 
 
+@pytest.mark.parametrize("words", [("--message", "n0"), ("--since", "2026-03-05", "--until", "2026-03-05"), ()])
+@pytest.mark.usefixtures("anna")
+def test_a_damaged_file_keeps_no_word_that_is_forgotten(words: tuple[str, ...], cli: Cli, setup: Setup) -> None:
+    memories = Memories(setup.places.memory, setup.settings.memory)
+    said_at = to_ms(datetime(2026, 3, 5, 12, tzinfo=BERLIN))
+    again = MemoryMessage("n0", said_at, "contact", "my dog is called Bartholomew")
+    memories.append(ANNA, [again])
+    memories.close()
+    (path,) = memories.files(ANNA)
+    path.write_bytes(b"damaged" + path.read_bytes())
+    memories.append(ANNA, [again, MemoryMessage("n1", said_at + 3 * 86_400_000, "contact", "what stays")])
+    memories.close()
+    assert data_of(cli, "status")["damaged"] == 1
+    done = data_of(cli, "forget", ANNA, *words, "--yes")
+    assert (done["messages"], done["left"]) == (1 if words else 2, 0)
+    assert left(setup, *WORDS) == []
+
+
+def test_of_a_person_whose_file_is_only_damaged_everything_is_forgotten(cli: Cli, setup: Setup, anna: Redis) -> None:
+    del anna
+    memories = Memories(setup.places.memory, setup.settings.memory)
+    (path,) = memories.files(ANNA)
+    path.write_bytes(b"damaged" + path.read_bytes())
+    assert data_of(cli, "show", ANNA)["contacts"][0]["messages"] == 0
+    assert left(setup, *WORDS)
+    data_of(cli, "forget", ANNA, "--yes")
+    assert (left(setup, *WORDS), memories.files(ANNA)) == ([], [])
+
+
 @pytest.mark.usefixtures("anna")
 def test_linked_contacts_are_one_person_to_every_command(cli: Cli, setup: Setup) -> None:
     assert cli("contacts", "link", ANNA, RITA).exit_code == 0

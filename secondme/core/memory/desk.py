@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from secondme.core.clock import from_ms, rfc3339
 from secondme.core.errors import BusyError
+from secondme.core.memory.library import is_damaged
 from secondme.core.memory.reports import FactReport, ForgottenReport, MemoryHit, MemoryOverview, MemoryStatusReport
 from secondme.core.text import safe_text
 
@@ -68,7 +69,7 @@ class MemoryDesk:
             contacts=sum(path.suffix == ".db" for path in files),
             bytes=sum(path.stat().st_size for path in files if path.exists()),
             waiting=await self._journals.waiting(),
-            damaged=sum(".broken-" in path.name for path in files),
+            damaged=sum(map(is_damaged, files)),
             facts=settings.facts,
             embeddings=settings.embeddings,
             sends_messages_to=[*([sent_to] if sent_to else []), *servers],
@@ -121,7 +122,10 @@ class MemoryDesk:
 
     async def forget_all(self, contact: ContactId) -> ForgottenReport:
         """Everything that memory has of the person; histories and the rest stay (`contacts forget` takes all). Repeatable."""
-        return await self._forget(contact, lambda _: True)
+        done = await self._forget(contact, lambda _: True)
+        for member in await self._persons.members(contact):
+            await self._keeper.forget_contact(member)  # damaged files, of which nothing can be read, too
+        return done
 
     async def forget_facts(self, contact: ContactId, keys: Sequence[str]) -> int:
         """These facts, by id or its beginning, are gone; how many that were. What was said stays. Repeatable."""

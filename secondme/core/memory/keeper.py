@@ -74,6 +74,7 @@ class MemoryKeeper:
         said = await asyncio.to_thread(self.memories.said_in, contact, message_ids)
         meant = {message_id: body for message_id, _, speaker, body, _ in said if speaker in by}
         await self._uncache(meant.values())  # first: whoever is stopped after the next step does not know the words any more
+        await asyncio.to_thread(self.memories.discard_damaged, contact, meant.values())
         count = await asyncio.to_thread(self.memories.forget_messages, contact, message_ids, by)
         await self._withdraw(contact, list(meant or message_ids))
         return count

@@ -42,6 +42,9 @@ _CANDIDATES, _CANDIDATES_OF_MANY = 100, 80
 _MANY = 4_000
 """Messages from which on fewer candidates are looked at: finding them takes the time then."""
 _BY_MEANING = 40
+_ASIDE = ".broken-"
+_SETTLED = ".settled"
+"""At the end of the name of a damaged file after which the index was made anew."""
 
 
 _T = TypeVar("_T")
@@ -181,8 +184,12 @@ class Memories:
         return rank(query, found, weights, hints=hints, zone=self._zone)
 
     def rebuild(self, contact: str) -> None:
-        """As ConversationIndex.rebuild."""
+        """As ConversationIndex.rebuild; and of damaged files of the contact, which are still kept, nobody needs to be told any more."""
         self.read(contact, lambda index: index.rebuild(), otherwise=None)
+        with self._holding(contact):
+            for path in self.files(contact):
+                if is_damaged(path):
+                    path.rename(path.with_name(f"{path.name}{_SETTLED}"))
 
     def keep_vectors(self, contact: str, model: str, vectors: Mapping[str, Sequence[float]]) -> None:
         """The messages with these ids have these vectors; `model` names what made them, and only vectors of one model are compared."""
@@ -205,6 +212,16 @@ class Memories:
             for path in paths:
                 path.unlink(missing_ok=True)
             return bool(paths)
+
+    def discard_damaged(self, contact: str, texts: Iterable[str]) -> None:
+        """No file of `contact` that was moved aside has one of `texts`: those that do are gone. Repeatable."""
+        with self._holding(contact):
+            damaged = [path for path in self.files(contact) if _ASIDE in path.name]
+            sought = [text.encode() for text in texts if text] if damaged else []
+            for path in damaged:
+                content = path.read_bytes()
+                if any(each in content for each in sought):
+                    path.unlink()
 
     def files(self, contact: str) -> list[Path]:
         """The files that hold something of `contact`, those that were moved aside too."""
@@ -292,11 +309,17 @@ class Memories:
         path = self._path(contact)
         for suffix in ("-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
-        aside = next(place for n in count(1) if not (place := path.with_name(f"{path.name}.broken-{n}")).exists())
+        names = (f"{path.name}{_ASIDE}{n}" for n in count(1))
+        aside = next(path.with_name(name) for name in names if not any(path.parent.glob(f"{name}*")))
         with suppress(FileNotFoundError):
             path.rename(aside)
             aside.chmod(0o600)
             self._moved_aside(contact, aside)
+
+
+def is_damaged(path: Path) -> bool:
+    """True for a file that was moved aside since the contact's index was last made anew."""
+    return _ASIDE in path.name and not path.name.endswith(_SETTLED)
 
 
 def _best(meanings: Mapping[str, tuple[float, float]]) -> list[str]:
