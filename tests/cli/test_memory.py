@@ -201,7 +201,7 @@ def test_days_are_those_of_the_owner_s_clock(words: tuple[str, ...], stays: list
 def test_everything_of_a_person_is_forgotten_and_of_the_others_nothing(cli: Cli, setup: Setup, anna: Redis) -> None:
     before = {key: anna.dump(key) for key in anna.scan_iter()}
     result = cli("memory", "forget", "anna", "--yes")
-    assert result.stdout == ("4 messages and 1 fact forgotten.\nAll files of the memory were searched: nothing of it is left.\n")
+    assert result.stdout == ("4 messages and 1 fact forgotten.\nTheir files were searched: nothing of it is left.\n")
     assert left(setup, *WORDS, "dachshund") == ["dachshund"]
     assert texts(setup, RITA) == ["the dog of Rita is a dachshund"]
     assert cli("memory", "show", ANNA).stdout == f"{ANNA}: nothing is remembered.\n"
@@ -222,6 +222,14 @@ def test_what_waits_to_be_remembered_is_forgotten_too(cli: Cli, setup: Setup, an
     assert data_of(cli, "forget", ANNA, "--yes")["messages"] == 5
     assert anna.exists(keys.memory_journal(ANNA), keys.MEMORY_DUE) == 0
     assert left(setup, *WORDS, "zeppelin", "quokka") == []
+
+
+@pytest.mark.usefixtures("anna")
+def test_who_says_the_same_keeps_it_and_raises_no_alarm(cli: Cli, setup: Setup, keep: Keep) -> None:
+    keep(RITA, ("2026-03-03 12:00", "contact", "the dog of Rita is a dachshund"), ("2026-03-03 13:00", "contact", TALK[1][2]))
+    done = data_of(cli, "forget", ANNA, "--message", "m1", "--yes")
+    assert (done["messages"], done["left"]) == (1, 0)
+    assert TALK[1][2] in texts(setup, RITA)
 
 
 @pytest.mark.parametrize("words", [("--message", "n0"), ("--since", "2026-03-05", "--until", "2026-03-05"), ()])

@@ -114,6 +114,43 @@ async def test_what_another_file_gave_too_stays(town: Town, cli: Cli, tmp_path: 
     assert (texts(town), texts(town, BEN)) == ([], [text for _, text in TALK])
 
 
+LONG = tuple(("Anna" if number % 2 else "Sam", f"line number {number}") for number in range(12))
+CHANGED = (*LONG[:4], ("Sam", "line number four, corrected"), *LONG[5:7], *LONG[8:], ("Anna", "and one more"))
+"""A later export of the same chat: one line was edited, one deleted (whose minute is not there any more)."""
+
+
+def line(number: int) -> str:
+    return LONG[number][1]
+
+
+def later_export(folder: Path) -> Path:
+    """`CHANGED`, each line at the time that it had."""
+    minutes = [*range(7), *range(8, 13)]
+    lines = zip(minutes, CHANGED, strict=True)
+    path = folder / "later.txt"
+    path.write_text("".join(f"{LONG_AGO + timedelta(minutes=at):%Y-%m-%d, %H:%M} - {who}: {text}\n" for at, (who, text) in lines))
+    return path
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0), (0, 1, 0), (1, 0, 1)])
+async def test_a_line_that_was_edited_or_deleted_before_a_newer_export_is_so_in_memory(
+    order: tuple[int, ...], town: Town, cli: Cli, tmp_path: Path
+) -> None:
+    files = [export(tmp_path, *LONG), later_export(tmp_path)]
+    for number in order:
+        await imports(cli, files[number])
+    assert texts(town) == [text for _, text in CHANGED]
+    assert bytes_left(town, line(7)) == []
+
+
+async def test_another_chat_and_another_time_are_left_alone(town: Town, cli: Cli, tmp_path: Path) -> None:
+    other = tuple((who, f"somewhere else {number}") for number, (who, _) in enumerate(LONG))
+    await imports(cli, export(tmp_path, *LONG, name="one.txt"))
+    await imports(cli, export(tmp_path, *other, name="other.txt"))  # another app, at the same time
+    await imports(cli, export(tmp_path, *LONG[6:], since=LONG_AGO + timedelta(minutes=6), name="end.txt"))  # as apps cut long chats
+    assert sorted(texts(town)) == sorted(text for _, text in (*LONG, *other))
+
+
 async def test_an_import_that_fails_in_its_middle_has_changed_nothing(town: Town, cli: Cli, tmp_path: Path) -> None:
     await imports(cli, export(tmp_path, *TALK[:3]))
     before = town.services.memories.messages(ANNA)

@@ -202,7 +202,7 @@ def _forgotten(who: str, done: ForgottenReport) -> CommandResult:
         if done.left:
             screen.line(f"Words of it are still in {counted(done.left, 'file')}: stop the gateway, and try again.", "bad")
         elif done.messages:
-            screen.line("All files of the memory were searched: nothing of it is left.", "dim")
+            screen.line("Their files were searched: nothing of it is left.", "dim")
 
     return CommandResult({"contact": who, **_data(done)}, show)
 

@@ -36,7 +36,7 @@ class MemorySink:
 
     async def replace(self, contact: ContactId, digest: str, messages: AsyncIterator[Sequence[ImportedMessage]]) -> None:
         """As the protocol says. What was also heard live, or was written by the clone, stays as it was heard: no fact comes from it twice,
-        and none from the clone's words."""
+        and none from the clone's words. What a newer export of the same chat does not have any more is forgotten."""
         await self._read_heard(contact)
         known = await self._of_source(contact, digest)
         kept: set[str] = set()
@@ -49,6 +49,8 @@ class MemorySink:
             await self._take_back(contact, digest, kept - known)
             raise
         await self._take_back(contact, digest, known - kept)
+        for other, ids in outdated(await asyncio.to_thread(self._keeper.memories.messages, contact), digest).items():
+            await self._take_back(contact, other, ids)
         await self._keeper.archive_sessions(contact)
 
     async def withdraw(self, digest: str, contacts: Collection[ContactId]) -> None:
@@ -80,6 +82,30 @@ class MemorySink:
             for each in batch
             if all(abs(each.at_ms - at_ms) > SAME_MS for at_ms in heard.get((each.speaker == "contact", each.text), ()))
         ]
+
+
+def outdated(said: Sequence[MemoryMessage], digest: str) -> dict[str, list[str]]:
+    """What was edited or deleted between two exports of one chat, of which one is the file with this digest: the ids that the older one has
+    and the newer one, in the time that it covers, has not; by the digest of the older one.
+
+    Two files that have most of that time in common are of one chat. The one that goes on for longer is the newer; of two that end alike, the
+    one that is asked about.
+    """
+    files: dict[str, dict[str, int]] = {}
+    for each in said:
+        for source in each.source.split():
+            files.setdefault(source, {})[each.id] = each.at_ms
+    ours = files.pop(digest, {})
+    found = {}
+    for other, theirs in files.items() if ours else ():
+        is_older = max(ours.values()) < max(theirs.values())
+        new, old = (theirs, ours) if is_older else (ours, theirs)
+        first, last = min(new.values()), max(new.values())
+        within = [name for name, at_ms in old.items() if first <= at_ms <= last]
+        missing = [name for name in within if name not in new]
+        if missing and 2 * len(missing) < len(within):
+            found[digest if is_older else other] = missing
+    return found
 
 
 def _message(each: ImportedMessage) -> MemoryMessage:

@@ -158,7 +158,7 @@ class MemoryDesk:
             facts_left = len(await asyncio.to_thread(self._memories.facts, contact))
         kept = "\n".join(each.text for each in said if not is_meant(each))
         probes = [each.text for each in meant if len(each.text) >= _PROBE and each.text not in kept]
-        left = await asyncio.to_thread(self._memories.left_of, probes) if probes else []
+        left = await asyncio.to_thread(self._memories.left_of, probes, contact) if probes else []
         return len(meant), facts - facts_left, len(left)
 
     def _sizes(self, contacts: Sequence[ContactId]) -> dict[ContactId, tuple[int, int]]:

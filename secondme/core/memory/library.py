@@ -231,10 +231,11 @@ class Memories:
         """Every file of every memory."""
         return sorted(path for path in self._directory.glob("*.db*") if path.is_file())
 
-    def left_of(self, words: Collection[str]) -> list[Path]:
-        """The files in which one of `words` is still to be read, byte for byte."""
+    def left_of(self, words: Collection[str], contact: str | None = None) -> list[Path]:
+        """The files in which one of `words` is still to be read, byte for byte; with `contact` only theirs: others may say the same."""
         sought = [word.encode() for word in words]
-        return [path for path in self.all_files() if any(each in path.read_bytes() for each in sought)]
+        files = self.files(contact) if contact else sorted(path for path in self._directory.glob("*") if path.is_file())
+        return [path for path in files if any(each in path.read_bytes() for each in sought)]
 
     def close(self) -> None:
         """No file is open; the next call opens what it needs."""
