@@ -262,6 +262,17 @@ async def test_whatever_automem_answers_words_are_found_and_it_gets_everything_l
     ]
 
 
+async def test_a_conversation_that_turns_out_to_be_longer_is_there_once(build: Build, server: FakeAutoMem) -> None:
+    """As after the import of what was said before."""
+    town = await build(**ONLY_AUTOMEM)
+    keeper = town.services.memory_keeper
+    for at, text in ((9, FERRY), (5, "which ferry?"), (1, "good morning")):
+        await keeper.remember(ANNA, [MemoryMessage(f"m{at}", LONG_AGO + at * 1000, "contact", text)])
+        await keeper.archive_sessions(ANNA)
+        await later(town)
+    assert server.contents(f"contact:{contact_key(ANNA)}") == [f"Them: good morning\nThem: which ferry?\nThem: {FERRY}"]
+
+
 async def test_vendors_are_asked_at_once_and_for_all_accounts_of_a_person(
     build: Build, api: EmbeddingsApi, server: FakeAutoMem, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -54,13 +54,13 @@ class AutoMemArchive:
         self._server, self._outbox = server, outbox
         self._busy = asyncio.Lock()
 
-    async def keep(self, contact_id: str, messages: Sequence[SpokenMessage], sessions: Iterable[int] = ()) -> int:
+    async def keep(self, contact_id: str, messages: Sequence[SpokenMessage], sessions: Iterable[int] | None = ()) -> int:
         """The conversations in `messages`, each of them whole, will be in AutoMem as they are now; how many slices are new. Repeatable: what
-        is there already is not sent again, and what was edited replaces what it was; `sessions` without a message are gone. Nothing is sent
-        yet."""
+        is there already is not sent again, and what was edited replaces what it was; `sessions` (None: all others) without a message are
+        gone. Nothing is sent yet."""
         contact = contact_key(contact_id)
         slices = {each.hash_for(contact): each for each in session_slices(messages)}
-        whole = {message.session for message in messages}.union(sessions)
+        whole = None if sessions is None else {message.session for message in messages}.union(sessions)
         return await asyncio.to_thread(self._outbox.replace_sessions, contact, slices, whole)
 
     async def flush(self) -> int:

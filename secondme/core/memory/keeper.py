@@ -108,7 +108,7 @@ class MemoryKeeper:
         if self.archive is None:
             return 0
         said = await asyncio.to_thread(self.memories.spoken, contact, sessions)
-        return await self.archive.keep(contact, [SpokenMessage(*each) for each in said], sessions or ())
+        return await self.archive.keep(contact, [SpokenMessage(*each) for each in said], sessions)
 
     async def close(self) -> None:
         """No file is open, no connection. Repeatable."""
