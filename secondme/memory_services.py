@@ -51,6 +51,12 @@ class MemoryServices(Stores):
 
             outbox = AutoMemOutbox(places / "automem.outbox", self.clock, SystemRandom())
             keeper.archive = AutoMemArchive(AutoMem(settings, self.clock), outbox)
+        if settings.graph_url and settings.facts != "off":
+            from secondme.core.memory.graph import FactGraph
+            from secondme.core.memory.graph_store import GraphStore
+
+            store = GraphStore(settings.graph_url.get_secret_value())
+            keeper.graph = FactGraph(store, self.memories, places / "graph.outbox", self.clock)
         return keeper
 
     @cached_property

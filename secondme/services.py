@@ -156,7 +156,10 @@ class Services(MemoryServices):
 
         control, pairing, cap = self.control, self.pairing_store, self.settings.budget.daily_usd
         embedded = self.settings.redis_url is None
-        return await overview(control, pairing, manifests(), embedded=embedded, glance=self.activity, cap_usd=cap)
+        recipients = self.settings.memory.recipients
+        return await overview(
+            control, pairing, manifests(), embedded=embedded, glance=self.activity, cap_usd=cap, recipients=recipients
+        )
 
     # The clone
 

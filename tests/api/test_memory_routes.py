@@ -34,7 +34,7 @@ async def services(served: Served) -> Services:
 async def test_what_is_remembered_is_shown_and_found(served: Served) -> None:
     async with served.local() as client:
         status = (await client.get("/api/memory")).json()
-        assert (status["enabled"], status["contacts"], status["sendsMessagesTo"]) == (True, 1, [])
+        assert (status["enabled"], status["contacts"], status["recipients"]) == (True, 1, [])
         (shown,) = (await client.get(f"/api/memory/{ANNA}")).json()["contacts"]
         assert (shown["messages"], shown["byContact"], shown["firstAt"]) == (3, 3, rfc3339(SAID))
         (fact,) = shown["facts"]

@@ -51,8 +51,13 @@ async def status(invocation: Invocation) -> CommandResult:
             screen.line("It begins when a gateway runs: what the histories hold is remembered then.", "dim")
         if found.damaged:
             screen.line(f"{counted(found.damaged, 'damaged file')} set aside: {screen.typed('secondme memory index')}", "warn")
-        sent = ", ".join(found.sends_messages_to)
-        screen.line(f"Messages are sent to {sent} to be found again." if sent else "Nothing of it leaves this machine.", "dim")
+        if found.unsent:
+            changes = counted(found.unsent, "change")
+            screen.line(f"{changes} that a server has not taken yet: stored there, or erased, once it answers.", "warn")
+        sent = ", ".join(found.recipients)
+        screen.line(
+            f"What people write goes to {sent}, to be found again." if sent else "Nothing of it leaves this machine.", "dim"
+        )
 
     return CommandResult(_data(found), show)
 

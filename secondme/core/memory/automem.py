@@ -54,6 +54,10 @@ class AutoMemArchive:
         sessions = {message.session for message in messages}
         return await asyncio.to_thread(self._outbox.replace_sessions, contact, slices, sessions)
 
+    def unsettled(self) -> int:
+        """As AutoMemOutbox.waiting. Blocking."""
+        return self._outbox.waiting()
+
     async def flush(self) -> int:
         """Everything that is due was tried: erasing first, then deleting, then storing; how many slices were stored. Repeatable.
 

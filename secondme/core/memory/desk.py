@@ -57,8 +57,7 @@ class MemoryDesk:
         """How memory stands, and who is sent what."""
         files = await asyncio.to_thread(self._memories.all_files)
         settings = self._settings
-        sent_to = {"openai": "OpenAI", "voyage": "Voyage"}.get(settings.embeddings)
-        servers = [settings.automem_url] if settings.automem_url else []
+        servers = [each for each in (self._keeper.archive, self._keeper.graph) if each is not None]
         return MemoryStatusReport(
             enabled=settings.enabled,
             filled=await self._journals.is_filled(),
@@ -68,7 +67,8 @@ class MemoryDesk:
             damaged=sum(".broken-" in path.name for path in files),
             facts=settings.facts,
             embeddings=settings.embeddings,
-            sends_messages_to=[*([sent_to] if sent_to else []), *servers],
+            recipients=settings.recipients,
+            unsent=await asyncio.to_thread(lambda: sum(each.unsettled() for each in servers)),
             keep_days=settings.keep_days,
             budget_tokens=settings.budget_tokens,
         )
@@ -127,7 +127,7 @@ class MemoryDesk:
             known = [each.key for each in await asyncio.to_thread(self._memories.facts, member)]
             chosen = [key for key in known if any(key.startswith(each) for each in keys if each)]
             if chosen:
-                count += await self._again(partial(asyncio.to_thread, self._memories.forget_facts, member, chosen))
+                count += await self._again(partial(self._keeper.forget_facts, member, chosen))
         return count
 
     async def _forget(self, contact: ContactId, is_meant: Callable[[MemoryMessage], bool]) -> ForgottenReport:

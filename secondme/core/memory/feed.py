@@ -107,6 +107,8 @@ class MemoryFeed:
                 await self.read_ended()
                 if self._keeper.meaning is not None and await self._keeper.meaning.step():
                     wait_s = 0.0
+                if self._keeper.graph is not None:
+                    await self._keeper.graph.step()
                 if self._clock.monotonic() >= next_tidy:
                     next_tidy = self._clock.monotonic() + _TIDY_S
                     await self.tidy()
@@ -121,6 +123,8 @@ class MemoryFeed:
             contacts = await self._contacts()
             if self._keeper.meaning is not None:
                 self._keeper.meaning.changed(*contacts)
+            if self._keeper.graph is not None:
+                self._keeper.graph.changed(*contacts)
             if self.extract is not None or self._keeper.archive is not None:
                 self._ending = dict.fromkeys(contacts, self._clock.monotonic())
 
@@ -192,15 +196,15 @@ class MemoryFeed:
         """What its chat forgets by now is forgotten here too."""
         now_ms = self._clock.now_ms()
         for contact in await self._journals.expiring(now_ms):
-            left = await asyncio.to_thread(self._memories.read, contact, lambda index: index.forget_expired(now_ms), otherwise=None)
-            await self._journals.expect(contact, left)
+            await self._keeper.forget_outdated(contact, now_ms)
+            await self._journals.expect(contact, await asyncio.to_thread(self._memories.next_expiry_ms, contact))
 
     async def tidy(self) -> None:
         """What is older than `memory.keep_days` is forgotten."""
         if self._settings.keep_days:
             before_ms = to_ms(from_ms(self._clock.now_ms()) - timedelta(days=self._settings.keep_days))
             for contact in await self._contacts():
-                await asyncio.to_thread(self._memories.forget_before, contact, before_ms)
+                await self._keeper.forget_outdated(contact, self._clock.now_ms(), before_ms)
 
     async def _apply(self, contact: ContactId, changes: JournalChanges) -> int:
         # platforms' clocks have whole seconds: what came later stands later, and what is known keeps its place

@@ -19,8 +19,10 @@ class MemoryStatusReport(CamelModel):
     """Files that were moved aside."""
     facts: str
     embeddings: str
-    sends_messages_to: list[str]
-    """Vendors and servers that messages are sent to, to be found again; nobody by default."""
+    recipients: list[str]
+    """Vendors and servers that are sent what people write, or facts of it, so that it is found again; nobody by default."""
+    unsent: int
+    """Parts of conversations that AutoMem, and graphs that FalkorDB, does not have as they are: not stored, or not erased yet."""
     keep_days: int
     budget_tokens: int
 

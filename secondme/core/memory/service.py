@@ -82,6 +82,9 @@ class ConversationMemory:
         meaning, archive = self._keeper.meaning, self._keeper.archive
         near = await meaning.near(members, text) if meaning is not None and weights.semantic else {}
         found = {each: await self._archived(each, text) for each in members} if archive is not None and weights.graph else {}
+        if self._keeper.graph is not None and weights.graph:
+            for each in members:
+                found[each] = found.get(each, {}) | await self._keeper.graph.near(each, text)
         return await asyncio.to_thread(self._search, members, text, names, near, found)
 
     async def _archived(self, contact: ContactId, text: str) -> dict[str, float]:
