@@ -29,6 +29,8 @@ log = get_logger(__name__)
 _RECALL_S = 1.5
 """A reply waits no longer for what was said long ago."""
 _ARCHIVE_S = 1.0
+_MOST_TRACED = 20
+"""Ids in a trace: the words stay where they can be forgotten."""
 _MOST_CHARACTERS = 2000
 """Of what is asked for: the end of a long burst says best what it is about."""
 
@@ -71,7 +73,8 @@ class ConversationMemory:
         rows = pack(ranked, budget_tokens=self._settings.budget_tokens, zone=self._zone, shown=shown)
         items = tuple(Remembered(row.id, row.said_at, Speaker(row.speaker), row.text) for row in rows)
         why = sorted({reason for row in rows for reason in row.why})
-        facts = {"found": len(items), "ms": int((self._clock.monotonic() - began) * 1000), "why": why}
+        ids = [each.message_id for each in items[:_MOST_TRACED]]
+        facts = {"found": len(items), "ms": int((self._clock.monotonic() - began) * 1000), "why": why, "messages": ids}
         return Recollection(items, {"memory": facts})
 
     async def search(self, contact: ContactId, query: str) -> list[RankedMessage]:
