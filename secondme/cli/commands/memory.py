@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from datetime import datetime, timedelta
+from pathlib import Path  # typer reads it
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -149,6 +150,57 @@ async def forget(
         else:
             done = await services.memory_desk.forget_all(who)
     return _forgotten(str(who), done)
+
+
+@app.command("eval")
+@command("secondme.memory.eval/1")
+async def evaluate(
+    invocation: Invocation,
+    contact: _Contact,
+    questions: Annotated[
+        Path, typer.Argument(metavar="FILE", help='A line each: {"question": "...", "answer": "words that the message has"}')
+    ],
+) -> CommandResult:
+    """Measure how well what was said with somebody is found again, by questions that you know the answers to. Changes nothing."""
+    asked = _questions(questions)
+    async with invocation.services() as services:
+        done = await services.memory_desk.evaluate(await _who(services, contact), asked)
+
+    def show(screen: Screen) -> None:
+        cells = [(str(each.place or "-"), "yes" if each.in_budget else "no", each.question[:_LINE]) for each in done.questions]
+        screen.table(("place", "shown", "question"), cells, empty="The file has no questions.")
+        shares = ", ".join(f"{share:.0%} in the first {name}" for name, share in done.found.items() if name != "inBudget")
+        screen.line(f"{shares}; {done.found['inBudget']:.0%} would be shown to a reply.", "dim")
+
+    return CommandResult(_data(done), show)
+
+
+def _questions(path: Path) -> list[tuple[str, list[str]]]:
+    """Of a file of JSON lines: each question with its answers. Raises DataError naming the line that is none."""
+    from secondme.core.errors import DataError
+
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError("unreadable_questions", f"{path} cannot be read.", "It is a text file, a question a line.") from error
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            found += [_question(line)] if line.strip() else []
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            fix = 'It looks like {"question": "When is her birthday?", "answer": "4 May"}.'
+            raise DataError("bad_question", f"Line {number} of {path} is no question with its answer.", fix) from error
+    return found
+
+
+def _question(line: str) -> tuple[str, list[str]]:
+    import json
+
+    raw = json.loads(line)
+    answers = raw["answer"] if isinstance(raw["answer"], list) else [raw["answer"]]
+    if not all(isinstance(each, str) and each.strip() for each in (raw["question"], *answers)):
+        raise TypeError
+    return raw["question"], answers
 
 
 @app.command()

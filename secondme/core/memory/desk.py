@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC
 from functools import partial
+from time import process_time
 from typing import TYPE_CHECKING, TypeVar
 
 from secondme.core.clock import from_ms, rfc3339
 from secondme.core.errors import BusyError
-from secondme.core.memory.reports import FactReport, ForgottenReport, MemoryHit, MemoryOverview, MemoryStatusReport
-from secondme.core.text import safe_text
+from secondme.core.memory.recall import pack
+from secondme.core.memory.reports import (
+    EvaluatedQuestion,
+    EvaluationReport,
+    FactReport,
+    ForgottenReport,
+    MemoryHit,
+    MemoryOverview,
+    MemoryStatusReport,
+)
+from secondme.core.text import caseless, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -29,6 +40,8 @@ _AGAIN_S = 0.25
 """A running gateway reads for milliseconds at a time."""
 _PROBE = 6
 """Letters from which on a forgotten message's words are searched for in the files: a shorter one says nothing of its own."""
+
+_DEPTHS, _DEEPEST = (5, 10, 20), 50
 
 _T = TypeVar("_T")
 
@@ -88,6 +101,28 @@ class MemoryDesk:
             )
             for each in ranked[:most]
         ]
+
+    async def evaluate(self, contact: ContactId, questions: Sequence[tuple[str, Sequence[str]]]) -> EvaluationReport:
+        """Where the person's messages that answer each question are found: each question with words that such a message has, or its id."""
+        done = [await self._evaluate(contact, question, answers) for question, answers in questions]
+        count = max(len(done), 1)
+        found = {str(depth): sum(each.place is not None and each.place <= depth for each in done) / count for depth in _DEPTHS}
+        return EvaluationReport(questions=done, found=found | {"inBudget": sum(each.in_budget for each in done) / count})
+
+    async def _evaluate(self, contact: ContactId, question: str, answers: Sequence[str]) -> EvaluatedQuestion:
+        began = process_time()
+        ranked = await self._memory.search(contact, question)
+        cpu_ms = (process_time() - began) * 1000
+        sought = [caseless(each) for each in answers]
+        ids = {
+            each.message.id
+            for each in ranked
+            if each.message.id in answers or any(words in caseless(each.message.body) for words in sought)
+        }
+        place = next((at for at, each in enumerate(ranked[:_DEEPEST], 1) if each.message.id in ids), None)
+        shown = pack(ranked, budget_tokens=self._settings.budget_tokens, zone=UTC)
+        in_budget = any(row.id in ids for row in shown)
+        return EvaluatedQuestion(question=safe_text(question), place=place, in_budget=in_budget, cpu_ms=round(cpu_ms, 2))
 
     async def sizes(self, contacts: Sequence[ContactId]) -> dict[ContactId, tuple[int, int]]:
         """How many bytes each contact's files have, and when they last changed (ms); whose there are none of is left out. Opens nothing."""

@@ -27,6 +27,25 @@ class MemoryStatusReport(CamelModel):
     budget_tokens: int
 
 
+class EvaluatedQuestion(CamelModel):
+    """Where the answer to one question was found."""
+
+    question: str
+    place: int | None
+    """Of the first message that answers it, from 1; None when it is not among the first 50."""
+    in_budget: bool
+    """Whether a reply would be shown it."""
+    cpu_ms: float
+
+
+class EvaluationReport(CamelModel):
+    """How well what was said with a person is found again."""
+
+    questions: list[EvaluatedQuestion]
+    found: dict[str, float]
+    """Shares of the questions whose answer is among the first `5`, `10`, `20`, and `inBudget`."""
+
+
 class FactReport(CamelModel):
     """One fact, as somebody's claim."""
 
