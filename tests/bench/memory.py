@@ -8,6 +8,7 @@ generated text. Prints; decides nothing.
 import argparse
 import json
 import re
+import resource
 import tempfile
 import time
 from collections import defaultdict
@@ -18,6 +19,8 @@ from pathlib import Path
 from random import Random
 from statistics import mean
 from typing import Any
+
+from rich.progress import Progress, TextColumn
 
 from secondme.core.clock import to_ms
 from secondme.core.config.models import MemorySettings
@@ -31,6 +34,9 @@ DEPTHS = (5, 10, 20)
 BUDGET_TOKENS = 1000
 WRITTEN_TIMES = ("%I:%M %p on %d %B, %Y", "%d.%m.%Y, %H:%M:%S", "%d.%m.%Y, %H:%M")
 SIZES = (2_000, 14_000, 50_000)
+APPENDED = 1_000
+"""Messages, one at a time: every few hundred the full text merges, which a short run misses or overrates."""
+CONTACTS, BATCH = 1_000, 500
 
 
 @dataclass
@@ -161,7 +167,7 @@ def long_conversation(messages: int) -> Dialogue:
 
 def sized(messages: int) -> dict[str, Any]:
     """Processor time in one conversation of so many messages: to index all, to append one more, to ask, and to forget one."""
-    made, times, appended = long_conversation(messages + 100), list[float](), list[float]()
+    made, times, appended = long_conversation(messages + APPENDED), list[float](), list[float]()
     with tempfile.TemporaryDirectory() as folder:
         memories = Memories(Path(folder) / "memory", MemorySettings())
         late = made.messages[messages:]
@@ -189,12 +195,42 @@ def sized(messages: int) -> dict[str, Any]:
     }
 
 
+def many(messages: int) -> dict[str, Any]:
+    """So many messages of a thousand contacts, a contact after the other as an import brings them; a bar shows how far it is."""
+    share = max(1, messages // CONTACTS)
+    template = long_conversation(share).messages
+    sizes: list[float] = []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Progress(*Progress.get_default_columns(), TextColumn("{task.fields[rate]}")) as bar,
+    ):
+        memories = Memories(Path(folder) / "memory", MemorySettings())
+        task = bar.add_task("messages", total=share * CONTACTS, rate="")
+        begun, wall = time.process_time(), time.monotonic()
+        for number in range(CONTACTS):
+            for at in range(0, share, BATCH):
+                memories.append(f"local:{number}", template[at : at + BATCH])
+            bar.update(task, advance=share, rate=f"{share * (number + 1) / (time.monotonic() - wall):,.0f} a second")
+            if number % (CONTACTS // 10) == CONTACTS // 10 - 1:
+                sizes.append(round(resident_mib(), 1))
+        cpu = time.process_time() - begun
+        mib = sum(path.stat().st_size for path in memories.all_files()) / 2**20
+        memories.close()
+    return {"messages": share * CONTACTS, "per_cpu_s": round(share * CONTACTS / cpu), "resident_mib": sizes, "mib": round(mib, 1)}
+
+
+def resident_mib() -> float:
+    """What this process holds of the machine's memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+
 def main() -> None:
     """Measures what was asked for, and prints it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--locomo", type=Path)
     parser.add_argument("--realtalk", type=Path)
     parser.add_argument("--sizes", nargs="*", type=int)
+    parser.add_argument("--many", nargs="?", type=int, const=1_000_000, help="messages of a thousand contacts; a million")
     parser.add_argument("--idle-minutes", type=float, default=MemorySettings().idle_minutes, help="memory.idle_minutes")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
@@ -207,6 +243,8 @@ def main() -> None:
         results |= {"realtalk": other} if asked.locomo else other
     if asked.sizes is not None:
         results["sizes"] = {str(size): sized(size) for size in asked.sizes or SIZES}
+    if asked.many:
+        results["many"] = many(asked.many)
     if asked.json:
         print(json.dumps(results, indent=2, sort_keys=True))
         return
