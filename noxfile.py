@@ -46,6 +46,7 @@ TESTS = [
     "pytest-xdist==3.8.0",
     "radicale==3.9.0",
     "schemathesis==4.32.5",
+    "sqlcipher3==0.6.4",  # the extra `encrypt`
     "trustme==1.2.1",
     "zxing-cpp==3.1.1",
 ]

@@ -283,6 +283,8 @@ class MemorySettings(Section):
     """Empty: the vendor's that is known to work."""
     embedding_base_url: str = ""
     embedding_api_key: SecretStr | None = None
+    encrypt: bool = False
+    """Encrypts each contact's file with a key of its own, which backups leave out. Needs `secondme[encrypt]`."""
     weights: MemoryWeights = MemoryWeights()
     graph_url: SecretStr | None = None
     """FalkorDB, as a Redis URL. Unset: there is none. The facts are kept there too, a graph a contact."""

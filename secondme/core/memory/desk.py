@@ -77,6 +77,7 @@ class MemoryDesk:
             contacts=sum(path.suffix == ".db" for path in files),
             bytes=sum(path.stat().st_size for path in files if path.exists()),
             waiting=await self._journals.waiting(),
+            encrypted=settings.encrypt,
             damaged=sum(".broken-" in path.name for path in files),
             facts=settings.facts,
             embeddings=settings.embeddings,

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from secondme.core.clock import from_ms
 from secondme.core.errors import BusyError, DataError, SecondmeError, UnavailableError
 from secondme.core.files import new_file, private_dir
+from secondme.core.memory.cipher import connect, database_errors
 from secondme.core.memory.fact_table import SCHEMA as FACT_SCHEMA
 from secondme.core.memory.fact_table import FactTable
 from secondme.core.memory.messages import ANYBODY, MemoryCandidate, MemoryMessage, SpokenBy, candidate_of
@@ -43,8 +44,6 @@ _LATEST_MS = 253_370_764_800_000
 _QUARTER_MS = 900_000
 _MOST_DAYS = 4_000
 """Quarters of an hour whose day is known by heart: a month of them."""
-_WAIT_S = 5.0
-"""For another process that writes the same file."""
 _CACHE_KIB = 4_000
 _MANY = 500
 """Messages of one call, as an import has."""
@@ -120,8 +119,9 @@ class ConversationIndex:
     Every method may raise CorruptIndexError, BusyError while another process writes, and UnavailableError when the disk refuses.
     """
 
-    def __init__(self, path: Path, *, idle_minutes: float = 30, zone: tzinfo = UTC) -> None:
-        """Opens the file, which is made (0600) when it is missing. An index that other rules made is made anew from its messages."""
+    def __init__(self, path: Path, *, idle_minutes: float = 30, zone: tzinfo = UTC, key: str | None = None) -> None:
+        """Opens the file, which is made (0600) when it is missing, encrypted with `key` where there is one. An index that other rules made is
+        made anew from its messages."""
         self._idle_ms, self._zone = int(idle_minutes * 60_000), zone
         self._days: dict[int, date] = {}
         private_dir(path.parent)
@@ -129,7 +129,7 @@ class ConversationIndex:
             new_file(path).close()
         self._rules = json.dumps({"tokens": VERSION, "idle_minutes": idle_minutes, "zone": str(zone)})
         with _reported():
-            self._db = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
+            self._db = connect(path, key)
         self._facts = FactTable(self._db)
         try:
             self._open()
@@ -630,7 +630,7 @@ def _reported() -> Iterator[None]:
     """What SQLite raises is one of ours."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
+    except database_errors() as error:
         match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF:  # without one, Python found text that is none
             case sqlite3.SQLITE_ERROR if "vtable constructor failed" not in str(error):
                 raise  # our own fault, which no file can be blamed for

@@ -11,6 +11,8 @@ from itertools import accumulate, count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
+from secondme.core.errors import BusyError
+from secondme.core.memory.cipher import MemoryKeys, database_errors, is_plain, recode
 from secondme.core.memory.index import ConversationIndex, CorruptIndexError
 from secondme.core.memory.messages import ANYBODY, SearchFindings
 from secondme.core.memory.ranking import NO_HINTS, MemoryHints, RankedMessage, rank
@@ -79,6 +81,7 @@ class Memories:
         moved_aside: Callable[[str, Path], None] = lambda _contact, _path: None,
     ) -> None:
         self._directory, self._settings, self._zone, self._moved_aside = directory, settings, zone, moved_aside
+        self._keys = MemoryKeys(directory.with_name("memory-keys"))
         self._lock = threading.Lock()
         self._held: OrderedDict[str, _Held] = OrderedDict()
 
@@ -196,6 +199,7 @@ class Memories:
             paths = self.files(contact)
             for path in paths:
                 path.unlink(missing_ok=True)
+            self._keys.forget(self._path(contact).stem)
             return bool(paths)
 
     def files(self, contact: str) -> list[Path]:
@@ -244,10 +248,10 @@ class Memories:
         """What `do` returns for the contact's index, which is made when there is none."""
         with self._holding(contact) as held:
             try:
-                return do(self._opened(contact, held))
+                return self._done(contact, held, do)
             except CorruptIndexError:
                 self._move_aside(contact, held)
-                return do(self._opened(contact, held))
+                return self._done(contact, held, do)
 
     def read(self, contact: str, do: Callable[[ConversationIndex], _T], *, otherwise: _T) -> _T:
         """What `do` returns for the contact's index; `otherwise` when there is none, or it is damaged."""
@@ -256,10 +260,18 @@ class Memories:
                 held.close()
                 return otherwise
             try:
-                return do(self._opened(contact, held))
+                return self._done(contact, held, do)
             except CorruptIndexError:
                 self._move_aside(contact, held)
                 return otherwise
+
+    def _done(self, contact: str, held: _Held, do: Callable[[ConversationIndex], _T]) -> _T:
+        """What `do` returns for the file that has the contact's name afterwards too: another process may have put one in its place meanwhile.
+        All that is done to an index may be repeated."""
+        done = do(self._opened(contact, held))
+        if self.identity(contact) not in {held.inode, None}:
+            done = do(self._opened(contact, held))
+        return done
 
     def identity(self, contact: str) -> int | None:
         """Which file it is; another number once it was forgotten and made anew, None while there is none."""
@@ -274,9 +286,31 @@ class Memories:
         if held.index and (not path.exists() or path.stat().st_ino != held.inode):
             held.close()
         if held.index is None:
-            held.index = ConversationIndex(path, idle_minutes=self._settings.idle_minutes, zone=self._zone)
-            held.inode = path.stat().st_ino
+            before = self.identity(contact)
+            key = self._key(path)
+            held.index = ConversationIndex(path, idle_minutes=self._settings.idle_minutes, zone=self._zone, key=key)
+            held.inode = before if key is None and before is not None else path.stat().st_ino
         return held.index
+
+    def _key(self, path: Path) -> str | None:
+        """What the file is to be opened with. One that is not encrypted as the owner wants is made so first, unless another process has it
+        open: then it is later."""
+        known = self._keys.find(path.stem)
+        if known is None and not self._settings.encrypt:
+            return None
+        key = known or self._keys.make(path.stem)
+        has_content = path.exists() and path.stat().st_size > 0
+        if not has_content:
+            return key if self._settings.encrypt else None
+        was_plain = is_plain(path)
+        if was_plain is self._settings.encrypt:
+            try:
+                recode(path, None if was_plain else key, key if was_plain else None)
+            except BusyError:
+                return None if was_plain else key
+            except database_errors() as error:
+                raise CorruptIndexError("memory_corrupt", "A file of the memory is damaged.") from error
+        return key if self._settings.encrypt else None
 
     def _move_aside(self, contact: str, held: _Held) -> None:
         """The damaged file has another name, and what belonged to it is gone."""

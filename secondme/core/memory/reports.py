@@ -15,6 +15,8 @@ class MemoryStatusReport(CamelModel):
     bytes: int
     waiting: int
     """Contacts with something that is not yet remembered."""
+    encrypted: bool
+    """Whether files are encrypted, each with a key of its own."""
     damaged: int
     """Files that were moved aside."""
     facts: str
