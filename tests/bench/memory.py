@@ -1,11 +1,12 @@
 """How much of what was said is found again? Recall of evidence, and processor time, of the product's own index and ranking.
 
-`python tests/bench/memory.py --locomo FILE [--realtalk FOLDER] [--json]`: LoCoMo's JSON (snap-research/locomo) and REALTALK's folder
+`python tests/bench/memory.py --locomo FILE [--realtalk FOLDER] [--embeddings local] [--json]`: LoCoMo's JSON (snap-research/locomo) and REALTALK's folder
 (danny911kr/REALTALK) are looked for elsewhere and never part of the project. `--sizes` measures time in one long conversation, with
 generated text. Prints; decides nothing.
 """
 
 import argparse
+import asyncio
 import json
 import re
 import resource
@@ -16,18 +17,23 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from random import Random
+from random import Random, SystemRandom
 from statistics import mean
 from typing import Any
 
 from rich.progress import Progress, TextColumn
 
-from secondme.core.clock import to_ms
+from secondme.core.clock import SystemClock, to_ms
 from secondme.core.config.models import MemorySettings
+from secondme.core.ids import ContactId
 from secondme.core.memory.library import Memories
+from secondme.core.memory.meaning import MeaningIndex
 from secondme.core.memory.messages import MemoryMessage
 from secondme.core.memory.query import read_query
+from secondme.core.memory.ranking import MemoryHints
 from secondme.core.memory.recall import pack
+from secondme.core.ports import EmbeddingProvider
+from secondme.core.providers.embeddings import embedding_provider
 
 CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open", 4: "single-hop", 5: "adversarial"}
 DEPTHS = (5, 10, 20)
@@ -110,13 +116,27 @@ def realtalk(folder: Path) -> Iterator[Dialogue]:
         yield dialogue(path.stem, each.get("conversation", each), each.get("qa", ()))
 
 
-def asked_of(memories: Memories, made: Dialogue, found: dict[str, dict[str, list[float]]], times: list[float]) -> None:
+def asked_of(
+    memories: Memories,
+    made: Dialogue,
+    found: dict[str, dict[str, list[float]]],
+    times: list[float],
+    provider: EmbeddingProvider | None = None,
+) -> None:
     """Asks every question of one conversation, and notes what part of its evidence was found, by category and depth."""
     memories.append(made.name, made.messages)
+    meaning = MeaningIndex(memories, provider, SystemClock()) if provider is not None else None
+    contact = ContactId(made.name)
+    if meaning is not None:
+        meaning.changed(contact)
+        asyncio.run(embed_all(meaning))
     names = {"contact_names": made.speakers[:1], "owner_names": made.speakers[1:2]}
     for words, evidence, category in made.questions:
         begun = time.process_time()
-        ranked = memories.search([made.name], read_query(words, **names))
+        near = asyncio.run(meaning.near([contact], words)) if meaning is not None else {}
+        ranked = memories.search(
+            [contact], read_query(words, **names), hints={contact: MemoryHints(meanings=near.get(contact, {}))}
+        )
         times.append((time.process_time() - begun) * 1000)
         ids = [each.message.id for each in ranked]
         shown = {each.id for each in pack(ranked, budget_tokens=BUDGET_TOKENS, zone=UTC)}
@@ -126,14 +146,21 @@ def asked_of(memories: Memories, made: Dialogue, found: dict[str, dict[str, list
             found[group]["in_budget"].append(len(evidence & shown) / len(evidence))
 
 
+async def embed_all(meaning: MeaningIndex) -> None:
+    """Every message has its vector."""
+    while await meaning.step():
+        pass
+
+
 def measured(dialogues: Iterator[Dialogue], settings: MemorySettings) -> dict[str, Any]:
-    """Recall in per cent by category, and processor time a question in milliseconds."""
+    """Recall in per cent by category, and processor time a question in milliseconds, with `memory.embeddings` where that is chosen."""
+    provider = embedding_provider(settings, SystemClock(), SystemRandom())
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     times: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         memories = Memories(Path(folder) / "memory", settings)
         for made in dialogues:
-            asked_of(memories, made, found, times)
+            asked_of(memories, made, found, times, provider)
         memories.close()
     rows: dict[str, Any] = {
         group: {"questions": len(shares["r5"]), **{name: round(100 * mean(each), 2) for name, each in shares.items()}}
@@ -232,10 +259,11 @@ def main() -> None:
     parser.add_argument("--sizes", nargs="*", type=int)
     parser.add_argument("--many", nargs="?", type=int, const=1_000_000, help="messages of a thousand contacts; a million")
     parser.add_argument("--idle-minutes", type=float, default=MemorySettings().idle_minutes, help="memory.idle_minutes")
+    parser.add_argument("--embeddings", default="none", help="memory.embeddings: `local` needs the extra `embed`")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     results: dict[str, Any] = {}
-    settings = MemorySettings(idle_minutes=asked.idle_minutes)
+    settings = MemorySettings(idle_minutes=asked.idle_minutes, embeddings=asked.embeddings)
     if asked.locomo:
         results |= measured(locomo(asked.locomo), settings)
     if asked.realtalk:
