@@ -201,7 +201,9 @@ class Services(MemoryServices):
         """What answers the owner's own questions."""
         from secondme.core.reply.owner_turn import OwnerTurn
 
-        return OwnerTurn(self.budget(model), self.history, self.voices, self.settings, time_zone(self.settings), self.clock)
+        turn = OwnerTurn(self.budget(model), self.history, self.voices, self.settings, time_zone(self.settings), self.clock)
+        turn.memory = self.memory if self.settings.memory.enabled else None
+        return turn
 
     # Skills
 

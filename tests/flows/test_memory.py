@@ -88,6 +88,21 @@ async def test_nobody_s_past_is_in_another_s_prompt(town: Town) -> None:
     assert all("secret word is" not in block.text for block in town.model.prompts[-1].system)
 
 
+async def test_words_that_the_owner_asks_for_are_written_with_what_was_said(town: Town) -> None:
+    long_ago(town, ANNA, "he is called Bartholomew, our dog")
+    turn = town.services.owner_turn(town.model)
+    anna, ben = [await town.pairing.approved(each) for each in (ANNA, ContactId("local:ben"))]
+    assert anna
+    assert ben
+    town.model.script = lambda _: Composed("How is he?", Usage(10, 5))
+    for contact, expected in ((anna, True), (ben, False)):
+        await turn.write_to(contact, "ask how the dog is")
+        await turn.try_voice("how is the dog?", contact=contact)
+        assert ["Bartholomew" in shown(each) for each in town.model.prompts[-2:]] == [expected] * 2
+    await turn.try_voice("how is the dog?")
+    assert shown(town.model.prompts[-1]) == ""
+
+
 async def test_linked_contacts_have_one_memory(town: Town) -> None:
     long_ago(town, BEN, "the boat is called Esmeralda")
     assert "Esmeralda" not in await asked(town, "anna", "how is the boat called?")
