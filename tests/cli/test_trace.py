@@ -9,6 +9,7 @@ from fakes.town import Town
 from secondme.core.enums import Tier
 from secondme.core.ids import ContactId
 from secondme.core.memory.messages import MemoryMessage
+from secondme.core.memory.reports import found_by
 from secondme.core.messages import Composed
 
 SCHEMA = "secondme.trace/1"
@@ -88,7 +89,7 @@ async def test_what_was_remembered_for_a_reply_is_named_and_not_quoted(town: Tow
     (facts,) = [each["facts"]["memory"] for each in stages if "memory" in each["facts"]]
     assert (facts["found"], facts["messages"]) == (1, ["old"])
     shown = await asyncio.to_thread(command, town.setup.places.config, "trace", "m-1", SECONDME_REDIS_URL=redis_url)
-    assert f"1 remembered message ({', '.join(facts['why'])})" in " ".join(shown.stdout.split())
+    assert f"1 remembered message (by {found_by(facts['why'])})" in " ".join(shown.stdout.split())
     assert "noon" not in shown.stdout + json.dumps(found)
 
 

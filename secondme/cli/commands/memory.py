@@ -44,7 +44,7 @@ async def status(invocation: Invocation) -> CommandResult:
             screen.line("Memory is off: the clone knows the newest turns of a conversation, and no more.", "warn")
             screen.hint(screen.typed("secondme config set memory.enabled true"), "dim")
         screen.line(
-            f"{counted(found.contacts, 'person', 'people')}, {size(found.bytes)}; {found.budget_tokens} tokens for each reply"
+            f"{counted(found.contacts, 'person', 'people')}, {size(found.bytes)}; at most {found.budget_tokens:,} tokens of it for a reply"
         )
         if found.waiting:
             screen.line(f"{counted(found.waiting, 'contact')} with something that is not read yet.")
@@ -72,12 +72,14 @@ async def search(
     limit: Annotated[int, typer.Option(min=1, max=150, help="How many, the best.")] = 10,
 ) -> CommandResult:
     """Find what was said with somebody, as a reply would find it."""
+    from secondme.core.memory.reports import found_by
+
     async with invocation.services() as services:
         who = await _who(services, contact)
         hits = await services.memory_desk.search(who, " ".join(words), limit)
 
     def show(screen: Screen) -> None:
-        cells = [(each.at[:10], each.speaker, " ".join(each.text.split())[:_LINE], ", ".join(each.why)) for each in hits]
+        cells = [(each.at[:10], each.speaker, " ".join(each.text.split())[:_LINE], found_by(each.why)) for each in hits]
         screen.table(("said", "by", "words", "found by"), cells, empty="Nothing like that was said.")
 
     return CommandResult({"contact": who, "hits": [_data(each) for each in hits]}, show)

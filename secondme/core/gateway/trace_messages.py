@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.format import counted
+from secondme.core.memory.reports import found_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -50,8 +51,10 @@ def _composed(facts: Mapping[str, Any]) -> str:
 def _remembered(found: Mapping[str, Any]) -> str:
     if "code" in found:
         return f"memory was not read: {found['code']}".replace("_", " ")
-    why = f" ({', '.join(map(str, found.get('why', ())))})" if found.get("why") else ""
-    return f"{counted(int(found['found']), 'remembered message')}{why}" if found.get("found") else ""
+    if not found.get("found"):
+        return ""
+    why = found_by(map(str, found.get("why", ())))
+    return f"{counted(int(found['found']), 'remembered message')}{f' (by {why})' if why else ''}"
 
 
 def _used(call: Mapping[str, Any]) -> str:
