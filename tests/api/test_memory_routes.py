@@ -47,6 +47,11 @@ async def test_a_message_a_fact_a_time_and_everything_is_forgotten(served: Serve
     async with served.local() as client:
         (fact,) = (await client.get(f"/api/memory/{ANNA}")).json()["contacts"][0]["facts"]
         path = f"/api/memory/{ANNA}/facts/{fact['id'][:8]}"
+        assert (await client.put(path, json={"value": "Rex"})).json() == {"corrected": 1}
+        assert (await client.put(path, json={"value": "Rex"})).status_code == 404
+        (fact,) = (await client.get(f"/api/memory/{ANNA}")).json()["contacts"][0]["facts"]
+        assert (fact["value"], fact["saidBy"], fact["messages"]) == ("Rex", "owner", ["m0"])
+        path = f"/api/memory/{ANNA}/facts/{fact['id'][:8]}"
         assert (await client.delete(path)).json() == {"forgotten": 1}
         assert (await client.delete(path)).status_code == 404
         forget = f"/api/memory/{ANNA}/forget"

@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 
 from secondme.core.errors import BusyError
 from secondme.core.memory import index as index_module
+from secondme.core.memory.facts import Spoken, facts_in
 from secondme.core.memory.index import MOST_CHARACTERS, MOST_OF_SESSION, ConversationIndex, CorruptIndexError
 from secondme.core.memory.messages import MemoryMessage
+from secondme.core.messages import Speaker
 
 DAY_MS = 86_400_000
 MINUTE_MS = 60_000
@@ -330,6 +332,26 @@ while True:
     at += 5
     print(at, flush=True)
 """
+
+
+def test_a_fact_that_the_owner_forgot_or_corrected_does_not_come_back(index: ConversationIndex) -> None:
+    said = {"m1": "I live in Rome", "m2": "my dog is called Rex"}
+    index.append([MemoryMessage(name, START_MS + at, "contact", text) for at, (name, text) in enumerate(said.items())])
+    facts = [fact for name, text in said.items() for fact in facts_in(Spoken(name, START_MS, Speaker.CONTACT, text))]
+    assert index.add_facts(facts) == 2
+    keys = {each.fact.object: each.key for each in index.facts()}
+    assert index.forget_facts([keys["Rex"]]) == 1
+    assert index.correct_fact(keys["Rome"], "Oslo", START_MS + 5)
+    assert not index.correct_fact(keys["Rome"], "Oslo", START_MS + 5)
+    for _ in range(2):
+        (kept,) = index.facts()
+        assert (kept.fact.object, kept.fact.speaker, kept.fact.sources) == ("Oslo", Speaker.OWNER, ("m1",))
+        assert index.add_facts(facts) == 0
+    assert index.correct_fact(kept.key, "Paris", START_MS + 6)
+    assert index.correct_fact(index.facts()[0].key, "Oslo", START_MS + 7)  # the owner may change their mind
+    assert [each.fact.object for each in index.facts()] == ["Oslo"]
+    index.forget(["m1"])
+    assert index.facts() == []
 
 
 @pytest.mark.heavy

@@ -108,11 +108,16 @@ async def facts(
     forget: Annotated[
         list[str] | None, typer.Option("--forget", metavar="ID", help="Forget this fact; can be given again.")
     ] = None,
+    correct: Annotated[
+        str, typer.Option("--correct", metavar="ID=VALUE", help="Put this in the place of a fact that is wrong.")
+    ] = "",
 ) -> CommandResult:
     """The facts that are known from what somebody said, each with who said it; one that is wrong is forgotten."""
     async with invocation.services() as services:
         who = await _who(services, contact)
         gone = await services.memory_desk.forget_facts(who, forget) if forget else 0
+        if correct:
+            await _correct(services, who, correct)
         found = [fact for each in await services.memory_desk.overview(who) for fact in each.facts]
 
     def show(screen: Screen) -> None:
@@ -121,6 +126,16 @@ async def facts(
         _show_facts(screen, found)
 
     return CommandResult({"facts": [_data(each) for each in found], "forgotten": gone}, show)
+
+
+async def _correct(services: Services, who: ContactId, correct: str) -> None:
+    from secondme.core.errors import NotFoundError
+
+    fact, equals, value = correct.partition("=")
+    if not equals or not value.strip():
+        raise typer.BadParameter("--correct takes an id and a value, like 3f2a91c0=Oslo")
+    if not await services.memory_desk.correct_fact(who, fact.strip(), value):
+        raise NotFoundError("no_such_fact", "There is no such fact.", f"secondme memory facts {who}")
 
 
 @app.command()

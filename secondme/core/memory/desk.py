@@ -9,7 +9,7 @@ from time import process_time
 from typing import TYPE_CHECKING, TypeVar
 
 from secondme.core.clock import from_ms, rfc3339
-from secondme.core.errors import BusyError
+from secondme.core.errors import BusyError, DataError
 from secondme.core.memory.recall import pack
 from secondme.core.memory.reports import (
     EvaluatedQuestion,
@@ -42,6 +42,8 @@ _PROBE = 6
 """Letters from which on a forgotten message's words are searched for in the files: a shorter one says nothing of its own."""
 
 _DEPTHS, _DEEPEST = (5, 10, 20), 50
+
+_LONGEST_VALUE = 200
 
 _T = TypeVar("_T")
 
@@ -165,6 +167,19 @@ class MemoryDesk:
             if chosen:
                 count += await self._again(partial(self._keeper.forget_facts, member, chosen))
         return count
+
+    async def correct_fact(self, contact: ContactId, key: str, value: str) -> bool:
+        """True when the fact, by id or its beginning, is known and one: your word stands in its place, and it is not drawn again from what was
+        said. Raises DataError when there is no such value."""
+        kept = " ".join(safe_text(value).split())[:_LONGEST_VALUE]
+        if not kept:
+            raise DataError("no_value", "A fact says something.", "Forget it instead.")
+        for member in await self._persons.members(contact):
+            known = [each.key for each in await asyncio.to_thread(self._memories.facts, member)]
+            chosen = [each for each in known if key and each.startswith(key)]
+            if len(chosen) == 1:
+                return await self._again(partial(self._keeper.correct_fact, member, chosen[0], kept, self._clock.now_ms()))
+        return False
 
     async def _forget(self, contact: ContactId, is_meant: Callable[[MemoryMessage], bool]) -> ForgottenReport:
         done = [await self._forget_of(member, is_meant) for member in await self._persons.members(contact)]

@@ -69,7 +69,7 @@ create virtual table word using fts5vocab(turn, col);
 insert into turn(turn, rank) values ('automerge', 8);
 insert into session(session, rank) values ('automerge', 8);
 """
-_TABLES = {"meta", "message", "vector", "fact", "fact_source", "turn", "session", "word"}
+_TABLES = {"meta", "message", "vector", "fact", "fact_source", "fact_refused", "turn", "session", "word"}
 """`number` of a message is the rowid of its turn; a session's is the number of its first message. Tokens are of any script, and to
 FTS5's `ascii` tokenizer everything beyond ASCII is part of a word. Merging rarely halves what a message costs."""
 _COLUMNS = """
@@ -374,6 +374,12 @@ class ConversationIndex:
             count = self._facts.forget(keys)
             change.withdrawn = count > 0
         return count
+
+    def correct_fact(self, key: str, value: str, at_ms: int) -> bool:
+        """True when the fact is known: the owner's `value` stands in its place, and what it said is in no file any more."""
+        with self._changing() as change:
+            change.withdrawn = is_known = self._facts.correct(key, value, at_ms)
+        return is_known
 
     def keep_vectors(self, model: str, vectors: Mapping[str, bytes]) -> None:
         """The messages with these ids have these vectors of `model`, in place of older ones; unknown ids are passed over. Repeatable."""

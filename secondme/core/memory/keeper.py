@@ -87,6 +87,12 @@ class MemoryKeeper:
         await self._erase_elsewhere(contact, [each.id for each in before] or list(message_ids), [each.body for each in before])
         return count
 
+    async def correct_fact(self, contact: ContactId, key: str, value: str, at_ms: int) -> bool:
+        """True when the fact is known: the owner's `value` stands in its place, from the same messages. Raises as `forget_facts`."""
+        is_known = await asyncio.to_thread(self.memories.correct_fact, contact, key, value, at_ms)
+        await self._settle_graph(contact)
+        return is_known
+
     async def forget_outdated(self, contact: ContactId, now_ms: int, before_ms: int = 0) -> int:
         """As `forget_messages`, for what was said before `before_ms` and for what its chat forgets by `now_ms`."""
         outdated = await asyncio.to_thread(self.memories.outdated, contact, now_ms, before_ms)

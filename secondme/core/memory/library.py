@@ -138,6 +138,10 @@ class Memories:
         """As ConversationIndex.forget_facts."""
         return self.read(contact, lambda index: index.forget_facts(keys), otherwise=0)
 
+    def correct_fact(self, contact: str, key: str, value: str, at_ms: int) -> bool:
+        """As ConversationIndex.correct_fact."""
+        return self.read(contact, lambda index: index.correct_fact(key, value, at_ms), otherwise=False)
+
     def facts_about(self, contact: str, text: str) -> list[tuple[KeptFact, float]]:
         """As ConversationIndex.facts_about."""
         return self.read(contact, lambda index: index.facts_about(text), otherwise=[])
