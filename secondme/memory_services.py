@@ -83,7 +83,9 @@ class MemoryServices(Stores):
         """What keeps memory in step with what is said."""
         from secondme.core.memory.feed import MemoryFeed
 
-        return MemoryFeed(self.journals, self.memory_keeper, self.history, self._approved_ids, self.settings.memory, self.clock)
+        feed = MemoryFeed(self.journals, self.memory_keeper, self.history, self._approved_ids, self.settings.memory, self.clock)
+        feed.tell = self.control.publish_status
+        return feed
 
     async def _approved_ids(self) -> list[ContactId]:
         from secondme.core.ids import ContactId

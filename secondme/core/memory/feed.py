@@ -87,6 +87,8 @@ class MemoryFeed:
         self._clock = clock
         self.extract: Callable[[ContactId, Sequence[Spoken]], Awaitable[list[Fact]]] | None = None
         """Reads facts out of a conversation that is over, with a model; None: only rules do."""
+        self.tell: Callable[[dict[str, str]], Awaitable[None]] | None = None
+        """Tells whoever listens, the owner's own chat among them."""
         self._ending: dict[ContactId, float] = {}
         """When a contact's conversation counts as over, if nothing more is said."""
         self._next_flush = 0.0
@@ -103,6 +105,7 @@ class MemoryFeed:
                 await self.begin()
                 while await self.catch_up():
                     pass
+                await self.mend()
                 await self.expire()
                 await self.read_ended()
                 if self._keeper.meaning is not None and await self._keeper.meaning.step():
@@ -164,6 +167,14 @@ class MemoryFeed:
                 self._later.pop(contact, None)
                 done = done or len(entries) == _ENTRIES
         return done
+
+    async def mend(self) -> None:
+        """Who lost a damaged file has what the history still holds in a new one, and the owner hears of it."""
+        for contact in map(ContactId, self._memories.take_damaged()):
+            log.error("memory_damaged", contact=mask_contact_id(contact))
+            await self.fill(contact)
+            if self.tell is not None:
+                await self.tell({"type": "memory_damaged", "contactId": contact})
 
     async def read_ended(self) -> None:
         """Conversations that are over are read: by the small model for facts, where the owner wants that, and for AutoMem."""

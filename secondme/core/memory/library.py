@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from contextlib import contextmanager, suppress
 from datetime import UTC, tzinfo
 from itertools import accumulate, count
@@ -68,19 +68,13 @@ class _Held:
 class Memories:
     """The memories in `directory`. Threads may share it: each contact has one writer or reader at a time.
 
-    A file that turns out to be damaged is moved aside, `moved_aside` is called with its contact and its new path, and the call goes on
-    with an empty memory: whoever can, fills it again. Methods raise BusyError and UnavailableError as ConversationIndex does.
+    A file that turns out to be damaged is moved aside, and the call goes on with an empty memory; `take_damaged` says whose it was, so that
+    it is filled again. Methods raise BusyError and UnavailableError as ConversationIndex does.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        settings: MemorySettings,
-        *,
-        zone: tzinfo = UTC,
-        moved_aside: Callable[[str, Path], None] = lambda _contact, _path: None,
-    ) -> None:
-        self._directory, self._settings, self._zone, self._moved_aside = directory, settings, zone, moved_aside
+    def __init__(self, directory: Path, settings: MemorySettings, *, zone: tzinfo = UTC) -> None:
+        self._directory, self._settings, self._zone = directory, settings, zone
+        self._damaged: deque[str] = deque()
         self._keys = MemoryKeys(directory.with_name("memory-keys"))
         self._lock = threading.Lock()
         self._held: OrderedDict[str, _Held] = OrderedDict()
@@ -219,6 +213,10 @@ class Memories:
         sought = [word.encode() for word in words]
         return [path for path in self.all_files() if any(each in path.read_bytes() for each in sought)]
 
+    def take_damaged(self) -> list[str]:
+        """Contacts whose file was moved aside since this was last asked."""
+        return [self._damaged.popleft() for _ in range(len(self._damaged))]
+
     def close(self) -> None:
         """No file is open; the next call opens what it needs."""
         for contact in list(self._held):
@@ -326,7 +324,7 @@ class Memories:
         with suppress(FileNotFoundError):
             path.rename(aside)
             aside.chmod(0o600)
-            self._moved_aside(contact, aside)
+            self._damaged.append(contact)
 
 
 def _best(meanings: Mapping[str, tuple[float, float]]) -> list[str]:
