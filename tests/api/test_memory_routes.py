@@ -34,7 +34,7 @@ async def services(served: Served) -> Services:
 async def test_what_is_remembered_is_shown_and_found(served: Served) -> None:
     async with served.local() as client:
         status = (await client.get("/api/memory")).json()
-        assert (status["enabled"], status["contacts"], status["sendsMessagesTo"]) == (True, 1, [])
+        assert (status["enabled"], status["contacts"], status["recipients"]) == (True, 1, [])
         (shown,) = (await client.get(f"/api/memory/{ANNA}")).json()["contacts"]
         assert (shown["messages"], shown["byContact"], shown["firstAt"]) == (3, 3, rfc3339(SAID))
         (fact,) = shown["facts"]
@@ -46,6 +46,11 @@ async def test_what_is_remembered_is_shown_and_found(served: Served) -> None:
 async def test_a_message_a_fact_a_time_and_everything_is_forgotten(served: Served, services: Services) -> None:
     async with served.local() as client:
         (fact,) = (await client.get(f"/api/memory/{ANNA}")).json()["contacts"][0]["facts"]
+        path = f"/api/memory/{ANNA}/facts/{fact['id'][:8]}"
+        assert (await client.put(path, json={"value": "Rex"})).json() == {"corrected": 1}
+        assert (await client.put(path, json={"value": "Rex"})).status_code == 404
+        (fact,) = (await client.get(f"/api/memory/{ANNA}")).json()["contacts"][0]["facts"]
+        assert (fact["value"], fact["saidBy"], fact["messages"]) == ("Rex", "owner", ["m0"])
         path = f"/api/memory/{ANNA}/facts/{fact['id'][:8]}"
         assert (await client.delete(path)).json() == {"forgotten": 1}
         assert (await client.delete(path)).status_code == 404

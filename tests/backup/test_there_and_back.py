@@ -20,7 +20,10 @@ from typer.testing import CliRunner, Result
 
 from secondme.cli.app import app
 from secondme.cli.commands.backup import describe
+from secondme.core.config.models import MemorySettings
 from secondme.core.files import hold
+from secondme.core.memory.library import Memories
+from secondme.core.memory.messages import MemoryMessage
 from secondme.core.store import keys
 
 pytestmark = pytest.mark.heavy  # several programs in each scene
@@ -67,6 +70,27 @@ def test_everything_comes_back_as_it_was_and_nothing_else(full: Path, tmp_path: 
     assert made["contents"]["channels"] == ["whatsapp"]
     assert (tmp_path / "b.tar.gz").stat().st_mode & 0o777 == 0o600
     assert not (full / "data" / "backing-up").exists()
+
+
+@pytest.mark.parametrize("with_keys", [False, True], ids=["without keys", "with keys"])
+def test_what_is_forgotten_is_forgotten_in_backups_too_where_memory_is_encrypted(
+    full: Path, tmp_path: Path, *, with_keys: bool
+) -> None:
+    pytest.importorskip("sqlcipher3", reason="secondme[encrypt] is not installed")
+    settings = MemorySettings(encrypt=True)
+    kept = Memories(full / "data" / "memory", settings)
+    for who in ("local:anna", "local:ben"):
+        kept.append(who, [MemoryMessage("m1", 1_700_000_000_000, "contact", "my dog is called Bartholomew")])
+    more = ["--with-memory-keys"] if with_keys else []
+    made = data_of(do(full, "backup", str(tmp_path / "b.tar.gz"), *more, "--json"))  # while its files are open
+    assert (made["contents"]["memories"], made["contents"]["memoryKeys"]) == (3, 2 if with_keys else 0)
+    kept.forget("local:anna")
+    kept.close()
+    assert do(full, "restore", str(tmp_path / "b.tar.gz"), "--yes").exit_code == 0
+    back = Memories(full / "data" / "memory", settings)
+    assert len(back.messages("local:anna")) == (1 if with_keys else 0)
+    assert len(back.messages("local:ben")) == 1  # its key was here all the time, or came with the rest
+    back.close()
 
 
 def test_an_encrypted_backup_can_be_read_by_nobody_without_the_passphrase(home: Path, tmp_path: Path) -> None:

@@ -1,13 +1,15 @@
 """How much of what was said is found again? Recall of evidence, and processor time, of the product's own index and ranking.
 
-`python tests/bench/memory.py --locomo FILE [--realtalk FOLDER] [--json]`: LoCoMo's JSON (snap-research/locomo) and REALTALK's folder
+`python tests/bench/memory.py --locomo FILE [--realtalk FOLDER] [--embeddings local] [--json]`: LoCoMo's JSON (snap-research/locomo) and REALTALK's folder
 (danny911kr/REALTALK) are looked for elsewhere and never part of the project. `--sizes` measures time in one long conversation, with
 generated text. Prints; decides nothing.
 """
 
 import argparse
+import asyncio
 import json
 import re
+import resource
 import tempfile
 import time
 from collections import defaultdict
@@ -15,22 +17,32 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from random import Random
+from random import Random, SystemRandom
 from statistics import mean
 from typing import Any
 
-from secondme.core.clock import to_ms
+from rich.progress import Progress, TextColumn
+
+from secondme.core.clock import SystemClock, to_ms
 from secondme.core.config.models import MemorySettings
+from secondme.core.ids import ContactId
 from secondme.core.memory.library import Memories
+from secondme.core.memory.meaning import MeaningIndex
 from secondme.core.memory.messages import MemoryMessage
 from secondme.core.memory.query import read_query
+from secondme.core.memory.ranking import MemoryHints
 from secondme.core.memory.recall import pack
+from secondme.core.ports import EmbeddingProvider
+from secondme.core.providers.embeddings import embedding_provider
 
 CATEGORIES = {1: "multi-hop", 2: "temporal", 3: "open", 4: "single-hop", 5: "adversarial"}
 DEPTHS = (5, 10, 20)
 BUDGET_TOKENS = 1000
 WRITTEN_TIMES = ("%I:%M %p on %d %B, %Y", "%d.%m.%Y, %H:%M:%S", "%d.%m.%Y, %H:%M")
 SIZES = (2_000, 14_000, 50_000)
+APPENDED = 1_000
+"""Messages, one at a time: every few hundred the full text merges, which a short run misses or overrates."""
+CONTACTS, BATCH = 1_000, 500
 
 
 @dataclass
@@ -104,13 +116,27 @@ def realtalk(folder: Path) -> Iterator[Dialogue]:
         yield dialogue(path.stem, each.get("conversation", each), each.get("qa", ()))
 
 
-def asked_of(memories: Memories, made: Dialogue, found: dict[str, dict[str, list[float]]], times: list[float]) -> None:
+def asked_of(
+    memories: Memories,
+    made: Dialogue,
+    found: dict[str, dict[str, list[float]]],
+    times: list[float],
+    provider: EmbeddingProvider | None = None,
+) -> None:
     """Asks every question of one conversation, and notes what part of its evidence was found, by category and depth."""
     memories.append(made.name, made.messages)
+    meaning = MeaningIndex(memories, provider, SystemClock()) if provider is not None else None
+    contact = ContactId(made.name)
+    if meaning is not None:
+        meaning.changed(contact)
+        asyncio.run(embed_all(meaning))
     names = {"contact_names": made.speakers[:1], "owner_names": made.speakers[1:2]}
     for words, evidence, category in made.questions:
         begun = time.process_time()
-        ranked = memories.search([made.name], read_query(words, **names))
+        near = asyncio.run(meaning.near([contact], words)) if meaning is not None else {}
+        ranked = memories.search(
+            [contact], read_query(words, **names), hints={contact: MemoryHints(meanings=near.get(contact, {}))}
+        )
         times.append((time.process_time() - begun) * 1000)
         ids = [each.message.id for each in ranked]
         shown = {each.id for each in pack(ranked, budget_tokens=BUDGET_TOKENS, zone=UTC)}
@@ -120,14 +146,21 @@ def asked_of(memories: Memories, made: Dialogue, found: dict[str, dict[str, list
             found[group]["in_budget"].append(len(evidence & shown) / len(evidence))
 
 
+async def embed_all(meaning: MeaningIndex) -> None:
+    """Every message has its vector."""
+    while await meaning.step():
+        pass
+
+
 def measured(dialogues: Iterator[Dialogue], settings: MemorySettings) -> dict[str, Any]:
-    """Recall in per cent by category, and processor time a question in milliseconds."""
+    """Recall in per cent by category, and processor time a question in milliseconds, with `memory.embeddings` where that is chosen."""
+    provider = embedding_provider(settings, SystemClock(), SystemRandom())
     found: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     times: list[float] = []
     with tempfile.TemporaryDirectory() as folder:
         memories = Memories(Path(folder) / "memory", settings)
         for made in dialogues:
-            asked_of(memories, made, found, times)
+            asked_of(memories, made, found, times, provider)
         memories.close()
     rows: dict[str, Any] = {
         group: {"questions": len(shares["r5"]), **{name: round(100 * mean(each), 2) for name, each in shares.items()}}
@@ -161,7 +194,7 @@ def long_conversation(messages: int) -> Dialogue:
 
 def sized(messages: int) -> dict[str, Any]:
     """Processor time in one conversation of so many messages: to index all, to append one more, to ask, and to forget one."""
-    made, times, appended = long_conversation(messages + 100), list[float](), list[float]()
+    made, times, appended = long_conversation(messages + APPENDED), list[float](), list[float]()
     with tempfile.TemporaryDirectory() as folder:
         memories = Memories(Path(folder) / "memory", MemorySettings())
         late = made.messages[messages:]
@@ -189,17 +222,48 @@ def sized(messages: int) -> dict[str, Any]:
     }
 
 
+def many(messages: int) -> dict[str, Any]:
+    """So many messages of a thousand contacts, a contact after the other as an import brings them; a bar shows how far it is."""
+    share = max(1, messages // CONTACTS)
+    template = long_conversation(share).messages
+    sizes: list[float] = []
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Progress(*Progress.get_default_columns(), TextColumn("{task.fields[rate]}")) as bar,
+    ):
+        memories = Memories(Path(folder) / "memory", MemorySettings())
+        task = bar.add_task("messages", total=share * CONTACTS, rate="")
+        begun, wall = time.process_time(), time.monotonic()
+        for number in range(CONTACTS):
+            for at in range(0, share, BATCH):
+                memories.append(f"local:{number}", template[at : at + BATCH])
+            bar.update(task, advance=share, rate=f"{share * (number + 1) / (time.monotonic() - wall):,.0f} a second")
+            if number % (CONTACTS // 10) == CONTACTS // 10 - 1:
+                sizes.append(round(resident_mib(), 1))
+        cpu = time.process_time() - begun
+        mib = sum(path.stat().st_size for path in memories.all_files()) / 2**20
+        memories.close()
+    return {"messages": share * CONTACTS, "per_cpu_s": round(share * CONTACTS / cpu), "resident_mib": sizes, "mib": round(mib, 1)}
+
+
+def resident_mib() -> float:
+    """What this process holds of the machine's memory."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+
 def main() -> None:
     """Measures what was asked for, and prints it."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--locomo", type=Path)
     parser.add_argument("--realtalk", type=Path)
     parser.add_argument("--sizes", nargs="*", type=int)
+    parser.add_argument("--many", nargs="?", type=int, const=1_000_000, help="messages of a thousand contacts; a million")
     parser.add_argument("--idle-minutes", type=float, default=MemorySettings().idle_minutes, help="memory.idle_minutes")
+    parser.add_argument("--embeddings", default="none", help="memory.embeddings: `local` needs the extra `embed`")
     parser.add_argument("--json", action="store_true")
     asked = parser.parse_args()
     results: dict[str, Any] = {}
-    settings = MemorySettings(idle_minutes=asked.idle_minutes)
+    settings = MemorySettings(idle_minutes=asked.idle_minutes, embeddings=asked.embeddings)
     if asked.locomo:
         results |= measured(locomo(asked.locomo), settings)
     if asked.realtalk:
@@ -207,6 +271,8 @@ def main() -> None:
         results |= {"realtalk": other} if asked.locomo else other
     if asked.sizes is not None:
         results["sizes"] = {str(size): sized(size) for size in asked.sizes or SIZES}
+    if asked.many:
+        results["many"] = many(asked.many)
     if asked.json:
         print(json.dumps(results, indent=2, sort_keys=True))
         return

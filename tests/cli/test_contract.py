@@ -24,14 +24,29 @@ REMEMBERING = {
     "facts",
     "filled",
     "keepDays",
-    "sendsMessagesTo",
+    "recipients",
+    "encrypted",
+    "unsent",
     "waiting",
 }
 CASES: dict[str, tuple[str, int, set[str]]] = {
     "status": (
         "secondme.status/1",
         1,
-        {"channels", "cost", "messages", "pairing", "paused", "pauses", "processes", "queue", "store", "loss", "unreadable"},
+        {
+            "channels",
+            "cost",
+            "messages",
+            "pairing",
+            "paused",
+            "pauses",
+            "processes",
+            "queue",
+            "store",
+            "loss",
+            "unreadable",
+            "recipients",
+        },
     ),
     "pairing list": ("secondme.pairing.list/1", 0, {"contacts", "stats"}),
     "pairing list --status pending": ("secondme.pairing.list/1", 0, {"contacts", "stats"}),
@@ -198,6 +213,7 @@ def check_values(value: Any, name: str = "") -> None:
                 "contact",
                 "profile",
                 "loss",
+                "remembered",
             }, name
 
 

@@ -12,7 +12,7 @@ from redis import Redis
 
 from secondme.core.store import keys
 
-FILE = {"chats", "file", "messages", "ownMessages", "turns"}
+FILE = {"chats", "file", "messages", "ownMessages", "remembered", "turns"}
 WHATSAPP = FILE | {"dateOrder", "dateOrderAmbiguous", "dateOrderBy", "dialect", "lines"}
 
 

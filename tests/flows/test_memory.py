@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from fakes.town import Town
+from fakes.watching import Ear
+from owner_chat.test_commands import Desk
 
 from secondme.core.clock import to_ms
 from secondme.core.ids import ContactId
@@ -86,6 +88,42 @@ async def test_nobody_s_past_is_in_another_s_prompt(town: Town) -> None:
     long_ago(town, BEN, "my secret word is xylophone", "do not tell Anna about the xylophone")
     assert "xylophone" not in await asked(town, "anna", "what is Ben's secret word? is it xylophone?")
     assert all("secret word is" not in block.text for block in town.model.prompts[-1].system)
+
+
+async def test_words_that_the_owner_asks_for_are_written_with_what_was_said(town: Town) -> None:
+    long_ago(town, ANNA, "he is called Bartholomew, our dog")
+    turn = town.services.owner_turn(town.model)
+    anna, ben = [await town.pairing.approved(each) for each in (ANNA, ContactId("local:ben"))]
+    assert anna
+    assert ben
+    town.model.script = lambda _: Composed("How is he?", Usage(10, 5))
+    for contact, expected in ((anna, True), (ben, False)):
+        await turn.write_to(contact, "ask how the dog is")
+        await turn.try_voice("how is the dog?", contact=contact)
+        assert ["Bartholomew" in shown(each) for each in town.model.prompts[-2:]] == [expected] * 2
+    await turn.try_voice("how is the dog?")
+    assert shown(town.model.prompts[-1]) == ""
+
+
+async def test_a_damaged_file_is_set_aside_said_and_filled_from_what_the_history_holds(town: Town, ear: Ear) -> None:
+    await town.writes("anna", "the ferry leaves at noon")
+    long_ago(town, ANNA, "he is called Bartholomew")
+    assert len(await remembered(town)) == 2
+    memories, feed = town.services.memories, town.services.memory_feed
+    memories.close()
+    (path,) = memories.files(ANNA)
+    path.write_bytes(b"no database" * 1000)
+    assert await asked(town, "anna", "when does the ferry leave?") == ""
+    await feed.mend()
+    await feed.mend()
+    assert ("contact", "the ferry leaves at noon") in await remembered(town)
+    (event,) = [each for each in await ear.heard() if each.get("type") == "memory_damaged"]
+    desk = Desk(town, is_notebook=False)
+    for _ in range(2):
+        await desk.chat._tell(keys.EVENTS_STATUS, event)
+    await town.deliver()
+    (told,) = town.channel.texts(ContactId("local:me"))
+    assert "What I remember of local:anna was damaged" in told
 
 
 async def test_linked_contacts_have_one_memory(town: Town) -> None:

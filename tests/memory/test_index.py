@@ -18,8 +18,10 @@ from hypothesis import strategies as st
 
 from secondme.core.errors import BusyError
 from secondme.core.memory import index as index_module
+from secondme.core.memory.facts import Spoken, facts_in
 from secondme.core.memory.index import MOST_CHARACTERS, MOST_OF_SESSION, ConversationIndex, CorruptIndexError
 from secondme.core.memory.messages import MemoryMessage
+from secondme.core.messages import Speaker
 
 DAY_MS = 86_400_000
 MINUTE_MS = 60_000
@@ -83,7 +85,6 @@ steps = st.one_of(
     st.tuples(st.just("append"), st.lists(messages, min_size=4, max_size=12)),
     st.tuples(st.just("edit"), st.tuples(ids, texts)),
     st.tuples(st.just("forget"), st.lists(ids, max_size=4)),
-    st.tuples(st.just("forget_before"), moments),
     st.tuples(st.just("forget_span"), st.tuples(moments, moments)),
     st.tuples(st.just("forget_source"), st.sampled_from(["one", "two"])),
 )
@@ -186,13 +187,13 @@ def bytes_left(folder: Path, *words: str) -> list[str]:
     "forget",
     [
         lambda index: index.forget(["m50"]),
-        lambda index: index.forget_before(START_MS + 51 * MINUTE_MS),
+        lambda index: index.forget(index.outdated(0, START_MS + 51 * MINUTE_MS)),
         lambda index: index.forget_span(START_MS + 50 * MINUTE_MS, START_MS + 51 * MINUTE_MS),
         lambda index: index.forget_source("import"),
         lambda index: index.edit("m50", "nothing special"),
         lambda index: index.append([message(50, "nothing special")]),
     ],
-    ids=["ids", "before", "span", "source", "edit", "append"],
+    ids=["ids", "outdated", "span", "source", "edit", "append"],
 )
 def test_no_byte_is_left_of_what_is_forgotten(
     forget: Callable[[ConversationIndex], object], index: ConversationIndex, tmp_path: Path
@@ -331,6 +332,26 @@ while True:
     at += 5
     print(at, flush=True)
 """
+
+
+def test_a_fact_that_the_owner_forgot_or_corrected_does_not_come_back(index: ConversationIndex) -> None:
+    said = {"m1": "I live in Rome", "m2": "my dog is called Rex"}
+    index.append([MemoryMessage(name, START_MS + at, "contact", text) for at, (name, text) in enumerate(said.items())])
+    facts = [fact for name, text in said.items() for fact in facts_in(Spoken(name, START_MS, Speaker.CONTACT, text))]
+    assert index.add_facts(facts) == 2
+    keys = {each.fact.object: each.key for each in index.facts()}
+    assert index.forget_facts([keys["Rex"]]) == 1
+    assert index.correct_fact(keys["Rome"], "Oslo", START_MS + 5)
+    assert not index.correct_fact(keys["Rome"], "Oslo", START_MS + 5)
+    for _ in range(2):
+        (kept,) = index.facts()
+        assert (kept.fact.object, kept.fact.speaker, kept.fact.sources) == ("Oslo", Speaker.OWNER, ("m1",))
+        assert index.add_facts(facts) == 0
+    assert index.correct_fact(kept.key, "Paris", START_MS + 6)
+    assert index.correct_fact(index.facts()[0].key, "Oslo", START_MS + 7)  # the owner may change their mind
+    assert [each.fact.object for each in index.facts()] == ["Oslo"]
+    index.forget(["m1"])
+    assert index.facts() == []
 
 
 @pytest.mark.heavy

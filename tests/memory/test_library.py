@@ -126,8 +126,7 @@ def test_a_contact_that_another_process_forgot_is_forgotten_here_too(memories: M
 
 @pytest.mark.parametrize("when", ["before it is opened", "while it is open"])
 def test_a_damaged_file_is_moved_aside_and_said_once(when: str, tmp_path: Path) -> None:
-    moved: list[tuple[str, Path]] = []
-    memories = Memories(tmp_path, MemorySettings(), moved_aside=lambda contact, path: moved.append((contact, path)))
+    memories = Memories(tmp_path, MemorySettings())
     memories.append("a", said(*(f"apple {number} zqxjkvw" * 20 for number in range(200))))
     path = next(each for each in memories.all_files() if each.suffix == ".db")
     if when == "before it is opened":
@@ -139,11 +138,12 @@ def test_a_damaged_file_is_moved_aside_and_said_once(when: str, tmp_path: Path) 
     if when == "while it is open":
         memories.close()
     assert memories.search(["a"], read_query("apple")) == []
-    assert [(contact, each.name) for contact, each in moved] == [("a", f"{path.name}.broken-1")]
-    assert moved[0][1].stat().st_mode & 0o777 == 0o600
+    assert memories.take_damaged() == ["a"]
+    (aside,) = (each for each in memories.all_files() if each.name == f"{path.name}.broken-1")
+    assert aside.stat().st_mode & 0o777 == 0o600
     assert memories.append("a", said("apple")) == 1
     assert len(memories.search(["a"], read_query("apple"))) == 1
-    assert len(moved) == 1
+    assert memories.take_damaged() == []
     memories.forget("a")
     assert memories.all_files() == []
     memories.close()

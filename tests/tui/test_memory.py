@@ -51,6 +51,12 @@ async def test_a_fact_and_everything_is_forgotten_by_a_key(town: Town, screen: O
     await talked(town)
     async with screen(size=(100, 30)) as on:
         await opened(on)
+        await on.press("c")
+        await on.until(lambda: "Correct which fact?" in shown(on))
+        await on.press("enter")
+        await on.until(lambda: "What is right? kin dog:" in shown(on))
+        await on.press("end", *("backspace",) * len("Bartholomew"), *"Rex", "enter")
+        await on.until(lambda: [each.fact.object for each in town.services.memories.facts(ANNA)] == ["Rex"])
         await on.press("f")
         await on.until(lambda: "Forget which fact?" in shown(on))
         await on.press("enter")

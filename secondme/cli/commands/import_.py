@@ -229,6 +229,7 @@ def _file(report: FileReport, zone: tzinfo) -> dict[str, Any]:
         "messages": {**_kinds(report), "all": report.messages, "unreadable": report.unreadable},
         "turns": _tally(report.turns),
         "ownMessages": _tally(report.own),
+        "remembered": report.remembered,
     }
     if report.whatsapp is not None:
         export = report.whatsapp
@@ -274,6 +275,8 @@ def _chat(report: ChatReport, zone: tzinfo) -> dict[str, Any]:
 
 
 def _show(screen: Screen, data: dict[str, Any]) -> None:
+    from secondme.core.format import counted
+
     for file in data["files"]:
         screen.line(file["file"], "bold")
         kinds = ", ".join(
@@ -288,6 +291,8 @@ def _show(screen: Screen, data: dict[str, Any]) -> None:
             screen.line(f"  and {len(file['chats']) - _MOST_CHATS} more chats", "dim")
         for what, tally in (("Turns for the history", file["turns"]), ("Your own messages to learn from", file["ownMessages"])):
             screen.line(f"  {what}: {tally['found']} found, {tally['added']} new, {tally['known']} known before.")
+        if file["remembered"]:
+            screen.line(f"  Remembered: {counted(file['remembered'], 'message')}.")
         for warning in data["warnings"]:
             if warning["file"] == file["file"]:
                 screen.line(f"  {warning['message']}", "warn")

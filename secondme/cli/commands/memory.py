@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from datetime import date, datetime, timedelta
+from pathlib import Path  # typer reads it
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -45,7 +46,7 @@ async def status(invocation: Invocation) -> CommandResult:
             screen.line("Memory is off: the clone knows the newest turns of a conversation, and no more.", "warn")
             screen.hint(screen.typed("secondme config set memory.enabled true"), "dim")
         screen.line(
-            f"{counted(found.contacts, 'person', 'people')}, {size(found.bytes)}; {found.budget_tokens} tokens for each reply"
+            f"{counted(found.contacts, 'person', 'people')}, {size(found.bytes)}; at most {found.budget_tokens:,} tokens of it for a reply"
         )
         if found.waiting:
             screen.line(f"{counted(found.waiting, 'contact')} with something that is not read yet.")
@@ -53,8 +54,13 @@ async def status(invocation: Invocation) -> CommandResult:
             screen.line("It begins when a gateway runs: what the histories hold is remembered then.", "dim")
         if found.damaged:
             screen.line(f"{counted(found.damaged, 'damaged file')} set aside: {screen.typed('secondme memory index')}", "warn")
-        sent = ", ".join(found.sends_messages_to)
-        screen.line(f"Messages are sent to {sent} to be found again." if sent else "Nothing of it leaves this machine.", "dim")
+        if found.unsent:
+            changes = counted(found.unsent, "change")
+            screen.line(f"{changes} that a server has not taken yet: stored there, or erased, once it answers.", "warn")
+        sent = ", ".join(found.recipients)
+        screen.line(
+            f"What people write goes to {sent}, to be found again." if sent else "Nothing of it leaves this machine.", "dim"
+        )
 
     return CommandResult(_data(found), show)
 
@@ -68,12 +74,14 @@ async def search(
     limit: Annotated[int, typer.Option(min=1, max=150, help="How many, the best.")] = 10,
 ) -> CommandResult:
     """Find what was said with somebody, as a reply would find it."""
+    from secondme.core.memory.reports import found_by
+
     async with invocation.services() as services:
         who = await _who(services, contact)
         hits = await services.memory_desk.search(who, " ".join(words), limit)
 
     def show(screen: Screen) -> None:
-        cells = [(each.at[:10], each.speaker, " ".join(each.text.split())[:_LINE], ", ".join(each.why)) for each in hits]
+        cells = [(each.at[:10], each.speaker, " ".join(each.text.split())[:_LINE], found_by(each.why)) for each in hits]
         screen.table(("said", "by", "words", "found by"), cells, empty="Nothing like that was said.")
 
     return CommandResult({"contact": who, "hits": [_data(each) for each in hits]}, show)
@@ -102,11 +110,16 @@ async def facts(
     forget: Annotated[
         list[str] | None, typer.Option("--forget", metavar="ID", help="Forget this fact; can be given again.")
     ] = None,
+    correct: Annotated[
+        str, typer.Option("--correct", metavar="ID=VALUE", help="Put this in the place of a fact that is wrong.")
+    ] = "",
 ) -> CommandResult:
     """The facts that are known from what somebody said, each with who said it; one that is wrong is forgotten."""
     async with invocation.services() as services:
         who = await _who(services, contact)
         gone = await services.memory_desk.forget_facts(who, forget) if forget else 0
+        if correct:
+            await _correct(services, who, correct)
         found = [fact for each in await services.memory_desk.overview(who) for fact in each.facts]
 
     def show(screen: Screen) -> None:
@@ -115,6 +128,16 @@ async def facts(
         _show_facts(screen, found)
 
     return CommandResult({"facts": [_data(each) for each in found], "forgotten": gone}, show)
+
+
+async def _correct(services: Services, who: ContactId, correct: str) -> None:
+    from secondme.core.errors import NotFoundError
+
+    fact, equals, value = correct.partition("=")
+    if not equals or not value.strip():
+        raise typer.BadParameter("--correct takes an id and a value, like 3f2a91c0=Oslo")
+    if not await services.memory_desk.correct_fact(who, fact.strip(), value):
+        raise NotFoundError("no_such_fact", "There is no such fact.", f"secondme memory facts {who}")
 
 
 @app.command()
@@ -143,6 +166,57 @@ async def forget(
         else:
             done = await services.memory_desk.forget_all(who)
     return _forgotten(str(who), done)
+
+
+@app.command("eval")
+@command("secondme.memory.eval/1")
+async def evaluate(
+    invocation: Invocation,
+    contact: _Contact,
+    questions: Annotated[
+        Path, typer.Argument(metavar="FILE", help='A line each: {"question": "...", "answer": "words that the message has"}')
+    ],
+) -> CommandResult:
+    """Measure how well what was said with somebody is found again, by questions that you know the answers to. Changes nothing."""
+    asked = _questions(questions)
+    async with invocation.services() as services:
+        done = await services.memory_desk.evaluate(await _who(services, contact), asked)
+
+    def show(screen: Screen) -> None:
+        cells = [(str(each.place or "-"), "yes" if each.in_budget else "no", each.question[:_LINE]) for each in done.questions]
+        screen.table(("place", "shown", "question"), cells, empty="The file has no questions.")
+        shares = ", ".join(f"{share:.0%} in the first {name}" for name, share in done.found.items() if name != "inBudget")
+        screen.line(f"{shares}; {done.found['inBudget']:.0%} would be shown to a reply.", "dim")
+
+    return CommandResult(_data(done), show)
+
+
+def _questions(path: Path) -> list[tuple[str, list[str]]]:
+    """Of a file of JSON lines: each question with its answers. Raises DataError naming the line that is none."""
+    from secondme.core.errors import DataError
+
+    try:
+        lines = path.read_text("utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError("unreadable_questions", f"{path} cannot be read.", "It is a text file, a question a line.") from error
+    found = []
+    for number, line in enumerate(lines, 1):
+        try:
+            found += [_question(line)] if line.strip() else []
+        except (ValueError, TypeError, KeyError, RecursionError) as error:
+            fix = 'It looks like {"question": "When is her birthday?", "answer": "4 May"}.'
+            raise DataError("bad_question", f"Line {number} of {path} is no question with its answer.", fix) from error
+    return found
+
+
+def _question(line: str) -> tuple[str, list[str]]:
+    import json
+
+    raw = json.loads(line)
+    answers = raw["answer"] if isinstance(raw["answer"], list) else [raw["answer"]]
+    if not all(isinstance(each, str) and each.strip() for each in (raw["question"], *answers)):
+        raise TypeError
+    return raw["question"], answers
 
 
 @app.command()

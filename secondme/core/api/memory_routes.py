@@ -39,6 +39,18 @@ class FactForgotten(CamelModel):
     forgotten: int
 
 
+class RightValue(schemas.RequestBody):
+    """What is right."""
+
+    value: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class FactCorrected(CamelModel):
+    """How many facts say something else now."""
+
+    corrected: int
+
+
 class WhatToForget(schemas.RequestBody):
     """Messages by id, or a span of time (`until` is not part of it). Without either: everything that was said with the person."""
 
@@ -95,6 +107,14 @@ async def forget_fact(can: Can, contact: Named, fact: _Fact) -> FactForgotten:
     if not count:
         raise NotFoundError("no_such_fact", "There is no such fact.", "GET /api/memory/{contact} lists them.")
     return FactForgotten(forgotten=count)
+
+
+@memory.put("/{contact}/facts/{fact}", responses=answers(404))
+async def correct_fact(can: Can, contact: Named, fact: _Fact, right: RightValue) -> FactCorrected:
+    """Your word stands in the place of a fact that is wrong; what was said stays."""
+    if not await can.memory.correct_fact(await _approved(can, contact), fact, right.value):
+        raise NotFoundError("no_such_fact", "There is no such fact.", "GET /api/memory/{contact} lists them.")
+    return FactCorrected(corrected=1)
 
 
 async def _approved(can: "ApiOperations", contact: str) -> ContactId:

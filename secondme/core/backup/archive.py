@@ -46,6 +46,7 @@ _FOLDERS = (
     f"{DATA}/local/",
     f"{DATA}/skill-snapshots/",
     f"{DATA}/memory/",
+    f"{DATA}/memory-keys/",
 )
 
 
@@ -84,6 +85,7 @@ class BackupManifest(Record):
             "channels": sorted({name.split("/")[2] for name in names if name.startswith(f"{DATA}/channels/")}),
             "mail": sum(name.startswith(f"{DATA}/local/") for name in names),
             "memories": sum(name.startswith(f"{DATA}/memory/") for name in names),
+            "memoryKeys": sum(name.startswith(f"{DATA}/memory-keys/") for name in names),
             "storeBytes": names[STORE],
         }
 

@@ -3,6 +3,7 @@
 import re
 from datetime import time
 from typing import Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
@@ -282,12 +283,25 @@ class MemorySettings(Section):
     """Empty: the vendor's that is known to work."""
     embedding_base_url: str = ""
     embedding_api_key: SecretStr | None = None
+    encrypt: bool = False
+    """Encrypts each contact's file with a key of its own, which backups leave out. Needs `secondme[encrypt]`."""
     weights: MemoryWeights = MemoryWeights()
     graph_url: SecretStr | None = None
-    """FalkorDB, as a Redis URL. Unset: there is none. Nothing is kept in it yet; `secondme doctor` looks after it."""
+    """FalkorDB, as a Redis URL. Unset: there is none. The facts are kept there too, a graph a contact."""
     automem_url: str = ""
     """AutoMem's HTTP address, like http://127.0.0.1:8001. Empty: there is none."""
     automem_token: SecretStr | None = None
+
+    @property
+    def recipients(self) -> list[str]:
+        """Who is sent what people write, or facts of it, so that it is found again; nobody by default."""
+        if not self.enabled:
+            return []
+        vendor = {"openai": "OpenAI", "voyage": "Voyage"}.get(self.embeddings)
+        embedder = urlsplit(self.embedding_base_url).hostname if vendor and self.embedding_base_url else vendor
+        archive = f"AutoMem at {urlsplit(self.automem_url).hostname}" if self.automem_url else None
+        graph = "FalkorDB" if self.graph_url and self.facts != "off" else None
+        return [each for each in (embedder, archive, graph) if each]
 
 
 class SkillSettings(Section):

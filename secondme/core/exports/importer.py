@@ -160,6 +160,8 @@ class FileReport:
     """Messages that are dated after tomorrow."""
     is_contact_unused: bool = False
     """The owner named a contact, and no chat of this file is kept as theirs."""
+    remembered: int = 0
+    """Messages that memory has of this file now."""
     replaced: int = 0
     """Rows that this file gave before and does not give any more."""
     messages: int = 0
@@ -246,13 +248,17 @@ class Importer:
         """One chat to its end, what is handed on of it in batches; and then it is kept. Raises _NotKeptError when it may not be."""
         row, contact = step.row, step.row.contact
         latest: _Step | None = step
+        handed = 0
         while latest is not None:
             if contact is not None and (waiting := step.gathered.take()):
+                report.remembered += len(waiting) if self._sink is not None else 0
+                handed += len(waiting)
                 yield [_handed(contact, said, file.digest) for said in waiting]
             latest = None if latest.is_over else await self._next(steps)
         if contact is not None:
             await self._keep(report, row, contact, step.gathered, file.digest, kept)
             if row.contact is None:
+                report.remembered -= handed if self._sink is not None else 0
                 raise _NotKeptError
 
     async def _keep(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from secondme.core.format import counted
+from secondme.core.memory.reports import found_by
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -32,6 +35,8 @@ def _composed(facts: Mapping[str, Any]) -> str:
     parts = [how, f"persona {facts['persona']}" if facts.get("persona") else "", f"{facts['ms']} ms" if "ms" in facts else ""]
     if facts.get("attempts", 1) != 1:
         parts.append(f"{facts['attempts']} tries")
+    if memory := facts.get("memory"):
+        parts.append(_remembered(memory))
     if facts.get("tools"):
         parts.append(f"used {', '.join(map(_used, facts['tools']))}")
     if facts.get("fault"):
@@ -41,6 +46,15 @@ def _composed(facts: Mapping[str, Any]) -> str:
     if facts.get("refused"):
         parts.append(f"no words: {facts['refused']}".replace("_", " "))
     return ", ".join(part for part in parts if part)
+
+
+def _remembered(found: Mapping[str, Any]) -> str:
+    if "code" in found:
+        return f"memory was not read: {found['code']}".replace("_", " ")
+    if not found.get("found"):
+        return ""
+    why = found_by(map(str, found.get("why", ())))
+    return f"{counted(int(found['found']), 'remembered message')}{f' (by {why})' if why else ''}"
 
 
 def _used(call: Mapping[str, Any]) -> str:

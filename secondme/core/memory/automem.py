@@ -63,6 +63,10 @@ class AutoMemArchive:
         whole = None if sessions is None else {message.session for message in messages}.union(sessions)
         return await asyncio.to_thread(self._outbox.replace_sessions, contact, slices, whole)
 
+    def unsettled(self) -> int:
+        """As AutoMemOutbox.waiting. Blocking."""
+        return self._outbox.waiting()
+
     async def flush(self) -> int:
         """Everything that is due was tried: erasing first, then deleting, then storing; how many slices were stored. Repeatable.
 

@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC
 from functools import partial
+from time import process_time
 from typing import TYPE_CHECKING, TypeVar
 
 from secondme.core.clock import from_ms, rfc3339
-from secondme.core.errors import BusyError
+from secondme.core.errors import BusyError, DataError
 from secondme.core.memory.library import is_damaged
-from secondme.core.memory.reports import FactReport, ForgottenReport, MemoryHit, MemoryOverview, MemoryStatusReport
-from secondme.core.text import safe_text
+from secondme.core.memory.recall import pack
+from secondme.core.memory.reports import (
+    EvaluatedQuestion,
+    EvaluationReport,
+    FactReport,
+    ForgottenReport,
+    MemoryHit,
+    MemoryOverview,
+    MemoryStatusReport,
+)
+from secondme.core.text import caseless, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Sequence
@@ -30,6 +41,10 @@ _AGAIN_S = 0.25
 """A running gateway reads for milliseconds at a time."""
 _PROBE = 6
 """Letters from which on a forgotten message's words are searched for in the files: a shorter one says nothing of its own."""
+
+_DEPTHS, _DEEPEST = (5, 10, 20), 50
+
+_LONGEST_VALUE = 200
 
 _T = TypeVar("_T")
 
@@ -61,18 +76,19 @@ class MemoryDesk:
         """How memory stands, and who is sent what."""
         files = await asyncio.to_thread(self._memories.all_files)
         settings = self._settings
-        sent_to = {"openai": "OpenAI", "voyage": "Voyage"}.get(settings.embeddings)
-        servers = [settings.automem_url] if settings.automem_url else []
+        servers = [each for each in (self._keeper.archive, self._keeper.graph) if each is not None]
         return MemoryStatusReport(
             enabled=settings.enabled,
             filled=await self._journals.is_filled(),
             contacts=sum(path.suffix == ".db" for path in files),
             bytes=sum(path.stat().st_size for path in files if path.exists()),
             waiting=await self._journals.waiting(),
+            encrypted=settings.encrypt,
             damaged=sum(map(is_damaged, files)),
             facts=settings.facts,
             embeddings=settings.embeddings,
-            sends_messages_to=[*([sent_to] if sent_to else []), *servers],
+            recipients=settings.recipients,
+            unsent=await asyncio.to_thread(lambda: sum(each.unsettled() for each in servers)),
             keep_days=settings.keep_days,
             budget_tokens=settings.budget_tokens,
         )
@@ -92,6 +108,28 @@ class MemoryDesk:
             )
             for each in ranked[:most]
         ]
+
+    async def evaluate(self, contact: ContactId, questions: Sequence[tuple[str, Sequence[str]]]) -> EvaluationReport:
+        """Where the person's messages that answer each question are found: each question with words that such a message has, or its id."""
+        done = [await self._evaluate(contact, question, answers) for question, answers in questions]
+        count = max(len(done), 1)
+        found = {str(depth): sum(each.place is not None and each.place <= depth for each in done) / count for depth in _DEPTHS}
+        return EvaluationReport(questions=done, found=found | {"inBudget": sum(each.in_budget for each in done) / count})
+
+    async def _evaluate(self, contact: ContactId, question: str, answers: Sequence[str]) -> EvaluatedQuestion:
+        began = process_time()
+        ranked = await self._memory.search(contact, question)
+        cpu_ms = (process_time() - began) * 1000
+        sought = [caseless(each) for each in answers]
+        ids = {
+            each.message.id
+            for each in ranked
+            if each.message.id in answers or any(words in caseless(each.message.body) for words in sought)
+        }
+        place = next((at for at, each in enumerate(ranked[:_DEEPEST], 1) if each.message.id in ids), None)
+        shown = pack(ranked, budget_tokens=self._settings.budget_tokens, zone=UTC)
+        in_budget = any(row.id in ids for row in shown)
+        return EvaluatedQuestion(question=safe_text(question), place=place, in_budget=in_budget, cpu_ms=round(cpu_ms, 2))
 
     async def sizes(self, contacts: Sequence[ContactId]) -> dict[ContactId, tuple[int, int]]:
         """How many bytes each contact's files have, and when they last changed (ms); whose there are none of is left out. Opens nothing."""
@@ -134,8 +172,21 @@ class MemoryDesk:
             known = [each.key for each in await asyncio.to_thread(self._memories.facts, member)]
             chosen = [key for key in known if any(key.startswith(each) for each in keys if each)]
             if chosen:
-                count += await self._again(partial(asyncio.to_thread, self._memories.forget_facts, member, chosen))
+                count += await self._again(partial(self._keeper.forget_facts, member, chosen))
         return count
+
+    async def correct_fact(self, contact: ContactId, key: str, value: str) -> bool:
+        """True when the fact, by id or its beginning, is known and one: your word stands in its place, and it is not drawn again from what was
+        said. Raises DataError when there is no such value."""
+        kept = " ".join(safe_text(value).split())[:_LONGEST_VALUE]
+        if not kept:
+            raise DataError("no_value", "A fact says something.", "Forget it instead.")
+        for member in await self._persons.members(contact):
+            known = [each.key for each in await asyncio.to_thread(self._memories.facts, member)]
+            chosen = [each for each in known if key and each.startswith(key)]
+            if len(chosen) == 1:
+                return await self._again(partial(self._keeper.correct_fact, member, chosen[0], kept, self._clock.now_ms()))
+        return False
 
     async def _forget(self, contact: ContactId, is_meant: Callable[[MemoryMessage], bool]) -> ForgottenReport:
         done = [await self._forget_of(member, is_meant) for member in await self._persons.members(contact)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from secondme.core.memory.facts import Fact
@@ -22,7 +22,9 @@ create table if not exists fact (
 ) without rowid;
 create table if not exists fact_source (key text not null, message text not null, primary key (key, message)) without rowid;
 create index if not exists fact_of_message on fact_source (message);
+create table if not exists fact_refused (key text primary key) without rowid;
 """
+"""`fact_refused` holds hashes: what the owner did not want is not drawn from the same messages again."""
 _MOST = 2_000
 """Facts of one contact; the oldest leave."""
 _HOPS = 2
@@ -44,9 +46,12 @@ class FactTable:
         self._db = db
 
     def add(self, facts: Iterable[Fact]) -> int:
-        """The facts are kept; how many are new. Known ones gain their sources; of a kind that has one value the newest holds. Repeatable."""
+        """The facts are kept, but for those that the owner did not want; how many are new. Known ones gain their sources; of a kind that has
+        one value the newest holds. Repeatable."""
         count = 0
         for fact in facts:
+            if self._db.execute("select 1 from fact_refused where key = ?", (fact.key,)).fetchone():
+                continue
             added = self._db.execute(
                 "insert or ignore into fact (key, subject, kind, object, words, speaker, at_ms, replaces, tokens)"
                 " values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -72,8 +77,25 @@ class FactTable:
         ]
 
     def forget(self, keys: Collection[str]) -> int:
-        """These facts are gone; how many there were. What one of them had replaced holds again. Repeatable."""
-        return self._drop(keys)
+        """These facts are gone, and are not taken again from what was said; how many there were. What one of them had replaced holds again.
+        Repeatable."""
+        known = [key for key in keys if self._db.execute("select 1 from fact where key = ?", (key,)).fetchone()]
+        self._db.executemany("insert or ignore into fact_refused values (?)", [(key,) for key in known])
+        return self._drop(known)
+
+    def correct(self, key: str, value: str, at_ms: int) -> bool:
+        """True when the fact is known; it is forgotten, and the owner's word stands in its place, from the same messages."""
+        found = next((each.fact for each in self.all() if each.key == key), None)
+        if found is None:
+            return False
+        self.forget([key])
+        text = f"{found.kind.replace('_', ' ')}: {value}"
+        self._allow(right := replace(found, object=value, text=text, speaker=Speaker.OWNER, at_ms=at_ms))
+        self.add([right])
+        return True
+
+    def _allow(self, fact: Fact) -> None:
+        self._db.execute("delete from fact_refused where key = ?", (fact.key,))
 
     def forget_sources(self, message_ids: Collection[str]) -> int:
         """No fact comes from these messages any more; those that came from nothing else are gone, and how many those were. Repeatable."""

@@ -87,6 +87,8 @@ class MemoryFeed:
         self._clock = clock
         self.extract: Callable[[ContactId, Sequence[Spoken]], Awaitable[list[Fact]]] | None = None
         """Reads facts out of a conversation that is over, with a model; None: only rules do."""
+        self.tell: Callable[[dict[str, str]], Awaitable[None]] | None = None
+        """Tells whoever listens, the owner's own chat among them."""
         self._ending: dict[ContactId, float] = {}
         """When a contact's conversation counts as over, if nothing more is said."""
         self._next_flush = 0.0
@@ -103,10 +105,13 @@ class MemoryFeed:
                 await self.begin()
                 while await self.catch_up():
                     pass
+                await self.mend()
                 await self.expire()
                 await self.read_ended()
                 if self._keeper.meaning is not None and await self._keeper.meaning.step():
                     wait_s = 0.0
+                if self._keeper.graph is not None:
+                    await self._keeper.graph.step()
                 if self._clock.monotonic() >= next_tidy:
                     next_tidy = self._clock.monotonic() + _TIDY_S
                     await self.tidy()
@@ -121,6 +126,8 @@ class MemoryFeed:
             contacts = await self._contacts()
             if self._keeper.meaning is not None:
                 self._keeper.meaning.changed(*contacts)
+            if self._keeper.graph is not None:
+                self._keeper.graph.changed(*contacts)
             if self.extract is not None or self._keeper.archive is not None:
                 self._ending = dict.fromkeys(contacts, self._clock.monotonic())
 
@@ -170,6 +177,14 @@ class MemoryFeed:
         if not await self._journals.unlist(contact, entries):
             await self._forget_if_forgotten(contact, before)
 
+    async def mend(self) -> None:
+        """Who lost a damaged file has what the history still holds in a new one, and the owner hears of it."""
+        for contact in map(ContactId, self._memories.take_damaged()):
+            log.error("memory_damaged", contact=mask_contact_id(contact))
+            await self.fill(contact)
+            if self.tell is not None:
+                await self.tell({"type": "memory_damaged", "contactId": contact})
+
     async def read_ended(self) -> None:
         """Conversations that are over are read: by the small model for facts, where the owner wants that, and for AutoMem."""
         idle_ms = int(self._settings.idle_minutes * 60_000)
@@ -201,14 +216,15 @@ class MemoryFeed:
         """What its chat forgets by now is forgotten here too."""
         now_ms = self._clock.now_ms()
         for contact in await self._journals.expiring(now_ms):
-            await self._journals.expect(contact, await self._keeper.forget_expired(contact, now_ms))
+            await self._keeper.forget_outdated(contact, now_ms)
+            await self._journals.expect(contact, await asyncio.to_thread(self._memories.next_expiry_ms, contact))
 
     async def tidy(self) -> None:
         """What is older than `memory.keep_days` is forgotten."""
         if self._settings.keep_days:
             before_ms = to_ms(from_ms(self._clock.now_ms()) - timedelta(days=self._settings.keep_days))
             for contact in await self._contacts():
-                await self._keeper.forget_before(contact, before_ms)
+                await self._keeper.forget_outdated(contact, self._clock.now_ms(), before_ms)
 
     async def _apply(self, contact: ContactId, changes: JournalChanges) -> int:
         # platforms' clocks have whole seconds: what came later stands later, and what is known keeps its place

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from secondme.core.clock import from_ms
 from secondme.core.errors import BusyError, DataError, SecondmeError, UnavailableError
 from secondme.core.files import new_file, private_dir
+from secondme.core.memory.cipher import connect, database_errors
 from secondme.core.memory.fact_table import SCHEMA as FACT_SCHEMA
 from secondme.core.memory.fact_table import FactTable
 from secondme.core.memory.messages import ANYBODY, MemoryCandidate, MemoryMessage, SpokenBy, candidate_of
@@ -43,8 +44,6 @@ _LATEST_MS = 253_370_764_800_000
 _QUARTER_MS = 900_000
 _MOST_DAYS = 4_000
 """Quarters of an hour whose day is known by heart: a month of them."""
-_WAIT_S = 5.0
-"""For another process that writes the same file."""
 _CACHE_KIB = 4_000
 _MANY = 500
 """Messages of one call, as an import has."""
@@ -70,7 +69,7 @@ create virtual table word using fts5vocab(turn, col);
 insert into turn(turn, rank) values ('automerge', 8);
 insert into session(session, rank) values ('automerge', 8);
 """
-_TABLES = {"meta", "message", "vector", "fact", "fact_source", "turn", "session", "word"}
+_TABLES = {"meta", "message", "vector", "fact", "fact_source", "fact_refused", "turn", "session", "word"}
 """`number` of a message is the rowid of its turn; a session's is the number of its first message. Tokens are of any script, and to
 FTS5's `ascii` tokenizer everything beyond ASCII is part of a word. Merging rarely halves what a message costs."""
 _COLUMNS = """
@@ -121,8 +120,9 @@ class ConversationIndex:
     Every method may raise CorruptIndexError, BusyError while another process writes, and UnavailableError when the disk refuses.
     """
 
-    def __init__(self, path: Path, *, idle_minutes: float = 30, zone: tzinfo = UTC) -> None:
-        """Opens the file, which is made (0600) when it is missing. An index that other rules made is made anew from its messages."""
+    def __init__(self, path: Path, *, idle_minutes: float = 30, zone: tzinfo = UTC, key: str | None = None) -> None:
+        """Opens the file, which is made (0600) when it is missing, encrypted with `key` where there is one. An index that other rules made is
+        made anew from its messages."""
         self._idle_ms, self._zone = int(idle_minutes * 60_000), zone
         self._days: dict[int, date] = {}
         private_dir(path.parent)
@@ -130,7 +130,7 @@ class ConversationIndex:
             new_file(path).close()
         self._rules = json.dumps({"tokens": VERSION, "idle_minutes": idle_minutes, "zone": str(zone)})
         with _reported():
-            self._db = sqlite3.connect(path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False)
+            self._db = connect(path, key)
         self._facts = FactTable(self._db)
         try:
             self._open()
@@ -199,26 +199,17 @@ class ConversationIndex:
         which = "id in (select value from json_each(?)) and speaker in (select value from json_each(?))"
         return self._forget(which, json.dumps(list(message_ids)), json.dumps(list(by)))
 
-    def expired(self, now_ms: int) -> list[str]:
-        """Ids of what its chat forgets by now."""
+    def outdated(self, now_ms: int, before_ms: int) -> list[str]:
+        """Ids of what was said before `before_ms`, and of what its chat forgets by now."""
+        which = "at_ms < ? or (expires_ms > 0 and expires_ms <= ?)"
         with _reported():
-            rows = self._db.execute("select id from message where expires_ms > 0 and expires_ms <= ?", (now_ms,))
-            return [row[0] for row in rows]
+            return [row[0] for row in self._db.execute(f"select id from message where {which}", (before_ms, now_ms))]
 
-    def next_expiry(self) -> int | None:
-        """When the next message expires, in ms; None when none does."""
+    def next_expiry_ms(self) -> int | None:
+        """When the next message is forgotten by its chat; None when none is."""
         with _reported():
             row = self._db.execute("select min(expires_ms) from message where expires_ms > 0").fetchone()
         return None if row[0] is None else int(row[0])
-
-    def older(self, at_ms: int) -> list[str]:
-        """Ids of everything older than `at_ms`."""
-        with _reported():
-            return [row[0] for row in self._db.execute("select id from message where at_ms < ?", (at_ms,))]
-
-    def forget_before(self, at_ms: int) -> int:
-        """As `forget`, for everything older than `at_ms`."""
-        return self._forget("at_ms < ?", at_ms)
 
     def forget_span(self, from_ms: int, to_ms: int) -> int:
         """As `forget`, for everything from `from_ms` up to, not including, `to_ms`."""
@@ -409,6 +400,12 @@ class ConversationIndex:
             count = self._facts.forget(keys)
             change.withdrawn = count > 0
         return count
+
+    def correct_fact(self, key: str, value: str, at_ms: int) -> bool:
+        """True when the fact is known: the owner's `value` stands in its place, and what it said is in no file any more."""
+        with self._changing() as change:
+            change.withdrawn = is_known = self._facts.correct(key, value, at_ms)
+        return is_known
 
     def keep_vectors(self, model: str, vectors: Mapping[str, bytes]) -> None:
         """The messages with these ids have these vectors of `model`, in place of older ones; unknown ids are passed over. Repeatable."""
@@ -667,7 +664,7 @@ def _reported() -> Iterator[None]:
     """What SQLite raises is one of ours."""
     try:
         yield
-    except sqlite3.DatabaseError as error:
+    except database_errors() as error:
         match getattr(error, "sqlite_errorcode", sqlite3.SQLITE_CORRUPT) & 0xFF:  # without one, Python found text that is none
             case sqlite3.SQLITE_ERROR if "vtable constructor failed" not in str(error):
                 raise  # our own fault, which no file can be blamed for

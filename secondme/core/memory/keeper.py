@@ -1,6 +1,6 @@
 """The keeper: everything that is remembered is written, and forgotten, here; in the contact's file and in whatever else was chosen.
 
-The file counts. A server (AutoMem) that does not answer stops nothing: what is to be stored or erased there is done later, and
+The file counts. A server (AutoMem, FalkorDB) that does not answer stops nothing: what is to be stored or erased there is done later, and
 nothing of it is forgotten.
 """
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from secondme.core.memory.automem import AutoMemArchive
     from secondme.core.memory.embedding_cache import EmbeddingCache
     from secondme.core.memory.facts import Fact, Spoken
+    from secondme.core.memory.graph import FactGraph
     from secondme.core.memory.library import Memories
     from secondme.core.memory.meaning import MeaningIndex
     from secondme.core.memory.messages import MemoryMessage
@@ -40,6 +41,7 @@ class MemoryKeeper:
         self.cache: EmbeddingCache | None = None
         self.meaning: MeaningIndex | None = None
         self.archive: AutoMemArchive | None = None
+        self.graph: FactGraph | None = None
         self._settings = settings
 
     async def remember(self, contact: ContactId, messages: Sequence[MemoryMessage], claims: Iterable[Spoken] = ()) -> int:
@@ -56,7 +58,16 @@ class MemoryKeeper:
 
     async def remember_facts(self, contact: ContactId, facts: Sequence[Fact]) -> int:
         """The facts are remembered, as far as their messages are; how many are new. Repeatable."""
-        return await asyncio.to_thread(self.memories.add_facts, contact, facts) if facts else 0
+        count = await asyncio.to_thread(self.memories.add_facts, contact, facts) if facts else 0
+        if facts and self.graph is not None:
+            self.graph.changed(contact)
+        return count
+
+    async def forget_facts(self, contact: ContactId, keys: Collection[str]) -> int:
+        """These facts are gone; how many there were. What was said stays. Repeatable. Raises BusyError, UnavailableError."""
+        count = await asyncio.to_thread(self.memories.forget_facts, contact, keys)
+        await self._settle_graph(contact)
+        return count
 
     async def edit(self, contact: ContactId, message_id: str, text: str, by: Collection[str] = ANYBODY) -> bool:
         """True when the message is known and one of `by` said it; it says `text` now, everywhere. Repeatable."""
@@ -79,16 +90,16 @@ class MemoryKeeper:
         await self._withdraw(contact, list(meant or message_ids))
         return count
 
-    async def forget_expired(self, contact: ContactId, now_ms: int) -> int | None:
-        """As `forget_messages`, for what its chat forgets by now; returns when the next one expires, or None."""
-        if gone := await asyncio.to_thread(self.memories.expired, contact, now_ms):
-            await self.forget_messages(contact, gone)
-        return await asyncio.to_thread(self.memories.next_expiry, contact)
+    async def correct_fact(self, contact: ContactId, key: str, value: str, at_ms: int) -> bool:
+        """True when the fact is known: the owner's `value` stands in its place, from the same messages. Raises as `forget_facts`."""
+        is_known = await asyncio.to_thread(self.memories.correct_fact, contact, key, value, at_ms)
+        await self._settle_graph(contact)
+        return is_known
 
-    async def forget_before(self, contact: ContactId, at_ms: int) -> None:
-        """As `forget_messages`, for everything older than `at_ms`."""
-        if gone := await asyncio.to_thread(self.memories.older, contact, at_ms):
-            await self.forget_messages(contact, gone)
+    async def forget_outdated(self, contact: ContactId, now_ms: int, before_ms: int = 0) -> int:
+        """As `forget_messages`, for what was said before `before_ms` and for what its chat forgets by `now_ms`."""
+        outdated = await asyncio.to_thread(self.memories.outdated, contact, now_ms, before_ms)
+        return await self.forget_messages(contact, outdated)  # also without any: the last time may have been cut short
 
     async def forget_contact(self, contact: ContactId) -> bool:
         """Nothing of the contact is left anywhere on this machine; servers that do not answer erase it later. True when there was something.
@@ -101,6 +112,7 @@ class MemoryKeeper:
                 await self.archive.forget(contact)
             except SecondmeError as error:
                 log.warning("automem_erases_later", contact=mask_contact_id(contact), code=error.code)
+        await self._settle_graph(contact)
         return was
 
     async def archive_sessions(self, contact: ContactId, sessions: Collection[int] | None = None) -> int:
@@ -118,6 +130,8 @@ class MemoryKeeper:
             await asyncio.to_thread(self.cache.close)
         if self.archive is not None:
             await self.archive.close()
+        if self.graph is not None:
+            await self.graph.close()
         await asyncio.to_thread(self.memories.close)
 
     async def _uncache(self, texts: Collection[str]) -> None:
@@ -125,7 +139,9 @@ class MemoryKeeper:
             await asyncio.to_thread(self.cache.erase, map(text_hash, texts))
 
     async def _withdraw(self, contact: ContactId, message_ids: Sequence[str]) -> None:
-        """AutoMem loses what it has of these messages, and gets what is left of their conversations, which may be others now."""
+        """The graph and AutoMem lose what they have of these messages, and AutoMem gets what is left of their conversations, which may be
+        others now."""
+        await self._settle_graph(contact)
         if self.archive is None or not message_ids:
             return
         try:
@@ -135,3 +151,13 @@ class MemoryKeeper:
             await self.archive.settle()
         except SecondmeError as error:
             log.warning("automem_erases_later", contact=mask_contact_id(contact), code=error.code)
+
+    async def _settle_graph(self, contact: ContactId) -> None:
+        """What was forgotten is out of the graph, now or once the server answers."""
+        if self.graph is None:
+            return
+        self.graph.changed(contact)
+        try:
+            await self.graph.settle(contact)
+        except SecondmeError as error:
+            log.warning("graph_later", contact=mask_contact_id(contact), code=error.code)

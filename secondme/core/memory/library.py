@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from contextlib import contextmanager, suppress
 from datetime import UTC, tzinfo
 from itertools import accumulate, count
 from types import MappingProxyType
 from typing import TYPE_CHECKING, TypeVar
 
+from secondme.core.errors import BusyError
+from secondme.core.memory.cipher import MemoryKeys, database_errors, is_plain, recode
 from secondme.core.memory.index import ConversationIndex, CorruptIndexError
 from secondme.core.memory.messages import ANYBODY, SearchFindings
 from secondme.core.memory.ranking import NO_HINTS, MemoryHints, RankedMessage, rank
@@ -69,19 +71,14 @@ class _Held:
 class Memories:
     """The memories in `directory`. Threads may share it: each contact has one writer or reader at a time.
 
-    A file that turns out to be damaged is moved aside, `moved_aside` is called with its contact and its new path, and the call goes on
-    with an empty memory: whoever can, fills it again. Methods raise BusyError and UnavailableError as ConversationIndex does.
+    A file that turns out to be damaged is moved aside, and the call goes on with an empty memory; `take_damaged` says whose it was, so that
+    it is filled again. Methods raise BusyError and UnavailableError as ConversationIndex does.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        settings: MemorySettings,
-        *,
-        zone: tzinfo = UTC,
-        moved_aside: Callable[[str, Path], None] = lambda _contact, _path: None,
-    ) -> None:
-        self._directory, self._settings, self._zone, self._moved_aside = directory, settings, zone, moved_aside
+    def __init__(self, directory: Path, settings: MemorySettings, *, zone: tzinfo = UTC) -> None:
+        self._directory, self._settings, self._zone = directory, settings, zone
+        self._damaged: deque[str] = deque()
+        self._keys = MemoryKeys(directory.with_name("memory-keys"))
         self._lock = threading.Lock()
         self._held: OrderedDict[str, _Held] = OrderedDict()
 
@@ -98,17 +95,13 @@ class Memories:
         """As ConversationIndex.forget."""
         return self.read(contact, lambda index: index.forget(message_ids, by), otherwise=0)
 
-    def older(self, contact: str, at_ms: int) -> list[str]:
-        """As ConversationIndex.older."""
-        return self.read(contact, lambda index: index.older(at_ms), otherwise=[])
+    def outdated(self, contact: str, now_ms: int, before_ms: int) -> list[str]:
+        """As ConversationIndex.outdated."""
+        return self.read(contact, lambda index: index.outdated(now_ms, before_ms), otherwise=[])
 
-    def expired(self, contact: str, now_ms: int) -> list[str]:
-        """As ConversationIndex.expired."""
-        return self.read(contact, lambda index: index.expired(now_ms), otherwise=[])
-
-    def next_expiry(self, contact: str) -> int | None:
-        """As ConversationIndex.next_expiry."""
-        return self.read(contact, lambda index: index.next_expiry(), otherwise=None)
+    def next_expiry_ms(self, contact: str) -> int | None:
+        """As ConversationIndex.next_expiry_ms."""
+        return self.read(contact, lambda index: index.next_expiry_ms(), otherwise=None)
 
     def forget_span(self, contact: str, from_ms: int, to_ms: int) -> int:
         """As ConversationIndex.forget_span."""
@@ -141,6 +134,10 @@ class Memories:
     def forget_facts(self, contact: str, keys: Collection[str]) -> int:
         """As ConversationIndex.forget_facts."""
         return self.read(contact, lambda index: index.forget_facts(keys), otherwise=0)
+
+    def correct_fact(self, contact: str, key: str, value: str, at_ms: int) -> bool:
+        """As ConversationIndex.correct_fact."""
+        return self.read(contact, lambda index: index.correct_fact(key, value, at_ms), otherwise=False)
 
     def facts_about(self, contact: str, text: str) -> list[tuple[KeptFact, float]]:
         """As ConversationIndex.facts_about."""
@@ -211,6 +208,7 @@ class Memories:
             paths = self.files(contact)
             for path in paths:
                 path.unlink(missing_ok=True)
+            self._keys.forget(self._path(contact).stem)
             return bool(paths)
 
     def discard_damaged(self, contact: str, texts: Iterable[str]) -> None:
@@ -236,6 +234,10 @@ class Memories:
         sought = [word.encode() for word in words]
         files = self.files(contact) if contact else sorted(path for path in self._directory.glob("*") if path.is_file())
         return [path for path in files if any(each in path.read_bytes() for each in sought)]
+
+    def take_damaged(self) -> list[str]:
+        """Contacts whose file was moved aside since this was last asked."""
+        return [self._damaged.popleft() for _ in range(len(self._damaged))]
 
     def close(self) -> None:
         """No file is open; the next call opens what it needs."""
@@ -270,10 +272,10 @@ class Memories:
         """What `do` returns for the contact's index, which is made when there is none."""
         with self._holding(contact) as held:
             try:
-                return do(self._opened(contact, held))
+                return self._done(contact, held, do)
             except CorruptIndexError:
                 self._move_aside(contact, held)
-                return do(self._opened(contact, held))
+                return self._done(contact, held, do)
 
     def read(self, contact: str, do: Callable[[ConversationIndex], _T], *, otherwise: _T) -> _T:
         """What `do` returns for the contact's index; `otherwise` when there is none, or it is damaged."""
@@ -282,10 +284,18 @@ class Memories:
                 held.close()
                 return otherwise
             try:
-                return do(self._opened(contact, held))
+                return self._done(contact, held, do)
             except CorruptIndexError:
                 self._move_aside(contact, held)
                 return otherwise
+
+    def _done(self, contact: str, held: _Held, do: Callable[[ConversationIndex], _T]) -> _T:
+        """What `do` returns for the file that has the contact's name afterwards too: another process may have put one in its place meanwhile.
+        All that is done to an index may be repeated."""
+        done = do(self._opened(contact, held))
+        if self.identity(contact) not in {held.inode, None}:
+            done = do(self._opened(contact, held))
+        return done
 
     def identity(self, contact: str) -> int | None:
         """Which file it is; another number once it was forgotten and made anew, None while there is none."""
@@ -300,9 +310,31 @@ class Memories:
         if held.index and (not path.exists() or path.stat().st_ino != held.inode):
             held.close()
         if held.index is None:
-            held.index = ConversationIndex(path, idle_minutes=self._settings.idle_minutes, zone=self._zone)
-            held.inode = path.stat().st_ino
+            before = self.identity(contact)
+            key = self._key(path)
+            held.index = ConversationIndex(path, idle_minutes=self._settings.idle_minutes, zone=self._zone, key=key)
+            held.inode = before if key is None and before is not None else path.stat().st_ino
         return held.index
+
+    def _key(self, path: Path) -> str | None:
+        """What the file is to be opened with. One that is not encrypted as the owner wants is made so first, unless another process has it
+        open: then it is later."""
+        known = self._keys.find(path.stem)
+        if known is None and not self._settings.encrypt:
+            return None
+        key = known or self._keys.make(path.stem)
+        has_content = path.exists() and path.stat().st_size > 0
+        if not has_content:
+            return key if self._settings.encrypt else None
+        was_plain = is_plain(path)
+        if was_plain is self._settings.encrypt:
+            try:
+                recode(path, None if was_plain else key, key if was_plain else None)
+            except BusyError:
+                return None if was_plain else key
+            except database_errors() as error:
+                raise CorruptIndexError("memory_corrupt", "A file of the memory is damaged.") from error
+        return key if self._settings.encrypt else None
 
     def _move_aside(self, contact: str, held: _Held) -> None:
         """The damaged file has another name, and what belonged to it is gone."""
@@ -315,7 +347,7 @@ class Memories:
         with suppress(FileNotFoundError):
             path.rename(aside)
             aside.chmod(0o600)
-            self._moved_aside(contact, aside)
+            self._damaged.append(contact)
 
 
 def is_damaged(path: Path) -> bool:

@@ -2,7 +2,39 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from secondme.core.records import CamelModel
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+_WHY = {
+    "own": "its words",
+    "cover": "its words",
+    "phrase": "its words",
+    "around": "what was said around it",
+    "wide": "what was said around it",
+    "cover_near": "what was said around it",
+    "session": "its conversation",
+    "speaker": "who said it",
+    "date": "its date",
+    "tells_when": "tells when",
+    "tells_number": "tells a number",
+    "tells_name": "tells a name",
+    "answer": "answers a question",
+    "question": "asks the same",
+    "meaning": "its meaning",
+    "meaning_near": "its meaning",
+    "graph": "a fact",
+    "asked": "the question before it",
+}
+
+
+def found_by(why: Iterable[str]) -> str:
+    """By what a message was found, in words; signs of the ranking that say nothing to a person are left out."""
+    return ", ".join(dict.fromkeys(_WHY[sign] for sign in why if sign in _WHY))
 
 
 class MemoryStatusReport(CamelModel):
@@ -15,14 +47,37 @@ class MemoryStatusReport(CamelModel):
     bytes: int
     waiting: int
     """Contacts with something that is not yet remembered."""
+    encrypted: bool
+    """Whether files are encrypted, each with a key of its own."""
     damaged: int
     """Files that were moved aside."""
     facts: str
     embeddings: str
-    sends_messages_to: list[str]
-    """Vendors and servers that messages are sent to, to be found again; nobody by default."""
+    recipients: list[str]
+    """Vendors and servers that are sent what people write, or facts of it, so that it is found again; nobody by default."""
+    unsent: int
+    """Parts of conversations that AutoMem, and graphs that FalkorDB, does not have as they are: not stored, or not erased yet."""
     keep_days: int
     budget_tokens: int
+
+
+class EvaluatedQuestion(CamelModel):
+    """Where the answer to one question was found."""
+
+    question: str
+    place: int | None
+    """Of the first message that answers it, from 1; None when it is not among the first 50."""
+    in_budget: bool
+    """Whether a reply would be shown it."""
+    cpu_ms: float
+
+
+class EvaluationReport(CamelModel):
+    """How well what was said with a person is found again."""
+
+    questions: list[EvaluatedQuestion]
+    found: dict[str, float]
+    """Shares of the questions whose answer is among the first `5`, `10`, `20`, and `inBudget`."""
 
 
 class FactReport(CamelModel):

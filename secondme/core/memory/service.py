@@ -30,6 +30,8 @@ _RECALL_S = 1.5
 """A reply waits no longer for what was said long ago."""
 _ARCHIVE_S = 1.2
 """A little longer than a call to AutoMem may take, which counts its own failures."""
+_MOST_TRACED = 20
+"""Ids in a trace: the words stay where they can be forgotten."""
 _MOST_CHARACTERS = 2000
 """Of what is asked for: the end of a long burst says best what it is about."""
 
@@ -72,7 +74,8 @@ class ConversationMemory:
         rows = pack(ranked, budget_tokens=self._settings.budget_tokens, zone=self._zone, shown=shown)
         items = tuple(Remembered(row.id, row.said_at, Speaker(row.speaker), row.text) for row in rows)
         why = sorted({reason for row in rows for reason in row.why})
-        facts = {"found": len(items), "ms": int((self._clock.monotonic() - began) * 1000), "why": why}
+        ids = [each.message_id for each in items[:_MOST_TRACED]]
+        facts = {"found": len(items), "ms": int((self._clock.monotonic() - began) * 1000), "why": why, "messages": ids}
         return Recollection(items, {"memory": facts})
 
     async def search(self, contact: ContactId, query: str) -> list[RankedMessage]:
@@ -82,12 +85,21 @@ class ConversationMemory:
         text, weights = query[-_MOST_CHARACTERS:], self._settings.weights
         async with asyncio.TaskGroup() as asking:  # at once: what they take is taken from what the words have
             near = asking.create_task(self._near(members, text)) if weights.semantic else None
-            found = {each: asking.create_task(self._archived(each, text)) for each in members} if weights.graph else {}
+            found = {each: asking.create_task(self._linked(each, text)) for each in members} if weights.graph else {}
         meant, known = near.result() if near else {}, {each: task.result() for each, task in found.items()}
         return await asyncio.to_thread(self._search, members, text, names, meant, known)
 
     async def _near(self, contacts: Sequence[ContactId], text: str) -> Mapping[str, Mapping[str, tuple[float, float]]]:
         return {} if self._keeper.meaning is None else await self._keeper.meaning.near(contacts, text)
+
+    async def _linked(self, contact: ContactId, text: str) -> dict[str, float]:
+        """What AutoMem finds, and the graph: message ids and how sure it is."""
+        if self._keeper.graph is None:
+            return await self._archived(contact, text)
+        async with asyncio.TaskGroup() as asking:
+            archived = asking.create_task(self._archived(contact, text))
+            linked = asking.create_task(self._keeper.graph.near(contact, text))
+        return archived.result() | linked.result()
 
     async def _archived(self, contact: ContactId, text: str) -> dict[str, float]:
         """What AutoMem finds: message ids and how sure it is. Empty without one, and when it does not answer in time."""

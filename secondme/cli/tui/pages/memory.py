@@ -48,6 +48,7 @@ class MemoryPage(Page):
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("slash", "search", "Search", key_display="/"),
+        Binding("c", "correct_fact", "Correct a fact"),
         Binding("f", "forget_fact", "Forget a fact"),
         Binding("x", "forget", "Forget all"),
     ]
@@ -110,15 +111,30 @@ class MemoryPage(Page):
     async def action_forget_fact(self) -> None:
         """One that is wrong is gone."""
         key = self.table.current
-        found = await self._overview(key) if key else None
-        facts = [fact for each in found or () for fact in each.facts if fact.until is None][:_FACTS]
-        if not key or not facts:
-            self.app.notify("No facts are known.", markup=False)
+        chosen = await self._chosen_fact(key, "Forget which fact?")
+        if key and chosen:
+            await self.desk.decide(partial(self._forget_fact, key, chosen.id))
+
+    @work
+    async def action_correct_fact(self) -> None:
+        """The owner's word in the place of one that is wrong."""
+        key = self.table.current
+        chosen = await self._chosen_fact(key, "Correct which fact?")
+        if not key or not chosen:
             return
-        choices = [Choice(fact.id, _fact_line(fact)) for fact in facts]
-        chosen = await self.app.push_screen_wait(ChoiceDialog("Forget which fact?", choices, facts[0].id))
-        if chosen:
-            await self.desk.decide(partial(self._forget_fact, key, chosen))
+        what = safe_text(chosen.kind.replace("_", " "))
+        value = await self.app.push_screen_wait(LineDialog(f"What is right? {what}:", "keep", safe_text(chosen.value)))
+        if value and value.strip():
+            await self.desk.decide(partial(self._correct_fact, key, chosen.id, value))
+
+    async def _chosen_fact(self, key: str | None, title: str) -> FactReport | None:
+        found = await self._overview(key) if key else None
+        facts = {fact.id: fact for each in found or () for fact in each.facts if fact.until is None}
+        if not facts:
+            self.app.notify("No facts are known.", markup=False)
+            return None
+        choices = [Choice(fact.id, _fact_line(fact)) for fact in list(facts.values())[:_FACTS]]
+        return facts.get(await self.app.push_screen_wait(ChoiceDialog(title, choices, choices[0].value)) or "")
 
     @work
     async def action_forget(self) -> None:
@@ -135,6 +151,10 @@ class MemoryPage(Page):
 
     async def _overview(self, key: str) -> list[MemoryOverview] | None:
         return await self.desk.fetch(partial(self.desk.link.services.memory_desk.overview, ContactId(key)))
+
+    async def _correct_fact(self, key: str, fact: str, value: str) -> str:
+        is_known = await self.desk.link.services.memory_desk.correct_fact(ContactId(key), fact, value)
+        return "Your word stands in its place." if is_known else "That fact is gone."
 
     async def _forget_fact(self, key: str, fact: str) -> str:
         await self.desk.link.services.memory_desk.forget_facts(ContactId(key), [fact])

@@ -26,6 +26,7 @@ async def memory(subject: DoctorContext) -> Outcome:
     findings: list[Finding | None] = [
         found("memory-damaged", count=counted(len(broken), "file")) if broken else None,
         found("memory-embeddings-missing") if settings.embeddings == "local" and not all(map(find_spec, _LOCAL)) else None,
+        found("memory-cipher-missing") if settings.encrypt and find_spec("sqlcipher3") is None else None,
         found("memory-key-missing", vendor=_KEPT_BY_VENDOR[settings.embeddings])
         if settings.embeddings in _KEPT_BY_VENDOR and not settings.embedding_api_key and not settings.embedding_base_url
         else None,
