@@ -274,6 +274,28 @@ def test_of_a_person_whose_file_is_only_damaged_everything_is_forgotten(cli: Cli
 
 
 @pytest.mark.usefixtures("anna")
+def test_an_encrypted_memory_is_searched_shown_and_forgotten_as_any_other(
+    cli: Cli, setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("sqlcipher3", reason="secondme[encrypt] is not installed")
+    assert left(setup, "Bartholomew", "dachshund")
+    monkeypatch.setenv("SECONDME_MEMORY__ENCRYPT", "true")
+    assert data_of(cli, "search", ANNA, "dog")["hits"][0]["messageId"] == "m0"
+    assert data_of(cli, "show", RITA)["contacts"][0]["messages"] == 1
+    assert left(setup, *WORDS, "dachshund") == []
+    key = setup.places.memory.with_name("memory-keys")
+    assert len(list(key.iterdir())) == 2
+    assert data_of(cli, "forget", ANNA, "--message", "m0", "--yes") == {"contact": ANNA, "messages": 1, "facts": 1, "left": 0}
+    assert data_of(cli, "search", ANNA, "Bartholomew")["hits"] == []
+    assert data_of(cli, "index")["contacts"] == 2
+    assert data_of(cli, "forget", ANNA, "--yes")["messages"] == 3
+    assert len(list(key.iterdir())) == 1
+    monkeypatch.setenv("SECONDME_MEMORY__ENCRYPT", "false")
+    assert data_of(cli, "search", RITA, "dog")["hits"][0]["text"] == "the dog of Rita is a dachshund"
+    assert left(setup, *WORDS) == []
+
+
+@pytest.mark.usefixtures("anna")
 def test_linked_contacts_are_one_person_to_every_command(cli: Cli, setup: Setup) -> None:
     assert cli("contacts", "link", ANNA, RITA).exit_code == 0
     assert [each["contactId"] for each in data_of(cli, "show", ANNA)["contacts"]] == [ANNA, RITA]

@@ -201,3 +201,18 @@ def test_words_are_looked_for_in_every_file_beside_the_memories_too(memories: Me
     (folder / "automem.outbox").write_bytes(b"...zeppelin...")
     assert [path.name for path in memories.left_of(["zeppelin"])] == ["automem.outbox"]
     assert memories.left_of(["bread"]) == []
+
+
+@pytest.mark.parametrize("is_whole", [False, True])
+def test_the_half_of_a_file_that_a_killed_process_left_is_forgotten_too(memories: Memories, *, is_whole: bool) -> None:
+    memories.append("a", said("apple zqxjkvw", "bread"))
+    (path,) = memories.files("a")[:1]
+    left = path.with_name(f".{path.name}.0badcafe.1.new")
+    left.write_bytes(b"...apple zqxjkvw...")
+    memories.discard_damaged("a", ["bread"])
+    assert left.exists()
+    if is_whole:
+        memories.forget("a")
+    else:
+        memories.discard_damaged("a", ["apple zqxjkvw"])
+    assert not left.exists()

@@ -97,6 +97,8 @@ def recode(path: Path, old: str | None, new: str | None) -> None:
                 raise BusyError("memory_busy", "Another process has the same memory open.", "Close it.")
             connection.execute("begin exclusive")
             connection.execute("commit")  # in this mode the lock stays until the connection is closed
+            for left in path.parent.glob(f".{path.name}.*.new"):  # by one who was killed: nobody else is at it now
+                left.unlink(missing_ok=True)
             fresh.touch(0o600)
             connection.execute(f"attach database ? as fresh key {_literal(new)}", (str(fresh),))
             connection.execute("select sqlcipher_export('fresh')")

@@ -160,10 +160,7 @@ class MemoryDesk:
 
     async def forget_all(self, contact: ContactId) -> ForgottenReport:
         """Everything that memory has of the person; histories and the rest stay (`contacts forget` takes all). Repeatable."""
-        done = await self._forget(contact, lambda _: True)
-        for member in await self._persons.members(contact):
-            await self._keeper.forget_contact(member)  # damaged files, of which nothing can be read, too
-        return done
+        return await self._forget(contact, lambda _: True, whole=True)
 
     async def forget_facts(self, contact: ContactId, keys: Sequence[str]) -> int:
         """These facts, by id or its beginning, are gone; how many that were. What was said stays. Repeatable."""
@@ -188,19 +185,24 @@ class MemoryDesk:
                 return await self._again(partial(self._keeper.correct_fact, member, chosen[0], kept, self._clock.now_ms()))
         return False
 
-    async def _forget(self, contact: ContactId, is_meant: Callable[[MemoryMessage], bool]) -> ForgottenReport:
-        done = [await self._forget_of(member, is_meant) for member in await self._persons.members(contact)]
+    async def _forget(
+        self, contact: ContactId, is_meant: Callable[[MemoryMessage], bool], *, whole: bool = False
+    ) -> ForgottenReport:
+        """`whole`: also what cannot be read, in damaged files and elsewhere."""
+        done = [await self._forget_of(member, is_meant, whole=whole) for member in await self._persons.members(contact)]
         messages, facts, left = (sum(each) for each in zip(*done, strict=True))
         return ForgottenReport(messages=messages, facts=facts, left=left)
 
-    async def _forget_of(self, contact: ContactId, is_meant: Callable[[MemoryMessage], bool]) -> tuple[int, int, int]:
+    async def _forget_of(
+        self, contact: ContactId, is_meant: Callable[[MemoryMessage], bool], *, whole: bool
+    ) -> tuple[int, int, int]:
         await self._again(lambda: self._read_waiting(contact))  # else it would be remembered after it was forgotten
         said = await asyncio.to_thread(self._memories.messages, contact)
         meant = [each for each in said if is_meant(each)]
-        if not meant:
+        if not meant and not whole:
             return 0, 0, 0
         facts = len(await asyncio.to_thread(self._memories.facts, contact))
-        if len(meant) == len(said):
+        if whole or len(meant) == len(said):
             await self._keeper.forget_contact(contact)
             facts_left = 0
         else:

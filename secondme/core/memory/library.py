@@ -212,9 +212,9 @@ class Memories:
             return bool(paths)
 
     def discard_damaged(self, contact: str, texts: Iterable[str]) -> None:
-        """No file of `contact` that was moved aside has one of `texts`: those that do are gone. Repeatable."""
+        """No file of `contact` that was moved aside, or is half of another, has one of `texts`: those that do are gone. Repeatable."""
         with self._holding(contact):
-            damaged = [path for path in self.files(contact) if _ASIDE in path.name]
+            damaged = [path for path in self.files(contact) if _ASIDE in path.name or path.name.startswith(".")]
             sought = [text.encode() for text in texts if text] if damaged else []
             for path in damaged:
                 content = path.read_bytes()
@@ -223,7 +223,10 @@ class Memories:
 
     def files(self, contact: str) -> list[Path]:
         """The files that hold something of `contact`, those that were moved aside too."""
-        return sorted(self._directory.glob(f"{self._path(contact).name}*"))
+        name = self._path(contact).name
+        return sorted(
+            [*self._directory.glob(f"{name}*"), *self._directory.glob(f".{name}.*")]
+        )  # a killed `recode` leaves the latter
 
     def all_files(self) -> list[Path]:
         """Every file of every memory."""
