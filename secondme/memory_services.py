@@ -6,6 +6,7 @@ from functools import cached_property
 from random import SystemRandom
 from typing import TYPE_CHECKING
 
+from secondme.core.log import get_logger
 from secondme.stores import Stores, time_zone
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from secondme.core.memory.keeper import MemoryKeeper
     from secondme.core.memory.library import Memories
     from secondme.core.memory.service import ConversationMemory
+    from secondme.core.ports import EmbeddingProvider
+
+log = get_logger(__name__)
 
 
 class MemoryServices(Stores):
@@ -35,15 +39,15 @@ class MemoryServices(Stores):
 
         settings, places = self.settings.memory, self.setup.places.memory
         keeper = MemoryKeeper(self.memories, settings)
-        if settings.embeddings != "none":
+        cache = places / "embeddings.cache"
+        if settings.embeddings != "none" or cache.exists():  # what is forgotten leaves it, also when nothing is embedded any more
             from secondme.core.memory.embedding_cache import CachedEmbeddings, EmbeddingCache
-            from secondme.core.memory.meaning import MeaningIndex
-            from secondme.core.providers.embeddings import embedding_provider
 
-            provider = embedding_provider(settings, self.clock, SystemRandom())
-            assert provider is not None
-            keeper.cache = EmbeddingCache(places / "embeddings.cache")
-            keeper.meaning = MeaningIndex(self.memories, CachedEmbeddings(provider, keeper.cache), self.clock)
+            keeper.cache = EmbeddingCache(cache)
+            if provider := self._embedding_provider():
+                from secondme.core.memory.meaning import MeaningIndex
+
+                keeper.meaning = MeaningIndex(self.memories, CachedEmbeddings(provider, keeper.cache), self.clock)
         if settings.automem_url:
             from secondme.core.memory.automem import AutoMemArchive
             from secondme.core.memory.automem_outbox import AutoMemOutbox
@@ -58,6 +62,17 @@ class MemoryServices(Stores):
             store = GraphStore(settings.graph_url.get_secret_value())
             keeper.graph = FactGraph(store, self.memories, places / "graph.outbox", self.clock)
         return keeper
+
+    def _embedding_provider(self) -> EmbeddingProvider | None:
+        """What the owner chose; None also when it lacks its key or its packages: words alone find what was said then, and doctor says so."""
+        from secondme.core.errors import ConfigError, CredentialsError
+        from secondme.core.providers.embeddings import embedding_provider
+
+        try:
+            return embedding_provider(self.settings.memory, self.clock, SystemRandom())
+        except (ConfigError, CredentialsError) as error:
+            log.warning("embeddings_unusable", code=error.code)
+            return None
 
     @cached_property
     def memory(self) -> ConversationMemory:
@@ -76,7 +91,10 @@ class MemoryServices(Stores):
         """Memory as the owner sees and steers it."""
         from secondme.core.memory.desk import MemoryDesk
 
-        return MemoryDesk(self.memory_keeper, self.memory, self.journals, self.persons, self.settings.memory, self.clock)
+        feed, settings = self.memory_feed, self.settings.memory
+        return MemoryDesk(
+            self.memory_keeper, self.memory, self.journals, self.persons, settings, self.clock, read_waiting=feed.read_waiting
+        )
 
     @cached_property
     def memory_feed(self) -> MemoryFeed:
@@ -97,4 +115,8 @@ class MemoryServices(Stores):
         """Where whole conversations of exports go."""
         from secondme.core.exports.memory_sink import MemorySink
 
-        return MemorySink(self.memory_keeper, self._approved_ids)
+        async def read_heard(contact: ContactId) -> None:
+            await self.memory_feed.fill(contact)
+            await self.memory_feed.read_waiting(contact)
+
+        return MemorySink(self.memory_keeper, self._approved_ids, read_heard)

@@ -28,6 +28,7 @@ from redis import Redis
 from typer.testing import CliRunner, Result
 
 from secondme.cli.app import app
+from secondme.core.clock import SystemClock
 from secondme.core.config.loader import Setup, load
 from secondme.core.store.client import Store
 from secondme.core.store.server import EmbeddedServer, Role
@@ -185,10 +186,10 @@ async def town(setup: Setup, store: Store, model: ScriptedModel) -> AsyncIterato
 def town_with(redis_url: str, store: Store, model: ScriptedModel, tmp_path: Path) -> Callable[..., Town]:
     """Builds a town on the test's store whose settings the test chooses; `__` stands for the dot in a setting's name."""
 
-    def build(**flags: Any) -> Town:
+    def build(clock: SystemClock | None = None, **flags: Any) -> Town:
         basics = {"redis_url": redis_url, "pacing.enabled": False, "sleep.enabled": False, "persona.name": "Sam"}
         dotted = {name.replace("__", "."): value for name, value in flags.items()}
-        return Town(load({**basics, **dotted}, {}, home=tmp_path / "home"), store, model, Random(7))
+        return Town(load({**basics, **dotted}, {}, home=tmp_path / "home"), store, model, Random(7), clock)
 
     return build
 

@@ -231,17 +231,19 @@ async def test_a_withdrawn_message_is_gone_with_its_slices(rig: Rig) -> None:
     await rig.archive.keep(ANNA, [*say(*(f"line {at}" for at in range(1, 9))), *say("another day", session=2)])
     await rig.archive.keep(BEN, say("line 6"))
     await rig.archive.flush()
-    assert await rig.archive.forget_messages(ANNA, ["m1-6", "unknown"]) == {1}
+    lost = await rig.archive.withdraw(ANNA, ["m1-6", "unknown"])
+    assert (lost.sessions, lost.message_ids) == ({1}, {f"m1-{at}" for at in range(1, 9)})
+    await rig.archive.settle()
     assert rig.contents(ANNA) == ["Them: another day"]
     assert rig.contents(BEN) == ["Them: line 6"]
-    assert await rig.archive.forget_messages(ANNA, ["m1-6"]) == set()
+    assert (await rig.archive.withdraw(ANNA, ["m1-6"])).sessions == set()
 
 
 async def test_a_withdrawn_message_that_waits_is_never_sent(rig: Rig) -> None:
     await rig.archive.keep(ANNA, say("first"))
     await rig.archive.flush()
     await rig.archive.keep(ANNA, say("secret", session=2))
-    await rig.archive.forget_messages(ANNA, ["m2-1"])
+    await rig.archive.withdraw(ANNA, ["m2-1"])
     await rig.flush_until_done()
     assert b"secret" not in rig.path.read_bytes()
     assert "secret" not in str(rig.server.bodies)

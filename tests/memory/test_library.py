@@ -193,3 +193,11 @@ def test_a_source_whose_weight_is_0_finds_nothing(weights: dict[str, float], exp
     hints = {"a": MemoryHints(meanings={"m1": (1.0, 1.0)}, graph={"m2": 1.0, "unknown": 1.0})}
     assert sorted(row.message.id for row in memories.search(["a"], read_query("apple"), hints=hints)) == expected
     memories.close()
+
+
+def test_words_are_looked_for_in_every_file_beside_the_memories_too(memories: Memories) -> None:
+    memories.append("a", said("apple"))
+    (folder,) = {path.parent for path in memories.all_files()}
+    (folder / "automem.outbox").write_bytes(b"...zeppelin...")
+    assert [path.name for path in memories.left_of(["zeppelin"])] == ["automem.outbox"]
+    assert memories.left_of(["bread"]) == []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path  # typer reads it
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -16,6 +16,8 @@ from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, Screen, message_result
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from pydantic import BaseModel
 
     from secondme.core.ids import ContactId
@@ -160,10 +162,7 @@ async def forget(
         if message:
             done = await services.memory_desk.forget_messages(who, message)
         elif since or until:
-            zone = time_zone(services.settings)
-            first = 0 if since is None else int(since.replace(tzinfo=zone).timestamp() * 1000)
-            last = 1 << 53 if until is None else int((until + timedelta(days=1)).replace(tzinfo=zone).timestamp() * 1000)
-            done = await services.memory_desk.forget_span(who, first, last)
+            done = await services.memory_desk.forget_span(who, *_span(since, until, time_zone(services.settings)))
         else:
             done = await services.memory_desk.forget_all(who)
     return _forgotten(str(who), done)
@@ -229,9 +228,12 @@ async def index(
     ] = None,
 ) -> CommandResult:
     """Make the index anew from what is remembered, and remember what the histories still hold. Changes nothing of what was said."""
+    from secondme.core.errors import ConfigError
     from secondme.core.ids import ContactId
 
     async with invocation.services() as services:
+        if not services.settings.memory.enabled:
+            raise ConfigError("memory_off", "Memory is off.", "secondme config set memory.enabled true")
         approved = (await services.listing()).approved
         chosen = [approved_contact(contact, approved)] if contact else approved
         added = 0
@@ -247,6 +249,14 @@ async def _who(services: Services, reference: str) -> ContactId:
     from secondme.core.ids import contact_id
 
     return contact_id(approved_contact(reference, (await services.listing()).approved).contact_id)
+
+
+def _span(since: datetime | None, until: datetime | None, zone: tzinfo) -> tuple[int, int]:
+    """From the beginning of one day up to the end of the other, in ms; the last day there is has no end."""
+    first = 0 if since is None else int(since.replace(tzinfo=zone).timestamp() * 1000)
+    if until is None or until.date() == date.max:
+        return first, 1 << 53
+    return first, int((until + timedelta(days=1)).replace(tzinfo=zone).timestamp() * 1000)
 
 
 def _ask(question: str, *, yes: bool) -> None:
@@ -266,7 +276,7 @@ def _forgotten(who: str, done: ForgottenReport) -> CommandResult:
         if done.left:
             screen.line(f"Words of it are still in {counted(done.left, 'file')}: stop the gateway, and try again.", "bad")
         elif done.messages:
-            screen.line("All files of the memory were searched: nothing of it is left.", "dim")
+            screen.line("Their files were searched: nothing of it is left.", "dim")
 
     return CommandResult({"contact": who, **_data(done)}, show)
 

@@ -90,7 +90,7 @@ async def search_memory(
 
 @memory.post("/{contact}/forget", responses=answers(404, 409))
 async def forget_memory(can: Can, contact: Named, what: WhatToForget) -> ForgottenReport:
-    """It is forgotten to the last byte, and all files are searched for it. There is no way back; histories and styles stay."""
+    """It is forgotten to the last byte, and their files are searched for it. There is no way back; histories and styles stay."""
     who = await _approved(can, contact)
     if what.messages is not None:
         return await can.memory.forget_messages(who, what.messages)

@@ -90,8 +90,8 @@ class ConversationSink(Protocol):
 
     async def replace(self, contact: ContactId, digest: str, messages: AsyncIterator[Sequence[ImportedMessage]]) -> None:
         """Of the file with this digest, `contact` has exactly these messages, once this returns. They come in the order of the file, at
-        most `BATCH` at a time. What other files gave, or was kept as it was said, is as before. Nothing has changed when `messages`
-        raises. Repeatable.
+        most `BATCH` at a time. What other files gave, or was kept as it was said, is as before; but of two exports of the same chat the newer
+        one counts. Nothing has changed when `messages` raises. Repeatable.
         """
         ...
 

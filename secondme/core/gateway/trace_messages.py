@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.format import counted
-from secondme.core.memory.reports import found_by
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,6 +52,8 @@ def _remembered(found: Mapping[str, Any]) -> str:
         return f"memory was not read: {found['code']}".replace("_", " ")
     if not found.get("found"):
         return ""
+    from secondme.core.memory.reports import found_by
+
     why = found_by(map(str, found.get("why", ())))
     return f"{counted(int(found['found']), 'remembered message')}{f' (by {why})' if why else ''}"
 

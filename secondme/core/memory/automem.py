@@ -39,6 +39,14 @@ class FoundSlice:
     score: float
 
 
+@dataclass(frozen=True, slots=True)
+class LostSlices:
+    """Conversations that lost a slice, and all messages that stood in the slices."""
+
+    sessions: set[int]
+    message_ids: set[str]
+
+
 class AutoMemArchive:
     """What AutoMem has of every contact, kept as it should be. What cannot be done now is done by a later `flush`."""
 
@@ -46,13 +54,14 @@ class AutoMemArchive:
         self._server, self._outbox = server, outbox
         self._busy = asyncio.Lock()
 
-    async def keep(self, contact_id: str, messages: Sequence[SpokenMessage]) -> int:
+    async def keep(self, contact_id: str, messages: Sequence[SpokenMessage], sessions: Iterable[int] | None = ()) -> int:
         """The conversations in `messages`, each of them whole, will be in AutoMem as they are now; how many slices are new. Repeatable: what
-        is there already is not sent again, and what was edited replaces what it was. Nothing is sent yet."""
+        is there already is not sent again, and what was edited replaces what it was; `sessions` (None: all others) without a message are
+        gone. Nothing is sent yet."""
         contact = contact_key(contact_id)
         slices = {each.hash_for(contact): each for each in session_slices(messages)}
-        sessions = {message.session for message in messages}
-        return await asyncio.to_thread(self._outbox.replace_sessions, contact, slices, sessions)
+        whole = None if sessions is None else {message.session for message in messages}.union(sessions)
+        return await asyncio.to_thread(self._outbox.replace_sessions, contact, slices, whole)
 
     def unsettled(self) -> int:
         """As AutoMemOutbox.waiting. Blocking."""
@@ -99,16 +108,22 @@ class AutoMemArchive:
         async with self._busy:
             await self._erase(contact, 0)
 
-    async def forget_messages(self, contact_id: str, message_ids: Iterable[str]) -> set[int]:
-        """No slice with one of these messages is in AutoMem; the conversations that lost more than these, to be given to `keep` again
-        without them. Repeatable. When it raises as `flush` does, a later `flush` deletes them."""
-        sessions = await asyncio.to_thread(self._outbox.doom_messages, contact_key(contact_id), list(message_ids))
+    async def withdraw(self, contact_id: str, message_ids: Iterable[str]) -> LostSlices:
+        """Every slice with one of these messages will be deleted by the next `settle`; what was lost, to be given to `keep` again without
+        them. Repeatable."""
+        return LostSlices(*await asyncio.to_thread(self._outbox.doom_messages, contact_key(contact_id), list(message_ids)))
+
+    async def settle(self) -> None:
+        """What is doubtful was looked up, and what is doomed deleted. Raises as `flush`, which does the rest later. Repeatable."""
         async with self._busy:
             await self._settle()
-        return sessions
+
+    async def close(self) -> None:
+        """No file is open, no connection. Repeatable."""
+        await self._server.close()
+        await asyncio.to_thread(self._outbox.close)
 
     async def _settle(self) -> None:
-        """What is doubtful was looked up, and what is doomed deleted."""
         while doubtful := await asyncio.to_thread(self._outbox.doubtful, MOST_AT_ONCE):
             await self._look_up(doubtful)
         while doomed := await asyncio.to_thread(self._outbox.doomed, MOST_AT_ONCE):

@@ -78,8 +78,9 @@ class AutoMemOutbox:
         self._file = SqliteFile(path, _SCHEMA, _VERSION, durable=True)
         self._clock, self._rng = clock, rng
 
-    def replace_sessions(self, contact: str, slices: Mapping[str, SessionSlice], sessions: Iterable[int]) -> int:
-        """These conversations consist of `slices` (by their hashes) and nothing else; how many of them are new. Repeatable.
+    def replace_sessions(self, contact: str, slices: Mapping[str, SessionSlice], sessions: Iterable[int] | None) -> int:
+        """These conversations (None: all of the contact) consist of `slices` (by their hashes) and nothing else; how many of them are new.
+        Repeatable.
 
         Nobody knows what AutoMem has of a contact who is not in this file: their first slices are doubtful.
         """
@@ -87,9 +88,9 @@ class AutoMemOutbox:
         def work(connection: sqlite3.Connection) -> int:
             now, new = self._clock.now_ms(), 0
             is_known = connection.execute("SELECT 1 FROM slice WHERE contact = ?", (contact,)).fetchone() is not None
-            for session in set(sessions):
-                rows = connection.execute("SELECT hash FROM slice WHERE contact = ? AND session = ?", (contact, session))
-                _doom(connection, [each for (each,) in rows.fetchall() if each not in slices], now)
+            whole = None if sessions is None else set(sessions)
+            rows = connection.execute("SELECT hash, session FROM slice WHERE contact = ?", (contact,)).fetchall()
+            _doom(connection, [each for each, number in rows if each not in slices and (whole is None or number in whole)], now)
             for hash_, each in slices.items():
                 row = (hash_, contact, each.session, each.at_ms, "waiting" if is_known else "sending", each.content, now)
                 found = connection.execute(
@@ -170,10 +171,11 @@ class AutoMemOutbox:
 
         self._do(work)
 
-    def doom_messages(self, contact: str, message_ids: Iterable[str]) -> set[int]:
-        """Every slice with one of these messages will be deleted, and its words are gone from here; the conversations that lost some. Repeatable."""
+    def doom_messages(self, contact: str, message_ids: Iterable[str]) -> tuple[set[int], set[str]]:
+        """Every slice with one of these messages will be deleted, and its words are gone from here; the conversations that lost some, and all
+        messages of theirs that were in slices. Repeatable."""
 
-        def work(connection: sqlite3.Connection) -> set[int]:
+        def work(connection: sqlite3.Connection) -> tuple[set[int], set[str]]:
             sessions, hashes = set(), set()
             for message_id in message_ids:
                 rows = connection.execute(
@@ -184,8 +186,10 @@ class AutoMemOutbox:
                 for hash_, session in rows:
                     hashes.add(hash_)
                     sessions.add(session)
+            said = "SELECT message_id FROM said JOIN slice USING (hash) WHERE contact = ? AND session = ?"
+            messages = {row[0] for session in sessions for row in connection.execute(said, (contact, session))}
             _doom(connection, hashes, self._clock.now_ms())
-            return sessions
+            return sessions, messages
 
         return self._do(work)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from secondme.core.clock import from_ms, rfc3339
 from secondme.core.errors import BusyError, DataError
+from secondme.core.memory.library import is_damaged
 from secondme.core.memory.recall import pack
 from secondme.core.memory.reports import (
     EvaluatedQuestion,
@@ -59,7 +60,10 @@ class MemoryDesk:
         persons: PersonStore,
         settings: MemorySettings,
         clock: Clock,
+        read_waiting: Callable[[ContactId], Awaitable[None]],
     ) -> None:
+        """`read_waiting` remembers what a contact's journal holds."""
+        self._read_waiting = read_waiting
         self._keeper = keeper
         self._memories = keeper.memories
         self._memory = memory
@@ -80,7 +84,7 @@ class MemoryDesk:
             bytes=sum(path.stat().st_size for path in files if path.exists()),
             waiting=await self._journals.waiting(),
             encrypted=settings.encrypt,
-            damaged=sum(".broken-" in path.name for path in files),
+            damaged=sum(map(is_damaged, files)),
             facts=settings.facts,
             embeddings=settings.embeddings,
             recipients=settings.recipients,
@@ -156,7 +160,10 @@ class MemoryDesk:
 
     async def forget_all(self, contact: ContactId) -> ForgottenReport:
         """Everything that memory has of the person; histories and the rest stay (`contacts forget` takes all). Repeatable."""
-        return await self._forget(contact, lambda _: True)
+        done = await self._forget(contact, lambda _: True)
+        for member in await self._persons.members(contact):
+            await self._keeper.forget_contact(member)  # damaged files, of which nothing can be read, too
+        return done
 
     async def forget_facts(self, contact: ContactId, keys: Sequence[str]) -> int:
         """These facts, by id or its beginning, are gone; how many that were. What was said stays. Repeatable."""
@@ -187,6 +194,7 @@ class MemoryDesk:
         return ForgottenReport(messages=messages, facts=facts, left=left)
 
     async def _forget_of(self, contact: ContactId, is_meant: Callable[[MemoryMessage], bool]) -> tuple[int, int, int]:
+        await self._again(lambda: self._read_waiting(contact))  # else it would be remembered after it was forgotten
         said = await asyncio.to_thread(self._memories.messages, contact)
         meant = [each for each in said if is_meant(each)]
         if not meant:
@@ -201,7 +209,7 @@ class MemoryDesk:
             facts_left = len(await asyncio.to_thread(self._memories.facts, contact))
         kept = "\n".join(each.text for each in said if not is_meant(each))
         probes = [each.text for each in meant if len(each.text) >= _PROBE and each.text not in kept]
-        left = await asyncio.to_thread(self._memories.left_of, probes) if probes else []
+        left = await asyncio.to_thread(self._memories.left_of, probes, contact) if probes else []
         return len(meant), facts - facts_left, len(left)
 
     def _sizes(self, contacts: Sequence[ContactId]) -> dict[ContactId, tuple[int, int]]:

@@ -141,7 +141,9 @@ class CachedEmbeddings:
         return (await self.embed_batch((text,), kind))[0]
 
     async def embed_batch(self, texts: Sequence[str], kind: TextKind) -> list[Vector]:
-        """As the port says. A text that comes twice is embedded once."""
+        """As the port says. A text that comes twice is embedded once; a question seldom does, and may quote what will be forgotten."""
+        if kind == "query":
+            return await self._provider.embed_batch(texts, kind)
         known: dict[str, Vector] = {}
         if self.dimensions:  # until a vendor has answered once, nobody knows which of two lengths it is now
             found = await asyncio.to_thread(self._cache.get, self.name, self.dimensions, kind, texts)

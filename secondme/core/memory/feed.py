@@ -146,6 +146,11 @@ class MemoryFeed:
         turns = await self._history.said(contact)
         return await self._apply(contact, changes_of(turn.encode() for turn in turns))
 
+    async def read_waiting(self, contact: ContactId) -> None:
+        """Everything that the contact's journal holds is remembered. Repeatable."""
+        while entries := await self._journals.read(contact, _ENTRIES):
+            await self._read(contact, entries)
+
     async def catch_up(self) -> bool:
         """One step: the next entries of the contacts that wait longest are remembered. True when there was something, and there may be more."""
         now, done = self._clock.monotonic(), False
@@ -154,10 +159,7 @@ class MemoryFeed:
                 continue
             try:
                 entries = await self._journals.read(contact, _ENTRIES)
-                before = self._memories.identity(contact)
-                await self._apply(contact, changes_of(entries))
-                if not await self._journals.unlist(contact, entries):
-                    await self._forget_if_forgotten(contact, before)
+                await self._read(contact, entries)
             except SecondmeError as error:
                 self._later[contact] = now + _AGAIN_S
                 log.warning("memory_refused", contact=mask_contact_id(contact), code=error.code)
@@ -167,6 +169,13 @@ class MemoryFeed:
                 self._later.pop(contact, None)
                 done = done or len(entries) == _ENTRIES
         return done
+
+    async def _read(self, contact: ContactId, entries: list[bytes]) -> None:
+        """The oldest entries of the contact's journal are remembered, and leave it."""
+        before = self._memories.identity(contact)
+        await self._apply(contact, changes_of(entries))
+        if not await self._journals.unlist(contact, entries):
+            await self._forget_if_forgotten(contact, before)
 
     async def mend(self) -> None:
         """Who lost a damaged file has what the history still holds in a new one, and the owner hears of it."""
@@ -207,15 +216,14 @@ class MemoryFeed:
         """What its chat forgets by now is forgotten here too."""
         now_ms = self._clock.now_ms()
         for contact in await self._journals.expiring(now_ms):
-            await self._keeper.forget_outdated(contact, now_ms)
-            await self._journals.expect(contact, await asyncio.to_thread(self._memories.next_expiry_ms, contact))
+            await self._journals.expect(contact, await self._keeper.forget_expired(contact, now_ms))
 
     async def tidy(self) -> None:
         """What is older than `memory.keep_days` is forgotten."""
         if self._settings.keep_days:
             before_ms = to_ms(from_ms(self._clock.now_ms()) - timedelta(days=self._settings.keep_days))
             for contact in await self._contacts():
-                await self._keeper.forget_outdated(contact, self._clock.now_ms(), before_ms)
+                await self._keeper.forget_before(contact, before_ms)
 
     async def _apply(self, contact: ContactId, changes: JournalChanges) -> int:
         # platforms' clocks have whole seconds: what came later stands later, and what is known keeps its place
@@ -267,7 +275,12 @@ def _take(raw: dict[str, Any], entry: str | bytes, changes: JournalChanges) -> N
             return
         expires = {} if turn.expires_at is None else {turn.id: to_ms(turn.expires_at)}
         changes.said[turn.id] = MemoryMessage(
-            turn.id, to_ms(turn.timestamp), _SPEAKERS[turn.type], turn.content, expires_ms=expires.get(turn.id, 0)
+            turn.id,
+            to_ms(turn.timestamp),
+            _SPEAKERS[turn.type],
+            turn.content,
+            source=" ".join(turn.sources or ()),
+            expires_ms=expires.get(turn.id, 0),
         )
         changes.expiring |= expires
         if not turn.forwarded:

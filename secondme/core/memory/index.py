@@ -77,6 +77,7 @@ select m.number, m.id, m.at_ms, m.rank, m.speaker, m.session, m.body, m.tokens, 
     p.id, p.at_ms, p.rank, p.speaker, p.body, p.tokens
 from message m join turn t on t.rowid = m.number left join message p on p.number = m.previous
 """
+_OF_SOURCE = "source <> '' and instr(' ' || source || ' ', ' ' || ? || ' ') > 0"
 _MATCHING = _COLUMNS + (
     "where m.number in (select rowid from turn where turn match ? and rank match 'bm25(1.0, 0.7, 0.35)' order by rank limit ?)"
 )
@@ -198,17 +199,22 @@ class ConversationIndex:
         which = "id in (select value from json_each(?)) and speaker in (select value from json_each(?))"
         return self._forget(which, json.dumps(list(message_ids)), json.dumps(list(by)))
 
-    def outdated(self, now_ms: int, before_ms: int) -> list[str]:
-        """Ids of what was said before `before_ms`, and of what its chat forgets by now."""
-        which = "at_ms < ? or (expires_ms > 0 and expires_ms <= ?)"
+    def expired(self, now_ms: int) -> list[str]:
+        """Ids of what its chat forgets by now."""
         with _reported():
-            return [row[0] for row in self._db.execute(f"select id from message where {which}", (before_ms, now_ms))]
+            rows = self._db.execute("select id from message where expires_ms > 0 and expires_ms <= ?", (now_ms,))
+            return [row[0] for row in rows]
 
-    def next_expiry_ms(self) -> int | None:
-        """When the next message is forgotten by its chat; None when none is."""
+    def next_expiry(self) -> int | None:
+        """When the next message expires, in ms; None when none does."""
         with _reported():
             row = self._db.execute("select min(expires_ms) from message where expires_ms > 0").fetchone()
         return None if row[0] is None else int(row[0])
+
+    def older(self, at_ms: int) -> list[str]:
+        """Ids of everything older than `at_ms`."""
+        with _reported():
+            return [row[0] for row in self._db.execute("select id from message where at_ms < ?", (at_ms,))]
 
     def forget_span(self, from_ms: int, to_ms: int) -> int:
         """As `forget`, for everything from `from_ms` up to, not including, `to_ms`."""
@@ -216,7 +222,22 @@ class ConversationIndex:
 
     def forget_source(self, digest: str) -> int:
         """As `forget`, for what came only with the import of this digest."""
-        return self._forget("source <> '' and source = ?", digest)
+        return self.forget(self.disown(digest, self.of_source(digest)))
+
+    def disown(self, digest: str, message_ids: Collection[str]) -> list[str]:
+        """Those of these messages that came only with the import of this digest; of the others it is no longer said that they came with it.
+        Repeatable."""
+        with _reported(), self._transaction():
+            rows = self._db.execute(
+                f"select number, id, source from message where {_OF_SOURCE} and id in (select value from json_each(?))",
+                (digest, json.dumps(list(message_ids))),
+            ).fetchall()
+            shared = [(number, source.split()) for number, _, source in rows if source != digest]
+            self._db.executemany(
+                "update message set source = ? where number = ?",
+                [(" ".join(each for each in sources if each != digest), number) for number, sources in shared],
+            )
+        return [name for _, name, source in rows if source == digest]
 
     def rebuild(self) -> None:
         """Tokens, sessions and the full text are made anew from the messages. Repeatable."""
@@ -264,18 +285,28 @@ class ConversationIndex:
             )
             return rows.fetchall()
 
-    def of_source(self, digest: str) -> set[str]:
-        """Ids of the messages that came only with the import of this digest."""
+    def said_in(self, message_ids: Collection[str]) -> list[tuple[str, int, SpokenBy, str, int]]:
+        """As `spoken`, of the messages with these ids."""
         with _reported():
-            return {row[0] for row in self._db.execute("select id from message where source <> '' and source = ?", (digest,))}
+            rows = self._db.execute(
+                "select id, at_ms, speaker, body, session from message where id in (select value from json_each(?))"
+                " order by at_ms, rank, id",
+                (json.dumps(list(message_ids)),),
+            )
+            return rows.fetchall()
 
-    def said_live(self, from_ms: int, to_ms: int) -> set[tuple[bool, int, str]]:
-        """What did not come with an import, from `from_ms` up to and with `to_ms`: whether the contact said it, its minute and its text."""
+    def of_source(self, digest: str) -> set[str]:
+        """Ids of the messages that came with the import of this digest, and were not heard when they were said."""
+        with _reported():
+            return {row[0] for row in self._db.execute(f"select id from message where {_OF_SOURCE}", (digest,))}
+
+    def said_live(self, from_ms: int, to_ms: int) -> list[tuple[bool, int, str]]:
+        """What did not come with an import, from `from_ms` up to and with `to_ms`: whether the contact said it, when, and its text."""
         with _reported():
             rows = self._db.execute(
                 "select speaker, at_ms, body from message where source = '' and at_ms between ? and ?", (from_ms, to_ms)
             )
-            return {(speaker == "contact", at_ms // 60_000, body) for speaker, at_ms, body in rows}
+            return [(speaker == "contact", at_ms, body) for speaker, at_ms, body in rows]
 
     def unread(self, before_ms: int) -> list[int]:
         """Sessions that ended before `before_ms` and whose end was not yet marked by `mark_read`, oldest first."""
@@ -389,13 +420,14 @@ class ConversationIndex:
                 [(model, value, message_id) for message_id, value in vectors.items()],
             )
 
-    def without_vector(self, model: str, most: int) -> list[tuple[str, str]]:
-        """Ids and texts of up to `most` messages that have no vector of `model`, the newest first."""
+    def without_vector(self, model: str, most: int, dimensions: int = 0) -> list[tuple[str, str]]:
+        """Ids and texts of up to `most` messages that have no vector of `model`, of this length where that is known, the newest first."""
         with _reported():
             return self._db.execute(
-                "select m.id, m.body from message m left join vector v on v.number = m.number and v.model = ?"
+                "select m.id, m.body from message m left join vector v"
+                " on v.number = m.number and v.model = ? and ? in (0, length(v.value))"
                 " where v.number is null and m.tokens <> '' order by m.at_ms desc, m.rank desc, m.id desc limit ?",
-                (model, most),
+                (model, dimensions, most),
             ).fetchall()
 
     def vectors(self, model: str) -> list[tuple[str, int, bytes]]:
@@ -464,8 +496,9 @@ class ConversationIndex:
         row = self._known(message.id)
         if row:
             self._say(row, message.text, change)
-            if row[6] and not message.source:  # it is known for itself, and stays when the import is taken back
-                self._db.execute("update message set source = '' where number = ?", (row[0],))
+            sources = " ".join(dict.fromkeys(f"{row[6]} {message.source}".split())) if message.source else ""
+            if row[6] and row[6] != sources:  # without a source it is known for itself, and stays when the import is taken back
+                self._db.execute("update message set source = ? where number = ?", (sources, row[0]))
             return
         at_ms = min(max(message.at_ms, 0), _LATEST_MS)
         body = _kept(message.text)

@@ -71,10 +71,11 @@ class MemoryKeeper:
 
     async def edit(self, contact: ContactId, message_id: str, text: str, by: Collection[str] = ANYBODY) -> bool:
         """True when the message is known and one of `by` said it; it says `text` now, everywhere. Repeatable."""
-        before = await asyncio.to_thread(self.memories.named, contact, [message_id])
+        await self._uncache([body for *_, body, _ in await asyncio.to_thread(self.memories.said_in, contact, [message_id])])
         if not await asyncio.to_thread(self.memories.edit, contact, message_id, text, by):
             return False
-        await self._erase_elsewhere(contact, [message_id], [each.body for each in before])
+        await self._withdraw(contact, [message_id])
+        await self._settle_graph(contact)
         if self.meaning is not None:
             self.meaning.changed(contact)
         return True
@@ -82,9 +83,13 @@ class MemoryKeeper:
     async def forget_messages(self, contact: ContactId, message_ids: Sequence[str], by: Collection[str] = ANYBODY) -> int:
         """Nothing of these messages, as far as one of `by` said them, is left anywhere on this machine; servers that do not answer erase them
         later. Returns how many there were. Repeatable. Raises BusyError, UnavailableError."""
-        before = [each for each in await asyncio.to_thread(self.memories.named, contact, message_ids) if each.speaker in by]
+        said = await asyncio.to_thread(self.memories.said_in, contact, message_ids)
+        meant = {message_id: body for message_id, _, speaker, body, _ in said if speaker in by}
+        await self._uncache(meant.values())  # first: whoever is stopped after the next step does not know the words any more
+        await asyncio.to_thread(self.memories.discard_damaged, contact, meant.values())
         count = await asyncio.to_thread(self.memories.forget_messages, contact, message_ids, by)
-        await self._erase_elsewhere(contact, [each.id for each in before] or list(message_ids), [each.body for each in before])
+        await self._withdraw(contact, list(meant or message_ids))
+        await self._settle_graph(contact)
         return count
 
     async def correct_fact(self, contact: ContactId, key: str, value: str, at_ms: int) -> bool:
@@ -93,18 +98,22 @@ class MemoryKeeper:
         await self._settle_graph(contact)
         return is_known
 
-    async def forget_outdated(self, contact: ContactId, now_ms: int, before_ms: int = 0) -> int:
-        """As `forget_messages`, for what was said before `before_ms` and for what its chat forgets by `now_ms`."""
-        outdated = await asyncio.to_thread(self.memories.outdated, contact, now_ms, before_ms)
-        return await self.forget_messages(contact, outdated)  # also without any: the last time may have been cut short
+    async def forget_expired(self, contact: ContactId, now_ms: int) -> int | None:
+        """As `forget_messages`, for what its chat forgets by now; returns when the next one expires, or None."""
+        gone = await asyncio.to_thread(self.memories.expired, contact, now_ms)
+        await self.forget_messages(contact, gone)  # also without any: the last time may have been cut short
+        return await asyncio.to_thread(self.memories.next_expiry, contact)
+
+    async def forget_before(self, contact: ContactId, at_ms: int) -> None:
+        """As `forget_messages`, for everything older than `at_ms`."""
+        await self.forget_messages(contact, await asyncio.to_thread(self.memories.older, contact, at_ms))
 
     async def forget_contact(self, contact: ContactId) -> bool:
         """Nothing of the contact is left anywhere on this machine; servers that do not answer erase it later. True when there was something.
         Repeatable."""
-        texts = [each.text for each in await asyncio.to_thread(self.memories.messages, contact)] if self.cache else []
-        was = await asyncio.to_thread(self.memories.forget, contact)
         if self.cache is not None:
-            await asyncio.to_thread(self.cache.erase, map(text_hash, texts))
+            await self._uncache([each.text for each in await asyncio.to_thread(self.memories.messages, contact)])
+        was = await asyncio.to_thread(self.memories.forget, contact)
         if self.archive is not None:
             try:
                 await self.archive.forget(contact)
@@ -118,25 +127,33 @@ class MemoryKeeper:
         if self.archive is None:
             return 0
         said = await asyncio.to_thread(self.memories.spoken, contact, sessions)
-        return await self.archive.keep(contact, [SpokenMessage(*each) for each in said])
+        return await self.archive.keep(contact, [SpokenMessage(*each) for each in said], sessions)
 
     async def close(self) -> None:
         """No file is open, no connection. Repeatable."""
         if self.meaning is not None:
             await self.meaning.close()
+        if self.cache is not None:
+            await asyncio.to_thread(self.cache.close)
+        if self.archive is not None:
+            await self.archive.close()
         if self.graph is not None:
             await self.graph.close()
         await asyncio.to_thread(self.memories.close)
 
-    async def _erase_elsewhere(self, contact: ContactId, message_ids: Sequence[str], texts: Sequence[str]) -> None:
+    async def _uncache(self, texts: Collection[str]) -> None:
         if self.cache is not None and texts:
             await asyncio.to_thread(self.cache.erase, map(text_hash, texts))
-        await self._settle_graph(contact)
+
+    async def _withdraw(self, contact: ContactId, message_ids: Sequence[str]) -> None:
+        """AutoMem loses what it has of these messages, and gets what is left of their conversations, which may be others now."""
         if self.archive is None or not message_ids:
             return
         try:
-            sessions = await self.archive.forget_messages(contact, message_ids)
-            await self.archive_sessions(contact, sessions)
+            lost = await self.archive.withdraw(contact, message_ids)
+            left = await asyncio.to_thread(self.memories.said_in, contact, lost.message_ids)
+            await self.archive_sessions(contact, lost.sessions | {session for *_, session in left})
+            await self.archive.settle()
         except SecondmeError as error:
             log.warning("automem_erases_later", contact=mask_contact_id(contact), code=error.code)
 

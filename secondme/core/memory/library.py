@@ -44,6 +44,9 @@ _CANDIDATES, _CANDIDATES_OF_MANY = 100, 80
 _MANY = 4_000
 """Messages from which on fewer candidates are looked at: finding them takes the time then."""
 _BY_MEANING = 40
+_ASIDE = ".broken-"
+_SETTLED = ".settled"
+"""At the end of the name of a damaged file after which the index was made anew."""
 
 
 _T = TypeVar("_T")
@@ -92,13 +95,17 @@ class Memories:
         """As ConversationIndex.forget."""
         return self.read(contact, lambda index: index.forget(message_ids, by), otherwise=0)
 
-    def outdated(self, contact: str, now_ms: int, before_ms: int) -> list[str]:
-        """As ConversationIndex.outdated."""
-        return self.read(contact, lambda index: index.outdated(now_ms, before_ms), otherwise=[])
+    def older(self, contact: str, at_ms: int) -> list[str]:
+        """As ConversationIndex.older."""
+        return self.read(contact, lambda index: index.older(at_ms), otherwise=[])
 
-    def next_expiry_ms(self, contact: str) -> int | None:
-        """As ConversationIndex.next_expiry_ms."""
-        return self.read(contact, lambda index: index.next_expiry_ms(), otherwise=None)
+    def expired(self, contact: str, now_ms: int) -> list[str]:
+        """As ConversationIndex.expired."""
+        return self.read(contact, lambda index: index.expired(now_ms), otherwise=[])
+
+    def next_expiry(self, contact: str) -> int | None:
+        """As ConversationIndex.next_expiry."""
+        return self.read(contact, lambda index: index.next_expiry(), otherwise=None)
 
     def forget_span(self, contact: str, from_ms: int, to_ms: int) -> int:
         """As ConversationIndex.forget_span."""
@@ -140,6 +147,10 @@ class Memories:
         """As ConversationIndex.facts_about."""
         return self.read(contact, lambda index: index.facts_about(text), otherwise=[])
 
+    def said_in(self, contact: str, message_ids: Collection[str]) -> list[tuple[str, int, SpokenBy, str, int]]:
+        """As ConversationIndex.said_in."""
+        return self.read(contact, lambda index: index.said_in(message_ids), otherwise=[])
+
     def known(self, contact: str, message_ids: Collection[str]) -> set[str]:
         """Those of the ids that are remembered."""
         return self.read(contact, lambda index: index.has(message_ids), otherwise=set())
@@ -174,17 +185,21 @@ class Memories:
         return rank(query, found, weights, hints=hints, zone=self._zone)
 
     def rebuild(self, contact: str) -> None:
-        """As ConversationIndex.rebuild."""
+        """As ConversationIndex.rebuild; and of damaged files of the contact, which are still kept, nobody needs to be told any more."""
         self.read(contact, lambda index: index.rebuild(), otherwise=None)
+        with self._holding(contact):
+            for path in self.files(contact):
+                if is_damaged(path):
+                    path.rename(path.with_name(f"{path.name}{_SETTLED}"))
 
     def keep_vectors(self, contact: str, model: str, vectors: Mapping[str, Sequence[float]]) -> None:
         """The messages with these ids have these vectors; `model` names what made them, and only vectors of one model are compared."""
         packed = {message_id: pack_vector(vector) for message_id, vector in vectors.items()}
         self.read(contact, lambda index: index.keep_vectors(model, packed), otherwise=None)
 
-    def without_vector(self, contact: str, model: str, most: int) -> list[tuple[str, str]]:
+    def without_vector(self, contact: str, model: str, most: int, dimensions: int = 0) -> list[tuple[str, str]]:
         """As ConversationIndex.without_vector."""
-        return self.read(contact, lambda index: index.without_vector(model, most), otherwise=[])
+        return self.read(contact, lambda index: index.without_vector(model, most, dimensions), otherwise=[])
 
     def meanings(self, contact: str, model: str, asked: Sequence[float]) -> dict[str, tuple[float, float]]:
         """How near in meaning each message with a vector of `model` is to what was `asked`, for MemoryHints."""
@@ -200,6 +215,16 @@ class Memories:
             self._keys.forget(self._path(contact).stem)
             return bool(paths)
 
+    def discard_damaged(self, contact: str, texts: Iterable[str]) -> None:
+        """No file of `contact` that was moved aside has one of `texts`: those that do are gone. Repeatable."""
+        with self._holding(contact):
+            damaged = [path for path in self.files(contact) if _ASIDE in path.name]
+            sought = [text.encode() for text in texts if text] if damaged else []
+            for path in damaged:
+                content = path.read_bytes()
+                if any(each in content for each in sought):
+                    path.unlink()
+
     def files(self, contact: str) -> list[Path]:
         """The files that hold something of `contact`, those that were moved aside too."""
         return sorted(self._directory.glob(f"{self._path(contact).name}*"))
@@ -208,10 +233,11 @@ class Memories:
         """Every file of every memory."""
         return sorted(path for path in self._directory.glob("*.db*") if path.is_file())
 
-    def left_of(self, words: Collection[str]) -> list[Path]:
-        """The files in which one of `words` is still to be read, byte for byte."""
+    def left_of(self, words: Collection[str], contact: str | None = None) -> list[Path]:
+        """The files in which one of `words` is still to be read, byte for byte; with `contact` only theirs: others may say the same."""
         sought = [word.encode() for word in words]
-        return [path for path in self.all_files() if any(each in path.read_bytes() for each in sought)]
+        files = self.files(contact) if contact else sorted(path for path in self._directory.glob("*") if path.is_file())
+        return [path for path in files if any(each in path.read_bytes() for each in sought)]
 
     def take_damaged(self) -> list[str]:
         """Contacts whose file was moved aside since this was last asked."""
@@ -320,11 +346,17 @@ class Memories:
         path = self._path(contact)
         for suffix in ("-wal", "-shm"):
             path.with_name(path.name + suffix).unlink(missing_ok=True)
-        aside = next(place for n in count(1) if not (place := path.with_name(f"{path.name}.broken-{n}")).exists())
+        names = (f"{path.name}{_ASIDE}{n}" for n in count(1))
+        aside = next(path.with_name(name) for name in names if not any(path.parent.glob(f"{name}*")))
         with suppress(FileNotFoundError):
             path.rename(aside)
             aside.chmod(0o600)
             self._damaged.append(contact)
+
+
+def is_damaged(path: Path) -> bool:
+    """True for a file that was moved aside since the contact's index was last made anew."""
+    return _ASIDE in path.name and not path.name.endswith(_SETTLED)
 
 
 def _best(meanings: Mapping[str, tuple[float, float]]) -> list[str]:

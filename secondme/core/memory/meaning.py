@@ -6,14 +6,15 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from secondme.core.errors import SecondmeError
+from secondme.core.ids import ContactId
 from secondme.core.log import get_logger
+from secondme.core.retry import Breaker
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from secondme.core.ids import ContactId
     from secondme.core.memory.library import Memories
-    from secondme.core.ports import Clock, EmbeddingProvider
+    from secondme.core.ports import Clock, EmbeddingProvider, Vector
 
 log = get_logger(__name__)
 
@@ -22,6 +23,7 @@ _QUERY_S = 1.0
 """A question that takes longer is answered by its words alone."""
 _REST_S = 60.0
 """After the provider refused."""
+_FAILURES = 3
 
 
 class MeaningIndex:
@@ -33,6 +35,15 @@ class MeaningIndex:
         self._clock = clock
         self._waiting: dict[ContactId, None] = {}
         self._rests_until = 0.0
+        self._compared: set[ContactId] = set()
+        """Contacts whose vectors were compared with a question's since this process began."""
+        self._breaker = Breaker(
+            clock,
+            "embeddings_down",
+            "Embeddings have failed too often and are left alone for a moment.",
+            most=_FAILURES,
+            pause_s=_REST_S,
+        )
 
     def changed(self, *contacts: ContactId) -> None:
         """Something may be without a vector."""
@@ -44,7 +55,7 @@ class MeaningIndex:
             return False
         contact = next(iter(self._waiting))
         model = self._provider.name
-        todo = await asyncio.to_thread(self._memories.without_vector, contact, model, _BATCH)
+        todo = await asyncio.to_thread(self._memories.without_vector, contact, model, _BATCH, self._provider.dimensions)
         if not todo:
             del self._waiting[contact]
             return bool(self._waiting)
@@ -54,22 +65,40 @@ class MeaningIndex:
             await asyncio.to_thread(self._memories.keep_vectors, contact, model, kept)
         except SecondmeError as error:
             self._rests_until = self._clock.monotonic() + _REST_S
+            del self._waiting[contact]
+            self._waiting[contact] = None  # last: what is refused of one keeps nobody else
             log.warning("embedding_put_off", provider=model, code=error.code)
             return False
         return True
 
     async def near(self, contacts: Iterable[ContactId], text: str) -> dict[str, Mapping[str, tuple[float, float]]]:
-        """By contact: how near its messages are to `text`, for MemoryHints. Empty when the provider does not answer in time."""
+        """By contact: how near its messages are to `text`, for MemoryHints. Empty when the provider does not answer in time; one that fails
+        three times in a row is left alone for a minute."""
         try:
             async with asyncio.timeout(_QUERY_S):
-                asked = await self._provider.embed(text, "query")
+                asked = await self._query(text)
                 found: dict[str, Mapping[str, tuple[float, float]]] = {}
                 for each in contacts:
                     found[each] = await asyncio.to_thread(self._memories.meanings, each, self._provider.name, asked)
         except (SecondmeError, TimeoutError) as error:
             log.info("question_not_embedded", code=error.code if isinstance(error, SecondmeError) else "timed_out")
             return {}
+        fresh = {
+            ContactId(each) for each in found
+        } - self._compared  # now it is known how long vectors are: some may be of another length
+        self._compared |= fresh
+        self.changed(*fresh)
         return found
+
+    async def _query(self, text: str) -> Vector:
+        self._breaker.check()
+        try:
+            vector = await self._provider.embed(text, "query")
+        except (SecondmeError, asyncio.CancelledError):  # it took too long, most likely
+            self._breaker.failed()
+            raise
+        self._breaker.succeeded()
+        return vector
 
     async def close(self) -> None:
         """No connection is open. Repeatable."""

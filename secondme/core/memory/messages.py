@@ -14,8 +14,8 @@ ANYBODY = ("contact", "owner", "clone")
 
 @dataclass(frozen=True, slots=True)
 class MemoryMessage:
-    """One message to remember. `rank` orders those of the same millisecond; `source` is the digest of the import it came with, or empty;
-    `expires_ms` is when its chat forgets it, 0 for never."""
+    """One message to remember. `rank` orders those of the same millisecond; `source` has the digests of the imports it came with, oldest
+    first, with spaces between them, or is empty;    `expires_ms` is when its chat forgets it, 0 for never."""
 
     id: str
     at_ms: int

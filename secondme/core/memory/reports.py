@@ -126,7 +126,7 @@ class MemoryOverview(CamelModel):
 
 
 class ForgottenReport(CamelModel):
-    """What was forgotten, and what of it was found when all files were searched again."""
+    """What was forgotten, and what of it was found when the contact's files were searched again."""
 
     messages: int
     facts: int

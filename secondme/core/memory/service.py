@@ -28,7 +28,8 @@ log = get_logger(__name__)
 
 _RECALL_S = 1.5
 """A reply waits no longer for what was said long ago."""
-_ARCHIVE_S = 1.0
+_ARCHIVE_S = 1.2
+"""A little longer than a call to AutoMem may take, which counts its own failures."""
 _MOST_TRACED = 20
 """Ids in a trace: the words stay where they can be forgotten."""
 _MOST_CHARACTERS = 2000
@@ -82,21 +83,31 @@ class ConversationMemory:
         members = await self._persons.members(contact)
         names = await self._names(contact)
         text, weights = query[-_MOST_CHARACTERS:], self._settings.weights
-        meaning, archive = self._keeper.meaning, self._keeper.archive
-        near = await meaning.near(members, text) if meaning is not None and weights.semantic else {}
-        found = {each: await self._archived(each, text) for each in members} if archive is not None and weights.graph else {}
-        if self._keeper.graph is not None and weights.graph:
-            for each in members:
-                found[each] = found.get(each, {}) | await self._keeper.graph.near(each, text)
-        return await asyncio.to_thread(self._search, members, text, names, near, found)
+        async with asyncio.TaskGroup() as asking:  # at once: what they take is taken from what the words have
+            near = asking.create_task(self._near(members, text)) if weights.semantic else None
+            found = {each: asking.create_task(self._known_of(each, text)) for each in members} if weights.graph else {}
+        meant, known = near.result() if near else {}, {each: task.result() for each, task in found.items()}
+        return await asyncio.to_thread(self._search, members, text, names, meant, known)
+
+    async def _near(self, contacts: Sequence[ContactId], text: str) -> Mapping[str, Mapping[str, tuple[float, float]]]:
+        return {} if self._keeper.meaning is None else await self._keeper.meaning.near(contacts, text)
+
+    async def _known_of(self, contact: ContactId, text: str) -> dict[str, float]:
+        """What AutoMem and the graph find: message ids and how sure they are."""
+        if self._keeper.graph is None:
+            return await self._archived(contact, text)
+        archived, linked = await asyncio.gather(self._archived(contact, text), self._keeper.graph.near(contact, text))
+        return {each: max(archived.get(each, 0.0), linked.get(each, 0.0)) for each in archived | linked}
 
     async def _archived(self, contact: ContactId, text: str) -> dict[str, float]:
-        """What AutoMem finds: message ids and how sure it is. Empty when it does not answer in time."""
-        assert self._keeper.archive is not None
+        """What AutoMem finds: message ids and how sure it is. Empty without one, and when it does not answer in time."""
+        if self._keeper.archive is None:
+            return {}
         try:
             async with asyncio.timeout(_ARCHIVE_S):
                 found = await self._keeper.archive.recall(contact, text)
-        except TimeoutError:
+        except (SecondmeError, TimeoutError) as error:
+            log.info("automem_recall_failed", code=error.code if isinstance(error, SecondmeError) else "timed_out")
             return {}
         return {message_id: min(1.0, max(0.0, each.score)) for each in reversed(found) for message_id in each.message_ids}
 

@@ -27,7 +27,7 @@ MOST_AT_ONCE = 100
 """Memories in one call; the server takes 500, and embeds them before it answers."""
 CONTENT_CHARACTERS = 500
 """A longer content may be replaced by a summary."""
-_RECALL_S, _CALL_S = 1.5, 10.0
+_RECALL_S, _CALL_S = 1.0, 10.0
 _FAILURES, _PAUSE_S = 3, 60.0
 _ANSWER_BYTES = 4 * 1024 * 1024
 _QUESTION_BYTES = 1000
@@ -98,7 +98,7 @@ class AutoMem:
         return ids
 
     async def recall(self, question: str, tag: str, most: int) -> list[FoundMemory]:
-        """What it finds for `question` among the memories with exactly this tag, in its order; within 1.5 s."""
+        """What it finds for `question` among the memories with exactly this tag, in its order; within a second."""
         params = [
             ("query", clip_utf8(question, _QUESTION_BYTES)),
             ("tags", tag),

@@ -111,7 +111,7 @@ def _whole(text: str) -> int:
     return int(_number(text)) if text and 0 <= _number(text) < 2**53 else 0
 
 
-_SAME_MS = 120_000
+SAME_MS = 120_000
 """Exports know minutes, and clocks differ."""
 
 
@@ -156,7 +156,7 @@ class RecollectionStore:
             "1" if named else "0",
             keys.HISTORY_CAP,
             keys.HISTORY_TTL_S * 1000,
-            _SAME_MS,
+            SAME_MS,
             digest,
         ]
         for turn in newest:

@@ -6,6 +6,7 @@ from importlib.util import find_spec
 
 from secondme.core.doctor.check import Check, DoctorContext, Finding, NotConfigured, Outcome, found, in_thread, verdict
 from secondme.core.format import counted, size
+from secondme.core.memory.library import is_damaged
 from secondme.core.memory.store import JournalStore
 
 _LATE_MS = 600_000
@@ -21,7 +22,7 @@ async def memory(subject: DoctorContext) -> Outcome:
     if not settings.enabled:
         return NotConfigured("memory.enabled is false")
     files = await in_thread(lambda: sorted(subject.places.memory.glob("*.db*")))
-    broken = [path for path in files if ".broken-" in path.name]
+    broken = [path for path in files if is_damaged(path)]
     findings: list[Finding | None] = [
         found("memory-damaged", count=counted(len(broken), "file")) if broken else None,
         found("memory-embeddings-missing") if settings.embeddings == "local" and not all(map(find_spec, _LOCAL)) else None,
