@@ -10,6 +10,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator
+from functools import cache
 from itertools import count
 from pathlib import Path
 from random import Random
@@ -19,6 +20,7 @@ import certifi
 import coverage
 import hypothesis
 import pytest
+import redis.utils
 from _pytest.faulthandler import fault_handler_stderr_fd_key  # private, and the only way to the real one
 from _pytest.tmpdir import tmppath_result_key  # as above
 from fakes.model import ScriptedModel
@@ -68,6 +70,7 @@ LIMITS_S = {"slow": 1800, "heavy": 600}
 """How long a test with this mark may take, far beyond what it does; `timeout` in pyproject.toml is for the others."""
 
 
+redis.utils.get_lib_version = cache(redis.utils.get_lib_version)  # it reads the package's metadata anew for each connection
 hypothesis.settings.register_profile("ours", hypothesis.settings.default, deadline=None)  # the clock judges no example
 hypothesis.settings.load_profile("ours")
 
