@@ -25,8 +25,8 @@ REMEMBERING = {
     "filled",
     "keepDays",
     "recipients",
-    "encrypted",
     "unsent",
+    "encrypted",
     "waiting",
 }
 CASES: dict[str, tuple[str, int, set[str]]] = {

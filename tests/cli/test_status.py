@@ -172,6 +172,7 @@ def test_a_script_gets_more_than_before_and_nothing_else(cli: Cli) -> None:
 # Staying
 
 
+@pytest.mark.heavy  # 4 s: a gateway, a terminal and a command
 def test_watching_draws_in_place_and_ends_well_with_ctrl_c(home: Path) -> None:
     write_config(home)
     program = [sys.executable, "-m", "secondme", "--home", str(home)]

@@ -7,9 +7,9 @@ from fakes.process import command
 from fakes.town import Town
 
 from secondme.core.enums import Tier
+from secondme.core.gateway.trace_messages import found_by
 from secondme.core.ids import ContactId
 from secondme.core.memory.messages import MemoryMessage
-from secondme.core.memory.reports import found_by
 from secondme.core.messages import Composed
 
 SCHEMA = "secondme.trace/1"

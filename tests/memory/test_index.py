@@ -187,7 +187,7 @@ def bytes_left(folder: Path, *words: str) -> list[str]:
     "forget",
     [
         lambda index: index.forget(["m50"]),
-        lambda index: index.forget(index.outdated(0, START_MS + 51 * MINUTE_MS)),
+        lambda index: index.forget(index.older(START_MS + 51 * MINUTE_MS)),
         lambda index: index.forget_span(START_MS + 50 * MINUTE_MS, START_MS + 51 * MINUTE_MS),
         lambda index: index.forget_source("import"),
         lambda index: index.edit("m50", "nothing special"),

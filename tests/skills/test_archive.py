@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fakes.size import sized
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skills.folders import skill_files
@@ -102,7 +103,7 @@ def test_a_file_without_a_name_is_a_refusal(tmp_path: Path) -> None:
         read_zip(path)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=sized(150, 50), deadline=None)
 @given(st.data())
 def test_any_damage_is_a_refusal_or_a_skill(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     whole = io.BytesIO()

@@ -74,7 +74,7 @@ async def search(
     limit: Annotated[int, typer.Option(min=1, max=150, help="How many, the best.")] = 10,
 ) -> CommandResult:
     """Find what was said with somebody, as a reply would find it."""
-    from secondme.core.memory.reports import found_by
+    from secondme.core.gateway.trace_messages import found_by
 
     async with invocation.services() as services:
         who = await _who(services, contact)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.format import counted
-from secondme.core.memory.reports import found_by
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 def in_words(stage: str, facts: Mapping[str, Any]) -> str:
@@ -26,6 +25,11 @@ def in_words(stage: str, facts: Mapping[str, Any]) -> str:
 def why_held(reason: str) -> str:
     """Why a draft waits for the owner."""
     return "it was ready when you paused" if reason == "paused" else _REASONS.get(reason, reason.replace("_", " "))
+
+
+def found_by(why: Iterable[str]) -> str:
+    """By what a message was found, in words; signs of the ranking that say nothing to a person are left out."""
+    return ", ".join(dict.fromkeys(_WHY[sign] for sign in why if sign in _WHY))
 
 
 def _composed(facts: Mapping[str, Any]) -> str:
@@ -110,4 +114,24 @@ _REASONS = {
     "not_approved": "the contact is not approved any more",
     "over_budget": "today's budget is spent",
     "over_contact_budget": "this contact's budget of today is spent",
+}
+_WHY = {
+    "own": "its words",
+    "cover": "its words",
+    "phrase": "its words",
+    "around": "what was said around it",
+    "wide": "what was said around it",
+    "cover_near": "what was said around it",
+    "session": "its conversation",
+    "speaker": "who said it",
+    "date": "its date",
+    "tells_when": "tells when",
+    "tells_number": "tells a number",
+    "tells_name": "tells a name",
+    "answer": "answers a question",
+    "question": "asks the same",
+    "meaning": "its meaning",
+    "meaning_near": "its meaning",
+    "graph": "a fact",
+    "asked": "the question before it",
 }

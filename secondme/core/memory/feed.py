@@ -216,15 +216,14 @@ class MemoryFeed:
         """What its chat forgets by now is forgotten here too."""
         now_ms = self._clock.now_ms()
         for contact in await self._journals.expiring(now_ms):
-            await self._keeper.forget_outdated(contact, now_ms)
-            await self._journals.expect(contact, await asyncio.to_thread(self._memories.next_expiry_ms, contact))
+            await self._journals.expect(contact, await self._keeper.forget_expired(contact, now_ms))
 
     async def tidy(self) -> None:
         """What is older than `memory.keep_days` is forgotten."""
         if self._settings.keep_days:
             before_ms = to_ms(from_ms(self._clock.now_ms()) - timedelta(days=self._settings.keep_days))
             for contact in await self._contacts():
-                await self._keeper.forget_outdated(contact, self._clock.now_ms(), before_ms)
+                await self._keeper.forget_before(contact, before_ms)
 
     async def _apply(self, contact: ContactId, changes: JournalChanges) -> int:
         # platforms' clocks have whole seconds: what came later stands later, and what is known keeps its place

@@ -199,17 +199,22 @@ class ConversationIndex:
         which = "id in (select value from json_each(?)) and speaker in (select value from json_each(?))"
         return self._forget(which, json.dumps(list(message_ids)), json.dumps(list(by)))
 
-    def outdated(self, now_ms: int, before_ms: int) -> list[str]:
-        """Ids of what was said before `before_ms`, and of what its chat forgets by now."""
-        which = "at_ms < ? or (expires_ms > 0 and expires_ms <= ?)"
+    def expired(self, now_ms: int) -> list[str]:
+        """Ids of what its chat forgets by now."""
         with _reported():
-            return [row[0] for row in self._db.execute(f"select id from message where {which}", (before_ms, now_ms))]
+            rows = self._db.execute("select id from message where expires_ms > 0 and expires_ms <= ?", (now_ms,))
+            return [row[0] for row in rows]
 
-    def next_expiry_ms(self) -> int | None:
-        """When the next message is forgotten by its chat; None when none is."""
+    def next_expiry(self) -> int | None:
+        """When the next message expires, in ms; None when none does."""
         with _reported():
             row = self._db.execute("select min(expires_ms) from message where expires_ms > 0").fetchone()
         return None if row[0] is None else int(row[0])
+
+    def older(self, at_ms: int) -> list[str]:
+        """Ids of everything older than `at_ms`."""
+        with _reported():
+            return [row[0] for row in self._db.execute("select id from message where at_ms < ?", (at_ms,))]
 
     def forget_span(self, from_ms: int, to_ms: int) -> int:
         """As `forget`, for everything from `from_ms` up to, not including, `to_ms`."""

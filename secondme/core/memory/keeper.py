@@ -75,6 +75,7 @@ class MemoryKeeper:
         if not await asyncio.to_thread(self.memories.edit, contact, message_id, text, by):
             return False
         await self._withdraw(contact, [message_id])
+        await self._settle_graph(contact)
         if self.meaning is not None:
             self.meaning.changed(contact)
         return True
@@ -88,6 +89,7 @@ class MemoryKeeper:
         await asyncio.to_thread(self.memories.discard_damaged, contact, meant.values())
         count = await asyncio.to_thread(self.memories.forget_messages, contact, message_ids, by)
         await self._withdraw(contact, list(meant or message_ids))
+        await self._settle_graph(contact)
         return count
 
     async def correct_fact(self, contact: ContactId, key: str, value: str, at_ms: int) -> bool:
@@ -96,10 +98,15 @@ class MemoryKeeper:
         await self._settle_graph(contact)
         return is_known
 
-    async def forget_outdated(self, contact: ContactId, now_ms: int, before_ms: int = 0) -> int:
-        """As `forget_messages`, for what was said before `before_ms` and for what its chat forgets by `now_ms`."""
-        outdated = await asyncio.to_thread(self.memories.outdated, contact, now_ms, before_ms)
-        return await self.forget_messages(contact, outdated)  # also without any: the last time may have been cut short
+    async def forget_expired(self, contact: ContactId, now_ms: int) -> int | None:
+        """As `forget_messages`, for what its chat forgets by now; returns when the next one expires, or None."""
+        gone = await asyncio.to_thread(self.memories.expired, contact, now_ms)
+        await self.forget_messages(contact, gone)  # also without any: the last time may have been cut short
+        return await asyncio.to_thread(self.memories.next_expiry, contact)
+
+    async def forget_before(self, contact: ContactId, at_ms: int) -> None:
+        """As `forget_messages`, for everything older than `at_ms`."""
+        await self.forget_messages(contact, await asyncio.to_thread(self.memories.older, contact, at_ms))
 
     async def forget_contact(self, contact: ContactId) -> bool:
         """Nothing of the contact is left anywhere on this machine; servers that do not answer erase it later. True when there was something.
@@ -139,9 +146,7 @@ class MemoryKeeper:
             await asyncio.to_thread(self.cache.erase, map(text_hash, texts))
 
     async def _withdraw(self, contact: ContactId, message_ids: Sequence[str]) -> None:
-        """The graph and AutoMem lose what they have of these messages, and AutoMem gets what is left of their conversations, which may be
-        others now."""
-        await self._settle_graph(contact)
+        """AutoMem loses what it has of these messages, and gets what is left of their conversations, which may be others now."""
         if self.archive is None or not message_ids:
             return
         try:

@@ -95,13 +95,17 @@ class Memories:
         """As ConversationIndex.forget."""
         return self.read(contact, lambda index: index.forget(message_ids, by), otherwise=0)
 
-    def outdated(self, contact: str, now_ms: int, before_ms: int) -> list[str]:
-        """As ConversationIndex.outdated."""
-        return self.read(contact, lambda index: index.outdated(now_ms, before_ms), otherwise=[])
+    def older(self, contact: str, at_ms: int) -> list[str]:
+        """As ConversationIndex.older."""
+        return self.read(contact, lambda index: index.older(at_ms), otherwise=[])
 
-    def next_expiry_ms(self, contact: str) -> int | None:
-        """As ConversationIndex.next_expiry_ms."""
-        return self.read(contact, lambda index: index.next_expiry_ms(), otherwise=None)
+    def expired(self, contact: str, now_ms: int) -> list[str]:
+        """As ConversationIndex.expired."""
+        return self.read(contact, lambda index: index.expired(now_ms), otherwise=[])
+
+    def next_expiry(self, contact: str) -> int | None:
+        """As ConversationIndex.next_expiry."""
+        return self.read(contact, lambda index: index.next_expiry(), otherwise=None)
 
     def forget_span(self, contact: str, from_ms: int, to_ms: int) -> int:
         """As ConversationIndex.forget_span."""

@@ -2,39 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from secondme.core.records import CamelModel
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-
-_WHY = {
-    "own": "its words",
-    "cover": "its words",
-    "phrase": "its words",
-    "around": "what was said around it",
-    "wide": "what was said around it",
-    "cover_near": "what was said around it",
-    "session": "its conversation",
-    "speaker": "who said it",
-    "date": "its date",
-    "tells_when": "tells when",
-    "tells_number": "tells a number",
-    "tells_name": "tells a name",
-    "answer": "answers a question",
-    "question": "asks the same",
-    "meaning": "its meaning",
-    "meaning_near": "its meaning",
-    "graph": "a fact",
-    "asked": "the question before it",
-}
-
-
-def found_by(why: Iterable[str]) -> str:
-    """By what a message was found, in words; signs of the ranking that say nothing to a person are left out."""
-    return ", ".join(dict.fromkeys(_WHY[sign] for sign in why if sign in _WHY))
 
 
 class MemoryStatusReport(CamelModel):

@@ -85,21 +85,19 @@ class ConversationMemory:
         text, weights = query[-_MOST_CHARACTERS:], self._settings.weights
         async with asyncio.TaskGroup() as asking:  # at once: what they take is taken from what the words have
             near = asking.create_task(self._near(members, text)) if weights.semantic else None
-            found = {each: asking.create_task(self._linked(each, text)) for each in members} if weights.graph else {}
+            found = {each: asking.create_task(self._known_of(each, text)) for each in members} if weights.graph else {}
         meant, known = near.result() if near else {}, {each: task.result() for each, task in found.items()}
         return await asyncio.to_thread(self._search, members, text, names, meant, known)
 
     async def _near(self, contacts: Sequence[ContactId], text: str) -> Mapping[str, Mapping[str, tuple[float, float]]]:
         return {} if self._keeper.meaning is None else await self._keeper.meaning.near(contacts, text)
 
-    async def _linked(self, contact: ContactId, text: str) -> dict[str, float]:
-        """What AutoMem finds, and the graph: message ids and how sure it is."""
+    async def _known_of(self, contact: ContactId, text: str) -> dict[str, float]:
+        """What AutoMem and the graph find: message ids and how sure they are."""
         if self._keeper.graph is None:
             return await self._archived(contact, text)
-        async with asyncio.TaskGroup() as asking:
-            archived = asking.create_task(self._archived(contact, text))
-            linked = asking.create_task(self._keeper.graph.near(contact, text))
-        return archived.result() | linked.result()
+        archived, linked = await asyncio.gather(self._archived(contact, text), self._keeper.graph.near(contact, text))
+        return {each: max(archived.get(each, 0.0), linked.get(each, 0.0)) for each in archived | linked}
 
     async def _archived(self, contact: ContactId, text: str) -> dict[str, float]:
         """What AutoMem finds: message ids and how sure it is. Empty without one, and when it does not answer in time."""
