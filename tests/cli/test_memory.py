@@ -208,6 +208,8 @@ def test_everything_of_a_person_is_forgotten_and_of_the_others_nothing(cli: Cli,
     assert texts(setup, RITA) == ["the dog of Rita is a dachshund"]
     assert cli("memory", "show", ANNA).stdout == f"{ANNA}: nothing is remembered.\n"
     assert data_of(cli, "forget", ANNA, "--yes") == {"contact": ANNA, "messages": 0, "facts": 0, "left": 0}
+    assert anna.zrange(keys.memory_forgotten(ANNA), 0, -1)  # ids: what histories hold of them is not remembered again
+    anna.delete(keys.memory_forgotten(ANNA))
     assert {key: anna.dump(key) for key in anna.scan_iter()} == before  # histories and styles stay
 
 

@@ -105,6 +105,22 @@ async def test_words_that_the_owner_asks_for_are_written_with_what_was_said(town
     assert shown(town.model.prompts[-1]) == ""
 
 
+@pytest.mark.parametrize("whole", [False, True], ids=["a message", "everything"])
+async def test_what_was_forgotten_is_not_remembered_again_from_what_the_history_holds(town: Town, *, whole: bool) -> None:
+    await town.writes("anna", "the code is 4711", message_id="secret")
+    await town.writes("anna", "the ferry leaves at noon")
+    assert len(await remembered(town)) == 2
+    desk, feed = town.services.memory_desk, town.services.memory_feed
+    await (desk.forget_all(ANNA) if whole else desk.forget_messages(ANNA, ["secret"]))
+    await town.writes("anna", "see you there")
+    expected = [("contact", "see you there")] if whole else [("contact", "the ferry leaves at noon"), ("contact", "see you there")]
+    assert await remembered(town) == expected
+    assert await feed.fill(ANNA) == 0
+    await town.services.journals.switch(on=False)
+    await feed.begin()
+    assert await remembered(town) == expected
+
+
 async def test_a_damaged_file_is_set_aside_said_and_filled_from_what_the_history_holds(town: Town, ear: Ear) -> None:
     await town.writes("anna", "the ferry leaves at noon")
     long_ago(town, ANNA, "he is called Bartholomew")

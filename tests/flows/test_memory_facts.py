@@ -60,7 +60,8 @@ async def town(town_with: Callable[..., Town], api: MessagesApi) -> AsyncIterato
     await town.deliver()
     await town.services.memory_feed.catch_up()
     own = MemoryMessage("own", town.clock.now_ms() + 1000, "owner", "pier nine")  # through the gateway it would be a pause
-    town.services.memories.append(ANNA, [own])
+    passed_on = MemoryMessage("chain", town.clock.now_ms() + 2000, "contact", "my uncle lives on the moon", forwarded=True)
+    town.services.memories.append(ANNA, [own, passed_on])
     api.requests.clear()
     town.clock.move(town.services.settings.memory.idle_minutes * 60 + 5)  # type: ignore[attr-defined]
     yield town

@@ -201,6 +201,7 @@ class MemoryDesk:
         meant = [each for each in said if is_meant(each)]
         if not meant and not whole:
             return 0, 0, 0
+        await self._journals.forget(contact, [each.id for each in meant], self._clock.now_ms(), whole=whole)
         facts = len(await asyncio.to_thread(self._memories.facts, contact))
         if whole or len(meant) == len(said):
             await self._keeper.forget_contact(contact)

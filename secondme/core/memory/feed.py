@@ -64,6 +64,12 @@ class JournalChanges:
     gone: dict[str, str] = field(default_factory=dict)
     """Id -> role of who took it back; empty: its chat forgot it."""
 
+    def leave_out(self, message_ids: Collection[str]) -> None:
+        """Nothing is said of these messages."""
+        for message_id in message_ids:
+            for part in (self.said, self.expiring, self.edited, self.claims):
+                part.pop(message_id, None)
+
 
 class MemoryFeed:
     """Keeps the memories of one home in step with what is said."""
@@ -143,7 +149,8 @@ class MemoryFeed:
 
     async def fill(self, contact: ContactId) -> int:
         """What the history still holds of the contact is remembered; returns how many messages are new. Repeatable."""
-        turns = await self._history.said(contact)
+        _, before_ms = await self._journals.forgotten(contact)
+        turns = [turn for turn in await self._history.said(contact) if to_ms(turn.timestamp) > before_ms]
         return await self._apply(contact, changes_of(turn.encode() for turn in turns))
 
     async def read_waiting(self, contact: ContactId) -> None:
@@ -173,8 +180,11 @@ class MemoryFeed:
     async def _read(self, contact: ContactId, entries: list[bytes]) -> None:
         """The oldest entries of the contact's journal are remembered, and leave it."""
         before = self._memories.identity(contact)
-        await self._apply(contact, changes_of(entries))
-        if not await self._journals.unlist(contact, entries):
+        changes = changes_of(entries)
+        await self._apply(contact, changes)
+        if not await self._journals.unlist(contact, entries):  # somebody else read them, maybe to forget them
+            gone, _ = await self._journals.forgotten(contact)
+            await self._keeper.forget_messages(contact, [each for each in changes.said if each in gone])
             await self._forget_if_forgotten(contact, before)
 
     async def mend(self) -> None:
@@ -204,7 +214,7 @@ class MemoryFeed:
             await self._keeper.archive.flush()
 
     async def _spoken(self, contact: ContactId, session: int) -> list[Spoken]:
-        said = await asyncio.to_thread(self._memories.spoken, contact, [session])
+        said = await asyncio.to_thread(partial(self._memories.spoken, contact, [session], own=True))
         return [Spoken(message_id, at_ms, Speaker(speaker), text) for message_id, at_ms, speaker, text, _ in said]
 
     async def _forget_if_forgotten(self, contact: ContactId, before: int | None) -> None:
@@ -226,6 +236,7 @@ class MemoryFeed:
                 await self._keeper.forget_before(contact, before_ms)
 
     async def _apply(self, contact: ContactId, changes: JournalChanges) -> int:
+        changes.leave_out((await self._journals.forgotten(contact))[0])
         # platforms' clocks have whole seconds: what came later stands later, and what is known keeps its place
         first = self._clock.now_ms() * 1000
         said = [replace(each, rank=first + number) for number, each in enumerate(changes.said.values())]
@@ -281,6 +292,7 @@ def _take(raw: dict[str, Any], entry: str | bytes, changes: JournalChanges) -> N
             turn.content,
             source=" ".join(turn.sources or ()),
             expires_ms=expires.get(turn.id, 0),
+            forwarded=bool(turn.forwarded),
         )
         changes.expiring |= expires
         if not turn.forwarded:

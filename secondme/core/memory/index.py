@@ -55,7 +55,8 @@ create table meta (name text primary key, value text not null) without rowid;
 create table message (
     number integer primary key autoincrement, id text not null unique, at_ms integer not null, rank integer not null,
     speaker text not null, source text not null, body text not null, tokens text not null, edited integer not null default 0,
-    session integer not null default 0, previous integer, next integer, expires_ms integer not null default 0
+    session integer not null default 0, previous integer, next integer, expires_ms integer not null default 0,
+    forwarded integer not null default 0
 );
 create index expiring on message (expires_ms) where expires_ms > 0;
 create table vector (number integer primary key, model text not null, value blob not null);
@@ -271,13 +272,15 @@ class ConversationIndex:
         """Every message, in its order."""
         with _reported():
             rows = self._db.execute(
-                "select id, at_ms, speaker, body, rank, source, expires_ms from message order by at_ms, rank, id"
+                "select id, at_ms, speaker, body, rank, source, expires_ms, forwarded from message order by at_ms, rank, id"
             )
             return [MemoryMessage(*row) for row in rows]
 
-    def spoken(self, sessions: Collection[int] | None = None) -> list[tuple[str, int, SpokenBy, str, int]]:
-        """Id, time, speaker, text and session of the messages of these sessions (None: of all), in their order."""
+    def spoken(self, sessions: Collection[int] | None = None, *, own: bool = False) -> list[tuple[str, int, SpokenBy, str, int]]:
+        """Id, time, speaker, text and session of the messages of these sessions (None: of all), in their order; `own`: not of those that were
+        only passed on."""
         which = "" if sessions is None else " where session in (select value from json_each(?))"
+        which += f"{' and' if which else ' where'} not forwarded" if own else ""
         values = () if sessions is None else (json.dumps(list(sessions)),)
         with _reported():
             rows = self._db.execute(
@@ -504,8 +507,18 @@ class ConversationIndex:
         body = _kept(message.text)
         marked = tokens(body)
         self._db.execute(
-            "insert into message (id, at_ms, rank, speaker, source, body, tokens, expires_ms) values (?, ?, ?, ?, ?, ?, ?, ?)",
-            (message.id, at_ms, message.rank, message.speaker, message.source, body, " ".join(marked), message.expires_ms),
+            "insert into message (id, at_ms, rank, speaker, source, body, tokens, expires_ms, forwarded) values (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                message.id,
+                at_ms,
+                message.rank,
+                message.speaker,
+                message.source,
+                body,
+                " ".join(marked),
+                message.expires_ms,
+                message.forwarded,
+            ),
         )
         change.keys.add((at_ms, message.rank, message.id))
         change.count += 1

@@ -119,9 +119,11 @@ class Memories:
         """Everything that is remembered of `contact`, in its order."""
         return self.read(contact, lambda index: index.messages(), otherwise=[])
 
-    def spoken(self, contact: str, sessions: Collection[int] | None = None) -> list[tuple[str, int, SpokenBy, str, int]]:
+    def spoken(
+        self, contact: str, sessions: Collection[int] | None = None, *, own: bool = False
+    ) -> list[tuple[str, int, SpokenBy, str, int]]:
         """As ConversationIndex.spoken."""
-        return self.read(contact, lambda index: index.spoken(sessions), otherwise=[])
+        return self.read(contact, lambda index: index.spoken(sessions, own=own), otherwise=[])
 
     def add_facts(self, contact: str, facts: Sequence[Fact]) -> int:
         """As ConversationIndex.add_facts."""

@@ -15,7 +15,7 @@ ANYBODY = ("contact", "owner", "clone")
 @dataclass(frozen=True, slots=True)
 class MemoryMessage:
     """One message to remember. `rank` orders those of the same millisecond; `source` has the digests of the imports it came with, oldest
-    first, with spaces between them, or is empty;    `expires_ms` is when its chat forgets it, 0 for never."""
+    first, with spaces between them, or is empty;    `expires_ms` is when its chat forgets it, 0 for never; `forwarded`: who sent it only passed it on."""
 
     id: str
     at_ms: int
@@ -24,6 +24,7 @@ class MemoryMessage:
     rank: int = 0
     source: str = ""
     expires_ms: int = 0
+    forwarded: bool = False
 
 
 class Previous(NamedTuple):

@@ -8,11 +8,15 @@ from secondme.core.ids import ContactId
 from secondme.core.store import keys
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from secondme.core.store.client import Store
 
 
 _FILLING, _FILLED = b"1", b"2"
 _MOST = 100
+_MOST_FORGOTTEN = 10_000
+_ALL = "*"
 
 
 class JournalStore:
@@ -62,6 +66,24 @@ class JournalStore:
     async def waiting(self) -> int:
         """How many contacts have something to read."""
         return int(await self._store.call(self._store.client.zcard(keys.MEMORY_DUE)))
+
+    async def forget(self, contact: ContactId, message_ids: Collection[str], now_ms: int, *, whole: bool = False) -> None:
+        """What histories and journals still hold of these messages is not remembered again; `whole`: nor anything else that was said by now.
+        Repeatable."""
+        client, key = self._store.client, keys.memory_forgotten(contact)
+        marks = dict.fromkeys([*message_ids][-_MOST_FORGOTTEN:], now_ms) | ({_ALL: now_ms} if whole else {})
+        if not marks:
+            return
+        await self._store.call(client.zadd(key, marks))
+        await self._store.call(client.zremrangebyrank(key, 0, -_MOST_FORGOTTEN - 2))
+        await self._store.call(client.pexpire(key, keys.SEEN_TTL_MS))
+
+    async def forgotten(self, contact: ContactId) -> tuple[frozenset[str], int]:
+        """Ids of messages that the owner forgot, and until when (ms) everything is forgotten; 0: not everything was."""
+        found = await self._store.call(self._store.client.zrange(keys.memory_forgotten(contact), 0, -1, withscores=True))
+        marks = {name.decode(): int(score) for name, score in found}
+        before_ms = marks.pop(_ALL, 0)
+        return frozenset(marks), before_ms
 
     async def read(self, contact: ContactId, most: int) -> list[bytes]:
         """The oldest entries of the contact's journal: JSON of a Turn, or of an object with `gone`."""

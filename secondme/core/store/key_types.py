@@ -14,7 +14,7 @@ TYPES = {
         "list": "inbox missed dead outbox held trace memory_journal",
         "set": "history_ids person queue_active",
         "zset": "history history_expiring seen outbox_due queue_later dead_index held_index missed_index paused_index pairing_prompts pairing_wrong index_pending "
-        "index_approved index_denied index_invites proposals_index memory_due memory_expiring owner_told owner_commands token_usage deferred",
+        "index_approved index_denied index_invites proposals_index memory_due memory_expiring memory_forgotten owner_told owner_commands token_usage deferred",
         "hash": "model_outages witness mailbox pairing_stats gateways channel_wishes relationship token_stats own_messages style_overall persona_use spent "
         "skills_state skills_shared skill_config skill_memory proposals",
         "stream": "queue skill_calls",

@@ -361,6 +361,12 @@ def memory_journal(contact: str) -> str:
     return f"MEMORY:journal:{contact}"
 
 
+def memory_forgotten(contact: str) -> str:
+    """ZSET message id -> ms when the owner forgot it, and `*` -> when they forgot all: what histories still hold of it is not remembered again.
+    The 10,000 newest, 8 days after the last, when no history holds any of it."""
+    return f"MEMORY:forgotten:{contact}"
+
+
 PROPOSALS_INDEX = "PROPOSALS:index"
 """ZSET contact -> ms when the last of its proposals expires. A member leaves with the list."""
 
@@ -397,6 +403,7 @@ OF_A_CONTACT = (
     skill_memory,
     proposals,
     memory_journal,
+    memory_forgotten,
 )
 """Every key that belongs to one contact alone, beside its mailbox. What is made for a contact must be added here, or forgetting forgets it."""
 
