@@ -159,7 +159,18 @@ async def test_one_chat_that_is_refused_does_not_keep_the_others(build: Build, a
     assert without_vector(town, BEN) == []
     town.clock.move(61)  # type: ignore[attr-defined]
     await embedded(town)
-    assert without_vector(town) == []
+    assert without_vector(town) == ["this one is refused"]
+
+
+async def test_one_text_that_is_refused_does_not_keep_those_beside_it(build: Build, api: EmbeddingsApi) -> None:
+    town = await build(**ONLY_WORDS)
+    await keeps(town, "fine", "this one is refused", "fine too")
+    api.faults = [Fault(400), None, Fault(400), None]
+    await embedded(town)
+    assert without_vector(town) == ["this one is refused"]
+    await keeps(town, "another one")
+    await embedded(town)
+    assert without_vector(town) == ["this one is refused"]
 
 
 async def test_another_length_of_vectors_is_another_model(build: Build, api: EmbeddingsApi) -> None:

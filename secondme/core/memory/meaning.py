@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from secondme.core.errors import SecondmeError
+from secondme.core.errors import ConfigError, SecondmeError
 from secondme.core.ids import ContactId
 from secondme.core.log import get_logger
 from secondme.core.retry import Breaker
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from secondme.core.memory.library import Memories
     from secondme.core.ports import Clock, EmbeddingProvider, Vector
@@ -35,6 +37,10 @@ class MeaningIndex:
         self._clock = clock
         self._waiting: dict[ContactId, None] = {}
         self._rests_until = 0.0
+        self._has_worked = False
+        """Since this process began: what is refused now is refused for what it says."""
+        self._refused: defaultdict[ContactId, set[str]] = defaultdict(set)
+        """Messages that the provider takes in no company; their words find them."""
         self._compared: set[ContactId] = set()
         """Contacts whose vectors were compared with a question's since this process began."""
         self._breaker = Breaker(
@@ -55,13 +61,16 @@ class MeaningIndex:
             return False
         contact = next(iter(self._waiting))
         model = self._provider.name
-        todo = await asyncio.to_thread(self._memories.without_vector, contact, model, _BATCH, self._provider.dimensions)
+        refused = self._refused[contact]
+        most = _BATCH + len(refused)
+        found = await asyncio.to_thread(self._memories.without_vector, contact, model, most, self._provider.dimensions)
+        todo = [(message_id, text) for message_id, text in found if message_id not in refused][:_BATCH]
         if not todo:
             del self._waiting[contact]
             return bool(self._waiting)
         try:
-            vectors = await self._provider.embed_batch([text for _, text in todo], "document")
-            kept = {message_id: vector for (message_id, _), vector in zip(todo, vectors, strict=True)}
+            kept = await self._vectors(todo)
+            refused |= {message_id for message_id, _ in todo} - kept.keys()
             await asyncio.to_thread(self._memories.keep_vectors, contact, model, kept)
         except SecondmeError as error:
             self._rests_until = self._clock.monotonic() + _REST_S
@@ -70,6 +79,22 @@ class MeaningIndex:
             log.warning("embedding_put_off", provider=model, code=error.code)
             return False
         return True
+
+    async def _vectors(self, todo: Sequence[tuple[str, str]]) -> dict[str, Vector]:
+        """By id: the vectors of the texts, but for those that the provider refuses whatever it is sent them with. Raises when it refuses all."""
+        texts = [text for _, text in todo]
+        try:
+            vectors = await self._provider.embed_batch(texts, "document")
+        except ConfigError:
+            kept = {}
+            for message_id, text in todo if len(todo) > 1 else ():
+                with suppress(ConfigError):
+                    kept[message_id] = (await self._provider.embed_batch([text], "document"))[0]
+            if not kept and (len(todo) > 1 or not self._has_worked):
+                raise  # it is not what they say
+            return kept
+        self._has_worked = True
+        return {message_id: vector for (message_id, _), vector in zip(todo, vectors, strict=True)}
 
     async def near(self, contacts: Iterable[ContactId], text: str) -> dict[str, Mapping[str, tuple[float, float]]]:
         """By contact: how near its messages are to `text`, for MemoryHints. Empty when the provider does not answer in time; one that fails
