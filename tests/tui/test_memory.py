@@ -41,6 +41,7 @@ async def test_what_is_known_of_a_person_is_shown_and_found(town: Town, screen: 
         await on.press("enter")
         await on.until(lambda: "kin dog: Bartholomew" in shown(on))
         assert "2 messages" in shown(on)
+        assert "“my dog is called Bartholomew”" in shown(on)
         await on.press("escape", "slash")
         await on.until(lambda: on.app.screen_stack[-1].query(Input))
         await on.press(*"when does the ferry leave", "enter")

@@ -296,10 +296,13 @@ def _show_overview(screen: Screen, each: MemoryOverview) -> None:
 
 def _show_facts(screen: Screen, found: list[FactReport]) -> None:
     cells = [
-        (each.id[:8], each.said_by, each.kind.replace("_", " "), each.value, each.said_at[:10], "no more" if each.until else "")
+        (
+            *(each.id[:8], each.said_by, each.kind.replace("_", " "), each.value, each.said_at[:10]),
+            f"{each.text[:_LINE]}{' (no more)' if each.until else ''}",
+        )
         for each in found
     ]
-    screen.table(("id", "said by", "what", "is", "said", ""), cells, empty="No facts are known.")
+    screen.table(("id", "said by", "what", "is", "said", "in the words"), cells, empty="No facts are known.")
 
 
 def _data(report: BaseModel) -> dict[str, Any]:

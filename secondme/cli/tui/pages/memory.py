@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 _MOST = 500
 _HITS = 10
 _FACTS = 30
+_WORDS = 200
+"""Of what a fact was drawn from."""
 _AGAIN_MS = 10_000
 
 
@@ -190,6 +192,7 @@ def card(found: Sequence[MemoryOverview]) -> Text:
         for fact in each.facts[:_FACTS]:
             style = QUIET if fact.until else ""
             text.append(f"  {_fact_line(fact)}\n", style=f"not bold {style}".strip())
+            text.append(f"    “{safe_text(fact.text)[:_WORDS]}”\n", style=f"not bold {QUIET}")
     return text
 
 
