@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from fakes.process import eventually
 from redis import Redis
 from rich.text import Text
+from textual.command import CommandPalette
 from textual.pilot import Pilot
 from textual.strip import Strip
-from textual.widgets import Input, Static
+from textual.widgets import Input, LoadingIndicator, Static
 from textual.widgets._toast import Toast
 
 from secondme.cli.tui.app import SecondmeApp
@@ -51,6 +54,30 @@ async def settled(app: SecondmeApp) -> None:
         widgets = [widget for screen in app.screen_stack for widget in screen.walk_children(with_self=True)]
         quiet = 0 if any(each.message_queue_size for each in (app, *widgets)) else quiet + 1
         await asyncio.sleep(0)
+
+
+def hold_the_brush(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing in a picture depends on when it is taken: local time is UTC, nothing is animated, and no cursor blinks."""
+    monkeypatch.setenv("TZ", "UTC")
+    monkeypatch.setattr("textual.constants.TEXTUAL_ANIMATIONS", "none")  # Textual reads its environment when it is imported
+    monkeypatch.setattr(Input.cursor_blink, "_default", False)
+    time.tzset()
+
+
+async def still(app: SecondmeApp) -> None:
+    """Everything that the screen was asked for has been read and shown."""
+    before: list[Any] = []
+    now: list[Any] = [[]]
+    while now != before or _is_reading(app, now):
+        await asyncio.sleep(0.1)
+        await settled(app)
+        before, now = now, [list(strip) for strip in app.screen._compositor.render_strips()]
+
+
+def _is_reading(app: SecondmeApp, lines: list[Any]) -> bool:
+    if isinstance(app.screen, CommandPalette):
+        return not app.screen.has_class("-ready") or any(each.has_class("--visible") for each in app.screen.query(LoadingIndicator))
+    return any("Looking" in part.text for line in lines for part in line)
 
 
 class Screen:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from fakes.screen import StoppedClock, settled, stand_at_noon, talk_at_noon, write_security_log
+from fakes.screen import StoppedClock, hold_the_brush, stand_at_noon, still, talk_at_noon, write_security_log
 from redis import Redis
 from textual.pilot import Pilot
 
@@ -35,11 +35,7 @@ READ = {"6": "#page-conversations", "7": "#page-drafts", "0": "#page-skills"}
 
 @pytest.fixture(autouse=True)
 def _utc(monkeypatch: pytest.MonkeyPatch) -> None:
-    import time
-
-    monkeypatch.setenv("TZ", "UTC")
-    monkeypatch.setattr("textual.constants.TEXTUAL_ANIMATIONS", "none")  # Textual reads its environment when it is imported
-    time.tzset()
+    hold_the_brush(monkeypatch)
 
 
 def looks(setup: Setup, *keys: str) -> tuple[SecondmeApp, Callable[[Pilot[None]], Awaitable[None]]]:
@@ -54,12 +50,7 @@ def looks(setup: Setup, *keys: str) -> tuple[SecondmeApp, Callable[[Pilot[None]]
             await pilot.pause()
             while key in READ and not app.query_one(READ[key]).table.row_count:  # type: ignore[attr-defined]
                 await pilot.pause(0.02)
-        before: list[Any] = []
-        now: list[Any] = [[]]
-        while now != before or any("Looking" in part.text for line in now for part in line):  # until it is read, and stands still
-            await pilot.pause(0.1)
-            await settled(app)
-            before, now = now, [list(strip) for strip in app.screen._compositor.render_strips()]
+        await still(app)
 
     return app, show
 
