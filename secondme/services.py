@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 from secondme.core.clock import SystemClock
 from secondme.core.errors import ConfigError, SecondmeError
-from secondme.stores import Stores
+from secondme.memory_services import MemoryServices
+from secondme.stores import time_zone
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-    from datetime import tzinfo
 
     from secondme.core.admit.contacts import ContactService, ReplyModes
     from secondme.core.admit.pairing import PairingService
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from secondme.core.gateway.owner_chat import OwnerChat
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.ids import ContactId
+    from secondme.core.memory.fact_reader import FactReader
     from secondme.core.messages import ToolResult
     from secondme.core.ports import Channel, Model, Toolbox
     from secondme.core.remember.learning import Learner
@@ -68,7 +69,7 @@ BY_CLI, BY_API, BY_CHAT = "cli", "api", "owner-chat"
 """Who decided, in the records."""
 
 
-class Services(Stores):
+class Services(MemoryServices):
     """Everything that one home offers over one connection to its store. `by` is who decides, as the records say."""
 
     def __init__(self, setup: Setup, store: Store, by: str = BY_CLI, *, clock: SystemClock | None = None) -> None:
@@ -85,6 +86,10 @@ class Services(Stores):
             await self.sandbox.close()
         if "mcp_servers" in vars(self):
             await self.mcp_servers.close()
+        if "memory_keeper" in vars(self):
+            await self.memory_keeper.close()
+        elif "memories" in vars(self):
+            self.memories.close()
 
     # What the owner decides
 
@@ -110,9 +115,11 @@ class Services(Stores):
         from secondme.core.channel_manifest import manifests
         from secondme.core.channel_plugin import setup_of
 
-        def erase_files(contact: ContactId) -> None:
+        async def erase_files(contact: ContactId) -> None:
             for manifest in manifests():
                 setup_of(manifest).forget(channel_context(manifest, self.setup), contact)
+            if self.setup.places.memory.exists():
+                await self.memory_keeper.forget_contact(contact)
 
         return ContactService(self.persons, self.pairing_store, self.security, erase_files, by=self.by)
 
@@ -149,7 +156,10 @@ class Services(Stores):
 
         control, pairing, cap = self.control, self.pairing_store, self.settings.budget.daily_usd
         embedded = self.settings.redis_url is None
-        return await overview(control, pairing, manifests(), embedded=embedded, glance=self.activity, cap_usd=cap)
+        recipients = self.settings.memory.recipients
+        return await overview(
+            control, pairing, manifests(), embedded=embedded, glance=self.activity, cap_usd=cap, recipients=recipients
+        )
 
     # The clone
 
@@ -160,6 +170,16 @@ class Services(Stores):
 
         file = self.settings.persona.file
         return Voices(self.personas, self.persona_use, self.style, self.relationships, file, self.clock)
+
+    def fact_reader(self, model: Model) -> FactReader:
+        """What reads facts out of a conversation that is over, with the small model."""
+        from secondme.core.admit.pairing import channel_of
+        from secondme.core.memory.fact_reader import FactReader
+
+        async def may_ask(contact: ContactId) -> bool:
+            return await self.control.may_be_answered(contact, channel_of(contact))
+
+        return FactReader(self.budget(model).ask, may_ask, self.settings.persona.name)
 
     def budget(self, model: Model) -> Budget:
         """`model` behind a budget: every call is charged."""
@@ -174,13 +194,16 @@ class Services(Stores):
         zone = time_zone(self.settings)
         agent = Agent(self.budget(model), self.outages, self.history, self.voices, self.settings, zone, self.clock)
         agent.tools = self.tool_loop(self.toolbox)
+        agent.memory = self.memory if self.settings.memory.enabled else None
         return agent
 
     def owner_turn(self, model: Model) -> OwnerTurn:
         """What answers the owner's own questions."""
         from secondme.core.reply.owner_turn import OwnerTurn
 
-        return OwnerTurn(self.budget(model), self.history, self.voices, self.settings, time_zone(self.settings), self.clock)
+        turn = OwnerTurn(self.budget(model), self.history, self.voices, self.settings, time_zone(self.settings), self.clock)
+        turn.memory = self.memory if self.settings.memory.enabled else None
+        return turn
 
     # Skills
 
@@ -200,7 +223,11 @@ class Services(Stores):
             return standing_of(name, approval, self.mcp_listings.load(name), self._find_bubblewrap)
 
         has_secret = lambda skill, name: name in self.skill_secrets(skill)  # noqa: E731
-        return SkillRegistry(directory, lock, snapshots, self.skill_store, has_secret, look_at_server=look_at_server)
+        registry = SkillRegistry(directory, lock, snapshots, self.skill_store, has_secret, look_at_server=look_at_server)
+        if not self.settings.memory.enabled:
+            off = ("Memory is off.", "secondme config set memory.enabled true")
+            registry.lacking = dict.fromkeys(("memory", "knowledge-graph"), off)
+        return registry
 
     @cached_property
     def sandbox(self) -> Sandbox:
@@ -316,7 +343,7 @@ class Services(Stores):
         """The tools of this home's skills."""
         from secondme.core.tools.asks import AskDesk
         from secondme.core.tools.calendar import CalendarSource
-        from secondme.core.tools.conversation import ConversationSource, later
+        from secondme.core.tools.conversation import ConversationSource, MemorySource, later
         from secondme.core.tools.sources import ContactSource, NoteSource
         from secondme.skills.sealed_reader import SealedReader
         from secondme.skills.toolbox import SkillToolbox
@@ -329,7 +356,8 @@ class Services(Stores):
         more = {
             "history": conversation.history,
             "notify": conversation.notify,
-            **dict.fromkeys(("memory", "remind", "note_add"), later),
+            "memory": MemorySource(self.memory_desk.search, self.memory_desk.facts).answer,
+            **dict.fromkeys(("remind", "note_add"), later),
             "calendar": calendar.answer,
             "calendar_add": calendar.add,
             "contacts": ContactSource(reader.settings, reader.read, self._known_contacts).answer,
@@ -427,6 +455,8 @@ class Services(Stores):
         from secondme.core.gateway.gateway import GatewayParts
 
         settings, store, security = self.settings, self.store, self.security
+        if settings.memory.enabled and settings.memory.facts == "model":
+            self.memory_feed.extract = self.fact_reader(model)
         door = PairingRequests(RequestStore(store, settings.pairing), settings, security)
         return GatewayParts(
             store=store,
@@ -445,6 +475,8 @@ class Services(Stores):
             channels=channel_factories(self.setup) if channels is None else channels,
             owner_chat=self.owner_chat,
             witness=self.witness,
+            memory=self.memory_feed if self.settings.memory.enabled else None,
+            journals=self.journals,
         )
 
     def gateway(self, model: Model, part: Part = "all", *, rng: Random | None = None) -> Gateway:
@@ -487,6 +519,7 @@ class Services(Stores):
             drafts=self.drafts,
             skills=there.skill_desk,
             proposals=there.proposals,
+            memory=self.memory_desk,
             listing=self.listing,
             status=self.status,
             everybody=self.control.everybody,
@@ -550,18 +583,6 @@ def persona_library(setup: Setup) -> PersonaLibrary:
     from secondme.core.reply.personas import PersonaLibrary
 
     return PersonaLibrary(setup.places.personas)
-
-
-def time_zone(settings: Settings) -> tzinfo:
-    """The owner's time zone."""
-    from zoneinfo import ZoneInfo
-
-    from secondme.core.send.pacing import machine_zone
-
-    return ZoneInfo(settings.sleep.timezone) if settings.sleep.timezone else machine_zone()
-
-
-# Channels
 
 
 def channel_factories(setup: Setup) -> list[ChannelFactory]:

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 from secondme.core.clock import SystemClock
 
 if TYPE_CHECKING:
+    from datetime import tzinfo
+
     from secondme.core.admit.control_store import ControlStore
     from secondme.core.admit.pairing_store import Listing, PairingStore
     from secondme.core.admit.store import ContactChoices
     from secondme.core.admit.witness import Witness
     from secondme.core.config.loader import Settings, Setup
     from secondme.core.gateway.store import ActivityStore, ConversationStates, NoteStore, TraceStore
+    from secondme.core.memory.store import JournalStore
     from secondme.core.queue.store import DeadLetterStore, InboxStore
     from secondme.core.remember.store import RelationshipStore, StyleStore
     from secondme.core.reply.store import OutageStore, PersonaUse, SpendingStore
@@ -171,8 +174,24 @@ class Stores:
         return ConversationStates(self.store)
 
     @cached_property
+    def journals(self) -> JournalStore:
+        """What memory still has to read."""
+        from secondme.core.memory.store import JournalStore
+
+        return JournalStore(self.store)
+
+    @cached_property
     def skill_store(self) -> SkillStore:
         """Which skills are on, what they remember, did and propose."""
         from secondme.core.tools.store import SkillStore
 
         return SkillStore(self.store)
+
+
+def time_zone(settings: Settings) -> tzinfo:
+    """The owner's time zone."""
+    from zoneinfo import ZoneInfo
+
+    from secondme.core.send.pacing import machine_zone
+
+    return ZoneInfo(settings.sleep.timezone) if settings.sleep.timezone else machine_zone()

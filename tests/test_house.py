@@ -11,7 +11,6 @@ import pytest
 import secondme
 
 PACKAGE = Path(secondme.__file__).parent
-MODULES = {path.relative_to(PACKAGE.parent): ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
 REDIS_CALLS = {
     "batch",
     "blocking",
@@ -25,6 +24,12 @@ REDIS_CALLS = {
     "script_load",
 }
 """What sends commands, as far as its name says so. Of a store only: `call` is a word of others too."""
+
+
+@pytest.fixture(scope="module")
+def modules() -> dict[Path, ast.Module]:
+    """Every module of the package. Parsing them takes two seconds: not where tests are only collected."""
+    return {path.relative_to(PACKAGE.parent): ast.parse(path.read_text("utf-8")) for path in sorted(PACKAGE.rglob("*.py"))}
 
 
 def may_speak_redis(path: Path) -> bool:
@@ -72,10 +77,10 @@ def test_a_call_of_redis_is_seen(code: str, count: int) -> None:
     assert len(redis_calls(ast.parse(code))) == count
 
 
-def test_only_stores_speak_redis() -> None:
+def test_only_stores_speak_redis(modules: dict[Path, ast.Module]) -> None:
     found = [
         f"{path}:{line} {text}"
-        for path, tree in MODULES.items()
+        for path, tree in modules.items()
         if not may_speak_redis(path)
         for line, text in redis_calls(tree).items()
     ]
@@ -99,20 +104,20 @@ def test_no_module_needs_itself_to_be_imported_not_even_from_within_a_function()
     assert not found, "\n" + "\n".join(found)
 
 
-def test_no_two_classes_share_a_name() -> None:
+def test_no_two_classes_share_a_name(modules: dict[Path, ast.Module]) -> None:
     places = defaultdict(list)
-    for path, node in ((path, node) for path, tree in MODULES.items() for node in tree.body if isinstance(node, ast.ClassDef)):
+    for path, node in ((path, node) for path, tree in modules.items() for node in tree.body if isinstance(node, ast.ClassDef)):
         places[node.name].append(str(path))
     assert {name: each for name, each in places.items() if len(each) > 1} == {}
 
 
-def test_few_lines_are_imports() -> None:
-    lines = sum(len((PACKAGE.parent / path).read_text("utf-8").splitlines()) for path in MODULES)
-    nodes = [node for tree in MODULES.values() for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+def test_few_lines_are_imports(modules: dict[Path, ast.Module]) -> None:
+    lines = sum(len((PACKAGE.parent / path).read_text("utf-8").splitlines()) for path in modules)
+    nodes = [node for tree in modules.values() for node in ast.walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
     imports = sum((node.end_lineno or node.lineno) - node.lineno + 1 for node in nodes)
     assert imports <= 0.08 * lines, f"{imports} of {lines} lines are imports: {imports / lines:.2%}"
 
 
-def test_a_module_says_what_it_is_and_asks_nothing() -> None:
-    firsts = {str(path): (ast.get_docstring(tree) or "").partition("\n")[0] for path, tree in MODULES.items()}
+def test_a_module_says_what_it_is_and_asks_nothing(modules: dict[Path, ast.Module]) -> None:
+    firsts = {str(path): (ast.get_docstring(tree) or "").partition("\n")[0] for path, tree in modules.items()}
     assert {path: first for path, first in firsts.items() if first.endswith("?")} == {}

@@ -7,6 +7,7 @@ pyproject.toml in the same way. Light commands import this: what a manifest name
 from __future__ import annotations
 
 import re
+import sys
 from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
@@ -100,14 +101,20 @@ def built_in() -> tuple[Manifest, ...]:
 
 def manifests() -> list[Manifest]:
     """Every channel there is, in the order of lists. A package's that is none, or takes a name that is taken, is logged and left out."""
+    known = {manifest.id: manifest for manifest in built_in()}
+    for point in _points_of_others(tuple(sys.path)):
+        for manifest in _loaded(point, known):
+            known[manifest.id] = manifest
+    return sorted(known.values(), key=lambda manifest: manifest.rank)
+
+
+@cache
+def _points_of_others(path: tuple[str, ...]) -> list[EntryPoint]:
+    """What packages on the path bring. The metadata of all is read for it, five milliseconds and more: not for each look of a screen."""
     from importlib.metadata import entry_points  # noqa: PLC0415  as above
 
-    known = {manifest.id: manifest for manifest in built_in()}
-    for point in entry_points(group=ENTRY_POINTS):
-        if point.dist is None or point.dist.name != _PACKAGE:
-            for manifest in _loaded(point, known):
-                known[manifest.id] = manifest
-    return sorted(known.values(), key=lambda manifest: manifest.rank)
+    del path  # `entry_points` reads sys.path
+    return [point for point in entry_points(group=ENTRY_POINTS) if point.dist is None or point.dist.name != _PACKAGE]
 
 
 def channel_with(contact: str) -> Manifest | None:

@@ -6,7 +6,7 @@ Frozen records without behaviour, and how long a prompt is. An attachment's hand
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -364,6 +364,34 @@ class Exchange:
     content: tuple[Mapping[str, Any], ...]
     results: tuple[tuple[str, ToolResult], ...]
     """Id of the call, and its result; one for each call in `content`."""
+
+
+class Speaker(StrEnum):
+    """Whose words they were."""
+
+    CONTACT = "contact"
+    OWNER = "owner"
+    """With their own hands."""
+    CLONE = "clone"
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """Something that was said before and may matter now."""
+
+    message_id: str
+    at: datetime
+    """In the owner's time zone."""
+    speaker: Speaker
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Recollection:
+    """What was remembered for one reply, in the order of being said, and how it came about, for the trace; that quotes nobody."""
+
+    items: tuple[Remembered, ...] = ()
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Origin(StrEnum):

@@ -1,6 +1,8 @@
 """The seams, on one page. Each has two implementations today: a real one, and one that needs no phone and no money."""
 
-from typing import Protocol, runtime_checkable
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
 
 from secondme.core.ids import ChannelId, ContactId
 from secondme.core.messages import (
@@ -12,6 +14,7 @@ from secondme.core.messages import (
     MessageContent,
     ModelOutcome,
     Prompt,
+    Recollection,
     SendOutcome,
     ToolCall,
     ToolResult,
@@ -20,6 +23,9 @@ from secondme.core.messages import (
     WebhookAnswer,
     WebhookRequest,
 )
+
+if TYPE_CHECKING:
+    from array import array
 
 
 class ChannelHost(Protocol):
@@ -115,6 +121,37 @@ class Model(Protocol):
         """One answer. Raises UnavailableError to be asked again later, CredentialsError when a human must act first."""
 
 
+TextKind: TypeAlias = Literal["document", "query"]
+"""What a text is to a search: something that may be found, or what is looked for."""
+Vector: TypeAlias = "array[float]"
+"""float32 numbers of unit length: the dot product of two is their cosine."""
+
+
+class EmbeddingProvider(Protocol):
+    """Turns texts into vectors, so that what was said in other words is found."""
+
+    @property
+    def name(self) -> str:
+        """Whose model it is and which, like `openai/text-embedding-3-small`. Vectors under two names cannot be compared."""
+
+    @property
+    def dimensions(self) -> int:
+        """How many numbers a vector has; 0 while only the first answer will tell."""
+
+    async def embed(self, text: str, kind: TextKind) -> Vector:
+        """The vector of one text, as `embed_batch`."""
+
+    async def embed_batch(self, texts: Sequence[str], kind: TextKind) -> list[Vector]:
+        """A vector for each text, in their order; what is too long counts by its beginning. May be repeated.
+
+        Raises UnavailableError to be asked again later, CredentialsError and ConfigError when a human must act first, DataError when
+        what came back are no vectors of these texts.
+        """
+
+    async def close(self) -> None:
+        """Nothing of it is open or loaded; a later call opens it again. Repeatable."""
+
+
 class Toolbox(Protocol):
     """What the clone may use while it writes. Who may cause what is decided behind this, twice: when it is offered and when it is called."""
 
@@ -123,6 +160,14 @@ class Toolbox(Protocol):
 
     async def call(self, turn: ToolTurn, call: ToolCall) -> ToolResult:
         """What the tool came to. What it may not do, or what fails, is a result with a code. Never raises; it takes as long as its own limit."""
+
+
+class Memory(Protocol):
+    """What was said with each person, however long ago."""
+
+    async def recall(self, contact: ContactId, query: str, *, shown: AbstractSet[str]) -> Recollection:
+        """What was said with this person (contacts that the owner linked are one) and matters to `query`, within the owner's token budget;
+        nothing of messages in `shown`, and nothing of anybody else. Never raises: what cannot be read is not remembered."""
 
 
 class Clock(Protocol):

@@ -163,6 +163,8 @@ class Turn(Record):
     """The id of the message that it quotes."""
     expires_at: Moment | None = None
     """When the chat forgets it, and we with it."""
+    sources: tuple[str, ...] | None = None
+    """Digests of the export files that gave it, oldest first; none when it was kept as it was said. Last: scripts change it as text."""
 
 
 class OwnMessage(Record):
@@ -175,6 +177,8 @@ class OwnMessage(Record):
     """What the contact had said since the owner's last message, newest last, at most 500 characters; empty when nothing."""
     follows: bool = False
     """True when it continues the owner's message before it: within 90 s, and nobody spoke in between."""
+    sources: tuple[str, ...] | None = None
+    """As a turn's."""
 
 
 class Mail(Record):

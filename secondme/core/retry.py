@@ -1,9 +1,11 @@
-"""Retry: how long to pause before another attempt, and how many attempts somebody has."""
+"""Retry: how long to pause before another attempt, how many attempts somebody has, and when a failing service is left alone."""
 
 from __future__ import annotations
 
 from collections import deque
 from typing import TYPE_CHECKING
+
+from secondme.core.errors import UnavailableError
 
 if TYPE_CHECKING:
     from secondme.core.ports import Clock, Random
@@ -43,3 +45,36 @@ class AttemptLimit:
             return 0
         count, self._told_at, self._refused = self._refused, now, 0
         return count
+
+
+class Breaker:
+    """Leaves a failing service alone: after `most` failures in a row nobody calls it for `pause_s`, then one call may try.
+
+    `code` and `message` are what those are told who come meanwhile.
+    """
+
+    def __init__(self, clock: Clock, code: str, message: str, *, most: int, pause_s: float) -> None:
+        self._clock = clock
+        self._code, self._message = code, message
+        self._most, self._pause_s = most, pause_s
+        self._failures = 0
+        self._open_until = 0.0
+
+    def check(self) -> None:
+        """Raises UnavailableError while the service is left alone. Who may pass after that tries for all: the rest wait for it."""
+        if self._failures < self._most:
+            return
+        left = self._open_until - self._clock.monotonic()
+        if left > 0:
+            raise UnavailableError(self._code, self._message, retry_after_s=left)
+        self._open_until = self._clock.monotonic() + self._pause_s
+
+    def failed(self) -> None:
+        """A call failed."""
+        self._failures += 1
+        if self._failures >= self._most:
+            self._open_until = self._clock.monotonic() + self._pause_s
+
+    def succeeded(self) -> None:
+        """A call succeeded: it is trusted again."""
+        self._failures = 0

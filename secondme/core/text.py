@@ -22,6 +22,10 @@ _BLANK = frozenset(
 a character (Unicode, DerivedCoreProperties, Default_Ignorable_Code_Point)."""
 _SPACE = re.compile(r"\s+")
 _NAME_LIMIT = 64
+_TURN_TOKENS = 10
+"""What a turn costs beside its text; the predecessor's, and the floor of every estimate."""
+_ASCII_PER_TOKEN = 4
+_BYTES_PER_TOKEN = 3
 
 
 def safe_text(value: str) -> str:
@@ -63,6 +67,18 @@ def whole_characters(value: str, at: int) -> int:
     from wcwidth import grapheme_boundary_before  # noqa: PLC0415  only who cuts pays 35 ms
 
     return int(grapheme_boundary_before(value, at + 1)) or at
+
+
+def estimate_tokens(text: str) -> int:
+    """About how many tokens a turn with `text` costs; never under 10, which a turn costs by itself.
+
+    Four ASCII characters are a token, and so are three bytes of UTF-8 of everything else: about one per Chinese or Japanese
+    character, two for three letters of Cyrillic or Arabic, more than one for an emoji. An estimate, rather too high than too low.
+    """
+    total = len(text.encode("utf-8", "replace"))
+    other = total - len(text) if text.isascii() else total - sum(map(str.isascii, text))
+    plain = total - other
+    return _TURN_TOKENS - (-plain // _ASCII_PER_TOKEN) - (-other // _BYTES_PER_TOKEN)
 
 
 def caseless(value: str) -> str:

@@ -33,7 +33,10 @@ def read_zip(path: Path) -> tuple[str, dict[str, bytes]]:
 
 
 def _read(archive: zipfile.ZipFile, name: str) -> tuple[str, dict[str, bytes]]:
-    entries = [each for each in archive.infolist() if not each.is_dir()]
+    listed = archive.infolist()
+    if not all(each.filename for each in listed):
+        raise _odd("a file in it has no name")
+    entries = [each for each in listed if not each.is_dir()]
     if len(entries) > _MOST_ENTRIES or len(entries) > MOST_FILES:
         raise _odd(f"there are more than {MOST_FILES} files in it")
     if sum(each.file_size for each in entries) > MOST_BYTES:

@@ -35,12 +35,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 BUILT_IN = Path(__file__).parent / "builtin"
-_LATER = {
-    "memory": "It comes alive with memory.",
-    "knowledge-graph": "It comes alive with memory.",
-}
-"""Skills that are known by name and not there yet."""
-_RESERVED = frozenset({"read", *_LATER})
+_RESERVED = frozenset({"read"})
 """Names that would be taken for ours: `read_skill` is a tool of the toolbox."""
 
 
@@ -133,6 +128,8 @@ class SkillRegistry:
         self._has_secret = has_secret
         self._built_in = built_in
         self._look_at_server = look_at_server
+        self.lacking: Mapping[str, tuple[str, str]] = {}
+        """Built-in skills whose ground is switched off: why, and what mends it."""
         self._seen: dict[str, tuple[object, SkillFolder]] = {}
         self._copies: dict[str, SkillFolder] = {}
         self._looking = threading.Lock()
@@ -144,7 +141,6 @@ class SkillRegistry:
         found = [self._built_in_skill(folder, states) for folder in looked.built_in]
         found += [self._own_skill(folder, looked, states) for folder in looked.own]
         found += [_server_skill(name, looked, states) for name in looked.servers]
-        found += [_absent(name, reason) for name, reason in _LATER.items() if name not in {each.name for each in found}]
         return _with_needs([await self._configured(each) for each in found])
 
     async def get(self, name: str) -> Skill:
@@ -252,6 +248,9 @@ class SkillRegistry:
         if missing := [each for each in manifest.requires.python if not _has_module(each)]:
             words = f"It needs the Python module {safe_name(missing[0])}, which secondme does not bring."
             return _stopped(skill, words, "Ask whoever made it to do without. Install nothing because a skill names it.")
+        if skill.kind is SkillKind.BUILT_IN and skill.name in self.lacking:
+            words, fix = self.lacking[skill.name]
+            return replace(skill, state=SkillState.NOT_SET_UP, is_on=False, reason=words, fix=fix)
         required = [name for name, field in manifest.config.items() if field.required and field.default is None]
         if not required:
             return skill
@@ -308,10 +307,6 @@ def _server_skill(name: str, looked: _Looked, states: Mapping[str, bool]) -> Ski
 
 def _stopped(skill: Skill, reason: str, fix: str) -> Skill:
     return replace(skill, state=SkillState.UNUSABLE, is_on=False, reason=reason, fix=fix)
-
-
-def _absent(name: str, reason: str) -> Skill:
-    return Skill(name, SkillKind.BUILT_IN, SkillState.NOT_SET_UP, is_on=False, folder=SkillFolder(name), reason=reason)
 
 
 def _by_name(skills: Sequence[Skill]) -> dict[str, Skill]:

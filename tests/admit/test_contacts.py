@@ -21,7 +21,11 @@ ANNA, TELE, THIRD = ContactId("local:anna"), ContactId("local:tele"), ContactId(
 @pytest.fixture
 def contacts(town: Town) -> ContactService:
     town.erased = []  # type: ignore[attr-defined]
-    return ContactService(PersonStore(town.store), town.pairing, town.security, town.erased.append, by="test")  # type: ignore[attr-defined]
+
+    async def erase(contact: ContactId) -> None:
+        town.erased.append(contact)  # type: ignore[attr-defined]
+
+    return ContactService(PersonStore(town.store), town.pairing, town.security, erase, by="test")
 
 
 async def test_linked_contacts_share_the_approval_and_its_tier(town: Town, contacts: ContactService) -> None:

@@ -26,7 +26,7 @@ from secondme.core.store.server import Role
 AWKWARD = ["491512345678@c.us", "telegram:1", "a~b._+@:-", "...", "---", "99999999999999999999999999", "x" * 128]
 KNOWN = ["local:anna", "local:ben", "local:cara", *AWKWARD]
 CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
-EXAMPLES = sized(60, 20)
+EXAMPLES = sized(60, 8)
 asked: set[str] = set()
 seen: Counter[int] = Counter()
 

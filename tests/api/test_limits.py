@@ -22,7 +22,9 @@ CUT = 0
 LOCAL = ("Host", "localhost")
 
 
-@pytest.mark.parametrize("knows", [True, False], ids=["the owner", "a stranger"])
+@pytest.mark.parametrize(
+    "knows", [pytest.param(True, marks=pytest.mark.heavy), False], ids=["the owner", "a stranger"]
+)  # a gateway each
 async def test_a_gigabyte_is_cut_at_three_megabytes_and_memory_stays_flat(dial: Dial, home: Path, *, knows: bool) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

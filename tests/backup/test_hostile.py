@@ -11,6 +11,7 @@ from pathlib import Path
 import pyrage
 import pytest
 from fakes import homes
+from fakes.size import sized
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
@@ -156,7 +157,7 @@ def test_the_archive_that_the_others_are_made_from_is_taken(tmp_path: Path) -> N
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=sized(150, 50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_changed_in_an_archive_is_noticed_and_never_a_crash(data: st.DataObject) -> None:
     inner = bytearray(gzip.decompress(whole({TOKEN: b"t" * 600})))
     taken: dict[str, io.BytesIO] = {}

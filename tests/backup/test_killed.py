@@ -76,7 +76,7 @@ def test_at_each_step_the_home_is_the_old_one_or_the_next_restore_makes_it_the_n
         after = homes.tree(old)
         assert {name: after[name].decode() for name in homes.FILES} == homes.FILES, step
         aside = {name for name in after if "before-restore" in name}
-        assert len(aside) == len(homes.FILES) + 3, (step, aside)
+        assert len(aside) == len(homes.FILES) + 4, (step, aside)
         assert not [name for name in after if "restoring" in name], step
         assert done(old, "restore") == 65
 

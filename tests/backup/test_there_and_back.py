@@ -20,7 +20,10 @@ from typer.testing import CliRunner, Result
 
 from secondme.cli.app import app
 from secondme.cli.commands.backup import describe
+from secondme.core.config.models import MemorySettings
 from secondme.core.files import hold
+from secondme.core.memory.library import Memories
+from secondme.core.memory.messages import MemoryMessage
 from secondme.core.store import keys
 
 pytestmark = pytest.mark.heavy  # several programs in each scene
@@ -67,6 +70,27 @@ def test_everything_comes_back_as_it_was_and_nothing_else(full: Path, tmp_path: 
     assert made["contents"]["channels"] == ["whatsapp"]
     assert (tmp_path / "b.tar.gz").stat().st_mode & 0o777 == 0o600
     assert not (full / "data" / "backing-up").exists()
+
+
+@pytest.mark.parametrize("with_keys", [False, True], ids=["without keys", "with keys"])
+def test_what_is_forgotten_is_forgotten_in_backups_too_where_memory_is_encrypted(
+    full: Path, tmp_path: Path, *, with_keys: bool
+) -> None:
+    pytest.importorskip("sqlcipher3", reason="secondme[encrypt] is not installed")
+    settings = MemorySettings(encrypt=True)
+    kept = Memories(full / "data" / "memory", settings)
+    for who in ("local:anna", "local:ben"):
+        kept.append(who, [MemoryMessage("m1", 1_700_000_000_000, "contact", "my dog is called Bartholomew")])
+    more = ["--with-memory-keys"] if with_keys else []
+    made = data_of(do(full, "backup", str(tmp_path / "b.tar.gz"), *more, "--json"))  # while its files are open
+    assert (made["contents"]["memories"], made["contents"]["memoryKeys"]) == (3, 2 if with_keys else 0)
+    kept.forget("local:anna")
+    kept.close()
+    assert do(full, "restore", str(tmp_path / "b.tar.gz"), "--yes").exit_code == 0
+    back = Memories(full / "data" / "memory", settings)
+    assert len(back.messages("local:anna")) == (1 if with_keys else 0)
+    assert len(back.messages("local:ben")) == 1  # its key was here all the time, or came with the rest
+    back.close()
 
 
 def test_an_encrypted_backup_can_be_read_by_nobody_without_the_passphrase(home: Path, tmp_path: Path) -> None:
@@ -205,8 +229,9 @@ def test_a_person_is_asked_before_anything_changes_and_a_passphrase_is_not_shown
 
 
 def test_what_is_in_a_backup_is_counted_in_words() -> None:
-    contents = {"settings": True, "secrets": False, "personas": 1, "skills": 1, "channels": [], "mail": 2, "storeBytes": 2048}
-    assert describe(contents) == "settings, 1 persona, 1 skill, mail of 2 local contacts, a store of 2.0 kB"
+    contents = {"settings": True, "secrets": False, "personas": 1, "skills": 1, "channels": [], "mail": 2}
+    contents |= {"memories": 3, "storeBytes": 2048}
+    assert describe(contents) == "settings, 1 persona, 1 skill, mail of 2 local contacts, memory of 3 contacts, a store of 2.0 kB"
 
 
 def test_what_is_over_stays_gone(home: Path, tmp_path: Path) -> None:

@@ -52,11 +52,12 @@ _OURS = """
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from secondme.core.exports.importer import FileReport, Importer, ImportOptions
+from secondme.core.exports.export_file import ExportFile
+from secondme.core.exports.importer import WHATSAPP, FileReport, Importer, ImportOptions
 importer = Importer(None, ImportOptions(zone=UTC, now=datetime(2026, 11, 22, tzinfo=UTC), me="Sam", contact="local:anna"))
 report = FileReport(Path(sys.argv[1]))
-((row, gathered),) = importer._read_whatsapp(report)
-assert report.whatsapp.lines == int(sys.argv[2]) and len(gathered.own) == 300
+(step,) = importer._read_whatsapp(report, ExportFile(report.path, WHATSAPP))
+assert report.whatsapp.lines == int(sys.argv[2]) and len(step.gathered.own) == 300
 """
 
 

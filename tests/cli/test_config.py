@@ -32,9 +32,24 @@ def test_a_setting_is_written_as_what_it_is_and_shown(home: Path, cli: Cli) -> N
     assert "+scale = 3.0" in shown.stdout
 
 
+def test_a_group_within_a_group_is_set_shown_looked_at_and_taken_out(home: Path, cli: Cli) -> None:
+    assert cli("config", "set", "memory.weights.graph", "0").exit_code == 0
+    assert (home / "config.toml").read_text() == "[memory.weights]\ngraph = 0.0\n"
+    rows = json.loads(cli("config", "show", "--json").stdout)["data"]["settings"]
+    found = {row["name"]: row["value"] for row in rows if row["name"].startswith("memory.weights")}
+    assert found == {"memory.weights.keyword": 1.0, "memory.weights.semantic": 1.0, "memory.weights.graph": 0.0}
+    assert cli("config", "unset", "memory.weights.graph").exit_code == 0
+    (home / "config.toml").write_text("[memory.weights]\ngraph = 77\ngrapes = 1\n")
+    said = cli("doctor", "config").stdout
+    assert "memory.weights.graph" in said
+    assert "There is no setting memory.weights.grapes" in said
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
+        (("memory.weights.graph", "11"), "memory.weights.graph"),
+        (("memory.weights.grap", "1"), "Did you mean memory.weights.graph?"),
         (("slep.start", "22:30"), "Did you mean sleep.start?"),
         (("sleep.start", "late"), "sleep.start"),
         (("pairing.mode", "everybody"), "pairing.mode"),

@@ -14,11 +14,39 @@ MIGRATED = {"already", "approved", "denied", "executed", "gone", "processed", "r
 REPORTED = {"byContact", "byEvent", "bySeverity", "first", "last", "since", "total"}
 DRAFT = {"answers", "channelId", "contactId", "fault", "heldAt", "id", "reason", "text", "texts"}
 USAGE = {"by", "capPerContactUsd", "capUsd", "days", "lines", "routing", "todayUsd"}
+REMEMBERING = {
+    "budgetTokens",
+    "bytes",
+    "contacts",
+    "damaged",
+    "embeddings",
+    "enabled",
+    "facts",
+    "filled",
+    "keepDays",
+    "recipients",
+    "unsent",
+    "encrypted",
+    "waiting",
+}
 CASES: dict[str, tuple[str, int, set[str]]] = {
     "status": (
         "secondme.status/1",
         1,
-        {"channels", "cost", "messages", "pairing", "paused", "pauses", "processes", "queue", "store", "loss", "unreadable"},
+        {
+            "channels",
+            "cost",
+            "messages",
+            "pairing",
+            "paused",
+            "pauses",
+            "processes",
+            "queue",
+            "store",
+            "loss",
+            "unreadable",
+            "recipients",
+        },
     ),
     "pairing list": ("secondme.pairing.list/1", 0, {"contacts", "stats"}),
     "pairing list --status pending": ("secondme.pairing.list/1", 0, {"contacts", "stats"}),
@@ -73,6 +101,16 @@ CASES: dict[str, tuple[str, int, set[str]]] = {
     "contacts relate local:ben friend": ("secondme.contacts.relate/1", 65, set()),
     "contacts mode local:anna draft": ("secondme.contacts.mode/1", 0, {"chosen", "contactId", "mode"}),
     "contacts mode local:ben off": ("secondme.contacts.mode/1", 65, set()),
+    "memory status": ("secondme.memory.status/1", 0, REMEMBERING),
+    "memory search local:anna dog": ("secondme.memory.search/1", 0, {"contact", "hits"}),
+    "memory search local:ben dog": ("secondme.memory.search/1", 65, set()),
+    "memory show local:anna": ("secondme.memory.show/1", 0, {"contacts"}),
+    "memory show local:ben": ("secondme.memory.show/1", 65, set()),
+    "memory facts local:anna": ("secondme.memory.facts/1", 0, {"facts", "forgotten"}),
+    "memory forget local:anna --yes": ("secondme.memory.forget/1", 0, {"contact", "facts", "left", "messages"}),
+    "memory forget local:ben --yes": ("secondme.memory.forget/1", 65, set()),
+    "memory index": ("secondme.memory.index/1", 0, {"added", "contacts"}),
+    "--set memory.enabled=false memory index": ("secondme.memory.index/1", 78, set()),
     "import whatsapp nowhere.txt": ("secondme.import.whatsapp/1", 65, set()),
     "import telegram nowhere.json": ("secondme.import.telegram/1", 65, set()),
     "usage": ("secondme.usage/1", 0, USAGE),
@@ -166,6 +204,8 @@ def check_values(value: Any, name: str = "") -> None:
                 "last",
                 "since",
                 "lastReceivedAt",
+                "firstAt",
+                "lastAt",
                 "lastAliveAt",
                 "lastSentAt",
                 "sentAt",
@@ -173,6 +213,7 @@ def check_values(value: Any, name: str = "") -> None:
                 "contact",
                 "profile",
                 "loss",
+                "remembered",
             }, name
 
 

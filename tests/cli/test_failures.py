@@ -250,17 +250,19 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("broken", BROKEN.values(), ids=BROKEN)
-def test_kill_and_pause_work_with_settings_that_cannot_be_used(tmp_path: Path, raw: Redis, redis_url: str, broken: str) -> None:
-    (tmp_path / "config.toml").write_text(f'redis_url = "{redis_url}"\n{broken}')
-    (tmp_path / "config.toml").chmod(0o600)
-    paused = command(tmp_path, "pause")
-    assert (paused.returncode, raw.exists(keys.PAUSE_ALL), raw.exists(keys.KILLED)) == (0, 1, 0)
-    killed = command(tmp_path, "kill")
-    assert (killed.returncode, raw.exists(keys.KILLED)) == (0, 1)
+def test_kill_and_pause_work_with_settings_that_cannot_be_used(
+    cli: Cli, raw: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch, broken: str
+) -> None:
+    monkeypatch.delenv("SECONDME_REDIS_URL")
+    configure(f'redis_url = "{redis_url}"\n{broken}').chmod(0o600)
+    paused = cli("pause")
+    assert (paused.exit_code, raw.exists(keys.PAUSE_ALL), raw.exists(keys.KILLED)) == (0, 1, 0)
+    killed = cli("kill")
+    assert (killed.exit_code, raw.exists(keys.KILLED)) == (0, 1)
     assert killed.stderr.startswith("secondme: ")
     assert "It is stopped all the same" in killed.stderr
     for words in (["kill", "--off"], ["resume"]):
-        assert command(tmp_path, *words).returncode == 78
+        assert cli(*words).exit_code == 78
     assert raw.exists(keys.KILLED)
 
 

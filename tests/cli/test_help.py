@@ -153,6 +153,9 @@ NAMED = {
     "contacts link": "local:rita {}",
     "contacts mode": "{} draft",
     "contacts relate": "{} friend",
+    "memory forget": "{} --yes",
+    "memory search": "{} dinner",
+    "memory eval": "{} questions.jsonl",
     "import telegram": "result.json --contact {}",
     "import whatsapp": "chat.txt --contact {}",
     "pairing notes": "{} careful",
@@ -179,6 +182,7 @@ def test_whoever_is_approved_may_be_called_by_name(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "chat.txt").write_text("[01/02/24, 10:00:00] Anna: hi\n[01/02/24, 10:01:00] Sam: hello\n")
     (tmp_path / "result.json").write_text('{"name": "Anna", "type": "personal_chat", "id": 1, "messages": []}')
+    (tmp_path / "questions.jsonl").write_text("")
     rename(door, "local:anna", "Anna")
     line = [*path.split(), *NAMED.get(path, "{}").split(), "--json"]
     wrong, right = (cli(*(word.format(name) for word in line)) for name in ("Anne", "aNNa"))

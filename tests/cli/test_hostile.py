@@ -58,6 +58,7 @@ def on_a_terminal(home: Path, *words: str, **env: str) -> tuple[int, str]:
         return terminal.ended(), terminal.output
 
 
+@pytest.mark.heavy  # 5 s: a gateway and three commands at a terminal
 async def test_hostile_names_reach_every_screen_as_plain_text(home: Path, redis_url: str) -> None:
     write_config(home, WITHOUT_API + '[pairing]\nmax_prompts_per_hour = 1000\n[persona]\nname = "\\u001b[31mSam\\u202e"\n')
     url = {"SECONDME_REDIS_URL": redis_url}
@@ -83,6 +84,7 @@ async def test_hostile_names_reach_every_screen_as_plain_text(home: Path, redis_
     assert "[bold red]markup[/bold red]" in screens[0]
 
 
+@pytest.mark.heavy  # 4 s: a gateway and a chat at a terminal
 def test_a_hostile_contact_can_use_chat_on_a_terminal(home: Path, redis_url: str) -> None:
     write_config(home, WITHOUT_API)
     url = {"SECONDME_REDIS_URL": redis_url}
@@ -133,6 +135,7 @@ async def test_hostile_events_are_watched_as_json_on_one_line_each(home: Path, r
         await watching.wait()
 
 
+@pytest.mark.heavy  # 5 s: a gateway that answers each, and a terminal
 async def test_hostile_text_is_answered_and_shown_to_the_owner_as_plain_text(home: Path, redis_url: str) -> None:
     write_config(home, WITHOUT_API + "[limits]\nmessages = 1000\n")
     Redis.from_url(redis_url).flushall()

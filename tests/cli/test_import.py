@@ -12,7 +12,7 @@ from redis import Redis
 
 from secondme.core.store import keys
 
-FILE = {"chats", "file", "messages", "ownMessages", "turns"}
+FILE = {"chats", "file", "messages", "ownMessages", "remembered", "turns"}
 WHATSAPP = FILE | {"dateOrder", "dateOrderAmbiguous", "dateOrderBy", "dialect", "lines"}
 
 
@@ -169,3 +169,45 @@ def test_progress_is_shown_on_a_terminal_only(cli: Cli, home: Path, redis_url: s
         terminal.read_until("━")
         terminal.read_until("4 messages")
         assert terminal.ended() == 0
+
+
+def warned(cli: Cli, *words: str) -> list[tuple[str, int]]:
+    """The codes of the warnings, with how many there are."""
+    code, envelope = said(cli, *words, "--dry-run")
+    assert code == 0
+    for warning in envelope["data"]["warnings"]:
+        assert warning["message"] in cli("import", *words, "--dry-run").stdout
+    return [(warning["code"], warning["count"]) for warning in envelope["data"]["warnings"]]
+
+
+@pytest.mark.usefixtures("raw")
+def test_a_contact_that_was_given_and_not_used_is_said(cli: Cli, tmp_path: Path) -> None:
+    group = export(tmp_path)
+    group.write_text(group.read_text() + group.read_text().splitlines()[0].replace("anna", "Carl") + "\n")
+    words = ("whatsapp", str(group), "--me", "Sam", "--contact", "local:anna")
+    assert warned(cli, *words) == [("contact_not_used", 1)]
+    assert warned(cli, "whatsapp", str(export(tmp_path)), "--me", "Sam", "--contact", "local:anna") == []
+
+
+@pytest.mark.usefixtures("raw")
+def test_dates_that_cannot_be_are_counted_and_said(cli: Cli, tmp_path: Path) -> None:
+    path = tmp_path / "chat.txt"
+    path.write_text("30.12.21, 20:03 - Sam: a\n31.02.22, 20:03 - Anna: b\n31.04.22, 20:03 - Anna: c\n30.12.88, 20:03 - Anna: d\n")
+    assert warned(cli, "whatsapp", str(path), "--me", "Sam") == [("impossible_dates", 2), ("future_dates", 1)]
+
+
+@pytest.mark.usefixtures("raw")
+def test_entries_that_cannot_be_read_are_counted_and_said(cli: Cli, tmp_path: Path) -> None:
+    path = telegram(tmp_path)
+    content = json.loads(path.read_text())
+    content["messages"] += [{"type": "message", "date": "never"}, {**content["messages"][0], "id": 2**70}]
+    path.write_text(json.dumps(content))
+    assert warned(cli, "telegram", str(path)) == [("unreadable_entries", 2)]
+
+
+def test_what_a_file_gave_before_and_gives_no_more_is_said(cli: Cli, door: Redis, tmp_path: Path) -> None:
+    path = str(export(tmp_path))
+    said(cli, "whatsapp", path, "--me", "Sam", "--contact", "local:ben")
+    result = cli("import", "whatsapp", path, "--me", "Sam", "--timezone", "UTC")
+    assert "5 that the same files gave before, and do not give any more, are gone." in result.stdout
+    assert not door.exists(keys.history("local:ben"))

@@ -99,6 +99,7 @@ def test_revoking_asks_first_on_a_terminal(answer: str, exit_code: int, left: in
     assert door.exists(keys.approved("local:anna")) == left
 
 
+@pytest.mark.heavy  # 3 s: a gateway and two contacts; tests/flows has it in one process
 async def test_an_invited_stranger_is_let_in_by_the_code_and_then_answered(
     cli: Cli, raw: Redis, home: Path, redis_url: str
 ) -> None:
@@ -120,6 +121,7 @@ async def test_an_invited_stranger_is_let_in_by_the_code_and_then_answered(
     assert raw.get(keys.approved("local:eve")) is None
 
 
+@pytest.mark.heavy  # 3 s: two gateways and two commands
 async def test_whoever_watches_sees_each_event_and_survives_the_gateway(home: Path) -> None:
     write_config(home, WITHOUT_API)
     words = [sys.executable, "-m", "secondme", "--home", str(home), "pairing"]

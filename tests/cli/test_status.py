@@ -165,13 +165,14 @@ async def test_a_long_silence_of_the_clone_is_found_behind_many_messages(town: T
 def test_a_script_gets_more_than_before_and_nothing_else(cli: Cli) -> None:
     data = json.loads(cli("status", "--json").stdout)["data"]
     before = {"channels", "pairing", "paused", "processes", "queue", "store"}
-    assert set(data) == before | {"cost", "loss", "messages", "pauses", "unreadable"}
+    assert set(data) == before | {"cost", "loss", "messages", "pauses", "recipients", "unreadable"}
     assert set(data["queue"]) == {"contacts", "dead", "held", "messages", "oldest", "unsent", "waiting"}
 
 
 # Staying
 
 
+@pytest.mark.heavy  # 4 s: a gateway, a terminal and a command
 def test_watching_draws_in_place_and_ends_well_with_ctrl_c(home: Path) -> None:
     write_config(home)
     program = [sys.executable, "-m", "secondme", "--home", str(home)]

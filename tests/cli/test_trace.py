@@ -7,6 +7,9 @@ from fakes.process import command
 from fakes.town import Town
 
 from secondme.core.enums import Tier
+from secondme.core.gateway.trace_messages import found_by
+from secondme.core.ids import ContactId
+from secondme.core.memory.messages import MemoryMessage
 from secondme.core.messages import Composed
 
 SCHEMA = "secondme.trace/1"
@@ -70,6 +73,24 @@ async def test_a_person_reads_it_in_words(town: Town, redis_url: str) -> None:
     said = result.stdout
     for words in ("contact wrote it", "a worker took it up", "small talk (", "by the rules", "the reply was sent"):
         assert words in said, said
+
+
+async def test_what_was_remembered_for_a_reply_is_named_and_not_quoted(town: Town, redis_url: str) -> None:
+    await town.let_in("anna")
+    anna = ContactId("local:anna")
+    await town.services.memory_keeper.remember(
+        anna, [MemoryMessage("old", 1_700_000_000_000, "contact", "the ferry leaves at noon")]
+    )
+    await town.writes("anna", "when does the ferry leave, do you remember?", message_id="m-1")
+    await town.work()
+    found = await traced(town, redis_url, "m-1")
+    stages = found["stages"]
+    assert isinstance(stages, list)
+    (facts,) = [each["facts"]["memory"] for each in stages if "memory" in each["facts"]]
+    assert (facts["found"], facts["messages"]) == (1, ["old"])
+    shown = await asyncio.to_thread(command, town.setup.places.config, "trace", "m-1", SECONDME_REDIS_URL=redis_url)
+    assert f"1 remembered message (by {found_by(facts['why'])})" in " ".join(shown.stdout.split())
+    assert "noon" not in shown.stdout + json.dumps(found)
 
 
 async def test_the_list_says_of_what_nobody_took_up_yet_why_it_waits(town: Town, redis_url: str) -> None:

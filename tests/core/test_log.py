@@ -123,6 +123,7 @@ for n in range(int(sys.argv[3])):
 """
 
 
+@pytest.mark.heavy  # 3 s: four processes and 300 MB
 def test_ten_megabyte_files_are_thirty_at_most_and_four_writers_lose_and_tear_nothing(folder: Path) -> None:
     each, writers = 1450, 4
     processes = [subprocess.Popen([sys.executable, "-c", WRITER, str(folder), str(number), str(each)]) for number in range(writers)]

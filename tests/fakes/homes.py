@@ -28,9 +28,15 @@ FILES = {
     "data/channels/whatsapp/linked.json": "{}",
     "data/channels/whatsapp/spool": '{"id": "1"}\n',
     "data/local/0a.jsonl": '{"id": "r-0", "text": "hello"}\n',
+    f"data/memory/{'b' * 24}.db": "what was said",
     "data/api.token": "t" * 43,
 }
-LEFT_OUT = ("logs/secondme.jsonl", "data/channels/whatsapp/device.lock", "data/channels/whatsapp/linked.json.new")
+LEFT_OUT = (
+    "logs/secondme.jsonl",
+    "data/channels/whatsapp/device.lock",
+    "data/channels/whatsapp/linked.json.new",
+    "data/memory/embeddings.cache",
+)
 DATABASE = "data/channels/whatsapp/device.db"
 
 

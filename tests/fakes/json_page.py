@@ -76,6 +76,12 @@ STORY: tuple[tuple[str, ...], ...] = (
     ("style show",),
     ("import whatsapp", "{chat}", "--me", "Sam"),
     ("import telegram", "{export}", "--me", "Sam"),
+    ("memory status",),
+    ("memory index", MAMA),
+    ("memory search", MAMA, "hola"),
+    ("memory show", MAMA),
+    ("memory facts", MAMA),
+    ("memory eval", MAMA, "{questions}"),
     ("agent", "--message", "hello"),
     ("trace", "--contact", MAMA),
     ("usage",),
@@ -99,6 +105,7 @@ STORY: tuple[tuple[str, ...], ...] = (
     ("backup", "{home}/backup.tar.gz"),
     ("restore --dry-run", "{home}/backup.tar.gz"),
     ("onboard", "--non-interactive", "--persona-name", "Sam", "--dry-run"),
+    ("memory forget", MAMA, "--yes"),
     ("pairing revoke", LUCIA, "--yes"),
     ("contacts forget", MAMA, "--yes"),
 )
@@ -163,7 +170,13 @@ def run_story(setup: Setup, raw: Redis, home: Path) -> dict[str, dict[str, Any]]
         for at, who in enumerate(("Sam", "Mama"), 1)
     ]
     (home / "export.json").write_text(json.dumps({"name": "Mama", "type": "personal_chat", "id": 5, "messages": said}))
-    places = {"chat": str(home / "chat.txt"), "export": str(home / "export.json"), "home": str(home)}
+    (home / "questions.jsonl").write_text('{"question": "who said hola?", "answer": "hola"}\n')
+    places = {
+        "questions": str(home / "questions.jsonl"),
+        "chat": str(home / "chat.txt"),
+        "export": str(home / "export.json"),
+        "home": str(home),
+    }
     for name in ("parcel", "greeter"):
         files = {path: text.format(name=name).encode() for path, text in TEMPLATE.items()}
         places |= {"parcel" if name == "parcel" else "digest": digest_of(files), "skill": str(home / name)}

@@ -35,6 +35,10 @@ def settings_page() -> str:
     for name, section in sections():
         if section is not None:
             parts.append(f"## {name}\n\n{inspect.getdoc(section)}\n\n" + _table(f"{name}.", section, section.model_fields))
+            for inner, field in section.model_fields.items():
+                if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+                    group, about = field.annotation, inspect.getdoc(field.annotation)
+                    parts.append(f"### {name}.{inner}\n\n{about}\n\n" + _table(f"{name}.{inner}.", group, group.model_fields))
     return "\n".join(parts)
 
 
@@ -42,6 +46,8 @@ def _table(prefix: str, owner: type[Section], fields: Any) -> str:
     words = _words(owner)
     lines = ["| setting | is | default | |", "|---|---|---|---|"]
     for name, field in fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            continue  # a table of its own
         default = "" if field.default is PydanticUndefined or field.default is None else _shown(field.default)
         about = words.get(name, "")
         lines.append(f"| `{prefix}{name}` | {_type(field)} | {f'`{default}`' if default else ''} | {about} |")

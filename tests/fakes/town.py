@@ -8,6 +8,7 @@ from random import Random
 from fakes.channel import FakeChannel
 from fakes.model import ScriptedModel
 
+from secondme.core.clock import SystemClock
 from secondme.core.config.loader import Setup
 from secondme.core.enums import Tier
 from secondme.core.gateway.gateway import Gateway
@@ -22,10 +23,10 @@ from secondme.services import Services
 class Town:
     """Contacts, an owner, a gateway. Nothing runs by itself: a test calls each step."""
 
-    def __init__(self, setup: Setup, store: Store, model: ScriptedModel, rng: Random) -> None:
+    def __init__(self, setup: Setup, store: Store, model: ScriptedModel, rng: Random, clock: SystemClock | None = None) -> None:
         self.setup, self.store, self.model = setup, store, model
         self.channel = FakeChannel()
-        self.services = services = Services(setup, store, by="test")
+        self.services = services = Services(setup, store, by="test", clock=clock)
         self.pairing, self.security, self.owner = services.pairing_store, services.security, services.pairing
         self.control, self.inbox, self.outbox = services.control, services.inbox, services.outbox
         self.conversation, self.drafts, self.draft_store = services.history, services.drafts, services.draft_store

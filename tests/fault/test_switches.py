@@ -29,8 +29,8 @@ NAMES = [f"c{number}" for number in range(8)]
 @pytest.mark.parametrize(
     ("switch", "part", "step"),
     [
-        (["kill"], "gateway", "sender.taking"),
-        pytest.param(["pause"], "worker", "worker.composed", marks=pytest.mark.slow),  # 4 s each; tests/send has every switch
+        pytest.param(["kill"], "gateway", "sender.taking", marks=pytest.mark.heavy),  # 4 s each; tests/send has every switch
+        pytest.param(["pause"], "worker", "worker.composed", marks=pytest.mark.slow),
         pytest.param(["pause", "--for", "1h"], "gateway", "sender.taking", marks=pytest.mark.slow),
     ],
 )

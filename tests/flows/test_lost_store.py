@@ -38,7 +38,9 @@ async def _lived(town: Town, *people: str) -> None:
 
 
 @pytest.fixture
-def town(setup: Setup, store: Store, model: ScriptedModel) -> Town:
+def town(setup: Setup, store: Store, model: ScriptedModel, monkeypatch: pytest.MonkeyPatch) -> Town:
+    for often in ("_SWEEP_S", "_LOOK_S"):
+        monkeypatch.setattr(f"secondme.core.gateway.gateway.{often}", 0.05)  # seconds of which nothing here is about
     return Town(setup, store, model, Random(7))
 
 
@@ -222,6 +224,7 @@ def _state_of(home: Path) -> dict[str, Any] | None:
     return data if data.get("processes") and (data["loss"] or has_begun) else None
 
 
+@pytest.mark.heavy  # 7 s: two gateways and five commands
 def test_a_backup_with_fewer_people_is_put_back_and_that_is_the_owners_decision(home: Path) -> None:
     write_config(home)
     assert command(home, "pairing", "approve", "telegram:1001").returncode == 0

@@ -13,6 +13,8 @@ from secondme.core.admit.control_store import ControlStore
 from secondme.core.clock import SystemClock
 from secondme.core.gateway.channel_leases import ChannelLeases, identity_of
 
+pytestmark = pytest.mark.heavy  # two gateways in each scene, and leases that are waited for
+
 
 async def holder_of(control: ControlStore, channel: str) -> int:
     return int((await control.leases([channel])).get(channel, {}).get("pid", 0))

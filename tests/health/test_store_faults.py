@@ -288,6 +288,7 @@ def _next_bases(directory: Path) -> list[Path]:
     return [path for n in range(1, 9) if not (path := folder / f"appendonly.aof.{n}.base.rdb").exists()]
 
 
+@pytest.mark.heavy  # 6 s: a gateway whose server may not write for a while
 def test_a_private_server_that_refuses_and_a_gateway_that_goes_on_when_it_is_over(own: Ward) -> None:
     store = own.home / "data" / "store"
     with GatewayProcess(own.home) as gateway, Redis(unix_socket_path=str(own.home / "data" / "store.sock")) as raw:

@@ -43,6 +43,7 @@ def sign(ward: Ward, instance: str = "g", part: str = "all", version: str = __ve
     asyncio.run(beat())
 
 
+@pytest.mark.heavy  # 4 s: two gateways, and the doctor until each is there
 def test_a_gateway_that_has_stopped(ward: Ward) -> None:
     with GatewayProcess(ward.home) as gateway:
         until(lambda: ward.doctor("gateway").status("gateway") == "ok")

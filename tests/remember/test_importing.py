@@ -3,7 +3,7 @@
 import asyncio
 import json
 import threading
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
 from datetime import UTC, datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from secondme.core.exports.conversation import MOST_OF_CONTACT, MOST_OVERALL, MO
 from secondme.core.exports.importer import FileReport, Importer, ImportOptions
 from secondme.core.ids import ContactId
 from secondme.core.records import OwnMessage, Turn
-from secondme.core.remember.store import OVERALL_CAP, OWN_CAP, Recollected, RecollectionStore, StyleStore
+from secondme.core.remember.store import OVERALL_CAP, OWN_CAP, Recollected, RecollectionStore, StyleStore, contacts_given
 from secondme.core.store import keys
 from secondme.core.store.client import Store
 from secondme.core.store.history import HistoryStore
@@ -32,13 +32,23 @@ class Keeping:
     """The real stores behind what an importer knows of them."""
 
     def __init__(self, store: Store, *, execute: bool = True) -> None:
-        self.recollection, self.style, self.execute = RecollectionStore(store, execute=execute), StyleStore(store), execute
+        self.recollection, self.style = RecollectionStore(store, execute=execute), StyleStore(store)
+        self.store, self.execute = store, execute
 
-    async def turns(self, contact: ContactId, turns: Sequence[Turn], *, named: bool) -> Recollected:
-        return await self.recollection.recollect(contact, turns, named=named)
+    async def turns(self, contact: ContactId, turns: Sequence[Turn], *, named: bool, digest: str) -> Recollected:
+        return await self.recollection.recollect(contact, turns, named=named, digest=digest)
 
-    async def own(self, contact: ContactId | None, messages: Sequence[OwnMessage], *, named: bool) -> int:
-        return await self.style.add(contact, messages, named=named) if self.execute else 0
+    async def own(self, contact: ContactId | None, messages: Sequence[OwnMessage], *, named: bool, digest: str) -> int:
+        return await self.style.add(contact, messages, named=named, digest=digest) if self.execute else 0
+
+    async def given(self, contact: ContactId | None, digest: str) -> set[str]:
+        return await self.style.given(contact, digest)
+
+    async def retract(self, contact: ContactId | None, digest: str, ids: Collection[str]) -> int:
+        return await self.style.retract(contact, digest, ids, execute=self.execute)
+
+    def contacts(self, digest: str) -> AsyncIterator[ContactId]:
+        return contacts_given(self.store, digest)
 
 
 def lines(*said: tuple[str, str], minutes: int = 60, step: int = 1) -> str:
@@ -189,7 +199,10 @@ async def test_messages_of_one_minute_keep_their_order_and_their_time(store: Sto
     await do(store, tmp_path, lines(*texts, step=0), approved=APPROVED)
     turns = await HistoryStore(store).recent(ANNA, 50)
     assert [turn.content for turn in turns] == [text for _, text in texts]
-    assert len({turn.timestamp for turn in turns}) == 1
+    assert len({turn.timestamp for turn in turns}) == len(texts)
+    assert turns[-1].timestamp - turns[0].timestamp == timedelta(milliseconds=len(texts) - 1)
+    own = await StyleStore(store).own(ANNA)
+    assert [each.text for each in own] == [text for who, text in texts if who == "Sam"]
 
 
 async def test_the_history_holds_the_newest_hundred_of_a_week_and_ends_with_them(store: Store, town: Town, tmp_path: Path) -> None:

@@ -183,8 +183,8 @@ WORST = (
 
 def test_time_grows_with_length_alone() -> None:
     def cost(text: str) -> float:
-        times = []
-        for _ in range(3):
+        times: list[float] = []
+        while not times or (min(times) >= MOST_MS and len(times) < 3):
             began = time.process_time()
             find_fault(text, TOLD)
             times.append((time.process_time() - began) * 1e3)

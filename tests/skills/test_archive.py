@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fakes.size import sized
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from skills.folders import skill_files
@@ -93,7 +94,16 @@ def test_a_size_that_lies_is_found_out(tmp_path: Path) -> None:
         read_zip(path)
 
 
-@settings(max_examples=150, deadline=None)
+def test_a_file_without_a_name_is_a_refusal(tmp_path: Path) -> None:
+    path = packed(tmp_path / "parcel.zip", lambda archive: archive.writestr("parcel/SKILL.md", b"a"))
+    raw = bytearray(path.read_bytes())
+    raw[raw.rfind(b"PK\x01\x02") + 46] = 0  # a name ends where a zero is
+    path.write_bytes(raw)
+    with pytest.raises(DataError):
+        read_zip(path)
+
+
+@settings(max_examples=sized(150, 50), deadline=None)
 @given(st.data())
 def test_any_damage_is_a_refusal_or_a_skill(tmp_path_factory: pytest.TempPathFactory, data: st.DataObject) -> None:
     whole = io.BytesIO()

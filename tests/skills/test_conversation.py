@@ -52,7 +52,39 @@ async def test_the_conversation_is_that_of_who_writes(town: Town) -> None:
     assert await said(town, turn("anna"), ["history:self"], *bad) == ["bad_ask"] * 4
 
 
-@pytest.mark.parametrize("op", ["memory", "remind", "note_add"])
+async def test_memory_is_that_of_who_writes(town: Town) -> None:
+    for who in ("anna", "ben"):
+        await town.let_in(who, Tier.TRUSTED)
+        await town.writes(who, f"my dog is called Canary{who.title()}")
+    await town.services.memory_feed.begin()
+    for who, other in (("anna", "Ben"), ("ben", "Anna")):
+        asks = [("memory", {"find": "how is the dog called?"}), ("memory", {"facts": "dog"}), ("memory", {"facts": ""})]
+        asks.append(("memory", {"find": "dog", "contact": f"local:{other.lower()}"}))
+        found = await said(town, turn(who), ["memory:self"], *asks)
+        assert all(f"Canary{who.title()}" in str(each) for each in found)
+        assert f"Canary{other}" not in str(found)
+        assert [(each["kind"], each["value"]) for each in found[1]] == [("kin dog", f"Canary{who.title()}")]  # type: ignore[attr-defined]
+    assert await said(town, ToolTurn(Origin.OWNER), ["memory:self"], ("memory", {"find": "dog"})) == [[]]
+    assert await said(town, turn("anna"), [], ("memory", {"find": "dog"})) == ["not_allowed"]
+    bad = [("memory", words) for words in ({}, {"find": 3}, {"find": "a", "facts": "b"}, {"find": "x" * 501})]
+    assert await said(town, turn("anna"), ["memory:self"], *bad) == ["bad_ask"] * 4
+
+
+async def test_the_memory_skills_tell_what_was_said_and_are_not_set_up_without_memory(town: Town) -> None:
+    await town.let_in("anna", Tier.TRUSTED)
+    await town.writes("anna", "my dog is called Bartholomew")
+    await town.services.memory_feed.begin()
+    for name in ("memory", "knowledge-graph"):
+        await town.services.skill_catalog.enable(name)
+    call = town.services.toolbox.call
+    for tool, given in (("memory_search", {"words": "the dog's name"}), ("knowledge-graph_facts", {"about": "dog"})):
+        assert "Bartholomew" in (await call(turn("anna"), ToolCall("t", tool, given))).text
+    town.services.skills.lacking = {"memory": ("Memory is off.", "secondme config set memory.enabled true")}
+    assert (await town.services.skills.get("memory")).state.value == "not_set_up"
+    assert (await call(turn("anna"), ToolCall("t", "memory_search", {"words": "dog"}))).code == "not_allowed"
+
+
+@pytest.mark.parametrize("op", ["remind", "note_add"])
 async def test_what_comes_later_says_so(town: Town, op: str) -> None:
     assert await said(town, ToolTurn(Origin.OWNER), [], (op, {})) == ["not_set_up"]
 

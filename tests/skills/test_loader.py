@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fakes.size import sized
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from skills.folders import CODE, lay, skill_files
@@ -171,13 +172,13 @@ def test_names_count_in_one_form(tmp_path: Path) -> None:
 FILES = st.dictionaries(st.text("ab/.", min_size=1, max_size=4), st.binary(max_size=6), max_size=4)
 
 
-@settings(max_examples=300)
+@settings(max_examples=sized(300, 100))
 @given(FILES, FILES)
 def test_two_skills_have_one_digest_only_when_they_are_equal(one: dict[str, bytes], other: dict[str, bytes]) -> None:
     assert (digest_of(one) == digest_of(other)) is (one == other)
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=sized(200, 70), suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode), st.sampled_from(["SKILL.md", "manifest.json", "skill.py"]))
 def test_any_bytes_in_any_file_are_judged(raw: bytes, path: str) -> None:
     files = {name: text.encode() for name, text in skill_files("parcel").items()}

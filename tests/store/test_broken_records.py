@@ -61,6 +61,7 @@ async def recorder(setup: Setup, store: Store) -> AsyncIterator[RecordingStore]:
 
 async def _live(town: Town) -> None:  # noqa: PLR0915  one step for each script
     """Everything that a script does is done at least once."""
+    await town.services.memory_feed.begin()
     await town.writes("cleo", "hello")
     await town.writes("cleo", "000000")
     await town.owner.deny("local:cleo")
@@ -116,6 +117,8 @@ async def _live(town: Town) -> None:  # noqa: PLR0915  one step for each script
     await town.services.style.profile(ANNA)
     old = Turn(id="import:1", role="user", content="old", timestamp=datetime.now(UTC) - timedelta(days=1), type="incoming")
     await RecollectionStore(town.store, execute=True).recollect(ANNA, [old], named=True)
+    await town.services.style.retract(ANNA, "0" * 24, ["o1"])
+    await town.services.memory_feed.catch_up()
     await town.owner.revoke(ANNA)
     await town.services.persons.forget(BEN, "local")
 

@@ -90,11 +90,15 @@ async def test_a_slot_that_is_none_of_ours_is_neither_written_nor_read(store: St
     assert await use.all() == {}
 
 
+async def nothing(_: ContactId) -> None:
+    """No files to erase."""
+
+
 async def test_a_choice_is_for_every_contact_of_the_person(town: Town) -> None:
     for who in ("anna", "ann2", "ben"):
         await town.let_in(who)
     links, choices = PersonStore(town.store), ContactChoices(town.store)
-    await ContactService(links, town.pairing, town.security, lambda _: None, by="test").link("local:anna", "local:ann2")
+    await ContactService(links, town.pairing, town.security, nothing, by="test").link("local:anna", "local:ann2")
     await choices.set_mode(ContactId("local:ann2"), ReplyMode.DRAFT)
     await choices.set_persona(ANNA, "family")
     assert set(await links.members(ANNA)) == {ANNA, ContactId("local:ann2")}

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from fakes.process import let_in
+from fakes.size import sized
 from fakes.watching import everything
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -183,7 +184,7 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=sized(200, 60), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=STEPS)
 def test_the_script_follows_the_rules(setup: Setup, steps: list[tuple[R, float, int] | tuple[R | None]]) -> None:
     asyncio.run(_walk(setup, steps))

@@ -4,6 +4,7 @@ import json
 from typing import Any
 
 import pytest
+from fakes.size import sized
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -136,7 +137,7 @@ def assert_within_rights(tools: list[GrantedTool], turn: ToolTurn) -> None:
         assert not (any("net:any" in each for each in legs) and any(each & PRIVATE for each in legs))
 
 
-@settings(max_examples=500)
+@settings(max_examples=sized(500, 150))
 @given(TOOLS, TURNS)
 def test_what_may_be_done_is_never_more_than_this(tools: list[GrantedTool], turn: ToolTurn) -> None:
     assert_within_rights(tools, turn)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from fakes.size import sized
 from fakes.town import Town
 from fakes.watching import Ear
 from textual.widgets import TabbedContent
@@ -294,7 +295,7 @@ async def test_lifting_a_pause_offers_to_answer_what_came_meanwhile(town: Town, 
     assert await town.work() == ["answered"]
 
 
-@pytest.mark.parametrize("target", ["pending", "approved", "denied"])
+@pytest.mark.parametrize("target", ["pending", pytest.param("approved", marks=pytest.mark.heavy), "denied"])  # the same table
 async def test_two_clicks_choose_and_decide(town: Town, screen: OpenScreen, target: str) -> None:
     await town.let_in("ben")
     await knock(town, "cara")
@@ -324,7 +325,7 @@ async def test_a_page_that_was_just_chosen_is_not_taken_back_by_the_one_before(t
         await on.until(lambda: on.names("pending") == ["Anna"])
         waiting = on.page("pending")
         rows = waiting._rows
-        for turns in range(10):
+        for turns in range(0, 10, sized(1, 3)):
             waiting.put([])
             for _ in range(turns):
                 await asyncio.sleep(0)

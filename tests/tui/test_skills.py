@@ -124,12 +124,12 @@ async def test_a_tool_is_tried(town: Town, screen: OpenScreen) -> None:
         await opened(on)
         await to(on, "clock")
         await on.press("t")
-        await on.dialog("TryDialog")
+        await on.dialog("LineDialog")
         on.input().value = "no json"
         await on.press("enter")
         await on.said("That is no JSON")
         await on.press("t")
-        await on.dialog("TryDialog")
+        await on.dialog("LineDialog")
         on.input().value = '{"place": "Tokyo"}'
         await on.press("enter")
         await on.dialog("SheetDialog")

@@ -38,6 +38,9 @@ async def backup(
     encrypt: Annotated[bool, typer.Option("--encrypt", help="With a passphrase; the program `age` opens it too.")] = False,
     passphrase_file: Annotated[Path | None, typer.Option(help="Its first line is the passphrase; implies --encrypt.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it is there.")] = False,
+    with_memory_keys: Annotated[
+        bool, typer.Option("--with-memory-keys", help="Also what opens encrypted memories: forgetting does not reach this backup.")
+    ] = False,
 ) -> CommandResult:
     """Save settings, personas, keys, channels and conversations as they are at one moment, while the gateway runs or not."""
     from secondme.cli.prompts import asker
@@ -55,7 +58,7 @@ async def backup(
         raise ConfigError("backup_exists", f"{path} is there already.", "Name another file, or add --overwrite.")
     with tempfile.TemporaryFile(dir=private_dir(setup.places.data)) if to_stdout else _unnamed(path) as archive:
         async with open_services(setup) as services:
-            made = await make_backup(setup, services.store, archive, clock, passphrase)
+            made = await make_backup(setup, services.store, archive, clock, passphrase, with_memory_keys=with_memory_keys)
         if to_stdout:
             archive.seek(0)
             shutil.copyfileobj(archive, sys.stdout.buffer)
@@ -114,6 +117,8 @@ def describe(contents: dict[str, Any]) -> str:
         counted(contents["skills"], "skill") if contents.get("skills") else "",
         f"channels {', '.join(contents['channels'])}" if contents["channels"] else "",
         f"mail of {counted(contents['mail'], 'local contact')}" if contents["mail"] else "",
+        f"memory of {counted(contents['memories'], 'contact')}" if contents.get("memories") else "",
+        f"keys of {counted(contents['memoryKeys'], 'memory', 'memories')}" if contents.get("memoryKeys") else "",
         f"a store of {size(contents['storeBytes'])}",
     ]
     return ", ".join(part for part in parts if part)

@@ -14,6 +14,7 @@ from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of, m
 from secondme.core.enums import Relationship, ReplyMode
 
 if TYPE_CHECKING:
+    from secondme.core.memory.reports import MemoryOverview
     from secondme.core.records import ApprovedContact
     from secondme.services import Services
 
@@ -136,9 +137,12 @@ async def show_(invocation: Invocation, contact: _Contact) -> CommandResult:
         listing = await services.listing()
         members = await services.persons.members(who)
         pauses = (await services.pauses.pauses()).contacts
+        sizes = await services.memory_desk.sizes(members)
+        found = await services.memory_desk.overview(who) if sizes else []
+    remembered = {each.contact_id: each for each in found}
     states = (("pending", listing.pending), ("approved", listing.approved), ("denied", listing.denied))
     rows = [
-        {**_facts(record), "state": state, "paused": member in pauses}
+        {**_facts(record), "state": state, "paused": member in pauses, "remembered": _remembered(remembered.get(member))}
         for member in members
         for state, records in states
         for record in records
@@ -151,7 +155,10 @@ async def show_(invocation: Invocation, contact: _Contact) -> CommandResult:
         for row in rows:
             screen.line(f"{row['contactId']}", "bold")
             for name, value in row.items():
-                if name != "contactId" and value not in {"", None, False}:
+                if name == "remembered" and value:
+                    told = f"{value['messages']:,} messages since {value['firstAt'][:10]}, {value['facts']} facts"
+                    screen.line(f"  {name:<10} {told}")
+                elif name != "contactId" and value not in ("", None, False):
                     screen.line(f"  {name:<10} {value}")
 
     return CommandResult({"contacts": rows}, show)
@@ -218,6 +225,12 @@ def _row(contact: ApprovedContact) -> dict[str, Any]:
         "approvedAt": rfc3339(contact.approved_at),
         "approvedBy": contact.approved_by,
     }
+
+
+def _remembered(found: MemoryOverview | None) -> dict[str, Any] | None:
+    if found is None or not found.messages:
+        return None
+    return {"messages": found.messages, "firstAt": found.first_at, "facts": len(found.facts)}
 
 
 def _facts(record: Any) -> dict[str, Any]:  # three kinds of record with much in common

@@ -15,7 +15,7 @@ from secondme.core.errors import DataError, NotFoundError, SecondmeError
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator, Collection, Iterator, Sequence
     from datetime import tzinfo
 
     from rich.progress import Progress, TaskID
@@ -47,6 +47,7 @@ _WHY = {
     "unknown": "of the other one nothing is kept: nobody you approved has this name. --contact ID keeps it",
     "several": "of the other one nothing is kept: several whom you approved have this name. --contact ID keeps it",
     "not_approved": "of the other one nothing is kept: not approved. --contact ID keeps it",
+    "not_in_it": "you wrote nothing in it: nothing is kept",
     "saved_messages": "your own notes: nothing is kept",
     "bot": "a bot: nothing is kept",
     "channel": "a channel: nothing is kept",
@@ -85,7 +86,7 @@ async def import_files(
     from secondme.cli.contact_lookup import anybody
     from secondme.core.exports.importer import Importer, ImportOptions
     from secondme.core.ids import ContactId
-    from secondme.services import time_zone
+    from secondme.stores import time_zone
 
     typed_zone = _zone(timezone) if timezone else None
     reports: list[FileReport] = []
@@ -102,7 +103,8 @@ async def import_files(
             approved=tuple((ContactId(each.contact_id), each.display_name) for each in approved),
         )
         with _ProgressBar() as bar:
-            importer = Importer(_Stores(services, execute=not dry_run), wishes, bar.advance)
+            sink = services.memory_sink if services.settings.memory.enabled and not dry_run else None
+            importer = Importer(_Stores(services, execute=not dry_run), wishes, bar.advance, sink=sink)
             for path in files:
                 try:
                     reports.append(await (importer.whatsapp(path) if platform == "whatsapp" else importer.telegram(path)))
@@ -110,7 +112,13 @@ async def import_files(
                     errors.append(error)
     if len(errors) == 1 and not reports:
         raise errors[0]
-    data = {"dryRun": dry_run, "timezone": str(zone), "files": [_file(report, zone) for report in reports]}
+    data = {
+        "dryRun": dry_run,
+        "timezone": str(zone),
+        "files": [_file(report, zone) for report in reports],
+        "replaced": sum(report.replaced for report in reports),
+        "warnings": [warning for report in reports for warning in _warnings(report)],
+    }
     return CommandResult(data, lambda screen: _show(screen, data), ExitCode.BAD_INPUT if errors else ExitCode.DONE, errors)
 
 
@@ -129,20 +137,35 @@ class _Stores:
     def __init__(self, services: Services, *, execute: bool) -> None:
         from secondme.core.remember.store import RecollectionStore
 
+        self._store = services.store
         self._recollection = RecollectionStore(services.store, execute=execute)
         self._style = services.style
         self._execute = execute
 
-    async def turns(self, contact: ContactId, turns: Sequence[Turn], *, named: bool) -> Recollected:
+    async def turns(self, contact: ContactId, turns: Sequence[Turn], *, named: bool, digest: str) -> Recollected:
         """See `Keeps`."""
-        return await self._recollection.recollect(contact, turns, named=named)
+        return await self._recollection.recollect(contact, turns, named=named, digest=digest)
 
-    async def own(self, contact: ContactId | None, messages: Sequence[OwnMessage], *, named: bool) -> int:
+    async def own(self, contact: ContactId | None, messages: Sequence[OwnMessage], *, named: bool, digest: str) -> int:
         """See `Keeps`. In a dry run, what would be new as far as that can be told without writing."""
         if self._execute:
-            return await self._style.add(contact, messages, named=named)
+            return await self._style.add(contact, messages, named=named, digest=digest)
         known = {message.id for message in await self._style.own(contact)} if contact else set()
         return sum(message.id not in known for message in messages)
+
+    async def given(self, contact: ContactId | None, digest: str) -> set[str]:
+        """See `Keeps`."""
+        return await self._style.given(contact, digest)
+
+    async def retract(self, contact: ContactId | None, digest: str, ids: Collection[str]) -> int:
+        """See `Keeps`."""
+        return await self._style.retract(contact, digest, ids, execute=self._execute)
+
+    def contacts(self, digest: str) -> AsyncIterator[ContactId]:
+        """See `Keeps`."""
+        from secondme.core.remember.store import contacts_given
+
+        return contacts_given(self._store, digest)
 
 
 class _ProgressBar:
@@ -177,6 +200,28 @@ class _ProgressBar:
         self._bar.update(self._tasks[path], advance=more, total=total)
 
 
+def _warnings(report: FileReport) -> Iterator[dict[str, Any]]:
+    """What the owner should know of a file: each with the file's name, a code, how many there are, and a sentence."""
+
+    def warning(code: str, count: int, message: str) -> dict[str, Any]:
+        return {"file": report.path.name, "code": code, "count": count, "message": message}
+
+    if report.is_contact_unused:
+        whys = sorted({_WHY[row.why] for row in report.chats}) or ["no chat"]
+        yield warning("contact_not_used", 1, f"--contact was not used: {'; '.join(whys)}.")
+    if count := report.impossible_dates:
+        what = f"{count} line{' has' if count == 1 else 's have'} a date that is no day of the calendar"
+        yield warning("impossible_dates", count, f"{what}. They begin no message, and what they say is not kept.")
+    if count := report.future_dates:
+        what = f"{count} message{' is' if count == 1 else 's are'} dated in the future"
+        yield warning(
+            "future_dates", count, f"{what}. They are in no history; the phone's clock was wrong, or the order of dates is."
+        )
+    if count := report.unreadable:
+        what = f"{count} {'entry has' if count == 1 else 'entries have'} no date or number that can be read"
+        yield warning("unreadable_entries", count, f"{what}. Nothing of them is kept.")
+
+
 def _file(report: FileReport, zone: tzinfo) -> dict[str, Any]:
     row: dict[str, Any] = {
         "file": report.path.name,
@@ -184,6 +229,7 @@ def _file(report: FileReport, zone: tzinfo) -> dict[str, Any]:
         "messages": {**_kinds(report), "all": report.messages, "unreadable": report.unreadable},
         "turns": _tally(report.turns),
         "ownMessages": _tally(report.own),
+        "remembered": report.remembered,
     }
     if report.whatsapp is not None:
         export = report.whatsapp
@@ -229,6 +275,8 @@ def _chat(report: ChatReport, zone: tzinfo) -> dict[str, Any]:
 
 
 def _show(screen: Screen, data: dict[str, Any]) -> None:
+    from secondme.core.format import counted
+
     for file in data["files"]:
         screen.line(file["file"], "bold")
         kinds = ", ".join(
@@ -243,6 +291,14 @@ def _show(screen: Screen, data: dict[str, Any]) -> None:
             screen.line(f"  and {len(file['chats']) - _MOST_CHATS} more chats", "dim")
         for what, tally in (("Turns for the history", file["turns"]), ("Your own messages to learn from", file["ownMessages"])):
             screen.line(f"  {what}: {tally['found']} found, {tally['added']} new, {tally['known']} known before.")
+        if file["remembered"]:
+            screen.line(f"  Remembered: {counted(file['remembered'], 'message')}.")
+        for warning in data["warnings"]:
+            if warning["file"] == file["file"]:
+                screen.line(f"  {warning['message']}", "warn")
+    if data["replaced"]:
+        verb = "would go" if data["dryRun"] else "are gone"
+        screen.line(f"{data['replaced']} that the same files gave before, and do not give any more, {verb}.")
     if data["dryRun"]:
         screen.line("Nothing was changed. Without --dry-run it is kept.")
 

@@ -123,6 +123,8 @@ def lines(data: dict[str, Any], now: datetime) -> Iterator[StatusLine]:
     messages = data.get("messages")
     if messages and any(messages.values()):
         yield StatusLine("last", f"in {_ago(messages['lastReceivedAt'], now)}, out {_ago(messages['lastSentAt'], now)}")
+    if recipients := data.get("recipients"):
+        yield StatusLine("memory", f"what people write goes to {', '.join(recipients)}, to be found again")
     cost = data.get("cost")
     if cost:
         spent, cap = cost["todayUsd"], cost["capUsd"]

@@ -49,6 +49,7 @@ SECTIONS = (
             CommandEntry("persona", "Your voices: who speaks to whom, and how.", "persona:app"),
             CommandEntry("skills", "What the clone can do besides writing, and who may cause it.", "skills:app"),
             CommandEntry("proposals", "What skills would change for your contacts: you decide.", "proposals:app"),
+            CommandEntry("memory", "What the clone remembers of each person.", "memory:app"),
             CommandEntry("style", "How you write: learnt from your own messages.", "style:app"),
             CommandEntry("import", "Read chats that WhatsApp or Telegram exported.", "import_:app"),
         ),

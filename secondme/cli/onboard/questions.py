@@ -116,6 +116,7 @@ async def ask_store(site: Site) -> None:
                 site.plan.secrets["redis_url"] = None
                 site.plan.settings["redis_url"] = None
             site.good("Contacts and conversations are kept on this machine")
+            site.aside("  What is said is remembered there, a file a person: secondme memory status")
             if os.environ.get("SECONDME_REDIS_URL"):
                 site.bad("SECONDME_REDIS_URL is set in this shell, and wins as long as it is.")
         case "url":
@@ -374,6 +375,7 @@ async def start(site: Site) -> None:
 
     await reach(site, url)
     site.good("The containers run, and start again with Docker")
+    site.aside("  What is said, and facts of it, is kept in them too: FalkorDB and AutoMem, on this machine")
     plan.report["store"]["compose"] = str(compose)
 
 

@@ -25,13 +25,14 @@ from secondme.cli.tui.pages.approved import ApprovedPage
 from secondme.cli.tui.pages.channels import ChannelsPage
 from secondme.cli.tui.pages.conversations import ConversationsPage
 from secondme.cli.tui.pages.drafts import DraftsPage
+from secondme.cli.tui.pages.memory import MemoryPage
 from secondme.cli.tui.pages.page import Page, shown_name
 from secondme.cli.tui.pages.pairing import DeniedPage, PendingPage
 from secondme.cli.tui.pages.security import SecurityPage
 from secondme.cli.tui.pages.skills import SkillsPage
 from secondme.cli.tui.pages.usage import UsagePage
 from secondme.cli.tui.pages.voice import VoicePage
-from secondme.cli.tui.widgets import KEYS, PAGES, THEME, Bar, PageTabs, Switches, labels
+from secondme.cli.tui.widgets import KEYS, PAGES, THEME, Bar, PageTabs, Switches, label_of, labels
 from secondme.core.clock import from_ms
 from secondme.core.errors import SecondmeError
 from secondme.core.log import security_file
@@ -94,6 +95,7 @@ class SecondmeApp(App[None]):
             "voice": VoicePage(desk, "voice"),
             "usage": UsagePage(desk, "usage"),
             "skills": SkillsPage(desk, "skills"),
+            "memory": MemoryPage(desk, "memory"),
         }
         self._switches = Switches(self, desk)
         self._snapshot: Snapshot | None = None
@@ -111,7 +113,7 @@ class SecondmeApp(App[None]):
         yield self._banner
         with PageTabs(initial="pending"):
             for page, title in PAGES.items():
-                with TabPane(f"{KEYS[page]} {title}", id=page):
+                with TabPane(label_of(page, title), id=page):
                     yield self._pages[page]
         yield Footer(show_command_palette=False, compact=True)
 

@@ -38,7 +38,7 @@ _HELP = {
     "Everywhere": (
         ("1 2 3 4 5", "waiting, approved, denied, security, channels"),
         ("6 7 8 9 0", "conversations, drafts, voice, usage, skills"),
-        ("Ctrl+P", "every page and what can be done there, to search"),
+        ("Ctrl+P", "every page and what can be done there, to search; memory is there only"),
         ("↑ ↓ PgUp PgDn", "move; the mouse works too"),
         ("p", "pause everybody, or answer again"),
         ("k", "kill switch: nothing is sent to anybody"),

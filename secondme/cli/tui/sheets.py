@@ -105,25 +105,25 @@ class SettingsDialog(Dialog[dict[str, Any]]):
         self.dismiss(changes)
 
 
-class TryDialog(Dialog[str | None]):
-    """What a tool is called with, as JSON."""
+class LineDialog(Dialog[str | None]):
+    """One line of text. Typing begins behind the first `behind` characters of what stands there."""
 
-    def __init__(self, tool: str) -> None:
+    def __init__(self, title: str, verb: str, text: str = "", behind: int = 0) -> None:
         super().__init__()
-        self._tool = tool
+        self._title, self._verb, self._text, self._behind = title, verb, text, behind
 
     def compose(self) -> ComposeResult:
         """Title, one line, keys."""
         with Vertical():
-            yield Static(Text(f"Call {self._tool} with"), classes="title")
-            yield Input("{}", max_length=4000)
-            yield Static("Enter call · Esc cancel", classes="keys")
+            yield Static(Text(self._title), classes="title")
+            yield Input(self._text, max_length=4000)
+            yield Static(f"Enter {self._verb} · Esc cancel", classes="keys")
 
     def on_mount(self) -> None:
-        """Typing is inside of the braces."""
+        """Typing goes there at once."""
         field = self.query_one(Input)
         field.focus()
-        field.cursor_position = 1
+        field.cursor_position = self._behind
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter."""

@@ -146,6 +146,7 @@ PAGES = {
     "voice": "Voice",
     "usage": "Usage",
     "skills": "Skills",
+    "memory": "Memory",
 }
 """Page id -> title, in the order of their keys."""
 KEYS = dict(zip(PAGES, "1234567890", strict=False))
@@ -181,16 +182,19 @@ def _forms(counts: Mapping[str, int], active: str) -> Iterator[dict[str, str]]:
     yield _named(PAGES, counts)
     yield _named(_SHORTER, urgent)
     yield _named(_SHORT, urgent)
-    yield {page: label.removeprefix(f"{KEYS[page]} ") for page, label in _named(_SHORT, urgent).items()}
-    numbers = {page: f"{KEYS[page]}({urgent[page]})" if urgent.get(page) else KEYS[page] for page in PAGES}
+    yield {page: label.removeprefix(f"{KEYS.get(page)} ") for page, label in _named(_SHORT, urgent).items()}
+    signs = {page: KEYS.get(page, title[0]) for page, title in PAGES.items()}
+    numbers = {page: f"{sign}({urgent[page]})" if urgent.get(page) else sign for page, sign in signs.items()}
     yield numbers | {active: _named(_SHORTER, urgent)[active]}
 
 
 def _named(titles: Mapping[str, str], counts: Mapping[str, int]) -> dict[str, str]:
-    return {
-        page: f"{KEYS[page]} {titles[page]} {counts[page]}" if counts.get(page) else f"{KEYS[page]} {titles[page]}"
-        for page in PAGES
-    }
+    return {page: label_of(page, titles[page]) + (f" {counts[page]}" if counts.get(page) else "") for page in PAGES}
+
+
+def label_of(page: str, title: str) -> str:
+    """The page's key, where it has one, and its title."""
+    return f"{KEYS.get(page, '')} {title}".lstrip()
 
 
 async def resume(app: App[Any], desk: Actions, contact: str | None, who: str) -> None:

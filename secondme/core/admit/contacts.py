@@ -10,7 +10,7 @@ from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
 from secondme.core.store.persons import PersonStore, as_contact
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from secondme.core.admit.pairing_store import PairingStore
     from secondme.core.admit.store import ContactChoices
@@ -31,7 +31,7 @@ class ContactService:
         links: PersonStore,
         pairing: PairingStore,
         security: SecurityLog,
-        erase_files: Callable[[ContactId], None],
+        erase_files: Callable[[ContactId], Awaitable[None]],
         *,
         by: str,
     ) -> None:
@@ -81,7 +81,7 @@ class ContactService:
         found = 0
         for contact in members:
             found += await self._links.forget(contact, await self._channel(contact))
-            self._erase_files(contact)
+            await self._erase_files(contact)
         if not found:
             raise NotFoundError("unknown_contact", f"There is nothing of {members[0]}.", "secondme contacts list")
         for contact in members:

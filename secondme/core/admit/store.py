@@ -115,7 +115,7 @@ class GateStore:
         """
         contact = message.contact_id
         answer: bytes = await self._store.run(
-            "correct", (message.edit_of, quoted(message.text), "assistant" if message.from_me else "user"), contact=contact
+            "correct", (message.edit_of, quoted(message.text), "assistant" if message.from_me else "user", contact), contact=contact
         )
         return _ADMISSIONS[answer]
 

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from secondme import __version__
 from secondme.core.api.dependencies import SCHEMA, ApiOperations, Ascii, answers
 from secondme.core.api.events import EventHub, StreamSlots
+from secondme.core.api.memory_routes import memory
 from secondme.core.api.metrics import metrics
 from secondme.core.api.problems import BAD_REQUEST, BUG, NOT_ALLOWED, NOT_FOUND, Refusal, refusal_of
 from secondme.core.api.routes import channels, control, drafts, pairing
@@ -82,6 +83,7 @@ def _described() -> FastAPI:
     app.include_router(drafts)
     app.include_router(skills)
     app.include_router(proposals)
+    app.include_router(memory)
     app.include_router(metrics)
 
     @app.get("/openapi.json", tags=["state"], responses=answers())

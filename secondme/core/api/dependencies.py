@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from secondme.core.gateway.channel_supervisor import ChannelSupervisor
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.ids import ContactId
+    from secondme.core.memory.desk import MemoryDesk
     from secondme.core.messages import ChannelContact
     from secondme.core.ports import Clock
     from secondme.core.send.drafts import Drafts
@@ -44,6 +45,7 @@ class ApiOperations:
     drafts: Drafts
     skills: SkillOperations
     proposals: ProposalService
+    memory: MemoryDesk
     listing: Callable[[], Awaitable[Listing]]
     status: Callable[[], Awaitable[SystemStatus]]
     everybody: Callable[[], Awaitable[EverybodyPaused | None]]

@@ -39,7 +39,15 @@ _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _FILES = frozenset(
     {f"{CONFIG}/config.toml", f"{CONFIG}/credentials.json", f"{CONFIG}/.env", f"{CONFIG}/skills.lock", f"{DATA}/api.token", STORE}
 )
-_FOLDERS = (f"{CONFIG}/personas/", f"{CONFIG}/skills/", f"{DATA}/channels/", f"{DATA}/local/", f"{DATA}/skill-snapshots/")
+_FOLDERS = (
+    f"{CONFIG}/personas/",
+    f"{CONFIG}/skills/",
+    f"{DATA}/channels/",
+    f"{DATA}/local/",
+    f"{DATA}/skill-snapshots/",
+    f"{DATA}/memory/",
+    f"{DATA}/memory-keys/",
+)
 
 
 class Member(Record):
@@ -76,6 +84,8 @@ class BackupManifest(Record):
             "skills": len({name.split("/")[2] for name in names if name.startswith(f"{CONFIG}/skills/")}),
             "channels": sorted({name.split("/")[2] for name in names if name.startswith(f"{DATA}/channels/")}),
             "mail": sum(name.startswith(f"{DATA}/local/") for name in names),
+            "memories": sum(name.startswith(f"{DATA}/memory/") for name in names),
+            "memoryKeys": sum(name.startswith(f"{DATA}/memory-keys/") for name in names),
             "storeBytes": names[STORE],
         }
 

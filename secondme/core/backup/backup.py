@@ -31,6 +31,7 @@ from secondme.core.clock import from_ms
 from secondme.core.errors import BusyError, ConfigError, DataError
 from secondme.core.fault_points import point
 from secondme.core.files import hold, private_dir
+from secondme.core.memory.cipher import MemoryKeys, copy_encrypted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,8 +61,9 @@ class Gathered:
         self.skipped: list[str] = []
         """What was there and is not in the backup, and is no passing thing."""
 
-    def take(self, name: str, source: Path, *, through_links: bool) -> None:
-        """A copy of `source` is here, unless it is gone. Links are followed only where the owner puts files with their own hands."""
+    def take(self, name: str, source: Path, *, through_links: bool, key: str | None = None) -> None:
+        """A copy of `source` is here, unless it is gone; a database with a `key` is copied as it is, encrypted. Links are followed only where
+        the owner puts files with their own hands."""
         try:
             check_names([name, "store.rdb"])
         except DataError:
@@ -84,6 +86,8 @@ class Gathered:
             beginning = file.read(len(_SQLITE))
             if beginning == _SQLITE:
                 _copy_database(source, copy)
+            elif key is not None:
+                copy_encrypted(source, copy, key)
             else:
                 file.seek(0)
                 with copy.open("wb") as into:
@@ -116,11 +120,17 @@ def gather_before(gathered: Gathered, places: Places) -> None:
     gathered.take(f"{DATA}/api.token", places.api_token, through_links=False)
 
 
-def gather_after(gathered: Gathered, places: Places) -> None:
-    """What must not be older than the store: a message that the store calls delivered is in the mail. One that is there too early is
-    recognised by its id."""
+def gather_after(gathered: Gathered, places: Places, *, with_memory_keys: bool = False) -> None:
+    """What must not be older than the store: a message that the store calls delivered is in the mail, and one that left a journal is in
+    memory. One that is there too early is recognised by its id. Of memory only what was said is kept: the rest is made from it."""
     for name, path in _below(places.local_mail, through_links=False):
         gathered.take(f"{DATA}/local/{name}", path, through_links=False)
+    for name, path in _below(places.memory, through_links=False):
+        if name.endswith(".db"):
+            key = MemoryKeys(places.memory_keys).find(path.stem)
+            gathered.take(f"{DATA}/memory/{name}", path, through_links=False, key=key)
+    for name, path in _below(places.memory_keys, through_links=False) if with_memory_keys else ():
+        gathered.take(f"{DATA}/{places.memory_keys.name}/{name}", path, through_links=False)
 
 
 def _below(directory: Path, *, through_links: bool) -> Iterator[tuple[str, Path]]:
@@ -167,7 +177,9 @@ class Made:
     skipped: list[str]
 
 
-async def make_backup(setup: Setup, store: Store, into: BinaryIO, clock: Clock, passphrase: str | None) -> Made:
+async def make_backup(
+    setup: Setup, store: Store, into: BinaryIO, clock: Clock, passphrase: str | None, *, with_memory_keys: bool = False
+) -> Made:
     """`into` (open for reading and writing, empty) holds everything, encrypted when there is a passphrase, and was read again.
 
     Raises BusyError while another backup is being made, ConfigError when the disk or a file refuses, and as `save_store`.
@@ -182,7 +194,7 @@ async def make_backup(setup: Setup, store: Store, into: BinaryIO, clock: Clock, 
             await save_store(store, snapshot, clock, binary=setup.settings.store.server)
             gathered.add(STORE, snapshot)
             point("backup.store_saved")
-            gather_after(gathered, places)
+            gather_after(gathered, places, with_memory_keys=with_memory_keys)
             manifest = BackupManifest(
                 format=FORMAT,
                 version=__version__,

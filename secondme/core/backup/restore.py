@@ -72,7 +72,7 @@ class Swap:
         _sync_tree(self.data)
         for _, target in self._pairs():
             _check_movable(target)
-        absent = [target.name for staged, target in self._pairs() if not staged.exists()]
+        absent = [target.name for staged, target in self._pairs() if not staged.exists() and target != self.places.memory_keys]
         with replacement(self._note) as file:
             file.write(json.dumps({"aside": aside, "absent": absent}).encode())
             point("restore.deciding")
@@ -104,7 +104,16 @@ class Swap:
 
     def _pairs(self) -> Iterator[tuple[Path, Path]]:
         """What is new, and where it belongs. The store comes first: until it is in place, nothing new can be answered."""
-        for name in ("store", "channels", "local", "skill-snapshots", "api.token", self.places.witness.name):
+        for name in (
+            "store",
+            "channels",
+            "local",
+            "skill-snapshots",
+            "memory",
+            "memory-keys",
+            "api.token",
+            self.places.witness.name,
+        ):
             yield self.data / name, self.places.data / name
         for name in ("credentials.json", ".env", "personas", "skills", "skills.lock", "config.toml"):
             yield self.config / name, self.places.config / name

@@ -9,7 +9,7 @@ import tomllib
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import time
 from enum import Enum
-from functools import cache
+from functools import cache, reduce
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Literal
@@ -210,24 +210,34 @@ def sections() -> Iterator[tuple[str, type[Section] | None]]:
     for name, field in Settings.model_fields.items():
         if name == "webhooks":  # where some channels are called
             yield from sorted(_channel_sections().items())
-        annotation = field.annotation
-        yield name, annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
+        yield name, _section(field.annotation)
 
 
 def known_names() -> Iterator[str]:
     """Every setting as a dotted name, in order."""
     for name, section in sections():
-        yield from (name,) if section is None else (f"{name}.{inner}" for inner in section.model_fields)
+        yield from (name,) if section is None else _names_in(section, f"{name}.")
+
+
+def _names_in(section: type[Section], prefix: str) -> Iterator[str]:
+    for name, field in section.model_fields.items():
+        inner = _section(field.annotation)
+        yield from (prefix + name,) if inner is None else _names_in(inner, f"{prefix}{name}.")
+
+
+def _section(annotation: Any) -> type[Section] | None:
+    return annotation if isinstance(annotation, type) and issubclass(annotation, Section) else None
 
 
 def annotation_of(dotted: str) -> Any:  # a type form
     """The type of a setting, or of a group of them; None when there is none of that name."""
-    name, _, leaf = dotted.partition(".")
+    name, *inner = dotted.split(".")
     field = Settings.model_fields.get(name)
     annotation = _channel_sections({name}).get(name) if field is None else field.annotation
-    if leaf and isinstance(annotation, type) and issubclass(annotation, Section):
-        field = annotation.model_fields.get(leaf)
-        return None if field is None else field.annotation
+    for each in inner:
+        if (section := _section(annotation)) is None:
+            break  # a table, whose values are of one type
+        annotation = found.annotation if (found := section.model_fields.get(each)) else None
     return annotation
 
 
@@ -238,11 +248,11 @@ def is_secret(dotted: str) -> bool:
 
 def value_of(settings: Settings, dotted: str) -> Any:  # settings have many types; the caller only shows it
     """The value of one dotted name."""
-    name, _, leaf = dotted.partition(".")
+    name, *inner = dotted.split(".")
     value = getattr(settings, name, None)
     if value is None and name not in Settings.model_fields:
         value = _channel_sections({name})[name]()
-    return getattr(value, leaf) if leaf else value
+    return reduce(getattr, inner, value)
 
 
 def _read_file(path: Path) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 import re
 from datetime import time
 from typing import Literal
+from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
@@ -254,14 +255,53 @@ class WebhookSettings(Section):
         return host_and_port(value)
 
 
-class MemorySettings(Section):
-    """Services that remember more than the store does. Both are optional; `secondme doctor` looks after them."""
+class MemoryWeights(Section):
+    """How much each source counts when what was remembered is put in order. 0 switches a source off."""
 
+    keyword: float = Field(1.0, ge=0, le=10)
+    semantic: float = Field(1.0, ge=0, le=10)
+    """Embeddings, where `memory.embeddings` names some."""
+    graph: float = Field(1.0, ge=0, le=10)
+    """Facts, and AutoMem."""
+
+
+class MemorySettings(Section):
+    """What the clone remembers of each person beside the newest turns: kept in a file a contact, on this machine."""
+
+    enabled: bool = True
+    budget_tokens: int = Field(1000, ge=0, le=20_000)
+    """How much of it the model is shown at most, for each reply; an estimate. 0: nothing."""
+    idle_minutes: float = Field(30, gt=0, le=1440)
+    """After so long a silence a conversation is a new one."""
+    keep_days: int = Field(0, ge=0, le=36_500)
+    """What is older is forgotten. 0: nothing is."""
+    facts: Literal["off", "rules", "model"] = "rules"
+    """`rules`: what can be seen without a model, like birthdays. `model`: the small model also reads each conversation once it is over."""
+    embeddings: Literal["none", "local", "openai", "voyage"] = "none"
+    """Finds what was said in other words. `local` needs `secondme[embed]`; the others send every message to that vendor."""
+    embedding_model: str = ""
+    """Empty: the vendor's that is known to work."""
+    embedding_base_url: str = ""
+    embedding_api_key: SecretStr | None = None
+    encrypt: bool = False
+    """Encrypts each contact's file with a key of its own, which backups leave out. Needs `secondme[encrypt]`."""
+    weights: MemoryWeights = MemoryWeights()
     graph_url: SecretStr | None = None
-    """FalkorDB, as a Redis URL. Unset: there is none."""
+    """FalkorDB, as a Redis URL. Unset: there is none. The facts are kept there too, a graph a contact."""
     automem_url: str = ""
     """AutoMem's HTTP address, like http://127.0.0.1:8001. Empty: there is none."""
     automem_token: SecretStr | None = None
+
+    @property
+    def recipients(self) -> list[str]:
+        """Who is sent what people write, or facts of it, so that it is found again; nobody by default."""
+        if not self.enabled:
+            return []
+        vendor = {"openai": "OpenAI", "voyage": "Voyage"}.get(self.embeddings)
+        embedder = urlsplit(self.embedding_base_url).hostname if vendor and self.embedding_base_url else vendor
+        archive = f"AutoMem at {urlsplit(self.automem_url).hostname}" if self.automem_url else None
+        graph = "FalkorDB" if self.graph_url and self.facts != "off" else None
+        return [each for each in (embedder, archive, graph) if each]
 
 
 class SkillSettings(Section):

@@ -64,6 +64,16 @@ class Places:
         return self.data / "skill-snapshots"
 
     @property
+    def memory(self) -> Path:
+        """What was said with each contact, a file each, in names that say nothing."""
+        return self.data / "memory"
+
+    @property
+    def memory_keys(self) -> Path:
+        """Keys of memories that are encrypted; in no backup, unless the owner says so."""
+        return self.data / "memory-keys"
+
+    @property
     def mcp_listings(self) -> Path:
         """What MCP servers were last seen to offer. Nothing in it approves anything."""
         return self.data / "skills" / "mcp"

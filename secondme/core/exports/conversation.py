@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from secondme.core.errors import DataError
-from secondme.core.exports.phrases import MARKS, is_no_name
+from secondme.core.exports.sentences import MARKS, is_no_name
 from secondme.core.records import OwnMessage, Turn
 from secondme.core.text import caseless, safe_name
 
@@ -188,15 +188,15 @@ MOST_OVERALL = 1000
 """As many as are kept of the owner's messages to one contact, and of measures over all."""
 _BEFORE = 500
 _FOLLOWS = timedelta(seconds=90)
-_ANY_ZONE = timedelta(days=2)
-"""More than any two zones are apart."""
+_MOST_MINUTES = 256
+"""Minutes whose messages are still counted: exports are in the order of arrival, and a message may arrive late."""
 
 
 class SpokenTurn(NamedTuple):
     """One message with words, until it becomes a record."""
 
     at: datetime
-    """The moment, aware."""
+    """The moment, aware; messages of one minute, or second, stand a millisecond apart in the order of the file."""
     local: datetime
     """As the export has it."""
     role: Literal["user", "assistant"]
@@ -212,72 +212,84 @@ class SpokenTurn(NamedTuple):
         key = f"{self.role}\n{self.local.isoformat()}\n{self.nth}\n{self.words}"
         return f"import:{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:24]}"
 
-    def turn(self) -> Turn:
-        """As a history keeps it."""
+    def turn(self, digest: str) -> Turn:
+        """As a history keeps it; `digest` is of the file."""
         kind: Literal["incoming", "fromMe"] = "incoming" if self.role == "user" else "fromMe"
-        return Turn(id=self.id, role=self.role, content=self.words, timestamp=self.at, type=kind)
+        return Turn(id=self.id, role=self.role, content=self.words, timestamp=self.at, type=kind, sources=(digest,))
 
-    def own(self) -> OwnMessage:
+    def own(self, digest: str) -> OwnMessage:
         """As it is learnt from."""
-        return OwnMessage(id=self.id, at=self.at, text=self.words, before=self.before, follows=self.follows)
+        return OwnMessage(id=self.id, at=self.at, text=self.words, before=self.before, follows=self.follows, sources=(digest,))
 
 
 class Gathering:
     """One chat, as it is read."""
 
-    def __init__(self, clock: WallClock, owner: str, now: datetime, *, keeps_other: bool) -> None:
-        """`keeps_other`: this is a chat of two, and what the other one said may be kept."""
+    def __init__(self, clock: WallClock, owner: str, *, keeps_other: bool, is_handed_on: bool = False) -> None:
+        """`keeps_other`: this is a chat of two, and what the other one said may be kept. `is_handed_on`: all of it is, see `take`."""
         self.own: deque[SpokenTurn] = deque(maxlen=MOST_OF_CONTACT if keeps_other else MOST_OVERALL)
         self.turns: deque[SpokenTurn] = deque(maxlen=MOST_TURNS)
+        """The last ones, however old they are."""
         self.found = 0
         """The owner's messages, kept or not."""
+        self.waiting: list[SpokenTurn] = []
+        """What was not handed on yet."""
         self._clock = clock
         self._owner = owner
-        self._since, self._now = now - HISTORY_AGE, now
-        self._matters_from = (self._since - _ANY_ZONE).replace(tzinfo=None)
         self._keeps_other = keeps_other
+        self._is_handed_on = is_handed_on and keeps_other
         self._before = ""
         self._spoke_at: datetime | None = None
         """When the owner spoke last, if nobody has since."""
-        self._same: dict[tuple[str, str], int] = {}
-        self._same_at: datetime | None = None
+        self._minutes: dict[datetime, dict[tuple[str, str] | None, int]] = {}
+        """For each time of the export: how many messages have it, and how many of them say the same."""
 
     def add(self, message: ExportedMessage) -> None:
         """Another message, in the order of the export."""
+        place = self._count(message.at, None)
         who, words = message.who, message.words
         if who is None:
             return
-        if who != self._owner and not self._keeps_other:
-            self._spoke_at = None
-            return
         if who != self._owner:
             self._spoke_at = None
-            if words:
+            if words and self._keeps_other:
                 self._before = f"{self._before}\n{words}"[-_BEFORE:] if self._before else words[-_BEFORE:]
-                if message.at >= self._matters_from:
-                    at = message.instant or self._clock.moment(message.at)
-                    self._remember(SpokenTurn(at, message.at, "user", words, self._nth(message.at, "user", words)))
+                self._remember(
+                    SpokenTurn(self._moment(message, place), message.at, "user", words, self._count(message.at, ("user", words)))
+                )
         elif words:
-            at = message.instant or self._clock.moment(message.at)
+            at = self._moment(message, place)
             self.found += 1
             follows = self._spoke_at is not None and timedelta(0) <= at - self._spoke_at <= _FOLLOWS
-            nth = self._nth(message.at, "assistant", words)
+            nth = self._count(message.at, ("assistant", words))
             said = SpokenTurn(at, message.at, "assistant", words, nth, "" if follows else self._before, follows)
             self.own.append(said)
             self._remember(said)
             self._before, self._spoke_at = "", at
 
-    def _remember(self, said: SpokenTurn) -> None:
-        if self._keeps_other and self._since <= said.at <= self._now:
-            self.turns.append(said)
+    def take(self) -> list[SpokenTurn]:
+        """What came since the last call, whole and in the order of the file."""
+        taken, self.waiting = self.waiting, []
+        return taken
 
-    def _nth(self, local: datetime, role: str, words: str) -> int:
-        if local != self._same_at:
-            self._same_at = local
-            self._same.clear()
-        nth = self._same.get((role, words), 0)
-        self._same[role, words] = nth + 1
-        return nth
+    def _moment(self, message: ExportedMessage, place: int) -> datetime:
+        return (message.instant or self._clock.moment(message.at)) + timedelta(milliseconds=place)
+
+    def _remember(self, said: SpokenTurn) -> None:
+        if self._keeps_other:
+            self.turns.append(said)
+            if self._is_handed_on:
+                self.waiting.append(said)
+
+    def _count(self, local: datetime, what: tuple[str, str] | None) -> int:
+        """How many there were before this one. All messages are counted, so that a better reader moves none."""
+        counts = self._minutes.get(local)
+        if counts is None:
+            if len(self._minutes) >= _MOST_MINUTES:
+                del self._minutes[next(iter(self._minutes))]
+            counts = self._minutes[local] = {}
+        counts[what] = counts.get(what, 0) + 1
+        return counts[what] - 1
 
 
 LONGEST_TEXT = 65_536
@@ -290,7 +302,7 @@ _MOST_DOUBTS = 1000
 class ImportDraft:
     """A message whose lines are still being read."""
 
-    __slots__ = ("_parts", "_size", "at", "author", "is_marked", "is_sure", "lines", "number", "raw")
+    __slots__ = ("_foreign", "_parts", "_size", "at", "author", "is_marked", "is_sure", "lines", "number", "raw")
 
     def __init__(
         self, at: datetime, author: str | None, body: str, number: int, raw: str, *, is_marked: bool, is_sure: bool
@@ -305,24 +317,37 @@ class ImportDraft:
         """False for what has no author and is no sentence of WhatsApp's that we know: it may be a line of the message before."""
         self._parts = [body[:LONGEST_TEXT]]
         self._size = len(body)
+        self._foreign = 0
+        """How many parts, the last ones, stand in it without being its author's."""
 
-    def add(self, line: str) -> None:
-        """Another line of it."""
+    def add(self, line: str, *, is_foreign: bool = False) -> None:
+        """Another line of it. From a foreign one on, all are."""
         self.lines += 1
         if self._size < LONGEST_TEXT:
             self._parts.append(line[: LONGEST_TEXT - self._size])
             self._size += len(line) + 1
+            self._foreign += is_foreign or self._foreign > 0
 
     def absorb(self, other: ImportDraft) -> None:
         """`other` was no message but more of this one."""
         self.add(other.raw)
-        for part in other._parts[1:]:
-            self.add(part)
+        own = len(other._parts) - other._foreign
+        for at, part in enumerate(other._parts[1:], 1):
+            self.add(part, is_foreign=at >= own)
         self.lines += other.lines - len(other._parts)
 
     def text(self) -> str:
         """All of it, without white space at its end."""
         return (self._parts[0] if len(self._parts) == 1 else "\n".join(self._parts)).rstrip()
+
+    @property
+    def has_foreign(self) -> bool:
+        """Lines of it are somebody else's."""
+        return self._foreign > 0
+
+    def said(self) -> str:
+        """`text` without the lines that are somebody else's."""
+        return "\n".join(self._parts[: len(self._parts) - self._foreign]).rstrip() if self._foreign else self.text()
 
 
 class ImportDrafts:
@@ -343,12 +368,12 @@ class ImportDrafts:
         else:
             self._doubts.append(draft)
 
-    def go_on(self, line: str) -> bool:
-        """True when `line` is more of what is being read; False when nothing is."""
+    def go_on(self, line: str, *, is_foreign: bool = False) -> bool:
+        """True when `line` is more of what is being read, of its author's words or not; False when nothing is being read."""
         draft = self._doubts[-1] if self._doubts else self._current
         if draft is None:
             return False
-        draft.add(line)
+        draft.add(line, is_foreign=is_foreign)
         return True
 
     def end(self) -> Iterator[ImportDraft]:

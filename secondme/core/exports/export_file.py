@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import hashlib
 import io
 import stat
 import struct
@@ -83,6 +84,8 @@ class ExportFile:
         self._bounds = bounds or Bounds()
         self.size = 0
         """Bytes to come, as far as is known before they are read."""
+        self.digest = ""
+        """Of the chat's bytes, packed or not (SHA-256, the first 24 hexadecimal digits), once they were read to their end."""
 
     def check(self) -> Self:
         """It is a file, of bearable size, and can be opened; `size` is known."""
@@ -94,7 +97,10 @@ class ExportFile:
     def stream(self, progress: Callable[[int], None] | None = None) -> Iterator[Counted]:
         """The text's bytes from the beginning. `progress` is told how many more were read."""
         with self._opened() as raw:
-            yield Counted(raw, self._bounds.file_bytes, self.path.name, progress)
+            counted = Counted(raw, self._bounds.file_bytes, self.path.name, progress)
+            yield counted
+            if counted.is_over:
+                self.digest = counted.digest()
 
     def lines(self, progress: Callable[[int], None] | None = None) -> Iterator[str]:
         """Its lines, without their ends: U+000A ends one, and U+000D in front of it belongs to the end. Nothing else does."""
@@ -149,7 +155,13 @@ class Counted:
         self._left = most
         self._name = name
         self._progress = progress
+        self._hash = hashlib.sha256()
         self.count = 0
+        self.is_over = False
+
+    def digest(self) -> str:
+        """Of the bytes that came: SHA-256, the first 24 hexadecimal digits."""
+        return self._hash.hexdigest()[:24]
 
     def read(self, most: int = _BLOCK) -> bytes:
         """At most `most` more bytes; none at the end."""
@@ -157,6 +169,8 @@ class Counted:
         self.count += len(block)
         if self.count > self._left:
             raise DataError("file_too_large", f"{self._name} holds more than {size(self._left)} of text: that is no chat export.")
+        self._hash.update(block)
+        self.is_over = not block and most != 0
         if self._progress is not None:
             self._progress(len(block))
         return block

@@ -81,6 +81,8 @@ class ExportedChat:
     """The export says so, however many wrote."""
     is_of_two: bool = False
     """The export says so, however few wrote."""
+    has_numbers: bool = False
+    """Its authors have numbers, as in Telegram before 2020."""
     skipped: str = ""
     """Why nothing of it is anybody's conversation: saved_messages, bot, channel."""
     owner: str | None = None

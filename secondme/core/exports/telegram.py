@@ -6,10 +6,13 @@ Bounded: how deep it goes, how much one message is made of, how long one string 
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from secondme.core.errors import DataError
+from secondme.core.exports.mended_json import HUGE, Mended, number_of
 from secondme.core.exports.message import ExportedChat, ExportedKind, ExportedMessage
+from secondme.core.format import size
 from secondme.core.ids import is_contact_id
 
 if TYPE_CHECKING:
@@ -30,26 +33,39 @@ _ABOUT = frozenset({"name", "type", "id"})
 
 
 class Found(NamedTuple):
-    """One thing that was found: `chat` (another one begins), its `name`, `type` or `id`, a `message` of it, or the `owner`'s number."""
+    """One thing that was found: `chat` (another one begins), its `name`, `type` or `id`, a `message` of it, or the `owner`'s number,
+    `first_name` or `last_name`."""
 
     what: str
     value: Any  # JSON
 
 
 def walk(file: ExportFile, progress: Callable[[int], None] | None = None) -> Iterator[Found]:
-    """Everything of `file` that matters, in its order. Raises DataError when it is no JSON."""
+    """Everything of `file` that matters, in its order. What some versions of Telegram wrote and is no JSON is mended. Raises DataError when
+    it is no JSON after that.
+    """
     import ijson  # type: ignore[import-untyped]  # it has no types  # noqa: PLC0415  only who imports from Telegram pays for it
 
-    with file.stream(progress) as raw:
-        watch = _Watch(raw, file.path.name)
-        try:
-            yield from _walk(ijson.basic_parse(watch, use_float=True), watch, file.path.name, ijson.ObjectBuilder)
-        except (ijson.JSONError, ValueError, OverflowError) as error:
-            raise DataError(
-                "broken_json",
-                f"{file.path.name} is not the JSON that Telegram writes.",
-                "Export the chat as machine-readable JSON.",
-            ) from error
+    name, given = file.path.name, 0
+    faults = (ijson.JSONError, ValueError, OverflowError)
+    try:
+        with file.stream(progress) as raw:
+            watch = _Watch(raw, name)
+            for found in _walk(ijson.basic_parse(watch, use_float=True), watch, name, ijson.ObjectBuilder):
+                given += 1
+                yield found
+    except faults:
+        with file.stream() as raw:  # from the beginning, for the fault is somewhere in what the parser has taken in
+            watch = _Watch(Mended(raw, name), name)
+            try:
+                again = _walk(ijson.basic_parse(watch, use_float=True), watch, name, ijson.ObjectBuilder)
+                yield from islice(again, given, None)
+            except faults as error:
+                raise DataError(
+                    "broken_json",
+                    f"{name} is not the JSON that Telegram writes: it breaks off, or is broken, within {size(watch.seen)} of its beginning.",
+                    "Export the chat again as machine-readable JSON, with a newer Telegram Desktop.",
+                ) from error
 
 
 def _walk(events: Any, watch: _Watch, name: str, builder: Any) -> Iterator[Found]:  # Any: the library has no types
@@ -71,9 +87,11 @@ def _walk(events: Any, watch: _Watch, name: str, builder: Any) -> Iterator[Found
             if not is_open:
                 yield Found("chat", None)
                 is_open = True
-            yield Found(path[-1], value)
+            yield Found(path[-1], number_of(value) if path[-1] == "id" else value)
         elif event in _SCALARS and path == ["personal_information", "user_id"]:
-            yield Found("owner", value)
+            yield Found("owner", number_of(value))
+        elif event in _SCALARS and path[:1] == ["personal_information"] and path[1:] in (["first_name"], ["last_name"]):
+            yield Found(path[-1], value)
         _step(path, event, value, name)
 
 
@@ -93,10 +111,11 @@ def _build(events: Any, watch: _Watch, name: str, builder: Any) -> dict[str, Any
     """The object that has just begun."""
     made = builder()
     made.event("start_map", None)
-    depth = 1
+    depth, is_readable = 1, True
     for parts, (event, value) in enumerate(events):
         watch.moved()
         made.event(event, value)
+        is_readable = is_readable and not (event == "string" and value.startswith(HUGE))
         if event in {"start_map", "start_array"}:
             depth += 1
         elif event in {"end_map", "end_array"}:
@@ -105,18 +124,23 @@ def _build(events: Any, watch: _Watch, name: str, builder: Any) -> dict[str, Any
             break
         if depth > _DEEPEST or parts > _MOST_PARTS:
             raise DataError("hostile_json", f"{name} has a message that is larger than any of Telegram's.")
-    found: dict[str, Any] = made.value
+    found: dict[str, Any] = made.value if is_readable else {}  # what has no time is counted as unreadable
     return found
 
 
 class _Watch:
     """The file, until too much of it was read without anything coming of it."""
 
-    def __init__(self, raw: Counted, name: str) -> None:
+    def __init__(self, raw: Counted | Mended, name: str) -> None:
         self._raw = raw
         self._name = name
         self._mark = 0
         self._is_new = True
+
+    @property
+    def seen(self) -> int:
+        """Bytes of the file that were read."""
+        return self._raw.count
 
     def moved(self) -> None:
         """Something came of it."""
@@ -157,6 +181,10 @@ _MEDIA = (
     "todo_list",
     "paid_media",
 )
+_USER = "user"
+_SHIFT = 1 << 32
+_PEERS = {1: _USER, 2: "chat", 3: "channel"}
+"""What the high bits of an old number mean."""
 _FIRST_YEAR, _LAST_YEAR = 1971, 2499
 """1970 is somebody's bug."""
 _NOT_EXPORTED = "("
@@ -171,14 +199,18 @@ class TelegramExport:
         self.chats: list[ExportedChat] = []
         self.unreadable = 0
         """Entries that are no message."""
+        self._same: list[dict[str, str]] = []
+        """For each chat, who goes by a name alone in some messages, and which id they have."""
 
     def survey(self, progress: Callable[[int], None] | None = None) -> list[ExportedChat]:
         """Every chat with its people. Raises DataError when this is no export."""
-        self.chats, owner = [], None
+        self.chats, owner, called = [], None, {}
         for event in walk(self.file, progress):
             match event.what:
                 case "owner":
-                    owner = f"user{event.value}"
+                    owner = f"user{event.value}" if event.value is not None else None
+                case "first_name" | "last_name":
+                    called[event.what] = str(event.value or "")
                 case "chat":
                     if len(self.chats) >= _MOST_CHATS:
                         raise DataError("too_many_chats", f"{self.file.path.name} has more than {_MOST_CHATS:,} chats.")
@@ -191,8 +223,8 @@ class TelegramExport:
             raise DataError(
                 "no_messages", f"{self.file.path.name} is no export of Telegram's.", "Export the chat as machine-readable JSON."
             )
-        for chat in self.chats:
-            _settle(chat, owner)
+        name = " ".join(each for each in (called.get("first_name", ""), called.get("last_name", "")) if each)
+        self._same = [_settle(chat, owner, name) for chat in self.chats]
         return self.chats
 
     def messages(self, progress: Callable[[int], None] | None = None) -> Iterator[tuple[int, ExportedMessage]]:
@@ -210,6 +242,9 @@ class TelegramExport:
                     self.unreadable += 1
                     continue
                 chat = self.chats[at]
+                who = self._same[at].get(message.who or "") if message.who is not None else None
+                if who is not None:
+                    message = message._replace(author_id=who)
                 chat.kinds[message.kind] += 1
                 chat.span.add(message.at)
                 yield at, message
@@ -219,6 +254,7 @@ class TelegramExport:
         if message is None:
             return
         chat.kinds[message.kind] += 1
+        chat.has_numbers = chat.has_numbers or isinstance(raw.get("from_id"), int)
         who = message.who
         if who is not None and (who in chat.people or len(chat.people) < _MOST_PEOPLE):
             chat.people[who] += 1
@@ -236,17 +272,54 @@ def _describe(chat: ExportedChat, what: str, value: Any) -> None:
         chat.partner = str(value)
 
 
-def _settle(chat: ExportedChat, owner: str | None) -> None:
-    """In a chat of two Telegram says whose it is: the chat's id is the other one's."""
+def _settle(chat: ExportedChat, owner: str | None, owner_name: str) -> dict[str, str]:
+    """Who is who is known. In a chat of two Telegram says whose it is: the chat's id is the other one's. Returns who goes by a name alone
+    in some messages, and which id they have.
+    """
     partner, chat.partner = chat.partner, None
+    same: dict[str, str] = {}
     if chat.is_of_two and partner is not None:
-        contact = f"telegram:{partner}"
+        other = _other_of(chat, int(partner))
+        contact = f"telegram:{other.removeprefix(_USER)}"
         chat.partner = contact if is_contact_id(contact) else None
-        others = [who for who in chat.people if who != f"user{partner}"]
-        chat.owner = others[0] if len(others) == 1 else None
-        chat.is_group = len(others) > 1  # then it is no chat of two, whatever it says
-    if owner is not None:
+        same = _merge(chat, other)
+        others = [who for who in chat.people if who != other]
+        if len(others) == 1 and (other in chat.people or _is_id(others[0])):
+            chat.owner = others[0]
+        chat.is_group = len(others) > (1 if any(map(_is_id, chat.people)) else 2)  # then it is no chat of two, whatever it says
+    if owner is not None and (owner in chat.people or any(map(_is_id, chat.people)) or not chat.people):
         chat.owner = owner
+    elif owner is not None and owner_name in chat.people:  # the oldest exports have names only
+        chat.owner = owner_name
+    return same
+
+
+def _is_id(who: str) -> bool:
+    """It is an id of Telegram's, not a name."""
+    return who.startswith((_USER, "chat", "channel")) and who.lstrip("abcdefghijklmnopqrstuvwxyz").isdecimal()
+
+
+def _other_of(chat: ExportedChat, number: int) -> str:
+    """Who the other one is whose chat has this id: before 2020 it was 2^32 more than theirs."""
+    plain, shifted = f"{_USER}{number}", f"{_USER}{number - _SHIFT}"
+    is_old = _SHIFT < number < 2 * _SHIFT and chat.has_numbers
+    return shifted if plain not in chat.people and (shifted in chat.people or is_old) else plain
+
+
+def _merge(chat: ExportedChat, other: str) -> dict[str, str]:
+    """Who has a name alone is who has the same name and an id; else, in a chat of two, the other one when the chat is called so, when they
+    have no name at all, a deleted account, or when everybody else has an id."""
+    ids = [who for who in chat.people if _is_id(who)]
+    named = [who for who in chat.people if not _is_id(who)]
+    same: dict[str, str] = {}
+    for who in named:
+        called = [each for each in ids if who and chat.names.get(each, "") == who]
+        is_other = not who or (other not in ids and (who == chat.title or (len(named) == 1 and len(ids) == 1)))
+        if len(called) == 1 or (not called and is_other):
+            same[who] = called[0] if called else other
+            chat.people[same[who]] += chat.people.pop(who)
+            chat.names.setdefault(same[who], chat.names.pop(who, "") or chat.title or who)
+    return same
 
 
 def read_message(raw: dict[str, Any], number: int) -> ExportedMessage | None:  # Any: JSON
@@ -256,11 +329,11 @@ def read_message(raw: dict[str, Any], number: int) -> ExportedMessage | None:  #
         return None
     if raw.get("type") != "message":
         return ExportedMessage(ExportedKind.SYSTEM, None, at, str(raw.get("action", ""))[:64], "", number, instant=instant)
-    text, own = _text(raw.get("text", ""))
+    text, own = _text(raw["text"] if "text" in raw else raw.get("text_entities", ""))
     is_other = any(raw.get(key) is not None for key in ("forwarded_from", "forwarded_from_id", "via_bot", "saved_from"))
     is_media = any(key in raw for key in _MEDIA)
     author, author_id = raw.get("from"), raw.get("from_id")
-    author_id = author_id if isinstance(author_id, str) and author_id else None
+    author_id = _peer(author_id)
     return ExportedMessage(
         ExportedKind.MEDIA if is_media else ExportedKind.TEXT,
         author if isinstance(author, str) and author else author_id or "",
@@ -272,6 +345,18 @@ def read_message(raw: dict[str, Any], number: int) -> ExportedMessage | None:  #
         instant=instant,
         author_id=author_id,
     )
+
+
+def _peer(raw: Any) -> str | None:  # Any: JSON
+    """An author's id as Telegram writes it today. Before 2020 it was a number, for chats and channels with what they are in its high bits."""
+    if isinstance(raw, str):
+        raw = int(raw) if raw.isascii() and raw.isdigit() and len(raw) < 20 else raw  # noqa: PLR2004  digits of 64 bits
+    if isinstance(raw, str):
+        return raw or None
+    if not isinstance(raw, int) or isinstance(raw, bool) or raw <= 0:
+        return None
+    kind, number = divmod(raw, _SHIFT)
+    return f"{_PEERS.get(kind, _USER)}{number}" if kind in _PEERS else f"{_USER}{raw}"
 
 
 def _time(raw: dict[str, Any]) -> tuple[datetime | None, datetime | None]:

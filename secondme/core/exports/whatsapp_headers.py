@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime, timedelta, tzinfo
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Literal
 
-from secondme.core.exports.phrases import MARKS
+from secondme.core.exports.sentences import MARKS
 from secondme.core.files import table
 
 if TYPE_CHECKING:

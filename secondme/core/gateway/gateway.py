@@ -4,6 +4,7 @@
             -> worker  -> answer             one burst, one reply: still writing? asleep? stale? else what would the owner say, and how fast
             -> sender  -> channel            asked a last time: still approved, not paused, not answered by the owner meanwhile
             -> learner                       what the owner writes themselves, and how: in the background
+            -> memory                        what was said, for when it matters again: in the background, from journals
 
 The gateway names the stages and wires them with functions; stages do not know each other.
 """
@@ -47,6 +48,8 @@ if TYPE_CHECKING:
     from secondme.core.config.loader import Settings
     from secondme.core.gateway.channel_leases import ChannelLeases
     from secondme.core.gateway.owner_chat import OwnerChat
+    from secondme.core.memory.feed import MemoryFeed
+    from secondme.core.memory.store import JournalStore
     from secondme.core.ports import Clock
     from secondme.core.queue.store import InboxStore
     from secondme.core.remember.learning import Learner
@@ -86,6 +89,9 @@ class GatewayParts:
     owner_chat: OwnerChat | None = None
     learner: Learner | None = None
     witness: Witness | None = None
+    memory: MemoryFeed | None = None
+    journals: JournalStore | None = None
+    """Are written only while there is a `memory` to read them."""
 
 
 class Gateway:
@@ -247,6 +253,11 @@ class Gateway:
                 background.append(lifetime.create_task(self._parts.learner.run()))
             if self._parts.owner_chat is not None:
                 background.append(lifetime.create_task(self._parts.owner_chat.run(self.manager.owner_chats)))
+            if self._parts.memory is not None:
+                background.append(lifetime.create_task(self._parts.memory.run()))
+            elif self._parts.journals is not None:
+                with contextlib.suppress(SecondmeError):
+                    await self._parts.journals.switch(on=False)
         finishing: list[Coroutine[None, None, None]] = []
         if works:
             background.append(lifetime.create_task(self._parts.agent.warm()))

@@ -421,6 +421,9 @@ class OwnerChat:
                 name = safe_name(str(event.get("skill")))
                 said = f"The skill {name} fails again and again, so I write without it for a while. On your machine: secondme skills log {name}"
                 await self._note(said, f"skill:{name}:{self._clock.now_ms() // _DAY_MS}")
+            case keys.EVENTS_STATUS, "memory_damaged":
+                said = f"What I remember of {contact} was damaged and is set aside; I still know what the last days hold. An export that you have can be imported again."
+                await self._note(said, f"memory:{contact}:{self._clock.now_ms() // _DAY_MS}")
             case keys.EVENTS_SECURITY, "pairing_closed" | "pairing_full":
                 await self._note("Too many strangers ask or guess codes; new ones are ignored for now.", f"{kind}:{at[:7]}")
             case _:

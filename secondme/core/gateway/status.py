@@ -139,6 +139,8 @@ class StatusReport(CamelModel):
     unreadable: list[str] = Field(default_factory=list)
     """What could not be read, as keys of the store or parts of this report; the rest is right without it."""
     loss: LossReport | None = None
+    recipients: list[str] = Field(default_factory=list)
+    """Who is sent what people write so that memory finds it again; nobody by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +232,8 @@ class SystemStatus:
     """False while the store takes nothing new, as on a full disk: no gateway can give a sign of life then."""
     unreadable: tuple[str, ...] = ()
     """What could not be read: records are broken."""
+    recipients: tuple[str, ...] = ()
+    """Who is sent what people write so that memory finds it again."""
 
     @property
     def runs(self) -> bool:
@@ -281,6 +285,7 @@ class SystemStatus:
                 None,
             ),
             unreadable=[*self.unreadable, *backlog.unreadable],
+            recipients=list(self.recipients),
         )
 
     def to_dict(self) -> dict[str, Any]:  # JSON has no closer type
@@ -300,6 +305,7 @@ async def overview(
     embedded: bool,
     glance: ActivityStore,
     cap_usd: float,
+    recipients: Sequence[str] = (),
 ) -> SystemStatus:
     """How things stand now. A handful of round trips, bounded work. What is broken is named and left out. Raises UnavailableError when the
     store does not answer."""
@@ -347,6 +353,7 @@ async def overview(
         at_ms=await control.now_ms(),
         can_write=can_write,
         unreadable=tuple(unreadable),
+        recipients=tuple(recipients),
     )
 
 

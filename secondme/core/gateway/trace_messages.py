@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from secondme.core.format import counted
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 def in_words(stage: str, facts: Mapping[str, Any]) -> str:
@@ -25,6 +27,11 @@ def why_held(reason: str) -> str:
     return "it was ready when you paused" if reason == "paused" else _REASONS.get(reason, reason.replace("_", " "))
 
 
+def found_by(why: Iterable[str]) -> str:
+    """By what a message was found, in words; signs of the ranking that say nothing to a person are left out."""
+    return ", ".join(dict.fromkeys(_WHY[sign] for sign in why if sign in _WHY))
+
+
 def _composed(facts: Mapping[str, Any]) -> str:
     kind = "small talk" if facts.get("route") == "phatic" else "a real answer"
     by = {"rules": "by the rules", "model": "by the small model", "doubt": "in doubt"}.get(str(facts.get("by")), "")
@@ -32,6 +39,8 @@ def _composed(facts: Mapping[str, Any]) -> str:
     parts = [how, f"persona {facts['persona']}" if facts.get("persona") else "", f"{facts['ms']} ms" if "ms" in facts else ""]
     if facts.get("attempts", 1) != 1:
         parts.append(f"{facts['attempts']} tries")
+    if memory := facts.get("memory"):
+        parts.append(_remembered(memory))
     if facts.get("tools"):
         parts.append(f"used {', '.join(map(_used, facts['tools']))}")
     if facts.get("fault"):
@@ -41,6 +50,15 @@ def _composed(facts: Mapping[str, Any]) -> str:
     if facts.get("refused"):
         parts.append(f"no words: {facts['refused']}".replace("_", " "))
     return ", ".join(part for part in parts if part)
+
+
+def _remembered(found: Mapping[str, Any]) -> str:
+    if "code" in found:
+        return f"memory was not read: {found['code']}".replace("_", " ")
+    if not found.get("found"):
+        return ""
+    why = found_by(map(str, found.get("why", ())))
+    return f"{counted(int(found['found']), 'remembered message')}{f' (by {why})' if why else ''}"
 
 
 def _used(call: Mapping[str, Any]) -> str:
@@ -96,4 +114,24 @@ _REASONS = {
     "not_approved": "the contact is not approved any more",
     "over_budget": "today's budget is spent",
     "over_contact_budget": "this contact's budget of today is spent",
+}
+_WHY = {
+    "own": "its words",
+    "cover": "its words",
+    "phrase": "its words",
+    "around": "what was said around it",
+    "wide": "what was said around it",
+    "cover_near": "what was said around it",
+    "session": "its conversation",
+    "speaker": "who said it",
+    "date": "its date",
+    "tells_when": "tells when",
+    "tells_number": "tells a number",
+    "tells_name": "tells a name",
+    "answer": "answers a question",
+    "question": "asks the same",
+    "meaning": "its meaning",
+    "meaning_near": "its meaning",
+    "graph": "a fact",
+    "asked": "the question before it",
 }

@@ -112,8 +112,12 @@ def address(settings: ModelSettings) -> str:
 
 
 def host(settings: ModelSettings) -> str:
-    """The server as errors name it: host and port, and no name or password that may stand in the address. Raises ConfigError."""
-    base = address(settings)
+    """The model's server as errors name it. Raises ConfigError."""
+    return host_of(address(settings))
+
+
+def host_of(base: str) -> str:
+    """A server as errors name it: host and port, and no name or password that may stand in the address `base`. Raises ConfigError."""
     try:
         parts = urlsplit(base)
         is_address = parts.scheme in {"http", "https"} and parts.hostname and (parts.port or 1)

@@ -193,7 +193,7 @@ def own_messages(turns: Sequence[Turn]) -> list[OwnMessage]:
         if text and not turn.forwarded and turn.expires_at is None:
             follows = last_ms is not None and at_ms - last_ms <= FOLLOWS_MS
             before = "" if follows else "\n".join(said)[-_BEFORE_LIMIT:]
-            found.append(OwnMessage(id=turn.id, at=turn.timestamp, text=text, before=before, follows=follows))
+            found.append(OwnMessage(id=turn.id, at=turn.timestamp, text=text, before=before, follows=follows, sources=turn.sources))
             last_ms, said = at_ms, []
     return found
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from secondme.core.clock import to_ms
@@ -23,9 +24,10 @@ from secondme.core.remember.style import (
 )
 from secondme.core.store import keys
 from secondme.core.store.persons import PersonStore
+from secondme.core.store.scan import scan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
     from secondme.core.store.client import Store
 
@@ -109,7 +111,7 @@ def _whole(text: str) -> int:
     return int(_number(text)) if text and 0 <= _number(text) < 2**53 else 0
 
 
-_SAME_MS = 120_000
+SAME_MS = 120_000
 """Exports know minutes, and clocks differ."""
 
 
@@ -124,6 +126,10 @@ class Recollected:
     """Too old, or not among the newest."""
     live: frozenset[str] = frozenset()
     """Ids of those that were kept when they were said, under another id."""
+    gone: int = 0
+    """Turns that the file gave before and does not give any more."""
+    moments: Mapping[str, int] = field(default_factory=dict)
+    """By id, the ms at which those that were added, or are known, were said: in the order of the file within a minute."""
     refused: str = ""
     """Why none could come: not_approved, wrong_type."""
 
@@ -136,24 +142,34 @@ class RecollectionStore:
         self._store = store
         self._execute = "1" if execute else "0"
 
-    async def recollect(self, contact: ContactId, turns: Sequence[Turn], *, named: bool) -> Recollected:
-        """The newest of `turns` (oldest first, ids that begin with `import:`) are in the history of `contact`, each at its own time. Repeatable.
+    async def recollect(self, contact: ContactId, turns: Sequence[Turn], *, named: bool, digest: str = "") -> Recollected:
+        """The newest of `turns` (in the order of the file, ids that begin with `import:`) are in the history of `contact`, each at its own
+        time, and of the file with this digest nothing else is. Turns of one minute stand a millisecond apart. Repeatable.
 
         `named`: the owner named the contact, so it need not be approved yet.
         """
         newest = turns[-keys.HISTORY_CAP :]
-        if not newest:
+        if not newest and not digest:
             return Recollected()
-        words: list[str | int] = [self._execute, "1" if named else "0", keys.HISTORY_CAP, keys.HISTORY_TTL_S * 1000, _SAME_MS]
+        words: list[str | int] = [
+            self._execute,
+            "1" if named else "0",
+            keys.HISTORY_CAP,
+            keys.HISTORY_TTL_S * 1000,
+            SAME_MS,
+            digest,
+        ]
         for turn in newest:
             words += (turn.id, turn.role, turn.content, to_ms(turn.timestamp), turn.encode())
-        answer: bytes = await self._store.run("recollect", tuple(words), contact=contact)
-        letters = answer.decode()
-        if "_" in letters:
-            return Recollected(refused=letters)
-        live = frozenset(turn.id for turn, letter in zip(newest, letters, strict=True) if letter == "l")
+        answer: bytes | tuple[bytes, int, list[bytes]] = await self._store.run("recollect", tuple(words), contact=contact)
+        if isinstance(answer, bytes):
+            return Recollected(refused=answer.decode())
+        letters, gone, moments = answer[0].decode(), answer[1], answer[2]
+        fates = list(zip(newest, letters, moments, strict=True))
+        live = frozenset(turn.id for turn, letter, _ in fates if letter == "l")
         left_out = letters.count("o") + len(turns) - len(newest)
-        return Recollected(letters.count("t"), letters.count("y") + letters.count("l"), left_out, live)
+        said_at = {turn.id: int(at) for turn, letter, at in fates if letter != "o"}
+        return Recollected(letters.count("t"), letters.count("y") + letters.count("l"), left_out, live, gone, said_at)
 
 
 R = TypeVar("R", bound=Record)
@@ -181,14 +197,15 @@ class StyleStore:
         self._store = store
         self._links = PersonStore(store)
 
-    async def add(self, contact: ContactId | None, messages: Sequence[OwnMessage], *, named: bool = False) -> int:
+    async def add(self, contact: ContactId | None, messages: Sequence[OwnMessage], *, named: bool = False, digest: str = "") -> int:
         """How many of `messages` are kept that were not there before. Repeatable: one that is there is not counted again.
 
         Without a contact only their measures are kept. With one that was not approved, nothing is; `named` says that the owner named it.
+        `digest` is of the export file that is being read: what it gave before is replaced by what it gives now.
         """
         newest = sorted(messages, key=lambda each: (each.at, each.id), reverse=True)[:OVERALL_CAP]
         caches = [keys.style_cache(each) for each in await self._links.members(contact)] if contact else []
-        mode = ("own" if contact else "overall", "named" if named else "approved", OWN_CAP, OVERALL_CAP)
+        mode = ("own" if contact else "overall", "named" if named else "approved", OWN_CAP, OVERALL_CAP, digest)
         added = 0
         for start in range(0, len(newest), _BATCH):  # newest first: what there is no room for is then not taken for new
             args = [each for message in newest[start : start + _BATCH] for each in _entry(contact, message)]
@@ -206,6 +223,22 @@ class StyleStore:
     async def own(self, contact: ContactId) -> list[OwnMessage]:
         """What the owner wrote to this person, oldest first. What cannot be read is left out, and left as it is."""
         return await self._own(await self._links.members(contact))
+
+    async def given(self, contact: ContactId | None, digest: str) -> set[str]:
+        """The ids of what the export file with this digest gave: of the owner's messages to a contact, or without one of their measures."""
+        key = keys.own_messages(contact) if contact else keys.STYLE_OVERALL
+        rows: dict[bytes, bytes] = await self._store.call(self._store.client.hgetall(key))
+        return {name.decode("utf-8", "replace") for name, raw in rows.items() if f'"{digest}"'.encode() in raw}
+
+    async def retract(self, contact: ContactId | None, digest: str, ids: Iterable[str], *, execute: bool = True) -> int:
+        """How many of `ids` (as `given` names them) are of the export file with this digest no longer; what no other file gave is gone.
+        Repeatable. Without `execute` nothing is changed."""
+        caches = [keys.style_cache(each) for each in await self._links.members(contact)] if contact else []
+        stale, gone = sorted(ids), 0
+        for start in range(0, len(stale), _BATCH):
+            args = ("1" if execute else "0", "own" if contact else "overall", digest, *stale[start : start + _BATCH])
+            gone += await self._store.run("retract", args, contact=contact or "none", caches=caches)
+        return gone
 
     async def profile(self, contact: ContactId) -> StyleProfile | None:
         """How the owner writes to this person; what the predecessor knew while there are too few messages of ours; None when that is too
@@ -247,11 +280,27 @@ class StyleStore:
         return None
 
 
+async def contacts_given(store: Store, digest: str) -> AsyncIterator[ContactId]:
+    """Everybody of whom the export file with this digest gave something that is still there, each once or twice."""
+    mark = f'"{digest}"'.encode()
+    for make in (keys.history, keys.own_messages):
+        async for names in scan(store, make("*")):
+            for name in (each.decode("utf-8", "replace") for each in names if not each.endswith(b":ids")):
+                values = store.client.zrange(name, 0, -1) if make is keys.history else store.client.hvals(name)
+                with contextlib.suppress(DataError):  # a record that is none is nobody's
+                    if any(mark in raw for raw in await store.call(values)):
+                        yield ContactId(name.removeprefix(make("")))
+
+
 def _entry(contact: ContactId | None, message: OwnMessage) -> tuple[str, str, str, str]:
     """What the script takes for one message. Among the measures it has a digest for a name: ids of two contacts may be the same."""
     kept = message.model_copy(update={"text": message.text[:_TEXT_LIMIT], "before": message.before[-_BEFORE_LIMIT:]})
-    digest = hashlib.sha256(f"{contact or ''}\n{message.id}".encode("utf-8", "replace")).hexdigest()[:20]
-    return message.id, kept.encode(), digest, measure(message).encode()
+    return message.id, kept.encode(), measure_id(contact, message.id), measure(message).encode()
+
+
+def measure_id(contact: ContactId | None, message_id: str) -> str:
+    """What a message is called among the measures over all."""
+    return hashlib.sha256(f"{contact or ''}\n{message_id}".encode("utf-8", "replace")).hexdigest()[:20]
 
 
 def _decoded(kind: type[R], values: Iterable[bytes], key: str) -> list[R]:

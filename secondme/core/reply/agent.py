@@ -19,7 +19,6 @@ from secondme.core.errors import ConfigError, CredentialsError, UnavailableError
 from secondme.core.ids import mask_contact_id
 from secondme.core.log import get_logger
 from secondme.core.messages import Composed, ModelOutcome, ModelRefused, ModelSize, Prompt, Utterance
-from secondme.core.reply.budget import Breaker, Budget
 from secondme.core.reply.checks import CUT, Fault, FaultKind, Instructions, find_fault, prepare, tidy
 from secondme.core.reply.context import merge, select
 from secondme.core.reply.disclosure import asks_if_machine
@@ -27,16 +26,20 @@ from secondme.core.reply.machines import WINDOW_TURNS, is_automatic, is_too_fast
 from secondme.core.reply.prompt import Briefing, build_prompt, may_be_said
 from secondme.core.reply.router import BurstKind, Route, Router
 from secondme.core.reply.tool_loop import ToolUse
+from secondme.core.retry import Breaker
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
     from secondme.core.config.loader import Settings
-    from secondme.core.ports import Clock
+    from secondme.core.ports import Clock, Memory
     from secondme.core.records import Job, Mail, Turn
+    from secondme.core.reply.budget import Budget
     from secondme.core.reply.store import OutageStore
     from secondme.core.reply.tool_loop import ToolLoop
     from secondme.core.reply.voice import Voice, Voices
     from secondme.core.store.history import HistoryStore
+
+_LEFT_ALONE = ("model_down", "The model has failed too often and is left alone for a moment.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +96,11 @@ class Agent:
         self._voices = voices
         self._settings = settings
         self._zone = zone
-        self._breaker = Breaker(clock)
+        self._breaker = Breaker(clock, *_LEFT_ALONE, most=10, pause_s=15.0)
         self.tools: ToolLoop | None = None
         """What it may use while it composes; None: nothing."""
+        self.memory: Memory | None = None
+        """What was said before its conversation begins; None: it knows nothing of that."""
         self.router = Router(clock)
 
     async def warm(self) -> None:
@@ -126,8 +131,14 @@ class Agent:
             asked_if_machine=asked,
         )
         quotable = await self._quotable(job, history)
-        turns = self._turns(job, history[-self._settings.model.history_turns :], quotable)
+        said = select(history[-self._settings.model.history_turns :], job.mail, budget_tokens=self._settings.model.history_tokens)
+        turns = self._turns(job, said, quotable)
         facts = {"route": route.kind.value, "reason": route.reason, "by": route.by, "persona": voice.persona.id}
+        if self.memory is not None and route.kind is not BurstKind.PHATIC:
+            shown = frozenset(turn.id for turn in said) | {mail.message_id for mail in job.mail}
+            found = await self.memory.recall(job.token.contact_id, "\n".join(texts), shown=shown)
+            briefing = replace(briefing, memories=found.items)
+            facts |= found.facts
         reply = await self._compose(job, briefing, turns, voice, facts, small=route.kind is BurstKind.PHATIC)
         limits = self._settings.limits
         is_fast = is_too_fast(history, limits.fast_exchanges and max(limits.fast_exchanges, limits.messages))
@@ -193,9 +204,8 @@ class Agent:
             known |= {turn.id: turn for turn in await self._conversation.said(job.token.contact_id)}
         return known
 
-    def _turns(self, job: Job, history: list[Turn], quotable: dict[str, Turn | Mail]) -> list[Utterance]:
+    def _turns(self, job: Job, said: list[Turn], quotable: dict[str, Turn | Mail]) -> list[Utterance]:
         """What was said, newest last, and then the burst, whole."""
-        said = select(history, job.mail, budget_tokens=self._settings.model.history_tokens)
         burst = (mail.model_copy(update={"content": mail.content[:_TURN_LIMIT]}) for mail in job.mail)
         return merge([*said, *burst], quotable=quotable)
 

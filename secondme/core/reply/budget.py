@@ -1,4 +1,4 @@
-"""The budget: every call to a model is charged before it is made and corrected after it, by whomever it is made; a failing service is left alone for a while."""
+"""The budget: every call to a model is charged before it is made and corrected after it, by whomever it is made."""
 
 from __future__ import annotations
 
@@ -19,41 +19,6 @@ if TYPE_CHECKING:
     from secondme.core.config.models import BudgetSettings, ModelSettings
     from secondme.core.ports import Clock, Model
     from secondme.core.reply.store import Charge, SpendingStore
-
-
-_OPEN_AFTER = 10
-"""Failures in a row after which the model is left alone."""
-_OPEN_S = 15.0
-
-
-class Breaker:
-    """Leaves a failing service alone: after ten failures in a row nobody calls it for 15 s, then one call may try."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._failures = 0
-        self._open_until = 0.0
-
-    def check(self) -> None:
-        """Raises UnavailableError while the service is left alone. Who may pass after that tries for all: the rest wait for it."""
-        if self._failures < _OPEN_AFTER:
-            return
-        left = self._open_until - self._clock.monotonic()
-        if left > 0:
-            raise UnavailableError(
-                "model_down", "The model has failed too often and is left alone for a moment.", retry_after_s=left
-            )
-        self._open_until = self._clock.monotonic() + _OPEN_S
-
-    def failed(self) -> None:
-        """A call failed."""
-        self._failures += 1
-        if self._failures >= _OPEN_AFTER:
-            self._open_until = self._clock.monotonic() + _OPEN_S
-
-    def succeeded(self) -> None:
-        """A call succeeded: it is trusted again."""
-        self._failures = 0
 
 
 MICROS = 1_000_000

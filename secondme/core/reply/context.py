@@ -18,7 +18,7 @@ from secondme.core.files import table
 from secondme.core.messages import Utterance
 from secondme.core.normalization import WORD, fold, syllables, unspaced
 from secondme.core.records import Mail, Turn
-from secondme.core.text import whole_characters
+from secondme.core.text import estimate_tokens, whole_characters
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -69,10 +69,6 @@ CLIPPED = " … [shortened]"
 OPENING = "[…]"
 """Stands for a contact's turn where a conversation begins with the owner's: the Messages API wants the contact's first."""
 
-_TURN_TOKENS = 10
-"""What a turn costs beside its text; the predecessor's, and the floor of every estimate."""
-_ASCII_PER_TOKEN = 4
-_BYTES_PER_TOKEN = 3
 _NOTE = re.compile(r"\[(?=\s*(?:forwarded|answers|may not have arrived)\b)", re.IGNORECASE)
 _NO_END = str.maketrans('"[]', "'()")
 
@@ -150,18 +146,6 @@ def _with_notes(turn: Turn | Mail, quotable: Mapping[str, Turn | Mail]) -> str:
 def _quote(words: str) -> str:
     """`words` on one line, shortened, and unable to end the note they stand in."""
     return clip(" ".join(words.split()), MOST_CHARACTERS).translate(_NO_END)
-
-
-def estimate_tokens(text: str) -> int:
-    """About how many tokens a turn with `text` costs; never under 10, which a turn costs by itself.
-
-    Four ASCII characters are a token, and so are three bytes of UTF-8 of everything else: about one per Chinese or Japanese
-    character, two for three letters of Cyrillic or Arabic, more than one for an emoji. An estimate, rather too high than too low.
-    """
-    total = len(text.encode("utf-8", "replace"))
-    other = total - len(text) if text.isascii() else total - sum(map(str.isascii, text))
-    plain = total - other
-    return _TURN_TOKENS - (-plain // _ASCII_PER_TOKEN) - (-other // _BYTES_PER_TOKEN)
 
 
 def clip(text: str, most_characters: int) -> str:

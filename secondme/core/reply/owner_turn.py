@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from datetime import tzinfo
 
     from secondme.core.config.loader import Settings
-    from secondme.core.ports import Clock
+    from secondme.core.ports import Clock, Memory
     from secondme.core.reply.budget import Budget
     from secondme.core.reply.tool_loop import ToolLoop
     from secondme.core.store.history import HistoryStore
@@ -67,6 +67,8 @@ class OwnerTurn:
         self._clock = clock
         self.tools: ToolLoop | None = None
         """What it may use while it answers; None: nothing."""
+        self.memory: Memory | None = None
+        """What of a contact's past belongs into words for them; None: nothing does."""
 
     async def answer(
         self, words: str, *, thinking: Thinking | None = None, persona: str | None = None, turn: ToolTurn | None = None
@@ -102,6 +104,7 @@ class OwnerTurn:
         voice = await self._voices.of(contact)
         recent = await self._conversation.recent(who, self._settings.model.history_turns)
         briefing = replace(self._briefing(contact, voice, words), asked_if_machine=False)  # those are the owner's words
+        briefing = await self._remembering(briefing, words, frozenset(turn.id for turn in recent))
         usage, text, fault = Usage(), "", None
         for _ in (1, 2):
             tried = replace(briefing, fault=fault.kind.value) if fault else briefing
@@ -126,10 +129,19 @@ class OwnerTurn:
         else:
             voice = await self._voices.of(contact)
         briefing = self._briefing(contact, voice, words)
+        if contact.contact_id != _NOBODY:
+            briefing = await self._remembering(briefing, words, frozenset())
         prompt = build_prompt(briefing, (Utterance("user", _bounded(words)),), max_tokens=self._settings.model.max_tokens)
         text, usage, fault = await self._ask(SELF, prompt)
         fault = fault or await self._judge(text, prompt, briefing, (words,), frozenset({contact.contact_id}))
         return OwnerAnswer(text, voice.persona.id, usage, fault.kind.value if fault else "")
+
+    async def _remembering(self, briefing: Briefing, words: str, shown: frozenset[str]) -> Briefing:
+        """The briefing, with what was said before and has to do with `words`."""
+        if self.memory is None:
+            return briefing
+        found = await self.memory.recall(ContactId(briefing.contact.contact_id), words, shown=shown)
+        return replace(briefing, memories=found.items)
 
     def _briefing(self, contact: ApprovedContact, voice: Voice, words: str) -> Briefing:
         return Briefing(

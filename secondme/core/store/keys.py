@@ -344,6 +344,29 @@ def skill_memory(contact: str) -> str:
     return f"SKILLS:kv:{contact}"
 
 
+MEMORY_ON = "MEMORY:on"
+"""STRING, while a gateway of this store keeps a memory, and what is said is also written into journals: "1" until what was said before is
+remembered as well, then "2". Until a gateway runs that keeps none."""
+
+MEMORY_DUE = "MEMORY:due"
+"""ZSET contact -> ms since when its journal waits to be read into memory. A member leaves with what it waits for."""
+
+MEMORY_EXPIRING = "MEMORY:expiring"
+"""ZSET contact -> ms when the first of what is remembered expires with its chat. A member leaves with the last of it."""
+
+
+def memory_journal(contact: str) -> str:
+    """LIST of JSON, what was said with a contact, changed or taken back since memory last read it, oldest first: Turn, or `gone` and an id.
+    The 5,000 newest, 30 days after the last; each leaves once it is in the contact's file."""
+    return f"MEMORY:journal:{contact}"
+
+
+def memory_forgotten(contact: str) -> str:
+    """ZSET message id -> ms when the owner forgot it, and `*` -> when they forgot all: what histories still hold of it is not remembered again.
+    The 10,000 newest, 8 days after the last, when no history holds any of it."""
+    return f"MEMORY:forgotten:{contact}"
+
+
 PROPOSALS_INDEX = "PROPOSALS:index"
 """ZSET contact -> ms when the last of its proposals expires. A member leaves with the list."""
 
@@ -379,8 +402,20 @@ OF_A_CONTACT = (
     spent,
     skill_memory,
     proposals,
+    memory_journal,
+    memory_forgotten,
 )
 """Every key that belongs to one contact alone, beside its mailbox. What is made for a contact must be added here, or forgetting forgets it."""
 
-SETS_OF_CONTACTS = (QUEUE_LATER, DEAD_INDEX, HELD_INDEX, PAUSED_INDEX, MISSED_INDEX, HISTORY_EXPIRING, PROPOSALS_INDEX)
+SETS_OF_CONTACTS = (
+    QUEUE_LATER,
+    DEAD_INDEX,
+    HELD_INDEX,
+    PAUSED_INDEX,
+    MISSED_INDEX,
+    HISTORY_EXPIRING,
+    PROPOSALS_INDEX,
+    MEMORY_DUE,
+    MEMORY_EXPIRING,
+)
 """Sorted sets with contacts as members, beside the pairing indexes."""

@@ -29,7 +29,7 @@ _TYPED = re.compile(r"\btyped\(([^)]*)\)")
 _COUNTS = {"list": "LLEN", "set": "SCARD", "zset": "ZCARD", "hash": "HLEN", "stream": "XLEN", "string": "STRLEN"}
 """Type -> the cheapest command that fails on every other, and takes a key that is not there."""
 _PRELUDE = "common.lua"
-_NEVER_IN_THE_WAY = frozenset({"trace", "pairing_stats"})
+_NEVER_IN_THE_WAY = frozenset({"trace", "pairing_stats", "memory_journal", "memory_due"})
 """Keys for the owner to look at: a script does its work without them when they are broken."""
 
 Answer = Any
@@ -168,6 +168,7 @@ EVERY = [
     "repost",
     "reserve",
     "resume",
+    "retract",
     "retry",
     "revise",
     "revive",
@@ -181,6 +182,7 @@ EVERY = [
     "takeover",
     "tell",
     "unblock",
+    "unlist",
     "unlink",
     "wake",
 ]

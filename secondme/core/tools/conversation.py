@@ -14,6 +14,7 @@ from secondme.core.tools.asks import error
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from secondme.core.memory.reports import FactReport, MemoryHit
     from secondme.core.ports import Clock
     from secondme.core.records import Turn
     from secondme.core.tools.asks import AskContext
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 Json = dict[str, Any]
 _MOST_TURNS, _LONGEST_TURN = 40, 500
 _LONGEST_NOTE = 300
+_MOST_HITS, _MOST_FACTS = 12, 30
 _HOUR_MS, _AN_HOUR = 3_600_000, 3
 
 
@@ -75,6 +77,43 @@ class ConversationSource:
             return error("no_owner_chat")
         told.append(now)
         return {"answer": True}
+
+
+class MemorySource:
+    """Answers `memory`: what was said with who writes, and the facts that come from it. Nobody else's are ever read."""
+
+    def __init__(
+        self,
+        search: Callable[[ContactId, str, int], Awaitable[list[MemoryHit]]],
+        facts: Callable[[ContactId, str], Awaitable[list[FactReport]]],
+    ) -> None:
+        self._search = search
+        self._facts = facts
+
+    async def answer(self, asking: AskContext, question: Json) -> Json:
+        """At most 12 messages, or 30 facts, of 300 characters. There are none in the owner's own turn."""
+        find, about = question.get("find"), question.get("facts")
+        if not asking.may("memory:self"):
+            return error("not_allowed")
+        if isinstance(find, str) == isinstance(about, str) or len(str(find or about or "")) > _LONGEST_TURN:
+            return error("bad_ask")
+        if asking.turn.origin is not Origin.CONTACT or not asking.turn.contact_id:
+            return {"answer": []}
+        who = ContactId(asking.turn.contact_id)
+        if isinstance(find, str):
+            hits = await self._search(who, find, _MOST_HITS)
+            return {"answer": [_told(each.at, each.speaker, each.text) for each in sorted(hits, key=lambda each: each.at)]}
+        found = [each for each in await self._facts(who, str(about)) if each.until is None][:_MOST_FACTS]
+        return {
+            "answer": [
+                {**_told(each.said_at, each.said_by, each.text), "kind": each.kind.replace("_", " "), "value": each.value}
+                for each in found
+            ]
+        }
+
+
+def _told(at: str, who: str, said: str) -> Json:
+    return {"on": at[:10], "who": who, "said": " ".join(said.split())[:_LONGEST_NOTE]}
 
 
 async def later(_: AskContext, __: Json) -> Json:

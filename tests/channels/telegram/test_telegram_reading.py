@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from fakes.bot_api_updates import KINDS, PHOTO, SENT_S, SERVICE, disguised, elsewhere, person, private, update
+from fakes.size import sized
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -238,7 +239,7 @@ _updates = (
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=sized(400, 120), deadline=None)
 @given(_updates)
 def test_no_json_makes_the_reader_raise_and_none_but_the_owners_is_the_owners(made: Any) -> None:
     found = understand(made, OWNER)

@@ -17,7 +17,7 @@ from secondme.core.errors import DataError
 from secondme.core.exports.phrases import read_body
 from secondme.core.exports.whatsapp_headers import recognise
 
-QUIET = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+QUIET = settings(max_examples=sized(150, 50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 LETTERS = "abcdéñüßжщاه한かな中文😀👍🏽 -:;,.!?'\"()[]/"
 WORDS = st.text(LETTERS, min_size=1, max_size=40).map(str.strip).filter(bool)
 TEXTS = st.lists(WORDS | st.just(""), min_size=1, max_size=4).map(lambda lines: "\n".join(lines).strip()).filter(bool)
@@ -102,8 +102,9 @@ def test_many_times_the_lines_need_no_more_room(tmp_path: Path) -> None:
         tracemalloc.stop()
         return size
 
-    small, large = peak(10_000), peak(sized(100_000, 30_000))
-    print(f"peak of 10,000 lines {small:,} bytes, of 100,000 lines {large:,} bytes")
+    few, many = sized(10_000, 5_000), sized(100_000, 15_000)
+    small, large = peak(few), peak(many)
+    print(f"peak of {few:,} lines {small:,} bytes, of {many:,} lines {large:,} bytes")
     assert large < small + 300_000
 
 

@@ -140,3 +140,86 @@ def test_a_large_account_needs_no_more_room_than_a_small_one(tmp_path: Path) -> 
     small, large = peak(1_000), peak(8_000)
     print(f"peak of 1,000 messages {small:,} bytes, of 8,000 {large:,} bytes")
     assert large < small + 100_000
+
+
+OLD_ME, OLD_ANNA = {"from": "Sam", "from_id": 5}, {"from": "Anna", "from_id": 77}
+SHIFT = 1 << 32
+
+
+@pytest.mark.parametrize(
+    ("content", "owner", "people"),
+    [
+        (chat(message(OLD_ME, "hi"), message(OLD_ANNA, "ho"), number=SHIFT + 77), "user5", {"user5": 1, "user77": 1}),
+        (chat(message(OLD_ME, "hi"), number=SHIFT + 77), "user5", {"user5": 1}),
+        (chat(message({"from": "Sam", "from_id": SHIFT + 5}, "hi"), message(OLD_ANNA, "ho"), number=SHIFT + 77), "user5", None),
+        (chat(message({"from": "Sam"}, "hi"), message({"from": "Anna"}, "ho")), "Sam", {"Sam": 1, "user77": 1}),
+        (chat(message({"from": "Sam"}, "hi"), message({"from": None}, "ho")), "Sam", {"Sam": 1, "user77": 1}),
+        (chat(message(ME, "hi"), message({"from": "Anna B"}, "ho")), "user5", {"user5": 1, "user77": 1}),
+        (chat(message(ME, "hi"), message({"from": "Sam"}, "ho"), message(ANNA, "hu")), "user5", {"user5": 2, "user77": 1}),
+        (chat(message({"from": "Sam"}, "hi"), message({"from": "A."}, "ho")), None, {"Sam": 1, "A.": 1}),
+    ],
+)
+def test_before_2020_ids_were_numbers_or_missing(
+    content: dict[str, Any], owner: str | None, people: dict[str, int] | None, tmp_path: Path
+) -> None:
+    (only,), messages = opened(tmp_path, content)
+    assert (only.owner, only.partner, only.is_group) == (owner, "telegram:77", False)
+    assert people is None or only.people == people
+    assert {each.who for _, each in messages} == set(only.people)
+
+
+def test_an_id_of_today_that_is_larger_than_2_to_the_32_is_itself(tmp_path: Path) -> None:
+    number = 2 * SHIFT + 3
+    other = {"from": "Anna", "from_id": f"user{number}"}
+    (only,), _ = opened(tmp_path, chat(message(ME, "hi"), message(other, "ho"), number=number))
+    assert (only.owner, only.partner) == ("user5", f"telegram:{number}")
+
+
+def test_an_account_of_names_alone_is_its_owners(tmp_path: Path) -> None:
+    content = account(chat(message({"from": "Sam Example"}, "hi"), message({"from": "Anna"}, "ho")))
+    content["personal_information"]["last_name"] = "Example"
+    del content["chats"]["list"][0]["id"]
+    (only,), _ = opened(tmp_path, content)
+    assert (only.owner, only.is_group, only.people) == ("Sam Example", False, {"Sam Example": 1, "Anna": 1})
+
+
+def test_words_may_stand_in_their_marked_parts_alone(tmp_path: Path) -> None:
+    raw = message(ME, "") | {"text_entities": [{"type": "plain", "text": "hello "}, {"type": "bold", "text": "you"}]}
+    del raw["text"]
+    assert [each.words for _, each in opened(tmp_path, chat(raw))[1]] == ["hello you"]
+
+
+def test_what_a_version_of_telegram_wrote_without_quotation_marks_is_read(tmp_path: Path) -> None:
+    said = [{"type": "custom_emoji", "text": "x", "document_id": "@1@"}, ' of "document_id": y, {12345678901234567890}']
+    text = json.dumps(chat(message(ME, "before"), message(ANNA, said), message(ME, said[1], id=2)), indent=1)
+    for value in ("video_files/sticker (1).webm", "(File not included. Change data exporting settings to download.)", "a\\b.webm"):
+        _, messages = opened(tmp_path, text.replace('"@1@"', value))
+        assert [each.words for _, each in messages] == ["before", f"x{said[1]}".strip(), str(said[1]).strip()]
+
+
+@pytest.mark.parametrize("number", [2**63, 2**70, -(2**63) - 1, 10**60])
+def test_a_number_that_is_too_large_costs_its_message_only(number: int, tmp_path: Path) -> None:
+    digits = f"the number {number}"
+    raw = chat(message(ME, digits), message(ANNA, "lost", more={"deep": [number]}), message(ME, "last", id=2**63 - 1))
+    export = TelegramExport(ExportFile(written(tmp_path, json.dumps(raw), "result.json"), TELEGRAM))
+    export.survey()
+    assert [each.words for _, each in export.messages()] == [digits, "last"]
+    assert export.unreadable == 1
+
+
+def test_a_chat_whose_number_is_too_large_is_still_of_two(tmp_path: Path) -> None:
+    other = {"from": "Anna", "from_id": f"user{2**70}"}
+    (only,), _ = opened(tmp_path, chat(message(ME, "hi"), message(other, "ho"), number=2**70))
+    assert (only.owner, only.is_group) == ("user5", False)
+
+
+def test_mending_needs_no_more_room_for_more_and_splits_nothing(tmp_path: Path) -> None:
+    said = [f'words {n} "quoted" \\ and , {{}} [] é' for n in range(20_000)]
+    raw = chat(*[message(ME, each) for each in said], message(ANNA, "x", id=2**64))
+    assert [each.words for _, each in opened(tmp_path, raw)[1]] == said
+
+
+def test_what_is_broken_is_said_with_how_far_it_was_read(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="within") as refused:
+        opened(tmp_path, json.dumps(chat(message(ME, "hi")))[:-5])
+    assert "newer Telegram Desktop" in refused.value.fix

@@ -138,12 +138,26 @@ def test_a_placeholder_in_an_unknown_language_is_known_by_its_repetition(tmp_pat
     assert [kind for kind, *_ in read(tmp_path, "\n".join(lines)).facts] == [MEDIA] * 3 + [TEXT] * 3
 
 
-def test_a_group_is_a_group_even_when_two_write(tmp_path: Path) -> None:
-    two = "12/31/21, 8:03 PM - Anna: hi\n12/31/21, 8:04 PM - Sam: ho\n"
-    assert read(tmp_path, two).export.chat.is_group is False
-    assert read(tmp_path, '12/31/21, 8:00 PM - Anna created group "Trip: Rome"\n' + two).export.chat.is_group is True
-    ios = f"[31.12.21, 20:03:00] Trip to Rome: {LRM}Nuntius\n[31.12.21, 20:04:00] Anna: hi\n[31.12.21, 20:05:00] Sam: ho\n"
-    assert read(tmp_path, ios).export.chat.is_group is True
+TWO = "12/31/21, 8:03 PM - Anna: hi\n12/31/21, 8:04 PM - Sam: ho\n"
+TWO_ON_IOS = "[31.12.21, 20:04:00] Anna: hi\n[31.12.21, 20:05:00] Sam: ho\n"
+CREATED = '12/31/21, 8:00 PM - Anna created group "Trip: Rome"\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "is_group"),
+    [
+        (TWO, False),
+        (CREATED + TWO, False),
+        (CREATED * 2 + TWO, False),
+        (CREATED + "12/31/21, 8:01 PM - Anna added Sam\n" + TWO, True),
+        (TWO + "12/31/21, 8:05 PM - Cara: hu\n", True),
+        (f"[31.12.21, 20:03:00] Trip: {LRM}Nuntius\n[31.12.21, 20:04:00] Anna: hi\n[31.12.21, 20:05:00] Sam: ho\n", False),
+        (f"[31.12.21, 20:03:00] Trip: {LRM}Nuntius\n[31.12.21, 20:03:30] Trip: {LRM}Alius\n" + TWO_ON_IOS, True),
+        ("[31.12.21, 20:03:00] Trip: Messages and calls are end-to-end encrypted. No one can read them.\n" + TWO_ON_IOS, False),
+    ],
+)
+def test_authors_make_a_group_and_one_sentence_does_not(text: str, is_group: bool, tmp_path: Path) -> None:  # noqa: FBT001
+    assert read(tmp_path, text).export.chat.is_group is is_group
 
 
 def test_a_sentence_of_whatsapps_may_quote_a_colon(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ _MOST_STAGES = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Speaker:
+class TalkVoice:
     """Who says something."""
 
     word: str
@@ -114,9 +114,9 @@ class Speaker:
 
 
 SPEAKERS = {
-    "incoming": Speaker("contact", "◁", "│", ""),
-    "fromMe": Speaker("you", "▶", "┃", ACCENT),
-    "outgoing": Speaker("clone", "◆", "║", GOOD),
+    "incoming": TalkVoice("contact", "◁", "│", ""),
+    "fromMe": TalkVoice("you", "▶", "┃", ACCENT),
+    "outgoing": TalkVoice("clone", "◆", "║", GOOD),
 }
 
 

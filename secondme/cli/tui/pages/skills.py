@@ -12,7 +12,7 @@ from textual.binding import Binding, BindingType
 
 from secondme.cli.tui.forms import Choice, ChoiceDialog
 from secondme.cli.tui.pages.page import Page, shown_name
-from secondme.cli.tui.sheets import SettingsDialog, SheetDialog, TryDialog
+from secondme.cli.tui.sheets import LineDialog, SettingsDialog, SheetDialog
 from secondme.cli.tui.table import Column
 from secondme.cli.tui.widgets import BAD, GOOD, QUIET, WARN
 from secondme.core.clock import from_ms
@@ -172,7 +172,7 @@ class SkillsPage(Page):
             if not chosen:
                 return
             name = chosen
-        given = await self.app.push_screen_wait(TryDialog(name))
+        given = await self.app.push_screen_wait(LineDialog(f"Call {name} with", "call", "{}", behind=1))
         if given is None:
             return
         result = await self.desk.fetch(partial(self._call, name, given))

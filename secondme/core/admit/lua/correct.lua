@@ -1,10 +1,12 @@
 -- Somebody changed what they had written: the history and the mail that still waits, was missed or set aside say the new words. Nothing new is queued.
--- KEYS  approved history inbox missed dead
--- ARGV  1 id of the message that was changed 2 new words as a JSON string 3 whose it must be: user | assistant
+-- KEYS  approved history inbox missed dead memory_on memory_journal memory_due
+-- ARGV  1 id of the message that was changed 2 new words as a JSON string 3 whose it must be: user | assistant 4 contact
 -- Returns stranger | corrected | ignored
 if redis.call('EXISTS', KEYS.approved) == 0 then return 'stranger' end
 typed()
 local outcome = 'ignored'
+local now_said = string.format('{"id":%s,"role":%s,"content":%s}', cjson.encode(ARGV[1]), cjson.encode(ARGV[3]), ARGV[2])
+tell_memory(KEYS.memory_on, KEYS.memory_journal, KEYS.memory_due, ARGV[4], now_said) -- it may be remembered longer than the history reaches
 local turns = redis.call('ZRANGE', KEYS.history, 0, -1, 'WITHSCORES')
 for i = 1, #turns, 2 do
   local turn = decode(turns[i])

@@ -2,6 +2,7 @@
 -- KEYS  approved denied pending code index_pending index_approved index_denied pairing_stats attempts told history history_ids
 --       history_expiring inbox missed missed_index mailbox outbox outbox_due held held_index pause paused_index style relationship
 --       relationship_override dead dead_index last_reply own_messages style_cache trace witness
+--       memory_journal memory_due memory_forgotten
 -- ARGV  1 contact 2 code of the request that was looked at, or '' 3 'deny' | 'revoke' 4 by 5 reason or '' 6 cooldown ms
 --       7 pairing event channel
 -- Returns {denied, JSON} | {revoked, JSON} | {already, JSON} | {missing}
@@ -23,9 +24,9 @@ local known = decode(approved) or (raw and request) or {}
 local name, channel = words(known.displayName), words(known.channelId)
 
 redis.call('DEL', KEYS.approved, KEYS.history, KEYS.history_ids, KEYS.inbox, KEYS.outbox, KEYS.held, KEYS.pause, KEYS.missed)
-redis.call('DEL', KEYS.style, KEYS.relationship, KEYS.relationship_override, KEYS.dead, KEYS.last_reply, KEYS.own_messages, KEYS.style_cache, KEYS.trace)
+redis.call('DEL', KEYS.style, KEYS.relationship, KEYS.relationship_override, KEYS.dead, KEYS.last_reply, KEYS.own_messages, KEYS.style_cache, KEYS.trace, KEYS.memory_journal, KEYS.memory_forgotten)
 if redis.pcall('ZREM', KEYS.index_approved, ARGV[1]) == 1 then redis.pcall('HINCRBY', KEYS.witness, 'removed', 1) end
-for _, index in ipairs({ KEYS.outbox_due, KEYS.held_index, KEYS.paused_index, KEYS.dead_index, KEYS.missed_index, KEYS.history_expiring }) do
+for _, index in ipairs({ KEYS.outbox_due, KEYS.held_index, KEYS.paused_index, KEYS.dead_index, KEYS.missed_index, KEYS.history_expiring, KEYS.memory_due }) do
   redis.pcall('ZREM', index, ARGV[1])
 end
 if redis.call('TYPE', KEYS.mailbox).ok ~= 'hash' then redis.call('DEL', KEYS.mailbox) else

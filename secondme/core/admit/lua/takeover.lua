@@ -1,6 +1,6 @@
 -- The owner spoke in this chat with their own hands: remember it, pause the contact, drop what waits to be answered or sent.
 -- KEYS  approved seen history history_ids history_expiring pause inbox mailbox outbox outbox_due paused_index held held_index trace
---       missed missed_index
+--       missed missed_index memory_on memory_journal memory_due
 -- ARGV  1 contact 2 message id 3 turn JSON 4 sent ms 5 pause ms 6 history cap 7 history ttl s 8 seen ttl ms 9 pause event channel
 --       10 ms after which the chat forgets it, 0 for never 11 window of the limit in ms
 -- Returns stranger | duplicate | own_echo | taken_over
@@ -14,6 +14,7 @@ local claimed = claim(KEYS.seen, KEYS.history_ids, ARGV[2], at - 2 * ARGV[11])
 if claimed == 0 then return 'own_echo' end
 if claimed ~= 1 then return claimed end
 remember_once(KEYS.seen, tonumber(ARGV[8]), KEYS.history, KEYS.history_ids, last, ARGV[3], at, tonumber(ARGV[6]), ARGV[7])
+tell_memory(KEYS.memory_on, KEYS.memory_journal, KEYS.memory_due, ARGV[1], ARGV[3])
 if ARGV[10] ~= '0' then redis.pcall('ZADD', KEYS.history_expiring, 'LT', at + ARGV[10], ARGV[1]) end
 local now = now_ms()
 redis.call('SET', KEYS.pause, cjson.encode({ pausedAt = now, reason = 'fromMe', ['until'] = now + ARGV[5] }), 'PX', ARGV[5])

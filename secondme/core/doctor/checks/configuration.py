@@ -79,10 +79,10 @@ def _look(known: frozenset[str], name: str, value: Any, source: str, fix: str) -
 
 def _misfit(name: str, value: Any) -> str:  # as above
     """Why the setting cannot have this value; empty when it can. Says nothing of the value itself, which may be a secret."""
-    section, _, leaf = name.partition(".")
-    annotation = annotation_of(section)
+    section, _, leaf = name.rpartition(".")
+    annotation = annotation_of(section or name)
     try:
-        if leaf and isinstance(annotation, type) and issubclass(annotation, Section):
+        if section and isinstance(annotation, type) and issubclass(annotation, Section):
             annotation.model_validate({leaf: value})
         else:
             adapter: TypeAdapter[Any] = TypeAdapter(annotation)

@@ -1,23 +1,40 @@
--- Turns of a conversation that an export remembers join the history: each at its own time and in its order. Repeatable.
+-- Turns of a conversation that an export remembers join the history: each at its own time and in the order of the file. What the same file
+-- gave before and does not give any more is gone. Repeatable.
 -- KEYS  approved history history_ids
 -- ARGV  1 '1' to write, '0' to say what would be written 2 '1' when the owner named the contact: it need not be approved 3 history cap
---       4 ms a turn lives 5 ms within which the same words of the same one, seen live, are the same turn,
---       then for each turn, oldest first: id, role, content, ms, turn JSON
--- Returns not_approved | wrong_type | one letter for each turn: t taken | y imported before | l known from life | o too old, or not
---         among the newest that are kept
+--       4 ms a turn lives 5 ms within which the same words of the same one, seen live, are the same turn 6 digest of the file, or '',
+--       then for each turn, in the order of the file: id, role, content, ms, turn JSON
+-- Returns not_approved | wrong_type | {one letter for each turn: t taken | y imported before | l known from life | o too old, or not
+--         among the newest that are kept; how many are gone; for each turn the ms at which it was said}
 if ARGV[2] ~= '1' and redis.call('EXISTS', KEYS.approved) == 0 then return 'not_approved' end
 local kinds = { redis.call('TYPE', KEYS.history).ok, redis.call('TYPE', KEYS.history_ids).ok }
 if (kinds[1] ~= 'zset' and kinds[1] ~= 'none') or (kinds[2] ~= 'set' and kinds[2] ~= 'none') then return 'wrong_type' end
-local cap, ttl, window = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local cap, ttl, window, digest = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local now = now_ms()
-local live, scores = {}, {}
+local offered = {}
+for i = 7, #ARGV, 5 do offered[ARGV[i]] = true end
+
+-- What is there: `rows` of all, `live` those that were kept when they were said, `imported` the others by id.
+local rows, live, imported, gone = {}, {}, {}, 0
 local all_of = redis.call('ZRANGE', KEYS.history, 0, -1, 'WITHSCORES')
 for i = 1, #all_of, 2 do
-  local turn = decode(all_of[i])
-  scores[#scores + 1] = tonumber(all_of[i + 1])
-  if turn and words(turn.id) and words(turn.content) and type(turn.timestamp) == 'number' and turn.id:sub(1, 7) ~= 'import:' then
-    turn.score = scores[#scores]
-    live[#live + 1] = turn
+  local turn, row = decode(all_of[i]), { raw = all_of[i], at = tonumber(all_of[i + 1]) }
+  row.new, row.place = row.raw, row.at
+  rows[#rows + 1] = row
+  if turn and words(turn.id) and words(turn.content) and type(turn.timestamp) == 'number' then
+    row.id, row.said = turn.id, turn.timestamp
+    if turn.id:sub(1, 7) ~= 'import:' then
+      live[#live + 1] = { role = turn.role, content = turn.content, timestamp = turn.timestamp, at = row.at }
+    else
+      local rest, was_given = without(sources_of(row.raw), digest)
+      row.is_ours = was_given
+      imported[turn.id] = row
+      if was_given and not offered[turn.id] then
+        row.is_gone = #rest == 0
+        row.new = with_sources(row.raw, rest)
+        gone = gone + 1
+      end
+    end
   end
 end
 
@@ -26,43 +43,68 @@ local function place_in_life(role, content, at)
   for i, turn in ipairs(live) do
     if turn.role == role and turn.content == content and math.abs(turn.timestamp - at) <= window then
       table.remove(live, i)
-      return turn.score
+      return turn.at
     end
   end
   return nil
 end
 
-local letters, turns, ids, last = {}, {}, {}, 0
-for i = 6, #ARGV, 5 do
-  local at, letter, place = tonumber(ARGV[i + 3]), 't', nil
-  if redis.call('SISMEMBER', KEYS.history_ids, ARGV[i]) == 1 then
+-- When a turn was said that stands at `place`: there, when that is in the minute that the export knows; else when it says, for some arrive late.
+local function moment(at, place)
+  return math.abs(place - at) < 60000 and place or at
+end
+
+local function timed(raw, at)
+  return (raw:gsub(',"timestamp":%d+', string.format(',"timestamp":%.0f', at), 1))
+end
+
+-- Exports know minutes: each turn stands behind the one before it in the file, and behind what of its minute was seen live.
+local letters, moments, last = {}, {}, 0
+for i = 7, #ARGV, 5 do
+  local id, at, letter, place = ARGV[i], tonumber(ARGV[i + 3]), 't', nil
+  local row = imported[id]
+  if row or redis.call('SISMEMBER', KEYS.history_ids, id) == 1 then
     letter = 'y'
+    if row and not row.is_ours then place, at = row.at, row.said end
   elseif at <= now - ttl or at > now then
     letter = 'o'
   else
     place = place_in_life(ARGV[i + 1], ARGV[i + 2], at)
     if place then letter = 'l' end
   end
-  -- Exports know minutes: turns of one minute stand a millisecond apart, in their order, and after those that are here already.
-  local score = math.max(place or at, last + 1)
-  if letter ~= 'o' then last = score end
-  if letter == 't' then
-    turns[#turns + 1] = { score, ARGV[i + 4], ARGV[i], #letters + 1 }
-    scores[#scores + 1] = score
+  place = math.max(place or at, last + 1)
+  if letter ~= 'o' then last = place end
+  if row then
+    local json = row.is_ours and ARGV[i + 4] or row.raw
+    local ours = sources_of(ARGV[i + 4])
+    row.place, row.new = place, timed(with_sources(json, joined(sources_of(row.raw), ours)), moment(at, place))
+  elseif letter == 't' then
+    rows[#rows + 1] = { id = id, new = timed(ARGV[i + 4], moment(at, place)), place = place, letter = #letters + 1 }
   end
-  letters[#letters + 1] = letter
+  letters[#letters + 1], moments[#moments + 1] = letter, string.format('%.0f', moment(at, place))
+end
+
+local scores, added = {}, 0
+for _, row in ipairs(rows) do
+  if not row.is_gone then scores[#scores + 1] = row.place end
 end
 table.sort(scores)
 local cut = scores[#scores - cap] or 0
-local added = 0
-for _, turn in ipairs(turns) do
-  if turn[1] <= cut then
-    letters[turn[4]] = 'o'
-  else
+for _, row in ipairs(rows) do
+  if row.letter and row.place <= cut then
+    letters[row.letter], row.is_gone = 'o', true
+  elseif row.letter then
     added = added + 1
-    if ARGV[1] == '1' then
-      redis.call('ZADD', KEYS.history, turn[1], turn[2])
-      redis.call('SADD', KEYS.history_ids, turn[3])
+  end
+end
+if ARGV[1] == '1' then
+  for _, row in ipairs(rows) do
+    if row.raw and (row.is_gone or row.new ~= row.raw) then redis.call('ZREM', KEYS.history, row.raw) end
+    if row.is_gone then
+      if row.raw then redis.call('SREM', KEYS.history_ids, row.id) end
+    elseif row.new ~= row.raw or row.place ~= row.at then
+      redis.call('ZADD', KEYS.history, row.place, row.new)
+      if row.id then redis.call('SADD', KEYS.history_ids, row.id) end
     end
   end
 end
@@ -79,4 +121,4 @@ if added > 0 and ARGV[1] == '1' then
   redis.call('PEXPIRE', KEYS.history, left)
   redis.call('PEXPIRE', KEYS.history_ids, left)
 end
-return table.concat(letters)
+return { table.concat(letters), gone, moments }

@@ -223,6 +223,8 @@ class Measure(Record):
     sign_off: str = ""
     language: str = ""
     follows: bool = False
+    sources: tuple[str, ...] | None = None
+    """As its message's."""
 
 
 def measure(message: OwnMessage) -> Measure:
@@ -252,6 +254,7 @@ def measure(message: OwnMessage) -> Measure:
         sign_off=fixed("sign_offs")[sign_off[1]] if sign_off and not (greeting and sign_off[0] == low) else "",
         language=language,
         follows=message.follows,
+        sources=message.sources,
     )
 
 

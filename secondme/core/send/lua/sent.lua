@@ -1,5 +1,6 @@
 -- The platform has the row: it leaves the outbox and, being a reply, enters the history. Safe to repeat.
--- KEYS  outbox outbox_due mailbox history history_ids history_expiring approved last_reply trace
+-- KEYS  outbox outbox_due mailbox history history_ids history_expiring approved last_reply trace memory_on
+--       memory_journal memory_due
 -- ARGV  1 contact 2 fence 3 row id 4 turn JSON with timestamp 0, or '' 5 turn id 6 history cap 7 history ttl s 8 row id as an id of our own, or ''
 --       9 ms after which the chat forgets it, 0 for never
 -- Returns done | next | stale
@@ -15,6 +16,7 @@ if ARGV[4] ~= '' and redis.call('EXISTS', KEYS.approved) == 1 then
       redis.call('ZADD', KEYS.history_expiring, 'LT', now + ARGV[9], ARGV[1])
     end
     remember(KEYS.history, KEYS.history_ids, newest_at(KEYS.history), turn, now, tonumber(ARGV[6]), ARGV[7])
+    tell_memory(KEYS.memory_on, KEYS.memory_journal, KEYS.memory_due, ARGV[1], turn)
   end
   if ARGV[8] ~= '' then redis.call('SADD', KEYS.history_ids, ARGV[8]) end
   redis.call('SET', KEYS.last_reply, string.format('%.0f', now), 'EX', 3600)

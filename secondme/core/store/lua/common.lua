@@ -71,6 +71,16 @@ local function claim(seen, ids, id, at)
   return fresh
 end
 
+-- Tells memory, where there is one, what was said or taken back, in this order. A journal of the wrong type stops nothing: the doctor
+-- finds it. What nobody reads for a month is gone.
+local function tell_memory(on, journal, due, contact, entry)
+  if redis.call('EXISTS', on) == 0 then return end
+  if type(redis.pcall('RPUSH', journal, entry)) == 'table' then return end
+  redis.call('LTRIM', journal, -5000, -1)
+  redis.call('EXPIRE', journal, 2592000)
+  redis.pcall('ZADD', due, 'NX', now_ms(), contact)
+end
+
 -- Like remember, for a message that was claimed.
 local function remember_once(seen, seen_ttl_ms, history, ids, last, member, at, cap, ttl_s)
   if remember(history, ids, last, member, at, cap, ttl_s) then
@@ -80,14 +90,15 @@ local function remember_once(seen, seen_ttl_ms, history, ids, last, member, at, 
   end
 end
 
--- Turns that `is_gone` says yes to are out of the history. Returns how many.
+-- Turns that `is_gone` says yes to are out of the history. Returns their ids.
 local function erase_turns(history, ids, is_gone)
-  local erased = 0
+  local erased = {}
   for _, raw in ipairs(redis.call('ZRANGE', history, 0, -1)) do
     local turn = decode(raw)
     if turn and is_gone(turn) then
-      erased = erased + redis.call('ZREM', history, raw)
+      redis.call('ZREM', history, raw)
       if words(turn.id) then redis.call('SREM', ids, turn.id) end
+      erased[#erased + 1] = words(turn.id) or ''
     end
   end
   return erased
@@ -159,4 +170,37 @@ local function count_stats(stats, pending, approved, denied, now)
   if tonumber(old[1] or -1) ~= counts[1] or tonumber(old[2] or -1) ~= counts[2] or tonumber(old[3] or -1) ~= counts[3] then
     redis.call('HSET', stats, 'pending_count', counts[1], 'approved_count', counts[2], 'denied_count', counts[3])
   end
+end
+
+-- The digests of the export files that gave a record, oldest first: its last field. Inside of a text the quotation marks would be escaped.
+local function sources_of(raw)
+  local found = {}
+  for digest in (raw:match(',"sources":%[([^%]]*)%]}$') or ''):gmatch('"(%w+)"') do found[#found + 1] = digest end
+  return found
+end
+
+-- The record with these digests and no others; the eight newest, for somebody may export the same chat every week.
+local function with_sources(raw, digests)
+  local bare = raw:gsub(',"sources":%[[^%]]*%]}$', '}')
+  if #digests == 0 then return bare end
+  return bare:sub(1, -2) .. ',"sources":["' .. table.concat(digests, '","', math.max(1, #digests - 7)) .. '"]}'
+end
+
+-- The digests without one of them, and whether it was there.
+local function without(digests, digest)
+  local rest = {}
+  for _, each in ipairs(digests) do
+    if each ~= digest then rest[#rest + 1] = each end
+  end
+  return rest, #rest < #digests
+end
+
+-- The digests of both, those of the second last.
+local function joined(first, second)
+  local all = first
+  for _, each in ipairs(second) do
+    all = without(all, each)
+    all[#all + 1] = each
+  end
+  return all
 end

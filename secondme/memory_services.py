@@ -1,0 +1,122 @@
+"""The services of memory: one lazy part of a home's, from the files of contacts up to what the owner asks."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from random import SystemRandom
+from typing import TYPE_CHECKING
+
+from secondme.core.log import get_logger
+from secondme.stores import Stores, time_zone
+
+if TYPE_CHECKING:
+    from secondme.core.exports.memory_sink import MemorySink
+    from secondme.core.ids import ContactId
+    from secondme.core.memory.desk import MemoryDesk
+    from secondme.core.memory.feed import MemoryFeed
+    from secondme.core.memory.keeper import MemoryKeeper
+    from secondme.core.memory.library import Memories
+    from secondme.core.memory.service import ConversationMemory
+    from secondme.core.ports import EmbeddingProvider
+
+log = get_logger(__name__)
+
+
+class MemoryServices(Stores):
+    """Memory of one home. Vendors and servers are known only where the owner chose them."""
+
+    @cached_property
+    def memories(self) -> Memories:
+        """What is remembered, a file a contact."""
+        from secondme.core.memory.library import Memories
+
+        return Memories(self.setup.places.memory, self.settings.memory, zone=time_zone(self.settings))
+
+    @cached_property
+    def memory_keeper(self) -> MemoryKeeper:
+        """Where everything that is remembered is written and forgotten; vendors and servers only where the owner chose them."""
+        from secondme.core.memory.keeper import MemoryKeeper
+
+        settings, places = self.settings.memory, self.setup.places.memory
+        keeper = MemoryKeeper(self.memories, settings)
+        cache = places / "embeddings.cache"
+        if settings.embeddings != "none" or cache.exists():  # what is forgotten leaves it, also when nothing is embedded any more
+            from secondme.core.memory.embedding_cache import CachedEmbeddings, EmbeddingCache
+
+            keeper.cache = EmbeddingCache(cache)
+            if provider := self._embedding_provider():
+                from secondme.core.memory.meaning import MeaningIndex
+
+                keeper.meaning = MeaningIndex(self.memories, CachedEmbeddings(provider, keeper.cache), self.clock)
+        if settings.automem_url:
+            from secondme.core.memory.automem import AutoMemArchive
+            from secondme.core.memory.automem_outbox import AutoMemOutbox
+            from secondme.core.providers.automem import AutoMem
+
+            outbox = AutoMemOutbox(places / "automem.outbox", self.clock, SystemRandom())
+            keeper.archive = AutoMemArchive(AutoMem(settings, self.clock), outbox)
+        if settings.graph_url and settings.facts != "off":
+            from secondme.core.memory.graph import FactGraph
+            from secondme.core.memory.graph_store import GraphStore
+
+            store = GraphStore(settings.graph_url.get_secret_value())
+            keeper.graph = FactGraph(store, self.memories, places / "graph.outbox", self.clock)
+        return keeper
+
+    def _embedding_provider(self) -> EmbeddingProvider | None:
+        """What the owner chose; None also when it lacks its key or its packages: words alone find what was said then, and doctor says so."""
+        from secondme.core.errors import ConfigError, CredentialsError
+        from secondme.core.providers.embeddings import embedding_provider
+
+        try:
+            return embedding_provider(self.settings.memory, self.clock, SystemRandom())
+        except (ConfigError, CredentialsError) as error:
+            log.warning("embeddings_unusable", code=error.code)
+            return None
+
+    @cached_property
+    def memory(self) -> ConversationMemory:
+        """What of a person's past belongs into a reply."""
+        from secondme.core.memory.service import ConversationMemory
+
+        async def names(contact: ContactId) -> list[str]:
+            found = await self.pairing_store.approved(contact)
+            return [name for name in (found.display_name, found.now_called) if name] if found else []
+
+        owner, settings = self.settings.persona.name, self.settings.memory
+        return ConversationMemory(self.memory_keeper, self.persons, names, owner, settings, time_zone(self.settings), self.clock)
+
+    @cached_property
+    def memory_desk(self) -> MemoryDesk:
+        """Memory as the owner sees and steers it."""
+        from secondme.core.memory.desk import MemoryDesk
+
+        feed, settings = self.memory_feed, self.settings.memory
+        return MemoryDesk(
+            self.memory_keeper, self.memory, self.journals, self.persons, settings, self.clock, read_waiting=feed.read_waiting
+        )
+
+    @cached_property
+    def memory_feed(self) -> MemoryFeed:
+        """What keeps memory in step with what is said."""
+        from secondme.core.memory.feed import MemoryFeed
+
+        feed = MemoryFeed(self.journals, self.memory_keeper, self.history, self._approved_ids, self.settings.memory, self.clock)
+        feed.tell = self.control.publish_status
+        return feed
+
+    async def _approved_ids(self) -> list[ContactId]:
+        from secondme.core.ids import ContactId
+
+        return [ContactId(each.contact_id) for each in (await self.listing()).approved]
+
+    @cached_property
+    def memory_sink(self) -> MemorySink:
+        """Where whole conversations of exports go."""
+        from secondme.core.exports.memory_sink import MemorySink
+
+        async def read_heard(contact: ContactId) -> None:
+            await self.memory_feed.fill(contact)
+            await self.memory_feed.read_waiting(contact)
+
+        return MemorySink(self.memory_keeper, self._approved_ids, read_heard)

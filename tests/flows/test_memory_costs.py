@@ -1,0 +1,49 @@
+"""What nobody uses of memory costs neither time nor memory, and what is used no more than it needs."""
+
+import asyncio
+import json
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from fakes.process import DEADLINE_S, WITHOUT_API, contact, environment, until, write_config
+from fakes.town import Town
+
+from secondme.core.enums import Tier
+from secondme.core.ids import ContactId
+from secondme.core.messages import ChannelContact
+
+SERVING = """
+import asyncio, json, sys
+from pathlib import Path
+from secondme.cli.commands.serve import serve_home
+from secondme.core.config.loader import load
+asyncio.run(serve_home(load({}, home=Path(sys.argv[1])), "all", "secondme", ["", ""]))
+print(json.dumps(sorted(sys.modules)))
+"""
+VENDORS = {"numpy", "onnxruntime", "sqlcipher3", "secondme.core.providers.automem", "secondme.core.providers.embeddings"}
+OURS = {"sqlite3", "Stemmer"}
+
+
+@pytest.mark.parametrize("enabled", [False, True])
+async def test_a_gateway_loads_of_memory_what_it_uses(town: Town, redis_url: str, home: Path, *, enabled: bool) -> None:
+    known = ChannelContact(contact_id=ContactId("local:anna"), display_name="Anna")
+    await town.pairing.approve_unasked(known, channel="local", by="test", tier=Tier.STANDARD)
+    write_config(home, WITHOUT_API)
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", SERVING, str(home)),
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        env=environment(SECONDME_REDIS_URL=redis_url, SECONDME_MEMORY__ENABLED=str(enabled).lower()),
+    )
+    async with asyncio.timeout(DEADLINE_S), contact(home, "anna") as anna:
+        anna.say("what did I say about the ferry?")
+        await until(anna, "message")
+        process.send_signal(signal.SIGTERM)
+        out, _ = await process.communicate()
+    loaded = set(json.loads(out.decode().splitlines()[-1]))
+    assert loaded & VENDORS == set()
+    assert loaded & OURS == (OURS if enabled else set())
+    used = {name for name in loaded if name.startswith("secondme.core.memory.")}
+    assert (used == {"secondme.core.memory.store"}) is not enabled  # that switches the journals off
