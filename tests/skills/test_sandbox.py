@@ -187,7 +187,7 @@ async def test_a_calendar_is_expanded_inside() -> None:
         assert (await outcome_of(sandbox, hostile)).code in {"timed_out", "failed", "too_long"}
 
 
-@pytest.mark.parametrize("calls", [5, pytest.param(200, marks=pytest.mark.heavy)])  # 20 s
+@pytest.mark.parametrize("calls", [5, pytest.param(sized(200, 60), marks=pytest.mark.heavy)])  # 10 s, the whole number 30
 async def test_nothing_of_one_contact_is_in_the_call_of_another(calls: int) -> None:
     async with open_sandbox() as sandbox:
 

@@ -143,10 +143,10 @@ def test_what_may_be_done_is_never_more_than_this(tools: list[GrantedTool], turn
     assert_within_rights(tools, turn)
 
 
-@pytest.mark.heavy  # 40 s
-@settings(max_examples=10_000, suppress_health_check=list(HealthCheck))
+@pytest.mark.heavy  # 12 s, the whole number 40
+@settings(max_examples=sized(10_000, 3_000), suppress_health_check=list(HealthCheck))
 @given(TOOLS, TURNS)
-def test_what_may_be_done_is_never_more_than_this_in_ten_thousand_cases(tools: list[GrantedTool], turn: ToolTurn) -> None:
+def test_what_may_be_done_is_never_more_than_this_in_thousands_of_cases(tools: list[GrantedTool], turn: ToolTurn) -> None:
     assert_within_rights(tools, turn)
 
 
