@@ -43,6 +43,7 @@ UNTRACED = {
     "fault",
     "model",
     "test_content_corpus",
+    "test_decisions",
     "test_content_speed",
     "test_canary",
     "test_canary_outside",

@@ -81,7 +81,7 @@ def test_what_whoever_starts_the_run_ignores_does_not_reach_the_programs_that_te
     assert " 5 passed" in said, said
 
 
-@pytest.mark.heavy  # 15 s: processes that hang, and those that take their place
+@pytest.mark.slow  # 15 s: processes that hang, and those that take their place
 def test_a_test_that_hangs_fails_by_its_name_and_the_others_run(tmp_path: Path) -> None:
     said = run(tmp_path, _HANGING, "-n", "2", "--timeout", "1", "-o", "timeout_grace=1")
     named = set(re.findall(r"^(?:FAILED|ERROR) .*::(\w+)", said, re.MULTILINE))
@@ -90,7 +90,7 @@ def test_a_test_that_hangs_fails_by_its_name_and_the_others_run(tmp_path: Path) 
     assert "2 passed" in said, said  # the last, and the body of the one that is not torn down
 
 
-@pytest.mark.heavy  # 15 s: ten of them xdist waits
+@pytest.mark.slow  # 15 s: ten of them xdist waits
 def test_what_a_worker_traced_is_kept_however_long_it_takes_to_end(tmp_path: Path) -> None:
     said = run(tmp_path, _SLOW_TO_END, "-n", "1", before=("-m", "coverage", "run", "--rcfile", str(ROOT / "pyproject.toml")))
     assert " 1 passed" in said, said

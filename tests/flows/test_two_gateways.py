@@ -61,11 +61,15 @@ async def test_a_gateway_goes_on_with_its_other_channels_and_takes_over_when_the
                 (said,) = await eventually(lambda: logged(two, "channel_in_use"))
                 assert (said["channel"], said["pid"]) == ("local", first.process.pid)
                 assert await holder_of(town.control, "telegram") == second.process.pid
-                states = {each.id: each.state for each in (await town.services.status()).channels}
-                assert (states["local"], states["telegram"]) == ("connected", "connected")
+                await eventually(lambda: states_are(town, "connected", "connected"))
                 first.kill(signal.SIGTERM)
                 await first.ended()
                 await eventually(lambda: holder_is(town.control, second.process.pid))
+
+
+async def states_are(town: Town, local: str, telegram: str) -> bool:
+    states = {each.id: each.state for each in (await town.services.status()).channels}
+    return (states["local"], states["telegram"]) == (local, telegram)
 
 
 async def holder_is(control: ControlStore, pid: int) -> bool:
