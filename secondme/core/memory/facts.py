@@ -71,7 +71,7 @@ class Fact:
 
 
 def facts_in(message: Spoken) -> list[Fact]:
-    """What the message says of its writer, by rules of six languages; none in the clone's words, in questions and in forwarded ones."""
+    """What the message says of its writer, by rules of five languages; none in the clone's words, in questions and in forwarded ones."""
     if message.speaker is Speaker.CLONE:
         return []
     found: dict[str, Fact] = {}
