@@ -9,25 +9,20 @@ are kept until it is stored.
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from secondme.core.log import get_logger
-from secondme.core.memory.sqlite_file import SqliteFile, is_damage
+from secondme.core.memory.sqlite_file import SqliteFile
 from secondme.core.retry import backoff_s
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    import sqlite3
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
-    from typing import TypeVar
 
     from secondme.core.memory.session_slices import SessionSlice
     from secondme.core.ports import Clock, Random
 
-    T = TypeVar("T")
-
-log = get_logger(__name__)
 
 _VERSION = 1
 _SCHEMA = """
@@ -104,7 +99,7 @@ class AutoMemOutbox:
                 connection.executemany("INSERT OR REPLACE INTO said VALUES (?, ?, ?)", said)
             return new
 
-        return self._do(work)
+        return self._file.do(work)
 
     def take_waiting(self, most: int) -> list[QueuedSlice]:
         """Slices to be stored now, of contacts who are not being erased; whoever asks meanwhile gets others."""
@@ -117,15 +112,15 @@ class AutoMemOutbox:
             )
             return rows
 
-        return self._do(work)
+        return self._file.do(work)
 
     def doubtful(self, most: int) -> list[QueuedSlice]:
         """Slices of which nobody knows whether they were stored."""
-        return self._do(lambda connection: _rows(connection, "sending", self._clock.now_ms(), most))
+        return self._file.do(lambda connection: _rows(connection, "sending", self._clock.now_ms(), most))
 
     def doomed(self, most: int) -> list[QueuedSlice]:
         """Slices to be deleted now."""
-        return self._do(lambda connection: _rows(connection, "doomed", self._clock.now_ms(), most))
+        return self._file.do(lambda connection: _rows(connection, "doomed", self._clock.now_ms(), most))
 
     def stored(self, ids: Mapping[str, str]) -> list[str]:
         """The slices of these hashes are there under these ids and their words are gone from here; the ids of those that nobody wants
@@ -143,7 +138,7 @@ class AutoMemOutbox:
                     unwanted.append(memory_id)
             return unwanted
 
-        return self._do(work)
+        return self._file.do(work)
 
     def not_stored(self, hashes: Iterable[str]) -> None:
         """These are not there: they wait again, and what is doomed is gone. Repeatable."""
@@ -155,11 +150,11 @@ class AutoMemOutbox:
             )
             _remove(connection, [hash_ for (hash_,) in each if _state(connection, hash_) == "doomed"])
 
-        self._do(work)
+        self._file.do(work)
 
     def remove(self, hashes: Sequence[str]) -> None:
         """Nothing is known of these slices any more. Repeatable."""
-        self._do(lambda connection: _remove(connection, hashes))
+        self._file.do(lambda connection: _remove(connection, hashes))
 
     def failed(self, rows: Sequence[QueuedSlice], retry_after_s: float | None = None) -> None:
         """What was tried with these rows failed: they are tried again later, each time later than before."""
@@ -169,7 +164,7 @@ class AutoMemOutbox:
                 due = self._due_ms(row.failures, retry_after_s)
                 connection.execute("UPDATE slice SET failures = failures + 1, due_ms = ? WHERE hash = ?", (due, row.hash))
 
-        self._do(work)
+        self._file.do(work)
 
     def doom_messages(self, contact: str, message_ids: Iterable[str]) -> tuple[set[int], set[str]]:
         """Every slice with one of these messages will be deleted, and its words are gone from here; the conversations that lost some, and all
@@ -191,7 +186,7 @@ class AutoMemOutbox:
             _doom(connection, hashes, self._clock.now_ms())
             return sessions, messages
 
-        return self._do(work)
+        return self._file.do(work)
 
     def doom_contact(self, contact: str) -> None:
         """Nothing of this contact is here but that everything of theirs is to be erased. Repeatable."""
@@ -207,7 +202,7 @@ class AutoMemOutbox:
             )
             _remove(connection, [hash_ for hash_, _, _ in found])
 
-        self._do(work)
+        self._file.do(work)
 
     def contacts_to_erase(self) -> list[tuple[str, int]]:
         """Contacts of whom everything is to be erased now, with the failures so far."""
@@ -216,7 +211,7 @@ class AutoMemOutbox:
             query = "SELECT contact, failures FROM erasing WHERE due_ms <= ? ORDER BY due_ms LIMIT 100"
             return connection.execute(query, (self._clock.now_ms(),)).fetchall()
 
-        return self._do(work)
+        return self._file.do(work)
 
     def erased(self, contact: str) -> None:
         """AutoMem has nothing of the contact. What was on its way to it may come late: then it is looked at once more."""
@@ -226,13 +221,13 @@ class AutoMemOutbox:
             later = self._clock.now_ms() + _LEASE_MS
             connection.execute("UPDATE erasing SET again = 0, failures = 0, due_ms = ? WHERE contact = ?", (later, contact))
 
-        self._do(work)
+        self._file.do(work)
 
     def not_erased(self, contact: str, failures: int, retry_after_s: float | None = None) -> None:
         """Erasing failed: it is tried again later."""
         due = self._due_ms(failures, retry_after_s)
         query = "UPDATE erasing SET failures = failures + 1, due_ms = ? WHERE contact = ?"
-        self._do(lambda connection: connection.execute(query, (due, contact)))
+        self._file.do(lambda connection: connection.execute(query, (due, contact)))
 
     def messages_of(self, contact: str, hashes: Iterable[str]) -> dict[str, tuple[int, tuple[str, ...]]]:
         """The conversation and the messages of each of these slices that is a stored one of this contact."""
@@ -247,7 +242,7 @@ class AutoMemOutbox:
                     found[hash_] = (row[0], tuple(each for (each,) in ids))
             return found
 
-        return self._do(work)
+        return self._file.do(work)
 
     def waiting(self) -> int:
         """How many slices and contacts AutoMem does not yet have as it should."""
@@ -256,7 +251,7 @@ class AutoMemOutbox:
             query = "SELECT (SELECT count(*) FROM slice WHERE state <> 'stored') + (SELECT count(*) FROM erasing)"
             return int(connection.execute(query).fetchone()[0])
 
-        return self._do(work)
+        return self._file.do(work)
 
     def close(self) -> None:
         """The file is closed; the next use opens it again. Repeatable."""
@@ -265,18 +260,6 @@ class AutoMemOutbox:
     def _due_ms(self, failures: int, retry_after_s: float | None) -> int:
         pause_s = max(backoff_s(failures, _FIRST_PAUSE_S, _LAST_PAUSE_S, self._rng), min(retry_after_s or 0.0, _LAST_PAUSE_S))
         return self._clock.now_ms() + int(pause_s * 1000)
-
-    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            with self._file.transaction() as connection:
-                return work(connection)
-        except sqlite3.DatabaseError as error:
-            if not is_damage(error):
-                raise
-            log.error("automem_outbox_discarded", error)
-            self._file.discard()
-        with self._file.transaction() as connection:
-            return work(connection)
 
 
 def _rows(connection: sqlite3.Connection, state: str, now_ms: int, most: int) -> list[QueuedSlice]:

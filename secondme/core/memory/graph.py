@@ -9,25 +9,21 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import re
-import sqlite3
 from typing import TYPE_CHECKING
 
 from secondme.core.errors import SecondmeError
 from secondme.core.ids import ContactId, mask_contact_id
 from secondme.core.log import get_logger
-from secondme.core.memory.sqlite_file import SqliteFile, is_damage
+from secondme.core.memory.sqlite_file import SqliteFile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
-    from typing import TypeVar
 
     from secondme.core.memory.facts import Fact
     from secondme.core.memory.graph_store import GraphStore
     from secondme.core.memory.library import Memories
     from secondme.core.ports import Clock
-
-    T = TypeVar("T")
 
 log = get_logger(__name__)
 
@@ -110,28 +106,17 @@ class FactGraph:
         return [each.fact for each in self._memories.facts(contact) if not each.until_ms]
 
     def _known(self) -> list[ContactId]:
-        return self._do(lambda db: [ContactId(contact) for (contact,) in db.execute("SELECT contact FROM graph")])
+        return self._file.do(lambda db: [ContactId(contact) for (contact,) in db.execute("SELECT contact FROM graph")])
 
     def _digest(self, contact: ContactId) -> str | None:
-        row = self._do(lambda db: db.execute("SELECT digest FROM graph WHERE contact = ?", (contact,)).fetchone())
+        row = self._file.do(lambda db: db.execute("SELECT digest FROM graph WHERE contact = ?", (contact,)).fetchone())
         return None if row is None else str(row[0])
 
     def _write(self, contact: ContactId, digest: str | None) -> None:
         if digest is None:
-            self._do(lambda db: db.execute("DELETE FROM graph WHERE contact = ?", (contact,)))
+            self._file.do(lambda db: db.execute("DELETE FROM graph WHERE contact = ?", (contact,)))
         else:
-            self._do(lambda db: db.execute("INSERT OR REPLACE INTO graph VALUES (?, ?)", (contact, digest)))
-
-    def _do(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            with self._file.transaction() as connection:
-                return work(connection)
-        except sqlite3.DatabaseError as error:
-            if not is_damage(error):
-                raise
-            self._file.discard()
-            with self._file.transaction() as connection:
-                return work(connection)
+            self._file.do(lambda db: db.execute("INSERT OR REPLACE INTO graph VALUES (?, ?)", (contact, digest)))
 
 
 def _digest(facts: Sequence[Fact]) -> str:

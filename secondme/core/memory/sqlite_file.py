@@ -10,10 +10,16 @@ from typing import TYPE_CHECKING
 
 from secondme.core.errors import UnavailableError
 from secondme.core.files import private_dir
+from secondme.core.log import get_logger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+log = get_logger(__name__)
 
 _BUSY_S = 5.0
 """How long a writer waits for another process."""
@@ -53,6 +59,19 @@ class SqliteFile:
                     raise
                 fix = "Check the free space and the owner of the memory directory."
                 raise UnavailableError("memory_file_unusable", f"{self._path.name} cannot be used: {error}.", fix) from error
+
+    def do(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """What `work` returns, in one transaction; a damaged file is begun anew for it. Raises as `transaction`."""
+        try:
+            with self.transaction() as connection:
+                return work(connection)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            log.error("memory_file_discarded", error, file=self._path.name)
+            self.discard()
+        with self.transaction() as connection:
+            return work(connection)
 
     def discard(self) -> None:
         """The file and everything in it is gone; the next use makes it anew. Repeatable."""
