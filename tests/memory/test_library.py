@@ -138,12 +138,13 @@ def test_a_damaged_file_is_moved_aside_and_said_once(when: str, tmp_path: Path) 
     if when == "while it is open":
         memories.close()
     assert memories.search(["a"], read_query("apple")) == []
-    assert memories.take_damaged() == ["a"]
+    assert memories.damaged() == memories.damaged() == ["a"]  # until somebody has done what can be done
+    memories.mended("a")
     (aside,) = (each for each in memories.all_files() if each.name == f"{path.name}.broken-1")
     assert aside.stat().st_mode & 0o777 == 0o600
     assert memories.append("a", said("apple")) == 1
     assert len(memories.search(["a"], read_query("apple"))) == 1
-    assert memories.take_damaged() == []
+    assert memories.damaged() == []
     memories.forget("a")
     assert memories.all_files() == []
     memories.close()

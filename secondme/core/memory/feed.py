@@ -189,11 +189,12 @@ class MemoryFeed:
 
     async def mend(self) -> None:
         """Who lost a damaged file has what the history still holds in a new one, and the owner hears of it."""
-        for contact in map(ContactId, self._memories.take_damaged()):
+        for contact in map(ContactId, self._memories.damaged()):
             log.error("memory_damaged", contact=mask_contact_id(contact))
             await self.fill(contact)
             if self.tell is not None:
                 await self.tell({"type": "memory_damaged", "contactId": contact})
+            self._memories.mended(contact)
 
     async def read_ended(self) -> None:
         """Conversations that are over are read: by the small model for facts, where the owner wants that, and for AutoMem."""

@@ -71,7 +71,7 @@ class _Held:
 class Memories:
     """The memories in `directory`. Threads may share it: each contact has one writer or reader at a time.
 
-    A file that turns out to be damaged is moved aside, and the call goes on with an empty memory; `take_damaged` says whose it was, so that
+    A file that turns out to be damaged is moved aside, and the call goes on with an empty memory; `damaged` says whose it was, so that
     it is filled again. Methods raise BusyError and UnavailableError as ConversationIndex does.
     """
 
@@ -244,9 +244,13 @@ class Memories:
         files = self.files(contact) if contact else sorted(path for path in self._directory.glob("*") if path.is_file())
         return [path for path in files if any(each in path.read_bytes() for each in sought)]
 
-    def take_damaged(self) -> list[str]:
-        """Contacts whose file was moved aside since this was last asked."""
-        return [self._damaged.popleft() for _ in range(len(self._damaged))]
+    def damaged(self) -> list[str]:
+        """Contacts whose file was moved aside, and who were not `mended` yet."""
+        return list(dict.fromkeys(self._damaged))
+
+    def mended(self, contact: str) -> None:
+        """What could be done about the contact's damaged file was done. Repeatable."""
+        self._damaged = deque(each for each in self._damaged if each != contact)
 
     def close(self) -> None:
         """No file is open; the next call opens what it needs."""
