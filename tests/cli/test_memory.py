@@ -357,7 +357,7 @@ def test_the_index_is_made_anew_from_what_was_said_and_the_histories(cli: Cli, s
     turn = Turn(id="h1", role="user", content="the zeppelin lands", timestamp=at, type="incoming").encode()
     anna.zadd(keys.history(ANNA), {turn: at.timestamp()})
     assert data_of(cli, "index", "anna") == {"contacts": 1, "added": 1}
-    assert cli("memory", "index").stdout == "2 indexes are made anew; 0 messages were added.\n"
+    assert cli("memory", "index").stdout == "Made anew: 2 indexes. Added: 0 messages.\n"
     assert texts(setup) == [*(text for _, _, text in TALK), "the zeppelin lands"]
     assert data_of(cli, "search", ANNA, "zeppelin")["hits"][0]["messageId"] == "h1"
 

@@ -229,6 +229,7 @@ async def index(
 ) -> CommandResult:
     """Make the index anew from what is remembered, and remember what the histories still hold. Changes nothing of what was said."""
     from secondme.core.errors import ConfigError
+    from secondme.core.format import counted
     from secondme.core.ids import ContactId
 
     async with invocation.services() as services:
@@ -240,9 +241,8 @@ async def index(
         for each in chosen:
             added += await services.memory_feed.fill(ContactId(each.contact_id))
             await asyncio.to_thread(services.memories.rebuild, each.contact_id)
-    return message_result(
-        {"contacts": len(chosen), "added": added}, f"{len(chosen)} indexes are made anew; {added} messages were added."
-    )
+    told = f"Made anew: {counted(len(chosen), 'index', 'indexes')}. Added: {counted(added, 'message')}."
+    return message_result({"contacts": len(chosen), "added": added}, told)
 
 
 async def _who(services: Services, reference: str) -> ContactId:
