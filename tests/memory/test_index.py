@@ -85,8 +85,7 @@ steps = st.one_of(
     st.tuples(st.just("append"), st.lists(messages, min_size=4, max_size=12)),
     st.tuples(st.just("edit"), st.tuples(ids, texts)),
     st.tuples(st.just("forget"), st.lists(ids, max_size=4)),
-    st.tuples(st.just("forget_span"), st.tuples(moments, moments)),
-    st.tuples(st.just("forget_source"), st.sampled_from(["one", "two"])),
+    st.tuples(st.just("disown"), st.tuples(st.sampled_from(["one", "two"]), st.lists(ids, max_size=4))),
 )
 
 
@@ -188,12 +187,11 @@ def bytes_left(folder: Path, *words: str) -> list[str]:
     [
         lambda index: index.forget(["m50"]),
         lambda index: index.forget(index.older(START_MS + 51 * MINUTE_MS)),
-        lambda index: index.forget_span(START_MS + 50 * MINUTE_MS, START_MS + 51 * MINUTE_MS),
-        lambda index: index.forget_source("import"),
+        lambda index: index.forget(index.disown("import", index.of_source("import"))),
         lambda index: index.edit("m50", "nothing special"),
         lambda index: index.append([message(50, "nothing special")]),
     ],
-    ids=["ids", "outdated", "span", "source", "edit", "append"],
+    ids=["ids", "outdated", "source", "edit", "append"],
 )
 def test_no_byte_is_left_of_what_is_forgotten(
     forget: Callable[[ConversationIndex], object], index: ConversationIndex, tmp_path: Path

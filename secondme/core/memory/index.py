@@ -217,14 +217,6 @@ class ConversationIndex:
         with _reported():
             return [row[0] for row in self._db.execute("select id from message where at_ms < ?", (at_ms,))]
 
-    def forget_span(self, from_ms: int, to_ms: int) -> int:
-        """As `forget`, for everything from `from_ms` up to, not including, `to_ms`."""
-        return self._forget("at_ms >= ? and at_ms < ?", from_ms, to_ms)
-
-    def forget_source(self, digest: str) -> int:
-        """As `forget`, for what came only with the import of this digest."""
-        return self.forget(self.disown(digest, self.of_source(digest)))
-
     def disown(self, digest: str, message_ids: Collection[str]) -> list[str]:
         """Those of these messages that came only with the import of this digest; of the others it is no longer said that they came with it.
         Repeatable."""

@@ -107,14 +107,6 @@ class Memories:
         """As ConversationIndex.next_expiry."""
         return self.read(contact, lambda index: index.next_expiry(), otherwise=None)
 
-    def forget_span(self, contact: str, from_ms: int, to_ms: int) -> int:
-        """As ConversationIndex.forget_span."""
-        return self.read(contact, lambda index: index.forget_span(from_ms, to_ms), otherwise=0)
-
-    def forget_source(self, contact: str, digest: str) -> int:
-        """As ConversationIndex.forget_source."""
-        return self.read(contact, lambda index: index.forget_source(digest), otherwise=0)
-
     def messages(self, contact: str) -> list[MemoryMessage]:
         """Everything that is remembered of `contact`, in its order."""
         return self.read(contact, lambda index: index.messages(), otherwise=[])
@@ -152,10 +144,6 @@ class Memories:
     def said_in(self, contact: str, message_ids: Collection[str]) -> list[tuple[str, int, SpokenBy, str, int]]:
         """As ConversationIndex.said_in."""
         return self.read(contact, lambda index: index.said_in(message_ids), otherwise=[])
-
-    def known(self, contact: str, message_ids: Collection[str]) -> set[str]:
-        """Those of the ids that are remembered."""
-        return self.read(contact, lambda index: index.has(message_ids), otherwise=set())
 
     def count(self, contact: str) -> int:
         """How many messages of `contact` are remembered."""
