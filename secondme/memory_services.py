@@ -92,9 +92,11 @@ class MemoryServices(Stores):
         from secondme.core.memory.desk import MemoryDesk
 
         feed, settings = self.memory_feed, self.settings.memory
-        return MemoryDesk(
+        desk = MemoryDesk(
             self.memory_keeper, self.memory, self.journals, self.persons, settings, self.clock, read_waiting=feed.read_waiting
         )
+        desk.drop_files = self.shelf.drop
+        return desk
 
     @cached_property
     def memory_feed(self) -> MemoryFeed:

@@ -7,6 +7,7 @@ holds it pays only for what it uses.
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from random import Random, SystemRandom
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from secondme.core.clock import SystemClock
 from secondme.core.errors import ConfigError, SecondmeError
-from secondme.memory_services import MemoryServices
+from secondme.media_services import MediaServices
 from secondme.stores import time_zone
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from secondme.core.ports import Channel, Model, Toolbox
     from secondme.core.remember.learning import Learner
     from secondme.core.reply.agent import Agent
-    from secondme.core.reply.budget import Budget
     from secondme.core.reply.owner_turn import OwnerTurn
     from secondme.core.reply.personas import PersonaLibrary
     from secondme.core.reply.tool_loop import ToolLimits, ToolLoop
@@ -69,7 +69,7 @@ BY_CLI, BY_API, BY_CHAT = "cli", "api", "owner-chat"
 """Who decided, in the records."""
 
 
-class Services(MemoryServices):
+class Services(MediaServices):
     """Everything that one home offers over one connection to its store. `by` is who decides, as the records say."""
 
     def __init__(self, setup: Setup, store: Store, by: str = BY_CLI, *, clock: SystemClock | None = None) -> None:
@@ -86,6 +86,7 @@ class Services(MemoryServices):
             await self.sandbox.close()
         if "mcp_servers" in vars(self):
             await self.mcp_servers.close()
+        await self.close_media()
         if "memory_keeper" in vars(self):
             await self.memory_keeper.close()
         elif "memories" in vars(self):
@@ -118,6 +119,7 @@ class Services(MemoryServices):
         async def erase_files(contact: ContactId) -> None:
             for manifest in manifests():
                 setup_of(manifest).forget(channel_context(manifest, self.setup), contact)
+            self.shelf.forget(contact)
             if self.setup.places.memory.exists():
                 await self.memory_keeper.forget_contact(contact)
 
@@ -156,10 +158,8 @@ class Services(MemoryServices):
 
         control, pairing, cap = self.control, self.pairing_store, self.settings.budget.daily_usd
         embedded = self.settings.redis_url is None
-        recipients = self.settings.memory.recipients
-        return await overview(
-            control, pairing, manifests(), embedded=embedded, glance=self.activity, cap_usd=cap, recipients=recipients
-        )
+        found = await overview(control, pairing, manifests(), embedded=embedded, glance=self.activity, cap_usd=cap)
+        return replace(found, recipients=tuple(self.settings.memory.recipients), media=self.media_use)
 
     # The clone
 
@@ -181,12 +181,6 @@ class Services(MemoryServices):
 
         return FactReader(self.budget(model).ask, may_ask, self.settings.persona.name)
 
-    def budget(self, model: Model) -> Budget:
-        """`model` behind a budget: every call is charged."""
-        from secondme.core.reply.budget import Budget
-
-        return Budget(model, self.spending, self.settings.budget, self.settings.model, self.clock)
-
     def agent(self, model: Model) -> Agent:
         """What composes replies."""
         from secondme.core.reply.agent import Agent
@@ -195,6 +189,7 @@ class Services(MemoryServices):
         agent = Agent(self.budget(model), self.outages, self.history, self.voices, self.settings, zone, self.clock)
         agent.tools = self.tool_loop(self.toolbox)
         agent.memory = self.memory if self.settings.memory.enabled else None
+        agent.pictures = self.album if self.settings.sight.enabled else None
         return agent
 
     def owner_turn(self, model: Model) -> OwnerTurn:
@@ -477,6 +472,8 @@ class Services(MemoryServices):
             witness=self.witness,
             memory=self.memory_feed if self.settings.memory.enabled else None,
             journals=self.journals,
+            media=self.media_reader(self.budget(model)),
+            speech=self.speech_desk if self.settings.speech.enabled else None,
         )
 
     def gateway(self, model: Model, part: Part = "all", *, rng: Random | None = None) -> Gateway:

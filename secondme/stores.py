@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from secondme.core.admit.witness import Witness
     from secondme.core.config.loader import Settings, Setup
     from secondme.core.gateway.store import ActivityStore, ConversationStates, NoteStore, TraceStore
+    from secondme.core.media.shelf import Shelf
     from secondme.core.memory.store import JournalStore
     from secondme.core.queue.store import DeadLetterStore, InboxStore
     from secondme.core.remember.store import RelationshipStore, StyleStore
@@ -172,6 +173,13 @@ class Stores:
         from secondme.core.gateway.store import ConversationStates
 
         return ConversationStates(self.store)
+
+    @cached_property
+    def shelf(self) -> Shelf:
+        """Recordings and pictures that are kept."""
+        from secondme.core.media.shelf import Shelf
+
+        return Shelf(self.setup.places.media, self.settings.attachments.keep_days)
 
     @cached_property
     def journals(self) -> JournalStore:

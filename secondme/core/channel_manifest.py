@@ -68,6 +68,8 @@ class Manifest:
     """What an owner must know after its link came out of a backup."""
     collapses_resends: bool = False
     """True when a second send under one id cannot show twice. Where it can, a send that may have happened is held for the owner."""
+    sends_voice: bool = False
+    """True when it sends `MessageContent.voice`. A channel that does not is given text alone."""
     typing_refresh_s: float = 5.0
     """How long the platform shows the typing indicator after one call."""
     stalled_after_s: float | None = None

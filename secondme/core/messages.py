@@ -5,6 +5,7 @@ Frozen records without behaviour, and how long a prompt is. An attachment's hand
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -62,8 +63,9 @@ class Attachment:
         return {name: value for name, value in facts.items() if value not in {None, ""}}
 
 
-def describe(attachment: Attachment) -> str:
-    """`[voice message, 12 s]`, `[document "menu.pdf", 120 kB]`: what a model or a person is told instead of the thing itself."""
+def describe(attachment: Attachment, words: str = "", note: str = "") -> str:
+    """`[voice message, 12 s]`, `[document "menu.pdf", 120 kB]`: what a model or a person is told instead of the thing itself; with what was
+    heard or seen in it, `[voice message, 12 s: "see you at six"]`, and a note about that. One line, whatever stands in `words`."""
     said = attachment.kind.value
     if attachment.file_name:
         said += f' "{safe_name(attachment.file_name)}"'
@@ -73,12 +75,35 @@ def describe(attachment: Attachment) -> str:
         said += f", {size(attachment.size_bytes)}"
     if attachment.is_view_once:
         said += ", view once"
+    if note:
+        said += f", {note}"
+    if words:
+        said += f': "{" ".join(words.split()).translate(_NO_END)}"'
     return f"[{said}]"
 
 
+_NO_END = str.maketrans('"[]', "'()")
+"""What could end the brackets or the quotation that somebody's words stand in."""
+
+
 def told(text: str, attachments: tuple[Attachment, ...]) -> str:
-    """What a conversation remembers of a message: its attachments in brackets, then its words. Empty when there is neither."""
+    """What a conversation remembers of a message: a line in brackets for each attachment, then its words. Empty when there is neither."""
     return "\n".join(part for part in (*map(describe, attachments), text) if part.strip())
+
+
+_LINE = re.compile(
+    rf'\[(?P<kind>{"|".join(re.escape(kind.value) for kind in AttachmentKind)})(?: ".*?")?(?:, [^:\]\n]{{1,60}})?(?:: "(?P<words>[^"\n]*)")?\]'
+)
+
+
+def split_told(content: str) -> tuple[list[str], str]:
+    """What was said in the recordings of a message as `told` told it, and what was typed. Nothing to decide by: anybody can type such lines."""
+    lines, heard = content.split("\n"), []
+    while lines and (line := _LINE.fullmatch(lines[0])):
+        lines.pop(0)
+        if line["words"] and AttachmentKind(line["kind"]) in {AttachmentKind.VOICE, AttachmentKind.AUDIO}:
+            heard.append(line["words"])
+    return heard, "\n".join(lines).strip()
 
 
 def _length(seconds: int) -> str:
@@ -208,6 +233,16 @@ class Pace:
 
 
 @dataclass(frozen=True, slots=True)
+class VoiceNote:
+    """Speech as chat platforms send it: Ogg with one mono Opus stream, whole."""
+
+    data: bytes
+    seconds: float
+    waveform: bytes = b""
+    """64 heights from 0 to 100, for platforms that draw them."""
+
+
+@dataclass(frozen=True, slots=True)
 class MessageContent:
     """What a channel is to say. Plain text, never markup; no longer than the 4,000 UTF-16 units that every platform takes."""
 
@@ -216,6 +251,8 @@ class MessageContent:
     """As `InboundMessage.thread`, where what it answers stood in one."""
     expires_s: int = 0
     """As `InboundMessage.expires_s`."""
+    voice: VoiceNote | None = None
+    """The same words spoken: sent instead of the text, never beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,7 +337,81 @@ class Undeliverable:
     reason: str
 
 
-SendOutcome = Sent | NotSent | Undeliverable
+@dataclass(frozen=True, slots=True)
+class VoiceRefused:
+    """The platform certainly does not have the message, and will not take it as a voice note; the same words may be sent as text, under
+    the same id."""
+
+    reason: str
+
+
+SendOutcome = Sent | NotSent | Undeliverable | VoiceRefused
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A recording as a contact sent it: a file of `mime`, or what it really is where its bytes say so."""
+
+    data: bytes
+    mime: str
+    duration_s: float | None = None
+    """None while nobody knows. A sender's claim is no knowledge."""
+
+
+@dataclass(frozen=True, slots=True)
+class Transcription:
+    """What was said in a recording, as far as a machine understood it."""
+
+    text: str
+    """One line, never empty."""
+    language: str
+    """ISO 639-1; empty where the provider does not say."""
+    duration: float
+    """Seconds."""
+    confidence: float | None
+    """From 0 to 1, how sure the words are; None where the provider does not say."""
+    provider: str
+    model: str
+    is_clear: bool = True
+    """False: it may well be wrong, and whoever reads it is told so."""
+
+
+@dataclass(frozen=True, slots=True)
+class NothingHeard:
+    """No words that could be relied on: `silence` when nobody speaks, else why it was not understood, in snake_case."""
+
+    reason: str
+    duration: float = 0.0
+
+
+HearingOutcome = Transcription | NothingHeard
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A picture of our own making: JPEG in RGB, upright, without a word of metadata."""
+
+    data: bytes
+    width: int
+    height: int
+
+    @property
+    def tokens(self) -> int:
+        """What a model counts for it: 28 by 28 pixels a token (Anthropic, "Vision")."""
+        return math.ceil(self.width / _PATCH) * math.ceil(self.height / _PATCH)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownPictures:
+    """What a model is shown beside the words of a conversation, and where it belongs."""
+
+    pictures: tuple[Picture, ...] = ()
+    numbers: Mapping[str, Mapping[int, int]] = field(default_factory=dict)
+    """Message id -> number of the attachment, from 0 -> which of the pictures it is, from 1."""
+
+
+PICTURE_REFUSED = "picture_refused"
+"""Code of a model's DataError: the request was refused and had pictures in it, any of which may be why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -310,6 +421,8 @@ class Utterance:
     role: str
     """`user` for the contact, `assistant` for the owner and the clone."""
     text: str
+    pictures: tuple[Picture, ...] = ()
+    """Shown before the text."""
 
 
 class ModelSize(StrEnum):
@@ -440,6 +553,7 @@ class Prompt:
 
 _BYTES_PER_TOKEN = 2.5
 """Ordinary text of any script has more bytes to a token than this: what a text may cost is not guessed too low."""
+_PATCH = 28
 _OVERHEAD = 64
 """Tokens for what surrounds a prompt's words."""
 _TOOLS_PREAMBLE = 600
@@ -452,15 +566,16 @@ def text_tokens(*texts: str) -> int:
 
 
 def prompt_tokens(prompt: Prompt) -> int:
-    """How many tokens `prompt` has at most."""
+    """How many tokens `prompt` has at most, pictures included."""
     texts = [*(block.text for block in prompt.system), *(turn.text for turn in prompt.turns)]
+    seen = sum(picture.tokens for turn in prompt.turns for picture in turn.pictures)
     if not prompt.tools:
-        return text_tokens(*texts) + _OVERHEAD
+        return text_tokens(*texts) + seen + _OVERHEAD
     texts += [text for tool in prompt.tools for text in (tool.name, tool.description, json.dumps(dict(tool.schema)))]
     for exchange in prompt.exchanges:
         texts += [json.dumps([dict(block) for block in exchange.content]), *(result.text for _, result in exchange.results)]
     rows = len(prompt.tools) + sum(len(exchange.results) + 1 for exchange in prompt.exchanges)
-    return text_tokens(*texts) + _OVERHEAD * (1 + rows) + _TOOLS_PREAMBLE
+    return text_tokens(*texts) + seen + _OVERHEAD * (1 + rows) + _TOOLS_PREAMBLE
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 from secondme.core.ids import ChannelId, ContactId
 from secondme.core.messages import (
@@ -10,12 +10,15 @@ from secondme.core.messages import (
     Challenge,
     ChannelContact,
     ChannelState,
+    HearingOutcome,
     InboundMessage,
     MessageContent,
     ModelOutcome,
     Prompt,
     Recollection,
     SendOutcome,
+    ShownPictures,
+    Sound,
     ToolCall,
     ToolResult,
     ToolSpec,
@@ -64,8 +67,9 @@ class Channel(Protocol):
         An exception or a time-out means: nobody knows whether it went out.
         """
 
-    async def typing(self, contact_id: ContactId, thread: str = "") -> None:
-        """Show the contact that an answer is being typed, in the topic `thread` if there is one. Best effort: it never raises."""
+    async def typing(self, contact_id: ContactId, thread: str = "", *, recording: bool = False) -> None:
+        """Show the contact that an answer is being typed, in the topic `thread` if there is one. With `recording`, that a voice message is
+        being recorded, where the platform can show that; only channels that send voice are asked. Best effort: it never raises."""
 
     async def contacts(self) -> list[ChannelContact]:
         """The owner's address book on this platform; empty where there is none. Raises UnavailableError while it cannot be read."""
@@ -118,7 +122,8 @@ class Model(Protocol):
     """A language model that writes the owner's next message."""
 
     async def compose(self, prompt: Prompt) -> ModelOutcome:
-        """One answer. Raises UnavailableError to be asked again later, CredentialsError when a human must act first."""
+        """One answer. Raises UnavailableError to be asked again later, CredentialsError and ConfigError when a human must act first, DataError
+        `picture_refused` when it may be taken without its pictures."""
 
 
 TextKind: TypeAlias = Literal["document", "query"]
@@ -152,6 +157,54 @@ class EmbeddingProvider(Protocol):
         """Nothing of it is open or loaded; a later call opens it again. Repeatable."""
 
 
+class Transcriber(Protocol):
+    """Writes down what is said in a recording."""
+
+    @property
+    def name(self) -> str:
+        """Whose engine it is and which, like `openai/gpt-transcribe`; for the owner and the ledger."""
+
+    async def transcribe(self, sound: Sound, languages: Sequence[str] = ()) -> HearingOutcome:
+        """What is said, or that nothing is that could be relied on. `languages` (ISO 639-1, likeliest first) are those the speaker is known
+        to use; empty: nobody knows. It is asked once: who calls again decides when.
+
+        Raises UnavailableError to be asked again later, CredentialsError and ConfigError when a human must act first, DataError when this
+        recording will never be understood. Its caller sets the time-out; cancelled, nothing of it is left running.
+        """
+
+    async def close(self) -> None:
+        """Nothing of it is open or loaded; a later call opens it again. Repeatable."""
+
+
+class SpeechEngine(Protocol):
+    """Speaks a text."""
+
+    @property
+    def name(self) -> str:
+        """Whose voice it is and which model, for the owner and the ledger."""
+
+    async def speak(self, text: str, language: str = "") -> bytes:
+        """`text` spoken, as a sound file whose kind its bytes say. `language` is ISO 639-1, empty when nobody knows.
+
+        Raises UnavailableError, CredentialsError, ConfigError and DataError as `Transcriber.transcribe`; so does what was not spoken whole.
+        """
+
+    async def close(self) -> None:
+        """Nothing of it is open or loaded; a later call opens it again. Repeatable."""
+
+
+class Meter(Protocol):
+    """A purse for what is counted in seconds or characters: what they cost, and how many there may be."""
+
+    async def charge(self, who: str, amount: float) -> Any:
+        """So much is charged before it is used: what `settle` takes; or, as a text in snake_case, the limit that was reached. Raises
+        UnavailableError."""
+
+    async def settle(self, charge: Any, amount: float, **facts: Any) -> int:
+        """It was so much in the end, 0 when it failed; what that cost, in millionths of a dollar. `facts` (JSON values) join the log of calls.
+        Never raises."""
+
+
 class Toolbox(Protocol):
     """What the clone may use while it writes. Who may cause what is decided behind this, twice: when it is offered and when it is called."""
 
@@ -168,6 +221,17 @@ class Memory(Protocol):
     async def recall(self, contact: ContactId, query: str, *, shown: AbstractSet[str]) -> Recollection:
         """What was said with this person (contacts that the owner linked are one) and matters to `query`, within the owner's token budget;
         nothing of messages in `shown`, and nothing of anybody else. Never raises: what cannot be read is not remembered."""
+
+
+class Pictures(Protocol):
+    """The pictures that are kept of what contacts sent."""
+
+    async def look(self, contact: ContactId, messages: Sequence[str]) -> ShownPictures:
+        """What a reply is shown: the pictures of these messages of the contact's, the first that matter most, as many as the owner's settings
+        allow. Never raises: what cannot be read is not shown."""
+
+    async def refuse(self, contact: ContactId, shown: ShownPictures) -> None:
+        """None of them is ever shown again. Never raises."""
 
 
 class Clock(Protocol):

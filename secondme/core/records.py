@@ -7,6 +7,7 @@ can be read.
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
@@ -17,6 +18,7 @@ from pydantic.alias_generators import to_camel
 from secondme.core.clock import from_ms, to_ms
 from secondme.core.enums import ReplyMode, Tier
 from secondme.core.errors import DataError
+from secondme.core.messages import Attachment, AttachmentKind, describe
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
@@ -86,6 +88,10 @@ class PairingRequest(Record):
     expires_at: Moment
 
 
+SpeechChoice = Literal["auto", "always", "never"]
+"""Whether a contact is answered by voice: as the settings say, always, or never."""
+
+
 class ApprovedContact(Record):
     """Somebody who was approved. `PAIRING:approved:{contactId}`, until revoked."""
 
@@ -102,6 +108,8 @@ class ApprovedContact(Record):
     """The owner's word for this contact; None: the tier decides."""
     persona: str | None = None
     """Id of the persona the owner chose for this contact."""
+    speech: SpeechChoice | None = None
+    """The owner's word about spoken replies to this contact; None: as the settings say."""
     now_called: str | None = None
     """The name that the contact goes by since, when it is another one: shown beside the approved one, never instead of it."""
 
@@ -149,6 +157,58 @@ class Invite(Record):
     expires_at: Moment
 
 
+class MediaReading(Record):
+    """What became of an attachment: it was heard or seen, or it was not, and why."""
+
+    stage: Literal["heard", "heard_nothing", "not_heard", "seen", "not_seen"]
+    text: str = ""
+    """What was said, whole, or what can be seen, in a sentence; one line, and a machine's words about a stranger's file."""
+    why: str = ""
+    """In snake_case, where there are no words."""
+    is_unclear: bool = False
+    """Its words may be wrong."""
+    language: str = ""
+    seconds: float | None = None
+    confidence: float | None = None
+    width: int = 0
+    height: int = 0
+
+
+class MailAttachment(Record):
+    """What came with a message, as its sender's platform claims, and what was made of it since."""
+
+    kind: AttachmentKind
+    mime: str = ""
+    size_bytes: int | None = None
+    duration_s: int | None = None
+    file_name: str = ""
+    handle: str = ""
+    view_once: bool = False
+    reading: MediaReading | None = None
+    tried_at: Moment | None = None
+    """When it was first tried to read it."""
+    failures: int = 0
+    """How often a server broke over it."""
+
+    @property
+    def line(self) -> str:
+        """The line that stands for it in a conversation, with what was heard or seen."""
+        claimed = Attachment(self.kind, self.mime, self.size_bytes, self.duration_s, self.file_name, is_view_once=self.view_once)
+        reading = self.reading
+        if reading is None:
+            return describe(claimed)
+        return describe(claimed, reading.text, _SAID[reading.stage] or ("unclear" if reading.is_unclear else ""))
+
+
+_SAID = {
+    "heard": "",
+    "heard_nothing": "nobody speaks in it",
+    "not_heard": "could not be listened to",
+    "seen": "",
+    "not_seen": "could not be looked at",
+}
+
+
 class Turn(Record):
     """One message of a conversation, in the predecessor's key order. A member of `HISTORY:{contactId}`."""
 
@@ -163,8 +223,20 @@ class Turn(Record):
     """The id of the message that it quotes."""
     expires_at: Moment | None = None
     """When the chat forgets it, and we with it."""
+    media: int | None = None
+    """How many of the first lines stand for what came with it: those are ours, and only what follows is what was typed."""
     sources: tuple[str, ...] | None = None
     """Digests of the export files that gave it, oldest first; none when it was kept as it was said. Last: scripts change it as text."""
+
+    @property
+    def parts(self) -> tuple[list[str], str]:
+        """The lines that stand for what came with it, and what was typed."""
+        return _parts(self.content, self.media or 0)
+
+    @property
+    def shown(self) -> str:
+        """As its owner is shown it: `🎤 12 s "see you at six"`, `🖼 A red car.`, and what was typed."""
+        return _shown(*self.parts)
 
 
 class OwnMessage(Record):
@@ -192,14 +264,54 @@ class Mail(Record):
     content: str
     """The words, behind a line in brackets for each attachment."""
     timestamp: Moment
-    attachments: tuple[dict[str, Any], ...] = ()
-    """What `Attachment.to_dict` made of what came with it."""
+    attachments: tuple[MailAttachment, ...] = ()
     reply_to: str = ""
     quoted: str = ""
     """The quoted words, where the platform vouches for them."""
     forwarded: bool = False
     thread: str = ""
     expires_s: int = 0
+
+    @property
+    def parts(self) -> tuple[list[str], str]:
+        """As a turn's."""
+        return _parts(self.content, len(self.attachments))
+
+    @property
+    def shown(self) -> str:
+        """As a turn's."""
+        return _shown(*self.parts)
+
+    @property
+    def spoken(self) -> str:
+        """Everything its sender said, by voice and by hand, without a word of ours."""
+        heard = [each.reading.text for each in self.attachments if each.reading and each.reading.stage == "heard"]
+        return "\n".join([*heard, self.parts[1]]).strip()
+
+    @property
+    def is_spoken(self) -> bool:
+        """True when some of it is a voice message."""
+        return any(each.kind is AttachmentKind.VOICE for each in self.attachments)
+
+
+_LINE = re.compile(r'\[(voice message|audio|photo|sticker)(?:, ([^:\]]{1,60}))?: "([^"]*)"\]')
+
+
+def _shown(lines: list[str], typed: str) -> str:
+    """Lines that quote nobody stay as they are."""
+    told = []
+    for line in lines:
+        kind, about, words = match.groups() if (match := _LINE.fullmatch(line)) else ("", "", "")
+        if kind in {"voice message", "audio"}:
+            told.append(f'🎤 {about or ""} "{words}"'.replace("  ", " "))
+        else:
+            told.append(f"🖼 {words}" if kind else line)
+    return "\n".join([*told, typed] if typed else told)
+
+
+def _parts(content: str, media: int) -> tuple[list[str], str]:
+    lines = content.split("\n", media)
+    return lines[:media], lines[media] if len(lines) > media else ""
 
 
 class NewRow(Record):
@@ -221,6 +333,8 @@ class NewRow(Record):
     """The topic that what it answers stood in."""
     expires_s: int = 0
     """Seconds after which its chat forgets what is said in it; 0: never."""
+    speak: bool = False
+    """True when it is to be spoken, if that can be done when it leaves."""
 
 
 class OutboxRow(NewRow):
@@ -237,7 +351,9 @@ class HeldReply(Record):
     """A reply that did not leave and waits for the owner. An element of `HELD:{contactId}`."""
 
     row: OutboxRow
-    reason: Literal["tier", "mode", "paused", "rate_limit", "machine", "ambiguous", "undeliverable", "disclosure", "unfit", "agent"]
+    reason: Literal[
+        "tier", "mode", "paused", "rate_limit", "machine", "ambiguous", "undeliverable", "disclosure", "unfit", "unclear", "agent"
+    ]
     held_at: Moment
 
 
@@ -268,7 +384,7 @@ class Job:
     fence: int
     attempt: int
     defers: int
-    """How often it was put off since it last succeeded."""
+    """How often trouble put it off since it last succeeded: the next try waits longer. Waiting that was planned does not count."""
     last_reply_ms: int | None
     contact: ApprovedContact
     mail: tuple[Mail, ...]
@@ -286,10 +402,12 @@ class Stage:
     name: str
     after_ms: int
     facts: dict[str, Any] = field(default_factory=dict)
+    message: str = ""
+    """Id of the one that passed it; empty: all of them."""
 
     def to_json(self, job: Job) -> str:
         """As a line of the contact's trace, by the store's clock."""
-        messages = [mail.message_id for mail in job.mail]
+        messages = [self.message] if self.message else [mail.message_id for mail in job.mail]
         return json.dumps({"stage": self.name, "at": job.now_ms + self.after_ms, "messages": messages, **self.facts})
 
 

@@ -26,8 +26,11 @@ async def test_the_model_is_told_of_what_came_with_a_message(town: Town) -> None
     await town.let_in("anna")
     assert await town.writes("anna", "", attachments=(VOICE,)) is Admission.QUEUED
     assert await town.writes("anna", "is this you?", attachments=(PHOTO, PHOTO)) is Admission.QUEUED
+    assert await town.work() == ["reading"]
+    await town.read()
     assert await town.work() == ["answered"]
-    assert town.model.prompts[-1].turns[-1].text == "[voice message, 12 s]\n[photo]\n[photo]\nis this you?"
+    unseen = "[photo, could not be looked at]"
+    assert town.model.prompts[-1].turns[-1].text == f"[voice message, 12 s]\n{unseen}\n{unseen}\nis this you?"
 
 
 async def test_the_handle_waits_with_the_message_and_is_in_no_history(town: Town) -> None:
@@ -37,7 +40,7 @@ async def test_the_handle_waits_with_the_message_and_is_in_no_history(town: Town
     job = await town.inbox.begin(token, "w")
     assert isinstance(job, Job)
     (mail,) = job.mail
-    assert mail.attachments == (VOICE.to_dict(),)
+    assert [(each.kind, each.handle, each.reading) for each in mail.attachments] == [(VOICE.kind, VOICE.handle, None)]
     assert mail.reply_to == "q1"
     assert b"file-1" not in b"".join(await town.store.client.zrange(keys.history(ANNA), 0, -1))
 

@@ -22,6 +22,7 @@ from secondme.cli.app import app
 from secondme.cli.commands.backup import describe
 from secondme.core.config.models import MemorySettings
 from secondme.core.files import hold
+from secondme.core.media.shelf import Shelf
 from secondme.core.memory.library import Memories
 from secondme.core.memory.messages import MemoryMessage
 from secondme.core.store import keys
@@ -91,6 +92,25 @@ def test_what_is_forgotten_is_forgotten_in_backups_too_where_memory_is_encrypted
     assert len(back.messages("local:anna")) == (1 if with_keys else 0)
     assert len(back.messages("local:ben")) == 1  # its key was here all the time, or came with the rest
     back.close()
+
+
+@pytest.mark.parametrize("with_media", [False, True], ids=["without media", "with media"])
+def test_what_people_sent_is_in_a_backup_only_on_request_and_stays_here_otherwise(
+    full: Path, tmp_path: Path, *, with_media: bool
+) -> None:
+    shelf = Shelf(full / "data" / "media", 7)
+    shelf.keep("local:anna", "m1", 0, b"OggS", "audio/ogg", now_ms=1_800_000_000_000)
+    (full / "data" / "models").mkdir()
+    (full / "data" / "models" / "model.bin").write_bytes(b"weights")
+    made = data_of(do(full, "backup", str(tmp_path / "b"), *(["--with-media"] if with_media else []), "--json"))
+    assert made["contents"]["media"] == (1 if with_media else 0)
+    assert do(tmp_path / "new", "restore", str(tmp_path / "b"), "--yes").exit_code == 0
+    there = Shelf(tmp_path / "new" / "data" / "media", 7).find("local:anna", "m1")
+    assert [path.read_bytes() for path in there.values()] == ([b"OggS"] if with_media else [])
+    assert {path.stat().st_mode & 0o077 for path in (tmp_path / "new").rglob("*")} == {0}
+    assert not (tmp_path / "new" / "data" / "models").exists()
+    assert do(full, "restore", str(tmp_path / "b"), "--yes").exit_code == 0
+    assert list(shelf.find("local:anna", "m1")) == [0]
 
 
 def test_an_encrypted_backup_can_be_read_by_nobody_without_the_passphrase(home: Path, tmp_path: Path) -> None:

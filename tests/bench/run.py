@@ -29,8 +29,10 @@ from fakes.channel import FakeChannel
 from fakes.model import ScriptedModel
 from fakes.process import DEADLINE_S, Terminal
 from fakes.town import Town
+from hearing import measure as measure_hearing
 from importing import measure as measure_importing
 from migration import measure as measure_migration
+from pictures import measure as measure_pictures
 from redis.asyncio import Redis
 from sandboxing import measure as measure_sandboxing
 
@@ -228,6 +230,8 @@ def main() -> None:
         measure_sandboxing()
         measure_migration()
         measure_importing()
+        measure_pictures()
+        measure_hearing()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

@@ -15,18 +15,22 @@ from typing import Any
 
 import pytest
 from contracts.channel import ChannelContract, Rig
+from fakes import opus
 from fakes.channel_host import RecordingHost
 from fakes.process import eventually
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from secondme.channels.local.channel import LocalChannel, LocalMailbox
+from secondme.channels.local import setup
+from secondme.channels.local.channel import LocalChannel, LocalMailbox, voice_path
 from secondme.channels.local.client import LocalClient
 from secondme.channels.local.manifest import MANIFEST
 from secondme.channels.local.protocol import LINE_LIMIT, contact_of
+from secondme.core.channel_plugin import ChannelContext
 from secondme.core.clock import SystemClock
 from secondme.core.errors import DataError, UnavailableError
 from secondme.core.ids import ContactId, contact_id
+from secondme.core.media.ogg import voice_note
 from secondme.core.messages import Admission, Challenge, InboundMessage, MessageContent, NotSent, Sent
 
 ANNA = contact_of("anna")
@@ -211,13 +215,26 @@ async def test_a_resend_under_the_same_id_is_shown_once(town: Town) -> None:
         ]
 
 
+async def test_a_terminal_is_told_where_the_last_voice_note_is(town: Town) -> None:
+    notes = [voice_note(opus.silence(seconds)) for seconds in (0.3, 9.3)]
+    path = voice_path(town.mail, ANNA)
+    async with line(town, "anna") as anna:
+        for number, note in enumerate((*notes, notes[1])):
+            await town.channel.send(ANNA, MessageContent("the words", voice=note), f"r{min(number, 1)}")
+            assert (path.read_bytes(), path.stat().st_mode & 0o777) == (note.data, 0o600)
+        assert [(await anna.hear())["text"] for _ in notes] == [f"[voice message, {seconds} s] {path}" for seconds in (1, 9)]
+    setup.forget(ChannelContext({}, town.mail, SystemClock(), Random(1)), ANNA)
+    assert list(town.mail.iterdir()) == []
+
+
 async def test_every_terminal_of_a_contact_sees_typing_and_messages_and_no_other_does(town: Town) -> None:
     async with line(town, "anna") as one, line(town, "Anna") as two, line(town, "ben") as ben:
         await town.channel.typing(ANNA)
+        await town.channel.typing(ANNA, recording=True)
         await town.channel.send(ANNA, MessageContent("hi"), "r1")
         await town.channel.send(contact_of("ben"), MessageContent("for ben"), "r2")
         for each in (one, two):
-            assert [(await each.hear())["type"] for _ in range(2)] == ["typing", "message"]
+            assert [(await each.hear())["type"] for _ in range(3)] == ["typing", "typing", "message"]
         assert (await ben.hear())["text"] == "for ben"
 
 
@@ -352,6 +369,10 @@ class LocalRig:
                         if client.events.empty():
                             break
         return seen
+
+    async def heard(self, person: str) -> list[bytes]:
+        path = voice_path(self.channel._mail_directory, self.contact_id(person))
+        return [path.read_bytes()] if path.exists() else []
 
     async def is_confirmed(self, native: str) -> bool:
         return native not in self._client(self._texts[native])._offered

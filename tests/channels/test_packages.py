@@ -161,6 +161,9 @@ class FakeRig:
     async def shown(self, person: str) -> list[str]:
         return self.channel.texts(self.contact_id(person))
 
+    async def heard(self, person: str) -> list[bytes]:
+        return [note.data for who, note in self.channel.voices if who == self.contact_id(person)]
+
     async def is_confirmed(self, native: str) -> bool:
         assert native in self._written
         return self.channel.platform._unfinished_tasks == 0  # type: ignore[attr-defined]

@@ -152,6 +152,7 @@ NAMED = {
     "contacts forget": "{} --yes",
     "contacts link": "local:rita {}",
     "contacts mode": "{} draft",
+    "contacts speech": "{} never",
     "contacts relate": "{} friend",
     "memory forget": "{} --yes",
     "memory search": "{} dinner",

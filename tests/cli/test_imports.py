@@ -21,6 +21,10 @@ print(json.dumps([sys.argv[1:], sorted(sys.modules)]))
 NEVER = {
     "aiohttp",
     "anthropic",
+    "av",
+    "faster_whisper",
+    "pypdf",
+    "secondme.core.media.reader",
     "fastapi",
     "h11",
     "neonize",

@@ -136,7 +136,7 @@ async def test_a_log_that_begins_while_it_is_followed_is_followed_from_its_begin
 
 
 @pytest.mark.parametrize("as_json", [True, False])
-async def test_following_goes_on_over_garbage_and_a_rotation_until_interrupted(as_json: bool, home: Path) -> None:  # noqa: FBT001
+async def test_following_goes_on_over_garbage_and_a_rotation_until_interrupted(as_json: bool, home: Path) -> None:
     path = security_file(settings_of(home).places.logs)
     path.parent.mkdir(parents=True)
     words = [sys.executable, "-m", "secondme", "--home", str(home), "security", "tail", "-f", *(["--json"] if as_json else [])]

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from redis import Redis
 
 from secondme.cli.commands.status import draw, lines
 from secondme.cli.output import Screen
+from secondme.core.api.metrics import exposition
 from secondme.core.format import local_time
 from secondme.core.ids import ContactId
 from secondme.core.store import keys
@@ -40,6 +41,10 @@ QUIET: dict[str, Any] = {
 
 def channel(**facts: Any) -> dict[str, Any]:
     return {"id": "telegram", "state": "connected", "code": "", "paused": False, "received": 0, "sent": 0, "failed": 0, **facts}
+
+
+def sent(**to: list[str]) -> dict[str, Any]:
+    return {"mediaRecipients": {"recordings": [], "spoken": [], "pictures": [], **to}}
 
 
 def told(**changes: Any) -> list[str]:
@@ -91,6 +96,16 @@ def test_a_quiet_house_is_told_in_a_few_aligned_lines() -> None:
         ({"processes": []}, "gateway  not running. Start it: secondme serve"),
         ({"messages": {"lastReceivedAt": "2026-11-22T11:59:20Z", "lastSentAt": None}}, "last     in 11:59 (40 s ago), out never"),
         ({"cost": {"todayUsd": 5.01, "capUsd": 5.0}}, "cost     $5.01 of $5.00 today"),
+        ({"heard": {"todayMinutes": 3.21, "capMinutes": 120.0}}, "voice    heard today 3.2 of 120 min"),
+        ({"spoken": {"todayCharacters": 1234}}, "voice    spoken today 1,234 characters"),
+        (
+            {"heard": {"todayMinutes": 0, "capMinutes": 0.5}, "spoken": {"todayCharacters": 0}},
+            "voice    heard today 0.0 of 0.5 min, spoken 0 characters",
+        ),
+        (sent(recordings=["OpenAI"]), "recordings  recordings go to OpenAI"),
+        (sent(spoken=["ElevenLabs"]), "spoken   the words of spoken replies go to ElevenLabs"),
+        (sent(pictures=["Anthropic", "b"]), "pictures  pictures go to Anthropic, b"),
+        ({"recipients": ["Voyage"]}, "memory   what people write goes to Voyage, to be found again"),
         ({"channels": [channel(received=2, sent=1)]}, "telegram  connected, 2 in, 1 out"),
         ({"channels": [channel(state="needs_owner", code="logged_out", failed=1)]}, "telegram  needs owner (logged_out), 1 failed"),
         ({"channels": [channel(paused=True)]}, "telegram  paused, connected"),
@@ -149,6 +164,63 @@ async def test_the_newest_messages_the_pauses_and_the_cost_are_known(town: Town)
     assert (found.glance.last_received_ms or 0) >= (found.glance.last_sent_ms or 0) - 60_000
 
 
+HEARS = {"hearing__api_key": "k"}
+SPEAKS = {"speech__enabled": True, "speech__consent": "stock-voice"}
+
+
+@pytest.mark.parametrize(
+    ("flags", "heard", "spoken"),
+    [
+        ({}, None, None),
+        (HEARS, {"todayMinutes": 3.2, "capMinutes": 120.0}, None),
+        ({**HEARS, "hearing__minutes_per_day": 2, "hearing__enabled": True}, {"todayMinutes": 3.2, "capMinutes": 2.0}, None),
+        ({**HEARS, "hearing__enabled": False}, None, None),
+        (SPEAKS, None, {"todayCharacters": 1234}),
+        ({**SPEAKS, "speech__consent": ""}, None, None),
+    ],
+)
+async def test_what_was_heard_and_spoken_today_is_known_while_it_is_wanted(
+    town_with: Callable[..., Town], flags: dict[str, Any], heard: Any, spoken: Any
+) -> None:
+    town = town_with(**flags)
+    now_ms = await town.control.now_ms()
+    for back, sums in ((0, {"seconds": 192, "characters": 1234}), (1, {"seconds": 9999, "characters": 9999})):
+        day = datetime.fromtimestamp(now_ms / 1000, UTC) - timedelta(days=back)
+        await town.store.client.hset(keys.token_stats(f"{day:%Y-%m-%d}"), mapping=sums)
+    found = await town.services.status()
+    assert (found.to_dict()["heard"], found.to_dict()["spoken"]) == (heard, spoken)
+    samples = [line.split()[0] for line in exposition(found).splitlines() if line.startswith(("secondme_heard", "secondme_spoken"))]
+    assert samples == [
+        *(["secondme_heard_today_seconds", "secondme_heard_cap_seconds"] if heard else []),
+        *(["secondme_spoken_today_characters"] if spoken else []),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("flags", "recordings", "spoken", "pictures"),
+    [
+        ({}, [], [], ["Anthropic"]),
+        ({"sight__enabled": False}, [], [], []),
+        ({"model__base_url": "http://127.0.0.1:9/v1"}, [], [], ["127.0.0.1"]),
+        (HEARS, ["OpenAI"], [], ["Anthropic"]),
+        ({"hearing__base_url": "https://ears.example:8000/v1"}, ["ears.example"], [], ["Anthropic"]),
+        ({**HEARS, "hearing__enabled": False}, [], [], ["Anthropic"]),
+        ({**HEARS, "hearing__provider": "local", "hearing__enabled": True}, [], [], ["Anthropic"]),
+        (SPEAKS, [], ["ElevenLabs"], ["Anthropic"]),
+        ({**SPEAKS, "speech__base_url": "http://voice.example/"}, [], ["voice.example"], ["Anthropic"]),
+        ({**SPEAKS, "speech__provider": "command"}, [], [], ["Anthropic"]),
+        ({**SPEAKS, "speech__consent": ""}, [], [], ["Anthropic"]),
+        ({**SPEAKS, "speech__enabled": False}, [], [], ["Anthropic"]),
+    ],
+)
+async def test_who_is_sent_what_follows_from_the_settings(
+    town_with: Callable[..., Town], flags: dict[str, Any], recordings: list[str], spoken: list[str], pictures: list[str]
+) -> None:
+    data = (await town_with(**flags).services.status()).to_dict()
+    assert data["mediaRecipients"] == {"recordings": recordings, "spoken": spoken, "pictures": pictures}
+    assert data["recipients"] == []  # what memory sends is another thing
+
+
 async def test_a_long_silence_of_the_clone_is_found_behind_many_messages(town: Town, store: Store) -> None:
     await town.let_in("anna")
     history = keys.history("local:anna")
@@ -165,7 +237,8 @@ async def test_a_long_silence_of_the_clone_is_found_behind_many_messages(town: T
 def test_a_script_gets_more_than_before_and_nothing_else(cli: Cli) -> None:
     data = json.loads(cli("status", "--json").stdout)["data"]
     before = {"channels", "pairing", "paused", "processes", "queue", "store"}
-    assert set(data) == before | {"cost", "loss", "messages", "pauses", "recipients", "unreadable"}
+    more = {"cost", "heard", "loss", "mediaRecipients", "messages", "pauses", "recipients", "spoken", "unreadable"}
+    assert set(data) == before | more
     assert set(data["queue"]) == {"contacts", "dead", "held", "messages", "oldest", "unsent", "waiting"}
 
 

@@ -6,6 +6,7 @@ import json
 from fakes.process import command
 from fakes.town import Town
 
+from secondme.core.clock import from_ms, rfc3339
 from secondme.core.enums import Tier
 from secondme.core.gateway.trace_messages import found_by
 from secondme.core.ids import ContactId
@@ -103,3 +104,20 @@ async def test_the_list_says_of_what_nobody_took_up_yet_why_it_waits(town: Town,
     listed = await traced(town, redis_url, "--contact", "anna")
     (message,) = listed["messages"]  # type: ignore[misc]
     assert (message["stage"], message["waiting"]) == ("answered", None)
+
+
+async def test_what_of_a_message_is_kept_is_named_with_the_end_of_its_time(town: Town, redis_url: str) -> None:
+    await town.let_in("anna")
+    await town.writes("anna", "listen", message_id="m-1")
+    await town.writes("anna", "and look", message_id="m-2")
+    now_ms = await town.control.now_ms()
+    for number, mime in ((1, "image/jpeg"), (0, "audio/ogg")):
+        town.services.shelf.keep("local:anna", "m-1", number, b"x", mime, now_ms=now_ms, expires_s=number and 3600)
+    files = town.services.shelf.find("local:anna", "m-1")
+    week_ms = int(town.setup.settings.attachments.keep_days * 86_400_000)
+    ends = [rfc3339(from_ms((now_ms + lasts) // 1000 * 1000)) for lasts in (week_ms, 3_600_000)]
+    found = await traced(town, redis_url, "m-1")
+    assert found["kept"] == [{"file": str(files[number]), "until": ends[number]} for number in (0, 1)]
+    assert (await traced(town, redis_url, "m-2"))["kept"] == []
+    said = await asyncio.to_thread(command, town.setup.places.config, "trace", "m-1", SECONDME_REDIS_URL=redis_url)
+    assert said.stdout.splitlines()[-2:] == [f"kept: {files[number]} until {ends[number]}" for number in (0, 1)]

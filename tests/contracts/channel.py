@@ -7,12 +7,14 @@ from datetime import UTC
 from typing import Protocol
 
 import pytest
+from fakes import opus
 from fakes.channel_host import RecordingHost
 
 from secondme.core.channel_manifest import Manifest
 from secondme.core.errors import UnavailableError
 from secondme.core.ids import ContactId, is_contact_id
-from secondme.core.messages import ChannelState, ChatKind, MessageContent, Sent
+from secondme.core.media.ogg import voice_note
+from secondme.core.messages import ChannelState, ChatKind, MessageContent, NotSent, Sent
 from secondme.core.ports import Channel
 
 
@@ -33,6 +35,9 @@ class Rig(Protocol):
 
     async def shown(self, person: str) -> list[str]:
         """What `person` sees of us, in order."""
+
+    async def heard(self, person: str) -> list[bytes]:
+        """The files of the voice notes that `person` was sent, in order, as far as the platform keeps them."""
 
     async def is_confirmed(self, native: str) -> bool:
         """True when the platform would not deliver that message again."""
@@ -112,6 +117,25 @@ class ChannelContract:
             assert await rig.shown("anna") == ["for Anna 🌍"]
             assert await rig.shown("bert") == ["for Bert"]
 
+    async def test_a_voice_note_arrives_as_the_very_file_and_its_words_do_not(self, rig: Rig) -> None:
+        assert rig.manifest.sends_voice
+        note = voice_note(opus.silence(1.4))
+        content = MessageContent("the very words", voice=note)
+        with contextlib.suppress(UnavailableError):
+            assert isinstance(
+                await rig.channel.send(rig.contact_id("bert"), MessageContent("", voice=note), "row-0"), Sent | NotSent
+            )
+        async with self.running(rig):
+            sent = await rig.channel.send(rig.contact_id("anna"), content, "row-1")
+            assert isinstance(sent, Sent)
+            assert sent.native_id
+            assert isinstance(await rig.channel.send(rig.contact_id("anna"), MessageContent("text"), "row-2"), Sent)
+            assert await rig.heard("anna") == [note.data]
+            assert voice_note((await rig.heard("anna"))[0]) == note
+            said = await rig.shown("anna")
+        assert said[-1] == "text"
+        assert "the very words" not in "".join(said)
+
     async def test_who_is_asked_for_is_who_stands_in_the_address_book(self, rig: Rig) -> None:
         anna = rig.contact_id("anna")
         with contextlib.suppress(UnavailableError):  # nothing is connected
@@ -137,7 +161,8 @@ class ChannelContract:
         await rig.channel.typing(rig.contact_id("anna"))
         async with self.running(rig):
             await rig.channel.typing(rig.contact_id("anna"))
-        await rig.channel.typing(rig.contact_id("anna"))
+            await rig.channel.typing(rig.contact_id("anna"), recording=True)
+        await rig.channel.typing(rig.contact_id("anna"), recording=True)
 
     async def test_it_can_be_started_again_and_leaves_no_task_behind(self, rig: Rig) -> None:
         before = asyncio.all_tasks()

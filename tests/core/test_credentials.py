@@ -96,5 +96,5 @@ def cli_in(tmp_path: Path) -> Path:
         ("telegram.nonsense", False),
     ],
 )
-def test_secrets_are_known_by_their_type(name: str, secret: bool) -> None:  # noqa: FBT001
+def test_secrets_are_known_by_their_type(name: str, secret: bool) -> None:
     assert is_secret(name) is secret

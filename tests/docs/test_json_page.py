@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fakes import opus
 from fakes.commands_page import leaves
 from fakes.json_page import ELSEWHERE, STORY, json_page, run_story
 from fakes.kept import is_kept
@@ -46,6 +47,9 @@ def story(
                 "MODEL__BASE_URL": api.url,
                 "MIGRATE_FROM": other_url,
             }
+            spoken = tmp_path / "spoken.ogg"
+            spoken.write_bytes(opus.silence())
+            environ |= {"SPEECH__CONSENT": "stock-voice", "SPEECH__PROVIDER": "command", "SPEECH__COMMAND": f"cat {spoken}"}
             for name, value in environ.items():
                 monkeypatch.setenv(f"SECONDME_{name}", str(value))
             monkeypatch.setenv("EDITOR", "true")

@@ -84,7 +84,10 @@ class BotApi:
     users: set[int] = field(default_factory=set)
     blocked: set[int] = field(default_factory=set)
     shown: defaultdict[int, list[str]] = field(default_factory=lambda: defaultdict(list))
-    actions: list[int] = field(default_factory=list)
+    voices: defaultdict[int, list[Json]] = field(default_factory=lambda: defaultdict(list))
+    """As sent; `data` are the bytes of the file."""
+    refuses_voice: set[int] = field(default_factory=set)
+    actions: list[tuple[int, str]] = field(default_factory=list)
     webhook: Json = field(default_factory=dict)
     webhook_error_s: int | None = None
     webhook_pending: int = 0
@@ -161,10 +164,10 @@ class BotApi:
                 )
             case "getUpdates":
                 return await self._updates(parameters)
-            case "sendMessage":
-                return self._send(parameters)
+            case "sendMessage" | "sendVoice":
+                return self._send(parameters) if method == "sendMessage" else self._send_voice(parameters)
             case "sendChatAction":
-                self.actions.append(parameters["chat_id"])
+                self.actions.append((parameters["chat_id"], parameters["action"]))
                 return _yes(result=True)
             case "getChat":
                 user = parameters["chat_id"]
@@ -223,6 +226,19 @@ class BotApi:
         self.shown[user].append(text)
         return _yes({**private(user, self._next_message, text=text), "from": BOT})
 
+    def _send_voice(self, parameters: Json) -> web.Response:
+        user = parameters["chat_id"]
+        if user not in self.users:
+            return _no(400, "Bad Request: chat not found")
+        if user in self.blocked:
+            return _no(403, "Forbidden: bot was blocked by the user")
+        if user in self.refuses_voice:
+            return _no(400, "Bad Request: VOICE_MESSAGES_FORBIDDEN")
+        self._next_message += 1
+        self.voices[user].append(parameters)
+        voice = {"file_id": "v", "file_unique_id": "v", "duration": parameters["duration"], "mime_type": "audio/ogg"}
+        return _yes({**private(user, self._next_message, voice=voice), "from": BOT})
+
     def _file(self, file_id: str) -> web.Response:
         if file_id not in self.files:
             return _no(400, "Bad Request: wrong file_id or the file is temporarily unavailable")
@@ -263,6 +279,10 @@ def _read(parameters: dict[str, Any]) -> Json:
     """Form fields as the values that they stand for."""
     found: Json = {}
     for name, value in parameters.items():
+        if isinstance(value, web.FileField):
+            with value.file as file:
+                found |= {name: value.filename, "mime": value.content_type, "data": file.read()}
+            continue
         plain = name in {"text", "file_id", "url", "secret_token", "action"}
         found[name] = value if plain else json.loads(value)
     return found

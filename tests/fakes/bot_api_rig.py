@@ -69,6 +69,9 @@ class TelegramRig:
     async def shown(self, person: str) -> list[str]:
         return self.api.shown[PEOPLE[person]]
 
+    async def heard(self, person: str) -> list[bytes]:
+        return [voice["data"] for voice in self.api.voices[PEOPLE[person]]]
+
     async def is_confirmed(self, native: str) -> bool:
         return self._written[native] not in self.api.waiting
 

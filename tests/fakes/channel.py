@@ -7,7 +7,7 @@ from secondme.core.channel_manifest import Manifest
 from secondme.core.channel_plugin import ChannelFactory
 from secondme.core.errors import NotFoundError, UnavailableError
 from secondme.core.ids import ChannelId, ContactId
-from secondme.core.messages import ChannelContact, ChannelState, InboundMessage, MessageContent, SendOutcome, Sent
+from secondme.core.messages import ChannelContact, ChannelState, InboundMessage, MessageContent, SendOutcome, Sent, VoiceNote
 from secondme.core.ports import ChannelHost
 
 
@@ -18,10 +18,12 @@ class FakeChannel:
 
     def __init__(self, name: str = "local", *, collapses: bool = True) -> None:
         self.id = ChannelId(name)
-        self.manifest = Manifest(name, name.title(), name[0], "nowhere", collapses_resends=collapses)
+        self.manifest = Manifest(name, name.title(), name[0], "nowhere", collapses_resends=collapses, sends_voice=True)
         self.raw: list[tuple[str, str, str]] = []
         self.shown: dict[str, tuple[str, str]] = {}
+        self.voices: list[tuple[str, VoiceNote]] = []
         self.typed: list[str] = []
+        self.recorded: list[str] = []
         self.outcome: Callable[[str, str, str], SendOutcome] | None = None
         self.host: ChannelHost | None = None
         self.files: dict[str, bytes] = {}
@@ -45,6 +47,9 @@ class FakeChannel:
 
     async def send(self, contact_id: ContactId, content: MessageContent, client_message_id: str) -> SendOutcome:
         text = content.text
+        if content.voice is not None and client_message_id not in self.shown:
+            self.voices.append((contact_id, content.voice))
+            text = ""
         self.raw.append((contact_id, text, client_message_id))
         if self.outcome is not None:
             outcome = self.outcome(contact_id, text, client_message_id)
@@ -53,8 +58,8 @@ class FakeChannel:
         self.shown.setdefault(client_message_id, (contact_id, text))
         return Sent(client_message_id)
 
-    async def typing(self, contact_id: ContactId, thread: str = "") -> None:  # noqa: ARG002
-        self.typed.append(contact_id)
+    async def typing(self, contact_id: ContactId, thread: str = "", *, recording: bool = False) -> None:  # noqa: ARG002
+        (self.recorded if recording else self.typed).append(contact_id)
 
     async def contacts(self) -> list[ChannelContact]:
         return self.address_book

@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
+from email.parser import BytesParser
+from email.policy import HTTP
 from typing import Any, Literal
 from urllib.parse import parse_qs
 
@@ -32,6 +34,17 @@ class Call:
     query: dict[str, str]
     headers: dict[str, str]
     body: Json
+    upload: "Upload | None" = None
+
+
+@dataclass(frozen=True)
+class Upload:
+    """A file that Meta was given."""
+
+    name: str
+    mime: str
+    data: bytes
+    fields: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -60,6 +73,7 @@ class GraphApi:
     def __init__(self) -> None:
         self.calls: list[Call] = []
         self.shown: dict[str, list[str]] = {}
+        self.voices: dict[str, list[bytes]] = {}
         self.typed: list[str] = []
         self.troubles: deque[Trouble] = deque()
         """For the next calls of `/messages`, in order."""
@@ -69,6 +83,8 @@ class GraphApi:
         self.media_facts: dict[str, Json] = {}
         """What is said about a media id instead of the truth."""
         self.media_reply: Trouble | None = None
+        self.upload_reply: Trouble | None = None
+        self.uploaded: dict[str, Upload] = {}
         self.url = ""
         self._ids = itertools.count(1)
 
@@ -79,6 +95,8 @@ class GraphApi:
         parts = call.path.strip("/").split("/")
         if parts[-1] == "messages" and call.method == "POST":
             return self._message(call)
+        if parts[-1] == "media" and call.upload is not None:
+            return self._upload(call.upload)
         if parts[0] == "bytes":
             return self.media_reply or Reply(raw=self.media[parts[1]])
         if parts[-1] == PHONE_ID:
@@ -88,6 +106,13 @@ class GraphApi:
             return Reply(body=self.media_facts.get(parts[-1], truth))
         return failure(100)
 
+    def _upload(self, upload: Upload) -> Trouble:
+        if self.upload_reply is not None:
+            return self.upload_reply
+        media = str(777_000 + len(self.uploaded))
+        self.uploaded[media] = upload
+        return Reply(body={"id": media})
+
     def _message(self, call: Call) -> Trouble:
         trouble = self.troubles.popleft() if self.troubles else None
         if trouble is not None:
@@ -96,8 +121,30 @@ class GraphApi:
             self.typed.append(call.body["message_id"])
             return Reply(body={"success": True})
         who = call.body.get("to") or call.body["recipient"]
-        self.shown.setdefault(who, []).append(call.body["text"]["body"])
+        if call.body["type"] == "audio":
+            assert call.body["audio"]["voice"] is True
+            self.voices.setdefault(who, []).append(self.uploaded[call.body["audio"]["id"]].data)
+        else:
+            self.shown.setdefault(who, []).append(call.body["text"]["body"])
         return Reply(body={"messaging_product": "whatsapp", "messages": [{"id": f"wamid.OUT{next(self._ids)}"}]})
+
+
+def _upload_of(kind: str, body: bytes) -> Upload | None:
+    """The file in a multipart body, read by the standard library's parser of such."""
+    if not kind.startswith("multipart/form-data"):
+        return None
+    parsed = BytesParser(policy=HTTP).parsebytes(f"content-type: {kind}\r\n\r\n".encode() + body)
+    fields: dict[str, str] = {}
+    file = None
+    for part in parsed.iter_parts():
+        name = part.get_param("name", header="content-disposition")
+        if part.get_filename():
+            assert name == "file"
+            file = part
+        else:
+            fields[str(name)] = part.get_content()
+    assert file is not None
+    return Upload(str(file.get_filename()), file.get_content_type(), file.get_payload(decode=True), fields)
 
 
 class _Connection(asyncio.Protocol):
@@ -122,7 +169,8 @@ class _Connection(asyncio.Protocol):
         method, target, _ = lines[0].split(" ")
         path, _, query = target.partition("?")
         said = {name: values[0] for name, values in parse_qs(query).items()}
-        call = Call(method, path, said, headers, json.loads(body) if body else {})
+        upload = _upload_of(headers.get("content-type", ""), body)
+        call = Call(method, path, said, headers, json.loads(body) if body and upload is None else {}, upload)
         self._api.calls.append(call)
         self._say(self._api.answer(call))
 

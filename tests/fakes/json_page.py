@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from fakes.screen import stand_at_noon, talk_at_noon, write_security_log
+from PIL import Image
 from redis import Redis
 from typer.testing import CliRunner
 
@@ -38,6 +39,7 @@ STORY: tuple[tuple[str, ...], ...] = (
     ("contacts list",),
     ("contacts show", MAMA),
     ("contacts mode", MAMA, "draft"),
+    ("contacts speech", MAMA, "never"),
     ("contacts relate", MAMA, "family"),
     ("contacts link", MAMA, LUCIA),
     ("contacts unlink", LUCIA),
@@ -83,6 +85,8 @@ STORY: tuple[tuple[str, ...], ...] = (
     ("memory facts", MAMA),
     ("memory eval", MAMA, "{questions}"),
     ("agent", "--message", "hello"),
+    ("see", "{home}/photo.png", "--no-ask"),
+    ("speak", "Hello there!", "--output", "{home}/hello.ogg"),
     ("trace", "--contact", MAMA),
     ("usage",),
     ("security report",),
@@ -120,6 +124,8 @@ ELSEWHERE = {
     "watch": "prints one JSON object a line, as things happen.",
     "channels connect": "prints `id`, `account` and `gatewayRuns`.",
     "channels test": "prints `id`, `sent` and `state`.",
+    "hear": "prints `text`, `language`, `duration` in seconds, `confidence` or null, `provider`, `model`, `clear`, `reason` (why nothing was heard) and "
+    "`usd`; with `--test` `engine` and `groups[]`; with `--get-model` and `--remove-model` `name`, `path` and `bytes`.",
     "logs": "prints the log's own lines, one JSON object each.",
     "serve": "prints no result.",
     "skills mcp add": _OF_A_SERVER,
@@ -164,6 +170,7 @@ def run_story(setup: Setup, raw: Redis, home: Path) -> dict[str, dict[str, Any]]
         }
         raw.hset(keys.proposals(MAMA), letter * 12, json.dumps({**proposal, "digest": "sha256:0", "madeAt": 1_790_000_000_000}))
     raw.zadd(keys.PROPOSALS_INDEX, {MAMA: 4_000_000_000_000})
+    Image.new("RGB", (8, 8)).save(home / "photo.png")
     (home / "chat.txt").write_text("[12/03/2025, 10:01:00] Sam: vale\n[12/03/2025, 10:09:00] Mama: hola\n")
     said = [
         {"id": at, "type": "message", "date": f"2025-03-12T10:0{at}:00", "from": who, "from_id": f"user{at}", "text": "hola"}

@@ -34,7 +34,12 @@ class Request:
     @property
     def last_text(self) -> str:
         """The text of the last turn that is not a tool's result."""
-        return next(str(turn["content"]) for turn in reversed(self.body["messages"]) if isinstance(turn["content"], str))
+        for turn in reversed(self.body["messages"]):
+            content = turn["content"]
+            blocks = [{"type": "text", "text": content}] if isinstance(content, str) else content
+            if texts := [str(block["text"]) for block in blocks if block["type"] == "text"]:
+                return texts[-1]
+        raise LookupError("a request without words")
 
     @property
     def results(self) -> list[Json]:

@@ -14,11 +14,13 @@ class FakeToolbox:
     def __init__(self, **tools: Callable[[ToolCall], object]) -> None:
         self.tools = tools
         self.calls: list[tuple[ToolTurn, ToolCall]] = []
+        self.turns: list[ToolTurn] = []
+        """Whose turn it was, each time it was asked what it offers."""
         self.started = asyncio.Event()
 
     async def offered(self, turn: ToolTurn) -> tuple[ToolSpec, ...]:
         """All of them, by name."""
-        del turn
+        self.turns.append(turn)
         return tuple(ToolSpec(name, f"does {name}", ANY) for name in sorted(self.tools))
 
     async def call(self, turn: ToolTurn, call: ToolCall) -> ToolResult:

@@ -119,3 +119,11 @@ class Town:
     async def age(self, who: str, by: timedelta) -> InboundMessage:
         """A message that was sent `by` ago."""
         return self.message(who, "old news", sent_at=datetime.now(UTC) - by)
+
+    async def read(self) -> None:
+        """Everything that came with waiting messages is heard and seen, as far as it can be now."""
+        assert self.rooms.media is not None
+        self.rooms.media.fetch = lambda _channel, handle, limit: self.channel.download(handle, limit)
+        for contact, _ in await self.services.readings.due(100):
+            await self.rooms.media._read_all(contact)
+        await self.inbox.wake()

@@ -10,6 +10,7 @@ and hears:  {native: name, ...} for each call,  {returned: number} when an event
 
 import base64
 import ctypes
+import hashlib
 import json
 import os
 import queue
@@ -124,9 +125,12 @@ class FakeGo:
     def SendMessage(self, uuid: bytes, to: bytes, to_size: int, message: bytes, size: int) -> bytes:
         target, said = pb.JID.FromString(to[:to_size]), e2e.Message.FromString(message[:size])
         self._sent += 1
+        audio = said.audioMessage if said.HasField("audioMessage") else None
+        voice = {} if audio is None else {"voice": base64.b64encode(audio.SerializeToString()).decode()}
         native = self._facts.get("next_id") or f"3EB0{os.getpid():08X}{self._sent:08X}"
-        words, expires = said.conversation or said.extendedTextMessage.text, said.extendedTextMessage.contextInfo.expiration
-        error = self._called("SendMessage", user=target.User, server=target.Server, text=words, id=native, expires=expires)
+        words = said.conversation or said.extendedTextMessage.text
+        expires = (audio or said.extendedTextMessage).contextInfo.expiration
+        error = self._called("SendMessage", user=target.User, server=target.Server, text=words, id=native, expires=expires, **voice)
         result = pb.SendMessageReturnFunction()
         if error:
             result.Error = error
@@ -136,6 +140,22 @@ class FakeGo:
                 pb.SendResponse(Timestamp=int(time.time()), ID=native, ServerID=0, DebugTimings=pb.MessageDebugTimings(**timings))
             )
         return result.SerializeToString()
+
+    def Upload(self, uuid: bytes, data: bytes, size: int, kind: int) -> bytes:
+        error = self._called("Upload", data=base64.b64encode(data[:size]).decode(), kind=kind)
+        if error:
+            return pb.UploadReturnFunction(Error=error).SerializeToString()
+        plain = hashlib.sha256(data[:size]).digest()
+        there = pb.UploadResponse(
+            url="https://mmg.whatsapp.net/v/t62",
+            DirectPath="/v/t62",
+            Handle="",
+            MediaKey=b"k" * 32,
+            FileEncSHA256=hashlib.sha256(plain).digest(),
+            FileSHA256=plain,
+            FileLength=size,
+        )
+        return pb.UploadReturnFunction(UploadResponse=there).SerializeToString()
 
     def SendPresence(self, uuid: bytes, presence: bytes) -> bytes:
         return self._called("SendPresence", presence=presence.decode()).encode()

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import contextlib
+import hashlib
 import json
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -11,7 +12,7 @@ from random import Random
 from typing import Any
 
 from fakes.channel_host import RecordingHost
-from fakes.whatsapp_protos import EVENT_TO_INT, OWN_DEVICE, OWN_LID, OWN_PHONE, PEOPLE, fill, from_contact, own_device, pb
+from fakes.whatsapp_protos import EVENT_TO_INT, OWN_DEVICE, OWN_LID, OWN_PHONE, PEOPLE, e2e, fill, from_contact, own_device, pb
 
 from secondme.channels.whatsapp.account import WhatsAppAccount, save_account
 from secondme.channels.whatsapp.channel import WhatsAppChannel
@@ -58,6 +59,7 @@ class Phone:
         self.channel = WhatsAppChannel(self.context, self.command, poll_s=0.05)
         self.calls: list[dict[str, Any]] = []
         self.sent: dict[str, list[str]] = {}
+        self.voices: dict[str, list[bytes]] = {}
         self.returned: set[int] = set()
         self.lives = 0
         self.says_connected = True
@@ -101,9 +103,20 @@ class Phone:
         else:
             self.calls.append(said)
             if said["native"] == "SendMessage":
-                self.sent.setdefault(said["user"], []).append(said["text"])
+                self._take_sent(said)
             if said["native"] == "Neonize" and self.says_connected:
                 self.event(pb.Connected(status=True))
+
+    def _take_sent(self, said: dict[str, Any]) -> None:
+        """A text, or a voice note: the file that was uploaded and has the hash that the message names."""
+        if "voice" not in said:
+            self.sent.setdefault(said["user"], []).append(said["text"])
+            return
+        said["voice"] = e2e.AudioMessage.FromString(base64.b64decode(said["voice"]))
+        files = {
+            hashlib.sha256(data).digest(): data for data in map(base64.b64decode, (call["data"] for call in self.named("Upload")))
+        }
+        self.voices.setdefault(said["user"], []).append(files[said["voice"].fileSHA256])
 
     # What the test does
 
@@ -179,6 +192,10 @@ class Phone:
     async def shown(self, person: str) -> list[str]:
         await self.sync()
         return self.sent.get(PEOPLE[person][0], [])
+
+    async def heard(self, person: str) -> list[bytes]:
+        await self.sync()
+        return self.voices.get(PEOPLE[person][0], [])
 
     async def is_confirmed(self, native: str) -> bool:
         await self.sync()

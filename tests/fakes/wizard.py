@@ -25,6 +25,8 @@ QUESTIONS = {
     "language": ("In which language\\?", ""),
     "about": ("What should it always do", ""),
     "import": ("A chat exported", ""),
+    "hearing": ("Shall it understand voice messages\\?", ""),
+    "speech": ("May it answer voice messages by voice\\?", ""),
     "pairing_mode": ("Who approves people\\?", ""),
     "prompt": ("What does a stranger get\\?", ""),
     "timezone": ("Your time zone:", WIPE + "Europe/Madrid"),

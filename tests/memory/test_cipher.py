@@ -78,7 +78,7 @@ def test_each_contact_has_a_key_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("first", [False, True], ids=["on", "off"])
-def test_it_is_turned_on_and_off_over_what_is_there(first: bool, tmp_path: Path) -> None:  # noqa: FBT001  parametrized
+def test_it_is_turned_on_and_off_over_what_is_there(first: bool, tmp_path: Path) -> None:
     before = memories(tmp_path, encrypt=first)
     remember(before, ANNA)
     had = held(before, ANNA)

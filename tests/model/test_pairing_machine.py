@@ -146,7 +146,7 @@ class PairingMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.seen_requests)
     @rule(tier=tiers, by_code=st.booleans(), data=st.data())
-    def approves_what_was_looked_at(self, tier: Tier, by_code: bool, data: st.DataObject) -> None:  # noqa: FBT001  drawn
+    def approves_what_was_looked_at(self, tier: Tier, by_code: bool, data: st.DataObject) -> None:
         request = data.draw(st.sampled_from(self.seen_requests))
         who = request.contact_id.removeprefix("local:")
         is_live = self.pending.get(who) == request
@@ -227,7 +227,7 @@ class PairingMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.pending)
     @rule(data=st.data(), knocks_again=st.booleans())
-    def a_request_expires(self, data: st.DataObject, knocks_again: bool) -> None:  # noqa: FBT001  drawn
+    def a_request_expires(self, data: st.DataObject, knocks_again: bool) -> None:
         who = data.draw(st.sampled_from(sorted(self.pending)))
         code = self.pending.pop(who).code
         self.told.discard(who)

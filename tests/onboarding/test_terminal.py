@@ -106,7 +106,7 @@ def _before(name: str, url: str) -> dict[str, str]:
     """What was answered before the question."""
     usual = {"provider": "server", "base_url": url, "model": "claude-opus-5", "store": "embedded"}
     typed = {each: usual.get(each, answer.removeprefix(WIPE)) for each, (_, answer) in QUESTIONS.items() if each != "api_key"}
-    typed |= {"pairing_mode": "owner", "prompt": "contact"}
+    typed |= {"hearing": "no", "speech": "no", "pairing_mode": "owner", "prompt": "contact"}
     return {each: typed[each] for each in list(typed)[: list(typed).index(name)]}
 
 
@@ -155,7 +155,7 @@ def test_a_later_run_changes_only_what_is_asked(tmp_path: Path, api: MessagesApi
     (tmp_path / "config.toml").write_text(text)
     with Wizard(tmp_path, api.url) as wizard:
         wizard.read_until("What do you want to change\\?")
-        wizard.type(DOWN * 5 + ENTER)
+        wizard.type(DOWN * 6 + ENTER)
         wizard.answer("timezone")
         wizard.answer("sleep", WIPE + "22:15-06:45")
         wizard.answer("write")
@@ -173,7 +173,7 @@ def test_before_it_is_written_an_answer_can_be_changed_or_all_left_as_it_was(tmp
         wizard.read_until("What\\?")
         wizard.type(DOWN * 2 + ENTER)
         wizard.answer("persona_name", "Alex")
-        wizard.answer_all(since="tone", until="pairing_mode")
+        wizard.answer_all(since="tone", until="hearing")
         wizard.asks("write")
         assert 'name = "Alex"' in plain(wizard.output)
         wizard.type(DOWN * 2 + ENTER)

@@ -81,7 +81,7 @@ def test_any_text_can_be_looked_at(texts: list[str]) -> None:
 
 
 @given(st.sampled_from(SET["asks"]), st.sampled_from(["", "  ", "\u200b", "!!", "\n", "hey. ", "ok, "]), st.booleans())
-def test_what_stands_around_a_question_hides_nothing(text: str, around: str, loud: bool) -> None:  # noqa: FBT001 - drawn
+def test_what_stands_around_a_question_hides_nothing(text: str, around: str, loud: bool) -> None:
     assert asks_if_machine([around + (text.upper() if loud and text.isascii() else text)])
 
 

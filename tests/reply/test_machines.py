@@ -51,13 +51,13 @@ def mail(text: str) -> list[Mail]:
 def test_who_says_the_same_again_and_again_with_only_us_in_between_is_a_machine(
     history: list[str],
     now: str,
-    automatic: bool,  # noqa: FBT001
+    automatic: bool,
 ) -> None:
     assert is_automatic(said(*history), mail(now)) is automatic
 
 
 @pytest.mark.parametrize(("minutes", "automatic"), [(1, True), (9, True), (11, False), (1440, False)])
-def test_who_says_the_same_each_day_is_a_person(minutes: int, automatic: bool) -> None:  # noqa: FBT001
+def test_who_says_the_same_each_day_is_a_person(minutes: int, automatic: bool) -> None:
     turns = [
         Turn(id=f"m{at}", role=role, type=kind, content="Good morning!", timestamp=T0 + timedelta(minutes=minutes * at))
         for at, (role, kind) in enumerate([("user", "incoming"), ("assistant", "outgoing")] * 6)
@@ -70,7 +70,7 @@ def test_who_says_the_same_each_day_is_a_person(minutes: int, automatic: bool) -
     ("wait_s", "exchanges", "owner", "fast"),
     [(2, 15, False, True), (2, 14, False, False), (5, 18, False, True), (30, 19, False, False), (2, 19, True, False)],
 )
-def test_who_answers_within_seconds_all_the_time_is_fast(wait_s: int, exchanges: int, owner: bool, fast: bool) -> None:  # noqa: FBT001
+def test_who_answers_within_seconds_all_the_time_is_fast(wait_s: int, exchanges: int, owner: bool, fast: bool) -> None:
     turns = []
     for at in range(exchanges):
         ours = T0 + timedelta(seconds=60 * at)

@@ -14,7 +14,7 @@ from fakes.watching import Ear
 
 from secondme.core.config.loader import Setup, load
 from secondme.core.ids import ContactId
-from secondme.core.messages import Admission, NotSent, SendOutcome, Sent, Undeliverable
+from secondme.core.messages import Admission, NotSent, SendOutcome, Sent, Undeliverable, VoiceRefused
 
 ANNA = ContactId("local:anna")
 PARTS = [f"{word} " + "x" * 500 for word in ("one", "two", "three")]
@@ -75,7 +75,7 @@ async def test_typing_shows_before_the_message_comes(town: Town, post: Any) -> N
 
 @pytest.mark.parametrize("setup", [QUICK], indirect=True)
 async def test_a_typing_indicator_that_fails_stops_nothing(town: Town, post: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def broken(_: ContactId) -> None:
+    async def broken(*_: Any, **__: Any) -> None:
         raise OSError
 
     monkeypatch.setattr(town.channel, "typing", broken)
@@ -119,6 +119,15 @@ async def test_after_the_last_try_the_whole_reply_is_held(town: Town, post: Any)
     assert await post.held() == [("undeliverable", PARTS[1]), ("undeliverable", PARTS[2])]
     assert len(town.channel.raw) == 1 + 3
     assert town.channel.texts(ANNA) == PARTS[:1]
+
+
+async def test_what_is_refused_as_a_voice_note_is_sent_again_under_the_same_id(town: Town, post: Any) -> None:
+    await post.reply("anna", "hi")
+    town.channel.outcome = scripted(VoiceRefused("voice_forbidden"))
+    async with post.sending():
+        await post.until(post.emptied)
+    assert (await post.held(), town.channel.texts(ANNA)) == ([], ["hi"])
+    assert len({row for _, _, row in town.channel.raw}) == 1
 
 
 async def test_what_the_platform_will_never_take_is_held_at_once(town: Town, post: Any) -> None:

@@ -23,7 +23,7 @@ from secondme.core.config.loader import Setup
 from secondme.core.enums import Relationship, Tier
 from secondme.core.errors import ConfigError, CredentialsError, DataError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId, MessageId
-from secondme.core.messages import Admission, Challenge, Usage
+from secondme.core.messages import Admission, Attachment, AttachmentKind, Challenge, Usage
 from secondme.core.records import NewRow, OwnMessage, Turn
 from secondme.core.remember.store import RecollectionStore
 from secondme.core.store import key_types, keys, scripts
@@ -85,6 +85,9 @@ async def _live(town: Town) -> None:  # noqa: PLR0915  one step for each script
     await town.inbox.wake()
     await town.inbox.repair()
     await town.work()
+    head = await town.outbox.head(ANNA)
+    assert head is not None
+    await town.outbox.precede(head, head.model_copy(update={"row_id": "before"}))
     steps = await town.outbox.take(ANNA, "local", "s")
     await town.outbox.retry(steps, delay_s=0, final=False)  # type: ignore[arg-type]
     await town.deliver()
@@ -118,6 +121,10 @@ async def _live(town: Town) -> None:  # noqa: PLR0915  one step for each script
     old = Turn(id="import:1", role="user", content="old", timestamp=datetime.now(UTC) - timedelta(days=1), type="incoming")
     await RecollectionStore(town.store, execute=True).recollect(ANNA, [old], named=True)
     await town.services.style.retract(ANNA, "0" * 24, ["o1"])
+    await town.let_in("eve")
+    await town.writes("eve", "look", attachments=(Attachment(AttachmentKind.PHOTO, handle="gone"),))
+    await town.work()
+    await town.read()
     await town.services.memory_feed.catch_up()
     await town.owner.revoke(ANNA)
     await town.services.persons.forget(BEN, "local")

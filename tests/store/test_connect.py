@@ -194,7 +194,7 @@ async def lives_through(troubles: list[Trouble], server: Server, home: Path) -> 
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["connected", "connecting"])
-async def test_a_cancelled_command_never_goes_on(again: bool, store: Store) -> None:  # noqa: FBT001
+async def test_a_cancelled_command_never_goes_on(again: bool, store: Store) -> None:
     async def ask() -> None:
         await store.call(store.client.time())
 

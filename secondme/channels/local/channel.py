@@ -24,6 +24,8 @@ from secondme.core.ids import ChannelId, ContactId, MessageId, mask_contact_id, 
 from secondme.core.log import get_logger
 from secondme.core.messages import (
     Admission,
+    Attachment,
+    AttachmentKind,
     Challenge,
     ChannelContact,
     ChannelState,
@@ -32,6 +34,8 @@ from secondme.core.messages import (
     NotSent,
     SendOutcome,
     Sent,
+    VoiceNote,
+    describe,
 )
 from secondme.core.text import safe_name
 
@@ -49,6 +53,11 @@ _KEEP_IDS = 200
 def mail_path(directory: Path, contact: str) -> Path:
     """The file of one contact's mail. Its name tells nobody who that is."""
     return directory / (hashlib.sha256(contact.encode()).hexdigest()[:32] + ".jsonl")
+
+
+def voice_path(directory: Path, contact: str) -> Path:
+    """The file of the last voice note that one contact was sent."""
+    return mail_path(directory, contact).with_suffix(".ogg")
 
 
 class LocalMailbox:
@@ -196,16 +205,20 @@ class LocalChannel:
             self._socket_path.unlink(missing_ok=True)
 
     async def send(self, contact_id: ContactId, content: MessageContent, client_message_id: str) -> SendOutcome:
-        """The message is in the contact's mail on disk, and on its terminal if it is there. A resend under the same id collapses."""
+        """The message is in the contact's mail on disk, and on its terminal if it is there. A resend under the same id collapses.
+
+        Of a voice note the terminal is told where its file is; the next one takes its place.
+        """
         try:
-            fresh = self._mail_of(contact_id).add(client_message_id, content.text)
+            text = content.text if content.voice is None else self._kept(contact_id, content.voice)
+            fresh = self._mail_of(contact_id).add(client_message_id, text)
         except UnavailableError as error:
             return NotSent(error.code)
         if fresh:
-            await self._tell(contact_id, {"type": "message", "id": client_message_id, "text": content.text})
+            await self._tell(contact_id, {"type": "message", "id": client_message_id, "text": text})
         return Sent(client_message_id)
 
-    async def typing(self, contact_id: ContactId, thread: str = "") -> None:  # noqa: ARG002  there are no topics
+    async def typing(self, contact_id: ContactId, thread: str = "", *, recording: bool = False) -> None:  # noqa: ARG002  neither is shown
         """The contact's terminal shows that somebody types."""
         await self._tell(contact_id, {"type": "typing"})
 
@@ -320,6 +333,13 @@ class LocalChannel:
                 await _write(writer, event)
             except (OSError, TimeoutError):
                 writer.close()
+
+    def _kept(self, contact: ContactId, note: VoiceNote) -> str:
+        path = voice_path(self._mail_directory, contact)
+        with _on_disk(), replacement(path) as file:
+            file.write(note.data)
+        seconds = max(1, round(note.seconds))
+        return f"{describe(Attachment(AttachmentKind.VOICE, duration_s=seconds))} {path}"
 
     def _mail_of(self, contact: ContactId) -> LocalMailbox:
         if contact not in self._mail:

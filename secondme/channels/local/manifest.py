@@ -11,4 +11,5 @@ MANIFEST = Manifest(
     rank=40,
     needs_link=False,
     collapses_resends=True,
+    sends_voice=True,
 )

@@ -29,9 +29,10 @@ def build(context: ChannelContext) -> Channel:
 
 def forget(context: ChannelContext, contact_id: ContactId) -> None:
     """Nothing of the contact waits on disk any more. Repeatable."""
-    from secondme.channels.local.channel import mail_path  # noqa: PLC0415  as above
+    from secondme.channels.local.channel import mail_path, voice_path  # noqa: PLC0415  as above
 
-    mail_path(context.directory, contact_id).unlink(missing_ok=True)
+    for path in (mail_path, voice_path):
+        path(context.directory, contact_id).unlink(missing_ok=True)
 
 
 def connect(context: ChannelContext, ask: Ask) -> AsyncIterator[Step]:

@@ -189,6 +189,7 @@ def _wire(connections: int, tls: ssl.SSLContext) -> BotRequest:
         connections,
         read_timeout=_READ_S,
         write_timeout=_WRITE_S,
+        media_write_timeout=_WRITE_S,
         connect_timeout=_CONNECT_S,
         pool_timeout=_POOL_S,
         httpx_kwargs={"verify": tls},

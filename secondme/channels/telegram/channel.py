@@ -41,6 +41,7 @@ from secondme.core.messages import (
     SendOutcome,
     Sent,
     Undeliverable,
+    VoiceRefused,
     WebhookAnswer,
     WebhookRequest,
 )
@@ -132,6 +133,8 @@ _TYPING_S = 4.0
 _FLOOD_WAIT_S = 5.0
 """When Telegram does not say how long."""
 _REFUSED_TOKEN, _FORBIDDEN, _FLOOD, _SERVER_ERRORS = {401, 404}, 403, 429, 500
+_NO_VOICE = {400, 403}
+_VOICE_NAME = "voice.ogg"
 _NEVER = {400: "telegram_refused", 413: "telegram_message_too_long"}
 _REASONS = {
     "chat not found": "telegram_chat_not_found",
@@ -143,6 +146,24 @@ _REASONS = {
 
 def _topic(thread: str) -> int | None:
     return int(thread) if thread else None
+
+
+async def _sent(bot: TelegramBot, user: int, content: MessageContent, topic: int | None) -> Message:
+    """What Telegram made of the words, or of the voice that says them. A voice note has no caption: that would be the words twice."""
+    if content.voice is None:
+        return await bot.send_message(user, content.text, message_thread_id=topic)
+    seconds = max(1, round(content.voice.seconds))
+    return await bot.send_voice(user, content.voice.data, duration=seconds, message_thread_id=topic, filename=_VOICE_NAME)
+
+
+def _voice_refusal(error: RefusedError) -> str:
+    """Why the voice note was refused, where the words may still be taken; empty when it is something else. Premium users can forbid bots
+    and strangers to send them any."""
+    description = error.description.lower()
+    if error.status in _NO_VOICE and "voice" in description:
+        return "voice_forbidden"
+    is_about_the_chat = any(words in description for words in ("chat not found", "thread not found"))
+    return "telegram_refused" if error.status in _NEVER and not is_about_the_chat else ""
 
 
 class TelegramChannel:
@@ -197,7 +218,7 @@ class TelegramChannel:
         await Poller(bot, host, intake, self._context, options.poll_s).run()
 
     async def send(self, contact_id: ContactId, content: MessageContent, client_message_id: str) -> SendOutcome:  # noqa: ARG002  the Bot API has no place for it
-        """Send plain text, once. Raises UnavailableError when nobody knows whether it went out."""
+        """Send plain text or a voice note, once. Raises UnavailableError when nobody knows whether it went out."""
         user = native_id(contact_id)
         if user is None:
             return Undeliverable("not_a_telegram_contact")
@@ -209,26 +230,26 @@ class TelegramChannel:
             async with asyncio.timeout(CALL_S):
                 message = await self._said(self._bot, user, content)
         except FAILURES as error:
-            return self._not_sent(error)
+            return self._not_sent(error, is_voice=content.voice is not None)
         return Sent(str(message.message_id))
 
     async def _said(self, bot: TelegramBot, user: int, content: MessageContent) -> Message:
         """What Telegram made of it: in its topic, or, when that is gone, in the chat."""
         try:
-            return await bot.send_message(user, content.text, message_thread_id=_topic(content.thread))
+            return await _sent(bot, user, content, _topic(content.thread))
         except RefusedError as error:
             if not content.thread or error.status != _BAD_REQUEST or "thread not found" not in error.description.lower():
                 raise
-        return await bot.send_message(user, content.text)
+        return await _sent(bot, user, content, None)
 
-    async def typing(self, contact_id: ContactId, thread: str = "") -> None:
-        """The contact sees for five seconds that an answer is typed, if all is well."""
+    async def typing(self, contact_id: ContactId, thread: str = "", *, recording: bool = False) -> None:
+        """The contact sees for five seconds that an answer is typed, or recorded, if all is well."""
         user = native_id(contact_id)
         if user is None or self._bot is None or self._flood_until > self._clock.monotonic():
             return
         try:
             async with asyncio.timeout(_TYPING_S):
-                await self._bot.send_chat_action(user, "typing", message_thread_id=_topic(thread))
+                await self._bot.send_chat_action(user, "record_voice" if recording else "typing", message_thread_id=_topic(thread))
         except FAILURES as error:
             with contextlib.suppress(UnavailableError):
                 self._not_sent(error)  # Telegram may ask for a pause here too
@@ -278,8 +299,10 @@ class TelegramChannel:
             log.error("telegram_webhook_failed", error)
             return WebhookAnswer(503)
 
-    def _not_sent(self, error: Exception) -> SendOutcome:
+    def _not_sent(self, error: Exception, *, is_voice: bool = False) -> SendOutcome:
         """What is known after a call that failed. Raises UnavailableError when that is nothing."""
+        if is_voice and isinstance(error, RefusedError) and (reason := _voice_refusal(error)):
+            return VoiceRefused(reason)
         if isinstance(error, RefusedError) and error.status < _SERVER_ERRORS:
             return self._refused(error)
         if never_left(error):

@@ -24,6 +24,7 @@ MANIFEST = Manifest(
     rank=20,
     offer="Telegram, through a bot of yours",
     collapses_resends=False,  # the Bot API knows no id of the sender's choice
+    sends_voice=True,
     typing_refresh_s=4.5,  # "5 seconds or less", less the way there
     stalled_after_s=120.0,  # three of the longest polls, or two looks at the webhook
     takes_webhooks=True,

@@ -16,6 +16,7 @@ from secondme.channels.whatsapp.failures import STATES, banned, failure
 from secondme.channels.whatsapp.jids import PHONE_SERVER, Jid, as_person, jid_of
 from secondme.channels.whatsapp.manifest import ID
 from secondme.channels.whatsapp.process import COMMAND, DeviceProcess
+from secondme.channels.whatsapp.protocol import PART_BYTES
 from secondme.core import fault_points
 from secondme.core.clock import from_ms
 from secondme.core.errors import DataError, NotFoundError, SecondmeError
@@ -33,6 +34,8 @@ from secondme.core.messages import (
     SendOutcome,
     Sent,
     Undeliverable,
+    VoiceNote,
+    VoiceRefused,
 )
 from secondme.core.retry import backoff_s
 from secondme.core.text import safe_name
@@ -186,13 +189,26 @@ class WhatsAppChannel:
             await device.stop()
 
     async def send(self, contact_id: ContactId, content: MessageContent, client_message_id: str) -> SendOutcome:
-        """WhatsApp has the message. Within one life of the device process, a second call under the same id sends nothing."""
+        """WhatsApp has the message, as a voice note if there is one. Within one life of the device process, a second call under the same id
+        sends nothing."""
         if jid_of(contact_id) is None:
             return Undeliverable("not_a_whatsapp_id")
         device = self._device
         if device is None:
             return NotSent("not_connected")
-        frame = {"type": "send", "id": client_message_id, "to": contact_id, "text": content.text, "expiresS": content.expires_s}
+        frame: Frame = {
+            "type": "send",
+            "id": client_message_id,
+            "to": contact_id,
+            "text": content.text,
+            "expiresS": content.expires_s,
+        }
+        if content.voice is not None:
+            frame["voice"] = _described(content.voice)
+            try:
+                await _hand_over(device, client_message_id, content.voice.data)
+            except SecondmeError:  # the process is gone, and was never told to send it
+                return NotSent("not_connected")
         answer = await device.ask(frame, SEND_S)
         reason = str(answer.get("reason", ""))[:_REASON]
         match answer.get("outcome"):
@@ -202,15 +218,17 @@ class WhatsAppChannel:
                 return NotSent(reason)
             case "undeliverable":
                 return Undeliverable(reason)
+            case "voice_refused":
+                return VoiceRefused(reason)
             case _:
                 raise failure("send_unknown")
 
-    async def typing(self, contact_id: ContactId, thread: str = "") -> None:  # noqa: ARG002  WhatsApp has no topics
-        """The contact sees that an answer is being typed, if WhatsApp is there."""
+    async def typing(self, contact_id: ContactId, thread: str = "", *, recording: bool = False) -> None:  # noqa: ARG002  WhatsApp has no topics
+        """The contact sees that an answer is being typed, or recorded, if WhatsApp is there."""
         device = self._device
         if device is not None and jid_of(contact_id) is not None:
             try:
-                await device.ask({"type": "typing", "to": contact_id}, TYPING_S)
+                await device.ask({"type": "typing", "to": contact_id, "recording": recording}, TYPING_S)
             except SecondmeError as error:
                 log.debug("whatsapp_typing_failed", code=error.code)
 
@@ -357,6 +375,18 @@ class WhatsAppChannel:
         if self._device is None:
             raise failure("not_connected")
         return self._device
+
+
+async def _hand_over(device: DeviceProcess, client_id: str, data: bytes) -> None:
+    """The device process has the voice note, whose `send` must follow. Raises UnavailableError when it is gone."""
+    for at in range(0, len(data), PART_BYTES):
+        piece = base64.b64encode(data[at : at + PART_BYTES]).decode()
+        await device.tell({"type": "piece", "id": client_id, "at": at, "data": piece})
+
+
+def _described(note: VoiceNote) -> Frame:
+    seconds = max(1, round(note.seconds))
+    return {"sizeBytes": len(note.data), "seconds": seconds, "waveform": base64.b64encode(note.waveform).decode()}
 
 
 def _contact(entry: Any) -> ChannelContact:

@@ -37,6 +37,7 @@ MANIFEST = Manifest(
     # The library chooses each message's id itself: its SendMessage takes none, so a second send would be a second message. Within one
     # life of the child process its ledger collapses them; over a crash nobody can, and the send is held for the owner.
     collapses_resends=False,
+    sends_voice=True,
     typing_refresh_s=10.0,
     stalled_after_s=120.0,
     owner_chat_is_notebook=True,

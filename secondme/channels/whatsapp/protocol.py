@@ -2,7 +2,9 @@
 
     gateway -> start {mode: run|link|unlink, device, phone, own, pollS}    the first frame, once
     gateway -> done {seq}                                           the message is safe; the library may go on
-    gateway -> send {call, id, to, text} | typing {call, to} | contacts {call} | download {call, handle, limit}
+    gateway -> piece {id, at, data}                                 of a voice note; all of them come before its `send`
+    gateway -> send {call, id, to, text, expiresS, voice?: {sizeBytes, seconds, waveform}}
+    gateway -> typing {call, to, recording} | contacts {call} | download {call, handle, limit}
     gateway -> ping | stop
     device  -> hello                                               the library is loaded
     device  -> state {state, ...} | alive | undecryptable {count}
@@ -34,7 +36,7 @@ Frame = dict[str, Any]
 FRAME_LIMIT = 1024 * 1024
 """Bytes of one frame. The longest is a message of 65,536 characters, at most 400 kB as JSON."""
 PART_BYTES = 384 * 1024
-"""How much of a download goes into one frame, before base64 makes a third more of it."""
+"""How much of a download or a voice note goes into one frame, before base64 makes a third more of it."""
 _LENGTH = struct.Struct(">I")
 _CHUNK_BYTES = 65_536
 

@@ -11,6 +11,7 @@ from secondme.channels.whatsapp_cloud.client import (
     Answer,
     Graph,
     NotReachedError,
+    is_about_the_voice,
     is_gone,
     is_permission_missing,
     is_rate,
@@ -44,6 +45,8 @@ from secondme.core.messages import (
     SendOutcome,
     Sent,
     Undeliverable,
+    VoiceNote,
+    VoiceRefused,
     WebhookAnswer,
     WebhookRequest,
 )
@@ -150,12 +153,14 @@ class WhatsAppCloudChannel:
         recipient = recipient_of(contact_id)
         if recipient is None:
             return Undeliverable("not_a_contact")
+        said = _text_of(content) if content.voice is None else await self._uploaded(content.voice)
+        if not isinstance(said, dict):
+            return said
         payload = {
             "messaging_product": "whatsapp",
             "recipient_type": "individual",
             **recipient,
-            "type": "text",
-            "text": {"body": content.text.encode("utf-8", "replace").decode("utf-8"), "preview_url": False},
+            **said,
             "biz_opaque_callback_data": client_message_id,
         }
         try:
@@ -165,12 +170,32 @@ class WhatsAppCloudChannel:
         native = _native_id(answer) if answer.is_good else ""
         if native:
             return Sent(native)
+        if content.voice is not None and answer.is_no and is_about_the_voice(answer.code):
+            return VoiceRefused("refused")
         if answer.is_no or is_rate(answer.code):
             return refusal_of(answer.status, answer.code, answer.retry_after_s)
         raise UnavailableError("whatsapp_cloud_unknown", f"Meta answered {answer.status}; the message may have gone out.")
 
-    async def typing(self, contact_id: ContactId, thread: str = "") -> None:  # noqa: ARG002  WhatsApp has no topics
-        """The contact sees that an answer is typed, and that its last message was read. Nothing when it has not written lately."""
+    async def _uploaded(self, note: VoiceNote) -> dict[str, Any] | SendOutcome:
+        """The part of a message that plays the voice note, whose file Meta has now; else why it has none, and nobody was sent anything."""
+        try:
+            answer = await self._graph.upload(f"{self._account.phone_number_id}/media", "voice.ogg", "audio/ogg", note.data)
+        except NotReachedError as error:
+            return NotSent(error.code)
+        except UnavailableError:
+            return VoiceRefused("upload_failed")
+        media = answer.payload.get("id")
+        if answer.is_good and isinstance(media, str) and MEDIA_ID.fullmatch(media):
+            return {"type": "audio", "audio": {"id": media, "voice": True}}
+        if is_rate(answer.code) or answer.status == 429 or is_token_refused(answer.status, answer.code):  # noqa: PLR2004  too many requests
+            return refusal_of(answer.status, answer.code, answer.retry_after_s)
+        return VoiceRefused("upload_refused" if answer.is_no else "upload_failed")
+
+    async def typing(self, contact_id: ContactId, thread: str = "", *, recording: bool = False) -> None:  # noqa: ARG002  no topics, one indicator
+        """The contact sees that an answer is typed, and that its last message was read. Nothing when it has not written lately.
+
+        Meta has no other indicator: one that is recorded is shown as typed.
+        """
         last_message = self._last_heard.get(contact_id)
         if last_message is None or not self._graph.is_open:
             return
@@ -312,6 +337,10 @@ def _parsed(raw: bytes) -> Mapping[str, Any] | None:
     except (ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
+
+
+def _text_of(content: MessageContent) -> dict[str, Any]:
+    return {"type": "text", "text": {"body": content.text.encode("utf-8", "replace").decode("utf-8"), "preview_url": False}}
 
 
 def _native_id(answer: Answer) -> str:

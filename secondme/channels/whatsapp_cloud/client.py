@@ -25,6 +25,8 @@ _RATE = frozenset({4, 613, 80007, 80008, 130429, 131056})
 _RESTRICTED = frozenset({368, 130497, 131031, 131042, 131048, 131049, 133010})
 """The account, not the message: blocked, unpaid, not registered, or taken for spam."""
 _UNREACHABLE = frozenset({131021, 131026, 131045, 131050, 131051, 130472, 131009, 131008})
+_MEDIA_REFUSED = frozenset({100, 131009, 131051, 131052, 131053})
+"""A parameter that is not understood, a kind of message that the recipient cannot have, a file that cannot be read."""
 _NOT_ON_TEST_LIST = 131030
 """A number that is not on the list of Meta's test mode, or is on it in another national form: it will be refused each time."""
 _GONE_CODES = frozenset({33, 100})
@@ -71,6 +73,11 @@ def refusal_of(status: int, code: int, retry_after_s: float | None) -> NotSent |
     return NotSent(f"refused_{code or status}")
 
 
+def is_about_the_voice(code: int) -> bool:
+    """True when Meta refused a message because of the file in it: the words alone may be taken."""
+    return code in _MEDIA_REFUSED
+
+
 def is_rate(code: int) -> bool:
     """True when the platform says that it was too much, whatever the status beside it."""
     return code in _RATE
@@ -91,6 +98,8 @@ def seconds_of(header: str | None) -> float | None:
 _TIMES = httpx.Timeout(connect=5.0, read=10.0, write=10.0, pool=5.0)
 _CALL_S = 15.0
 """One call of the API, all of it. Below the sender's own 20 s, so that a connection that was never made is known as such."""
+_UPLOAD_S = 10.0
+"""A voice note has some hundred kB; one that is not there by then is sent as text, which the sender still waits for."""
 _MEDIA_S = 30.0
 _ANSWER_BYTES = 256 * 1024
 _MEDIA_HOSTS = frozenset({"lookaside.fbsbx.com"})
@@ -152,9 +161,21 @@ class Graph:
         self, method: str, path: str, *, params: Mapping[str, str] | None = None, payload: Mapping[str, Any] | None = None
     ) -> Answer:
         """Meta's answer. Raises NotReachedError when it certainly knows nothing of the call, UnavailableError when nobody can tell."""
-        request = httpx.Request(method, f"{self._account.base}/{path}", params=params, json=payload, headers=self._headers())
+        return await self._called(
+            httpx.Request(method, f"{self._account.base}/{path}", params=params, json=payload, headers=self._headers())
+        )
+
+    async def upload(self, path: str, name: str, mime: str, data: bytes) -> Answer:
+        """Meta's answer to a file. Raises as `call`; whatever became of it, nobody was sent anything."""
+        fields = {"messaging_product": "whatsapp", "type": mime}
+        files = {"file": (name, data, mime)}
+        return await self._called(
+            httpx.Request("POST", f"{self._account.base}/{path}", data=fields, files=files, headers=self._headers()), _UPLOAD_S
+        )
+
+    async def _called(self, request: httpx.Request, seconds: float | None = None) -> Answer:
         try:
-            status, headers, body = await self._exchange(request, _ANSWER_BYTES, _CALL_S)
+            status, headers, body = await self._exchange(request, _ANSWER_BYTES, _CALL_S if seconds is None else seconds)
         except DataError as error:
             raise UnavailableError("whatsapp_cloud_strange_answer", "Meta's API said far more than it should.") from error
         fields = _object(body)

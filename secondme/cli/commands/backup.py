@@ -41,6 +41,9 @@ async def backup(
     with_memory_keys: Annotated[
         bool, typer.Option("--with-memory-keys", help="Also what opens encrypted memories: forgetting does not reach this backup.")
     ] = False,
+    with_media: Annotated[
+        bool, typer.Option("--with-media", help="Also the recordings and pictures that are kept of what people sent.")
+    ] = False,
 ) -> CommandResult:
     """Save settings, personas, keys, channels and conversations as they are at one moment, while the gateway runs or not."""
     from secondme.cli.prompts import asker
@@ -58,7 +61,15 @@ async def backup(
         raise ConfigError("backup_exists", f"{path} is there already.", "Name another file, or add --overwrite.")
     with tempfile.TemporaryFile(dir=private_dir(setup.places.data)) if to_stdout else _unnamed(path) as archive:
         async with open_services(setup) as services:
-            made = await make_backup(setup, services.store, archive, clock, passphrase, with_memory_keys=with_memory_keys)
+            made = await make_backup(
+                setup,
+                services.store,
+                archive,
+                clock,
+                passphrase,
+                with_memory_keys=with_memory_keys,
+                with_media=with_media,
+            )
         if to_stdout:
             archive.seek(0)
             shutil.copyfileobj(archive, sys.stdout.buffer)
@@ -118,6 +129,7 @@ def describe(contents: dict[str, Any]) -> str:
         f"channels {', '.join(contents['channels'])}" if contents["channels"] else "",
         f"mail of {counted(contents['mail'], 'local contact')}" if contents["mail"] else "",
         f"memory of {counted(contents['memories'], 'contact')}" if contents.get("memories") else "",
+        counted(contents["media"], "kept recording or picture", "kept recordings and pictures") if contents.get("media") else "",
         f"keys of {counted(contents['memoryKeys'], 'memory', 'memories')}" if contents.get("memoryKeys") else "",
         f"a store of {size(contents['storeBytes'])}",
     ]

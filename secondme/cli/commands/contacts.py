@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -15,7 +15,7 @@ from secondme.core.enums import Relationship, ReplyMode
 
 if TYPE_CHECKING:
     from secondme.core.memory.reports import MemoryOverview
-    from secondme.core.records import ApprovedContact
+    from secondme.core.records import ApprovedContact, SpeechChoice
     from secondme.services import Services
 
 app = typer.Typer(help="Who is who over all channels, and how each is answered.", no_args_is_help=True)
@@ -27,6 +27,11 @@ _Contact = Annotated[
     ),
 ]
 _AUTO, _DEFAULT = "auto", "default"
+_SPEECH = {
+    "auto": "{} is answered by voice as your settings say.",
+    "always": "{} is answered by voice whenever the words are fit to be spoken.",
+    "never": "{} is always answered in writing.",
+}
 
 
 @app.command()
@@ -62,6 +67,24 @@ async def mode(
         record = await services.answering.set_mode(who, None if word == _DEFAULT else ReplyMode(word))
     data = {"contactId": who, "mode": record.mode.value, "chosen": record.reply_mode is not None}
     return message_result(data, _MEANS[record.mode].format(who))
+
+
+@app.command()
+@command("secondme.contacts.speech/1")
+async def speech(
+    invocation: Invocation,
+    contact: _Contact,
+    wanted: Annotated[str, typer.Argument(metavar="SPEECH", help=", ".join([*_SPEECH, _DEFAULT]))],
+) -> CommandResult:
+    """Say whether a contact is answered by voice. `auto` and `default`: as the settings say, which is when they send a voice message."""
+    word = _one_of(wanted, [*_SPEECH, _DEFAULT])
+    async with invocation.services(deciding=True) as services:
+        who = anybody(contact, (await services.listing()).approved)
+        record = await services.answering.set_speech(who, None if word == _DEFAULT else cast("SpeechChoice", word))
+        is_on = services.settings.speech.enabled
+    data = {"contactId": who, "speech": record.speech or "auto", "chosen": record.speech is not None, "enabled": is_on}
+    more = "" if is_on or record.speech == "never" else " Nothing is spoken while speech.enabled is false."
+    return message_result(data, f"{_SPEECH[record.speech or 'auto'].format(who)}{more}")
 
 
 @app.command(name="list")
@@ -248,7 +271,12 @@ def _facts(record: Any) -> dict[str, Any]:  # three kinds of record with much in
         if hasattr(record, field) and getattr(record, field) is not None:
             facts[name] = rfc3339(getattr(record, field))
     if isinstance(record, ApprovedContact):
-        facts |= {"tier": record.tier.value, "mode": record.mode.value, "persona": record.persona or ""}
+        facts |= {
+            "tier": record.tier.value,
+            "mode": record.mode.value,
+            "persona": record.persona or "",
+            "speech": record.speech or "auto",
+        }
     return {**facts, "notes": getattr(record, "notes", None) or ""}
 
 

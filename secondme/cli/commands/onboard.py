@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,7 +12,7 @@ from secondme.cli.command import Invocation, command
 if TYPE_CHECKING:
     from secondme.cli.output import CommandResult
 
-_MODEL, _STORE, _VOICE = "The model", "The store", "The voice"
+_MODEL, _STORE, _VOICE, _SENSES = "The model", "The store", "The voice", "Voice messages"
 _DOOR, _HOURS, _CHANNELS, _RUNNING = "The door", "Sleep", "Channels", "Running"
 _Yes = bool | None
 
@@ -25,7 +26,9 @@ async def onboard(  # noqa: PLR0913, PLR0917  every question has its option
     invocation: Invocation,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="STAGE", help="Only this: model, store, voice, door, hours, channels, running. May be repeated."),
+        typer.Option(
+            metavar="STAGE", help="Only this: model, store, voice, senses, door, hours, channels, running. May be repeated."
+        ),
     ] = None,
     non_interactive: Annotated[
         bool, typer.Option("--non-interactive", envvar="SECONDME_ONBOARD_NON_INTERACTIVE", help="Ask nothing.")
@@ -57,6 +60,15 @@ async def onboard(  # noqa: PLR0913, PLR0917  every question has its option
         ),
     ] = None,
     import_me: Annotated[str | None, _option(_VOICE, "Your name in that chat.", "SECONDME_ONBOARD_IMPORT_ME")] = None,
+    hearing: Annotated[
+        str | None, _option(_SENSES, "no, server (SECONDME_HEARING__API_KEY has its key) or local.", "SECONDME_ONBOARD_HEARING")
+    ] = None,
+    hearing_model: Annotated[
+        str | None, _option(_SENSES, "On this machine: base or tiny.en.", "SECONDME_ONBOARD_HEARING_MODEL")
+    ] = None,
+    speech: Annotated[
+        str | None, _option(_SENSES, "no, stock-voice or my-own-voice (SECONDME_SPEECH__API_KEY).", "SECONDME_ONBOARD_SPEECH")
+    ] = None,
     pairing_mode: Annotated[str | None, _option(_DOOR, "owner or self_verify.", "SECONDME_PAIRING__MODE")] = None,
     prompt: Annotated[str | None, _option(_DOOR, "What strangers get: contact or silent.", "SECONDME_PAIRING__PROMPT")] = None,
     approve_existing: Annotated[
@@ -90,6 +102,11 @@ async def onboard(  # noqa: PLR0913, PLR0917  every question has its option
         "about": about,
         "import": import_,
         "import_me": import_me,
+        "hearing": hearing,
+        "hearing_model": hearing_model,
+        "hearing_url": os.environ.get("SECONDME_HEARING__BASE_URL"),
+        "speech": speech,
+        "voice_id": os.environ.get("SECONDME_SPEECH__VOICE_ID"),
         "pairing_mode": pairing_mode,
         "prompt": prompt,
         "approve_existing": _word(approve_existing),

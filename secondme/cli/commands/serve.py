@@ -111,6 +111,8 @@ async def serve_home(setup: Setup, part: Part, called: str, hints: list[str] | N
             held.enter_context(_only_gateway(places.gateway_lock))
         role = Role.ATTACH if part == "worker" else Role.OWN
         async with _whole(open_services(setup, role)) as services:
+            if part == "worker":
+                await _refuse_another_home(services)
             gateway = services.gateway(build_model(settings, demo=hints is not None), part)
             await _serve_until_told(_Serving(services, gateway, part, called, hints), readiness)
     if gateway.manager.left_running:
@@ -118,6 +120,22 @@ async def serve_home(setup: Setup, part: Part, called: str, hints: list[str] | N
         logging.shutdown()
         os._exit(0)  # all of ours has ended; asyncio would wait for what will not
     return CommandResult({}, lambda _: None)
+
+
+async def _refuse_another_home(services: Services) -> None:
+    """Raises ConfigError for a worker without the gateway's files, when something that is on lives in them: it would reply without."""
+    settings = services.settings
+    needs = {
+        "memory": settings.memory.enabled,
+        "pictures": settings.sight.enabled,
+        "voice messages": services.hears,
+        "skills": any((await services.skill_store.states()).values()),
+    }
+    used = [name for name, is_on in needs.items() if is_on]
+    if used and not await services.witness.is_shared():
+        said = f"{', '.join(used)} {'is' if used == ['memory'] else 'are'} on, and live in the gateway's home, which this worker does not share."
+        fix = "Give it the gateway's home (--home, or a shared volume), or switch them off there and here."
+        raise ConfigError("home_not_shared", f"{said[0].upper()}{said[1:]}", fix)
 
 
 @contextlib.asynccontextmanager

@@ -125,10 +125,25 @@ def lines(data: dict[str, Any], now: datetime) -> Iterator[StatusLine]:
         yield StatusLine("last", f"in {_ago(messages['lastReceivedAt'], now)}, out {_ago(messages['lastSentAt'], now)}")
     if recipients := data.get("recipients"):
         yield StatusLine("memory", f"what people write goes to {', '.join(recipients)}, to be found again")
+    yield from _media(data)
     cost = data.get("cost")
     if cost:
         spent, cap = cost["todayUsd"], cost["capUsd"]
         yield StatusLine("cost", f"${spent:.2f} of ${cap:.2f} today", "bad" if spent >= cap else "")
+
+
+def _media(data: dict[str, Any]) -> Iterator[StatusLine]:
+    """How much was heard and spoken, and who is sent what of it."""
+    heard, spoken = data.get("heard"), data.get("spoken")
+    parts = [f"heard today {heard['todayMinutes']:.1f} of {heard['capMinutes']:g} min"] if heard else []
+    parts += [f"spoken {'' if heard else 'today '}{spoken['todayCharacters']:,} characters"] if spoken else []
+    if parts:
+        is_over = heard is not None and heard["todayMinutes"] >= heard["capMinutes"]
+        yield StatusLine("voice", ", ".join(parts), "warn" if is_over else "")
+    sent = data.get("mediaRecipients") or {}
+    for kind, words in (("recordings", "recordings go"), ("spoken", "the words of spoken replies go"), ("pictures", "pictures go")):
+        if recipients := sent.get(kind):
+            yield StatusLine(kind, f"{words} to {', '.join(recipients)}")
 
 
 def show_channel(screen: Screen, channel: dict[str, Any], *, width: int = 8) -> None:

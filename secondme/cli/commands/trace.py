@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -34,7 +35,7 @@ async def trace(
         ),
     ] = None,
 ) -> CommandResult:
-    """Show every stage a message passed. With times: received, put off, composed, held, sent, and why."""
+    """Show every stage a message passed. With times: received, put off, composed, held, sent, and why; and what of it is kept."""
     if message is not None:
         return await _show_trace(invocation, message, contact)
     if contact is None:
@@ -55,6 +56,7 @@ async def _show_trace(invocation: Invocation, message: str, contact: str | None)
         turns = [turn for turn in await services.history.said(who) if turn.id == message]
         stages = _of_message(await traces.of_contact(who), message)
         waiting = await traces.waiting(who, message)
+        kept = await asyncio.to_thread(services.shelf.kept, who, [message])
     rows = [_fact(each) for each in stages]
     first = turns[0] if turns else None
     data: dict[str, Any] = {
@@ -64,6 +66,7 @@ async def _show_trace(invocation: Invocation, message: str, contact: str | None)
         "sentAt": rfc3339(first.timestamp) if first else None,
         "waiting": waiting,
         "stages": rows,
+        "kept": [{"file": str(each.path), "until": rfc3339(each.until)} for each in kept],
     }
 
     def show(screen: Screen) -> None:
@@ -74,6 +77,8 @@ async def _show_trace(invocation: Invocation, message: str, contact: str | None)
         if waiting is not None:
             lines.append(("now", screen.typed(in_words("waiting", {"reason": waiting}))))
         screen.table(("at", "what"), lines, empty="Nothing was written down about it.")
+        for each in data["kept"]:
+            screen.line(f"kept: {each['file']} until {each['until']}")
 
     return CommandResult(data, show)
 
@@ -128,7 +133,7 @@ def _stands(passed: Passed | None, waiting: str | None) -> str:
 
 
 def _shown(turn: Turn) -> str:
-    return turn.content if len(turn.content) <= _WIDTH else turn.content[: _WIDTH - 1] + "…"
+    return turn.shown if len(turn.shown) <= _WIDTH else turn.shown[: _WIDTH - 1] + "…"
 
 
 _BY = {"incoming": "contact", "outgoing": "clone", "fromMe": "you"}

@@ -35,7 +35,7 @@ async def usage(
     by: Annotated[UsageBy, typer.Option(help="What each line stands for.")] = UsageBy.DAY,
     days: Annotated[int, typer.Option(min=1, max=30, help="How many days back, today included (UTC).")] = 7,
 ) -> CommandResult:
-    """Show tokens, cache hits and cost, beside the caps."""
+    """Show tokens, cache hits, what was heard and spoken, and cost, beside the caps."""
     from secondme.core.reply.store import SELF
 
     async with invocation.services() as services:
@@ -78,6 +78,8 @@ def _facts(spent: Spent) -> dict[str, Any]:
         "output": spent.output,
         "cacheRead": spent.cache_read,
         "cacheWrite": spent.cache_write,
+        "seconds": spent.seconds,
+        "characters": spent.characters,
         "cacheHitShare": round(spent.cache_read / prompt, 4) if prompt else 0.0,
         "usd": _usd(spent.micros),
     }
@@ -96,6 +98,8 @@ def _message(entry: dict[str, Any]) -> dict[str, Any]:
         "output": entry.get("responseTokens", 0),
         "cacheRead": entry.get("cacheReadTokens", 0),
         "cacheWrite": entry.get("cacheWriteTokens", 0),
+        "seconds": entry.get("seconds", 0),
+        "characters": entry.get("characters", 0),
         "usd": _usd(entry.get("costMicros", 0)),
     }
 
@@ -120,7 +124,7 @@ def _show(screen: Screen, data: dict[str, Any]) -> None:
                 line["contactId"],
                 line["for"],
                 line["model"],
-                _count(line["input"]),
+                _count(line["input"]) if not (line["seconds"] or line["characters"]) else _amount(line),
                 _count(line["output"]),
                 _dollars(line),
             )
@@ -128,6 +132,7 @@ def _show(screen: Screen, data: dict[str, Any]) -> None:
         ]
         screen.table(("at", "contact", "for", "model", "in", "out", "cost"), calls, empty="No model was called yet.")
         return
+    has_amounts = any(line["seconds"] or line["characters"] for line in data["lines"])
     cells = [
         (
             " ".join(part for part in (line["displayName"], line["name"]) if part),
@@ -135,11 +140,20 @@ def _show(screen: Screen, data: dict[str, Any]) -> None:
             _count(line["input"] + line["cacheWrite"] + line["cacheRead"]),
             f"{line['cacheHitShare']:.0%}",
             _count(line["output"]),
+            *((_amount(line),) if has_amounts else ()),
             _dollars(line),
         )
         for line in data["lines"]
     ]
-    screen.table((data["by"], "calls", "in", "from cache", "out", "cost"), cells, empty="No model was called yet.")
+    columns = (data["by"], "calls", "in", "from cache", "out", *(("heard, spoken",) if has_amounts else ()), "cost")
+    screen.table(columns, cells, empty="No model was called yet.")
+
+
+def _amount(line: dict[str, Any]) -> str:
+    """Minutes that were listened to, and characters that were spoken."""
+    heard = f"{line['seconds'] / 60:.1f} min" if line["seconds"] else ""
+    spoken = f"{_count(line['characters'])} characters" if line["characters"] else ""
+    return ", ".join(part for part in (heard, spoken) if part)
 
 
 def _count(number: float) -> str:

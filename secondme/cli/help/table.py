@@ -50,7 +50,12 @@ SECTIONS = (
             CommandEntry("skills", "What the clone can do besides writing, and who may cause it.", "skills:app"),
             CommandEntry("proposals", "What skills would change for your contacts: you decide.", "proposals:app"),
             CommandEntry("memory", "What the clone remembers of each person.", "memory:app"),
+            CommandEntry("see", "What the model is shown of a picture, and what it sees in it.", "see:see"),
             CommandEntry("style", "How you write: learnt from your own messages.", "style:app"),
+            CommandEntry("speak", "Hear what a voice message of yours would sound like.", "speak:speak"),
+            CommandEntry(
+                "hear", "Listen to a recording as the clone would, and fetch what understands speech offline.", "hear:hear"
+            ),
             CommandEntry("import", "Read chats that WhatsApp or Telegram exported.", "import_:app"),
         ),
     ),
@@ -62,7 +67,7 @@ SECTIONS = (
             CommandEntry("resume", "Answer a contact, or everybody, again.", "pause:resume"),
             CommandEntry("kill", "Stop everything: nothing is sent to anybody until `kill --off`.", "pause:kill"),
             CommandEntry("trace", "Show every stage a message passed.", "trace:trace"),
-            CommandEntry("usage", "Show tokens, cache hits and cost, beside the caps.", "usage:usage"),
+            CommandEntry("usage", "Show tokens, cache hits, what was heard and spoken, and cost, beside the caps.", "usage:usage"),
             CommandEntry("security", "Read the security log: who asked, what looked wrong.", "security:app"),
         ),
     ),

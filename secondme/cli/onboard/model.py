@@ -88,7 +88,7 @@ async def _ask_once(site: Site) -> ModelSettings:
         )
     base_url = None
     if provider == "server":
-        question = WizardQuestion("base_url", "Its address:", "--base-url", default=known.base_url, check=_address)
+        question = WizardQuestion("base_url", "Its address:", "--base-url", default=known.base_url, check=why_no_address)
         base_url = server_address(await interview.text(question))
     key = await _key(site, base_url)
     flags = {
@@ -203,7 +203,8 @@ def given_key(path: str | None) -> str | None:
     return text.strip()
 
 
-def _address(answer: str) -> str:
+def why_no_address(answer: str) -> str:
+    """Why `answer` is no address of a server; empty when it is one."""
     from urllib.parse import urlsplit
 
     try:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from secondme.cli.commands.config import show_diff
 from secondme.cli.commands.import_ import import_files
-from secondme.cli.onboard import channels, gateway, model, questions
+from secondme.cli.onboard import channels, gateway, model, questions, senses
 from secondme.cli.onboard.model import given_key
 from secondme.cli.onboard.prompts import FILE, Interview, OnboardingDraft, WizardChoice, WizardQuestion
 from secondme.cli.onboard.site import Site
@@ -113,6 +113,7 @@ STAGES = {
     "model": ("Who writes the replies", model.ask),
     "store": ("Where everything is kept", questions.ask_store),
     "voice": ("Whose voice it is", questions.ask_voice),
+    "senses": ("Voice messages", senses.ask),
     "door": ("Who approves people", questions.ask_pairing),
     "hours": ("When you sleep", questions.ask_hours),
     "channels": ("Where people write", channels.ask),

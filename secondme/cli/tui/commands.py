@@ -38,7 +38,7 @@ class ScreenCommands(Provider):
         for page, title in PAGES.items():
             yield f"Go to {title}", KEYS.get(page, ""), partial(app.action_page, page)
         for binding, run in app.shown_actions():
-            yield binding.description, binding.key_display or binding.key, run
+            yield binding.tooltip or binding.description, binding.key_display or binding.key, run
 
 
 def _line(words: Content, key: str) -> Content:

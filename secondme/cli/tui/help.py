@@ -66,6 +66,7 @@ _HELP = {
         ("Enter Esc", "read one; back to the list"),
         ("/", "search by name or number"),
         ("m", "answer, draft, only listen, or neither"),
+        ("o", "open a recording or picture that they sent"),
         ("w", "who they are to you"),
         ("v", "in which of your voices they are answered"),
         ("z", "pause this contact, or answer again"),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from secondme.core.admit.store import ContactChoices
     from secondme.core.enums import ReplyMode
     from secondme.core.ids import ContactId
-    from secondme.core.records import ApprovedContact
+    from secondme.core.records import ApprovedContact, SpeechChoice
 
 
 LINKED = "link"
@@ -121,3 +121,8 @@ class ReplyModes:
             chosen=record.reply_mode is not None,
         )
         return record
+
+    async def set_speech(self, contact: ContactId, wanted: SpeechChoice | None) -> ApprovedContact:
+        """The approval with this word about spoken replies, and so every other contact of the person; None: the settings decide. Repeatable.
+        Raises NotFoundError or DataError; then nothing changed."""
+        return await self._choices.set_speech(contact, wanted)

@@ -64,7 +64,7 @@ class Gate:
         if text != message.text or name != message.display_name:
             message = replace(message, text=text, display_name=name, attachments=attachments)
         if message.edit_of:
-            return await self._gate.correct(message)
+            return await self._gate.correct(message, clip_utf8(words, TEXT_LIMIT_BYTES))
         if message.from_me:
             taken = await self._gate.take_over(message)
             if taken is Admission.TAKEN_OVER:

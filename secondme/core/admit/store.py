@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from secondme.core.config.models import LimitSettings, PairingSettings, TakeoverSettings
     from secondme.core.enums import ReplyMode
+    from secondme.core.records import SpeechChoice
     from secondme.core.store.client import Store
 
 
@@ -109,13 +110,15 @@ class GateStore:
         """As `Store.tell_broken`."""
         await self._store.tell_broken(contact)
 
-    async def correct(self, message: InboundMessage) -> Admission:
-        """What was said before is said in the new words: CORRECTED, or IGNORED when it is not kept any more; STRANGER, and nothing
+    async def correct(self, message: InboundMessage, words: str) -> Admission:
+        """What was said before is said in the new `words`, which are the message's without its attachments: CORRECTED, or IGNORED when it is not kept any more; STRANGER, and nothing
         written, for who was not approved. Nobody can correct what somebody else said. Repeatable.
         """
         contact = message.contact_id
         answer: bytes = await self._store.run(
-            "correct", (message.edit_of, quoted(message.text), "assistant" if message.from_me else "user", contact), contact=contact
+            "correct",
+            (message.edit_of, quoted(message.text), "assistant" if message.from_me else "user", contact, words),
+            contact=contact,
         )
         return _ADMISSIONS[answer]
 
@@ -179,6 +182,8 @@ def _turn(message: InboundMessage, identity: str, content: str, kind: str) -> st
         more += f',"replyTo":{quoted(message.reply_to)}'
     if message.expires_s:
         more += f',"expiresAt":{sent_ms + message.expires_s * 1000}'
+    if message.attachments:
+        more += f',"media":{len(message.attachments)}'
     return f'{{"id":{identity},"role":"{role}","content":{content},"timestamp":{sent_ms},"type":"{kind}"{more}}}'
 
 
@@ -322,6 +327,9 @@ _KNOCKS = {
 }
 
 
+_Choice = Literal["persona", "replyMode", "speech"]
+
+
 class ContactChoices:
     """The owner's choices for a contact, and for every other contact of the same person. Everything else in an approval stays as it is."""
 
@@ -337,14 +345,19 @@ class ContactChoices:
         """The approval with this reply mode; None: the tier decides. Repeatable. Raises NotFoundError or DataError; then nothing changed."""
         return await self._set_all(contact, "replyMode", mode.value if mode else "")
 
-    async def _set_all(self, contact: ContactId, field: Literal["persona", "replyMode"], value: str) -> ApprovedContact:
+    async def set_speech(self, contact: ContactId, wanted: SpeechChoice | None) -> ApprovedContact:
+        """The approval with this word about spoken replies; None: the settings decide. Repeatable. Raises NotFoundError or DataError; then nothing
+        changed."""
+        return await self._set_all(contact, "speech", wanted or "")
+
+    async def _set_all(self, contact: ContactId, field: _Choice, value: str) -> ApprovedContact:
         chosen = await self._set(contact, field, value)
         for other in (await self._links.members(contact))[1:]:
             with contextlib.suppress(NotFoundError):
                 await self._set(other, field, value)
         return chosen
 
-    async def _set(self, contact: ContactId, field: Literal["persona", "replyMode"], value: str) -> ApprovedContact:
+    async def _set(self, contact: ContactId, field: _Choice, value: str) -> ApprovedContact:
         key = keys.approved(contact)
         answer = await self._store.run("choose", (contact, field, value, keys.EVENTS_PAIRING), contact=contact)
         match answer[0]:

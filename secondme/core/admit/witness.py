@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 
+_LOOKS, _LOOK_S = 3, 1.0
+
+
 @dataclass(frozen=True, slots=True)
 class Testimony:
     """What the file says: which store it was, how many contacts were approved there at `at_ms` (Unix), and how many approvals had been
@@ -68,6 +71,17 @@ class Witness:
         if seen is None or not _is_missing(seen, now):
             return None
         return Loss(seen.approved, now.approved, seen.at_ms)
+
+    async def is_shared(self) -> bool:
+        """False when the store belongs to a gateway whose home is another one than ours. A gateway that is only now writing its file is waited
+        for."""
+        for _ in range(_LOOKS):
+            known = (await self._pairing.tally()).home
+            seen = testimony(self._path)
+            if not known or (seen is not None and seen.home == known):
+                return True
+            await self._clock.sleep(_LOOK_S)
+        return False
 
     async def keep(self) -> None:
         """The file says what is there now, unless somebody is missing. Repeatable; what did not change is not written again."""

@@ -78,6 +78,12 @@ def _families(overview: SystemStatus) -> Iterator["Metric"]:
     yield _one("secondme_paused_contacts", "Contacts that are paused one by one.", len(glance.paused))
     yield _one("secondme_cost_today_dollars", "What the models cost today (UTC).", glance.today_micros / 1_000_000)
     yield _one("secondme_cost_cap_dollars", "What the models may cost a day.", overview.cap_usd)
+    cap = overview.media.cap_minutes
+    heard = None if cap is None else glance.today_seconds
+    spoken = glance.today_characters if overview.media.speaks else None
+    yield _one("secondme_heard_today_seconds", "Seconds of recordings that were listened to today (UTC).", heard)
+    yield _one("secondme_heard_cap_seconds", "How many seconds may be listened to a day.", None if cap is None else cap * 60)
+    yield _one("secondme_spoken_today_characters", "Characters that were spoken today (UTC).", spoken)
 
 
 def _channels(overview: SystemStatus) -> Iterator["Metric"]:

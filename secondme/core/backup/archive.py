@@ -47,6 +47,7 @@ _FOLDERS = (
     f"{DATA}/skill-snapshots/",
     f"{DATA}/memory/",
     f"{DATA}/memory-keys/",
+    f"{DATA}/media/",
 )
 
 
@@ -85,6 +86,7 @@ class BackupManifest(Record):
             "channels": sorted({name.split("/")[2] for name in names if name.startswith(f"{DATA}/channels/")}),
             "mail": sum(name.startswith(f"{DATA}/local/") for name in names),
             "memories": sum(name.startswith(f"{DATA}/memory/") for name in names),
+            "media": sum(name.startswith(f"{DATA}/media/") for name in names),
             "memoryKeys": sum(name.startswith(f"{DATA}/memory-keys/") for name in names),
             "storeBytes": names[STORE],
         }

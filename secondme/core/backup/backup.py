@@ -120,7 +120,7 @@ def gather_before(gathered: Gathered, places: Places) -> None:
     gathered.take(f"{DATA}/api.token", places.api_token, through_links=False)
 
 
-def gather_after(gathered: Gathered, places: Places, *, with_memory_keys: bool = False) -> None:
+def gather_after(gathered: Gathered, places: Places, *, with_memory_keys: bool = False, with_media: bool = False) -> None:
     """What must not be older than the store: a message that the store calls delivered is in the mail, and one that left a journal is in
     memory. One that is there too early is recognised by its id. Of memory only what was said is kept: the rest is made from it."""
     for name, path in _below(places.local_mail, through_links=False):
@@ -131,6 +131,8 @@ def gather_after(gathered: Gathered, places: Places, *, with_memory_keys: bool =
             gathered.take(f"{DATA}/memory/{name}", path, through_links=False, key=key)
     for name, path in _below(places.memory_keys, through_links=False) if with_memory_keys else ():
         gathered.take(f"{DATA}/{places.memory_keys.name}/{name}", path, through_links=False)
+    for name, path in _below(places.media, through_links=False) if with_media else ():
+        gathered.take(f"{DATA}/{places.media.name}/{name}", path, through_links=False)
 
 
 def _below(directory: Path, *, through_links: bool) -> Iterator[tuple[str, Path]]:
@@ -178,7 +180,14 @@ class Made:
 
 
 async def make_backup(
-    setup: Setup, store: Store, into: BinaryIO, clock: Clock, passphrase: str | None, *, with_memory_keys: bool = False
+    setup: Setup,
+    store: Store,
+    into: BinaryIO,
+    clock: Clock,
+    passphrase: str | None,
+    *,
+    with_memory_keys: bool = False,
+    with_media: bool = False,
 ) -> Made:
     """`into` (open for reading and writing, empty) holds everything, encrypted when there is a passphrase, and was read again.
 
@@ -194,7 +203,7 @@ async def make_backup(
             await save_store(store, snapshot, clock, binary=setup.settings.store.server)
             gathered.add(STORE, snapshot)
             point("backup.store_saved")
-            gather_after(gathered, places, with_memory_keys=with_memory_keys)
+            gather_after(gathered, places, with_memory_keys=with_memory_keys, with_media=with_media)
             manifest = BackupManifest(
                 format=FORMAT,
                 version=__version__,

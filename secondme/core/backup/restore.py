@@ -72,7 +72,8 @@ class Swap:
         _sync_tree(self.data)
         for _, target in self._pairs():
             _check_movable(target)
-        absent = [target.name for staged, target in self._pairs() if not staged.exists() and target != self.places.memory_keys]
+        kept = {self.places.memory_keys, self.places.media}  # most backups have none, and those that are here are still good
+        absent = [target.name for staged, target in self._pairs() if not staged.exists() and target not in kept]
         with replacement(self._note) as file:
             file.write(json.dumps({"aside": aside, "absent": absent}).encode())
             point("restore.deciding")
@@ -111,6 +112,7 @@ class Swap:
             "skill-snapshots",
             "memory",
             "memory-keys",
+            "media",
             "api.token",
             self.places.witness.name,
         ):

@@ -28,11 +28,13 @@ from secondme.core.config.files import (
 )
 from secondme.core.config.models import (
     ApiSettings,
+    AttachmentSettings,
     BudgetSettings,
     ContentSettings,
     DeliverySettings,
     DisclosureSettings,
     DraftSettings,
+    HearingSettings,
     LimitSettings,
     LogSettings,
     MemorySettings,
@@ -42,8 +44,10 @@ from secondme.core.config.models import (
     PersonaSettings,
     QueueSettings,
     Section,
+    SightSettings,
     SkillSettings,
     SleepSettings,
+    SpeechSettings,
     StoreSettings,
     TakeoverSettings,
     WebhookSettings,
@@ -90,6 +94,10 @@ class Settings(Section):
     """Settings of channels that came as packages of their own, by channel id."""
     store: StoreSettings
     memory: MemorySettings
+    hearing: HearingSettings
+    sight: SightSettings
+    speech: SpeechSettings
+    attachments: AttachmentSettings
     skills: SkillSettings
     skill_secrets: dict[str, dict[str, SecretStr]] = Field(default_factory=dict)
     """Keys that skills need, by skill (`-` written `_`) and name; `secondme skills config` keeps them. They are put into requests, and no

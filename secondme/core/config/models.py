@@ -35,6 +35,20 @@ def server_address(value: str | None) -> str | None:
     )
 
 
+def transcription_address(value: str | None) -> str | None:
+    """As `server_address`, for a server with OpenAI's calls."""
+    return (
+        None
+        if value is None
+        else re.sub(r"(?:/v1(?:/audio(?:/transcriptions)?)?)?/*$", "", value.strip().rstrip("/"), flags=re.IGNORECASE) or None
+    )
+
+
+def _host(address: str | None) -> str:
+    """The machine that an address names, for the owner to read; the address itself when it names none, empty when there is none."""
+    return urlsplit(address).hostname or address if address else ""
+
+
 class PairingSettings(Section):
     """Who is approved, and how many may ask."""
 
@@ -89,6 +103,11 @@ class ModelSettings(Section):
     @classmethod
     def _plain_address(cls, value: str | None) -> str | None:
         return server_address(value)
+
+    @property
+    def recipient(self) -> str:
+        """Who is sent what a model is asked."""
+        return _host(self.base_url) or "Anthropic"
 
 
 class DisclosureSettings(Section):
@@ -253,6 +272,126 @@ class WebhookSettings(Section):
     @classmethod
     def _address(cls, value: str) -> str:
         return host_and_port(value)
+
+
+_LANGUAGE = re.compile("[a-z]{2,3}", re.ASCII)
+
+
+class HearingSettings(Section):
+    """Voice messages become text before they are answered."""
+
+    enabled: bool | Literal["auto"] = "auto"
+    """`auto`: when there is somebody to ask: a key or an address of a server, or what `secondme[hearing]` brings."""
+    provider: Literal["openai", "local"] = "openai"
+    """`openai`: any server with OpenAI's `/v1/audio/transcriptions`; it is sent the recordings. `local`: on this machine."""
+    model: str = "gpt-transcribe"
+    """For `local`: `tiny.en` (English only), `base` (many languages), or a folder with a CTranslate2 model of your own."""
+    base_url: str | None = None
+    """With or without the `/v1` at its end. Empty: OpenAI's."""
+    api_key: SecretStr | None = None
+    languages: str = ""
+    """The languages that people speak to you, like `de, en`, likeliest first, while nothing is known of the contact's own."""
+    max_seconds: int = Field(600, ge=1, le=7200)
+    """Longer recordings are not listened to."""
+    minutes_per_contact_per_day: float = Field(20, ge=0)
+    minutes_per_day: float = Field(120, ge=0)
+    usd_per_minute: float = Field(0.0045, ge=0)
+    """What a minute costs; counted against `budget.daily_usd`."""
+    timeout_s: float = Field(60, gt=0, le=600)
+    wait_minutes: float = Field(10, gt=0, le=600)
+    """How long a reply waits for a server that is away. Then it is written without the words."""
+    unclear: Literal["ask", "draft"] = "ask"
+    """What follows from words that may be wrong: the clone may ask what was meant, or the reply waits for you."""
+
+    @field_validator("base_url")
+    @classmethod
+    def _plain_address(cls, value: str | None) -> str | None:
+        return transcription_address(value)
+
+    @field_validator("languages")
+    @classmethod
+    def _known_languages(cls, value: str) -> str:
+        found = value.replace(",", " ").split()
+        if any(not _LANGUAGE.fullmatch(each) for each in found):
+            raise ValueError("not languages by their codes, like: de, en")
+        return ", ".join(found)
+
+    @property
+    def recipients(self) -> list[str]:
+        """Who is sent recordings, where any are listened to; nobody when that is done on this machine."""
+        return [_host(self.base_url) or "OpenAI"] if self.provider == "openai" and self.enabled else []
+
+    @property
+    def is_wanted(self) -> bool | None:
+        """Whether recordings are listened to: as the owner said, or because there is a server to ask; None when it depends on what is installed
+        on this machine."""
+        if self.enabled != "auto":
+            return self.enabled
+        return self.api_key is not None or self.base_url is not None if self.provider == "openai" else None
+
+    @property
+    def hints(self) -> tuple[str, ...]:
+        """`languages`, one by one."""
+        return tuple(self.languages.replace(",", " ").split())
+
+
+class SightSettings(Section):
+    """Pictures are shown to the model, re-encoded by us and without what a camera wrote into them."""
+
+    enabled: bool = True
+    max_pictures: int = Field(8, ge=1, le=20)
+    """How many the model is shown at once; the rest of an album by their descriptions."""
+    max_edge: int = Field(1568, ge=256, le=2576)
+    """Pixels of the longer edge."""
+    remember_minutes: float = Field(10, ge=0, le=1440)
+    """For so long it is shown again with what is said next; later by its description, and again when somebody quotes it."""
+    describe: bool = True
+    """The small model describes each in one line, which is what later turns, memory and search know of it."""
+    documents: bool = False
+    """The text of a PDF is read too, ten pages of it. Needs `secondme[documents]`."""
+
+
+class SpeechSettings(Section):
+    """Voice messages are answered by voice messages. Nothing is spoken before `consent` says whose voice it is."""
+
+    enabled: bool = False
+    provider: Literal["elevenlabs", "command"] = "elevenlabs"
+    voice_id: str = ""
+    model: str = "eleven_flash_v2_5"
+    base_url: str = "https://api.elevenlabs.io"
+    api_key: SecretStr | None = None
+    command: str = ""
+    """A program of your own and its arguments, as a shell would read them: it is given the text and writes a sound file, Ogg with Opus at best."""
+    trigger_on_voice: bool = True
+    """Only who sent a voice message is answered by one. False: everybody, unless you say otherwise for a contact."""
+    max_response_length: int = Field(300, ge=1, le=2000)
+    """Characters. What is longer is written."""
+    consent: Literal["", "my-own-voice", "stock-voice"] = ""
+    """Whose voice speaks: your own, or one that the vendor offers to everybody. Another person's is not yours to give."""
+    usd_per_1k_chars: float = Field(0.1, ge=0)
+    daily_usd: float = Field(1.0, ge=0)
+    timeout_s: float = Field(20, gt=0, le=120)
+
+    @property
+    def speaks(self) -> bool:
+        """True when anything is spoken."""
+        return self.enabled and bool(self.consent)
+
+    @property
+    def recipients(self) -> list[str]:
+        """Who is sent the words that are spoken; nobody when a program of the owner's speaks them."""
+        if not self.speaks or self.provider == "command":
+            return []
+        host = _host(self.base_url)
+        return ["ElevenLabs" if not host or host == "api.elevenlabs.io" else host]
+
+
+class AttachmentSettings(Section):
+    """What came with messages and is kept for you."""
+
+    keep_days: float = Field(7, ge=0, le=3650)
+    """Recordings and pictures that were heard or seen can be opened for so long, on this machine only. 0: for no longer than a reply needs
+    them, an hour at most."""
 
 
 class MemoryWeights(Section):

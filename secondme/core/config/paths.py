@@ -74,6 +74,16 @@ class Places:
         return self.data / "memory-keys"
 
     @property
+    def media(self) -> Path:
+        """Recordings and pictures that contacts sent, for as long as they are kept, a folder a contact; in no backup, unless the owner says so."""
+        return self.data / "media"
+
+    @property
+    def speech_models(self) -> Path:
+        """Weights of engines that understand speech on this machine; in no backup."""
+        return self.data / "models"
+
+    @property
     def mcp_listings(self) -> Path:
         """What MCP servers were last seen to offer. Nothing in it approves anything."""
         return self.data / "skills" / "mcp"

@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING
 
-from secondme.core.errors import BusyError, SecondmeError
+from secondme.core.admit.pairing import channel_of
+from secondme.core.errors import BusyError, SecondmeError, UnavailableError
 from secondme.core.gateway.channel_supervisor import ChannelSupervisor, told_of_holder
 from secondme.core.log import get_logger
 from secondme.core.messages import Admission, Challenge, ChannelState, InboundMessage, OwnerAddress, WebhookAnswer, WebhookRequest
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from secondme.core.admit.control_store import ControlStore, DesiredState
     from secondme.core.channel_plugin import ChannelFactory
     from secondme.core.gateway.channel_leases import ChannelLeases
+    from secondme.core.ids import ContactId
     from secondme.core.ports import Clock, Random
 
 log = get_logger(__name__)
@@ -89,6 +91,18 @@ class ChannelManager:
             _, late = await asyncio.wait(lives, timeout=within_s)
             if late:
                 log.error("channels_still_running", count=len(late))
+
+    def is_open(self, contact: ContactId) -> bool:
+        """True while the contact's channel is held here and connected."""
+        supervisor = self.channels.get(channel_of(contact))
+        return supervisor is not None and supervisor.is_open
+
+    async def download(self, channel: str, handle: str, limit_bytes: int) -> bytes:
+        """A file that came with a message on `channel`. Raises as the channel's `download`, and UnavailableError without the channel."""
+        supervisor = self.channels.get(channel)
+        if supervisor is None:
+            raise UnavailableError("channel_not_here", "The channel is not held by this process.")
+        return await supervisor.download(handle, limit_bytes)
 
     def owner_chats(self) -> list[OwnerAddress]:
         """Where the owner can be reached, connected channels first."""

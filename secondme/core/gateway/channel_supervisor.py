@@ -25,6 +25,7 @@ from secondme.core.messages import (
     SendOutcome,
     Sent,
     Undeliverable,
+    VoiceRefused,
     WebhookAnswer,
     WebhookRequest,
 )
@@ -53,6 +54,7 @@ _CONNECT_S = 120.0
 """A channel that neither connects nor fails for this long hangs."""
 _WATCH_S = 1.0
 _STOP_S = 10.0
+_DOWNLOAD_S = 60.0
 
 
 class ChannelSupervisor:
@@ -119,14 +121,24 @@ class ChannelSupervisor:
         match outcome:
             case Sent():
                 self.sent += 1
-            case NotSent() | Undeliverable():
+            case NotSent() | Undeliverable() | VoiceRefused():
                 self.failed += 1
         return outcome
 
-    async def typing(self, contact_id: ContactId, thread: str) -> None:
-        """As the channel's `typing`; a channel that knows no topics is not told of any."""
-        if self._channel is not None:
-            await (self._channel.typing(contact_id, thread) if thread else self._channel.typing(contact_id))
+    async def typing(self, contact_id: ContactId, thread: str, *, recording: bool = False) -> None:
+        """As the channel's `typing`; one that knows no topics, or sends no voice, is not told of any."""
+        if self._channel is None:
+            return
+        topic = (thread,) if thread else ()
+        await (self._channel.typing(contact_id, *topic, recording=True) if recording else self._channel.typing(contact_id, *topic))
+
+    async def download(self, handle: str, limit_bytes: int) -> bytes:
+        """As the channel's `download`, within 60 s. Raises UnavailableError after that and while there is no channel."""
+        try:
+            async with asyncio.timeout(_DOWNLOAD_S):
+                return await self._there().download(handle, limit_bytes)
+        except TimeoutError as error:
+            raise UnavailableError("download_timeout", "The platform did not deliver the file in time.") from error
 
     async def contacts(self) -> list[ChannelContact]:
         """As the channel's `contacts`. Raises UnavailableError while there is no channel."""

@@ -1,6 +1,7 @@
 """The whole story of a message.
 
     channel -> receive -> gate | door        nothing of a stranger is kept; what was approved is safe when receive() returns
+            -> reader                        what came with it is heard and seen, where the owner wants it, before the first try at a reply
             -> worker  -> answer             one burst, one reply: still writing? asleep? stale? else what would the owner say, and how fast
             -> sender  -> channel            asked a last time: still approved, not paused, not answered by the owner meanwhile
             -> learner                       what the owner writes themselves, and how: in the background
@@ -24,11 +25,11 @@ from secondme.core.enums import ReplyMode
 from secondme.core.errors import DataError, SecondmeError, UnavailableError
 from secondme.core.gateway.channel_manager import ChannelManager
 from secondme.core.gateway.heartbeat import Heartbeat
-from secondme.core.ids import ContactId, mask_contact_id, new_id, reply_id
+from secondme.core.ids import ChannelId, ContactId, MessageId, mask_contact_id, new_id, reply_id
 from secondme.core.log import get_logger
 from secondme.core.messages import Admission, Challenge, ChatKind, InboundMessage
 from secondme.core.queue.worker import Answered, Deferred, Verdict, Worker
-from secondme.core.records import Job, NewRow, Stage
+from secondme.core.records import Job, Mail, NewRow, Stage
 from secondme.core.reply.agent import Agent, NoReply, Reply
 from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
 from secondme.core.send.pacing import SleepSchedule, gathering_s, plan_paces
@@ -48,6 +49,8 @@ if TYPE_CHECKING:
     from secondme.core.config.loader import Settings
     from secondme.core.gateway.channel_leases import ChannelLeases
     from secondme.core.gateway.owner_chat import OwnerChat
+    from secondme.core.media.reader import MediaReader
+    from secondme.core.media.speech import SpeechDesk
     from secondme.core.memory.feed import MemoryFeed
     from secondme.core.memory.store import JournalStore
     from secondme.core.ports import Clock
@@ -65,6 +68,8 @@ _SWEEP_S = 2.0
 _FAREWELL_S = 1.0
 _LOOK_S = 1.0
 """How soon a decision of the owner about a store that lost people is followed."""
+_READING_S = 3.0
+"""Until it is looked again whether everything was heard and seen; whoever reads it says so sooner."""
 _BEGIN_S = 5.0
 """How long the channels may take to be started before the gateway calls itself ready all the same."""
 
@@ -92,6 +97,8 @@ class GatewayParts:
     memory: MemoryFeed | None = None
     journals: JournalStore | None = None
     """Are written only while there is a `memory` to read them."""
+    media: MediaReader | None = None
+    speech: SpeechDesk | None = None
 
 
 class Gateway:
@@ -107,11 +114,13 @@ class Gateway:
         self._name = f"{part}-{new_id()[:8]}"
         factories = rooms.channels if part != "worker" else ()
         self.manager = ChannelManager(factories, rooms.control, self.receive, clock, rng, rooms.leases)
+        if rooms.media is not None:
+            rooms.media.fetch, rooms.media.heard = self.manager.download, self._heard
         self._heartbeat = Heartbeat(
             self._name, part, rooms.control, rooms.security, self.manager, rooms.agent.router.counts.to_dict, clock
         )
         self._senders = {
-            name: Sender(supervisor, rooms.outbox, settings.delivery, clock, rng)
+            name: Sender(supervisor, rooms.outbox, settings.delivery, clock, rng, rooms.speech)
             for name, supervisor in self.manager.channels.items()
         }
 
@@ -132,6 +141,8 @@ class Gateway:
             outcome = await self._parts.gate.admit(message)
         fault_points.point("gateway.admitted")
         log.info("received", contact=mask_contact_id(message.contact_id), outcome=outcome.value)
+        if outcome is Admission.REVOKED and self._parts.media is not None:
+            await self._parts.media.forget(message.contact_id, message.revokes)
         if outcome in _PROMPTING:
             self._nudge(message.channel_id)
         if outcome in _INSPECTED and self._parts.inspector is not None:
@@ -153,6 +164,7 @@ class Gateway:
                 pass
             case _:
                 assert_never(job.contact.mode)
+        is_unread = self._parts.media is not None and await self._parts.media.wants(job.token.contact_id, job.mail)
         gather_s = gathering_s([mail.timestamp for mail in job.mail], now, self._settings.pacing)
         if gather_s > 0:
             return Deferred(gather_s, "gathering")
@@ -161,6 +173,8 @@ class Gateway:
             return Deferred(asleep_s, "asleep")
         if self._night.awake_for(job.mail[-1].timestamp, now).total_seconds() > self._settings.queue.stale_after_hours * 3600:
             return Answered([], why="stale", untold="stale")
+        if is_unread:
+            return Deferred(_READING_S, "reading")
         begun = self._clock.monotonic()
         outcome = await self._parts.agent.compose_reply(job)
         took_ms = int((self._clock.monotonic() - begun) * 1000)
@@ -171,13 +185,35 @@ class Gateway:
                     reason == "handed_over"
                 ):  # before it is said: who was asked whether they are a machine says nothing more by itself
                     await self._hand_over(job.token.contact_id)
-                stages = (Stage("begun", 0), Stage("composed", took_ms, {"ms": took_ms, "refused": reason, **(facts or {})}))
+                stages = (*self._passed_over(job), Stage("composed", took_ms, {"ms": took_ms, "refused": reason, **(facts or {})}))
                 return Answered([], why="unanswered", untold=reason, stages=stages)
             case Reply(facts=facts):
-                stages = (Stage("begun", 0), Stage("composed", took_ms, {"ms": took_ms, **(facts or {})}))
+                stages = (*self._passed_over(job), Stage("composed", took_ms, {"ms": took_ms, **(facts or {})}))
                 return self._schedule(job, outcome, stages)
             case _:
                 assert_never(outcome)
+
+    def _passed_over(self, job: Job) -> list[Stage]:
+        """The burst was begun; and what of it nobody looked into."""
+        rules = self._parts.media.rules if self._parts.media is not None else None
+        return [Stage("begun", 0), *(each for mail in job.mail for each in (rules.passed_over(mail) if rules else ()))]
+
+    def _heard(self, mail: Mail, words: str) -> None:
+        """What somebody said in a recording is looked at and learnt from like what they write."""
+        message = InboundMessage(
+            ChannelId(mail.channel_id),
+            ContactId(mail.contact_id),
+            mail.normalized_contact_id,
+            MessageId(mail.message_id),
+            words,
+            mail.timestamp,
+        )
+        if self._parts.inspector is not None:
+            most = self._settings.content.max_length  # of what is written: a voice message is no flood of words
+            for start in range(0, len(words), most):
+                self._parts.inspector.offer(replace(message, text=words[start : start + most]))
+        if self._parts.learner is not None and not mail.forwarded:
+            self._parts.learner.heard(message.contact_id, words)
 
     async def _hand_over(self, contact: ContactId) -> None:
         """The contact is the owner's for as long as after a message of their own."""
@@ -190,6 +226,8 @@ class Gateway:
         """The reply in as many messages as this owner would send, each with its pace; held when the mode or a check asks for it."""
         reply = reply_id(job.token.contact_id, job.mail[0].message_id)
         texts = split_reply(composed.text, by_line=composed.by_line)
+        speech = self._parts.speech
+        speak = speech is not None and speech.is_wanted(job.contact, job.mail, texts)
         ago = None if job.last_reply_ms is None else max(0.0, (job.now_ms - job.last_reply_ms) / 1000)
         paces = plan_paces(texts, since_last_reply_s=ago, settings=self._settings.pacing, rng=self._rng)
         rows = [
@@ -204,6 +242,7 @@ class Gateway:
                 fault=composed.fault,
                 thread=job.mail[-1].thread,
                 expires_s=job.mail[-1].expires_s,
+                speak=speak,
             )
             for number, part in enumerate(texts)
         ]
@@ -253,6 +292,8 @@ class Gateway:
                 background.append(lifetime.create_task(self._parts.learner.run()))
             if self._parts.owner_chat is not None:
                 background.append(lifetime.create_task(self._parts.owner_chat.run(self.manager.owner_chats)))
+            if self._parts.media is not None:
+                background.append(lifetime.create_task(self._parts.media.run(self.manager.is_open, alone=works)))
             if self._parts.memory is not None:
                 background.append(lifetime.create_task(self._parts.memory.run()))
             elif self._parts.journals is not None:

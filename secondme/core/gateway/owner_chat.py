@@ -421,6 +421,8 @@ class OwnerChat:
                 name = safe_name(str(event.get("skill")))
                 said = f"The skill {name} fails again and again, so I write without it for a while. On your machine: secondme skills log {name}"
                 await self._note(said, f"skill:{name}:{self._clock.now_ms() // _DAY_MS}")
+            case keys.EVENTS_STATUS, "reading_failing":
+                await self._tell_reading(str(event.get("code")), str(event.get("message") or ""), str(event.get("fix") or ""))
             case keys.EVENTS_STATUS, "memory_damaged":
                 said = f"What I remember of {contact} was damaged and is set aside; I still know what the last days hold. An export that you have can be imported again."
                 await self._note(said, f"memory:{contact}:{self._clock.now_ms() // _DAY_MS}")
@@ -428,6 +430,12 @@ class OwnerChat:
                 await self._note("Too many strangers ask or guess codes; new ones are ignored for now.", f"{kind}:{at[:7]}")
             case _:
                 pass
+
+    async def _tell_reading(self, code: str, message: str, fix: str) -> None:
+        """Once a day for each cause."""
+        why = f"{message} {fix}".strip() or f"{_OVER_LIMIT.get(code, 'A limit of today is reached')}, until tomorrow (UTC)."
+        said = f"I cannot hear or see what people send now, and answer without it: {why}"
+        await self._note(said, f"reading:{code}:{self._clock.now_ms() // _DAY_MS}")
 
     async def _tell_queue(self, kind: str, contact: str, at: str, event: dict[str, Any]) -> None:
         match kind:
@@ -519,6 +527,12 @@ _BY_THEMSELVES = {
     "invite": "with your invite",
     "self-verified": "with their own code",
     "existing-history": "because you talked before",
+}
+_OVER_LIMIT = {
+    "over_limit": "today's minutes of voice messages are used up",
+    "over_contact_limit": "today's minutes of one contact are used up",
+    "over_budget": "today's budget is spent",
+    "over_contact_budget": "today's budget of one contact is spent",
 }
 _TELLING_STATES = frozenset({"needs_owner", "connected", "deaf"})
 """`connected` with a code is a late report of the platform's, like a reply that it would not deliver."""

@@ -124,6 +124,27 @@ class CostReport(CamelModel):
     cap_usd: float
 
 
+class HeardReport(CamelModel):
+    """Minutes of recordings that were listened to today (UTC), and may be."""
+
+    today_minutes: float
+    cap_minutes: float
+
+
+class SpokenReport(CamelModel):
+    """Characters that were spoken today (UTC)."""
+
+    today_characters: int
+
+
+class MediaRecipientsReport(CamelModel):
+    """Who is sent recordings, the words of spoken replies, and pictures."""
+
+    recordings: list[str] = Field(default_factory=list)
+    spoken: list[str] = Field(default_factory=list)
+    pictures: list[str] = Field(default_factory=list)
+
+
 class StatusReport(CamelModel):
     """How things stand: the data of `secondme status --json`."""
 
@@ -141,6 +162,26 @@ class StatusReport(CamelModel):
     loss: LossReport | None = None
     recipients: list[str] = Field(default_factory=list)
     """Who is sent what people write so that memory finds it again; nobody by default."""
+    media_recipients: MediaRecipientsReport = Field(default_factory=MediaRecipientsReport)
+    heard: HeardReport | None = None
+    """None when nothing is listened to."""
+    spoken: SpokenReport | None = None
+    """None when nothing is spoken."""
+
+
+@dataclass(frozen=True, slots=True)
+class MediaUse:
+    """What is heard, seen and spoken, as the settings have it."""
+
+    cap_minutes: float | None = None
+    """How many minutes are listened to a day; None: none at all."""
+    speaks: bool = False
+    recordings_to: tuple[str, ...] = ()
+    """Who is sent recordings."""
+    spoken_to: tuple[str, ...] = ()
+    """Who is sent the words of spoken replies."""
+    pictures_to: tuple[str, ...] = ()
+    """Who is sent pictures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,6 +275,7 @@ class SystemStatus:
     """What could not be read: records are broken."""
     recipients: tuple[str, ...] = ()
     """Who is sent what people write so that memory finds it again."""
+    media: MediaUse = MediaUse()
 
     @property
     def runs(self) -> bool:
@@ -247,7 +289,7 @@ class SystemStatus:
 
     def report(self) -> StatusReport:
         """As scripts and the API are told: the data of `secondme.status/1`."""
-        everybody, backlog, glance = self.everybody, self.backlog, self.glance
+        everybody, backlog, glance, media = self.everybody, self.backlog, self.glance, self.media
         return StatusReport(
             processes=[
                 ProcessReport(
@@ -286,6 +328,13 @@ class SystemStatus:
             ),
             unreadable=[*self.unreadable, *backlog.unreadable],
             recipients=list(self.recipients),
+            media_recipients=MediaRecipientsReport(
+                recordings=list(media.recordings_to), spoken=list(media.spoken_to), pictures=list(media.pictures_to)
+            ),
+            heard=None
+            if media.cap_minutes is None
+            else HeardReport(today_minutes=glance.today_seconds / 60, cap_minutes=media.cap_minutes),
+            spoken=SpokenReport(today_characters=glance.today_characters) if media.speaks else None,
         )
 
     def to_dict(self) -> dict[str, Any]:  # JSON has no closer type
@@ -305,10 +354,10 @@ async def overview(
     embedded: bool,
     glance: ActivityStore,
     cap_usd: float,
-    recipients: Sequence[str] = (),
 ) -> SystemStatus:
-    """How things stand now. A handful of round trips, bounded work. What is broken is named and left out. Raises UnavailableError when the
-    store does not answer."""
+    """How things stand now, without who is sent what. A handful of round trips, bounded work. What is broken is named and left out.
+
+    Raises UnavailableError when the store does not answer."""
     unreadable: list[str] = []
 
     async def part(name: str, reading: Awaitable[_T], otherwise: _T) -> _T:
@@ -353,7 +402,6 @@ async def overview(
         at_ms=await control.now_ms(),
         can_write=can_write,
         unreadable=tuple(unreadable),
-        recipients=tuple(recipients),
     )
 
 

@@ -96,6 +96,10 @@ class Activity:
     """By contact id."""
     today_micros: int
     """What the models cost today (UTC), in millionths of a dollar."""
+    today_seconds: int = 0
+    """Of recordings that were listened to today (UTC)."""
+    today_characters: int = 0
+    """Spoken today (UTC)."""
 
 
 class ActivityStore:
@@ -112,7 +116,8 @@ class ActivityStore:
         pipe.zrevrange(keys.INDEX_APPROVED, 0, _MOST_CONTACTS - 1)
         (seconds, micros), members = await self._store.call(pipe.execute())
         now_ms = int(seconds) * 1000 + int(micros) // 1000
-        spent = await self._store.call(client.hget(keys.token_stats(f"{from_ms(now_ms):%Y-%m-%d}"), "micros"))
+        day = keys.token_stats(f"{from_ms(now_ms):%Y-%m-%d}")
+        spent = await self._store.call(client.hmget(day, ["micros", "seconds", "characters"]))
         contacts = [member.decode() for member in members]
         heard = said = 0
         paused: list[PausedContact] = []
@@ -127,8 +132,15 @@ class ActivityStore:
             last_received_ms=heard or None,
             last_sent_ms=said or None,
             paused=tuple(sorted(paused, key=lambda each: each.contact_id)),
-            today_micros=max(0, int(spent)) if spent and spent.removeprefix(b"-").isdigit() else 0,
+            today_micros=_sum(spent[0]),
+            today_seconds=_sum(spent[1]),
+            today_characters=_sum(spent[2]),
         )
+
+
+def _sum(raw: bytes | None) -> int:
+    """A sum of a day; what is charged and settled on two of them leaves less than nothing on one."""
+    return max(0, int(raw)) if raw and raw.removeprefix(b"-").isdigit() else 0
 
 
 _TRACE_PAGE = 500

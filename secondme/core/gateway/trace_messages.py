@@ -16,10 +16,17 @@ def in_words(stage: str, facts: Mapping[str, Any]) -> str:
     match stage:
         case "composed":
             return _composed(facts)
+        case "heard" | "heard_nothing" | "not_heard" | "seen" | "not_seen" | "spoken" | "spoken_as_text":
+            return _sensed(stage, facts)
         case "held" | "put_off" | "waiting" | "dropped":
             return f"{_STAGES[stage]}: {_REASONS.get(reason, reason.replace('_', ' '))}" if reason else _STAGES[stage]
         case _:
             return _STAGES.get(stage, stage.replace("_", " "))
+
+
+def why_not_read(why: str) -> str:
+    """Why a recording or a picture is known by its name only, or why a reply was not spoken."""
+    return _WHY_NOT.get(why, why.replace("_", " "))
 
 
 def why_held(reason: str) -> str:
@@ -43,6 +50,10 @@ def _composed(facts: Mapping[str, Any]) -> str:
         parts.append(_remembered(memory))
     if facts.get("tools"):
         parts.append(f"used {', '.join(map(_used, facts['tools']))}")
+    if facts.get("pictures"):
+        parts.append(f"shown {counted(int(facts['pictures']), 'picture')}")
+    if facts.get("pictures_refused"):
+        parts.append(f"{counted(int(facts['pictures_refused']), 'picture')} left out: the model's server refused")
     if facts.get("fault"):
         parts.append(f"fault: {facts['fault']}".replace("_", " "))
     if facts.get("refused") == "handed_over":
@@ -50,6 +61,24 @@ def _composed(facts: Mapping[str, Any]) -> str:
     if facts.get("refused"):
         parts.append(f"no words: {facts['refused']}".replace("_", " "))
     return ", ".join(part for part in parts if part)
+
+
+def _sensed(stage: str, facts: Mapping[str, Any]) -> str:
+    """What became of an attachment, or of a reply that was to be spoken: numbers and causes, no words."""
+    confidence = facts.get("confidence")
+    sure = "unclear" if facts.get("unclear") else f"sure {confidence}" if confidence is not None else ""
+    parts = [
+        f"{facts['seconds']:g} s" if isinstance(facts.get("seconds"), int | float) else "",
+        str(facts.get("language", "")),
+        sure,
+        f"{facts['tokens']:,} tokens" if isinstance(facts.get("tokens"), int) else "",
+        "described" if facts.get("described") else "",
+        f"took {facts['ms'] / 1000:.1f} s" if isinstance(facts.get("ms"), int) else "",
+        f"${facts['micros'] / 1_000_000:.4f}" if facts.get("micros") else "",
+        why_not_read(str(facts["why"])) if facts.get("why") else "",
+    ]
+    said = ", ".join(part for part in parts if part)
+    return f"{_STAGES[stage]}: {said}" if said else _STAGES[stage]
 
 
 def _remembered(found: Mapping[str, Any]) -> str:
@@ -68,6 +97,13 @@ def _used(call: Mapping[str, Any]) -> str:
 
 _STAGES = {
     "begun": "a worker took it up",
+    "heard": "its voice message was heard",
+    "heard_nothing": "nobody speaks in its voice message",
+    "not_heard": "its voice message was not heard",
+    "seen": "its picture was looked at",
+    "not_seen": "its file was not looked at",
+    "spoken": "the reply was spoken",
+    "spoken_as_text": "the reply was written instead of spoken",
     "answered": "answered; the reply is on its way",
     "sent": "the reply was sent",
     "held": "the reply waits for you",
@@ -97,6 +133,8 @@ _REASONS = {
     "model_no_credit": "the model's account has no credit",
     "model_request_refused": "the model's server refuses the request: secondme doctor model",
     "no_model_key": "no key for the model is set",
+    "reading": "its voice messages and pictures are still to be heard and seen",
+    "unclear": "it answers a voice message that was hard to understand",
     "gathering": "the contact may still be writing",
     "asleep": "you are asleep",
     "queued": "in the queue",
@@ -114,6 +152,60 @@ _REASONS = {
     "not_approved": "the contact is not approved any more",
     "over_budget": "today's budget is spent",
     "over_contact_budget": "this contact's budget of today is spent",
+}
+_WHY_NOT = {
+    "off": "you have it off",
+    "view_once": "it is to be looked at once, by you",
+    "no_file": "there is no file",
+    "not_looked_into": "files of this kind are not looked into",
+    "too_long": "it is too long",
+    "silence": "silence, noise or music",
+    "no_language": "no language was recognised in it",
+    "no_words": "there are no words in it",
+    "stock_phrase": "only a phrase that engines invent",
+    "repetition": "only one phrase again and again, as engines invent it",
+    "recording_refused": "the server could not read the recording",
+    "hearing_unreachable": "nobody answered where it is listened to",
+    "hearing_unavailable": "where it is listened to was out of order",
+    "hearing_failed": "the server broke over it",
+    "hearing_crashed": "what listens broke over it",
+    "hearing_timeout": "it was not understood in time",
+    "hearing_rate_limited": "too much was to be listened to at once",
+    "hearing_key_refused": "the key for hearing was refused",
+    "hearing_no_credit": "the account for hearing has no credit",
+    "no_hearing_key": "there is no key for hearing",
+    "no_local_hearing": "what listens on this machine is not installed",
+    "speech_model_missing": "the model that listens is not on this machine",
+    "media_gone": "the platform does not have it any more",
+    "download_timeout": "the platform did not deliver it in time",
+    "document_unreadable": "the document is damaged",
+    "document_encrypted": "the document needs a password",
+    "document_has_no_text": "the document has no text in it",
+    "document_needs_extra": "reading documents needs secondme[documents]",
+    "number": "it has a number that should be read",
+    "link": "it has a link in it",
+    "list": "it is a list",
+    "markup": "it has code in it",
+    "no_consent": "speech.consent does not say whose voice it is",
+    "not_for_this_contact": "this contact is answered in writing",
+    "voice_forbidden": "this contact takes no voice messages",
+    "upload_failed": "the platform did not take the recording",
+    "upload_refused": "the platform refused the recording",
+    "speech_needs_sound_extra": "the voice comes in a format that needs secondme[sound]",
+    "not_a_voice_note": "what came back was no whole recording",
+    "speech_no_credit": "the account for speech has no credit",
+    "speech_key_refused": "the key for speech was refused",
+    "speech_unreachable": "nobody answered where it is spoken",
+    "speech_timeout": "it was not spoken in time",
+    "unsure": "too little of it was understood to rely on",
+    "over_budget": "today's budget is spent",
+    "over_contact_budget": "this contact's budget of today is spent",
+    "over_limit": "today's minutes are used up",
+    "over_contact_limit": "this contact's minutes of today are used up",
+    "picture_unreadable": "the picture is damaged",
+    "picture_too_large": "the picture is too large",
+    "picture_needs_heic": "it is a HEIC photo, which needs secondme[heic]",
+    "picture_not_supported": "it is no picture that can be read",
 }
 _WHY = {
     "own": "its words",

@@ -71,6 +71,8 @@ class MemoryDesk:
         self._persons = persons
         self._settings = settings
         self._clock = clock
+        self.drop_files: Callable[[str, str], object] = lambda _contact, _message: None
+        """Removes what is kept of the recordings and pictures that came with a message."""
 
     async def status(self) -> MemoryStatusReport:
         """How memory stands, and who is sent what."""
@@ -202,6 +204,8 @@ class MemoryDesk:
         if not meant and not whole:
             return 0, 0, 0
         await self._journals.forget(contact, [each.id for each in meant], self._clock.now_ms(), whole=whole)
+        for each in meant:
+            await asyncio.to_thread(self.drop_files, contact, each.id)
         facts = len(await asyncio.to_thread(self._memories.facts, contact))
         if whole or len(meant) == len(said):
             await self._keeper.forget_contact(contact)

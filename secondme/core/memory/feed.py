@@ -19,7 +19,7 @@ from secondme.core.ids import ContactId, mask_contact_id
 from secondme.core.log import get_logger
 from secondme.core.memory.facts import Spoken
 from secondme.core.memory.messages import ANYBODY, MemoryMessage, SpokenBy
-from secondme.core.messages import Speaker
+from secondme.core.messages import Speaker, split_told
 from secondme.core.records import Turn
 
 if TYPE_CHECKING:
@@ -248,7 +248,7 @@ class MemoryFeed:
             if await self._keeper.edit(contact, message_id, words, by=_WHOSE.get(role, ANYBODY)):
                 known = await asyncio.to_thread(self._memories.named, contact, [message_id])
                 await self._keeper.remember(
-                    contact, [], [Spoken(each.id, each.at_ms, Speaker(each.speaker), words) for each in known]
+                    contact, [], [Spoken(each.id, each.at_ms, Speaker(each.speaker), _own_words(words)) for each in known]
                 )
         for role in set(changes.gone.values()):
             ids = [message_id for message_id, whose in changes.gone.items() if whose == role]
@@ -297,10 +297,18 @@ def _take(raw: dict[str, Any], entry: str | bytes, changes: JournalChanges) -> N
         )
         changes.expiring |= expires
         if not turn.forwarded:
-            changes.claims[turn.id] = Spoken(turn.id, to_ms(turn.timestamp), Speaker(_SPEAKERS[turn.type]), turn.content)
+            changes.claims[turn.id] = Spoken(
+                turn.id, to_ms(turn.timestamp), Speaker(_SPEAKERS[turn.type]), _own_words(turn.content)
+            )
         changes.gone.pop(turn.id, None)
     elif isinstance(raw.get("id"), str) and isinstance(raw.get("content"), str):
         changes.edited[raw["id"]] = (str(raw.get("role")), raw["content"])
+
+
+def _own_words(content: str) -> str:
+    """What somebody wrote and said: what can be seen in a picture is nobody's claim."""
+    heard, typed = split_told(content)
+    return "\n".join([*heard, typed]).strip()
 
 
 def _unread(before_ms: int, index: ConversationIndex) -> list[int]:

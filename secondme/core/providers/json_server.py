@@ -1,4 +1,4 @@
-"""A server that takes and gives JSON: one call, bounded in time, bytes and depth; and what its refusals mean.
+"""A server that takes JSON, or a file, and gives JSON: one call, bounded in time, bytes and depth; and what its refusals mean.
 
 Used for vendors that need no SDK. The key stands in a header only, redirects are not followed, and no answer is quoted in an error: it may
 repeat what a person wrote.
@@ -55,6 +55,16 @@ class JsonAnswer:
         return not self.is_spent and (self.status in _LATER or self.status >= _FAILED)
 
 
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """A file with some fields beside it, as HTML forms send them (RFC 7578)."""
+
+    name: str
+    mime: str
+    data: bytes
+    fields: Mapping[str, str | list[str]]
+
+
 class JsonServer:
     """A server at `base`. `name` is what errors call it, like "The embedding server"; `code` is how their codes begin; `section` is the
     start of the names of its settings."""
@@ -75,7 +85,7 @@ class JsonServer:
         timeout_s: float,
         limit_bytes: int,
         params: Sequence[tuple[str, str]] = (),
-        body: Any = None,  # anything that JSON can say
+        body: Any = None,  # anything that JSON can say, or an Upload
     ) -> JsonAnswer:
         """The answer, whatever its status. Raises UnavailableError when none came in time, and when a good one is no JSON, is larger than
         `limit_bytes` or nested too deep; then nobody knows whether the call had its effect."""
@@ -84,7 +94,8 @@ class JsonServer:
         try:
             async with asyncio.timeout(timeout_s):
                 client = await self._connected()
-                request = client.build_request(method, self._base + path, params=list(params), json=body, headers=self._headers)
+                sent = _form(body) if isinstance(body, Upload) else {"json": body}
+                request = client.build_request(method, self._base + path, params=list(params), headers=self._headers, **sent)
                 answer = await client.send(request, stream=True)
                 try:
                     data = await self._read(answer, limit_bytes)
@@ -149,6 +160,10 @@ class JsonServer:
             if len(data) > limit_bytes:
                 raise self._unreadable()
         return bytes(data)
+
+
+def _form(upload: Upload) -> dict[str, Any]:  # httpx's arguments
+    return {"data": dict(upload.fields), "files": {"file": (upload.name, upload.data, upload.mime)}}
 
 
 def _parsed(data: bytes) -> Any:  # see JsonAnswer

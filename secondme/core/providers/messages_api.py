@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import json
 import re
+from base64 import b64encode
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from socket import gaierror
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
+from secondme.core.errors import ConfigError, CredentialsError, DataError, SecondmeError, UnavailableError
 from secondme.core.log import get_logger
 from secondme.core.messages import (
+    PICTURE_REFUSED,
     Asked,
     Block,
     Composed,
@@ -151,7 +153,7 @@ def request_body(settings: ModelSettings, prompt: Prompt, *, effort: bool = True
             {"type": "text", "text": block.text, **({"cache_control": {"type": "ephemeral"}} if block.cached else {})}
             for block in prompt.system
         ],
-        "messages": [{"role": turn.role, "content": turn.text} for turn in prompt.turns] + _exchanges(prompt),
+        "messages": [{"role": turn.role, "content": _content(turn)} for turn in prompt.turns] + _exchanges(prompt),
     }
     if prompt.tools:
         body["tools"] = _tools(prompt)
@@ -162,6 +164,17 @@ def request_body(settings: ModelSettings, prompt: Prompt, *, effort: bool = True
     if prompt.thinking:
         body["thinking"] = {"type": "adaptive"}
     return body
+
+
+def _content(turn: Utterance) -> str | list[Json]:
+    """What a turn says; with pictures, each behind its number, and then the words (Anthropic, "Vision")."""
+    if not turn.pictures:
+        return turn.text
+    blocks: list[Json] = []
+    for number, picture in enumerate(turn.pictures, 1):
+        source = {"type": "base64", "media_type": "image/jpeg", "data": b64encode(picture.data).decode()}
+        blocks += [{"type": "text", "text": f"Picture {number}:"}, {"type": "image", "source": source}]
+    return [*blocks, {"type": "text", "text": turn.text}]
 
 
 def _tools(prompt: Prompt) -> list[Json]:
@@ -275,10 +288,11 @@ async def ask(
 ) -> tuple[ModelOutcome, bool]:
     """What the server answers, and whether it takes `effort`: refused for it, the request is sent once more without.
 
-    `send` raises RefusedCallError, or whatever its library raises; this raises CredentialsError, ConfigError and UnavailableError only.
+    `send` raises RefusedCallError, or whatever its library raises; this raises CredentialsError, ConfigError, UnavailableError, and DataError
+    `picture_refused` when the request had pictures and may be taken without them.
     """
     body = request_body(settings, prompt, effort=effort)
-    with _explained(settings):
+    with _explained(settings, prompt):
         try:
             return await send(body), effort
         except RefusedCallError as refused:
@@ -288,13 +302,16 @@ async def ask(
 
 
 @contextmanager
-def _explained(settings: ModelSettings) -> Iterator[None]:
+def _explained(settings: ModelSettings, prompt: Prompt) -> Iterator[None]:
     """What is raised inside leaves as one of our errors, with the server's name in it."""
     where = host(settings)
     try:
         yield
     except RefusedCallError as refused:
-        raise refused.cause(where) from refused
+        cause = refused.cause(where)
+        if cause.code == "model_request_refused" and any(turn.pictures for turn in prompt.turns):
+            raise DataError(PICTURE_REFUSED, f"The model's server at {where} refused a request with pictures.") from refused
+        raise cause from refused
     except SecondmeError:
         raise
     except Exception as error:
@@ -493,7 +510,7 @@ async def list_models(settings: ModelSettings, timeout_s: float = 10.0) -> tuple
 
     Raises CredentialsError without a key or when it is refused, UnavailableError when the server does not answer properly in time.
     """
-    with _explained(settings):
+    with _explained(settings, PROOF):
         async with _client(settings, timeout_s) as client:
             answer = await client.get(f"/v1/models?limit={_MOST_MODELS}")
             if answer.status_code in _NO_LIST:

@@ -9,7 +9,6 @@ contact seems to be is counted once for each message that was heard: a hint that
 from __future__ import annotations
 
 import asyncio
-import re
 import traceback
 from collections import deque
 from dataclasses import dataclass
@@ -22,7 +21,7 @@ from secondme.core.enums import Relationship
 from secondme.core.errors import UnavailableError
 from secondme.core.files import table
 from secondme.core.log import get_logger
-from secondme.core.messages import AttachmentKind
+from secondme.core.messages import split_told
 from secondme.core.records import OwnMessage, Turn
 from secondme.core.remember.style.measure import WORD, folded
 
@@ -92,8 +91,6 @@ FOLLOWS_MS = 90_000
 _BEFORE_LIMIT = 500
 _MOST_WAITING = 1000
 _AGAIN_S = 5.0
-_ATTACHMENT = re.compile(rf"\[(?:{'|'.join(re.escape(kind.value) for kind in AttachmentKind)})(?: \".*\")?(?:, [^\]\n]{{1,20}})?\]")
-"""A line that `attachments.describe` made."""
 
 
 class Learner:
@@ -189,17 +186,10 @@ def own_messages(turns: Sequence[Turn]) -> list[OwnMessage]:
                 said = [*said, turn.content]
             continue
         at_ms = to_ms(turn.timestamp)
-        text = _words_of(turn.content)
+        _, text = split_told(turn.content)
         if text and not turn.forwarded and turn.expires_at is None:
             follows = last_ms is not None and at_ms - last_ms <= FOLLOWS_MS
             before = "" if follows else "\n".join(said)[-_BEFORE_LIMIT:]
             found.append(OwnMessage(id=turn.id, at=turn.timestamp, text=text, before=before, follows=follows, sources=turn.sources))
             last_ms, said = at_ms, []
     return found
-
-
-def _words_of(content: str) -> str:
-    lines = content.split("\n")
-    while lines and _ATTACHMENT.fullmatch(lines[0]):
-        lines.pop(0)
-    return "\n".join(lines).strip()

@@ -15,10 +15,19 @@ from datetime import timedelta, tzinfo
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.clock import from_ms
-from secondme.core.errors import ConfigError, CredentialsError, UnavailableError
+from secondme.core.errors import ConfigError, CredentialsError, DataError, UnavailableError
 from secondme.core.ids import mask_contact_id
 from secondme.core.log import get_logger
-from secondme.core.messages import Composed, ModelOutcome, ModelRefused, ModelSize, Prompt, Utterance
+from secondme.core.messages import (
+    PICTURE_REFUSED,
+    Composed,
+    ModelOutcome,
+    ModelRefused,
+    ModelSize,
+    Prompt,
+    ShownPictures,
+    Utterance,
+)
 from secondme.core.reply.checks import CUT, Fault, FaultKind, Instructions, find_fault, prepare, tidy
 from secondme.core.reply.context import merge, select
 from secondme.core.reply.disclosure import asks_if_machine
@@ -31,7 +40,7 @@ from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
     from secondme.core.config.loader import Settings
-    from secondme.core.ports import Clock, Memory
+    from secondme.core.ports import Clock, Memory, Pictures
     from secondme.core.records import Job, Mail, Turn
     from secondme.core.reply.budget import Budget
     from secondme.core.reply.store import OutageStore
@@ -101,6 +110,8 @@ class Agent:
         """What it may use while it composes; None: nothing."""
         self.memory: Memory | None = None
         """What was said before its conversation begins; None: it knows nothing of that."""
+        self.pictures: Pictures | None = None
+        """What contacts sent to be looked at; None: the model is shown no picture."""
         self.router = Router(clock)
 
     async def warm(self) -> None:
@@ -113,12 +124,13 @@ class Agent:
         Raises UnavailableError (ask again later), CredentialsError and ConfigError (a human must act first). Repeatable.
         """
         texts = [mail.content for mail in job.mail]
-        asked = asks_if_machine([mail.content for mail in job.mail if not mail.forwarded])
+        asked = asks_if_machine([mail.spoken for mail in job.mail if not mail.forwarded])
         if asked and self._settings.disclosure.policy == "handover":
             return NoReply("handed_over")
         voice, history = await asyncio.gather(self._voices.of(job.contact), self._recent(job))
         if is_automatic(history, job.mail):
             return NoReply("automatic")
+        spoken = "\n".join(mail.spoken for mail in job.mail)
         route = _ASKED if asked else await self.router.route(texts, lambda prompt: self._ask(job, prompt, _ROUTING))
         briefing = Briefing(
             owner=safe_name(self._settings.persona.name) or "the owner",
@@ -126,20 +138,35 @@ class Agent:
             contact=job.contact,
             relationship=voice.relationship,
             style=voice.style,
-            examples=voice.examples("\n".join(texts)),
+            examples=voice.examples(spoken),
             local_time=from_ms(job.now_ms).astimezone(self._zone),
             asked_if_machine=asked,
         )
         quotable = await self._quotable(job, history)
         said = select(history[-self._settings.model.history_turns :], job.mail, budget_tokens=self._settings.model.history_tokens)
-        turns = self._turns(job, said, quotable)
-        facts = {"route": route.kind.value, "reason": route.reason, "by": route.by, "persona": voice.persona.id}
+        shown = await self._look(job, said)
+        turns = self._turns(job, said, quotable, shown)
+        facts: dict[str, Any] = {"route": route.kind.value, "reason": route.reason, "by": route.by, "persona": voice.persona.id}
         if self.memory is not None and route.kind is not BurstKind.PHATIC:
-            shown = frozenset(turn.id for turn in said) | {mail.message_id for mail in job.mail}
-            found = await self.memory.recall(job.token.contact_id, "\n".join(texts), shown=shown)
+            known = frozenset(turn.id for turn in said) | {mail.message_id for mail in job.mail}
+            found = await self.memory.recall(job.token.contact_id, spoken, shown=known)
             briefing = replace(briefing, memories=found.items)
             facts |= found.facts
-        reply = await self._compose(job, briefing, turns, voice, facts, small=route.kind is BurstKind.PHATIC)
+        small = route.kind is BurstKind.PHATIC
+        if shown.pictures:
+            facts["pictures"] = len(shown.pictures)
+        try:
+            reply = await self._compose(job, briefing, turns, voice, facts, small=small)
+        except DataError as error:
+            if error.code != PICTURE_REFUSED or self.pictures is None:
+                raise
+            # One of them may be why. Without them it is tried once; they are never sent again, or this contact would never be answered.
+            log.warning("pictures_refused", contact=mask_contact_id(job.token.contact_id), pictures=len(shown.pictures))
+            facts |= {"pictures": 0, "pictures_refused": len(shown.pictures)}
+            reply = await self._compose(job, briefing, self._turns(job, said, quotable, ShownPictures()), voice, facts, small=small)
+            await self.pictures.refuse(job.token.contact_id, shown)
+        if any(each.reading and each.reading.is_unclear for mail in job.mail for each in mail.attachments):
+            reply = self._doubt(reply)
         limits = self._settings.limits
         is_fast = is_too_fast(history, limits.fast_exchanges and max(limits.fast_exchanges, limits.messages))
         return replace(reply, hold="machine") if is_fast and isinstance(reply, Reply) and not reply.hold else reply
@@ -204,10 +231,25 @@ class Agent:
             known |= {turn.id: turn for turn in await self._conversation.said(job.token.contact_id)}
         return known
 
-    def _turns(self, job: Job, said: list[Turn], quotable: dict[str, Turn | Mail]) -> list[Utterance]:
-        """What was said, newest last, and then the burst, whole."""
-        burst = (mail.model_copy(update={"content": mail.content[:_TURN_LIMIT]}) for mail in job.mail)
-        return merge([*said, *burst], quotable=quotable)
+    async def _look(self, job: Job, said: list[Turn]) -> ShownPictures:
+        """What the model is shown beside the words: pictures of the burst, those that it quotes, and those of a moment ago."""
+        if self.pictures is None:
+            return ShownPictures()
+        since = from_ms(job.now_ms) - timedelta(minutes=self._settings.sight.remember_minutes)
+        burst = [mail.message_id for mail in job.mail] + [mail.reply_to for mail in job.mail if mail.reply_to]
+        recent = [turn.id for turn in reversed(said) if turn.media and turn.timestamp > since]
+        return await self.pictures.look(job.token.contact_id, list(dict.fromkeys([*burst, *recent])))
+
+    def _turns(self, job: Job, said: list[Turn], quotable: dict[str, Turn | Mail], shown: ShownPictures) -> list[Utterance]:
+        """What was said, newest last, and then the burst, whole, with the pictures."""
+        burst = (mail.model_copy(update={"content": _bounded(mail)}) for mail in job.mail)
+        turns = merge([*said, *burst], quotable=quotable, shown=shown.numbers)
+        return [*turns[:-1], replace(turns[-1], pictures=shown.pictures)]
+
+    def _doubt(self, reply: Reply | NoReply) -> Reply | NoReply:
+        """A reply to words that may be wrong is the owner's to send, where they want it so."""
+        is_owners = self._settings.hearing.unclear == "draft" and isinstance(reply, Reply) and not reply.hold
+        return replace(reply, hold="unclear") if is_owners and isinstance(reply, Reply) else reply
 
     async def _ask_with_tools(self, job: Job, prompt: Prompt, use: ToolUse, *, may_use: bool) -> ModelOutcome:
         """The model's words; on the way to them it may use what this contact may cause. Small talk needs nothing."""
@@ -215,6 +257,8 @@ class Agent:
         if self.tools is None or not may_use:
             return await self._ask(job, prompt, purpose)
         turn = await self.tools.turn_of(job)
+        if any(each.pictures for each in prompt.turns):  # nobody has read what may be written in them
+            turn = replace(turn, is_tainted=True)
         return await self.tools.run(prompt, turn, lambda tried: self._ask(job, tried, purpose), use)
 
     async def _ask(self, job: Job, prompt: Prompt, purpose: str) -> ModelOutcome:
@@ -225,6 +269,9 @@ class Agent:
         except UnavailableError as error:
             if error.code not in _OWN_BUDGET:
                 self._breaker.failed()
+            raise
+        except DataError:
+            self._breaker.succeeded()
             raise
         except (CredentialsError, ConfigError) as error:
             self._breaker.succeeded()  # the service answers; what it says is for a human
@@ -238,6 +285,12 @@ class Agent:
             with contextlib.suppress(UnavailableError):
                 await self._outages.end(prompt.size, who, self._clock.now_ms(), stale_ms=stale_ms)
         return outcome
+
+
+def _bounded(mail: Mail) -> str:
+    """What a message says, at most so much of it that a reply can be about; a voice message is heard to its end."""
+    notes, typed = mail.parts
+    return "\n".join([*notes, typed[:_TURN_LIMIT]] if typed else notes)
 
 
 def _text(turn: Utterance) -> str:

@@ -14,11 +14,13 @@ from secondme.core.log import get_logger
 from secondme.core.messages import ModelOutcome, ModelSize, Prompt, Usage, prompt_tokens
 
 if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
     from genai_prices.types import ModelPrice, TieredPrices
 
     from secondme.core.config.models import BudgetSettings, ModelSettings
     from secondme.core.ports import Clock, Model
-    from secondme.core.reply.store import Charge, SpendingStore
+    from secondme.core.reply.store import Charge, SpendingStore, Unit
 
 
 MICROS = 1_000_000
@@ -156,13 +158,62 @@ class Budget:
         return self._prices.micros(Usage(input_tokens=prompt_tokens(prompt)), model)
 
     async def _settle(self, charge: Charge, micros: int, usage: Usage | None, facts: dict[str, Any]) -> None:
-        """Shielded: money that was spent is written down, even by a worker that is leaving. The charge stays where that fails."""
-        try:
-            async with asyncio.timeout(_SETTLE_S):
-                settling = self._spending.settle(charge, micros, usage, now_ms=self._clock.now_ms(), facts=facts)
-                await asyncio.shield(asyncio.ensure_future(settling))
-        except (UnavailableError, TimeoutError) as error:
-            log.warning("spending_unsettled", error=type(error).__name__)
+        await _written(self._spending.settle(charge, micros, usage, now_ms=self._clock.now_ms(), facts=facts))
+
+
+class AmountBudget:
+    """A purse for what is not counted in tokens: seconds that are listened to, characters that are spoken."""
+
+    def __init__(
+        self,
+        spending: SpendingStore,
+        unit: Unit,
+        usd_per_unit: float,
+        *,
+        settings: BudgetSettings,
+        limits: tuple[float, float],
+        clock: Clock,
+    ) -> None:
+        """`limits`: how many units there may be a day, and a contact and day."""
+        self._spending = spending
+        self._unit: Unit = unit
+        self._micros = usd_per_unit * MICROS
+        self._caps = (int(settings.daily_usd * MICROS), int(settings.daily_usd_per_contact * MICROS))
+        day, contact = limits
+        self._limits = (int(day), int(contact))
+        self._clock = clock
+
+    async def charge(self, who: str, amount: float) -> Charge | str:
+        """So much is charged before it is used; or the limit that was reached: `over_budget`, `over_contact_budget`, `over_limit` or
+        `over_contact_limit`. Raises UnavailableError."""
+        units = math.ceil(amount)
+        charge = await self._spending.reserve_amount(
+            who, self._clock.now_ms(), self._unit, units, self._price(units), caps=self._caps, limits=self._limits
+        )
+        return charge if not isinstance(charge, str) else _OVER[charge]
+
+    async def settle(self, charge: Charge, amount: float, **facts: Any) -> int:
+        """It was so much in the end, 0 when it failed; what that cost, in millionths of a dollar. `facts` (JSON values) join the log of
+        calls. Never raises."""
+        units = math.ceil(amount)
+        micros = self._price(units)
+        await _written(self._spending.settle_amount(charge, micros, self._unit, units, now_ms=self._clock.now_ms(), facts=facts))
+        return micros
+
+    def _price(self, units: int) -> int:
+        return math.ceil(units * self._micros)
+
+
+_OVER = {"day": "over_budget", "contact": "over_contact_budget", "amount": "over_limit", "contact_amount": "over_contact_limit"}
+
+
+async def _written(settling: Coroutine[Any, Any, None]) -> None:
+    """Shielded: money that was spent is written down, even by a worker that is leaving. The charge stays where that fails."""
+    try:
+        async with asyncio.timeout(_SETTLE_S):
+            await asyncio.shield(asyncio.ensure_future(settling))
+    except (UnavailableError, TimeoutError) as error:
+        log.warning("spending_unsettled", error=type(error).__name__)
 
 
 def _over(cap: str, now_ms: int) -> UnavailableError:

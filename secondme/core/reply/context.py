@@ -8,6 +8,7 @@ ASCII, ours are of any script. Pure.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache
 from itertools import pairwise
@@ -15,13 +16,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from secondme.core.files import table
-from secondme.core.messages import Utterance
+from secondme.core.messages import AttachmentKind, Utterance
 from secondme.core.normalization import WORD, fold, syllables, unspaced
 from secondme.core.records import Mail, Turn
 from secondme.core.text import estimate_tokens, whole_characters
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
     from collections.abc import Set as AbstractSet
 
 
@@ -69,8 +70,11 @@ CLIPPED = " … [shortened]"
 OPENING = "[…]"
 """Stands for a contact's turn where a conversation begins with the owner's: the Messages API wants the contact's first."""
 
-_NOTE = re.compile(r"\[(?=\s*(?:forwarded|answers|may not have arrived)\b)", re.IGNORECASE)
+_KINDS = "|".join(re.escape(kind.value) for kind in AttachmentKind)
+_NOTE = re.compile(rf"\[(?=\s*(?:forwarded|answers|may not have arrived|picture|{_KINDS})\b)", re.IGNORECASE)
 _NO_END = str.maketrans('"[]', "'()")
+Shown = Mapping[str, Mapping[int, int]]
+"""Message id -> number of the attachment -> which of the pictures beside the prompt it is, from 1."""
 
 
 def select(
@@ -107,12 +111,15 @@ def select(
 
 
 def merge(
-    turns: Iterable[Turn | Mail], opening: str = OPENING, quotable: Mapping[str, Turn | Mail] = MappingProxyType({})
+    turns: Iterable[Turn | Mail],
+    opening: str = OPENING,
+    quotable: Mapping[str, Turn | Mail] = MappingProxyType({}),
+    shown: Shown = MappingProxyType({}),
 ) -> list[Utterance]:
     """`turns` as a model takes them: neighbours of one role are one utterance, line by line, and the first is the contact's.
 
     Where the owner's comes first, `opening` stands before it; with an empty `opening`, the owner's first utterance is dropped. What is
-    forwarded, or answers one of `quotable` (message id -> message), says so in a note that its sender cannot write.
+    forwarded, answers one of `quotable` (message id -> message) or came with an attachment says so in a note that its sender cannot write.
     """
     lines: list[tuple[str, list[str]]] = []
     for turn in turns:
@@ -121,26 +128,41 @@ def merge(
             if not opening:
                 continue
             lines.append(("user", [opening]))
+        said = _with_notes(turn, quotable, shown) if role == "user" else turn.content
         if lines and lines[-1][0] == role:
-            lines[-1][1].append(_with_notes(turn, quotable) if role == "user" else turn.content)
+            lines[-1][1].append(said)
         else:
-            lines.append((role, [_with_notes(turn, quotable) if role == "user" else turn.content]))
+            lines.append((role, [said]))
     return [Utterance(role, "\n".join(texts)) for role, texts in lines]
 
 
-def _with_notes(turn: Turn | Mail, quotable: Mapping[str, Turn | Mail]) -> str:
+def _with_notes(turn: Turn | Mail, quotable: Mapping[str, Turn | Mail], shown: Shown) -> str:
     """A contact's words behind what is to be known of them. Notes of ours that they typed themselves lose their brackets' form."""
-    words = _NOTE.sub("(", turn.content)
+    identity = _id(turn)
+    notes, typed = turn.parts
+    words = "\n".join([*_numbered(notes, shown.get(identity)), *([_NOTE.sub("(", typed)] if typed or not notes else [])])
     if turn.forwarded:
         words = f"[forwarded] {words}"
     if turn.reply_to:
         known = quotable.get(turn.reply_to)
         if known is not None:
             whose = "your" if isinstance(known, Turn) and known.role == "assistant" else "their own"
-            return f'[answers {whose} message "{_quote(known.content)}"] {words}'
+            pictures = "".join(f", picture {number}" for number in (shown.get(turn.reply_to) or {}).values())
+            return f'[answers {whose} message "{_quote(known.content)}"{pictures}] {words}'
         if isinstance(turn, Mail):
             return f'[answers "{_quote(turn.quoted)}"] {words}' if turn.quoted else f"[answers an older message] {words}"
     return words
+
+
+def _id(turn: Turn | Mail) -> str:
+    return turn.message_id if isinstance(turn, Mail) else turn.id
+
+
+def _numbered(notes: Sequence[str], pictures: Mapping[int, int] | None) -> list[str]:
+    """The lines that stand for attachments, those that are shown with the number of their picture."""
+    if not pictures:
+        return list(notes)
+    return [f"[picture {pictures[at]}, {note[1:]}" if at in pictures else note for at, note in enumerate(notes)]
 
 
 def _quote(words: str) -> str:

@@ -39,6 +39,12 @@ class Charge:
     who: str
     day: str
     micros: int
+    amount: int = 0
+    """Of what is not counted in tokens."""
+
+
+Unit = Literal["seconds", "characters"]
+"""What is heard is counted in seconds, what is spoken in characters."""
 
 
 @dataclass(slots=True)
@@ -50,6 +56,8 @@ class Spent:
     output: int = 0
     cache_read: int = 0
     cache_write: int = 0
+    seconds: int = 0
+    characters: int = 0
     micros: int = 0
 
     def add(self, name: str, count: int) -> None:
@@ -87,6 +95,51 @@ class SpendingStore:
         )
         return Charge(who, day, micros) if answer == b"ok" else "day" if answer == b"day" else "contact"
 
+    async def reserve_amount(
+        self, who: str, now_ms: int, unit: Unit, amount: int, micros: int, *, caps: tuple[int, int], limits: tuple[int, int]
+    ) -> Charge | Literal["day", "contact", "amount", "contact_amount"]:
+        """As `reserve`, for `amount` seconds or characters: `caps` are those of money, `limits` of the amount, each of a day, and of a
+        contact and day."""
+        day = f"{from_ms(now_ms):%Y-%m-%d}"
+        day_cap, contact_cap = caps
+        answer: bytes = await self._store.run(
+            "reserve",
+            (micros, day_cap, contact_cap, f"{day}:micros", _DAY_S, _CONTACT_S, keys.EVENTS_QUEUE, who, day, unit, amount, *limits),
+            day=day,
+            contact=who,
+        )
+        return Charge(who, day, micros, amount) if answer == b"ok" else answer.decode()  # type: ignore[return-value]  # as its header says
+
+    async def settle_amount(
+        self, charge: Charge, micros: int, unit: Unit, amount: int, *, now_ms: int, facts: dict[str, Any]
+    ) -> None:
+        """It cost `micros`, and was so much in the end; 0: it failed, and nothing is counted. `facts` join the entry of the log."""
+        entry = (
+            json.dumps({**facts, unit: amount, "costMicros": micros, "contactId": charge.who, "timestamp": now_ms})
+            if amount
+            else ""
+        )
+        model = f"{_MODEL}{facts.get('model', '')}:"
+        await self._store.run(
+            "settle",
+            (
+                charge.micros,
+                micros,
+                f"{charge.day}:",
+                entry,
+                now_ms,
+                keys.USAGE_CAP,
+                model,
+                unit,
+                amount - charge.amount,
+                amount,
+                "calls",
+                1,
+            ),
+            day=charge.day,
+            contact=charge.who,
+        )
+
     async def settle(self, charge: Charge, micros: int, usage: Usage | None, *, now_ms: int, facts: dict[str, Any]) -> None:
         """The call cost `micros`. `usage` None: it failed, and nothing is counted. `facts` join the entry of the log, as JSON values."""
         counts: dict[str, int] = {}
@@ -105,7 +158,7 @@ class SpendingStore:
         words = [part for name, count in counts.items() for part in (name, count)]
         await self._store.run(
             "settle",
-            (charge.micros, micros, f"{charge.day}:", entry, now_ms, keys.USAGE_CAP, model, *words),
+            (charge.micros, micros, f"{charge.day}:", entry, now_ms, keys.USAGE_CAP, model, "", 0, 0, *words),
             day=charge.day,
             contact=charge.who,
         )

@@ -38,6 +38,8 @@ class Draft:
     """Its messages, in order."""
     answers: tuple[str, ...]
     """Ids of the messages it answers."""
+    speak: bool = False
+    """True when it is to be spoken."""
 
     @property
     def text(self) -> str:
@@ -71,6 +73,7 @@ class Drafts:
                     held_at=first.held_at,
                     texts=tuple(item.row.text for item in items),
                     answers=first.row.answers,
+                    speak=first.row.speak,
                 )
             )
         return sorted(drafts, key=lambda draft: draft.held_at), corrupt
@@ -100,6 +103,8 @@ class Drafts:
         """The draft says `text`, the owner's own words; nothing speaks against it any more. It still waits. Raises NotFoundError, DataError."""
         draft = await self.find(reference)
         rows = _rows(text, draft.id, draft.contact_id, draft.channel_id, draft.answers)
+        if draft.speak and len(rows) == 1:
+            rows = [rows[0].model_copy(update={"speak": True})]
         await self._store.revise(draft.contact_id, draft.id, rows)
         return await self.find(draft.id)
 

@@ -14,14 +14,19 @@ from secondme.core import fault_points
 from secondme.core.errors import DataError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId, mask_contact_id, new_id
 from secondme.core.log import OutageLog, get_logger
-from secondme.core.messages import MessageContent, NotSent, SendOutcome, Sent, Undeliverable
+from secondme.core.messages import MessageContent, NotSent, SendOutcome, Sent, Undeliverable, VoiceRefused
+from secondme.core.records import Stage
 from secondme.core.retry import backoff_s
 from secondme.core.send.store import OutboxStore, Sending
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from secondme.core.channel_manifest import Manifest
     from secondme.core.config.models import DeliverySettings
+    from secondme.core.messages import VoiceNote
     from secondme.core.ports import Clock, Random
+    from secondme.core.records import OutboxRow
 
 log = get_logger(__name__)
 
@@ -49,15 +54,44 @@ class Outlet(Protocol):
     async def send(self, contact_id: ContactId, content: MessageContent, client_message_id: str) -> SendOutcome:
         """As a channel's."""
 
-    async def typing(self, contact_id: ContactId, thread: str) -> None:
+    async def typing(self, contact_id: ContactId, thread: str, *, recording: bool = False) -> None:
         """As a channel's; in this topic, if it is not empty."""
+
+
+class SpeechMaker(Protocol):
+    """Speaks rows that are to be spoken, just before they leave."""
+
+    async def prepare(self, row: OutboxRow, begins: Callable[[], None]) -> OutboxRow | None:
+        """The row's words are spoken and kept: returns what must be said before the first ones. None when they leave in writing, or not now.
+        `begins` is called when speaking them begins. Repeatable; never raises."""
+
+    async def voice_of(self, row: OutboxRow) -> VoiceNote | None:
+        """The row's words as they were spoken; None when they leave in writing."""
+
+    def refused(self, row: OutboxRow, reason: str) -> None:
+        """The platform takes no voice message there: the row leaves in writing."""
+
+    def stage(self, row: OutboxRow, note: VoiceNote | None) -> Stage:
+        """What became of the row, for the trace."""
+
+    async def sent(self, row: OutboxRow, message: str) -> None:
+        """The row is the platform's `message` now, and what is kept of it goes by that name. Never raises."""
 
 
 class Sender:
     """Delivers one channel's outbox."""
 
-    def __init__(self, outlet: Outlet, outbox: OutboxStore, settings: DeliverySettings, clock: Clock, rng: Random) -> None:
+    def __init__(
+        self,
+        outlet: Outlet,
+        outbox: OutboxStore,
+        settings: DeliverySettings,
+        clock: Clock,
+        rng: Random,
+        speaker: SpeechMaker | None = None,
+    ) -> None:
         self._outlet = outlet
+        self._speaker = speaker
         self._name = outlet.manifest.id
         self._outbox = outbox
         self._settings = settings
@@ -112,6 +146,7 @@ class Sender:
         try:
             while True:
                 fault_points.point("sender.taking")
+                is_spoken = await self._prepare_speech(contact)
                 step = await self._outbox.take(
                     contact, self._name, self._id, collapses=manifest.collapses_resends, typing_ms=typing_ms
                 )
@@ -119,7 +154,7 @@ class Sender:
                     if not await self._send(step):
                         return
                 elif step.why == "typing":
-                    await self._show_typing(contact, step.reason)
+                    await self._show_typing(contact, step.reason, recording=is_spoken)
                     self._news.set()  # its next step is due at a moment of its own
                     return
                 elif step.why not in _STOPPED:
@@ -141,22 +176,46 @@ class Sender:
             if self._crowded:
                 self._news.set()
 
+    async def _prepare_speech(self, contact: ContactId) -> bool:
+        """The contact's next row is spoken, if it is to be: while it seems to be recorded, and before it is asked a last time whether it may
+        leave. True when what leaves next is a voice message."""
+        if self._speaker is None or not self._outlet.manifest.sends_voice:
+            return False
+        row = await self._outbox.head(contact)
+        if row is None or not row.speak:
+            return False
+        begun = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            indicator = group.create_task(self._show_recording(contact, row.thread, begun))
+            before = await self._speaker.prepare(row, begun.set)
+            indicator.cancel()
+        fault_points.point("sender.spoken")
+        return before is not None and not await self._outbox.precede(row, before)
+
     async def _send(self, sending: Sending) -> bool:
         """Hand one row to the channel. True when the next one may follow at once."""
         row = sending.row
         started = self._clock.monotonic()
+        speaker = self._speaker if row.speak and self._outlet.manifest.sends_voice else None
+        voice = await speaker.voice_of(row) if speaker is not None else None
         fault_points.point("sender.sending")
         try:
             async with asyncio.timeout(self._settings.timeout_s):
-                outcome = await self._outlet.send(row.contact_id, MessageContent(row.text, row.thread, row.expires_s), row.row_id)  # type: ignore[arg-type]  # validated when stored
+                outcome = await self._outlet.send(
+                    ContactId(row.contact_id), MessageContent(row.text, row.thread, row.expires_s, voice), row.row_id
+                )
         except Exception as error:  # noqa: BLE001  a channel's library may raise anything; nobody knows whether it went out
             log.error("send_unknown", error, contact=mask_contact_id(row.contact_id), kind=row.kind)
             return False  # the lease in the store runs out, and then policy decides
         fault_points.point("sender.delivered")
         match outcome:
             case Sent(native_id):
-                state = await self._outbox.sent(sending, native_id)
+                not_spoken = Stage("spoken_as_text", 0, {"why": "off"}) if row.speak else None
+                stage = speaker.stage(row, voice) if speaker is not None else not_spoken
+                state = await self._outbox.sent(sending, native_id, stage)
                 fault_points.point("sender.sent")
+                if speaker is not None and voice is not None:
+                    await speaker.sent(row, native_id or row.row_id)
                 ms = int((self._clock.monotonic() - started) * 1000)
                 log.info("sent", contact=mask_contact_id(row.contact_id), kind=row.kind, ms=ms, state=state)
                 return state != "done"
@@ -173,13 +232,26 @@ class Sender:
                 await self._outbox.retry(sending, delay_s=0, final=True)
                 log.error("undeliverable", contact=mask_contact_id(row.contact_id), reason=reason)
                 return True
+            case VoiceRefused(reason):
+                if speaker is not None:
+                    speaker.refused(row, reason)
+                settled = await self._outbox.retry(sending, delay_s=0, final=False)
+                log.warning("voice_refused", contact=mask_contact_id(row.contact_id), reason=reason, state=settled)
+                return settled in {"held", "dropped"}
             case _:
                 assert_never(outcome)
 
-    async def _show_typing(self, contact: ContactId, thread: str) -> None:
+    async def _show_recording(self, contact: ContactId, thread: str, begun: asyncio.Event) -> None:
+        """The contact sees that a voice message is recorded, from `begun` until this is cancelled."""
+        await begun.wait()
+        while True:
+            await self._show_typing(contact, thread, recording=True)
+            await self._clock.sleep(self._outlet.manifest.typing_refresh_s)
+
+    async def _show_typing(self, contact: ContactId, thread: str, *, recording: bool) -> None:
         try:
             async with asyncio.timeout(_TYPING_TIMEOUT_S):
-                await self._outlet.typing(contact, thread)
+                await self._outlet.typing(contact, thread, recording=recording)
         except Exception as error:  # noqa: BLE001  an indicator is a courtesy
             log.debug("typing_failed", error=type(error).__name__)
 

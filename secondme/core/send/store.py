@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
     from secondme.core.config.models import DeliverySettings, DraftSettings
     from secondme.core.ids import ContactId
+    from secondme.core.records import Stage
     from secondme.core.store.client import Store
 
 
@@ -93,8 +95,19 @@ class OutboxStore:
         await self._store.postpone(keys.outbox_due(channel), contact, _BROKEN_S)
         await self._store.tell_broken(contact)
 
-    async def sent(self, sending: Sending, native_id: str) -> Literal["done", "next", "stale"]:
-        """The row has left: it is in the history when it was a reply, `next` when another one follows, `stale` when it was settled before."""
+    async def head(self, contact: ContactId) -> OutboxRow | None:
+        """The contact's next row, as it waits; None when there is none. Raises DataError when it cannot be read."""
+        raw = await self._store.call(self._store.client.lindex(keys.outbox(contact), 0))
+        return None if raw is None else OutboxRow.decode(raw, keys.outbox(contact))
+
+    async def precede(self, row: OutboxRow, before: OutboxRow) -> bool:
+        """`before` leaves before `row`, if its contact was never told as much and `row` is still the next one. Repeatable; True when this
+        call put it there."""
+        return bool(await self._store.run("precede", (row.row_id, before.encode()), contact=row.contact_id) == b"told")
+
+    async def sent(self, sending: Sending, native_id: str, stage: Stage | None = None) -> Literal["done", "next", "stale"]:
+        """The row has left: it is in the history when it was a reply, `next` when another one follows, `stale` when it was settled before.
+        `stage`: what it passed on its way out, for its trace."""
         row = sending.row
         turn_id = native_id or row.row_id
         turn = (
@@ -112,6 +125,8 @@ class OutboxStore:
                 keys.HISTORY_TTL_S,
                 row.row_id if native_id else "",
                 row.expires_s * 1000,
+                stage.name if stage else "",
+                "".join(f",{json.dumps(name)}:{json.dumps(value)}" for name, value in (stage.facts if stage else {}).items()),
             ),
             contact=row.contact_id,
             channel=row.channel_id,

@@ -227,6 +227,11 @@ def outbox_due(channel: str) -> str:
     return f"OUTBOX:due:{channel}"
 
 
+def speech_told(contact: str) -> str:
+    """STRING "1": the contact was told that the voice it hears is made by a machine; until the contact is forgotten."""
+    return f"SPEECH:told:{contact}"
+
+
 def held(contact: str) -> str:
     """LIST of HeldReply JSON, the 50 newest, 30 days."""
     return f"HELD:{contact}"
@@ -344,6 +349,10 @@ def skill_memory(contact: str) -> str:
     return f"SKILLS:kv:{contact}"
 
 
+MEDIA_DUE = "MEDIA:due"
+"""ZSET contact -> ms when what came with its messages is to be read next, by the process that holds its channel. A member leaves when nothing
+is left to be read."""
+
 MEMORY_ON = "MEMORY:on"
 """STRING, while a gateway of this store keeps a memory, and what is said is also written into journals: "1" until what was said before is
 remembered as well, then "2". Until a gateway runs that keeps none."""
@@ -391,6 +400,7 @@ OF_A_CONTACT = (
     dead,
     outbox,
     held,
+    speech_told,
     last_reply,
     style,
     relationship,
@@ -415,6 +425,7 @@ SETS_OF_CONTACTS = (
     MISSED_INDEX,
     HISTORY_EXPIRING,
     PROPOSALS_INDEX,
+    MEDIA_DUE,
     MEMORY_DUE,
     MEMORY_EXPIRING,
 )

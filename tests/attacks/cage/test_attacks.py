@@ -87,7 +87,7 @@ def python_of_anybody() -> str:
     pytest.skip("no interpreter that another user can start")
 
 
-def as_whom(is_nobody: bool) -> tuple[int, str]:  # noqa: FBT001
+def as_whom(is_nobody: bool) -> tuple[int, str]:
     """The user, and an interpreter that they can start."""
     if not is_nobody:
         return os.getuid(), sys.executable
@@ -114,7 +114,7 @@ def test_no_attack_gets_out() -> None:
 
 @pytest.mark.heavy  # 25 s each
 @pytest.mark.parametrize("is_nobody", [False, True])
-def test_programs_of_others_do_nothing_that_others_notice(is_nobody: bool) -> None:  # noqa: FBT001
+def test_programs_of_others_do_nothing_that_others_notice(is_nobody: bool) -> None:
     if find_bubblewrap().why_not:
         pytest.skip("bubblewrap does not start")
     uid, python = as_whom(is_nobody)
@@ -136,6 +136,6 @@ def test_programs_of_others_do_not_start_where_bubblewrap_cannot_confine_them() 
 @pytest.mark.heavy  # 5 s each
 @pytest.mark.parametrize("is_nobody", [False, True])
 @pytest.mark.parametrize("in_docker", [False, True])
-def test_no_attack_gets_out_as_another_user_or_within_a_filter_like_docker_s(is_nobody: bool, in_docker: bool) -> None:  # noqa: FBT001
+def test_no_attack_gets_out_as_another_user_or_within_a_filter_like_docker_s(is_nobody: bool, in_docker: bool) -> None:
     uid, python = as_whom(is_nobody)
     assert_nothing_gets_out(attacked(uid, python, ["none", "sealed", "landlock"], in_docker=in_docker))

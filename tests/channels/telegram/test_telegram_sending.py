@@ -135,7 +135,8 @@ async def test_a_flood_wait_holds_every_send_until_it_is_over(api: BotApi, rig: 
 async def test_typing_is_shown(api: BotApi, rig: TelegramRig) -> None:
     async with rig.running():
         await rig.channel.typing(TO)
-    assert api.actions == [ANNA]
+        await rig.channel.typing(TO, recording=True)
+    assert api.actions == [(ANNA, "typing"), (ANNA, "record_voice")]
     assert rig.manifest.typing_refresh_s < 5
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from fakes.whatsapp_protos import e2e, from_contact, info, jid, message, phone, source
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from secondme.channels.whatsapp.device.messages import (
@@ -194,7 +194,24 @@ def test_file_names_and_types_are_made_safe() -> None:
     assert "mime" not in claim
 
 
+NO_TEXT = [
+    (b"\n\x02a\xff", "a\ufffd"),  # conversation
+    (b"\x32\x04\n\x02a\xff", "a\ufffd"),  # extendedTextMessage.text
+    (b"\x1a\x04\x1a\x02a\xff", "a\ufffd"),  # imageMessage.caption
+    (b"\xc2\x02\x08\n\x06\x32\x04\n\x02a\xff", "a\ufffd"),  # ephemeralMessage.message.extendedTextMessage.text
+]
+
+
+@pytest.mark.parametrize(("data", "text"), NO_TEXT)
+def test_words_that_are_no_utf_8_are_words(data: bytes, text: str) -> None:
+    found = read_content(e2e.Message.FromString(data))
+    assert found is not None
+    assert (found.text, [each["kind"] for each in found.attachments]) == (text, ["photo"] if data[0] == 0x1A else [])
+
+
 @given(st.binary(max_size=400))
+@example(b"\n\x01\xff")
+@example(b"\x32\x05\n\x01a\x8a\x01\x00")
 def test_any_bytes_that_are_a_protobuf_are_read_or_nothing(data: bytes) -> None:
     try:
         content = e2e.Message.FromString(data)

@@ -132,6 +132,13 @@ async def test_typing_is_shown_and_the_owners_phone_rings_again_after_the_answer
     assert (composing["user"], composing["state"], composing["media"]) == ("4915112345678", 0, 0)
 
 
+async def test_a_spoken_answer_is_shown_as_recorded(phone: Phone) -> None:
+    async with running(phone):
+        await phone.channel.typing(phone.contact_id("anna"), recording=True)
+    (recording,) = phone.named("SendChatPresence")
+    assert (recording["user"], recording["state"], recording["media"]) == ("4915112345678", 0, 1)
+
+
 async def test_the_address_book_has_phones_and_safe_names_only(phone: Phone) -> None:
     people = [[str(4915100000000 + number), "s.whatsapp.net", f"Person {number}"] for number in range(1200)]
     people += [

@@ -39,6 +39,9 @@ class CloudRig:
     async def shown(self, person: str) -> list[str]:
         return self.api.shown.get(NUMBERS[person], [])
 
+    async def heard(self, person: str) -> list[bytes]:
+        return self.api.voices.get(NUMBERS[person], [])
+
     async def is_confirmed(self, native: str) -> bool:
         return native in self.meta.confirmed
 

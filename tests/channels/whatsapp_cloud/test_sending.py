@@ -158,9 +158,11 @@ async def test_typing_shows_on_the_last_message_of_that_contact(cloud: Cloud) ->
             text(BERT, "3", "wamid.3", cloud.now_s),
         )
     )
-    await cloud.channel.typing(TO_ANNA)
-    assert cloud.api.typed == ["wamid.2"]
-    assert cloud.api.calls[-1].body["status"] == "read"
+    for recording in (False, True):  # Meta has one indicator
+        await cloud.channel.typing(TO_ANNA, recording=recording)
+        assert cloud.api.calls[-1].body["status"] == "read"
+        assert cloud.api.calls[-1].body["typing_indicator"] == {"type": "text"}
+    assert cloud.api.typed == ["wamid.2", "wamid.2"]
 
 
 @pytest.mark.parametrize("trouble", ["cut", failure(131009), Reply(500), Reply(200, raw=b"x" * 300_000)], ids=str)

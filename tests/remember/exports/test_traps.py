@@ -156,7 +156,7 @@ CREATED = '12/31/21, 8:00 PM - Anna created group "Trip: Rome"\n'
         ("[31.12.21, 20:03:00] Trip: Messages and calls are end-to-end encrypted. No one can read them.\n" + TWO_ON_IOS, False),
     ],
 )
-def test_authors_make_a_group_and_one_sentence_does_not(text: str, is_group: bool, tmp_path: Path) -> None:  # noqa: FBT001
+def test_authors_make_a_group_and_one_sentence_does_not(text: str, is_group: bool, tmp_path: Path) -> None:
     assert read(tmp_path, text).export.chat.is_group is is_group
 
 

@@ -25,6 +25,9 @@ UUID = "secondme"
 """The library's name for its only client."""
 
 
+_VOICE_MIME = "audio/ogg; codecs=opus"
+
+
 class LibraryError(Exception):
     """The library said no. `text` is its own words: never shown, they may quote a person; only matched."""
 
@@ -107,11 +110,31 @@ class WhatsAppLibrary:
         response = self._call(self._client.send_message, self._proto_of(to), message)
         return str(response.ID)
 
-    def show_typing(self, to: Jid) -> None:
-        """The contact sees that we write."""
-        composing, text = self._enum.ChatPresence.CHAT_PRESENCE_COMPOSING, self._enum.ChatPresenceMedia.CHAT_PRESENCE_MEDIA_TEXT
+    def upload_voice(self, data: bytes, seconds: int, waveform: bytes) -> Any:
+        """The message that is a voice note, whose file WhatsApp's servers have now, encrypted; nobody was sent it. Raises LibraryError.
+
+        Built here and not by the library, which names a kind of file that WhatsApp takes and never delivers.
+        """
+        there = self._call(self._client.upload, data, self._enum.MediaType.MediaAudio)
+        message = self._e2e.Message()
+        audio = message.audioMessage
+        audio.URL, audio.directPath, audio.mediaKey = there.url, there.DirectPath, there.MediaKey
+        audio.fileSHA256, audio.fileEncSHA256, audio.fileLength = there.FileSHA256, there.FileEncSHA256, there.FileLength
+        audio.mimetype, audio.PTT, audio.seconds, audio.waveform = _VOICE_MIME, True, seconds, waveform
+        return message
+
+    def send_voice(self, to: Jid, message: Any, expires_s: int = 0) -> str:
+        """As `send`, of what `upload_voice` made."""
+        if expires_s:
+            message.audioMessage.contextInfo.expiration = expires_s
+        return str(self._call(self._client.send_message, self._proto_of(to), message).ID)
+
+    def show_typing(self, to: Jid, *, recording: bool) -> None:
+        """The contact sees that we write, or that we record a voice message."""
+        composing, kinds = self._enum.ChatPresence.CHAT_PRESENCE_COMPOSING, self._enum.ChatPresenceMedia
+        kind = kinds.CHAT_PRESENCE_MEDIA_AUDIO if recording else kinds.CHAT_PRESENCE_MEDIA_TEXT
         self._call(self._client.send_presence, self._enum.Presence.AVAILABLE)
-        self._call(self._client.send_chat_presence, self._proto_of(to), composing, text)
+        self._call(self._client.send_chat_presence, self._proto_of(to), composing, kind)
 
     def be_away(self) -> None:
         """We are not there: the phone rings for new messages."""

@@ -20,6 +20,8 @@ TEXT_LIMIT = 65_536
 HANDLE_LIMIT = 4096
 _ATTACHMENTS = 10
 _DEPTH = 6
+_DEEPEST = 3 * _DEPTH
+"""A wrapper, the message in it and the key or context in that are three levels."""
 """Wrappers around wrappers: ephemeral, view once, with caption, edited, and some room."""
 _PATH = re.compile(r"/[\x21-\x7e]{1,2000}")
 """What follows the media server's name in an address. Without the slash it could become part of that name."""
@@ -90,6 +92,7 @@ class WhatsAppContent:
 
 def read_content(message: Any) -> WhatsAppContent | None:  # a generated protobuf class
     """What the message says; None when there is nothing in it for a person: reactions, receipts, keys."""
+    _mend(message)
     message, is_view_once = _unwrapped(message)
     edit_of = ""
     if message.HasField("protocolMessage") and message.protocolMessage.type == _REVOKE:
@@ -127,6 +130,19 @@ def read_content(message: Any) -> WhatsAppContent | None:  # a generated protobu
         expires_s=min(int(context.expiration), _LONGEST_S) if context else 0,
         album=message.messageContextInfo.messageAssociation.parentMessageKey.ID,
     )
+
+
+def _mend(message: Any, depth: int = 0) -> None:
+    """Texts that are no UTF-8, which the library hands over as bytes, are text like all others. What nests deeper than we look stays."""
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_STRING:
+            if isinstance(value, bytes):
+                setattr(message, field.name, value.decode("utf-8", "replace"))
+            elif not isinstance(value, str):  # a list of texts
+                value[:] = [each.decode("utf-8", "replace") if isinstance(each, bytes) else each for each in list(value)]
+        elif field.message_type is not None and depth < _DEEPEST and not field.message_type.GetOptions().map_entry:
+            for each in [value] if hasattr(value, "ListFields") else value:
+                _mend(each, depth + 1)
 
 
 def _unwrapped(message: Any) -> tuple[Any, bool]:

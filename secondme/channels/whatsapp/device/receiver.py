@@ -60,7 +60,7 @@ class SendLedger:
         with self._changed:
             row = self._rows[client_id]
             row.outcome = outcome
-            if outcome["outcome"] == "not_sent":
+            if outcome["outcome"] in {"not_sent", "voice_refused"}:
                 del self._rows[client_id]
             if outcome.get("id"):
                 self._ours[outcome["id"]] = None

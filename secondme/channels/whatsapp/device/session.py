@@ -62,6 +62,8 @@ class Session:
                 self._start(frame)
             elif kind in _CALLS and self._answering is not None:
                 self._answering.ask(frame)
+            elif kind == "piece" and self._answering is not None:
+                self._answering.keep(frame)
 
     def end(self) -> None:
         """Nothing is offered any more, WhatsApp sends nothing more, and what the gateway does not have is in the spool. Within 1.7 s."""

@@ -17,6 +17,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.widgets import DataTable, Input, Static
 
 from secondme.cli.tui.pages.approved import ask_mode, ask_persona, ask_relationship, how_answered, pause_or_resume
+from secondme.cli.tui.pages.kept import open_sent
 from secondme.cli.tui.pages.page import Page, countdown, shown_name
 from secondme.cli.tui.table import Column, Row
 from secondme.cli.tui.widgets import ACCENT, GOOD, QUIET, WARN
@@ -133,14 +134,14 @@ def transcript(detail: ConversationDetail, drafts: Sequence[Draft], name: str, c
             page.line(f"── {local:%a} {day} ──", QUIET)
         if (speaks := f"{turn.type} {local:%H:%M}") != before:
             page.head(turn.type, f"{local:%H:%M}")
-        page.said(turn.type, turn.content)
+        page.said(turn.type, turn.shown)
         found = remarks.pop(turn.id, [])
         page.remarks(found)
         before = "" if found else speaks
     for mail in detail.mail:
         if mail.message_id in remarks:  # its turn is not in the history any more
             page.head("incoming", f"{mail.timestamp.astimezone():%H:%M}")
-            page.said("incoming", mail.content)
+            page.said("incoming", mail.shown)
             page.remarks(remarks[mail.message_id])
     _unsent(page, detail, drafts)
     page.text.rstrip()
@@ -267,6 +268,7 @@ class ConversationsPage(Page):
         Binding("m", "mode", "Mode"),
         Binding("w", "relate", "Who they are"),
         Binding("v", "persona", "Voice"),
+        Binding("o", "open_sent", "Open", tooltip="Open what was sent"),
         Binding("z", "pause_contact", "Pause them"),
         Binding("slash", "search", "Search"),
         Binding("escape", "back", "Back", show=False),
@@ -408,6 +410,13 @@ class ConversationsPage(Page):
             await ask_persona(self, contact)
 
     @work
+    async def action_open_sent(self) -> None:
+        """Hear or see what they sent, as long as it is kept."""
+        contact = self._current()
+        if contact is not None:
+            await open_sent(self, ContactId(contact.contact_id))
+
+    @work
     async def action_pause_contact(self) -> None:
         """Pause this contact, or answer it again."""
         contact = self._current()
@@ -441,7 +450,7 @@ class ConversationsPage(Page):
         key = contact.contact_id
         state = self._states.get(key)
         turn = state.newest if state else None
-        said, style = newest_line(turn.type, turn.content) if turn else ("nothing was said yet", QUIET)
+        said, style = newest_line(turn.type, turn.shown) if turn else ("nothing was said yet", QUIET)
         when = ago(from_ms(state.at_ms), self._now) if state and state.at_ms and self._now else ""
         return key, (
             (shown_name(contact.shown_name, key), "bold"),

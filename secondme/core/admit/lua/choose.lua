@@ -1,6 +1,6 @@
 -- Sets or clears what the owner chose for an approved contact; every other field stays, known to us or not.
 -- KEYS  approved
--- ARGV  1 contact 2 persona | replyMode 3 value, '' for none 4 pairing event channel
+-- ARGV  1 contact 2 persona | replyMode | speech 3 value, '' for none 4 pairing event channel
 -- Returns {edited, JSON} | {missing} | {corrupt}
 local raw = redis.call('GET', KEYS.approved)
 if not raw then return { 'missing' } end
@@ -9,6 +9,7 @@ if not record or not is_tier(record.tier) or type(record.approvedAt) ~= 'number'
 if not (words(record.contactId) and words(record.phoneNumber) and words(record.approvedBy)) then return { 'corrupt' } end
 if ARGV[2] == 'persona' then record.persona = ARGV[3] ~= '' and ARGV[3] or nil end
 if ARGV[2] == 'replyMode' then record.replyMode = ARGV[3] ~= '' and ARGV[3] or nil end
+if ARGV[2] == 'speech' then record.speech = ARGV[3] ~= '' and ARGV[3] or nil end
 local text = cjson.encode(record)
 redis.call('SET', KEYS.approved, text)
 publish(ARGV[4], { type = 'pairing_edited', contactId = ARGV[1], tier = record.tier, timestamp = now_ms() })

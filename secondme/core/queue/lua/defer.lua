@@ -19,7 +19,7 @@ else
   if ARGV[10] ~= '' and box[5] ~= ARGV[7] then -- said once, however often it is put off for the same cause
     trace(KEYS.trace, 'put_off', now_ms(), decode(ARGV[10]) or {}, ',"reason":"' .. ARGV[7] .. '"')
   end
-  redis.call('HINCRBY', KEYS.mailbox, 'defers', 1)
+  if not ({ gathering = true, asleep = true, reading = true })[ARGV[7]] then redis.call('HINCRBY', KEYS.mailbox, 'defers', 1) end
   redis.call('HSET', KEYS.mailbox, 'token', 'later', 'waiting', ARGV[7])
   redis.call('PEXPIRE', KEYS.mailbox, delay + ARGV[9])
   redis.call('ZADD', KEYS.queue_later, now_ms() + delay, ARGV[5])

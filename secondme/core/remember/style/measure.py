@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
@@ -175,6 +176,13 @@ def guess(text: str, words: Iterable[str]) -> str:
         return ""
     best, *rest = sorted(scores.items(), key=lambda item: -item[1])
     return "" if best[1] < _ENOUGH or (rest and best[1] - rest[0][1] < _CLEAR) else best[0]
+
+
+def languages(texts: Iterable[str]) -> tuple[str, ...]:
+    """The languages that some of `texts` are clearly in, as two-letter codes, the most frequent first."""
+    looked_at = (text[:_LOOKED_AT] for text in texts)
+    found = Counter(language for text in looked_at if (language := guess(text, WORD.findall(folded(text)))))
+    return tuple(language for language, _ in found.most_common())
 
 
 @cache

@@ -2,7 +2,7 @@
 -- KEYS  outbox outbox_due mailbox history history_ids history_expiring approved last_reply trace memory_on
 --       memory_journal memory_due
 -- ARGV  1 contact 2 fence 3 row id 4 turn JSON with timestamp 0, or '' 5 turn id 6 history cap 7 history ttl s 8 row id as an id of our own, or ''
---       9 ms after which the chat forgets it, 0 for never
+--       9 ms after which the chat forgets it, 0 for never 10 an earlier stage of it, or '' 11 further fields of that, each behind a comma
 -- Returns done | next | stale
 typed()
 local now = now_ms()
@@ -28,6 +28,7 @@ redis.call('HDEL', KEYS.mailbox, 'sending', 'send_until', 'send_owner')
 local head = decode(redis.call('LINDEX', KEYS.outbox, 0))
 if head and head.rowId == ARGV[3] then
   redis.call('LPOP', KEYS.outbox)
+  if ARGV[10] ~= '' then trace(KEYS.trace, ARGV[10], now, head.answers or {}, ARGV[11]) end
   if ARGV[4] ~= '' then
     trace(KEYS.trace, 'sent', now, head.answers or {}, ',"reply":' .. cjson.encode(head.replyId) .. ',"row":' .. cjson.encode(ARGV[5]))
   end

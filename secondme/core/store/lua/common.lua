@@ -90,6 +90,44 @@ local function remember_once(seen, seen_ttl_ms, history, ids, last, member, at, 
   end
 end
 
+-- The lines in front of a message's words that stand for what came with it, as a list, and the words. `content` has `count` such lines.
+local function split_media(content, count)
+  local lines, rest = {}, content
+  for _ = 1, count do
+    local at = rest:find('\n', 1, true)
+    lines[#lines + 1] = at and rest:sub(1, at - 1) or rest
+    rest = at and rest:sub(at + 1) or ''
+  end
+  return lines, rest
+end
+
+-- What `split_media` took apart, with nothing in place of words that are not there.
+local function join_media(lines, said)
+  local front = table.concat(lines, '\n')
+  return said == '' and front or #lines == 0 and said or front .. '\n' .. said
+end
+
+-- True for a turn that can be told in other words.
+local function is_turn(turn)
+  return turn and words(turn.id) and words(turn.role) and words(turn.content) and words(turn.type) and type(turn.timestamp) == 'number'
+end
+
+-- The turn as JSON with other words in it; what else it says stays. `content` is a JSON string.
+local function retold(turn, content)
+  local more = turn.forwarded and ',"forwarded":true' or ''
+  if words(turn.replyTo) then more = more .. ',"replyTo":' .. cjson.encode(turn.replyTo) end
+  if type(turn.expiresAt) == 'number' then more = more .. string.format(',"expiresAt":%.0f', turn.expiresAt) end
+  if type(turn.media) == 'number' then more = more .. string.format(',"media":%.0f', turn.media) end
+  return string.format('{"id":%s,"role":%s,"content":%s,"timestamp":%.0f,"type":%s%s}', cjson.encode(turn.id), cjson.encode(turn.role),
+    content, turn.timestamp, cjson.encode(turn.type), more)
+end
+
+-- A piece of mail as JSON.
+local function encode_mail(mail)
+  if next(mail.attachments or {}) == nil then mail.attachments = nil end -- cjson would write an empty list as an object
+  return cjson.encode(mail)
+end
+
 -- Turns that `is_gone` says yes to are out of the history. Returns their ids.
 local function erase_turns(history, ids, is_gone)
   local erased = {}

@@ -1,0 +1,1 @@
+"""What people send beside words: recordings are heard, pictures are seen, and replies may be spoken."""
