@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.ids import ContactId
     from secondme.core.memory.fact_reader import FactReader
-    from secondme.core.messages import ToolResult
+    from secondme.core.messages import OwnerAddress, ToolResult
     from secondme.core.ports import Channel, Model, Toolbox
     from secondme.core.remember.learning import Learner
     from secondme.core.reply.agent import Agent
@@ -376,6 +376,30 @@ class Services(MediaServices):
                 await self.notes.say(channel.id, ContactId(channel.owner_chat), text)
                 return True
         return False
+
+    async def own_chats(self) -> list[OwnerAddress]:
+        """Where the owner can be told things: connected channels first, then those that are away, as their set-up knows them. Empty while
+        nobody said who the owner is on any of them."""
+        from secondme.core.channel_manifest import manifests
+        from secondme.core.channel_plugin import setup_of
+        from secondme.core.ids import ChannelId, ContactId
+        from secondme.core.messages import OwnerAddress
+
+        known: dict[str, OwnerAddress] = {}
+        for channel in (await self.status()).channels:
+            if channel.owner_chat:
+                is_open = channel.state == "connected"
+                known[channel.id] = OwnerAddress(ChannelId(channel.id), ContactId(channel.owner_chat), is_open=is_open)
+        for manifest in manifests():
+            module, context = setup_of(manifest), channel_context(manifest, self.setup)
+            ask = getattr(module, "owner_chat", None)
+            if ask is None or manifest.id in known:
+                continue
+            with contextlib.suppress(SecondmeError):
+                chat = ask(context) if module.is_set_up(context) else None
+                if chat is not None:
+                    known[manifest.id] = OwnerAddress(ChannelId(manifest.id), chat, is_open=False)
+        return sorted(known.values(), key=lambda address: not address.is_open)
 
     def skill_secrets(self, skill: str) -> dict[str, str]:
         """The secrets of a skill as they are kept now."""

@@ -109,6 +109,9 @@ class SetupModule(Protocol):
     async def unlink(self, context: ChannelContext) -> None:
         """The platform knows us no more, as far as it can be reached, and our files of the link are gone. Repeatable."""
 
+    def owner_chat(self, context: ChannelContext) -> ContactId | None:
+        """The owner's own chat, as far as it is known while the channel does not run. Optional: without it nobody knows then."""
+
     async def look(self, context: ChannelContext, timeout_s: float) -> str:
         """Which account it is, said by its files and its platform. Optional: without it the doctor only knows that it is linked.
 

@@ -335,6 +335,10 @@ class NewRow(Record):
     """Seconds after which its chat forgets what is said in it; 0: never."""
     speak: bool = False
     """True when it is to be spoken, if that can be done when it leaves."""
+    until: Moment | None = None
+    """When its words are worth nothing any more: a draft of them is dropped then, if not before."""
+    scheduled: bool = False
+    """True for what nobody asked for just now: to the owner too it leaves only while the kill switch is off."""
 
 
 class OutboxRow(NewRow):

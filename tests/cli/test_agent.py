@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,7 @@ def run(api: MessagesApi, home: Path, redis_url: str, monkeypatch: pytest.Monkey
         "SECONDME_PERSONA__NAME": "Sam",
         "SECONDME_MODEL__API_KEY": "sk-test",
         "SECONDME_MODEL__BASE_URL": api.url,
+        "SECONDME_SLEEP__ENABLED": "false",
     }
     for name, value in env.items():
         monkeypatch.setenv(name, value)
@@ -140,6 +142,59 @@ async def test_to_oneself_it_goes_through_the_outbox_of_the_owners_chat(town: To
     assert (result.exit_code, data["outcome"], data["channelId"], len(data["rowIds"])) == (0, "sent", "telegram", 1)
     (row,) = await town.store.client.lrange(keys.outbox("telegram:7"), 0, -1)
     assert (json.loads(row)["text"], json.loads(row)["kind"]) == ("Buy milk.", "owner")
+
+
+def set_up_telegram(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its owner is known; no gateway runs."""
+    monkeypatch.setenv("SECONDME_TELEGRAM__TOKEN", "123456:" + "a" * 35)
+    monkeypatch.setenv("SECONDME_TELEGRAM__OWNER_ID", "7")
+
+
+async def test_to_oneself_it_waits_for_a_channel_that_is_away(town: Town, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    nobody = await run("agent", "-m", "three lines", "--to", "self")
+    assert (nobody.exit_code, nobody.stdout) == (65, "")
+    assert "No channel knows a chat of your own" in nobody.stderr
+    set_up_telegram(monkeypatch)
+    data = json.loads((await run("agent", "-m", "three lines", "--to", "self", "--json")).stdout)["data"]
+    assert (data["outcome"], data["channelId"], len(data["rowIds"])) == ("waiting", "telegram", 1)
+    (row,) = await town.store.client.lrange(keys.outbox("telegram:7"), 0, -1)
+    assert (json.loads(row)["text"], json.loads(row)["scheduled"]) == ("Buy milk.", True)
+
+
+async def test_a_script_wakes_nobody(town: Town, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_up_telegram(monkeypatch)
+    now = datetime.now(UTC)
+    monkeypatch.setenv("SECONDME_SLEEP__ENABLED", "true")
+    monkeypatch.setenv("SECONDME_SLEEP__TIMEZONE", "UTC")
+    monkeypatch.setenv("SECONDME_SLEEP__START", (now - timedelta(hours=2)).strftime("%H:%M"))
+    monkeypatch.setenv("SECONDME_SLEEP__END", (now + timedelta(hours=2)).strftime("%H:%M"))
+    data = json.loads((await run("agent", "-m", "three lines", "--to", "self", "--json")).stdout)["data"]
+    assert data["outcome"] == "waiting"
+    assert 3600 < data["waitSeconds"] < 4 * 3600
+    (row,) = [json.loads(raw) for raw in await town.store.client.lrange(keys.outbox("telegram:7"), 0, -1)]
+    assert row["dueAt"] - row["composedAt"] > 3_600_000
+
+
+async def test_what_is_done_once_is_asked_of_no_model_again(
+    town: Town, api: MessagesApi, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    set_up_telegram(monkeypatch)
+    await town.let_in("anna")
+    for to, key in (("self", "digest"), (ANNA, "birthday")):
+        words = ("agent", "-m", "a line", "--to", to, "--once", key, "--json")
+        first, second = [json.loads((await run(*words)).stdout)["data"]["outcome"] for _ in range(2)]
+        assert (first in {"waiting", "draft"}, second) == (True, "already_done")
+    assert len(api.requests) == 2
+    assert (await run("agent", "-m", "a line", "--once", "digest")).exit_code == 2
+
+
+async def test_a_draft_for_a_while_says_when_it_ends(town: Town, run: Run) -> None:
+    await town.let_in("anna")
+    await run("agent", "-m", "a line", "--to", ANNA, "--valid-hours", "2")
+    (draft,) = (await town.drafts.waiting())[0]
+    (row,) = (await town.draft_store.held())[0]
+    assert row.row.until is not None
+    assert timedelta(hours=1) < row.row.until - datetime.now(UTC) <= timedelta(hours=2), draft
 
 
 async def test_a_voice_is_tried_and_what_the_checks_would_hold_is_said(town: Town, api: MessagesApi, run: Run) -> None:

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 _BLOCK = re.compile(r"```(?:sh|bash|cron)\n(.*?)```", re.DOTALL)
 _INLINE = re.compile(r"`((?:\.venv/bin/)?secondme [^`]+)`")
+_SUBSTITUTED = re.compile(r"\$\(date [^)]*\)")
 _PROGRAM = re.compile(r"(?:^|\s|\$\()(?:\.venv/bin/)?(?:secondme|\$SECONDME) ")
 _END = re.compile(r"\s(?:\||\|\||&&|>|>>|;|do\b)(?:\s|$)|\)")
 _LEFT_OUT = re.compile(r"\.\.\.|\bNAME\b|\bCOMMAND\b|\bID\b|\bX\b|\bCONTACT\b|\bFILE\b|[`\[]")
@@ -46,7 +47,7 @@ def lines() -> Iterator[Line]:
 
 
 def _commands(line: str) -> Iterator[tuple[str, ...]]:
-    for piece in _PROGRAM.split(line)[1:]:
+    for piece in _PROGRAM.split(_SUBSTITUTED.sub("2026-11-30", line))[1:]:
         command = _END.split(piece, maxsplit=1)[0].strip()
         if command and not _LEFT_OUT.search(command):
             yield tuple(shlex.split(command, comments=True))

@@ -21,6 +21,7 @@ from secondme.core.queue.worker import Answered
 from secondme.core.records import Job
 
 STEPS = 300
+MOST_ORDERED = 3
 NAMES = ["anna", "bob", "cleo"]
 WISHES = [None, None, ReplyMode.AUTO, ReplyMode.AUTO, ReplyMode.DRAFT, ReplyMode.OBSERVE, ReplyMode.OFF]
 
@@ -31,7 +32,8 @@ class Waiting:
 
     text: str
     own: bool = False
-    """The owner wrote it, or had it written: no newer words take its place."""
+    """The owner wrote it anew: no newer words take its place."""
+    ordered: bool = False
     released: bool = False
 
 
@@ -132,8 +134,13 @@ class Walk:
         verb = self.rng.choice(["send", "send", "send", "drop", "edit", "order"])
         if verb == "order" or not drafts:
             self.said += 1
-            await self.town.drafts.suggest(ContactId(f"local:{name}"), "local", f"ordered {self.said}")
-            person.held.append(Waiting(f"ordered {self.said}", own=True))
+            given = ContactId(f"local:{name}"), "local", f"ordered {self.said}"
+            if sum(each.ordered for each in person.held) == MOST_ORDERED:
+                with pytest.raises(BusyError):
+                    await self.town.drafts.suggest(*given)
+            else:
+                await self.town.drafts.suggest(*given)
+                person.held.append(Waiting(given[2], ordered=True))
             return
         draft = self.rng.choice(drafts)
         known = next(each for each in person.held if each.text == draft.text)

@@ -7,10 +7,11 @@ import json
 import secrets
 from typing import TYPE_CHECKING
 
-from secondme.channels.telegram.manifest import CONNECT
+from secondme.channels.telegram.manifest import CONNECT, ID
 from secondme.channels.telegram.settings import checked_token, owner_id_of, read_options, wrong_owner_id
 from secondme.core.channel_plugin import Ask, ChannelContext, Linked, LinkQuestion, Say, Step
 from secondme.core.errors import CredentialsError, DataError, SecondmeError, UnavailableError
+from secondme.core.ids import ContactId
 from secondme.core.log import get_logger
 from secondme.core.messages import ChatKind
 from secondme.core.text import safe_name
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from secondme.channels.telegram.bot import TelegramBot
-    from secondme.core.ids import ContactId
     from secondme.core.ports import Channel
 
 log = get_logger(__name__)
@@ -45,6 +45,12 @@ QUESTIONS = {
 def is_set_up(context: ChannelContext) -> bool:
     """True when there is a token."""
     return bool(context.settings.get("token"))
+
+
+def owner_chat(context: ChannelContext) -> ContactId | None:
+    """The owner's private chat with the bot; None while nobody said who the owner is."""
+    owner = context.settings.get("owner_id")
+    return ContactId(f"{ID}:{int(owner)}") if owner else None
 
 
 def build(context: ChannelContext) -> Channel:

@@ -33,6 +33,12 @@ def is_set_up(context: ChannelContext) -> bool:
     return is_linked(context.directory)
 
 
+def owner_chat(context: ChannelContext) -> ContactId | None:
+    """The owner's messages to themselves; None until a phone is linked."""
+    account = load_account(context.directory)
+    return ContactId(account.own.person.contact_id) if account is not None else None
+
+
 def build(context: ChannelContext) -> Channel:
     """The channel, not yet running."""
     from secondme.channels.whatsapp.channel import WhatsAppChannel  # noqa: PLC0415  only a gateway needs it

@@ -6,16 +6,16 @@ import secrets
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from secondme.channels.whatsapp_cloud.manifest import CONNECT
+from secondme.channels.whatsapp_cloud.manifest import CONNECT, ID
 from secondme.channels.whatsapp_cloud.settings import account_of, is_token
 from secondme.core.channel_plugin import Ask, ChannelContext, Linked, LinkQuestion, Say, Step
 from secondme.core.errors import ConfigError
+from secondme.core.ids import ContactId
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from secondme.channels.whatsapp_cloud.channel import WhatsAppCloudChannel
-    from secondme.core.ids import ContactId
 
 _PATH = "/webhooks/whatsapp_cloud"
 _TOKEN_BYTES = 24
@@ -25,6 +25,12 @@ def is_set_up(context: ChannelContext) -> bool:
     """True when there is a number and a token to speak for it."""
     account = account_of(context.settings)
     return bool(account.access_token and account.phone_number_id)
+
+
+def owner_chat(context: ChannelContext) -> ContactId | None:
+    """The owner's chat with the business number; None while nobody said what the owner's own number is."""
+    number = account_of(context.settings).owner_number
+    return ContactId(f"{ID}:{number}") if number else None
 
 
 def build(context: ChannelContext) -> WhatsAppCloudChannel:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,8 +18,7 @@ from secondme.core.errors import NotFoundError
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from secondme.core.ids import ContactId
-    from secondme.core.messages import ToolCall, ToolResult, ToolSpec, ToolTurn, Usage
+    from secondme.core.messages import OwnerAddress, ToolCall, ToolResult, ToolSpec, ToolTurn, Usage
     from secondme.core.reply.owner_turn import OwnerAnswer, OwnerTurn
     from secondme.services import Services
 
@@ -28,7 +28,7 @@ _MOST = 64 * 1024
 
 
 @command("secondme.agent/1")
-async def agent(
+async def agent(  # noqa: PLR0913, PLR0917  an option for each thing that a script decides
     invocation: Invocation,
     message: Annotated[str, typer.Option("--message", "-m", help="What you say to it; - reads standard input.")],
     to: Annotated[
@@ -47,6 +47,16 @@ async def agent(
             "--allow", metavar="TOOL", help="A tool, like calendar_propose, that may change something without asking you."
         ),
     ] = None,
+    once: Annotated[
+        str | None,
+        typer.Option(
+            metavar="KEY",
+            help="Do it once for this word, like digest-2026-11-30, within a week: a line that runs again does nothing.",
+        ),
+    ] = None,
+    valid_hours: Annotated[
+        float | None, typer.Option(min=0.1, max=720, help="A draft for a contact is dropped when nobody sent it by then.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Answer, but send nothing and keep no draft.")] = False,
 ) -> CommandResult:
     """Ask your clone something; the answer is on stdout. It speaks in your own voice and has your rights.
@@ -57,6 +67,8 @@ async def agent(
     if persona is not None and to not in {None, SELF}:
         hint = typed("secondme persona use NAME --contact ID", invocation.home)
         raise typer.BadParameter(f"a contact's persona is chosen for them: {hint}")
+    if to is None and (once or valid_hours):
+        raise typer.BadParameter("--once and --valid-hours are for what is sent or kept: name somebody with --to")
 
     from secondme.cli.contact_lookup import approved_contact
     from secondme.core.admit.pairing import channel_of
@@ -65,6 +77,8 @@ async def agent(
 
     words = sys.stdin.read(_MOST) if message == "-" else message
     async with invocation.services() as services, _clone(services) as clone:
+        if once and not dry_run and await services.draft_store.is_done(once):
+            return _done_before(to, once)
         if to is None or to == SELF:
             own_chat = await _own_chat(services) if to == SELF else None
             answer = await clone.answer(
@@ -72,21 +86,52 @@ async def agent(
             )
             outcome: dict[str, Any] = {"to": to, "outcome": "answered"}
             if own_chat is not None and not dry_run:
-                channel, chat = own_chat
-                rows = [await services.notes.say(channel, chat, part) for part in split_reply(answer.text)]
-                outcome = {"to": SELF, "outcome": "sent", "channelId": channel, "rowIds": rows}
+                rows, wait_s = await _tell(services, own_chat, split_reply(answer.text), once or "", is_asked=_is_there(message))
+                if not rows:
+                    return _done_before(to, once or "")
+                outcome = {
+                    "to": SELF,
+                    "outcome": "sent" if own_chat.is_open and not wait_s else "waiting",
+                    "channelId": own_chat.channel_id,
+                    "rowIds": rows,
+                    "waitSeconds": round(wait_s),
+                }
         else:
             contact = approved_contact(to, (await services.listing()).approved)
             answer = await clone.write_to(contact, words, thinking=thinking)
             outcome = {"to": contact.contact_id, "outcome": "composed"}
             if not dry_run:
                 who, channel = ContactId(contact.contact_id), contact.channel_id or channel_of(contact.contact_id)
-                draft = await services.drafts.suggest(who, channel, answer.text, fault=answer.fault)
+                until = None if valid_hours is None else services.clock.now() + timedelta(hours=valid_hours)
+                draft = await services.drafts.suggest(who, channel, answer.text, fault=answer.fault, until=until, once=once or "")
+                if draft is None:
+                    return _done_before(to, once or "")
                 outcome = {"to": who, "outcome": "draft", "draftId": draft}
 
     texts = {"text": answer.text, "persona": answer.persona, "fault": answer.fault or None}
     data = {**outcome, **texts, "dryRun": dry_run, "usage": usage_row(answer.usage)}
     return CommandResult(data, lambda screen: _show(screen, answer, outcome))
+
+
+def _done_before(to: str | None, once: str) -> CommandResult:
+    """Nothing was asked or sent: it was done."""
+    data = {"to": to, "outcome": "already_done", "once": once}
+    return CommandResult(
+        data, lambda screen: screen.line(f"{screen.typed(once)} was done within the last week: nothing to do.", "dim")
+    )
+
+
+async def _tell(services: Services, chat: OwnerAddress, texts: list[str], once: str, *, is_asked: bool) -> tuple[list[str], float]:
+    """The ids of the rows that are on their way to the owner, none when they were for `once`; and in how many seconds they leave at the
+    soonest. What nobody asked for just now waits for the morning, and falls to the kill switch."""
+    if is_asked and not once:
+        return [await services.notes.say(chat.channel_id, chat.contact_id, text) for text in texts], 0.0
+    from random import SystemRandom
+
+    from secondme.core.send.pacing import SleepSchedule
+
+    wait_s = 0.0 if is_asked else SleepSchedule(services.settings.sleep).put_off_s(services.clock.now(), SystemRandom())
+    return await services.notes.schedule(chat.channel_id, chat.contact_id, texts, after_s=wait_s, once=once), wait_s
 
 
 def _show(screen: Screen, answer: OwnerAnswer, outcome: dict[str, Any]) -> None:
@@ -96,6 +141,9 @@ def _show(screen: Screen, answer: OwnerAnswer, outcome: dict[str, Any]) -> None:
         note(f"It waits for you: {screen.typed(command)}", "accent")
     elif outcome["outcome"] == "sent":
         note("It is on its way to your own chat.", "accent")
+    elif outcome["outcome"] == "waiting":
+        why = "you are asleep" if outcome["waitSeconds"] else "the channel is not connected"
+        note(f"It waits for your own chat: {why}.", "accent")
 
 
 def _clone(services: Services) -> AbstractAsyncContextManager[OwnerTurn]:
@@ -109,8 +157,13 @@ def _turn(message: str, allow: list[str], *, dry_run: bool) -> ToolTurn:
     """Whose rights the tools have: yours with you there to ask, or a script's. Who tries something out changes nothing."""
     from secondme.core.messages import Origin, ToolTurn
 
-    is_there = message != "-" and sys.stdin.isatty() and sys.stderr.isatty() and not dry_run
+    is_there = _is_there(message) and not dry_run
     return ToolTurn(Origin.OWNER if is_there else Origin.SCRIPT, allowed=frozenset([] if dry_run else allow))
+
+
+def _is_there(message: str) -> bool:
+    """True when a person typed it."""
+    return message != "-" and sys.stdin.isatty() and sys.stderr.isatty()
 
 
 class ConfirmingToolbox:
@@ -138,14 +191,12 @@ class ConfirmingToolbox:
         return await self._services.toolbox.call(turn, call)
 
 
-async def _own_chat(services: Services) -> tuple[str, ContactId]:
-    """Where the owner's own chat is, as the running gateway knows it. Raises NotFoundError without one."""
-    from secondme.core.ids import ContactId
-
-    for channel in (await services.status()).channels:
-        if channel.owner_chat and channel.state == "connected":
-            return channel.id, ContactId(channel.owner_chat)
-    raise NotFoundError("no_owner_chat", "No gateway runs that knows a chat of your own.", "secondme channels connect telegram")
+async def _own_chat(services: Services) -> OwnerAddress:
+    """Where the owner's own chat is: one that is connected, else one that will be. Raises NotFoundError without any."""
+    chats = await services.own_chats()
+    if not chats:
+        raise NotFoundError("no_owner_chat", "No channel knows a chat of your own.", "secondme channels connect telegram")
+    return chats[0]
 
 
 def usage_row(usage: Usage) -> dict[str, Any]:

@@ -384,5 +384,6 @@ _SENTENCES = {
     "kill": ("The kill switch is on: nothing is sent to anybody.", "bad"),
     "dead_letter": ("A message of {contact} could not be worked on and was set aside.", "bad"),
     "record_broken": ("A record of {contact} is broken; their messages are set aside:  {command} doctor store", "bad"),
+    "draft_dropped": ("Too many drafts wait for {contact}, so the oldest was dropped:  {command} drafts list", "warn"),
     "reply_held": ("A reply to {contact} waits for you:  {command} drafts list", "accent"),
 }

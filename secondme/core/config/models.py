@@ -132,6 +132,8 @@ class DraftSettings(Section):
 
     expire_hours: float = Field(48, gt=0, le=720)
     """A draft that nobody looked at for so long is dropped: nobody wants yesterday's answer tomorrow."""
+    ordered_per_contact: int = Field(3, ge=1, le=20)
+    """Drafts that you or your scripts ordered (`secondme agent --to CONTACT`) and that wait for one contact. One more is refused."""
 
 
 class QueueSettings(Section):

@@ -441,6 +441,9 @@ class OwnerChat:
         match kind:
             case "reply_held":
                 await self._tell_drafts()
+            case "draft_dropped":
+                said = f"Too many drafts wait for {contact}: I dropped the oldest of those that you had written. See: drafts"
+                await self._note(said, f"no_room:{contact}:{self._clock.now_ms() // _DAY_MS}")
             case "proposal_made":
                 await self._tell_proposals()
             case "unanswered":

@@ -12,6 +12,7 @@ from secondme.core.errors import DataError
 from secondme.core.ids import ContactId, MessageId, new_id
 from secondme.core.records import Mail, NewRow, OutboxRow, Record, Turn
 from secondme.core.remember.store import RelationshipState, RelationshipStore
+from secondme.core.send.store import once_of
 from secondme.core.store import keys
 from secondme.core.store.history import HistoryStore
 
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from secondme.core.store.client import Store
 
 
-_TOLD_MS = 7 * 86_400_000
 _COMMANDS_MS = 8 * 86_400_000
 _NOTES_AN_HOUR = 30
 
@@ -36,15 +36,27 @@ class NoteStore:
     async def tell(self, channel: str, chat: ContactId, text: str, cause: str) -> Literal["posted", "told", "quiet"]:
         """`text` is on its way to the owner, unless they were told of `cause` within a week, or of 30 things within an hour."""
         digest = hashlib.sha256(cause.encode()).hexdigest()[:32]
-        return await self._post(channel, chat, text, cause=digest)
+        return await self._post([_row(channel, chat, text)], cause=digest, most=_NOTES_AN_HOUR)
 
     async def answer(self, channel: str, chat: ContactId, text: str, command: MessageId) -> None:
         """The command is done and its answer is on its way. Repeatable, but then the answer is said twice."""
-        await self._post(channel, chat, text, command=f"{channel}:{command}")
+        await self._post([_row(channel, chat, text)], command=f"{channel}:{command}")
 
     async def say(self, channel: str, chat: ContactId, text: str) -> str:
         """`text` is on its way to the owner. The id of its row."""
-        return await self._row(channel, chat, text)
+        row = _row(channel, chat, text)
+        await self._post([row])
+        return row.row_id
+
+    async def schedule(
+        self, channel: str, chat: ContactId, texts: Sequence[str], *, after_s: float = 0.0, once: str = ""
+    ) -> list[str]:
+        """`texts` leave for the owner in `after_s`, or when the channel is there again, unless the kill switch is on by then. The ids of
+        their rows; none when they were said for `once` within a week."""
+        cause = once_of(once) if once else ""
+        rows = [_row(channel, chat, text).model_copy(update={"scheduled": True}) for text in texts]
+        posted = await self._post(rows, cause=cause, after_s=after_s)
+        return [row.row_id for row in rows] if posted == "posted" else []
 
     async def is_waiting(self, chat: ContactId, row_id: str) -> bool:
         """True while that row has not left."""
@@ -56,20 +68,28 @@ class NoteStore:
         client = self._store.client
         return await self._store.call(client.zscore(keys.OWNER_COMMANDS, f"{channel}:{command}")) is not None
 
-    async def _row(self, channel: str, chat: ContactId, text: str) -> str:
-        unique = new_id()
-        await self._post(channel, chat, text, unique=unique)
-        return unique
-
     async def _post(
-        self, channel: str, chat: ContactId, text: str, *, cause: str = "", command: str = "", unique: str = ""
+        self, rows: Sequence[NewRow], *, cause: str = "", command: str = "", most: int = 0, after_s: float = 0.0
     ) -> Literal["posted", "told", "quiet"]:
-        unique = unique or new_id()
-        row = NewRow(row_id=unique, reply_id=unique, contact_id=chat, channel_id=channel, kind="owner", text=text)
-        answer: bytes = await self._store.run(
-            "note", (chat, row.encode(), cause, _NOTES_AN_HOUR, command, _TOLD_MS, _COMMANDS_MS), contact=chat, channel=channel
+        contact, channel = rows[0].contact_id, rows[0].channel_id
+        encoded = [row.encode() for row in rows]
+        given: tuple[str | int, ...] = (
+            contact,
+            cause,
+            most,
+            command,
+            keys.TOLD_TTL_MS,
+            _COMMANDS_MS,
+            int(after_s * 1000),
+            *encoded,
         )
+        answer: bytes = await self._store.run("note", given, contact=contact, channel=channel)
         return answer.decode()  # type: ignore[return-value]  # the script's header lists these three
+
+
+def _row(channel: str, chat: ContactId, text: str) -> NewRow:
+    unique = new_id()
+    return NewRow(row_id=unique, reply_id=unique, contact_id=chat, channel_id=channel, kind="owner", text=text)
 
 
 _MOST_CONTACTS = 1000

@@ -114,15 +114,17 @@ class Drafts:
         await self._store.discard(draft.contact_id, draft.channel_id, draft.id)
         return draft
 
-    async def suggest(self, contact: ContactId, channel: str, text: str, *, fault: str = "") -> str:
-        """Words for a contact wait for the owner; the draft's id. Raises NotFoundError when the contact was not approved, DataError.
+    async def suggest(
+        self, contact: ContactId, channel: str, text: str, *, fault: str = "", until: datetime | None = None, once: str = ""
+    ) -> str | None:
+        """Words for a contact wait for the owner, at most until then; the draft's id. None when there was one for `once` within a week.
 
-        `fault`: what speaks against them as they are; then they have to be written anew before they can be sent.
+        `fault`: what speaks against them as they are; then they have to be written anew before they can be sent. Raises NotFoundError when
+        the contact was not approved, BusyError while enough of what was ordered waits for it, DataError.
         """
         reply = new_id()
-        rows = [row.model_copy(update={"fault": fault}) for row in _rows(text, reply, contact, channel, ())]
-        await self._store.suggest(contact, reply, rows)
-        return reply
+        rows = [row.model_copy(update={"fault": fault, "until": until}) for row in _rows(text, reply, contact, channel, ())]
+        return reply if await self._store.suggest(contact, reply, rows, once=once) else None
 
 
 def _rows(text: str, reply: str, contact: ContactId, channel: str, answers: Sequence[str]) -> list[NewRow]:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
-from secondme.core.clock import EPOCH
+from secondme.core.clock import EPOCH, from_ms
 from secondme.core.errors import BusyError, DataError, NotFoundError
 from secondme.core.records import HeldReply, NewRow, OutboxRow, Turn
 from secondme.core.store import keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from secondme.core.config.models import DeliverySettings, DraftSettings
     from secondme.core.ids import ContactId
@@ -149,12 +152,18 @@ _MOST_CONTACTS = 1000
 _MOST_ROWS = 50
 
 
+def once_of(key: str) -> str:
+    """What stands for something that is done once, among what the owner was told."""
+    return f"once:{hashlib.sha256(key.encode('utf-8', 'surrogatepass')).hexdigest()[:32]}"
+
+
 class DraftStore:
     """Held replies in Redis. Each decision is one script."""
 
     def __init__(self, store: Store, settings: DraftSettings) -> None:
         self._store = store
         self._lives_ms = int(settings.expire_hours * 3_600_000)
+        self._most_ordered = settings.ordered_per_contact
 
     async def held(self) -> tuple[list[HeldReply], list[DataError]]:
         """Every held row that has not expired, oldest first per contact, and what could not be read. Three round trips."""
@@ -175,8 +184,13 @@ class DraftStore:
                     found.append(HeldReply.decode(item, keys.held(contact)))
                 except DataError as error:
                     corrupt.append(error)
-        since = seconds - self._lives_ms / 1000
-        return [each for each in found if each.held_at.timestamp() > since], corrupt
+        now = from_ms(int(seconds) * 1000)
+        return [each for each in found if self._ends(each) > now], corrupt
+
+    def _ends(self, held: HeldReply) -> datetime:
+        """When a draft is no more."""
+        ends = held.held_at + timedelta(milliseconds=self._lives_ms)
+        return min(ends, held.row.until) if held.row.until is not None else ends
 
     async def release(self, contact: ContactId, channel: str, reply: str) -> int:
         """How many rows of this held reply are on their way, through the same checks as any other.
@@ -197,13 +211,29 @@ class DraftStore:
         if not replaced:
             raise _gone()
 
-    async def suggest(self, contact: ContactId, reply: str, rows: Sequence[NewRow]) -> None:
-        """`rows` wait for the owner. Raises NotFoundError when the contact was not approved."""
-        answer: bytes = await self._store.run(
-            "suggest", (contact, keys.EVENTS_QUEUE, reply, *(row.encode() for row in rows)), contact=contact
-        )
-        if answer == b"not_approved":
-            raise NotFoundError("not_approved", f"{contact} is not an approved contact.", "secondme pairing list --status approved")
+    async def suggest(self, contact: ContactId, reply: str, rows: Sequence[NewRow], *, once: str = "") -> bool:
+        """`rows` wait for the owner; False when they did already, or were decided about, `once` being what tells them apart for a week.
+
+        Raises NotFoundError when the contact was not approved, BusyError while enough of what was ordered waits for it.
+        """
+        done = once_of(once) if once else ""
+        encoded = [row.encode() for row in rows]
+        given: tuple[str | int, ...] = (contact, keys.EVENTS_QUEUE, reply, self._most_ordered, done, keys.TOLD_TTL_MS, *encoded)
+        answer: bytes = await self._store.run("suggest", given, contact=contact)
+        match answer:
+            case b"not_approved":
+                raise NotFoundError(
+                    "not_approved", f"{contact} is not an approved contact.", "secondme pairing list --status approved"
+                )
+            case b"too_many":
+                said = f"{self._most_ordered} drafts that were ordered wait for {contact} already."
+                raise BusyError("too_many_drafts", said, "secondme drafts list")
+            case _:
+                return answer == b"held"
+
+    async def is_done(self, once: str) -> bool:
+        """True when what is done `once` was done within a week."""
+        return await self._store.call(self._store.client.zscore(keys.OWNER_TOLD, once_of(once))) is not None
 
     async def expire(self) -> int:
         """How many rows were dropped because nobody looked at them in time. Repeatable."""

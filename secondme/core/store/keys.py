@@ -21,6 +21,9 @@ SEEN_TTL_MS = 8 * 86_400_000
 USAGE_CAP = 10_000
 """Entries of the log of calls to models, the newest."""
 
+TOLD_TTL_MS = 7 * 86_400_000
+"""What the owner was told, and what was done once."""
+
 # The keys
 
 QUEUE = "QUEUE:messages"
@@ -187,7 +190,8 @@ CHANNEL_WISHES = "CHANNEL:wishes"
 """HASH channel -> JSON {on, at}: what the owner last wanted of it, connected or not. Without an entry a channel that is set up runs."""
 
 OWNER_TOLD = "OWNER:told"
-"""ZSET of what the owner was told (hash of its cause -> ms), so that nothing is told twice; a week back, at most 5,000."""
+"""ZSET of what the owner was told (hash of its cause -> ms) and of what scripts do once (`once:` and a hash), so that nothing is told or done
+twice; a week back, at most 5,000."""
 
 OWNER_COMMANDS = "OWNER:commands"
 """ZSET of the message ids from the owner's own chat (id -> ms), so that a command that is delivered twice runs once; 8 days."""

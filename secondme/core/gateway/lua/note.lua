@@ -1,23 +1,34 @@
 -- Something for the owner's own chat: said once for each cause, and not so often that nobody reads it any more.
 -- KEYS  outbox outbox_due owner_told owner_commands
--- ARGV  1 contact id of the owner's chat 2 row JSON 3 cause, or '' for an answer 4 most notes an hour 5 id of the command that it
---       answers, or '' 6 ttl of what was told ms 7 ttl of the commands ms
+-- ARGV  1 contact id of the owner's chat 2 cause, or '' for an answer 3 most notes an hour, 0 for any 4 id of the command that it answers,
+--       or '' 5 ttl of what was told ms 6 ttl of the commands ms 7 ms until it leaves, then rows as JSON
 -- Returns posted | told | quiet
 typed()
 local now = now_ms()
-if ARGV[3] ~= '' then
-  if redis.call('ZSCORE', KEYS.owner_told, ARGV[3]) then return 'told' end
-  if redis.call('ZCOUNT', KEYS.owner_told, now - 3600000, '+inf') >= tonumber(ARGV[4]) then return 'quiet' end
-  redis.call('ZADD', KEYS.owner_told, now, ARGV[3])
-  redis.call('ZREMRANGEBYSCORE', KEYS.owner_told, '-inf', now - ARGV[6])
-  redis.call('ZREMRANGEBYRANK', KEYS.owner_told, 0, -5001)
-  redis.call('PEXPIRE', KEYS.owner_told, ARGV[6])
+if ARGV[2] ~= '' then
+  if redis.call('ZSCORE', KEYS.owner_told, ARGV[2]) then return 'told' end
+  if ARGV[3] ~= '0' and redis.call('ZCOUNT', KEYS.owner_told, now - 3600000, '+inf') >= tonumber(ARGV[3]) then return 'quiet' end
+  mark_told(KEYS.owner_told, ARGV[2], now, ARGV[5])
 end
-if ARGV[5] ~= '' then
-  redis.call('ZADD', KEYS.owner_commands, now, ARGV[5])
-  redis.call('ZREMRANGEBYSCORE', KEYS.owner_commands, '-inf', now - ARGV[7])
-  redis.call('ZREMRANGEBYRANK', KEYS.owner_commands, 0, -5001)
-  redis.call('PEXPIRE', KEYS.owner_commands, ARGV[7])
+if ARGV[4] ~= '' then mark_told(KEYS.owner_commands, ARGV[4], now, ARGV[6]) end
+-- What leaves now does not queue behind what waits for the morning.
+local later, at_head
+if ARGV[7] == '0' then
+  for at, raw in ipairs(redis.call('LRANGE', KEYS.outbox, 0, -1)) do
+    local item = decode(raw)
+    if item and item.scheduled and (tonumber(item.typingFrom) or 0) > now then
+      later, at_head = raw, at == 1
+      break
+    end
+  end
 end
-post(KEYS.outbox, KEYS.outbox_due, ARGV[1], stamp(ARGV[2], now, 0, 0), now)
+for at = 8, #ARGV do
+  local row = stamp(ARGV[at], now, ARGV[7], ARGV[7])
+  if later then
+    redis.call('LINSERT', KEYS.outbox, 'BEFORE', later, row)
+  else
+    post(KEYS.outbox, KEYS.outbox_due, ARGV[1], row, now + ARGV[7])
+  end
+end
+if at_head then redis.call('ZADD', KEYS.outbox_due, now, ARGV[1]) end
 return 'posted'

@@ -25,7 +25,7 @@ for i = rows, #ARGV, 3 do
   if ARGV[8] == '' then
     post(KEYS.outbox, KEYS.outbox_due, ARGV[5], row, now + ARGV[i])
   else
-    hold(KEYS.held, KEYS.held_index, ARGV[5], row, ARGV[8], now)
+    hold(KEYS.held, KEYS.held_index, KEYS.trace, ARGV[9], ARGV[5], row, ARGV[8], now)
   end
 end
 if ARGV[8] ~= '' and ARGV[rows] then

@@ -6,7 +6,7 @@ typed()
 local now, dropped, last = now_ms(), 0, nil
 for _, raw in ipairs(redis.call('LRANGE', KEYS.held, 0, -1)) do
   local item = decode(raw)
-  if item and item.row and type(item.heldAt) == 'number' and item.heldAt + ARGV[2] <= now then
+  if item and item.row and type(item.heldAt) == 'number' and held_until(item, tonumber(ARGV[2])) <= now then
     redis.call('LREM', KEYS.held, 1, raw)
     dropped = dropped + 1
     if item.row.replyId ~= last then

@@ -8,7 +8,7 @@ if ARGV[3] == 'send' and redis.call('EXISTS', KEYS.approved) == 0 then return { 
 local found, rows, ids = {}, {}, {}
 for _, raw in ipairs(redis.call('LRANGE', KEYS.held, 0, -1)) do
   local item = decode(raw)
-  if item and item.row and item.row.replyId == ARGV[2] and (ARGV[3] == 'drop' or item.heldAt + ARGV[4] > now) then
+  if item and item.row and item.row.replyId == ARGV[2] and (ARGV[3] == 'drop' or held_until(item, tonumber(ARGV[4])) > now) then
     found[#found + 1], rows[#rows + 1] = raw, item.row
     if item.row.fault and item.row.fault ~= '' and ARGV[3] == 'send' then return { 'unfit' } end
     ids = item.row.answers or ids

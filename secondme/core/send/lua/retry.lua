@@ -23,7 +23,7 @@ while true do
   if not item or item.replyId ~= head.replyId then break end
   redis.call('LPOP', KEYS.outbox)
   if item.kind == 'reply' then
-    hold(KEYS.held, KEYS.held_index, ARGV[1], raw, 'undeliverable', now)
+    hold(KEYS.held, KEYS.held_index, KEYS.trace, ARGV[6], ARGV[1], raw, 'undeliverable', now)
     held = true
   end
   raw = redis.call('LINDEX', KEYS.outbox, 0)

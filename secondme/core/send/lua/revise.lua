@@ -8,7 +8,7 @@ local items, replaced, ids, done = redis.call('LRANGE', KEYS.held, 0, -1), 0, {}
 redis.call('DEL', KEYS.held)
 for _, raw in ipairs(items) do
   local item = decode(raw)
-  if item and item.row and item.row.replyId == ARGV[1] and item.heldAt + ARGV[2] > now then
+  if item and item.row and item.row.replyId == ARGV[1] and held_until(item, tonumber(ARGV[2])) > now then
     replaced, ids = replaced + 1, item.row.answers or ids
     if not done then
       for i = 3, #ARGV do

@@ -1,5 +1,5 @@
 -- The sender asks for the next step of a contact's outbox. Everything that could forbid it is checked here, at the last moment.
--- KEYS  outbox outbox_due mailbox approved pending pause_all pause held held_index channel_pause trace
+-- KEYS  outbox outbox_due mailbox approved pending pause_all killed pause held held_index channel_pause trace
 --       history history_ids : what is sent must be kept, else nobody knows that it was
 -- ARGV  1 contact 2 sender 3 send lease ms 4 policy (resend|hold) 5 queue event channel 6 mailbox ttl ms
 --       7 ms after which the typing indicator must be shown again
@@ -33,7 +33,7 @@ local function remove(reason)
     local item = decode(raw)
     if not item or item.replyId ~= head.replyId then break end
     redis.call('LPOP', KEYS.outbox)
-    if reason then hold(KEYS.held, KEYS.held_index, ARGV[1], raw, reason, now) end
+    if reason then hold(KEYS.held, KEYS.held_index, KEYS.trace, ARGV[5], ARGV[1], raw, reason, now) end
     removed = removed + 1
   end
   redis.call('HDEL', KEYS.mailbox, 'sending', 'send_until', 'send_owner')
@@ -51,7 +51,8 @@ end
 local approved = redis.call('GET', KEYS.approved)
 local allowed = approved and true or false
 if head.kind == 'prompt' or head.kind == 'notice' then allowed = not allowed and redis.call('EXISTS', KEYS.pending) == 1 end
-if head.kind == 'owner' then allowed = true end
+-- An answer to the owner goes out whatever stands still; what a script has to tell them does not.
+if head.kind == 'owner' then allowed = not head.scheduled or redis.call('EXISTS', KEYS.killed) == 0 end
 if not allowed then return { 'dropped', remove(nil) } end
 if head.kind ~= 'owner' and redis.call('EXISTS', KEYS.pause_all, KEYS.pause, KEYS.channel_pause) > 0 then
   local pause = redis.call('GET', KEYS.pause) or ''

@@ -173,13 +173,13 @@ local function trace(traces, stage, now, ids, more)
 end
 
 -- Replies that a newer one, or the owner's own words, make pointless are gone from the held list. `all`: also what may have gone out.
--- What the owner wrote anew, or had written for them, stays. Returns the ids of the messages they answered, and how many there were.
+-- What the owner wrote anew stays. Returns the ids of the messages they answered, and how many there were.
 local function supersede(held, index, contact, all)
   local ids, count = {}, 0
   for _, raw in ipairs(redis.call('LRANGE', held, 0, -1)) do
     local item = decode(raw)
     local reason = item and item.reason
-    if item and item.row and reason ~= 'agent' and not item.own and (all or (reason ~= 'ambiguous' and reason ~= 'undeliverable')) then
+    if item and item.row and not item.own and (all or (reason ~= 'ambiguous' and reason ~= 'undeliverable')) then
       redis.call('LREM', held, 1, raw)
       count = count + 1
       for _, id in ipairs(item.row.answers or {}) do ids[#ids + 1] = id end
@@ -189,11 +189,42 @@ local function supersede(held, index, contact, all)
   return ids, count
 end
 
-local function hold(held, index, contact, row, reason, now)
+-- Keeps a row for the owner. There is room for 50: what has to make room is what was ordered, the oldest first, and it is said.
+local function hold(held, index, traces, events, contact, row, reason, now)
   redis.call('RPUSH', held, '{"row":' .. row .. ',"reason":"' .. reason .. '","heldAt":' .. string.format('%.0f', now) .. '}')
-  redis.call('LTRIM', held, -50, -1)
+  while redis.call('LLEN', held) > 50 do
+    local goes
+    for _, raw in ipairs(redis.call('LRANGE', held, 0, -2)) do
+      local item = decode(raw)
+      goes = goes or raw
+      if item and item.reason == 'agent' and not item.own then
+        goes = raw
+        break
+      end
+    end
+    redis.call('LREM', held, 1, goes)
+    local item = decode(goes)
+    local lost = item and item.row or {}
+    trace(traces, 'dropped', now, lost.answers or {}, ',"reply":' .. cjson.encode(words(lost.replyId) or '?') .. ',"reason":"no_room"')
+    publish(events, { type = 'draft_dropped', contactId = contact, replyId = words(lost.replyId) or '?', reason = 'no_room', timestamp = now })
+  end
   redis.call('EXPIRE', held, 2592000)
   redis.call('ZADD', index, now, contact)
+end
+
+-- Remembers that the owner was told of something, or that it was done once.
+local function mark_told(told, cause, now, ttl)
+  redis.call('ZADD', told, now, cause)
+  redis.call('ZREMRANGEBYSCORE', told, '-inf', now - ttl)
+  redis.call('ZREMRANGEBYRANK', told, 0, -5001)
+  redis.call('PEXPIRE', told, ttl)
+end
+
+-- When a held reply is no more: its own end, or `lives` after it was held.
+local function held_until(item, lives)
+  local ends = (tonumber(item.heldAt) or 0) + lives
+  local own = item.row and tonumber(item.row['until'])
+  return own and own < ends and own or ends
 end
 
 -- Keeps the counts right; a sweep that changes nothing writes nothing. They are only shown: broken ones stop nothing.
