@@ -401,6 +401,14 @@ class Services(MediaServices):
                     known[manifest.id] = OwnerAddress(ChannelId(manifest.id), chat, is_open=False)
         return sorted(known.values(), key=lambda address: not address.is_open)
 
+    def until_awake_s(self) -> float:
+        """In how many seconds the owner can be told what can wait; 0 while they are awake."""
+        from random import SystemRandom
+
+        from secondme.core.send.pacing import SleepSchedule
+
+        return SleepSchedule(self.settings.sleep).put_off_s(self.clock.now(), SystemRandom())
+
     def skill_secrets(self, skill: str) -> dict[str, str]:
         """The secrets of a skill as they are kept now."""
         kept = self.setup.again().settings.skill_secrets.get(skill.replace("-", "_"), {})
@@ -525,6 +533,7 @@ class Services(MediaServices):
         address_book: Callable[[str], ChannelSupervisor | None] = lambda _: None,
     ) -> Api:
         """The HTTP API that has not started. Takes a third of a second of imports: call it in a thread."""
+        from secondme.agent_desk import AgentDesk
         from secondme.core.api.dependencies import ApiOperations, StoreProbe
         from secondme.core.api.server import Api, Where
         from secondme.core.api.sockets import tcp_address
@@ -540,6 +549,7 @@ class Services(MediaServices):
             drafts=self.drafts,
             skills=there.skill_desk,
             proposals=there.proposals,
+            agent=AgentDesk(self),
             memory=self.memory_desk,
             listing=self.listing,
             status=self.status,
@@ -550,7 +560,10 @@ class Services(MediaServices):
             address_book=address_book,
         )
         places = self.setup.places
-        where = Where(unix=places.api_socket, tcp=tcp_address(self.settings.api), token=places.api_token)
+        settings = self.settings.api
+        where = Where(
+            places.api_socket, tcp_address(settings), places.api_token, places.api_tokens, whole_token=settings.whole_token
+        )
         return Api(powers, where, self.clock, follow=self.follow, alarm=alarm, limits=limits)
 
 

@@ -23,9 +23,16 @@ def serve(redis_url: str, home: Path, store: Store) -> Serve:
 
     @asynccontextmanager
     async def serving(
-        is_stopping: Callable[[], bool] | None = None, listen: str = "127.0.0.1:0", *, allow_remote: bool = False, **limits: Any
+        is_stopping: Callable[[], bool] | None = None,
+        listen: str = "127.0.0.1:0",
+        *,
+        allow_remote: bool = False,
+        whole_token: bool = True,
+        settings: dict[str, Any] | None = None,
+        **limits: Any,
     ) -> AsyncIterator[Served]:
-        flags = {"redis_url": redis_url, "api.listen": listen, "api.allow_remote": allow_remote}
+        flags = {"redis_url": redis_url, "api.listen": listen, "api.allow_remote": allow_remote, "api.whole_token": whole_token}
+        flags |= settings or {}
         setup = load(flags, {}, home=home)
         stop = asyncio.Event()
         api = Services(setup, store).api(is_stopping or stop.is_set, Limits(**limits))

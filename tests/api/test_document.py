@@ -55,7 +55,9 @@ def test_the_examples_of_the_page_call_routes_that_exist() -> None:
 def test_every_operation_documents_its_refusals_and_its_success(method: str, path: str, operation: dict[str, Any]) -> None:
     documented = set(operation["responses"])
     assert documented >= {"401", "403", "408", "413", "422", "429", "500", "503", "504"}
-    assert ("404" in documented) == any(name in path for name in ("{contact}", "{channel}", "{draft}", "{name}", "{proposal}"))
+    assert ("404" in documented) == any(
+        name in path for name in ("{contact}", "{channel}", "{draft}", "{name}", "{proposal}", "{run}", "/agent")
+    )
     assert {"200", "201"} & documented
     assert operation["description"]
     assert (operation.get("security") == []) == (path == "/health"), method

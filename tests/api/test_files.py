@@ -16,10 +16,10 @@ from api.serving import Serve, Served
 from api.wire import ask, request
 from fakes.process import GatewayProcess, command, contact, eventually, logged, settings_of, until, write_config
 
-from secondme.core.api.auth import TokenFile
 from secondme.core.api.sockets import Address, bind_unix, tcp_address, unbind_unix
 from secondme.core.config.models import ApiSettings
 from secondme.core.errors import BusyError, ConfigError
+from secondme.core.tokens import TokenFile
 
 LOCAL = ("Host", "localhost")
 
@@ -240,7 +240,7 @@ def test_a_link_in_the_place_of_the_token_is_not_followed(home: Path, tmp_path: 
 
 async def test_processes_that_make_the_token_at_once_agree_on_one(home: Path) -> None:
     path = home / "api.token"
-    code = f"from pathlib import Path; from secondme.core.api.auth import TokenFile; print(TokenFile(Path({str(path)!r})).ensure())"
+    code = f"from pathlib import Path; from secondme.core.tokens import TokenFile; print(TokenFile(Path({str(path)!r})).ensure())"
     running = [await asyncio.create_subprocess_exec(sys.executable, "-c", code, stdout=subprocess.PIPE) for _ in range(6)]
     found = {(await each.communicate())[0] for each in running}
     assert found == {path.read_bytes()}

@@ -12,8 +12,10 @@ from tempfile import mkdtemp
 import pytest
 import schemathesis
 from api.serving import populate
+from fakes.messages_api import MessagesApi
 from fakes.process import GatewayProcess, eventually, logged, settings_of, write_config
 from fakes.size import sized
+from fakes.wizard import GOOD_KEY, model_server
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
@@ -47,7 +49,7 @@ def gateway() -> Iterator[tuple[int, str, Path]]:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
     write_config(home, f'[api]\nlisten = "127.0.0.1:{port}"\n')
-    with GatewayProcess(home) as process:
+    with model_server() as model, GatewayProcess(home, **asking(model)) as process:
         token = settings_of(home).places.api_token
         asyncio.run(prepare(home, port))
         yield port, token.read_text().strip(), home
@@ -58,6 +60,11 @@ def gateway() -> Iterator[tuple[int, str, Path]]:
         # of one worker's share of the operations, a part may never be answered with each
         assert len(asked) < OPERATIONS or min(seen[status] for status in (200, 201, 404, 422)) > EXAMPLES / 3
     shutil.rmtree(home, ignore_errors=True)
+
+
+def asking(model: MessagesApi) -> dict[str, str]:
+    """The settings of a clone that answers programs."""
+    return {"SECONDME_MODEL__API_KEY": GOOD_KEY, "SECONDME_MODEL__BASE_URL": model.url}
 
 
 async def prepare(home: Path, port: int) -> None:

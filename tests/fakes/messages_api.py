@@ -136,6 +136,9 @@ class MessagesApi:
         self.is_small_talk: Callable[[Request], bool] = lambda _: False
         self.asked = asyncio.Event()
         self.outcomes: list[Outcome] = []
+        self.gate = asyncio.Event()
+        """Answers come while it is set."""
+        self.gate.set()
         self.script: Script = lambda request: Say("re: " + request.last_text.splitlines()[-1])
         self.models = ["claude-test"]
         self.knows_effort = True
@@ -193,6 +196,7 @@ class MessagesApi:
         if words := _refusal(request.body, knows_effort=self.knows_effort):
             _write_json(writer, 400, _error("invalid_request_error", words))
             return True
+        await self.gate.wait()
         outcome = self.outcomes.pop(0) if self.outcomes else self.script(request)
         match outcome:
             case Fail(status, kind, headers):

@@ -24,9 +24,9 @@ from typer.testing import CliRunner
 from secondme.channels.local.client import LocalClient
 from secondme.channels.local.protocol import contact_of
 from secondme.cli.app import app
-from secondme.core.api.auth import TokenFile
 from secondme.core.files import private_dir
 from secondme.core.store.server import EmbeddedServer, Role
+from secondme.core.tokens import TokenFile
 
 COMMANDS = ["status", "status --json", f"pairing approve {WHO}", "config show"]
 

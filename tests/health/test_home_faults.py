@@ -7,11 +7,14 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from fakes.process import environment
 from health.rig import BASICS, Ward, holding, listening
+
+from secondme.core.tokens import NamedTokens, TokenScope
 
 MB = 1024 * 1024
 
@@ -266,3 +269,20 @@ def test_what_the_environment_sets_no_command_of_ours_is_said_to_mend(ward: Ward
     finding = ward.doctor("model-key").only("model-key-refused")
     assert finding["fix"] == "Change or remove ANTHROPIC_API_KEY where secondme is started from."
     assert "sk-test" not in ward.run("doctor").output
+
+
+def test_tokens_of_the_api_that_may_too_much_end_or_cannot_be_read(ward: Ward) -> None:
+    tokens = NamedTokens(ward.home / "data" / "api-tokens.json")
+    now = datetime.now(UTC)
+    tokens.make("soon", [TokenScope.READ], now, now + timedelta(days=3))
+    tokens.make("later", [TokenScope.READ], now, now + timedelta(days=30))
+    assert ward.doctor().status("tokens") == "not_set_up"
+    ward.run("config", "set", "api.listen", "127.0.0.1:8765")
+    seen = ward.doctor()
+    assert list(seen.findings) == ["api-whole-token", "api-token-ends"]
+    ward.mend(seen.findings["api-whole-token"])
+    ward.mend(ward.is_found("api-token-ends", "a token that ends soon"))
+    ward.is_clean()
+    tokens.path.write_text("[1]")
+    ward.mend(ward.is_found("api-tokens-unusable", "a file of tokens that is broken"))
+    ward.is_clean()

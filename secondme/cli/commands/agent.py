@@ -13,12 +13,12 @@ from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, Screen, note, typed
 from secondme.cli.prompts import confirm
 from secondme.core.enums import Thinking
-from secondme.core.errors import NotFoundError
 
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from secondme.core.messages import OwnerAddress, ToolCall, ToolResult, ToolSpec, ToolTurn, Usage
+    from secondme.asking import Ask, AskResult
+    from secondme.core.messages import ToolCall, ToolResult, ToolSpec, ToolTurn, Usage
     from secondme.core.reply.owner_turn import OwnerAnswer, OwnerTurn
     from secondme.services import Services
 
@@ -70,80 +70,59 @@ async def agent(  # noqa: PLR0913, PLR0917  an option for each thing that a scri
     if to is None and (once or valid_hours):
         raise typer.BadParameter("--once and --valid-hours are for what is sent or kept: name somebody with --to")
 
+    from secondme.asking import Ask, ask
     from secondme.cli.contact_lookup import approved_contact
-    from secondme.core.admit.pairing import channel_of
-    from secondme.core.ids import ContactId
-    from secondme.core.send.split import split_reply
 
     words = sys.stdin.read(_MOST) if message == "-" else message
     async with invocation.services() as services, _clone(services) as clone:
-        if once and not dry_run and await services.draft_store.is_done(once):
-            return _done_before(to, once)
-        if to is None or to == SELF:
-            own_chat = await _own_chat(services) if to == SELF else None
-            answer = await clone.answer(
-                words, thinking=thinking, persona=persona, turn=_turn(message, allow or [], dry_run=dry_run)
-            )
-            outcome: dict[str, Any] = {"to": to, "outcome": "answered"}
-            if own_chat is not None and not dry_run:
-                rows, wait_s = await _tell(services, own_chat, split_reply(answer.text), once or "", is_asked=_is_there(message))
-                if not rows:
-                    return _done_before(to, once or "")
-                outcome = {
-                    "to": SELF,
-                    "outcome": "sent" if own_chat.is_open and not wait_s else "waiting",
-                    "channelId": own_chat.channel_id,
-                    "rowIds": rows,
-                    "waitSeconds": round(wait_s),
-                }
-        else:
-            contact = approved_contact(to, (await services.listing()).approved)
-            answer = await clone.write_to(contact, words, thinking=thinking)
-            outcome = {"to": contact.contact_id, "outcome": "composed"}
-            if not dry_run:
-                who, channel = ContactId(contact.contact_id), contact.channel_id or channel_of(contact.contact_id)
-                until = None if valid_hours is None else services.clock.now() + timedelta(hours=valid_hours)
-                draft = await services.drafts.suggest(who, channel, answer.text, fault=answer.fault, until=until, once=once or "")
-                if draft is None:
-                    return _done_before(to, once or "")
-                outcome = {"to": who, "outcome": "draft", "draftId": draft}
+        wanted = Ask(
+            words,
+            "self" if to == SELF else None if to is None else approved_contact(to, (await services.listing()).approved),
+            _turn(message, allow or [], dry_run=dry_run),
+            thinking=thinking,
+            persona=persona,
+            once=once or "",
+            valid_for=None if valid_hours is None else timedelta(hours=valid_hours),
+            is_there=_is_there(message),
+            is_trial=dry_run,
+        )
+        asked = await ask(services, clone, wanted)
+    return _result(asked, wanted)
 
+
+def _result(asked: AskResult, wanted: Ask) -> CommandResult:
+    if asked.answer is None:
+        done = {"to": asked.to, "outcome": asked.outcome, "once": wanted.once}
+        said = f"{wanted.once} was done within the last week: nothing to do."
+        return CommandResult(done, lambda screen: screen.line(screen.typed(said), "dim"))
+    answer = asked.answer
     texts = {"text": answer.text, "persona": answer.persona, "fault": answer.fault or None}
-    data = {**outcome, **texts, "dryRun": dry_run, "usage": usage_row(answer.usage)}
-    return CommandResult(data, lambda screen: _show(screen, answer, outcome))
+    data = {**_outcome_row(asked), **texts, "dryRun": wanted.is_trial, "usage": usage_row(answer.usage)}
+    return CommandResult(data, lambda screen: _show(screen, answer, asked))
 
 
-def _done_before(to: str | None, once: str) -> CommandResult:
-    """Nothing was asked or sent: it was done."""
-    data = {"to": to, "outcome": "already_done", "once": once}
-    return CommandResult(
-        data, lambda screen: screen.line(f"{screen.typed(once)} was done within the last week: nothing to do.", "dim")
-    )
+def _outcome_row(asked: AskResult) -> dict[str, Any]:
+    row: dict[str, Any] = {"to": asked.to, "outcome": asked.outcome}
+    if asked.draft_id:
+        row["draftId"] = asked.draft_id
+    if asked.row_ids:
+        row |= {"channelId": asked.channel_id, "rowIds": list(asked.row_ids), "waitSeconds": round(asked.wait_s)}
+    return row
 
 
-async def _tell(services: Services, chat: OwnerAddress, texts: list[str], once: str, *, is_asked: bool) -> tuple[list[str], float]:
-    """The ids of the rows that are on their way to the owner, none when they were for `once`; and in how many seconds they leave at the
-    soonest. What nobody asked for just now waits for the morning, and falls to the kill switch."""
-    if is_asked and not once:
-        return [await services.notes.say(chat.channel_id, chat.contact_id, text) for text in texts], 0.0
-    from random import SystemRandom
-
-    from secondme.core.send.pacing import SleepSchedule
-
-    wait_s = 0.0 if is_asked else SleepSchedule(services.settings.sleep).put_off_s(services.clock.now(), SystemRandom())
-    return await services.notes.schedule(chat.channel_id, chat.contact_id, texts, after_s=wait_s, once=once), wait_s
-
-
-def _show(screen: Screen, answer: OwnerAnswer, outcome: dict[str, Any]) -> None:
+def _show(screen: Screen, answer: OwnerAnswer, asked: AskResult) -> None:
     screen.line(answer.text)
-    if outcome["outcome"] == "draft":
-        command = f"secondme drafts {'edit' if answer.fault else 'send'} {outcome['draftId'][:8]}"
-        note(f"It waits for you: {screen.typed(command)}", "accent")
-    elif outcome["outcome"] == "sent":
-        note("It is on its way to your own chat.", "accent")
-    elif outcome["outcome"] == "waiting":
-        why = "you are asleep" if outcome["waitSeconds"] else "the channel is not connected"
-        note(f"It waits for your own chat: {why}.", "accent")
+    match asked.outcome:
+        case "draft":
+            command = f"secondme drafts {'edit' if answer.fault else 'send'} {asked.draft_id[:8]}"
+            note(f"It waits for you: {screen.typed(command)}", "accent")
+        case "sent":
+            note("It is on its way to your own chat.", "accent")
+        case "waiting":
+            why = "you are asleep" if asked.wait_s else "the channel is not connected"
+            note(f"It waits for your own chat: {why}.", "accent")
+        case "answered" | "composed" | "already_done":
+            pass
 
 
 def _clone(services: Services) -> AbstractAsyncContextManager[OwnerTurn]:
@@ -189,14 +168,6 @@ class ConfirmingToolbox:
             except typer.Abort:
                 return ToolResult("The owner said no.", "refused")
         return await self._services.toolbox.call(turn, call)
-
-
-async def _own_chat(services: Services) -> OwnerAddress:
-    """Where the owner's own chat is: one that is connected, else one that will be. Raises NotFoundError without any."""
-    chats = await services.own_chats()
-    if not chats:
-        raise NotFoundError("no_owner_chat", "No channel knows a chat of your own.", "secondme channels connect telegram")
-    return chats[0]
 
 
 def usage_row(usage: Usage) -> dict[str, Any]:

@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secondme.cli.command import Invocation, command
-from secondme.cli.output import CommandResult
+from secondme.cli.command import Invocation, command, duration
+from secondme.cli.output import CommandResult, Screen, note
+from secondme.core.clock import rfc3339
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from secondme.core.tokens import NamedToken
+
+SCOPES = (
+    "read",
+    "events:read",
+    "drafts:read",
+    "drafts:decide",
+    "agent:ask",
+    "agent:draft",
+    "pairing",
+    "control",
+    "memory",
+    "skills",
+    "all",
+)
+"""As `TokenScope`, which costs more to import than the help needs."""
 
 app = typer.Typer(help="Call your clone from programs: docs/http-api.md.", no_args_is_help=True)
 
@@ -17,17 +38,95 @@ app = typer.Typer(help="Call your clone from programs: docs/http-api.md.", no_ar
 @command("secondme.api.token/1")
 async def token(
     invocation: Invocation,
+    name: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Make a token for one program, which may do no more than its scopes.")
+    ] = None,
+    scope: Annotated[list[str] | None, typer.Option(metavar="SCOPE", help=f"What it may do: {', '.join(SCOPES)}.")] = None,
+    lasts: Annotated[str, typer.Option("--for", metavar="DURATION", help="When it ends, like 30d; a year at most.")] = "90d",
     new: Annotated[bool, typer.Option("--new", help="Make another one; the old one has no power any more, from now on.")] = False,
 ) -> CommandResult:
-    """Print the token that calls over TCP need, made at first use. With --json, where it is and not what it is."""
-    from secondme.core.api.auth import TokenFile
+    """Print the token that calls over TCP need, made at first use. With --json, where it is and not what it is.
+
+    With --name: a token of its own for one program, printed this once and kept nowhere.
+    """
     from secondme.core.files import private_dir
+    from secondme.core.tokens import TokenFile
 
     places = invocation.setup().places
+    if name is not None:
+        if new:
+            raise typer.BadParameter(f"--new is for the token without a name: secondme api revoke {name}")
+        return _named(places.api_tokens, name, scope or [], lasts)
+    if scope or lasts != "90d":
+        raise typer.BadParameter("--scope and --for are for a token with a --name")
     private_dir(places.data)
     file = TokenFile(places.api_token)
     secret = file.renew() if new else file.ensure()
     return CommandResult({"path": str(file.path), "renewed": new}, lambda screen: screen.line(secret))
+
+
+def _named(path: Path, name: str, scopes: list[str], lasts: str) -> CommandResult:
+    from secondme.core.clock import SystemClock
+    from secondme.core.tokens import NAME, NamedTokens, TokenScope
+
+    if not NAME.fullmatch(name):
+        raise typer.BadParameter("a name has small letters, digits, dots and dashes, 32 at most, like zapier")
+    if wrong := [each for each in scopes if each not in SCOPES]:
+        raise typer.BadParameter(f"there is no scope {wrong[0]}: it is one of {', '.join(SCOPES)}")
+    if not scopes:
+        raise typer.BadParameter(f"--scope says what it may do: {', '.join(SCOPES)}")
+    now = SystemClock().now()
+    made, secret = NamedTokens(path).make(name, [TokenScope(each) for each in scopes], now, now + duration(lasts))
+
+    def show(screen: Screen) -> None:
+        screen.line(secret)
+        note(f"{name} may {', '.join(made.scopes)}, until {rfc3339(made.expires_at)[:10]}. It is not shown again.", "accent")
+
+    return CommandResult({**_row(made), "token": secret}, show)
+
+
+@app.command()
+@command("secondme.api.tokens/1")
+async def tokens(invocation: Invocation) -> CommandResult:
+    """List the named tokens: what each may do, and when it ends."""
+    from secondme.core.clock import SystemClock
+    from secondme.core.tokens import NamedTokens
+
+    found, now = NamedTokens(invocation.setup().places.api_tokens).all(), SystemClock().now()
+
+    def show(screen: Screen) -> None:
+        rows = [
+            [each.name, ", ".join(each.scopes), rfc3339(each.expires_at)[:10] if each.expires_at > now else "ended"]
+            for each in found
+        ]
+        screen.table(
+            ("name", "may", "until"),
+            rows,
+            empty="No program has a token of its own: secondme api token --name zapier --scope drafts:read",
+        )
+
+    return CommandResult({"tokens": [{**_row(each), "ended": each.expires_at <= now} for each in found]}, show)
+
+
+@app.command()
+@command("secondme.api.revoke/1")
+async def revoke(
+    invocation: Invocation, name: Annotated[str, typer.Argument(metavar="NAME", help="As `secondme api tokens` lists it.")]
+) -> CommandResult:
+    """Take a named token back: it has no power any more, from the next call on."""
+    from secondme.core.tokens import NamedTokens
+
+    gone = NamedTokens(invocation.setup().places.api_tokens).revoke(name)
+    return CommandResult({"name": gone.name}, lambda screen: screen.line(f"{gone.name} has no power any more.", "good"))
+
+
+def _row(token: NamedToken) -> dict[str, Any]:
+    return {
+        "name": token.name,
+        "scopes": list(token.scopes),
+        "createdAt": rfc3339(token.created_at),
+        "expiresAt": rfc3339(token.expires_at),
+    }
 
 
 @app.command()

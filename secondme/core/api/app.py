@@ -6,27 +6,33 @@ import asyncio
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from fastapi.exceptions import RequestValidationError
 from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 from secondme import __version__
+from secondme.core.api.agent_routes import AgentRuns, agent
+from secondme.core.api.auth import caller_of, permitted
 from secondme.core.api.dependencies import SCHEMA, ApiOperations, Ascii, answers
 from secondme.core.api.events import EventHub, StreamSlots
 from secondme.core.api.memory_routes import memory
 from secondme.core.api.metrics import metrics
-from secondme.core.api.problems import BAD_REQUEST, BUG, NOT_ALLOWED, NOT_FOUND, Refusal, refusal_of
+from secondme.core.api.problems import BAD_REQUEST, BUG, NOT_ALLOWED, NOT_FOUND, Refusal, RouteRefusedError, refusal_of
 from secondme.core.api.routes import channels, control, drafts, pairing
 from secondme.core.api.schemas import Problem
+from secondme.core.api.scopes import needed
 from secondme.core.api.skill_routes import proposals, skills
 from secondme.core.errors import SecondmeError
+from secondme.core.log import get_logger
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
     from secondme.core.api.limits import Limits
+
+log = get_logger(__name__)
 
 _DESCRIPTION = (
     "The control plane of your clone. On its unix socket the file's mode says who may call; on TCP, a bearer token does: "
@@ -42,6 +48,7 @@ def build_app(powers: ApiOperations, hub: EventHub, limits: Limits) -> FastAPI:
     app.state.hub = hub
     app.state.limits = limits
     app.state.seats = StreamSlots()
+    app.state.runs = AgentRuns()
     return app
 
 
@@ -55,6 +62,10 @@ def _document_of(app: FastAPI) -> dict[str, Any]:  # as above
     found["components"]["schemas"] |= models_json_schema([(Problem, "serialization")], ref_template=SCHEMA)[1]["$defs"]
     found["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer", "description": "On TCP only."}}
     found["security"] = [{"token": []}]
+    for path, operations in found["paths"].items():
+        for method, operation in operations.items():
+            scopes = needed(method.upper(), path, operation["tags"])
+            operation["security"] = [{"token": [scope.value]} for scope in scopes]
     found["paths"]["/health"]["get"]["security"] = []
     return found
 
@@ -70,13 +81,16 @@ def _described() -> FastAPI:
         redirect_slashes=False,  # a redirect would repeat the Host header
         default_response_class=Ascii,
         generate_unique_id_function=lambda route: route.name,
+        dependencies=[Depends(permitted)],
         exception_handlers={
             SecondmeError: _known,
+            RouteRefusedError: _refused,
             RequestValidationError: _unfit,
             HTTPException: _unrouted,
             Exception: _unknown,
         },
     )
+    app.include_router(agent)
     app.include_router(pairing)
     app.include_router(control)
     app.include_router(channels)
@@ -98,6 +112,12 @@ async def _known(request: Request, error: Exception) -> Response:
     del request
     assert isinstance(error, SecondmeError)
     return _said(refusal_of(error))
+
+
+async def _refused(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RouteRefusedError)
+    log.warning("api_out_of_scope", token=caller_of(request).name, route=request.scope["route"].path)
+    return _said(error.refusal)
 
 
 async def _unfit(request: Request, error: Exception) -> Response:

@@ -1,90 +1,90 @@
-"""Who may call the API: the token file, and a guard that is asked before anything looks at what is called for."""
+"""Who may call the API: a guard that is asked before anything looks at what is called for, and what each caller may do."""
 
 from __future__ import annotations
 
-import contextlib
-import hmac
-import re
-import secrets
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from secondme.core.api.problems import FORBIDDEN, TOO_MANY_WRONG, UNAUTHORIZED, Refusal, has_body, refuse
+from fastapi import Request  # noqa: TC002  the framework reads it
+
+from secondme.core.api.problems import (
+    EXPIRED,
+    FORBIDDEN,
+    TOO_MANY_WRONG,
+    UNAUTHORIZED,
+    Refusal,
+    RouteRefusedError,
+    has_body,
+    out_of_scope,
+    refuse,
+)
+from secondme.core.api.scopes import needed
 from secondme.core.api.sockets import Address, own_hosts
-from secondme.core.errors import ConfigError
-from secondme.core.files import read_private, replacement
+from secondme.core.clock import from_ms
+from secondme.core.tokens import OWNER, Caller, NamedTokens, TokenFile
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from secondme.core.api.limits import Limits
+    from secondme.core.ports import Clock
     from secondme.core.retry import AttemptLimit
-
-
-_TOKEN = re.compile(rb"[A-Za-z0-9_-]{43,128}")
-"""256 bits in base64, at least."""
-
-
-class TokenFile:
-    """The token at `path`, 0600. Nothing is created by looking."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def ensure(self) -> str:
-        """The token, made now if there was none. Safe in several processes at once. Raises ConfigError when the file is not usable."""
-        found = self._read()
-        if found is None:
-            with contextlib.suppress(FileExistsError):  # another process was faster: then theirs it is
-                self._write(over=False)
-            found = self._read()
-        if found is None:
-            raise ConfigError("unusable_api_token", f"{self.path} cannot be made.", "Check the directory's owner and free space.")
-        return found.decode()
-
-    def renew(self) -> str:
-        """A new token; the old one has no power any more. Raises ConfigError."""
-        self._write(over=True)
-        return self.ensure()
-
-    def admits(self, offered: bytes) -> bool:
-        """True when `offered` is the token. Takes as long for every wrong one. False for everybody when the file is not usable."""
-        try:
-            token = self._read()
-        except ConfigError:
-            return False
-        return token is not None and hmac.compare_digest(offered, token)
-
-    def _read(self) -> bytes | None:
-        """None when there is no file. Raises ConfigError when it is a link, not ours, open to others, or holds something else."""
-        try:
-            text = read_private(self.path)
-        except ConfigError:
-            raise self._unusable("others can read it") from None
-        except (OSError, UnicodeError) as error:
-            raise self._unusable(getattr(error, "strerror", "") or "unreadable") from error
-        token = None if text is None else text.strip().encode()
-        if token is not None and not _TOKEN.fullmatch(token):
-            raise self._unusable("it holds no token")
-        return token
-
-    def _write(self, *, over: bool) -> None:
-        try:
-            with replacement(self.path, over=over) as file:
-                file.write(secrets.token_urlsafe(32).encode() + b"\n")
-        except FileExistsError:
-            raise
-        except OSError as error:
-            raise self._unusable(error.strerror or "unwritable") from error
-
-    def _unusable(self, why: str) -> ConfigError:
-        return ConfigError("unusable_api_token", f"{self.path} cannot be used: {why}.", "secondme api token --new")
 
 
 _LONGEST = 512
 """Bytes of a header that are looked at; a token is 43."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The tokens that are accepted."""
+
+    whole: TokenFile | None
+    """The one that may do everything; None where only named ones are accepted."""
+    named: NamedTokens
+    clock: Clock
+
+    def caller(self, offered: bytes) -> Caller | Refusal:
+        """What this token may do, or why it may not."""
+        if self.whole is not None and self.whole.admits(offered):
+            return OWNER
+        match self.named.caller(offered, from_ms(self.clock.now_ms())):
+            case None:
+                return UNAUTHORIZED
+            case "expired":
+                return EXPIRED
+            case found:
+                return found
+
+
+_CALLER, _LASTS = "secondme.caller", "secondme.lasts"
+
+
+async def permitted(request: Request) -> None:
+    """For every route: the caller's token covers it. Raises RouteRefusedError."""
+    route = request.scope["route"]
+    if route.path == _HEALTH:
+        return
+    scopes, caller = needed(request.method, route.path, route.tags), caller_of(request)
+    if not any(caller.covers(scope) for scope in scopes):
+        raise RouteRefusedError(out_of_scope(" or ".join(scopes)))
+
+
+def caller_of(request: Request) -> Caller:
+    """Who calls."""
+    found: Caller = request.scope[_CALLER]
+    return found
+
+
+def lasting(request: Request) -> Callable[[], bool]:
+    """Whether who began this call would still be let through: for an answer that goes on and on."""
+    found: Callable[[], bool] = request.scope[_LASTS]
+    return found
+
+
+_HEALTH = "/health"
 
 
 class Guard:
@@ -97,31 +97,34 @@ class Guard:
         limits: Limits,
         hosts: frozenset[str],
         address: Address | None = None,
-        token: TokenFile | None = None,
+        tokens: Keys | None = None,
         attempts: AttemptLimit,
         alarm: Callable[[str, int], Awaitable[None]],
     ) -> None:
-        """`address` is that of a TCP listener; `token` None means that whoever reaches the listener may call. `alarm` gets why the last
+        """`address` is that of a TCP listener; `tokens` None means that whoever reaches the listener may call. `alarm` gets why the last
         call was refused (`host`, `origin`, `websocket`, `token`), and how many since it was last told, once a minute."""
         self._app = app
         self._limits = limits
         self._hosts = hosts
         self._address = address
-        self._token = token
+        self._tokens = tokens
         self._attempts = attempts
         self._alarm = alarm
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request. Whatever is wrong with it, it is answered before its body is read."""
-        why, refusal = self._objection(scope)
-        if refusal is None:
+        why, found = self._judge(scope)
+        if isinstance(found, Caller):
+            scope[_CALLER] = found
+            scope[_LASTS] = lambda: isinstance(self._judge(scope)[1], Caller)
             await self._app(scope, receive, send)
             return
+        refusal = found
         await refuse(refusal, self._limits, scope, receive, send)
         if count := self._attempts.refused():
             await self._alarm(why, count)
 
-    def _objection(self, scope: Scope) -> tuple[str, Refusal | None]:
+    def _judge(self, scope: Scope) -> tuple[str, Caller | Refusal]:
         headers = scope["headers"]
         hosts = self._hosts
         if self._address is not None and scope.get("server"):
@@ -132,12 +135,19 @@ class Guard:
             return "websocket", FORBIDDEN
         if _count(headers, b"origin") and _only(headers, b"origin") not in {f"http://{host}" for host in hosts if host}:
             return "origin", FORBIDDEN
-        if self._token is None or (scope["method"] == "GET" and scope["path"] == "/health" and not has_body(headers)):
-            return "", None
+        if self._tokens is None:
+            return "", OWNER
+        if scope["method"] == "GET" and scope["path"] == _HEALTH and not has_body(headers):
+            return "", NOBODY
         offered = _bearer(_only(headers, b"authorization"))
-        if offered is not None and self._token.admits(offered):
-            return "", None
-        return "token", TOO_MANY_WRONG if self._attempts.is_one_too_many() else UNAUTHORIZED
+        found = UNAUTHORIZED if offered is None else self._tokens.caller(offered)
+        if isinstance(found, Caller):
+            return "", found
+        return "token", TOO_MANY_WRONG if self._attempts.is_one_too_many() else found
+
+
+NOBODY = Caller("", frozenset())
+"""Whoever asks for the health without a token."""
 
 
 def _count(headers: list[tuple[bytes, bytes]], wanted: bytes) -> int:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from secondme.core.admit.pairing import PairingService
     from secondme.core.admit.pairing_store import Listing
     from secondme.core.admit.pauses import PauseService
+    from secondme.core.api.agent_routes import AgentOperations
     from secondme.core.api.skill_routes import SkillOperations
     from secondme.core.gateway.channel_supervisor import ChannelSupervisor
     from secondme.core.gateway.status import SystemStatus
@@ -45,6 +46,7 @@ class ApiOperations:
     drafts: Drafts
     skills: SkillOperations
     proposals: ProposalService
+    agent: AgentOperations
     memory: MemoryDesk
     listing: Callable[[], Awaitable[Listing]]
     status: Callable[[], Awaitable[SystemStatus]]

@@ -16,6 +16,8 @@ from secondme.core.log import get_logger
 from secondme.core.text import safe_text
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from starlette.types import Receive, Scope, Send
 
     from secondme.core.api.limits import Limits
@@ -147,7 +149,8 @@ class StreamSlots:
 
 
 class EventStream(Response):
-    """Events after `last_event_id`, or from now on when it is None; until the caller leaves or the gateway stops.
+    """Events after `last_event_id`, or from now on when it is None; until the caller leaves, may listen no more, or the gateway
+    stops.
 
     A caller that does not read is cut off by the listener's stall limit. One that reads too slowly to follow is told that it missed
     something: memory holds the newest events once, and not once for each caller.
@@ -155,13 +158,16 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, hub: EventHub, seats: StreamSlots, limits: Limits, last_event_id: str | None) -> None:
+    def __init__(
+        self, hub: EventHub, seats: StreamSlots, limits: Limits, last_event_id: str | None, may_listen: Callable[[], bool]
+    ) -> None:
         super().__init__()
         del self.headers["content-length"]
         self._hub = hub
         self._seats = seats
         self._limits = limits
         self._last_event_id = last_event_id
+        self._may_listen = may_listen
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one caller, if there is room for it."""
@@ -184,7 +190,7 @@ class EventStream(Response):
         at = self._hub.head if known is None else known
         beginning = f"retry: {_RETRY_MS}\nid: {self._hub.id_of(at)}\n\n".encode()
         await _give(send, beginning if known is not None else beginning + self._hub.reset())
-        while not (self._hub.is_closed and at >= self._hub.head):
+        while self._may_listen() and not (self._hub.is_closed and at >= self._hub.head):
             piece = self._hub.after(at)
             if piece is None:
                 at = self._hub.head
@@ -194,7 +200,7 @@ class EventStream(Response):
                 await _give(send, piece[1])
             else:
                 await self._hub.news(self._limits.heartbeat_s)
-                if at == self._hub.head:
+                if self._may_listen() and at == self._hub.head:
                     await _give(send, _HEARTBEAT)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
 

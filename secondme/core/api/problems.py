@@ -61,6 +61,7 @@ FORBIDDEN = Refusal(
 UNAUTHORIZED = Refusal(
     401, "unauthorized", "The token is missing or wrong.", "secondme api token", {"www-authenticate": 'Bearer realm="secondme"'}
 )
+EXPIRED = Refusal(401, "token_expired", "This token has ended.", "secondme api token --name NAME", UNAUTHORIZED.headers)
 TOO_MANY_WRONG = Refusal(429, "too_many_attempts", "Too many wrong tokens.", "secondme api token", {"retry-after": "60"})
 TOO_LARGE = Refusal(413, "body_too_large", "The body is larger than 3 MB.", "Send less at a time.")
 TOO_SLOW = Refusal(408, "request_too_slow", "The request did not arrive in time.", "Try again.")
@@ -70,6 +71,19 @@ TOOK_TOO_LONG = Refusal(
 OVERLOADED = Refusal(503, "too_many_connections", "Too many connections.", "Close some.", {"retry-after": "2"})
 TOO_MANY_STREAMS = Refusal(503, "too_many_streams", "Too many event streams.", "Close one.", {"retry-after": "15"})
 BUG = Refusal(500, "internal_error", "This is a bug.", "Please report it with the log line of this time.")
+
+
+def out_of_scope(scope: str) -> Refusal:
+    """For a token that was made for less."""
+    return Refusal(403, "out_of_scope", f"This token may not do that: it takes the scope {scope}.", "secondme api tokens")
+
+
+class RouteRefusedError(Exception):
+    """A route is not to be called like this."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(refusal.code)
+        self.refusal = refusal
 
 
 def refusal_of(error: SecondmeError) -> Refusal:

@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from secondme.core.admit.pairing import Decision
 from secondme.core.api import schemas
+from secondme.core.api.auth import lasting
 from secondme.core.api.dependencies import ApiOperations, Ascii, Can, Named, answers
 from secondme.core.api.events import EventStream
 from secondme.core.api.middleware import EVENTS_PATH
@@ -397,7 +398,7 @@ async def events(
 ) -> Response:
     """What happens, as it happens. Codes are masked."""
     state = request.app.state
-    return EventStream(state.hub, state.seats, state.limits, last_event_id)
+    return EventStream(state.hub, state.seats, state.limits, last_event_id, lasting(request))
 
 
 def _length(how: schemas.HowLong | None) -> timedelta | None:

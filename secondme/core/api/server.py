@@ -20,7 +20,7 @@ from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from secondme.core.api.app import build_app
-from secondme.core.api.auth import Guard, TokenFile
+from secondme.core.api.auth import Guard, Keys
 from secondme.core.api.events import EventHub
 from secondme.core.api.limits import Limits
 from secondme.core.api.middleware import Bounded, RequestLimiter
@@ -30,6 +30,7 @@ from secondme.core.errors import SecondmeError
 from secondme.core.ids import new_id
 from secondme.core.log import get_logger
 from secondme.core.retry import AttemptLimit, backoff_s
+from secondme.core.tokens import NamedTokens, TokenFile
 
 if TYPE_CHECKING:
     import socket
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from secondme.core.api.agent_routes import AgentRuns
     from secondme.core.api.dependencies import ApiOperations
     from secondme.core.ports import Clock
     from secondme.core.store.events import Follow
@@ -278,6 +280,11 @@ class Where:
     unix: Path
     tcp: Address | None
     token: Path
+    """Of the token that may do everything."""
+    tokens: Path
+    """Of the named ones."""
+    whole_token: bool = True
+    """Whether the first is accepted over TCP."""
 
 
 class Api:
@@ -299,7 +306,9 @@ class Api:
         self._tell = alarm
         self._limits = limits or Limits()
         self.hub = EventHub(follow, epoch=new_id()[:12], kept=self._limits.kept_events)
-        self._app = Bounded(build_app(powers, self.hub, self._limits), self._limits)
+        app = build_app(powers, self.hub, self._limits)
+        self._runs: AgentRuns = app.state.runs
+        self._app = Bounded(app, self._limits)
         self.port: int | None = None
         """The TCP port it listens on, as soon as it does."""
 
@@ -314,6 +323,7 @@ class Api:
                     listeners.append(group.create_task(keep_listening(self._serve_tcp, stop, functools.partial(_say_why, "tcp"))))
                 await stop.wait()
                 self.hub.close()
+                await self._runs.close()
                 await asyncio.wait(listeners)
                 hearing.cancel()
         except Exception as error:  # noqa: BLE001  the top of a task
@@ -331,17 +341,19 @@ class Api:
     async def _serve_tcp(self, stop: asyncio.Event) -> None:
         address = self._where.tcp
         assert address is not None
-        token = TokenFile(self._where.token)
-        token.ensure()
+        whole = TokenFile(self._where.token) if self._where.whole_token else None
+        if whole is not None:
+            whole.ensure()
+        keys = Keys(whole, NamedTokens(self._where.tokens), self._clock)
         bound = await asyncio.to_thread(bind_tcp, address)  # a name may have to be looked up
         self.port = bound.getsockname()[1]
-        guard = self._guard(hosts_of(address, self.port), address=address, token=token)
+        guard = self._guard(hosts_of(address, self.port), address=address, tokens=keys)
         await self._serve(bound, guard, stop, kind="tcp")
 
-    def _guard(self, hosts: frozenset[str], address: Address | None = None, token: TokenFile | None = None) -> ASGIApp:
+    def _guard(self, hosts: frozenset[str], address: Address | None = None, tokens: Keys | None = None) -> ASGIApp:
         attempts = AttemptLimit(self._limits.wrong_tokens, self._clock)
         return RequestLimiter(
-            Guard(self._app, limits=self._limits, hosts=hosts, address=address, token=token, attempts=attempts, alarm=self._tell),
+            Guard(self._app, limits=self._limits, hosts=hosts, address=address, tokens=tokens, attempts=attempts, alarm=self._tell),
             self._limits,
         )
 

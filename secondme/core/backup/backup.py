@@ -117,7 +117,8 @@ def gather_before(gathered: Gathered, places: Places) -> None:
         gathered.take(f"{DATA}/skill-snapshots/{name}", path, through_links=False)
     for name, path in _below(places.data / "channels", through_links=False):
         gathered.take(f"{DATA}/channels/{name}", path, through_links=False)
-    gathered.take(f"{DATA}/api.token", places.api_token, through_links=False)
+    for path in (places.api_token, places.api_tokens):
+        gathered.take(f"{DATA}/{path.name}", path, through_links=False)
 
 
 def gather_after(gathered: Gathered, places: Places, *, with_memory_keys: bool = False, with_media: bool = False) -> None:

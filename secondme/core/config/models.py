@@ -258,6 +258,9 @@ class ApiSettings(Section):
     allow_remote: bool = False
     """Let `listen` name an address that other machines can reach. Put TLS in front of it."""
 
+    whole_token: bool = True
+    """Over TCP, the token that may do everything is accepted. False: only named ones (`secondme api token --name NAME --scope SCOPE`)."""
+
     @field_validator("listen")
     @classmethod
     def _address(cls, value: str) -> str:

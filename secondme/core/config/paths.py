@@ -141,6 +141,11 @@ class Places:
         """What a caller of the HTTP API over TCP must know."""
         return self.data / "api.token"
 
+    @property
+    def api_tokens(self) -> Path:
+        """How named tokens of the HTTP API are recognised, and what each may do."""
+        return self.data / "api-tokens.json"
+
     def _socket(self, name: str) -> Path:
         path = self.data / name
         if len(os.fsencode(path)) <= _SOCKET_LIMIT:

@@ -442,7 +442,7 @@ class OwnerChat:
             case "reply_held":
                 await self._tell_drafts()
             case "draft_dropped":
-                said = f"Too many drafts wait for {contact}: I dropped the oldest of those that you had written. See: drafts"
+                said = f"Too many drafts wait for {contact}: I dropped the oldest. See: drafts"
                 await self._note(said, f"no_room:{contact}:{self._clock.now_ms() // _DAY_MS}")
             case "proposal_made":
                 await self._tell_proposals()

@@ -44,7 +44,7 @@ def _findings(places: Places) -> Iterator[Finding]:
         for finding in _look_at_directory(directory):
             open_roots.append(directory)
             yield finding
-    secrets = [places.credentials, places.env_file, places.api_token]
+    secrets = [places.credentials, places.env_file, places.api_token, places.api_tokens]
     for path in [*secrets, *_files(places)]:
         is_secret = path in secrets
         # a file in a directory that nobody else can enter is private, whatever its own mode; what holds secrets is not used then

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.admit.control_store import ControlStore
 from secondme.core.channel_manifest import manifests
+from secondme.core.clock import from_ms
 from secondme.core.doctor.check import (
     NO_GATEWAY,
     Check,
@@ -22,18 +24,22 @@ from secondme.core.doctor.check import (
     verdict,
 )
 from secondme.core.doctor.store import holders, lock_record
-from secondme.core.errors import UnavailableError
+from secondme.core.errors import ConfigError, UnavailableError
 from secondme.core.gateway.channel_leases import identity_of
 from secondme.core.gateway.channel_supervisor import told_of_holder
 from secondme.core.text import safe_name, safe_text
+from secondme.core.tokens import NamedTokens
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from secondme.core.gateway.status import SystemStatus
 
 _OK, _UNAVAILABLE = 200, 503
 _ALONE, _GATEWAYS = {"gateway"}, {"all", "gateway"}
 _LATER_MS = 1000
 """A file that was changed in the second of the start was read."""
+_SOON = timedelta(days=7)
 _START_S = 15.0
 """A gateway takes messages first, and loads the web server then."""
 
@@ -138,6 +144,26 @@ async def api(subject: DoctorContext) -> Outcome:
     return verdict(found("api-not-answering", path=path))
 
 
+async def tokens(subject: DoctorContext) -> Outcome:
+    """What is accepted over TCP may do no more than it must, and does not end unnoticed."""
+    settings, named = subject.settings.api, NamedTokens(subject.places.api_tokens)
+    try:
+        every = await in_thread(named.all)
+    except ConfigError:
+        return verdict(found("api-tokens-unusable", path=named.path))
+    if not (settings.enabled and settings.listen):
+        return NotConfigured("the API does not listen on TCP")
+    now = from_ms(subject.clock.now_ms())
+    soon = [each for each in every if each.expires_at - now < _SOON]
+    ends = [found("api-token-ends", subject=each.name, name=each.name, ends=_ends(each.expires_at, now)) for each in soon]
+    whole = found("api-whole-token", listen=settings.listen) if settings.whole_token else None
+    return verdict(whole, *ends, detail=f"{len(every)} named tokens")
+
+
+def _ends(moment: datetime, now: datetime) -> str:
+    return "has ended" if moment <= now else f"ends on {moment:%Y-%m-%d} (UTC)"
+
+
 async def _ask(subject: DoctorContext, path: str, what: str = "/health") -> tuple[int, dict[str, Any]]:
     """Status and JSON of a route that takes no token on the socket; (0, {}) without an answer."""
     import httpx  # noqa: PLC0415  only where a gateway runs
@@ -154,4 +180,5 @@ async def _ask(subject: DoctorContext, path: str, what: str = "/health") -> tupl
 CHECKS = (
     Check("gateway", "Gateway", "A gateway runs and somebody composes answers", gateway),
     Check("api", "API", "The gateway's HTTP API answers on its socket", api),
+    Check("tokens", "API tokens", "What is accepted over TCP may do no more than it must", tokens),
 )

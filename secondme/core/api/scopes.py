@@ -1,0 +1,38 @@
+"""Which scope of a token each route takes: one rule for its tag and whether it reads or changes, and a few paths of their own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from secondme.core.tokens import TokenScope
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+_BY_TAG: dict[str, tuple[TokenScope, TokenScope]] = {
+    "state": (TokenScope.READ, TokenScope.ALL),
+    "control": (TokenScope.READ, TokenScope.CONTROL),
+    "channels": (TokenScope.READ, TokenScope.CONTROL),
+    "pairing": (TokenScope.PAIRING, TokenScope.PAIRING),
+    "drafts": (TokenScope.DRAFTS_READ, TokenScope.DRAFTS_DECIDE),
+    "skills": (TokenScope.SKILLS, TokenScope.SKILLS),
+    "proposals": (TokenScope.SKILLS, TokenScope.SKILLS),
+    "memory": (TokenScope.MEMORY, TokenScope.MEMORY),
+}
+"""What reading and changing something of this tag takes."""
+_BY_PATH: dict[str, tuple[TokenScope, ...]] = {
+    "/api/events": (TokenScope.EVENTS_READ,),
+    "/api/channels/{channel}/contacts": (TokenScope.PAIRING,),
+    "/api/channels/{channel}/contacts/{contact}": (TokenScope.PAIRING,),
+    "/api/agent": (TokenScope.AGENT_ASK, TokenScope.AGENT_DRAFT),  # which of them, its body says
+    "/api/agent/runs/{run}": (TokenScope.AGENT_ASK, TokenScope.AGENT_DRAFT),
+}
+
+
+def needed(method: str, path: str, tags: Collection[str]) -> tuple[TokenScope, ...]:
+    """What a call of this route takes: one of these. `all` for one that nobody thought of."""
+    if path in _BY_PATH:
+        return _BY_PATH[path]
+    (tag,) = tags if len(tags) == 1 else ("",)
+    reading, changing = _BY_TAG.get(tag, (TokenScope.ALL, TokenScope.ALL))
+    return (reading if method == "GET" else changing,)
