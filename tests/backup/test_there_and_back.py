@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from secondme.core.media.shelf import Shelf
 from secondme.core.memory.library import Memories
 from secondme.core.memory.messages import MemoryMessage
 from secondme.core.store import keys
+from secondme.core.tokens import Caller, NamedTokens, TokenScope
 
 pytestmark = pytest.mark.heavy  # several programs in each scene
 
@@ -111,6 +113,17 @@ def test_what_people_sent_is_in_a_backup_only_on_request_and_stays_here_otherwis
     assert not (tmp_path / "new" / "data" / "models").exists()
     assert do(full, "restore", str(tmp_path / "b"), "--yes").exit_code == 0
     assert list(shelf.find("local:anna", "m1")) == [0]
+
+
+def test_named_tokens_come_back_with_what_they_may_do(full: Path, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    _, secret = NamedTokens(full / "data" / "api-tokens.json").make("zapier", [TokenScope.READ], now, now + timedelta(days=1))
+    made = do(full, "backup", str(tmp_path / "b"))
+    assert made.exit_code == 0, made.output
+    restored = do(tmp_path / "new", "restore", str(tmp_path / "b"), "--yes")
+    assert restored.exit_code == 0, restored.output
+    found = NamedTokens(tmp_path / "new" / "data" / "api-tokens.json").caller(secret.encode(), now)
+    assert found == Caller("zapier", frozenset({TokenScope.READ}))
 
 
 def test_an_encrypted_backup_can_be_read_by_nobody_without_the_passphrase(home: Path, tmp_path: Path) -> None:

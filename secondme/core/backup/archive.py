@@ -37,7 +37,15 @@ _LONGEST_NAME = 1024
 _DEEPEST = 12
 _HASH = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _FILES = frozenset(
-    {f"{CONFIG}/config.toml", f"{CONFIG}/credentials.json", f"{CONFIG}/.env", f"{CONFIG}/skills.lock", f"{DATA}/api.token", STORE}
+    {
+        f"{CONFIG}/config.toml",
+        f"{CONFIG}/credentials.json",
+        f"{CONFIG}/.env",
+        f"{CONFIG}/skills.lock",
+        f"{DATA}/api.token",
+        f"{DATA}/api-tokens.json",
+        STORE,
+    }
 )
 _FOLDERS = (
     f"{CONFIG}/personas/",

@@ -114,6 +114,7 @@ class Swap:
             "memory-keys",
             "media",
             "api.token",
+            "api-tokens.json",
             self.places.witness.name,
         ):
             yield self.data / name, self.places.data / name
