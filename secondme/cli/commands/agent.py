@@ -17,7 +17,7 @@ from secondme.core.enums import Thinking
 if TYPE_CHECKING:
     from contextlib import AbstractAsyncContextManager
 
-    from secondme.asking import Ask, AskResult
+    from secondme.agent_desk import Ask, AskResult
     from secondme.core.messages import ToolCall, ToolResult, ToolSpec, ToolTurn, Usage
     from secondme.core.reply.owner_turn import OwnerAnswer, OwnerTurn
     from secondme.services import Services
@@ -70,7 +70,7 @@ async def agent(  # noqa: PLR0913, PLR0917  an option for each thing that a scri
     if to is None and (once or valid_hours):
         raise typer.BadParameter("--once and --valid-hours are for what is sent or kept: name somebody with --to")
 
-    from secondme.asking import Ask, ask
+    from secondme.agent_desk import Ask, ask
     from secondme.cli.contact_lookup import approved_contact
 
     words = sys.stdin.read(_MOST) if message == "-" else message
