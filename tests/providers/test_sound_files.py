@@ -38,6 +38,7 @@ def test_a_sound_is_known_by_its_first_bytes(data: bytes, suffix: str) -> None:
     [
         b"",
         b"\xff",
+        "text in UTF-16".encode("utf-16"),
         b"RIFF\x24\0\0\0WEBPVP8 ",
         b"#EXTM3U\nhttp://127.0.0.1/",
         b"ffconcat version 1.0\nfile /etc/passwd",

@@ -9,7 +9,7 @@ from secondme.core.errors import DataError
 from secondme.core.media.child import ChildProgram, run_child
 from secondme.core.media.confinement import DONE
 from secondme.core.media.ogg import BARS, MOST_BYTES, DamagedSoundError, voice_note
-from secondme.core.sound_kind import sound_kind
+from secondme.core.providers.sound_files import speakable
 
 if TYPE_CHECKING:
     from secondme.core.messages import VoiceNote
@@ -35,9 +35,10 @@ async def as_voice_note(data: bytes) -> VoiceNote:
     except DamagedSoundError:
         raise
     except DataError as error:
-        kind = sound_kind(data)
-        if not kind:
+        found = speakable(data)
+        if found is None:
             raise
+        kind = found.demuxer
         if kind == "wav" and len(data) - _RIFF_BYTES < _said_size(data) < _UNKNOWN:
             raise DamagedSoundError("not_a_voice_note", "The sound is cut off.") from error
         if find_spec(_PYAV) is None:

@@ -14,7 +14,7 @@ from secondme.core.errors import ConfigError, CredentialsError, DataError, Secon
 from secondme.core.log import get_logger
 from secondme.core.providers.json_server import JsonAnswer, JsonServer
 from secondme.core.providers.messages_api import retry_after
-from secondme.core.sound_kind import sound_kind
+from secondme.core.providers.sound_files import speakable
 
 if TYPE_CHECKING:
     from secondme.core.config.models import SpeechSettings
@@ -118,7 +118,7 @@ class _SpeechServer(JsonServer):
         except (httpx.HTTPError, httpx.StreamError, httpx.InvalidURL, OSError, ValueError) as error:
             log.info("speech_unreached", error=type(error).__name__)
             raise UnavailableError("speech_unreachable", f"{self._what} cannot be reached.") from error
-        if answer.status_code == _OK and sound_kind(data):
+        if answer.status_code == _OK and speakable(data):
             return data
         refusal = _refusal(answer.status_code, _object(data), _wait_s(retry_after(answer.headers)))
         log.info("speech_refused", status=answer.status_code, code=refusal.code)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 _OPUS_HZ = 48_000
 _OPUS_HEAD, _HEAD_BYTES = b"OpusHead", 512
 _GRANULE_AT, _PAGE_HEAD_BYTES = 6, 27
-_SYNC, _LAYER_BITS, _ADTS_LAYER = 0xE0, 0x06, 0
-"""Of the two bytes that a frame of MPEG audio begins with: eleven set bits, and the layer, which AAC's frames say is none."""
+_SYNC, _LAYER_BITS, _ADTS_LAYER, _LAYER_1 = 0xE0, 0x06, 0, 0x06
+"""Of the two bytes that a frame of MPEG audio begins with: eleven set bits, and the layer, which AAC's frames say is none. Nobody has files of
+layer I; text in UTF-16 begins like one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +56,18 @@ def kind_of(data: bytes) -> SoundKind | None:
         return _M4A if data[8:11] == b"M4A" else _MP4
     if data[:3] == b"ID3":
         return _MP3
-    if len(data) > 1 and data[0] == 0xFF and data[1] & _SYNC == _SYNC:  # noqa: PLR2004  the sync word's first byte
+    if len(data) > 1 and data[0] == 0xFF and data[1] & _SYNC == _SYNC and data[1] & _LAYER_BITS != _LAYER_1:  # noqa: PLR2004  the sync word's first byte
         return _AAC if data[1] & _LAYER_BITS == _ADTS_LAYER else _MP3
     return None
+
+
+def speakable(data: bytes) -> SoundKind | None:
+    """The kind of a file that can be sent as a voice note, or be made one: Ogg, WAV, MP3 or FLAC. None for any other.
+
+    Never asked of a name or a header: servers say `audio/mpeg` of whatever they send.
+    """
+    kind = kind_of(data)
+    return kind if kind in {OGG, _WAV, _MP3, _FLAC} else None
 
 
 def opus_seconds(data: bytes) -> float | None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from secondme.core.errors import ConfigError, DataError, UnavailableError
 from secondme.core.log import get_logger
 from secondme.core.program import harmless_environment, run_program
-from secondme.core.sound_kind import sound_kind
+from secondme.core.providers.sound_files import speakable
 
 if TYPE_CHECKING:
     from secondme.core.config.models import SpeechSettings
@@ -55,7 +55,7 @@ class SpeechCommand:
             raise DataError("speech_too_large", "The program that speaks wrote more than 20 MB.")
         if end.status:
             raise UnavailableError("speech_command_failed", f"The program that speaks failed ({end.status}).")
-        if not sound_kind(end.output):
+        if not speakable(end.output):
             raise DataError(
                 "speech_no_sound", "The program that speaks wrote no sound file.", "It must write Ogg, WAV, MP3 or FLAC."
             )
