@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from secondme.core.store.server import Role
     from secondme.core.tools.proposals import ProposalService
     from secondme.core.tools.rights import GrantedTool
-    from secondme.core.tools.sources import KnownContact
+    from secondme.core.tools.sources import ContactSource, KnownContact
     from secondme.core.tools.store import Proposal
     from secondme.core.tools.web import WebClient
     from secondme.skills.catalog import SkillCatalog
@@ -63,6 +63,7 @@ if TYPE_CHECKING:
     from secondme.skills.mcp.servers import McpServers
     from secondme.skills.registry import Skill, SkillRegistry
     from secondme.skills.sandbox.sandbox import Sandbox
+    from secondme.skills.sealed_reader import SealedReader
     from secondme.skills.toolbox import SkillToolbox
 
 BY_CLI, BY_API, BY_CHAT = "cli", "api", "owner-chat"
@@ -334,18 +335,30 @@ class Services(MediaServices):
         ]
 
     @cached_property
+    def sealed_reader(self) -> SealedReader:
+        """What reads strangers' files and answers for the gateway."""
+        from secondme.skills.sealed_reader import SealedReader
+
+        return SealedReader(self.skills, self.sandbox, str(time_zone(self.settings)), self.clock)
+
+    @cached_property
+    def contact_source(self) -> ContactSource:
+        """The owner's files of cards, where the skill `contacts` has some."""
+        from secondme.core.tools.sources import ContactSource
+
+        return ContactSource(self.sealed_reader.settings, self.sealed_reader.read, self._known_contacts)
+
+    @cached_property
     def skill_toolbox(self) -> SkillToolbox:
         """The tools of this home's skills."""
         from secondme.core.tools.asks import AskDesk
         from secondme.core.tools.calendar import CalendarSource
         from secondme.core.tools.conversation import ConversationSource, MemorySource, later
-        from secondme.core.tools.sources import ContactSource, NoteSource
-        from secondme.skills.sealed_reader import SealedReader
+        from secondme.core.tools.sources import NoteSource
         from secondme.skills.toolbox import SkillToolbox
 
         owner_zone = time_zone(self.settings)
-        zone = str(owner_zone)
-        reader = SealedReader(self.skills, self.sandbox, zone, self.clock)
+        zone, reader = str(owner_zone), self.sealed_reader
         calendar = CalendarSource(self.web_client, reader.settings, self.skill_secrets, reader.read, owner_zone, self.clock)
         conversation = ConversationSource(self.history.recent, self.tell_owner, self.clock)
         more = {
@@ -355,7 +368,7 @@ class Services(MediaServices):
             **dict.fromkeys(("remind", "note_add"), later),
             "calendar": calendar.answer,
             "calendar_add": calendar.add,
-            "contacts": ContactSource(reader.settings, reader.read, self._known_contacts).answer,
+            "contacts": self.contact_source.answer,
             "notes": NoteSource(reader.settings).answer,
         }
         desk = AskDesk(self.skill_store, self.web_client, more)
@@ -445,7 +458,7 @@ class Services(MediaServices):
         """What learns from what the owner and their contacts write."""
         from secondme.core.remember.learning import Learner
 
-        return Learner(self.style, self.relationships, self.clock)
+        return Learner(self.style, self.relationships, self.clock, self.occasion_learner)
 
     # The gateway, and what it listens on
 

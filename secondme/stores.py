@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from secondme.core.media.shelf import Shelf
     from secondme.core.memory.store import JournalStore
     from secondme.core.queue.store import DeadLetterStore, InboxStore
+    from secondme.core.remember.occasion_store import OccasionStore
     from secondme.core.remember.store import RelationshipStore, StyleStore
     from secondme.core.reply.store import OutageStore, PersonaUse, SpendingStore
     from secondme.core.send.store import DraftStore, OutboxStore
@@ -138,6 +139,13 @@ class Stores:
         from secondme.core.remember.store import StyleStore
 
         return StyleStore(self.store)
+
+    @cached_property
+    def occasions(self) -> OccasionStore:
+        """When contacts have their birthdays, and what the owner promised them."""
+        from secondme.core.remember.occasion_store import OccasionStore
+
+        return OccasionStore(self.store)
 
     @cached_property
     def relationships(self) -> RelationshipStore:

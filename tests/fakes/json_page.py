@@ -41,6 +41,8 @@ STORY: tuple[tuple[str, ...], ...] = (
     ("contacts mode", MAMA, "draft"),
     ("contacts speech", MAMA, "never"),
     ("contacts relate", MAMA, "family"),
+    ("contacts birthday", MAMA, "4 May"),
+    ("contacts promises",),
     ("contacts link", MAMA, LUCIA),
     ("contacts unlink", LUCIA),
     ("drafts list",),

@@ -35,6 +35,7 @@ from secondme.core.config.models import (
     DisclosureSettings,
     DraftSettings,
     HearingSettings,
+    LearningSettings,
     LimitSettings,
     LogSettings,
     MemorySettings,
@@ -94,6 +95,7 @@ class Settings(Section):
     """Settings of channels that came as packages of their own, by channel id."""
     store: StoreSettings
     memory: MemorySettings
+    learning: LearningSettings
     hearing: HearingSettings
     sight: SightSettings
     speech: SpeechSettings

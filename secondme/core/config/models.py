@@ -437,6 +437,11 @@ class MemorySettings(Section):
     automem_token: SecretStr | None = None
 
     @property
+    def finds_facts(self) -> bool:
+        """True when memory reads facts out of what is said."""
+        return self.enabled and self.facts != "off"
+
+    @property
     def recipients(self) -> list[str]:
         """Who is sent what people write, or facts of it, so that it is found again; nobody by default."""
         if not self.enabled:
@@ -446,6 +451,14 @@ class MemorySettings(Section):
         archive = f"AutoMem at {urlsplit(self.automem_url).hostname}" if self.automem_url else None
         graph = "FalkorDB" if self.graph_url and self.facts != "off" else None
         return [each for each in (embedder, archive, graph) if each]
+
+
+class LearningSettings(Section):
+    """What is learnt beside how you write and who somebody is to you."""
+
+    occasions: bool = True
+    """Birthdays that approved contacts tell, as dates, and what you promise them, in your own words. False: nothing more is learnt; what is
+    known stays, and so does what you set yourself."""
 
 
 class SkillSettings(Section):

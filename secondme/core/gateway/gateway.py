@@ -147,12 +147,20 @@ class Gateway:
             self._nudge(message.channel_id)
         if outcome in _INSPECTED and self._parts.inspector is not None:
             self._parts.inspector.offer(message)
-        if self._parts.learner is not None:
-            if outcome is Admission.TAKEN_OVER:
-                self._parts.learner.spoke(message.contact_id)
-            elif outcome in _INSPECTED and not message.is_forwarded:
-                self._parts.learner.heard(message.contact_id, message.text)
+        self._learn_from(message, outcome)
         return outcome
+
+    def _learn_from(self, message: InboundMessage, outcome: Admission | Challenge) -> None:
+        """What the message tells will be learnt. What its chat forgets leaves no date behind."""
+        learner, contact = self._parts.learner, message.contact_id
+        if learner is None:
+            return
+        if outcome is Admission.TAKEN_OVER or (outcome is Admission.CORRECTED and message.from_me):
+            learner.spoke(contact)
+        elif outcome in _INSPECTED and not message.is_forwarded:
+            learner.heard(contact, message.text, "" if message.expires_s else message.message_id)
+        elif outcome is Admission.CORRECTED and not message.is_forwarded and not message.expires_s:
+            learner.corrected(contact, message.text, message.edit_of)
 
     async def answer(self, job: Job) -> Verdict:
         """What to do about a burst: wait for the morning, let it rest, or say what the owner would say."""
@@ -213,7 +221,7 @@ class Gateway:
             for start in range(0, len(words), most):
                 self._parts.inspector.offer(replace(message, text=words[start : start + most]))
         if self._parts.learner is not None and not mail.forwarded:
-            self._parts.learner.heard(message.contact_id, words)
+            self._parts.learner.heard(message.contact_id, words, "" if mail.expires_s else mail.message_id)
 
     async def _hand_over(self, contact: ContactId) -> None:
         """The contact is the owner's for as long as after a message of their own."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from secondme.core.dates import month_names
+from secondme.core.dates import NamedDate, birthday_in, month_names
 from secondme.core.files import table
 from secondme.core.messages import Block, ModelSize, Prompt, Speaker, Utterance
 from secondme.core.normalization import fold
@@ -97,6 +97,14 @@ def facts_in(message: Spoken, only: str = "") -> list[Fact]:
             fact = Fact(who.value, of, value, sentence[:_LONGEST], who, message.at_ms, sources, language)
             found.setdefault(fact.key, fact)
     return list(found.values())[:MOST_FACTS]
+
+
+def birthday_of(fact: Fact) -> NamedDate | None:
+    """The date that a fact about the contact's birthday names; None for other facts, and for what is no date, or could be two."""
+    if fact.kind != "birthday" or fact.subject != Speaker.CONTACT.value:
+        return None
+    again = (each.language for each in facts_in(Spoken("", 0, fact.speaker, fact.text), "birthday"))
+    return birthday_in(fact.object, fact.language or next(again, ""))
 
 
 EXTRACTION = """You read a chat between {owner} (\"owner\") and somebody else (\"contact\") that is over, and write down what of it will \

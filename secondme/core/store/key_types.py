@@ -16,7 +16,7 @@ TYPES = {
         "zset": "history history_expiring seen outbox_due queue_later dead_index held_index missed_index paused_index pairing_prompts pairing_wrong index_pending "
         "index_approved index_denied index_invites proposals_index media_due memory_due memory_expiring memory_forgotten owner_told owner_commands token_usage deferred",
         "hash": "model_outages witness mailbox pairing_stats gateways channel_wishes relationship token_stats own_messages style_overall persona_use spent "
-        "skills_state skills_shared skill_config skill_memory proposals",
+        "skills_state skills_shared skill_config skill_memory proposals birthday promise",
         "stream": "queue skill_calls",
     }.items()
     for name in names.split()

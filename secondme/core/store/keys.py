@@ -380,6 +380,18 @@ def memory_forgotten(contact: str) -> str:
     return f"MEMORY:forgotten:{contact}"
 
 
+def birthday(contact: str) -> str:
+    """HASH, when a contact has their birthday: `known` -> Birthday JSON, a date and whose word it is, and `refused` -> the MM-DD that the owner
+    cleared; until forgotten."""
+    return f"FACTS:birthday:{contact}"
+
+
+def promise(contact: str) -> str:
+    """HASH message id -> Promise JSON, what the owner promised a contact, in their own words, the 50 newest; settled ones without words, the
+    200 newest. 30 days after the last; each entry leaves then too."""
+    return f"FACTS:promise:{contact}"
+
+
 PROPOSALS_INDEX = "PROPOSALS:index"
 """ZSET contact -> ms when the last of its proposals expires. A member leaves with the list."""
 
@@ -418,6 +430,8 @@ OF_A_CONTACT = (
     proposals,
     memory_journal,
     memory_forgotten,
+    birthday,
+    promise,
 )
 """Every key that belongs to one contact alone, beside its mailbox. What is made for a contact must be added here, or forgetting forgets it."""
 

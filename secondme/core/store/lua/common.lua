@@ -90,6 +90,13 @@ local function remember_once(seen, seen_ttl_ms, history, ids, last, member, at, 
   end
 end
 
+-- Nobody knows a contact's birthday any more when it was known from this message, which is gone or says something else. The word of the owner
+-- and of an address book stays.
+local function unlearn_birthday(birthday, id)
+  local known = decode(redis.call('HGET', birthday, 'known'))
+  if known and known.messageId == id and (known.source == 'rules' or known.source == 'memory') then redis.call('HDEL', birthday, 'known') end
+end
+
 -- The lines in front of a message's words that stand for what came with it, as a list, and the words. `content` has `count` such lines.
 local function split_media(content, count)
   local lines, rest = {}, content
