@@ -20,11 +20,13 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 import secondme
 from secondme.core.clock import from_ms
 from secondme.core.config.loader import Setup
+from secondme.core.dates import NamedDate
 from secondme.core.enums import Relationship, Tier
 from secondme.core.errors import ConfigError, CredentialsError, DataError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId, MessageId
 from secondme.core.messages import Admission, Attachment, AttachmentKind, Challenge, Usage
 from secondme.core.records import NewRow, OwnMessage, Turn
+from secondme.core.remember.occasions import BirthdaySource, birthday
 from secondme.core.remember.store import RecollectionStore
 from secondme.core.store import key_types, keys, scripts
 from secondme.core.store.client import Store, explain
@@ -103,7 +105,12 @@ async def _live(town: Town) -> None:  # noqa: PLR0915  one step for each script
     await town.services.dead_letters.drop(ANNA)
     await town.store.run("repost", (ANNA,), contact=ANNA, channel="local")
     await town.writes("anna", "mine", from_me=True)
+    await town.writes("anna", "I'll send you the contract tomorrow", from_me=True)
     await town.learner.learn(ANNA)
+    ((_, promise),) = await town.services.occasions.promises(ANNA)
+    await town.services.occasions.settle(promise.id, "done")
+    await town.services.occasions.set_birthday(ANNA, birthday(NamedDate(4, 5), BirthdaySource.OWNER, from_ms(1)))
+    await town.services.occasions.clear_birthday(ANNA)
     await town.services.relationships.heard(ANNA, Relationship.FRIEND, 0.9, 1)
     await town.control.resume(ANNA)
     await town.control.pause(ANNA, timedelta(minutes=1))

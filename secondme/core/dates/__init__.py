@@ -108,6 +108,10 @@ _NUMBERS = re.compile(
 )
 
 
+_DOTTED = r"(?<![\d.])\d{1,2}\. ?\d{1,2}\.(?:\d{4})?(?!\d)"
+"""What is a date in the middle of other words too."""
+
+
 @cache
 def _months() -> Mapping[str, int]:
     listed = table("dates", "calendar")["months"]
@@ -133,7 +137,7 @@ def _whole_dates() -> tuple[re.Pattern[str], ...]:
 def _day_words() -> tuple[tuple[str, re.Pattern[str]], ...]:
     """What each kind of word looks like; a kind is `date`, how many days from now, `w` and a weekday, `week`, `weekend` or `month`."""
     listed = table("dates", "calendar")
-    kinds = [("date", re.compile("|".join(each.pattern for each in _unnamed_dates())))]
+    kinds = [("date", re.compile("|".join([*(each.pattern for each in _unnamed_dates()), _DOTTED])))]
     kinds += [(str(each["days"]), _word(_plain(each["words"]))) for each in listed["in_days"]]
     before = _plain(listed["words"]["before_short"])
     for number, words in listed["weekdays"].items():
