@@ -106,6 +106,11 @@ CASES: dict[str, tuple[str, int, set[str]]] = {
     "contacts mode local:ben off": ("secondme.contacts.mode/1", 65, set()),
     "contacts speech local:anna never": ("secondme.contacts.speech/1", 0, {"chosen", "contactId", "enabled", "speech"}),
     "contacts speech local:ben never": ("secondme.contacts.speech/1", 65, set()),
+    "contacts birthday": ("secondme.contacts.birthday/1", 0, {"birthday", "birthdays", "contactId"}),
+    "contacts birthday local:anna 4.5.": ("secondme.contacts.birthday/1", 0, {"birthday", "birthdays", "contactId"}),
+    "contacts birthday local:ben 4.5.": ("secondme.contacts.birthday/1", 65, set()),
+    "contacts promises": ("secondme.contacts.promises/1", 0, {"promises", "settled"}),
+    "contacts promises --done 3f": ("secondme.contacts.promises/1", 65, set()),
     "memory status": ("secondme.memory.status/1", 0, REMEMBERING),
     "memory search local:anna dog": ("secondme.memory.search/1", 0, {"contact", "hits"}),
     "memory search local:ben dog": ("secondme.memory.search/1", 65, set()),
@@ -227,6 +232,8 @@ def check_values(value: Any, name: str = "") -> None:
                 "heard",
                 "spoken",
                 "remembered",
+                "birthday",
+                "openPromises",
             }, name
 
 
@@ -255,6 +262,8 @@ def check_values(value: Any, name: str = "") -> None:
         "contacts relate local:anna boss",
         "contacts mode local:anna loud",
         "contacts speech local:anna loud",
+        "contacts birthday local:anna 4.5. --clear",
+        "contacts birthday --clear",
         "usage --by week",
         "usage --days 0",
         "agent",

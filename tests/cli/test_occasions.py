@@ -97,6 +97,17 @@ def test_what_is_no_day_or_could_be_two_is_refused_with_how_to_type_it(cli: Cli,
 
 
 @pytest.mark.usefixtures("door")
+def test_everybody_s_are_listed_the_next_first(cli: Cli) -> None:
+    assert data(cli, "contacts", "birthday") == {"birthday": None, "birthdays": [], "contactId": None}
+    today = datetime.now(UTC).date()
+    for who, days in (("local:anna", 20), ("local:rita", 10)):
+        data(cli, "contacts", "birthday", who, f"{today + timedelta(days):%d %B}")
+    assert [row["contactId"] for row in data(cli, "contacts", "birthday")["birthdays"]] == ["local:rita", "local:anna"]
+    assert "said by you" in cli("contacts", "birthday").stdout
+    assert cli("contacts", "birthday", "--clear").exit_code == 2
+
+
+@pytest.mark.usefixtures("door")
 def test_nobody_who_was_not_approved_has_one(cli: Cli) -> None:
     assert code(cli, "contacts", "birthday", "local:zoe", "4 May")[:2] == (65, "not_approved")
     assert code(cli, "contacts", "birthday", "Anna", "--from-cards")[:2] == (65, "no_cards")

@@ -12,6 +12,7 @@ from redis import Redis
 from typer.testing import CliRunner
 
 from secondme.cli.app import app
+from secondme.core.clock import SystemClock
 from secondme.core.config.loader import Setup
 from secondme.core.store import keys
 from secondme.skills.catalog import TEMPLATE
@@ -37,12 +38,12 @@ STORY: tuple[tuple[str, ...], ...] = (
     ("pairing unblock", "local:spam"),
     ("pairing invite", "--name", "Mum"),
     ("contacts list",),
+    ("contacts birthday", MAMA, "4.5.1986"),
+    ("contacts promises",),
     ("contacts show", MAMA),
     ("contacts mode", MAMA, "draft"),
     ("contacts speech", MAMA, "never"),
     ("contacts relate", MAMA, "family"),
-    ("contacts birthday", MAMA, "4 May"),
-    ("contacts promises",),
     ("contacts link", MAMA, LUCIA),
     ("contacts unlink", LUCIA),
     ("drafts list",),
@@ -164,6 +165,9 @@ def run_story(setup: Setup, raw: Redis, home: Path) -> dict[str, dict[str, Any]]
         "timestamp": 1,
     }
     raw.rpush(keys.dead(BOSS), json.dumps(mail))
+    said_ms = SystemClock().now_ms()
+    promise = {"id": "3fa2c1000000", "saidAt": said_ms, "text": "I'll call you on Sunday", "day": "2026-12-06", "state": "open"}
+    raw.hset(keys.promise(MAMA), "p1", json.dumps(promise))
     raw.zadd(keys.DEAD_INDEX, {BOSS: 1})
     for letter in "ab":
         proposal = {

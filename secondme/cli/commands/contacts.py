@@ -104,16 +104,20 @@ async def speech(
 @command("secondme.contacts.birthday/1")
 async def birthday(
     invocation: Invocation,
-    contact: _Contact,
-    date: Annotated[str, typer.Argument(metavar="[DATE]", help="Like '4 May', 4.5.1986 or 1986-05-04. Without: shows it.")] = "",
+    contact: Annotated[
+        str, typer.Argument(metavar="CONTACT", autocompletion=completion.people, help="Whose it is. Without: everybody's.")
+    ] = "",
+    date: Annotated[str, typer.Argument(metavar="DATE", help="Like '4 May', 4.5.1986 or 1986-05-04. Without: shows it.")] = "",
     clear: Annotated[bool, typer.Option("--clear", help="Forget it; the same date is not learnt again.")] = False,
     from_cards: Annotated[
         bool, typer.Option("--from-cards", help="Take it from the address book of the skill contacts, by the contact's number.")
     ] = False,
 ) -> CommandResult:
-    """Show, set or clear the birthday of a contact. Your word is never overridden."""
-    if sum((bool(date), clear, from_cards)) > 1:
-        raise typer.BadParameter("one of: DATE, --clear, --from-cards")
+    """Show, set or clear the birthday of a contact, or show everybody's, the next first. Your word is never overridden."""
+    if sum((bool(date), clear, from_cards)) > (1 if contact else 0):
+        raise typer.BadParameter("one of: DATE, --clear, --from-cards" if contact else "name a CONTACT")
+    if not contact:
+        return await _list_birthdays(invocation)
     async with invocation.services(deciding=bool(date or clear or from_cards)) as services:
         who, now = anybody(contact, (await services.listing()).approved), services.clock.now()
         if clear:
@@ -123,7 +127,21 @@ async def birthday(
         known = await services.occasions.birthday(who)
     shown = _birthday_shown(known, now.date())
     words = f"{who}: {_in_words(shown)}." if shown else f"The birthday of {who} is not known."
-    return message_result({"contactId": who, "birthday": shown}, words)
+    return message_result({"contactId": who, "birthday": shown, "birthdays": []}, words)
+
+
+async def _list_birthdays(invocation: Invocation) -> CommandResult:
+    async with invocation.services() as services:
+        names = {each.contact_id: each.shown_name for each in (await services.listing()).approved}
+        today, known = services.clock.now().date(), await services.occasions.birthdays()
+    rows = [{"contactId": who, "name": names.get(who, ""), **(_birthday_shown(each, today) or {})} for who, each in known]
+    rows.sort(key=lambda row: (row["next"], row["contactId"]))
+
+    def show(screen: Screen) -> None:
+        cells = [(row["next"], row["name"] or row["contactId"], _in_words(row)) for row in rows]
+        screen.table(("next", "contact", "birthday"), cells, empty="No birthday is known.")
+
+    return CommandResult({"contactId": None, "birthday": None, "birthdays": rows}, show)
 
 
 @app.command()
@@ -131,7 +149,7 @@ async def birthday(
 async def promises(
     invocation: Invocation,
     contact: Annotated[
-        str, typer.Argument(metavar="[CONTACT]", autocompletion=completion.people, help="Only what you promised this one.")
+        str, typer.Argument(metavar="CONTACT", autocompletion=completion.people, help="Only what you promised this one.")
     ] = "",
     done: Annotated[str, typer.Option("--done", metavar="ID", help="You kept this one.")] = "",
     not_one: Annotated[str, typer.Option("--not-one", metavar="ID", help="This is no promise.")] = "",

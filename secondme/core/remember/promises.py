@@ -64,7 +64,7 @@ def _is_promise(sentence: str) -> bool:
     return not any(each.unless.search(plain) for each in rules) and any(_says(plain, each, rules) for each in rules)
 
 
-def _says(plain: str, rules: _Rules, near: Sequence[_Rules]) -> bool:
+def _says(plain: str, rules: PromiseRules, near: Sequence[PromiseRules]) -> bool:
     """True when one of the patterns stands in `plain` and none of the languages `near` denies it."""
     is_soon = rules.weak and (day_meant(plain, _ANY_DAY) is not None or rules.soon.search(plain))
     for pattern in (*rules.promise, *(rules.weak if is_soon else ())):
@@ -77,7 +77,7 @@ def _says(plain: str, rules: _Rules, near: Sequence[_Rules]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Rules:
+class PromiseRules:
     """Those of one language."""
 
     first: frozenset[str]
@@ -90,11 +90,11 @@ class _Rules:
 
 
 @cache
-def _languages() -> tuple[_Rules, ...]:
+def _languages() -> tuple[PromiseRules, ...]:
     return tuple(_rules(lists) for lists in table("remember", "promises").values())
 
 
-def _rules(lists: dict[str, str | list[str]]) -> _Rules:
+def _rules(lists: dict[str, str | list[str]]) -> PromiseRules:
     words = {name: value for name, value in lists.items() if isinstance(value, str)}
     whole: dict[str, str] = {}
     for name, value in words.items():  # a list may name those above it
@@ -102,7 +102,7 @@ def _rules(lists: dict[str, str | list[str]]) -> _Rules:
     promise, weak = (tuple(re.compile(expand(each, whole)) for each in lists.get(name, ())) for name in ("promise", "weak"))
     after = whole["not"]
     before = f"{after}|{whole['not_before']}" if "not_before" in whole else after
-    return _Rules(
+    return PromiseRules(
         frozenset(whole["first"].split("|")),
         promise,
         weak,
