@@ -98,25 +98,41 @@ class MemoryServices(Stores):
         return OccasionLearner(self.occasions, time_zone(self.settings), self.clock, rules)
 
     async def _keep_occasions(self, contact: ContactId, facts: Sequence[Fact]) -> None:
-        """The birthday of the contact is the newest that memory knows, and promises are kept that the model saw in the owner's words."""
+        """The birthday of the contact is the newest that memory knows, and promises are kept that the model saw in the owner's words. A record
+        of them that cannot be written keeps nothing from being remembered. Raises UnavailableError."""
+        from secondme.core.errors import DataError
+        from secondme.core.ids import mask_contact_id
+
+        try:
+            if not facts or any(fact.kind == "birthday" for fact in facts):
+                await self._keep_birthday(contact)
+            await self._keep_promises(contact, facts)
+        except DataError as error:
+            log.warning("occasions_refused", contact=mask_contact_id(contact), code=error.code)
+
+    async def _keep_birthday(self, contact: ContactId) -> None:
         import asyncio
 
         from secondme.core.clock import from_ms
         from secondme.core.memory.facts import birthday_of
+
+        holding = [each.fact for each in await asyncio.to_thread(self.memories.facts, contact) if not each.until_ms]
+        dated = ((birthday_of(fact), fact) for fact in holding)  # the newest first
+        said = next(((named, fact.sources[-1], from_ms(fact.at_ms)) for named, fact in dated if named is not None), None)
+        if self.occasion_learner is not None:
+            await self.occasion_learner.remembered(contact, said)
+
+    async def _keep_promises(self, contact: ContactId, facts: Sequence[Fact]) -> None:
+        import asyncio
+
+        from secondme.core.clock import from_ms
         from secondme.core.messages import Speaker
 
-        if self.occasion_learner is None:
-            return
-        if not facts or any(fact.kind == "birthday" for fact in facts):
-            holding = [each.fact for each in await asyncio.to_thread(self.memories.facts, contact) if not each.until_ms]
-            dated = ((birthday_of(fact), fact) for fact in holding)  # the newest first
-            said = next(((named, fact.sources[-1], from_ms(fact.at_ms)) for named, fact in dated if named is not None), None)
-            await self.occasion_learner.remembered(contact, said)
-        for fact in facts:
-            if fact.kind.startswith("promise") and fact.speaker is Speaker.OWNER:
-                for message_id, at_ms, who, words, _ in await asyncio.to_thread(self.memories.said_in, contact, [fact.sources[-1]]):
-                    if who == "owner":
-                        await self.occasion_learner.promised(contact, message_id, words, from_ms(at_ms))
+        found = [fact.sources[-1] for fact in facts if fact.kind.startswith("promise") and fact.speaker is Speaker.OWNER]
+        said = await asyncio.to_thread(self.memories.said_in, contact, found) if found else []
+        for message_id, at_ms, who, words, _ in said:
+            if who == Speaker.OWNER.value and self.occasion_learner is not None:
+                await self.occasion_learner.promised(contact, message_id, words, from_ms(at_ms))
 
     @cached_property
     def memory(self) -> ConversationMemory:

@@ -233,7 +233,10 @@ def check_values(value: Any, name: str = "") -> None:
                 "spoken",
                 "remembered",
                 "birthday",
-                "openPromises",
+                "year",
+                "turns",
+                "settled",
+                "day",
             }, name
 
 

@@ -98,7 +98,7 @@ def test_what_is_no_day_or_could_be_two_is_refused_with_how_to_type_it(cli: Cli,
 
 @pytest.mark.usefixtures("door")
 def test_everybody_s_are_listed_the_next_first(cli: Cli) -> None:
-    assert data(cli, "contacts", "birthday") == {"birthday": None, "birthdays": [], "contactId": None}
+    assert data(cli, "contacts", "birthday") == {"birthday": None, "birthdays": [], "contactId": ""}
     today = datetime.now(UTC).date()
     for who, days in (("local:anna", 20), ("local:rita", 10)):
         data(cli, "contacts", "birthday", who, f"{today + timedelta(days):%d %B}")

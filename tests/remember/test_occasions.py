@@ -377,6 +377,19 @@ async def test_what_cannot_be_read_is_unknown_and_left_as_it_is(plain: Town) -> 
     assert [who for who, _ in await shelf(plain).birthdays()] == [BEN]
 
 
+async def test_a_broken_record_keeps_nothing_else_from_being_learnt_and_remembered(remembering: Town, plain: Town) -> None:
+    for key in (keys.birthday(ANNA), keys.promise(ANNA)):
+        await plain.store.client.set(key, "wrong type")
+    await told(plain, "hola hijo, my birthday is on 4 May")
+    assert (await plain.services.relationships.of(ANNA)).signal_count == 1
+    await says(plain, "I'll send you the contract tomorrow")
+    assert len(await plain.services.style.own(ANNA)) == 1
+    await remembering.services.memory_feed.begin()
+    await told(remembering, "I live in Oslo. my birthday is on 4 May")
+    assert {each.fact.kind for each in remembering.services.memories.facts(ANNA)} == {"home", "birthday"}
+    assert await remembering.services.journals.waiting() == 0
+
+
 async def test_whom_the_owner_only_observes_is_learnt_from_and_whom_they_switched_off_is_not(plain: Town) -> None:
     from secondme.core.enums import ReplyMode
 

@@ -141,7 +141,7 @@ async def _list_birthdays(invocation: Invocation) -> CommandResult:
         cells = [(row["next"], row["name"] or row["contactId"], _in_words(row)) for row in rows]
         screen.table(("next", "contact", "birthday"), cells, empty="No birthday is known.")
 
-    return CommandResult({"contactId": None, "birthday": None, "birthdays": rows}, show)
+    return CommandResult({"contactId": "", "birthday": None, "birthdays": rows}, show)
 
 
 @app.command()

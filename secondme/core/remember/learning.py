@@ -151,6 +151,7 @@ class Learner:
         while self._heard:
             heard = self._heard.popleft()
             try:
+                await self._attempt(self._keep_birthday(heard))  # first: it may be done twice
                 await self._attempt(self._count(heard))
             except UnavailableError:
                 self._heard.appendleft(heard)
@@ -172,9 +173,11 @@ class Learner:
             await self._occasions.said(contact, messages)
         return added
 
-    async def _count(self, heard: _Heard) -> None:
-        if self._occasions is not None and heard.message_id:  # first: it may be done twice
+    async def _keep_birthday(self, heard: _Heard) -> None:
+        if self._occasions is not None and heard.message_id:
             await self._occasions.heard(heard.contact, heard.message_id, heard.text)
+
+    async def _count(self, heard: _Heard) -> None:
         signal = detect(heard.text) if heard.is_new else None
         if signal is not None:
             await self._relationships.heard(heard.contact, signal.relationship, signal.confidence, self._clock.now_ms())
