@@ -538,6 +538,7 @@ class Services(MediaServices):
         from secondme.core.api.server import Api, Where
         from secondme.core.api.sockets import tcp_address
         from secondme.core.security_log import SecurityEvent, Severity
+        from secondme.core.store.events import EventLog
 
         async def alarm(why: str, count: int) -> None:
             await self.security.record(SecurityEvent.API_REFUSED, Severity.WARN, why=why, count=count)
@@ -564,7 +565,7 @@ class Services(MediaServices):
         where = Where(
             places.api_socket, tcp_address(settings), places.api_token, places.api_tokens, whole_token=settings.whole_token
         )
-        return Api(powers, where, self.clock, follow=self.follow, alarm=alarm, limits=limits)
+        return Api(powers, where, self.clock, follow=self.follow, events=EventLog(self.store), alarm=alarm, limits=limits)
 
 
 @contextlib.asynccontextmanager

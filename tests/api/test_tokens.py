@@ -88,11 +88,11 @@ async def test_an_open_stream_ends_with_its_token(served: Served) -> None:
         pieces = answer.aiter_raw()
         while b"retry" not in heard:
             heard += await anext(pieces)
-        served.api.hub.tell("events:status", {"type": "first"})
+        await served.store.publish("events:status", {"type": "first"})
         while b"event: first" not in heard:
             heard += await anext(pieces)
         NamedTokens(served.setup.places.api_tokens).revoke("listener")
-        served.api.hub.tell("events:status", {"type": "second"})
+        await served.store.publish("events:status", {"type": "second"})
         async for piece in pieces:
             heard += piece
     assert b"second" not in heard

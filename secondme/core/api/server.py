@@ -27,7 +27,6 @@ from secondme.core.api.middleware import Bounded, RequestLimiter
 from secondme.core.api.problems import OVERLOADED, UNREADABLE, Refusal
 from secondme.core.api.sockets import UNIX_HOSTS, Address, bind_tcp, bind_unix, hosts_of, unbind_unix
 from secondme.core.errors import SecondmeError
-from secondme.core.ids import new_id
 from secondme.core.log import get_logger
 from secondme.core.retry import AttemptLimit, backoff_s
 from secondme.core.tokens import NamedTokens, TokenFile
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from secondme.core.api.agent_routes import AgentRuns
     from secondme.core.api.dependencies import ApiOperations
     from secondme.core.ports import Clock
-    from secondme.core.store.events import Follow
+    from secondme.core.store.events import EventLog, Follow
 
 
 HEADERS = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
@@ -297,6 +296,7 @@ class Api:
         clock: Clock,
         *,
         follow: Follow,
+        events: EventLog,
         alarm: Callable[[str, int], Awaitable[None]],
         limits: Limits | None = None,
     ) -> None:
@@ -305,7 +305,7 @@ class Api:
         self._clock = clock
         self._tell = alarm
         self._limits = limits or Limits()
-        self.hub = EventHub(follow, epoch=new_id()[:12], kept=self._limits.kept_events)
+        self.hub = EventHub(follow, events)
         app = build_app(powers, self.hub, self._limits)
         self._runs: AgentRuns = app.state.runs
         self._app = Bounded(app, self._limits)

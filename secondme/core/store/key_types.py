@@ -17,7 +17,7 @@ TYPES = {
         "index_approved index_denied index_invites proposals_index media_due memory_due memory_expiring memory_forgotten owner_told owner_commands token_usage deferred",
         "hash": "model_outages witness mailbox pairing_stats gateways channel_wishes relationship token_stats own_messages style_overall persona_use spent "
         "skills_state skills_shared skill_config skill_memory proposals",
-        "stream": "queue skill_calls",
+        "stream": "queue skill_calls events_log",
     }.items()
     for name in names.split()
 }

@@ -127,7 +127,8 @@ class PersonStore:
             raise BusyError("rewrite_slow", "The store is still erasing its file.", "It finishes by itself.") from error
 
     async def _forget_mentions(self, contact: ContactId) -> int:
-        """Lines that name the contact among others: the address book, what replies cost, what waited for the predecessor."""
+        """Lines that name the contact among others: the address book, what replies cost, what waited for the predecessor,
+        events, and what tools did."""
         client = self._store.client
         removed = 0
         for key in (keys.TOKEN_USAGE, keys.DEFERRED):
@@ -137,6 +138,8 @@ class PersonStore:
                 if ours:
                     removed += await self._store.call(client.zrem(key, *ours))
                 start += _PAGE - len(ours)
+        for key in (keys.EVENTS_LOG, keys.SKILL_CALLS):
+            removed += await self._forget_entries(key, contact)
         raw = await self._store.call(client.get(keys.CONTACTS))
         try:
             book = json.loads(raw or b"[]")
@@ -146,6 +149,19 @@ class PersonStore:
         if len(left) != len(book):
             await self._store.call(client.set(keys.CONTACTS, json.dumps(left), keepttl=True))
             removed += 1
+        return removed
+
+    async def _forget_entries(self, stream: str, contact: ContactId) -> int:
+        """How many entries of the stream named the contact; they are gone. A stream of the wrong type is left: the doctor finds it."""
+        client, removed, first = self._store.client, 0, "-"
+        try:
+            while entries := await self._store.call(client.xrange(stream, first, "+", count=_PAGE)):
+                ours = [entry for entry, fields in entries if any(_names(value, contact) for value in fields.values())]
+                if ours:
+                    removed += await self._store.call(client.xdel(stream, *ours))
+                first = f"({entries[-1][0].decode()}"
+        except DataError:
+            return removed
         return removed
 
     async def _person(self, contact: str) -> str:

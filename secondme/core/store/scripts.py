@@ -29,7 +29,7 @@ _TYPED = re.compile(r"\btyped\(([^)]*)\)")
 _COUNTS = {"list": "LLEN", "set": "SCARD", "zset": "ZCARD", "hash": "HLEN", "stream": "XLEN", "string": "STRLEN"}
 """Type -> the cheapest command that fails on every other, and takes a key that is not there."""
 _PRELUDE = "common.lua"
-_NEVER_IN_THE_WAY = frozenset({"trace", "pairing_stats", "memory_journal", "memory_due"})
+NEVER_IN_THE_WAY = frozenset({"trace", "pairing_stats", "memory_journal", "memory_due", "events_log"})
 """Keys for the owner to look at: a script does its work without them when they are broken."""
 
 Answer = Any
@@ -86,7 +86,7 @@ class Script:
 
 def _type_checks(wanted: str, aliases: Mapping[str, str]) -> str:
     """The commands that `typed(...)` stands for."""
-    kinds = {alias: key_types.TYPES[name] for alias, name in aliases.items() if wanted or name not in _NEVER_IN_THE_WAY}
+    kinds = {alias: key_types.TYPES[name] for alias, name in aliases.items() if wanted or name not in NEVER_IN_THE_WAY}
     chosen = wanted.replace(" ", "").split(",") if wanted else [alias for alias, kind in kinds.items() if kind != "string"]
     return "; ".join(f"redis.call('{_COUNTS[kinds[alias]]}', {alias})" for alias in chosen)
 

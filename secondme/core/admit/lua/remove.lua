@@ -2,7 +2,7 @@
 -- KEYS  approved denied pending code index_pending index_approved index_denied pairing_stats attempts told history history_ids
 --       history_expiring inbox missed missed_index mailbox outbox outbox_due held held_index pause paused_index style relationship
 --       relationship_override dead dead_index last_reply own_messages style_cache trace witness
---       memory_journal memory_due memory_forgotten
+--       memory_journal memory_due memory_forgotten events_log
 -- ARGV  1 contact 2 code of the request that was looked at, or '' 3 'deny' | 'revoke' 4 by 5 reason or '' 6 cooldown ms
 --       7 pairing event channel
 -- Returns {denied, JSON} | {revoked, JSON} | {already, JSON} | {missing}

@@ -1,5 +1,5 @@
 -- A worker takes a contact's token: it gets the lease with a new fence and the mail that waits, or learns why not.
--- KEYS  mailbox inbox queue queue_active approved pause_all pause queue_later dead dead_index last_reply channel_pause
+-- KEYS  mailbox inbox queue queue_active approved pause_all pause queue_later dead dead_index last_reply channel_pause events_log
 -- ARGV  1 group 2 token 3 worker 4 lease ms 5 max attempts 6 contact 7 batch 8 mailbox ttl ms 9 queue event channel
 -- Returns {obsolete} | {busy} | {gone} | {empty} | {paused} |
 --         {job, now ms, fence, attempts, defers, last reply ms or '', approved JSON, mail JSON...}

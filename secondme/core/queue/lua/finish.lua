@@ -1,5 +1,5 @@
 -- The moment of acknowledgement: what was answered leaves the inbox and the reply enters the outbox, or nothing happens.
--- KEYS  mailbox inbox queue queue_active outbox outbox_due held held_index trace missed missed_index
+-- KEYS  mailbox inbox queue queue_active outbox outbox_due held held_index trace missed missed_index events_log
 -- ARGV  1 group 2 token 3 worker 4 fence 5 contact 6 answered 7 mailbox ttl ms 8 hold reason or ''
 --       9 queue event channel 10 why there is no reply that the owner should know of, or '' 11 ids of the messages as a JSON array
 --       12 last stage 13 further fields of it, each behind a comma, or '' 14 number of earlier stages n, then n of them as JSON objects,

@@ -1,5 +1,5 @@
 -- Held replies that nobody looked at in time are dropped. Repeatable.
--- KEYS  held held_index trace
+-- KEYS  held held_index trace events_log
 -- ARGV  1 contact 2 ms after which a held reply is no more 3 queue event channel
 -- Returns how many rows were dropped
 typed()
