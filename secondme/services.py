@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from secondme.core.store.client import Store
     from secondme.core.store.events import Heard
     from secondme.core.store.server import Role
+    from secondme.core.tokens import Caller
     from secondme.core.tools.proposals import ProposalService
     from secondme.core.tools.rights import GrantedTool
     from secondme.core.tools.sources import KnownContact
@@ -534,14 +535,21 @@ class Services(MediaServices):
     ) -> Api:
         """The HTTP API that has not started. Takes a third of a second of imports: call it in a thread."""
         from secondme.agent_desk import AgentDesk
+        from secondme.core.api.auth import Alarms
         from secondme.core.api.dependencies import ApiOperations, StoreProbe
         from secondme.core.api.server import Api, Where
         from secondme.core.api.sockets import tcp_address
         from secondme.core.security_log import SecurityEvent, Severity
         from secondme.core.store.events import EventLog
 
-        async def alarm(why: str, count: int) -> None:
+        async def refused(why: str, count: int) -> None:
             await self.security.record(SecurityEvent.API_REFUSED, Severity.WARN, why=why, count=count)
+
+        async def out_of_scope(caller: Caller, route: str, count: int) -> None:
+            scopes = " ".join(sorted(caller.scopes))
+            await self.security.record(
+                SecurityEvent.API_TOKEN_REFUSED, Severity.WARN, token=caller.name, scopes=scopes, route=route, count=count
+            )
 
         there = self.deciding(BY_API)
         powers = ApiOperations(
@@ -565,7 +573,15 @@ class Services(MediaServices):
         where = Where(
             places.api_socket, tcp_address(settings), places.api_token, places.api_tokens, whole_token=settings.whole_token
         )
-        return Api(powers, where, self.clock, follow=self.follow, events=EventLog(self.store), alarm=alarm, limits=limits)
+        return Api(
+            powers,
+            where,
+            self.clock,
+            follow=self.follow,
+            events=EventLog(self.store),
+            alarms=Alarms(refused, out_of_scope),
+            limits=limits,
+        )
 
 
 @contextlib.asynccontextmanager

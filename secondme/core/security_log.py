@@ -81,6 +81,11 @@ class SecurityEvent(StrEnum):
     """The owner approved or dropped what a skill would do."""
     API_REFUSED = "api_refused"
     """Somebody without the token, or from a strange page, asked the HTTP API. At most one a minute."""
+    API_TOKEN_MADE = "api_token_made"  # noqa: S105  the name of an event
+    """The owner made a token of its own for a program; its name and scopes, never the token."""
+    API_TOKEN_REVOKED = "api_token_revoked"  # noqa: S105  the name of an event
+    API_TOKEN_REFUSED = "api_token_refused"  # noqa: S105  the name of an event
+    """A program asked for more than its token covers. At most one a minute of a name."""
 
 
 class Severity(StrEnum):

@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 from dataclasses import dataclass
-from datetime import datetime  # noqa: TC003  a model reads it
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
@@ -29,6 +29,7 @@ _SECRET = re.compile(rb"[A-Za-z0-9_-]{43,128}")
 _BYTES = 32
 _MOST = 50
 _LOCK_S = 5.0
+_MINUTE = timedelta(minutes=1)
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 
 
@@ -148,6 +149,7 @@ class NamedTokens:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._seen: tuple[tuple[int, int, int], list[NamedToken]] | None = None
+        self._noted: dict[str, datetime] = {}
 
     def all(self) -> list[NamedToken]:
         """Each of them, also those that have ended, by name. Raises ConfigError when the file is not usable."""
@@ -179,6 +181,7 @@ class NamedTokens:
             if len(others) >= _MOST:
                 raise BusyError("too_many_tokens", f"There are {_MOST} tokens already.", "secondme api tokens")
             tokens[:] = sorted([*others, made], key=lambda each: each.name)
+            self._mark(name).unlink(missing_ok=True)
         return made, secret
 
     def revoke(self, name: str) -> NamedToken:
@@ -188,10 +191,18 @@ class NamedTokens:
             if found is None:
                 raise NotFoundError("unknown_token", "There is no token of this name.", "secondme api tokens")
             tokens.remove(found)
+            self._mark(name).unlink(missing_ok=True)
         return found
 
+    def last_use(self, name: str) -> datetime | None:
+        """When the token was last shown to be let in, to the minute; None when never."""
+        try:
+            return datetime.fromtimestamp(self._mark(name).stat().st_mtime, UTC)
+        except OSError:
+            return None
+
     def caller(self, offered: bytes, now: datetime) -> Caller | Literal["expired"] | None:
-        """What `offered` may do; None when it is no token of ours, or when the file is not usable."""
+        """What `offered` may do, whose use is noted; None when it is no token of ours, or when the file is not usable."""
         try:
             tokens = self.all()
         except ConfigError:
@@ -200,7 +211,26 @@ class NamedTokens:
         match = [each for each in tokens if hmac.compare_digest(each.digest, digest)]
         if not match:
             return None
-        return Caller(match[0].name, frozenset(match[0].scopes)) if match[0].expires_at > now else "expired"
+        if match[0].expires_at <= now:
+            return "expired"
+        self._note_use(match[0].name, now)
+        return Caller(match[0].name, frozenset(match[0].scopes))
+
+    def _note_use(self, name: str, now: datetime) -> None:
+        """The token was used now; written at most once a minute. Who cannot write it lets the caller in all the same."""
+        last = self._noted.get(name)
+        if last is not None and abs(now - last) < _MINUTE:
+            return
+        self._noted[name] = now
+        mark = self._mark(name)
+        with contextlib.suppress(OSError, ConfigError):
+            private_dir(mark.parent)
+            mark.touch(0o600)
+            os.utime(mark, (now.timestamp(), now.timestamp()))
+
+    def _mark(self, name: str) -> Path:
+        """The empty file whose time says when the token was last used: nothing to lock, nothing to lose."""
+        return self.path.with_name("api-token-uses") / name
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[list[NamedToken]]:

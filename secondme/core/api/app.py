@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 
 from secondme import __version__
 from secondme.core.api.agent_routes import AgentRuns, agent
-from secondme.core.api.auth import caller_of, permitted
+from secondme.core.api.auth import ScopeRefusals, caller_of, permitted
 from secondme.core.api.dependencies import SCHEMA, ApiOperations, Ascii, answers
 from secondme.core.api.events import EventHub, StreamSlots
 from secondme.core.api.memory_routes import memory
@@ -24,15 +24,12 @@ from secondme.core.api.schemas import Problem
 from secondme.core.api.scopes import needed
 from secondme.core.api.skill_routes import proposals, skills
 from secondme.core.errors import SecondmeError
-from secondme.core.log import get_logger
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
     from secondme.core.api.limits import Limits
-
-log = get_logger(__name__)
 
 _DESCRIPTION = (
     "The control plane of your clone. On its unix socket the file's mode says who may call; on TCP, a bearer token does: "
@@ -41,12 +38,13 @@ _DESCRIPTION = (
 _MOST_COMPLAINTS = 3
 
 
-def build_app(powers: ApiOperations, hub: EventHub, limits: Limits) -> FastAPI:
+def build_app(powers: ApiOperations, hub: EventHub, limits: Limits, refusals: ScopeRefusals) -> FastAPI:
     """The application, for callers that were let through."""
     app = _described()
     app.state.powers = powers
     app.state.hub = hub
     app.state.limits = limits
+    app.state.refusals = refusals
     app.state.seats = StreamSlots()
     app.state.runs = AgentRuns()
     return app
@@ -116,7 +114,7 @@ async def _known(request: Request, error: Exception) -> Response:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RouteRefusedError)
-    log.warning("api_out_of_scope", token=caller_of(request).name, route=request.scope["route"].path)
+    await request.app.state.refusals.note(caller_of(request), request.scope["route"].path)
     return _said(error.refusal)
 
 

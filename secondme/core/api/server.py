@@ -20,7 +20,7 @@ from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from secondme.core.api.app import build_app
-from secondme.core.api.auth import Guard, Keys
+from secondme.core.api.auth import Alarms, Guard, Keys, ScopeRefusals
 from secondme.core.api.events import EventHub
 from secondme.core.api.limits import Limits
 from secondme.core.api.middleware import Bounded, RequestLimiter
@@ -297,16 +297,16 @@ class Api:
         *,
         follow: Follow,
         events: EventLog,
-        alarm: Callable[[str, int], Awaitable[None]],
+        alarms: Alarms,
         limits: Limits | None = None,
     ) -> None:
-        """`follow` as `Services.follow`; `alarm` tells the owner that callers are refused."""
+        """`follow` as `Services.follow`."""
         self._where = where
         self._clock = clock
-        self._tell = alarm
+        self._alarms = alarms
         self._limits = limits or Limits()
         self.hub = EventHub(follow, events)
-        app = build_app(powers, self.hub, self._limits)
+        app = build_app(powers, self.hub, self._limits, ScopeRefusals(alarms.out_of_scope, clock))
         self._runs: AgentRuns = app.state.runs
         self._app = Bounded(app, self._limits)
         self.port: int | None = None
@@ -353,7 +353,15 @@ class Api:
     def _guard(self, hosts: frozenset[str], address: Address | None = None, tokens: Keys | None = None) -> ASGIApp:
         attempts = AttemptLimit(self._limits.wrong_tokens, self._clock)
         return RequestLimiter(
-            Guard(self._app, limits=self._limits, hosts=hosts, address=address, tokens=tokens, attempts=attempts, alarm=self._tell),
+            Guard(
+                self._app,
+                limits=self._limits,
+                hosts=hosts,
+                address=address,
+                tokens=tokens,
+                attempts=attempts,
+                alarm=self._alarms.refused,
+            ),
             self._limits,
         )
 
