@@ -47,6 +47,7 @@ TESTS = [
     "radicale==3.9.0",
     "schemathesis==4.32.5",
     "sqlcipher3==0.6.4",  # the extra `encrypt`
+    "standardwebhooks==1.1.0",  # the reference library, which verifies what we sign
     "trustme==1.2.1",
     "zxing-cpp==3.1.1",
 ]

@@ -86,6 +86,12 @@ class SecurityEvent(StrEnum):
     API_TOKEN_REVOKED = "api_token_revoked"  # noqa: S105  the name of an event
     API_TOKEN_REFUSED = "api_token_refused"  # noqa: S105  the name of an event
     """A program asked for more than its token covers. At most one a minute of a name."""
+    WEBHOOK_ADDED = "webhook_added"
+    """The owner wants something told to a server elsewhere; which host, never the whole address."""
+    WEBHOOK_ROTATED = "webhook_rotated"
+    WEBHOOK_REMOVED = "webhook_removed"
+    WEBHOOK_DISABLED = "webhook_disabled"
+    """Its receiver wants no more (`gone`), or took nothing for three days (`failing`)."""
 
 
 class Severity(StrEnum):

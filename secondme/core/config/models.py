@@ -268,10 +268,12 @@ class ApiSettings(Section):
 
 
 class WebhookSettings(Section):
-    """Where platforms that call us are heard."""
+    """Where platforms that call us are heard, and where our own webhooks may go."""
 
     listen: str = ""
     """`127.0.0.1:8780`, with a tunnel or a proxy that speaks TLS in front of it. Empty: nobody can call."""
+    allow_private: bool = False
+    """Whether webhooks of ours (`secondme webhooks`) may go into private networks too: 10.0.0.0/8, 192.168.0.0/16, Tailscale and the like."""
 
     @field_validator("listen")
     @classmethod

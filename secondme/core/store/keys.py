@@ -392,6 +392,45 @@ def proposals(contact: str) -> str:
     return f"PROPOSALS:of:{contact}"
 
 
+WEBHOOK_INDEX = "WEBHOOK:index"
+"""ZSET endpoint -> ms when it was added, at most 20. A member leaves with the endpoint."""
+
+WEBHOOK_COUNTS = "WEBHOOK:counts"
+"""HASH sent, dead: how many deliveries arrived, and how many never did. Kept for ever."""
+
+
+def webhook(endpoint: str) -> str:
+    """STRING, WebhookEndpoint JSON, until removed. Without its secret."""
+    return f"WEBHOOK:def:{endpoint}"
+
+
+def webhook_secret(endpoint: str) -> str:
+    """HASH, what its deliveries are signed with: current, previous, previousUntil (ms, 24 h after the change). Until removed; shown to nobody."""
+    return f"WEBHOOK:secret:{endpoint}"
+
+
+def webhook_state(endpoint: str) -> str:
+    """HASH, how an endpoint stands: cursor (an id of the log of events), fence, sent, status, triedAt, succeededAt, failingSince, waitUntil,
+    disabledAt, disabledWhy. Until removed."""
+    return f"WEBHOOK:state:{endpoint}"
+
+
+def webhook_queue(endpoint: str) -> str:
+    """ZSET message -> ms when it is tried next; while somebody tries it, when it is anybody's again. A member leaves when it is delivered or
+    dead; no more than some 1,000 are taken in."""
+    return f"WEBHOOK:queue:{endpoint}"
+
+
+def webhook_messages(endpoint: str) -> str:
+    """HASH message -> WebhookMessage JSON, and `:tries` and `:fence` of each. A field leaves with its message."""
+    return f"WEBHOOK:messages:{endpoint}"
+
+
+def webhook_dead(endpoint: str) -> str:
+    """LIST of DeadWebhook JSON, the newest first: the 500 newest, 30 days."""
+    return f"WEBHOOK:dead:{endpoint}"
+
+
 OF_A_CONTACT = (
     pending,
     approved,

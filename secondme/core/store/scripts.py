@@ -189,6 +189,13 @@ EVERY = [
     "unlist",
     "unlink",
     "wake",
+    "webhook_add",
+    "webhook_claim",
+    "webhook_conclude",
+    "webhook_enable",
+    "webhook_enqueue",
+    "webhook_replay",
+    "webhook_rotate",
 ]
 """Every script that is run anywhere."""
 
