@@ -55,6 +55,9 @@ if TYPE_CHECKING:
     from secondme.core.tools.sources import KnownContact
     from secondme.core.tools.store import Proposal
     from secondme.core.tools.web import WebClient
+    from secondme.core.webhooks.delivery import WebhookDelivery
+    from secondme.core.webhooks.desk import WebhookDesk
+    from secondme.core.webhooks.sender import WebhookSender
     from secondme.skills.catalog import SkillCatalog
     from secondme.skills.desk import SkillDesk
     from secondme.skills.lock import McpServerApproval
@@ -448,6 +451,31 @@ class Services(MediaServices):
 
         return Learner(self.style, self.relationships, self.clock)
 
+    # Webhooks
+
+    @cached_property
+    def webhook_sender(self) -> WebhookSender:
+        """What asks the owner's endpoints."""
+        from secondme.core.webhooks.sender import WebhookSender
+
+        return WebhookSender(self.clock, allow_private=self.settings.webhooks.allow_private)
+
+    @cached_property
+    def webhook_desk(self) -> WebhookDesk:
+        """Decisions about webhooks."""
+        from secondme.core.webhooks.desk import WebhookDesk
+
+        return WebhookDesk(self.webhook_store, self.events, self.webhook_sender, self.security, self.clock, self.by)
+
+    def webhook_delivery(self, rng: Random | None = None) -> WebhookDelivery:
+        """What delivers to webhooks, not started."""
+        from secondme.core.webhooks.delivery import WebhookDelivery
+
+        rng = rng or SystemRandom()
+        return WebhookDelivery(
+            self.webhook_store, self.events, self.webhook_sender, self.follow, self.security, clock=self.clock, rng=rng
+        )
+
     # The gateway, and what it listens on
 
     def deciding(self, by: str) -> Services:
@@ -507,6 +535,7 @@ class Services(MediaServices):
             journals=self.journals,
             media=self.media_reader(self.budget(model)),
             speech=self.speech_desk if self.settings.speech.enabled else None,
+            webhooks=self.webhook_delivery(),
         )
 
     def gateway(self, model: Model, part: Part = "all", *, rng: Random | None = None) -> Gateway:
@@ -540,7 +569,6 @@ class Services(MediaServices):
         from secondme.core.api.server import Api, Where
         from secondme.core.api.sockets import tcp_address
         from secondme.core.security_log import SecurityEvent, Severity
-        from secondme.core.store.events import EventLog
 
         async def refused(why: str, count: int) -> None:
             await self.security.record(SecurityEvent.API_REFUSED, Severity.WARN, why=why, count=count)
@@ -560,6 +588,7 @@ class Services(MediaServices):
             proposals=there.proposals,
             agent=AgentDesk(self),
             memory=self.memory_desk,
+            webhooks=there.webhook_desk,
             listing=self.listing,
             status=self.status,
             everybody=self.control.everybody,
@@ -578,7 +607,7 @@ class Services(MediaServices):
             where,
             self.clock,
             follow=self.follow,
-            events=EventLog(self.store),
+            events=self.events,
             alarms=Alarms(refused, out_of_scope),
             limits=limits,
         )

@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     from secondme.core.reply.store import OutageStore, PersonaUse, SpendingStore
     from secondme.core.send.store import DraftStore, OutboxStore
     from secondme.core.store.client import Store
+    from secondme.core.store.events import EventLog
     from secondme.core.store.history import HistoryStore
     from secondme.core.store.persons import PersonStore
     from secondme.core.tools.store import SkillStore
+    from secondme.core.webhooks.store import WebhookStore
 
 
 class Stores:
@@ -187,6 +189,20 @@ class Stores:
         from secondme.core.memory.store import JournalStore
 
         return JournalStore(self.store)
+
+    @cached_property
+    def webhook_store(self) -> WebhookStore:
+        """Endpoints, and what waits for them."""
+        from secondme.core.webhooks.store import WebhookStore
+
+        return WebhookStore(self.store)
+
+    @cached_property
+    def events(self) -> EventLog:
+        """What happened, as long as it is kept."""
+        from secondme.core.store.events import EventLog
+
+        return EventLog(self.store)
 
     @cached_property
     def skill_store(self) -> SkillStore:

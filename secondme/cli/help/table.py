@@ -96,6 +96,7 @@ SECTIONS = (
             CommandEntry("agent", "Ask your clone something; the answer is on stdout.", "agent:agent"),
             CommandEntry("watch", "Print each event as a JSON object on a line, as it happens.", "watch:watch"),
             CommandEntry("api", "Call your clone from programs: docs/http-api.md.", "api:app"),
+            CommandEntry("webhooks", "Tell other servers what happens: docs/webhooks.md.", "webhooks:app"),
         ),
     ),
 )

@@ -23,6 +23,7 @@ from secondme.core.api.routes import channels, control, drafts, pairing
 from secondme.core.api.schemas import Problem
 from secondme.core.api.scopes import needed
 from secondme.core.api.skill_routes import proposals, skills
+from secondme.core.api.webhook_routes import webhooks
 from secondme.core.errors import SecondmeError
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def _described() -> FastAPI:
     app.include_router(skills)
     app.include_router(proposals)
     app.include_router(memory)
+    app.include_router(webhooks)
     app.include_router(metrics)
 
     @app.get("/openapi.json", tags=["state"], responses=answers())

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from secondme.core.ports import Clock
     from secondme.core.send.drafts import Drafts
     from secondme.core.tools.proposals import ProposalService
+    from secondme.core.webhooks.desk import WebhookDesk
 
 
 _FRESH_S = 0.5
@@ -48,6 +49,7 @@ class ApiOperations:
     proposals: ProposalService
     agent: AgentOperations
     memory: MemoryDesk
+    webhooks: WebhookDesk
     listing: Callable[[], Awaitable[Listing]]
     status: Callable[[], Awaitable[SystemStatus]]
     everybody: Callable[[], Awaitable[EverybodyPaused | None]]

@@ -15,6 +15,7 @@ from secondme import __version__
 from secondme.core.api.dependencies import Can, answers
 from secondme.core.gateway.status import SystemStatus
 from secondme.core.messages import ChannelState
+from secondme.core.webhooks.records import WebhookCounts
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -42,18 +43,19 @@ _STATES = tuple(ChannelState)
 )
 async def read_metrics(can: Can) -> Response:
     """How things stand, for a monitoring system."""
-    text = await asyncio.to_thread(exposition, await can.status())  # the first one imports the library
+    found = await can.status(), await can.webhooks.counts()
+    text = await asyncio.to_thread(exposition, *found)  # the first one imports the library
     return Response(text, headers={"content-type": CONTENT_TYPE})
 
 
-def exposition(overview: SystemStatus) -> str:
-    """`overview` in the text format 0.0.4: every family that has a sample."""
+def exposition(overview: SystemStatus, webhooks: WebhookCounts = WebhookCounts(0, 0)) -> str:  # noqa: B008  it is frozen
+    """`overview` and `webhooks` in the text format 0.0.4: every family that has a sample."""
     from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415  3 MB: only a gateway that is scraped pays for it
     from prometheus_client.registry import Collector  # noqa: PLC0415
 
     class Overview(Collector):
         def collect(self) -> Iterator["Metric"]:
-            return (family for family in _families(overview) if family.samples)
+            return (family for family in (*_families(overview), *_webhooks(webhooks)) if family.samples)
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Overview())
@@ -131,6 +133,11 @@ def _queue(overview: SystemStatus) -> Iterator["Metric"]:
     yield _one("secondme_outbox_contacts", "Contacts with a reply on the way.", backlog.unsent)
     yield _one("secondme_drafts", "Replies that wait for the owner.", backlog.held)
     yield _one("secondme_dead_letters", "Messages that could not be worked on.", backlog.dead)
+
+
+def _webhooks(counts: WebhookCounts) -> Iterator["Metric"]:
+    yield _metric("secondme_webhook_sent", "Deliveries to webhooks that arrived.", [({}, counts.sent)], kind="counter")
+    yield _metric("secondme_webhook_dead", "Deliveries to webhooks that never did.", [({}, counts.dead)], kind="counter")
 
 
 def _metric(name: str, text: str, samples: Iterable[tuple[dict[str, str], float | None]], *, kind: str = "gauge") -> "Metric":

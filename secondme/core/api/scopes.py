@@ -18,6 +18,7 @@ _BY_TAG: dict[str, tuple[TokenScope, TokenScope]] = {
     "skills": (TokenScope.SKILLS, TokenScope.SKILLS),
     "proposals": (TokenScope.SKILLS, TokenScope.SKILLS),
     "memory": (TokenScope.MEMORY, TokenScope.MEMORY),
+    "webhooks": (TokenScope.ALL, TokenScope.ALL),  # what happens leaves the house, and the address of some is as good as a password
 }
 """What reading and changing something of this tag takes."""
 _BY_PATH: dict[str, tuple[TokenScope, ...]] = {

@@ -59,6 +59,7 @@ if TYPE_CHECKING:
     from secondme.core.send.store import DraftStore, OutboxStore
     from secondme.core.store.client import Store
     from secondme.core.store.history import HistoryStore
+    from secondme.core.webhooks.delivery import WebhookDelivery
 
 log = get_logger(__name__)
 
@@ -99,6 +100,7 @@ class GatewayParts:
     """Are written only while there is a `memory` to read them."""
     media: MediaReader | None = None
     speech: SpeechDesk | None = None
+    webhooks: WebhookDelivery | None = None
 
 
 class Gateway:
@@ -294,6 +296,8 @@ class Gateway:
                 background.append(lifetime.create_task(self._parts.owner_chat.run(self.manager.owner_chats)))
             if self._parts.media is not None:
                 background.append(lifetime.create_task(self._parts.media.run(self.manager.is_open, alone=works)))
+            if self._parts.webhooks is not None:
+                background.append(lifetime.create_task(self._parts.webhooks.run()))
             if self._parts.memory is not None:
                 background.append(lifetime.create_task(self._parts.memory.run()))
             elif self._parts.journals is not None:

@@ -128,7 +128,7 @@ class PersonStore:
 
     async def _forget_mentions(self, contact: ContactId) -> int:
         """Lines that name the contact among others: the address book, what replies cost, what waited for the predecessor,
-        events, and what tools did."""
+        events, what tools did, and what webhooks have not delivered."""
         client = self._store.client
         removed = 0
         for key in (keys.TOKEN_USAGE, keys.DEFERRED):
@@ -140,6 +140,8 @@ class PersonStore:
                 start += _PAGE - len(ours)
         for key in (keys.EVENTS_LOG, keys.SKILL_CALLS):
             removed += await self._forget_entries(key, contact)
+        for endpoint in await self._store.call(client.zrange(keys.WEBHOOK_INDEX, 0, -1)):
+            removed += await self._forget_deliveries(endpoint.decode(), contact)
         raw = await self._store.call(client.get(keys.CONTACTS))
         try:
             book = json.loads(raw or b"[]")
@@ -163,6 +165,18 @@ class PersonStore:
         except DataError:
             return removed
         return removed
+
+    async def _forget_deliveries(self, endpoint: str, contact: ContactId) -> int:
+        """How many messages and dead letters of a webhook named the contact; they are gone. At most 1,500: none is kept back."""
+        client = self._store.client
+        waiting = await self._store.call(client.hgetall(keys.webhook_messages(endpoint)))
+        dead = await self._store.call(client.lrange(keys.webhook_dead(endpoint), 0, -1))
+        pipe = client.pipeline(transaction=False)
+        for name in [name for name, raw in waiting.items() if _names(raw, contact)]:
+            pipe.hdel(keys.webhook_messages(endpoint), name)
+        for raw in [raw for raw in dead if _names(raw, contact)]:
+            pipe.lrem(keys.webhook_dead(endpoint), 1, raw)
+        return sum(map(int, await self._store.call(pipe.execute()))) if len(pipe) else 0
 
     async def _person(self, contact: str) -> str:
         raw = await self._store.call(self._store.client.get(keys.person_of(contact)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -12,6 +13,7 @@ from secondme.core.ids import new_id
 from secondme.core.security_log import SecurityEvent
 from secondme.core.webhooks.event_names import NAMES, TEST, is_choice, message_id
 from secondme.core.webhooks.records import ListedEndpoint, WebhookEndpoint, WebhookMessage
+from secondme.core.webhooks.sender import DeliveryResult
 from secondme.core.webhooks.signature import new_secret
 
 if TYPE_CHECKING:
@@ -21,10 +23,12 @@ if TYPE_CHECKING:
     from secondme.core.security_log import SecurityLog
     from secondme.core.store.events import EventLog
     from secondme.core.webhooks.records import DeadWebhook, WebhookCounts
-    from secondme.core.webhooks.sender import DeliveryResult, WebhookSender
+    from secondme.core.webhooks.sender import WebhookSender
     from secondme.core.webhooks.store import WebhookStore
 
 _MOST_EVENTS = 50
+_TEST_S = 8.0
+"""Shorter than what a request to the API may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +96,12 @@ class WebhookDesk:
         """What came back of a `test` event that was sent now, and is not tried again. Raises NotFoundError."""
         endpoint, now_ms = await self._store.find(identity), self._clock.now_ms()
         message = WebhookMessage(id=message_id(endpoint, f"test {new_id()}"), type=TEST, at=from_ms(now_ms))
-        return await self._sender.send(endpoint, message, await self._store.secrets(identity, now_ms))
+        signers = await self._store.secrets(identity, now_ms)
+        try:
+            async with asyncio.timeout(_TEST_S):
+                return await self._sender.send(endpoint, message, signers)
+        except TimeoutError:
+            return DeliveryResult("timed_out")
 
     async def rotate(self, identity: str) -> str:
         """A new secret, told this once; for 24 h deliveries are signed with the one before it too. Raises NotFoundError."""
