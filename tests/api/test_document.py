@@ -56,7 +56,7 @@ def test_every_operation_documents_its_refusals_and_its_success(method: str, pat
     documented = set(operation["responses"])
     assert documented >= {"401", "403", "408", "413", "422", "429", "500", "503", "504"}
     assert ("404" in documented) == any(
-        name in path for name in ("{contact}", "{channel}", "{draft}", "{name}", "{proposal}", "{run}", "/agent")
+        name in path for name in ("{contact}", "{channel}", "{draft}", "{name}", "{proposal}", "{run}", "{webhook}", "/agent")
     )
     assert {"200", "201"} & documented
     assert operation["description"]

@@ -29,6 +29,9 @@ from secondme.core.remember.store import RecollectionStore
 from secondme.core.store import key_types, keys, scripts
 from secondme.core.store.client import Store, explain
 from secondme.core.store.server import Role
+from secondme.core.webhooks.desk import NewWebhook
+from secondme.core.webhooks.records import WebhookMessage
+from secondme.core.webhooks.store import ClaimedMessage, TryOutcome
 
 ANNA, BEN = ContactId("local:anna"), ContactId("local:ben")
 ELSEWHERE = {"account", "adopt", "expect", "inherit", "keep"}
@@ -127,7 +130,23 @@ async def _live(town: Town) -> None:  # noqa: PLR0915  one step for each script
     await town.read()
     await town.services.memory_feed.catch_up()
     await town.owner.revoke(ANNA)
+    await _webhooks(town)
     await town.services.persons.forget(BEN, "local")
+
+
+async def _webhooks(town: Town) -> None:
+    """An endpoint is added, fails until its letter is dead, and has it replayed."""
+    desk, kept = town.services.webhook_desk, town.services.webhook_store
+    endpoint, _ = await desk.add(NewWebhook("http://127.0.0.1:5678/", ["*"], is_local=True))
+    message = WebhookMessage(id="msg_1", type="test", at=from_ms(1))
+    await kept.enqueue(endpoint.id, (await kept.cursor(endpoint.id) or "", "9-0"), [message])
+    for kind in ("retry", "dead"):
+        claimed = await kept.claim(endpoint.id)
+        assert isinstance(claimed, ClaimedMessage)
+        await kept.conclude(endpoint.id, claimed, TryOutcome(kind, "500"))  # type: ignore[arg-type]
+    await desk.rotate(endpoint.id)
+    assert await desk.replay(endpoint.id) == 1
+    await desk.enable(endpoint.id)
 
 
 def _row(reply: str, text: str = "text") -> NewRow:

@@ -19,6 +19,7 @@ from secondme.core.webhooks.delivery import WebhookDelivery
 from secondme.core.webhooks.desk import NewWebhook
 from secondme.core.webhooks.records import EndpointState
 from secondme.core.webhooks.sender import WebhookSender
+from secondme.core.webhooks.store import CHANGED
 from secondme.services import Services
 
 
@@ -85,6 +86,9 @@ class Post:
             if value is not None:
                 await self.store.client.hset(key, name, str(int(value) - int(seconds * 1000)))
         self.clock.move(seconds + 1)  # whoever waits asked a moment ago
+        await self.store.publish(
+            keys.EVENTS_STATUS, {"type": CHANGED}
+        )  # and who asked before it moved, and waits since, asks again
 
     async def has(self, count: int) -> None:
         """So many requests came, and what became of them is known."""

@@ -405,13 +405,13 @@ def webhook(endpoint: str) -> str:
 
 
 def webhook_secret(endpoint: str) -> str:
-    """HASH, what its deliveries are signed with: current, previous, previousUntil (ms, 24 h after the change). Until removed; shown to nobody."""
+    """HASH, what its deliveries are signed with: current, previous, previousUntil (ms, 24 h after the change); until removed. Shown to nobody."""
     return f"WEBHOOK:secret:{endpoint}"
 
 
 def webhook_state(endpoint: str) -> str:
     """HASH, how an endpoint stands: cursor (an id of the log of events), fence, sent, status, triedAt, succeededAt, failingSince, waitUntil,
-    disabledAt, disabledWhy. Until removed."""
+    disabledAt, disabledWhy; until removed."""
     return f"WEBHOOK:state:{endpoint}"
 
 
