@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections import deque
 from dataclasses import dataclass
 from typing import Any, Self
@@ -30,7 +31,8 @@ class Receiver:
     """Answers each request with the next of `answers`, and with 204 when there is none: a status, `(status, header line)`, `hang` (it says
     nothing), `loris` (it says its header byte by byte, for ever), `cut` (it hangs up)."""
 
-    def __init__(self) -> None:
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self.answers: deque[int | str | tuple[int, str]] = deque()
         self.received: list[Received] = []
         self.always: int | str | tuple[int, str] = 204
@@ -40,7 +42,7 @@ class Receiver:
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         self.port = self._server.sockets[0].getsockname()[1]
         return self
 

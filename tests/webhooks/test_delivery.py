@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import ssl
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+import trustme
 from fakes.process import eventually
 from fakes.town import Town
 from fakes.watching import Ear
@@ -14,14 +16,18 @@ from fakes.webhook_receiver import Receiver
 from standardwebhooks import Webhook
 from webhooks.conftest import Post
 
+from secondme.core.address_guard import Resolve
 from secondme.core.config.loader import Setup
 from secondme.core.errors import BusyError
 from secondme.core.store import keys
 from secondme.core.store.client import Store
 from secondme.core.webhooks.delivery import DELAYS_S
-from secondme.core.webhooks.records import WebhookMessage
+from secondme.core.webhooks.records import WebhookEndpoint, WebhookMessage
 from secondme.core.webhooks.sender import WebhookSender
+from secondme.core.webhooks.signature import new_secret
 from secondme.core.webhooks.store import MOST_WAITING, ClaimedMessage, TryOutcome
+
+MESSAGE = WebhookMessage(id="msg_1", type="test", at=datetime.now(UTC))
 
 
 async def test_an_event_arrives_signed_thin_and_with_its_contact_masked(post: Post) -> None:
@@ -342,11 +348,44 @@ async def test_a_name_that_leads_elsewhere_between_the_look_and_the_call_is_call
     await post.add()
     (endpoint,) = await post.kept.endpoints()
     named = endpoint.model_copy(update={"url": f"http://hooks.example.com:{post.receiver.port}/x"})
-    message = WebhookMessage(id="msg_1", type="test", at=datetime.now(UTC))
-    first, second = [await sender.send(named, message, [post.secret]) for _ in range(2)]
+    first, second = [await sender.send(named, MESSAGE, [post.secret]) for _ in range(2)]
     assert (first.status, second.status) == ("204", "webhook_address_refused")
     assert asked == [f"hooks.example.com:{post.receiver.port}"] * 2
     assert [each.headers["host"] for each in post.receiver.received] == [f"hooks.example.com:{post.receiver.port}"]
+
+
+@pytest.mark.parametrize(("named", "status"), [("hooks.example.com", "204"), ("other.example.com", "unreachable")])
+async def test_a_server_shows_a_certificate_of_the_name_that_was_typed(post: Post, named: str, status: str) -> None:
+    """It is called by its address, and still has to prove its name."""
+    authority = trustme.CA()
+    tls, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert(named).configure_cert(tls)
+    authority.configure_trust(trusting)
+    async with Receiver(tls) as receiver:
+        endpoint = endpoint_of(f"https://hooks.example.com:{receiver.port}/x")
+        for verify, expected in ((trusting, status), (None, "unreachable")):
+            sender = WebhookSender(
+                post.services.clock, allow_private=False, resolve=resolving("127.0.0.1"), verify=verify, whole_s=5
+            )
+            assert (await sender.send(endpoint, MESSAGE, [new_secret()])).status == expected
+
+
+async def test_the_next_address_of_a_host_is_tried_when_one_takes_no_connection(post: Post) -> None:
+    sender = WebhookSender(post.services.clock, allow_private=False, resolve=resolving("127.0.0.2", "127.0.0.1"), whole_s=5)
+    endpoint = endpoint_of(f"http://hooks.example.com:{post.receiver.port}/x")
+    assert (await sender.send(endpoint, MESSAGE, [new_secret()])).status == "204"
+
+
+def resolving(*addresses: str) -> Resolve:
+    async def resolve(host: str, port: int) -> list[str]:
+        del host, port
+        return list(addresses)
+
+    return resolve
+
+
+def endpoint_of(url: str) -> WebhookEndpoint:
+    return WebhookEndpoint(id="0" * 12, url=url, events=["*"], local=True, created_at=datetime.now(UTC), created_by="test")
 
 
 async def test_proxies_of_the_environment_are_not_used(post: Post, monkeypatch: pytest.MonkeyPatch) -> None:

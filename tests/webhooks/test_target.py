@@ -4,7 +4,7 @@ import pytest
 
 from secondme.core.address_guard import Resolve
 from secondme.core.errors import DataError
-from secondme.core.webhooks.target import address_to_dial, check_target, target_of
+from secondme.core.webhooks.target import addresses_to_dial, check_target, target_of
 
 INSIDE = [
     "127.0.0.1",
@@ -112,7 +112,7 @@ async def test_a_name_that_leads_inside_is_not_asked_not_even_beside_an_address_
     target = target_of("https://hooks.example.com/x", is_local=False)
     for answers in ((address,), ("93.184.216.34", address)):
         with pytest.raises(DataError, match="private network"):
-            await address_to_dial(target, answering(*answers), allow_private=False)
+            await addresses_to_dial(target, answering(*answers), allow_private=False)
 
 
 @pytest.mark.parametrize("address", [each for each in INSIDE if "%" not in each])
@@ -149,26 +149,26 @@ def test_a_url_in_a_form_that_nobody_needs_is_refused(url: str) -> None:
 async def test_private_networks_are_opened_by_a_setting_and_nothing_else_is(address: str, is_asked: bool) -> None:
     target = target_of("https://hooks.home.arpa:8443/x", is_local=False)
     try:
-        found = await address_to_dial(target, answering(address), allow_private=True)
+        found = await addresses_to_dial(target, answering(address), allow_private=True)
     except DataError:
-        found = ""
-    assert found == (address if is_asked else "")
+        found = []
+    assert found == [address] * is_asked
 
 
 @pytest.mark.parametrize("address", ["10.0.0.1", "93.184.216.34", "169.254.169.254", "::ffff:127.0.0.1", "0.0.0.0"])
 async def test_a_local_one_goes_to_this_machine_only(address: str) -> None:
     target = target_of("http://n8n.local:5678/x", is_local=True)
-    assert await address_to_dial(target, answering("127.0.0.1"), allow_private=False) == "127.0.0.1"
-    assert await address_to_dial(target, answering("::1"), allow_private=False) == "::1"
+    assert await addresses_to_dial(target, answering("127.0.0.1"), allow_private=False) == ["127.0.0.1"]
+    assert await addresses_to_dial(target, answering("::1"), allow_private=False) == ["::1"]
     for private in (False, True):
         with pytest.raises(DataError):
-            await address_to_dial(target, answering(address), allow_private=private)
+            await addresses_to_dial(target, answering(address), allow_private=private)
 
 
 @pytest.mark.parametrize("address", ["93.184.216.34", "8.8.8.8", "2606:4700::1111", "2a00:1450:4001:80b::200e"])
 async def test_the_internet_is_asked(address: str) -> None:
     target = target_of("https://hooks.example.com/x?token=1", is_local=False)
-    assert await address_to_dial(target, answering(address), allow_private=False) == address
+    assert await addresses_to_dial(target, answering(address), allow_private=False) == [address]
 
 
 async def test_a_host_that_is_not_known_yet_can_be_added() -> None:

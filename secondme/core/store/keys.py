@@ -117,7 +117,7 @@ EVENTS = (EVENTS_PAIRING, EVENTS_PAUSE, EVENTS_QUEUE, EVENTS_SECURITY, EVENTS_ST
 """All of them. Published JSON, which is also kept in the log for those who come back."""
 
 EVENTS_LOG = "EVENTS:log"
-"""STREAM of what was published, as it was: channel and event. The 5,000 newest of 30 days; those of a contact leave when it is forgotten."""
+"""STREAM of what was published, as it was: channel and event. The 5,000 newest of 7 days; those of a contact leave when it is forgotten."""
 
 
 def pending(contact: str) -> str:

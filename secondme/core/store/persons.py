@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -140,8 +141,9 @@ class PersonStore:
                 start += _PAGE - len(ours)
         for key in (keys.EVENTS_LOG, keys.SKILL_CALLS):
             removed += await self._forget_entries(key, contact)
-        for endpoint in await self._store.call(client.zrange(keys.WEBHOOK_INDEX, 0, -1)):
-            removed += await self._forget_deliveries(endpoint.decode(), contact)
+        with contextlib.suppress(DataError):  # of the wrong type, as above
+            for endpoint in await self._store.call(client.zrange(keys.WEBHOOK_INDEX, 0, -1)):
+                removed += await self._forget_deliveries(endpoint.decode(), contact)
         raw = await self._store.call(client.get(keys.CONTACTS))
         try:
             book = json.loads(raw or b"[]")

@@ -156,6 +156,8 @@ class WebhookDelivery:
         fault_points.point("webhook.claimed")
         try:
             signers = await self._store.secrets(endpoint.id, self._clock.now_ms())
+            if not signers:
+                return  # removed meanwhile: nothing goes out unsigned
             result = await self._sender.send(endpoint, claimed.message, signers)
             fault_points.point("webhook.sent")
             outcome = self._judge(result, claimed.failed_tries)

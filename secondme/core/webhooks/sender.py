@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from secondme.core import address_guard
 from secondme.core.address_guard import pin
 from secondme.core.errors import DataError
 from secondme.core.webhooks.signature import signed_headers
-from secondme.core.webhooks.target import WebhookTarget, address_to_dial, check_target, target_of
+from secondme.core.webhooks.target import WebhookTarget, addresses_to_dial, check_target, target_of
 
 if TYPE_CHECKING:
     import ssl
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from secondme.core.webhooks.records import WebhookEndpoint, WebhookMessage
 
 _WHOLE_S = 15.0
+_ADDRESSES = 3
+"""Of a host, at most so many are tried."""
 _LONGEST_WAIT_S = 86_400.0
 _GONE, _TOO_MANY, _UNAVAILABLE = 410, 429, 503
 _SUCCESS = range(200, 300)
@@ -71,8 +74,12 @@ class WebhookSender:
         try:
             async with asyncio.timeout(self._whole_s):
                 target = target_of(endpoint.url, is_local=endpoint.local)
-                address = await address_to_dial(target, self._resolve, allow_private=self._allow_private)
-                return await self._post(target, address, message, signers)
+                found = await addresses_to_dial(target, self._resolve, allow_private=self._allow_private)
+                *first, last = found[:_ADDRESSES]
+                for address in first:  # one may be of IPv6, where there is none here
+                    with contextlib.suppress(httpx.ConnectError):
+                        return await self._post(target, address, message, signers)
+                return await self._post(target, last, message, signers)
         except TimeoutError:
             return DeliveryResult("timed_out")
         except DataError as error:

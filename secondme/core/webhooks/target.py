@@ -57,8 +57,8 @@ def target_of(url: str, *, is_local: bool) -> WebhookTarget:
     return WebhookTarget(url, host, port, is_local)
 
 
-async def address_to_dial(target: WebhookTarget, resolve: Resolve, *, allow_private: bool) -> str:
-    """One address of the target's host, looked up now; every one that it has may be dialled. Raises DataError when one may not be, OSError
+async def addresses_to_dial(target: WebhookTarget, resolve: Resolve, *, allow_private: bool) -> list[str]:
+    """The addresses of the target's host, looked up now; every one that it has may be dialled. Raises DataError when one may not be, OSError
     when there is none."""
     found = await resolve(target.host, target.port)
     if not found:
@@ -69,14 +69,14 @@ async def address_to_dial(target: WebhookTarget, resolve: Resolve, *, allow_priv
                 "it leads to this machine or into a private network",
                 "For this machine: --local. For a private network: secondme config set webhooks.allow_private true",
             )
-    return found[0]
+    return found
 
 
 async def check_target(target: WebhookTarget, resolve: Resolve, *, allow_private: bool) -> None:
     """The target may be asked, as far as can be told now: a host that is not known yet is looked up again for each delivery. Raises DataError."""
     try:
         async with asyncio.timeout(_LOOK_UP_S):
-            await address_to_dial(target, resolve, allow_private=allow_private)
+            await addresses_to_dial(target, resolve, allow_private=allow_private)
     except (OSError, TimeoutError):
         return
 
