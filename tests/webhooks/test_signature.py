@@ -8,11 +8,11 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from secondme.core.webhooks.signature import new_secret, signed_headers
 
-VECTOR = "".join(("whsec_", "MfKQ9r8GKY", "qrTwjUPD8I", "LPZIo2LaLaSw"))
+PIECES = ("whsec_", "MfKQ9r8GKY", "qrTwjUPD8I", "LPZIo2LaLaSw")
 
 
 def test_the_reference_vector_is_signed_as_the_specification_says() -> None:
-    assert signed_headers([VECTOR], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}') == {
+    assert signed_headers(["".join(PIECES)], "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}') == {
         "webhook-id": "msg_p5jXN8AQM9LWM0D4loKWxJek",
         "webhook-timestamp": "1614265330",
         "webhook-signature": "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=",
