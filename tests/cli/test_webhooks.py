@@ -74,7 +74,9 @@ def test_a_webhook_is_added_tried_rotated_and_removed(as_json: Json, cli: Cli, h
 
 def test_add_prints_the_secret_and_nothing_else_on_stdout(cli: Cli, hook: str) -> None:
     result = cli("webhooks", "add", hook, "--events", "*", "--local")
-    assert result.stdout.splitlines()[0].startswith("whsec_")
+    (line,) = result.stdout.splitlines()
+    assert line.startswith("whsec_")
+    assert "secondme webhooks test" in result.stderr
 
 
 def test_what_did_not_arrive_is_told_and_is_the_answer_no(as_json: Json, hook: str) -> None:

@@ -42,7 +42,7 @@ async def add(
     def show(screen: Screen) -> None:
         screen.line(secret)
         note(f"{endpoint.id} is told of {', '.join(wanted)}. The secret is not shown again.", "accent")
-        screen.hint(f"Try it: secondme webhooks test {endpoint.id}", "accent")
+        note(screen.typed(f"Try it: secondme webhooks test {endpoint.id}"), "accent")
 
     return CommandResult({**_row(listed), "secret": secret}, show)
 
