@@ -139,7 +139,7 @@ async def _webhooks(town: Town) -> None:
     desk, kept = town.services.webhook_desk, town.services.webhook_store
     endpoint, _ = await desk.add(NewWebhook("http://127.0.0.1:5678/", ["*"], is_local=True))
     message = WebhookMessage(id="msg_1", type="test", at=from_ms(1))
-    await kept.enqueue(endpoint.id, (await kept.cursor(endpoint.id) or "", "9-0"), [message])
+    await kept.enqueue(endpoint.id, (await kept.cursor(endpoint.id) or "", "9-0"), [("", message)])
     for kind in ("retry", "dead"):
         claimed = await kept.claim(endpoint.id)
         assert isinstance(claimed, ClaimedMessage)

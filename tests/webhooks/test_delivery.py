@@ -22,6 +22,7 @@ from secondme.core.errors import BusyError
 from secondme.core.store import keys
 from secondme.core.store.client import Store
 from secondme.core.webhooks.delivery import DELAYS_S
+from secondme.core.webhooks.event_names import message_for
 from secondme.core.webhooks.records import WebhookEndpoint, WebhookMessage
 from secondme.core.webhooks.sender import WebhookSender
 from secondme.core.webhooks.signature import new_secret
@@ -440,6 +441,23 @@ async def test_a_forgotten_contact_is_in_nothing_that_waits_or_is_dead(post: Pos
     dump = [await post.store.client.dump(key) for key in await town.raw_keys("*")]
     assert not any(b"local:anna" in (each or b"") for each in dump)
     assert (await post.state()).waiting + (await post.state()).dead >= 1
+
+
+async def test_who_is_forgotten_while_a_process_makes_messages_is_in_none_of_them(post: Post, town: Town) -> None:
+    await town.let_in("anna")
+    await post.add("draft.*", with_ids=True)
+    for who in ("anna", "ben"):
+        await post.happens(contactId=f"local:{who}")
+    cursor = await post.kept.cursor(post.id)
+    assert cursor is not None
+    (endpoint,) = await post.kept.endpoints()
+    page = await post.services.events.after(cursor, 100)
+    assert page is not None
+    messages = [(each.id, message) for each in page if (message := message_for(endpoint, each))]
+    await town.services.contacts.forget("local:anna")
+    assert await post.kept.enqueue(post.id, (cursor, page[-1].id), messages)
+    kept = str(await post.store.client.hgetall(keys.webhook_messages(post.id)))
+    assert ("local:anna" in kept, "local:ben" in kept) == (False, True)
 
 
 async def _dead_or_waiting(post: Post) -> bool:

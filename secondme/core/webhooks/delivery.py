@@ -133,11 +133,11 @@ class WebhookDelivery:
                 newest = await self._events.newest()
                 log.warning("webhook_events_missed", webhook=endpoint.id)
                 lost = WebhookMessage(id=message_id(endpoint, f"{cursor} lost"), type=MISSED, at=from_ms(self._clock.now_ms()))
-                await self._store.enqueue(endpoint.id, (cursor, newest), [lost])
+                await self._store.enqueue(endpoint.id, (cursor, newest), [("", lost)])
                 continue
             if not page:
                 return
-            messages = [message for each in page if (message := message_for(endpoint, each))]
+            messages = [(each.id, message) for each in page if (message := message_for(endpoint, each))]
             await self._store.enqueue(endpoint.id, (cursor, page[-1].id), messages)
 
     async def _try_due(self, endpoint: WebhookEndpoint, group: asyncio.TaskGroup) -> float | None:

@@ -161,9 +161,10 @@ class WebhookStore:
         (cursor, disabled), waiting = await self._store.call(pipe.execute())
         return cursor.decode() if cursor and not disabled and waiting < MOST_WAITING else None
 
-    async def enqueue(self, identity: str, looked: tuple[str, str], messages: Sequence[WebhookMessage]) -> bool:
-        """The messages wait, made of the events between the two cursors `looked`; False when another process was faster."""
-        more = [part for each in messages for part in (each.id, each.encode())]
+    async def enqueue(self, identity: str, looked: tuple[str, str], messages: Sequence[tuple[str, WebhookMessage]]) -> bool:
+        """The messages wait, each with the id of its event or none, made of what is between the two cursors `looked`; not those whose event was
+        taken out of the log meanwhile. False when another process was faster."""
+        more = [part for event, message in messages for part in (event, message.id, message.encode())]
         return bool(await self._store.run("webhook_enqueue", (*looked, *more), endpoint=identity) == b"done")
 
     async def claim(self, identity: str) -> ClaimedMessage | float | None:
