@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from secondme.core.clock import SystemClock
 from secondme.core.errors import ConfigError, SecondmeError
-from secondme.media_services import MediaServices
+from secondme.event_services import EventServices
 from secondme.stores import time_zone
 
 if TYPE_CHECKING:
@@ -44,10 +44,8 @@ if TYPE_CHECKING:
     from secondme.core.reply.personas import PersonaLibrary
     from secondme.core.reply.tool_loop import ToolLimits, ToolLoop
     from secondme.core.reply.voice import Voices
-    from secondme.core.security_log import SecurityLog
     from secondme.core.send.drafts import Drafts
     from secondme.core.store.client import Store
-    from secondme.core.store.events import Heard
     from secondme.core.store.server import Role
     from secondme.core.tokens import Caller
     from secondme.core.tools.proposals import ProposalService
@@ -55,9 +53,6 @@ if TYPE_CHECKING:
     from secondme.core.tools.sources import KnownContact
     from secondme.core.tools.store import Proposal
     from secondme.core.tools.web import WebClient
-    from secondme.core.webhooks.delivery import WebhookDelivery
-    from secondme.core.webhooks.desk import WebhookDesk
-    from secondme.core.webhooks.sender import WebhookSender
     from secondme.skills.catalog import SkillCatalog
     from secondme.skills.desk import SkillDesk
     from secondme.skills.lock import McpServerApproval
@@ -73,12 +68,11 @@ BY_CLI, BY_API, BY_CHAT = "cli", "api", "owner-chat"
 """Who decided, in the records."""
 
 
-class Services(MediaServices):
+class Services(EventServices):
     """Everything that one home offers over one connection to its store. `by` is who decides, as the records say."""
 
     def __init__(self, setup: Setup, store: Store, by: str = BY_CLI, *, clock: SystemClock | None = None) -> None:
-        super().__init__(setup, store, clock=clock)
-        self.by = by
+        super().__init__(setup, store, by, clock=clock)
         self._others: list[Services] = []
         self._bubblewrap: Bubblewrap | None = None
 
@@ -97,14 +91,6 @@ class Services(MediaServices):
             self.memories.close()
 
     # What the owner decides
-
-    @cached_property
-    def security(self) -> SecurityLog:
-        """Where security events of this process go. `log.set_up` decides into which file."""
-        from secondme.core.security_log import SecurityLog
-        from secondme.core.store import keys
-
-        return SecurityLog(lambda event: self.store.publish(keys.EVENTS_SECURITY, event))
 
     @cached_property
     def pairing(self) -> PairingService:
@@ -451,46 +437,12 @@ class Services(MediaServices):
 
         return Learner(self.style, self.relationships, self.clock)
 
-    # Webhooks
-
-    @cached_property
-    def webhook_sender(self) -> WebhookSender:
-        """What asks the owner's endpoints."""
-        from secondme.core.webhooks.sender import WebhookSender
-
-        return WebhookSender(self.clock, allow_private=self.settings.webhooks.allow_private)
-
-    @cached_property
-    def webhook_desk(self) -> WebhookDesk:
-        """Decisions about webhooks."""
-        from secondme.core.webhooks.desk import WebhookDesk
-
-        return WebhookDesk(self.webhook_store, self.events, self.webhook_sender, self.security, self.clock, self.by)
-
-    def webhook_delivery(self, rng: Random | None = None) -> WebhookDelivery:
-        """What delivers to webhooks, not started."""
-        from secondme.core.webhooks.delivery import WebhookDelivery
-
-        rng = rng or SystemRandom()
-        return WebhookDelivery(
-            self.webhook_store, self.events, self.webhook_sender, self.follow, self.security, clock=self.clock, rng=rng
-        )
-
     # The gateway, and what it listens on
 
     def deciding(self, by: str) -> Services:
         """The same home over the same connection, for decisions that the records ascribe to `by`."""
         self._others.append(Services(self.setup, self.store, by, clock=self.clock))
         return self._others[-1]
-
-    def follow(
-        self, missed: Callable[[], None] = lambda: None, lost: Callable[[SecondmeError], None] = lambda _: None
-    ) -> AsyncIterator[Heard | None]:
-        """Every event from now on, whatever becomes of the connection, as `events.follow` gives them."""
-        from secondme.core.store import keys
-        from secondme.core.store.events import follow
-
-        return follow(self.store, *keys.EVENTS, clock=self.clock, missed=missed, lost=lost)
 
     @cached_property
     def owner_chat(self) -> OwnerChat:
