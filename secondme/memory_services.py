@@ -10,14 +10,19 @@ from secondme.core.log import get_logger
 from secondme.stores import Stores, time_zone
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from secondme.core.dates import NamedDate
     from secondme.core.exports.memory_sink import MemorySink
     from secondme.core.ids import ContactId
     from secondme.core.memory.desk import MemoryDesk
+    from secondme.core.memory.facts import Fact
     from secondme.core.memory.feed import MemoryFeed
     from secondme.core.memory.keeper import MemoryKeeper
     from secondme.core.memory.library import Memories
     from secondme.core.memory.service import ConversationMemory
     from secondme.core.ports import EmbeddingProvider
+    from secondme.core.remember.occasions import OccasionLearner
 
 log = get_logger(__name__)
 
@@ -39,6 +44,7 @@ class MemoryServices(Stores):
 
         settings, places = self.settings.memory, self.setup.places.memory
         keeper = MemoryKeeper(self.memories, settings)
+        keeper.tell_facts = self._keep_occasions if self.occasion_learner is not None and settings.finds_facts else None
         cache = places / "embeddings.cache"
         if settings.embeddings != "none" or cache.exists():  # what is forgotten leaves it, also when nothing is embedded any more
             from secondme.core.memory.embedding_cache import CachedEmbeddings, EmbeddingCache
@@ -73,6 +79,60 @@ class MemoryServices(Stores):
         except (ConfigError, CredentialsError) as error:
             log.warning("embeddings_unusable", code=error.code)
             return None
+
+    @cached_property
+    def occasion_learner(self) -> OccasionLearner | None:
+        """What keeps birthdays and promises as they are said; None where the owner does not want that."""
+        from secondme.core.memory.facts import Spoken, birthday_of, facts_in
+        from secondme.core.messages import Speaker
+        from secondme.core.remember.occasions import OccasionLearner
+
+        if not self.settings.learning.occasions:
+            return None
+
+        def birthdays_in(text: str) -> list[NamedDate]:
+            facts = facts_in(Spoken("", 0, Speaker.CONTACT, text), "birthday")
+            return [named for named in map(birthday_of, facts) if named is not None]
+
+        rules = None if self.settings.memory.finds_facts else birthdays_in
+        return OccasionLearner(self.occasions, time_zone(self.settings), self.clock, rules)
+
+    async def _keep_occasions(self, contact: ContactId, facts: Sequence[Fact]) -> None:
+        """The birthday of the contact is the newest that memory knows, and promises are kept that the model saw in the owner's words. A record
+        of them that cannot be written keeps nothing from being remembered. Raises UnavailableError."""
+        from secondme.core.errors import DataError
+        from secondme.core.ids import mask_contact_id
+
+        try:
+            if not facts or any(fact.kind == "birthday" for fact in facts):
+                await self._keep_birthday(contact)
+            await self._keep_promises(contact, facts)
+        except DataError as error:
+            log.warning("occasions_refused", contact=mask_contact_id(contact), code=error.code)
+
+    async def _keep_birthday(self, contact: ContactId) -> None:
+        import asyncio
+
+        from secondme.core.clock import from_ms
+        from secondme.core.memory.facts import birthday_of
+
+        holding = [each.fact for each in await asyncio.to_thread(self.memories.facts, contact) if not each.until_ms]
+        dated = ((birthday_of(fact), fact) for fact in holding)  # the newest first
+        said = next(((named, fact.sources[-1], from_ms(fact.at_ms)) for named, fact in dated if named is not None), None)
+        if self.occasion_learner is not None:
+            await self.occasion_learner.remembered(contact, said)
+
+    async def _keep_promises(self, contact: ContactId, facts: Sequence[Fact]) -> None:
+        import asyncio
+
+        from secondme.core.clock import from_ms
+        from secondme.core.messages import Speaker
+
+        found = [fact.sources[-1] for fact in facts if fact.kind.startswith("promise") and fact.speaker is Speaker.OWNER]
+        said = await asyncio.to_thread(self.memories.said_in, contact, found) if found else []
+        for message_id, at_ms, who, words, _ in said:
+            if who == Speaker.OWNER.value and self.occasion_learner is not None:
+                await self.occasion_learner.promised(contact, message_id, words, from_ms(at_ms))
 
     @cached_property
     def memory(self) -> ConversationMemory:

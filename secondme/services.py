@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING
 
 from secondme.core.clock import SystemClock
 from secondme.core.errors import ConfigError, SecondmeError
-from secondme.media_services import MediaServices
+from secondme.event_services import EventServices
 from secondme.stores import time_zone
 
 if TYPE_CHECKING:
@@ -44,14 +44,13 @@ if TYPE_CHECKING:
     from secondme.core.reply.personas import PersonaLibrary
     from secondme.core.reply.tool_loop import ToolLimits, ToolLoop
     from secondme.core.reply.voice import Voices
-    from secondme.core.security_log import SecurityLog
     from secondme.core.send.drafts import Drafts
     from secondme.core.store.client import Store
-    from secondme.core.store.events import Heard
     from secondme.core.store.server import Role
+    from secondme.core.tokens import Caller
     from secondme.core.tools.proposals import ProposalService
     from secondme.core.tools.rights import GrantedTool
-    from secondme.core.tools.sources import KnownContact
+    from secondme.core.tools.sources import ContactSource, KnownContact
     from secondme.core.tools.store import Proposal
     from secondme.core.tools.web import WebClient
     from secondme.skills.catalog import SkillCatalog
@@ -63,18 +62,18 @@ if TYPE_CHECKING:
     from secondme.skills.mcp.servers import McpServers
     from secondme.skills.registry import Skill, SkillRegistry
     from secondme.skills.sandbox.sandbox import Sandbox
+    from secondme.skills.sealed_reader import SealedReader
     from secondme.skills.toolbox import SkillToolbox
 
 BY_CLI, BY_API, BY_CHAT = "cli", "api", "owner-chat"
 """Who decided, in the records."""
 
 
-class Services(MediaServices):
+class Services(EventServices):
     """Everything that one home offers over one connection to its store. `by` is who decides, as the records say."""
 
     def __init__(self, setup: Setup, store: Store, by: str = BY_CLI, *, clock: SystemClock | None = None) -> None:
-        super().__init__(setup, store, clock=clock)
-        self.by = by
+        super().__init__(setup, store, by, clock=clock)
         self._others: list[Services] = []
         self._bubblewrap: Bubblewrap | None = None
 
@@ -95,14 +94,6 @@ class Services(MediaServices):
     # What the owner decides
 
     @cached_property
-    def security(self) -> SecurityLog:
-        """Where security events of this process go. `log.set_up` decides into which file."""
-        from secondme.core.security_log import SecurityLog
-        from secondme.core.store import keys
-
-        return SecurityLog(lambda event: self.store.publish(keys.EVENTS_SECURITY, event))
-
-    @cached_property
     def pairing(self) -> PairingService:
         """Approving, denying, revoking, inviting."""
         from secondme.core.admit.pairing import PairingService
@@ -120,6 +111,7 @@ class Services(MediaServices):
             for manifest in manifests():
                 setup_of(manifest).forget(channel_context(manifest, self.setup), contact)
             self.shelf.forget(contact)
+            await self.jobs.forget(contact)
             if self.setup.places.memory.exists():
                 await self.memory_keeper.forget_contact(contact)
 
@@ -159,7 +151,9 @@ class Services(MediaServices):
         control, pairing, cap = self.control, self.pairing_store, self.settings.budget.daily_usd
         embedded = self.settings.redis_url is None
         found = await overview(control, pairing, manifests(), embedded=embedded, glance=self.activity, cap_usd=cap)
-        return replace(found, recipients=tuple(self.settings.memory.recipients), media=self.media_use)
+        return replace(
+            found, recipients=tuple(self.settings.memory.recipients), media=self.media_use, jobs=await self.jobs.standing()
+        )
 
     # The clone
 
@@ -334,28 +328,44 @@ class Services(MediaServices):
         ]
 
     @cached_property
+    def sealed_reader(self) -> SealedReader:
+        """What reads strangers' files and answers for the gateway."""
+        from secondme.skills.sealed_reader import SealedReader
+
+        return SealedReader(self.skills, self.sandbox, str(time_zone(self.settings)), self.clock)
+
+    @cached_property
+    def contact_source(self) -> ContactSource:
+        """The owner's files of cards, where the skill `contacts` has some."""
+        from secondme.core.tools.sources import ContactSource
+
+        return ContactSource(self.sealed_reader.settings, self.sealed_reader.read, self._known_contacts)
+
+    @cached_property
     def skill_toolbox(self) -> SkillToolbox:
         """The tools of this home's skills."""
         from secondme.core.tools.asks import AskDesk
         from secondme.core.tools.calendar import CalendarSource
         from secondme.core.tools.conversation import ConversationSource, MemorySource, later
-        from secondme.core.tools.sources import ContactSource, NoteSource
-        from secondme.skills.sealed_reader import SealedReader
+        from secondme.core.tools.sources import NoteSource
+        from secondme.job_desk import reminder_source
         from secondme.skills.toolbox import SkillToolbox
 
         owner_zone = time_zone(self.settings)
-        zone = str(owner_zone)
-        reader = SealedReader(self.skills, self.sandbox, zone, self.clock)
+        zone, reader = str(owner_zone), self.sealed_reader
         calendar = CalendarSource(self.web_client, reader.settings, self.skill_secrets, reader.read, owner_zone, self.clock)
+        reminders = reminder_source(self)
         conversation = ConversationSource(self.history.recent, self.tell_owner, self.clock)
         more = {
             "history": conversation.history,
             "notify": conversation.notify,
             "memory": MemorySource(self.memory_desk.search, self.memory_desk.facts).answer,
-            **dict.fromkeys(("remind", "note_add"), later),
+            "remind": reminders.add,
+            "reminders": reminders.all,
+            "note_add": later,
             "calendar": calendar.answer,
             "calendar_add": calendar.add,
-            "contacts": ContactSource(reader.settings, reader.read, self._known_contacts).answer,
+            "contacts": self.contact_source.answer,
             "notes": NoteSource(reader.settings).answer,
         }
         desk = AskDesk(self.skill_store, self.web_client, more)
@@ -445,7 +455,7 @@ class Services(MediaServices):
         """What learns from what the owner and their contacts write."""
         from secondme.core.remember.learning import Learner
 
-        return Learner(self.style, self.relationships, self.clock)
+        return Learner(self.style, self.relationships, self.clock, self.occasion_learner)
 
     # The gateway, and what it listens on
 
@@ -454,22 +464,16 @@ class Services(MediaServices):
         self._others.append(Services(self.setup, self.store, by, clock=self.clock))
         return self._others[-1]
 
-    def follow(
-        self, missed: Callable[[], None] = lambda: None, lost: Callable[[SecondmeError], None] = lambda _: None
-    ) -> AsyncIterator[Heard | None]:
-        """Every event from now on, whatever becomes of the connection, as `events.follow` gives them."""
-        from secondme.core.store import keys
-        from secondme.core.store.events import follow
-
-        return follow(self.store, *keys.EVENTS, clock=self.clock, missed=missed, lost=lost)
-
     @cached_property
     def owner_chat(self) -> OwnerChat:
         """The owner's own chat, on whichever channel it is."""
+        from secondme.core.gateway.job_commands import JobCommands
         from secondme.core.gateway.owner_chat import Commands, OwnerChat
+        from secondme.job_desk import job_desk
 
         there = self.deciding(BY_CHAT)
-        commands = Commands(there.pairing, there.pauses, self.drafts, self.listing, self.status, there.proposals)
+        jobs = JobCommands(job_desk(there), self.occasions, self.jobs.call, self.jobs.now_ms)
+        commands = Commands(there.pairing, there.pauses, self.drafts, self.listing, self.status, there.proposals, jobs)
         return OwnerChat(commands, self.notes, self.outages, self.drafts, self.follow, self.security, self.clock)
 
     def gateway_parts(self, model: Model, channels: Sequence[ChannelFactory] | None = None) -> GatewayParts:
@@ -480,6 +484,8 @@ class Services(MediaServices):
         from secondme.core.admit.store import GateStore, RequestStore
         from secondme.core.gateway.channel_leases import ChannelLeases
         from secondme.core.gateway.gateway import GatewayParts
+        from secondme.core.ids import new_id
+        from secondme.job_desk import asking, timekeeper
 
         settings, store, security = self.settings, self.store, self.security
         if settings.memory.enabled and settings.memory.facts == "model":
@@ -506,6 +512,8 @@ class Services(MediaServices):
             journals=self.journals,
             media=self.media_reader(self.budget(model)),
             speech=self.speech_desk if self.settings.speech.enabled else None,
+            timekeeper=timekeeper(self, new_id()[:8], asking(self, model)),
+            webhooks=self.webhook_delivery(),
         )
 
     def gateway(self, model: Model, part: Part = "all", *, rng: Random | None = None) -> Gateway:
@@ -534,13 +542,21 @@ class Services(MediaServices):
     ) -> Api:
         """The HTTP API that has not started. Takes a third of a second of imports: call it in a thread."""
         from secondme.agent_desk import AgentDesk
+        from secondme.core.api.auth import Alarms
         from secondme.core.api.dependencies import ApiOperations, StoreProbe
         from secondme.core.api.server import Api, Where
         from secondme.core.api.sockets import tcp_address
         from secondme.core.security_log import SecurityEvent, Severity
+        from secondme.job_desk import program_desk
 
-        async def alarm(why: str, count: int) -> None:
+        async def refused(why: str, count: int) -> None:
             await self.security.record(SecurityEvent.API_REFUSED, Severity.WARN, why=why, count=count)
+
+        async def out_of_scope(caller: Caller, route: str, count: int) -> None:
+            scopes = " ".join(sorted(caller.scopes))
+            await self.security.record(
+                SecurityEvent.API_TOKEN_REFUSED, Severity.WARN, token=caller.name, scopes=scopes, route=route, count=count
+            )
 
         there = self.deciding(BY_API)
         powers = ApiOperations(
@@ -551,6 +567,9 @@ class Services(MediaServices):
             proposals=there.proposals,
             agent=AgentDesk(self),
             memory=self.memory_desk,
+            call_job=partial(self.jobs.call, by_program=True),
+            webhooks=there.webhook_desk,
+            jobs=lambda caller: program_desk(self, f"{BY_API}:{caller}" if caller else BY_API),
             listing=self.listing,
             status=self.status,
             everybody=self.control.everybody,
@@ -564,7 +583,15 @@ class Services(MediaServices):
         where = Where(
             places.api_socket, tcp_address(settings), places.api_token, places.api_tokens, whole_token=settings.whole_token
         )
-        return Api(powers, where, self.clock, follow=self.follow, alarm=alarm, limits=limits)
+        return Api(
+            powers,
+            where,
+            self.clock,
+            follow=self.follow,
+            events=self.events,
+            alarms=Alarms(refused, out_of_scope),
+            limits=limits,
+        )
 
 
 @contextlib.asynccontextmanager

@@ -16,16 +16,20 @@ if TYPE_CHECKING:
     from secondme.core.admit.witness import Witness
     from secondme.core.config.loader import Settings, Setup
     from secondme.core.gateway.store import ActivityStore, ConversationStates, NoteStore, TraceStore
+    from secondme.core.jobs.store import JobStore
     from secondme.core.media.shelf import Shelf
     from secondme.core.memory.store import JournalStore
     from secondme.core.queue.store import DeadLetterStore, InboxStore
+    from secondme.core.remember.occasion_store import OccasionStore
     from secondme.core.remember.store import RelationshipStore, StyleStore
     from secondme.core.reply.store import OutageStore, PersonaUse, SpendingStore
     from secondme.core.send.store import DraftStore, OutboxStore
     from secondme.core.store.client import Store
+    from secondme.core.store.events import EventLog
     from secondme.core.store.history import HistoryStore
     from secondme.core.store.persons import PersonStore
     from secondme.core.tools.store import SkillStore
+    from secondme.core.webhooks.store import WebhookStore
 
 
 class Stores:
@@ -102,7 +106,7 @@ class Stores:
         """Held replies, as they are stored."""
         from secondme.core.send.store import DraftStore
 
-        return DraftStore(self.store, self.settings.drafts)
+        return DraftStore(self.store, self.settings.drafts, self.settings.jobs.limits)
 
     @cached_property
     def spending(self) -> SpendingStore:
@@ -138,6 +142,13 @@ class Stores:
         from secondme.core.remember.store import StyleStore
 
         return StyleStore(self.store)
+
+    @cached_property
+    def occasions(self) -> OccasionStore:
+        """When contacts have their birthdays, and what the owner promised them."""
+        from secondme.core.remember.occasion_store import OccasionStore
+
+        return OccasionStore(self.store)
 
     @cached_property
     def relationships(self) -> RelationshipStore:
@@ -187,6 +198,27 @@ class Stores:
         from secondme.core.memory.store import JournalStore
 
         return JournalStore(self.store)
+
+    @cached_property
+    def jobs(self) -> JobStore:
+        """What the clone does without being written to."""
+        from secondme.core.jobs.store import JobStore
+
+        return JobStore(self.store)
+
+    @cached_property
+    def webhook_store(self) -> WebhookStore:
+        """Endpoints, and what waits for them."""
+        from secondme.core.webhooks.store import WebhookStore
+
+        return WebhookStore(self.store)
+
+    @cached_property
+    def events(self) -> EventLog:
+        """What happened, as long as it is kept."""
+        from secondme.core.store.events import EventLog
+
+        return EventLog(self.store)
 
     @cached_property
     def skill_store(self) -> SkillStore:

@@ -337,6 +337,13 @@ class NewRow(Record):
     """True when it is to be spoken, if that can be done when it leaves."""
     until: Moment | None = None
     """When its words are worth nothing any more: a draft of them is dropped then, if not before."""
+    job: str | None = None
+    """The job that wrote it, and at which `occurrence`."""
+    occurrence: Moment | None = None
+    category: str | None = None
+    """What kind of unasked-for words it is; grants are given for one."""
+    basis: str | None = None
+    """The id of the newest turn that was known when a job wrote it: behind another one it is overtaken."""
     scheduled: bool = False
     """True for what nobody asked for just now: to the owner too it leaves only while the kill switch is off."""
 
@@ -356,7 +363,18 @@ class HeldReply(Record):
 
     row: OutboxRow
     reason: Literal[
-        "tier", "mode", "paused", "rate_limit", "machine", "ambiguous", "undeliverable", "disclosure", "unfit", "unclear", "agent"
+        "tier",
+        "mode",
+        "paused",
+        "rate_limit",
+        "machine",
+        "ambiguous",
+        "undeliverable",
+        "disclosure",
+        "unfit",
+        "unclear",
+        "agent",
+        "proactive",
     ]
     held_at: Moment
 
@@ -379,7 +397,7 @@ class Token:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Burst:
     """A contact's burst of messages, leased to one worker under one fence."""
 
     token: Token
@@ -409,14 +427,14 @@ class Stage:
     message: str = ""
     """Id of the one that passed it; empty: all of them."""
 
-    def to_json(self, job: Job) -> str:
+    def to_json(self, burst: Burst) -> str:
         """As a line of the contact's trace, by the store's clock."""
-        messages = [self.message] if self.message else [mail.message_id for mail in job.mail]
-        return json.dumps({"stage": self.name, "at": job.now_ms + self.after_ms, "messages": messages, **self.facts})
+        messages = [self.message] if self.message else [mail.message_id for mail in burst.mail]
+        return json.dumps({"stage": self.name, "at": burst.now_ms + self.after_ms, "messages": messages, **self.facts})
 
 
-class UnreadableJobError(DataError):
-    """A job was begun, but the contact's record, or its mail (`is_mail`), cannot be read. `fence` lets the caller defer it."""
+class UnreadableBurstError(DataError):
+    """A burst was begun, but the contact's record, or its mail (`is_mail`), cannot be read. `fence` lets the caller defer it."""
 
     def __init__(self, error: DataError, fence: int, *, is_mail: bool) -> None:
         super().__init__(error.code, error.message, error.fix)

@@ -79,8 +79,34 @@ class SecurityEvent(StrEnum):
     """A skill asked for what it may not have; the code says what. At most one a minute of a skill."""
     PROPOSAL_DECIDED = "proposal_decided"
     """The owner approved or dropped what a skill would do."""
+    JOB_MADE = "job_made"
+    """The owner made a job, or changed or removed one."""
+    JOB_CHANGED = "job_changed"
+    JOB_REMOVED = "job_removed"
+    JOB_DISABLED = "job_disabled"
+    """A job came to nothing too often, or can never come to anything: it does not run any more."""
+    JOBS_SWITCHED = "jobs_switched"
+    """Jobs run by themselves, or none does (`enabled`)."""
+    GRANT_GIVEN = "grant_given"
+    """Jobs may write to a contact by themselves, for a time, in one category."""
+    GRANT_ENDED = "grant_ended"
+    PROACTIVE_SENT = "proactive_sent"
+    """A job's words for a contact are on their way without having been looked at."""
+    PROACTIVE_HELD = "proactive_held"
+    """A job laid words for a contact before the owner."""
     API_REFUSED = "api_refused"
     """Somebody without the token, or from a strange page, asked the HTTP API. At most one a minute."""
+    API_TOKEN_MADE = "api_token_made"  # noqa: S105  the name of an event
+    """The owner made a token of its own for a program; its name and scopes, never the token."""
+    API_TOKEN_REVOKED = "api_token_revoked"  # noqa: S105  the name of an event
+    API_TOKEN_REFUSED = "api_token_refused"  # noqa: S105  the name of an event
+    """A program asked for more than its token covers. At most one a minute of a name."""
+    WEBHOOK_ADDED = "webhook_added"
+    """The owner wants something told to a server elsewhere; which host, never the whole address."""
+    WEBHOOK_ROTATED = "webhook_rotated"
+    WEBHOOK_REMOVED = "webhook_removed"
+    WEBHOOK_DISABLED = "webhook_disabled"
+    """Its receiver wants no more (`gone`), or took nothing for three days (`failing`)."""
 
 
 class Severity(StrEnum):

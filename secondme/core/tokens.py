@@ -10,7 +10,7 @@ import os
 import re
 import secrets
 from dataclasses import dataclass
-from datetime import datetime  # noqa: TC003  a model reads it
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, Literal
 
@@ -29,6 +29,7 @@ _SECRET = re.compile(rb"[A-Za-z0-9_-]{43,128}")
 _BYTES = 32
 _MOST = 50
 _LOCK_S = 5.0
+_MINUTE = timedelta(minutes=1)
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 
 
@@ -45,6 +46,12 @@ class TokenScope(StrEnum):
     """Ask the clone, and have the answer told in the owner's own chat."""
     AGENT_DRAFT = "agent:draft"
     """Have the clone write drafts for contacts; the owner decides about them."""
+    JOBS_READ = "jobs:read"
+    """Read jobs, what became of them, and who may be written to unasked."""
+    JOBS_RUN = "jobs:run"
+    """Have a job run now; not make or change one."""
+    JOBS_WRITE = "jobs:write"
+    """Make, change, pause and remove jobs."""
     PAIRING = "pairing"
     """Read and decide who is let in; the address book."""
     CONTROL = "control"
@@ -53,6 +60,8 @@ class TokenScope(StrEnum):
     """Read, correct and forget what is remembered of contacts."""
     SKILLS = "skills"
     """Skills on and off, their settings, and what they propose."""
+    HOOK = "hook"
+    """Run the one job that it was made for."""
     ALL = "all"
 
 
@@ -62,6 +71,8 @@ class Caller:
 
     name: str
     scopes: frozenset[TokenScope]
+    job: str = ""
+    """The only job that it may run; empty: any, where its scopes allow one."""
 
     def covers(self, scope: TokenScope) -> bool:
         """True when a route that takes `scope` may be called."""
@@ -137,6 +148,8 @@ class NamedToken(CamelModel):
     """SHA-256. The token has 256 random bits: there is nothing to guess, and nothing to slow down."""
     created_at: datetime
     expires_at: datetime
+    job: str | None = None
+    """The only job that it may run: it is a hook."""
 
 
 _FILE = TypeAdapter(list[NamedToken])
@@ -148,6 +161,7 @@ class NamedTokens:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._seen: tuple[tuple[int, int, int], list[NamedToken]] | None = None
+        self._noted: dict[str, datetime] = {}
 
     def all(self) -> list[NamedToken]:
         """Each of them, also those that have ended, by name. Raises ConfigError when the file is not usable."""
@@ -167,11 +181,13 @@ class NamedTokens:
         self._seen = version, found
         return found
 
-    def make(self, name: str, scopes: Collection[TokenScope], now: datetime, expires_at: datetime) -> tuple[NamedToken, str]:
-        """A new token, and what it is: it is told once and kept nowhere. Raises BusyError when one that has not ended has this name."""
+    def make(
+        self, name: str, scopes: Collection[TokenScope], now: datetime, expires_at: datetime, *, job: str | None = None
+    ) -> tuple[NamedToken, str]:
+        """A new token, and what it is: it is told once and kept nowhere. `job`: the only one that it may run. Raises BusyError when one that has not ended has this name."""
         secret = secrets.token_urlsafe(_BYTES)
         digest = hashlib.sha256(secret.encode()).hexdigest()
-        made = NamedToken(name=name, scopes=sorted(set(scopes)), digest=digest, created_at=now, expires_at=expires_at)
+        made = NamedToken(name=name, scopes=sorted(set(scopes)), digest=digest, created_at=now, expires_at=expires_at, job=job)
         with self._changing() as tokens:
             others = [each for each in tokens if each.name != name]
             if len(others) < len(tokens) and any(each.name == name and each.expires_at > now for each in tokens):
@@ -179,6 +195,7 @@ class NamedTokens:
             if len(others) >= _MOST:
                 raise BusyError("too_many_tokens", f"There are {_MOST} tokens already.", "secondme api tokens")
             tokens[:] = sorted([*others, made], key=lambda each: each.name)
+            self._mark(name).unlink(missing_ok=True)
         return made, secret
 
     def revoke(self, name: str) -> NamedToken:
@@ -188,10 +205,18 @@ class NamedTokens:
             if found is None:
                 raise NotFoundError("unknown_token", "There is no token of this name.", "secondme api tokens")
             tokens.remove(found)
+            self._mark(name).unlink(missing_ok=True)
         return found
 
+    def last_use(self, name: str) -> datetime | None:
+        """When the token was last shown to be let in, to the minute; None when never."""
+        try:
+            return datetime.fromtimestamp(self._mark(name).stat().st_mtime, UTC)
+        except OSError:
+            return None
+
     def caller(self, offered: bytes, now: datetime) -> Caller | Literal["expired"] | None:
-        """What `offered` may do; None when it is no token of ours, or when the file is not usable."""
+        """What `offered` may do, whose use is noted; None when it is no token of ours, or when the file is not usable."""
         try:
             tokens = self.all()
         except ConfigError:
@@ -200,7 +225,26 @@ class NamedTokens:
         match = [each for each in tokens if hmac.compare_digest(each.digest, digest)]
         if not match:
             return None
-        return Caller(match[0].name, frozenset(match[0].scopes)) if match[0].expires_at > now else "expired"
+        if match[0].expires_at <= now:
+            return "expired"
+        self._note_use(match[0].name, now)
+        return Caller(match[0].name, frozenset(match[0].scopes), match[0].job or "")
+
+    def _note_use(self, name: str, now: datetime) -> None:
+        """The token was used now; written at most once a minute. Who cannot write it lets the caller in all the same."""
+        last = self._noted.get(name)
+        if last is not None and abs(now - last) < _MINUTE:
+            return
+        self._noted[name] = now
+        mark = self._mark(name)
+        with contextlib.suppress(OSError, ConfigError):
+            private_dir(mark.parent)
+            mark.touch(0o600)
+            os.utime(mark, (now.timestamp(), now.timestamp()))
+
+    def _mark(self, name: str) -> Path:
+        """The empty file whose time says when the token was last used: nothing to lock, nothing to lose."""
+        return self.path.with_name("api-token-uses") / name
 
     @contextlib.contextmanager
     def _changing(self) -> Iterator[list[NamedToken]]:
@@ -213,7 +257,9 @@ class NamedTokens:
             self._seen = None
             tokens = list(self.all())
             yield tokens
-            write_private(self.path, json.dumps(_FILE.dump_python(tokens, mode="json", by_alias=True), indent=1) + "\n")
+            write_private(
+                self.path, json.dumps(_FILE.dump_python(tokens, mode="json", by_alias=True, exclude_none=True), indent=1) + "\n"
+            )
         except OSError as error:
             raise self._unusable(error.strerror or "unwritable") from error
         finally:

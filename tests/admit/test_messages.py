@@ -9,7 +9,7 @@ from fakes.watching import everything
 
 from secondme.core.ids import ContactId
 from secondme.core.messages import Admission, Attachment, AttachmentKind, Challenge
-from secondme.core.records import Job
+from secondme.core.records import Burst
 from secondme.core.store import keys
 from secondme.core.store.history import HistoryStore
 
@@ -37,9 +37,9 @@ async def test_the_handle_waits_with_the_message_and_is_in_no_history(town: Town
     await town.let_in("anna")
     await town.writes("anna", "listen", attachments=(VOICE,), reply_to="q1")
     (token,) = await town.tokens()
-    job = await town.inbox.begin(token, "w")
-    assert isinstance(job, Job)
-    (mail,) = job.mail
+    burst = await town.inbox.begin(token, "w")
+    assert isinstance(burst, Burst)
+    (mail,) = burst.mail
     assert [(each.kind, each.handle, each.reading) for each in mail.attachments] == [(VOICE.kind, VOICE.handle, None)]
     assert mail.reply_to == "q1"
     assert b"file-1" not in b"".join(await town.store.client.zrange(keys.history(ANNA), 0, -1))
@@ -169,7 +169,7 @@ async def test_a_message_may_carry_only_so_much(town: Town) -> None:
     sent = datetime.now(UTC)
     await town.writes("anna", "x" * 200_000, attachments=(PHOTO,) * 100, sent_at=sent)
     (token,) = await town.tokens()
-    job = await town.inbox.begin(token, "w")
-    assert isinstance(job, Job)
-    assert len(job.mail[0].content.encode()) <= 64 * 1024
-    assert len(job.mail[0].attachments) == 32
+    burst = await town.inbox.begin(token, "w")
+    assert isinstance(burst, Burst)
+    assert len(burst.mail[0].content.encode()) <= 64 * 1024
+    assert len(burst.mail[0].attachments) == 32

@@ -38,7 +38,7 @@ def serve(redis_url: str, home: Path, store: Store) -> Serve:
         api = Services(setup, store).api(is_stopping or stop.is_set, Limits(**limits))
         running = asyncio.ensure_future(api.run(stop))
         try:
-            await eventually(lambda: api.port is not None and setup.places.api_socket.exists() and api.hub.head)
+            await eventually(lambda: api.port is not None and setup.places.api_socket.exists())
             assert api.port is not None
             yield Served(api, setup, store, api.port, stop)
         finally:

@@ -14,6 +14,7 @@ from api.wire import ask, request
 from fakes.process import eventually, knock
 
 from secondme.core.store import keys
+from secondme.services import Services
 
 LOCAL = ("Host", "localhost")
 
@@ -69,13 +70,12 @@ class Listener:
 
 
 async def test_every_channel_of_the_store_is_heard_with_its_name_and_time(town_hall: Served) -> None:
-    publish = town_hall.store.client.publish
     async with Listener.to(town_hall) as listener, town_hall.local() as client:
         await client.post("/api/pairing/local:ben")
         await client.post("/api/pause/local:ben")
-        await publish(keys.EVENTS_QUEUE, '{"type": "dead_letter", "contactId": "local:ben", "timestamp": 1000}')
+        await publish(town_hall, '{"type": "dead_letter", "contactId": "local:ben", "timestamp": 1000}', keys.EVENTS_QUEUE)
         await client.post("/api/kill")
-        await publish(keys.EVENTS_STATUS, '{"type": "gateway_state", "state": "ready", "timestamp": 1000}')
+        await publish(town_hall, '{"type": "gateway_state", "state": "ready", "timestamp": 1000}')
         heard = [await listener.next() for _ in range(6)]
     assert [(each.data["channel"], each.name) for each in heard] == [
         ("pairing", "pairing_approved"),
@@ -107,14 +107,63 @@ async def test_what_happened_while_a_caller_was_away_is_heard_once_when_it_comes
         await listener.next("one")
         last = listener.last_id
     for number in range(150):
-        await town_hall.store.client.publish(keys.EVENTS_STATUS, json.dumps({"type": "missed", "number": number}))
-    await eventually(lambda: town_hall.api.hub.head >= int(last.rpartition("-")[2]) + 150)
+        await town_hall.store.publish(keys.EVENTS_STATUS, {"type": "missed", "number": number})
     async with Listener.to(town_hall, last) as listener:
         await say(town_hall, "two")
         heard = [await listener.next() for _ in range(151)]
     assert [each.data.get("number") for each in heard] == [*range(150), None]
     assert [each.name for each in heard] == ["missed"] * 150 + ["two"]
     assert len({each.id for each in heard}) == 151
+
+
+async def test_what_happened_while_no_gateway_ran_is_heard_once_from_the_next_one(serve: Serve) -> None:
+    async with serve() as first, Listener.to(first) as listener:
+        await say(first, "one")
+        await listener.next("one")
+        last = listener.last_id
+    for number in range(40):
+        await first.store.publish(keys.EVENTS_STATUS, {"type": "missed", "number": number})
+    async with serve() as second, Listener.to(second, last) as listener:
+        await say(second, "two")
+        heard = [await listener.next() for _ in range(41)]
+    assert [each.data.get("number") for each in heard] == [*range(40), None]
+
+
+async def test_a_caller_that_missed_more_than_is_kept_is_told_to_read_the_lists_again(town_hall: Served) -> None:
+    async with Listener.to(town_hall) as listener:
+        await say(town_hall, "one")
+        await listener.next("one")
+        last = listener.last_id
+    await flood(town_hall, 6_000, "")
+    async with Listener.to(town_hall, last) as listener:
+        first = await listener.next()
+        await say(town_hall, "two")
+        assert [first.name, (await listener.next()).name] == ["reset", "two"]
+    assert 5_000 <= await town_hall.store.client.xlen(keys.EVENTS_LOG) < 5_200
+
+
+async def test_a_forgotten_contact_is_in_no_event_that_is_kept_and_nobody_misses_more(town_hall: Served) -> None:
+    async with Listener.to(town_hall) as listener, town_hall.local() as client:
+        await say(town_hall, "one")
+        await listener.next("one")
+        await client.post("/api/pairing/local:ben")
+        await town_hall.store.client.xadd(keys.SKILL_CALLS, {"skill": "notes", "contact": "local:ben"})
+        await say(town_hall, "two")
+        last = listener.last_id
+    await Services(town_hall.setup, town_hall.store).contacts.forget("local:ben")
+    async with Listener.to(town_hall, last) as listener:
+        assert [(await listener.next()).name for _ in range(2)] == ["two", "contact_forgotten"]
+    kept = await town_hall.store.client.xrange(keys.EVENTS_LOG) + await town_hall.store.client.xrange(keys.SKILL_CALLS)
+    assert "local:ben" not in str(kept)
+    assert "local:anna" in str(kept)
+
+
+async def test_a_log_of_the_wrong_type_stops_nothing_and_says_that_lists_must_be_read(town_hall: Served) -> None:
+    await town_hall.store.client.set(keys.EVENTS_LOG, "broken")
+    async with Listener.to(town_hall, "1-0") as listener, town_hall.local() as client:
+        assert (await listener.next()).name == "reset"
+        assert (await client.post("/api/pairing/local:ben")).status_code == 200
+        assert (await listener.next()).name == "reset"
 
 
 async def test_a_caller_that_heard_nothing_yet_can_come_back_too(town_hall: Served) -> None:
@@ -128,38 +177,29 @@ async def test_a_caller_that_heard_nothing_yet_can_come_back_too(town_hall: Serv
 
 
 @pytest.mark.parametrize(
-    "event_id", ["", "nonsense", "0123456789ab-1", "EPOCH-999999", "EPOCH-0", "EPOCH--1", "EPOCH-" + "9" * 100, "EPOCH-\u0661"]
+    "event_id", ["", "nonsense", "0123456789ab-1", "999999999999999-0", "1-0", "1--1", "1-" + "9" * 100, "1-\u0661"]
 )
-async def test_a_caller_whose_place_is_not_known_is_told_to_read_the_lists_again(serve: Serve, event_id: str) -> None:
-    async with serve(kept_events=5) as served:
-        for number in range(10):
-            served.api.hub.tell(keys.EVENTS_STATUS, {"type": "filler", "number": number})
-        epoch = served.api.hub.id_of(0).partition("-")[0]
-        raw = request("GET", "/api/events", LOCAL, ("Last-Event-ID", event_id.replace("EPOCH", epoch).encode().decode("latin-1")))
-        reader, writer = await asyncio.open_unix_connection(served.unix)
-        writer.write(raw)
-        beginning = await reader.readuntil(b"event: reset\ndata: {}\n\n")
-        served.api.hub.tell(keys.EVENTS_STATUS, {"type": "next"})
-        following = await reader.readuntil(b"event: next\n")
-        writer.close()
-        await writer.wait_closed()
+async def test_a_caller_whose_place_is_not_known_is_told_to_read_the_lists_again(served: Served, event_id: str) -> None:
+    for _ in range(10):
+        await say(served, "filler")
+    raw = request("GET", "/api/events", LOCAL, ("Last-Event-ID", event_id.encode().decode("latin-1")))
+    reader, writer = await asyncio.open_unix_connection(served.unix)
+    writer.write(raw)
+    beginning = await reader.readuntil(b"event: reset\ndata: {}\n\n")
+    await say(served, "next")
+    following = await reader.readuntil(b"event: next\n")
+    writer.close()
+    await writer.wait_closed()
     assert b"filler" not in beginning + following
 
 
-async def test_after_the_store_was_away_everybody_who_listens_is_told_to_read_the_lists_again(town_hall: Served) -> None:
-    hub = town_hall.api.hub
+async def test_a_caller_misses_nothing_when_the_connection_to_the_store_breaks(town_hall: Served) -> None:
     async with Listener.to(town_hall) as listener:
-        before, head = hub.id_of(hub.head), hub.head
-        await town_hall.store.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
-
-        async def is_back() -> bool:
-            await say(town_hall, "after")
-            return hub.head >= head + 2
-
-        await eventually(is_back)
-        assert [(await listener.next()).name for _ in range(2)] == ["reset", "after"]
-    async with Listener.to(town_hall, before) as late:
-        assert [(await late.next()).name for _ in range(2)] == ["reset", "after"]
+        for number in range(5):
+            await town_hall.store.client.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+            await town_hall.store.publish(keys.EVENTS_STATUS, {"type": "after", "number": number})
+        heard = [await listener.next() for _ in range(5)]
+    assert [(each.name, each.data["number"]) for each in heard] == [("after", number) for number in range(5)]
 
 
 async def test_a_silent_stream_shows_that_it_lives(serve: Serve) -> None:
@@ -189,7 +229,7 @@ async def _can_listen(served: Served) -> bool:
 
 async def test_streams_end_with_the_gateway(serve: Serve) -> None:
     async with serve() as served, Listener.to(served) as listener:
-        served.api.hub.tell(keys.EVENTS_STATUS, {"type": "farewell"})
+        await say(served, "farewell")
         served.stop.set()
         assert (await listener.next()).name == "farewell"
         assert [line async for line in listener._lines if line and not line.startswith(":")] == []
@@ -204,12 +244,9 @@ async def test_callers_that_do_not_read_are_cut_and_take_no_memory(serve: Serve,
             line.writer.transport.pause_reading()  # type: ignore[attr-defined]  # asyncio types it as writing only
         before = resident_kb(os.getpid())
         reading = asyncio.ensure_future(listener.next("after_the_flood"))
-        for number in range(20_000):
-            served.api.hub.tell(keys.EVENTS_STATUS, {"type": "flood", "number": number, "text": "x" * 4_000})
-            if number % 20 == 0:
-                await asyncio.sleep(0)
+        await flood(served, 20_000, "x" * 4_000)
         grown_kb = resident_kb(os.getpid()) - before
-        served.api.hub.tell(keys.EVENTS_STATUS, {"type": "after_the_flood"})
+        await say(served, "after_the_flood")
         assert (await reading).name == "after_the_flood"
         for line in lines:
             await eventually(lambda line=line: line.is_cut(b"x"))
@@ -218,7 +255,6 @@ async def test_callers_that_do_not_read_are_cut_and_take_no_memory(serve: Serve,
 
 
 async def test_what_others_publish_cannot_break_a_stream_or_fill_it(town_hall: Served) -> None:
-    publish = town_hall.store.client.publish
     hostile = "x\nid: 666\ndata: {}\n\nevent: pairing_approved"
     async with Listener.to(town_hall) as listener:
         for raw in (
@@ -227,16 +263,34 @@ async def test_what_others_publish_cannot_break_a_stream_or_fill_it(town_hall: S
             '"x"',
             json.dumps({"type": hostile, "name": "\x1b]0;evil\x07\u202e"}),
             json.dumps({"type": ["x"]}),
+            json.dumps({"type": "reset", "timestamp": float(2**70)}),
+            json.dumps({"type": "big", "text": "x" * 100_000}),
         ):
-            await publish(keys.EVENTS_STATUS, raw)
-        await publish(keys.EVENTS_STATUS, json.dumps({"type": "reset", "timestamp": float(2**70)}))
-        await publish(keys.EVENTS_STATUS, json.dumps({"type": "big", "text": "x" * 100_000}))
+            await publish(town_hall, raw)
+        await publish(town_hall, "{}", hostile)
         await say(town_hall, "last")
-        heard = [await listener.next() for _ in range(5)]
-    assert [each.name for each in heard] == ["status", "status", "status", "reset", "last"]
-    assert heard[0].data == {"type": hostile, "name": "]0;evil", "channel": "status", "at": None}
+        heard = [await listener.next() for _ in range(9)]
+    assert [each.name for each in heard] == [*["reset"] * 3, "status", "status", "status", "reset", "status", "last"]
+    assert heard[3].data == {"type": hostile, "name": "]0;evil", "channel": "status", "at": None}
+
+
+async def publish(served: Served, raw: str, channel: str = keys.EVENTS_STATUS) -> None:
+    """What a script publishes, and what anybody could who reaches the store."""
+    await served.store.client.xadd(keys.EVENTS_LOG, {"channel": channel, "event": raw})
+    await served.store.client.publish(channel, raw)
+
+
+async def flood(served: Served, count: int, text: str) -> None:
+    """So many events, as fast as the store takes them."""
+    event = json.dumps({"type": "flood", "text": text})
+    for _ in range(count // 100):
+        pipe = served.store.client.pipeline(transaction=False)
+        for _ in range(100):
+            pipe.xadd(keys.EVENTS_LOG, {"channel": keys.EVENTS_STATUS, "event": event}, maxlen=5_000, approximate=True)
+            pipe.publish(keys.EVENTS_STATUS, event)
+        await pipe.execute()
 
 
 async def say(served: Served, name: str) -> None:
     """Publish an event of this name."""
-    await served.store.client.publish(keys.EVENTS_STATUS, json.dumps({"type": name}))
+    await served.store.publish(keys.EVENTS_STATUS, {"type": name})

@@ -11,12 +11,17 @@ from pathlib import Path
 
 import pytest
 from api.serving import Serve, Served
+from fakes.clock import FakeClock
 from fakes.process import command
+from fakes.watching import Ear
 
 from secondme.cli.commands.api import SCOPES
 from secondme.core.api.app import document
+from secondme.core.api.auth import ScopeRefusals
 from secondme.core.api.scopes import needed
+from secondme.core.config.loader import load
 from secondme.core.errors import BusyError, ConfigError, NotFoundError
+from secondme.core.security_log import read_entries
 from secondme.core.tokens import Caller, NamedTokens, TokenScope
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
@@ -60,11 +65,11 @@ def test_what_nobody_thought_of_takes_everything() -> None:
     assert needed("GET", "/api/new", ["brand new"]) == (TokenScope.ALL,)
     assert needed("POST", "/api/new", []) == (TokenScope.ALL,)
     assert needed("POST", "/api/status", ["state"]) == (TokenScope.ALL,)
-    assert {operation["security"][0]["token"][0] for _, _, operation in ROUTES if operation["security"]} <= set(SCOPES)
+    assert {operation["security"][0]["token"][0] for _, _, operation in ROUTES if operation["security"]} <= {*SCOPES, "hook"}
 
 
 def test_the_command_knows_every_scope() -> None:
-    assert tuple(TokenScope) == SCOPES
+    assert tuple(each for each in TokenScope if each is not TokenScope.HOOK) == SCOPES  # hooks are made for a job
 
 
 async def test_an_ended_and_a_revoked_token_are_none(served: Served) -> None:
@@ -88,14 +93,80 @@ async def test_an_open_stream_ends_with_its_token(served: Served) -> None:
         pieces = answer.aiter_raw()
         while b"retry" not in heard:
             heard += await anext(pieces)
-        served.api.hub.tell("events:status", {"type": "first"})
+        await served.store.publish("events:status", {"type": "first"})
         while b"event: first" not in heard:
             heard += await anext(pieces)
         NamedTokens(served.setup.places.api_tokens).revoke("listener")
-        served.api.hub.tell("events:status", {"type": "second"})
+        await served.store.publish("events:status", {"type": "second"})
         async for piece in pieces:
             heard += piece
     assert b"second" not in heard
+
+
+async def test_a_call_outside_its_scopes_is_one_line_a_minute_for_each_name(served: Served, ear: Ear) -> None:
+    first, second = (token_of(served, TokenScope.READ, TokenScope.MEMORY, name=name) for name in ("first", "second"))
+    for secret in (first, first, second, first):
+        async with served.remote(secret) as client:
+            assert (await client.post("/api/kill")).status_code == 403
+            assert (await client.post("/api/agent", json={"message": "hello", "to": "self"})).status_code == 403
+    told = [event for event in await ear.heard() if event.get("event") == "api_token_refused"]
+    assert [(each["token"], each["scopes"], each["route"]) for each in told] == [
+        ("first", "memory read", "/api/kill"),
+        ("second", "memory read", "/api/kill"),
+    ]
+    assert first not in json.dumps(told)
+
+
+async def test_a_refused_call_is_told_again_after_a_minute_with_how_many_there_were() -> None:
+    told: list[tuple[str, str, int]] = []
+
+    async def tell(caller: Caller, route: str, count: int) -> None:
+        told.append((caller.name, route, count))
+
+    clock = FakeClock()
+    refusals = ScopeRefusals(tell, clock)
+    caller = Caller("zapier", frozenset({TokenScope.READ}))
+    for _ in range(3):
+        await refusals.note(caller, "/api/kill")
+    clock.move(61)
+    await refusals.note(caller, "/api/resume")
+    assert told == [("zapier", "/api/kill", 1), ("zapier", "/api/resume", 3)]
+
+
+def test_the_last_use_is_known_to_the_minute_and_leaves_with_its_token(tmp_path: Path) -> None:
+    tokens = NamedTokens(tmp_path / "tokens.json")
+    _, secret = tokens.make("zapier", [TokenScope.READ], NOW, LATER)
+    assert tokens.last_use("zapier") is None
+    for second in (0, 30, 59, 61, 100):
+        tokens.caller(secret.encode(), NOW + timedelta(seconds=second))
+    assert NamedTokens(tokens.path).last_use("zapier") == NOW + timedelta(seconds=61)
+    tokens.caller(b"A" * 43, LATER - timedelta(days=1))
+    tokens.caller(secret.encode(), LATER)
+    assert tokens.last_use("zapier") == NOW + timedelta(seconds=61)
+    tokens.revoke("zapier")
+    tokens.make("zapier", [TokenScope.READ], NOW, LATER)
+    assert tokens.last_use("zapier") is None
+
+
+def test_a_home_where_no_use_can_be_written_lets_its_callers_in(tmp_path: Path) -> None:
+    tokens = NamedTokens(tmp_path / "tokens.json")
+    _, secret = tokens.make("zapier", [TokenScope.READ], NOW, LATER)
+    (tmp_path / "api-token-uses").write_text("no folder")
+    assert isinstance(tokens.caller(secret.encode(), NOW), Caller)
+    assert tokens.last_use("zapier") is None
+
+
+def test_making_and_revoking_is_a_line_each_in_the_security_log(home: Path) -> None:
+    made = command(home, "api", "token", "--name", "zapier", "--scope", "read", "--scope", "drafts:read")
+    assert command(home, "api", "token", "--name", "zapier", "--scope", "read").returncode == 75
+    command(home, "api", "revoke", "zapier")
+    command(home, "api", "revoke", "zapier")
+    lines = list(read_entries(load({}, {}, home=home).places.logs / "security.jsonl"))
+    assert [(each.event, each.details) for each in lines] == [
+        ("api_token_made", {"token": "zapier", "scopes": "drafts:read read"}),
+        ("api_token_revoked", {"token": "zapier", "scopes": "drafts:read read"}),
+    ]
+    assert made.stdout.strip() not in str(lines)
 
 
 async def test_where_only_named_tokens_count_the_whole_one_is_none(serve: Serve) -> None:
@@ -188,6 +259,8 @@ def test_its_owner_makes_lists_and_revokes_one(home: Path) -> None:
     assert "zapier may drafts:read, read, until" in made.stderr
     listed = json.loads(command(home, "api", "tokens", "--json").stdout)["data"]["tokens"]
     assert [(each["name"], each["scopes"], each["ended"]) for each in listed] == [("zapier", ["drafts:read", "read"], False)]
+    assert [each["lastUsedAt"] for each in listed] == [None]
+    assert "never" in command(home, "api", "tokens").stdout
     assert made.stdout.strip() not in command(home, "api", "tokens").stdout
     assert command(home, "api", "revoke", "zapier").returncode == 0
     assert command(home, "api", "revoke", "zapier").returncode == 65

@@ -64,10 +64,10 @@ async def open_crowd(redis_url: str, home: Path, flags: dict[str, Any], *, wires
                 await wire.aclose()
 
 
-async def at_once(jobs: Iterable[Awaitable[T]], width: int = 200) -> list[T]:
-    """The results of all `jobs` in order, `width` of them under way at any time."""
+async def at_once(bursts: Iterable[Awaitable[T]], width: int = 200) -> list[T]:
+    """The results of all `bursts` in order, `width` of them under way at any time."""
     done: list[T] = []
-    waiting = list(jobs)
+    waiting = list(bursts)
     for start in range(0, len(waiting), width):
         done.extend(await asyncio.gather(*waiting[start : start + width]))
     return done

@@ -14,7 +14,7 @@ from fakes.town import Town
 from secondme.core.clock import from_ms
 from secondme.core.config.loader import load
 from secondme.core.ids import ContactId
-from secondme.core.records import Job, OwnMessage
+from secondme.core.records import Burst, OwnMessage
 from secondme.core.remember.store import StyleStore
 from secondme.core.reply.checks import Instructions, find_fault
 from secondme.core.reply.router_rules import by_rules
@@ -37,10 +37,10 @@ async def _measure() -> None:
     setup = load(flags, {}, home=Path(tempfile.mkdtemp(prefix="smb-", dir="/tmp")))
     async with Store(setup, Role.OWN) as store:
         town = Town(setup, store, ScriptedModel(), Random(1))
-        job = await _staged(town)
+        burst = await _staged(town)
         agent = town.rooms.agent
         floor = await _ms(store.client.ping)  # type: ignore[arg-type]
-        composed = await _ms(lambda: agent.compose_reply(job))
+        composed = await _ms(lambda: agent.compose_reply(burst))
     told = Instructions(("rules " * 200,), ("yes",), asked_if_machine=False, contact_ids=frozenset({ANNA}))
     find_fault("see you on sunday then", told)
     rules = _us(lambda: by_rules(["and when do we meet?"]))
@@ -49,7 +49,7 @@ async def _measure() -> None:
     print(f"{'reply: routed by rules / checked':<44} {f'{rules:.0f} / {checks:.0f} us CPU':>16}")
 
 
-async def _staged(town: Town) -> Job:
+async def _staged(town: Town) -> Burst:
     await town.let_in("anna")
     own = [
         OwnMessage(
@@ -66,11 +66,11 @@ async def _staged(town: Town) -> Job:
             await town.deliver()
     await town.writes("anna", "and when do we meet on sunday?")
     (token,) = await town.tokens()
-    job = await town.inbox.begin(token, "w")
-    assert isinstance(job, Job)
+    burst = await town.inbox.begin(token, "w")
+    assert isinstance(burst, Burst)
     await town.rooms.agent.warm()
-    await town.rooms.agent.compose_reply(job)
-    return job
+    await town.rooms.agent.compose_reply(burst)
+    return burst
 
 
 async def _ms(operation: Callable[[], Awaitable[object]]) -> float:

@@ -12,7 +12,7 @@ from redis import Redis
 
 MIGRATED = {"already", "approved", "denied", "executed", "gone", "processed", "refused", "tier"}
 REPORTED = {"byContact", "byEvent", "bySeverity", "first", "last", "since", "total"}
-DRAFT = {"answers", "channelId", "contactId", "fault", "heldAt", "id", "reason", "text", "texts"}
+DRAFT = {"answers", "channelId", "contactId", "fault", "heldAt", "id", "job", "overtaken", "reason", "text", "texts"}
 USAGE = {"by", "capPerContactUsd", "capUsd", "days", "lines", "routing", "todayUsd"}
 REMEMBERING = {
     "budgetTokens",
@@ -47,6 +47,7 @@ CASES: dict[str, tuple[str, int, set[str]]] = {
             "unreadable",
             "recipients",
             "mediaRecipients",
+            "jobs",
             "heard",
             "spoken",
         },
@@ -89,6 +90,7 @@ CASES: dict[str, tuple[str, int, set[str]]] = {
     "kill --off": ("secondme.kill/1", 0, {"killed"}),
     "drafts list": ("secondme.drafts.list/1", 0, {"drafts"}),
     "drafts send beef": ("secondme.drafts.send/1", 0, {"contactId", "id", "outcome"}),
+    "drafts send beef --anyway": ("secondme.drafts.send/1", 0, {"contactId", "id", "outcome"}),
     "drafts drop beef": ("secondme.drafts.drop/1", 0, {"contactId", "id", "outcome"}),
     "drafts send nothing": ("secondme.drafts.send/1", 65, set()),
     "drafts show beef": ("secondme.drafts.show/1", 0, DRAFT),
@@ -106,6 +108,17 @@ CASES: dict[str, tuple[str, int, set[str]]] = {
     "contacts mode local:ben off": ("secondme.contacts.mode/1", 65, set()),
     "contacts speech local:anna never": ("secondme.contacts.speech/1", 0, {"chosen", "contactId", "enabled", "speech"}),
     "contacts speech local:ben never": ("secondme.contacts.speech/1", 65, set()),
+    "contacts birthday": ("secondme.contacts.birthday/1", 0, {"birthday", "birthdays", "contactId"}),
+    "contacts birthday local:anna 4.5.": ("secondme.contacts.birthday/1", 0, {"birthday", "birthdays", "contactId"}),
+    "contacts birthday local:ben 4.5.": ("secondme.contacts.birthday/1", 65, set()),
+    "contacts promises": ("secondme.contacts.promises/1", 0, {"promises", "settled"}),
+    "contacts promises --done 3f": ("secondme.contacts.promises/1", 65, set()),
+    "jobs list": ("secondme.jobs.list/1", 0, {"jobs", "off"}),
+    "jobs ready": ("secondme.jobs.ready/1", 0, {"ready"}),
+    "jobs allowed": ("secondme.jobs.allowed/1", 0, {"grants"}),
+    "jobs show nothing": ("secondme.jobs.show/1", 65, set()),
+    "jobs allow local:ben greet --yes": ("secondme.jobs.allow/1", 65, set()),
+    "hooks list": ("secondme.hooks.list/1", 0, {"hooks"}),
     "memory status": ("secondme.memory.status/1", 0, REMEMBERING),
     "memory search local:anna dog": ("secondme.memory.search/1", 0, {"contact", "hits"}),
     "memory search local:ben dog": ("secondme.memory.search/1", 65, set()),
@@ -206,6 +219,7 @@ def check_values(value: Any, name: str = "") -> None:
             assert _TIME.fullmatch(value), (name, value)
         case None:
             assert name in {
+                "jobs",
                 "paused",
                 "oldest",
                 "until",
@@ -221,12 +235,18 @@ def check_values(value: Any, name: str = "") -> None:
                 "lastSentAt",
                 "sentAt",
                 "fault",
+                "job",
                 "contact",
                 "profile",
                 "loss",
                 "heard",
                 "spoken",
                 "remembered",
+                "birthday",
+                "year",
+                "turns",
+                "settled",
+                "day",
             }, name
 
 
@@ -255,6 +275,8 @@ def check_values(value: Any, name: str = "") -> None:
         "contacts relate local:anna boss",
         "contacts mode local:anna loud",
         "contacts speech local:anna loud",
+        "contacts birthday local:anna 4.5. --clear",
+        "contacts birthday --clear",
         "usage --by week",
         "usage --days 0",
         "agent",

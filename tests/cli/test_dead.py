@@ -12,7 +12,7 @@ from redis import Redis
 from secondme.core.errors import BusyError, NotFoundError
 from secondme.core.ids import ContactId
 from secondme.core.queue.store import DeadLetterStore, Revived
-from secondme.core.records import Job
+from secondme.core.records import Burst
 from secondme.core.store import keys
 
 ANNA = ContactId("local:anna")
@@ -22,9 +22,9 @@ async def crash(town: Town, count: int = 6) -> None:
     """Every message that waits is begun and not finished so often that the first one of each contact is set aside."""
     for _ in range(count):
         for token in await town.tokens():
-            job = await town.inbox.begin(token, "w")
-            if isinstance(job, Job):
-                await town.inbox.defer(token, "w", job.fence, delay_s=0, reason="error", forgive=False)
+            burst = await town.inbox.begin(token, "w")
+            if isinstance(burst, Burst):
+                await town.inbox.defer(token, "w", burst.fence, delay_s=0, reason="error", forgive=False)
 
 
 async def dead(town: Town, *texts: str, who: str = "anna") -> None:
@@ -41,7 +41,7 @@ async def waiting(town: Town, who: str = "anna") -> list[str]:
 
 
 async def replies(town: Town) -> list[str]:
-    """What each job came to, and that nothing is left of them."""
+    """What each burst came to, and that nothing is left of them."""
     done = await town.work()
     assert await town.store.client.xlen(keys.QUEUE) == 0
     return done
@@ -76,10 +76,10 @@ async def test_what_is_being_composed_meanwhile_is_void_and_composed_anew_with_a
     await dead(town, "one")
     await town.writes("anna", "two")
     [token] = await town.tokens()
-    job = await town.inbox.begin(token, "w")
-    assert isinstance(job, Job)
+    burst = await town.inbox.begin(token, "w")
+    assert isinstance(burst, Burst)
     await DeadLetterStore(town.store).retry(ANNA)
-    assert await town.inbox.finish(job, "w", []) is False
+    assert await town.inbox.finish(burst, "w", []) is False
     assert await waiting(town) == ["one", "two"]
     await town.inbox.defer(token, "w", None, delay_s=0, reason="handed_back", forgive=True)  # as a worker that lost its lease does
     assert await replies(town) == ["answered"]

@@ -237,7 +237,7 @@ async def test_a_long_silence_of_the_clone_is_found_behind_many_messages(town: T
 def test_a_script_gets_more_than_before_and_nothing_else(cli: Cli) -> None:
     data = json.loads(cli("status", "--json").stdout)["data"]
     before = {"channels", "pairing", "paused", "processes", "queue", "store"}
-    more = {"cost", "heard", "loss", "mediaRecipients", "messages", "pauses", "recipients", "spoken", "unreadable"}
+    more = {"cost", "heard", "jobs", "loss", "mediaRecipients", "messages", "pauses", "recipients", "spoken", "unreadable"}
     assert set(data) == before | more
     assert set(data["queue"]) == {"contacts", "dead", "held", "messages", "oldest", "unsent", "waiting"}
 

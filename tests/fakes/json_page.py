@@ -12,8 +12,10 @@ from redis import Redis
 from typer.testing import CliRunner
 
 from secondme.cli.app import app
+from secondme.core.clock import SystemClock
 from secondme.core.config.loader import Setup
 from secondme.core.store import keys
+from secondme.core.webhooks.signature import new_secret
 from secondme.skills.catalog import TEMPLATE
 from secondme.skills.loader import digest_of
 
@@ -26,6 +28,7 @@ makes the number behind the schema's name grow.
 MAMA, BOSS, LUCIA, ANNA = "49301234567@c.us", "telegram:1234", "34600111222@c.us", "4915112345678@c.us"
 MAPS = {"waiting", "routing", "kinds", "skipped", "refused", "events", "by", "outcomes", "models", "answers", "byEvent", "session"}
 """Keys whose value is a map from something counted, not an object with known keys."""
+HOOK = "3f2a91c0b7de"
 STORY: tuple[tuple[str, ...], ...] = (
     ("pairing list",),
     ("status",),
@@ -37,6 +40,8 @@ STORY: tuple[tuple[str, ...], ...] = (
     ("pairing unblock", "local:spam"),
     ("pairing invite", "--name", "Mum"),
     ("contacts list",),
+    ("contacts birthday", MAMA, "4.5.1986"),
+    ("contacts promises",),
     ("contacts show", MAMA),
     ("contacts mode", MAMA, "draft"),
     ("contacts speech", MAMA, "never"),
@@ -49,6 +54,30 @@ STORY: tuple[tuple[str, ...], ...] = (
     ("resume", BOSS),
     ("drafts drop", "d1"),
     ("drafts send", "d2"),
+    ("jobs add", "hello", "--on-call", "--write", "Ask how she is.", "--to", MAMA),
+    ("jobs add", "tea", "--cron", "0 16 * * 1-5", "--say", "Tea!"),
+    ("jobs ready",),
+    ("jobs ready", "digest", "--yes"),
+    ("remind", "in 2h", "call", "the", "dentist"),
+    ("jobs run", "tea"),
+    ("jobs edit", "tea", "--text", "Coffee!"),
+    ("jobs pause", "tea"),
+    ("jobs resume", "tea"),
+    ("jobs list",),
+    ("jobs show", "tea"),
+    ("jobs runs", "tea"),
+    ("jobs preview", "digest"),
+    ("jobs allow", MAMA, "greet", "--yes"),
+    ("jobs allowed",),
+    ("jobs disallow", MAMA, "greet"),
+    ("hooks add", "github", "--job", "tea"),
+    ("hooks list",),
+    ("hooks test", "github"),
+    ("hooks rotate", "github"),
+    ("hooks remove", "github"),
+    ("jobs remove", "hello"),
+    ("jobs off",),
+    ("jobs on",),
     ("dead list",),
     ("dead retry", BOSS),
     ("dead drop", "--all"),
@@ -107,6 +136,14 @@ STORY: tuple[tuple[str, ...], ...] = (
     ("api token --name zapier --scope read",),
     ("api tokens",),
     ("api revoke", "zapier"),
+    ("webhooks add", "http://127.0.0.1:65535/", "--events", "draft.held", "--local"),
+    ("webhooks list",),
+    ("webhooks test", HOOK),
+    ("webhooks rotate", HOOK),
+    ("webhooks dead", HOOK),
+    ("webhooks replay", HOOK),
+    ("webhooks enable", HOOK),
+    ("webhooks remove", HOOK),
     ("doctor", "config", "disk"),
     ("doctor --list",),
     ("backup", "{home}/backup.tar.gz"),
@@ -162,16 +199,32 @@ def run_story(setup: Setup, raw: Redis, home: Path) -> dict[str, dict[str, Any]]
         "timestamp": 1,
     }
     raw.rpush(keys.dead(BOSS), json.dumps(mail))
+    said_ms = SystemClock().now_ms()
+    promise = {"id": "3fa2c1000000", "saidAt": said_ms, "text": "I'll call you on Sunday", "day": "2026-12-06", "state": "open"}
+    raw.hset(keys.promise(MAMA), "p1", json.dumps(promise))
+    hook = {"id": HOOK, "url": "http://127.0.0.1:65535/", "events": ["*"], "local": True, "createdAt": 1, "createdBy": "cli"}
+    raw.set(keys.webhook(HOOK), json.dumps(hook))
+    raw.zadd(keys.WEBHOOK_INDEX, {HOOK: 1})
+    raw.hset(keys.webhook_secret(HOOK), "current", new_secret())
+    times = dict.fromkeys(("triedAt", "succeededAt", "failingSince"), "1")
+    raw.hset(keys.webhook_state(HOOK), mapping={"cursor": "0-1", "status": "500", **times})
+    letter = {
+        "message": {"id": "msg_1", "type": "draft.held", "at": 1, "contactId": "4****"},
+        "tries": 10,
+        "why": "500",
+        "diedAt": 1,
+    }
+    raw.rpush(keys.webhook_dead(HOOK), json.dumps(letter))
     raw.zadd(keys.DEAD_INDEX, {BOSS: 1})
-    for letter in "ab":
+    for proposed in "ab":
         proposal = {
-            "proposalId": letter * 12,
+            "proposalId": proposed * 12,
             "contactId": MAMA,
             "skill": "calendar",
             "tool": "propose",
             "input": {"title": "Dinner"},
         }
-        raw.hset(keys.proposals(MAMA), letter * 12, json.dumps({**proposal, "digest": "sha256:0", "madeAt": 1_790_000_000_000}))
+        raw.hset(keys.proposals(MAMA), proposed * 12, json.dumps({**proposal, "digest": "sha256:0", "madeAt": 1_790_000_000_000}))
     raw.zadd(keys.PROPOSALS_INDEX, {MAMA: 4_000_000_000_000})
     Image.new("RGB", (8, 8)).save(home / "photo.png")
     (home / "chat.txt").write_text("[12/03/2025, 10:01:00] Sam: vale\n[12/03/2025, 10:09:00] Mama: hola\n")

@@ -234,6 +234,68 @@ def talk_at_noon(client: Redis) -> None:
         client.hset(keys.token_stats(f"{NOON - timedelta(days=back):%Y-%m-%d}"), mapping=sums)
 
 
+def jobs_at_noon(client: Redis) -> None:
+    """Jobs in every state by NOON, beside the people of `stand_at_noon`, and a draft that one wrote behind which something was said."""
+    mama, boss = "49301234567@c.us", "telegram:1234"
+
+    def ms(hours: float) -> int:
+        return to_ms(NOON + timedelta(hours=hours))
+
+    def put(job: str, name: str, schedule: dict[str, Any], state: dict[str, Any], *lines: dict[str, Any], **more: Any) -> None:
+        record = {
+            "id": job, "rev": 1, "name": name, "kind": "say", "target": "self", "schedule": {"zone": "Europe/Berlin", **schedule}, "text": "",
+            "graceS": 0, "origin": "cli", "createdAt": ms(-300), "editedAt": ms(-300), **more,
+        }  # fmt: skip
+        client.set(keys.job_definition(job), json.dumps(record))
+        client.hset(keys.job_state(job), mapping={"rev": 1, "enabled": 1, "cursor": ms(0), **state})
+        client.zadd(keys.JOBS_INDEX, {job: ms(-300)})
+        for line in lines:
+            client.rpush(keys.job_log(job), json.dumps(line))
+
+    def ran(hours: float, outcome: str, **more: Any) -> dict[str, Any]:
+        return {"occurrence": ms(hours), "at": ms(hours), "outcome": outcome, "ms": 12, **more}
+
+    cron = {"kind": "cron"}
+    put(
+        "a3f29c01", "Sunday call", cron | {"expr": "0 18 * * 0"}, {}, ran(-138, "sent", platformIds=["3EB0C767D26A"]), ran(-1, "draft"),
+        kind="write", target=mama, text="Write to her and ask whether to ring at six.",
+    )  # fmt: skip
+    put(
+        "digest",
+        "Morning digest",
+        cron | {"expr": "30 7 * * *"},
+        {},
+        ran(-29.5, "sent"),
+        ran(-5.5, "idle"),
+        kind="digest",
+        origin="ready",
+    )
+    failed = {"enabled": 0, "why": "failed"}
+    put(
+        "b7710001", "Rent reminder", cron | {"expr": "0 9 1 * *"}, failed, ran(-323, "given_up", why="timeout"), text="Pay the rent"
+    )
+    put(
+        "c0ffee01", "How is the boss?", cron | {"expr": "0 10 * * 1-5"}, {}, ran(-2, "refused", why="reach"), kind="write", target=boss,
+        text="Ask about the contract.",
+    )  # fmt: skip
+    put("d00d0001", "Gym", {"kind": "every", "everyS": 172_800, "anchorMs": ms(-300)}, {"enabled": 0, "why": "paused"}, text="Go!")
+    put(
+        "e0e00001",
+        "Dentist",
+        {"kind": "at", "atMs": ms(22), "said": "tomorrow 10:00"},
+        {},
+        text="Dentist at eleven",
+        origin="owner-chat",
+    )
+    put("f00d0001", "Money", {"kind": "trigger", "name": "budget", "amount": 80}, {}, text="Much of the budget is spent")
+    row = {
+        "rowId": "e5-1", "replyId": "e5e5e5e5", "contactId": mama, "channelId": "local", "kind": "reply", "text": "Soll ich um sechs anrufen?",
+        "composedAt": ms(-1), "typingFrom": ms(-1), "dueAt": ms(-1), "job": "a3f29c01", "occurrence": ms(-1), "category": "write", "basis": "x",
+    }  # fmt: skip
+    client.rpush(keys.held(mama), json.dumps({"row": row, "reason": "proactive", "heldAt": ms(-1)}))
+    client.zadd(keys.HELD_INDEX, {mama: ms(-1)})
+
+
 def write_security_log(setup: Setup) -> Path:
     """Four events, as at NOON."""
     path = log.security_file(setup.places.logs)

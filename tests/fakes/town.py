@@ -14,7 +14,7 @@ from secondme.core.enums import Tier
 from secondme.core.gateway.gateway import Gateway
 from secondme.core.ids import ChannelId, ContactId, MessageId
 from secondme.core.messages import Admission, Challenge, InboundMessage, MessageContent
-from secondme.core.records import Job, Token
+from secondme.core.records import Burst, Token
 from secondme.core.send.store import Sending
 from secondme.core.store.client import Store
 from secondme.services import Services
@@ -69,21 +69,21 @@ class Town:
             return await take(count)
 
     async def work(self, worker: str = "w") -> list[str]:
-        """Work on every token once; returns what each job came to."""
+        """Work on every token once; returns what each burst came to."""
         done = []
         for token in await self.tokens(worker):
-            job = await self.inbox.begin(token, worker)
-            if not isinstance(job, Job):
-                done.append(job)
+            burst = await self.inbox.begin(token, worker)
+            if not isinstance(burst, Burst):
+                done.append(burst)
                 continue
-            verdict = await self.gateway.answer(job)
+            verdict = await self.gateway.answer(burst)
             rows = getattr(verdict, "rows", None)
             if rows is None:
-                await self.inbox.defer(token, worker, job.fence, delay_s=verdict.delay_s, reason=verdict.reason, forgive=True)  # type: ignore[union-attr]
+                await self.inbox.defer(token, worker, burst.fence, delay_s=verdict.delay_s, reason=verdict.reason, forgive=True)  # type: ignore[union-attr]
                 done.append(verdict.reason)  # type: ignore[union-attr]
             else:
                 await self.inbox.finish(
-                    job,
+                    burst,
                     worker,
                     rows,
                     hold=verdict.hold,  # type: ignore[union-attr]

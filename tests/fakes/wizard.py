@@ -32,11 +32,12 @@ QUESTIONS = {
     "timezone": ("Your time zone:", WIPE + "Europe/Madrid"),
     "sleep": ("When do you sleep\\?", WIPE + "off"),
     "channels": ("Where do people write to you\\?", ""),
+    "digest": ("A note in your own chat", "n"),
     "start": ("Start it now\\?", "n"),
     "write": ("Write this\\?", ""),
 }
 """Every question of a first run in its order: what is read, and what is typed before Enter."""
-AT_ONCE = {"service", "start"}
+AT_ONCE = {"service", "digest", "start"}
 """Questions that take one key and no Enter."""
 
 

@@ -10,7 +10,7 @@ from fakes.town import Town
 from secondme.core.enums import Tier
 from secondme.core.ids import ContactId
 from secondme.core.messages import Admission, Challenge, Utterance
-from secondme.core.records import Job
+from secondme.core.records import Burst
 from secondme.core.send.store import NotTaken, Sending
 
 ANNA = ContactId("local:anna")
@@ -76,11 +76,11 @@ async def test_no_prompt_shows_what_gets_an_answer_of_its_own_later(
     await town.let_in("anna")
     for number in range(waiting):
         assert await town.writes("anna", f"question q{number:03d}?") is Admission.QUEUED
-    for _ in range(failures):  # from the third attempt on each message is a job of its own
+    for _ in range(failures):  # from the third attempt on each message is a burst of its own
         (token,) = await town.tokens()
-        job = await town.inbox.begin(token, "w")
-        assert isinstance(job, Job)
-        await town.inbox.defer(token, "w", job.fence, delay_s=0, reason="error", forgive=False)
+        burst = await town.inbox.begin(token, "w")
+        assert isinstance(burst, Burst)
+        await town.inbox.defer(token, "w", burst.fence, delay_s=0, reason="error", forgive=False)
     while await town.work() == ["answered"]:
         await town.deliver()
     bursts = [set(re.findall(r"q\d{3}", prompt.turns[-1].text)) for prompt in town.model.prompts]

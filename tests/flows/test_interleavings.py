@@ -14,7 +14,7 @@ from secondme.core.admit.store import ContactChoices
 from secondme.core.enums import Relationship, ReplyMode, Tier
 from secondme.core.ids import ContactId
 from secondme.core.messages import Composed, ModelOutcome, Prompt, Usage
-from secondme.core.records import Job
+from secondme.core.records import Burst
 from secondme.core.remember.store import RelationshipStore
 from secondme.core.reply.store import PersonaUse
 
@@ -91,16 +91,16 @@ class Crowd:
     async def works(self, *_: str) -> None:
         """Work on whoever has a token; the prompts in between may name only them."""
         for token in await self.town.tokens(count=1):
-            job = await self.town.inbox.begin(token, "w")
-            if not isinstance(job, Job):
+            burst = await self.town.inbox.begin(token, "w")
+            if not isinstance(burst, Burst):
                 continue
             self.answering = token.contact_id.partition(":")[2]
-            verdict = await self.town.gateway.answer(job)
+            verdict = await self.town.gateway.answer(burst)
             rows = getattr(verdict, "rows", None)
             if rows is None:
-                await self.town.inbox.defer(token, "w", job.fence, delay_s=0, reason="later", forgive=True)
+                await self.town.inbox.defer(token, "w", burst.fence, delay_s=0, reason="later", forgive=True)
             else:
-                await self.town.inbox.finish(job, "w", rows, hold=verdict.hold, stages=verdict.stages)  # type: ignore[union-attr]
+                await self.town.inbox.finish(burst, "w", rows, hold=verdict.hold, stages=verdict.stages)  # type: ignore[union-attr]
             self.answering = ""
 
 

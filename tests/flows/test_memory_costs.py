@@ -57,4 +57,5 @@ async def test_a_gateway_loads_of_memory_what_it_uses(town: Town, redis_url: str
     assert loaded & (VENDORS | ENGINES) == set()
     assert loaded & OURS == (OURS if enabled else set())
     used = {name for name in loaded if name.startswith("secondme.core.memory.")}
-    assert (used == {"secondme.core.memory.store"}) is not enabled  # that switches the journals off
+    needed = {"secondme.core.memory.store", "secondme.core.memory.facts"}  # that switches the journals off; rules find birthdays
+    assert (used == needed) is not enabled

@@ -142,7 +142,7 @@ async def test_a_recall_finds_what_this_person_said_and_nobody_else(crowd: Crowd
     assert await recalls(crowd, sized(2_000, 200)) > sized(1_800, 160)
 
 
-@pytest.mark.heavy  # 25 s, the whole number minutes
+@pytest.mark.slow  # minutes; two hundred recalls are in the suite
 async def test_thousands_of_recalls_find_nothing_of_anybody_else(crowd: Crowd) -> None:
     assert await recalls(crowd, sized(10_000, 1_500)) > sized(9_000, 1_300)
 

@@ -147,7 +147,9 @@ async def two_wait(town: TelegramTown) -> None:
     await eventually(do_wait)
 
 
-@pytest.mark.parametrize("number", range(len(REFUSALS)))
+@pytest.mark.parametrize(
+    "number", [0, 2, *(pytest.param(number, marks=pytest.mark.slow) for number in range(len(REFUSALS)) if number not in {0, 2})]
+)  # 10 s each
 async def test_the_owner_hears_once_that_nobody_is_answered_and_once_that_it_is_over(
     town: TelegramTown, model: Any, number: int
 ) -> None:

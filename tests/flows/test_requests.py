@@ -24,7 +24,7 @@ from secondme.core.config.loader import Setup, load
 from secondme.core.enums import Relationship
 from secondme.core.ids import ContactId
 from secondme.core.providers.claude import Claude
-from secondme.core.records import Job, OwnMessage, Turn
+from secondme.core.records import Burst, OwnMessage, Turn
 from secondme.core.remember.store import RelationshipStore, StyleStore
 from secondme.core.reply.agent import NoReply, Reply
 from secondme.core.store import keys
@@ -46,8 +46,8 @@ class Scene:
     town: Town
     api: MessagesApi
 
-    async def stage(self, told: dict[str, Any]) -> Job:
-        """Everything the recorded conversation says has happened; the job that answers its burst at `NOW`."""
+    async def stage(self, told: dict[str, Any]) -> Burst:
+        """Everything the recorded conversation says has happened; what answers its burst at `NOW`."""
         contact = ContactId(f"local:{told['contact']}")
         personas = self.setup.places.personas
         personas.mkdir(parents=True, exist_ok=True)
@@ -65,9 +65,9 @@ class Scene:
         for number, text in enumerate(told["burst"]):
             await self.town.writes(told["contact"], text, sent_at=NOW - timedelta(seconds=30 - number), message_id=f"b{number}")
         (token,) = await self.town.tokens()
-        job = await self.town.inbox.begin(token, "w")
-        assert isinstance(job, Job)
-        return replace(job, now_ms=int(NOW.timestamp() * 1000))
+        burst = await self.town.inbox.begin(token, "w")
+        assert isinstance(burst, Burst)
+        return replace(burst, now_ms=int(NOW.timestamp() * 1000))
 
     async def remember(self, contact: ContactId, number: int, line: dict[str, Any]) -> None:
         at = NOW - timedelta(minutes=line["minutes_ago"])
@@ -121,10 +121,10 @@ async def scene(redis_url: str, store: Store, model: ScriptedModel, tmp_path: Pa
         yield Scene(setup, store, Town(setup, store, model, Random(1)), api)
 
 
-async def composed(scene: Scene, job: Job) -> Reply | NoReply:
+async def composed(scene: Scene, burst: Burst) -> Reply | NoReply:
     claude = Claude(scene.setup.settings.model)
     try:
-        return await Services(scene.setup, scene.store).agent(claude).compose_reply(job)
+        return await Services(scene.setup, scene.store).agent(claude).compose_reply(burst)
     finally:
         await claude.close()
 

@@ -18,7 +18,7 @@ from secondme.core.enums import ReplyMode, Tier
 from secondme.core.errors import BusyError
 from secondme.core.ids import ContactId
 from secondme.core.queue.worker import Answered
-from secondme.core.records import Job
+from secondme.core.records import Burst
 
 STEPS = 300
 MOST_ORDERED = 3
@@ -62,7 +62,7 @@ class Walk:
     def __init__(self, town: Town, rng: Random) -> None:
         self.town, self.rng = town, rng
         self.people = {name: Person() for name in NAMES}
-        self.jobs: dict[str, tuple[Job, Answered]] = {}
+        self.bursts: dict[str, tuple[Burst, Answered]] = {}
         self.silenced = False
         self.said = 0
         self.taken: Counter[str] = Counter()
@@ -165,27 +165,27 @@ class Walk:
         """A worker takes up what waits and composes; it is not done yet."""
         await self.town.inbox.wake()
         for token in await self.town.tokens():
-            job = await self.town.inbox.begin(token, "w")
-            if not isinstance(job, Job):
+            burst = await self.town.inbox.begin(token, "w")
+            if not isinstance(burst, Burst):
                 continue
-            verdict = await self.town.gateway.answer(job)
+            verdict = await self.town.gateway.answer(burst)
             assert isinstance(verdict, Answered)
             name = token.contact_id.removeprefix("local:")
             person = self.people[name]
             assert not self.is_silent(person)
-            assert [mail.content for mail in job.mail] == person.inbox
+            assert [mail.content for mail in burst.mail] == person.inbox
             person.composing = (person.mode, person.inbox[-1], len(person.inbox))
-            self.jobs[name] = job, verdict
+            self.bursts[name] = burst, verdict
 
     async def clone_finishes(self, _name: str, _person: Person) -> None:
-        for name, (job, verdict) in self.jobs.items():
+        for name, (burst, verdict) in self.bursts.items():
             rows, hold = verdict.rows, verdict.hold
-            done = await self.town.inbox.finish(job, "w", rows, hold=hold, why=verdict.why, stages=verdict.stages)
+            done = await self.town.inbox.finish(burst, "w", rows, hold=hold, why=verdict.why, stages=verdict.stages)
             assert done is (self.people[name].composing is not None), name
             if not done:
-                await self.town.inbox.defer(job.token, "w", None, delay_s=0, reason="handed_back", forgive=True)
+                await self.town.inbox.defer(burst.token, "w", None, delay_s=0, reason="handed_back", forgive=True)
             self.note_finished(self.people[name])
-        self.jobs.clear()
+        self.bursts.clear()
 
     def note_finished(self, person: Person) -> None:
         if person.composing is None:

@@ -278,3 +278,27 @@ def test_a_service_that_was_stopped(ward: Ward, monkeypatch: pytest.MonkeyPatch,
     assert finding["fix"] == "secondme service start"
     sign(ward)
     ward.is_clean()
+
+
+def test_webhooks_that_take_nothing(ward: Ward, raw: Redis) -> None:
+    def stand(**state: str) -> str:
+        endpoint = "3f2a91c0b7de"
+        url = "https://hooks.example.com/zqSecretPathzq"
+        raw.set(
+            keys.webhook(endpoint), json.dumps({"id": endpoint, "url": url, "events": ["*"], "createdAt": 1, "createdBy": "cli"})
+        )
+        raw.zadd(keys.WEBHOOK_INDEX, {endpoint: 1})
+        raw.hset(keys.webhook_state(endpoint), mapping={"cursor": "0-0", **state})
+        return endpoint
+
+    letter = {"message": {"id": "msg_1", "type": "draft.held", "at": 1}, "tries": 10, "why": "500", "diedAt": 2}
+    raw.lpush(keys.webhook_dead(stand()), json.dumps(letter))
+    finding = ward.is_found("webhook-dead", "a delivery never arrived")
+    assert "hooks.example.com" in finding["what"]
+    ward.mend(finding)
+    ward.is_clean()
+    stand(disabledAt="5", disabledWhy="gone")
+    finding = ward.is_found("webhook-disabled", "its server wants no more")
+    assert "zqSecretPathzq" not in ward.run("doctor").output
+    ward.mend(finding)
+    ward.is_clean()

@@ -13,7 +13,7 @@ from secondme.core.errors import ConfigError, DataError
 from secondme.core.gateway.trace_messages import why_not_read
 from secondme.core.ids import ContactId
 from secondme.core.messages import PICTURE_REFUSED, Attachment, AttachmentKind, Composed, Prompt, Usage
-from secondme.core.records import Job
+from secondme.core.records import Burst
 
 STAGES = {"heard", "heard_nothing", "not_heard", "seen", "not_seen"}
 
@@ -65,9 +65,9 @@ async def test_waiting_for_pictures_makes_no_later_trouble_wait_longer(town: Tow
         await town.store.client.zadd("QUEUE:later", {"local:anna": 0})
         await town.inbox.wake()
     (token,) = await town.tokens()
-    job = await town.inbox.begin(token, "w")
-    assert isinstance(job, Job)
-    assert job.defers == 0
+    burst = await town.inbox.begin(token, "w")
+    assert isinstance(burst, Burst)
+    assert burst.defers == 0
 
 
 async def test_several_pictures_of_an_album_are_answered_once_and_numbered(town: Town) -> None:

@@ -30,6 +30,7 @@ def test_who_has_a_history_there_is_let_in_here_and_nothing_else_comes_over(
     report, _ = both(cli, "pairing", "--from", other_url)
     assert report == {**EMPTY, "processed": 4, "approved": 2, "refused": {"group": 1, "broadcast": 1}}
     assert sorted(raw.scan_iter()) == [
+        "EVENTS:log",
         f"PAIRING:approved:{ANNA}",
         "PAIRING:approved:local:ids",
         "PAIRING:index:approved",

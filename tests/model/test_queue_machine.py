@@ -14,7 +14,7 @@ from model.corridor import CONTACTS, Corridor, open_corridor, walks
 
 from secondme.core.ids import ContactId
 from secondme.core.messages import Admission, InboundMessage, Pace
-from secondme.core.records import Job, NewRow, Token
+from secondme.core.records import Burst, NewRow, Token
 from secondme.core.store import keys
 
 WORKERS = ("w1", "w2")
@@ -59,7 +59,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.all_paused = False
         self.approved: set[str] = set()
         self.hands: dict[str, list[Token]] = {worker: [] for worker in WORKERS}
-        self.jobs: dict[str, list[Job]] = {worker: [] for worker in WORKERS}
+        self.bursts: dict[str, list[Burst]] = {worker: [] for worker in WORKERS}
         self.valid: dict[str, tuple[str, int]] = {}
         """The one worker and fence that may settle a contact."""
         self.fences: Counter[str] = Counter()
@@ -90,12 +90,12 @@ class QueueMachine(RuleBasedStateMachine):
 
     def the_owner_interrupts(self, _who: str, worker: str, data: st.DataObject) -> None:
         """While a reply is being composed; the worker does not know and goes on."""
-        for job in self.jobs[worker][:1]:
-            getattr(self, data.draw(st.sampled_from(["is_taken_over", "is_revoked"])))(name_of(job.token))
+        for burst in self.bursts[worker][:1]:
+            getattr(self, data.draw(st.sampled_from(["is_taken_over", "is_revoked"])))(name_of(burst.token))
             if data.draw(st.booleans()):
-                self._finish(worker, job)
-            self.lets_in(name_of(job.token))
-            self.is_resumed(name_of(job.token))
+                self._finish(worker, burst)
+            self.lets_in(name_of(burst.token))
+            self.is_resumed(name_of(burst.token))
 
     def the_owner_stops_everybody_for_a_while(self, who: str, worker: str, data: st.DataObject) -> None:
         self.is_paused(None)
@@ -177,11 +177,11 @@ class QueueMachine(RuleBasedStateMachine):
     def _begin(self, worker: str, token: Token, *, finishes: bool) -> None:
         who = name_of(token)
         outcome = self.do(self.inbox.begin(token, worker))
-        passed[f"begin {outcome if isinstance(outcome, str) else 'job'}"] += 1
+        passed[f"begin {outcome if isinstance(outcome, str) else 'burst'}"] += 1
         if outcome != "busy":
             self.hands[worker].remove(token)
         match outcome:
-            case Job():
+            case Burst():
                 self._has_begun(who, worker, outcome)
                 if finishes:
                     self._finish(worker, outcome)
@@ -196,19 +196,19 @@ class QueueMachine(RuleBasedStateMachine):
                 self._bury(who, until=None)
                 self.valid.pop(who, None)
 
-    def _has_begun(self, who: str, worker: str, job: Job) -> None:
+    def _has_begun(self, who: str, worker: str, burst: Burst) -> None:
         assert who in self.approved
         assert who not in self.paused
         assert not self.all_paused
-        self._bury(who, until=job.mail[0].message_id)
-        ids = [mail.message_id for mail in job.mail]
+        self._bury(who, until=burst.mail[0].message_id)
+        ids = [mail.message_id for mail in burst.mail]
         assert ids == self.waiting[who][: len(ids)]
-        assert len(ids) == (1 if job.attempt >= 3 else min(BATCH, len(self.waiting[who])))
-        assert job.fence > self.fences[who]
-        self.fences[who] = job.fence
+        assert len(ids) == (1 if burst.attempt >= 3 else min(BATCH, len(self.waiting[who])))
+        assert burst.fence > self.fences[who]
+        self.fences[who] = burst.fence
         self.began[ids[0]] += 1
-        self.valid[who] = (worker, job.fence)
-        self.jobs[worker].append(job)
+        self.valid[who] = (worker, burst.fence)
+        self.bursts[worker].append(burst)
 
     def _bury(self, who: str, until: str | None) -> None:
         """What stands before `until` was begun too often and is kept aside."""
@@ -219,50 +219,50 @@ class QueueMachine(RuleBasedStateMachine):
             passed["dead letter"] += 1
 
     def settles(self, _who: str, worker: str, data: st.DataObject) -> None:
-        if self.jobs[worker]:
+        if self.bursts[worker]:
             step = data.draw(st.sampled_from([self._finish, self._finish, self._put_off, self._put_off_for_long, self._renew]))
-            step(worker, data.draw(st.sampled_from(self.jobs[worker])))
+            step(worker, data.draw(st.sampled_from(self.bursts[worker])))
 
-    def _finish(self, worker: str, job: Job) -> None:
-        who = name_of(job.token)
-        ids = tuple(mail.message_id for mail in job.mail)
+    def _finish(self, worker: str, burst: Burst) -> None:
+        who = name_of(burst.token)
+        ids = tuple(mail.message_id for mail in burst.mail)
         row = NewRow(row_id="r", reply_id="r", contact_id=local(who), channel_id="local", kind="reply", text="re", answers=ids)
-        is_valid = self.valid.get(who) == (worker, job.fence)
-        assert self.do(self.inbox.finish(job, worker, [(row, Pace(0, 0))])) is is_valid
-        self.jobs[worker].remove(job)
+        is_valid = self.valid.get(who) == (worker, burst.fence)
+        assert self.do(self.inbox.finish(burst, worker, [(row, Pace(0, 0))])) is is_valid
+        self.bursts[worker].remove(burst)
         passed[f"finish {'done' if is_valid else 'stale'}"] += 1
         if is_valid:
             del self.valid[who]
             self.answered[who] += ids
             del self.waiting[who][: len(ids)]
 
-    def _put_off(self, worker: str, job: Job, delay_s: int = 0) -> None:
-        who = name_of(job.token)
-        is_valid = self.valid.get(who) == (worker, job.fence)
-        step = self.inbox.defer(job.token, worker, job.fence, delay_s=delay_s, reason="later", forgive=delay_s > 0)
+    def _put_off(self, worker: str, burst: Burst, delay_s: int = 0) -> None:
+        who = name_of(burst.token)
+        is_valid = self.valid.get(who) == (worker, burst.fence)
+        step = self.inbox.defer(burst.token, worker, burst.fence, delay_s=delay_s, reason="later", forgive=delay_s > 0)
         assert self.do(step) is is_valid
-        self.jobs[worker].remove(job)
+        self.bursts[worker].remove(burst)
         if is_valid:
             del self.valid[who]
 
-    def _put_off_for_long(self, worker: str, job: Job) -> None:
-        self._put_off(worker, job, delay_s=3600)
+    def _put_off_for_long(self, worker: str, burst: Burst) -> None:
+        self._put_off(worker, burst, delay_s=3600)
 
-    def _renew(self, worker: str, job: Job) -> None:
-        assert self.do(self.inbox.renew(job, worker)) is (self.valid.get(name_of(job.token)) == (worker, job.fence))
+    def _renew(self, worker: str, burst: Burst) -> None:
+        assert self.do(self.inbox.renew(burst, worker)) is (self.valid.get(name_of(burst.token)) == (worker, burst.fence))
 
     # What goes wrong, and what mends it
 
     def dies(self, _who: str, worker: str, _data: object) -> None:
         """It forgets everything; what it held is still its in the stream."""
         self.hands[worker].clear()
-        self.jobs[worker].clear()
+        self.bursts[worker].clear()
 
     def takes_over_from_the_dead(self, _who: str, worker: str, _data: object) -> None:
         """Every lease ends, and every token is as old as that."""
         self.do(self._age())
         for token in self.do(self.inbox.claim(worker, 100)):
-            is_ours = any(name_of(job.token) == name_of(token) for job in self.jobs[worker])
+            is_ours = any(name_of(burst.token) == name_of(token) for burst in self.bursts[worker])
             if not is_ours and self.do(self.inbox.defer(token, worker, None, delay_s=0, reason="reclaimed", forgive=False)):
                 self.valid.pop(name_of(token), None)
                 passed["reclaimed"] += 1
@@ -272,8 +272,8 @@ class QueueMachine(RuleBasedStateMachine):
         for frozen in WORKERS:
             if frozen != worker:
                 self.takes_over_from_the_dead(who, worker, data)
-                for job in list(self.jobs[frozen]):
-                    self._finish(frozen, job)
+                for burst in list(self.bursts[frozen]):
+                    self._finish(frozen, burst)
 
     def every_lease_ends(self, _who: str, _worker: str, _data: object) -> None:
         self.do(self._age())
@@ -293,7 +293,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.do(self._lose(who))
         for worker in WORKERS:
             self.hands[worker] = [token for token in self.hands[worker] if name_of(token) != who]
-            self.jobs[worker] = [job for job in self.jobs[worker] if name_of(job.token) != who]
+            self.bursts[worker] = [burst for burst in self.bursts[worker] if name_of(burst.token) != who]
         self.valid.pop(who, None)
         assert self.do(self.inbox.repair()) == had_mail
         passed["mended"] += had_mail
@@ -358,11 +358,11 @@ class QueueMachine(RuleBasedStateMachine):
             if not self.hands["w1"]:
                 break
             for token in list(self.hands["w1"]):
-                job = self.do(self.inbox.begin(token, "w1"))
+                burst = self.do(self.inbox.begin(token, "w1"))
                 self.hands["w1"].remove(token)
-                if isinstance(job, Job):
-                    self._has_begun(name_of(token), "w1", job)
-                    self._finish("w1", job)
+                if isinstance(burst, Burst):
+                    self._has_begun(name_of(token), "w1", burst)
+                    self._finish("w1", burst)
                 else:
                     self._bury(name_of(token), until=None)
         assert not any(self.waiting.values())
@@ -387,7 +387,7 @@ def test_the_queue_agrees_with_a_plain_model_of_it(redis_url: str, tmp_path: Pat
     print(f"queue: {dict(sorted(passed.items()))}")
     for step in (
         "queued",
-        "begin job",
+        "begin burst",
         "finish done",
         "mended",
         "reclaimed",

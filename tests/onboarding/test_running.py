@@ -49,12 +49,14 @@ def test_where_nothing_runs_services_a_script_is_told_and_nobody_is_asked(tmp_pa
 def test_at_a_terminal_the_service_starts_and_the_first_message_is_seen(tmp_path: Path, machine: dict[str, str]) -> None:
     home = tmp_path / "home"
     with Wizard(home, machine["ANTHROPIC_BASE_URL"], **machine) as wizard:
-        for name in [each for each in QUESTIONS if each not in {"provider", "base_url", "api_key", "start", "write"}]:
+        for name in [each for each in QUESTIONS if each not in {"provider", "base_url", "api_key", "digest", "start", "write"}]:
             wizard.answer(name)
         wizard.read_until("as a service")
         wizard.type("y")
+        wizard.answer("digest", "y")
         wizard.answer("start", "y")
         wizard.answer("write")
+        wizard.read_until("A note comes at 7:30")
         wizard.read_until("the service goes on")
         command(home, "chat", "--as", "Anna", "--message", "hello", "--wait", "1")
         wizard.read_until("Anna asks to be approved:.*pairing approve local:anna")

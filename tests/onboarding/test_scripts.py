@@ -235,6 +235,13 @@ def test_an_exported_chat_teaches_it_at_once(run: Run, tmp_path: Path) -> None:
     assert (report["platform"], report["files"][0]["ownMessages"]["added"]) == ("whatsapp", 5)
 
 
+def test_a_note_in_the_morning_is_a_job_only_when_it_was_wished_for(home: Path, run: Run) -> None:
+    for wish, wanted in (("--no-digest", []), ("--digest", ["digest"])):
+        assert run("--non-interactive", *FLAGS, wish).exit_code == 0
+        listed = json.loads(command(home, "jobs", "list", "--json").stdout)["data"]["jobs"]
+        assert [each["id"] for each in listed] == wanted
+
+
 def test_without_a_terminal_it_says_how_to_go_on(home: Path, run: Run) -> None:
     result = run()
     assert (result.exit_code, "--non-interactive" in result.stderr) == (78, True)

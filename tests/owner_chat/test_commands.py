@@ -8,12 +8,14 @@ from fakes.town import Town
 from secondme.core.admit.pauses import PauseService
 from secondme.core.clock import SystemClock
 from secondme.core.enums import Tier
+from secondme.core.gateway.job_commands import JobCommands
 from secondme.core.gateway.owner_chat import Commands, OwnerChat
 from secondme.core.gateway.status import SystemStatus
 from secondme.core.gateway.store import NoteStore
 from secondme.core.ids import ChannelId, ContactId
 from secondme.core.messages import Admission, Challenge, ChatKind, OwnerAddress
 from secondme.core.store import keys
+from secondme.job_desk import job_desk
 
 CHAT = ContactId("local:me")
 
@@ -34,6 +36,7 @@ class Desk:
             town.pairing.listing,
             stands,
             town.services.proposals,
+            JobCommands(job_desk(town.services), town.services.occasions, town.services.jobs.call, town.services.jobs.now_ms),
         )
         there = town.services
         self.chat = OwnerChat(

@@ -12,12 +12,12 @@ from fakes.town import Town
 from secondme.core.clock import SystemClock
 from secondme.core.config.loader import Setup, load
 from secondme.core.queue.worker import Verdict, Worker
-from secondme.core.records import Job
+from secondme.core.records import Burst
 
 DEADLINE_S = 60.0
 """Far beyond what anything here takes: it ends a hanging test, it decides none."""
 
-Answer = Callable[[Job], Awaitable[Verdict]]
+Answer = Callable[[Burst], Awaitable[Verdict]]
 
 
 class Shift:
@@ -25,7 +25,7 @@ class Shift:
 
     def __init__(self, town: Town) -> None:
         self.town = town
-        self.jobs: list[Job] = []
+        self.bursts: list[Burst] = []
 
     async def let_in(self, *people: str) -> None:
         for who in people:
@@ -36,9 +36,9 @@ class Shift:
         """A worker at work. Setting the event stops it; it has ended when the block has."""
         chosen = answer or self.town.gateway.answer
 
-        async def judged(job: Job) -> Verdict:
-            self.jobs.append(job)
-            return await chosen(job)
+        async def judged(burst: Burst) -> Verdict:
+            self.bursts.append(burst)
+            return await chosen(burst)
 
         stop = asyncio.Event()
         worker = Worker(
@@ -80,8 +80,8 @@ class Shift:
         return (await self.waiting()).get(reason) == 1
 
     async def tried(self, times: int) -> bool:
-        """So many jobs were begun."""
-        return len(self.jobs) >= times
+        """So many bursts were begun."""
+        return len(self.bursts) >= times
 
     async def replies(self, who: str) -> list[str]:
         """What `who` is shown once everything is delivered."""

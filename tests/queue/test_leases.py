@@ -12,7 +12,7 @@ from secondme.core.errors import ConfigError, CredentialsError, UnavailableError
 from secondme.core.ids import ContactId
 from secondme.core.messages import Composed, ModelOutcome, Prompt
 from secondme.core.queue.worker import Answered, Verdict
-from secondme.core.records import Job
+from secondme.core.records import Burst
 
 PEOPLE = [f"p{number}" for number in range(10)]
 SHORT_LEASE = {"queue.lease_s": 0.5}
@@ -22,14 +22,14 @@ SHORT_LEASE = {"queue.lease_s": 0.5}
 async def test_a_long_answer_keeps_its_lease(town: Town, shift: Any) -> None:
     await shift.let_in("anna")
 
-    async def long(_: Job) -> Verdict:
+    async def long(_: Burst) -> Verdict:
         await asyncio.sleep(1.6)
         return Answered([])
 
     async with shift.working(long, "w1"), shift.working(long, "w2"):
         await town.writes("anna", "hi")
         await shift.until(shift.is_idle)
-    assert [(job.fence, job.attempt) for job in shift.jobs] == [(1, 1)]
+    assert [(burst.fence, burst.attempt) for burst in shift.bursts] == [(1, 1)]
 
 
 async def test_words_composed_under_a_lost_lease_are_never_sent(town: Town, shift: Any, model: ScriptedModel) -> None:
@@ -72,13 +72,13 @@ async def test_a_frozen_worker_finds_a_later_fence_and_its_finish_is_refused(tow
     await town.writes("anna", "hi")
     (token,) = await town.tokens("frozen")
     frozen = await town.inbox.begin(token, "frozen")
-    assert isinstance(frozen, Job)
+    assert isinstance(frozen, Burst)
     async with shift.working():
         await shift.until(shift.is_idle)
         assert await town.inbox.renew(frozen, "frozen") is False
         assert await town.inbox.finish(frozen, "frozen", []) is False
         assert await town.inbox.defer(token, "frozen", frozen.fence, delay_s=0, reason="x", forgive=True) is False
-    assert [(job.fence, job.attempt) for job in shift.jobs] == [(2, 2)]
+    assert [(burst.fence, burst.attempt) for burst in shift.bursts] == [(2, 2)]
     assert await shift.replies("anna") == ["re: hi"]
 
 
@@ -90,7 +90,7 @@ async def test_a_dead_workers_contacts_are_taken_over(town: Town, shift: Any, *,
         await town.writes(who, "hi")
     for token in await town.tokens("dead"):
         if begun:
-            assert isinstance(await town.inbox.begin(token, "dead"), Job)
+            assert isinstance(await town.inbox.begin(token, "dead"), Burst)
     async with shift.working():
         await shift.until(shift.is_idle)
     assert [await shift.replies(who) for who in PEOPLE] == [["re: hi"]] * len(PEOPLE)
@@ -104,7 +104,7 @@ async def test_repair_restores_a_lost_token(town: Town, shift: Any) -> None:
     async with shift.working():
         await shift.until(shift.is_idle)
     assert [await shift.replies(who) for who in PEOPLE] == [["re: hi"]] * len(PEOPLE)
-    assert [len(job.mail) for job in shift.jobs] == [1] * len(PEOPLE)
+    assert [len(burst.mail) for burst in shift.bursts] == [1] * len(PEOPLE)
 
 
 async def test_repair_leaves_healthy_contacts_alone(town: Town, shift: Any) -> None:
@@ -139,7 +139,7 @@ async def test_who_is_put_off_occupies_no_slot_and_is_answered_later(town: Town,
         assert await shift.waiting() == {"model_rate_limited": 1}
         await shift.until(shift.is_idle, hurry=True)
     assert (await shift.replies("anna"), await shift.replies("bob")) == (["re: I am anna"], ["re: I am bob"])
-    assert [job.attempt for job in shift.jobs] == [1] * 4
+    assert [burst.attempt for burst in shift.bursts] == [1] * 4
 
 
 async def is_replied(town: Town, who: str) -> bool:
@@ -177,8 +177,8 @@ async def test_waiting_for_the_model_never_makes_a_dead_letter(town: Town, shift
     async with shift.working():
         await town.writes("anna", "hi")
         await shift.until(lambda: shift.tried(9), hurry=True)
-        assert (await shift.dead("anna"), {job.attempt for job in shift.jobs}) == (0, {1})
-        assert [job.defers for job in shift.jobs[:9]] == list(range(9))
+        assert (await shift.dead("anna"), {burst.attempt for burst in shift.bursts}) == (0, {1})
+        assert [burst.defers for burst in shift.bursts[:9]] == list(range(9))
 
 
 async def test_a_record_that_cannot_be_read_waits_untouched(town: Town, shift: Any) -> None:
@@ -201,7 +201,7 @@ async def test_a_paused_contact_is_parked_and_answered_after_resuming(town: Town
     await town.control.pause(whom, None)
     async with shift.working():
         await shift.until(lambda: shift.waits_for("paused"))
-        assert shift.jobs == []
+        assert shift.bursts == []
         assert await town.control.resume(whom) == "resumed"
         await shift.until(shift.is_idle)
     assert await shift.replies("anna") == ["re: hi"]

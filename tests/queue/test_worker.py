@@ -10,13 +10,13 @@ from fakes.town import Town
 
 from secondme.core.messages import Composed, ModelOutcome, Prompt
 from secondme.core.queue.worker import Answered, Verdict
-from secondme.core.records import Job
+from secondme.core.records import Burst
 
 PEOPLE = [f"p{number}" for number in range(10)]
 
 
-def texts(job: Job) -> list[str]:
-    return [mail.content for mail in job.mail]
+def texts(burst: Burst) -> list[str]:
+    return [mail.content for mail in burst.mail]
 
 
 async def test_a_burst_is_one_job_and_one_reply(town: Town, shift: Any) -> None:
@@ -25,7 +25,7 @@ async def test_a_burst_is_one_job_and_one_reply(town: Town, shift: Any) -> None:
         await town.writes("anna", f"line {number}")
     async with shift.working():
         await shift.until(shift.is_idle)
-    assert [texts(job) for job in shift.jobs] == [["line 0", "line 1", "line 2"]]
+    assert [texts(burst) for burst in shift.bursts] == [["line 0", "line 1", "line 2"]]
     assert await shift.replies("anna") == ["re: line 2"]
 
 
@@ -46,7 +46,7 @@ async def test_what_comes_while_a_contact_is_answered_is_answered_next(town: Tow
         await town.writes("anna", "three")
         go_on.set()
         await shift.until(shift.is_idle)
-    assert [texts(job) for job in shift.jobs] == [["one"], ["two", "three"]]
+    assert [texts(burst) for burst in shift.bursts] == [["one"], ["two", "three"]]
     assert await shift.replies("anna") == ["re: one", "re: three"]
 
 
@@ -54,16 +54,16 @@ async def test_what_comes_while_a_contact_is_answered_is_answered_next(town: Tow
 async def test_a_token_that_follows_at_once_is_not_left_for_a_lease(town: Town, shift: Any) -> None:
     await shift.let_in(*PEOPLE)
 
-    async def writing(job: Job) -> Verdict:
-        if int(job.mail[-1].content) < 20:
-            await town.writes(job.token.contact_id.removeprefix("local:"), str(int(job.mail[-1].content) + 1))
+    async def writing(burst: Burst) -> Verdict:
+        if int(burst.mail[-1].content) < 20:
+            await town.writes(burst.token.contact_id.removeprefix("local:"), str(int(burst.mail[-1].content) + 1))
         return Answered([])
 
     async with shift.working(writing):
         for who in PEOPLE:
             await town.writes(who, "0")
         await shift.until(shift.is_idle)
-    assert Counter(text for job in shift.jobs for text in texts(job)) == {str(number): len(PEOPLE) for number in range(21)}
+    assert Counter(text for burst in shift.bursts for text in texts(burst)) == {str(number): len(PEOPLE) for number in range(21)}
 
 
 @pytest.mark.parametrize("setup", [{"queue.lease_s": 300}], indirect=True)
@@ -71,7 +71,7 @@ async def test_a_second_token_of_a_contact_at_work_is_settled_after_it(town: Tow
     await shift.let_in("anna")
     began, go_on = asyncio.Event(), asyncio.Event()
 
-    async def slow(_: Job) -> Verdict:
+    async def slow(_: Burst) -> Verdict:
         began.set()
         await go_on.wait()
         return Answered([])
@@ -84,7 +84,7 @@ async def test_a_second_token_of_a_contact_at_work_is_settled_after_it(town: Tow
         await shift.until(lambda: pending_are(town, 2))
         go_on.set()
         await shift.until(lambda: pending_are(town, 0))
-    assert (len(shift.jobs), await town.store.client.xlen("QUEUE:messages")) == (1, 0)
+    assert (len(shift.bursts), await town.store.client.xlen("QUEUE:messages")) == (1, 0)
 
 
 async def pending_are(town: Town, expected: int) -> bool:
@@ -96,11 +96,11 @@ async def test_a_contact_is_answered_by_one_worker_at_a_time_and_in_order(town: 
     now: Counter[str] = Counter()
     most: list[tuple[int, int]] = []
 
-    async def counting(job: Job) -> Verdict:
-        now[job.token.contact_id] += 1
+    async def counting(burst: Burst) -> Verdict:
+        now[burst.token.contact_id] += 1
         most.append((now.total(), max(now.values())))
         await asyncio.sleep(0.005)
-        now[job.token.contact_id] -= 1
+        now[burst.token.contact_id] -= 1
         return Answered([])
 
     async with shift.working(counting, "w1"), shift.working(counting, "w2"):
@@ -109,7 +109,7 @@ async def test_a_contact_is_answered_by_one_worker_at_a_time_and_in_order(town: 
                 await town.writes(who, str(number))
         await shift.until(shift.is_idle)
     for who in PEOPLE:
-        order = [text for job in shift.jobs if job.token.contact_id == f"local:{who}" for text in texts(job)]
+        order = [text for burst in shift.bursts if burst.token.contact_id == f"local:{who}" for text in texts(burst)]
         assert order == [str(number) for number in range(5)]
     assert max(each for _, each in most) == 1
 
@@ -119,7 +119,7 @@ async def test_no_more_are_answered_at_once_than_there_are_slots(town: Town, shi
     await shift.let_in(*PEOPLE)
     at_work, most, full = 0, 0, asyncio.Event()
 
-    async def waiting(_: Job) -> Verdict:
+    async def waiting(_: Burst) -> Verdict:
         nonlocal at_work, most
         at_work += 1
         most = max(most, at_work)
@@ -134,16 +134,16 @@ async def test_no_more_are_answered_at_once_than_there_are_slots(town: Town, shi
         for who in PEOPLE:
             await town.writes(who, "hi")
         await shift.until(shift.is_idle)
-    assert (most, len(shift.jobs)) == (3, len(PEOPLE))
+    assert (most, len(shift.bursts)) == (3, len(PEOPLE))
 
 
 async def test_a_message_that_crashes_is_dead_after_exactly_five_attempts(town: Town, shift: Any) -> None:
     await shift.let_in("anna", "bob")
 
-    async def crashing(job: Job) -> Verdict:
-        if "poison" in texts(job):
+    async def crashing(burst: Burst) -> Verdict:
+        if "poison" in texts(burst):
             raise KeyError("canary")
-        return await town.gateway.answer(job)  # type: ignore[no-any-return]
+        return await town.gateway.answer(burst)  # type: ignore[no-any-return]
 
     async with shift.working(crashing):
         await town.writes("anna", "poison")
@@ -152,7 +152,7 @@ async def test_a_message_that_crashes_is_dead_after_exactly_five_attempts(town: 
         await shift.until(shift.is_idle, hurry=True)
         await town.writes("anna", "still there?")
         await shift.until(shift.is_idle)
-    assert [job.attempt for job in shift.jobs if "poison" in texts(job)] == [1, 2, 3, 4, 5]
+    assert [burst.attempt for burst in shift.bursts if "poison" in texts(burst)] == [1, 2, 3, 4, 5]
     assert await shift.dead("anna") == 1
     assert (await shift.replies("anna"), await shift.replies("bob")) == (["re: still there?"], ["re: hi"])
 
@@ -160,17 +160,17 @@ async def test_a_message_that_crashes_is_dead_after_exactly_five_attempts(town: 
 async def test_a_poisonous_message_in_a_burst_ends_alone(town: Town, shift: Any) -> None:
     await shift.let_in("anna")
 
-    async def crashing(job: Job) -> Verdict:
-        if "poison" in texts(job):
+    async def crashing(burst: Burst) -> Verdict:
+        if "poison" in texts(burst):
             raise ZeroDivisionError
-        return await town.gateway.answer(job)  # type: ignore[no-any-return]
+        return await town.gateway.answer(burst)  # type: ignore[no-any-return]
 
     for text in ("one", "poison", "two", "three"):
         await town.writes("anna", text)
     async with shift.working(crashing):
         await shift.until(shift.is_idle, hurry=True)
     burst, rest = ["one", "poison", "two", "three"], ["poison", "two", "three"]
-    assert [texts(job) for job in shift.jobs] == [burst, burst, ["one"], rest, rest, *[["poison"]] * 3, ["two", "three"]]
+    assert [texts(burst) for burst in shift.bursts] == [burst, burst, ["one"], rest, rest, *[["poison"]] * 3, ["two", "three"]]
     assert [b"poison" in letter for letter in await town.store.client.lrange("DEAD:local:anna", 0, -1)] == [True]
     assert await shift.replies("anna") == ["re: one", "re: three"]
 
@@ -179,7 +179,7 @@ async def test_stopping_finishes_what_was_begun_and_leaves_the_group(town: Town,
     await shift.let_in("anna")
     began = asyncio.Event()
 
-    async def slow(_: Job) -> Verdict:
+    async def slow(_: Burst) -> Verdict:
         began.set()
         await asyncio.sleep(0.05)
         return Answered([])
@@ -197,8 +197,8 @@ async def test_stopping_hands_back_at_once_what_takes_too_long(town: Town, shift
     await shift.let_in(*PEOPLE[:5])
     began = asyncio.Event()
 
-    async def endless(_: Job) -> Verdict:
-        if len(shift.jobs) == 5:
+    async def endless(_: Burst) -> Verdict:
+        if len(shift.bursts) == 5:
             began.set()
         await asyncio.Event().wait()
         raise AssertionError
@@ -211,7 +211,7 @@ async def test_stopping_hands_back_at_once_what_takes_too_long(town: Town, shift
     assert await shift.consumers() == []
     async with shift.working(name="w2"):
         await shift.until(shift.is_idle)
-    assert [job.attempt for job in shift.jobs] == [1] * 10
+    assert [burst.attempt for burst in shift.bursts] == [1] * 10
     assert [await shift.replies(who) for who in PEOPLE[:5]] == [["re: hi"]] * 5
 
 
@@ -236,7 +236,7 @@ async def test_a_flushed_script_cache_is_no_trouble(town: Town, shift: Any) -> N
                 await town.writes(who, str(number))
             await town.store.client.script_flush()
         await shift.until(shift.is_idle)
-    order = [int(text) for job in shift.jobs if job.token.contact_id == "local:p0" for text in texts(job)]
+    order = [int(text) for burst in shift.bursts if burst.token.contact_id == "local:p0" for text in texts(burst)]
     assert order == list(range(5))
 
 

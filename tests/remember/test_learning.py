@@ -129,7 +129,7 @@ async def test_wishes_are_kept_once_and_bounded(learner: Learner) -> None:
         learner.heard(ANNA, "hola mamá " * 1000)
     assert time.process_time() - begun < 5
     assert (len(learner._spoken), len(learner._heard)) == (1000, 1000)
-    assert max(len(text) for _, text in learner._heard) <= 1000
+    assert max(len(each.text) for each in learner._heard) <= 1000
 
 
 async def test_it_learns_by_itself_what_was_said_and_hinted(running: Learner, store: Store) -> None:

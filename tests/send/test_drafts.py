@@ -18,7 +18,7 @@ from secondme.core.gateway.store import TraceStore
 from secondme.core.ids import ContactId
 from secondme.core.messages import Admission, Composed
 from secondme.core.queue.worker import Answered, Deferred
-from secondme.core.records import Job
+from secondme.core.records import Burst
 from secondme.core.send.drafts import Draft
 from secondme.core.send.pacing import gathering_s
 from secondme.core.store import keys
@@ -296,10 +296,10 @@ async def test_a_clock_that_goes_wrong_delays_nobody(town_with: Callable[..., To
     before = datetime.now(UTC)
     await town.writes("anna", "when shall we meet?", sent_at=before + ahead)
     (token,) = await town.tokens()
-    job = await town.inbox.begin(token, "w")
-    assert isinstance(job, Job)
-    assert isinstance(await town.gateway.answer(job), Deferred) is (ahead > timedelta(0))
-    later = replace(job, now_ms=job.now_ms + 4_100)  # as when the wait is over
+    burst = await town.inbox.begin(token, "w")
+    assert isinstance(burst, Burst)
+    assert isinstance(await town.gateway.answer(burst), Deferred) is (ahead > timedelta(0))
+    later = replace(burst, now_ms=burst.now_ms + 4_100)  # as when the wait is over
     assert isinstance(await town.gateway.answer(later), Answered)
 
 

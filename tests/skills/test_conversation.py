@@ -84,7 +84,7 @@ async def test_the_memory_skills_tell_what_was_said_and_are_not_set_up_without_m
     assert (await call(turn("anna"), ToolCall("t", "memory_search", {"words": "dog"}))).code == "not_allowed"
 
 
-@pytest.mark.parametrize("op", ["remind", "note_add"])
+@pytest.mark.parametrize("op", ["note_add"])
 async def test_what_comes_later_says_so(town: Town, op: str) -> None:
     assert await said(town, ToolTurn(Origin.OWNER), [], (op, {})) == ["not_set_up"]
 

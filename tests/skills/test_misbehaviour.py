@@ -121,7 +121,7 @@ async def test_a_hundred_bad_calls_leave_nothing_in_memory() -> None:
     assert await _grows_by(120) < 5_000_000
 
 
-@pytest.mark.heavy  # 20 s, the whole number two minutes
+@pytest.mark.slow  # two minutes; a hundred and twenty calls are in the suite
 async def test_thousands_of_bad_calls_leave_nothing_in_memory() -> None:
     assert await _grows_by(sized(10_000, 1500)) < 5_000_000
 

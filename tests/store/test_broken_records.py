@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 from fakes.house import house
+from fakes.job_house import live_with_jobs
 from fakes.process import environment, eventually
 from fakes.town import Town
 from fakes.watching import Ear, everything
@@ -20,15 +21,20 @@ from redis.exceptions import OutOfMemoryError, ReadOnlyError, ResponseError
 import secondme
 from secondme.core.clock import from_ms
 from secondme.core.config.loader import Setup
+from secondme.core.dates import NamedDate
 from secondme.core.enums import Relationship, Tier
 from secondme.core.errors import ConfigError, CredentialsError, DataError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId, MessageId
 from secondme.core.messages import Admission, Attachment, AttachmentKind, Challenge, Usage
 from secondme.core.records import NewRow, OwnMessage, Turn
+from secondme.core.remember.occasions import BirthdaySource, birthday
 from secondme.core.remember.store import RecollectionStore
 from secondme.core.store import key_types, keys, scripts
 from secondme.core.store.client import Store, explain
 from secondme.core.store.server import Role
+from secondme.core.webhooks.desk import NewWebhook
+from secondme.core.webhooks.records import WebhookMessage
+from secondme.core.webhooks.store import ClaimedMessage, TryOutcome
 
 ANNA, BEN = ContactId("local:anna"), ContactId("local:ben")
 ELSEWHERE = {"account", "adopt", "expect", "inherit", "keep"}
@@ -78,9 +84,9 @@ async def _live(town: Town) -> None:  # noqa: PLR0915  one step for each script
     await town.conversation.expire()
     await town.control.take_lease("local", "us", {"pid": 1}, 15)
     (token, *_) = await town.tokens()
-    job = await town.inbox.begin(token, "w")
-    await town.inbox.renew(job, "w")  # type: ignore[arg-type]
-    await town.inbox.defer(token, "w", job.fence, delay_s=0.001, reason="gathering", forgive=True, messages=["first"])  # type: ignore[union-attr]
+    burst = await town.inbox.begin(token, "w")
+    await town.inbox.renew(burst, "w")  # type: ignore[arg-type]
+    await town.inbox.defer(token, "w", burst.fence, delay_s=0.001, reason="gathering", forgive=True, messages=["first"])  # type: ignore[union-attr]
     await town.inbox.hurry()
     await town.inbox.wake()
     await town.inbox.repair()
@@ -103,7 +109,12 @@ async def _live(town: Town) -> None:  # noqa: PLR0915  one step for each script
     await town.services.dead_letters.drop(ANNA)
     await town.store.run("repost", (ANNA,), contact=ANNA, channel="local")
     await town.writes("anna", "mine", from_me=True)
+    await town.writes("anna", "I'll send you the contract tomorrow", from_me=True)
     await town.learner.learn(ANNA)
+    ((_, promise),) = await town.services.occasions.promises(ANNA)
+    await town.services.occasions.settle(promise.id, "done")
+    await town.services.occasions.set_birthday(ANNA, birthday(NamedDate(4, 5), BirthdaySource.OWNER, from_ms(1)))
+    await town.services.occasions.clear_birthday(ANNA)
     await town.services.relationships.heard(ANNA, Relationship.FRIEND, 0.9, 1)
     await town.control.resume(ANNA)
     await town.control.pause(ANNA, timedelta(minutes=1))
@@ -126,8 +137,25 @@ async def _live(town: Town) -> None:  # noqa: PLR0915  one step for each script
     await town.work()
     await town.read()
     await town.services.memory_feed.catch_up()
+    await live_with_jobs(town.services.jobs, ANNA)
     await town.owner.revoke(ANNA)
+    await _webhooks(town)
     await town.services.persons.forget(BEN, "local")
+
+
+async def _webhooks(town: Town) -> None:
+    """An endpoint is added, fails until its letter is dead, and has it replayed."""
+    desk, kept = town.services.webhook_desk, town.services.webhook_store
+    endpoint, _ = await desk.add(NewWebhook("http://127.0.0.1:5678/", ["*"], is_local=True))
+    message = WebhookMessage(id="msg_1", type="test", at=from_ms(1))
+    await kept.enqueue(endpoint.id, (await kept.cursor(endpoint.id) or "", "9-0"), [("", message)])
+    for kind in ("retry", "dead"):
+        claimed = await kept.claim(endpoint.id)
+        assert isinstance(claimed, ClaimedMessage)
+        await kept.conclude(endpoint.id, claimed, TryOutcome(kind, "500"))  # type: ignore[arg-type]
+    await desk.rotate(endpoint.id)
+    assert await desk.replay(endpoint.id) == 1
+    await desk.enable(endpoint.id)
 
 
 def _row(reply: str, text: str = "text") -> NewRow:

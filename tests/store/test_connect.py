@@ -190,7 +190,7 @@ async def lives_through(troubles: list[Trouble], server: Server, home: Path) -> 
             anna.say("after the scripts were flushed")
             assert "flushed" in (await until(anna, "message"))[0].text
             assert gateway.process.poll() is None
-    assert [logged(home, f"{what}_crashed") for what in ("channel", "job", "delivery")] == [[], [], []]
+    assert [logged(home, f"{what}_crashed") for what in ("channel", "burst", "delivery")] == [[], [], []]
 
 
 @pytest.mark.parametrize("again", [False, True], ids=["connected", "connecting"])

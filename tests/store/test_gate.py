@@ -255,10 +255,10 @@ async def test_what_its_sender_took_back_is_nowhere_and_not_answered(town: Town,
         await town.writes("anna", "I hate my boss", message_id=gone)
     else:
         await town.writes("anna", "I hate my boss", message_id=gone)
-    job: Any = None
+    burst: Any = None
     if stage == "being composed":
         (token,) = await town.tokens()
-        job = await town.inbox.begin(token, "w")
+        burst = await town.inbox.begin(token, "w")
     elif stage in {"on its way", "begun", "held"}:
         await town.work()
     if stage == "begun":
@@ -267,9 +267,9 @@ async def test_what_its_sender_took_back_is_nowhere_and_not_answered(town: Town,
         await town.store.client.rename("INBOX:local:anna", "DEAD:local:anna")
     for _ in range(2):
         assert await town.gateway.receive(revoke) is Admission.REVOKED
-    if job:
-        verdict: Any = await town.gateway.answer(job)
-        assert not await town.inbox.finish(job, "w", verdict.rows, stages=verdict.stages)
+    if burst:
+        verdict: Any = await town.gateway.answer(burst)
+        assert not await town.inbox.finish(burst, "w", verdict.rows, stages=verdict.stages)
     await town.work()
     if stage == "begun":
         await town.store.client.zadd("OUTBOX:due:local", {ANNA: 1})

@@ -138,7 +138,7 @@ async def test_only_an_approval_and_the_bookkeeping_of_who_is_in_which_state_liv
     await town.writes("anna", "hi")
     names = await town.raw_keys("*")
     for_ever = {key for key in names if await town.store.client.pttl(key) == -1}
-    trimmed = {"OUTBOX:due:local", "QUEUE:messages", "QUEUE:active", "INBOX:local:anna"}
+    trimmed = {"OUTBOX:due:local", "QUEUE:messages", "QUEUE:active", "INBOX:local:anna", "EVENTS:log"}
     indexes = {f"PAIRING:index:{name}" for name in ("pending", "approved", "denied", "invites")}
     assert for_ever <= {"PAIRING:approved:local:anna", "PAIRING:stats"} | indexes | trimmed
 

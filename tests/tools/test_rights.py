@@ -15,8 +15,17 @@ from secondme.core.tools.permissions import Audience, known_permissions
 from secondme.core.tools.rights import Grant, GrantedTool, Verdict, offered, verdict
 
 PERMISSIONS = [each.text for each in known_permissions()] + ["net:api.example.org"]
-PRIVATE = {"calendar:read", "contacts:self", "contacts:all", "notes:read", "history:self", "memory:self", "storage:shared"}
-OWNER_ONLY = {"net:any", "contacts:all", "storage:shared"}
+PRIVATE = {
+    "calendar:read",
+    "contacts:self",
+    "contacts:all",
+    "notes:read",
+    "history:self",
+    "memory:self",
+    "reminders:read",
+    "storage:shared",
+}
+OWNER_ONLY = {"net:any", "contacts:all", "reminders:read", "storage:shared"}
 REACH = {"net:any", "net:config", "net:api.example.org"}
 WRITES = {"propose:event", "propose:reminder", "propose:note", "propose:message", "notify:owner"}
 

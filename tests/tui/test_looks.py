@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
-from fakes.screen import StoppedClock, hold_the_brush, stand_at_noon, still, talk_at_noon, write_security_log
+from fakes.screen import StoppedClock, hold_the_brush, jobs_at_noon, stand_at_noon, still, talk_at_noon, write_security_log
 from redis import Redis
 from textual.pilot import Pilot
 
@@ -90,8 +90,18 @@ def test_a_screen_with_conversations(
     assert snap_compare(app, run_before=show, terminal_size=size)
 
 
+@pytest.mark.parametrize("size", [(80, 24), (140, 45)], ids=["80x24", "140x45"])
+@pytest.mark.parametrize("keys_", [("j",), ("7",), ("7", "s")], ids=["jobs", "drafts", "overtaken"])
+def test_a_screen_with_jobs(client: Redis, setup: Setup, snap_compare: Any, keys_: tuple[str, ...], size: tuple[int, int]) -> None:
+    stand_at_noon(client)
+    talk_at_noon(client)
+    jobs_at_noon(client)
+    app, show = looks(setup, *keys_)
+    assert snap_compare(app, run_before=show, terminal_size=size)
+
+
 @pytest.mark.usefixtures("client")
-@pytest.mark.parametrize("page", ["1", "2", "3", "4", "5"])
+@pytest.mark.parametrize("page", ["1", "2", "3", "4", "5", "j"])
 def test_an_empty_screen_says_what_to_do(setup: Setup, snap_compare: Any, page: str) -> None:
     app, show = looks(setup, page)
     assert snap_compare(app, run_before=show, terminal_size=(80, 24))

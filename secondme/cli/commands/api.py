@@ -10,10 +10,10 @@ import typer
 from secondme.cli.command import Invocation, command, duration
 from secondme.cli.output import CommandResult, Screen, note
 from secondme.core.clock import rfc3339
+from secondme.core.format import ago
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
+    from secondme.core.config.loader import Setup
     from secondme.core.tokens import NamedToken
 
 SCOPES = (
@@ -23,6 +23,9 @@ SCOPES = (
     "drafts:decide",
     "agent:ask",
     "agent:draft",
+    "jobs:read",
+    "jobs:run",
+    "jobs:write",
     "pairing",
     "control",
     "memory",
@@ -56,7 +59,7 @@ async def token(
     if name is not None:
         if new:
             raise typer.BadParameter(f"--new is for the token without a name: secondme api revoke {name}")
-        return _named(places.api_tokens, name, scope or [], lasts)
+        return _named(invocation.setup(), name, scope or [], lasts)
     if scope or lasts != "90d":
         raise typer.BadParameter("--scope and --for are for a token with a --name")
     private_dir(places.data)
@@ -65,9 +68,11 @@ async def token(
     return CommandResult({"path": str(file.path), "renewed": new}, lambda screen: screen.line(secret))
 
 
-def _named(path: Path, name: str, scopes: list[str], lasts: str) -> CommandResult:
+def _named(setup: Setup, name: str, scopes: list[str], lasts: str) -> CommandResult:
     from secondme.core.clock import SystemClock
+    from secondme.core.security_log import SecurityEvent, SecurityLog
     from secondme.core.tokens import NAME, NamedTokens, TokenScope
+    from secondme.services import set_up_log
 
     if not NAME.fullmatch(name):
         raise typer.BadParameter("a name has small letters, digits, dots and dashes, 32 at most, like zapier")
@@ -76,7 +81,10 @@ def _named(path: Path, name: str, scopes: list[str], lasts: str) -> CommandResul
     if not scopes:
         raise typer.BadParameter(f"--scope says what it may do: {', '.join(SCOPES)}")
     now = SystemClock().now()
-    made, secret = NamedTokens(path).make(name, [TokenScope(each) for each in scopes], now, now + duration(lasts))
+    ends = now + duration(lasts)
+    set_up_log(setup)
+    made, secret = NamedTokens(setup.places.api_tokens).make(name, [TokenScope(each) for each in scopes], now, ends)
+    SecurityLog().write(SecurityEvent.API_TOKEN_MADE, token=made.name, scopes=" ".join(made.scopes))
 
     def show(screen: Screen) -> None:
         screen.line(secret)
@@ -88,24 +96,34 @@ def _named(path: Path, name: str, scopes: list[str], lasts: str) -> CommandResul
 @app.command()
 @command("secondme.api.tokens/1")
 async def tokens(invocation: Invocation) -> CommandResult:
-    """List the named tokens: what each may do, and when it ends."""
+    """List the named tokens: what each may do, when it ends, and when it was last used."""
     from secondme.core.clock import SystemClock
     from secondme.core.tokens import NamedTokens
 
-    found, now = NamedTokens(invocation.setup().places.api_tokens).all(), SystemClock().now()
+    kept, now = NamedTokens(invocation.setup().places.api_tokens), SystemClock().now()
+    found = [(each, kept.last_use(each.name)) for each in kept.all()]
 
     def show(screen: Screen) -> None:
         rows = [
-            [each.name, ", ".join(each.scopes), rfc3339(each.expires_at)[:10] if each.expires_at > now else "ended"]
-            for each in found
+            [
+                each.name,
+                ", ".join(each.scopes),
+                rfc3339(each.expires_at)[:10] if each.expires_at > now else "ended",
+                "never" if used is None else f"{ago(used, now)} ago",
+            ]
+            for each, used in found
         ]
         screen.table(
-            ("name", "may", "until"),
+            ("name", "may", "until", "used"),
             rows,
             empty="No program has a token of its own: secondme api token --name zapier --scope drafts:read",
         )
 
-    return CommandResult({"tokens": [{**_row(each), "ended": each.expires_at <= now} for each in found]}, show)
+    listed = [
+        {**_row(each), "ended": each.expires_at <= now, "lastUsedAt": None if used is None else rfc3339(used)}
+        for each, used in found
+    ]
+    return CommandResult({"tokens": listed}, show)
 
 
 @app.command()
@@ -114,9 +132,14 @@ async def revoke(
     invocation: Invocation, name: Annotated[str, typer.Argument(metavar="NAME", help="As `secondme api tokens` lists it.")]
 ) -> CommandResult:
     """Take a named token back: it has no power any more, from the next call on."""
+    from secondme.core.security_log import SecurityEvent, SecurityLog
     from secondme.core.tokens import NamedTokens
+    from secondme.services import set_up_log
 
-    gone = NamedTokens(invocation.setup().places.api_tokens).revoke(name)
+    setup = invocation.setup()
+    set_up_log(setup)
+    gone = NamedTokens(setup.places.api_tokens).revoke(name)
+    SecurityLog().write(SecurityEvent.API_TOKEN_REVOKED, token=gone.name, scopes=" ".join(gone.scopes))
     return CommandResult({"name": gone.name}, lambda screen: screen.line(f"{gone.name} has no power any more.", "good"))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
@@ -11,11 +12,16 @@ from secondme.cli.command import Invocation, command
 from secondme.cli.contact_lookup import anybody, known_contact
 from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of, message_result
+from secondme.core.clock import rfc3339
 from secondme.core.enums import Relationship, ReplyMode
 
 if TYPE_CHECKING:
+    from datetime import date
+
+    from secondme.core.ids import ContactId
     from secondme.core.memory.reports import MemoryOverview
     from secondme.core.records import ApprovedContact, SpeechChoice
+    from secondme.core.remember.occasions import Birthday
     from secondme.services import Services
 
 app = typer.Typer(help="Who is who over all channels, and how each is answered.", no_args_is_help=True)
@@ -27,6 +33,13 @@ _Contact = Annotated[
     ),
 ]
 _AUTO, _DEFAULT = "auto", "default"
+_SAID_BY = {
+    "owner": "said by you",
+    "address_book": "from your address book",
+    "import": "from an import",
+    "memory": "as they said",
+    "rules": "as they said",
+}
 _SPEECH = {
     "auto": "{} is answered by voice as your settings say.",
     "always": "{} is answered by voice whenever the words are fit to be spoken.",
@@ -85,6 +98,92 @@ async def speech(
     data = {"contactId": who, "speech": record.speech or "auto", "chosen": record.speech is not None, "enabled": is_on}
     more = "" if is_on or record.speech == "never" else " Nothing is spoken while speech.enabled is false."
     return message_result(data, f"{_SPEECH[record.speech or 'auto'].format(who)}{more}")
+
+
+@app.command()
+@command("secondme.contacts.birthday/1")
+async def birthday(
+    invocation: Invocation,
+    contact: Annotated[
+        str, typer.Argument(metavar="CONTACT", autocompletion=completion.people, help="Whose it is. Without: everybody's.")
+    ] = "",
+    date: Annotated[str, typer.Argument(metavar="DATE", help="Like '4 May', 4.5.1986 or 1986-05-04. Without: shows it.")] = "",
+    clear: Annotated[bool, typer.Option("--clear", help="Forget it; the same date is not learnt again.")] = False,
+    from_cards: Annotated[
+        bool, typer.Option("--from-cards", help="Take it from the address book of the skill contacts, by the contact's number.")
+    ] = False,
+) -> CommandResult:
+    """Show, set or clear the birthday of a contact, or show everybody's, the next first. Your word is never overridden."""
+    if sum((bool(date), clear, from_cards)) > (1 if contact else 0):
+        raise typer.BadParameter("one of: DATE, --clear, --from-cards" if contact else "name a CONTACT")
+    if not contact:
+        return await _list_birthdays(invocation)
+    async with invocation.services(deciding=bool(date or clear or from_cards)) as services:
+        who, now = anybody(contact, (await services.listing()).approved), services.clock.now()
+        if clear:
+            await services.occasions.clear_birthday(who)
+        elif date or from_cards:
+            await services.occasions.set_birthday(who, await _birthday_given(services, who, date))
+        known = await services.occasions.birthday(who)
+    shown = _birthday_shown(known, now.date())
+    words = f"{who}: {_in_words(shown)}." if shown else f"The birthday of {who} is not known."
+    return message_result({"contactId": who, "birthday": shown, "birthdays": []}, words)
+
+
+async def _list_birthdays(invocation: Invocation) -> CommandResult:
+    async with invocation.services() as services:
+        names = {each.contact_id: each.shown_name for each in (await services.listing()).approved}
+        today, known = services.clock.now().date(), await services.occasions.birthdays()
+    rows = [{"contactId": who, "name": names.get(who, ""), **(_birthday_shown(each, today) or {})} for who, each in known]
+    rows.sort(key=lambda row: (row["next"], row["contactId"]))
+
+    def show(screen: Screen) -> None:
+        cells = [(row["next"], row["name"] or row["contactId"], _in_words(row)) for row in rows]
+        screen.table(("next", "contact", "birthday"), cells, empty="No birthday is known.")
+
+    return CommandResult({"contactId": "", "birthday": None, "birthdays": rows}, show)
+
+
+@app.command()
+@command("secondme.contacts.promises/1")
+async def promises(
+    invocation: Invocation,
+    contact: Annotated[
+        str, typer.Argument(metavar="CONTACT", autocompletion=completion.people, help="Only what you promised this one.")
+    ] = "",
+    done: Annotated[str, typer.Option("--done", metavar="ID", help="You kept this one.")] = "",
+    not_one: Annotated[str, typer.Option("--not-one", metavar="ID", help="This is no promise.")] = "",
+) -> CommandResult:
+    """What you promised people in your own messages and have not done yet. It is gone after 30 days."""
+    if done and not_one:
+        raise typer.BadParameter("--done or --not-one, not both")
+    async with invocation.services(deciding=bool(done or not_one)) as services:
+        approved = (await services.listing()).approved
+        who = anybody(contact, approved) if contact else None
+        settled = None
+        if done or not_one:
+            settled = (await services.occasions.settle(done or not_one, "done" if done else "not_one", who))[1].id
+        found = await services.occasions.promises(who)
+    names = {each.contact_id: each.shown_name for each in approved}
+    rows: list[dict[str, Any]] = [
+        {
+            "id": promise.id,
+            "contactId": each,
+            "name": names.get(each, ""),
+            "saidAt": rfc3339(promise.said_at),
+            "day": promise.day.isoformat() if promise.day else None,
+            "text": promise.text,
+        }
+        for each, promise in found
+    ]
+
+    def show(screen: Screen) -> None:
+        cells = [
+            (row["id"][:6], row["name"] or row["contactId"], row["saidAt"][:10], row["day"] or "", row["text"]) for row in rows
+        ]
+        screen.table(("id", "contact", "said", "for", "promise"), cells, empty="No open promise.")
+
+    return CommandResult({"promises": rows, "settled": settled}, show)
 
 
 @app.command(name="list")
@@ -162,10 +261,19 @@ async def show_(invocation: Invocation, contact: _Contact) -> CommandResult:
         pauses = (await services.pauses.pauses()).contacts
         sizes = await services.memory_desk.sizes(members)
         found = await services.memory_desk.overview(who) if sizes else []
+        known, today = await services.occasions.birthday(who), services.clock.now().date()
+        promised = Counter(each for each, _ in await services.occasions.promises(who))
     remembered = {each.contact_id: each for each in found}
     states = (("pending", listing.pending), ("approved", listing.approved), ("denied", listing.denied))
     rows = [
-        {**_facts(record), "state": state, "paused": member in pauses, "remembered": _remembered(remembered.get(member))}
+        {
+            **_facts(record),
+            "state": state,
+            "paused": member in pauses,
+            "remembered": _remembered(remembered.get(member)),
+            "birthday": _birthday_shown(known, today),
+            "openPromises": promised[member],
+        }
         for member in members
         for state, records in states
         for record in records
@@ -181,7 +289,11 @@ async def show_(invocation: Invocation, contact: _Contact) -> CommandResult:
                 if name == "remembered" and value:
                     told = f"{value['messages']:,} messages since {value['firstAt'][:10]}, {value['facts']} facts"
                     screen.line(f"  {name:<10} {told}")
-                elif name != "contactId" and value not in ("", None, False):
+                elif name == "birthday" and value:
+                    screen.line(f"  {name:<10} {_in_words(value)}")
+                elif name == "openPromises" and value:
+                    screen.line(f"  {'promises':<10} {value} open")
+                elif name not in {"contactId", "openPromises"} and value not in ("", None, False):
                     screen.line(f"  {name:<10} {value}")
 
     return CommandResult({"contacts": rows}, show)
@@ -228,6 +340,51 @@ async def forget(
             confirm(f"Erase everything of {', '.join(members)}, for good?")
         gone = await services.contacts.forget(who)
     return message_result({"contacts": gone}, f"Forgotten: {', '.join(gone)}. Nothing of them is left.")
+
+
+async def _birthday_given(services: Services, contact: ContactId, date: str) -> Birthday:
+    """The birthday as it was typed; without a date, as the contact's cards say. Raises DataError, NotFoundError."""
+    from secondme.core.dates import birthday_in
+    from secondme.core.errors import DataError, NotFoundError
+    from secondme.core.remember.occasions import BirthdaySource
+    from secondme.core.remember.occasions import birthday as birthday_of
+
+    now, source = services.clock.now(), BirthdaySource.OWNER if date else BirthdaySource.ADDRESS_BOOK
+    written = [date] if date else await services.contact_source.birthdays_of(contact)
+    dates = {named for each in written if (named := birthday_in(each)) is not None}
+    if not date and len(dates) != 1:
+        what = "say different birthdays" if dates else "have no birthday of this contact"
+        raise NotFoundError("no_card", f"The cards {what}.", "Type it, like: secondme contacts birthday CONTACT '4 May'")
+    named = dates.pop() if dates else None
+    if named is None or (named.year or 0) > now.year:
+        raise DataError(
+            "not_a_birthday", "That is no day of birth, or could be two.", "Type it like '4 May', 4.5.1986 or 1986-05-04."
+        )
+    return birthday_of(named, source, now)
+
+
+def _birthday_shown(known: Birthday | None, today: date) -> dict[str, Any] | None:
+    if known is None:
+        return None
+    following = known.next_on(today)
+    return {
+        "day": known.day,
+        "month": known.month,
+        "year": known.year,
+        "source": known.source.value,
+        "next": following.isoformat(),
+        "turns": known.age_on(following),
+    }
+
+
+def _in_words(shown: dict[str, Any]) -> str:
+    """A birthday as a person reads it, like `4 May 1986 (said by you; turns 41 on 2027-05-04)`."""
+    from calendar import month_name
+
+    year = f" {shown['year']}" if shown["year"] else ""
+    turns = f"turns {shown['turns']}" if shown["turns"] is not None else "next"
+    said = _SAID_BY[shown["source"]]
+    return f"{shown['day']} {month_name[shown['month']]}{year} ({said}; {turns} on {shown['next']})"
 
 
 def _one_of(word: str, known: list[str]) -> str:

@@ -51,6 +51,10 @@ async def show(invocation: Invocation, draft: _Reference) -> CommandResult:
         screen.line(f"{held.id[:8]}  to {held.contact_id}  ({screen.typed(why_held(held.reason))})", "bold")
         if held.fault:
             screen.line(f"It cannot be sent as it is: {held.fault.replace('_', ' ')}.", "warn")
+        if held.job:
+            screen.line(f"A job wrote it: secondme jobs show {held.job}", "dim")
+        if held.overtaken:
+            screen.line("Something was said in that conversation since it was written.", "warn")
         for text in held.texts:
             screen.line()
             screen.line(text)
@@ -60,10 +64,16 @@ async def show(invocation: Invocation, draft: _Reference) -> CommandResult:
 
 @app.command()
 @command("secondme.drafts.send/1")
-async def send(invocation: Invocation, draft: _Reference) -> CommandResult:
+async def send(
+    invocation: Invocation,
+    draft: _Reference,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="A job's, too, behind which something was said since it was written.")
+    ] = False,
+) -> CommandResult:
     """Send a draft; it passes the same checks as any other reply."""
     async with invocation.services() as services:
-        return _settled(await services.drafts.send(draft), "sent", "is on its way")
+        return _settled(await services.drafts.send(draft, anyway=anyway), "sent", "is on its way")
 
 
 @app.command()
@@ -117,4 +127,6 @@ def _data(draft: Draft) -> dict[str, Any]:
         "text": draft.text,
         "texts": list(draft.texts),
         "answers": list(draft.answers),
+        "job": draft.job,
+        "overtaken": draft.overtaken,
     }

@@ -85,6 +85,9 @@ async def onboard(  # noqa: PLR0913, PLR0917  every question has its option
     ] = None,
     phone: Annotated[str | None, _option(_CHANNELS, "WhatsApp: link by a code for this number.", "SECONDME_ONBOARD_PHONE")] = None,
     service: Annotated[_Yes, _option(_RUNNING, "Keep it running as a service.", "SECONDME_ONBOARD_SERVICE")] = None,
+    digest: Annotated[
+        _Yes, _option(_RUNNING, "A note in your own chat at 7:30, when something happened.", "SECONDME_ONBOARD_DIGEST")
+    ] = None,
     start: Annotated[
         _Yes, _option(_RUNNING, "Start it at the end: the service, or this process becomes the gateway.", "SECONDME_ONBOARD_START")
     ] = None,
@@ -116,6 +119,7 @@ async def onboard(  # noqa: PLR0913, PLR0917  every question has its option
         "telegram_owner_id": telegram_owner_id,
         "whatsapp_phone": phone,
         "service": _word(service),
+        "digest": _word(digest),
         "start": _word(start),
     }
 

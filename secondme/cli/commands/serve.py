@@ -377,6 +377,8 @@ _SENTENCES = {
     "pairing_closed": ("Too many wrong codes: invites are closed for an hour.", "bad"),
     "pairing_full": ("Too many people wait: new ones are ignored.", "warn"),
     "api_refused": ("Somebody was refused at the HTTP API:  {command} security tail", "bad"),
+    "api_token_refused": ("A program asked the HTTP API for more than its token covers:  {command} security tail", "warn"),
+    "webhook_disabled": ("A webhook takes nothing any more:  {command} webhooks list", "warn"),
     "suspicious_content": ("A message looks suspicious:  {command} security tail", "warn"),
     "pairing_migrated": ("Contacts were migrated:  {command} pairing list", "good"),
     "pause": ("{who} is paused.", "warn"),

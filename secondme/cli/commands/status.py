@@ -123,6 +123,10 @@ def lines(data: dict[str, Any], now: datetime) -> Iterator[StatusLine]:
     messages = data.get("messages")
     if messages and any(messages.values()):
         yield StatusLine("last", f"in {_ago(messages['lastReceivedAt'], now)}, out {_ago(messages['lastSentAt'], now)}")
+    if jobs := data.get("jobs"):
+        late = f", {jobs['late']} late: secondme doctor jobs" if jobs["late"] else ""
+        off = "; none runs by itself: secondme jobs on" if jobs["off"] else ""
+        yield StatusLine("jobs", f"{jobs['on']} to come{late}{off}", "warn" if late or off else "")
     if recipients := data.get("recipients"):
         yield StatusLine("memory", f"what people write goes to {', '.join(recipients)}, to be found again")
     yield from _media(data)

@@ -48,6 +48,8 @@ SECTIONS = (
             CommandEntry("drafts", "Replies that wait for you.", "drafts:app"),
             CommandEntry("persona", "Your voices: who speaks to whom, and how.", "persona:app"),
             CommandEntry("skills", "What the clone can do besides writing, and who may cause it.", "skills:app"),
+            CommandEntry("jobs", "What the clone does by itself: reminders and digests for you, drafts for others.", "jobs:app"),
+            CommandEntry("remind", "Be reminded in your own chat: these words, at that time.", "jobs:remind"),
             CommandEntry("proposals", "What skills would change for your contacts: you decide.", "proposals:app"),
             CommandEntry("memory", "What the clone remembers of each person.", "memory:app"),
             CommandEntry("see", "What the model is shown of a picture, and what it sees in it.", "see:see"),
@@ -95,7 +97,9 @@ SECTIONS = (
         (
             CommandEntry("agent", "Ask your clone something; the answer is on stdout.", "agent:agent"),
             CommandEntry("watch", "Print each event as a JSON object on a line, as it happens.", "watch:watch"),
+            CommandEntry("hooks", "Programs outside that may run one job each: docs/automation.md.", "hooks:app"),
             CommandEntry("api", "Call your clone from programs: docs/http-api.md.", "api:app"),
+            CommandEntry("webhooks", "Tell other servers what happens: docs/webhooks.md.", "webhooks:app"),
         ),
     ),
 )

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from secondme.cli.onboard.site import Site
 
 _ALL = "all"
+_PREVIEW_S = 5.0
 
 
 async def ask(site: Site) -> None:
@@ -30,8 +31,42 @@ async def ask(site: Site) -> None:
     if interview.has("service") or (interview.is_live and _has_manager(site)):
         question = WizardQuestion("service", "Keep it running as a service, started with this machine?", "--service", default="no")
         plan.service = await interview.confirm(question)
+    note = "A note in your own chat at 7:30, when something happened? It costs nothing and goes to nobody else."
+    if interview.is_live and (preview := await _preview(site)):
+        site.aside(preview)
+    plan.digest = await interview.confirm(WizardQuestion("digest", note, "--digest", default="no"))
     default = "yes" if interview.is_live else "no"
     plan.start = await interview.confirm(WizardQuestion("start", "Start it now?", "--start", default=default))
+
+
+async def _preview(site: Site) -> str:
+    """What the note would say now, of a home that has something to say."""
+    if not site.setup.places.config_file.exists():
+        return ""
+    from secondme.job_desk import preview
+    from secondme.services import open_services
+
+    try:
+        async with asyncio.timeout(_PREVIEW_S), open_services(site.setup) as services:
+            return await preview(services, "digest")
+    except (SecondmeError, TimeoutError):
+        return ""
+
+
+async def keep_digest(site: Site) -> None:
+    """The note comes each morning from now on, where it was wished for. A store that is not there is no reason to stop."""
+    if not site.plan.digest:
+        return
+    from secondme.job_desk import job_desk
+    from secondme.services import open_services
+
+    try:
+        async with open_services(site.setup) as services:
+            await job_desk(services).choose("digest")
+    except SecondmeError as error:
+        site.failed(error)
+    else:
+        site.good("A note comes at 7:30 when something happened; off again with: secondme jobs pause digest")
 
 
 async def begin(site: Site) -> CommandResult:

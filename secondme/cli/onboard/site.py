@@ -32,6 +32,8 @@ class OnboardingPlan:
     channels: list[str] = field(default_factory=list)
     answers: dict[str, list[str]] = field(default_factory=dict)
     """By channel, as `NAME=VALUE`: what linking it need not ask."""
+    digest: bool = False
+    """A note in the owner's own chat each morning."""
     service: bool = False
     start: bool = False
     runs: bool = False

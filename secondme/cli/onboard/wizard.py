@@ -52,6 +52,7 @@ async def write_all(site: Site) -> None:
     _write_persona(site)
     site.setup = site.invocation.setup()
     await _import(site)
+    await gateway.keep_digest(site)
 
 
 def _write_persona(site: Site) -> None:

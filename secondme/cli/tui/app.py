@@ -1,4 +1,4 @@
-"""The screen: a bar, ten pages, and the keys. It reads the store like any other client and keeps itself fresh.
+"""The screen: a bar, its pages, and the keys. It reads the store like any other client and keeps itself fresh.
 
 Events say that something changed; the lists themselves are read anew, so the screen is right after every gap too.
 """
@@ -25,6 +25,7 @@ from secondme.cli.tui.pages.approved import ApprovedPage
 from secondme.cli.tui.pages.channels import ChannelsPage
 from secondme.cli.tui.pages.conversations import ConversationsPage
 from secondme.cli.tui.pages.drafts import DraftsPage
+from secondme.cli.tui.pages.jobs import JobsPage
 from secondme.cli.tui.pages.memory import MemoryPage
 from secondme.cli.tui.pages.page import Page, shown_name
 from secondme.cli.tui.pages.pairing import DeniedPage, PendingPage
@@ -96,6 +97,7 @@ class SecondmeApp(App[None]):
             "usage": UsagePage(desk, "usage"),
             "skills": SkillsPage(desk, "skills"),
             "memory": MemoryPage(desk, "memory"),
+            "jobs": JobsPage(desk, "jobs"),
         }
         self._switches = Switches(self, desk)
         self._snapshot: Snapshot | None = None

@@ -38,6 +38,7 @@ _HELP = {
     "Everywhere": (
         ("1 2 3 4 5", "waiting, approved, denied, security, channels"),
         ("6 7 8 9 0", "conversations, drafts, voice, usage, skills"),
+        ("j", "jobs"),
         ("Ctrl+P", "every page and what can be done there, to search; memory is there only"),
         ("↑ ↓ PgUp PgDn", "move; the mouse works too"),
         ("p", "pause everybody, or answer again"),
@@ -73,7 +74,7 @@ _HELP = {
     ),
     "Drafts": (
         ("Enter", "read the whole draft"),
-        ("s", "send it"),
+        ("s", "send it; an overtaken one is asked about twice"),
         ("e", "say it in your own words"),
         ("d", "drop it"),
     ),
@@ -89,5 +90,13 @@ _HELP = {
         ("t", "try a tool"),
         ("a", "look at your own skill, and approve it"),
         ("y n", "do what a skill proposes, or drop it"),
+    ),
+    "Jobs": (
+        ("Enter", "what became of it, run by run"),
+        ("Space", "switch it on or off"),
+        ("r", "run it now"),
+        ("p", "what it would say now (here p pauses nobody)"),
+        ("a", "a ready-made one: what it would say, then on"),
+        ("d", "remove it"),
     ),
 }

@@ -147,12 +147,21 @@ PAGES = {
     "usage": "Usage",
     "skills": "Skills",
     "memory": "Memory",
+    "jobs": "Jobs",
 }
 """Page id -> title, in the order of their keys."""
-KEYS = dict(zip(PAGES, "1234567890", strict=False))
-"""Page id -> the key that brings it up, and stands before its title; a page beyond the tenth is in the palette only."""
+KEYS = dict(zip(PAGES, "1234567890", strict=False)) | {"jobs": "j"}
+"""Page id -> the key that brings it up, and stands before its title; a page beyond the tenth has a letter, or is in the palette only."""
 _SHORTER = PAGES | {"conversations": "Chats"}
-_SHORT = _SHORTER | {"pending": "Wait", "approved": "In", "denied": "Out", "security": "Log", "channels": "Apps"}
+_SHORT = _SHORTER | {
+    "pending": "Wait",
+    "approved": "In",
+    "denied": "Out",
+    "security": "Log",
+    "channels": "Apps",
+    "usage": "Cost",
+    "memory": "Mem",
+}
 _URGENT = frozenset({"pending", "drafts"})
 """What waits for the owner is counted even where there is little room."""
 _PADDING = 2

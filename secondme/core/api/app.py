@@ -13,9 +13,11 @@ from starlette.exceptions import HTTPException
 
 from secondme import __version__
 from secondme.core.api.agent_routes import AgentRuns, agent
-from secondme.core.api.auth import caller_of, permitted
+from secondme.core.api.auth import ScopeRefusals, caller_of, permitted
 from secondme.core.api.dependencies import SCHEMA, ApiOperations, Ascii, answers
 from secondme.core.api.events import EventHub, StreamSlots
+from secondme.core.api.hook_routes import hooks
+from secondme.core.api.job_routes import grants, jobs
 from secondme.core.api.memory_routes import memory
 from secondme.core.api.metrics import metrics
 from secondme.core.api.problems import BAD_REQUEST, BUG, NOT_ALLOWED, NOT_FOUND, Refusal, RouteRefusedError, refusal_of
@@ -23,16 +25,14 @@ from secondme.core.api.routes import channels, control, drafts, pairing
 from secondme.core.api.schemas import Problem
 from secondme.core.api.scopes import needed
 from secondme.core.api.skill_routes import proposals, skills
+from secondme.core.api.webhook_routes import webhooks
 from secondme.core.errors import SecondmeError
-from secondme.core.log import get_logger
 
 if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
     from secondme.core.api.limits import Limits
-
-log = get_logger(__name__)
 
 _DESCRIPTION = (
     "The control plane of your clone. On its unix socket the file's mode says who may call; on TCP, a bearer token does: "
@@ -41,12 +41,13 @@ _DESCRIPTION = (
 _MOST_COMPLAINTS = 3
 
 
-def build_app(powers: ApiOperations, hub: EventHub, limits: Limits) -> FastAPI:
+def build_app(powers: ApiOperations, hub: EventHub, limits: Limits, refusals: ScopeRefusals) -> FastAPI:
     """The application, for callers that were let through."""
     app = _described()
     app.state.powers = powers
     app.state.hub = hub
     app.state.limits = limits
+    app.state.refusals = refusals
     app.state.seats = StreamSlots()
     app.state.runs = AgentRuns()
     return app
@@ -98,6 +99,10 @@ def _described() -> FastAPI:
     app.include_router(skills)
     app.include_router(proposals)
     app.include_router(memory)
+    app.include_router(hooks)
+    app.include_router(webhooks)
+    app.include_router(jobs)
+    app.include_router(grants)
     app.include_router(metrics)
 
     @app.get("/openapi.json", tags=["state"], responses=answers())
@@ -116,7 +121,7 @@ async def _known(request: Request, error: Exception) -> Response:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RouteRefusedError)
-    log.warning("api_out_of_scope", token=caller_of(request).name, route=request.scope["route"].path)
+    await request.app.state.refusals.note(caller_of(request), request.scope["route"].path)
     return _said(error.refusal)
 
 

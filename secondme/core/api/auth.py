@@ -21,6 +21,7 @@ from secondme.core.api.problems import (
 from secondme.core.api.scopes import needed
 from secondme.core.api.sockets import Address, own_hosts
 from secondme.core.clock import from_ms
+from secondme.core.retry import AttemptLimit
 from secondme.core.tokens import OWNER, Caller, NamedTokens, TokenFile
 
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from secondme.core.api.limits import Limits
     from secondme.core.ports import Clock
-    from secondme.core.retry import AttemptLimit
 
 
 _LONGEST = 512
@@ -87,6 +87,31 @@ def lasting(request: Request) -> Callable[[], bool]:
 _HEALTH = "/health"
 
 
+@dataclass(frozen=True, slots=True)
+class Alarms:
+    """Who is told of calls that were refused."""
+
+    refused: Callable[[str, int], Awaitable[None]]
+    """Gets why the last call was refused (`host`, `origin`, `websocket`, `token`), and how many since it was last told, once a minute."""
+    out_of_scope: Callable[[Caller, str, int], Awaitable[None]]
+    """Gets whose token did not cover a call, of which route, and how many since it was last told, once a minute of a name."""
+
+
+class ScopeRefusals:
+    """Calls outside a token's scope: `tell` as `Alarms.out_of_scope`."""
+
+    def __init__(self, tell: Callable[[Caller, str, int], Awaitable[None]], clock: Clock) -> None:
+        self._tell = tell
+        self._clock = clock
+        self._counts: dict[str, AttemptLimit] = {}
+        """By name: a home has fifty at most."""
+
+    async def note(self, caller: Caller, route: str) -> None:
+        """One more was refused."""
+        if count := self._counts.setdefault(caller.name, AttemptLimit(1, self._clock)).refused():
+            await self._tell(caller, route, count)
+
+
 class Guard:
     """Lets a request through to `app`, or refuses it."""
 
@@ -101,8 +126,8 @@ class Guard:
         attempts: AttemptLimit,
         alarm: Callable[[str, int], Awaitable[None]],
     ) -> None:
-        """`address` is that of a TCP listener; `tokens` None means that whoever reaches the listener may call. `alarm` gets why the last
-        call was refused (`host`, `origin`, `websocket`, `token`), and how many since it was last told, once a minute."""
+        """`address` is that of a TCP listener; `tokens` None means that whoever reaches the listener may call. `alarm` as
+        `Alarms.refused`."""
         self._app = app
         self._limits = limits
         self._hosts = hosts

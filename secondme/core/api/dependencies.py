@@ -26,11 +26,13 @@ if TYPE_CHECKING:
     from secondme.core.gateway.channel_supervisor import ChannelSupervisor
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.ids import ContactId
+    from secondme.core.jobs.desk import ProgramDesk
     from secondme.core.memory.desk import MemoryDesk
     from secondme.core.messages import ChannelContact
     from secondme.core.ports import Clock
     from secondme.core.send.drafts import Drafts
     from secondme.core.tools.proposals import ProposalService
+    from secondme.core.webhooks.desk import WebhookDesk
 
 
 _FRESH_S = 0.5
@@ -48,6 +50,11 @@ class ApiOperations:
     proposals: ProposalService
     agent: AgentOperations
     memory: MemoryDesk
+    call_job: Callable[..., Awaitable[bool]]
+    """As `JobStore.call`, for a program."""
+    webhooks: WebhookDesk
+    jobs: Callable[[str], ProgramDesk]
+    """The desk for jobs of a caller, by the name of its token; empty for the owner."""
     listing: Callable[[], Awaitable[Listing]]
     status: Callable[[], Awaitable[SystemStatus]]
     everybody: Callable[[], Awaitable[EverybodyPaused | None]]

@@ -1,18 +1,19 @@
-"""Events as they happen: one subscription to the store for all callers, the newest kept in memory, sent as server-sent events."""
+"""Events as they happen: one subscription to the store for all callers, who read the store's log and send it as server-sent events."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 import re
-from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from starlette.responses import Response
 
 from secondme.core.api.problems import TOO_MANY_STREAMS, refuse
 from secondme.core.clock import from_ms, rfc3339
+from secondme.core.errors import DataError, SecondmeError
 from secondme.core.log import get_logger
+from secondme.core.store.events import FIRST_ID
 from secondme.core.text import safe_text
 
 if TYPE_CHECKING:
@@ -21,14 +22,14 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from secondme.core.api.limits import Limits
-    from secondme.core.store.events import Follow
+    from secondme.core.store.events import EventLog, Follow, LoggedEvent
 
 log = get_logger(__name__)
 
 _MOST_BYTES = 8_192
 """Of one event. Ours have some hundred; whoever else may publish must not fill the memory."""
 _BATCH = 32
-_ID = re.compile(r"([0-9a-f]{1,32})-([0-9]{1,15})", re.ASCII)
+_ID = re.compile(r"[0-9]{1,15}-[0-9]{1,15}", re.ASCII)
 _NAME = re.compile(r"[a-z][a-z_]{0,63}", re.ASCII)
 _LAST_MS = 253_402_300_799_000
 RESET = "reset"
@@ -36,89 +37,60 @@ RESET = "reset"
 
 
 class EventHub:
-    """The newest events, numbered. Streams read them by number; none of them has a queue of its own that could grow."""
+    """The store's log of events, and who waits for the next one. Streams read it by its ids; nothing of it is kept here."""
 
-    def __init__(self, follow: Follow, *, epoch: str, kept: int) -> None:
-        """`follow` as `Services.follow`; `epoch` tells this process's numbers from an earlier one's."""
+    def __init__(self, follow: Follow, events: EventLog) -> None:
+        """`follow` as `Services.follow`."""
         self._follow = follow
-        self._epoch = epoch
-        self._kept: deque[bytes] = deque(maxlen=kept)
+        self._events = events
         self._news = asyncio.Event()
-        self.head = 0
-        """The number of the newest event."""
         self.is_closed = False
 
     async def run(self) -> None:
-        """Listen until cancelled. Each time that listening begins, streams are told that they may have missed something."""
-        async for heard in self._follow(self.miss, lambda error: log.debug("api_events_interrupted", code=error.code)):
+        """Listen until cancelled. Whoever waits looks into the log when something is published, and each time that listening begins."""
+        async for heard in self._follow(self._wake, lambda error: log.debug("api_events_interrupted", code=error.code)):
             if heard is not None:
-                self.tell(*heard)
-
-    def tell(self, channel: str, event: dict[str, Any]) -> None:
-        """An event of the store's `channel` is the newest one."""
-        source = channel.removeprefix("events:")
-        word = event.get("type") or event.get("action") or event.get("event")
-        name = word if isinstance(word, str) and _NAME.fullmatch(word) and word != RESET else source
-        self._add(name, {**{key: _shown(value) for key, value in event.items()}, "channel": source, "at": _moment(event)})
-
-    def miss(self) -> None:
-        """Something may have happened that nobody heard: every stream is told to read the lists again."""
-        self._add(RESET, {})
+                self._wake()
 
     def close(self) -> None:
         """Every stream ends after what it has not sent yet. Repeatable."""
         self.is_closed = True
         self._wake()
 
-    def id_of(self, number: int) -> str:
-        """What a caller sends as Last-Event-ID to go on after this event."""
-        return f"{self._epoch}-{number}"
+    async def newest(self) -> str:
+        """What a caller sends as Last-Event-ID to hear all that comes from now on. Raises UnavailableError or DataError."""
+        return await self._events.newest()
 
-    def number_of(self, event_id: str) -> int | None:
-        """The number of an event that was sent earlier, None when this process did not send it or has forgotten what followed it."""
-        match = _ID.fullmatch(event_id)
-        if match is None or match[1] != self._epoch:
+    async def after(self, last: str) -> tuple[str, bytes] | None:
+        """The next events after `last` as one piece of a stream, and the id of the last of them; None when they are gone. Raises as
+        `newest`."""
+        found = await self._events.after(last, _BATCH)
+        if found is None:
             return None
-        number = int(match[2])
-        return number if self._oldest() - 1 <= number <= self.head else None
+        return found[-1].id if found else last, b"".join(map(_told, found))
 
-    def after(self, number: int) -> tuple[int, bytes] | None:
-        """The next events after `number` as one piece of a stream, and the number of the last of them; None when they are forgotten."""
-        skipped = number - self._oldest() + 1
-        if skipped < 0:
-            return None
-        last = min(self.head, number + _BATCH)
-        return last, b"".join(self._kept[index] for index in range(skipped, skipped + last - number))
-
-    def reset(self) -> bytes:
-        """A piece of a stream that says that it goes on from the newest event, and that others were missed."""
-        return _piece(self.id_of(self.head), RESET, {})
-
-    async def news(self, timeout_s: float) -> None:
-        """Return when there is a newer event, at the end, or after `timeout_s`."""
-        waiting = self._news
-        try:
-            async with asyncio.timeout(timeout_s):
-                await waiting.wait()
-        except TimeoutError:
-            return
-
-    def _oldest(self) -> int:
-        return self.head - len(self._kept) + 1
-
-    def _add(self, name: str, event: dict[str, Any]) -> None:
-        piece = _piece(self.id_of(self.head + 1), name, event)
-        if len(piece) > _MOST_BYTES:
-            log.warning("api_event_too_large", size=len(piece))
-            piece = _piece(self.id_of(self.head + 1), RESET, {})
-        self.head += 1
-        self._kept.append(piece)
-        self._wake()
+    def next_news(self) -> asyncio.Event:
+        """What is set when there is a newer event, or at the end. Taken before the log is read, it is set for whatever that reading missed."""
+        return self._news
 
     def _wake(self) -> None:
         self._news.set()
         if not self.is_closed:
             self._news = asyncio.Event()
+
+
+def _told(logged: LoggedEvent) -> bytes:
+    """An event of the log as a piece of a stream."""
+    if logged.event is None or logged.size > _MOST_BYTES:
+        log.warning("api_event_unfit", size=logged.size)
+        return _piece(logged.id, RESET, {})
+    event, source = logged.event, logged.channel.removeprefix("events:")
+    word = event.get("type") or event.get("action") or event.get("event")
+    name = word if isinstance(word, str) and _NAME.fullmatch(word) and word != RESET else source
+    name = name if _NAME.fullmatch(name) else "status"
+    return _piece(
+        logged.id, name, {**{key: _shown(value) for key, value in event.items()}, "channel": _shown(source), "at": _moment(event)}
+    )
 
 
 def _piece(event_id: str, name: str, event: dict[str, Any]) -> bytes:
@@ -153,7 +125,7 @@ class EventStream(Response):
     stops.
 
     A caller that does not read is cut off by the listener's stall limit. One that reads too slowly to follow is told that it missed
-    something: memory holds the newest events once, and not once for each caller.
+    something: the store keeps the newest events once, and nobody has a queue of its own that could grow.
     """
 
     media_type = "text/event-stream"
@@ -186,23 +158,53 @@ class EventStream(Response):
 
     async def _write(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
-        known = self._hub.head if self._last_event_id is None else self._hub.number_of(self._last_event_id)
-        at = self._hub.head if known is None else known
-        beginning = f"retry: {_RETRY_MS}\nid: {self._hub.id_of(at)}\n\n".encode()
-        await _give(send, beginning if known is not None else beginning + self._hub.reset())
-        while self._may_listen() and not (self._hub.is_closed and at >= self._hub.head):
-            piece = self._hub.after(at)
-            if piece is None:
-                at = self._hub.head
-                await _give(send, self._hub.reset())
-            elif piece[1]:
-                at = piece[0]
-                await _give(send, piece[1])
-            else:
-                await self._hub.news(self._limits.heartbeat_s)
-                if self._may_listen() and at == self._hub.head:
-                    await _give(send, _HEARTBEAT)
+        at = await self._begin()
+        await _give(send, f"retry: {_RETRY_MS}\n{f'id: {at}' if at else ''}\n\n".encode())
+        while True:
+            news = self._hub.next_news()
+            at, piece, follows = await self._next(at)
+            if not self._may_listen():
+                break
+            if piece:
+                await _give(send, piece)
+            if follows != "more" and self._hub.is_closed:
+                break
+            if follows != "more":
+                await self._wait(news, send, is_unsure=follows == "unsure")
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _begin(self) -> str:
+        """After which event the stream begins; empty when that is not known."""
+        if self._last_event_id is not None:
+            return self._last_event_id if _ID.fullmatch(self._last_event_id) else ""
+        try:
+            return await self._hub.newest()
+        except SecondmeError:
+            return ""
+
+    async def _next(self, at: str) -> tuple[str, bytes, Literal["more", "nothing", "unsure"]]:
+        """How far the stream is after the next piece, the piece, and what follows it."""
+        try:
+            found = await self._hub.after(at) if at else None
+            if found is not None:
+                return *found, "more" if found[1] else "nothing"
+            newest = await self._hub.newest()
+        except DataError:  # no log, which the doctor finds: something happened, and nobody knows what
+            return at, _piece(at or FIRST_ID, RESET, {}), "nothing"
+        except SecondmeError:
+            return at, b"", "unsure"
+        return newest, _piece(newest, RESET, {}), "more"
+
+    async def _wait(self, news: asyncio.Event, send: Send, *, is_unsure: bool) -> None:
+        """Until there is news, or it is time to ask again; a silent stream shows that it lives."""
+        while not news.is_set() and self._may_listen():
+            try:
+                async with asyncio.timeout(self._limits.heartbeat_s):
+                    await news.wait()
+            except TimeoutError:
+                await _give(send, _HEARTBEAT)
+                if is_unsure:
+                    return
 
 
 async def _give(send: Send, piece: bytes) -> None:

@@ -30,7 +30,5 @@ class Limits:
     """Event streams at once, so that half of the connections are left for requests."""
     heartbeat_s: float = 15.0
     """A comment in a silent event stream: proxies and callers notice a dead connection."""
-    kept_events: int = 1_000
-    """How far back an event stream can be resumed."""
     wrong_tokens: int = 20
     """A minute. Further ones are told to wait; the right token always passes."""

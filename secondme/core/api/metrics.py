@@ -14,7 +14,9 @@ from starlette.responses import Response
 from secondme import __version__
 from secondme.core.api.dependencies import Can, answers
 from secondme.core.gateway.status import SystemStatus
+from secondme.core.jobs.records import JobsStanding
 from secondme.core.messages import ChannelState
+from secondme.core.webhooks.records import WebhookCounts
 
 if TYPE_CHECKING:
     from prometheus_client.core import Metric
@@ -42,18 +44,19 @@ _STATES = tuple(ChannelState)
 )
 async def read_metrics(can: Can) -> Response:
     """How things stand, for a monitoring system."""
-    text = await asyncio.to_thread(exposition, await can.status())  # the first one imports the library
+    found = await can.status(), await can.webhooks.counts()
+    text = await asyncio.to_thread(exposition, *found)  # the first one imports the library
     return Response(text, headers={"content-type": CONTENT_TYPE})
 
 
-def exposition(overview: SystemStatus) -> str:
-    """`overview` in the text format 0.0.4: every family that has a sample."""
+def exposition(overview: SystemStatus, webhooks: WebhookCounts = WebhookCounts(0, 0)) -> str:  # noqa: B008  it is frozen
+    """`overview` and `webhooks` in the text format 0.0.4: every family that has a sample."""
     from prometheus_client import CollectorRegistry, generate_latest  # noqa: PLC0415  3 MB: only a gateway that is scraped pays for it
     from prometheus_client.registry import Collector  # noqa: PLC0415
 
     class Overview(Collector):
         def collect(self) -> Iterator["Metric"]:
-            return (family for family in _families(overview) if family.samples)
+            return (family for family in (*_families(overview), *_webhooks(webhooks)) if family.samples)
 
     registry = CollectorRegistry(auto_describe=False)
     registry.register(Overview())
@@ -71,6 +74,7 @@ def _families(overview: SystemStatus) -> Iterator["Metric"]:
     yield from _channels(overview)
     yield from _people(overview)
     yield from _queue(overview)
+    yield from _jobs(overview.jobs)
     glance = overview.glance
     heard, said = _seconds(glance.last_received_ms), _seconds(glance.last_sent_ms)
     yield _one("secondme_last_received_timestamp_seconds", "When a contact last wrote, Unix time.", heard)
@@ -131,6 +135,18 @@ def _queue(overview: SystemStatus) -> Iterator["Metric"]:
     yield _one("secondme_outbox_contacts", "Contacts with a reply on the way.", backlog.unsent)
     yield _one("secondme_drafts", "Replies that wait for the owner.", backlog.held)
     yield _one("secondme_dead_letters", "Messages that could not be worked on.", backlog.dead)
+
+
+def _jobs(jobs: JobsStanding) -> Iterator["Metric"]:
+    yield _one("secondme_jobs", "Jobs that have a time to come.", jobs.on if jobs.total else None)
+    yield _one("secondme_jobs_late", "Jobs that are due for five minutes and were not run.", jobs.late if jobs.total else None)
+    outcomes = [({"outcome": name}, count) for name, count in sorted(jobs.outcomes.items()) if _REASON.fullmatch(name)]
+    yield _metric("secondme_job_runs", "What runs of jobs came to.", outcomes, kind="counter")
+
+
+def _webhooks(counts: WebhookCounts) -> Iterator["Metric"]:
+    yield _metric("secondme_webhook_sent", "Deliveries to webhooks that arrived.", [({}, counts.sent)], kind="counter")
+    yield _metric("secondme_webhook_dead", "Deliveries to webhooks that never did.", [({}, counts.dead)], kind="counter")
 
 
 def _metric(name: str, text: str, samples: Iterable[tuple[dict[str, str], float | None]], *, kind: str = "gauge") -> "Metric":

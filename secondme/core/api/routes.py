@@ -146,6 +146,10 @@ class DraftShape(CamelModel):
     held_at: schemas.Moment
     texts: list[schemas.Shown]
     answers: list[str]
+    job: str | None
+    """The job that wrote it; null for a reply, and for what was ordered."""
+    overtaken: bool
+    """True when something was said in its conversation since a job wrote it."""
 
 
 class DraftList(CamelModel):
@@ -190,9 +194,13 @@ async def edit_draft(can: Can, draft: _Reference, words: DraftWords) -> DraftSha
 
 
 @drafts.post("/{draft}/send", responses=answers(404, 409))
-async def send_draft(can: Can, draft: _Reference) -> DraftSettled:
-    """The draft is on its way, through the same checks as any other reply."""
-    sent = await can.drafts.send(draft)
+async def send_draft(
+    can: Can,
+    draft: _Reference,
+    anyway: Annotated[bool, Query(description="A job's, too, behind which something was said since it was written.")] = False,  # noqa: FBT002  a query's
+) -> DraftSettled:
+    """The draft is on its way, through the same checks as any other reply. 409 `overtaken` for one of a job's behind which something was said."""
+    sent = await can.drafts.send(draft, anyway=anyway)
     return DraftSettled(id=sent.id, contact_id=sent.contact_id, outcome="sent")
 
 

@@ -17,7 +17,11 @@ _BY_TAG: dict[str, tuple[TokenScope, TokenScope]] = {
     "drafts": (TokenScope.DRAFTS_READ, TokenScope.DRAFTS_DECIDE),
     "skills": (TokenScope.SKILLS, TokenScope.SKILLS),
     "proposals": (TokenScope.SKILLS, TokenScope.SKILLS),
+    "hooks": (TokenScope.HOOK, TokenScope.HOOK),
     "memory": (TokenScope.MEMORY, TokenScope.MEMORY),
+    "webhooks": (TokenScope.ALL, TokenScope.ALL),  # what happens leaves the house, and the address of some is as good as a password
+    "jobs": (TokenScope.JOBS_READ, TokenScope.JOBS_WRITE),
+    "grants": (TokenScope.JOBS_READ, TokenScope.CONTROL),
 }
 """What reading and changing something of this tag takes."""
 _BY_PATH: dict[str, tuple[TokenScope, ...]] = {
@@ -26,13 +30,16 @@ _BY_PATH: dict[str, tuple[TokenScope, ...]] = {
     "/api/channels/{channel}/contacts/{contact}": (TokenScope.PAIRING,),
     "/api/agent": (TokenScope.AGENT_ASK, TokenScope.AGENT_DRAFT),  # which of them, its body says
     "/api/agent/runs/{run}": (TokenScope.AGENT_ASK, TokenScope.AGENT_DRAFT),
+    "/api/jobs/{job}/run": (TokenScope.JOBS_RUN,),
+    "POST /api/grants": (TokenScope.ALL,),  # giving is more than stopping: tokens for `control` were made before there were grants
 }
+"""What paths take, or one method of them."""
 
 
 def needed(method: str, path: str, tags: Collection[str]) -> tuple[TokenScope, ...]:
     """What a call of this route takes: one of these. `all` for one that nobody thought of."""
-    if path in _BY_PATH:
-        return _BY_PATH[path]
+    if found := _BY_PATH.get(f"{method} {path}") or _BY_PATH.get(path):
+        return found
     (tag,) = tags if len(tags) == 1 else ("",)
     reading, changing = _BY_TAG.get(tag, (TokenScope.ALL, TokenScope.ALL))
     return (reading if method == "GET" else changing,)

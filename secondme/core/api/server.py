@@ -20,14 +20,13 @@ from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from secondme.core.api.app import build_app
-from secondme.core.api.auth import Guard, Keys
+from secondme.core.api.auth import Alarms, Guard, Keys, ScopeRefusals
 from secondme.core.api.events import EventHub
 from secondme.core.api.limits import Limits
 from secondme.core.api.middleware import Bounded, RequestLimiter
 from secondme.core.api.problems import OVERLOADED, UNREADABLE, Refusal
 from secondme.core.api.sockets import UNIX_HOSTS, Address, bind_tcp, bind_unix, hosts_of, unbind_unix
 from secondme.core.errors import SecondmeError
-from secondme.core.ids import new_id
 from secondme.core.log import get_logger
 from secondme.core.retry import AttemptLimit, backoff_s
 from secondme.core.tokens import NamedTokens, TokenFile
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from secondme.core.api.agent_routes import AgentRuns
     from secondme.core.api.dependencies import ApiOperations
     from secondme.core.ports import Clock
-    from secondme.core.store.events import Follow
+    from secondme.core.store.events import EventLog, Follow
 
 
 HEADERS = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
@@ -297,16 +296,17 @@ class Api:
         clock: Clock,
         *,
         follow: Follow,
-        alarm: Callable[[str, int], Awaitable[None]],
+        events: EventLog,
+        alarms: Alarms,
         limits: Limits | None = None,
     ) -> None:
-        """`follow` as `Services.follow`; `alarm` tells the owner that callers are refused."""
+        """`follow` as `Services.follow`."""
         self._where = where
         self._clock = clock
-        self._tell = alarm
+        self._alarms = alarms
         self._limits = limits or Limits()
-        self.hub = EventHub(follow, epoch=new_id()[:12], kept=self._limits.kept_events)
-        app = build_app(powers, self.hub, self._limits)
+        self.hub = EventHub(follow, events)
+        app = build_app(powers, self.hub, self._limits, ScopeRefusals(alarms.out_of_scope, clock))
         self._runs: AgentRuns = app.state.runs
         self._app = Bounded(app, self._limits)
         self.port: int | None = None
@@ -353,7 +353,15 @@ class Api:
     def _guard(self, hosts: frozenset[str], address: Address | None = None, tokens: Keys | None = None) -> ASGIApp:
         attempts = AttemptLimit(self._limits.wrong_tokens, self._clock)
         return RequestLimiter(
-            Guard(self._app, limits=self._limits, hosts=hosts, address=address, tokens=tokens, attempts=attempts, alarm=self._tell),
+            Guard(
+                self._app,
+                limits=self._limits,
+                hosts=hosts,
+                address=address,
+                tokens=tokens,
+                attempts=attempts,
+                alarm=self._alarms.refused,
+            ),
             self._limits,
         )
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO
 
 from secondme.core.backup.archive import CONFIG, DATA, STORE, BackupManifest, Member, is_sealed, not_ours, read_archive, unseal
+from secondme.core.backup.store import forward_jobs
 from secondme.core.clock import from_ms
 from secondme.core.errors import BusyError, ConfigError
 from secondme.core.fault_points import point
@@ -211,6 +212,7 @@ async def lay_store(swap: Swap, name: str, *, binary: str) -> int:
     lay_down(swap.data / STORE, store)
     async with private_store(store, binary=binary) as client:
         await client.delete(keys.GATEWAYS)
+        await forward_jobs(client)
         return int(await client.dbsize())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -229,6 +230,20 @@ async def fill(target: Store, laid: Path, digest: str, saved: Path, clock: Clock
     await remove_all(target)
     async with private_store(laid, binary=binary) as source:
         return await copy_ours(Direct(source), target)
+
+
+async def forward_jobs(client: Redis) -> None:
+    """Jobs go on from now: what was due since the backup was made is not run, for it was run then, or its time is over. A line in each log says so."""
+    seconds, _ = await client.time()
+    names: list[bytes] = await client.zrange(keys.JOBS_INDEX, 0, -1)  # type: ignore[assignment]  # the library knows more answers than this one
+    for raw in names:
+        job = raw.decode()
+        if await client.exists(keys.job_state(job)):
+            await client.hset(keys.job_state(job), mapping={"cursor": seconds * 1000, "open": "0", "lease_until": "0"})
+            await client.rpush(
+                keys.job_log(job), json.dumps({"occurrence": seconds * 1000, "outcome": "restored", "at": seconds * 1000})
+            )
+    await client.delete(keys.JOBS_DUE)
 
 
 async def settled(target: Store) -> None:

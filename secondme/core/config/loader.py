@@ -35,6 +35,8 @@ from secondme.core.config.models import (
     DisclosureSettings,
     DraftSettings,
     HearingSettings,
+    JobSettings,
+    LearningSettings,
     LimitSettings,
     LogSettings,
     MemorySettings,
@@ -94,10 +96,12 @@ class Settings(Section):
     """Settings of channels that came as packages of their own, by channel id."""
     store: StoreSettings
     memory: MemorySettings
+    learning: LearningSettings
     hearing: HearingSettings
     sight: SightSettings
     speech: SpeechSettings
     attachments: AttachmentSettings
+    jobs: JobSettings
     skills: SkillSettings
     skill_secrets: dict[str, dict[str, SecretStr]] = Field(default_factory=dict)
     """Keys that skills need, by skill (`-` written `_`) and name; `secondme skills config` keeps them. They are put into requests, and no

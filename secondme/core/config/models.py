@@ -268,10 +268,12 @@ class ApiSettings(Section):
 
 
 class WebhookSettings(Section):
-    """Where platforms that call us are heard."""
+    """Where platforms that call us are heard, and where our own webhooks may go."""
 
     listen: str = ""
     """`127.0.0.1:8780`, with a tunnel or a proxy that speaks TLS in front of it. Empty: nobody can call."""
+    allow_private: bool = False
+    """Whether webhooks of ours (`secondme webhooks`) may go into private networks too: 10.0.0.0/8, 192.168.0.0/16, Tailscale and the like."""
 
     @field_validator("listen")
     @classmethod
@@ -437,6 +439,11 @@ class MemorySettings(Section):
     automem_token: SecretStr | None = None
 
     @property
+    def finds_facts(self) -> bool:
+        """True when memory reads facts out of what is said."""
+        return self.enabled and self.facts != "off"
+
+    @property
     def recipients(self) -> list[str]:
         """Who is sent what people write, or facts of it, so that it is found again; nobody by default."""
         if not self.enabled:
@@ -448,11 +455,56 @@ class MemorySettings(Section):
         return [each for each in (embedder, archive, graph) if each]
 
 
+class LearningSettings(Section):
+    """What is learnt beside how you write and who somebody is to you."""
+
+    occasions: bool = True
+    """Birthdays that approved contacts tell, as dates, and what you promise them, in your own words. False: nothing more is learnt; what is
+    known stays, and so does what you set yourself."""
+
+
 class SkillSettings(Section):
     """What the clone can do besides writing. Which skills are on is said with `secondme skills`."""
 
     directory: str = ""
     """Where your own skills lie, a folder each. Empty: `skills` beside the configuration."""
+
+
+class JobLimits(Section):
+    """How often jobs may speak by themselves. What is over a limit is passed over, and the digest says so."""
+
+    told_per_day: int = Field(12, ge=1, le=50)
+    """Messages of jobs in your own chat; your own reminders do not count."""
+    contact_per_day: int = Field(1, ge=1, le=3)
+    contact_per_week: int = Field(3, ge=1, le=10)
+    gap_hours: float = Field(20, ge=1, le=720)
+    """Between two to the same contact."""
+    quiet_minutes: float = Field(30, ge=1, le=1440)
+    """After anything that was said in a conversation no job writes into it."""
+    earliest: time = time(8)
+    latest: time = time(21)
+    """Contacts are written to between these times of your day."""
+    unanswered: int = Field(2, ge=1, le=3)
+    """After so many without an answer a contact is left in peace until it writes."""
+    sent_per_hour: int = Field(3, ge=1, le=10)
+    sent_per_day: int = Field(10, ge=1, le=30)
+    """To all contacts together, what you approved included."""
+    drafts_per_day: int = Field(5, ge=1, le=50)
+
+
+class JobSettings(Section):
+    """What the clone does without being written to: `secondme jobs`."""
+
+    reach: Literal["self", "drafts", "allowed"] = "self"
+    """How far jobs go. `self`: your own chat only. `drafts`: they also suggest words for contacts, which wait for you. `allowed`: those you allowed by
+    name are also written to (`secondme jobs allow`)."""
+    daily_usd: float = Field(0.5, ge=0)
+    """What models may cost for jobs in a day, within `budget.daily_usd`."""
+    run_usd: float = Field(0.1, ge=0)
+    """What one question of a job may cost."""
+    owed_hours: float = Field(4, ge=0.5, le=168)
+    """Waking hours after which somebody who waits for you is named."""
+    limits: JobLimits = JobLimits()
 
 
 class LogSettings(Section):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secondme.core.doctor.checks import configuration, files, gateway, machine, media, memory, model, queue, services, store
+from secondme.core.doctor.checks import configuration, files, gateway, jobs, machine, media, memory, model, queue, services, store
 from secondme.core.doctor.checks.channels import ChannelProbe, check_of
 from secondme.core.errors import NotFoundError
 from secondme.core.text import near
@@ -27,6 +27,7 @@ def all_checks(patients: Sequence[ChannelProbe], others: Sequence[Check] = ()) -
         *model.CHECKS,
         *model.PERSONA_CHECKS,
         *queue.CHECKS,
+        *jobs.CHECKS,
         *memory.CHECKS,
         *media.CHECKS,
         *others,

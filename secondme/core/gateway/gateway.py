@@ -5,6 +5,7 @@
             -> worker  -> answer             one burst, one reply: still writing? asleep? stale? else what would the owner say, and how fast
             -> sender  -> channel            asked a last time: still approved, not paused, not answered by the owner meanwhile
             -> learner                       what the owner writes themselves, and how: in the background
+            -> timekeeper                    what nobody asked for just now: reminders and digests for the owner, drafts for contacts; once, and in time
             -> memory                        what was said, for when it matters again: in the background, from journals
 
 The gateway names the stages and wires them with functions; stages do not know each other.
@@ -29,7 +30,7 @@ from secondme.core.ids import ChannelId, ContactId, MessageId, mask_contact_id, 
 from secondme.core.log import get_logger
 from secondme.core.messages import Admission, Challenge, ChatKind, InboundMessage
 from secondme.core.queue.worker import Answered, Deferred, Verdict, Worker
-from secondme.core.records import Job, Mail, NewRow, Stage
+from secondme.core.records import Burst, Mail, NewRow, Stage
 from secondme.core.reply.agent import Agent, NoReply, Reply
 from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
 from secondme.core.send.pacing import SleepSchedule, gathering_s, plan_paces
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from secondme.core.config.loader import Settings
     from secondme.core.gateway.channel_leases import ChannelLeases
     from secondme.core.gateway.owner_chat import OwnerChat
+    from secondme.core.jobs.timekeeper import Timekeeper
     from secondme.core.media.reader import MediaReader
     from secondme.core.media.speech import SpeechDesk
     from secondme.core.memory.feed import MemoryFeed
@@ -59,6 +61,7 @@ if TYPE_CHECKING:
     from secondme.core.send.store import DraftStore, OutboxStore
     from secondme.core.store.client import Store
     from secondme.core.store.history import HistoryStore
+    from secondme.core.webhooks.delivery import WebhookDelivery
 
 log = get_logger(__name__)
 
@@ -99,6 +102,8 @@ class GatewayParts:
     """Are written only while there is a `memory` to read them."""
     media: MediaReader | None = None
     speech: SpeechDesk | None = None
+    timekeeper: Timekeeper | None = None
+    webhooks: WebhookDelivery | None = None
 
 
 class Gateway:
@@ -147,56 +152,67 @@ class Gateway:
             self._nudge(message.channel_id)
         if outcome in _INSPECTED and self._parts.inspector is not None:
             self._parts.inspector.offer(message)
-        if self._parts.learner is not None:
-            if outcome is Admission.TAKEN_OVER:
-                self._parts.learner.spoke(message.contact_id)
-            elif outcome in _INSPECTED and not message.is_forwarded:
-                self._parts.learner.heard(message.contact_id, message.text)
+        self._learn_from(message, outcome)
         return outcome
 
-    async def answer(self, job: Job) -> Verdict:
+    def _learn_from(self, message: InboundMessage, outcome: Admission | Challenge) -> None:
+        """What the message tells will be learnt. What its chat forgets leaves no date behind."""
+        learner, contact = self._parts.learner, message.contact_id
+        if learner is None:
+            return
+        if outcome is Admission.TAKEN_OVER or (outcome is Admission.CORRECTED and message.from_me):
+            learner.spoke(contact)
+        elif outcome in _INSPECTED and not message.is_forwarded:
+            learner.heard(contact, message.text, "" if message.expires_s else message.message_id)
+        elif outcome is Admission.CORRECTED and not message.is_forwarded and not message.expires_s:
+            learner.corrected(contact, message.text, message.edit_of)
+
+    async def answer(self, burst: Burst) -> Verdict:
         """What to do about a burst: wait for the morning, let it rest, or say what the owner would say."""
-        now = from_ms(job.now_ms)
-        match job.contact.mode:
+        now = from_ms(burst.now_ms)
+        match burst.contact.mode:
             case ReplyMode.OBSERVE | ReplyMode.OFF as mode:
                 return Answered([], why="observed" if mode is ReplyMode.OBSERVE else "off")
             case ReplyMode.AUTO | ReplyMode.DRAFT:
                 pass
             case _:
-                assert_never(job.contact.mode)
-        is_unread = self._parts.media is not None and await self._parts.media.wants(job.token.contact_id, job.mail)
-        gather_s = gathering_s([mail.timestamp for mail in job.mail], now, self._settings.pacing)
+                assert_never(burst.contact.mode)
+        is_unread = self._parts.media is not None and await self._parts.media.wants(burst.token.contact_id, burst.mail)
+        gather_s = gathering_s([mail.timestamp for mail in burst.mail], now, self._settings.pacing)
         if gather_s > 0:
             return Deferred(gather_s, "gathering")
         asleep_s = self._night.put_off_s(now, self._rng)
         if asleep_s > 0:
             return Deferred(asleep_s, "asleep")
-        if self._night.awake_for(job.mail[-1].timestamp, now).total_seconds() > self._settings.queue.stale_after_hours * 3600:
+        if self._night.awake_for(burst.mail[-1].timestamp, now).total_seconds() > self._settings.queue.stale_after_hours * 3600:
             return Answered([], why="stale", untold="stale")
         if is_unread:
             return Deferred(_READING_S, "reading")
         begun = self._clock.monotonic()
-        outcome = await self._parts.agent.compose_reply(job)
+        outcome = await self._parts.agent.compose_reply(burst)
         took_ms = int((self._clock.monotonic() - begun) * 1000)
         match outcome:
             case NoReply(reason, facts):
-                log.warning("no_reply", contact=mask_contact_id(job.token.contact_id), reason=reason)
+                log.warning("no_reply", contact=mask_contact_id(burst.token.contact_id), reason=reason)
                 if (
                     reason == "handed_over"
                 ):  # before it is said: who was asked whether they are a machine says nothing more by itself
-                    await self._hand_over(job.token.contact_id)
-                stages = (*self._passed_over(job), Stage("composed", took_ms, {"ms": took_ms, "refused": reason, **(facts or {})}))
+                    await self._hand_over(burst.token.contact_id)
+                stages = (
+                    *self._passed_over(burst),
+                    Stage("composed", took_ms, {"ms": took_ms, "refused": reason, **(facts or {})}),
+                )
                 return Answered([], why="unanswered", untold=reason, stages=stages)
             case Reply(facts=facts):
-                stages = (*self._passed_over(job), Stage("composed", took_ms, {"ms": took_ms, **(facts or {})}))
-                return self._schedule(job, outcome, stages)
+                stages = (*self._passed_over(burst), Stage("composed", took_ms, {"ms": took_ms, **(facts or {})}))
+                return self._schedule(burst, outcome, stages)
             case _:
                 assert_never(outcome)
 
-    def _passed_over(self, job: Job) -> list[Stage]:
+    def _passed_over(self, burst: Burst) -> list[Stage]:
         """The burst was begun; and what of it nobody looked into."""
         rules = self._parts.media.rules if self._parts.media is not None else None
-        return [Stage("begun", 0), *(each for mail in job.mail for each in (rules.passed_over(mail) if rules else ()))]
+        return [Stage("begun", 0), *(each for mail in burst.mail for each in (rules.passed_over(mail) if rules else ()))]
 
     def _heard(self, mail: Mail, words: str) -> None:
         """What somebody said in a recording is looked at and learnt from like what they write."""
@@ -213,7 +229,7 @@ class Gateway:
             for start in range(0, len(words), most):
                 self._parts.inspector.offer(replace(message, text=words[start : start + most]))
         if self._parts.learner is not None and not mail.forwarded:
-            self._parts.learner.heard(message.contact_id, words)
+            self._parts.learner.heard(message.contact_id, words, "" if mail.expires_s else mail.message_id)
 
     async def _hand_over(self, contact: ContactId) -> None:
         """The contact is the owner's for as long as after a message of their own."""
@@ -222,33 +238,33 @@ class Gateway:
         seconds = int(length.total_seconds())
         await self._parts.security.record(SecurityEvent.PAUSE_ACTIVATED, Severity.INFO, contact, reason="handover", seconds=seconds)
 
-    def _schedule(self, job: Job, composed: Reply, stages: tuple[Stage, ...]) -> Answered:
+    def _schedule(self, burst: Burst, composed: Reply, stages: tuple[Stage, ...]) -> Answered:
         """The reply in as many messages as this owner would send, each with its pace; held when the mode or a check asks for it."""
-        reply = reply_id(job.token.contact_id, job.mail[0].message_id)
+        reply = reply_id(burst.token.contact_id, burst.mail[0].message_id)
         texts = split_reply(composed.text, by_line=composed.by_line)
         speech = self._parts.speech
-        speak = speech is not None and speech.is_wanted(job.contact, job.mail, texts)
-        ago = None if job.last_reply_ms is None else max(0.0, (job.now_ms - job.last_reply_ms) / 1000)
+        speak = speech is not None and speech.is_wanted(burst.contact, burst.mail, texts)
+        ago = None if burst.last_reply_ms is None else max(0.0, (burst.now_ms - burst.last_reply_ms) / 1000)
         paces = plan_paces(texts, since_last_reply_s=ago, settings=self._settings.pacing, rng=self._rng)
         rows = [
             NewRow(
                 row_id=f"{reply}-{number}",
                 reply_id=reply,
-                contact_id=job.token.contact_id,
-                channel_id=job.channel_id,
+                contact_id=burst.token.contact_id,
+                channel_id=burst.channel_id,
                 kind="reply",
                 text=part,
-                answers=tuple(mail.message_id for mail in job.mail),
+                answers=tuple(mail.message_id for mail in burst.mail),
                 fault=composed.fault,
-                thread=job.mail[-1].thread,
-                expires_s=job.mail[-1].expires_s,
+                thread=burst.mail[-1].thread,
+                expires_s=burst.mail[-1].expires_s,
                 speak=speak,
             )
             for number, part in enumerate(texts)
         ]
         hold = composed.hold
-        if not hold and job.contact.mode is ReplyMode.DRAFT:
-            hold = "tier" if job.contact.reply_mode is None else "mode"
+        if not hold and burst.contact.mode is ReplyMode.DRAFT:
+            hold = "tier" if burst.contact.reply_mode is None else "mode"
         return Answered(list(zip(rows, paces, strict=True)), hold=hold, stages=stages)
 
     async def run(self, stop: asyncio.Event, ready: asyncio.Event) -> None:
@@ -294,6 +310,8 @@ class Gateway:
                 background.append(lifetime.create_task(self._parts.owner_chat.run(self.manager.owner_chats)))
             if self._parts.media is not None:
                 background.append(lifetime.create_task(self._parts.media.run(self.manager.is_open, alone=works)))
+            if self._parts.webhooks is not None:
+                background.append(lifetime.create_task(self._parts.webhooks.run()))
             if self._parts.memory is not None:
                 background.append(lifetime.create_task(self._parts.memory.run()))
             elif self._parts.journals is not None:
@@ -302,6 +320,8 @@ class Gateway:
         finishing: list[Coroutine[None, None, None]] = []
         if works:
             background.append(lifetime.create_task(self._parts.agent.warm()))
+            if self._parts.timekeeper is not None:
+                background.append(lifetime.create_task(self._parts.timekeeper.run()))
             await self._hurry()
             finishing.append(self._worker().run(stop))
         finishing.extend(sender.run(stop) for sender in self._senders.values())

@@ -11,6 +11,7 @@ from secondme.core.channel_manifest import needs_link, sentence_of
 from secondme.core.clock import parse_duration
 from secondme.core.enums import Tier
 from secondme.core.errors import NotFoundError, SecondmeError, UnavailableError
+from secondme.core.gateway.job_commands import HELP as JOBS_HELP
 from secondme.core.gateway.trace_messages import why_held
 from secondme.core.ids import code_of, contact_id, is_contact_id
 from secondme.core.log import get_logger
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from secondme.core.admit.pairing import Decision, PairingService
     from secondme.core.admit.pairing_store import Listing
     from secondme.core.admit.pauses import PauseService
+    from secondme.core.gateway.job_commands import JobCommands
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.gateway.store import NoteStore
     from secondme.core.ports import Clock
@@ -37,7 +39,8 @@ if TYPE_CHECKING:
     from secondme.core.tools.store import Proposal
 
 
-HELP = """approve CODE-or-id [trusted|standard|restricted]
+HELP = (
+    """approve CODE-or-id [trusted|standard|restricted]
 deny CODE, link CODE
 pause [contact] [60m]
 resume [contact], answer [contact]
@@ -47,8 +50,12 @@ send DRAFT, drop DRAFT
 edit DRAFT your own words
 proposals
 yes PROPOSAL, no PROPOSAL
+"""
+    + JOBS_HELP
+    + """
 list, status, help
 A contact is an id, or for pause, resume, answer and deny a name that list shows."""
+)
 UNKNOWN = "I don't know that command. This is what I do:\n" + HELP
 SHORT = 6
 """Characters of a draft's id that are shown."""
@@ -75,7 +82,9 @@ class Commands:
         listing: Callable[[], Awaitable[Listing]],
         overview: Callable[[], Awaitable[SystemStatus]],
         proposals: ProposalService,
+        jobs: JobCommands,
     ) -> None:
+        self._jobs = jobs
         self.proposals = proposals
         self._owner = owner
         self._steering = steering
@@ -90,7 +99,9 @@ class Commands:
         """
         verb, *words = text.strip().split() or [""]
         try:
-            said = await self._do(verb.casefold().lstrip("/"), words)
+            verb = verb.casefold().lstrip("/")
+            is_job = self._jobs.is_meant(verb, words)
+            said = await (self._jobs.carry_out(verb, words) if is_job else self._do(verb, words))
             return None if said is None else said[:_REPLY_LIMIT]
         except UnavailableError:
             raise
@@ -415,21 +426,41 @@ class OwnerChat:
                 await self._tell_queue(kind, contact, at, event)
             case keys.EVENTS_PAUSE, "pause" if event.get("reason") == "rate_limit":
                 await self._note(f"{contact} wrote too much at once and is paused for a while.", f"rate:{contact}:{at}")
-            case keys.EVENTS_STATUS, "channel_state" if event.get("code") and event.get("state") in _TELLING_STATES:
-                await self._tell_channel(str(event.get("channelId")), str(event["code"]))
-            case keys.EVENTS_STATUS, "skill_failing":
-                name = safe_name(str(event.get("skill")))
-                said = f"The skill {name} fails again and again, so I write without it for a while. On your machine: secondme skills log {name}"
-                await self._note(said, f"skill:{name}:{self._clock.now_ms() // _DAY_MS}")
-            case keys.EVENTS_STATUS, "reading_failing":
-                await self._tell_reading(str(event.get("code")), str(event.get("message") or ""), str(event.get("fix") or ""))
-            case keys.EVENTS_STATUS, "memory_damaged":
-                said = f"What I remember of {contact} was damaged and is set aside; I still know what the last days hold. An export that you have can be imported again."
-                await self._note(said, f"memory:{contact}:{self._clock.now_ms() // _DAY_MS}")
+            case keys.EVENTS_STATUS, _:
+                await self._tell_status(kind, contact, at, event)
+            case keys.EVENTS_SECURITY, "webhook_disabled":
+                await self._note(
+                    "A webhook of yours gets nothing any more. On your machine: secondme webhooks list", f"webhook:{at}"
+                )
             case keys.EVENTS_SECURITY, "pairing_closed" | "pairing_full":
                 await self._note("Too many strangers ask or guess codes; new ones are ignored for now.", f"{kind}:{at[:7]}")
             case _:
                 pass
+
+    async def _tell_status(self, kind: str, contact: str, at: str, event: dict[str, Any]) -> None:
+        match kind:
+            case "channel_state" if event.get("code") and event.get("state") in _TELLING_STATES:
+                await self._tell_channel(str(event.get("channelId")), str(event["code"]))
+            case "skill_failing":
+                name = safe_name(str(event.get("skill")))
+                said = f"The skill {name} fails again and again, so I write without it for a while. On your machine: secondme skills log {name}"
+                await self._note(said, f"skill:{name}:{self._clock.now_ms() // _DAY_MS}")
+            case "job_disabled":
+                await self._tell_disabled(str(event.get("job")), str(event.get("why")), at)
+            case "reading_failing":
+                await self._tell_reading(str(event.get("code")), str(event.get("message") or ""), str(event.get("fix") or ""))
+            case "memory_damaged":
+                said = f"What I remember of {contact} was damaged and is set aside; I still know what the last days hold. An export that you have can be imported again."
+                await self._note(said, f"memory:{contact}:{self._clock.now_ms() // _DAY_MS}")
+            case _:
+                pass
+
+    async def _tell_disabled(self, job: str, why: str, at: str) -> None:
+        short = safe_name(job)[:8]
+        what = "can never come to anything" if why == "broken" else "came to nothing five times in a row"
+        await self._note(
+            f"The job {short} {what}, so it does not run any more. On your machine: secondme jobs runs {short}", f"job:{job}:{at}"
+        )
 
     async def _tell_reading(self, code: str, message: str, fix: str) -> None:
         """Once a day for each cause."""

@@ -14,6 +14,7 @@ from secondme.core.admit.witness import Loss
 from secondme.core.clock import from_ms, rfc3339
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.gateway.store import Activity
+from secondme.core.jobs.records import JobsStanding
 from secondme.core.records import CamelModel
 
 if TYPE_CHECKING:
@@ -145,6 +146,15 @@ class MediaRecipientsReport(CamelModel):
     pictures: list[str] = Field(default_factory=list)
 
 
+class JobsReport(CamelModel):
+    """How many jobs there are, have a time to come, and are late; `off`: none runs by itself."""
+
+    total: int
+    on: int
+    late: int
+    off: bool
+
+
 class StatusReport(CamelModel):
     """How things stand: the data of `secondme status --json`."""
 
@@ -167,6 +177,8 @@ class StatusReport(CamelModel):
     """None when nothing is listened to."""
     spoken: SpokenReport | None = None
     """None when nothing is spoken."""
+    jobs: JobsReport | None = None
+    """None when there are none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,6 +288,7 @@ class SystemStatus:
     recipients: tuple[str, ...] = ()
     """Who is sent what people write so that memory finds it again."""
     media: MediaUse = MediaUse()
+    jobs: JobsStanding = field(default_factory=JobsStanding)
 
     @property
     def runs(self) -> bool:
@@ -328,6 +341,9 @@ class SystemStatus:
             ),
             unreadable=[*self.unreadable, *backlog.unreadable],
             recipients=list(self.recipients),
+            jobs=JobsReport(total=self.jobs.total, on=self.jobs.on, late=self.jobs.late, off=self.jobs.is_off)
+            if self.jobs.total
+            else None,
             media_recipients=MediaRecipientsReport(
                 recordings=list(media.recordings_to), spoken=list(media.spoken_to), pictures=list(media.pictures_to)
             ),

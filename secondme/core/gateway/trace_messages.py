@@ -148,6 +148,7 @@ _REASONS = {
     "disclosure": "they asked whether you are a machine, and it did not say so",
     "unfit": "the checks found a fault in it",
     "agent": "you had it written",
+    "proactive": "a job suggests it",
     "no_room": "50 drafts waited for this contact",
     "owner": "you dropped it",
     "not_approved": "the contact is not approved any more",

@@ -18,7 +18,7 @@ from secondme.core.memory.messages import ANYBODY
 from secondme.core.memory.session_slices import SpokenMessage
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 
     from secondme.core.config.models import MemorySettings
     from secondme.core.ids import ContactId
@@ -42,6 +42,8 @@ class MemoryKeeper:
         self.meaning: MeaningIndex | None = None
         self.archive: AutoMemArchive | None = None
         self.graph: FactGraph | None = None
+        self.tell_facts: Callable[[ContactId, Sequence[Fact]], Awaitable[None]] | None = None
+        """Is told which facts of a contact were found, maybe again; with none, that some are gone."""
         self._settings = settings
 
     async def remember(self, contact: ContactId, messages: Sequence[MemoryMessage], claims: Iterable[Spoken] = ()) -> int:
@@ -61,12 +63,14 @@ class MemoryKeeper:
         count = await asyncio.to_thread(self.memories.add_facts, contact, facts) if facts else 0
         if facts and self.graph is not None:
             self.graph.changed(contact)
+        if facts and self.tell_facts is not None:
+            await self.tell_facts(contact, facts)
         return count
 
     async def forget_facts(self, contact: ContactId, keys: Collection[str]) -> int:
         """These facts are gone; how many there were. What was said stays. Repeatable. Raises BusyError, UnavailableError."""
         count = await asyncio.to_thread(self.memories.forget_facts, contact, keys)
-        await self._settle_graph(contact)
+        await self._settle_facts(contact)
         return count
 
     async def edit(self, contact: ContactId, message_id: str, text: str, by: Collection[str] = ANYBODY) -> bool:
@@ -75,7 +79,7 @@ class MemoryKeeper:
         if not await asyncio.to_thread(self.memories.edit, contact, message_id, text, by):
             return False
         await self._withdraw(contact, [message_id])
-        await self._settle_graph(contact)
+        await self._settle_facts(contact)
         if self.meaning is not None:
             self.meaning.changed(contact)
         return True
@@ -89,13 +93,13 @@ class MemoryKeeper:
         await asyncio.to_thread(self.memories.discard_damaged, contact, meant.values())
         count = await asyncio.to_thread(self.memories.forget_messages, contact, message_ids, by)
         await self._withdraw(contact, list(meant or message_ids))
-        await self._settle_graph(contact)
+        await self._settle_facts(contact)
         return count
 
     async def correct_fact(self, contact: ContactId, key: str, value: str, at_ms: int) -> bool:
         """True when the fact is known: the owner's `value` stands in its place, from the same messages. Raises as `forget_facts`."""
         is_known = await asyncio.to_thread(self.memories.correct_fact, contact, key, value, at_ms)
-        await self._settle_graph(contact)
+        await self._settle_facts(contact)
         return is_known
 
     async def forget_expired(self, contact: ContactId, now_ms: int) -> int | None:
@@ -119,7 +123,7 @@ class MemoryKeeper:
                 await self.archive.forget(contact)
             except SecondmeError as error:
                 log.warning("automem_erases_later", contact=mask_contact_id(contact), code=error.code)
-        await self._settle_graph(contact)
+        await self._settle_facts(contact)
         return was
 
     async def archive_sessions(self, contact: ContactId, sessions: Collection[int] | None = None) -> int:
@@ -157,8 +161,10 @@ class MemoryKeeper:
         except SecondmeError as error:
             log.warning("automem_erases_later", contact=mask_contact_id(contact), code=error.code)
 
-    async def _settle_graph(self, contact: ContactId) -> None:
-        """What was forgotten is out of the graph, now or once the server answers."""
+    async def _settle_facts(self, contact: ContactId) -> None:
+        """Who listens knows that facts are gone; they are out of the graph, now or once the server answers."""
+        if self.tell_facts is not None:
+            await self.tell_facts(contact, ())
         if self.graph is None:
             return
         self.graph.changed(contact)

@@ -1,6 +1,6 @@
 """The mailboxes: one token per contact in the stream, one inbox per contact, a lease with a fence for whoever works.
 
-Each step of a job is one script and may be repeated; a worker that lost its lease changes nothing.
+Each step of a burst is one script and may be repeated; a worker that lost its lease changes nothing.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from redis.exceptions import ResponseError
 from secondme.core.clock import from_ms
 from secondme.core.errors import BusyError, DataError, NotFoundError
 from secondme.core.ids import ContactId
-from secondme.core.records import ApprovedContact, Job, Mail, NewRow, OutboxRow, Stage, Token, UnreadableJobError
+from secondme.core.records import ApprovedContact, Burst, Mail, NewRow, OutboxRow, Stage, Token, UnreadableBurstError
 from secondme.core.store import key_types, keys
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 _BATCH = 50
-"""Messages of one burst at most: 50 of 64 KB are still a bounded job."""
+"""Messages of one burst at most: 50 of 64 KB are still bounded."""
 
 
 _BROKEN_S = 3600.0
@@ -85,10 +85,10 @@ class InboxStore:
         )
         return _tokens(answer[1])
 
-    async def begin(self, token: Token, worker: str) -> Job | Literal["obsolete", "busy", "gone", "empty", "paused"]:
+    async def begin(self, token: Token, worker: str) -> Burst | Literal["obsolete", "busy", "gone", "empty", "paused"]:
         """The contact's burst under a new fence, or why there is nothing to do; then the token is settled, except for `busy`.
 
-        Raises UnreadableJobError when the contact's record or its mail is corrupt: the lease is taken, so the caller must defer.
+        Raises UnreadableBurstError when the contact's record or its mail is corrupt: the lease is taken, so the caller must defer.
         """
         contact = token.contact_id
         answer = await self._store.run(
@@ -107,19 +107,19 @@ class InboxStore:
             contact=contact,
             channel=token.channel_id,
         )
-        if answer[0] != b"job":
+        if answer[0] != b"burst":
             return answer[0].decode()  # type: ignore[no-any-return]  # the script's header lists these five
         _, now, fence, attempt, defers, last, approved, *mail = answer
         contact_key, mail_key = keys.approved(contact), keys.inbox(contact)
         try:
             letters = tuple(Mail.decode(item, mail_key) for item in mail)
         except DataError as error:
-            raise UnreadableJobError(error, int(fence), is_mail=True) from error
+            raise UnreadableBurstError(error, int(fence), is_mail=True) from error
         try:
             approval = ApprovedContact.decode(approved, contact_key)
         except DataError as error:
-            raise UnreadableJobError(error, int(fence), is_mail=False) from error
-        return Job(
+            raise UnreadableBurstError(error, int(fence), is_mail=False) from error
+        return Burst(
             token=token,
             now_ms=int(now),
             fence=int(fence),
@@ -130,16 +130,16 @@ class InboxStore:
             mail=letters,
         )
 
-    async def renew(self, job: Job, worker: str) -> bool:
-        """True while the job is still `worker`'s; its lease starts anew."""
+    async def renew(self, burst: Burst, worker: str) -> bool:
+        """True while the burst is still `worker`'s; its lease starts anew."""
         kept: int = await self._store.run(
-            "renew", (keys.QUEUE_GROUP, job.token.entry, worker, job.fence, self._lease_ms), contact=job.token.contact_id
+            "renew", (keys.QUEUE_GROUP, burst.token.entry, worker, burst.fence, self._lease_ms), contact=burst.token.contact_id
         )
         return bool(kept)
 
     async def finish(
         self,
-        job: Job,
+        burst: Burst,
         worker: str,
         rows: list[tuple[NewRow, Pace]],
         *,
@@ -151,12 +151,12 @@ class InboxStore:
         """The burst is answered: its mail is gone and `rows` wait to be sent, or for the owner when `hold` names a reason.
 
         `why` there are none; `untold`: a reason for it that the owner should hear of; `stages`: what the burst passed before. All of it
-        or nothing. False when the job was no longer ours; then nothing happened.
+        or nothing. False when the burst was no longer ours; then nothing happened.
         """
-        ids = json.dumps([mail.message_id for mail in job.mail])
+        ids = json.dumps([mail.message_id for mail in burst.mail])
         facts = f',"reply":"{rows[0][0].reply_id}","rows":{len(rows)}' if rows else ""
         facts += f',"reason":"{hold}"' if hold else ""
-        contact = job.token.contact_id
+        contact = burst.token.contact_id
         timed = [
             part for row, pace in rows for part in (int(pace.typing_after_s * 1000), int(pace.due_after_s * 1000), row.encode())
         ]
@@ -164,11 +164,11 @@ class InboxStore:
             "finish",
             (
                 keys.QUEUE_GROUP,
-                job.token.entry,
+                burst.token.entry,
                 worker,
-                job.fence,
+                burst.fence,
                 contact,
-                len(job.mail),
+                len(burst.mail),
                 keys.MAILBOX_TTL_MS,
                 hold,
                 keys.EVENTS_QUEUE,
@@ -177,11 +177,11 @@ class InboxStore:
                 "held" if hold else why,
                 facts,
                 len(stages),
-                *(stage.to_json(job) for stage in stages),
+                *(stage.to_json(burst) for stage in stages),
                 *timed,
             ),
             contact=contact,
-            channel=job.channel_id,
+            channel=burst.channel_id,
         )
         return answer == b"done"
 

@@ -1,4 +1,4 @@
-"""The worker: it takes a contact's token, keeps its lease, and settles the job in one step.
+"""The worker: it takes a contact's token, keeps its lease, and settles the burst in one step.
 
 A worker that dies loses its lease after `queue.lease_s`; one that was frozen finds a later fence and changes nothing. Nobody
 sleeps in a slot: what must wait goes back to the store with a time.
@@ -16,7 +16,7 @@ from secondme.core.errors import ConfigError, CredentialsError, DataError, Secon
 from secondme.core.ids import mask_contact_id
 from secondme.core.log import OutageLog, get_logger
 from secondme.core.queue.upkeep import Upkeep
-from secondme.core.records import Job, NewRow, Stage, Token, UnreadableJobError
+from secondme.core.records import Burst, NewRow, Stage, Token, UnreadableBurstError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Sequence
@@ -78,7 +78,7 @@ class Worker:
         *,
         name: str,
         inbox: InboxStore,
-        answer: Callable[[Job], Awaitable[Verdict]],
+        answer: Callable[[Burst], Awaitable[Verdict]],
         done: Callable[[str], None],
         settings: QueueSettings,
         clock: Clock,
@@ -93,7 +93,7 @@ class Worker:
         self._rng = rng
         self._running: set[str] = set()
         self._following: dict[str, Token] = {}
-        """Tokens that arrived before the job in front of them was over here; it may be settled in the store by then."""
+        """Tokens that arrived before the burst in front of them was over here; it may be settled in the store by then."""
         self._free = asyncio.Event()
         self._outage = OutageLog(log, "queue")
 
@@ -104,9 +104,9 @@ class Worker:
                 Upkeep(self._inbox, self._name, self._running, self._settings, self._clock, self._rng).run()
             )
             try:
-                async with asyncio.TaskGroup() as jobs:
-                    await self._take_until(stop, take, jobs)
-                    drain = jobs.create_task(self._cut_short())
+                async with asyncio.TaskGroup() as bursts:
+                    await self._take_until(stop, take, bursts)
+                    drain = bursts.create_task(self._cut_short())
                     while self._running:
                         self._free.clear()
                         await self._free.wait()
@@ -116,7 +116,7 @@ class Worker:
             timers.cancel()
             await self._leave()
 
-    async def _take_until(self, stop: asyncio.Event, take: Take, jobs: asyncio.TaskGroup) -> None:
+    async def _take_until(self, stop: asyncio.Event, take: Take, bursts: asyncio.TaskGroup) -> None:
         stopping = asyncio.ensure_future(stop.wait())
         failures = 0
         try:
@@ -139,7 +139,7 @@ class Worker:
                     await self._open(stopping)
                     continue
                 for token in tokens or []:
-                    self._start(token, jobs)
+                    self._start(token, bursts)
                 if self._running:
                     await self._clock.sleep(_GATHER_S)
         finally:
@@ -155,12 +155,12 @@ class Worker:
                 self._outage.goes_on(error.code)
                 await _first(stopping, asyncio.ensure_future(self._clock.sleep(0.5)))
 
-    def _start(self, token: Token, jobs: asyncio.TaskGroup) -> None:
+    def _start(self, token: Token, bursts: asyncio.TaskGroup) -> None:
         if token.contact_id in self._running:
             self._following[token.contact_id] = token
         else:
             self._running.add(token.contact_id)
-            jobs.create_task(self._work(token))
+            bursts.create_task(self._work(token))
 
     async def _work(self, token: Token) -> None:
         """Settle a contact's token, and the one that follows at once."""
@@ -179,13 +179,13 @@ class Worker:
         fence: int | None = None
         try:
             fault_points.point("worker.taken")
-            job = await self._inbox.begin(token, self._name)
-            if not isinstance(job, Job):
-                log.debug("nothing_to_do", contact=mask_contact_id(token.contact_id), why=job)
+            burst = await self._inbox.begin(token, self._name)
+            if not isinstance(burst, Burst):
+                log.debug("nothing_to_do", contact=mask_contact_id(token.contact_id), why=burst)
                 return
-            fence = job.fence
+            fence = burst.fence
             fault_points.point("worker.begun")
-            await self._settle(job, await self._answer_under_lease(job))
+            await self._settle(burst, await self._answer_under_lease(burst))
         except asyncio.CancelledError:
             await self._hand_back(token, fence)
             raise
@@ -193,7 +193,7 @@ class Worker:
             # Somebody else's work now, or nobody's: a takeover empties the mailbox under us. Then the token is still ours to settle.
             log.warning("lease_lost", contact=mask_contact_id(token.contact_id))
             await self._hand_back(token, None)
-        except UnreadableJobError as error:
+        except UnreadableBurstError as error:
             log.error("record_unreadable", contact=mask_contact_id(token.contact_id), code=error.code)
             wait_s = 1.0 if error.is_mail else _HUMAN_S  # unreadable mail is set aside in the end, a record waits for its owner
             await self._put_off(token, error.fence, Deferred(wait_s, "corrupt_record"), forgive=not error.is_mail)
@@ -208,52 +208,54 @@ class Worker:
             log.error("job_crashed", error, contact=mask_contact_id(token.contact_id))
             await self._put_off(token, fence, Deferred(1.0, "error"), forgive=False)
 
-    async def _answer_under_lease(self, job: Job) -> Verdict:
-        """What to do about the job, found while its lease is kept. Raises LeaseLostError when it could not be."""
-        renewing = asyncio.ensure_future(self._renew(job))
+    async def _answer_under_lease(self, burst: Burst) -> Verdict:
+        """What to do about the burst, found while its lease is kept. Raises LeaseLostError when it could not be."""
+        renewing = asyncio.ensure_future(self._renew(burst))
         try:
-            verdict = await _first(renewing, asyncio.ensure_future(self._judge(job)))
+            verdict = await _first(renewing, asyncio.ensure_future(self._judge(burst)))
         finally:
             renewing.cancel()
         if verdict is None:
             raise LeaseLostError
         return verdict
 
-    async def _judge(self, job: Job) -> Verdict:
+    async def _judge(self, burst: Burst) -> Verdict:
         """The answer, with every cause that is nobody's fault turned into waiting."""
         try:
-            return await self._answer(job)
+            return await self._answer(burst)
         except UnavailableError as error:
-            wait_s = error.retry_after_s if error.retry_after_s is not None else 2.0 ** min(job.defers, 8)
+            wait_s = error.retry_after_s if error.retry_after_s is not None else 2.0 ** min(burst.defers, 8)
             return Deferred(min(_LAST_RETRY_S, max(wait_s, 0.05)) * self._rng.uniform(1.0, 1.2), error.code)
         except (CredentialsError, ConfigError) as error:
             return Deferred(_HUMAN_S, error.code)
 
-    async def _renew(self, job: Job) -> None:
+    async def _renew(self, burst: Burst) -> None:
         """Returns when somebody else has the contact."""
         while True:
             await self._clock.sleep(self._settings.lease_s / 3)
             try:
-                kept = await self._inbox.renew(job, self._name)
+                kept = await self._inbox.renew(burst, self._name)
             except (UnavailableError, DataError):
                 continue  # the lease may outlive the trouble; the fence decides in the end
             if not kept:
                 return
 
-    async def _settle(self, job: Job, verdict: Verdict) -> None:
+    async def _settle(self, burst: Burst, verdict: Verdict) -> None:
         fault_points.point("worker.composed")
-        contact = mask_contact_id(job.token.contact_id)
+        contact = mask_contact_id(burst.token.contact_id)
         match verdict:
             case Answered(rows, hold, why, untold, stages):
-                kept = await self._inbox.finish(job, self._name, rows, hold=hold, why=why, untold=untold, stages=stages)
+                kept = await self._inbox.finish(burst, self._name, rows, hold=hold, why=why, untold=untold, stages=stages)
                 fault_points.point("worker.finished")
                 if not kept:
                     raise LeaseLostError
-                log.info(why if not hold else "held", contact=contact, messages=len(job.mail), rows=len(rows), attempt=job.attempt)
-                self._done(job.channel_id)
+                log.info(
+                    why if not hold else "held", contact=contact, messages=len(burst.mail), rows=len(rows), attempt=burst.attempt
+                )
+                self._done(burst.channel_id)
             case Deferred():
                 log.info("put_off", contact=contact, reason=verdict.reason, seconds=round(verdict.delay_s, 1))
-                await self._put_off(job.token, job.fence, verdict, messages=[mail.message_id for mail in job.mail])
+                await self._put_off(burst.token, burst.fence, verdict, messages=[mail.message_id for mail in burst.mail])
             case _:
                 assert_never(verdict)
 
@@ -276,7 +278,7 @@ class Worker:
                 await asyncio.shield(self._inbox.defer(token, self._name, fence, delay_s=0, reason="handed_back", forgive=True))
 
     async def _cut_short(self) -> None:
-        """Fails the group, and so cancels its jobs, when they take too long."""
+        """Fails the group, and so cancels its bursts, when they take too long."""
         await self._clock.sleep(self._settings.drain_s)
         raise _DrainedError
 

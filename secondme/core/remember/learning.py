@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from secondme.core.ids import ContactId
     from secondme.core.ports import Clock
+    from secondme.core.remember.occasions import OccasionLearner
     from secondme.core.remember.store import RelationshipStore, StyleStore
 
 
@@ -84,6 +85,14 @@ def _table() -> dict[tuple[str, str], list[_Entry]]:
     return signals
 
 
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    contact: ContactId
+    text: str
+    message_id: str
+    is_new: bool
+
+
 log = get_logger(__name__)
 
 FOLLOWS_MS = 90_000
@@ -94,20 +103,29 @@ _AGAIN_S = 5.0
 
 
 class Learner:
-    """Learns in the background how the owner writes, and what their contacts are to them."""
+    """Learns in the background how the owner writes, and what their contacts are to them; birthdays and promises too, where it may."""
 
-    def __init__(self, style: StyleStore, relationships: RelationshipStore, clock: Clock) -> None:
+    def __init__(
+        self, style: StyleStore, relationships: RelationshipStore, clock: Clock, occasions: OccasionLearner | None = None
+    ) -> None:
         self._style = style
+        self._occasions = occasions
         self._relationships = relationships
         self._clock = clock
-        self._heard: deque[tuple[ContactId, str]] = deque(maxlen=_MOST_WAITING)
+        self._heard: deque[_Heard] = deque(maxlen=_MOST_WAITING)
         self._spoken: dict[ContactId, None] = {}
         self._woken = asyncio.Event()
         self._complained: set[str] = set()
 
-    def heard(self, contact: ContactId, text: str) -> None:
-        """What the message of a contact who was approved hints at will be counted. Returns at once, never raises; the newest thousand wait."""
-        self._heard.append((contact, text[:LOOKED_AT]))
+    def heard(self, contact: ContactId, text: str, message_id: str = "") -> None:
+        """What the message of a contact who was approved hints at will be counted, and the birthday that it tells be kept as long as the
+        message with this id is; without an id none is. Returns at once, never raises; the newest thousand wait."""
+        self._heard.append(_Heard(contact, text[:LOOKED_AT], message_id, is_new=True))
+        self._woken.set()
+
+    def corrected(self, contact: ContactId, text: str, message_id: str) -> None:
+        """As `heard`, for new words of a message that was counted when it came."""
+        self._heard.append(_Heard(contact, text[:LOOKED_AT], message_id, is_new=False))
         self._woken.set()
 
     def spoke(self, contact: ContactId) -> None:
@@ -131,11 +149,12 @@ class Learner:
     async def catch_up(self) -> None:
         """Everything that waits is learnt. Raises UnavailableError; then what was not learnt yet still waits."""
         while self._heard:
-            contact, text = self._heard.popleft()
+            heard = self._heard.popleft()
             try:
-                await self._attempt(self._count(contact, text))
+                await self._attempt(self._keep_birthday(heard))  # first: it may be done twice
+                await self._attempt(self._count(heard))
             except UnavailableError:
-                self._heard.appendleft((contact, text))
+                self._heard.appendleft(heard)
                 raise
         while self._spoken:
             contact = next(iter(self._spoken))
@@ -147,13 +166,21 @@ class Learner:
                 raise
 
     async def learn(self, contact: ContactId) -> int:
-        """How many messages of the owner's to this contact were new. Repeatable. Raises UnavailableError."""
-        return await self._style.add(contact, own_messages(await self._style.said(contact)))
+        """How many messages of the owner's to this contact were new; what they promise is kept. Repeatable. Raises UnavailableError."""
+        messages = own_messages(await self._style.said(contact))
+        added = await self._style.add(contact, messages)
+        if self._occasions is not None:
+            await self._occasions.said(contact, messages)
+        return added
 
-    async def _count(self, contact: ContactId, text: str) -> None:
-        signal = detect(text)
+    async def _keep_birthday(self, heard: _Heard) -> None:
+        if self._occasions is not None and heard.message_id:
+            await self._occasions.heard(heard.contact, heard.message_id, heard.text)
+
+    async def _count(self, heard: _Heard) -> None:
+        signal = detect(heard.text) if heard.is_new else None
         if signal is not None:
-            await self._relationships.heard(contact, signal.relationship, signal.confidence, self._clock.now_ms())
+            await self._relationships.heard(heard.contact, signal.relationship, signal.confidence, self._clock.now_ms())
 
     async def _attempt(self, work: Coroutine[Any, Any, object]) -> None:
         try:

@@ -41,7 +41,7 @@ from secondme.core.text import safe_name, safe_text
 if TYPE_CHECKING:
     from secondme.core.config.loader import Settings
     from secondme.core.ports import Clock, Memory, Pictures
-    from secondme.core.records import Job, Mail, Turn
+    from secondme.core.records import Burst, Mail, Turn
     from secondme.core.reply.budget import Budget
     from secondme.core.reply.store import OutageStore
     from secondme.core.reply.tool_loop import ToolLoop
@@ -118,72 +118,74 @@ class Agent:
         """The checks are ready: the first reply does not wait for their tables. Repeatable."""
         await asyncio.to_thread(prepare)
 
-    async def compose_reply(self, job: Job) -> Reply | NoReply:
+    async def compose_reply(self, burst: Burst) -> Reply | NoReply:
         """The owner's next words to this burst, safe to show and never empty; or that there are none.
 
         Raises UnavailableError (ask again later), CredentialsError and ConfigError (a human must act first). Repeatable.
         """
-        texts = [mail.content for mail in job.mail]
-        asked = asks_if_machine([mail.spoken for mail in job.mail if not mail.forwarded])
+        texts = [mail.content for mail in burst.mail]
+        asked = asks_if_machine([mail.spoken for mail in burst.mail if not mail.forwarded])
         if asked and self._settings.disclosure.policy == "handover":
             return NoReply("handed_over")
-        voice, history = await asyncio.gather(self._voices.of(job.contact), self._recent(job))
-        if is_automatic(history, job.mail):
+        voice, history = await asyncio.gather(self._voices.of(burst.contact), self._recent(burst))
+        if is_automatic(history, burst.mail):
             return NoReply("automatic")
-        spoken = "\n".join(mail.spoken for mail in job.mail)
-        route = _ASKED if asked else await self.router.route(texts, lambda prompt: self._ask(job, prompt, _ROUTING))
+        spoken = "\n".join(mail.spoken for mail in burst.mail)
+        route = _ASKED if asked else await self.router.route(texts, lambda prompt: self._ask(burst, prompt, _ROUTING))
         briefing = Briefing(
             owner=safe_name(self._settings.persona.name) or "the owner",
             persona=voice.persona,
-            contact=job.contact,
+            contact=burst.contact,
             relationship=voice.relationship,
             style=voice.style,
             examples=voice.examples(spoken),
-            local_time=from_ms(job.now_ms).astimezone(self._zone),
+            local_time=from_ms(burst.now_ms).astimezone(self._zone),
             asked_if_machine=asked,
         )
-        quotable = await self._quotable(job, history)
-        said = select(history[-self._settings.model.history_turns :], job.mail, budget_tokens=self._settings.model.history_tokens)
-        shown = await self._look(job, said)
-        turns = self._turns(job, said, quotable, shown)
+        quotable = await self._quotable(burst, history)
+        said = select(history[-self._settings.model.history_turns :], burst.mail, budget_tokens=self._settings.model.history_tokens)
+        shown = await self._look(burst, said)
+        turns = self._turns(burst, said, quotable, shown)
         facts: dict[str, Any] = {"route": route.kind.value, "reason": route.reason, "by": route.by, "persona": voice.persona.id}
         if self.memory is not None and route.kind is not BurstKind.PHATIC:
-            known = frozenset(turn.id for turn in said) | {mail.message_id for mail in job.mail}
-            found = await self.memory.recall(job.token.contact_id, spoken, shown=known)
+            known = frozenset(turn.id for turn in said) | {mail.message_id for mail in burst.mail}
+            found = await self.memory.recall(burst.token.contact_id, spoken, shown=known)
             briefing = replace(briefing, memories=found.items)
             facts |= found.facts
         small = route.kind is BurstKind.PHATIC
         if shown.pictures:
             facts["pictures"] = len(shown.pictures)
         try:
-            reply = await self._compose(job, briefing, turns, voice, facts, small=small)
+            reply = await self._compose(burst, briefing, turns, voice, facts, small=small)
         except DataError as error:
             if error.code != PICTURE_REFUSED or self.pictures is None:
                 raise
             # One of them may be why. Without them it is tried once; they are never sent again, or this contact would never be answered.
-            log.warning("pictures_refused", contact=mask_contact_id(job.token.contact_id), pictures=len(shown.pictures))
+            log.warning("pictures_refused", contact=mask_contact_id(burst.token.contact_id), pictures=len(shown.pictures))
             facts |= {"pictures": 0, "pictures_refused": len(shown.pictures)}
-            reply = await self._compose(job, briefing, self._turns(job, said, quotable, ShownPictures()), voice, facts, small=small)
-            await self.pictures.refuse(job.token.contact_id, shown)
-        if any(each.reading and each.reading.is_unclear for mail in job.mail for each in mail.attachments):
+            reply = await self._compose(
+                burst, briefing, self._turns(burst, said, quotable, ShownPictures()), voice, facts, small=small
+            )
+            await self.pictures.refuse(burst.token.contact_id, shown)
+        if any(each.reading and each.reading.is_unclear for mail in burst.mail for each in mail.attachments):
             reply = self._doubt(reply)
         limits = self._settings.limits
         is_fast = is_too_fast(history, limits.fast_exchanges and max(limits.fast_exchanges, limits.messages))
         return replace(reply, hold="machine") if is_fast and isinstance(reply, Reply) and not reply.hold else reply
 
     async def _compose(
-        self, job: Job, briefing: Briefing, turns: list[Utterance], voice: Voice, facts: dict[str, Any], *, small: bool
+        self, burst: Burst, briefing: Briefing, turns: list[Utterance], voice: Voice, facts: dict[str, Any], *, small: bool
     ) -> Reply | NoReply:
         """The model's words, composed once more when the first ones must not leave; then held, with what is wrong with them."""
         settings = self._settings.model
         size = ModelSize.SMALL if small else ModelSize.LARGE
-        who = frozenset(await self._conversation.members(job.token.contact_id))
+        who = frozenset(await self._conversation.members(burst.token.contact_id))
         max_tokens = min(_SMALL_TALK_TOKENS, settings.max_tokens) if small else settings.max_tokens
         text, fault, use = "", None, ToolUse()
         for attempt in (1, 2):
             tried = replace(briefing, fault=fault.kind.value) if fault else briefing
             prompt = build_prompt(tried, turns, max_tokens=max_tokens, size=size)
-            outcome = await self._ask_with_tools(job, prompt, use, may_use=not small and not briefing.asked_if_machine)
+            outcome = await self._ask_with_tools(burst, prompt, use, may_use=not small and not briefing.asked_if_machine)
             facts |= {"model": outcome.usage.model, "attempts": attempt} | ({"tools": use.calls} if use.calls else {})
             if isinstance(outcome, ModelRefused) and outcome.reason != CUT.detail:
                 return NoReply(outcome.reason, facts)
@@ -196,7 +198,7 @@ class Agent:
                 return Reply(text, by_line=voice.splits, facts=facts)
             if fault is CUT:
                 max_tokens = settings.max_tokens
-            log.warning("reply_unfit", contact=mask_contact_id(job.token.contact_id), fault=fault.kind.value, attempt=attempt)
+            log.warning("reply_unfit", contact=mask_contact_id(burst.token.contact_id), fault=fault.kind.value, attempt=attempt)
         assert fault is not None
         facts["fault"] = fault.kind.value
         if not text:
@@ -217,33 +219,33 @@ class Agent:
             return await asyncio.to_thread(find_fault, text, told)
         return find_fault(text, told)
 
-    async def _recent(self, job: Job) -> list[Turn]:
+    async def _recent(self, burst: Burst) -> list[Turn]:
         settings = self._settings.model
-        since = from_ms(job.now_ms) - timedelta(hours=settings.history_hours)
+        since = from_ms(burst.now_ms) - timedelta(hours=settings.history_hours)
         most = max(settings.history_turns, WINDOW_TURNS)
-        recent = await self._conversation.recent(job.token.contact_id, most, job.mail[-1])
+        recent = await self._conversation.recent(burst.token.contact_id, most, burst.mail[-1])
         return [turn for turn in recent if turn.timestamp > since]
 
-    async def _quotable(self, job: Job, history: list[Turn]) -> dict[str, Turn | Mail]:
+    async def _quotable(self, burst: Burst, history: list[Turn]) -> dict[str, Turn | Mail]:
         """Our own copies of what the burst may quote, by their ids."""
-        known: dict[str, Turn | Mail] = {turn.id: turn for turn in history} | {mail.message_id: mail for mail in job.mail}
-        if any(mail.reply_to and mail.reply_to not in known for mail in job.mail):
-            known |= {turn.id: turn for turn in await self._conversation.said(job.token.contact_id)}
+        known: dict[str, Turn | Mail] = {turn.id: turn for turn in history} | {mail.message_id: mail for mail in burst.mail}
+        if any(mail.reply_to and mail.reply_to not in known for mail in burst.mail):
+            known |= {turn.id: turn for turn in await self._conversation.said(burst.token.contact_id)}
         return known
 
-    async def _look(self, job: Job, said: list[Turn]) -> ShownPictures:
+    async def _look(self, burst: Burst, said: list[Turn]) -> ShownPictures:
         """What the model is shown beside the words: pictures of the burst, those that it quotes, and those of a moment ago."""
         if self.pictures is None:
             return ShownPictures()
-        since = from_ms(job.now_ms) - timedelta(minutes=self._settings.sight.remember_minutes)
-        burst = [mail.message_id for mail in job.mail] + [mail.reply_to for mail in job.mail if mail.reply_to]
+        since = from_ms(burst.now_ms) - timedelta(minutes=self._settings.sight.remember_minutes)
+        written = [mail.message_id for mail in burst.mail] + [mail.reply_to for mail in burst.mail if mail.reply_to]
         recent = [turn.id for turn in reversed(said) if turn.media and turn.timestamp > since]
-        return await self.pictures.look(job.token.contact_id, list(dict.fromkeys([*burst, *recent])))
+        return await self.pictures.look(burst.token.contact_id, list(dict.fromkeys([*written, *recent])))
 
-    def _turns(self, job: Job, said: list[Turn], quotable: dict[str, Turn | Mail], shown: ShownPictures) -> list[Utterance]:
+    def _turns(self, burst: Burst, said: list[Turn], quotable: dict[str, Turn | Mail], shown: ShownPictures) -> list[Utterance]:
         """What was said, newest last, and then the burst, whole, with the pictures."""
-        burst = (mail.model_copy(update={"content": _bounded(mail)}) for mail in job.mail)
-        turns = merge([*said, *burst], quotable=quotable, shown=shown.numbers)
+        newest = (mail.model_copy(update={"content": _bounded(mail)}) for mail in burst.mail)
+        turns = merge([*said, *newest], quotable=quotable, shown=shown.numbers)
         return [*turns[:-1], replace(turns[-1], pictures=shown.pictures)]
 
     def _doubt(self, reply: Reply | NoReply) -> Reply | NoReply:
@@ -251,21 +253,21 @@ class Agent:
         is_owners = self._settings.hearing.unclear == "draft" and isinstance(reply, Reply) and not reply.hold
         return replace(reply, hold="unclear") if is_owners and isinstance(reply, Reply) else reply
 
-    async def _ask_with_tools(self, job: Job, prompt: Prompt, use: ToolUse, *, may_use: bool) -> ModelOutcome:
+    async def _ask_with_tools(self, burst: Burst, prompt: Prompt, use: ToolUse, *, may_use: bool) -> ModelOutcome:
         """The model's words; on the way to them it may use what this contact may cause. Small talk needs nothing."""
         purpose = "small talk" if prompt.size is ModelSize.SMALL else "reply"
         if self.tools is None or not may_use:
-            return await self._ask(job, prompt, purpose)
-        turn = await self.tools.turn_of(job)
+            return await self._ask(burst, prompt, purpose)
+        turn = await self.tools.turn_of(burst)
         if any(each.pictures for each in prompt.turns):  # nobody has read what may be written in them
             turn = replace(turn, is_tainted=True)
-        return await self.tools.run(prompt, turn, lambda tried: self._ask(job, tried, purpose), use)
+        return await self.tools.run(prompt, turn, lambda tried: self._ask(burst, tried, purpose), use)
 
-    async def _ask(self, job: Job, prompt: Prompt, purpose: str) -> ModelOutcome:
+    async def _ask(self, burst: Burst, prompt: Prompt, purpose: str) -> ModelOutcome:
         self._breaker.check()
-        who = job.token.contact_id
+        who = burst.token.contact_id
         try:
-            outcome = await self._budget.ask(who, prompt, classification=purpose, messageId=job.mail[-1].message_id)
+            outcome = await self._budget.ask(who, prompt, classification=purpose, messageId=burst.mail[-1].message_id)
         except UnavailableError as error:
             if error.code not in _OWN_BUDGET:
                 self._breaker.failed()

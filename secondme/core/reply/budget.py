@@ -111,8 +111,15 @@ class Budget:
     """A model with a purse."""
 
     def __init__(
-        self, model: Model, spending: SpendingStore, settings: BudgetSettings, models: ModelSettings, clock: Clock
+        self,
+        model: Model,
+        spending: SpendingStore,
+        settings: BudgetSettings,
+        models: ModelSettings,
+        clock: Clock,
+        call_usd: float | None = None,
     ) -> None:
+        """`call_usd`: what one call may cost at most; None: as much as the caps leave."""
         self._model = model
         self._spending = spending
         self._day_cap = int(settings.daily_usd * MICROS)
@@ -120,18 +127,21 @@ class Budget:
         self._prices = Prices(settings)
         self._names = {ModelSize.SMALL: models.small, ModelSize.LARGE: models.name}
         self._timeout_s = models.timeout_s
+        self._call_cap = None if call_usd is None else int(call_usd * MICROS)
         self._clock = clock
 
     async def ask(self, who: str, prompt: Prompt, **facts: Any) -> ModelOutcome:
         """The model's answer, accounted for under `who`, with `facts` (JSON values) in the log of calls.
 
-        Raises UnavailableError `over_budget` or `over_contact_budget` without calling when a cap was reached, and whatever the model
+        Raises UnavailableError `over_budget`, `over_contact_budget` or `over_run_budget` without calling when a cap was reached, and whatever the model
         raises. All calls together spend at most a cap and one call.
         """
         model, now_ms = self._names[prompt.size], self._clock.now_ms()
         if model not in self._prices:
             await asyncio.to_thread(self._prices.look_up, model)
         most = self._prices.most(prompt, model)
+        if self._call_cap is not None and most > self._call_cap:
+            raise UnavailableError("over_run_budget", "One question may not cost so much.", "Raise jobs.run_usd, or ask for less.")
         charge = await self._spending.reserve(who, now_ms, most, day_cap=self._day_cap, contact_cap=self._contact_cap)
         if isinstance(charge, str):
             raise _over(charge, now_ms)

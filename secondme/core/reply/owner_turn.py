@@ -69,6 +69,12 @@ class OwnerTurn:
         """What it may use while it answers; None: nothing."""
         self.memory: Memory | None = None
         """What of a contact's past belongs into words for them; None: nothing does."""
+        self._account: str | None = None
+        self._tries = 2
+
+    def ask_once(self, budget: Budget, account: str) -> None:
+        """From now on each answer is one call, which `budget` pays for under the name of `account`."""
+        self._budget, self._account, self._tries = budget, account, 1
 
     async def answer(
         self, words: str, *, thinking: Thinking | None = None, persona: str | None = None, turn: ToolTurn | None = None
@@ -81,7 +87,7 @@ class OwnerTurn:
         voice = await self._voices.for_owner(persona)
         fault: Fault | None = None
         use = ToolUse()
-        for _ in (1, 2):
+        for _ in range(self._tries):
             prompt = ask_prompt(
                 self._owner,
                 voice,
@@ -95,7 +101,8 @@ class OwnerTurn:
             if fault is None:
                 return OwnerAnswer(text, voice.id, usage)
         if fault is CUT:
-            raise DataError("cut_short", "The answer was cut short twice.", "Ask for less, or raise model.max_tokens.")
+            often = "" if self._tries == 1 else " twice"
+            raise DataError("cut_short", f"The answer was cut short{often}.", "Ask for less, or raise model.max_tokens.")
         raise DataError("no_answer", "The model wrote down its thoughts, and no answer.", "Ask in other words.")
 
     async def write_to(self, contact: ApprovedContact, words: str, *, thinking: Thinking | None = None) -> OwnerAnswer:
@@ -106,7 +113,7 @@ class OwnerTurn:
         briefing = replace(self._briefing(contact, voice, words), asked_if_machine=False)  # those are the owner's words
         briefing = await self._remembering(briefing, words, frozenset(turn.id for turn in recent))
         usage, text, fault = Usage(), "", None
-        for _ in (1, 2):
+        for _ in range(self._tries):
             tried = replace(briefing, fault=fault.kind.value) if fault else briefing
             prompt = suggest_prompt(tried, recent, _bounded(words), max_tokens=self._tokens(thinking), thinking=thinking)
             text, usage, fault = await self._ask(who, prompt)
@@ -179,7 +186,7 @@ class OwnerTurn:
         """The model's words, what the last call cost, and whether they are cut short or no words at all."""
 
         def ask(tried: Prompt) -> Awaitable[ModelOutcome]:
-            return self._budget.ask(who, tried, classification="asked")
+            return self._budget.ask(self._account or who, tried, classification="asked")
 
         if self.tools is None or turn is None:
             outcome = await ask(prompt)

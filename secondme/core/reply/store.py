@@ -29,6 +29,8 @@ _CONTACT_S = 90 * 86_400
 _MODEL = "model:"
 SELF = "self"
 """Under which name the owner's own questions are accounted for."""
+JOBS = "jobs"
+"""And what jobs ask."""
 _PAGE = 500
 
 

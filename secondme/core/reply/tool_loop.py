@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from secondme.core.ports import Clock, Toolbox
-    from secondme.core.records import Job
+    from secondme.core.records import Burst
 
 log = get_logger(__name__)
 
@@ -92,12 +92,12 @@ class ToolLoop:
         self._is_suspect = is_suspect
         self._limits = limits or ToolLimits()
 
-    async def turn_of(self, job: Job) -> ToolTurn:
-        """Whose turn it is to answer `job`."""
-        contact = job.contact
-        is_tainted = await self._is_any_suspect([mail.content for mail in job.mail])
-        last = job.mail[-1].message_id
-        return ToolTurn(Origin.CONTACT, contact.tier, contact.contact_id, job.channel_id, last, is_tainted=is_tainted)
+    async def turn_of(self, burst: Burst) -> ToolTurn:
+        """Whose turn it is to answer `burst`."""
+        contact = burst.contact
+        is_tainted = await self._is_any_suspect([mail.content for mail in burst.mail])
+        last = burst.mail[-1].message_id
+        return ToolTurn(Origin.CONTACT, contact.tier, contact.contact_id, burst.channel_id, last, is_tainted=is_tainted)
 
     async def run(
         self, prompt: Prompt, turn: ToolTurn, ask: Callable[[Prompt], Awaitable[ModelOutcome]], use: ToolUse

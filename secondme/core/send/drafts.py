@@ -40,6 +40,10 @@ class Draft:
     """Ids of the messages it answers."""
     speak: bool = False
     """True when it is to be spoken."""
+    job: str | None = None
+    """The job that wrote it, unasked."""
+    overtaken: bool = False
+    """True when something was said in its conversation since a job wrote it."""
 
     @property
     def text(self) -> str:
@@ -59,6 +63,7 @@ class Drafts:
         rows: dict[tuple[str, str], list[int]] = {}
         for at, each in enumerate(held):
             rows.setdefault((each.row.contact_id, each.row.reply_id), []).append(at)
+        newest = await self._store.newest_turns({ContactId(each.row.contact_id) for each in held if each.row.basis is not None})
         drafts = []
         for places in rows.values():
             items = [held[at] for at in places]
@@ -74,6 +79,8 @@ class Drafts:
                     texts=tuple(item.row.text for item in items),
                     answers=first.row.answers,
                     speak=first.row.speak,
+                    job=first.row.job,
+                    overtaken=first.row.basis is not None and first.row.basis != newest[ContactId(first.row.contact_id)],
                 )
             )
         return sorted(drafts, key=lambda draft: draft.held_at), corrupt
@@ -89,24 +96,34 @@ class Drafts:
             raise NotFoundError("no_such_draft", f"{what} that id.", "secondme drafts list")
         return found[0]
 
-    async def send(self, reference: str) -> Draft:
+    async def send(self, reference: str, *, anyway: bool = False) -> Draft:
         """The draft is on its way, through the same checks as any other reply.
 
-        Raises NotFoundError when it is gone or expired; BusyError while its contact is paused or not approved, and for a draft with a
-        fault: that one has to be written anew.
+        Raises NotFoundError when it is gone or expired; BusyError while its contact is paused or not approved, for a draft with a
+        fault (that one has to be written anew), and for one of a job's when something was said since, unless it is sent `anyway`, or jobs have
+        written to people often enough.
         """
         draft = await self.find(reference)
-        await self._store.release(draft.contact_id, draft.channel_id, draft.id)
+        await self._store.release(draft.contact_id, draft.channel_id, draft.id, anyway=anyway)
         return draft
 
     async def edit(self, reference: str, text: str) -> Draft:
         """The draft says `text`, the owner's own words; nothing speaks against it any more. It still waits. Raises NotFoundError, DataError."""
         draft = await self.find(reference)
         rows = _rows(text, draft.id, draft.contact_id, draft.channel_id, draft.answers)
+        kept = await self._kept(draft.id)
+        rows = [row.model_copy(update=kept) for row in rows]
         if draft.speak and len(rows) == 1:
             rows = [rows[0].model_copy(update={"speak": True})]
         await self._store.revise(draft.contact_id, draft.id, rows)
         return await self.find(draft.id)
+
+    async def _kept(self, reply: str) -> dict[str, object]:
+        """What stays of a draft, whatever it says: the job that it comes from, behind which turn it was written, and when it ends."""
+        held, _ = await self._store.held()
+        row = next((each.row for each in held if each.row.reply_id == reply), None)
+        names = ("job", "occurrence", "category", "basis", "until")
+        return {} if row is None else {name: getattr(row, name) for name in names}
 
     async def drop(self, reference: str) -> Draft:
         """The draft is gone for good. Raises NotFoundError."""

@@ -15,10 +15,10 @@ from secondme.core.records import HeldReply, NewRow, OutboxRow, Turn
 from secondme.core.store import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from secondme.core.config.models import DeliverySettings, DraftSettings
+    from secondme.core.config.models import DeliverySettings, DraftSettings, JobLimits
     from secondme.core.ids import ContactId
     from secondme.core.records import Stage
     from secondme.core.store.client import Store
@@ -160,8 +160,9 @@ def once_of(key: str) -> str:
 class DraftStore:
     """Held replies in Redis. Each decision is one script."""
 
-    def __init__(self, store: Store, settings: DraftSettings) -> None:
+    def __init__(self, store: Store, settings: DraftSettings, limits: JobLimits) -> None:
         self._store = store
+        self._limits = limits
         self._lives_ms = int(settings.expire_hours * 3_600_000)
         self._most_ordered = settings.ordered_per_contact
 
@@ -187,18 +188,28 @@ class DraftStore:
         now = from_ms(int(seconds) * 1000)
         return [each for each in found if self._ends(each) > now], corrupt
 
+    async def newest_turns(self, contacts: Collection[ContactId]) -> dict[ContactId, str]:
+        """The id of what was said last with each, as `release` looks at it; empty where nothing is known."""
+        if not contacts:
+            return {}
+        pipe = self._store.client.pipeline(transaction=False)
+        for contact in contacts:
+            pipe.zrevrange(keys.history(contact), 0, 0)
+        found, _ = await self._store.look(pipe)
+        return {contact: _turn_id(newest) for contact, newest in zip(contacts, found, strict=True)}
+
     def _ends(self, held: HeldReply) -> datetime:
         """When a draft is no more."""
         ends = held.held_at + timedelta(milliseconds=self._lives_ms)
         return min(ends, held.row.until) if held.row.until is not None else ends
 
-    async def release(self, contact: ContactId, channel: str, reply: str) -> int:
+    async def release(self, contact: ContactId, channel: str, reply: str, *, anyway: bool = False) -> int:
         """How many rows of this held reply are on their way, through the same checks as any other.
 
         Raises NotFoundError when it is gone or expired; BusyError while the contact is not approved, is paused, or the checks found
-        a fault in the reply as it is.
+        a fault in the reply as it is; of what a job wrote also when something was said since (unless `anyway`), or enough of it was sent.
         """
-        return await self._settle(contact, channel, reply, "send")
+        return await self._settle(contact, channel, reply, "send", anyway=anyway)
 
     async def discard(self, contact: ContactId, channel: str, reply: str) -> int:
         """How many rows of this held reply were dropped. Raises NotFoundError when it is gone."""
@@ -244,8 +255,20 @@ class DraftStore:
                 dropped += await self._store.run("expire", (contact, self._lives_ms, keys.EVENTS_QUEUE), contact=contact)
         return dropped
 
-    async def _settle(self, contact: ContactId, channel: str, reply: str, verb: str) -> int:
-        answer = await self._store.run("release", (contact, reply, verb, self._lives_ms), contact=contact, channel=channel)
+    async def _settle(self, contact: ContactId, channel: str, reply: str, verb: str, *, anyway: bool = False) -> int:
+        limits = self._limits
+        given = (
+            contact,
+            reply,
+            verb,
+            self._lives_ms,
+            int(anyway),
+            limits.sent_per_hour,
+            limits.sent_per_day,
+            limits.contact_per_day,
+            limits.contact_per_week,
+        )
+        answer = await self._store.run("release", given, contact=contact, channel=channel)
         match answer[0]:
             case b"missing":
                 raise _gone()
@@ -253,10 +276,26 @@ class DraftStore:
                 raise BusyError("not_approved", f"{contact} is not an approved contact any more.", "secondme drafts drop")
             case b"paused":
                 raise BusyError("paused", f"{contact} is paused, so nothing is sent to them.", "secondme resume")
+            case b"overtaken":
+                said = "Something was said in that conversation since a job wrote this."
+                raise BusyError("overtaken", said, "Look at both; then: secondme drafts send ID --anyway")
+            case b"limit":
+                said = "Jobs have written to people often enough for now."
+                raise BusyError("proactive_limit", said, "Send it later, or write to them yourself: [jobs.limits] says how often.")
             case b"unfit":
                 raise BusyError("unfit", "The checks found a fault in that draft.", "Write it anew: secondme drafts edit")
             case _:
                 return int(answer[1])
+
+
+def _turn_id(newest: Sequence[bytes] | None) -> str:
+    """The id of the only one of these turns; empty for none, and for one that cannot be read."""
+    try:
+        turn = json.loads(newest[0]) if newest else None
+    except ValueError:
+        turn = None
+    found = turn.get("id") if isinstance(turn, dict) else None
+    return found if isinstance(found, str) else ""
 
 
 def _gone() -> NotFoundError:

@@ -29,7 +29,7 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from secondme.core.errors import ConfigError, CredentialsError, DataError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
 from secondme.core.store import key_types, keys
-from secondme.core.store.scripts import Answer, script
+from secondme.core.store.scripts import NEVER_IN_THE_WAY, Answer, script
 from secondme.core.store.server import LINGER_S, EmbeddedServer, Role
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ class Store:
         shared = [
             (key, key_types.TYPES[kept_as])
             for key, kept_as in zip(script(name).keys(**of), script(name).names, strict=False)
-            if kept_as in key_types.TYPES and not key_types.is_of_a_contact(kept_as)
+            if kept_as in key_types.TYPES and not key_types.is_of_a_contact(kept_as) and kept_as not in NEVER_IN_THE_WAY
         ]
         pipe = self.client.pipeline(transaction=False)
         for key, _ in shared:
@@ -148,7 +148,7 @@ class Store:
         await self.call(self.client.zadd(schedule, {contact: (int(seconds) + delay_s) * 1000}, xx=True))
 
     async def publish(self, channel: str, event: Mapping[str, Any]) -> None:  # JSON values
-        """`event`, with the store's time as its `timestamp`, was given to whoever listens to `channel`; nothing is kept for the absent."""
+        """`event`, with the store's time as its `timestamp`, was given to whoever listens to `channel`, and is in the log of events."""
         await self.run("tell", (channel, json.dumps(dict(event))))
 
     async def tell_broken(self, contact: ContactId) -> None:

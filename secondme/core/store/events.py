@@ -1,4 +1,4 @@
-"""Events: published once by the script that changed something, heard by whoever listens. Nothing is kept for the absent."""
+"""Events: published once by the script that changed something, heard by whoever listens, and kept a while for those who come back."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import asyncio
 import contextlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from secondme.core.errors import SecondmeError
+from secondme.core.store import keys
 from secondme.core.store.client import Store, explain
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
 _SUBSCRIBE_S = 5.0
 _SILENCE_S = 1.0
 _AGAIN_S = 0.5
+FIRST_ID = "0-0"
+"""Before every event there can be."""
 
 Heard = tuple[str, dict[str, Any]]
 """The channel of an event, and the event: a JSON object."""
@@ -89,3 +93,65 @@ def _decode(raw: Any) -> dict[str, Any] | None:  # whatever anybody published
     except (ValueError, TypeError):
         return None
     return event if isinstance(event, dict) else None
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedEvent:
+    """One event of the log. `id` is later than that of every earlier one, whichever process published it."""
+
+    id: str
+    channel: str
+    event: dict[str, Any] | None
+    """None when it is no JSON object."""
+    size: int
+    """Bytes of it."""
+
+
+class EventLog:
+    """The newest events that were published, as they were. What comes back reads on from the last one it has."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def newest(self) -> str:
+        """The id of the newest event, of one that is gone too; `0-0` when there was none. Raises UnavailableError, or DataError when the
+        log is none."""
+        if await self._store.call(self._store.client.exists(keys.EVENTS_LOG)) == 0:
+            return FIRST_ID
+        return (await self._facts())[0]
+
+    async def after(self, last: str, most: int) -> list[LoggedEvent] | None:
+        """At most `most` events that followed `last`, oldest first; None when some of them may be gone, or `last` is of another log.
+        Raises as `newest`."""
+        client = self._store.client
+        page = await self._store.call(client.xrange(keys.EVENTS_LOG, last, "+", count=most + 1))
+        if page and page[0][0].decode() == last:
+            return [_logged(*entry) for entry in page[1:]]
+        if not await self._is_whole_after(last):
+            return None
+        return [_logged(*entry) for entry in page[:most]]
+
+    async def _is_whole_after(self, last: str) -> bool:
+        """Whether everything that followed `last`, which is no more in the log, is in it."""
+        oldest = await self._store.call(self._store.client.xrange(keys.EVENTS_LOG, "-", "+", count=1))
+        if not oldest:
+            return last == await self.newest()
+        newest, is_untrimmed = await self._facts()
+        if last == FIRST_ID:
+            return is_untrimmed
+        return _order(oldest[0][0].decode()) <= _order(last) <= _order(newest)
+
+    async def _facts(self) -> tuple[str, bool]:
+        """The newest id there ever was, and whether nothing ever left."""
+        found = await self._store.call(self._store.client.xinfo_stream(keys.EVENTS_LOG))
+        return found["last-generated-id"].decode(), int(found["entries-added"]) == int(found["length"])
+
+
+def _order(entry: str) -> tuple[int, int]:
+    at, _, number = entry.partition("-")
+    return int(at), int(number)
+
+
+def _logged(entry: bytes, fields: dict[bytes, bytes]) -> LoggedEvent:
+    raw = fields.get(b"event", b"")
+    return LoggedEvent(entry.decode(), fields.get(b"channel", b"").decode("utf-8", "replace"), _decode(raw), len(raw))

@@ -12,6 +12,7 @@ from secondme.core.store import keys
 from secondme.core.store.persons import PersonStore
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
 
     from secondme.core.ids import ContactId
@@ -21,6 +22,7 @@ R = TypeVar("R", bound=Record)
 
 _MOST_UNSENT = 50
 _MOST_DUE = 100
+_PAGE = 200
 _BROKEN_S = 3600.0
 UNSURE = "[may not have arrived]"
 """Before words that nobody knows to have reached the contact."""
@@ -53,6 +55,19 @@ class HistoryStore:
         """Everything the history of this one contact holds, oldest first, without what is only on its way."""
         members = await self._store.call(self._store.client.zrange(keys.history(contact), 0, -1))
         return [turn for member in members if (turn := _decoded(Turn, member, keys.history(contact)))]
+
+    async def since(self, contacts: Sequence[ContactId], moment: datetime) -> dict[ContactId, list[Turn]]:
+        """What each of `contacts` and the owner said after `moment`, oldest first; a round trip for each two hundred. What cannot be read is left
+        out."""
+        found: dict[ContactId, list[Turn]] = {}
+        for at in range(0, len(contacts), _PAGE):
+            page, pipe = contacts[at : at + _PAGE], self._store.client.pipeline(transaction=False)
+            for contact in page:
+                pipe.zrangebyscore(keys.history(contact), f"({to_ms(moment)}", "+inf")
+            for contact, members in zip(page, (await self._store.look(pipe))[0], strict=True):
+                turns = (_decoded(Turn, member, keys.history(contact)) for member in members or ())
+                found[contact] = [turn for turn in turns if turn]
+        return found
 
     async def expire(self) -> int:
         """What was said in disappearing chats and has had its time is gone, also where it was set aside or missed; how many turns and

@@ -10,14 +10,19 @@ TYPES = {
     name: kind
     for kind, names in {
         "string": "pending approved denied code invite attempts told pause channel_lease channel_pause last_reply style relationship_override "
-        "person_of speech_told style_cache pause_all killed pairing_closed pairing_fresh pairing_full restoring contacts contacts_updated sleep_hours session memory_on",
-        "list": "inbox missed dead outbox held trace memory_journal",
+        "person_of speech_told style_cache pause_all killed pairing_closed pairing_fresh pairing_full restoring contacts contacts_updated sleep_hours "
+        "session memory_on job_definition job_seen jobs_off unanswered webhook",
+        "list": "inbox missed dead outbox held trace memory_journal job_log job_calls jobs_fates webhook_dead",
         "set": "history_ids person queue_active",
-        "zset": "history history_expiring seen outbox_due queue_later dead_index held_index missed_index paused_index pairing_prompts pairing_wrong index_pending "
-        "index_approved index_denied index_invites proposals_index media_due memory_due memory_expiring memory_forgotten owner_told owner_commands token_usage deferred",
-        "hash": "model_outages witness mailbox pairing_stats gateways channel_wishes relationship token_stats own_messages style_overall persona_use spent "
-        "skills_state skills_shared skill_config skill_memory proposals",
-        "stream": "queue skill_calls",
+        "zset": "history history_expiring seen outbox_due queue_later dead_index held_index missed_index paused_index "
+        "pairing_prompts pairing_wrong index_pending index_approved index_denied index_invites proposals_index media_due "
+        "memory_due memory_expiring memory_forgotten owner_told owner_commands token_usage deferred jobs_index jobs_due "
+        "job_ran job_heard proactive_told proactive_sent proactive_drafts proactive_sent_to webhook_index "
+        "webhook_queue",
+        "hash": "model_outages witness mailbox pairing_stats gateways channel_wishes relationship token_stats own_messages "
+        "style_overall persona_use spent skills_state skills_shared skill_config skill_memory proposals job_state "
+        "jobs_counts grants birthday promise webhook_secret webhook_state webhook_messages webhook_counts",
+        "stream": "queue skill_calls events_log",
     }.items()
     for name in names.split()
 }

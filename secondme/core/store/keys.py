@@ -114,7 +114,10 @@ EVENTS_STATUS = "events:status"
 """The states of gateways and channels."""
 
 EVENTS = (EVENTS_PAIRING, EVENTS_PAUSE, EVENTS_QUEUE, EVENTS_SECURITY, EVENTS_STATUS)
-"""All of them. Published JSON; nothing is stored in them."""
+"""All of them. Published JSON, which is also kept in the log for those who come back."""
+
+EVENTS_LOG = "EVENTS:log"
+"""STREAM of what was published, as it was: channel and event. The 5,000 newest of 7 days; those of a contact leave when it is forgotten."""
 
 
 def pending(contact: str) -> str:
@@ -380,6 +383,18 @@ def memory_forgotten(contact: str) -> str:
     return f"MEMORY:forgotten:{contact}"
 
 
+def birthday(contact: str) -> str:
+    """HASH, when a contact has their birthday: `known` -> Birthday JSON, a date and whose word it is, and `refused` -> the MM-DD that the owner
+    cleared; until forgotten."""
+    return f"FACTS:birthday:{contact}"
+
+
+def promise(contact: str) -> str:
+    """HASH message id -> Promise JSON, what the owner promised a contact, in their own words, the 50 newest; settled ones without words, the
+    200 newest. 30 days after the last; each entry leaves then too."""
+    return f"FACTS:promise:{contact}"
+
+
 PROPOSALS_INDEX = "PROPOSALS:index"
 """ZSET contact -> ms when the last of its proposals expires. A member leaves with the list."""
 
@@ -387,6 +402,125 @@ PROPOSALS_INDEX = "PROPOSALS:index"
 def proposals(contact: str) -> str:
     """HASH id -> JSON, what skills would do for a contact once the owner says so; 48 h after the newest."""
     return f"PROPOSALS:of:{contact}"
+
+
+# Jobs
+
+JOBS_INDEX = "JOBS:index"
+"""ZSET job -> ms when it was made, at most 100: all of them."""
+
+JOBS_DUE = "JOBS:due"
+"""ZSET job -> ms of its next step. A member leaves when there is none."""
+
+JOBS_OFF = "JOBS:off"
+"""STRING "1": no job runs by itself; until the owner says otherwise."""
+
+JOBS_COUNTS = "JOBS:counts"
+"""HASH outcome -> how often a run of a job came to it; kept for ever."""
+
+JOBS_FATES = "JOBS:fates"
+"""LIST of JSON, what became of rows that jobs wrote, oldest first: job, occurrence, row, outcome, and the platform's id of what was sent. The 2,000
+newest, 90 days. Never words."""
+
+
+def job_definition(job: str) -> str:
+    """STRING, JobRecord JSON: what the owner wants; until it is removed."""
+    return f"JOB:def:{job}"
+
+
+def job_state(job: str) -> str:
+    """HASH, how a job stands: rev, enabled, why, cursor (what lies behind it was decided about), occ, open, fence, attempts, runner,
+    call, lease_until, fails, waits, runs, day, day_runs. As long as the job."""
+    return f"JOB:state:{job}"
+
+
+def job_ran(job: str) -> str:
+    """ZSET occurrence -> ms of it, the 64 newest that ran or were passed over, so that none comes twice whatever clocks do. As long as the job."""
+    return f"JOB:ran:{job}"
+
+
+def job_log(job: str) -> str:
+    """LIST of JSON, what became of a job's occurrences, oldest first: the 100 newest, 90 days. Never words."""
+    return f"JOB:log:{job}"
+
+
+def job_seen(job: str) -> str:
+    """STRING, ms and a digest of what a job last told, so that nothing new is nothing said; 35 days."""
+    return f"JOB:seen:{job}"
+
+
+def job_calls(job: str) -> str:
+    """LIST of JSON, what came with calls of a job that it has not run for, oldest first; at most 20, a day."""
+    return f"JOB:calls:{job}"
+
+
+def job_heard(job: str) -> str:
+    """ZSET key of a call -> ms, so that one that is repeated runs nothing again, and too many are refused; 8 days."""
+    return f"JOB:heard:{job}"
+
+
+PROACTIVE_TOLD = "PROACTIVE:told"
+"""ZSET job and occurrence -> ms: what jobs told the owner by themselves, 8 days. What limits count."""
+
+PROACTIVE_SENT = "PROACTIVE:sent"
+"""ZSET reply -> ms: what was sent to contacts without their having written, 8 days. What limits count."""
+
+PROACTIVE_DRAFTS = "PROACTIVE:drafts"
+"""ZSET reply -> ms: what jobs laid before the owner for contacts, 8 days. What limits count."""
+
+
+def grants(contact: str) -> str:
+    """HASH category -> ms until when jobs may write to a contact by themselves, as the owner allowed."""
+    return f"PROACTIVE:grant:{contact}"
+
+
+def proactive_sent_to(contact: str) -> str:
+    """ZSET reply -> ms: what was sent to a contact without its having written, 8 days."""
+    return f"PROACTIVE:sent:{contact}"
+
+
+def unanswered(contact: str) -> str:
+    """STRING, how often a contact was written to by jobs since it last wrote; 90 days."""
+    return f"PROACTIVE:unanswered:{contact}"
+
+
+WEBHOOK_INDEX = "WEBHOOK:index"
+"""ZSET endpoint -> ms when it was added, at most 20. A member leaves with the endpoint."""
+
+WEBHOOK_COUNTS = "WEBHOOK:counts"
+"""HASH sent, dead: how many deliveries arrived, and how many never did. Kept for ever."""
+
+
+def webhook(endpoint: str) -> str:
+    """STRING, WebhookEndpoint JSON, until removed. Without its secret."""
+    return f"WEBHOOK:def:{endpoint}"
+
+
+def webhook_secret(endpoint: str) -> str:
+    """HASH, what its deliveries are signed with: current, previous, previousUntil (ms, 24 h after the change); until removed. Shown to nobody."""
+    return f"WEBHOOK:secret:{endpoint}"
+
+
+def webhook_state(endpoint: str) -> str:
+    """HASH, how an endpoint stands: cursor (an id of the log of events), fence, sent, status, triedAt, succeededAt, failingSince, waitUntil,
+    disabledAt, disabledWhy; until removed."""
+    return f"WEBHOOK:state:{endpoint}"
+
+
+def webhook_queue(endpoint: str) -> str:
+    """ZSET message -> ms when it is tried next; while somebody tries it, when it is anybody's again. A member leaves when it is delivered or
+    dead; no more than some 1,000 are taken in."""
+    return f"WEBHOOK:queue:{endpoint}"
+
+
+def webhook_messages(endpoint: str) -> str:
+    """HASH message -> WebhookMessage JSON, and `:tries` and `:fence` of each. A field leaves with its message."""
+    return f"WEBHOOK:messages:{endpoint}"
+
+
+def webhook_dead(endpoint: str) -> str:
+    """LIST of DeadWebhook JSON, the newest first: the 500 newest, 30 days."""
+    return f"WEBHOOK:dead:{endpoint}"
 
 
 OF_A_CONTACT = (
@@ -418,6 +552,11 @@ OF_A_CONTACT = (
     proposals,
     memory_journal,
     memory_forgotten,
+    grants,
+    proactive_sent_to,
+    unanswered,
+    birthday,
+    promise,
 )
 """Every key that belongs to one contact alone, beside its mailbox. What is made for a contact must be added here, or forgetting forgets it."""
 

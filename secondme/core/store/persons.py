@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -127,7 +128,8 @@ class PersonStore:
             raise BusyError("rewrite_slow", "The store is still erasing its file.", "It finishes by itself.") from error
 
     async def _forget_mentions(self, contact: ContactId) -> int:
-        """Lines that name the contact among others: the address book, what replies cost, what waited for the predecessor."""
+        """Lines that name the contact among others: the address book, what replies cost, what waited for the predecessor,
+        events, what tools did, and what webhooks have not delivered."""
         client = self._store.client
         removed = 0
         for key in (keys.TOKEN_USAGE, keys.DEFERRED):
@@ -137,6 +139,11 @@ class PersonStore:
                 if ours:
                     removed += await self._store.call(client.zrem(key, *ours))
                 start += _PAGE - len(ours)
+        for key in (keys.EVENTS_LOG, keys.SKILL_CALLS):
+            removed += await self._forget_entries(key, contact)
+        with contextlib.suppress(DataError):  # of the wrong type, as above
+            for endpoint in await self._store.call(client.zrange(keys.WEBHOOK_INDEX, 0, -1)):
+                removed += await self._forget_deliveries(endpoint.decode(), contact)
         raw = await self._store.call(client.get(keys.CONTACTS))
         try:
             book = json.loads(raw or b"[]")
@@ -147,6 +154,31 @@ class PersonStore:
             await self._store.call(client.set(keys.CONTACTS, json.dumps(left), keepttl=True))
             removed += 1
         return removed
+
+    async def _forget_entries(self, stream: str, contact: ContactId) -> int:
+        """How many entries of the stream named the contact; they are gone. A stream of the wrong type is left: the doctor finds it."""
+        client, removed, first = self._store.client, 0, "-"
+        try:
+            while entries := await self._store.call(client.xrange(stream, first, "+", count=_PAGE)):
+                ours = [entry for entry, fields in entries if any(_names(value, contact) for value in fields.values())]
+                if ours:
+                    removed += await self._store.call(client.xdel(stream, *ours))
+                first = f"({entries[-1][0].decode()}"
+        except DataError:
+            return removed
+        return removed
+
+    async def _forget_deliveries(self, endpoint: str, contact: ContactId) -> int:
+        """How many messages and dead letters of a webhook named the contact; they are gone. At most 1,500: none is kept back."""
+        client = self._store.client
+        waiting = await self._store.call(client.hgetall(keys.webhook_messages(endpoint)))
+        dead = await self._store.call(client.lrange(keys.webhook_dead(endpoint), 0, -1))
+        pipe = client.pipeline(transaction=False)
+        for name in [name for name, raw in waiting.items() if _names(raw, contact)]:
+            pipe.hdel(keys.webhook_messages(endpoint), name)
+        for raw in [raw for raw in dead if _names(raw, contact)]:
+            pipe.lrem(keys.webhook_dead(endpoint), 1, raw)
+        return sum(map(int, await self._store.call(pipe.execute()))) if len(pipe) else 0
 
     async def _person(self, contact: str) -> str:
         raw = await self._store.call(self._store.client.get(keys.person_of(contact)))

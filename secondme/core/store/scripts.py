@@ -29,7 +29,9 @@ _TYPED = re.compile(r"\btyped\(([^)]*)\)")
 _COUNTS = {"list": "LLEN", "set": "SCARD", "zset": "ZCARD", "hash": "HLEN", "stream": "XLEN", "string": "STRLEN"}
 """Type -> the cheapest command that fails on every other, and takes a key that is not there."""
 _PRELUDE = "common.lua"
-_NEVER_IN_THE_WAY = frozenset({"trace", "pairing_stats", "memory_journal", "memory_due"})
+NEVER_IN_THE_WAY = frozenset(
+    {"trace", "pairing_stats", "memory_journal", "memory_due", "jobs_fates", "jobs_counts", "grants", "events_log"}
+)
 """Keys for the owner to look at: a script does its work without them when they are broken."""
 
 Answer = Any
@@ -86,7 +88,7 @@ class Script:
 
 def _type_checks(wanted: str, aliases: Mapping[str, str]) -> str:
     """The commands that `typed(...)` stands for."""
-    kinds = {alias: key_types.TYPES[name] for alias, name in aliases.items() if wanted or name not in _NEVER_IN_THE_WAY}
+    kinds = {alias: key_types.TYPES[name] for alias, name in aliases.items() if wanted or name not in NEVER_IN_THE_WAY}
     chosen = wanted.replace(" ", "").split(",") if wanted else [alias for alias, kind in kinds.items() if kind != "string"]
     return "; ".join(f"redis.call('{_COUNTS[kinds[alias]]}', {alias})" for alias in chosen)
 
@@ -135,8 +137,12 @@ EVERY = [
     "approve",
     "begin",
     "bury",
+    "call_job",
     "challenge",
+    "claim_job",
     "choose",
+    "conclude_job",
+    "clear_birthday",
     "correct",
     "count_try",
     "defer",
@@ -153,6 +159,8 @@ EVERY = [
     "inherit",
     "invite",
     "keep",
+    "keep_birthday",
+    "keep_promises",
     "keep_reading",
     "keep_style",
     "learn",
@@ -161,12 +169,14 @@ EVERY = [
     "note",
     "pause",
     "precede",
+    "put_job",
     "recent",
     "recollect",
     "redeem",
     "relate",
     "release",
     "remove",
+    "remove_job",
     "renew",
     "repair",
     "repost",
@@ -180,15 +190,25 @@ EVERY = [
     "sent",
     "set_aside",
     "settle",
+    "settle_promise",
     "suggest",
     "sweep",
     "take",
     "takeover",
     "tell",
+    "tend_job",
     "unblock",
     "unlist",
     "unlink",
     "wake",
+    "webhook_add",
+    "webhook_claim",
+    "webhook_conclude",
+    "webhook_enable",
+    "webhook_enqueue",
+    "webhook_replay",
+    "webhook_rotate",
+    "write_job",
 ]
 """Every script that is run anywhere."""
 

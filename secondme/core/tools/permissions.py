@@ -80,6 +80,7 @@ _LIST = dict(
         _named("notes:read", "read the notes that you shared, in the folder that you chose", Leg.PRIVATE, Audience.STANDARD),
         _named("history:self", "read the conversation with the contact who writes", Leg.PRIVATE, Audience.STANDARD),
         _named("memory:self", "read what is remembered of the contact who writes", Leg.PRIVATE, Audience.STANDARD),
+        _named("reminders:read", "see the reminders that you made", Leg.PRIVATE, Audience.OWNER),
         _named("propose:event", "propose an event for your calendar, which you decide", Leg.WRITE, Audience.TRUSTED),
         _named("propose:reminder", "propose a reminder, which you decide", Leg.WRITE, Audience.TRUSTED),
         _named("propose:note", "propose a note, which you decide", Leg.WRITE, Audience.TRUSTED),

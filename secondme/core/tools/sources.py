@@ -70,13 +70,26 @@ class ContactSource:
             known = [each for each in everybody if all(word in each.name.casefold() for word in words)]
         elif asking.may("contacts:self") and asking.turn.contact_id and asking.audience is not None:
             known = await self._known_contacts(asking.turn.contact_id)
-            numbers = {each.number for each in known if each.number}
-            found = await self._cards(settings, {"numbers": sorted(numbers), "country_code": code}) if numbers else []
-            cards = [card for card in found if any(digits(phone, code) in numbers for phone in card["phones"])]
+            cards = await self._cards_of(known, settings, code)
         else:
             return error("not_allowed")
         shown = [{"name": each.name, "number": each.number, "since": each.since} for each in known[:_MOST_CARDS]]
         return {"answer": {"cards": cards, "known": shown}}
+
+    async def birthdays_of(self, contact: str) -> list[str]:
+        """The birthdays on the cards that have a number of this approved contact, as they are written there. Raises SecondmeError."""
+        settings = await self._settings("contacts")
+        if not settings.get("files"):
+            raise DataError("no_cards", "The skill contacts has no files of cards, or is off.", "secondme skills config contacts")
+        known = await self._known_contacts(contact)
+        cards = await self._cards_of(known, settings, str(settings.get("country_code") or ""))
+        return [card["birthday"] for card in cards if card.get("birthday")]
+
+    async def _cards_of(self, known: list[KnownContact], settings: Mapping[str, Any], code: str) -> list[Json]:
+        """The cards with a number that the platform vouches for."""
+        numbers = {each.number for each in known if each.number}
+        found = await self._cards(settings, {"numbers": sorted(numbers), "country_code": code}) if numbers else []
+        return [card for card in found if any(digits(phone, code) in numbers for phone in card["phones"])]
 
     async def _cards(self, settings: Mapping[str, Any], wanted: Json) -> list[Json]:
         if not settings.get("files"):

@@ -8,23 +8,18 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import re
-import socket
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from ipaddress import ip_address
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin, urlsplit
 
+from secondme.core import address_guard
+from secondme.core.address_guard import PLAIN_HOST, Resolve, is_numeric, is_public, pin
 from secondme.core.tools.permissions import Leg, Permission, allows_host
 
 if TYPE_CHECKING:
     import ssl
     from collections.abc import Mapping, Sequence
 
-
-Resolve = Callable[[str, int], Awaitable[list[str]]]
-"""The addresses of a host. Raises OSError."""
 
 MOST_BYTES = 1024 * 1024
 _TIMEOUT_S = 5.0
@@ -37,7 +32,6 @@ _TYPED_METHODS = _METHODS | {"PROPFIND", "REPORT", "PUT"}
 """A calendar server is asked with these (RFC 4791); only one that the owner typed."""
 _HEADERS = {"accept", "accept-language", "content-type", "depth", "if-match", "if-none-match", "user-agent"}
 _SHOWN = {"content-type", "etag", "last-modified", "location"}
-_PLAIN_HOST = re.compile(r"[a-z0-9.-]{1,253}|[0-9a-f:.]{2,45}", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +75,7 @@ class WebClient:
     """Makes the requests of skills. `typed` are the hosts, with their ports, that the owner typed into a skill's settings."""
 
     def __init__(self, resolve: Resolve | None = None, verify: ssl.SSLContext | bool = True) -> None:  # noqa: FBT001, FBT002  httpx's own form
-        self._resolve = resolve or _resolve
+        self._resolve = resolve or address_guard.resolve
         self._verify = verify
 
     async def ask(
@@ -132,19 +126,17 @@ class WebClient:
     async def _send(self, target: _Target, address: str, request: WebRequest, auth: str) -> WebAnswer:
         import httpx  # noqa: PLC0415  as above
 
-        parts = urlsplit(target.url)
-        at = f"[{address}]" if ":" in address else address
-        dialled = parts._replace(netloc=f"{at}:{target.port}").geturl()
+        pinned = pin(target.url, target.host, target.port, address)
         headers = {name: value for name, value in request.headers.items() if name.lower() in _HEADERS}
-        named = parts.netloc.rpartition("@")[2]
-        headers |= {"host": named, "user-agent": headers.get("user-agent", "secondme"), "accept-encoding": "identity"}
+        headers |= {**pinned.headers, "user-agent": headers.get("user-agent", "secondme"), "accept-encoding": "identity"}
         headers |= {"authorization": auth} if auth else {}
         client = httpx.AsyncClient(verify=self._verify, timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False)
-        extensions = {"sni_hostname": target.host} if parts.scheme == "https" else {}
         content = request.body.encode() if request.body else None
         async with (
             client,
-            client.stream(request.method, dialled, headers=headers, content=content, extensions=extensions) as answer,
+            client.stream(
+                request.method, pinned.url, headers=headers, content=content, extensions=dict(pinned.extensions)
+            ) as answer,
         ):
             body, is_cut = bytearray(), False
             async for chunk in answer.aiter_raw():
@@ -159,19 +151,6 @@ class WebClient:
             return WebAnswer(answer.status_code, shown, _text(bytes(body[: request.most_bytes]), charset), is_cut)
 
 
-def is_public(address: str) -> bool:
-    """True for an address of the public internet; also one in disguise (IPv4 inside IPv6) is looked at as what it is."""
-    try:
-        found = ip_address(address.partition("%")[0])
-    except ValueError:
-        return False
-    inner = getattr(found, "ipv4_mapped", None) or getattr(found, "sixtofour", None)
-    teredo = getattr(found, "teredo", None)
-    others = [each for each in (inner, *(teredo or ())) if each is not None]
-    is_nat64 = found.version == 6 and str(found.exploded).startswith("0064:ff9b:")  # noqa: PLR2004
-    return found.is_global and not found.is_multicast and not is_nat64 and all(each.is_global for each in others)
-
-
 def _target(url: str, method: str, granted: Sequence[Permission], typed: Sequence[str]) -> _Target | WebRefusal:
     """Where `url` leads, if it may be asked."""
     if len(url) > _LONGEST_URL or not url.isprintable() or "\\" in url or " " in url or not url.isascii():
@@ -181,7 +160,7 @@ def _target(url: str, method: str, granted: Sequence[Permission], typed: Sequenc
         host, port = (parts.hostname or "").rstrip("."), parts.port
     except ValueError:
         return WebRefusal("bad_address")
-    if not _PLAIN_HOST.fullmatch(host) or "@" in parts.netloc or parts.scheme not in {"http", "https"}:
+    if not PLAIN_HOST.fullmatch(host) or "@" in parts.netloc or parts.scheme not in {"http", "https"}:
         return WebRefusal("bad_address")
     port = port or (_HTTPS if parts.scheme == "https" else _HTTP)
     if f"{host}:{port}" in typed and any(each.text == "net:config" for each in granted):
@@ -189,7 +168,7 @@ def _target(url: str, method: str, granted: Sequence[Permission], typed: Sequenc
     is_named = any(each.host and allows_host(each, host) for each in granted)
     if not is_named and not any(each.leg is Leg.OPEN for each in granted):
         return WebRefusal("not_allowed")
-    if parts.scheme != "https" or port != _HTTPS or _is_address(host):
+    if parts.scheme != "https" or port != _HTTPS or is_numeric(host):
         return WebRefusal("not_allowed")
     return _Target(url, host, port, is_typed=False) if method in _METHODS else WebRefusal("bad_method")
 
@@ -209,21 +188,8 @@ def host_and_port(url: str) -> str:
     return f"{host}:{port or (_HTTPS if parts.scheme == 'https' else _HTTP)}" if host and parts.scheme in {"http", "https"} else ""
 
 
-def _is_address(host: str) -> bool:
-    try:
-        ip_address(host)
-    except ValueError:
-        return host.rpartition(".")[2].isdigit()  # 127.1 is one for some
-    return True
-
-
 def _text(body: bytes, charset: str) -> str:
     try:
         return body.decode(charset, "replace")
     except LookupError:
         return body.decode("utf-8", "replace")
-
-
-async def _resolve(host: str, port: int) -> list[str]:
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(each[4][0]) for each in found]

@@ -19,11 +19,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from secondme.core.address_guard import is_public
 from secondme.core.errors import UnavailableError
 from secondme.core.log import get_logger
 from secondme.core.text import safe_name
 from secondme.core.tools.permissions import allows_host, permission
-from secondme.core.tools.web import is_public
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

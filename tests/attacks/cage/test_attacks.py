@@ -113,7 +113,7 @@ def test_no_attack_gets_out() -> None:
 
 
 @pytest.mark.heavy  # 25 s each
-@pytest.mark.parametrize("is_nobody", [False, True])
+@pytest.mark.parametrize("is_nobody", [pytest.param(False, marks=pytest.mark.slow), True])  # 20 s each
 def test_programs_of_others_do_nothing_that_others_notice(is_nobody: bool) -> None:
     if find_bubblewrap().why_not:
         pytest.skip("bubblewrap does not start")
@@ -134,8 +134,10 @@ def test_programs_of_others_do_not_start_where_bubblewrap_cannot_confine_them() 
 
 
 @pytest.mark.heavy  # 5 s each
-@pytest.mark.parametrize("is_nobody", [False, True])
-@pytest.mark.parametrize("in_docker", [False, True])
+@pytest.mark.parametrize(
+    ("in_docker", "is_nobody"),
+    [(False, True), (True, True), *(pytest.param(inside, False, marks=pytest.mark.slow) for inside in (False, True))],
+)  # 13 s each
 def test_no_attack_gets_out_as_another_user_or_within_a_filter_like_docker_s(is_nobody: bool, in_docker: bool) -> None:
     uid, python = as_whom(is_nobody)
     assert_nothing_gets_out(attacked(uid, python, ["none", "sealed", "landlock"], in_docker=in_docker))

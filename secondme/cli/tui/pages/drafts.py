@@ -18,6 +18,7 @@ from secondme.cli.tui.widgets import QUIET, WARN
 from secondme.core.errors import BusyError
 from secondme.core.format import ago
 from secondme.core.gateway.trace_messages import why_held
+from secondme.core.jobs.facts import quoted
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
@@ -41,6 +42,7 @@ class DraftsPage(Page):
         Column("To", 8, flexible=2, most=24),
         Column("Age", 6),
         Column("Waits because", 24, flexible=4, most=56, from_width=66),
+        Column("From", 8, flexible=1, most=24, from_width=76),
         Column("It would say", 12, flexible=6),
     )
     EMPTY: ClassVar[str] = (
@@ -58,6 +60,8 @@ class DraftsPage(Page):
         self._warning = Static(classes="warning")
         self._drafts: dict[str, Draft] = {}
         self._names: dict[str, str] = {}
+        self._jobs: dict[str, str] = {}
+        """What the jobs are called that wrote some of them."""
         self._aimed: str | None = None
         """The draft that came under the cursor by itself, because the one before it is gone."""
         self._settled: set[str] = set()
@@ -67,6 +71,12 @@ class DraftsPage(Page):
         """The table below what is wrong."""
         yield self._warning
         yield from super().compose()
+
+    async def read(self, snapshot: Snapshot, now_ms: int) -> None:
+        """The names of jobs, where one wrote a draft."""
+        del now_ms
+        if any(draft.job for draft in snapshot.drafts or ()):
+            self._jobs = {view.job.id: safe_name(view.job.name) for view in (await self.desk.link.services.jobs.all())[0]}
 
     def show(self, snapshot: Snapshot, now: datetime) -> None:
         """The drafts that wait."""
@@ -97,7 +107,9 @@ class DraftsPage(Page):
         """Why it waits, and the beginning of what it says."""
         draft = self._drafts[key]
         text = Text(f"To {self._who(draft)}", style="bold")
-        text.append(f"  {safe_name(draft.contact_id)}  {self._why(draft)}", style=f"not bold {WARN if draft.fault else QUIET}")
+        whose = f"  by {self._from(draft)}" if draft.job else ""
+        style = f"not bold {WARN if draft.fault or draft.overtaken else QUIET}"
+        text.append(f"  {safe_name(draft.contact_id)}{whose}  {self._why(draft)}", style=style)
         text.append(f"\n{_one_line(draft)}", style="not bold")
         return text
 
@@ -121,7 +133,7 @@ class DraftsPage(Page):
         choice = await self.app.push_screen_wait(DraftDialog(f"A reply to {self._who(draft)}", self._why(draft), draft))
         match choice:
             case "send":
-                await self.desk.decide(partial(self._send, draft))
+                await self._ask_send(draft)
             case "edit":
                 await self._edit(draft)
             case "drop":
@@ -141,7 +153,7 @@ class DraftsPage(Page):
         elif draft.fault:
             self.app.notify(f"The checks found a fault in it. {ONLY_YOURS}", severity="warning", markup=False)
         else:
-            await self.desk.decide(partial(self._send, draft))
+            await self._ask_send(draft)
 
     @work
     async def action_edit(self) -> None:
@@ -168,14 +180,34 @@ class DraftsPage(Page):
                 return
             text = written.text
 
+    async def _ask_send(self, draft: Draft) -> None:
+        """Sent; one that was overtaken only after a second look, at what was said since."""
+        if draft.overtaken:
+            newest = await self.desk.fetch(partial(self._newest, draft))
+            if newest is None:
+                return
+            body = f"{newest}\n\nIt would say: {_one_line(draft)}"
+            if not await self.app.push_screen_wait(ConfirmDialog(f"Send it to {self._who(draft)} all the same?", body, "Send")):
+                return
+        await self.desk.decide(partial(self._send, draft, anyway=draft.overtaken))
+
+    async def _newest(self, draft: Draft) -> str:
+        """What was said last in its conversation, and by whom."""
+        turns = await self.desk.link.services.history.recent(draft.contact_id, 1)
+        since = f"Since {self._from(draft)} wrote it, something was said"
+        if not turns:
+            return f"{since}."
+        who = self._who(draft) if turns[-1].type == "incoming" else "you"
+        return f"{since}. The newest, by {who}: {quoted(turns[-1].shown, _LINE)}"
+
     async def _ask_drop(self, draft: Draft) -> None:
         body = "They get no answer to what they wrote, unless you write one yourself."
         if await self.app.push_screen_wait(ConfirmDialog(f"Drop the reply to {self._who(draft)}?", body, "Drop")):
             await self.desk.decide(partial(self._drop, draft))
 
-    async def _send(self, draft: Draft) -> str:
+    async def _send(self, draft: Draft, *, anyway: bool = False) -> str:
         await self._check(draft)
-        await self.desk.link.services.drafts.send(draft.id)
+        await self.desk.link.services.drafts.send(draft.id, anyway=anyway)
         self._settled.add(draft.id)
         return f"The reply to {self._who(draft)} is on its way."
 
@@ -214,13 +246,20 @@ class DraftsPage(Page):
     def _why(self, draft: Draft) -> str:
         if draft.fault:
             return f"only in your own words: {safe_name(draft.fault.replace('_', ' '))}"
+        if draft.overtaken:
+            return "overtaken: something was said since"
         return why_held(draft.reason)
+
+    def _from(self, draft: Draft) -> str:
+        """The job that wrote it, by its name; empty for a reply."""
+        return self._jobs.get(draft.job, draft.job) if draft.job else ""
 
     def _row(self, draft: Draft, now: datetime) -> Row:
         return draft.id, (
             (self._who(draft), "bold"),
             (ago(draft.held_at, now), QUIET),
-            (self._why(draft), WARN if draft.fault else ""),
+            (self._why(draft), WARN if draft.fault or draft.overtaken else ""),
+            (self._from(draft), QUIET),
             (_one_line(draft), ""),
         )
 

@@ -12,7 +12,7 @@ from secondme.cli.tui.pages.page import Page, shown_name
 from secondme.cli.tui.table import Column, Row
 from secondme.cli.tui.widgets import ACCENT, BAD, GOOD, QUIET, WARN
 from secondme.core.clock import from_ms
-from secondme.core.reply.store import SELF, SpendingReport, Spent
+from secondme.core.reply.store import JOBS, SELF, SpendingReport, Spent
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from secondme.cli.tui.link import Actions, Snapshot
 
+_ACCOUNTS = {SELF: "you yourself", JOBS: "jobs"}
 _DAYS = 7
 _MOST = 500
 _BY = ("day", "contact", "model")
@@ -69,7 +70,9 @@ class UsagePage(Page):
         by = self._by
         if by == "contact" and self._account is not None and self._account.contacts and 0 <= now_ms - self._read_ms < _AGAIN_MS:
             return
-        account = await self.desk.link.services.spending.account(now_ms, _DAYS, [SELF, *self._names] if by == "contact" else [])
+        account = await self.desk.link.services.spending.account(
+            now_ms, _DAYS, [SELF, JOBS, *self._names] if by == "contact" else []
+        )
         self._account, self._read_ms = account, now_ms
         today = account.days.get(f"{from_ms(now_ms):%Y-%m-%d}")
         self._spent = today.micros if today else 0
@@ -90,7 +93,7 @@ class UsagePage(Page):
         """Every sum of the row."""
         spent = self._sums()[key]
         text = Text(self._called(key), style="bold")
-        if self._by == "contact" and key != SELF:
+        if self._by == "contact" and key not in {SELF, JOBS}:
             text.append(f"  {safe_name(key)}", style="not bold")
         text.append(
             f"  {_dollars(spent.micros)}  {spent.calls:,} {'call' if spent.calls == 1 else 'calls'}", style=f"not bold {QUIET}"
@@ -147,7 +150,7 @@ class UsagePage(Page):
     def _called(self, key: str) -> str:
         if self._by != "contact":
             return safe_name(key) or "unknown"
-        return "you yourself" if key == SELF else shown_name(self._names.get(key), key)
+        return _ACCOUNTS.get(key) or shown_name(self._names.get(key), key)
 
     def _row(self, key: str, spent: Spent) -> Row:
         prompt = spent.input + spent.cache_read + spent.cache_write

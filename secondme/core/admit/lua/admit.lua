@@ -1,6 +1,6 @@
 -- The gate: may this message in, and what happens to it? A contact that was not approved causes no write.
 -- KEYS  approved denied seen history history_ids history_expiring pause_all pause inbox mailbox queue queue_active paused_index
---       channel_pause trace missed missed_index memory_on memory_journal memory_due
+--       channel_pause trace missed missed_index memory_on memory_journal memory_due unanswered events_log
 -- ARGV  1 contact 2 message id 3 turn JSON 4 sent ms 5 mail JSON 6 channel 7 normalized contact
 --       8 messages per window 9 window s 10 rate pause ms 11 history cap 12 history ttl s 13 inbox cap 14 seen ttl ms
 --       15 mailbox ttl ms 16 pause event channel 17 '1' when the platform vouches for the time of sending 18 album or ''
@@ -24,6 +24,7 @@ local counted = ARGV[17] == '1' and sent or now_ms()
 local claimed = claim(KEYS.seen, KEYS.history_ids, ARGV[2], ARGV[18] ~= '' and counted - window or counted)
 if claimed == 0 then return 'duplicate' end
 if claimed ~= 1 then return claimed end
+redis.call('DEL', KEYS.unanswered)
 local is_part = ARGV[18] ~= '' and redis.call('ZADD', KEYS.seen, 'NX', counted, 'album:' .. ARGV[18]) == 0
 remember_once(KEYS.seen, tonumber(ARGV[14]), KEYS.history, KEYS.history_ids, last, ARGV[3], sent, tonumber(ARGV[11]), ARGV[12])
 tell_memory(KEYS.memory_on, KEYS.memory_journal, KEYS.memory_due, ARGV[1], ARGV[3])

@@ -1,6 +1,7 @@
 -- The owner approves somebody. The request must still be the one that was looked at; a denial since then wins. Who never asked is approved
 -- by their id, and told nothing.
 -- KEYS  approved denied pending code index_pending index_approved index_denied pairing_stats attempts outbox outbox_due told
+--       events_log
 -- ARGV  1 contact 2 code of the request that was looked at, or '' for none 3 by 4 tier 5 notes or '' 6 welcome row JSON or ''
 --       7 pairing event channel, then without a request: 8 channel 9 phone 10 name or ''
 -- Returns {approved, JSON} | {already, JSON} | {denied} | {missing} | {corrupt}

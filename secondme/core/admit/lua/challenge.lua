@@ -1,6 +1,6 @@
 -- A stranger wrote something that is no code: make one pairing request, and at most one prompt.
 -- KEYS  approved denied pending code invite index_pending index_approved index_denied pairing_stats pairing_prompts pairing_full
---       outbox outbox_due pause_all history told
+--       outbox outbox_due pause_all history told events_log
 -- ARGV  1 contact 2 phone 3 name or '' 4 channel 5 code 6 ttl ms 7 max pending 8 max prompts an hour 9 prompt row JSON or ''
 --       10 row id 11 '1' to approve who has a history 12 pairing event channel 13 security event channel
 --       14 sent ms 15 oldest that is prompted, ms

@@ -1,5 +1,5 @@
 -- Sets or clears what the owner chose for an approved contact; every other field stays, known to us or not.
--- KEYS  approved
+-- KEYS  approved events_log
 -- ARGV  1 contact 2 persona | replyMode | speech 3 value, '' for none 4 pairing event channel
 -- Returns {edited, JSON} | {missing} | {corrupt}
 local raw = redis.call('GET', KEYS.approved)

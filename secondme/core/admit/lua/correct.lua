@@ -1,5 +1,5 @@
 -- Somebody changed what they had written: the history and the mail that still waits, was missed or set aside say the new words. Nothing new is queued.
--- KEYS  approved history inbox missed dead memory_on memory_journal memory_due
+-- KEYS  approved history inbox missed dead memory_on memory_journal memory_due birthday promise
 -- ARGV  1 id of the message that was changed 2 new words as a JSON string, behind a line for each attachment 3 whose it must be: user | assistant
 --       4 contact 5 the new words alone
 -- Returns stranger | corrected | ignored
@@ -31,6 +31,10 @@ for _, list in ipairs(ARGV[3] == 'user' and { KEYS.inbox, KEYS.missed, KEYS.dead
       outcome = 'corrected'
     end
   end
+end
+if ARGV[3] == 'user' then unlearn_birthday(KEYS.birthday, ARGV[1]) else -- whoever learns reads the new words
+  local promise = decode(redis.call('HGET', KEYS.promise, ARGV[1]))
+  if promise and promise.state == 'open' then redis.call('HDEL', KEYS.promise, ARGV[1]) end
 end
 local now_said = string.format('{"id":%s,"role":%s,"content":%s}', cjson.encode(ARGV[1]), cjson.encode(ARGV[3]), told)
 tell_memory(KEYS.memory_on, KEYS.memory_journal, KEYS.memory_due, ARGV[4], now_said) -- it may be remembered longer than the history reaches

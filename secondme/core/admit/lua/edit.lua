@@ -1,5 +1,5 @@
 -- Changes the tier or the notes of an approved contact; every other field stays, known to us or not.
--- KEYS  approved
+-- KEYS  approved events_log
 -- ARGV  1 contact 2 tier or '' 3 notes, '' for none 4 pairing event channel 5 '1' when the notes change
 -- Returns {edited, JSON} | {missing} | {corrupt}
 local raw = redis.call('GET', KEYS.approved)

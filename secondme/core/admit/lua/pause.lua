@@ -1,5 +1,5 @@
 -- Nobody, or one contact, is answered from now on.
--- KEYS  [target] killed paused_index
+-- KEYS  [target] killed paused_index events_log
 -- ARGV  1 contact, or '' for everybody 2 ms, 0 for until resumed 3 '1' for the kill switch 4 pause event channel
 -- Returns the ms at which it began, or 'killed' when a mere pause of everybody would weaken the kill switch
 if ARGV[1] == '' and ARGV[3] ~= '1' and redis.call('EXISTS', KEYS.target, KEYS.killed) == 2 then return 'killed' end

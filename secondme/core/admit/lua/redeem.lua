@@ -1,6 +1,6 @@
 -- A stranger sent six digits: an invite, its own code, or a wrong one. One outcome, judged here.
 -- KEYS  approved denied pending code(own) invite attempts pairing_wrong pairing_closed pairing_fresh index_pending index_approved index_denied
---       index_invites pairing_stats outbox outbox_due told pause_all
+--       index_invites pairing_stats outbox outbox_due told pause_all events_log
 -- ARGV  1 contact 2 phone 3 name or '' 4 channel 5 typed digits 6 code of the pending record, or '' when there is none that can be read
 --       7 mode 8 self-verify tier 9 wrong codes per contact 10 cooldown ms 11 wrong codes per hour 12 welcome row JSON
 --       13 notice row JSON 14 id of this attempt 15 pairing event channel 16 security event channel

@@ -2,7 +2,7 @@
 -- KEYS  approved denied pending code index_pending index_approved index_denied pairing_stats attempts told history history_ids
 --       history_expiring inbox missed missed_index mailbox outbox outbox_due held held_index pause paused_index style relationship
 --       relationship_override dead dead_index last_reply own_messages style_cache trace witness
---       memory_journal memory_due memory_forgotten
+--       memory_journal memory_due memory_forgotten birthday promise events_log
 -- ARGV  1 contact 2 code of the request that was looked at, or '' 3 'deny' | 'revoke' 4 by 5 reason or '' 6 cooldown ms
 --       7 pairing event channel
 -- Returns {denied, JSON} | {revoked, JSON} | {already, JSON} | {missing}
@@ -24,7 +24,8 @@ local known = decode(approved) or (raw and request) or {}
 local name, channel = words(known.displayName), words(known.channelId)
 
 redis.call('DEL', KEYS.approved, KEYS.history, KEYS.history_ids, KEYS.inbox, KEYS.outbox, KEYS.held, KEYS.pause, KEYS.missed)
-redis.call('DEL', KEYS.style, KEYS.relationship, KEYS.relationship_override, KEYS.dead, KEYS.last_reply, KEYS.own_messages, KEYS.style_cache, KEYS.trace, KEYS.memory_journal, KEYS.memory_forgotten)
+redis.call('DEL', KEYS.style, KEYS.relationship, KEYS.relationship_override, KEYS.dead, KEYS.last_reply, KEYS.own_messages, KEYS.style_cache, KEYS.trace, KEYS.memory_journal, KEYS.memory_forgotten,
+  KEYS.birthday, KEYS.promise)
 if redis.pcall('ZREM', KEYS.index_approved, ARGV[1]) == 1 then redis.pcall('HINCRBY', KEYS.witness, 'removed', 1) end
 for _, index in ipairs({ KEYS.outbox_due, KEYS.held_index, KEYS.paused_index, KEYS.dead_index, KEYS.missed_index, KEYS.history_expiring, KEYS.memory_due }) do
   redis.pcall('ZREM', index, ARGV[1])

@@ -1,5 +1,5 @@
 -- Lifts a pause and makes the tokens that waited for it due.
--- KEYS  [target] killed queue_later paused_index
+-- KEYS  [target] killed queue_later paused_index events_log
 -- ARGV  1 contact, or '' for everybody 2 '1' to lift the kill switch too 3 pause event channel
 -- Returns resumed | not_paused | killed
 typed(KEYS.queue_later)

@@ -1,7 +1,7 @@
 -- Somebody took back what they had written: it is in no history and waits for nothing, here or later. A reply that answers only it is
 -- dropped, unless some of it has gone out.
 -- KEYS  approved seen history history_ids inbox missed dead mailbox outbox outbox_due held held_index own_messages style_cache trace
---       memory_on memory_journal memory_due
+--       memory_on memory_journal memory_due birthday promise
 -- ARGV  1 contact 2 id of the message 3 whose it must be: user | assistant 4 ms of its taking back 5 seen ttl ms 6 window of the limit in ms
 -- Returns stranger | revoked
 if redis.call('EXISTS', KEYS.approved) == 0 then return 'stranger' end
@@ -29,8 +29,10 @@ local gone = cjson.encode({ gone = ARGV[2], role = ARGV[3] }) -- it may be remem
 tell_memory(KEYS.memory_on, KEYS.memory_journal, KEYS.memory_due, ARGV[1], gone)
 if ARGV[3] == 'assistant' then
   if redis.call('HDEL', KEYS.own_messages, ARGV[2]) == 1 then redis.call('DEL', KEYS.style_cache) end
+  redis.call('HDEL', KEYS.promise, ARGV[2])
   return 'revoked'
 end
+unlearn_birthday(KEYS.birthday, ARGV[2])
 local function take_out(list)
   local taken = 0
   for _, raw in ipairs(redis.call('LRANGE', list, 0, -1)) do

@@ -1,5 +1,5 @@
 -- A message that the gate could not take, because a record of its contact is broken, is a dead letter. Nothing of a stranger is kept. Repeatable.
--- KEYS  approved dead dead_index
+-- KEYS  approved dead dead_index events_log
 -- ARGV  1 contact 2 message id 3 mail JSON 4 queue event channel
 -- Returns stranger | set_aside
 if redis.call('EXISTS', KEYS.approved) == 0 then return 'stranger' end

@@ -1,5 +1,6 @@
 -- What expired leaves the indexes, is said once, and the counts are right again. So are the pauses that ended by themselves.
--- KEYS  index_pending index_approved index_denied index_invites pairing_stats paused_index
+-- Events of more than 7 days ago leave their log.
+-- KEYS  index_pending index_approved index_denied index_invites pairing_stats paused_index events_log
 -- ARGV  1 pairing event channel 2 pause event channel
 -- Returns {pending, approved, denied}
 typed()
@@ -14,5 +15,6 @@ for _, contact in ipairs(redis.call('ZRANGEBYSCORE', KEYS.paused_index, '-inf', 
 end
 redis.call('ZREMRANGEBYSCORE', KEYS.index_denied, '-inf', now)
 redis.call('ZREMRANGEBYSCORE', KEYS.index_invites, '-inf', now)
+redis.pcall('XTRIM', KEYS.events_log, 'MINID', '~', string.format('%.0f', now - 604800000))
 count_stats(KEYS.pairing_stats, KEYS.index_pending, KEYS.index_approved, KEYS.index_denied, now)
 return { redis.call('ZCARD', KEYS.index_pending), redis.call('ZCARD', KEYS.index_approved), redis.call('ZCARD', KEYS.index_denied) }

@@ -1,6 +1,6 @@
 -- The owner spoke in this chat with their own hands: remember it, pause the contact, drop what waits to be answered or sent.
 -- KEYS  approved seen history history_ids history_expiring pause inbox mailbox outbox outbox_due paused_index held held_index trace
---       missed missed_index memory_on memory_journal memory_due
+--       missed missed_index memory_on memory_journal memory_due jobs_fates events_log
 -- ARGV  1 contact 2 message id 3 turn JSON 4 sent ms 5 pause ms 6 history cap 7 history ttl s 8 seen ttl ms 9 pause event channel
 --       10 ms after which the chat forgets it, 0 for never 11 window of the limit in ms
 -- Returns stranger | duplicate | own_echo | taken_over
@@ -26,9 +26,10 @@ for _, raw in ipairs(redis.call('LRANGE', KEYS.inbox, 0, -1)) do
 end
 for _, raw in ipairs(redis.call('LRANGE', KEYS.outbox, 0, -1)) do
   local row = decode(raw)
+  fate(KEYS.jobs_fates, row, 'overtaken', now, '')
   for _, id in ipairs(row and row.answers or {}) do ids[#ids + 1] = id end
 end
-for _, id in ipairs((supersede(KEYS.held, KEYS.held_index, ARGV[1], true))) do ids[#ids + 1] = id end
+for _, id in ipairs((supersede(KEYS.held, KEYS.held_index, ARGV[1], true, KEYS.jobs_fates))) do ids[#ids + 1] = id end
 ids[#ids + 1] = ARGV[2]
 trace(KEYS.trace, 'taken_over', now, ids, '')
 redis.call('DEL', KEYS.inbox, KEYS.outbox, KEYS.missed)

@@ -1,5 +1,5 @@
 -- Ends a denial before its cooldown does: the contact may ask again.
--- KEYS  denied attempts index_pending index_approved index_denied pairing_stats
+-- KEYS  denied attempts index_pending index_approved index_denied pairing_stats events_log
 -- ARGV  1 contact 2 pairing event channel
 -- Returns 1 | 0
 typed()

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from urllib.parse import urlsplit
 
 from secondme.core.clock import from_ms, rfc3339
 from secondme.core.doctor.check import NO_STORE, Check, DoctorContext, NotCheckedError, Ok, Outcome, found, verdict
 from secondme.core.enums import PairingMode
 from secondme.core.errors import SecondmeError
-from secondme.core.format import span
+from secondme.core.format import counted, span
 from secondme.core.gateway.trace_messages import why_held
 from secondme.core.reply.store import SpendingStore
 from secondme.core.send.store import DraftStore
+from secondme.core.webhooks.store import WebhookStore
 
 _LONG = timedelta(minutes=10)
 """Gathering, pacing and a slow model together take less."""
@@ -42,11 +44,33 @@ async def dead_letters(subject: DoctorContext) -> Outcome:
     return verdict(found("dead-letters", count=count) if count else None, detail="none")
 
 
+async def webhooks(subject: DoctorContext) -> Outcome:
+    """What happens arrives where the owner wants it told."""
+    store = await subject.store()
+    try:
+        listed = await WebhookStore(store).listed()
+    except SecondmeError as error:
+        raise NotCheckedError(NO_STORE) from error
+    findings = []
+    for each in listed:
+        host = urlsplit(each.endpoint.url).hostname
+        if each.state.disabled_at is not None:
+            why = (
+                "its server answered that it wants no more"
+                if each.state.disabled_why == "gone"
+                else "nothing arrived for three days"
+            )
+            findings.append(found("webhook-disabled", webhook=each.endpoint.id, host=host, why=why))
+        elif each.state.dead:
+            findings.append(found("webhook-dead", webhook=each.endpoint.id, host=host, count=each.state.dead))
+    return verdict(*findings, detail=f"{counted(len(listed), 'webhook')}" if listed else "none")
+
+
 async def drafts(subject: DoctorContext) -> Outcome:
     """How many replies wait for the owner. Never a finding: that they wait is what they are for."""
     store = await subject.store()
     try:
-        held, _ = await DraftStore(store, subject.settings.drafts).held()
+        held, _ = await DraftStore(store, subject.settings.drafts, subject.settings.jobs.limits).held()
     except SecondmeError as error:
         raise NotCheckedError(NO_STORE) from error
     if not held:
@@ -105,6 +129,7 @@ def _since(subject: DoctorContext, ms: int | None) -> timedelta:
 CHECKS = (
     Check("queue", "Queue", "How many messages wait, for how long, and why", queue),
     Check("dead-letters", "Dead letters", "Messages that could not be worked on", dead_letters),
+    Check("webhooks", "Webhooks", "Whether what happens arrives where the owner wants it told", webhooks),
     Check("drafts", "Drafts", "Replies that wait for the owner", drafts),
     Check("budget", "Budget", "What models cost today, and the cap", budget),
     Check("pauses", "Pauses", "The kill switch, and pauses of everybody and of channels", pauses),

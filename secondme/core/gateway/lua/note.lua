@@ -11,24 +11,7 @@ if ARGV[2] ~= '' then
   mark_told(KEYS.owner_told, ARGV[2], now, ARGV[5])
 end
 if ARGV[4] ~= '' then mark_told(KEYS.owner_commands, ARGV[4], now, ARGV[6]) end
--- What leaves now does not queue behind what waits for the morning.
-local later, at_head
-if ARGV[7] == '0' then
-  for at, raw in ipairs(redis.call('LRANGE', KEYS.outbox, 0, -1)) do
-    local item = decode(raw)
-    if item and item.scheduled and (tonumber(item.typingFrom) or 0) > now then
-      later, at_head = raw, at == 1
-      break
-    end
-  end
-end
-for at = 8, #ARGV do
-  local row = stamp(ARGV[at], now, ARGV[7], ARGV[7])
-  if later then
-    redis.call('LINSERT', KEYS.outbox, 'BEFORE', later, row)
-  else
-    post(KEYS.outbox, KEYS.outbox_due, ARGV[1], row, now + ARGV[7])
-  end
-end
-if at_head then redis.call('ZADD', KEYS.outbox_due, now, ARGV[1]) end
+local rows = {}
+for at = 8, #ARGV do rows[#rows + 1] = ARGV[at] end
+post_to_owner(KEYS.outbox, KEYS.outbox_due, ARGV[1], rows, tonumber(ARGV[7]), now)
 return 'posted'

@@ -1,8 +1,8 @@
 -- A worker takes a contact's token: it gets the lease with a new fence and the mail that waits, or learns why not.
--- KEYS  mailbox inbox queue queue_active approved pause_all pause queue_later dead dead_index last_reply channel_pause
+-- KEYS  mailbox inbox queue queue_active approved pause_all pause queue_later dead dead_index last_reply channel_pause events_log
 -- ARGV  1 group 2 token 3 worker 4 lease ms 5 max attempts 6 contact 7 batch 8 mailbox ttl ms 9 queue event channel
 -- Returns {obsolete} | {busy} | {gone} | {empty} | {paused} |
---         {job, now ms, fence, attempts, defers, last reply ms or '', approved JSON, mail JSON...}
+--         {burst, now ms, fence, attempts, defers, last reply ms or '', approved JSON, mail JSON...}
 typed()
 local now = now_ms()
 local box = redis.call('HMGET', KEYS.mailbox, 'token', 'lease_owner', 'lease_until', 'attempts', 'head', 'defers')
@@ -63,11 +63,11 @@ while true do
     return done('empty')
   end
 end
--- A burst is one job. One that failed twice is taken apart, so that a poisonous message ends alone.
+-- A burst is worked on as one. One that failed twice is taken apart, so that a poisonous message ends alone.
 local batch = attempts >= 3 and 1 or tonumber(ARGV[7])
 local fence = redis.call('HINCRBY', KEYS.mailbox, 'fence', 1)
 redis.call('HSET', KEYS.mailbox, 'lease_owner', ARGV[3], 'lease_until', now + ARGV[4], 'attempts', attempts)
 redis.call('PEXPIRE', KEYS.mailbox, ARGV[8])
-local reply = { 'job', string.format('%.0f', now), tostring(fence), tostring(attempts), box[6] or '0', last or '', approved }
+local reply = { 'burst', string.format('%.0f', now), tostring(fence), tostring(attempts), box[6] or '0', last or '', approved }
 for _, item in ipairs(redis.call('LRANGE', KEYS.inbox, 0, batch - 1)) do reply[#reply + 1] = item end
 return reply

@@ -1,5 +1,5 @@
 -- The moment of acknowledgement: what was answered leaves the inbox and the reply enters the outbox, or nothing happens.
--- KEYS  mailbox inbox queue queue_active outbox outbox_due held held_index trace missed missed_index
+-- KEYS  mailbox inbox queue queue_active outbox outbox_due held held_index trace missed missed_index jobs_fates events_log
 -- ARGV  1 group 2 token 3 worker 4 fence 5 contact 6 answered 7 mailbox ttl ms 8 hold reason or ''
 --       9 queue event channel 10 why there is no reply that the owner should know of, or '' 11 ids of the messages as a JSON array
 --       12 last stage 13 further fields of it, each behind a comma, or '' 14 number of earlier stages n, then n of them as JSON objects,
@@ -16,7 +16,7 @@ for i = 15, rows - 1 do redis.pcall('RPUSH', KEYS.trace, ARGV[i]) end
 if ARGV[rows] then
   redis.call('DEL', KEYS.missed) -- the model was shown it: an answer of its own would be a second one
   redis.call('ZREM', KEYS.missed_index, ARGV[5])
-  local older, count = supersede(KEYS.held, KEYS.held_index, ARGV[5], false)
+  local older, count = supersede(KEYS.held, KEYS.held_index, ARGV[5], false, KEYS.jobs_fates)
   if count > 0 then trace(KEYS.trace, 'superseded', now, older, '') end
 end
 trace(KEYS.trace, ARGV[12], now, ids, ARGV[13])

@@ -1,5 +1,5 @@
 -- May another call be made to a model? What it may cost at most is charged at once, so that many calls together cannot pass the cap.
--- KEYS  token_stats spent
+-- KEYS  token_stats spent events_log
 -- ARGV  1 micros it may cost 2 cap of the day 3 cap of a contact and day 4 field of the contact's micros of the day 5 ttl of the day s
 --       6 ttl of the contact s 7 queue event channel 8 contact 9 day; and of what is not counted in tokens: 10 seconds or characters
 --       11 how many 12 how many there may be a day 13 and a contact and day

@@ -1,7 +1,8 @@
 -- The owner decides about one of a contact's held replies: it is sent now, or dropped.
--- KEYS  held held_index outbox outbox_due approved pause_all pause channel_pause trace
--- ARGV  1 contact 2 reply id 3 'send' | 'drop' 4 ms after which a held reply is no more
--- Returns {sent, n} | {dropped, n} | {missing} | {gone} | {paused} | {unfit}
+-- KEYS  held held_index outbox outbox_due approved pause_all pause channel_pause trace history jobs_fates proactive_sent proactive_sent_to
+-- ARGV  1 contact 2 reply id 3 'send' | 'drop' 4 ms after which a held reply is no more 5 '1' to send it although something was said since it was written
+--       6 most that jobs send in an hour 7 in a day 8 to one contact in a day 9 in a week
+-- Returns {sent, n} | {dropped, n} | {missing} | {gone} | {paused} | {unfit} | {overtaken} | {limit}
 typed()
 local now = now_ms()
 if ARGV[3] == 'send' and redis.call('EXISTS', KEYS.approved) == 0 then return { 'gone' } end
@@ -16,12 +17,19 @@ for _, raw in ipairs(redis.call('LRANGE', KEYS.held, 0, -1)) do
 end
 if #rows == 0 then return { 'missing' } end
 if ARGV[3] == 'send' and redis.call('EXISTS', KEYS.pause_all, KEYS.pause, KEYS.channel_pause) > 0 then return { 'paused' } end
+if ARGV[3] == 'send' and words(rows[1].job) then
+  if ARGV[5] ~= '1' and words(rows[1].basis) and rows[1].basis ~= newest_turn(KEYS.history) then return { 'overtaken' } end
+  if over_sent(KEYS.proactive_sent, KEYS.proactive_sent_to, now, ARGV[6], ARGV[7], ARGV[8], ARGV[9]) then return { 'limit' } end
+  count_sent(KEYS.proactive_sent, KEYS.proactive_sent_to, ARGV[2], now)
+end
 for at, row in ipairs(rows) do
   redis.call('LREM', KEYS.held, 1, found[at])
   if ARGV[3] == 'send' then
-    row.dueAt, row.typingFrom, row.attempts, row.released = now, now, 0, true
+    row.dueAt, row.typingFrom, row.attempts, row.released, row.basis = now, now, 0, true, words(row.job) and newest_turn(KEYS.history) or nil
     if next(row.answers or {}) == nil then row.answers = nil end
     post(KEYS.outbox, KEYS.outbox_due, ARGV[1], cjson.encode(row), now)
+  else
+    fate(KEYS.jobs_fates, row, 'dropped', now, ',"why":"owner"')
   end
 end
 if redis.call('LLEN', KEYS.held) == 0 then redis.call('ZREM', KEYS.held_index, ARGV[1]) end

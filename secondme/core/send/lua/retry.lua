@@ -1,5 +1,5 @@
 -- The platform certainly does not have the row: try again later, or hold the whole reply for the owner. A prompt is dropped instead.
--- KEYS  outbox outbox_due mailbox held held_index trace
+-- KEYS  outbox outbox_due mailbox held held_index trace jobs_fates events_log
 -- ARGV  1 contact 2 fence 3 row id 4 delay ms 5 max attempts (0: hold at once) 6 queue event channel
 -- Returns later | held | dropped | stale
 typed()
@@ -22,6 +22,7 @@ while true do
   local item = decode(raw)
   if not item or item.replyId ~= head.replyId then break end
   redis.call('LPOP', KEYS.outbox)
+  fate(KEYS.jobs_fates, item, 'undeliverable', now, '')
   if item.kind == 'reply' then
     hold(KEYS.held, KEYS.held_index, KEYS.trace, ARGV[6], ARGV[1], raw, 'undeliverable', now)
     held = true

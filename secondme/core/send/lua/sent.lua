@@ -1,6 +1,6 @@
 -- The platform has the row: it leaves the outbox and, being a reply, enters the history. Safe to repeat.
 -- KEYS  outbox outbox_due mailbox history history_ids history_expiring approved last_reply trace memory_on
---       memory_journal memory_due
+--       memory_journal memory_due jobs_fates unanswered
 -- ARGV  1 contact 2 fence 3 row id 4 turn JSON with timestamp 0, or '' 5 turn id 6 history cap 7 history ttl s 8 row id as an id of our own, or ''
 --       9 ms after which the chat forgets it, 0 for never 10 an earlier stage of it, or '' 11 further fields of that, each behind a comma
 -- Returns done | next | stale
@@ -28,6 +28,11 @@ redis.call('HDEL', KEYS.mailbox, 'sending', 'send_until', 'send_owner')
 local head = decode(redis.call('LINDEX', KEYS.outbox, 0))
 if head and head.rowId == ARGV[3] then
   redis.call('LPOP', KEYS.outbox)
+  fate(KEYS.jobs_fates, head, 'sent', now, ',"id":' .. cjson.encode(ARGV[5]))
+  if words(head.job) and ARGV[4] ~= '' then
+    redis.pcall('INCR', KEYS.unanswered)
+    redis.call('EXPIRE', KEYS.unanswered, 7776000)
+  end
   if ARGV[10] ~= '' then trace(KEYS.trace, ARGV[10], now, head.answers or {}, ARGV[11]) end
   if ARGV[4] ~= '' then
     trace(KEYS.trace, 'sent', now, head.answers or {}, ',"reply":' .. cjson.encode(head.replyId) .. ',"row":' .. cjson.encode(ARGV[5]))

@@ -1,5 +1,5 @@
 -- Words for a contact wait for the owner. Nobody who was not approved is written to, and not many drafts of one contact wait at once.
--- KEYS  approved held held_index trace owner_told
+-- KEYS  approved held held_index trace owner_told events_log
 -- ARGV  1 contact 2 queue event channel 3 reply id 4 most that wait 5 what it is done once for, or '' 6 ttl of that ms, then rows as JSON
 -- Returns held | not_approved | too_many | done
 if redis.call('EXISTS', KEYS.approved) == 0 then return 'not_approved' end

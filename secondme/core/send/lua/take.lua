@@ -1,6 +1,6 @@
 -- The sender asks for the next step of a contact's outbox. Everything that could forbid it is checked here, at the last moment.
--- KEYS  outbox outbox_due mailbox approved pending pause_all killed pause held held_index channel_pause trace
---       history history_ids : what is sent must be kept, else nobody knows that it was
+-- KEYS  outbox outbox_due mailbox approved pending pause_all killed pause held held_index channel_pause trace jobs_fates grants
+--       history history_ids events_log : what is sent must be kept, else nobody knows that it was
 -- ARGV  1 contact 2 sender 3 send lease ms 4 policy (resend|hold) 5 queue event channel 6 mailbox ttl ms
 --       7 ms after which the typing indicator must be shown again
 -- Returns {empty} | {early} | {busy} | {typing, topic or ''} | {dropped, n} | {held, reason, n} | {send, fence, row JSON} | {corrupt}
@@ -25,14 +25,15 @@ local box = redis.call('HMGET', KEYS.mailbox, 'sending', 'send_until', 'send_own
 local again = box[1] == head.rowId
 if again and tonumber(box[2]) > now and box[3] ~= ARGV[2] then return { 'busy' } end
 
--- Takes the rest of this reply off the outbox, into the held list when `reason` is given.
-local function remove(reason)
+-- Takes the rest of this reply off the outbox, into the held list when `reason` is given; else `why` it is dropped is written down.
+local function remove(reason, why)
   local removed = 0
   while true do
     local raw = redis.call('LINDEX', KEYS.outbox, 0)
     local item = decode(raw)
     if not item or item.replyId ~= head.replyId then break end
     redis.call('LPOP', KEYS.outbox)
+    if not reason then fate(KEYS.jobs_fates, item, 'dropped', now, ',"why":"' .. (why or 'stopped') .. '"') end
     if reason then hold(KEYS.held, KEYS.held_index, KEYS.trace, ARGV[5], ARGV[1], raw, reason, now) end
     removed = removed + 1
   end
@@ -40,7 +41,7 @@ local function remove(reason)
   if redis.call('LLEN', KEYS.outbox) > 0 then redis.call('ZADD', KEYS.outbox_due, now, ARGV[1]) else redis.call('ZREM', KEYS.outbox_due, ARGV[1]) end
   if head.kind == 'reply' then
     trace(KEYS.trace, reason and 'held' or 'dropped', now, head.answers or {},
-      ',"reply":' .. cjson.encode(head.replyId) .. ',"reason":"' .. (reason or 'not_approved') .. '"')
+      ',"reply":' .. cjson.encode(head.replyId) .. ',"reason":"' .. (reason or why or 'not_approved') .. '"')
   end
   if reason then
     publish(ARGV[5], { type = 'reply_held', contactId = ARGV[1], replyId = head.replyId, reason = reason, timestamp = now })
@@ -53,12 +54,19 @@ local allowed = approved and true or false
 if head.kind == 'prompt' or head.kind == 'notice' then allowed = not allowed and redis.call('EXISTS', KEYS.pending) == 1 end
 -- An answer to the owner goes out whatever stands still; what a script has to tell them does not.
 if head.kind == 'owner' then allowed = not head.scheduled or redis.call('EXISTS', KEYS.killed) == 0 end
-if not allowed then return { 'dropped', remove(nil) } end
+if not allowed then return { 'dropped', remove(nil, head.kind == 'owner' and 'killed' or 'not_approved') } end
 if head.kind ~= 'owner' and redis.call('EXISTS', KEYS.pause_all, KEYS.pause, KEYS.channel_pause) > 0 then
   local pause = redis.call('GET', KEYS.pause) or ''
   local why = pause:find('"reason":"rate_limit"', 1, true) and redis.call('EXISTS', KEYS.pause_all) == 0 and 'rate_limit' or 'paused'
-  if head.kind == 'reply' then return { 'held', why, remove(why) } end
-  return { 'dropped', remove(nil) }
+  if head.kind == 'reply' and not words(head.job) then return { 'held', why, remove(why) } end
+  return { 'dropped', remove(nil, why) }
+end
+-- What nobody asked for is worth nothing behind a newer turn, and leaves by itself only where the owner allowed it, still.
+if head.kind == 'reply' and words(head.job) then
+  if words(head.basis) and head.basis ~= newest_turn(KEYS.history) then return { 'dropped', remove(nil, 'overtaken') } end
+  local ends = redis.pcall('HGET', KEYS.grants, head.category or '')
+  local granted = head.released or (type(ends) == 'string' and tonumber(ends) > now)
+  if not granted then return { 'held', 'proactive', remove('proactive') } end
 end
 if head.kind == 'reply' and not head.released then
   -- The owner may have changed their mind since it was composed. A word for this contact goes over the tier.

@@ -31,8 +31,15 @@ local function is_tier(value)
   return value == 'trusted' or value == 'standard' or value == 'restricted'
 end
 
+-- Says an event, a JSON text, to whoever listens, and keeps it for those who come back. A log of the wrong type stops nothing: the doctor
+-- finds it. Returns how many heard it.
+local function announce(channel, event)
+  redis.pcall('XADD', KEYS.events_log, 'MAXLEN', '~', 5000, '*', 'channel', channel, 'event', event)
+  return redis.call('PUBLISH', channel, event)
+end
+
 local function publish(channel, event)
-  redis.call('PUBLISH', channel, cjson.encode(event))
+  announce(channel, cjson.encode(event))
 end
 
 -- When the newest turn of a history was said, in ms; 0 for an empty one.
@@ -88,6 +95,13 @@ local function remember_once(seen, seen_ttl_ms, history, ids, last, member, at, 
     redis.call('ZREMRANGEBYRANK', seen, 0, -20001)
     redis.call('PEXPIRE', seen, seen_ttl_ms)
   end
+end
+
+-- Nobody knows a contact's birthday any more when it was known from this message, which is gone or says something else. The word of the owner
+-- and of an address book stays.
+local function unlearn_birthday(birthday, id)
+  local known = decode(redis.call('HGET', birthday, 'known'))
+  if known and known.messageId == id and (known.source == 'rules' or known.source == 'memory') then redis.call('HDEL', birthday, 'known') end
 end
 
 -- The lines in front of a message's words that stand for what came with it, as a list, and the words. `content` has `count` such lines.
@@ -172,15 +186,26 @@ local function trace(traces, stage, now, ids, more)
   redis.call('EXPIRE', traces, 604800)
 end
 
+-- Writes down what became of a row that a job wrote. A list of the wrong type stops nothing: the doctor finds it.
+local function fate(fates, row, outcome, now, more)
+  if not row or not words(row.job) then return end
+  local added = redis.pcall('RPUSH', fates, string.format('{"job":%s,"occurrence":%.0f,"row":%s,"outcome":"%s","at":%.0f', cjson.encode(row.job),
+    tonumber(row.occurrence) or 0, cjson.encode(words(row.rowId) or '?'), outcome, now) .. more .. '}')
+  if type(added) == 'table' then return end
+  redis.call('LTRIM', fates, -2000, -1)
+  redis.call('EXPIRE', fates, 7776000)
+end
+
 -- Replies that a newer one, or the owner's own words, make pointless are gone from the held list. `all`: also what may have gone out.
 -- What the owner wrote anew stays. Returns the ids of the messages they answered, and how many there were.
-local function supersede(held, index, contact, all)
+local function supersede(held, index, contact, all, fates)
   local ids, count = {}, 0
   for _, raw in ipairs(redis.call('LRANGE', held, 0, -1)) do
     local item = decode(raw)
     local reason = item and item.reason
     if item and item.row and not item.own and (all or (reason ~= 'ambiguous' and reason ~= 'undeliverable')) then
       redis.call('LREM', held, 1, raw)
+      fate(fates, item.row, 'overtaken', now_ms(), '')
       count = count + 1
       for _, id in ipairs(item.row.answers or {}) do ids[#ids + 1] = id end
     end
@@ -197,7 +222,7 @@ local function hold(held, index, traces, events, contact, row, reason, now)
     for _, raw in ipairs(redis.call('LRANGE', held, 0, -2)) do
       local item = decode(raw)
       goes = goes or raw
-      if item and item.reason == 'agent' and not item.own then
+      if item and (item.reason == 'agent' or item.reason == 'proactive') and not item.own then
         goes = raw
         break
       end
@@ -220,11 +245,62 @@ local function mark_told(told, cause, now, ttl)
   redis.call('PEXPIRE', told, ttl)
 end
 
+-- The id of the newest turn of a history; '' for an empty one.
+local function newest_turn(history)
+  local turn = decode(redis.call('ZREVRANGE', history, 0, 0)[1])
+  return turn and words(turn.id) or ''
+end
+
+-- True when jobs have sent enough: to everybody in an hour and a day, to this contact in a day and a week.
+local function over_sent(sent, sent_to, now, hour, day, contact_day, contact_week)
+  return redis.call('ZCOUNT', sent, now - 3600000, '+inf') >= tonumber(hour) or redis.call('ZCOUNT', sent, now - 86400000, '+inf') >= tonumber(day)
+    or redis.call('ZCOUNT', sent_to, now - 86400000, '+inf') >= tonumber(contact_day)
+    or redis.call('ZCOUNT', sent_to, now - 604800000, '+inf') >= tonumber(contact_week)
+end
+
+-- Counts what a job sends to a contact, once for each reply.
+local function count_sent(sent, sent_to, reply, now)
+  mark_told(sent, reply, now, 691200000)
+  mark_told(sent_to, reply, now, 691200000)
+end
+
 -- When a held reply is no more: its own end, or `lives` after it was held.
 local function held_until(item, lives)
   local ends = (tonumber(item.heldAt) or 0) + lives
   local own = item.row and tonumber(item.row['until'])
   return own and own < ends and own or ends
+end
+
+-- Writes down what became of an occurrence of a job, and counts it.
+local function log_run(log, counts, occurrence, outcome, now, more)
+  redis.pcall('HINCRBY', counts, outcome, 1)
+  redis.call('RPUSH', log, string.format('{"occurrence":%.0f,"outcome":"%s","at":%.0f', tonumber(occurrence) or 0, outcome, now) .. more .. '}')
+  redis.call('LTRIM', log, -100, -1)
+  redis.call('EXPIRE', log, 7776000)
+end
+
+-- When a job takes its next step; never, for ''.
+local function step_at(due, job, at)
+  if at == '' then redis.call('ZREM', due, job) else redis.call('ZADD', due, at, job) end
+end
+
+-- Adds rows for the owner's chat, which leave in `after` ms. What leaves now does not queue behind what waits for the morning.
+local function post_to_owner(outbox, due, contact, rows, after, now)
+  local later, at_head
+  if after == 0 then
+    for at, raw in ipairs(redis.call('LRANGE', outbox, 0, -1)) do
+      local item = decode(raw)
+      if item and item.scheduled and (tonumber(item.typingFrom) or 0) > now then
+        later, at_head = raw, at == 1
+        break
+      end
+    end
+  end
+  for _, each in ipairs(rows) do
+    local row = stamp(each, now, after, after)
+    if later then redis.call('LINSERT', outbox, 'BEFORE', later, row) else post(outbox, due, contact, row, now + after) end
+  end
+  if at_head then redis.call('ZADD', due, now, contact) end
 end
 
 -- Keeps the counts right; a sweep that changes nothing writes nothing. They are only shown: broken ones stop nothing.

@@ -1,6 +1,6 @@
 -- Nothing of a contact is left: not what was said, not that it was ever there.
--- KEYS  mailbox queue queue_active pairing_stats index_pending index_approved index_denied person witness rest... : sorted sets of contacts,
---       then the contact's own keys
+-- KEYS  mailbox queue queue_active pairing_stats index_pending index_approved index_denied person witness events_log
+--       rest... : sorted sets of contacts, then the contact's own keys
 -- ARGV  1 contact 2 group 3 how many sorted sets 4 pairing event channel
 -- Returns how many keys were deleted
 -- A record of the wrong type keeps nothing: whatever can be erased is.

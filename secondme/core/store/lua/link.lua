@@ -1,6 +1,6 @@
 -- Two contacts are one person from now on: who was approved as one is approved as the other.
 -- KEYS  approved(a) approved(b) denied(a) denied(b) person_of(a) person_of(b) person index_pending index_approved index_denied
---       pairing_stats pending(a) pending(b)
+--       pairing_stats pending(a) pending(b) events_log
 -- ARGV  1 a 2 b 3 person of a, as it was looked at, or '' 4 person of b, likewise 5 the person 6 channel of a 7 channel of b
 --       8 pairing event channel
 -- Returns linked | already | changed | both_linked | denied | not_approved | corrupt

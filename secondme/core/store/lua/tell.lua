@@ -1,5 +1,5 @@
--- Tells whoever listens something that no other script published, with the store's time.
--- KEYS  none
+-- Tells whoever listens something that no other script published, with the store's time, and keeps it for those who come back
+-- KEYS  events_log
 -- ARGV  1 event channel 2 event, a JSON object with at least one field
 -- Returns how many heard it
-return redis.call('PUBLISH', ARGV[1], ARGV[2]:sub(1, -2) .. string.format(',"timestamp":%.0f}', now_ms()))
+return announce(ARGV[1], ARGV[2]:sub(1, -2) .. string.format(',"timestamp":%.0f}', now_ms()))

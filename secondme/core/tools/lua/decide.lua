@@ -1,6 +1,6 @@
 -- The owner decides about a proposal: whoever comes first has it, and nobody a second time. A decided one is remembered until the others
 -- expire, so that the message that caused it makes no second one.
--- KEYS  proposals proposals_index
+-- KEYS  proposals proposals_index events_log
 -- ARGV  1 contact 2 id 3 what was decided 4 queue event channel 5 JSON that remembers it
 -- Returns JSON of the proposal | '' when there is none, or it was decided
 typed()

@@ -1,5 +1,5 @@
 -- Something that a skill would do waits for the owner. Proposed once, however often the message that caused it is worked on.
--- KEYS  proposals proposals_index approved
+-- KEYS  proposals proposals_index approved events_log
 -- ARGV  1 contact 2 id 3 JSON 4 ttl ms 5 most proposals of a contact 6 queue event channel 7 name of the tool
 -- Returns made | known | full | gone
 typed()

@@ -1,0 +1,1 @@
+"""Jobs: what is done at a time, for the owner."""
