@@ -28,6 +28,7 @@ T = TypeVar("T")
 _MOST = timedelta(days=366)
 _ROUNDED = timedelta(seconds=59)
 """`in 2h` is two hours away, also a moment after it was typed."""
+_DAY_S = 86_400
 _LONGEST = 80
 """Characters of a time that are looked at."""
 _EXAMPLES = "Like: in 2h, tomorrow 9:00, mon 18:30, 24.12. 18:00, 2026-12-24 18:00."
@@ -143,7 +144,10 @@ def _distance(words: _Words, now: datetime, where: ZoneInfo) -> TypedMoment:
     seconds = next((int(name[5:]) for name, each in _lists().items() if name.startswith("unit:") and unit in each), 0)
     if match is None or not seconds:
         raise DataError("bad_time", "How long from now it is cannot be read.", "Like: in 30m, in 2h, in 3 days.")
-    return _bounded((now + timedelta(seconds=int(match[1]) * seconds)).astimezone(where), now, words)
+    ahead = timedelta(seconds=int(match[1]) * seconds)
+    if seconds % _DAY_S == 0:  # days are those of the calendar: the same time, whatever the clocks do
+        return _bounded(now.astimezone(where) + ahead, now, words)
+    return _bounded((now + ahead).astimezone(where), now, words)
 
 
 @dataclass(frozen=True, slots=True)
