@@ -24,6 +24,7 @@ print(json.dumps(sorted(sys.modules)))
 """
 VENDORS = {"numpy", "onnxruntime", "sqlcipher3", "secondme.core.providers.automem", "secondme.core.providers.embeddings"}
 ENGINES = {
+    "cronsim",
     "PIL",
     "av",
     "faster_whisper",
@@ -33,7 +34,7 @@ ENGINES = {
     "secondme.core.providers.local_whisper",
     "secondme.core.providers.openai_audio",
 }
-"""What voice and images need, where somebody uses them."""
+"""What voice, images and jobs need, where somebody uses them."""
 OURS = {"sqlite3", "Stemmer"}
 
 
