@@ -20,11 +20,13 @@ from secondme.core.tools.reminders import ReminderSource
 from secondme.stores import time_zone
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
     from contextlib import AbstractAsyncContextManager
 
+    from secondme.core.clock import SystemClock
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.jobs.schedule import TriggerSchedule
+    from secondme.core.messages import OwnerAddress
     from secondme.core.ports import Model
     from secondme.core.records import ApprovedContact
     from secondme.core.reply.owner_turn import OwnerAnswer, OwnerTurn
@@ -33,6 +35,7 @@ if TYPE_CHECKING:
 _NEAR_CAP = 0.8
 _DEAF_S = 900
 _MOST_QUIET = 100
+_CHATS_S = 5.0
 
 
 def job_desk(services: Services) -> JobDesk:
@@ -77,7 +80,7 @@ def job_worker(services: Services, asking: Callable[[], AbstractAsyncContextMana
             return await clone.write_to(contact, job.text, thinking=job.thinking)
 
     powers = JobPowers(
-        chats=services.own_chats,
+        chats=_remembered(services.own_chats, services.clock),
         contacts=lambda: _approved(services),
         household=lambda days: _household(services, days),
         drafts=lambda: _drafts(services),
@@ -92,6 +95,23 @@ def job_worker(services: Services, asking: Callable[[], AbstractAsyncContextMana
         awake_for=night.awake_for,
     )
     return JobWorker(services.jobs, services.history, powers, settings.jobs, time_zone(settings), services.security)
+
+
+def _remembered(
+    chats: Callable[[], Awaitable[Sequence[OwnerAddress]]], clock: SystemClock
+) -> Callable[[], Awaitable[Sequence[OwnerAddress]]]:
+    """The owner's chats, looked up once for all jobs that are due together: it is a look at everything. That there is none is not remembered."""
+    known: Sequence[OwnerAddress] = ()
+    until = 0.0
+
+    async def look() -> Sequence[OwnerAddress]:
+        nonlocal known, until
+        if not known or clock.monotonic() >= until:
+            known = await chats()
+            until = clock.monotonic() + _CHATS_S
+        return known
+
+    return look
 
 
 async def _approved(services: Services) -> Sequence[ApprovedContact]:

@@ -171,11 +171,11 @@ class JobStore:
                 return exactly[0]
         raise _unknown(reference)
 
-    async def due(self) -> tuple[list[Due], float | None]:
-        """Jobs whose next step is due, and seconds until the first that is not (None: nothing waits)."""
+    async def due(self, most: int = _PAGE) -> tuple[list[Due], float | None]:
+        """The first `most` jobs whose next step is due, and seconds until the first that is not (None: nothing waits)."""
         ready: list[str] = []
         wait_s: float | None = None
-        for name, left_s in await self._store.due(keys.JOBS_DUE, _PAGE):
+        for name, left_s in await self._store.due(keys.JOBS_DUE, most):
             if left_s > 0:
                 wait_s = left_s
                 break

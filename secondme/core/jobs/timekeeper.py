@@ -29,6 +29,8 @@ log = get_logger(__name__)
 _LOOK_S = 2.0
 _REVIEW_S = 60.0
 _SLOTS = 2
+_REST_S = 0.05
+"""Between jobs that are due together: whoever writes just then is answered in between."""
 _TEND_S = 5.0
 _RUN_S = 180.0
 """How long a run may take."""
@@ -123,15 +125,14 @@ class Timekeeper:
                 await self._store.claim(due, "rest", self._name, next_ms=expected)
 
     async def _begin_due(self, runs: asyncio.TaskGroup) -> bool:
-        """What is due is begun, as far as there is room; true when there was not enough."""
-        ready, _ = await self._store.due()
-        for due in ready:
-            if len(self._running) >= _SLOTS:
-                return True
+        """What is due is begun, as far as there is room; true when there was not enough. No more is read than can be begun."""
+        free = _SLOTS - len(self._running)
+        ready, _ = await self._store.due(free + 1)
+        for due in ready[:free]:
             if due.job.id not in self._running and (run := await self._take(due)) is not None:
                 self._running.add(due.job.id)
                 runs.create_task(self._carry_out(*run)).add_done_callback(partial(self._end, due.job.id))
-        return False
+        return len(ready) > free
 
     def _end(self, job: str, _: asyncio.Task[str]) -> None:
         self._running.discard(job)
@@ -145,6 +146,7 @@ class Timekeeper:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_LOOK_S):
                 await self._ended.wait()
+        await self._clock.sleep(_REST_S)
 
     async def _take(self, due: Due) -> tuple[Claim, Run, Due] | None:
         """The run that is ours now; None when there is none, and what is to be known of that is written down."""
