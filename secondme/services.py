@@ -6,6 +6,7 @@ holds it pays only for what it uses.
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from dataclasses import replace
 from functools import cached_property, partial
@@ -401,7 +402,8 @@ class Services(EventServices):
                 is_open = channel.state == "connected"
                 known[channel.id] = OwnerAddress(ChannelId(channel.id), ContactId(channel.owner_chat), is_open=is_open)
         for manifest in manifests():
-            module, context = setup_of(manifest), channel_context(manifest, self.setup)
+            module = await asyncio.to_thread(setup_of, manifest)  # the first time it is imported: nobody waits for that meanwhile
+            context = channel_context(manifest, self.setup)
             ask = getattr(module, "owner_chat", None)
             if ask is None or manifest.id in known:
                 continue
