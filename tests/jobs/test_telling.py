@@ -263,3 +263,12 @@ async def test_a_record_that_nobody_thought_of_ends_no_gateway(house: JobHouse) 
     await house.pass_time(NOON + 3 * HOUR)
     assert house.told() == ["tea"]
     assert [view.job.name for view in await house.desk.all()] == ["tea"]
+
+
+async def test_after_its_end_a_job_says_nothing_whatever_looks_at_it(house: JobHouse) -> None:
+    job = await house.desk.add(JobWish("tea", "say", text="tea", cron="0 14 * * *", zone="UTC", until="2026-12-01 20:00"))
+    for day in range(5):
+        await house.keeper.review()
+        await house.pass_time(NOON + day * DAY + 3 * HOUR)
+    assert house.told() == ["tea", "tea"]
+    assert (await house.jobs.view(job.id)).next_at is None

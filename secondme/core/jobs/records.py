@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from datetime import datetime  # noqa: TC003  pydantic reads it
 from typing import Literal
 
+from secondme.core.clock import to_ms
 from secondme.core.enums import Thinking  # noqa: TC001  as above
-from secondme.core.jobs.schedule import Schedule  # noqa: TC001  as above
+from secondme.core.jobs.schedule import Schedule, next_after
 from secondme.core.records import CamelModel, Moment, Record
 
 JobKind = Literal["say", "ask", "write", "digest", "owed", "promises", "birthdays", "followup", "week", "watch"]
@@ -43,6 +44,11 @@ class JobRecord(Record):
     """Where it was made: `cli`, `tui`, `owner-chat`, `ready`, or `api` and the token's name."""
     created_at: Moment
     edited_at: Moment
+
+    def next_after(self, after_ms: int) -> int | None:
+        """Its first occurrence after `after_ms` (Unix ms), as its schedule says; None when there is none before its end."""
+        following = next_after(self.schedule, after_ms)
+        return None if following is None or (self.until is not None and following > to_ms(self.until)) else following
 
 
 class JobRun(CamelModel):

@@ -13,7 +13,7 @@ from secondme.core.errors import BusyError, DataError, NotFoundError
 from secondme.core.ids import ContactId, new_id
 from secondme.core.jobs.policy import Situation
 from secondme.core.jobs.records import JobRecord, JobRun, JobsStanding, JobState, JobView
-from secondme.core.jobs.schedule import AtSchedule, next_after
+from secondme.core.jobs.schedule import AtSchedule
 from secondme.core.log import get_logger
 from secondme.core.send.store import once_of
 from secondme.core.store import keys
@@ -201,13 +201,13 @@ class JobStore:
         Raises BusyError when it was changed meanwhile, or there are a hundred already.
         """
         now = await self.now_ms() if now_ms is None else now_ms
-        following = next_after(job.schedule, now) if enabled else None
+        following = job.next_after(now) if enabled else None
         record = job.model_copy(update={"rev": 0}).encode()
         given = (job.id, job.rev, record, int(enabled), why, "" if following is None else following, MOST_JOBS, now)
         answer = await self._store.run("put_job", given, job=job.id)
         match answer[0]:
             case b"changed":
-                raise BusyError("job_changed", "Somebody changed that job meanwhile.", "Look at it again: secondme jobs")
+                raise BusyError("job_changed", "Somebody changed that job meanwhile.", "Look at it again: secondme jobs list")
             case b"full":
                 raise BusyError("too_many_jobs", f"There are {MOST_JOBS} jobs already.", "secondme jobs remove ID")
             case _:
@@ -470,7 +470,7 @@ class JobStore:
                 continue
             try:
                 record = JobRecord.decode(raw, keys.job_definition(job))
-                next_after(record.schedule, now_ms)  # a zone that this machine does not know is one job's trouble
+                record.next_after(now_ms)  # a zone that this machine does not know is one job's trouble
             except DataError as error:
                 broken[job] = error
                 continue
@@ -486,16 +486,16 @@ class JobStore:
 
 
 def _unknown(reference: str) -> NotFoundError:
-    return NotFoundError("unknown_job", f"There is no job {safe_name(reference)!r}.", "secondme jobs")
+    return NotFoundError("unknown_job", f"There is no job {safe_name(reference)!r}.", "secondme jobs list")
 
 
 def _next_at(due: Due) -> datetime | None:
     """When its next occurrence is; a run that is under way is not one."""
     if not due.state.enabled:
         return None
-    following = next_after(due.job.schedule, due.state.cursor_ms)
+    following = due.job.next_after(due.state.cursor_ms)
     if following is not None and following <= due.now_ms and not isinstance(due.job.schedule, AtSchedule):
-        following = next_after(due.job.schedule, due.now_ms)
+        following = due.job.next_after(due.now_ms)
     return None if following is None else from_ms(following)
 
 

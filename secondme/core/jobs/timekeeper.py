@@ -12,8 +12,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Protocol
 
 from secondme.core import fault_points
+from secondme.core.clock import to_ms
 from secondme.core.errors import SecondmeError
-from secondme.core.jobs.schedule import AtSchedule, next_after, passed
+from secondme.core.jobs.schedule import AtSchedule, passed
 from secondme.core.jobs.store import Ending
 from secondme.core.log import get_logger
 from secondme.core.security_log import SecurityEvent, Severity
@@ -105,7 +106,7 @@ class Timekeeper:
         """The job was run on the owner's word, whatever its schedule says; what that came to."""
         now = await self._store.now_ms()
         claim = await self._store.claim(
-            due, "manual", self._name, occurrence_ms=now, next_ms=self._following(due, due.state.cursor_ms)
+            due, "manual", self._name, occurrence_ms=now, next_ms=due.job.next_after(due.state.cursor_ms)
         )
         if claim.outcome != "run":
             return claim.outcome
@@ -118,9 +119,9 @@ class Timekeeper:
             if not state.enabled or state.is_open or now < _MADE_MS:
                 continue
             if state.cursor_ms > now + _AHEAD_MS:
-                await self._store.claim(due, "back", self._name, next_ms=next_after(job.schedule, now))
+                await self._store.claim(due, "back", self._name, next_ms=job.next_after(now))
                 continue
-            expected = next_after(job.schedule, state.cursor_ms)
+            expected = job.next_after(state.cursor_ms)
             if expected != state.due_ms and (expected is None or state.due_ms is None or state.due_ms > now):
                 await self._store.claim(due, "rest", self._name, next_ms=expected)
 
@@ -151,20 +152,23 @@ class Timekeeper:
     async def _take(self, due: Due) -> tuple[Claim, Run, Due] | None:
         """The run that is ours now; None when there is none, and what is to be known of that is written down."""
         job, state, now = due.job, due.state, due.now_ms
-        if now < _MADE_MS or state.cursor_ms > now:
+        if now < _MADE_MS:
             return None
         if state.is_open:
-            following = self._following(due, max(state.cursor_ms, state.occurrence_ms))
+            following = due.job.next_after(max(state.cursor_ms, state.occurrence_ms))
             claim = await self._store.claim(due, "again", self._name, occurrence_ms=state.occurrence_ms, next_ms=following)
             occurrence = state.occurrence_ms
         elif due.calls:
             occurrence = now
-            following = self._following(due, state.cursor_ms)
+            following = due.job.next_after(state.cursor_ms)
             claim = await self._store.claim(due, "manual", self._name, occurrence_ms=occurrence, next_ms=following)
+        elif state.cursor_ms > now:
+            return None
         else:
-            found = passed(job.schedule, state.cursor_ms, now)
+            ends_ms = now if job.until is None else min(now, to_ms(job.until))
+            found = passed(job.schedule, state.cursor_ms, ends_ms)
             if found is None:
-                await self._store.claim(due, "rest", self._name, next_ms=self._following(due, state.cursor_ms))
+                await self._store.claim(due, "rest", self._name, next_ms=due.job.next_after(state.cursor_ms))
                 return None
             occurrence = found.newest_ms
             is_late = job.grace_s and now - occurrence > job.grace_s * 1000
@@ -173,7 +177,7 @@ class Timekeeper:
                 "miss" if is_late else "run",
                 self._name,
                 occurrence_ms=occurrence,
-                next_ms=self._following(due, occurrence),
+                next_ms=due.job.next_after(occurrence),
                 skipped=found.skipped + bool(is_late),
                 most_runs=_DAY_RUNS.get(job.kind, 0),
             )
@@ -183,12 +187,6 @@ class Timekeeper:
         return (
             (claim, Run(job, occurrence, claim.attempt, now, claim.fence, claim.payload), due) if claim.outcome == "run" else None
         )
-
-    def _following(self, due: Due, after_ms: int) -> int | None:
-        """When it is due after that; None when that is after its end."""
-        following = next_after(due.job.schedule, after_ms)
-        until = due.job.until
-        return None if following is None or (until is not None and following > int(until.timestamp() * 1000)) else following
 
     async def _carry_out(self, claim: Claim, run: Run, due: Due) -> str:
         """The run, to its end, under its lease."""
@@ -235,7 +233,7 @@ class Timekeeper:
     def _settled(self, ending: Ending, run: Run, due: Due) -> Ending:
         """The ending with what follows: the next occurrence, or another try as long as it is worth one."""
         job = run.job
-        following = self._following(due, max(due.state.cursor_ms, run.occurrence_ms))
+        following = due.job.next_after(max(due.state.cursor_ms, run.occurrence_ms))
         ending = replace(ending, next_ms=following, max_runs=1 if isinstance(job.schedule, AtSchedule) else job.max_runs)
         if ending.counts == "waits":
             after_s = ending.again_after_s or _REVIEW_S
