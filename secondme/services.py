@@ -32,8 +32,11 @@ if TYPE_CHECKING:
     from secondme.core.channel_plugin import ChannelContext, ChannelFactory
     from secondme.core.config.loader import Settings, Setup
     from secondme.core.gateway.channel_supervisor import ChannelSupervisor
+    from secondme.core.gateway.conversation_desk import ConversationDesk
+    from secondme.core.gateway.draft_views import DraftViews
     from secondme.core.gateway.gateway import Gateway, GatewayParts, Part
     from secondme.core.gateway.owner_chat import OwnerChat
+    from secondme.core.gateway.owner_messages import OwnerMessages
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.ids import ContactId
     from secondme.core.memory.fact_reader import FactReader
@@ -138,6 +141,34 @@ class Services(EventServices):
         from secondme.core.send.drafts import Drafts
 
         return Drafts(self.draft_store)
+
+    @cached_property
+    def draft_views(self) -> DraftViews:
+        """Drafts with what they answer, whose they are and why they wait."""
+        from secondme.core.gateway.draft_views import DraftViews
+
+        return DraftViews(self.history, self.pairing_store, self.jobs.names)
+
+    @cached_property
+    def conversation_desk(self) -> ConversationDesk:
+        """Who talks, what was said, and what of it is not over."""
+        from secondme.core.gateway.conversation_desk import ConversationDesk
+
+        return ConversationDesk(self.conversations, self.pairing_store, self.listing, self.control, self.drafts)
+
+    @cached_property
+    def owner_messages(self) -> OwnerMessages:
+        """The owner writing to contacts as themselves."""
+        from secondme.core.gateway.owner_messages import OwnerMessages
+
+        return OwnerMessages(
+            self.conversations,
+            self.pairing_store,
+            self.draft_store,
+            self.security,
+            takeover_minutes=self.settings.takeover.pause_minutes,
+            by=self.by,
+        )
 
     @cached_property
     def personas(self) -> PersonaLibrary:
@@ -565,6 +596,9 @@ class Services(EventServices):
             pairing=there.pairing,
             pauses=there.pauses,
             drafts=self.drafts,
+            draft_views=self.draft_views,
+            conversations=self.conversation_desk,
+            owner_messages=there.owner_messages,
             skills=there.skill_desk,
             proposals=there.proposals,
             agent=AgentDesk(self),

@@ -94,6 +94,15 @@ class HasOwnerChat(Protocol):
 
 
 @runtime_checkable
+class HasInviteLink(Protocol):
+    """A channel on which a link opens a chat with this program, a code typed already."""
+
+    @property
+    def invite_link(self) -> str:
+        """The link up to where the code stands, at its end; empty while it is not known."""
+
+
+@runtime_checkable
 class HasAccount(Protocol):
     """A channel that can say which account of the platform it serves."""
 

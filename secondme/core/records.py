@@ -322,7 +322,8 @@ class NewRow(Record):
     reply_id: str
     contact_id: str
     channel_id: str
-    kind: Literal["reply", "prompt", "notice", "welcome", "owner"]
+    kind: Literal["reply", "prompt", "notice", "welcome", "owner", "own"]
+    """`owner`: to the owner's own chat. `own`: words that the owner wrote to a contact themselves."""
     text: str
     attempts: int = 0
     answers: tuple[str, ...] = ()
@@ -377,6 +378,8 @@ class HeldReply(Record):
         "proactive",
     ]
     held_at: Moment
+    own: bool = False
+    """True for the owner's own words: nothing the clone says takes their place."""
 
 
 class Pause(Record):

@@ -53,6 +53,7 @@ class SecurityEvent(StrEnum):
     PAIRING_UNBLOCKED = "pairing_unblocked"
     PAIRING_EDITED = "pairing_edited"
     PAIRING_INVITED = "pairing_invited"
+    PAIRING_INVITE_CANCELLED = "pairing_invite_cancelled"
     PAIRING_MIGRATED = "pairing_migrated"
     """Contacts with a history were approved; how many, in one line."""
     REPLY_MODE_CHANGED = "reply_mode_changed"

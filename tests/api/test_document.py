@@ -63,7 +63,18 @@ def test_every_operation_documents_its_refusals_and_its_success(method: str, pat
         (method, path) in NAMING
         or any(
             name in path
-            for name in ("{contact}", "{channel}", "{draft}", "{name}", "{proposal}", "{run}", "{webhook}", "{job}", "/agent")
+            for name in (
+                "{contact}",
+                "{channel}",
+                "{draft}",
+                "{name}",
+                "{proposal}",
+                "{run}",
+                "{webhook}",
+                "{job}",
+                "{invite}",
+                "/agent",
+            )
         )
     )
     assert {"200", "201", "202"} & documented

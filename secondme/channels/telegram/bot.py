@@ -43,6 +43,8 @@ _QUIET = ("httpx", "httpcore", "telegram")
 """Their loggers put addresses with the token, or whole messages, into lines below WARNING."""
 _FIRST_UPDATE = re.compile(rb'"update_id"\s*:\s*([0-9]{1,18})\b')
 
+_USER_NAME = re.compile(r"[A-Za-z0-9_]{3,64}", re.ASCII)
+
 T = TypeVar("T")
 
 
@@ -104,6 +106,15 @@ class BotRequest(HTTPXRequest):
 
 class TelegramBot(Bot):
     """The library's bot, with the answers that must be read one by one left as they came."""
+
+    @property
+    def called(self) -> str:
+        """The bot's user name without the `@`; empty until Telegram said it, or when it is none."""
+        try:
+            name = self.username
+        except (*FAILURES, RuntimeError):
+            return ""
+        return name if _USER_NAME.fullmatch(name) else ""
 
     async def raw_updates(self, offset: int | None, limit: int, wait_s: int) -> object:
         """What getUpdates answers, unread."""

@@ -194,6 +194,12 @@ class TelegramChannel:
         owner = self._context.settings.get("owner_id")
         return ContactId(f"{ID}:{int(owner)}") if owner else None
 
+    @property
+    def invite_link(self) -> str:
+        """What opens a chat with the bot; behind Start, Telegram sends `/start` and the code. Empty until Telegram said what the bot is called."""
+        name = self._bot.called if self._bot is not None else ""
+        return f"https://t.me/{name}?start=" if name else ""
+
     async def run(self, host: ChannelHost) -> None:
         """Receive until cancelled; then its connections are closed. What Telegram still has, it keeps for the next run."""
         host.report(ChannelState.CONNECTING)

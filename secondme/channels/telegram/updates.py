@@ -147,6 +147,7 @@ _LATEST_S = 253_402_300_799
 """The end of the year 9999, and of `datetime`."""
 _PREFIX = "telegram:"
 _NUMBER = re.compile(r"\+?([1-9][0-9]{6,14})", re.ASCII)
+_START = re.compile(r"/start ([0-9]{6})", re.ASCII)
 _PUNCTUATION = str.maketrans("", "", " ()-.")
 _LENT = ("sender_chat", "sender_business_bot", "business_connection_id")
 """With one of these, somebody speaks in another's name; no private chat with a bot has any."""
@@ -198,13 +199,15 @@ def _private(message: Json, owner_id: int | None, *, is_edit: bool) -> InboundMe
         return Skipped.UNREADABLE
     if is_service(message):
         return Skipped.NOTHING
-    contact, phone = ContactId(f"{_PREFIX}{who}"), _own_number(message, who)
+    contact, phone, words = ContactId(f"{_PREFIX}{who}"), _own_number(message, who), _words(message)
+    if who != owner_id and (invited := _START.fullmatch(words)):
+        words = invited[1]  # the link of an invite was opened: Telegram typed the command, nobody did
     return InboundMessage(
         channel_id=_CHANNEL,
         contact_id=contact,
         normalized_contact_id=phone or contact,
         message_id=MessageId(f"{number}-edit-{_moment(message.get('edit_date')) or sent_s}" if is_edit else str(number)),
-        text=_words(message),
+        text=words,
         sent_at=from_ms(sent_s * 1000),
         display_name=name_of(sender),
         phone_number=phone,

@@ -161,6 +161,13 @@ class WhatsAppChannel:
         account = self._account or self._load()
         return ContactId(account.own.person.contact_id) if account is not None else None
 
+    @property
+    def invite_link(self) -> str:
+        """What opens a chat with the linked number, the code typed but not sent. Empty until the account is known."""
+        chat = self.owner_chat
+        digits = chat.partition("@")[0] if chat else ""
+        return f"https://wa.me/{digits}?text=" if digits.isascii() and digits.isdigit() else ""
+
     async def run(self, host: ChannelHost) -> None:
         """Connected until cancelled; then the device process has ended and what it had not handed over is in its spool.
 

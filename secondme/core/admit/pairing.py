@@ -255,6 +255,18 @@ class PairingService:
         await self._security.record(SecurityEvent.PAIRING_INVITED, by=self._by, tier=tier.value)
         return made
 
+    async def invites(self) -> tuple[list[Invite], list[DataError]]:
+        """Every invite that nobody used, the one that ends first first, and what of them cannot be read."""
+        return await self._pairing.invites()
+
+    async def cancel_invite(self, code: str) -> None:
+        """The invite with this code opens nothing any more. Raises NotFoundError when there is none: used, expired or cancelled."""
+        if code_of(code) is None or not await self._pairing.cancel_invite(code.strip()):
+            raise NotFoundError(
+                "unknown_invite", "No unused invite has this code; it may have expired, or been used.", "secondme pairing invites"
+            )
+        await self._security.record(SecurityEvent.PAIRING_INVITE_CANCELLED, Severity.INFO, by=self._by)
+
     async def _others(self, contact: ContactId) -> list[ContactId]:
         """The other contacts of the same person."""
         return (await self._links.members(contact))[1:]

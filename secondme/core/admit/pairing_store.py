@@ -4,6 +4,7 @@ keyspace.
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
@@ -13,7 +14,7 @@ from secondme.core.records import ApprovedContact, DeniedContact, Invite, NewRow
 from secondme.core.store import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
     from datetime import timedelta
 
     from secondme.core.config.models import PairingSettings
@@ -176,6 +177,17 @@ class PairingStore:
                 break
         raise BusyError("too_many_invites", f"{_MOST_INVITES} invites are unused.", "Wait until some expire.")
 
+    async def cancel_invite(self, code: str) -> bool:
+        """The unused invite with this code opens nothing any more. False when there is none: used, expired, cancelled or never made."""
+        return bool(await self._store.run("cancel_invite", (code,), digits=code))
+
+    async def invites(self) -> tuple[list[Invite], list[DataError]]:
+        """Every unused invite, the one that ends first first, and what of them cannot be read."""
+        listing = Listing([], [], [], [], [])
+        await self._store.run("sweep", (keys.EVENTS_PAIRING, keys.EVENTS_PAUSE))
+        await self._collect(keys.INDEX_INVITES, keys.invite, Invite, listing.invites, listing)
+        return listing.invites, listing.corrupt
+
     async def is_approved(self, contact: ContactId) -> bool:
         """True when `contact` was approved, whatever its record says."""
         return bool(await self._store.call(self._store.client.exists(keys.approved(contact))))
@@ -183,6 +195,19 @@ class PairingStore:
     async def approved(self, contact: ContactId) -> ApprovedContact | None:
         """The approval of `contact`, if there is one. Raises DataError when its record is corrupt."""
         return await self._get(ApprovedContact, keys.approved(contact))
+
+    async def approved_among(self, contacts: Collection[ContactId]) -> dict[ContactId, ApprovedContact]:
+        """The approvals of these contacts. Who was not approved, and whose record cannot be read, is left out. One round trip."""
+        asked = sorted(contacts)
+        found: dict[ContactId, ApprovedContact] = {}
+        names = [keys.approved(contact) for contact in asked]
+        for contact, name, raw in zip(
+            asked, names, await self._store.call(self._store.client.mget(names)) if names else (), strict=True
+        ):
+            if raw is not None:
+                with contextlib.suppress(DataError):
+                    found[contact] = ApprovedContact.decode(raw, name)
+        return found
 
     async def denied(self, contact: ContactId) -> DeniedContact | None:
         """The denial of `contact`, if there is one. Raises DataError when its record is corrupt."""

@@ -14,14 +14,16 @@ from starlette.exceptions import HTTPException
 from secondme import __version__
 from secondme.core.api.agent_routes import AgentRuns, agent
 from secondme.core.api.auth import ScopeRefusals, caller_of, permitted
+from secondme.core.api.conversation_routes import conversations
 from secondme.core.api.dependencies import SCHEMA, ApiOperations, Ascii, answers
+from secondme.core.api.draft_routes import drafts
 from secondme.core.api.events import EventHub, StreamSlots
 from secondme.core.api.hook_routes import hooks
 from secondme.core.api.job_routes import grants, jobs
 from secondme.core.api.memory_routes import memory
 from secondme.core.api.metrics import metrics
 from secondme.core.api.problems import BAD_REQUEST, BUG, NOT_ALLOWED, NOT_FOUND, Refusal, RouteRefusedError, refusal_of
-from secondme.core.api.routes import channels, control, drafts, pairing
+from secondme.core.api.routes import channels, control, pairing
 from secondme.core.api.schemas import Problem
 from secondme.core.api.scopes import needed
 from secondme.core.api.skill_routes import proposals, skills
@@ -95,6 +97,7 @@ def _described() -> FastAPI:
     app.include_router(pairing)
     app.include_router(control)
     app.include_router(channels)
+    app.include_router(conversations)
     app.include_router(drafts)
     app.include_router(skills)
     app.include_router(proposals)

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from secondme.core.api.agent_routes import AgentOperations
     from secondme.core.api.skill_routes import SkillOperations
     from secondme.core.gateway.channel_supervisor import ChannelSupervisor
+    from secondme.core.gateway.conversation_desk import ConversationDesk
+    from secondme.core.gateway.draft_views import DraftViews
+    from secondme.core.gateway.owner_messages import OwnerMessages
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.ids import ContactId
     from secondme.core.jobs.desk import ProgramDesk
@@ -46,6 +49,9 @@ class ApiOperations:
     pairing: PairingService
     pauses: PauseService
     drafts: Drafts
+    draft_views: DraftViews
+    conversations: ConversationDesk
+    owner_messages: OwnerMessages
     skills: SkillOperations
     proposals: ProposalService
     agent: AgentOperations

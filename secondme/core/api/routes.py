@@ -1,10 +1,9 @@
-"""The routes: pairing, drafts, channels, pauses and the kill switch, status, health and events."""
+"""The routes: pairing, channels, pauses and the kill switch, status, health and events."""
 
 from datetime import timedelta
 from typing import Annotated
 
 from fastapi import APIRouter, Body, Header, Path, Query, Request
-from pydantic import Field
 from starlette.responses import Response
 
 from secondme.core.admit.pairing import Decision
@@ -20,7 +19,7 @@ from secondme.core.errors import BusyError, DataError, NotFoundError, SecondmeEr
 from secondme.core.gateway.channel_supervisor import ChannelSupervisor
 from secondme.core.gateway.status import StatusReport
 from secondme.core.ids import contact_id
-from secondme.core.records import ApprovedContact, CamelModel
+from secondme.core.records import ApprovedContact
 
 pairing = APIRouter(prefix="/api/pairing", tags=["pairing"])
 
@@ -96,11 +95,34 @@ async def decide_many(can: Can, bulk: schemas.Bulk) -> schemas.Results:
     return schemas.Results(results=results)
 
 
+_Invite = Annotated[str, Path(alias="invite", min_length=6, max_length=6, pattern="^[0-9]{6}$", examples=["123456"])]
+
+
+@pairing.get("/invites", responses=answers(), response_model_exclude_none=True)
+async def list_invites(can: Can) -> schemas.InviteList:
+    """Every invite that nobody used, the one that ends first first, with its code and the links that hand it over."""
+    invites, corrupt = await can.pairing.invites()
+    state = await can.status() if invites else None
+    links = {each.code: state.invite_links(each.code) for each in invites} if state is not None else {}
+    return schemas.InviteList(
+        invites=[schemas.Invited.of(each, links[each.code]) for each in invites],
+        errors=[schemas.Trouble.of(error) for error in corrupt],
+    )
+
+
 @pairing.post("/invites", status_code=201, responses=answers(409), response_model_exclude_none=True)
 async def invite(can: Can, wanted: Annotated[schemas.NewInvite | None, Body()] = None) -> schemas.Invited:
-    """A single-use code to hand over yourself."""
+    """A single-use code to hand over yourself, or the link that types it."""
     new = wanted or schemas.NewInvite()
-    return schemas.Invited.of(await can.pairing.invite(new.name, new.tier, timedelta(minutes=new.ttl_minutes)))
+    made = await can.pairing.invite(new.name, new.tier, timedelta(minutes=new.ttl_minutes))
+    return schemas.Invited.of(made, (await can.status()).invite_links(made.code))
+
+
+@pairing.delete("/invites/{invite}", responses=answers(404))
+async def cancel_invite(can: Can, invite: _Invite) -> schemas.InviteCancelled:
+    """An unused invite opens nothing any more."""
+    await can.pairing.cancel_invite(invite)
+    return schemas.InviteCancelled(code=invite)
 
 
 @pairing.post("/{contact}", responses=answers(404, 409), response_model_exclude_none=True)
@@ -127,88 +149,6 @@ async def _decide(can: ApiOperations, bulk: schemas.Bulk, reference: str) -> Dec
 def _failed(reference: str, error: SecondmeError) -> schemas.Result:
     said = refusal_of(error)
     return schemas.Result(contact_id=reference, error=schemas.Trouble(code=said.code, message=said.message, fix=said.fix))
-
-
-drafts = APIRouter(prefix="/api/drafts", tags=["drafts"])
-
-_Reference = Annotated[str, Path(alias="draft", min_length=4, max_length=64, pattern="^[0-9a-f]+$", examples=["3f2a9c"])]
-
-
-class DraftShape(CamelModel):
-    """One held reply."""
-
-    id: str
-    contact_id: str
-    channel_id: str
-    reason: str
-    fault: str
-    """What the checks found; empty when it can be sent as it is."""
-    held_at: schemas.Moment
-    texts: list[schemas.Shown]
-    answers: list[str]
-    job: str | None
-    """The job that wrote it; null for a reply, and for what was ordered."""
-    overtaken: bool
-    """True when something was said in its conversation since a job wrote it."""
-
-
-class DraftList(CamelModel):
-    """Everything that waits, the oldest first."""
-
-    drafts: list[DraftShape]
-    unreadable: int
-    """Records that cannot be read; they were left as they are."""
-
-
-class DraftWords(schemas.RequestBody):
-    """What a draft shall say."""
-
-    text: Annotated[str, Field(min_length=1, max_length=16_000)]
-
-
-class DraftSettled(CamelModel):
-    """What became of a draft."""
-
-    id: str
-    contact_id: str
-    outcome: str
-
-
-@drafts.get("", responses=answers())
-async def list_drafts(can: Can) -> DraftList:
-    """Every draft that has not expired."""
-    waiting, corrupt = await can.drafts.waiting()
-    return DraftList(drafts=[DraftShape.model_validate(draft, from_attributes=True) for draft in waiting], unreadable=len(corrupt))
-
-
-@drafts.get("/{draft}", responses=answers(404))
-async def show_draft(can: Can, draft: _Reference) -> DraftShape:
-    """One draft, by its id or the beginning of it."""
-    return DraftShape.model_validate(await can.drafts.find(draft), from_attributes=True)
-
-
-@drafts.patch("/{draft}", responses=answers(404))
-async def edit_draft(can: Can, draft: _Reference, words: DraftWords) -> DraftShape:
-    """The draft says these words, which are the owner's own. It still waits."""
-    return DraftShape.model_validate(await can.drafts.edit(draft, words.text), from_attributes=True)
-
-
-@drafts.post("/{draft}/send", responses=answers(404, 409))
-async def send_draft(
-    can: Can,
-    draft: _Reference,
-    anyway: Annotated[bool, Query(description="A job's, too, behind which something was said since it was written.")] = False,  # noqa: FBT002  a query's
-) -> DraftSettled:
-    """The draft is on its way, through the same checks as any other reply. 409 `overtaken` for one of a job's behind which something was said."""
-    sent = await can.drafts.send(draft, anyway=anyway)
-    return DraftSettled(id=sent.id, contact_id=sent.contact_id, outcome="sent")
-
-
-@drafts.delete("/{draft}", responses=answers(404))
-async def drop_draft(can: Can, draft: _Reference) -> DraftSettled:
-    """The draft is gone for good."""
-    dropped = await can.drafts.drop(draft)
-    return DraftSettled(id=dropped.id, contact_id=dropped.contact_id, outcome="dropped")
 
 
 channels = APIRouter(prefix="/api/channels", tags=["channels"])

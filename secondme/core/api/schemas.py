@@ -229,12 +229,36 @@ class Invited(CamelModel):
     code: str
     name: Shown | None = None
     tier: Tier
+    created_at: Moment
     expires_at: Moment
+    links: dict[str, str]
+    """Channel -> what opens a chat there with the code typed; of those that are connected and have such links."""
 
     @classmethod
-    def of(cls, invite: Invite) -> Self:
+    def of(cls, invite: Invite, links: dict[str, str]) -> Self:
         """The shape of an invite."""
-        return cls(code=invite.code, name=invite.name, tier=invite.tier, expires_at=invite.expires_at)
+        return cls(
+            code=invite.code,
+            name=invite.name,
+            tier=invite.tier,
+            created_at=invite.created_at,
+            expires_at=invite.expires_at,
+            links=links,
+        )
+
+
+class InviteList(CamelModel):
+    """Invites that nobody used. Records that cannot be read hide no other: they are in `errors`."""
+
+    invites: list[Invited]
+    errors: list[Trouble]
+
+
+class InviteCancelled(CamelModel):
+    """An invite that opens nothing any more."""
+
+    code: str
+    outcome: Literal["cancelled"] = "cancelled"
 
 
 class Stopped(CamelModel):

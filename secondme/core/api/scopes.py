@@ -15,6 +15,7 @@ _BY_TAG: dict[str, tuple[TokenScope, TokenScope]] = {
     "channels": (TokenScope.READ, TokenScope.CONTROL),
     "pairing": (TokenScope.PAIRING, TokenScope.PAIRING),
     "drafts": (TokenScope.DRAFTS_READ, TokenScope.DRAFTS_DECIDE),
+    "conversations": (TokenScope.CONVERSATIONS_READ, TokenScope.CONVERSATIONS_WRITE),
     "skills": (TokenScope.SKILLS, TokenScope.SKILLS),
     "proposals": (TokenScope.SKILLS, TokenScope.SKILLS),
     "hooks": (TokenScope.HOOK, TokenScope.HOOK),

@@ -29,7 +29,7 @@ from secondme.core.messages import (
     WebhookAnswer,
     WebhookRequest,
 )
-from secondme.core.ports import Channel, Clock, HasAccount, HasOwnerChat, Random, WebhookHandler, WebhookHeadReader
+from secondme.core.ports import Channel, Clock, HasAccount, HasInviteLink, HasOwnerChat, Random, WebhookHandler, WebhookHeadReader
 from secondme.core.retry import backoff_s
 
 if TYPE_CHECKING:
@@ -112,6 +112,12 @@ class ChannelSupervisor:
         """The owner's own chat on this channel, as far as it is known."""
         channel: object = self._channel
         return channel.owner_chat if isinstance(channel, HasOwnerChat) else None
+
+    @property
+    def invite_link(self) -> str:
+        """As the channel's; empty where there is none."""
+        channel: object = self._channel
+        return channel.invite_link if isinstance(channel, HasInviteLink) else ""
 
     async def send(self, contact_id: ContactId, content: MessageContent, client_message_id: str) -> SendOutcome:
         """As the channel's `send`; NotSent while there is no channel to send by."""
@@ -205,6 +211,7 @@ class ChannelSupervisor:
             "lastReceivedAt": self.last_received_ms,
             "lastAliveAt": self.last_alive_ms,
             "ownerChat": self.owner_chat,
+            "inviteLink": self.invite_link,
             "holder": self.holder,
         }
         return {name: value for name, value in facts.items() if value is not None and value != ""}

@@ -216,6 +216,8 @@ class ChannelFacts:
     last_alive_ms: int | None = None
     owner_chat: str = ""
     """The owner's own chat there, when the channel knows it."""
+    invite_link: str = ""
+    """What opens a chat there when a code is put behind it; empty where nothing does."""
 
     @property
     def is_well(self) -> bool:
@@ -289,6 +291,10 @@ class SystemStatus:
     """Who is sent what people write so that memory finds it again."""
     media: MediaUse = MediaUse()
     jobs: JobsStanding = field(default_factory=JobsStanding)
+
+    def invite_links(self, code: str) -> dict[str, str]:
+        """Channel -> the link that opens a chat there with this code typed, for every one whose gateway knows such a link."""
+        return {channel.id: f"{channel.invite_link}{code}" for channel in self.channels if channel.invite_link}
 
     @property
     def runs(self) -> bool:
@@ -463,6 +469,7 @@ def _facts(name: str, signed: Any) -> ChannelFacts:  # as above
         last_received_ms=number("lastReceivedAt") or None,
         last_alive_ms=number("lastAliveAt") or None,
         owner_chat=str(signed.get("ownerChat", "")),
+        invite_link=str(signed.get("inviteLink", "")),
     )
 
 

@@ -316,6 +316,14 @@ class ConversationStates:
                 )
         return states
 
+    async def expires_s(self, contact: ContactId) -> int:
+        """After how many seconds the contact's chat forgets what is said in it, as its newest message told; 0: never."""
+        turns = await HistoryStore(self._store).said(contact)
+        last = next((turn for turn in reversed(turns) if turn.type == "incoming"), None)
+        if last is None or last.expires_at is None:
+            return 0
+        return max(0, int((last.expires_at - last.timestamp).total_seconds()))
+
     async def detail(self, contact: ContactId) -> ConversationDetail:
         """Everything of one contact. What cannot be read is left out."""
         pipe = self._store.client.pipeline(transaction=False)
@@ -330,7 +338,7 @@ class ConversationStates:
             mail=[each for raw in mail if (each := _decoded(Mail, raw, keys.inbox(contact)))],
             waiting=_words(waiting),
             is_begun=bool(worker),
-            unsent=[row for row in unsent if row.kind == "reply"],
+            unsent=[row for row in unsent if row.kind in {"reply", "own"}],
             standing=await RelationshipStore(self._store).of(contact),
         )
 

@@ -34,6 +34,22 @@ def why_held(reason: str) -> str:
     return "it was ready when you paused" if reason == "paused" else _REASONS.get(reason, reason.replace("_", " "))
 
 
+def held_because(reason: str, fault: str = "", job: str | None = None, job_name: str = "", *, own: bool = False) -> str:
+    """Why a draft waits for the owner, in a whole sentence. With a `fault` it leaves only in the owner's own words. `job_name` is safe to show."""
+    if own:
+        return _OWN_HELD.get(reason, "You wrote it, and it has not left.")
+    if fault and reason != "disclosure":
+        return f"It can leave only in your own words: {_FAULTS.get(fault, fault.replace('_', ' '))}."
+    if job:
+        who = f'The job "{job_name}"' if job_name else "A job that is gone by now"
+        return (
+            f"{who} suggests it."
+            if reason == "proactive"
+            else f"{who} wrote it, and {_REASONS.get(reason, reason.replace('_', ' '))}."
+        )
+    return _HELD.get(reason, f"It waits for you: {reason.replace('_', ' ')}.")
+
+
 def found_by(why: Iterable[str]) -> str:
     """By what a message was found, in words; signs of the ranking that say nothing to a person are left out."""
     return ", ".join(dict.fromkeys(_WHY[sign] for sign in why if sign in _WHY))
@@ -154,6 +170,39 @@ _REASONS = {
     "not_approved": "the contact is not approved any more",
     "over_budget": "today's budget is spent",
     "over_contact_budget": "this contact's budget of today is spent",
+}
+_HELD = {
+    "tier": "Replies to this contact need you.",
+    "mode": "You wanted drafts for this contact.",
+    "paused": "It was ready when you paused.",
+    "rate_limit": "They wrote too much at once, so they are paused.",
+    "machine": "They answer within seconds, again and again: it may be a machine.",
+    "ambiguous": "It may have gone out already; nobody knows.",
+    "undeliverable": "The platform refused it.",
+    "disclosure": "They asked whether you are a machine, and it did not say so. It can leave only in your own words.",
+    "unfit": "The checks found a fault in it.",
+    "unclear": "It answers a voice message that was hard to understand.",
+    "agent": "You had it written.",
+    "proactive": "A job suggests it.",
+}
+_OWN_HELD = {
+    "paused": "You wrote it, and the kill switch was on when it would have left.",
+    "ambiguous": "You wrote it, and it may have gone out already; nobody knows.",
+    "undeliverable": "You wrote it, and the platform refused it.",
+}
+_FAULTS = {
+    "tool_trace": "it speaks of tools, or as a program does",
+    "error_text": "it reads like the error of a program",
+    "prompt_leak": "it tells what the model was told",
+    "wrong_role": "it speaks for somebody else, or about itself",
+    "denial": "it says that no machine is speaking",
+    "not_admitted": "they asked whether a machine is speaking, and it does not say so",
+    "advice": "it gives medical or financial advice",
+    "foreign_id": "it names somebody who is not this contact",
+    "markup": "it has markup in it that no person types",
+    "cut_short": "the model stopped before it had said everything",
+    "empty": "there is nothing in it",
+    "too_long": "it is too long",
 }
 _WHY_NOT = {
     "off": "you have it off",

@@ -158,6 +158,10 @@ class JobStore:
             raise _unknown(job)
         return views[0]
 
+    async def names(self, jobs: Sequence[str]) -> dict[str, str]:
+        """What each of these jobs is called. One that is gone, or cannot be read, is left out."""
+        return {due.job.id: due.job.name for due in await self._read(jobs)} if jobs else {}
+
     async def find(self, reference: str) -> JobView:
         """The job with this id or name, or whose id begins so. Raises NotFoundError."""
         views, _ = await self.all()

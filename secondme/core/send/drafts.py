@@ -44,6 +44,15 @@ class Draft:
     """The job that wrote it, unasked."""
     overtaken: bool = False
     """True when something was said in its conversation since a job wrote it."""
+    expires_at: datetime | None = None
+    """When it is dropped, if nobody decides about it."""
+    own: bool = False
+    """True when its words are the owner's own."""
+
+    @property
+    def may_send(self) -> bool:
+        """False when it leaves only written anew, in the owner's own words."""
+        return not self.fault
 
     @property
     def text(self) -> str:
@@ -81,6 +90,8 @@ class Drafts:
                     speak=first.row.speak,
                     job=first.row.job,
                     overtaken=first.row.basis is not None and first.row.basis != newest[ContactId(first.row.contact_id)],
+                    expires_at=self._store.ends(first),
+                    own=first.own,
                 )
             )
         return sorted(drafts, key=lambda draft: draft.held_at), corrupt
@@ -122,7 +133,7 @@ class Drafts:
         """What stays of a draft, whatever it says: the job that it comes from, behind which turn it was written, and when it ends."""
         held, _ = await self._store.held()
         row = next((each.row for each in held if each.row.reply_id == reply), None)
-        names = ("job", "occurrence", "category", "basis", "until")
+        names = ("kind", "job", "occurrence", "category", "basis", "until")
         return {} if row is None else {name: getattr(row, name) for name in names}
 
     async def drop(self, reference: str) -> Draft:

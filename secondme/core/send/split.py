@@ -45,6 +45,11 @@ def split_reply(text: str, *, by_line: bool = False) -> list[str]:
     return [piece for part in parts for piece in _fit(part)]
 
 
+def split_where_needed(text: str) -> list[str]:
+    """`text` as it stands, cut only where a platform would not take it. Nothing is lost but white space around it and at the seams."""
+    return _fit(text.strip()) if text.strip() else []
+
+
 def _pieces(seam: re.Pattern[str], text: str) -> list[str]:
     """`text`, cut behind every seam; the seams stay at the ends of the pieces."""
     cuts = [0, *(found.end() for found in seam.finditer(text)), len(text)]

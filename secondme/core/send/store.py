@@ -113,9 +113,9 @@ class OutboxStore:
         `stage`: what it passed on its way out, for its trace."""
         row = sending.row
         turn_id = native_id or row.row_id
-        turn = (
-            Turn(id=turn_id, role="assistant", content=row.text, timestamp=EPOCH, type="outgoing") if row.kind == "reply" else None
-        )
+        spoken_by: dict[str, Literal["outgoing", "fromMe"]] = {"reply": "outgoing", "own": "fromMe"}
+        by = spoken_by.get(row.kind)
+        turn = None if by is None else Turn(id=turn_id, role="assistant", content=row.text, timestamp=EPOCH, type=by)
         answer: bytes = await self._store.run(
             "sent",
             (
@@ -186,7 +186,7 @@ class DraftStore:
                 except DataError as error:
                     corrupt.append(error)
         now = from_ms(int(seconds) * 1000)
-        return [each for each in found if self._ends(each) > now], corrupt
+        return [each for each in found if self.ends(each) > now], corrupt
 
     async def newest_turns(self, contacts: Collection[ContactId]) -> dict[ContactId, str]:
         """The id of what was said last with each, as `release` looks at it; empty where nothing is known."""
@@ -198,7 +198,7 @@ class DraftStore:
         found, _ = await self._store.look(pipe)
         return {contact: _turn_id(newest) for contact, newest in zip(contacts, found, strict=True)}
 
-    def _ends(self, held: HeldReply) -> datetime:
+    def ends(self, held: HeldReply) -> datetime:
         """When a draft is no more."""
         ends = held.held_at + timedelta(milliseconds=self._lives_ms)
         return min(ends, held.row.until) if held.row.until is not None else ends
@@ -241,6 +241,45 @@ class DraftStore:
                 raise BusyError("too_many_drafts", said, "secondme drafts list")
             case _:
                 return answer == b"held"
+
+    async def write_own(
+        self, contact: ContactId, rows: Sequence[NewRow], *, pause_ms: int, once: str, digest: str
+    ) -> Literal["queued", "already_done"]:
+        """`rows`, the owner's own words, are the next that leave, and the clone is silent there for `pause_ms`: what it had to say, here or
+        later, is dropped. `already_done` when the same was written for `once` within a week.
+
+        Raises NotFoundError when the contact was not approved; BusyError while the kill switch is on, when `once` stood for other words,
+        and while much of the owner's waits already.
+        """
+        done = once_of(once) if once else ""
+        given: tuple[str | int, ...] = (
+            contact,
+            pause_ms,
+            keys.EVENTS_PAUSE,
+            done,
+            f"{done}:{digest}",
+            keys.TOLD_TTL_MS,
+            _MOST_ROWS,
+        )
+        answer: bytes = await self._store.run(
+            "write_own", (*given, *(row.encode() for row in rows)), contact=contact, channel=rows[0].channel_id
+        )
+        match answer:
+            case b"queued":
+                return "queued"
+            case b"done":
+                return "already_done"
+            case b"not_approved":
+                raise NotFoundError(
+                    "not_approved", f"{contact} is not an approved contact.", "secondme pairing list --status approved"
+                )
+            case b"killed":
+                raise BusyError("killed", "The kill switch is on: nothing is sent to anybody.", "secondme kill --off")
+            case b"reused":
+                raise BusyError("key_reused", "This key was used for other words.", "Use a key for one message.")
+            case _:
+                said = f"{_MOST_ROWS} messages of yours to {contact} have not left yet."
+                raise BusyError("too_many_unsent", said, "secondme channels list")
 
     async def is_done(self, once: str) -> bool:
         """True when what is done `once` was done within a week."""

@@ -90,11 +90,11 @@ class HistoryStore:
                 place = next((at for at in range(len(turns), 0, -1) if turns[at - 1].timestamp <= held.held_at), 0)
                 turns.insert(place, _as_said(held.row, held.held_at, f"{UNSURE} {held.row.text}"))
         rows = [row for item in unsent if (row := _decoded(OutboxRow, item, keys.outbox(contact)))]
-        return turns + [_as_said(row, row.due_at, row.text) for row in rows if row.kind == "reply"]
+        return turns + [_as_said(row, row.due_at, row.text) for row in rows if row.kind in {"reply", "own"}]
 
 
 def _as_said(row: OutboxRow, at: datetime, words: str) -> Turn:
-    return Turn(id=row.row_id, role="assistant", content=words, timestamp=at, type="outgoing")
+    return Turn(id=row.row_id, role="assistant", content=words, timestamp=at, type="fromMe" if row.kind == "own" else "outgoing")
 
 
 def _decoded(kind: type[R], raw: bytes, key: str) -> R | None:

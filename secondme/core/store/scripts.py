@@ -138,6 +138,7 @@ EVERY = [
     "begin",
     "bury",
     "call_job",
+    "cancel_invite",
     "challenge",
     "claim_job",
     "choose",
@@ -209,6 +210,7 @@ EVERY = [
     "webhook_replay",
     "webhook_rotate",
     "write_job",
+    "write_own",
 ]
 """Every script that is run anywhere."""
 

@@ -1,4 +1,5 @@
--- The owner spoke in this chat with their own hands: remember it, pause the contact, drop what waits to be answered or sent.
+-- The owner spoke in this chat with their own hands: remember it, pause the contact, drop what waits to be answered or sent, but
+-- for what they wrote themselves.
 -- KEYS  approved seen history history_ids history_expiring pause inbox mailbox outbox outbox_due paused_index held held_index trace
 --       missed missed_index memory_on memory_journal memory_due jobs_fates events_log
 -- ARGV  1 contact 2 message id 3 turn JSON 4 sent ms 5 pause ms 6 history cap 7 history ttl s 8 seen ttl ms 9 pause event channel
@@ -17,24 +18,13 @@ remember_once(KEYS.seen, tonumber(ARGV[8]), KEYS.history, KEYS.history_ids, last
 tell_memory(KEYS.memory_on, KEYS.memory_journal, KEYS.memory_due, ARGV[1], ARGV[3])
 if ARGV[10] ~= '0' then redis.pcall('ZADD', KEYS.history_expiring, 'LT', at + ARGV[10], ARGV[1]) end
 local now = now_ms()
-redis.call('SET', KEYS.pause, cjson.encode({ pausedAt = now, reason = 'fromMe', ['until'] = now + ARGV[5] }), 'PX', ARGV[5])
-redis.call('ZADD', KEYS.paused_index, now + ARGV[5], ARGV[1])
-local ids = {}
-for _, raw in ipairs(redis.call('LRANGE', KEYS.inbox, 0, -1)) do
-  local mail = decode(raw)
-  if mail and words(mail.messageId) then ids[#ids + 1] = mail.messageId end
+-- Words of the owner's of which nobody knew whether they had gone out: here they are.
+for _, raw in ipairs(redis.call('LRANGE', KEYS.held, 0, -1)) do
+  local item = decode(raw)
+  if item and item.own and item.row and item.row.rowId == ARGV[2] then redis.call('LREM', KEYS.held, 1, raw) end
 end
-for _, raw in ipairs(redis.call('LRANGE', KEYS.outbox, 0, -1)) do
-  local row = decode(raw)
-  fate(KEYS.jobs_fates, row, 'overtaken', now, '')
-  for _, id in ipairs(row and row.answers or {}) do ids[#ids + 1] = id end
-end
-for _, id in ipairs((supersede(KEYS.held, KEYS.held_index, ARGV[1], true, KEYS.jobs_fates))) do ids[#ids + 1] = id end
+if redis.call('LLEN', KEYS.held) == 0 then redis.call('ZREM', KEYS.held_index, ARGV[1]) end
+local ids, more = take_over(ARGV[1], now, ARGV[5], ARGV[9])
 ids[#ids + 1] = ARGV[2]
-trace(KEYS.trace, 'taken_over', now, ids, '')
-redis.call('DEL', KEYS.inbox, KEYS.outbox, KEYS.missed)
-redis.call('ZREM', KEYS.missed_index, ARGV[1])
-redis.call('ZREM', KEYS.outbox_due, ARGV[1])
-redis.call('HINCRBY', KEYS.mailbox, 'fence', 1)
-publish(ARGV[9], { contactId = ARGV[1], action = 'pause', reason = 'fromMe', pausedAt = now, timestamp = now })
+trace(KEYS.trace, 'taken_over', now, ids, more)
 return 'taken_over'

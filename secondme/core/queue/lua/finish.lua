@@ -16,8 +16,8 @@ for i = 15, rows - 1 do redis.pcall('RPUSH', KEYS.trace, ARGV[i]) end
 if ARGV[rows] then
   redis.call('DEL', KEYS.missed) -- the model was shown it: an answer of its own would be a second one
   redis.call('ZREM', KEYS.missed_index, ARGV[5])
-  local older, count = supersede(KEYS.held, KEYS.held_index, ARGV[5], false, KEYS.jobs_fates)
-  if count > 0 then trace(KEYS.trace, 'superseded', now, older, '') end
+  local older, count, more = supersede(KEYS.held, KEYS.held_index, ARGV[5], false, KEYS.jobs_fates)
+  if count > 0 then trace(KEYS.trace, 'superseded', now, older, more) end
 end
 trace(KEYS.trace, ARGV[12], now, ids, ARGV[13])
 for i = rows, #ARGV, 3 do

@@ -1,5 +1,5 @@
 -- The owner decides about one of a contact's held replies: it is sent now, or dropped.
--- KEYS  held held_index outbox outbox_due approved pause_all pause channel_pause trace history jobs_fates proactive_sent proactive_sent_to
+-- KEYS  held held_index outbox outbox_due approved pause_all killed pause channel_pause trace history jobs_fates proactive_sent proactive_sent_to
 -- ARGV  1 contact 2 reply id 3 'send' | 'drop' 4 ms after which a held reply is no more 5 '1' to send it although something was said since it was written
 --       6 most that jobs send in an hour 7 in a day 8 to one contact in a day 9 in a week
 -- Returns {sent, n} | {dropped, n} | {missing} | {gone} | {paused} | {unfit} | {overtaken} | {limit}
@@ -16,7 +16,11 @@ for _, raw in ipairs(redis.call('LRANGE', KEYS.held, 0, -1)) do
   end
 end
 if #rows == 0 then return { 'missing' } end
-if ARGV[3] == 'send' and redis.call('EXISTS', KEYS.pause_all, KEYS.pause, KEYS.channel_pause) > 0 then return { 'paused' } end
+if ARGV[3] == 'send' and rows[1].kind == 'own' then -- a pause is the clone's silence, not the owner's
+  if redis.call('EXISTS', KEYS.pause_all, KEYS.killed) == 2 then return { 'paused' } end
+elseif ARGV[3] == 'send' and redis.call('EXISTS', KEYS.pause_all, KEYS.pause, KEYS.channel_pause) > 0 then
+  return { 'paused' }
+end
 if ARGV[3] == 'send' and words(rows[1].job) then
   if ARGV[5] ~= '1' and words(rows[1].basis) and rows[1].basis ~= newest_turn(KEYS.history) then return { 'overtaken' } end
   if over_sent(KEYS.proactive_sent, KEYS.proactive_sent_to, now, ARGV[6], ARGV[7], ARGV[8], ARGV[9]) then return { 'limit' } end

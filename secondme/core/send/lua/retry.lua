@@ -23,7 +23,7 @@ while true do
   if not item or item.replyId ~= head.replyId then break end
   redis.call('LPOP', KEYS.outbox)
   fate(KEYS.jobs_fates, item, 'undeliverable', now, '')
-  if item.kind == 'reply' then
+  if item.kind == 'reply' or item.kind == 'own' then
     hold(KEYS.held, KEYS.held_index, KEYS.trace, ARGV[6], ARGV[1], raw, 'undeliverable', now)
     held = true
   end

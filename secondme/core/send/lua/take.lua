@@ -39,7 +39,7 @@ local function remove(reason, why)
   end
   redis.call('HDEL', KEYS.mailbox, 'sending', 'send_until', 'send_owner')
   if redis.call('LLEN', KEYS.outbox) > 0 then redis.call('ZADD', KEYS.outbox_due, now, ARGV[1]) else redis.call('ZREM', KEYS.outbox_due, ARGV[1]) end
-  if head.kind == 'reply' then
+  if head.kind == 'reply' or head.kind == 'own' then
     trace(KEYS.trace, reason and 'held' or 'dropped', now, head.answers or {},
       ',"reply":' .. cjson.encode(head.replyId) .. ',"reason":"' .. (reason or why or 'not_approved') .. '"')
   end
@@ -55,7 +55,9 @@ if head.kind == 'prompt' or head.kind == 'notice' then allowed = not allowed and
 -- An answer to the owner goes out whatever stands still; what a script has to tell them does not.
 if head.kind == 'owner' then allowed = not head.scheduled or redis.call('EXISTS', KEYS.killed) == 0 end
 if not allowed then return { 'dropped', remove(nil, head.kind == 'owner' and 'killed' or 'not_approved') } end
-if head.kind ~= 'owner' and redis.call('EXISTS', KEYS.pause_all, KEYS.pause, KEYS.channel_pause) > 0 then
+-- A pause is the clone's silence. What the owner wrote themselves stops for the kill switch only, and waits for them.
+if head.kind == 'own' and redis.call('EXISTS', KEYS.pause_all, KEYS.killed) == 2 then return { 'held', 'paused', remove('paused') } end
+if head.kind ~= 'owner' and head.kind ~= 'own' and redis.call('EXISTS', KEYS.pause_all, KEYS.pause, KEYS.channel_pause) > 0 then
   local pause = redis.call('GET', KEYS.pause) or ''
   local why = pause:find('"reason":"rate_limit"', 1, true) and redis.call('EXISTS', KEYS.pause_all) == 0 and 'rate_limit' or 'paused'
   if head.kind == 'reply' and not words(head.job) then return { 'held', why, remove(why) } end
@@ -75,7 +77,7 @@ if head.kind == 'reply' and not head.released then
 end
 if again and ARGV[4] == 'hold' and head.kind ~= 'owner' then
   -- It may have been seen. A reply is for the owner to judge; a prompt that comes twice would bother a stranger for nothing.
-  if head.kind == 'reply' then return { 'held', 'ambiguous', remove('ambiguous') } end
+  if head.kind == 'reply' or head.kind == 'own' then return { 'held', 'ambiguous', remove('ambiguous') } end
   return { 'dropped', remove(nil) }
 end
 if tonumber(head.dueAt) > now then

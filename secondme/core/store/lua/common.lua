@@ -197,9 +197,10 @@ local function fate(fates, row, outcome, now, more)
 end
 
 -- Replies that a newer one, or the owner's own words, make pointless are gone from the held list. `all`: also what may have gone out.
--- What the owner wrote anew stays. Returns the ids of the messages they answered, and how many there were.
+-- What the owner wrote anew stays. Returns the ids of the messages they answered, how many there were, and further fields of a stage that
+-- say which they were.
 local function supersede(held, index, contact, all, fates)
-  local ids, count = {}, 0
+  local ids, count, replies, known = {}, 0, {}, {}
   for _, raw in ipairs(redis.call('LRANGE', held, 0, -1)) do
     local item = decode(raw)
     local reason = item and item.reason
@@ -207,16 +208,21 @@ local function supersede(held, index, contact, all, fates)
       redis.call('LREM', held, 1, raw)
       fate(fates, item.row, 'overtaken', now_ms(), '')
       count = count + 1
+      local reply = words(item.row.replyId)
+      if reply and not known[reply] then
+        known[reply], replies[#replies + 1] = true, reply
+      end
       for _, id in ipairs(item.row.answers or {}) do ids[#ids + 1] = id end
     end
   end
   if count > 0 and redis.call('LLEN', held) == 0 then redis.call('ZREM', index, contact) end
-  return ids, count
+  return ids, count, #replies > 0 and ',"replies":' .. cjson.encode(replies) or ''
 end
 
 -- Keeps a row for the owner. There is room for 50: what has to make room is what was ordered, the oldest first, and it is said.
 local function hold(held, index, traces, events, contact, row, reason, now)
-  redis.call('RPUSH', held, '{"row":' .. row .. ',"reason":"' .. reason .. '","heldAt":' .. string.format('%.0f', now) .. '}')
+  local own = row:find('"kind":"own"', 1, true) and ',"own":true' or '' -- inside of a text the quotation marks would be escaped
+  redis.call('RPUSH', held, '{"row":' .. row .. ',"reason":"' .. reason .. '","heldAt":' .. string.format('%.0f', now) .. own .. '}')
   while redis.call('LLEN', held) > 50 do
     local goes
     for _, raw in ipairs(redis.call('LRANGE', held, 0, -2)) do
@@ -235,6 +241,40 @@ local function hold(held, index, traces, events, contact, row, reason, now)
   end
   redis.call('EXPIRE', held, 2592000)
   redis.call('ZADD', index, now, contact)
+end
+
+-- The owner speaks to a contact themselves: the clone is silent there for `pause_ms`, and what waited to be answered or sent is dropped, but
+-- for the owner's own words. Returns the ids of the messages that nobody answers now, and further fields of the stage.
+local function take_over(contact, now, pause_ms, pause_events)
+  redis.call('SET', KEYS.pause, cjson.encode({ pausedAt = now, reason = 'fromMe', ['until'] = now + pause_ms }), 'PX', pause_ms)
+  redis.call('ZADD', KEYS.paused_index, now + pause_ms, contact)
+  local ids, own, first = {}, {}, nil
+  for _, raw in ipairs(redis.call('LRANGE', KEYS.inbox, 0, -1)) do
+    local mail = decode(raw)
+    if mail and words(mail.messageId) then ids[#ids + 1] = mail.messageId end
+  end
+  for _, raw in ipairs(redis.call('LRANGE', KEYS.outbox, 0, -1)) do
+    local row = decode(raw)
+    if row and row.kind == 'own' then
+      own[#own + 1], first = raw, first or row.rowId
+    else
+      fate(KEYS.jobs_fates, row, 'overtaken', now, '')
+      for _, id in ipairs(row and row.answers or {}) do ids[#ids + 1] = id end
+    end
+  end
+  local older, _, more = supersede(KEYS.held, KEYS.held_index, contact, true, KEYS.jobs_fates)
+  for _, id in ipairs(older) do ids[#ids + 1] = id end
+  redis.call('DEL', KEYS.inbox, KEYS.outbox, KEYS.missed)
+  redis.call('ZREM', KEYS.missed_index, contact)
+  if #own == 0 then
+    redis.call('ZREM', KEYS.outbox_due, contact)
+  else
+    redis.call('RPUSH', KEYS.outbox, unpack(own))
+    if redis.call('HGET', KEYS.mailbox, 'sending') ~= first then redis.call('ZADD', KEYS.outbox_due, now, contact) end
+  end
+  redis.call('HINCRBY', KEYS.mailbox, 'fence', 1)
+  publish(pause_events, { contactId = contact, action = 'pause', reason = 'fromMe', pausedAt = now, timestamp = now })
+  return ids, more
 end
 
 -- Remembers that the owner was told of something, or that it was done once.
