@@ -21,6 +21,8 @@ SCOPES = (
     "events:read",
     "drafts:read",
     "drafts:decide",
+    "conversations:read",
+    "conversations:write",
     "agent:ask",
     "agent:draft",
     "jobs:read",

@@ -25,7 +25,7 @@ Speaker = Literal["contact", "owner", "clone"]
 _SPEAKERS: dict[str, Speaker] = {"incoming": "contact", "fromMe": "owner", "outgoing": "clone"}
 
 
-class Spoken(CamelModel):
+class ConversationTurn(CamelModel):
     """One message, at most 2,000 characters of it (200 in a list)."""
 
     id: str
@@ -46,7 +46,7 @@ class RemarkShape(CamelModel):
     urgent: bool
 
 
-class SpokenAndDone(Spoken):
+class RemarkedTurn(ConversationTurn):
     """One message, and what became of it."""
 
     remarks: list[RemarkShape]
@@ -82,7 +82,7 @@ class ConversationShape(CamelModel):
     mode: ReplyMode
     pause: schemas.ContactPause | None
     drafts: int
-    newest: Spoken | None
+    newest: ConversationTurn | None
     stands: Stands
 
     @classmethod
@@ -97,7 +97,7 @@ class ConversationShape(CamelModel):
             mode=contact.mode,
             pause=schemas.ContactPause.of(contact.contact_id, row.pause) if row.pause is not None else None,
             drafts=row.drafts,
-            newest=Spoken.of(newest, _MOST_PREVIEW).model_copy(update={"at": from_ms(row.state.at_ms)})
+            newest=ConversationTurn.of(newest, _MOST_PREVIEW).model_copy(update={"at": from_ms(row.state.at_ms)})
             if newest is not None
             else None,
             stands=Stands(concern=row.stand.concern, words=row.stand.words),
@@ -123,9 +123,9 @@ class ConversationWhole(CamelModel):
     tier: Tier
     mode: ReplyMode
     pause: schemas.ContactPause | None
-    turns: list[SpokenAndDone]
+    turns: list[RemarkedTurn]
     """The oldest first."""
-    waiting: list[SpokenAndDone]
+    waiting: list[RemarkedTurn]
     """Messages that nobody answered yet; most are among the turns too."""
     unsent: list[Unsent]
     drafts: list[str]
@@ -142,10 +142,10 @@ class ConversationWhole(CamelModel):
             tier=contact.tier,
             mode=contact.mode,
             pause=schemas.ContactPause.of(contact.contact_id, told.pause) if told.pause is not None else None,
-            turns=[_with_remarks(Spoken.of(turn), remarks.get(turn.id, ())) for turn in turns],
+            turns=[_with_remarks(ConversationTurn.of(turn), remarks.get(turn.id, ())) for turn in turns],
             waiting=[
                 _with_remarks(
-                    Spoken(id=mail.message_id, by="contact", text=mail.shown[:_MOST_SHOWN], at=mail.timestamp),
+                    ConversationTurn(id=mail.message_id, by="contact", text=mail.shown[:_MOST_SHOWN], at=mail.timestamp),
                     remarks.get(mail.message_id, ()),
                 )
                 for mail in detail.mail
@@ -219,6 +219,6 @@ async def write_as_owner(
     return OwnMessageTaken(outcome=taken.outcome, row_ids=list(taken.row_ids))
 
 
-def _with_remarks(said: Spoken, remarks: tuple[Remark, ...]) -> SpokenAndDone:
+def _with_remarks(said: ConversationTurn, remarks: tuple[Remark, ...]) -> RemarkedTurn:
     shapes = [RemarkShape(words=safe_text(each.words), urgent=each.is_urgent) for each in remarks]
-    return SpokenAndDone(**said.model_dump(), remarks=shapes)
+    return RemarkedTurn(**said.model_dump(), remarks=shapes)
