@@ -147,7 +147,7 @@ class Services(EventServices):
         """Drafts with what they answer, whose they are and why they wait."""
         from secondme.core.gateway.draft_views import DraftViews
 
-        return DraftViews(self.history, self.pairing_store, self.jobs.names)
+        return DraftViews(self.drafts, self.history, self.pairing_store, self.traces, self.jobs.names)
 
     @cached_property
     def conversation_desk(self) -> ConversationDesk:
@@ -500,14 +500,16 @@ class Services(EventServices):
     @cached_property
     def owner_chat(self) -> OwnerChat:
         """The owner's own chat, on whichever channel it is."""
+        from secondme.core.gateway.draft_commands import DraftCommands
         from secondme.core.gateway.job_commands import JobCommands
         from secondme.core.gateway.owner_chat import Commands, OwnerChat
         from secondme.job_desk import job_desk
 
         there = self.deciding(BY_CHAT)
         jobs = JobCommands(job_desk(there), self.occasions, self.jobs.call, self.jobs.now_ms)
-        commands = Commands(there.pairing, there.pauses, self.drafts, self.listing, self.status, there.proposals, jobs)
-        return OwnerChat(commands, self.notes, self.outages, self.drafts, self.follow, self.security, self.clock)
+        drafts = DraftCommands(self.draft_views, self.clock)
+        commands = Commands(there.pairing, there.pauses, drafts, self.listing, self.status, there.proposals, jobs)
+        return OwnerChat(commands, self.notes, self.outages, self.follow, self.security, self.clock)
 
     def gateway_parts(self, model: Model, channels: Sequence[ChannelFactory] | None = None) -> GatewayParts:
         """What a gateway is made of; `channels`: others than those of this home."""

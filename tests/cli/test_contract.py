@@ -12,7 +12,29 @@ from redis import Redis
 
 MIGRATED = {"already", "approved", "denied", "executed", "gone", "processed", "refused", "tier"}
 REPORTED = {"byContact", "byEvent", "bySeverity", "first", "last", "since", "total"}
-DRAFT = {"answers", "channelId", "contactId", "fault", "heldAt", "id", "job", "overtaken", "reason", "text", "texts"}
+DRAFT = {
+    "answers",
+    "asked",
+    "channelId",
+    "contactId",
+    "displayName",
+    "expiresAt",
+    "fault",
+    "heldAt",
+    "id",
+    "job",
+    "jobName",
+    "maySend",
+    "overtaken",
+    "own",
+    "reason",
+    "text",
+    "texts",
+    "tier",
+    "why",
+}
+INVITE = {"code", "createdAt", "expiresAt", "links", "name", "tier"}
+SETTLED = {"contactId", "drafts", "id", "left", "outcome"}
 USAGE = {"by", "capPerContactUsd", "capUsd", "days", "lines", "routing", "todayUsd"}
 REMEMBERING = {
     "budgetTokens",
@@ -73,7 +95,11 @@ CASES: dict[str, tuple[str, int, set[str]]] = {
     "pairing notes local:ben friend": ("secondme.pairing.notes/1", 65, set()),
     "pairing unblock local:cara": ("secondme.pairing.unblock/1", 0, {"decisions"}),
     "pairing unblock local:anna": ("secondme.pairing.unblock/1", 65, set()),
-    "pairing invite --name Dora --ttl 2h": ("secondme.pairing.invite/1", 0, {"code", "expiresAt", "name", "tier"}),
+    "pairing invite --name Dora --ttl 2h": ("secondme.pairing.invite/1", 0, INVITE),
+    "pairing invites": ("secondme.pairing.invites/1", 0, {"invites"}),
+    "pairing cancel-invite 271828": ("secondme.pairing.cancel-invite/1", 65, set()),
+    "write local:anna hello": ("secondme.write/1", 0, {"contactId", "outcome", "rowIds"}),
+    "write local:nobody hello": ("secondme.write/1", 65, set()),
     "doctor config": ("secondme.doctor/1", 0, {"checks", "findings", "fixed", "healthy"}),
     "doctor --list": ("secondme.doctor.list/1", 0, {"checks"}),
     "restore": ("secondme.restore/1", 65, set()),
@@ -89,9 +115,11 @@ CASES: dict[str, tuple[str, int, set[str]]] = {
     "kill": ("secondme.kill/1", 0, {"killed"}),
     "kill --off": ("secondme.kill/1", 0, {"killed"}),
     "drafts list": ("secondme.drafts.list/1", 0, {"drafts"}),
-    "drafts send beef": ("secondme.drafts.send/1", 0, {"contactId", "id", "outcome"}),
-    "drafts send beef --anyway": ("secondme.drafts.send/1", 0, {"contactId", "id", "outcome"}),
-    "drafts drop beef": ("secondme.drafts.drop/1", 0, {"contactId", "id", "outcome"}),
+    "drafts send beef": ("secondme.drafts.send/1", 0, SETTLED),
+    "drafts send beef --anyway": ("secondme.drafts.send/1", 0, SETTLED),
+    "drafts drop beef": ("secondme.drafts.drop/1", 0, SETTLED),
+    "drafts send beef cafe": ("secondme.drafts.send/1", 65, {"drafts", "left"}),
+    "drafts drop --all --yes": ("secondme.drafts.drop/1", 0, SETTLED),
     "drafts send nothing": ("secondme.drafts.send/1", 65, set()),
     "drafts show beef": ("secondme.drafts.show/1", 0, DRAFT),
     "drafts edit beef --text words": ("secondme.drafts.edit/1", 0, {*DRAFT, "outcome"}),
@@ -220,6 +248,9 @@ def check_values(value: Any, name: str = "") -> None:
         case None:
             assert name in {
                 "jobs",
+                "jobName",
+                "displayName",
+                "tier",
                 "paused",
                 "oldest",
                 "until",

@@ -148,6 +148,7 @@ def test_an_id_never_means_somebody_who_calls_themselves_so(cli: Cli, door: Redi
 
 
 NAMED = {
+    "write": "{} hello",
     "agent": "--message hello --to {}",
     "contacts forget": "{} --yes",
     "contacts link": "local:rita {}",

@@ -39,6 +39,8 @@ STORY: tuple[tuple[str, ...], ...] = (
     ("pairing notes", BOSS, "plays chess"),
     ("pairing unblock", "local:spam"),
     ("pairing invite", "--name", "Mum"),
+    ("pairing invites",),
+    ("pairing cancel-invite", "271828"),
     ("contacts list",),
     ("contacts birthday", MAMA, "4.5.1986"),
     ("contacts promises",),
@@ -54,6 +56,7 @@ STORY: tuple[tuple[str, ...], ...] = (
     ("resume", BOSS),
     ("drafts drop", "d1"),
     ("drafts send", "d2"),
+    ("write", MAMA, "I am on my way."),
     ("jobs add", "hello", "--on-call", "--write", "Ask how she is.", "--to", MAMA),
     ("jobs add", "tea", "--cron", "0 16 * * 1-5", "--say", "Tea!"),
     ("jobs ready",),
@@ -216,6 +219,10 @@ def run_story(setup: Setup, raw: Redis, home: Path) -> dict[str, dict[str, Any]]
     }
     raw.rpush(keys.webhook_dead(HOOK), json.dumps(letter))
     raw.zadd(keys.DEAD_INDEX, {BOSS: 1})
+    until_ms = said_ms + 3_600_000
+    invite = {"code": "271828", "name": "Mum", "tier": "trusted", "createdAt": said_ms, "expiresAt": until_ms}
+    raw.set(keys.invite("271828"), json.dumps(invite))
+    raw.zadd(keys.INDEX_INVITES, {"271828": until_ms})
     for proposed in "ab":
         proposal = {
             "proposalId": proposed * 12,

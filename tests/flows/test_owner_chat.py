@@ -262,11 +262,12 @@ async def test_the_owner_is_told_of_a_draft_once_with_its_words_and_why_it_waits
     await town.let_in("rita", Tier.RESTRICTED)
     async with talking(town) as (_, chat):
         assert await town.writes("rita", "may I?") is Admission.QUEUED
-        note = await chat.once("local:rita waits for you")
+        note = await chat.once("A reply waits for you, to Rita")
         ((draft,), _) = await town.drafts.waiting()
         short = draft.id[:6]
-        assert note == (
-            "A reply to local:rita waits for you (this contact's replies need you):\nre: may I?\n"
+        assert re.sub(r"\d+ (s|min|h|d)\b", "…", note) == (
+            "A reply waits for you, to Rita (local:rita, restricted), … old, dropped in …. Replies to this contact need you.\n"
+            "They wrote:\n| may I?\nI would say:\n| re: may I?\n"
             f"Send it: send {short}\nDrop it: drop {short}\nSay it your way: edit {short} ..."
         )
     async with talking(town) as (_, chat):

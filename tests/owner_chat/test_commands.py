@@ -8,6 +8,7 @@ from fakes.town import Town
 from secondme.core.admit.pauses import PauseService
 from secondme.core.clock import SystemClock
 from secondme.core.enums import Tier
+from secondme.core.gateway.draft_commands import DraftCommands
 from secondme.core.gateway.job_commands import JobCommands
 from secondme.core.gateway.owner_chat import Commands, OwnerChat
 from secondme.core.gateway.status import SystemStatus
@@ -32,16 +33,14 @@ class Desk:
         commands = Commands(
             town.owner,
             PauseService(town.control, town.pairing, town.security, by="test"),
-            town.drafts,
+            DraftCommands(town.services.draft_views, town.clock),
             town.pairing.listing,
             stands,
             town.services.proposals,
             JobCommands(job_desk(town.services), town.services.occasions, town.services.jobs.call, town.services.jobs.now_ms),
         )
         there = town.services
-        self.chat = OwnerChat(
-            commands, NoteStore(town.store), there.outages, town.drafts, there.follow, town.security, SystemClock()
-        )
+        self.chat = OwnerChat(commands, NoteStore(town.store), there.outages, there.follow, town.security, SystemClock())
         self.chat._addresses = lambda: [OwnerAddress(ChannelId("local"), CHAT, is_open=True, is_notebook=is_notebook)]
         self._number = 0
 
@@ -196,7 +195,8 @@ async def test_a_draft_is_told_once_and_sent_written_anew_or_dropped_by_its_shor
         await chat.chat._tell_drafts()
         (*_, draft), _ = await town.drafts.waiting()
         told = (await chat.say("drafts"))[1]
-        assert told.count("A reply to local:anna waits for you (this contact's replies need you)") == 1
+        assert told.count("A reply waits for you, to Anna (local:anna, restricted)") == 1
+        assert told.count(f"Replies to this contact need you.\nThey wrote:\n| when shall we meet, {number}?\nI would say:") == 2
         assert f"send {draft.id[:6]}" in told
         outcome, said = await chat.say(words.format(draft.id[:6]))
         assert outcome is Admission.COMMAND
@@ -214,8 +214,9 @@ async def test_a_draft_with_a_fault_says_that_it_needs_other_words(town: Town, d
     await town.drafts.suggest(ContactId("local:anna"), "local", "Traceback", fault="error_text")
     await chat.chat._tell_drafts()
     ((draft,), _) = await town.drafts.waiting()
-    assert "It cannot go out as it is." in (await chat.say("drafts"))[1]
-    assert "The checks found a fault" in (await chat.say(f"send {draft.id[:6]}"))[1]
+    assert "send" not in (told := (await chat.say("drafts"))[1])
+    assert "It can leave only in your own words: it reads like the error of a program." in told
+    assert "it reads like the error of a program" in (await chat.say(f"send {draft.id[:6]}"))[1]
     assert "says now:\nlater!" in (await chat.say(f"edit {draft.id[:6]} later!"))[1]
     assert "is on its way" in (await chat.say(f"send {draft.id[:6]}"))[1]
 

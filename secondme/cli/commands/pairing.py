@@ -9,7 +9,7 @@ import typer
 
 from secondme.cli.command import Invocation, command, duration
 from secondme.cli.help import completion
-from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of
+from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of, message_result
 from secondme.core.enums import State, Tier
 
 if TYPE_CHECKING:
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from secondme.core.admit.pairing import Decision
     from secondme.core.errors import SecondmeError
+    from secondme.core.records import Invite
     from secondme.services import Services
 
     Decide = Callable[[Services, str], Awaitable[Decision]]
@@ -151,8 +152,6 @@ async def invite(
     ttl: Annotated[str, typer.Option(metavar="DURATION", help="How long it can be used.")] = "24h",
 ) -> CommandResult:
     """Make a single-use code that approves its sender. Hand it over yourself; whoever sends it first is approved at once."""
-    from secondme.core.clock import rfc3339
-
     length, contact = duration(ttl), None
     async with invocation.services(deciding=True) as services:
         if to:
@@ -160,7 +159,8 @@ async def invite(
 
             contact = await find_in_address_books(services, to)
         made = await services.pairing.invite(name or (contact["name"] if contact else ""), tier, length)
-    data = {"code": made.code, "name": made.name, "tier": made.tier.value, "expiresAt": rfc3339(made.expires_at)}
+        links = (await services.status()).invite_links(made.code)
+    data = _invite_row(made, links)
     of_whom = {"contact": contact} if contact else {}
 
     def show(screen: Screen) -> None:
@@ -169,8 +169,75 @@ async def invite(
             who = ", ".join(filter(None, (made.name, contact["number"] and f"+{contact['number']}", contact["contactId"])))
             screen.line(f"For {who}, on {contact['channel']}{': ' + contact['state'] if contact['state'] else ''}.")
         screen.line(f"Whoever sends it first is approved as {made.tier.value}. It ends {data['expiresAt']}.")
+        for channel, link in links.items():
+            screen.line(f"Or this link, on {channel}: {link}")
+        if "telegram" in links and screen.is_terminal:
+            _draw(screen, links["telegram"])
 
     return CommandResult({**data, **of_whom}, show)
+
+
+def _draw(screen: Screen, link: str) -> None:
+    """The link as a code to scan, where there is room for it."""
+    import shutil
+
+    from secondme.cli.link_steps import draw_qr
+
+    size = shutil.get_terminal_size()
+    for line in draw_qr(link, size.columns - 1, size.lines - 1):
+        screen.stream.write(line + "\n")
+
+
+@app.command()
+@command("secondme.pairing.invites/1")
+async def invites(invocation: Invocation) -> CommandResult:
+    """Show the invites that nobody used, with their codes and the links that type them."""
+    from secondme.core.format import span
+
+    async with invocation.services() as services:
+        unused, corrupt = await services.pairing.invites()
+        state = await services.status() if unused else None
+        now = services.clock.now()
+    rows = [_invite_row(each, state.invite_links(each.code) if state is not None else {}) for each in unused]
+
+    def show(screen: Screen) -> None:
+        screen.table(
+            ("code", "for", "tier", "ends in", "link"),
+            [
+                (each.code, each.name or "", each.tier.value, span(each.expires_at - now), row["links"].get("telegram", ""))
+                for each, row in zip(unused, rows, strict=True)
+            ],
+            empty="No invite is unused. Make one: secondme pairing invite",
+        )
+
+    code = ExitCode.BAD_INPUT if corrupt else ExitCode.DONE
+    return CommandResult({"invites": rows}, show, code, list(corrupt))
+
+
+@app.command("cancel-invite")
+@command("secondme.pairing.cancel-invite/1")
+async def cancel_invite(
+    invocation: Invocation, code: Annotated[str, typer.Argument(metavar="CODE", help="The six digits of the invite.")]
+) -> CommandResult:
+    """Cancel an unused invite: its code and its links approve nobody any more."""
+    async with invocation.services(deciding=True) as services:
+        await services.pairing.cancel_invite(code)
+    return message_result(
+        {"code": code.strip(), "outcome": "cancelled"}, "The invite is cancelled: its code approves nobody any more."
+    )
+
+
+def _invite_row(made: Invite, links: dict[str, str]) -> dict[str, Any]:
+    from secondme.core.clock import rfc3339
+
+    return {
+        "code": made.code,
+        "name": made.name,
+        "tier": made.tier.value,
+        "createdAt": rfc3339(made.created_at),
+        "expiresAt": rfc3339(made.expires_at),
+        "links": links,
+    }
 
 
 @app.command("watch")

@@ -117,9 +117,12 @@ async def _show_newest(invocation: Invocation, contact: str) -> CommandResult:
 
 def _of_message(stages: list[Passed], message: str) -> list[Passed]:
     """The stages of a message, and of the reply to it; of a reply itself when `message` is one."""
-    replies = {each.facts.get("reply") for each in stages if message in each.messages or each.facts.get("row") == message}
-    replies.discard(None)
-    return [each for each in stages if message in each.messages or each.facts.get("reply") in replies]
+    replies = {
+        str(each.facts["reply"])
+        for each in stages
+        if each.facts.get("reply") and (message in each.messages or each.facts.get("row") == message)
+    }
+    return [each for each in stages if message in each.messages or not replies.isdisjoint(each.replies)]
 
 
 def _fact(passed: Passed) -> dict[str, Any]:

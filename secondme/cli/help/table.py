@@ -46,6 +46,7 @@ SECTIONS = (
         "Replies and voice",
         (
             CommandEntry("drafts", "Replies that wait for you.", "drafts:app"),
+            CommandEntry("write", "Write to a contact as yourself: your words leave next, as they stand.", "write:write"),
             CommandEntry("persona", "Your voices: who speaks to whom, and how.", "persona:app"),
             CommandEntry("skills", "What the clone can do besides writing, and who may cause it.", "skills:app"),
             CommandEntry("jobs", "What the clone does by itself: reminders and digests for you, drafts for others.", "jobs:app"),

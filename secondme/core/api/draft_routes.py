@@ -9,9 +9,10 @@ from secondme.core.api import schemas
 from secondme.core.api.dependencies import Can, answers
 from secondme.core.api.problems import refusal_of
 from secondme.core.enums import Tier
-from secondme.core.errors import BusyError, DataError, NotFoundError, SecondmeError
+from secondme.core.errors import SecondmeError
 from secondme.core.gateway.draft_views import DraftView
 from secondme.core.records import CamelModel
+from secondme.core.send.drafts import DraftAction, DraftOutcome
 
 drafts = APIRouter(prefix="/api/drafts", tags=["drafts"])
 
@@ -102,7 +103,7 @@ class DraftWords(schemas.RequestBody):
 class DraftBulk(schemas.RequestBody):
     """One decision about many drafts."""
 
-    action: Literal["send", "drop"]
+    action: DraftAction
     drafts: Annotated[list[Annotated[str, Field(min_length=4, max_length=64)]], Field(min_length=1, max_length=200)]
     anyway: bool = False
     """Send a job's, too, behind which something was said since it was written."""
@@ -124,6 +125,14 @@ class DraftResult(CamelModel):
     outcome: Literal["sent", "dropped"] | None = None
     error: schemas.Trouble | None = None
 
+    @classmethod
+    def of(cls, settled: DraftOutcome, action: DraftAction) -> Self:
+        """The shape of an outcome."""
+        if settled.draft is not None:
+            return cls(id=settled.draft.id, contact_id=settled.draft.contact_id, outcome="sent" if action == "send" else "dropped")
+        said = refusal_of(settled.error or SecondmeError("internal_error", "This is a bug."))
+        return cls(id=settled.reference, error=schemas.Trouble(code=said.code, message=said.message, fix=said.fix))
+
 
 class DraftResults(CamelModel):
     """One result for each draft, in the order asked for."""
@@ -141,36 +150,22 @@ async def list_drafts(can: Can) -> DraftList:
 @drafts.post("/bulk", responses=answers(), response_model_exclude_none=True)
 async def decide_drafts(can: Can, bulk: DraftBulk) -> DraftResults:
     """One decision about many drafts. One that fails does not keep the others from being decided; when the store fails, the rest is not tried."""
-    results: list[DraftResult] = []
-    down: SecondmeError | None = None
-    for reference in bulk.drafts:
-        if down is None:
-            try:
-                decide = can.drafts.drop(reference) if bulk.action == "drop" else can.drafts.send(reference, anyway=bulk.anyway)
-                settled = await decide
-            except (BusyError, DataError, NotFoundError) as error:
-                results.append(_failed(reference, error))
-                continue
-            except SecondmeError as error:
-                down = error
-            else:
-                outcome: Literal["sent", "dropped"] = "dropped" if bulk.action == "drop" else "sent"
-                results.append(DraftResult(id=settled.id, contact_id=settled.contact_id, outcome=outcome))
-                continue
-        results.append(_failed(reference, down))
-    return DraftResults(results=results)
+    outcomes = await can.drafts.decide(bulk.drafts, bulk.action, anyway=bulk.anyway)
+    return DraftResults(results=[DraftResult.of(each, bulk.action) for each in outcomes])
 
 
 @drafts.get("/{draft}", responses=answers(404))
 async def show_draft(can: Can, draft: _Reference) -> DraftShape:
     """One draft, by its id or the beginning of it."""
-    return await _shape(can, draft)
+    return DraftShape.of(await can.draft_views.find(draft))
 
 
 @drafts.patch("/{draft}", responses=answers(404))
 async def edit_draft(can: Can, draft: _Reference, words: DraftWords) -> DraftShape:
     """The draft says these words, which are the owner's own. It still waits."""
-    return await _shape(can, (await can.drafts.edit(draft, words.text)).id)
+    edited = await can.draft_views.found(can.drafts.edit(draft, words.text), draft)
+    (view,) = await can.draft_views.of([edited])
+    return DraftShape.of(view)
 
 
 @drafts.post("/{draft}/send", responses=answers(404, 409))
@@ -180,22 +175,12 @@ async def send_draft(
     anyway: Annotated[bool, Query(description="A job's, too, behind which something was said since it was written.")] = False,  # noqa: FBT002  a query's
 ) -> DraftSettled:
     """The draft is on its way, through the same checks as any other reply. 409 `overtaken` for one of a job's behind which something was said."""
-    sent = await can.drafts.send(draft, anyway=anyway)
+    sent = await can.draft_views.found(can.drafts.send(draft, anyway=anyway), draft)
     return DraftSettled(id=sent.id, contact_id=sent.contact_id, outcome="sent")
 
 
 @drafts.delete("/{draft}", responses=answers(404))
 async def drop_draft(can: Can, draft: _Reference) -> DraftSettled:
     """The draft is gone for good."""
-    dropped = await can.drafts.drop(draft)
+    dropped = await can.draft_views.found(can.drafts.drop(draft), draft)
     return DraftSettled(id=dropped.id, contact_id=dropped.contact_id, outcome="dropped")
-
-
-async def _shape(can: Can, reference: str) -> DraftShape:
-    (view,) = await can.draft_views.of([await can.drafts.find(reference)])
-    return DraftShape.of(view)
-
-
-def _failed(reference: str, error: SecondmeError) -> DraftResult:
-    said = refusal_of(error)
-    return DraftResult(id=reference, error=schemas.Trouble(code=said.code, message=said.message, fix=said.fix))

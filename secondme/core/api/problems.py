@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 _RETRY_AFTER_S = 2
 """The store of a gateway that runs is back within two seconds."""
-NAMED_CAUSES = frozenset({"contact_denied"})
+NAMED_CAUSES = frozenset({"contact_denied", "draft_gone"})
 """Causes of a 404 that are told apart. All others are one answer, to a malformed name too."""
 
 

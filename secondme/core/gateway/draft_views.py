@@ -7,8 +7,10 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from secondme.core.clock import EPOCH
-from secondme.core.gateway.trace_messages import held_because
+from secondme.core.clock import EPOCH, rfc3339
+from secondme.core.errors import NotFoundError
+from secondme.core.gateway.trace_messages import became, held_because
+from secondme.core.ids import ContactId
 from secondme.core.text import safe_text
 
 if TYPE_CHECKING:
@@ -16,8 +18,10 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from secondme.core.admit.pairing_store import PairingStore
+    from secondme.core.errors import DataError
+    from secondme.core.gateway.store import TraceStore
     from secondme.core.records import ApprovedContact, Turn
-    from secondme.core.send.drafts import Draft
+    from secondme.core.send.drafts import Draft, Drafts
     from secondme.core.store.history import HistoryStore
 
 AskedKind = Literal["text", "voice", "picture", "file"]
@@ -26,6 +30,9 @@ LONGEST_ASKED = 2000
 """Characters of one message that are shown."""
 _MOST_ASKED = 20
 """Messages of one draft's that are shown, the newest."""
+_MOST_SEARCHED = 1000
+"""Contacts, those approved last, among whose traces is looked for what became of a draft."""
+_ID = re.compile(r"[0-9a-f]{4,64}", re.ASCII)
 _LINE = re.compile(r"\[(voice message|audio|photo|sticker)\b")
 
 
@@ -60,14 +67,54 @@ class DraftView:
 
 
 class DraftViews:
-    """Looks up what belongs to drafts. Reads, never writes."""
+    """Looks up what belongs to drafts, and to those that are gone. Reads, never writes."""
 
     def __init__(
-        self, history: HistoryStore, pairing: PairingStore, job_names: Callable[[Sequence[str]], Awaitable[dict[str, str]]]
+        self,
+        drafts: Drafts,
+        history: HistoryStore,
+        pairing: PairingStore,
+        traces: TraceStore,
+        job_names: Callable[[Sequence[str]], Awaitable[dict[str, str]]],
     ) -> None:
+        self.drafts = drafts
+        """Where they are decided about."""
+        self._traces = traces
         self._history = history
         self._pairing = pairing
         self._job_names = job_names
+
+    async def waiting(self) -> tuple[list[DraftView], list[DataError]]:
+        """Every draft, the oldest first, and what could not be read."""
+        drafts, corrupt = await self.drafts.waiting()
+        return await self.of(drafts), corrupt
+
+    async def find(self, reference: str) -> DraftView:
+        """The one draft whose id is `reference`, or begins with it. Raises NotFoundError: `draft_gone`, saying what became of it, where its
+        trace knows."""
+        (view,) = await self.of([await self.found(self.drafts.find(reference), reference)])
+        return view
+
+    async def found(self, decision: Awaitable[Draft], reference: str) -> Draft:
+        """What `decision`, which is about the draft `reference`, comes to. Raises as that, and as `find` for a draft that is gone."""
+        try:
+            return await decision
+        except NotFoundError as error:
+            raise (await self._gone(reference)) or error from None
+
+    async def _gone(self, reference: str) -> NotFoundError | None:
+        """What became of a draft that is gone; None when nobody knows, or several are called so."""
+        if not _ID.fullmatch(reference):
+            return None
+        listing = await self._pairing.listing()
+        approved = [ContactId(each.contact_id) for each in listing.approved[:_MOST_SEARCHED]]
+        stages = await self._traces.of_reply(reference, approved)
+        names = {name for stage in stages for name in stage.replies if name.startswith(reference)}
+        ends = [(stage.at, words) for stage in stages if (words := became(stage.stage, stage.facts))]
+        if len(names) != 1 or not ends:
+            return None
+        at, words = ends[-1]
+        return NotFoundError("draft_gone", f"That draft is gone: {words} ({rfc3339(at)}).", "secondme drafts list")
 
     async def asked(self, draft: Draft) -> tuple[AskedMessage, ...]:
         """What the contact wrote that `draft` answers."""

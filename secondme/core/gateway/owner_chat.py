@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.admit.pairing import twin_of
@@ -11,8 +10,9 @@ from secondme.core.channel_manifest import needs_link, sentence_of
 from secondme.core.clock import parse_duration
 from secondme.core.enums import Tier
 from secondme.core.errors import NotFoundError, SecondmeError, UnavailableError
+from secondme.core.gateway.draft_commands import MOST_SHOWN as MOST_DRAFTS
+from secondme.core.gateway.draft_commands import REFERENCE, SHORT
 from secondme.core.gateway.job_commands import HELP as JOBS_HELP
-from secondme.core.gateway.trace_messages import why_held
 from secondme.core.ids import code_of, contact_id, is_contact_id
 from secondme.core.log import get_logger
 from secondme.core.messages import Admission, InboundMessage, OwnerAddress
@@ -27,13 +27,13 @@ if TYPE_CHECKING:
     from secondme.core.admit.pairing import Decision, PairingService
     from secondme.core.admit.pairing_store import Listing
     from secondme.core.admit.pauses import PauseService
+    from secondme.core.gateway.draft_commands import DraftCommands
     from secondme.core.gateway.job_commands import JobCommands
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.gateway.store import NoteStore
     from secondme.core.ports import Clock
     from secondme.core.records import PairingRequest
     from secondme.core.reply.store import OutageStore
-    from secondme.core.send.drafts import Draft, Drafts
     from secondme.core.store.events import Follow, Heard
     from secondme.core.tools.proposals import ProposalService
     from secondme.core.tools.store import Proposal
@@ -46,7 +46,7 @@ pause [contact] [60m]
 resume [contact], answer [contact]
 kill, kill off
 drafts
-send DRAFT, drop DRAFT
+send DRAFT, drop DRAFT, send all, drop all
 edit DRAFT your own words
 proposals
 yes PROPOSAL, no PROPOSAL
@@ -57,17 +57,11 @@ list, status, help
 A contact is an id, or for pause, resume, answer and deny a name that list shows."""
 )
 UNKNOWN = "I don't know that command. This is what I do:\n" + HELP
-SHORT = 6
-"""Characters of a draft's id that are shown."""
-_ALONE = frozenset({"kill", "list", "status", "help", "?", "drafts", "proposals"})
+_ALONE = frozenset({"kill", "list", "status", "help", "?", "proposals"})
 """Commands that nothing may follow, but for `kill off`."""
 _LONGEST_NAME = 3
 """Words of a name, its duration included, beyond which it is none."""
 _MOST_SHOWN = 20
-_MOST_DRAFTS = 8
-_DRAFT_SHOWN = 300
-_DRAFT = re.compile("[0-9a-fA-F]{4,32}")
-"""What a draft is called: "send flowers" is a note."""
 _REPLY_LIMIT = 3500
 
 
@@ -78,7 +72,7 @@ class Commands:
         self,
         owner: PairingService,
         steering: PauseService,
-        drafts: Drafts,
+        drafts: DraftCommands,
         listing: Callable[[], Awaitable[Listing]],
         overview: Callable[[], Awaitable[SystemStatus]],
         proposals: ProposalService,
@@ -88,7 +82,7 @@ class Commands:
         self.proposals = proposals
         self._owner = owner
         self._steering = steering
-        self._drafts = drafts
+        self.drafts = drafts
         self.listing = listing
         self.overview = overview
 
@@ -100,8 +94,7 @@ class Commands:
         verb, *words = text.strip().split() or [""]
         try:
             verb = verb.casefold().lstrip("/")
-            is_job = self._jobs.is_meant(verb, words)
-            said = await (self._jobs.carry_out(verb, words) if is_job else self._do(verb, words))
+            said = await self._of_group(verb, words)
             return None if said is None else said[:_REPLY_LIMIT]
         except UnavailableError:
             raise
@@ -109,6 +102,12 @@ class Commands:
             if error.code == "unknown_contact" and len(words) > _LONGEST_NAME:
                 return None  # "pause the dishwasher, then call Anna" is a note
             return f"{error.message} {error.fix}".strip()[:_REPLY_LIMIT]
+
+    async def _of_group(self, verb: str, words: list[str]) -> str | None:
+        for group in (self._jobs, self.drafts):
+            if group.is_meant(verb, words):
+                return await group.carry_out(verb, words)
+        return await self._do(verb, words)
 
     async def _do(self, verb: str, words: list[str]) -> str | None:
         if verb in _ALONE and words and (verb, words[0].casefold()) != ("kill", "off"):
@@ -126,8 +125,8 @@ class Commands:
                 return await self._resume(words, answer=verb == "answer")
             case "kill":
                 return await self._kill(words)
-            case "send" | "drop" | "edit" | "yes" | "no" if words and _DRAFT.fullmatch(words[0]):
-                return await self._settle(verb, words)
+            case "yes" | "no" if len(words) == 1 and REFERENCE.fullmatch(words[0]):
+                return await self._decide(words[0].casefold(), approve=verb == "yes")
             case "help" | "start" | "?":
                 return HELP
             case _:
@@ -135,10 +134,8 @@ class Commands:
 
     async def _show(self, verb: str) -> str | None:
         match verb:
-            case "drafts":
-                return _waiting((await self._drafts.waiting())[0])
             case "proposals":
-                return "\n\n".join(map(_proposed, (await self.proposals.waiting())[:_MOST_DRAFTS])) or "No proposals wait for you."
+                return "\n\n".join(map(_proposed, (await self.proposals.waiting())[:MOST_DRAFTS])) or "No proposals wait for you."
             case "list":
                 return _listed(await self.listing())
             case "status":
@@ -194,18 +191,6 @@ class Commands:
         else:
             said = f"{contact} is answered again." if done == "resumed" else "" if answer else f"{contact} was not paused."
         return " ".join(part for part in (said, told, how) if part) or "Nobody wrote during a pause without an answer since."
-
-    async def _settle(self, verb: str, words: list[str]) -> str | None:
-        reference, said = words[0].casefold(), " ".join(words[1:])
-        if verb in {"yes", "no"}:
-            return None if said else await self._decide(reference, approve=verb == "yes")
-        if verb == "edit":
-            if not said:
-                return f"edit needs your words, like: edit {words[0]} See you at eight"
-            draft = await self._drafts.edit(reference, said)
-            return f"The draft for {draft.contact_id} says now:\n{draft.text}\nSend it: send {draft.id[:SHORT]}"
-        draft = await (self._drafts.send(reference) if verb == "send" else self._drafts.drop(reference))
-        return f"The draft for {draft.contact_id} {'is on its way' if verb == 'send' else 'is dropped'}."
 
     async def _decide(self, reference: str, *, approve: bool) -> str:
         if not approve:
@@ -265,18 +250,6 @@ def _listed(listing: Listing) -> str:
     return safe_text("\n".join(lines))
 
 
-def _waiting(drafts: Sequence[Draft]) -> str:
-    """The drafts, one paragraph each."""
-    if not drafts:
-        return "No drafts wait for you."
-    shown = [
-        f"{draft.id[:SHORT]} to {draft.contact_id} ({why_held(draft.reason)}):\n{draft.text[:_DRAFT_SHOWN]}"
-        for draft in drafts[:_MOST_DRAFTS]
-    ]
-    more = [f"... and {len(drafts) - _MOST_DRAFTS} more"] if len(drafts) > _MOST_DRAFTS else []
-    return safe_text("\n\n".join([*shown, *more]))
-
-
 def _proposed(proposal: Proposal) -> str:
     short = proposal.proposal_id[:SHORT]
     return f"{in_words(proposal)}\nfor {proposal.contact_id}. Do it: yes {short}\nDrop it: no {short}"
@@ -304,7 +277,6 @@ _AGAIN_S = 1.0
 _LOOK_S = 15.0
 """How often what waits is looked at although no event came: the connection to the owner may have been made since."""
 _OUTAGES_S = 2.0
-_DRAFT_LIMIT = 1500
 _DAY_MS = 86_400_000
 
 
@@ -316,7 +288,6 @@ class OwnerChat:
         commands: Commands,
         notes: NoteStore,
         outages: OutageStore,
-        drafts: Drafts,
         follow: Follow,
         security: SecurityLog,
         clock: Clock,
@@ -325,10 +296,11 @@ class OwnerChat:
         self._notes = notes
         self._outages = outages
         self._outages_at = 0.0
-        self._drafts = drafts
         self._follow = follow
         self._security = security
         self._clock = clock
+        self._known_drafts: set[str] = set()
+        """What they were told of drafts that wait still, as far as this process knows; the store knows the rest."""
         self._addresses: Callable[[], list[OwnerAddress]] = list
         self._has_missed, self._looked_at = True, 0.0
 
@@ -526,16 +498,9 @@ class OwnerChat:
         await self._note(said, f"request:{request.contact_id}:{request.code}:{request.requested_at.timestamp()}")
 
     async def _tell_drafts(self) -> None:
-        drafts, _ = await self._drafts.waiting()
-        for draft in drafts:
-            text, short = safe_text(draft.text)[:_DRAFT_LIMIT], draft.id[:SHORT]
-            ways = f"Send it: send {short}\nDrop it: drop {short}\nSay it your way: edit {short} ..."
-            if draft.fault:
-                ways = f"It cannot go out as it is. Say it your way: edit {short} ...\nDrop it: drop {short}"
-            why = why_held(draft.reason)
-            await self._note(
-                f"A reply to {draft.contact_id} waits for you ({why}):\n{text}\n{ways}", f"draft:{draft.id}:{draft.reason}"
-            )
+        for cause, said in await self._commands.drafts.notes(self._known_drafts):
+            if await self._note(said, cause) != "quiet":
+                self._known_drafts.add(cause)
 
     async def _tell_proposals(self) -> None:
         for proposal in await self._commands.proposals.waiting():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from secondme.core.draft_faults import only_in_own_words
 from secondme.core.format import counted
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def held_because(reason: str, fault: str = "", job: str | None = None, job_name:
     if own:
         return _OWN_HELD.get(reason, "You wrote it, and it has not left.")
     if fault and reason != "disclosure":
-        return f"It can leave only in your own words: {_FAULTS.get(fault, fault.replace('_', ' '))}."
+        return only_in_own_words(fault)
     if job:
         who = f'The job "{job_name}"' if job_name else "A job that is gone by now"
         return (
@@ -48,6 +49,14 @@ def held_because(reason: str, fault: str = "", job: str | None = None, job_name:
             else f"{who} wrote it, and {_REASONS.get(reason, reason.replace('_', ' '))}."
         )
     return _HELD.get(reason, f"It waits for you: {reason.replace('_', ' ')}.")
+
+
+def became(stage: str, facts: Mapping[str, Any]) -> str:
+    """What became of a draft that is gone, behind "That draft is gone: "; empty for a stage that takes none away."""
+    if stage == "dropped":
+        reason = str(facts.get("reason", ""))
+        return _REASONS.get(reason, reason.replace("_", " ")) or "it was dropped"
+    return _BECAME.get(stage, "")
 
 
 def found_by(why: Iterable[str]) -> str:
@@ -167,9 +176,18 @@ _REASONS = {
     "proactive": "a job suggests it",
     "no_room": "50 drafts waited for this contact",
     "owner": "you dropped it",
+    "overtaken": "something was said in that conversation since",
     "not_approved": "the contact is not approved any more",
     "over_budget": "today's budget is spent",
     "over_contact_budget": "this contact's budget of today is spent",
+}
+_BECAME = {
+    "released": "you sent it, and it is on its way",
+    "sent": "it was sent",
+    "expired": "nobody decided about it in time",
+    "superseded": "a newer reply took its place",
+    "taken_over": "you wrote to them yourself",
+    "revoked": "they took back what it answered",
 }
 _HELD = {
     "tier": "Replies to this contact need you.",
@@ -189,20 +207,6 @@ _OWN_HELD = {
     "paused": "You wrote it, and the kill switch was on when it would have left.",
     "ambiguous": "You wrote it, and it may have gone out already; nobody knows.",
     "undeliverable": "You wrote it, and the platform refused it.",
-}
-_FAULTS = {
-    "tool_trace": "it speaks of tools, or as a program does",
-    "error_text": "it reads like the error of a program",
-    "prompt_leak": "it tells what the model was told",
-    "wrong_role": "it speaks for somebody else, or about itself",
-    "denial": "it says that no machine is speaking",
-    "not_admitted": "they asked whether a machine is speaking, and it does not say so",
-    "advice": "it gives medical or financial advice",
-    "foreign_id": "it names somebody who is not this contact",
-    "markup": "it has markup in it that no person types",
-    "cut_short": "the model stopped before it had said everything",
-    "empty": "there is nothing in it",
-    "too_long": "it is too long",
 }
 _WHY_NOT = {
     "off": "you have it off",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from secondme.core.errors import DataError, NotFoundError
+from secondme.core.draft_faults import only_in_own_words
+from secondme.core.errors import BusyError, DataError, NotFoundError, SecondmeError
 from secondme.core.ids import ContactId, new_id
 from secondme.core.records import NewRow
 from secondme.core.send.split import split_reply
@@ -58,6 +59,18 @@ class Draft:
     def text(self) -> str:
         """All of it, as the owner would edit it."""
         return "\n\n".join(self.texts)
+
+
+DraftAction = Literal["send", "drop"]
+
+
+@dataclass(frozen=True, slots=True)
+class DraftOutcome:
+    """What became of one of many: it was sent or dropped, as asked for, or `error` says why not."""
+
+    reference: str
+    draft: Draft | None = None
+    error: SecondmeError | None = None
 
 
 class Drafts:
@@ -115,6 +128,8 @@ class Drafts:
         written to people often enough.
         """
         draft = await self.find(reference)
+        if not draft.may_send:
+            raise BusyError("unfit", only_in_own_words(draft.fault), f"Write it anew: secondme drafts edit {draft.id[:8]}")
         await self._store.release(draft.contact_id, draft.channel_id, draft.id, anyway=anyway)
         return draft
 
@@ -141,6 +156,25 @@ class Drafts:
         draft = await self.find(reference)
         await self._store.discard(draft.contact_id, draft.channel_id, draft.id)
         return draft
+
+    async def decide(self, references: Sequence[str], action: DraftAction, *, anyway: bool = False) -> list[DraftOutcome]:
+        """What became of each draft, in the order asked for; one named twice is decided about once. One that fails does not keep the others
+        from being decided; once the store fails, the rest is not tried and fails with it. Never raises SecondmeError."""
+        outcomes: list[DraftOutcome] = []
+        down: SecondmeError | None = None
+        for reference in dict.fromkeys(references):
+            if down is None:
+                try:
+                    decide = self.drop(reference) if action == "drop" else self.send(reference, anyway=anyway)
+                    outcomes.append(DraftOutcome(reference, await decide))
+                    continue
+                except (BusyError, DataError, NotFoundError) as error:
+                    outcomes.append(DraftOutcome(reference, error=error))
+                    continue
+                except SecondmeError as error:
+                    down = error
+            outcomes.append(DraftOutcome(reference, error=down))
+        return outcomes
 
     async def suggest(
         self, contact: ContactId, channel: str, text: str, *, fault: str = "", until: datetime | None = None, once: str = ""

@@ -53,7 +53,7 @@ local function answers_only_it(row)
   return #answers == 1 and answers[1] == ARGV[2]
 end
 
-local sending, first, dropped = redis.call('HGET', KEYS.mailbox, 'sending'), {}, 0
+local sending, first, dropped, drafts, known = redis.call('HGET', KEYS.mailbox, 'sending'), {}, 0, {}, {}
 for _, raw in ipairs(redis.call('LRANGE', KEYS.outbox, 0, -1)) do
   local row = decode(raw)
   if answers_only_it(row) then
@@ -70,8 +70,11 @@ for _, raw in ipairs(redis.call('LRANGE', KEYS.held, 0, -1)) do
   local item = decode(raw)
   if item and answers_only_it(item.row) and not item.own and item.reason ~= 'ambiguous' then
     dropped = dropped + redis.call('LREM', KEYS.held, 1, raw)
+    if words(item.row.replyId) and not known[item.row.replyId] then
+      known[item.row.replyId], drafts[#drafts + 1] = true, item.row.replyId
+    end
   end
 end
 if redis.call('LLEN', KEYS.held) == 0 then redis.call('ZREM', KEYS.held_index, ARGV[1]) end
-if erased + waited + dropped > 0 then trace(KEYS.trace, 'revoked', now, { ARGV[2] }, '') end
+if erased + waited + dropped > 0 then trace(KEYS.trace, 'revoked', now, { ARGV[2] }, #drafts > 0 and ',"replies":' .. cjson.encode(drafts) or '') end
 return 'revoked'
