@@ -86,6 +86,21 @@ class PairingRequest(Record):
     approved_by: str | None = None
     approved_at: Moment | None = None
     expires_at: Moment
+    first_line: str | None = None
+    """What they wrote first, safe to show, where it is kept: apart, in a FirstMessage. Whoever lists requests puts it here."""
+
+
+class FirstMessage(Record):
+    """What somebody wrote who waits. `PAIRING:first:{contactId}`, gone with the request."""
+
+    line: str
+    """At most 200 characters, safe to show."""
+    id: str = ""
+    """The platform's id of the message; empty when there is nothing in it to answer: no words, or a bare command."""
+    at: Moment
+    normalized_contact_id: str
+    thread: str = ""
+    expires_s: int = 0
 
 
 SpeechChoice = Literal["auto", "always", "never"]

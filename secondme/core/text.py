@@ -38,6 +38,16 @@ def safe_name(value: str) -> str:
     return _one_line(value[: _NAME_LIMIT * 8])
 
 
+def first_line(value: str, most: int) -> str:
+    """The first line of `value` in which something is visible, white space as one blank, at most `most` characters long and cut where a reader
+    sees no character cut; safe to show. Empty when there is none. Repeatable."""
+    for line in safe_text(value[: most * 20]).splitlines():
+        clean = unicodedata.normalize("NFC", _SPACE.sub(" ", line).strip())
+        if any(map(_is_visible, clean)):
+            return clean if len(clean) <= most else clean[: whole_characters(clean, most - 1)].rstrip()[: most - 1] + "…"
+    return ""
+
+
 @lru_cache(maxsize=2048)
 def _one_line(bounded: str) -> str:
     line = _SPACE.sub(" ", safe_text(bounded)).strip()

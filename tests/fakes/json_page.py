@@ -188,6 +188,14 @@ ELSEWHERE = {
 """Commands that print no envelope, or whose platform is not here."""
 
 
+def _invite(raw: Redis, now_ms: int) -> None:
+    """An invite that nobody used."""
+    until_ms = now_ms + 3_600_000
+    record = {"code": "271828", "name": "Mum", "tier": "trusted", "createdAt": now_ms, "expiresAt": until_ms}
+    raw.set(keys.invite("271828"), json.dumps(record))
+    raw.zadd(keys.INDEX_INVITES, {"271828": until_ms})
+
+
 def run_story(setup: Setup, raw: Redis, home: Path) -> dict[str, dict[str, Any]]:
     """Command -> its envelope, for every command of the story. Raises AssertionError when one of them failed."""
     stand_at_noon(raw)
@@ -219,10 +227,7 @@ def run_story(setup: Setup, raw: Redis, home: Path) -> dict[str, dict[str, Any]]
     }
     raw.rpush(keys.webhook_dead(HOOK), json.dumps(letter))
     raw.zadd(keys.DEAD_INDEX, {BOSS: 1})
-    until_ms = said_ms + 3_600_000
-    invite = {"code": "271828", "name": "Mum", "tier": "trusted", "createdAt": said_ms, "expiresAt": until_ms}
-    raw.set(keys.invite("271828"), json.dumps(invite))
-    raw.zadd(keys.INDEX_INVITES, {"271828": until_ms})
+    _invite(raw, said_ms)
     for proposed in "ab":
         proposal = {
             "proposalId": proposed * 12,

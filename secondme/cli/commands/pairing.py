@@ -53,6 +53,9 @@ async def list_(
 
     def told(screen: Screen) -> None:
         show(screen, rows)
+        for row in rows:
+            if row.get("firstLine"):
+                screen.line(f"{row.get('displayName') or row['contactId']} wrote: | {row['firstLine']}")
         for request, known in twins:
             who = known.shown_name or known.contact_id
             screen.line(

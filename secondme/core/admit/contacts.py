@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal
 
 from secondme.core.admit.pairing import channel_of
+from secondme.core.admit.pairing_store import LINKED
 from secondme.core.errors import DataError, NotFoundError
 from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
 from secondme.core.store.persons import PersonStore, as_contact
@@ -17,10 +18,6 @@ if TYPE_CHECKING:
     from secondme.core.enums import ReplyMode
     from secondme.core.ids import ContactId
     from secondme.core.records import ApprovedContact, SpeechChoice
-
-
-LINKED = "link"
-"""Who approved, in the record of a contact that is approved only because it was linked."""
 
 
 class ContactService:
@@ -50,6 +47,7 @@ class ContactService:
         a, b = as_contact(first), as_contact(second)
         if a == b:
             raise DataError("same_contact", "A contact cannot be linked with itself.")
+        await self._pairing.lend_between(a, b)
         outcome = await self._links.link((a, await self._channel(a)), (b, await self._channel(b)))
         if outcome == "linked":
             await self._record(SecurityEvent.CONTACTS_LINKED, a)

@@ -176,6 +176,7 @@ class PairingService:
         approved = None
         if request is not None:
             contact = contact_id(request.contact_id)
+            await self._pairing.lend_between(contact, known)
             await self._links.link((contact, request.channel_id or channel_of(contact)), (known, channel_of(known)))
             await self._record(SecurityEvent.PAIRING_APPROVED, contact)
             approved = await self._pairing.approved(contact)

@@ -5,12 +5,13 @@ keyspace.
 from __future__ import annotations
 
 import contextlib
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 from secondme.core.errors import BusyError, DataError, NotFoundError
 from secondme.core.ids import ContactId, code_of, is_contact_id, new_code
-from secondme.core.records import ApprovedContact, DeniedContact, Invite, NewRow, PairingRequest, Record
+from secondme.core.records import ApprovedContact, DeniedContact, FirstMessage, Invite, NewRow, PairingRequest, Record
 from secondme.core.store import keys
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ _FRESH_TRIES = 500
 """Wrong codes of whomever that an invite bears which was made while the door is closed: one in 2,000 that somebody guesses it."""
 _MOST_INVITES = 100
 _PAGE = 500
+LINKED = "link"
+"""By whom somebody was approved who is only because another contact of theirs is."""
+ADMISSION_LIMITS = json.dumps([keys.HISTORY_CAP, keys.HISTORY_TTL_S, keys.SEEN_TTL_MS, keys.MAILBOX_TTL_MS])
+"""What scripts that let a first message in keep of it, as `answer_first_message` takes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,12 +93,32 @@ class PairingStore:
         channel = request.channel_id or "?"
         answer = await self._store.run(
             "approve",
-            (contact, request.code, by, tier.value, notes, welcome.encode() if welcome else "", keys.EVENTS_PAIRING),
+            (
+                contact,
+                request.code,
+                by,
+                tier.value,
+                notes,
+                welcome.encode() if welcome else "",
+                keys.EVENTS_PAIRING,
+                ADMISSION_LIMITS,
+            ),
             contact=contact,
             digits=request.code,
             channel=channel,
         )
         return _approved(answer, contact)
+
+    async def lend_between(self, first: ContactId, second: ContactId) -> None:
+        """Where one of the two is approved, and the other waits and what it wrote first is kept, that one is approved as the first is: they are
+        about to be linked, and linking alone answers nothing. Repeatable. Raises as `approve`."""
+        approved = await self.approved_among([first, second])
+        if len(approved) != 1:
+            return
+        ((known, record),) = approved.items()
+        request = await self.find(second if known == first else first)
+        if request is not None and (await self._with_first_lines([request]))[0].first_line is not None:
+            await self.approve(request, by=LINKED, tier=record.tier, notes=record.notes or "")
 
     async def approve_unasked(
         self, known: ChannelContact, *, channel: str, by: str, tier: Tier, notes: str = ""
@@ -111,6 +136,7 @@ class PairingStore:
                 notes,
                 "",
                 keys.EVENTS_PAIRING,
+                ADMISSION_LIMITS,
                 channel,
                 known.phone_number or contact,
                 known.display_name,
@@ -251,6 +277,7 @@ class PairingStore:
         await self._collect(keys.INDEX_APPROVED, keys.approved, ApprovedContact, listing.approved, listing)
         await self._collect(keys.INDEX_DENIED, keys.denied, DeniedContact, listing.denied, listing)
         await self._collect(keys.INDEX_INVITES, keys.invite, Invite, listing.invites, listing)
+        listing.pending[:] = await self._with_first_lines(listing.pending)
         listing.approved.reverse()
         listing.denied.reverse()
         return listing
@@ -267,6 +294,18 @@ class PairingStore:
                     found.append(kind.decode(raw, key))
                 except DataError as error:
                     listing.corrupt.append(error)
+
+    async def _with_first_lines(self, requests: list[PairingRequest]) -> list[PairingRequest]:
+        """The requests with what those who wait wrote first, where it is kept. One round trip. What cannot be read is left out."""
+        names = [keys.first_message(request.contact_id) for request in requests]
+        kept = await self._store.call(self._store.client.mget(names)) if names else []
+        found = []
+        for request, name, raw in zip(requests, names, kept, strict=True):
+            line = None
+            with contextlib.suppress(DataError):
+                line = FirstMessage.decode(raw, name).line if raw is not None else None
+            found.append(request.model_copy(update={"first_line": line}) if line else request)
+        return found
 
     async def _get(self, kind: type[R], key: str) -> R | None:
         raw = await self._store.call(self._store.client.get(key))

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Literal
 
-from secondme.core.admit.pairing_store import TRIES
+from secondme.core.admit.pairing_store import ADMISSION_LIMITS, TRIES
 from secondme.core.clock import to_ms
 from secondme.core.errors import BusyError, DataError, NotFoundError
 from secondme.core.ids import ContactId, new_code, new_id
-from secondme.core.messages import Admission, Challenge, InboundMessage
-from secondme.core.records import ApprovedContact, NewRow, PairingRequest
+from secondme.core.messages import Admission, Challenge, InboundMessage, told
+from secondme.core.records import ApprovedContact, FirstMessage, NewRow, PairingRequest
 from secondme.core.store import keys
 from secondme.core.store.persons import PersonStore
+from secondme.core.text import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -221,6 +223,7 @@ class RequestStore:
         Repeatable: a second message within the code's life changes nothing.
         """
         contact = message.contact_id
+        first = _first_message(message) if self._settings.keep_first_line else ""
         for _ in range(TRIES):
             code = new_code()
             row = prompt(code) if prompt else None
@@ -242,6 +245,7 @@ class RequestStore:
                     keys.EVENTS_SECURITY,
                     to_ms(message.sent_at),
                     int(self._settings.prompt_max_age_minutes * 60_000),
+                    first,
                 ),
                 contact=contact,
                 digits=code,
@@ -286,6 +290,7 @@ class RequestStore:
                     keys.EVENTS_PAIRING,
                     keys.EVENTS_SECURITY,
                     raw,
+                    ADMISSION_LIMITS,
                 ),
                 contact=contact,
                 own=own or "none",
@@ -295,6 +300,29 @@ class RequestStore:
             if answer != b"changed":
                 return _KNOCKS[answer]
         raise BusyError("pairing_changed", "The request kept changing; try again.")
+
+
+_FIRST_LINE = 200
+"""Characters of what somebody who waits wrote first."""
+_COMMAND = re.compile(r"/\w{1,64}(?:@\w{1,64})?")
+"""What a platform types for its user, like Telegram's Start: it says nothing."""
+
+
+def _first_message(message: InboundMessage) -> str:
+    """What is kept of a stranger's first message, as JSON: its first line, else a word for what came; empty when there is neither."""
+    line = first_line(message.text, _FIRST_LINE)
+    shown = line or first_line(told("", message.attachments[:1]), _FIRST_LINE)
+    if not shown:
+        return ""
+    is_said = bool(line) and not _COMMAND.fullmatch(line)
+    return FirstMessage(
+        line=shown,
+        id=message.message_id if is_said else "",
+        at=message.sent_at,
+        normalized_contact_id=message.normalized_contact_id,
+        thread=message.thread,
+        expires_s=message.expires_s,
+    ).encode()
 
 
 def _code_in(raw: bytes, key: str) -> str:

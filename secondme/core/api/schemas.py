@@ -117,6 +117,8 @@ class Pending(Person):
     """Somebody who waits. The code is what they were shown."""
 
     code: str
+    first_line: Shown | None = None
+    """What they wrote first, where `pairing.keep_first_line` is on."""
     requested_at: Moment
     expires_at: Moment
     status: Literal["pending"] = "pending"

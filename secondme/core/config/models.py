@@ -69,6 +69,9 @@ class PairingSettings(Section):
     self_verify_tier: Tier = Tier.STANDARD
     auto_approve_existing: bool = False
     """Approve who already has a history, as `standard`, at their next message."""
+    keep_first_line: bool = False
+    """Keep the first line of whoever asks (200 characters) as long as their request, for you alone, and answer it when you approve them. Else
+    nothing of their words is kept."""
 
 
 class PersonaSettings(Section):

@@ -492,6 +492,8 @@ class OwnerChat:
     async def _tell_request(self, request: PairingRequest) -> None:
         name = safe_name(request.display_name or "") or "Somebody without a name"
         said = f"{name} ({request.contact_id}) wants to talk with me.\nApprove: approve {request.code}\nDeny: deny {request.code}"
+        if request.first_line:
+            said += f"\nThey wrote:\n| {safe_text(request.first_line)}"
         if twin := twin_of(request, (await self._commands.listing()).approved):
             known = twin.shown_name or twin.contact_id
             said += f"\nIt is the number of {known}, whom you approved, in another form. The same person: link {request.code}"

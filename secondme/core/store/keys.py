@@ -125,6 +125,11 @@ def pending(contact: str) -> str:
     return f"PAIRING:pending:{contact}"
 
 
+def first_message(contact: str) -> str:
+    """STRING, FirstMessage JSON: the first line of who waits, where the owner wants it kept; as long as the request."""
+    return f"PAIRING:first:{contact}"
+
+
 def approved(contact: str) -> str:
     """STRING, ApprovedContact JSON, until revoked."""
     return f"PAIRING:approved:{contact}"
@@ -525,6 +530,7 @@ def webhook_dead(endpoint: str) -> str:
 
 OF_A_CONTACT = (
     pending,
+    first_message,
     approved,
     denied,
     attempts,

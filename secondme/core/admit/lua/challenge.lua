@@ -1,9 +1,9 @@
 -- A stranger wrote something that is no code: make one pairing request, and at most one prompt.
 -- KEYS  approved denied pending code invite index_pending index_approved index_denied pairing_stats pairing_prompts pairing_full
---       outbox outbox_due pause_all history told events_log
+--       outbox outbox_due pause_all history told first_message events_log
 -- ARGV  1 contact 2 phone 3 name or '' 4 channel 5 code 6 ttl ms 7 max pending 8 max prompts an hour 9 prompt row JSON or ''
 --       10 row id 11 '1' to approve who has a history 12 pairing event channel 13 security event channel
---       14 sent ms 15 oldest that is prompted, ms
+--       14 sent ms 15 oldest that is prompted, ms 16 what they wrote first as JSON, or '' to keep nothing
 -- Returns approved | denied | too_old | already_pending | closed | full | collision | existing | prompted | requested
 --         | full_now: full, and it was said
 typed()
@@ -55,7 +55,8 @@ local expires = now + ARGV[6]
 redis.call('SET', KEYS.pending, cjson.encode({ contactId = ARGV[1], phoneNumber = ARGV[2], displayName = name, channelId = ARGV[4],
   code = ARGV[5], requestedAt = now, status = 'pending', expiresAt = expires }), 'PX', ARGV[6])
 redis.call('SET', KEYS.code, ARGV[1], 'PX', ARGV[6])
-redis.call('DEL', KEYS.told)
+redis.call('DEL', KEYS.told, KEYS.first_message)
+if ARGV[16] ~= '' then redis.call('SET', KEYS.first_message, ARGV[16], 'PX', ARGV[6]) end
 redis.call('ZADD', KEYS.index_pending, expires, ARGV[1])
 count_stats(KEYS.pairing_stats, KEYS.index_pending, KEYS.index_approved, KEYS.index_denied, now)
 publish(ARGV[12], { type = 'pairing_request', contactId = ARGV[1], displayName = name, channelId = ARGV[4], code = '******',

@@ -1,5 +1,5 @@
 -- The owner denies a request or an approved contact, or revokes an approval. Everything that waits for the contact goes with it.
--- KEYS  approved denied pending code index_pending index_approved index_denied pairing_stats attempts told history history_ids
+-- KEYS  approved denied pending code index_pending index_approved index_denied pairing_stats attempts told first_message history history_ids
 --       history_expiring inbox missed missed_index mailbox outbox outbox_due held held_index pause paused_index style relationship
 --       relationship_override dead dead_index last_reply own_messages style_cache trace witness
 --       memory_journal memory_due memory_forgotten birthday promise events_log
@@ -36,7 +36,7 @@ if redis.call('TYPE', KEYS.mailbox).ok ~= 'hash' then redis.call('DEL', KEYS.mai
 end
 local event, record, outcome
 if ARGV[3] == 'deny' then
-  redis.call('DEL', KEYS.denied, KEYS.pending, KEYS.code, KEYS.attempts, KEYS.told)
+  redis.call('DEL', KEYS.denied, KEYS.pending, KEYS.code, KEYS.attempts, KEYS.told, KEYS.first_message)
   redis.pcall('ZREM', KEYS.index_pending, ARGV[1])
   record = cjson.encode({ contactId = ARGV[1], phoneNumber = words(known.phoneNumber) or '', displayName = name,
     channelId = channel, deniedAt = now, deniedBy = ARGV[4], reason = ARGV[5] ~= '' and ARGV[5] or nil,

@@ -186,6 +186,36 @@ local function trace(traces, stage, now, ids, more)
   redis.call('EXPIRE', traces, 604800)
 end
 
+-- What somebody wrote first while they waited, where it was kept, is the first message of who is approved now: it is in the history, and in the
+-- inbox, or among what was missed while nobody is answered. `limits`: history cap, history ttl s, seen ttl ms, mailbox ttl ms.
+local function answer_first_message(contact, channel, name, now, limits)
+  local first = decode(words(redis.pcall('GET', KEYS.first_message))) or {} -- one of the wrong type keeps nobody out
+  redis.call('DEL', KEYS.first_message)
+  local id, line, at, expires = words(first.id) or '', words(first.line), tonumber(first.at), (tonumber(first.expiresS) or 0) * 1000
+  if id == '' or not line or not at or (expires > 0 and at + expires <= now) then return end
+  local last = newest_at(KEYS.history)
+  if claim(KEYS.seen, KEYS.history_ids, id, at) ~= 1 then return end
+  local turn = string.format('{"id":%s,"role":"user","content":%s,"timestamp":%.0f,"type":"incoming"', cjson.encode(id), cjson.encode(line), at)
+    .. (expires > 0 and string.format(',"expiresAt":%.0f}', at + expires) or '}')
+  remember_once(KEYS.seen, limits[3], KEYS.history, KEYS.history_ids, last, turn, at, limits[1], limits[2])
+  tell_memory(KEYS.memory_on, KEYS.memory_journal, KEYS.memory_due, contact, turn)
+  if expires > 0 then redis.pcall('ZADD', KEYS.history_expiring, 'LT', at + expires, contact) end
+  -- It counts from now on: who approves late wants it answered all the same.
+  local mail = { messageId = id, contactId = contact, channelId = channel, normalizedContactId = words(first.normalizedContactId) or contact,
+    contactName = name, content = line, timestamp = now, thread = words(first.thread), expiresS = tonumber(first.expiresS) }
+  if redis.call('EXISTS', KEYS.pause_all, KEYS.pause, KEYS.channel_pause) > 0 then
+    trace(KEYS.trace, redis.call('EXISTS', KEYS.pause_all) == 1 and 'killed' or 'paused', now, { id }, '')
+    redis.call('RPUSH', KEYS.missed, cjson.encode(mail))
+    redis.call('EXPIRE', KEYS.missed, limits[2])
+    redis.call('ZADD', KEYS.missed_index, now, contact)
+    return
+  end
+  if redis.call('RPUSH', KEYS.inbox, cjson.encode(mail)) == 1 and redis.call('HEXISTS', KEYS.mailbox, 'token') == 0 then
+    redis.call('SADD', KEYS.queue_active, contact)
+    add_token(KEYS.queue, KEYS.mailbox, contact, mail, limits[4])
+  end
+end
+
 -- Writes down what became of a row that a job wrote. A list of the wrong type stops nothing: the doctor finds it.
 local function fate(fates, row, outcome, now, more)
   if not row or not words(row.job) then return end

@@ -1,6 +1,6 @@
 -- Two contacts are one person from now on: who was approved as one is approved as the other.
 -- KEYS  approved(a) approved(b) denied(a) denied(b) person_of(a) person_of(b) person index_pending index_approved index_denied
---       pairing_stats pending(a) pending(b) events_log
+--       pairing_stats pending(a) pending(b) first_message(a) first_message(b) events_log
 -- ARGV  1 a 2 b 3 person of a, as it was looked at, or '' 4 person of b, likewise 5 the person 6 channel of a 7 channel of b
 --       8 pairing event channel
 -- Returns linked | already | changed | both_linked | denied | not_approved | corrupt
@@ -14,12 +14,12 @@ local first, second = redis.call('GET', KEYS.approved_a), redis.call('GET', KEYS
 if not first and not second then return 'not_approved' end
 local now = now_ms()
 
-local function share(record, key, contact, channel, pending)
+local function share(record, key, contact, channel, pending, first_message)
   local known = decode(redis.call('GET', pending)) or {}
   local name = words(known.displayName) or words(record.displayName)
   redis.call('SET', key, cjson.encode({ contactId = contact, phoneNumber = words(known.phoneNumber) or contact, displayName = name,
     channelId = channel, approvedAt = now, approvedBy = 'link', tier = record.tier, notes = words(record.notes) }))
-  redis.call('DEL', pending)
+  redis.call('DEL', pending, first_message)
   redis.call('ZREM', KEYS.index_pending, contact)
   redis.call('ZADD', KEYS.index_approved, now, contact)
   publish(ARGV[8], { type = 'pairing_approved', contactId = contact, displayName = name, channelId = channel, tier = record.tier,
@@ -29,7 +29,7 @@ end
 if not (first and second) then
   local record = decode(first or second)
   if not record or not is_tier(record.tier) then return 'corrupt' end
-  if first then share(record, KEYS.approved_b, ARGV[2], ARGV[7], KEYS.pending_b) else share(record, KEYS.approved_a, ARGV[1], ARGV[6], KEYS.pending_a) end
+  if first then share(record, KEYS.approved_b, ARGV[2], ARGV[7], KEYS.pending_b, KEYS.first_message_b) else share(record, KEYS.approved_a, ARGV[1], ARGV[6], KEYS.pending_a, KEYS.first_message_a) end
 end
 redis.call('SET', KEYS.person_of_a, ARGV[5])
 redis.call('SET', KEYS.person_of_b, ARGV[5])
