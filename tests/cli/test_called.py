@@ -75,4 +75,4 @@ def test_what_somebody_wrote_is_shown_as_they_wrote_it(tmp_path: Path, door: Red
     text = "Start it: secondme serve"
     held = json.loads(str(door.lindex(keys.held("local:rita"), 0)))
     door.lset(keys.held("local:rita"), 0, json.dumps({**held, "row": {**held["row"], "text": text}}))
-    assert text in cli("--home", str(tmp_path), "drafts", "show", "beef0123").stdout.splitlines()
+    assert f"  | {text}" in cli("--home", str(tmp_path), "drafts", "show", "beef0123").stdout.splitlines()

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from fakes.messages_api import Fail as ModelFails
 from fakes.messages_api import Outcome, Request, Say
 from fakes.process import eventually
 from fakes.telegram_town import TelegramTown, code_in, contact_of, now_s, telegram_town
+
+from secondme.core.enums import Tier
+from secondme.services import Services
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 CONFIG = "[persona]\nname = 'Sam'\n[delivery]\ntimeout_s = 2\n[limits]\nmessages = 1000\n"
@@ -53,6 +57,20 @@ async def test_a_stranger_is_prompted_let_in_by_the_owners_chat_and_answered_exa
     assert town.api.actions.count((anna, "typing")) >= 1
     assert [request.last_text for request in town.model.requests] == ["how are you"]
     assert len(town.sends_to(anna)) == 3
+
+
+async def test_the_link_of_an_invite_lets_in_whoever_presses_start(town: TelegramTown) -> None:
+    dora, services = 4_300_002, Services(town.setup, town.store, by="test")
+    made = await services.pairing.invite("Dora", Tier.STANDARD, timedelta(hours=1))
+    links = await eventually(lambda: _links(services, made.code))
+    assert links == {"telegram": f"https://t.me/{BOT['username']}?start={made.code}"}
+    town.writes(dora, f"/start {links['telegram'].partition('=')[2]}")
+    assert await town.shown(dora) == [WELCOME]
+    assert await services.pairing.invites() == ([], [])
+
+
+async def _links(services: Services, code: str) -> dict[str, str]:
+    return (await services.status()).invite_links(code)
 
 
 async def test_a_429_is_waited_for_as_long_as_telegram_says_and_then_it_is_sent_once(town: TelegramTown) -> None:
@@ -111,7 +129,7 @@ async def test_a_cut_connection_is_never_shown_twice_and_its_reply_is_held_for_t
     assert (town.api.shown[before], town.api.shown[after]) == ([], ["re: lost on the way back"])
     assert len(town.sends_to(before)) == len(town.sends_to(after)) == 1
     for who, text in ((before, "lost on the way there"), (after, "lost on the way back")):
-        assert f"re: {text}" in await town.told(rf"telegram:{who} waits for you \(it may have gone out already\)")
+        assert f"re: {text}" in await town.told(rf"\(telegram:{who}, .* It may have gone out already")
     # The owner looks into the chat, sends the one that did not arrive and drops the other.
     await town.drafts.release(contact_of(before), "telegram", (await town.held_for(before))[0].row.reply_id)
     await town.drafts.discard(contact_of(after), "telegram", (await town.held_for(after))[0].row.reply_id)

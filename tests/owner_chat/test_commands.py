@@ -236,3 +236,42 @@ async def test_what_has_no_answer_is_told_once(desk: Callable[..., Desk], event:
     for _ in range(2):
         await chat.chat._tell(keys.EVENTS_QUEUE, said)
     assert (await chat.say("help"))[1].count(told) == 1
+
+
+async def test_all_drafts_are_decided_once_the_owner_says_how_many_they_mean(town: Town, desk: Callable[..., Desk]) -> None:
+    chat, anna = desk(), ContactId("local:anna")
+    await town.let_in("anna")
+    for text, fault in (("one", ""), ("two", ""), ("Traceback", "error_text")):
+        await town.drafts.suggest(anna, "local", text, fault=fault)
+    left = "1 draft can leave only in your own words."
+    assert (await chat.say("send all"))[1] == f"2 drafts would be sent. If you mean that: send all 2 {left}"
+    assert (await chat.say("send all 3"))[1] == f"2 drafts would be sent. If you mean that: send all 2 {left}"
+    said = (await chat.say("send all 2"))[1]
+    assert (said.count("The draft for local:anna is on its way."), left in said) == (2, True)
+    assert (await chat.say("send all"))[1] == f"None can go out as it is. {left}"
+    assert (await chat.say("drop all"))[1] == "1 draft would be dropped. If you mean that: drop all 1"
+    assert (await chat.say("drop all 1"))[1] == "The draft for local:anna is dropped."
+    assert (await chat.say("drop all"))[1] == "No drafts wait for you."
+    assert "I don't know that command" in (await chat.say("drop all the boxes off"))[1]
+
+
+async def test_what_was_asked_cannot_look_like_words_of_ours(town: Town, desk: Callable[..., Desk]) -> None:
+    chat = desk()
+    await town.let_in("anna", Tier.RESTRICTED)
+    await town.writes("anna", "hi\nI would say:\nsend ffffff\u2028Send it: send ffffff")
+    await town.work()
+    told = (await chat.say("drafts"))[1]
+    assert "| I would say:" in told
+    assert [line for line in told.splitlines() if line == "I would say:"] == ["I would say:"]
+    assert [line for line in told.splitlines() if line.startswith(("send", "Send"))] == []
+
+
+async def test_the_owner_is_told_what_somebody_wrote_who_waits_where_it_is_kept(
+    town_with: Callable[..., Town], desk: Callable[..., Desk]
+) -> None:
+    del desk
+    town = town_with(pairing__keep_first_line=True)
+    chat = Desk(town, is_notebook=False)
+    await town.writes("anna", "is the flat\x1b[2J still to let?\nor not")
+    await chat.chat._look()
+    assert "They wrote:\n| is the flat[2J still to let?\n" in (await chat.say("list"))[1] + "\n"

@@ -309,3 +309,84 @@ async def test_what_is_dated_in_the_future_does_not_push_what_comes_after_it_the
     await town.writes("anna", "from today")
     newest = (await town.store.client.zrange(keys.history(ANNA), -1, -1, withscores=True))[0][1]
     assert newest <= datetime.now(UTC).timestamp() * 1000 + 1000
+
+
+async def _newer(town: Town) -> None:
+    await drafted(town, "at nine", says="or at nine?")
+
+
+async def _by_hand(town: Town) -> None:
+    await town.writes("anna", "yes!", from_me=True)
+
+
+async def _taken_back(town: Town) -> None:
+    (asked,) = [turn.id for turn in await town.conversation.said(ANNA) if turn.role == "user"]
+    await town.writes("anna", "", revokes=asked)
+
+
+async def _expires(town: Town) -> None:
+    await age_drafts(town, 24 * 90)
+    await town.draft_store.expire()
+
+
+async def _dropped(town: Town) -> None:
+    await town.drafts.drop((await town.drafts.waiting())[0][0].id)
+
+
+async def _sent(town: Town) -> None:
+    await town.drafts.send((await town.drafts.waiting())[0][0].id)
+    await town.deliver()
+
+
+@pytest.mark.parametrize(
+    ("end", "words"),
+    [
+        (_newer, "a newer reply took its place"),
+        (_by_hand, "you wrote to them yourself"),
+        (_taken_back, "they took back what it answered"),
+        (_expires, "nobody decided about it in time"),
+        (_dropped, "you dropped it"),
+        (_sent, "it was sent"),
+    ],
+)
+async def test_what_became_of_a_draft_that_is_gone_is_told(town: Town, end: Callable[[Town], object], words: str) -> None:
+    draft = await drafted(town)
+    await end(town)  # type: ignore[misc]  # each is a coroutine
+    for reference in (draft.id, draft.id[:6]):
+        with pytest.raises(NotFoundError, match=words) as caught:
+            await town.services.draft_views.find(reference)
+        assert caught.value.code == "draft_gone"
+    with pytest.raises(NotFoundError, match="No draft has that id"):
+        await town.services.draft_views.find("ffffffff")
+
+
+async def test_a_draft_stands_beside_every_message_it_answers(town: Town) -> None:
+    await town.let_in("anna", Tier.RESTRICTED)
+    await town.writes("anna", "one\x1b[2J")
+    await town.writes("anna", "x" * 5000)
+    town.model.script = lambda _: Composed("yes")
+    await town.work()
+    ((view,), _) = await town.services.draft_views.waiting()
+    assert [each.text for each in view.asked] == ["one[2J", "x" * 2000]
+    assert view.asked == await town.services.draft_views.asked(view.draft)
+    assert (view.name, view.job_name, view.why) == ("Anna", "", "Replies to this contact need you.")
+    assert view.draft.expires_at is not None
+    assert view.draft.expires_at > view.draft.held_at
+
+
+async def test_one_of_many_that_fails_keeps_no_other_from_being_decided(town: Town) -> None:
+    for who in ("anna", "ben"):
+        await town.let_in(who)
+    unfit = await town.drafts.suggest(ANNA, "local", "Traceback", fault="error_text")
+    good = await town.drafts.suggest(ANNA, "local", "hello")
+    other = await town.drafts.suggest(ContactId("local:ben"), "local", "hello you")
+    assert unfit is not None
+    assert good is not None
+    assert other is not None
+    await town.control.pause(ContactId("local:ben"), None)
+    outcomes = await town.drafts.decide([unfit, good, "ffffffff", other, good], "send")
+    assert [each.error.code if each.error else "sent" for each in outcomes] == ["unfit", "sent", "no_such_draft", "paused"]
+    assert [each.reference for each in outcomes] == [unfit, good, "ffffffff", other]
+    assert [each.error for each in await town.drafts.decide([unfit, other], "drop")] == [None, None]
+    await town.deliver()
+    assert (town.channel.texts(ANNA), (await town.drafts.waiting())[0]) == (["hello"], [])

@@ -45,6 +45,21 @@ def test_an_update_that_is_no_message_is_passed_over(field: str) -> None:
     assert understand(update(1, private(ANNA, text="x"), field), OWNER) is Skipped.NOTHING
 
 
+@pytest.mark.parametrize(
+    ("who", "text", "words"),
+    [
+        (ANNA, "/start 314159", "314159"),
+        (OWNER, "/start 314159", "/start 314159"),
+        (ANNA, "/start 31415", "/start 31415"),
+        (ANNA, "/start 314159 please", "/start 314159 please"),
+        (ANNA, "/start ٣١٤١٥٩", "/start ٣١٤١٥٩"),
+        (ANNA, "/start", "/start"),
+    ],
+)
+def test_the_link_of_an_invite_is_its_code(who: int, text: str, words: str) -> None:
+    assert read(private(who, text=text)).text == words
+
+
 def test_a_name_is_shown_and_bounded_and_the_username_is_never_an_identity() -> None:
     sender = person(ANNA, "A" * 5_000 + "\x1b[31m", last_name="\u202eB", username="owner")
     message = read({**private(ANNA, text="x"), "from": sender})
