@@ -68,7 +68,7 @@ async def of_request(town: TelegramTown, words: str) -> Request:
 async def drafted(town: TelegramTown, who: int, words: str) -> str:
     """The short id of the draft that answers them, as the owner is told it."""
     town.writes(who, words)
-    note = await town.told(rf"(?s)telegram:{who} waits for you.*{re.escape(words)}")
+    note = await town.told(rf"(?s)\(telegram:{who}, .*{re.escape(words)}")
     return re.findall(r"(?:send|edit) ([0-9a-f]{6})", note)[0]
 
 

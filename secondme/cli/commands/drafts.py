@@ -36,11 +36,12 @@ async def list_(invocation: Invocation) -> CommandResult:
 
     def show(screen: Screen) -> None:
         screen.table(
-            ("draft", "to", "age", "they wrote", "it says", "waits because"),
+            ("draft", "to", "contact", "age", "they wrote", "it says", "waits because"),
             [
                 (
                     view.draft.id[:8],
-                    view.name,
+                    view.name if view.name != view.draft.contact_id else "",
+                    view.draft.contact_id,
                     ago(view.draft.held_at, now),
                     " / ".join(each.text for each in view.asked) or (f"job: {view.job_name}" if view.draft.job else ""),
                     view.draft.text,
