@@ -16,6 +16,20 @@ import aiohttp
 from fakes.process import DEADLINE_S, eventually
 
 BINARY = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+_PLACE = """(() => {
+  const node = %(element)s;
+  if (!node || node.disabled) return null;
+  node.scrollIntoView({ block: "nearest", behavior: "instant" });
+  const box = node.getBoundingClientRect(), x = box.x + box.width / 2, y = box.y + box.height / 2;
+  const top = document.elementFromPoint(x, y);
+  if (!top || !node.contains(top)) return null;
+  window.touched = 0;
+  window.addEventListener("click", () => { window.touched = %(number)d; }, { capture: true, once: true });
+  document.addEventListener("click", () => { window.tapped = %(number)d; }, { once: true });
+  return { x, y };
+})()"""
+_LOOKS = 500
+"""For 10 ms each at least: far more than a click takes to follow a finger."""
 
 
 class Browser:
@@ -91,6 +105,42 @@ class Browser:
     async def resize(self, width: int, height: int) -> None:
         """The window has another size."""
         await self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False)
+
+    async def be_a_phone(self, width: int, height: int, scheme: str = "dark", *, scale: int = 1) -> None:
+        """A screen of this size that is touched, and the colours that its owner prefers."""
+        await self.call("Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=scale, mobile=True)
+        await self.call("Emulation.setTouchEmulationEnabled", enabled=True, maxTouchPoints=1)
+        await self.prefer(scheme)
+
+    async def prefer(self, scheme: str, **features: str) -> None:
+        """The colours its owner prefers, and other features of media queries, with `_` for `-`."""
+        named = {"prefers-color-scheme": scheme, **{name.replace("_", "-"): value for name, value in features.items()}}
+        await self.call("Emulation.setEmulatedMedia", features=[{"name": name, "value": value} for name, value in named.items()])
+
+    async def go_offline(self, *, is_offline: bool = True) -> None:
+        """No network, or again one."""
+        await self.call(
+            "Network.emulateNetworkConditions", offline=is_offline, latency=0, downloadThroughput=-1, uploadThroughput=-1
+        )
+
+    async def tap(self, element: str) -> None:
+        """A finger on the middle of the element that a JavaScript expression is, once it is there, can be used and nothing lies over it. Where
+        the page moved it away meanwhile, or lets nothing be tapped that has just moved, again."""
+        number = next(self._ids)
+        while True:
+            at = await eventually(lambda: self.evaluate(_PLACE % {"element": element, "number": number}))
+            await self.call("Input.dispatchTouchEvent", type="touchStart", touchPoints=[at])
+            await self.call("Input.dispatchTouchEvent", type="touchEnd", touchPoints=[])
+            for _ in range(_LOOKS):
+                if await self.evaluate(f"window.touched === {number}"):
+                    break
+                await asyncio.sleep(0.01)
+            if await self.evaluate(f"window.tapped === {number}"):
+                return
+
+    async def type(self, text: str) -> None:
+        """Words, into what has the focus."""
+        await self.call("Input.insertText", text=text)
 
     async def evaluate(self, expression: str) -> Any:
         """The value of a JavaScript expression."""

@@ -22,10 +22,11 @@ END_S = 20.0
 class Web:
     """`secondme tui --web`, as a shell runs it."""
 
-    def __init__(self, home: Path, *options: str, port: int = 0, cwd: Path | None = None) -> None:
+    def __init__(self, home: Path, *options: str, port: int = 0, at: str = "", cwd: Path | None = None) -> None:
         self.home = home
         self._log = home / "web.log"
         words = [sys.executable, "-P", "-m", "secondme", "--home", str(home), *options, "tui", "--web", "--port", str(port)]
+        words += ["--at", at] if at else []
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(
                 words,
@@ -43,9 +44,12 @@ class Web:
             assert time.monotonic() < deadline
             assert self.process.poll() is None, self.said
             time.sleep(0.01)
-        found = re.search(r"http://127\.0\.0\.1:(\d+)/open/(\S+)", self.said)
+        found = re.search(r"the screen  (http://127\.0\.0\.1:(\d+)/open/(\S+))", self.said)
+        phone = re.search(r"on a phone  (\S+/open/(\S+))", self.said)
         assert found is not None
-        self.link, self.port, self.token = found[0], int(found[1]), found[2]
+        assert phone is not None
+        self.link, self.port, self.token = found[1], int(found[2]), found[3]
+        self.phone_link, self.phone_token = phone[1], phone[2]
         self.own = f"127.0.0.1:{self.port}"
         self.origin = f"http://{self.own}"
         self.wire = Wire(self.port)

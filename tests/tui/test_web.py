@@ -27,6 +27,7 @@ from fakes.web import END_S, Web, ask, closed, drawn, processes
 
 from secondme.cli.tui.web.door import AccessLink
 from secondme.cli.tui.web.process import ScreenProcess
+from secondme.cli.tui.web.relay import ApiRelay
 from secondme.core.admit.pairing_store import PairingStore
 from secondme.core.store.client import Store
 from secondme.core.store.server import Role
@@ -208,7 +209,7 @@ def test_of_all_hosts_origins_and_cookies_only_the_right_ones_get_in(door: Web) 
     assert wrong == []
     assert right == {"/": 4, "/ws": 2, "/static/js/textual.js": 4}
     assert set(answers) <= {101, 200, 400, 403, 404}
-    assert door.said.count("\n") == 3  # strangers cannot write on the owner's terminal
+    assert door.said.count("\n") == 4  # strangers cannot write on the owner's terminal
 
 
 def test_the_link_works_once_however_many_follow_it_at_the_same_time_and_from_here_only(home: Path) -> None:
@@ -249,7 +250,7 @@ def test_whatever_bytes_a_stranger_sends_are_refused_and_leave_no_trace(door: We
     answers = Counter(ask(door.port, request)[0] for request in requests)
     print({"asked": len(requests), "answers": dict(answers)})
     assert {status for status in answers if not 400 <= status < 500} == set()
-    assert door.said.count("\n") == 3
+    assert door.said.count("\n") == 4
 
 
 def test_no_directory_is_listed_and_no_other_file_is_served(door: Web) -> None:
@@ -283,8 +284,9 @@ def test_no_directory_is_listed_and_no_other_file_is_served(door: Web) -> None:
 
 
 def test_the_link_is_what_a_browser_will_say_back_even_on_the_port_that_browsers_leave_out() -> None:
-    assert AccessLink("true", 80).link.startswith("http://127.0.0.1/open/")
-    assert AccessLink("true", 443).link.startswith("http://127.0.0.1:443/open/")
+    relay = ApiRelay(Path("/nowhere"), is_on=True)
+    assert AccessLink("true", 80, relay).link.startswith("http://127.0.0.1/open/")
+    assert AccessLink("true", 443, relay).link.startswith("http://127.0.0.1:443/open/")
 
 
 # The screens' processes
@@ -343,7 +345,7 @@ async def test_a_page_that_says_nonsense_or_too_much_is_shown_out_and_costs_noth
     print({"codes": codes, "serving process, MB": round(before_kb / 1024, 1), "grown by MB": round(grown_kb / 1024, 1)})
     assert set(codes) == {aiohttp.WSCloseCode.UNSUPPORTED_DATA}
     assert grown_kb < 30_000
-    assert served.said.count("\n") == 3
+    assert served.said.count("\n") == 4
 
 
 @pytest.mark.parametrize("number", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])  # 5 s; by the same way
@@ -360,7 +362,7 @@ async def test_a_signal_ends_it_and_every_screen_and_the_store_they_ran(home: Pa
             status = await asyncio.to_thread(running.process.wait, END_S)
         print({"ended after seconds": round(time.monotonic() - began, 1)})
         assert (status, running.screens(), server_pids(home)) == (0, [], [])
-        assert running.said.count("\n") == 3
+        assert running.said.count("\n") == 4
 
 
 async def test_screens_whose_server_was_killed_end_by_themselves(served: Web) -> None:

@@ -1,4 +1,4 @@
-"""`secondme tui`: the owner's screen, in this terminal or in a browser behind a link that works once."""
+"""`secondme tui`: the owner's screen, in this terminal or in a browser behind a link that works once, where there is a page for phones too."""
 
 from __future__ import annotations
 
@@ -24,21 +24,26 @@ _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 async def tui(
     invocation: Invocation,
     web: Annotated[
-        bool, typer.Option("--web", help="Show it in a browser on this machine, behind a link that works once.")
+        bool, typer.Option("--web", help="Show it in a browser, and a page for phones, behind links that work once.")
     ] = False,
     port: Annotated[int, typer.Option(min=0, max=65535, help="With --web: the port; 0 takes a free one.")] = 0,
+    at: Annotated[
+        str, typer.Option("--at", metavar="URL", help="With --web: the address that your tunnel to this machine has, for a phone.")
+    ] = "",
 ) -> CommandResult:
     """See everything live on one screen, and decide there. Let people in, send drafts, pause, stop."""
     from secondme.services import set_up_log
 
     setup = invocation.setup()
+    if at and not web:
+        raise typer.BadParameter("--at is the address of --web.")
     if not web:
         await _show_here(setup)
         return CommandResult({}, lambda _: None)
     from secondme.cli.tui.web import serve
 
     set_up_log(setup)  # what is wrong with the settings is said here and not in the browser
-    await serve(invocation, port)
+    await serve(invocation, setup, port, at)
     return CommandResult({}, lambda _: None)
 
 
