@@ -14,9 +14,9 @@ from pathlib import Path
 from random import Random, SystemRandom
 from typing import TYPE_CHECKING
 
+from secondme.conversation_services import ConversationServices
 from secondme.core.clock import SystemClock
 from secondme.core.errors import ConfigError, SecondmeError
-from secondme.event_services import EventServices
 from secondme.stores import time_zone
 
 if TYPE_CHECKING:
@@ -32,11 +32,8 @@ if TYPE_CHECKING:
     from secondme.core.channel_plugin import ChannelContext, ChannelFactory
     from secondme.core.config.loader import Settings, Setup
     from secondme.core.gateway.channel_supervisor import ChannelSupervisor
-    from secondme.core.gateway.conversation_desk import ConversationDesk
-    from secondme.core.gateway.draft_views import DraftViews
     from secondme.core.gateway.gateway import Gateway, GatewayParts, Part
     from secondme.core.gateway.owner_chat import OwnerChat
-    from secondme.core.gateway.owner_messages import OwnerMessages
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.ids import ContactId
     from secondme.core.memory.fact_reader import FactReader
@@ -48,7 +45,6 @@ if TYPE_CHECKING:
     from secondme.core.reply.personas import PersonaLibrary
     from secondme.core.reply.tool_loop import ToolLimits, ToolLoop
     from secondme.core.reply.voice import Voices
-    from secondme.core.send.drafts import Drafts
     from secondme.core.store.client import Store
     from secondme.core.store.server import Role
     from secondme.core.tokens import Caller
@@ -73,7 +69,7 @@ BY_CLI, BY_API, BY_CHAT = "cli", "api", "owner-chat"
 """Who decided, in the records."""
 
 
-class Services(EventServices):
+class Services(ConversationServices):
     """Everything that one home offers over one connection to its store. `by` is who decides, as the records say."""
 
     def __init__(self, setup: Setup, store: Store, by: str = BY_CLI, *, clock: SystemClock | None = None) -> None:
@@ -134,41 +130,6 @@ class Services(EventServices):
         from secondme.core.admit.pauses import PauseService
 
         return PauseService(self.control, self.pairing_store, self.security, by=self.by)
-
-    @cached_property
-    def drafts(self) -> Drafts:
-        """Decisions about held replies."""
-        from secondme.core.send.drafts import Drafts
-
-        return Drafts(self.draft_store)
-
-    @cached_property
-    def draft_views(self) -> DraftViews:
-        """Drafts with what they answer, whose they are and why they wait."""
-        from secondme.core.gateway.draft_views import DraftViews
-
-        return DraftViews(self.drafts, self.history, self.pairing_store, self.traces, self.jobs.names)
-
-    @cached_property
-    def conversation_desk(self) -> ConversationDesk:
-        """Who talks, what was said, and what of it is not over."""
-        from secondme.core.gateway.conversation_desk import ConversationDesk
-
-        return ConversationDesk(self.conversations, self.pairing_store, self.listing, self.control, self.drafts)
-
-    @cached_property
-    def owner_messages(self) -> OwnerMessages:
-        """The owner writing to contacts as themselves."""
-        from secondme.core.gateway.owner_messages import OwnerMessages
-
-        return OwnerMessages(
-            self.conversations,
-            self.pairing_store,
-            self.draft_store,
-            self.security,
-            takeover_minutes=self.settings.takeover.pause_minutes,
-            by=self.by,
-        )
 
     @cached_property
     def personas(self) -> PersonaLibrary:
@@ -621,15 +582,8 @@ class Services(EventServices):
         where = Where(
             places.api_socket, tcp_address(settings), places.api_token, places.api_tokens, whole_token=settings.whole_token
         )
-        return Api(
-            powers,
-            where,
-            self.clock,
-            follow=self.follow,
-            events=self.events,
-            alarms=Alarms(refused, out_of_scope),
-            limits=limits,
-        )
+        alarms = Alarms(refused, out_of_scope)
+        return Api(powers, where, self.clock, follow=self.follow, events=self.events, alarms=alarms, limits=limits)
 
 
 @contextlib.asynccontextmanager

@@ -40,8 +40,8 @@ class SkillDesk:
         """Every skill. Raises UnavailableError."""
         return [SkillReport(**report_of(each)) for each in await self.registry.all()]
 
-    async def detail(self, name: str) -> SkillDetail:
-        """One skill, whole. Raises NotFoundError."""
+    async def detail(self, name: str, *, health: bool = True) -> SkillDetail:
+        """One skill, whole; without `health` it is not asked how it is, which runs its code. Raises NotFoundError."""
         skill = await self.registry.get(name)
         looked = skill.folder if skill.folder.files else skill.running or skill.folder
         approved = skill.running if skill.approval is not None else None
@@ -49,7 +49,7 @@ class SkillDesk:
             **report_of(skill),
             sheet=sheet(looked, approved, grants=skill.grants),
             approved_at=skill.approval.approved_at if skill.approval else None,
-            health=await self._health(skill),
+            health=await self._health(skill) if health else None,
             config=await self.settings(skill),
         )
 

@@ -283,21 +283,29 @@ async def test_what_is_typed_into_the_screens_fields_is_text_and_no_key_of_it(to
     await town.writes("anna", "hello", display_name="[@click=app.kill]kill[/] [@click=app.quit]x[/]")
     before = await guarded(town.store.client)
     async with screen() as on:
-        await on.until(lambda: len(on.names("pending")) == 1)
-        for page, key, dialog in (("1", "a", "TierDialog"), ("1", "d", "ReasonDialog"), ("2", "e", "TierDialog")):
-            await on.press(page, key)
-            await on.dialog(dialog)
-            if dialog == "TierDialog":
-                await on.press("tab")
+        await on.press("4")
+        for who, key, dialogs in (
+            ("local:anna", "a", ("TierDialog",)),
+            ("local:anna", "d", ("ReasonDialog",)),
+            ("local:ben", "e", ("ChoiceDialog", "TierDialog")),
+        ):
+            await on.at("people", who)
+            await on.press(key)
+            for dialog in dialogs:
+                await on.dialog(dialog)
+                if dialog == "ChoiceDialog":
+                    await on.press("enter")
+            await on.press("tab")
             await on.write("kyp1?q")
             assert on.input().value.endswith("kyp1?q")
             await on.press("escape")
             await on.closed()
-        await on.press("2", "slash")
+            await on.until(lambda: not on.app.is_asking)
+        await on.press("slash")
         await on.write("kyzrp")
-        await on.press("escape", "1")
+        await on.press("escape", "escape")
         for column in (3, 22, 60):
-            await on.pilot.click(on.page("pending").table, offset=(column, 1))
+            await on.pilot.click(on.list("people"), offset=(column, 1))
             await on.press("escape")
             await on.closed()
     assert await guarded(town.store.client) == before

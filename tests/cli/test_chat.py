@@ -104,7 +104,7 @@ def test_the_demos_two_commands_work_as_they_are_shown(tmp_path: Path) -> None:
             assert anna.leave() == 0
         demo.read_until("Anna is approved")
         with Terminal([sys.executable, "-m", "secondme", "--home", str(home), "tui"]) as screen:
-            screen.read_until("gateway running")
+            screen.read_until("answering")
             demo.interrupt()
             assert demo.ended() == 0
             screen.read_until("There is no home")

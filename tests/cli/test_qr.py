@@ -8,7 +8,7 @@ import zxingcpp
 from fakes.picture_of import photograph, screen_of
 from fakes.process import Terminal, environment
 
-from secondme.cli.link_steps import draw_qr
+from secondme.cli.qr import dark_on_white, draw_qr
 
 DRAW = """
 import asyncio, sys
@@ -68,7 +68,7 @@ def test_every_form_says_the_same(length: int) -> None:
         if drawn:
             assert max(len(line) for line in drawn) < columns + 16
             assert len(drawn) <= lines
-            assert read("\r\n".join(drawn).encode(), columns, lines) == [text]
+            assert read("\r\n".join(dark_on_white(drawn)).encode(), columns, lines) == [text]
 
 
 def test_without_a_terminal_the_payload_is_a_line() -> None:

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from secondme.core.format import counted, size, span
+from secondme.core.format import counted, money, size, span
 from secondme.core.text import did_you_mean
 
 
@@ -28,6 +28,22 @@ from secondme.core.text import did_you_mean
 )
 def test_a_size_is_spelt_one_way_and_decimal(count: int, words: str) -> None:
     assert size(count) == words
+
+
+@pytest.mark.parametrize(
+    ("micros", "words"),
+    [
+        (0, "$0.00"),
+        (1, "$0.0001"),
+        (4_200, "$0.0042"),
+        (9_999, "$0.0100"),
+        (10_000, "$0.01"),
+        (1_840_000, "$1.84"),
+        (1_204_000_000, "$1,204.00"),
+    ],
+)
+def test_money_is_never_told_as_nothing(micros: int, words: str) -> None:
+    assert money(micros) == words
 
 
 def test_counts_spans_and_near_words() -> None:

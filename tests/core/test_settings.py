@@ -198,4 +198,5 @@ def test_every_default_is_the_documents(tmp_path: Path) -> None:
         "wrong_codes_per_hour": 50,
         "self_verify_tier": "standard",
         "auto_approve_existing": False,
+        "keep_first_line": False,
     }

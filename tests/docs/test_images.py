@@ -1,38 +1,54 @@
 """The pictures of the documentation are the program's own, of today. `UPDATE_DOCS=1 pytest tests/docs` makes them anew."""
 
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from fakes.kept import is_kept
-from fakes.screen import StoppedClock, hold_the_brush, stand_at_noon, still, talk_at_noon, write_security_log
+from fakes.process import eventually
+from fakes.screen import hold_the_brush, still
+from fakes.sunday import SundayClock, furnish, that_day
 from redis import Redis
 
 from secondme.cli.tui.app import SecondmeApp
 from secondme.core.config.loader import Setup
 
-PICTURES = {"door": (), "approve": ("a",), "people": ("2",), "channels": ("5",), "conversation": ("6", "enter"), "drafts": ("7",)}
-ROWS = {"6": "#page-conversations", "7": "#page-drafts"}
+SIZE = (120, 36)
+WIDE = (140, 36)
+"""What was said earlier stands beside a draft from here on."""
+PICTURES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "today": ("night", ()),
+    "today-paper": ("paper", ()),
+    "chats": ("night", ("2", "enter")),
+    "drafts": ("night", ("3", "down")),
+    "drafts-paper": ("paper", ("3", "down")),
+    "people": ("night", ("4",)),
+    "people-paper": ("paper", ("4",)),
+    "jobs": ("night", ("5",)),
+    "skills": ("night", ("7", "down")),
+    "system": ("night", ("0", "down")),
+    "stop": ("night", ("exclamation_mark",)),
+    "palette": ("night", ("ctrl+p",)),
+}
+"""Name -> theme, and the keys that lead there."""
 
 
 @pytest.fixture(autouse=True)
-def _utc(monkeypatch: pytest.MonkeyPatch) -> None:
+def _sunday(monkeypatch: pytest.MonkeyPatch, redis_url: str, raw: Redis) -> Iterator[None]:
     hold_the_brush(monkeypatch)
+    with that_day(redis_url):
+        furnish(raw)
+        yield
 
 
 @pytest.mark.parametrize("name", PICTURES)
-async def test_a_picture_shows_what_the_screen_shows(raw: Redis, setup: Setup, name: str) -> None:
-    stand_at_noon(raw)
-    talk_at_noon(raw)
-    write_security_log(setup)
-    app = SecondmeApp(setup, StoppedClock())
-    async with app.run_test(size=(100, 28)) as pilot:
-        bar: Any = app.query_one("#bar")
-        door: Any = app.query_one("#page-pending")
-        while "looking" in bar.content.plain or not door.table.row_count:
-            await pilot.pause(0.02)
-        for key in PICTURES[name]:
-            await pilot.press(key)
-            while key in ROWS and not app.query_one(ROWS[key]).table.row_count:  # type: ignore[attr-defined]
-                await pilot.pause(0.02)
+async def test_a_picture_shows_what_the_screen_shows(setup: Setup, name: str) -> None:
+    theme, keys_ = PICTURES[name]
+    app = SecondmeApp(setup, SundayClock())
+    app.theme = theme
+    async with app.run_test(size=WIDE if name.startswith("drafts") else SIZE) as pilot:
+        await eventually(lambda: not app.is_looking)
         await still(app)
+        for key in keys_:
+            await pilot.press(key)
+            await still(app)
         assert is_kept(f"images/{name}.svg", app.export_screenshot(title="secondme tui", simplify=True))

@@ -87,9 +87,12 @@ def fill_store(client: Redis, count: int = 300) -> None:
 
 
 def content_of(client: Redis) -> dict[bytes, tuple[Any, int]]:
-    """Every key with its value and its end, in a form that does not depend on how a server keeps it."""
+    """Every key with its value and its end, in a form that does not depend on how a server keeps it. When the last backup was made is noted
+    behind it, so no backup holds its own."""
     found: dict[bytes, tuple[Any, int]] = {}
     for name in client.scan_iter(count=1000):
+        if name == keys.BACKUP_AT.encode():
+            continue
         kind, end = client.type(name), client.pexpiretime(name)
         value: Any
         match kind:

@@ -16,12 +16,15 @@ from fakes.process import eventually
 from redis import Redis
 from rich.text import Text
 from textual.command import CommandPalette
+from textual.content import Content
 from textual.pilot import Pilot
 from textual.strip import Strip
 from textual.widgets import Input, LoadingIndicator, Static
 from textual.widgets._toast import Toast
 
 from secondme.cli.tui.app import SecondmeApp
+from secondme.cli.tui.panes import Sheet
+from secondme.cli.tui.rows import Rows
 from secondme.core import log
 from secondme.core.clock import SystemClock, to_ms
 from secondme.core.config.loader import Setup
@@ -50,7 +53,7 @@ async def settled(app: SecondmeApp) -> None:
     """No widget has a message left. The framework's own pilot looks at the clock instead: it waits until the whole process computes little
     for 20 ms, three times for each key, which a busy machine draws out to a second each."""
     quiet = 0
-    while quiet < 10:  # a key passes through a few turns of the loop before it is anybody's message
+    while quiet < 10 and app.failure is None:  # a key passes through a few turns of the loop before it is anybody's message
         widgets = [widget for screen in app.screen_stack for widget in screen.walk_children(with_self=True)]
         quiet = 0 if any(each.message_queue_size for each in (app, *widgets)) else quiet + 1
         await asyncio.sleep(0)
@@ -96,15 +99,34 @@ class Screen:
     def page(self, name: str) -> Any:
         return self.app.query_one(f"#page-{name}")
 
-    def rows(self, name: str) -> list[list[str]]:
-        """The cells of a page's table."""
-        table = self.page(name).table
-        return [[str(cell) for cell in table.get_row_at(number)] for number in range(table.row_count)]
+    def keys(self, name: str) -> list[str]:
+        """The keys of a page's rows, in order."""
+        return list(self.list(name).keys)
 
-    def names(self, name: str) -> list[str]:
-        """The column `Name` of a page."""
-        place = 1 if name == "pending" else 0
-        return [row[place] for row in self.rows(name)]
+    def lines(self, name: str) -> list[str]:
+        """What the rows of a page say."""
+        rows = self.list(name)
+        return [rows.text_of(key) for key in rows.keys]
+
+    def list(self, name: str) -> Rows:
+        """The list of a page."""
+        return self.app.query_one(f"#rows-{name}", Rows)
+
+    def sheet(self, name: str) -> str:
+        """What is said of the row under the cursor."""
+        return self.app.query_one(f"#sheet-{name}", Sheet).text
+
+    async def at(self, name: str, key: str) -> None:
+        """The cursor of a page stands on this row."""
+        await self.until(lambda: key in self.keys(name))
+        self.list(name).move_to(key)
+        await self.until(lambda: self.list(name).current == key)
+        await self.pilot.pause()
+
+    @property
+    def hints(self) -> str:
+        """The last line."""
+        return self.text("#hints")
 
     def text(self, selector: str) -> str:
         """The words of a widget."""
@@ -119,11 +141,18 @@ class Screen:
         return str(await self.until(lambda: next((toast for toast in self.toasts if re.search(pattern, toast)), None)))
 
     async def until(self, claim: Callable[[], Awaitable[Any]] | Callable[[], Any]) -> Any:
-        return await eventually(claim)
+        def unless_ended() -> Any:
+            if self.app.failure is not None:
+                raise self.app.failure
+            return claim()
+
+        return await eventually(unless_ended)
 
     async def dialog(self, kind: str) -> None:
         """A dialog of this kind is on the screen, and takes keys: what is pressed before is lost."""
-        await self.until(lambda: type(self.app.screen).__name__ == kind and self.app.screen.focused is not None)
+        await self.until(
+            lambda: type(self.app.screen).__name__ == kind and (kind == "StopDialog" or self.app.screen.focused is not None)
+        )
         await self.pilot.pause()
 
     async def closed(self) -> None:
@@ -141,7 +170,7 @@ def shown(on: Screen) -> str:
 
 def words(widget: Static) -> str:
     content = widget.content
-    return content.plain if isinstance(content, Text) else str(content)
+    return content.plain if isinstance(content, Content | Text) else str(content)
 
 
 def stand_at_noon(client: Redis) -> None:

@@ -47,6 +47,7 @@ from secondme.core.messages import (
 from secondme.core.ports import ChannelHost
 from secondme.core.providers.claude import Claude
 from secondme.core.security_log import SecurityEvent
+from secondme.core.store import keys
 from secondme.services import Services
 
 TownWith = Callable[..., Town]
@@ -220,6 +221,13 @@ async def hurry(town: Town) -> None:
     await asyncio.sleep(0.02)
 
 
+async def all_done(town: Town) -> None:
+    """Nothing waits, and no worker is at anything: what comes next is a burst of its own, however slow the machine is."""
+    client = town.store.client
+    while await client.llen(keys.inbox(WHO)) or await client.hexists(keys.mailbox(WHO), "lease_owner"):
+        await hurry(town)
+
+
 async def test_every_message_of_an_approved_contact_and_a_model_that_fails_in_every_way(watch: Watch, town_with: TownWith) -> None:
     watch.begins()
     town = town_with(limits__messages=10_000, queue__max_attempts=2)
@@ -232,6 +240,7 @@ async def test_every_message_of_an_approved_contact_and_a_model_that_fails_in_ev
             number += 1
             await hurry(town)
         outcomes = {await town.gateway.receive(message(text, 1_000 + each)) for each, text in enumerate(TEXTS)}
+        await all_done(town)
         await town.gateway.receive(message(TEXTS[0], 2_000))
         await eventually(lambda: town.channel.texts(WHO) and "re: " in town.channel.texts(WHO)[-1])
         await eventually(lambda: (watch.logs / "security.jsonl").read_text().count("suspicious_content") >= 5)
@@ -260,6 +269,7 @@ async def test_the_real_sdk_and_a_server_that_quotes_what_it_was_told(watch: Wat
                 await town.gateway.receive(message(TEXTS[number % 7], number))
                 number += 1
                 await hurry(town)
+            await all_done(town)
             await town.gateway.receive(message(TEXT, 1_000))
             while not any(text.startswith("re: ") for text in town.channel.texts(WHO)):
                 await hurry(town)
@@ -356,37 +366,49 @@ async def test_limits_pauses_and_drafts(watch: Watch, town_with: TownWith) -> No
     await watch.ends("rate_limit_triggered", "pause_activated", published="events:pause")
 
 
+async def code(town: Town) -> str:
+    """The code that is shown to whom it is about."""
+    request = await town.pairing.find(WHO)
+    assert request is not None
+    return request.code
+
+
 async def test_what_the_owner_does_on_the_screen(watch: Watch, town: Town, screen: Any) -> None:
     for number in range(3):
         await town.gateway.receive(message(TEXT, number))
     async with screen(size=(140, 40)) as on:
-        await on.until(lambda: on.names("pending") == [NAME])
-        watch.hunt.codes([on.rows("pending")[0][4]])
+        await on.press("4")
+        await on.at("people", WHO)
+        watch.hunt.codes([await code(town)])
         await on.press("a")
         await on.dialog("TierDialog")
         await on.press("tab")
         on.input().value = NOTE
         await on.press("enter")
         await on.said(f"{NAME} is approved as standard")
-        await on.press("2")
-        await on.until(lambda: on.names("approved") == [NAME])
-        for key, dialog, answer in (("z", "PauseDialog", "enter"), ("e", "TierDialog", "enter"), ("r", "ConfirmDialog", "y")):
-            await on.press(key)
-            await on.dialog(dialog)
-            await on.press(answer)
+        await on.until(lambda: "standard" in on.lines("people")[0])
+        for keys_, dialogs, answer in (
+            ("z", ("PauseDialog",), "enter"),
+            ("e", ("ChoiceDialog", "TierDialog"), "enter"),
+            ("d", ("ConfirmDialog",), "y"),
+        ):
+            await on.press(keys_)
+            for dialog in dialogs:
+                await on.dialog(dialog)
+                await on.press(answer)
             await on.closed()
-        await on.until(lambda: on.names("approved") == [])
+            await on.until(lambda: not on.app.is_asking)
+        await on.until(lambda: on.keys("people") == [])
         await town.gateway.receive(message(TEXT, 10))
-        await on.press("1")
-        await on.until(lambda: on.names("pending") == [NAME])
-        watch.hunt.codes([on.rows("pending")[0][4]])
+        await on.at("people", WHO)
+        watch.hunt.codes([await code(town)])
         await on.press("d")
         await on.dialog("ReasonDialog")
         on.input().value = f"{NOTE} {NAME}"
-        await on.press("enter")
+        await on.press("y")
         await on.said("is denied")
-        await on.press("4")
-        await on.until(lambda: "pairing denied" in [row[3] for row in on.rows("security")])
+        await on.press("0")
+        await on.until(lambda: any("pairing denied" in line for line in on.lines("system")))
     denied = await town.pairing.denied(WHO)
     assert denied is not None
     assert denied.reason == f"{NOTE} {NAME}"

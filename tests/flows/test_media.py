@@ -128,7 +128,7 @@ async def test_a_worker_without_the_gateways_home_refuses_to_start(town: Telegra
         elsewhere.mkdir()
         refused = await asyncio.to_thread(command, elsewhere, "serve", "--role", "worker", **town._environment)
         assert (refused.returncode, "does not share" in refused.stderr) == (78, True)
-        off = {f"SECONDME_{name}__ENABLED": "false" for name in ("MEMORY", "SIGHT", "HEARING")}
+        off = {f"SECONDME_{name}__ENABLED": "false" for name in ("MEMORY", "SIGHT", "HEARING", "SLEEP", "PACING")}
         with GatewayProcess(elsewhere, "worker", **town._environment, **off):
             town.writes(ANNA, "hello")
             assert await town.shown(ANNA) == ["re: hello"]

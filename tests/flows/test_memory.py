@@ -9,7 +9,9 @@ from fakes.watching import Ear
 from owner_chat.test_commands import Desk
 
 from secondme.core.clock import to_ms
+from secondme.core.errors import BusyError
 from secondme.core.ids import ContactId
+from secondme.core.memory.fact_table import KeptFact
 from secondme.core.memory.messages import MemoryMessage
 from secondme.core.messages import Composed, ModelOutcome, Prompt, Usage
 from secondme.core.store import keys
@@ -245,3 +247,32 @@ async def test_a_damaged_file_stops_no_reply(town: Town) -> None:
     path.write_bytes(b"no database" * 1000)
     assert await asked(town, "anna", "when does the ferry leave?") == ""
     assert [each.name.rpartition(".")[2] for each in town.services.memories.all_files()] == ["broken-1"]
+
+
+async def test_a_contacts_size_is_the_same_until_something_is_written(town: Town) -> None:
+    desk = town.services.memory_desk
+    await town.writes("anna", "my dog is called Bartholomew")
+    await town.services.memory_feed.catch_up()
+    town.services.memories.close()
+    before = await desk.sizes([ANNA, BEN])
+    assert list(before) == [ANNA]
+    assert [fact.value for fact in (await desk.newest_facts([ANNA, BEN], 10))[ANNA]] == ["Bartholomew"]
+    assert await desk.sizes([ANNA]) == before
+    await town.writes("anna", "the ferry leaves at noon")
+    await town.services.memory_feed.catch_up()
+    assert await desk.sizes([ANNA]) != before
+
+
+async def test_a_busy_file_keeps_nobody_elses_facts_back(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
+    newest = town.services.memories.newest_facts
+
+    def busy(contact: str, most: int) -> list[KeptFact]:
+        if contact == ANNA:
+            raise BusyError("memory_busy", "Another process writes.")
+        return newest(contact, most)
+
+    await town.writes("ben", "my dog is called Rex")
+    await town.services.memory_feed.catch_up()
+    monkeypatch.setattr(town.services.memories, "newest_facts", busy)
+    found = await town.services.memory_desk.newest_facts([ANNA, BEN], 10)
+    assert {who: [fact.value for fact in facts] for who, facts in found.items()} == {BEN: ["Rex"]}

@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -124,3 +125,27 @@ async def test_somebody_who_never_stops_writing_is_answered_all_the_same(town_wi
                 await built.gateway.receive(town.message("anna", f"and what about number {number}?"))
                 number += 1
                 await asyncio.sleep(0.1)
+
+
+@pytest.mark.parametrize("before", [None, timedelta(hours=8), timedelta(minutes=1)], ids=["until lifted", "longer", "shorter"])
+@pytest.mark.parametrize("where", ["on the phone", "on the screen"])
+async def test_a_pause_that_lasts_longer_is_not_shortened_when_the_owner_speaks(
+    town: Town, before: timedelta | None, where: str
+) -> None:
+    await town.let_in("anna")
+    await town.control.pause(ANNA, before)
+    first = await town.control.contact_pause(ANNA)
+    if where == "on the phone":
+        await town.writes("anna", "me, myself", from_me=True)
+    else:
+        await town.services.owner_messages.write(ANNA, "me, myself")
+    pause = await town.control.contact_pause(ANNA)
+    assert pause is not None
+    if before == timedelta(minutes=1):
+        assert pause.reason == "fromMe"
+        assert pause.until is not None
+        assert first is not None
+        assert first.until is not None
+        assert pause.until > first.until
+    else:
+        assert pause == first

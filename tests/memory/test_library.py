@@ -9,10 +9,12 @@ import pytest
 from fakes.size import sized
 
 from secondme.core.config.models import MemorySettings, MemoryWeights
+from secondme.core.memory.facts import Fact
 from secondme.core.memory.library import Memories
 from secondme.core.memory.messages import MemoryMessage
 from secondme.core.memory.query import read_query
 from secondme.core.memory.ranking import MemoryHints
+from secondme.core.messages import Speaker
 
 START_MS = 1_700_000_000_000
 HOSTILE_IDS = (
@@ -217,3 +219,19 @@ def test_the_half_of_a_file_that_a_killed_process_left_is_forgotten_too(memories
     else:
         memories.discard_damaged("a", ["apple zqxjkvw"])
     assert not left.exists()
+
+
+def test_the_newest_facts_are_those_that_hold_and_no_more_than_were_asked_for(memories: Memories) -> None:
+    memories.append("anna", said(*["x"] * 5))
+    claims = [
+        Fact("contact", "kin_dog", "Rex", "my dog is Rex", Speaker.CONTACT, START_MS, ("m0",)),
+        Fact("contact", "kin_dog", "Tim", "my dog is Tim", Speaker.CONTACT, START_MS + 1, ("m1",)),
+        *[Fact("contact", "likes", f"thing {n}", f"thing {n}", Speaker.CONTACT, START_MS + n, (f"m{n}",)) for n in range(2, 5)],
+    ]
+    memories.add_facts("anna", claims)
+    newest = [each.fact.object for each in memories.newest_facts("anna", 10)]
+    assert newest == ["thing 4", "thing 3", "thing 2", "Tim"]
+    assert newest == [each.fact.object for each in memories.facts("anna") if not each.until_ms]
+    assert [each.fact.object for each in memories.newest_facts("anna", 2)] == newest[:2]
+    assert [each.fact.sources for each in memories.newest_facts("anna", 1)] == [("m4",)]
+    assert memories.newest_facts("nobody", 10) == []

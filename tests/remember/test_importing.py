@@ -149,6 +149,7 @@ async def test_of_a_group_only_the_owners_words_are_measured(store: Store, town:
         (TALK + lines(("Ben", "x")), "", "owner_unknown"),
         (TALK + lines(("SAM", "x")), "sam", "name_not_unique"),
     ],
+    ids=["another name", "nobody of that name", "three people", "two of that name"],  # the talk names the minute of the import
 )
 async def test_an_owner_who_is_not_clear_is_asked_for_with_the_names(
     text: str, me: str, code: str, store: Store, tmp_path: Path

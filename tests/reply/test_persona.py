@@ -1,13 +1,14 @@
 """A file that a person edits: absent, broken, hostile, and right."""
 
 import os
+import stat
 import time
 from pathlib import Path
 
 import pytest
 
 from secondme.core.enums import Relationship
-from secondme.core.errors import ConfigError, NotFoundError
+from secondme.core.errors import BusyError, ConfigError, NotFoundError
 from secondme.core.reply.persona import DEFAULT_STYLE, NEUTRAL, Persona, parse, persona_id
 from secondme.core.reply.personas import PersonaLibrary, choose
 
@@ -312,3 +313,46 @@ def test_what_did_not_change_is_not_understood_anew(shelf: PersonaLibrary) -> No
         choose(shelf, contact=None, relationship=FRIEND, used={}, default_file="default.md")
     assert all(old is new for old, new in zip(before, shelf.all(), strict=True))
     print(f"\nchoosing among 5 files: {(time.process_time() - begun) * 1000:.0f} us CPU")
+
+
+def test_a_file_is_rewritten_whole_through_its_link_with_its_mode(personas: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "elsewhere.md"
+    kept.write_text(FAMILY)
+    kept.chmod(0o640)
+    (personas / "casa.md").symlink_to(kept)
+    library = PersonaLibrary(personas)
+    text = FAMILY.replace("Never formal", "Always formal")
+    assert library.rewrite("casa", text, before=library.text_of("casa")).style_guide.endswith("Always formal.")
+    assert (kept.read_text(), stat.S_IMODE(kept.stat().st_mode), (personas / "casa.md").is_symlink()) == (text, 0o640, True)
+    assert [each.name for each in personas.iterdir()] == ["casa.md"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("---\nnmae: x\n---\n", "casa.md:2: `nmae` is not known"),
+        ("x" * 65_537, "is larger than"),
+        ("---\nname: x\n", "casa.md:1: "),
+    ],
+)
+def test_what_could_not_be_used_is_said_and_not_written(personas: Path, text: str, said: str) -> None:
+    (personas / "casa.md").write_text(FAMILY)
+    library = PersonaLibrary(personas)
+    assert said in library.fault_in("casa", text)
+    assert library.fault_in("casa", FAMILY) == ""
+    with pytest.raises(ConfigError, match=said):
+        library.rewrite("casa", text, before=FAMILY)
+    assert library.text_of("casa") == FAMILY
+
+
+def test_what_another_wrote_meanwhile_is_not_written_over(personas: Path) -> None:
+    library = PersonaLibrary(personas)
+    with pytest.raises(NotFoundError):
+        library.text_of("casa")
+    (personas / "casa.md").write_text("Mine.\n")
+    with pytest.raises(BusyError, match="changed meanwhile"):
+        library.rewrite("casa", "Yours.\n", before="Older.\n")
+    assert library.text_of("casa") == "Mine.\n"
+    (personas / "casa.md").write_bytes(b"\xff\xfe")
+    with pytest.raises(ConfigError, match="not UTF-8"):
+        library.text_of("casa")

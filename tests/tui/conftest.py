@@ -30,12 +30,11 @@ def screen(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> OpenScreen:
         home.places.logs.mkdir(parents=True, exist_ok=True, mode=0o700)
         log.set_up("info", home.places.logs, console=False)
         app = SecondmeApp(home, clock or SystemClock())
-        app.animation_level = "none"
         for where in ("textual.app", "textual.pilot"):
             monkeypatch.setattr(f"{where}.wait_for_idle", lambda *_: settled(app))
         async with app.run_test(size=size, notifications=True) as pilot:
             on = Screen(app, pilot)
-            await eventually(lambda: "looking" not in on.text("#bar"))
+            await eventually(lambda: not app.is_looking)
             yield on
         log.set_up("info", None, console=False)
 

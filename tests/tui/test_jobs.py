@@ -1,20 +1,22 @@
-"""Jobs on the screen: seen as they stand, switched, run, looked at before they speak, chosen and removed."""
+"""Jobs on the screen: seen as they stand, switched, run, looked at before they speak, edited, chosen and deleted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from fakes.model import ScriptedModel
 from fakes.screen import Screen, shown
 from fakes.town import Town
-from textual.widgets import OptionList
+from textual.widgets import OptionList, TextArea
 
-from secondme.core.errors import NotFoundError
+from secondme.core.errors import NotFoundError, UnavailableError
 from secondme.core.ids import ContactId
-from secondme.core.jobs.desk import JobWish
+from secondme.core.jobs.desk import JobDesk, JobWish
 from secondme.core.jobs.records import JobRecord
+from secondme.core.jobs.schedule import AtSchedule, CronSchedule, EverySchedule
 from secondme.core.store import keys
 from secondme.job_desk import asking, job_desk, timekeeper
 
@@ -35,8 +37,9 @@ async def owner_is_there(town: Town) -> None:
     await town.services.control.beat("g1", facts)
 
 
-def states(on: Screen) -> dict[str, str]:
-    return {row[1]: row[0] for row in on.rows("jobs")}
+def line(on: Screen, job: str) -> str:
+    """What the row of a job says, in single blanks; empty while there is none."""
+    return " ".join(on.page("jobs").rows.text_of(job).split()) if job in on.keys("jobs") else ""
 
 
 def flat(on: Screen) -> str:
@@ -44,17 +47,21 @@ def flat(on: Screen) -> str:
     return " ".join(shown(on).replace("│", " ").split())
 
 
+def sheet(on: Screen) -> str:
+    return " ".join(on.sheet("jobs").split())
+
+
 async def opened(on: Screen, count: int = 1) -> None:
-    await on.press("j")
-    await on.until(lambda: len(on.rows("jobs")) == count)
+    await on.press("5")
+    await on.until(lambda: len(on.keys("jobs")) == count)
 
 
 async def test_a_screen_without_jobs_says_how_to_have_one(town: Town, screen: OpenScreen) -> None:
     del town
     async with screen(size=(80, 24)) as on:
-        await on.press("j")
+        await on.press("5")
         await on.until(lambda: "No jobs yet" in flat(on))
-        await on.press("a")
+        await on.press("n")
         await on.dialog("ChoiceDialog")
         assert "Morning digest every day 07:30" in flat(on)
         assert "Your week Sun 18:00" in flat(on)
@@ -63,98 +70,88 @@ async def test_a_screen_without_jobs_says_how_to_have_one(town: Town, screen: Op
 async def test_jobs_are_listed_with_their_times_and_the_one_under_the_cursor_in_full(town: Town, screen: OpenScreen) -> None:
     await town.let_in("anna")
     bins = await made(town, "bins")
-    await made(town, "call", kind="write", text="Ask whether to ring.", cron="", on_call=True, target="local:anna")
-    await made(town, "money", cron="", when="budget 80")
-    await made(town, "gym", cron="30 7 * * 1-5")
+    call = await made(town, "call", kind="write", text="Ask whether to ring.", cron="", on_call=True, target="local:anna")
+    money = await made(town, "money", cron="", when="budget 80")
+    gym = await made(town, "gym", cron="30 7 * * 1-5")
     await job_desk(town.services).pause("gym")
     async with screen(size=(140, 45)) as on:
         await opened(on, 4)
-        cells = {row[1]: row for row in on.rows("jobs")}
-        assert [cells[name][2] for name in ("bins", "call", "money", "gym")] == [
-            "Tue 19:00",
-            "when it is run",
-            "when 80 % of the day's …",
-            "Mon-Fri 07:30",
-        ]
-        assert (cells["bins"][3][:4], cells["bins"][3][-5:]) == ("Tue ", "19:00")
-        assert (cells["call"][4], cells["bins"][4], cells["gym"][0]) == ("Anna", "you", "○ off")
-        assert "you switched it off" in cells["gym"][6]
-        assert [*cells][-1] == "gym"
-        on.page("jobs").table.move_cursor(row=[*cells].index("bins"))
-        await on.until(lambda: "Next times" in on.text("#page-jobs .detail"))
-        detail = on.text("#page-jobs .detail")
-        assert f"bins  {bins.id}  Tue 19:00, Europe/Berlin; made by test" in detail
-        assert (detail.count("19:00"), "Tells you: Put the bins out" in detail) == (6, True)
-        on.page("jobs").table.move_cursor(row=[*cells].index("call"))
-        await on.until(lambda: "Has the clone write to Anna: Ask whether to ring." in on.text("#page-jobs .detail"))
+        assert on.keys("jobs")[-1] == gym.id
+        assert line(on, bins.id).startswith("bins on ")
+        assert line(on, bins.id).endswith(" 19:00")
+        assert [line(on, each.id) for each in (call, money, gym)] == ["call on when it is run", "money on when it is so", "gym off"]
+        await on.at("jobs", bins.id)
+        await on.until(lambda: "Next times" in sheet(on))
+        assert "Runs Tue 19:00, Europe/Berlin Does Tells you: Put the bins out For you Last it has not run yet" in sheet(on)
+        assert sheet(on).count(" 19:00") == 7  # next, the schedule, and five times
+        assert f"{bins.id} · made by test" in flat(on)
+        await on.at("jobs", call.id)
+        await on.until(lambda: "Does Has the clone write to Anna: Ask whether to ring. For Anna" in sheet(on))
+        await on.at("jobs", gym.id)
+        await on.until(lambda: "You switched it off: o switches it on." in sheet(on))
+        assert "Next not while it is off" in sheet(on)
 
 
-async def test_a_job_is_switched_off_and_on_by_one_key(town: Town, screen: OpenScreen) -> None:
+async def test_a_job_is_switched_off_and_on_by_one_key_and_enter_switches_nothing(town: Town, screen: OpenScreen) -> None:
     job = await made(town, "bins")
     async with screen() as on:
         await opened(on)
-        await on.press("space")
+        await on.press("enter", "escape")
+        await on.press("o")
         await on.said("bins is off")
-        await on.until(lambda: states(on) == {"bins": "○ off"})
+        await on.until(lambda: line(on, job.id) == "bins off")
         assert (await town.services.jobs.view(job.id)).state.why == "paused"
-        await on.press("space")
-        await on.said("bins is on: Tue ")
-        await on.until(lambda: states(on) == {"bins": "● on"})
+        await on.press("o")
+        await on.said("bins is on: .*19:00")
+        await on.until(lambda: line(on, job.id).endswith(" on"))
+        assert (await town.services.jobs.view(job.id)).state.enabled
 
 
 async def test_a_job_that_is_run_shows_at_once_what_became_of_it(town: Town, screen: OpenScreen, model: ScriptedModel) -> None:
     await owner_is_there(town)
-    await made(town, "bins", loud=True)
+    job = await made(town, "bins", loud=True)
     keeper = timekeeper(town.services, "w1", asking(town.services, model))
     async with screen(size=(120, 30)) as on:
         await opened(on)
         await on.press("r")
         await on.said("bins runs in a moment")
-        await on.until(lambda: on.rows("jobs")[0][3] == "now")
+        await on.until(lambda: "now" in line(on, job.id))
         assert await keeper.step() == 1
-        await on.until(lambda: on.rows("jobs")[0][-2].strip() == "on its way")
+        await on.until(lambda: "on its way" in sheet(on))
         await town.deliver()
         assert town.channel.texts(OWNER) == ["Put the bins out"]
-        await on.until(lambda: on.rows("jobs")[0][-2].strip() == "sent")
-        platform_id = (await town.services.jobs.runs((await job_desk(town.services).find("bins")).job.id))[0].platform_ids[0]
-        await on.until(lambda: f"sent  {platform_id}" in on.text("#page-jobs .detail"))
-        await on.press("enter")
-        await on.dialog("SheetDialog")
-        assert "What became of bins" in flat(on)
-        assert "sent" in flat(on)
+        platform_id = (await town.services.jobs.runs(job.id))[0].platform_ids[0]
+        await on.until(lambda: f"sent {platform_id}" in sheet(on).partition("What became of it")[2])
 
 
 async def test_without_a_gateway_the_owner_is_told_when_it_runs(town: Town, screen: OpenScreen, model: ScriptedModel) -> None:
-    await made(town, "bins")
+    job = await made(town, "bins")
     keeper = timekeeper(town.services, "w1", asking(town.services, model))
     async with screen(size=(140, 45)) as on:
         await opened(on)
         await on.press("r")
         await on.said("bins runs as soon as a gateway does: secondme serve")
         assert await keeper.step() == 1
-        await on.until(lambda: on.rows("jobs")[0][5:] == ["waits", "no chat of yours is known"])
-        assert "No chat of yours is known." in on.text("#page-jobs .detail")
+        await on.until(lambda: "last one waits" in line(on, job.id))
+        await on.until(lambda: "No chat of yours is known." in sheet(on))
 
 
-async def test_a_preview_is_what_would_be_said_and_asks_no_model(town: Town, screen: OpenScreen, model: ScriptedModel) -> None:
-    await made(town, "bins")
+async def test_what_a_job_would_say_is_shown_and_asks_no_model(town: Town, screen: OpenScreen, model: ScriptedModel) -> None:
+    bins = await made(town, "bins")
     await town.let_in("anna")
     await town.writes("anna", "hello you")
     await job_desk(town.services).choose("digest")
     async with screen(size=(100, 40)) as on:
         await opened(on, 2)
-        place = [row[1] for row in on.rows("jobs")].index("Morning digest")
-        on.page("jobs").table.move_cursor(row=place)
-        await on.pilot.pause()
-        await on.press("p")
+        await on.at("jobs", "digest")
+        await on.press("t")
         await on.dialog("SheetDialog")
         assert "What Morning digest says now" in flat(on)
         assert "Anna: 1 message" in flat(on)
         await on.press("escape")
         await on.closed()
-        on.page("jobs").table.move_cursor(row=1 - place)
-        await on.pilot.pause()
-        await on.press("p")
+        await on.at("jobs", bins.id)
+        await on.press("t")
         await on.dialog("SheetDialog")
         assert "Put the bins out" in flat(on)
     assert model.prompts == []
@@ -164,24 +161,89 @@ async def test_a_ready_made_job_is_looked_at_and_then_switched_on(town: Town, sc
     await town.let_in("anna")
     await town.writes("anna", "hello you")
     async with screen(size=(100, 40)) as on:
-        await on.press("j")
-        for decision in ("escape", "y"):
-            await on.press("a")
+        await on.press("5")
+        for decision in ("escape", "a"):
+            await on.press("n")
             await on.dialog("ChoiceDialog")
             on.app.screen.query_one(OptionList).highlighted = 0
             await on.press("enter")
             await on.dialog("SheetDialog")
             assert "every day 07:30. It says nothing when nothing happened since the last one." in flat(on)
             assert "Anna: 1 message" in flat(on)
+            await on.press("enter")
+            assert await job_desk(town.services).all() == []
             await on.press(decision)
             await on.closed()
-            assert (await job_desk(town.services).all() == []) == (decision == "escape")
         await on.said("Morning digest is on: every day 07:30")
-        await on.until(lambda: states(on) == {"Morning digest": "● on"})
+        await on.until(lambda: "digest" in on.keys("jobs"))
         assert (await town.services.jobs.view("digest")).job.kind == "digest"
 
 
-async def test_a_job_is_removed_only_after_a_confirmation(town: Town, screen: OpenScreen) -> None:
+@pytest.mark.parametrize(
+    ("given", "wrong", "right", "kept"),
+    [
+        ({}, "99 7 * * *", "5 8 * * 1", CronSchedule(expr="5 8 * * 1", zone="Europe/Berlin")),
+        ({"cron": "", "at": "tomorrow 9:00"}, "neverday", "tomorrow 10:00", AtSchedule),
+        ({"cron": "", "every": timedelta(days=1)}, "often", "2h", EverySchedule),
+    ],
+)
+async def test_its_time_is_edited_and_asked_for_again_when_it_cannot_be(
+    town: Town, screen: OpenScreen, given: dict[str, Any], wrong: str, right: str, kept: Any
+) -> None:
+    job = await made(town, "bins", **given)
+    async with screen(size=(100, 30)) as on:
+        await opened(on)
+        await on.press("e")
+        await on.dialog("ChoiceDialog")
+        await on.press("down", "enter")
+        await on.dialog("LineDialog")
+        on.input().value = wrong
+        await on.press("enter")
+        await on.until(lambda: on.toasts)
+        await on.dialog("LineDialog")
+        assert on.input().value == wrong
+        on.input().value = right
+        await on.press("enter")
+        await on.said("bins is changed")
+        await on.closed()
+    schedule = (await town.services.jobs.view(job.id)).job.schedule
+    assert schedule == kept if isinstance(kept, CronSchedule) else isinstance(schedule, kept) and schedule != job.schedule
+
+
+async def test_words_that_could_not_be_kept_are_not_lost(town: Town, screen: OpenScreen, monkeypatch: pytest.MonkeyPatch) -> None:
+    job = await made(town, "bins")
+    async with screen(size=(100, 30)) as on:
+        await opened(on)
+        await on.press("e")
+        await on.dialog("ChoiceDialog")
+        await on.press("enter")
+        await on.dialog("TextDialog")
+        with monkeypatch.context() as lost:
+            lost.setattr(JobDesk, "edit", _away)
+            await on.write(" and the glass")
+            await on.press("ctrl+s")
+            await on.said("The store does not answer")
+            await on.dialog("TextDialog")
+        assert on.app.screen.query_one(TextArea).text == "Put the bins out and the glass"
+        await on.press("ctrl+s")
+        await on.said("bins is changed")
+        await on.closed()
+        await on.press("e")
+        await on.dialog("ChoiceDialog")
+        await on.press("down", "down", "enter")
+        await on.dialog("LineDialog")
+        on.input().value = "rubbish"
+        await on.press("enter")
+        await on.until(lambda: line(on, job.id).startswith("rubbish "))
+    found = (await town.services.jobs.view(job.id)).job
+    assert (found.text, found.name) == ("Put the bins out and the glass", "rubbish")
+
+
+async def _away(*_: Any, **__: Any) -> None:
+    raise UnavailableError("store_unreachable", "The store does not answer.", "Try again.")
+
+
+async def test_a_job_is_deleted_only_after_a_confirmation(town: Town, screen: OpenScreen) -> None:
     job = await made(town, "bins")
     async with screen() as on:
         await opened(on)
@@ -193,33 +255,36 @@ async def test_a_job_is_removed_only_after_a_confirmation(town: Town, screen: Op
         await on.press("d")
         await on.dialog("ConfirmDialog")
         await on.press("y")
-        await on.said("bins is removed")
-        await on.until(lambda: on.rows("jobs") == [])
+        await on.said("bins is deleted")
+        await on.until(lambda: on.keys("jobs") == [])
         with pytest.raises(NotFoundError):
             await town.services.jobs.view(job.id)
 
 
 async def test_what_another_makes_removes_or_stops_is_seen_by_itself(town: Town, screen: OpenScreen) -> None:
     async with screen() as on:
-        await on.press("j")
+        await on.press("5")
         await on.until(lambda: "No jobs yet" in flat(on))
         job = await made(town, "bins")
-        await on.until(lambda: states(on) == {"bins": "● on"})
+        await on.until(lambda: line(on, job.id).endswith(" on"))
         await job_desk(town.services).switch_all(on=False)
-        await on.until(lambda: "No job runs by itself. secondme jobs on" in flat(on))
+        on.app.desk.look_again()
+        await on.until(lambda: flat(on).count("No job runs by itself. secondme jobs on") == 2)
         await job_desk(town.services).switch_all(on=True)
+        on.app.desk.look_again()
         await on.until(lambda: "No job runs by itself" not in flat(on))
         await town.store.client.hset(keys.job_state(job.id), mapping={"enabled": 0, "why": "failed"})
-        await on.until(lambda: states(on) == {"bins": "▲ failed"})
-        assert "It came to nothing too often" in on.text("#page-jobs .detail")
+        on.app.desk.look_again()
+        await on.until(lambda: line(on, job.id) == "▲ bins stopped failed")
+        await on.until(lambda: "It came to nothing too often" in sheet(on))
         await job_desk(town.services).remove(job.id)
-        await on.until(lambda: on.rows("jobs") == [])
+        await on.until(lambda: on.keys("jobs") == [])
 
 
 async def test_words_of_others_are_shown_and_not_obeyed(town: Town, screen: OpenScreen) -> None:
-    await made(town, "[bold red]x[/]\x1b[2J", text="\x1b]0;title\x07[@click=app.quit]quit[/]")
+    job = await made(town, "[bold red]x[/]\x1b[2J", text="\x1b]0;title\x07[@click=app.quit]quit[/]")
     async with screen(size=(100, 30)) as on:
         await opened(on)
         assert "\x1b" not in shown(on)
-        assert on.rows("jobs")[0][1].startswith("[bold red]x[/]")
-        assert "[@click=app.quit]quit[/]" in on.text("#page-jobs .detail")
+        assert line(on, job.id).startswith("[bold red]x[/]")
+        await on.until(lambda: "[@click=app.quit]quit[/]" in on.sheet("jobs"))

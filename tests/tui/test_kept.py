@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -63,9 +64,9 @@ async def sent(town: Town, name: str, line: str, mime: str, *more: str, minutes:
 
 
 async def press_open(on: Screen) -> None:
-    await on.press("6")
-    await on.until(lambda: on.names("conversations") == ["Anna"])
-    await on.press("o")
+    await on.press("2")
+    await on.at("chats", ANNA)
+    await on.press("F")
 
 
 async def test_the_one_recording_that_is_kept_opens_in_a_program_of_its_own(town: Town, screen: OpenScreen, opened: Path) -> None:
@@ -90,7 +91,7 @@ async def test_of_several_the_owner_chooses_and_the_newest_is_the_first(town: To
         assert [line.split(maxsplit=2)[2].strip() for line in lines] == ["🖼 A red car.", "🖼 A [31mdog.", '🎤 12 s "see you at six"']
         await on.press("escape")
         await on.closed()
-        await on.press("o")
+        await on.press("F")
         await on.dialog("ChoiceDialog")
         await on.press("end", "enter")
         await on.said("Opening")
@@ -118,16 +119,14 @@ async def test_what_cannot_be_opened_is_named(
     assert asked(opened) is None
 
 
-async def test_the_palette_says_in_more_words_than_the_keys_what_is_opened(town: Town, screen: OpenScreen) -> None:
+async def test_the_palette_says_in_words_what_is_opened(town: Town, screen: OpenScreen) -> None:
     await town.let_in("anna")
-    async with screen() as on:
-        await on.press("6")
-        await on.until(lambda: on.names("conversations") == ["Anna"])
-        names = {binding.key: (binding.description, binding.tooltip) for binding, _ in on.app.shown_actions()}
-        assert names["o"] == ("Open", "Open what was sent")
+    async with screen(size=(140, 30)) as on:
+        await on.press("2")
+        await on.at("chats", ANNA)
         await on.press("ctrl+p")
-        await on.write("was sent")
-        await on.until(lambda: "Open what was sent  o" in shown(on))
+        await on.write("they sent")
+        await on.until(lambda: re.search("Open what they sent +F", shown(on)))
 
 
 async def test_when_nothing_is_kept_that_is_said(town: Town, screen: OpenScreen, opened: Path) -> None:

@@ -29,16 +29,19 @@ from fakes.process import (
     until,
     write_config,
 )
-from fakes.screen import HOSTILE, OBEYED, StoppedClock, shown, stand_at_noon, talk_at_noon
+from fakes.screen import HOSTILE, OBEYED, shown
 from fakes.town import Town
 from redis import Redis
-from textual.widgets import TabbedContent
 
+from secondme.cli.tui.nav import DIGITS
+from secondme.cli.tui.pages.page import LOOKING
+from secondme.cli.tui.rows import Rows
 from secondme.core.store import keys
 from secondme.core.store.client import Store
 from secondme.core.store.server import Role
 
 OpenScreen = Callable[..., Any]
+GATEWAY = json.dumps({"part": "all", "host": "elsewhere", "pid": 1, "at": 99999999999999, "channels": {}})
 
 
 @pytest.mark.heavy  # 4 s: a screen, a gateway and a contact
@@ -60,8 +63,7 @@ def test_a_request_is_on_another_process_s_screen_within_a_second_and_letting_in
             anna.say("hello")
             await until(anna, "message")  # the prompt with the code
             await asyncio.to_thread(terminal.read_until, "local:anna")
-            terminal.type("\x1b[B" * len(delays))  # the newest request ends last
-            terminal.type("a")
+            terminal.type("G" + "a")  # the newest request ends last
             await asyncio.to_thread(terminal.read_until, "Approve anna?")
             terminal.type("\r")
             await asyncio.to_thread(terminal.read_until, "is approved as standard")
@@ -74,7 +76,8 @@ def test_a_request_is_on_another_process_s_screen_within_a_second_and_letting_in
         GatewayProcess(home),
         Terminal([sys.executable, "-m", "secondme", "--home", str(home), "tui"], TERM="xterm-256color") as terminal,
     ):
-        terminal.read_until("gateway running")
+        terminal.read_until("answering")
+        terminal.type("4")
         asyncio.run(scene(terminal))
         terminal.type("q")
         assert terminal.ended() == 0
@@ -92,7 +95,7 @@ def test_it_works_with_no_gateway_gives_the_store_up_when_one_starts_and_takes_i
         terminal.read_until("no gateway")
         (alone,) = server_pids(home)
         with GatewayProcess(home) as gateway:
-            terminal.read_until("gateway running")
+            terminal.read_until("answering")
             (served,) = server_pids(home)
             assert served != alone
             gateway.kill(signal.SIGKILL)
@@ -101,7 +104,7 @@ def test_it_works_with_no_gateway_gives_the_store_up_when_one_starts_and_takes_i
         again = asyncio.run(_other_server(home, served))
         os.kill(again, signal.SIGKILL)  # and the store under it
         asyncio.run(_other_server(home, again))
-        terminal.type("2")
+        terminal.type("4")
         terminal.read_until("local:bea")
         terminal.type("p")
         terminal.read_until("Pause everybody")
@@ -124,14 +127,14 @@ async def test_with_the_store_out_of_reach_it_says_so_decides_nothing_and_comes_
     async with screen(home=setup) as on:
         await on.until(lambda: "does not answer" in on.text("#banner"))
         assert "store lost" in on.text("#bar")
-        await on.press("k")
-        await on.dialog("ConfirmDialog")
-        await on.press("y")
+        await on.press("exclamation_mark", "k")
         await on.said("does not answer. Nothing was changed")
-        for number, page in (("6", "conversations"), ("7", "drafts"), ("8", "voice"), ("9", "usage")):
-            await on.press(number)
-            claims = on.page(page).has_class("-empty") and on.text(f"#page-{page} .empty") != "Looking …"
-            assert (on.rows(page), claims) == ([], False)
+        for digit in DIGITS.values():
+            await on.press(digit)
+            await on.pilot.pause()
+            for rows in on.app.page.query(Rows):
+                assert rows.keys == []
+                assert rows._empty in {"", LOOKING}, on.app.page
 
 
 async def test_a_store_that_dies_under_it_is_said_and_what_was_known_stays(home: Path, screen: OpenScreen) -> None:
@@ -140,15 +143,16 @@ async def test_a_store_that_dies_under_it_is_said_and_what_was_known_stays(home:
         await knock(store, private, "anna")
         over_url = settings_of(home, f"unix://{private.places.store_socket}")
         async with screen(home=over_url) as on:
-            await on.until(lambda: on.names("pending") == ["anna"])
+            await on.until(lambda: on.keys("today") == ["local:anna"])
             (pid,) = server_pids(home)
             os.kill(pid, signal.SIGKILL)
-            await on.until(lambda: on.app.query_one("#banner").has_class("shown"))
-            assert on.names("pending") == ["anna"]
+            await on.until(lambda: "does not answer" in on.text("#banner"))
+            assert on.keys("today") == ["local:anna"]
+            assert "You see how it was at" in on.text("#banner")
             await store.server.ensure()  # type: ignore[union-attr]  # it is a private one
-            await on.until(lambda: not on.app.query_one("#banner").has_class("shown"))
+            await on.until(lambda: "does not answer" not in on.text("#banner"))
             await knock(store, private, "ben")
-            await on.until(lambda: on.names("pending") == ["anna", "ben"])
+            await on.until(lambda: on.keys("today") == ["local:anna", "local:ben"])
 
 
 async def test_hostile_names_notes_and_reasons_are_shown_harmless_everywhere(
@@ -173,18 +177,18 @@ async def test_hostile_names_notes_and_reasons_are_shown_harmless_everywhere(
             raw.zadd(index, {who: now + 600_000})
     raw.close()
     async with screen(size=(140, 60)) as on:
-        for page, key in (("pending", "a"), ("approved", "e"), ("denied", "u")):
-            await on.press({"pending": "1", "approved": "2", "denied": "3"}[page])
-            await on.until(lambda page=page: len(on.names(page)) == len(HOSTILE))
-            for _ in range(0, len(HOSTILE), 5):
-                assert not OBEYED.search(shown(on).replace("\n", ""))
-                on.page(page).table.move_cursor(row=on.page(page).table.cursor_row + 5)
-                await on.pilot.pause()
-            await on.press(key)
-            await on.until(lambda: len(on.app.screen_stack) == 2)
+        await on.press("4")
+        await on.until(lambda: len(on.keys("people")) == 3 * len(HOSTILE))
+        for number, key in enumerate(on.keys("people")):
+            await on.at("people", key)
             assert not OBEYED.search(shown(on).replace("\n", ""))
-            await on.press("escape")
-            await on.closed()
+            if number % 5 == 0:
+                state = key.partition(":")[2].rstrip("0123456789")
+                await on.press({"pending": "a", "approved": "z", "denied": "a"}[state])
+                await on.until(lambda: len(on.app.screen_stack) == 2)
+                assert not OBEYED.search(shown(on).replace("\n", ""))
+                await on.press("escape")
+                await on.closed()
 
 
 async def test_corrupt_records_are_counted_and_hide_nobody(town: Town, screen: OpenScreen) -> None:
@@ -192,39 +196,14 @@ async def test_corrupt_records_are_counted_and_hide_nobody(town: Town, screen: O
     await town.let_in("ben")
     await town.store.client.set(keys.approved("local:ben"), "{garbage")
     async with screen() as on:
-        await on.press("2")
-        await on.until(lambda: on.names("approved") == ["Anna"])
-        await on.until(lambda: "1 records cannot be read" in on.text("#banner"))
-
-
-DIALOGS = (
-    *(("1", "a"), ("1", "d"), ("2", "e"), ("2", "r"), ("3", "u"), ("4", "question_mark"), ("k",), ("p",)),
-    *(("6", "m"), ("w",), ("v",), ("7", "enter"), ("e",), ("8", "slash")),
-)
-
-
-@pytest.mark.heavy  # 4 s: all of it
-@pytest.mark.parametrize("size", [(20, 5), pytest.param((160, 50), marks=pytest.mark.slow)])  # 14 s: all of it once more
-async def test_every_page_and_dialog_opens_at_every_size(size: tuple[int, int], screen: OpenScreen, redis_url: str) -> None:
-    with Redis.from_url(redis_url) as client:
-        stand_at_noon(client)
-        talk_at_noon(client)
-    async with screen(size=size, clock=StoppedClock()) as on:
-        for key, page in (("7", "drafts"), ("6", "conversations")):
-            await on.press(key)
-            await on.until(lambda page=page: on.rows(page))
-        for keys_ in DIALOGS:
-            await on.press(*keys_)
-            await on.until(lambda: len(on.app.screen_stack) == 2)
-            assert shown(on)
-            await on.press("escape")
-            await on.closed()
+        await on.press("4")
+        await on.until(lambda: on.keys("people") == ["local:anna"])
+        await town.store.client.hset(keys.GATEWAYS, "g", GATEWAY)
+        await on.until(lambda: "1 record cannot be read: secondme pairing list names them." in on.text("#banner"))
 
 
 @pytest.mark.slow  # 10 s: ten thousand records are made first
-async def test_ten_thousand_approved_contacts_are_searched_and_five_hundred_are_shown(
-    town: Town, screen: OpenScreen, redis_url: str
-) -> None:
+async def test_ten_thousand_approved_contacts_are_listed_and_searched(town: Town, screen: OpenScreen, redis_url: str) -> None:
     now = await town.control.now_ms()
     with Redis.from_url(redis_url) as raw, raw.pipeline(transaction=False) as pipe:
         for number in range(10_000):
@@ -236,18 +215,21 @@ async def test_ten_thousand_approved_contacts_are_searched_and_five_hundred_are_
         pipe.zadd(keys.history("local:p3"), {json.dumps(turn): now})
         pipe.execute()
     async with screen() as on:
-        await on.press("2")
-        await on.until(lambda: on.page("approved").table.row_count == 500)
-        assert on.names("approved")[0] == "local:p9999"
+        await on.press("4")
+        await on.until(lambda: len(on.keys("people")) == 10_000)
+        assert on.keys("people")[0] == "local:p9999"
+        await on.press("G")
+        assert on.list("people").current == "local:p0"
         await on.press("slash")
         await on.write("p1234")
-        await on.until(lambda: on.names("approved") == ["local:p1234"])
-        await on.press("enter", "6")
-        await on.until(lambda: on.page("conversations").table.row_count == 500)
-        assert on.names("conversations")[:2] == ["local:p3", "local:p9999"]
+        await on.until(lambda: on.keys("people") == ["local:p1234"])
+        await on.press("enter", "escape", "2")
+        await on.until(lambda: len(on.keys("chats")) == 10_000)
+        assert on.keys("chats")[:2] == ["local:p3", "local:p9999"]
+        await on.until(lambda: "an old friend" in on.lines("chats")[0])
         await on.press("slash")
         await on.write("p1234")
-        await on.until(lambda: on.names("conversations") == ["local:p1234"])
+        await on.until(lambda: on.keys("chats") == ["local:p1234"])
 
 
 async def test_a_bug_ends_the_screen_without_a_word_of_anybody(
@@ -264,7 +246,7 @@ async def test_a_bug_ends_the_screen_without_a_word_of_anybody(
 
     async def scene() -> None:
         async with screen() as on:
-            await on.until(lambda: on.names("pending") == ["Xyzzy"])
+            await on.until(lambda: on.keys("today") == ["local:xyzzy"])
             on.app.call_later(fail)
             await on.until(lambda: on.app.failure is not None)
 
@@ -304,22 +286,32 @@ def test_without_a_terminal_it_says_what_to_use_instead(home: Path) -> None:
     assert result.stdout == ""
 
 
-async def test_while_the_screen_is_put_up_or_taken_down_there_is_no_page_and_that_is_no_bug(screen: OpenScreen) -> None:
-    async with screen() as on:
-        await on.app.query("ContentTab").remove()  # its tabs come up after what holds them
-        on.app._label_tabs()
-        await on.app.query_one(TabbedContent).remove()
-        on.app._heard({"type": "reply_held", "contactId": "local:anna"})
-        on.app._label_tabs()
-        on.app._tick()
-        assert on.app._page == "pending"
-        assert on.app.failure is None
-
-
-async def test_a_page_that_comes_up_while_the_screen_closes_is_nothing(screen: OpenScreen) -> None:
+async def test_while_the_screen_is_taken_down_what_comes_late_is_no_bug(screen: OpenScreen) -> None:
     async with screen() as on:
         app = on.app
-        tabs = app.query_one(TabbedContent)
-        event = TabbedContent.TabActivated(tabs, tabs.get_tab(tabs.active))
+        app._heard({"type": "reply_held", "contactId": "local:anna"})
     assert not app.screen_stack
-    app.on_tabbed_content_tab_activated(event)
+    app._heard({"type": "pairing_verified", "contactId": "local:anna"})
+    app.refresh_hints()
+    app._tell()
+    assert app.failure is None
+
+
+@pytest.mark.heavy  # the store goes and comes back on every page
+async def test_on_every_page_the_store_may_go_away_and_come_back(home: Path, screen: OpenScreen) -> None:
+    private = settings_of(home)
+    async with Store(private, Role.OWN) as store:
+        await knock(store, private, "anna")
+        over_url = settings_of(home, f"unix://{private.places.store_socket}")
+        async with screen(home=over_url, size=(120, 30)) as on:
+            for digit in DIGITS.values():
+                await on.press(digit)
+                await on.until(lambda: "Looking" not in shown(on))
+                os.kill(server_pids(home)[0], signal.SIGKILL)
+                await on.until(lambda: "store lost" in on.text("#bar"))
+                await on.press("enter", "escape", "j", "k")
+                assert on.app.failure is None
+                await store.server.ensure()  # type: ignore[union-attr]  # it is a private one
+                await on.until(lambda: "store lost" not in on.text("#bar"))
+            await on.press("4")
+            await on.until(lambda: on.keys("people") == ["local:anna"])

@@ -1,18 +1,21 @@
-"""Skills on the screen: seen, switched, set up, tried, approved; what they propose, decided; and the palette."""
+"""Skills on the screen: seen, switched, set up, tried, approved; and what they propose, decided."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from fakes.screen import shown
+import pytest
+from fakes.screen import Screen, shown
 from fakes.town import Town
 from flows.test_proposals import CODE, TOOLS
 from skills.folders import lay, skill_files
 from textual.widgets import Input
 
 from secondme.core.enums import Tier
+from secondme.core.errors import UnavailableError
 from secondme.core.messages import Origin, ToolCall, ToolTurn
+from secondme.skills.desk import SkillDesk
 
 OpenScreen = Callable[..., Any]
 CONFIG = {
@@ -27,45 +30,51 @@ def put(town: Town, name: str = "list", **more: object) -> None:
     lay(town.setup.places.skills / name, files)
 
 
-def states(on: Any) -> dict[str, str]:
-    return {row[1].strip(): row[0].strip() for row in on.rows("skills")}
+def row(on: Screen, key: str) -> str:
+    """What a row says, in single blanks; empty while there is none."""
+    return " ".join(on.page("skills").rows.text_of(key).split()) if key in on.keys("skills") else ""
 
 
-async def opened(on: Any) -> None:
-    await on.press("0")
-    await on.until(lambda: on.rows("skills"))
+def sheet(on: Screen) -> str:
+    return " ".join(on.sheet("skills").split())
 
 
-async def to(on: Any, name: str) -> None:
-    """The cursor is on the row of this skill."""
-    place = [row[1].strip() for row in on.rows("skills")].index(name)
-    on.page("skills").table.move_cursor(row=place)
-    await on.pilot.pause()
+def asking(on: Screen) -> list[str]:
+    return [key for key in on.keys("skills") if key.startswith("proposal:")]
 
 
-async def test_a_skill_is_switched_on_and_off_by_one_key(town: Town, screen: OpenScreen) -> None:
+async def opened(on: Screen, name: str) -> None:
+    """The page is shown, its cursor on this skill."""
+    await on.press("7")
+    await on.until(lambda: name in on.keys("skills"))
+    await on.at("skills", name)
+
+
+async def test_a_skill_is_switched_on_and_off_by_one_key_and_enter_switches_nothing(town: Town, screen: OpenScreen) -> None:
     async with screen(size=(100, 30)) as on:
-        await opened(on)
-        assert states(on)["clock"] == "○ off"
-        await to(on, "clock")
-        await on.press("e")
-        await on.until(lambda: states(on)["clock"] == "● on")
+        await opened(on, "clock")
+        assert row(on, "clock").endswith(" off")
+        await on.press("enter", "escape")
+        assert await town.services.skill_store.states() == {}
+        await on.press("o")
+        await on.until(lambda: row(on, "clock").endswith(" on"))
         assert await town.services.skill_store.states() == {"clock": True}
-        await on.press("e")
-        await on.until(lambda: states(on)["clock"] == "○ off")
+        await on.press("o")
+        await on.until(lambda: row(on, "clock").endswith(" off"))
+        await on.until(lambda: "May cause it everybody who is approved Used not yet May touch nothing" in sheet(on))
 
 
 async def test_an_own_skill_is_looked_at_and_approved(town: Town, screen: OpenScreen) -> None:
     put(town)
     async with screen(size=(100, 40)) as on:
-        await opened(on)
-        await to(on, "list")
-        assert "Press a." in on.text("#page-skills .detail")
-        await on.press("e")
+        await opened(on, "list")
+        assert row(on, "list").endswith("not approved")
+        await on.until(lambda: "a shows what it may do, to approve it." in sheet(on))
+        await on.press("o")
         await on.said("cannot be switched on")
         await on.press("a")
         await on.dialog("SheetDialog")
-        text = shown(on)
+        text = " ".join(shown(on).replace("│", " ").split())
         for words in (
             "Approve list?",
             "remember up to 1 MB about each contact",
@@ -76,7 +85,16 @@ async def test_an_own_skill_is_looked_at_and_approved(town: Town, screen: OpenSc
         await on.press("enter")
         assert len(on.app.screen_stack) == 2
         await on.press("a")
-        await on.until(lambda: states(on)["list"] == "● on")
+        await on.until(lambda: row(on, "list").endswith(" on"))
+
+
+async def test_what_comes_with_secondme_needs_no_approval(town: Town, screen: OpenScreen) -> None:
+    del town
+    async with screen(size=(100, 30)) as on:
+        await opened(on, "clock")
+        await on.press("a")
+        await on.said("clock comes with secondme. o switches it on.")
+        assert row(on, "clock").endswith(" off")
 
 
 async def test_what_changed_since_is_shown_before_it_is_approved_anew(town: Town, screen: OpenScreen) -> None:
@@ -84,25 +102,30 @@ async def test_what_changed_since_is_shown_before_it_is_approved_anew(town: Town
     await town.services.skill_catalog.approve("list")
     put(town, permissions=["storage", "notify:owner"])
     async with screen(size=(100, 40)) as on:
-        await opened(on)
-        await to(on, "list")
-        assert states(on)["list"] == "▲ changed"
+        await opened(on, "list")
+        assert row(on, "list").startswith("▲ list")
+        assert row(on, "list").endswith("changed")
         await on.press("a")
         await on.dialog("SheetDialog")
         assert "NEW tell you one line" in shown(on)
         await on.press("escape")
         await on.closed()
-        assert states(on)["list"] == "▲ changed"
+        assert row(on, "list").endswith("changed")
 
 
-async def test_the_settings_are_a_form_and_a_secret_stays_one(town: Town, screen: OpenScreen) -> None:
+async def test_the_settings_are_a_form_and_a_secret_stays_one(
+    town: Town, screen: OpenScreen, monkeypatch: pytest.MonkeyPatch
+) -> None:
     put(town, config=CONFIG)
     await town.services.skill_catalog.approve("list")
+
+    async def away(*_: object) -> None:
+        raise UnavailableError("store_unreachable", "The store does not answer.", "Try again.")
+
     async with screen(size=(100, 40)) as on:
-        await opened(on)
-        await to(on, "list")
-        assert states(on)["list"] == "○ not set up"
-        await on.press("c")
+        await opened(on, "list")
+        assert row(on, "list").endswith("not set up")
+        await on.press("e")
         await on.dialog("SettingsDialog")
         fields = {field.id: field for field in on.app.screen.query(Input)}
         assert (fields["set-key"].password, fields["set-days"].value) == (True, "3")
@@ -110,72 +133,106 @@ async def test_the_settings_are_a_form_and_a_secret_stays_one(town: Town, screen
         await on.press("ctrl+s")
         assert "Days must be a whole number" in shown(on).replace("\n", " ")
         fields["set-days"].value = "5"
+        with monkeypatch.context() as lost:
+            lost.setattr(SkillDesk, "configure", away)
+            await on.press("ctrl+s")
+            await on.said("The store does not answer")
+            await on.dialog("SettingsDialog")
+        fields = {field.id: field for field in on.app.screen.query(Input)}
+        assert (fields["set-key"].value, fields["set-days"].value) == ("sk-canary", "5")
         await on.press("ctrl+s")
-        await on.until(lambda: states(on)["list"] == "● on")
+        await on.until(lambda: row(on, "list").endswith(" on"))
         assert "canary" not in shown(on)
         skill = await town.services.skills.get("list")
         assert await town.services.skills.config(skill) == {"days": 5, "quiet": False}
         assert town.services.skill_secret_names("list") == {"key"}
 
 
-async def test_a_tool_is_tried(town: Town, screen: OpenScreen) -> None:
+async def test_a_tool_is_tried_and_asked_for_again_when_that_is_no_input(town: Town, screen: OpenScreen) -> None:
     await town.services.skill_store.set_state("clock", on=True)
     async with screen(size=(100, 40)) as on:
-        await opened(on)
-        await to(on, "clock")
+        await opened(on, "clock")
         await on.press("t")
         await on.dialog("LineDialog")
         on.input().value = "no json"
         await on.press("enter")
         await on.said("That is no JSON")
-        await on.press("t")
         await on.dialog("LineDialog")
+        assert on.input().value == "no json"
         on.input().value = '{"place": "Tokyo"}'
         await on.press("enter")
         await on.dialog("SheetDialog")
         assert "+09:00" in shown(on).replace("\n", "").replace("│", "").replace(" ", "")
         await on.press("escape")
-        await on.until(lambda: [row[4].strip() for row in on.rows("skills") if row[1].strip() == "clock"] != [""])
+        await on.until(lambda: "Used 1 time, last" in sheet(on))
+
+
+async def proposed(town: Town, *titles: str) -> None:
+    turn = ToolTurn(Origin.CONTACT, Tier.TRUSTED, "local:anna", "local", "m7")
+    for title in titles:
+        await town.services.toolbox.call(turn, ToolCall("t", "list_add", {"title": title}))
 
 
 async def test_what_is_proposed_stands_first_and_is_decided_by_a_key(town: Town, screen: OpenScreen) -> None:
     put(town)
     await town.services.skill_catalog.approve("list")
     await town.let_in("anna", Tier.TRUSTED)
-    turn = ToolTurn(Origin.CONTACT, Tier.TRUSTED, "local:anna", "local", "m7")
+    store = town.services.skill_store
     async with screen(size=(100, 30)) as on:
-        await on.press("0")
-        for title in ("milk", "bread"):
-            await town.services.toolbox.call(turn, ToolCall("t", "list_add", {"title": title}))
-        await on.until(lambda: len([row for row in on.rows("skills") if "asks you" in row[0]]) == 2)
-        on.page("skills").table.move_cursor(row=0)
-        await on.pilot.pause()
-        assert "For Anna" in on.text("#page-skills .detail")
-        await on.press("y")
+        await on.press("7")
+        await proposed(town, "milk", "bread")
+        await on.until(lambda: len(asking(on)) == 2)
+        assert on.keys("skills")[:2] == asking(on)
+        milk, bread = asking(on)
+        assert row(on, milk).startswith("● Anna list add: milk asks")
+        await on.at("skills", milk)
+        await on.until(lambda: "For Anna, local:anna Skill list: add" in sheet(on))
+        await on.press("enter", "o", "e", "t", "escape")
+        assert len(asking(on)) == 2
+        await on.press("a")
         await on.said("^Done")
-        await on.until(lambda: len([row for row in on.rows("skills") if "asks you" in row[0]]) == 1)
-        assert await town.services.skill_store.remembered("list", "done", "local:owner") == "milk"
-        await on.press("enter")
-        await on.dialog("SheetDialog")
-        assert "title: bread" in shown(on)
-        await on.press("n")
-        await on.until(lambda: not [row for row in on.rows("skills") if "asks you" in row[0]])
-        assert await town.services.skill_store.remembered("list", "done", "local:owner") == "milk"
+        await on.until(lambda: asking(on) == [bread])
+        assert await store.remembered("list", "done", "local:owner") == "milk"
+        await on.at("skills", bread)
+        await on.until(lambda: "title: bread" in sheet(on))
+        for answer, left in (("enter", [bread]), ("y", [])):
+            await on.press("d")
+            await on.dialog("ConfirmDialog")
+            await on.press(answer)
+            await on.closed()
+            await on.until(lambda left=left: asking(on) == left)
+        await on.said("The proposal is dropped")
+        assert await store.remembered("list", "done", "local:owner") == "milk"
 
 
-async def test_the_palette_leads_to_every_page_and_does_what_the_page_can_do(town: Town, screen: OpenScreen) -> None:
-    del town
+async def test_what_another_decided_first_is_said(town: Town, screen: OpenScreen) -> None:
+    put(town)
+    await town.services.skill_catalog.approve("list")
+    await town.let_in("anna", Tier.TRUSTED)
+    await proposed(town, "[bold]milk[/]\x1b[2J")
+    async with screen(size=(100, 30)) as on:
+        await on.press("7")
+        await on.until(lambda: asking(on))
+        key = asking(on)[0]
+        assert "[bold]milk[/]" in row(on, key)
+        assert "\x1b" not in shown(on)
+        await on.at("skills", key)
+        await on.press("d")
+        await on.dialog("ConfirmDialog")
+        await town.services.proposals.drop(key.removeprefix("proposal:"))
+        await on.press("y")
+        await on.said("No proposal has that id")
+        await on.until(lambda: not asking(on))
+
+
+async def test_a_skill_is_asked_how_it_is_only_when_it_is_opened(town: Town, screen: OpenScreen) -> None:
+    put(town, code=CODE + "\n\ndef ping(ask):\n    return {'code': 'no_key', 'text': 'No key.'}\n", health="ping")
+    await town.services.skill_catalog.approve("list")
+    report = await town.services.skill_desk.detail("list", health=False)
+    assert report.health is None
     async with screen(size=(100, 40)) as on:
-        await opened(on)
-        await to(on, "clock")
-        await on.press("ctrl+p")
-        await on.until(lambda: "Go to Waiting  1" in shown(on) and "Go to Skills  0" in shown(on))
-        await on.write("on, off")
-        await on.until(lambda: "On, off  e" in shown(on))
-        await on.press("down", "enter")
-        await on.until(lambda: states(on)["clock"] == "● on")
-        await on.press("ctrl+p")
-        await on.write("usage")
-        await on.until(lambda: "Go to Usage  9" in shown(on))
-        await on.press("down", "enter")
-        await on.until(lambda: on.page("usage").is_shown)
+        await opened(on, "list")
+        await on.until(lambda: "May touch" in sheet(on))
+        assert "Health" not in sheet(on)
+        await on.press("enter")
+        await on.until(lambda: "Health" in sheet(on))

@@ -184,10 +184,10 @@ def _draw(screen: Screen, link: str) -> None:
     """The link as a code to scan, where there is room for it."""
     import shutil
 
-    from secondme.cli.link_steps import draw_qr
+    from secondme.cli.qr import dark_on_white, draw_qr
 
     size = shutil.get_terminal_size()
-    for line in draw_qr(link, size.columns - 1, size.lines - 1):
+    for line in dark_on_white(draw_qr(link, size.columns - 1, size.lines - 1)):
         screen.stream.write(line + "\n")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 _ENDINGS = (signal.SIGTERM, signal.SIGHUP)
 """A screen that ends by these closes the store in order, too."""
+_NEVER = 1_000_000
+"""Collections of the middle generation before one of everything."""
 
 
 @command("secondme.tui/1", has_json=False)
@@ -47,6 +50,14 @@ async def tui(
     return CommandResult({}, lambda _: None)
 
 
+def _collect_when_idle() -> None:
+    """Garbage that needs a look at everything is left for the screen to collect while nobody presses a key: it takes up to 80 ms, and a key
+    would wait for it. What was imported lives as long as we do, and is not looked at."""
+    gc.freeze()
+    young, middle, _ = gc.get_threshold()
+    gc.set_threshold(young, middle, _NEVER)
+
+
 async def _show_here(setup: Setup) -> None:
     """The screen ran in this terminal until the owner left. Raises ConfigError without a terminal."""
     from secondme.core.errors import ConfigError
@@ -59,6 +70,7 @@ async def _show_here(setup: Setup) -> None:
 
     set_up_log(setup)
     app = SecondmeApp(setup, SystemClock())
+    _collect_when_idle()
     loop = asyncio.get_running_loop()
     for number in _ENDINGS:
         loop.add_signal_handler(number, app.exit)

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, ClassVar, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal, Vertical
+from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from secondme.cli.tui.drawing import say
+from secondme.cli.tui.theme import INK, SOFT, is_ascii, is_plain
 from secondme.core.enums import Tier
 from secondme.core.text import safe_text
 
 if TYPE_CHECKING:
-    from textual.app import ComposeResult
+    from textual.app import App, ComposeResult
 
 T = TypeVar("T")
 
@@ -34,14 +36,43 @@ _LENGTHS: dict[str, timedelta | None] = {
 }
 
 
+class Frame(Vertical):
+    """What a dialog asks in: a frame with the question in it."""
+
+    def __init__(self, title: str, classes: str = "") -> None:
+        super().__init__(classes=f"dialog {classes}")
+        self.border_title = say(title)
+
+
 class Dialog(ModalScreen[T]):
     """A question in the middle of the screen. Escape is always no."""
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel")]
 
+    def on_mount(self) -> None:
+        """It looks as this terminal can draw it."""
+        self.set_class(is_plain(), "-plain")
+        self.set_class(is_ascii(), "-ascii")
+
     def action_cancel(self) -> None:
         """Nothing was decided."""
         self.dismiss(None)
+
+
+class Choices(OptionList):
+    """A list to choose from, moved through with the keys of every list."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("j", "cursor_down", show=False),
+        Binding("k", "cursor_up", show=False),
+        Binding("g", "first", show=False),
+        Binding("G,shift+g", "last", show=False),
+    ]
+
+
+async def ask(app: App[Any], dialog: Dialog[T]) -> T | None:
+    """What the owner said; None when they thought better of it. Called in a worker."""
+    return await app.push_screen_wait(dialog)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,9 +92,8 @@ class TierDialog(Dialog[TierChoice]):
 
     def compose(self) -> ComposeResult:
         """Title, tiers, notes, buttons."""
-        with Vertical():
-            yield Static(Text(self._title), classes="title")
-            yield OptionList(*(Option(_tier_text(tier, says), id=tier.value) for tier, says in _TIERS.items()))
+        with Frame(self._title):
+            yield Choices(*(Option(_tier_text(tier, says), id=tier.value) for tier, says in _TIERS.items()))
             if self._notes is not None:
                 yield Static("Note for yourself and the clone", classes="label")
                 yield Input(" ".join(safe_text(self._notes).split()), max_length=500, placeholder="optional")
@@ -100,7 +130,9 @@ class TierDialog(Dialog[TierChoice]):
 
 
 class ReasonDialog(Dialog[str]):
-    """Why? The answer may be empty; it is for the owner alone."""
+    """Really, and why? The reason may be empty; it is for the owner alone. Enter alone says no."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("y", "yes", "Yes"), Binding("n", "cancel", "No")]
 
     def __init__(self, title: str, verb: str, body: str) -> None:
         super().__init__()
@@ -108,19 +140,22 @@ class ReasonDialog(Dialog[str]):
 
     def compose(self) -> ComposeResult:
         """Title, what will happen, reason, buttons."""
-        with Vertical():
-            yield Static(Text(self._title), classes="title")
-            yield Static(Text(self._body))
+        with Frame(self._title):
+            yield Static(Content(self._body), classes="body")
             yield Static("Reason, only you see it", classes="label")
             yield Input(max_length=500, placeholder="optional")
             with Horizontal(classes="buttons"):
                 yield Button(self._verb, variant="error", id="yes", compact=True)
                 yield Button("Cancel", id="no", compact=True)
-            yield Static(f"Enter {self._verb.lower()} · Esc cancel", classes="keys")
+            yield Static(f"y {self._verb.lower()} · Tab reason · n or Esc cancel", classes="keys")
 
     def on_mount(self) -> None:
-        """Typing is the reason."""
-        self.query_one(Input).focus()
+        """The harmless button has the focus."""
+        self.query_one("#no", Button).focus()
+
+    def action_yes(self) -> None:
+        """Decided."""
+        self.dismiss(self.query_one(Input).value.strip())
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         """Enter."""
@@ -142,9 +177,8 @@ class ConfirmDialog(Dialog[bool]):
 
     def compose(self) -> ComposeResult:
         """Title, consequences, buttons."""
-        with Vertical():
-            yield Static(Text(self._title), classes="title")
-            yield Static(Text(self._body))
+        with Frame(self._title):
+            yield Static(Content(self._body), classes="body")
             with Horizontal(classes="buttons"):
                 yield Button(self._verb, variant="error", id="yes", compact=True)
                 yield Button("Cancel", id="no", compact=True)
@@ -172,9 +206,8 @@ class PauseDialog(Dialog[str]):
 
     def compose(self) -> ComposeResult:
         """Title and lengths."""
-        with Vertical():
-            yield Static(Text(self._title), classes="title")
-            yield OptionList(*(Option(each, id=each) for each in _LENGTHS))
+        with Frame(self._title):
+            yield Choices(*(Option(each, id=each) for each in _LENGTHS))
             yield Static("Enter choose · Esc cancel", classes="keys")
 
     def on_mount(self) -> None:
@@ -193,7 +226,5 @@ def length_of(choice: str) -> timedelta | None:
     return _LENGTHS[choice]
 
 
-def _tier_text(tier: Tier, says: str) -> Text:
-    text = Text(f" {tier.value:<12}", style="bold")
-    text.append(says, style="not bold #8b96a5")
-    return text
+def _tier_text(tier: Tier, says: str) -> Content:
+    return say((f" {tier.value:<12}", f"bold {INK}"), (says, SOFT))

@@ -6,22 +6,21 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
+from rich.cells import cell_len
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical, VerticalScroll
+from textual.containers import Horizontal
 from textual.widgets import Button, Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
-from secondme.cli.tui.dialogs import Dialog
-from secondme.cli.tui.widgets import QUIET, WARN
+from secondme.cli.tui.dialogs import Choices, Dialog, Frame
+from secondme.cli.tui.drawing import column, say
+from secondme.cli.tui.theme import FAINT, INK, SOFT, WAITS
 from secondme.core.text import safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from textual.app import ComposeResult
-
-    from secondme.core.send.drafts import Draft
 
 
 _MOST = 50
@@ -47,9 +46,8 @@ class ChoiceDialog(Dialog[str]):
 
     def compose(self) -> ComposeResult:
         """Title and choices."""
-        with Vertical():
-            yield Static(Text(self._title), classes="title")
-            yield OptionList(*_options(self._choices))
+        with Frame(self._title):
+            yield Choices(*_options(self._choices))
             yield Static("Enter choose · Esc cancel", classes="keys")
 
     def on_mount(self) -> None:
@@ -74,10 +72,9 @@ class FindDialog(Dialog[str]):
 
     def compose(self) -> ComposeResult:
         """Title, search, what was found."""
-        with Vertical():
-            yield Static(Text(self._title), classes="title")
+        with Frame(self._title):
             yield Input(placeholder="name or number")
-            yield OptionList()
+            yield Choices()
             yield Static("↑ ↓ choose · Enter take · Esc cancel", classes="keys")
 
     def on_mount(self) -> None:
@@ -118,18 +115,16 @@ class FindDialog(Dialog[str]):
 
 
 def _options(choices: Sequence[Choice]) -> list[Option]:
-    widest = max((len(choice.words) for choice in choices), default=0)
+    widest = max((cell_len(choice.words) for choice in choices), default=0)
     options = []
     for choice in choices:
-        text = Text(f" {choice.words:<{widest}}", style="bold", no_wrap=True, overflow="ellipsis")
-        text.append(f"  {choice.says}" if choice.says else "", style=f"not bold {QUIET}")
-        options.append(Option(text, disabled=not choice.is_possible))
+        words = column(say((f" {choice.words}", f"bold {INK}" if choice.is_possible else FAINT)), widest + 1)
+        options.append(Option(say(words, (f"  {choice.says}", SOFT)), disabled=not choice.is_possible))
     return options
 
 
 _LONGEST = 16_000
 """Characters; `Drafts.edit` takes no more."""
-ONLY_YOURS = "It can only leave in your own words: e."
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,53 +134,6 @@ class WrittenDraft:
     text: str
     is_sent: bool
     """True when it shall leave at once."""
-
-
-class DraftDialog(Dialog[str]):
-    """One draft, whole. The value is `send`, `edit` or `drop`; Enter alone decides nothing."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "choose('send')", "Send"),
-        Binding("e", "choose('edit')", "Edit"),
-        Binding("d", "choose('drop')", "Drop"),
-    ]
-
-    def __init__(self, title: str, why: str, draft: Draft) -> None:
-        super().__init__()
-        self._title, self._why, self._draft = title, why, draft
-
-    def compose(self) -> ComposeResult:
-        """Title, why it waits, its messages, buttons."""
-        can_leave = not self._draft.fault
-        with Vertical():
-            yield Static(Text(self._title), classes="title")
-            why = Text(self._why, style=QUIET)
-            if not can_leave:
-                why.append(f"\n{ONLY_YOURS}", style=WARN)
-            yield Static(why)
-            with VerticalScroll(classes="whole"):
-                for number, text in enumerate(self._draft.texts):
-                    yield Static(Text(safe_text(text)), classes="another" if number else "")
-            with Horizontal(classes="buttons"):
-                if can_leave:
-                    yield Button("Send", variant="success", id="send", compact=True)
-                yield Button("Edit", id="edit", compact=True)
-                yield Button("Drop", variant="error", id="drop", compact=True)
-                yield Button("Close", id="close", compact=True)
-            yield Static(f"{'s send · ' if can_leave else ''}e edit · d drop · Esc close", classes="keys")
-
-    def on_mount(self) -> None:
-        """The arrows scroll."""
-        self.query_one(VerticalScroll).focus()
-
-    def action_choose(self, what: str) -> None:
-        """Decided, unless the draft cannot be sent as it is."""
-        if what != "send" or not self._draft.fault:
-            self.dismiss(what)
-
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        """A click, or Enter on a button."""
-        self.dismiss(event.button.id if event.button.id != "close" else None)
 
 
 class WriteDialog(Dialog[WrittenDraft | None]):
@@ -203,8 +151,7 @@ class WriteDialog(Dialog[WrittenDraft | None]):
 
     def compose(self) -> ComposeResult:
         """Title, text, buttons."""
-        with Vertical():
-            yield Static(Text(self._title), classes="title")
+        with Frame(self._title):
             yield TextArea(self._text, soft_wrap=True, tab_behavior="focus", show_line_numbers=False, compact=True)
             with Horizontal(classes="buttons"):
                 yield Button("Save", variant="success", id="save", compact=True)
@@ -228,7 +175,7 @@ class WriteDialog(Dialog[WrittenDraft | None]):
             self.dismiss(None)
         else:
             self._is_warned = True
-            self.query_one(".keys", Static).update(Text("Esc again throws away what you wrote.", style=WARN))
+            self.query_one(".keys", Static).update(say(("Esc again throws away what you wrote.", WAITS)))
 
     def on_text_area_changed(self) -> None:
         """Who writes on wants to keep it."""
@@ -246,7 +193,7 @@ class WriteDialog(Dialog[WrittenDraft | None]):
         text = self.query_one(TextArea).text
         if len(text) > _LONGEST:
             words = f"{len(text):,} characters: shorten it to {_LONGEST:,}."
-            self.query_one(".keys", Static).update(Text(words, style=WARN))
+            self.query_one(".keys", Static).update(say((words, WAITS)))
         else:
             self.dismiss(WrittenDraft(text, is_sent))
 

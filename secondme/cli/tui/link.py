@@ -10,6 +10,9 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from secondme.cli.tui.admitting import Admitting
+from secondme.cli.tui.drafting import Drafting
+from secondme.core.clock import from_ms
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
 from secondme.core.store import keys
@@ -19,6 +22,7 @@ from secondme.services import Services, open_services
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator, Sequence
+    from datetime import datetime
 
     from textual.app import App
 
@@ -34,6 +38,9 @@ if TYPE_CHECKING:
 BY_TUI = "tui"
 """Who approved, in the records."""
 _AGAIN_S = 0.5
+_RANK_MS = 30_000
+_FEW_RANKS = 500
+"""Of so few conversations it is known at every look when something was last said."""
 _FEW = 300
 """So many held messages are read whatever page is shown; more only for the pages that show them."""
 
@@ -49,6 +56,10 @@ class Snapshot:
     """What waits for the owner, the oldest first; None when it is a great deal and was not read."""
     draft_count: int
     unreadable_drafts: int
+    ranks: dict[str, int]
+    """Contact -> when something was last said there, Unix ms; at most half a minute old."""
+    proposals: int
+    """How many things skills would do, if the owner says so."""
 
 
 class StoreLink:
@@ -59,6 +70,7 @@ class StoreLink:
         self._clock = clock
         self._services: Services | None = None
         self._users = 0
+        self._ranks: tuple[float, frozenset[str], dict[str, int]] | None = None
         self._unused = asyncio.Event()
         self._unused.set()
 
@@ -109,7 +121,55 @@ class StoreLink:
             if all_drafts or held <= _FEW:
                 drafts, unreadable = await services.drafts.waiting() if held else ([], [])
                 held, corrupt = len(drafts), len(unreadable)
-            return Snapshot(overview, listing, pauses, drafts, held, corrupt)
+            proposals = len(await services.skill_store.proposals())
+            ranks = await self._newest(frozenset(each.contact_id for each in listing.approved))
+            return Snapshot(overview, listing, pauses, drafts, held, corrupt, ranks, proposals)
+
+    async def _newest(self, contacts: frozenset[str]) -> dict[str, int]:
+        """To know when something was last said everywhere, every conversation's last line is read: not at every look."""
+        now_ms = self._clock.now_ms()
+        if (
+            self._ranks is None
+            or self._ranks[1] != contacts
+            or (len(contacts) <= _FEW_RANKS or not 0 <= now_ms - self._ranks[0] < _RANK_MS)
+        ):
+            ranks = await self.services.conversations.newest_ms([ContactId(each) for each in contacts])
+            self._ranks = now_ms, contacts, ranks
+        return self._ranks[2]
+
+    def note_newest(self, contact: str, at_ms: int) -> None:
+        """Something was said there since."""
+        if self._ranks is not None:
+            self._ranks[2][contact] = at_ms
+
+    def asleep_until(self, now: datetime) -> datetime | None:
+        """When the owner wakes; None while they are awake. A kill switch or a pause is no sleep."""
+        from secondme.core.send.pacing import SleepSchedule
+
+        schedule = SleepSchedule(self.setup.settings.sleep)
+        return schedule.wakes_at(now) if schedule.is_asleep(now) else None
+
+    def now(self) -> datetime:
+        """The time on the screen's clock (aware UTC)."""
+        return from_ms(self._clock.now_ms())
+
+    @property
+    def is_fresh(self) -> bool:
+        """True on a home that has no settings of its own yet."""
+        return not self.setup.places.config_file.exists()
+
+    async def keep_theme(self, name: str) -> str:
+        """The theme is in the settings. Raises ConfigError when they cannot be written."""
+        places = self.setup.places
+
+        def keep() -> None:
+            from secondme.core.config.files import write
+            from secondme.core.config.loader import plan_settings
+
+            write(plan_settings(places, {"tui.theme": name}, home=places.config if places.is_apart else None), self._clock.now_ms())
+
+        await asyncio.to_thread(keep)
+        return f"The screen keeps the theme {name}."
 
     @property
     def services(self) -> Services:
@@ -133,6 +193,21 @@ class Actions:
         self.link = link
         self.look_again = look_again
         """What the shown page needs is read anew, soon."""
+        self.admitting = Admitting(self)
+        self.drafting = Drafting(self)
+
+    def now(self) -> datetime:
+        """The time on the screen's clock (aware UTC)."""
+        return self.link.now()
+
+    def copy(self, words: str, what: str) -> None:
+        """The words are in the terminal's clipboard, as far as the terminal takes them (OSC 52)."""
+        self._app.copy_to_clipboard(words)
+        self._app.notify(f"{what[0].upper()}{what[1:]} is copied: {words}", markup=False)
+
+    async def go_to(self, page: str, key: str) -> None:
+        """This page is shown, its cursor on this row."""
+        await self._app.go_to(page, key)  # type: ignore[attr-defined]  # there is one app
 
     async def fetch(self, ask: Callable[[], Awaitable[T]]) -> T | None:
         """What was asked for; None when it could not be had, and the owner was told why."""

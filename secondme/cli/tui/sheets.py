@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rich.text import Text
 from textual.binding import Binding, BindingType
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import VerticalScroll
 from textual.widgets import Checkbox, Input, Static
 
-from secondme.cli.tui.dialogs import Dialog
-from secondme.cli.tui.widgets import QUIET, WARN
+from secondme.cli.tui.dialogs import Dialog, Frame
+from secondme.cli.tui.drawing import say
+from secondme.cli.tui.theme import FAINT, WAITS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from textual.app import ComposeResult
+    from textual.content import Content
     from textual.events import Key
 
     from secondme.core.tools.reports import SettingReport
@@ -24,14 +25,13 @@ if TYPE_CHECKING:
 class SheetDialog(Dialog[str]):
     """A long text, and what can be decided: `choices` are keys with their words. Enter alone decides nothing."""
 
-    def __init__(self, title: str, text: Text, choices: Mapping[str, str]) -> None:
+    def __init__(self, title: str, text: Content, choices: Mapping[str, str]) -> None:
         super().__init__()
         self._title, self._text, self._choices = title, text, choices
 
     def compose(self) -> ComposeResult:
         """Title, text, keys."""
-        with Vertical():
-            yield Static(Text(self._title), classes="title")
+        with Frame(self._title):
             with VerticalScroll(classes="whole"):
                 yield Static(self._text)
             keys = [f"{key} {words.lower()}" for key, words in self._choices.items()]
@@ -53,24 +53,23 @@ class SettingsDialog(Dialog[dict[str, Any]]):
 
     BINDINGS: ClassVar[list[BindingType]] = [Binding("ctrl+s", "save", "Save", priority=True)]
 
-    def __init__(self, title: str, rows: Sequence[SettingReport]) -> None:
+    def __init__(self, title: str, rows: Sequence[SettingReport], typed: Mapping[str, Any] | None = None) -> None:
+        """`typed` is what was typed before and could not be kept."""
         super().__init__()
-        self._title, self._rows = title, rows
+        self._title, self._rows, self._typed = title, rows, typed or {}
         self._warning = Static("", classes="label")
 
     def compose(self) -> ComposeResult:
         """Title, a field for each setting, keys."""
-        with Vertical():
-            yield Static(Text(self._title), classes="title")
+        with Frame(self._title):
             with VerticalScroll(classes="whole"):
                 for row in self._rows:
+                    value = self._typed.get(row.name, None if row.type == "secret" else row.value)
                     if row.type == "boolean":
-                        yield Checkbox(row.label, bool(row.value), id=f"set-{row.name}", compact=True)
+                        yield Checkbox(row.label, bool(value), id=f"set-{row.name}", compact=True)
                         continue
-                    label = Text(row.label)
-                    label.append(f"  {_kind(row)}", style=QUIET)
-                    yield Static(label, classes="label")
-                    shown = "" if row.value is None or row.type == "secret" else str(row.value)
+                    yield Static(say(row.label, (f"  {_kind(row)}", FAINT)), classes="label")
+                    shown = "" if value is None else str(value)
                     hint = "kept; type to change" if row.type == "secret" and row.set else ""
                     yield Input(shown, placeholder=hint, password=row.type == "secret", id=f"set-{row.name}")
             yield self._warning
@@ -99,7 +98,7 @@ class SettingsDialog(Dialog[dict[str, Any]]):
                 continue
             value, fault = _read(row, typed)
             if fault:
-                self._warning.update(Text(f"{row.label} {fault}", style=WARN))
+                self._warning.update(say((f"{row.label} {fault}", WAITS)))
                 return
             changes[row.name] = value
         self.dismiss(changes)
@@ -114,8 +113,7 @@ class LineDialog(Dialog[str | None]):
 
     def compose(self) -> ComposeResult:
         """Title, one line, keys."""
-        with Vertical():
-            yield Static(Text(self._title), classes="title")
+        with Frame(self._title):
             yield Input(self._text, max_length=4000)
             yield Static(f"Enter {self._verb} · Esc cancel", classes="keys")
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import contextlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeVar
+from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
 from secondme.core.errors import BusyError, DataError, NotFoundError
 from secondme.core.ids import ContactId, code_of, is_contact_id, new_code
@@ -72,6 +72,9 @@ class PairingStore:
     def __init__(self, store: Store, settings: PairingSettings) -> None:
         self._store = store
         self._cooldown_ms = int(settings.denial_cooldown_hours * 3_600_000)
+        self._known: dict[str, dict[str, tuple[bytes, Record]]] = {}
+        """Index -> key -> what the last listing read there, and the record it made of it. Who lists every other second, as the screen
+        does, makes ten thousand records once."""
 
     async def find(self, reference: str) -> PairingRequest | None:
         """The live request that `reference`, a code or a contact id, means. Raises DataError when its record is corrupt."""
@@ -283,17 +286,23 @@ class PairingStore:
         return listing
 
     async def _collect(self, index: str, name: Callable[[str], str], kind: type[R], found: list[R], listing: Listing) -> None:
-        start = 0
+        known, start = self._known.get(index, {}), 0
+        seen: dict[str, tuple[bytes, Record]] = {}
         while members := await self._store.call(self._store.client.zrange(index, start, start + _PAGE - 1)):
             start += _PAGE
             names = [name(member.decode()) for member in members]
             for key, raw in zip(names, await self._store.call(self._store.client.mget(names)), strict=True):
                 if raw is None:
                     continue  # it expired since the index was read
+                before = known.get(key)
                 try:
-                    found.append(kind.decode(raw, key))
+                    record = before[1] if before is not None and before[0] == raw else kind.decode(raw, key)
                 except DataError as error:
                     listing.corrupt.append(error)
+                    continue
+                seen[key] = raw, record
+                found.append(cast("R", record))
+        self._known[index] = seen
 
     async def _with_first_lines(self, requests: list[PairingRequest]) -> list[PairingRequest]:
         """The requests with what those who wait wrote first, where it is kept. One round trip. What cannot be read is left out."""

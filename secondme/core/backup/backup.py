@@ -26,7 +26,7 @@ from secondme.core.backup.archive import (
     unseal,
     write_archive,
 )
-from secondme.core.backup.store import save_store
+from secondme.core.backup.store import note_backup, save_store
 from secondme.core.clock import from_ms
 from secondme.core.errors import BusyError, ConfigError, DataError
 from secondme.core.fault_points import point
@@ -217,6 +217,7 @@ async def make_backup(
             raise ConfigError(
                 "backup_unwritable", f"The backup cannot be written: {error.strerror}.", "Free some space."
             ) from error
+    await note_backup(store, clock)
     return Made(os.fstat(into.fileno()).st_size, manifest, gathered.skipped)
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import RedisError, ResponseError
 
 from secondme.core.admit.control_store import ControlStore
+from secondme.core.clock import from_ms
 from secondme.core.errors import BusyError, ConfigError, DataError
 from secondme.core.fault_points import point
 from secondme.core.store import keys
@@ -19,6 +20,7 @@ from secondme.core.store.scan import Keyspace, scan
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Sequence
+    from datetime import datetime
     from pathlib import Path
 
     from redis.asyncio import Redis
@@ -172,6 +174,17 @@ async def _write(target: Keyspace, values: Sequence[Dumped], *, is_older: bool) 
 
 def _is_key(name: str, value: object) -> bool:
     return isinstance(value, str) and not value.startswith("events:") and name != "QUEUE_GROUP"
+
+
+async def note_backup(store: Store, clock: Clock) -> None:
+    """A backup was made now."""
+    await store.call(store.client.set(keys.BACKUP_AT, clock.now_ms()))
+
+
+async def last_backup_at(store: Store) -> datetime | None:
+    """When the last backup was made; None when none is known of."""
+    raw = await store.call(store.client.get(keys.BACKUP_AT))
+    return from_ms(int(raw)) if raw is not None and raw.isdigit() else None
 
 
 async def save_store(store: Store, into: Path, clock: Clock, *, binary: str = "") -> None:

@@ -52,6 +52,7 @@ from secondme.core.config.models import (
     SpeechSettings,
     StoreSettings,
     TakeoverSettings,
+    TuiSettings,
     WebhookSettings,
 )
 from secondme.core.config.paths import Places, find_places
@@ -91,6 +92,7 @@ class Settings(Section):
     drafts: DraftSettings
     content: ContentSettings
     api: ApiSettings
+    tui: TuiSettings
     webhooks: WebhookSettings
     plugins: dict[str, dict[str, str | int | float | bool]] = Field(default_factory=dict)
     """Settings of channels that came as packages of their own, by channel id."""

@@ -270,6 +270,13 @@ class ApiSettings(Section):
         return host_and_port(value)
 
 
+class TuiSettings(Section):
+    """How `secondme tui` looks."""
+
+    theme: str = "night"
+    """`night`, `paper`, or one of the themes that the command palette of the screen (Ctrl+P) names."""
+
+
 class WebhookSettings(Section):
     """Where platforms that call us are heard, and where our own webhooks may go."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from datetime import UTC
 from functools import partial
 from time import process_time
@@ -45,6 +46,9 @@ _PROBE = 6
 _DEPTHS, _DEEPEST = (5, 10, 20), 50
 
 _LONGEST_VALUE = 200
+
+_SHARED = "-shm"
+"""What SQLite makes beside a file while somebody has it open; nothing of the file's content is only there."""
 
 _T = TypeVar("_T")
 
@@ -134,8 +138,14 @@ class MemoryDesk:
         return EvaluatedQuestion(question=safe_text(question), place=place, in_budget=in_budget, cpu_ms=round(cpu_ms, 2))
 
     async def sizes(self, contacts: Sequence[ContactId]) -> dict[ContactId, tuple[int, int]]:
-        """How many bytes each contact's files have, and when they last changed (ms); whose there are none of is left out. Opens nothing."""
+        """How many bytes each contact's files have, and when they last changed (ms): the same as long as nothing was written. Whose there
+        are none of is left out. Opens nothing."""
         return await asyncio.to_thread(self._sizes, contacts)
+
+    async def newest_facts(self, contacts: Sequence[ContactId], most: int) -> dict[ContactId, list[FactReport]]:
+        """The facts that hold of each of these contacts, at most `most` of each, the newest first. Each contact has its own, linked or not; one
+        whose file is busy is left out."""
+        return await asyncio.to_thread(self._newest_facts, contacts, most)
 
     async def facts(self, contact: ContactId, about: str) -> list[FactReport]:
         """The facts that hold of the person and have to do with `about`, the nearest first; without it all, the newest first."""
@@ -219,10 +229,18 @@ class MemoryDesk:
         left = await asyncio.to_thread(self._memories.left_of, probes, contact) if probes else []
         return len(meant), facts - facts_left, len(left)
 
+    def _newest_facts(self, contacts: Sequence[ContactId], most: int) -> dict[ContactId, list[FactReport]]:
+        found = {}
+        for contact in contacts:
+            with suppress(BusyError):
+                found[contact] = [_fact(each) for each in self._memories.newest_facts(contact, most)]
+        return found
+
     def _sizes(self, contacts: Sequence[ContactId]) -> dict[ContactId, tuple[int, int]]:
         found = {}
         for contact in contacts:
-            states = [path.stat() for path in self._memories.files(contact) if path.exists()]
+            paths = [path for path in self._memories.files(contact) if not path.name.endswith(_SHARED)]
+            states = [state for path in paths if path.exists() and (state := path.stat()).st_size]
             if states:
                 found[contact] = sum(each.st_size for each in states), int(max(each.st_mtime for each in states) * 1000)
         return found

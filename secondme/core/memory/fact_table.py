@@ -68,9 +68,15 @@ class FactTable:
 
     def all(self) -> list[KeptFact]:
         """Every fact, the newest first; also those that hold no longer."""
-        rows = self._db.execute(
-            "select key, subject, kind, object, words, speaker, at_ms, until_ms from fact order by at_ms desc, key"
-        ).fetchall()
+        return self._kept("order by at_ms desc, key limit ?", _MOST)
+
+    def newest(self, most: int) -> list[KeptFact]:
+        """The facts that hold, at most so many, the newest first."""
+        return self._kept("where until_ms = 0 order by at_ms desc, key limit ?", most)
+
+    def _kept(self, which: str, most: int) -> list[KeptFact]:
+        columns = "key, subject, kind, object, words, speaker, at_ms, until_ms"
+        rows = self._db.execute(f"select {columns} from fact {which}", (most,)).fetchall()  # noqa: S608  words of ours
         return [
             KeptFact(key, Fact(subject, kind, value, words, Speaker(speaker), at_ms, self._sources(key)), until_ms)
             for key, subject, kind, value, words, speaker, at_ms, until_ms in rows

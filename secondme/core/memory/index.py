@@ -389,6 +389,11 @@ class ConversationIndex:
         with _reported():
             return self._facts.all()
 
+    def newest_facts(self, most: int) -> list[KeptFact]:
+        """As FactTable.newest."""
+        with _reported():
+            return self._facts.newest(most)
+
     def facts_about(self, text: str) -> list[tuple[KeptFact, float]]:
         """As FactTable.about."""
         with _reported():

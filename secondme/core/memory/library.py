@@ -129,6 +129,10 @@ class Memories:
         """As ConversationIndex.facts."""
         return self.read(contact, lambda index: index.facts(), otherwise=[])
 
+    def newest_facts(self, contact: str, most: int) -> list[KeptFact]:
+        """As ConversationIndex.newest_facts."""
+        return self.read(contact, lambda index: index.newest_facts(most), otherwise=[])
+
     def forget_facts(self, contact: str, keys: Collection[str]) -> int:
         """As ConversationIndex.forget_facts."""
         return self.read(contact, lambda index: index.forget_facts(keys), otherwise=0)

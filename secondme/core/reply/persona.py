@@ -87,6 +87,8 @@ def read(path: Path) -> bytes:
 
 def parse(raw: bytes, path: Path, identity: str) -> Persona:
     """The persona that the file at `path` describes. Raises ConfigError naming file and line; nothing is repaired."""
+    if len(raw) > _LIMIT_BYTES:
+        raise ConfigError("bad_persona", f"{path} is larger than {size(_LIMIT_BYTES)}.", "Shorten it.")
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:

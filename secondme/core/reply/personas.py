@@ -13,12 +13,13 @@ from __future__ import annotations
 import json
 import os
 import re
+import stat
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from secondme.core.enums import Relationship
-from secondme.core.errors import ConfigError, NotFoundError
-from secondme.core.files import new_file, private_dir
+from secondme.core.errors import BusyError, ConfigError, NotFoundError
+from secondme.core.files import new_file, private_dir, replacement
 from secondme.core.log import get_logger
 from secondme.core.reply.persona import NEUTRAL, SUFFIX, Persona, parse, persona_id, plain_path, read
 from secondme.core.text import did_you_mean, safe_text
@@ -108,6 +109,42 @@ class PersonaLibrary:
             path.unlink()
             raise
         return path
+
+    def text_of(self, identity: str) -> str:
+        """What the persona's file says, sound or not. Raises NotFoundError, and ConfigError when it is no text or cannot be read."""
+        path = self.path_of(identity)
+        try:
+            return read(path).decode()
+        except FileNotFoundError as error:
+            raise NotFoundError("no_such_persona", "There is no such persona.", "secondme persona list") from error
+        except UnicodeDecodeError as error:
+            raise ConfigError("bad_persona", f"{path} is not UTF-8 text.", f"Save {path} as UTF-8.") from error
+
+    def fault_in(self, identity: str, text: str) -> str:
+        """What would be wrong with the persona if its file said `text`, as `parse` names it; empty when nothing would be."""
+        try:
+            parse(text.encode("utf-8", "replace"), self.path_of(identity), identity)
+        except ConfigError as error:
+            return error.message
+        return ""
+
+    def rewrite(self, identity: str, text: str, *, before: str) -> Persona:
+        """The persona's file says `text` in place of `before`, whole, and can be used. A link is followed, and the file keeps its mode.
+
+        Raises ConfigError, and changes nothing, when it could not be used so or not be written, BusyError when it does not say `before` any
+        more, NotFoundError as `text_of`.
+        """
+        path = self.path_of(identity)
+        persona = parse(text.encode("utf-8", "replace"), path, identity)
+        if self.text_of(identity) != before:
+            raise BusyError("persona_changed", f"{path} was changed meanwhile.", "Save again to put what you wrote in its place.")
+        try:
+            kept = path.resolve(strict=True)
+            with replacement(kept, stat.S_IMODE(kept.stat().st_mode)) as file:
+                file.write(text.encode("utf-8", "replace"))
+        except OSError as error:
+            raise ConfigError("bad_persona", f"{path} cannot be written: {error.strerror}.", "Check its owner and mode.") from error
+        return persona
 
     def warn_once(self, slot: str) -> None:
         """The log says, once in a process, that a choice names a persona that is not there."""

@@ -417,6 +417,9 @@ JOBS_INDEX = "JOBS:index"
 JOBS_DUE = "JOBS:due"
 """ZSET job -> ms of its next step. A member leaves when there is none."""
 
+BACKUP_AT = "BACKUP:at"
+"""STRING, Unix ms when the last backup was made; kept for ever."""
+
 JOBS_OFF = "JOBS:off"
 """STRING "1": no job runs by itself; until the owner says otherwise."""
 

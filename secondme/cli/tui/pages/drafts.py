@@ -1,268 +1,258 @@
-"""The page of drafts: each reply that was held, with the reason, to read, send, write anew or drop."""
+"""The page of drafts: each reply that was held beside its question, to send, write anew or drop, one at a time or several."""
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
-from textual import work
 from textual.binding import Binding, BindingType
-from textual.widgets import DataTable, Static
 
-from secondme.cli.tui.dialogs import ConfirmDialog
-from secondme.cli.tui.forms import ONLY_YOURS, DraftDialog, WriteDialog, WrittenDraft
-from secondme.cli.tui.pages.page import Page, shown_name
-from secondme.cli.tui.table import Column, Row
-from secondme.cli.tui.widgets import QUIET, WARN
-from secondme.core.errors import BusyError
-from secondme.core.format import ago
-from secondme.core.gateway.trace_messages import why_held
-from secondme.core.jobs.facts import quoted
-from secondme.core.text import safe_name, safe_text
+from secondme.cli.tui.asking import asks
+from secondme.cli.tui.drafting import acts_of
+from secondme.cli.tui.drawing import apart, chip, column, fit, lines, say, shown_name
+from secondme.cli.tui.pages.page import LOOKING, ListPage
+from secondme.cli.tui.pages.thread import draft_sheet, one_line
+from secondme.cli.tui.theme import BAD, CLONE, FAINT, INK, SOFT, WAITS
+from secondme.core.enums import Tier
+from secondme.core.format import lately
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from textual.app import ComposeResult
+    from textual.content import Content
 
+    from secondme.cli.tui.drawing import Hint
     from secondme.cli.tui.link import Actions, Snapshot
+    from secondme.core.gateway.draft_views import DraftView
+    from secondme.core.records import Turn
     from secondme.core.send.drafts import Draft
 
 _MOST = 500
 _LINE = 300
 """Characters of a draft in its row."""
+_NAME = 18
 
 
-class DraftsPage(Page):
-    """Drafts, the oldest on top."""
+def mark_of(draft: Draft) -> tuple[str, str]:
+    """A fault, or that it waits."""
+    return ("▲ ", BAD) if draft.fault or draft.overtaken else ("● ", WAITS)
 
-    COLUMNS: ClassVar[Sequence[Column]] = (
-        Column("To", 8, flexible=2, most=24),
-        Column("Age", 6),
-        Column("Waits because", 24, flexible=4, most=56, from_width=66),
-        Column("From", 8, flexible=1, most=24, from_width=76),
-        Column("It would say", 12, flexible=6),
-    )
+
+def why_chip(view: DraftView) -> Content:
+    """Why it waits, in a word or two."""
+    draft = view.draft
+    if draft.reason == "disclosure":
+        return chip("asked if machine", "bad")
+    if draft.fault:
+        return chip("your words only", "bad")
+    if draft.overtaken:
+        return chip("overtaken", "bad")
+    if draft.own:
+        return chip("yours")
+    if draft.job:
+        return chip("from a job")
+    if draft.reason == "tier" and view.contact is not None and view.contact.tier is Tier.RESTRICTED:
+        return chip("restricted", "guard")
+    return chip(_SHORT.get(draft.reason, one_line(draft.reason.replace("_", " "))))
+
+
+_SHORT = {
+    "tier": "needs you",
+    "mode": "draft mode",
+    "paused": "while paused",
+    "machine": "a machine?",
+    "ambiguous": "sent already?",
+    "undeliverable": "not delivered",
+    "unclear": "hard to hear",
+    "agent": "you ordered it",
+    "proactive": "from a job",
+    "rate_limit": "too many",
+}
+
+
+class DraftsPage(ListPage):
+    """Drafts: faults first, then the oldest."""
+
+    TITLE: ClassVar[str] = "Drafts"
     EMPTY: ClassVar[str] = (
         "Nothing waits for you.\n\nReplies that need your word appear here by themselves:\n"
         "to people in draft mode, and what the checks did not let out."
     )
+    WAITS: ClassVar[bool] = True
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("s", "send", "Send"),
-        Binding("e", "edit", "Edit"),
-        Binding("d", "drop", "Drop"),
+        Binding("s", "send", "Send", show=False),
+        Binding("e", "edit", "Edit", show=False),
+        Binding("d", "no", "Drop", show=False),
+        Binding("space", "mark", "Mark", show=False),
+        Binding("y", "copy", "Copy the contact's id", show=False),
     ]
 
     def __init__(self, desk: Actions, page_id: str) -> None:
         super().__init__(desk, page_id)
-        self._warning = Static(classes="warning")
-        self._drafts: dict[str, Draft] = {}
-        self._names: dict[str, str] = {}
-        self._jobs: dict[str, str] = {}
-        """What the jobs are called that wrote some of them."""
-        self._aimed: str | None = None
-        """The draft that came under the cursor by itself, because the one before it is gone."""
-        self._settled: set[str] = set()
-        """What the owner sent or dropped here."""
+        self._drafts: dict[str, Draft] | None = None
+        self._views: dict[str, DraftView] = {}
+        self._earlier: dict[str, list[Turn]] = {}
+        self._gone: tuple[DraftView, str] | None = None
+        """The draft that was under the cursor when it went, and what became of it: its sheet stays until the cursor moves."""
+        self._came: str | None = None
+        """What came under the cursor then."""
+        self._seen: DraftView | None = None
+        """What the owner reads."""
+        self._marked: set[str] = set()
+        self._unreadable = 0
 
-    def compose(self) -> ComposeResult:
-        """The table below what is wrong."""
-        yield self._warning
-        yield from super().compose()
+    # What is shown
 
     async def read(self, snapshot: Snapshot, now_ms: int) -> None:
-        """The names of jobs, where one wrote a draft."""
+        """What belongs to the drafts, and what was said before in the conversation of the one under the cursor."""
         del now_ms
-        if any(draft.job for draft in snapshot.drafts or ()):
-            self._jobs = {view.job.id: safe_name(view.job.name) for view in (await self.desk.link.services.jobs.all())[0]}
+        services = self.desk.link.services
+        drafts = (snapshot.drafts or [])[:_MOST]
+        self._views = {view.draft.id: view for view in await services.draft_views.of(drafts)}
+        wanted = self.rows.current if self.rows.current in self._views else next(iter(self._views), None)
+        if wanted is not None:
+            current = self._views[wanted]
+            contact = current.draft.contact_id
+            self._earlier = {contact: await services.history.recent(contact, _EARLIER + len(current.draft.answers))}
 
     def show(self, snapshot: Snapshot, now: datetime) -> None:
         """The drafts that wait."""
-        if snapshot.drafts is not None:
-            self._drafts = {draft.id: draft for draft in snapshot.drafts[:_MOST]}
-            wanted = {draft.contact_id for draft in self._drafts.values()}
-            self._names = {
-                each.contact_id: each.display_name or "" for each in snapshot.listing.approved if each.contact_id in wanted
-            }
-        lines = []
-        if snapshot.unreadable_drafts:
-            lines.append(f"{snapshot.unreadable_drafts} drafts cannot be read: secondme drafts list names them.")
-        if snapshot.draft_count > _MOST:
-            lines.append(f"The oldest {_MOST} are shown.")
-        self._warning.update(Text(" ".join(lines), style=WARN))
-        self._warning.set_class(bool(lines), "shown")
-        before = self.table.current
-        self._put(now)
-        if before is not None and before not in self._drafts and before not in self._settled and self.is_shown:
-            self._aimed = self.table.current
-
-    def tick(self, now: datetime) -> None:
-        """The ages are right."""
-        if self.is_shown:
-            self._put(now)
-
-    def detail_of(self, key: str) -> Text:
-        """Why it waits, and the beginning of what it says."""
-        draft = self._drafts[key]
-        text = Text(f"To {self._who(draft)}", style="bold")
-        whose = f"  by {self._from(draft)}" if draft.job else ""
-        style = f"not bold {WARN if draft.fault or draft.overtaken else QUIET}"
-        text.append(f"  {safe_name(draft.contact_id)}{whose}  {self._why(draft)}", style=style)
-        text.append(f"\n{_one_line(draft)}", style="not bold")
-        return text
-
-    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Enter, or a click on the row under the cursor."""
-        event.stop()
-        self.action_read()
-
-    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
-        """The owner sees what is under the cursor."""
-        if self._aimed is not None and event.row_key.value != self._aimed:
-            self._aimed = None
-        super().on_data_table_row_highlighted(event)
-
-    @work
-    async def action_read(self) -> None:
-        """The whole of it, and what can be done."""
-        draft = self._current()
-        if draft is None:
+        self.now = now
+        if snapshot.drafts is None:
             return
-        choice = await self.app.push_screen_wait(DraftDialog(f"A reply to {self._who(draft)}", self._why(draft), draft))
-        match choice:
-            case "send":
-                await self._ask_send(draft)
-            case "edit":
-                await self._edit(draft)
-            case "drop":
-                await self._ask_drop(draft)
-            case _:
-                pass
+        self._unreadable = snapshot.unreadable_drafts
+        found = {draft.id: draft for draft in snapshot.drafts[:_MOST]}
+        self._notice_gone(found)
+        self._drafts = dict(sorted(found.items(), key=lambda item: (not item[1].fault, item[1].held_at)))
+        self._marked &= found.keys()
+        self._put()
+        if self._gone is not None and self._came is None:
+            self._came = self.rows.current
 
-    @work
+    def _notice_gone(self, found: dict[str, Draft]) -> None:
+        """Who reads a draft that went by itself is told what took its place, and presses no key at another."""
+        seen = self._seen
+        if seen is None or seen.draft.id in found or self._gone is not None or not self.is_shown:
+            return
+        if seen.draft.id not in self.desk.drafting.settled:
+            is_newer = any(draft.contact_id == seen.draft.contact_id for draft in found.values())
+            self._gone = (
+                seen,
+                "A newer reply took its place." if is_newer else "It is gone: settled elsewhere, or you wrote yourself.",
+            )
+
+    def _put(self) -> None:
+        drafts = self._drafts or {}
+        count = f"{len(self._marked)} marked" if self._marked else str(len(drafts))
+        self.put(list(drafts), LOOKING if self._drafts is None else "", count=count)
+        if self._unreadable:
+            self.list_pane.border_subtitle = say((f"{self._unreadable} cannot be read: secondme drafts list", WAITS))
+
+    def draw_row(self, key: str, width: int, tight: bool) -> Content:  # noqa: FBT001  as rows ask
+        """To whom, why it waits, and what it would say."""
+        draft, view = (self._drafts or {}).get(key), self._views.get(key)
+        if draft is None:
+            return say("")
+        name = view.name if view is not None else shown_name(None, draft.contact_id)
+        sign, style = ("✓ ", WAITS) if key in self._marked else mark_of(draft)
+        left = say((sign, style), (one_line(name), f"bold {INK}"))
+        when = f" {lately(draft.held_at, self.now):>6}" if self.now else ""
+        right = say(why_chip(view) if view is not None else "", (when, FAINT))
+        words = say(("◇ ", CLONE), (one_line(draft.text[:_LINE]), SOFT))
+        if tight:
+            return apart(say(column(left, _NAME), " ", words), right, width)
+        return lines(apart(left, right, width), fit(say("  ", words), width))
+
+    def draw_sheet(self, key: str, width: int) -> Content:
+        """The draft beside its question."""
+        if self._gone is not None and self.now is not None:
+            gone, why = self._gone
+            return draft_sheet(gone, self._earlier.get(gone.draft.contact_id, ()), (("j", "The next one"),), width, self.now, why)
+        view = self._views.get(key)
+        if view is None or self.now is None:
+            return say((LOOKING, FAINT))
+        hints = (*acts_of(view.draft), ("Enter", "Read here"))
+        return draft_sheet(view, self._earlier.get(view.draft.contact_id, ()), hints, width, self.now)
+
+    def title_of(self, key: str) -> tuple[str, str]:
+        """To whom it is."""
+        view = self._gone[0] if self._gone is not None else self._views.get(key)
+        return (f"To {one_line(view.name)}" if view is not None else ""), ""
+
+    def row_hints(self, key: str | None) -> Sequence[Hint]:
+        """What can be decided about the draft, or about those that are marked."""
+        draft = (self._drafts or {}).get(key or "")
+        if draft is None:
+            return ()
+        if self._marked:
+            return (("s", f"Send {len(self._marked)}"), ("d", f"Drop {len(self._marked)}"), ("Space", "Mark"))
+        return (*acts_of(draft), ("Space", "Mark"), ("Enter", "Read"), ("y", "Copy id"))
+
+    def tell(self) -> None:
+        """Another draft: what was said before it is read. That of which one was gone is so until the cursor moves."""
+        if self._gone is not None and self._came is not None and self.rows.current != self._came:
+            self._gone = self._came = None
+        view = self._views.get(self.rows.current or "")
+        if self._gone is None:
+            self._came, self._seen = None, view
+        if view is not None and view.draft.contact_id not in self._earlier:
+            self.desk.look_again()
+        super().tell()
+
+    def action_copy(self) -> None:
+        """The contact's id is in the terminal's clipboard."""
+        if (view := self._current()) is not None:
+            self.desk.copy(view.draft.contact_id, "the id")
+
+    def _moved_on(self) -> bool:
+        """True when the draft that is read is gone: a key meant for it must not decide about another."""
+        if self._gone is None:
+            return False
+        self._gone = self._came = None
+        self.tell()
+        self.app.notify("The draft that was here is gone. This is another one: press again.", severity="warning", markup=False)
+        return True
+
+    def _current(self) -> DraftView | None:
+        return self._views.get(self.rows.current or "")
+
+    def _chosen(self) -> list[DraftView]:
+        """The marked drafts, or the one under the cursor."""
+        wanted = self._marked or {self.rows.current or ""}
+        return [view for key in self._drafts or {} if key in wanted and (view := self._views.get(key)) is not None]
+
+    # What the owner does
+
+    def action_mark(self) -> None:
+        """The row is marked, or not any more; the cursor goes on."""
+        if (key := self.rows.current) is not None and not self._moved_on():
+            self._marked ^= {key}
+            self._put()
+            self.rows.action_move(1)
+
+    @asks
     async def action_send(self) -> None:
-        """Send it as it is."""
-        draft = self._current()
-        if draft is None:
+        """Send it as it is, or all that are marked."""
+        if self._moved_on():
             return
-        if self._aimed == draft.id:
-            self._aimed = None
-            self.app.notify("The draft that was here is gone. Press s again to send this one.", severity="warning", markup=False)
-        elif draft.fault:
-            self.app.notify(f"The checks found a fault in it. {ONLY_YOURS}", severity="warning", markup=False)
-        else:
-            await self._ask_send(draft)
+        chosen = self._chosen()
+        if self._marked:
+            if await self.desk.drafting.send_all(self.app, chosen):
+                self._marked.clear()
+        elif chosen:
+            await self.desk.drafting.send(self.app, chosen[0])
 
-    @work
+    @asks
     async def action_edit(self) -> None:
         """Say it in the owner's own words."""
-        draft = self._current()
-        if draft is not None:
-            await self._edit(draft)
+        if not self._moved_on() and (view := self._current()) is not None:
+            await self.desk.drafting.edit(self.app, view)
 
-    @work
-    async def action_drop(self) -> None:
-        """Get rid of it, after a confirmation."""
-        draft = self._current()
-        if draft is not None:
-            await self._ask_drop(draft)
-
-    async def _edit(self, draft: Draft) -> None:
-        """Asked until it is kept or given up: what was typed is not lost because the store was away."""
-        text = draft.text
-        while True:
-            written = await self.app.push_screen_wait(WriteDialog(f"To {self._who(draft)}, in your own words", text))
-            if written is None:
-                return
-            if await self.desk.decide(partial(self._write, draft, written)):
-                return
-            text = written.text
-
-    async def _ask_send(self, draft: Draft) -> None:
-        """Sent; one that was overtaken only after a second look, at what was said since."""
-        if draft.overtaken:
-            newest = await self.desk.fetch(partial(self._newest, draft))
-            if newest is None:
-                return
-            body = f"{newest}\n\nIt would say: {_one_line(draft)}"
-            if not await self.app.push_screen_wait(ConfirmDialog(f"Send it to {self._who(draft)} all the same?", body, "Send")):
-                return
-        await self.desk.decide(partial(self._send, draft, anyway=draft.overtaken))
-
-    async def _newest(self, draft: Draft) -> str:
-        """What was said last in its conversation, and by whom."""
-        turns = await self.desk.link.services.history.recent(draft.contact_id, 1)
-        since = f"Since {self._from(draft)} wrote it, something was said"
-        if not turns:
-            return f"{since}."
-        who = self._who(draft) if turns[-1].type == "incoming" else "you"
-        return f"{since}. The newest, by {who}: {quoted(turns[-1].shown, _LINE)}"
-
-    async def _ask_drop(self, draft: Draft) -> None:
-        body = "They get no answer to what they wrote, unless you write one yourself."
-        if await self.app.push_screen_wait(ConfirmDialog(f"Drop the reply to {self._who(draft)}?", body, "Drop")):
-            await self.desk.decide(partial(self._drop, draft))
-
-    async def _send(self, draft: Draft, *, anyway: bool = False) -> str:
-        await self._check(draft)
-        await self.desk.link.services.drafts.send(draft.id, anyway=anyway)
-        self._settled.add(draft.id)
-        return f"The reply to {self._who(draft)} is on its way."
-
-    async def _write(self, draft: Draft, written: WrittenDraft) -> str:
-        drafts = self.desk.link.services.drafts
-        await drafts.edit(draft.id, written.text)
-        if not written.is_sent:
-            return f"The reply to {self._who(draft)} is in your words and waits. s sends it."
-        try:
-            await drafts.send(draft.id)
-            self._settled.add(draft.id)
-        except BusyError as error:
-            return f"Your words to {self._who(draft)} are kept and not sent: {error.message}"
-        return f"Your words to {self._who(draft)} are on their way."
-
-    async def _drop(self, draft: Draft) -> str:
-        await self.desk.link.services.drafts.drop(draft.id)
-        self._settled.add(draft.id)
-        return f"The reply to {self._who(draft)} is dropped."
-
-    async def _check(self, draft: Draft) -> None:
-        """Nobody sends what they have not seen. Raises BusyError when the draft says something else by now, NotFoundError when it is gone."""
-        if (await self.desk.link.services.drafts.find(draft.id)).texts != draft.texts:
-            raise BusyError("draft_changed", "That draft was changed meanwhile.", "Look at it again.")
-
-    def _put(self, now: datetime) -> None:
-        self.put([self._row(draft, now) for draft in self._drafts.values()])
-
-    def _current(self) -> Draft | None:
-        key = self.table.current
-        return self._drafts.get(key) if key is not None else None
-
-    def _who(self, draft: Draft) -> str:
-        return shown_name(self._names.get(draft.contact_id), draft.contact_id)
-
-    def _why(self, draft: Draft) -> str:
-        if draft.fault:
-            return f"only in your own words: {safe_name(draft.fault.replace('_', ' '))}"
-        if draft.overtaken:
-            return "overtaken: something was said since"
-        return why_held(draft.reason)
-
-    def _from(self, draft: Draft) -> str:
-        """The job that wrote it, by its name; empty for a reply."""
-        return self._jobs.get(draft.job, draft.job) if draft.job else ""
-
-    def _row(self, draft: Draft, now: datetime) -> Row:
-        return draft.id, (
-            (self._who(draft), "bold"),
-            (ago(draft.held_at, now), QUIET),
-            (self._why(draft), WARN if draft.fault or draft.overtaken else ""),
-            (self._from(draft), QUIET),
-            (_one_line(draft), ""),
-        )
+    @asks
+    async def action_no(self) -> None:
+        """Get rid of it, or of all that are marked, after a confirmation."""
+        if not self._moved_on() and (chosen := self._chosen()) and await self.desk.drafting.drop(self.app, chosen):
+            self._marked.clear()
 
 
-def _one_line(draft: Draft) -> str:
-    return " ".join(safe_text(draft.text[:_LINE]).split())
+_EARLIER = 6

@@ -1,217 +1,148 @@
-"""The page of jobs: when each comes next, what became of it, and why not; switched, run, looked at before it speaks, and removed."""
+"""The page of jobs: when each comes next, what became of it, and why not; switched, run, looked at before it speaks, edited and deleted."""
 
 from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
-from textual import work
 from textual.binding import Binding, BindingType
-from textual.widgets import Static
 
+from secondme.cli.tui.asking import asks
 from secondme.cli.tui.dialogs import ConfirmDialog
+from secondme.cli.tui.drawing import READ_WIDTH, lines, say, wrapped
 from secondme.cli.tui.forms import Choice, ChoiceDialog
-from secondme.cli.tui.pages.page import Page, shown_name
-from secondme.cli.tui.sheets import SheetDialog
-from secondme.cli.tui.table import Column, Row
-from secondme.cli.tui.widgets import BAD, GOOD, QUIET, WARN
-from secondme.core.clock import to_ms
-from secondme.core.errors import NotFoundError
-from secondme.core.format import counted
-from secondme.core.jobs.desk import coming, ready_jobs
-from secondme.core.jobs.records import SELF
-from secondme.core.jobs.schedule import CronSchedule, in_words, zone_of
+from secondme.cli.tui.pages.jobs_rows import ALL_OFF, JobsDrawing, on_the_clock, urgency
+from secondme.cli.tui.pages.page import LOOKING, ListPage
+from secondme.cli.tui.sheets import LineDialog, SheetDialog
+from secondme.cli.tui.theme import SOFT
+from secondme.cli.tui.writing import TextDialog, ask_until_kept
+from secondme.core.clock import from_ms, parse_duration
+from secondme.core.errors import DataError, NotFoundError
+from secondme.core.jobs.schedule import AtSchedule, CronSchedule, EverySchedule, in_words, zone_of
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from datetime import datetime, tzinfo
+    from datetime import datetime
 
-    from textual.app import ComposeResult
-    from textual.widgets import DataTable
+    from textual.content import Content
 
+    from secondme.cli.tui.drawing import Hint
     from secondme.cli.tui.link import Actions, Snapshot
-    from secondme.cli.tui.table import Cell
     from secondme.core.jobs.desk import JobDesk, ReadyJob
-    from secondme.core.jobs.records import JobRun, JobView
+    from secondme.core.jobs.records import JobRecord, JobRun, JobView
 
-_SHOWN = 5
-"""Next times, and runs, of the job under the cursor."""
-_HALF = 28
-"""Cells of the next times, before what became of the last ones."""
-_TEXT = 240
-_STOPPED = {
-    "paused": ("○ off", QUIET, "you switched it off: Space"),
-    "done": ("✓ done", QUIET, "it is over"),
-    "failed": ("▲ failed", BAD, "it came to nothing too often; Space tries on"),
-    "broken": ("▲ broken", BAD, "it can never come to anything: Enter says why"),
-}
-_OUTCOMES = {
-    "nothing": ("nothing to say", QUIET),
-    "idle": ("nothing new", QUIET),
-    "queued": ("on its way", GOOD),
-    "sent": ("sent", GOOD),
-    "draft": ("a draft waits", WARN),
-    "dropped": ("dropped", QUIET),
-    "expired": ("expired", WARN),
-    "overtaken": ("overtaken", WARN),
-    "undeliverable": ("not delivered", BAD),
-    "failed": ("tried again", WARN),
-    "given_up": ("failed", BAD),
-    "missed": ("missed", WARN),
-    "waiting": ("waits", WARN),
-    "limit": ("over its limit", WARN),
-    "clock_back": ("clock put back", WARN),
-    "refused": ("refused", BAD),
-}
-_WHY = {
-    "no_owner_chat": "no chat of yours is known",
-    "reach": "jobs.reach does not let it",
-    "not_approved": "not approved any more",
-    "mode": "their mode does not let it",
-    "stopped": "paused, or the kill switch is on",
-    "unanswered": "they have not answered the last ones",
-    "open_draft": "a draft for them waits already",
-    "limit": "enough was said for now",
-    "in_conversation": "you are talking just now",
-    "time_of_day": "not at this time of day",
-    "runs_today": "it ran often enough today",
-    "died": "the process ended in it",
-    "timeout": "it took too long",
-    "crashed": "a bug: see the log",
-    "owner": "you dropped it",
-    "over_budget": "the day's budget is spent",
-    "over_contact_budget": "the day's budget of jobs is spent",
-    "over_run_budget": "it would cost more than a run may",
-}
-_DOES = {"say": "Tells you", "ask": "Asks the clone", "write": "Has the clone write to {}"}
-_URGENCY = {"failed": 0, "broken": 0, "": 1, "paused": 3, "done": 4}
+_FRAME = 56
+"""Cells of a line in a dialog."""
 
 
-class JobsPage(Page):
+class JobsPage(ListPage):
     """What failed first, then what comes next first."""
 
-    COLUMNS: ClassVar[Sequence[Column]] = (
-        Column("State", 8),
-        Column("Job", 14, flexible=3, most=32),
-        Column("When", 14, flexible=3, most=44, from_width=60),
-        Column("Next", 16, from_width=44),
-        Column("For", 8, flexible=1, most=20, from_width=100),
-        Column("Last", 14, from_width=74),
-        Column("Why not", 12, flexible=4, from_width=110),
-    )
+    TITLE: ClassVar[str] = "Jobs"
     EMPTY: ClassVar[str] = (
-        "No jobs yet: nothing is said that nobody asked for.\n\na shows the ready-made ones, and what each would say now.\n"
+        "No jobs yet: nothing is said that nobody asked for.\n\nn shows the ready-made ones, and what each would say now.\n"
         "Reminders: secondme remind 'tomorrow 9:00' call the dentist"
     )
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "switch", "On, off", key_display="Space"),
-        Binding("r", "run", "Run now"),
-        Binding("p", "preview", "Preview"),
-        Binding("a", "choose", "Ready-made"),
-        Binding("d", "remove", "Remove"),
+        Binding("o", "switch", "Switch the job on or off", show=False),
+        Binding("r", "run", "Run the job now", show=False),
+        Binding("t", "try_it", "What the job would say now", show=False),
+        Binding("e", "edit", "Edit the job", show=False),
+        Binding("d", "no", "Delete the job", show=False),
+        Binding("n", "new", "New job: a ready-made one", show=False),
+        Binding("y", "copy", "Copy the job's id", show=False),
     ]
 
     def __init__(self, desk: Actions, page_id: str) -> None:
+        self._drawing = JobsDrawing()
         super().__init__(desk, page_id)
-        self._warning = Static(classes="warning", markup=False)
-        self._jobs: dict[str, JobView] | None = None
-        self._runs: dict[str, list[JobRun]] = {}
-        """Of the job under the cursor."""
-        self._names: dict[str, str] = {}
+        self._is_read = False
         self._works = False
         """True while a gateway runs, which runs jobs."""
 
-    def compose(self) -> ComposeResult:
-        """The table below what is wrong."""
-        yield self._warning
-        yield from super().compose()
+    # What is shown
 
     async def read(self, snapshot: Snapshot, now_ms: int) -> None:
         """Every job, and what became of the one under the cursor."""
         del now_ms
-        desk = self._job_desk()
-        views = sorted(await desk.all(), key=_urgency)
-        self._jobs = {view.job.id: view for view in views}
-        current = self.table.current or (views[0].job.id if views else None)
-        self._runs = {current: await self._runs_of(current)} if current in self._jobs else {}
-        self._names = {each.contact_id: each.display_name or "" for each in snapshot.listing.approved}
-        self._works = bool(snapshot.overview.runs)
-        is_off = await desk.is_off()
-        self._warning.update("No job runs by itself. secondme jobs on" if is_off else "")
-        self._warning.set_class(is_off, "shown")
+        desk, drawing = self._job_desk(), self._drawing
+        views = sorted(await desk.all(), key=urgency)
+        drawing.is_off = await desk.is_off()
+        current = self.rows.current or (views[0].job.id if views else None)
+        jobs = {view.job.id: view for view in views}
+        drawing.runs = {current: await self._runs_of(current)} if current is not None and current in jobs else {}
+        drawing.jobs = jobs
+        drawing.names = {each.contact_id: each.display_name or "" for each in snapshot.listing.approved}
+        self._works, self._is_read = bool(snapshot.overview.runs), True
 
     def show(self, snapshot: Snapshot, now: datetime) -> None:
         """What was read."""
         del snapshot
-        self._put(now)
+        self.now = self._drawing.now = now
+        if not self._is_read:
+            self.put([], LOOKING)
+            return
+        self.put(list(self._drawing.jobs), foot=ALL_OFF if self._drawing.is_off else "")
 
     def tick(self, now: datetime) -> None:
         """What is due now says so."""
-        if self.is_shown:
-            self._put(now)
+        self._drawing.now = now
+        super().tick(now)
 
-    def on_data_table_row_highlighted(self, event: DataTable.RowHighlighted) -> None:
+    def tell(self) -> None:
         """What became of the job under the cursor is read."""
-        super().on_data_table_row_highlighted(event)
-        if self.is_shown and self.table.current not in self._runs:
+        super().tell()
+        current = self.rows.current
+        if self.is_shown and current is not None and current not in self._drawing.runs:
             self.desk.look_again()
 
-    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Enter, or a click on the row under the cursor."""
-        event.stop()
-        self.action_history()
+    def draw_row(self, key: str, width: int, tight: bool) -> Content:  # noqa: FBT001  as rows ask
+        """Name, next time, and how it stands."""
+        return self._drawing.row(key, width, tight=tight)
 
-    def detail_of(self, key: str) -> Text:
-        """What it does, its next times, and what became of the last ones."""
-        view = (self._jobs or {})[key]
-        job = view.job
-        text = Text(safe_name(job.name), style="bold", no_wrap=True, overflow="ellipsis")
-        text.append(
-            f"  {job.id}  {in_words(job.schedule)}, {job.schedule.zone}; made by {safe_name(job.origin)}", style=f"not bold {QUIET}"
-        )
-        text.append(f"\n{self._does(view)}", style="not bold")
-        if why := _why_not(view):
-            text.append(f"\n{why[0].upper()}{why[1:]}.", style=f"not bold {WARN}")
-        zone = zone_of(job.schedule.zone)
-        times = [f"{at.astimezone(zone):%a %d %b %Y %H:%M}" for at in coming(view, _SHOWN)]
-        runs = [_run_line(run, zone) for run in self._runs.get(key, [])[:_SHOWN]]
-        half = _HALF if times else 0
-        text.append(f"\n{'Next times' if times else '':<{half}}{'What became of it' if runs else ''}", style=f"not bold {QUIET}")
-        for at in range(max(len(times), len(runs))):
-            text.append(f"\n{times[at] if at < len(times) else '':<{half}}", style="not bold")
-            if at < len(runs):
-                text.append_text(runs[at])
-        return text
+    def draw_sheet(self, key: str, width: int) -> Content:
+        """What it does, and what became of it."""
+        return self._drawing.sheet(key, min(READ_WIDTH, width), self.row_hints(key))
 
-    @work
-    async def action_history(self) -> None:
-        """What became of it, all of it."""
-        view = self._current()
+    def title_of(self, key: str) -> tuple[str, str]:
+        """The job's name, and where it was made."""
+        view = self._drawing.jobs.get(key)
+        return ("", "") if view is None else (safe_name(view.job.name), f"{view.job.id} · made by {safe_name(view.job.origin)}")
+
+    def row_hints(self, key: str | None) -> Sequence[Hint]:
+        """What can be done with this job."""
+        view = self._drawing.jobs.get(key or "")
         if view is None:
-            return
-        runs = await self.desk.fetch(partial(self._runs_of, view.job.id))
-        if runs is not None:
-            text = _history(runs, zone_of(view.job.schedule.zone))
-            await self.app.push_screen_wait(SheetDialog(f"What became of {safe_name(view.job.name)}", text, {}))
+            return (("n", "New"),)
+        switch = "Switch off" if view.state.enabled else "Switch on"
+        found: list[Hint] = [("r", "Run now"), ("o", switch), ("t", "Try"), ("n", "New"), ("e", "Edit"), ("d", "Delete")]
+        return [*found, ("y", "Copy id"), ("Enter", "Its runs")]
 
-    @work
+    def _current(self) -> JobView | None:
+        return self._drawing.jobs.get(self.rows.current or "")
+
+    # What the owner does
+
+    def action_copy(self) -> None:
+        """The id, as the commands take it, is in the terminal's clipboard."""
+        if (view := self._current()) is not None:
+            self.desk.copy(view.job.id, "the job's id")
+
+    @asks
     async def action_switch(self) -> None:
         """On, or off."""
-        view = self._current()
-        if view is not None:
+        if (view := self._current()) is not None:
             await self.desk.decide(partial(self._switch, view))
 
-    @work
+    @asks
     async def action_run(self) -> None:
         """Run it now, whatever its schedule says."""
-        view = self._current()
-        if view is not None:
+        if (view := self._current()) is not None:
             await self.desk.decide(partial(self._call, view))
 
-    @work
-    async def action_preview(self) -> None:
+    @asks
+    async def action_try_it(self) -> None:
         """What it would say now."""
         view = self._current()
         if view is None:
@@ -221,11 +152,11 @@ class JobsPage(Page):
             title = {"ask": "asks the clone", "write": "has the clone write", "followup": "has the clone write"}.get(
                 view.job.kind, "says now"
             )
-            body = Text(safe_text(text) or "It would say nothing now.")
+            body = say(safe_text(text) or "It would say nothing now.")
             await self.app.push_screen_wait(SheetDialog(f"What {safe_name(view.job.name)} {title}", body, {}))
 
-    @work
-    async def action_choose(self) -> None:
+    @asks
+    async def action_new(self) -> None:
         """One of the ready-made jobs, after a look at what it would say."""
         ready = await self.desk.fetch(self._ready)
         if not ready:
@@ -236,28 +167,78 @@ class JobsPage(Page):
         text = await self.desk.fetch(partial(self._preview, found.id)) if found else None
         if found is None or text is None:
             return
-        body = Text(f"{_usual_time(found)}. It says nothing when {found.says_nothing_when}.\n\nNow it would say:\n\n", style=QUIET)
-        body.append(safe_text(text) or "(nothing)", style="not bold #d7dce3")
-        if await self.app.push_screen_wait(SheetDialog(found.title, body, {"y": "Switch it on"})) == "y":
+        when = f"{_usual_time(found)}. It says nothing when {found.says_nothing_when}."
+        head = [*wrapped(when, _FRAME, SOFT), say(""), say(("Now it would say:", SOFT)), say("")]
+        body = lines(*head, *wrapped(safe_text(text) or "(nothing)", _FRAME))
+        if await self.app.push_screen_wait(SheetDialog(found.title, body, {"a": "Switch it on"})) == "a":
             await self.desk.decide(partial(self._choose, found))
 
-    @work
-    async def action_remove(self) -> None:
+    @asks
+    async def action_no(self) -> None:
         """Get rid of it, after a confirmation."""
-        view = self._current()
-        if view is None:
+        if (view := self._current()) is None:
             return
         body = "It does not come again, and what became of it is forgotten. Drafts that it wrote stay."
-        if await self.app.push_screen_wait(ConfirmDialog(f"Remove {safe_name(view.job.name)}?", body, "Remove")):
+        if await self.app.push_screen_wait(ConfirmDialog(f"Delete {safe_name(view.job.name)}?", body, "Delete")):
             await self.desk.decide(partial(self._remove, view))
+
+    @asks
+    async def action_edit(self) -> None:
+        """What it says, when it comes, or what it is called."""
+        if (view := self._current()) is None:
+            return
+        job, name = view.job, safe_name(view.job.name)
+        what = [
+            Choice("text", "Its words", "a ready-made job has none" if not job.text else "", is_possible=bool(job.text)),
+            Choice("when", "When it comes", in_words(job.schedule), is_possible=_typed_time(job) is not None),
+            Choice("name", "Its name", name),
+        ]
+        usual = next(each.value for each in what if each.is_possible)
+        match await self.app.push_screen_wait(ChoiceDialog(f"Change what about {name}?", what, usual)):
+            case "text":
+                text = safe_text(job.text)
+                await ask_until_kept(
+                    self, lambda typed: TextDialog(f"The words of {name}", typed, text), text, partial(self._edit, job, "text")
+                )
+            case "when":
+                question, typed = _typed_time(job) or ("", "")
+                await ask_until_kept(
+                    self, lambda typed: LineDialog(question, "keep", typed), typed, partial(self._edit, job, "when")
+                )
+            case "name":
+                await ask_until_kept(
+                    self, lambda typed: LineDialog(f"What is {name} called?", "keep", typed), name, partial(self._edit, job, "name")
+                )
+            case _:
+                pass
+
+    async def _edit(self, job: JobRecord, what: str, typed: str) -> str:
+        desk = self._job_desk()
+        match what, job.schedule:
+            case "text", _:
+                kept = await desk.edit(job.id, text=typed)
+            case "name", _:
+                kept = await desk.edit(job.id, name=typed)
+            case _, CronSchedule():
+                kept = await desk.edit(job.id, cron_line=typed)
+            case _, EverySchedule():
+                if (gap := parse_duration(typed)) is None:
+                    raise DataError("bad_duration", f"I do not understand {safe_name(typed)!r}.", "Like: 90m, 2h or 1d")
+                kept = await desk.edit(job.id, gap=gap)
+            case _:
+                kept = await desk.edit(job.id, at=typed)
+        view = await desk.find(kept.id)
+        return f"{safe_name(kept.name)} is changed{self._said_next(view)}."
 
     async def _switch(self, view: JobView) -> str:
         desk = self._job_desk()
         if view.state.enabled:
             await desk.pause(view.job.id)
             return f"{safe_name(view.job.name)} is off."
-        resumed = await desk.resume(view.job.id)
-        return f"{safe_name(view.job.name)} is on{f': {_on_the_clock(resumed)}' if resumed.next_at else ''}."
+        return f"{safe_name(view.job.name)} is on{self._said_next(await desk.resume(view.job.id))}."
+
+    def _said_next(self, view: JobView) -> str:
+        return f": {on_the_clock(view, self.now)}" if view.next_at and self.now is not None else ""
 
     async def _call(self, view: JobView) -> str:
         await self.desk.link.services.jobs.call(view.job.id)
@@ -273,7 +254,7 @@ class JobsPage(Page):
 
     async def _remove(self, view: JobView) -> str:
         await self._job_desk().remove(view.job.id)
-        return f"{safe_name(view.job.name)} is removed."
+        return f"{safe_name(view.job.name)} is deleted."
 
     async def _preview(self, job: str) -> str:
         from secondme.job_desk import preview
@@ -291,105 +272,26 @@ class JobsPage(Page):
 
         return job_desk(self.desk.link.services)
 
-    def _current(self) -> JobView | None:
-        return (self._jobs or {}).get(self.table.current or "")
-
-    def _put(self, now: datetime) -> None:
-        if self._jobs is None:
-            self.put([], "Looking …")
-            return
-        self.put([self._row(view, now) for view in self._jobs.values()])
-
-    def _row(self, view: JobView, now: datetime) -> Row:
-        job = view.job
-        last: Cell = _OUTCOMES.get(view.last.outcome, (_plain(view.last.outcome), "")) if view.last else ("", "")
-        return job.id, (
-            _state(view),
-            (safe_name(job.name), "bold"),
-            (in_words(job.schedule), ""),
-            (_next(view, now), ""),
-            (self._who(view), QUIET),
-            last,
-            (_why_not(view), WARN),
-        )
-
-    def _who(self, view: JobView) -> str:
-        target = view.job.target
-        return "you" if target == SELF else shown_name(self._names.get(target), target)
-
-    def _does(self, view: JobView) -> str:
-        if view.job.kind in _DOES:
-            words = " ".join(safe_text(view.job.text[:_TEXT]).split())
-            return f"{_DOES[view.job.kind].format(self._who(view))}: {words}"
-        ready = next((each for each in ready_jobs() if each.id == view.job.id), None)
-        return f"Ready-made: it says nothing when {ready.says_nothing_when}." if ready else "Tells you what there is to tell."
-
-
-def _urgency(view: JobView) -> tuple[int, int]:
-    rank = _URGENCY.get("" if view.state.enabled else view.state.why, 3)
-    if rank == 1 and view.next_at is None:
-        rank = 2
-    return rank, to_ms(view.next_at) if view.next_at else 0
-
-
-def _state(view: JobView) -> Cell:
-    state = view.state
-    if state.is_open:
-        return "● runs", GOOD
-    return ("● on", GOOD) if state.enabled else _STOPPED.get(state.why, ("○ off", QUIET, ""))[:2]
-
-
-def _next(view: JobView, now: datetime) -> str:
-    """When it comes next, on the clock of its zone."""
-    due_ms = view.state.due_ms
-    if view.state.is_open or (due_ms is not None and due_ms <= to_ms(now)):
-        return "now"
-    if not view.state.enabled:
-        return "-"
-    return {"trigger": "when it is so", "call": "when run"}.get(view.job.schedule.kind) or _on_the_clock(view)
-
-
-def _on_the_clock(view: JobView) -> str:
-    return f"{view.next_at.astimezone(zone_of(view.job.schedule.zone)):%a %d %b %H:%M}" if view.next_at else "-"
-
-
-def _why_not(view: JobView) -> str:
-    """Why it does not run, or why its last run came to nothing; empty when all is well."""
-    if not view.state.enabled:
-        return _STOPPED[view.state.why][2] if view.state.why in _STOPPED else "it is off"
-    if view.last is None or view.last.outcome in {"sent", "queued", "draft", "nothing", "idle"}:
-        return ""
-    return _reason(view.last)
-
-
-def _reason(run: JobRun) -> str:
-    return _WHY.get(run.why, _plain(run.why))
-
-
-def _plain(word: str) -> str:
-    return safe_name(word.replace("_", " "))
-
 
 def _usual_time(ready: ReadyJob) -> str:
     return in_words(CronSchedule(expr=ready.cron, zone="UTC"))
 
 
-def _run_line(run: JobRun, zone: tzinfo) -> Text:
-    words, style = _OUTCOMES.get(run.outcome, (_plain(run.outcome), ""))
-    text = Text(f"{run.occurrence.astimezone(zone):%a %d %b %H:%M}  ", style="not bold")
-    text.append(words, style=f"not bold {style}".strip())
-    more = [
-        _reason(run),
-        f"{counted(run.skipped, 'one')} before it not made up for" if run.skipped else "",
-        " ".join(map(safe_name, run.platform_ids)),
-    ]
-    text.append("".join(f"  {each}" for each in more if each), style=f"not bold {QUIET}")
-    return text
+def _typed_time(job: JobRecord) -> tuple[str, str] | None:
+    """The question for its time, and its time as one types it; None for a job that is not kept by a clock."""
+    match job.schedule:
+        case CronSchedule(expr=expr, zone=zone):
+            return f"When? Minute, hour, day, month, weekday ({zone})", expr
+        case EverySchedule(every_s=every_s):
+            return "How often? Like 90m, 2h or 1d", _gap(every_s)
+        case AtSchedule(at_ms=at_ms, zone=zone):
+            return f"When? Like tomorrow 9:00 ({zone})", f"{from_ms(at_ms).astimezone(zone_of(zone)):%Y-%m-%d %H:%M}"
+        case _:
+            return None
 
 
-def _history(runs: Sequence[JobRun], zone: tzinfo) -> Text:
-    text = Text()
-    for run in runs:
-        text.append_text(_run_line(run, zone))
-        text.append(f"  {run.ms} ms\n" if run.ms else "\n", style=f"not bold {QUIET}")
-    return text if runs else Text("It has not run yet.")
+def _gap(seconds: int) -> str:
+    for unit, length in (("d", 86_400), ("h", 3600), ("m", 60)):
+        if seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"

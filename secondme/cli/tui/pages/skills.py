@@ -1,233 +1,258 @@
-"""The page of skills: what is on, who may cause it, what it may do; its settings, a try, an approval; and what skills propose."""
+"""The page of skills: what they propose, and what is on, who may cause it, what it may do; its settings, a try, an approval."""
 
 from __future__ import annotations
 
 import json
+from collections import Counter
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from rich.text import Text
-from textual import work
 from textual.binding import Binding, BindingType
 
+from secondme.cli.tui.asking import asks
+from secondme.cli.tui.dialogs import ConfirmDialog
+from secondme.cli.tui.drawing import READ_WIDTH, lines, wrapped
 from secondme.cli.tui.forms import Choice, ChoiceDialog
-from secondme.cli.tui.pages.page import Page, shown_name
+from secondme.cli.tui.pages.page import LOOKING, ListPage
+from secondme.cli.tui.pages.skills_rows import PROPOSAL, SkillsDrawing, approval
+from secondme.cli.tui.rows import Entry, Heading
 from secondme.cli.tui.sheets import LineDialog, SettingsDialog, SheetDialog
-from secondme.cli.tui.table import Column
-from secondme.cli.tui.widgets import BAD, GOOD, QUIET, WARN
-from secondme.core.clock import from_ms
-from secondme.core.errors import DataError
-from secondme.core.format import ago
+from secondme.core.errors import DataError, NotFoundError
 from secondme.core.messages import Origin, ToolCall, ToolTurn
 from secondme.core.text import safe_name, safe_text
-from secondme.core.tools.permissions import AUDIENCE_WORDS
-from secondme.core.tools.proposals import in_words, values_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from textual.widgets import DataTable
+    from textual.content import Content
 
+    from secondme.cli.tui.drawing import Hint
     from secondme.cli.tui.link import Actions, Snapshot
-    from secondme.cli.tui.table import Row
     from secondme.core.tools.reports import SkillDetail, SkillReport
-    from secondme.core.tools.store import Proposal, ToolRun
+    from secondme.core.tools.store import Proposal
 
-_PROPOSAL = "proposal:"
 _RUNS = 500
-_STATES = {
-    "enabled": ("● on", GOOD),
-    "disabled": ("○ off", QUIET),
-    "new": ("● not approved", WARN),
-    "changed": ("▲ changed", WARN),
-    "not_set_up": ("○ not set up", QUIET),
-    "refused": ("▲ broken", BAD),
-    "unusable": ("▲ cannot run", BAD),
-}
-_MENDED_BY = {"new": "Press a.", "changed": "Press a to see what is different.", "not_set_up": "Press c."}
-_AUDIENCES = {"owner": "you", "trusted": "trusted", "standard": "standard", None: ""}
+_FRAME = 56
+_UNSHOWN = {"enabled", "changed"}
+"""A skill in these states is on when its tools may be offered."""
 
 
-class SkillsPage(Page):
+class SkillsPage(ListPage):
     """Proposals first, then every skill."""
 
-    COLUMNS: ClassVar[Sequence[Column]] = (
-        Column("State", 14),
-        Column("Skill", 10, flexible=2, most=28),
-        Column("For", 8, from_width=44),
-        Column("What", 12, flexible=5, from_width=56),
-        Column("Used", 8, from_width=70),
-    )
+    TITLE: ClassVar[str] = "Skills"
     EMPTY: ClassVar[str] = "There are no skills."
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("e", "switch", "On, off"),
-        Binding("c", "configure", "Settings"),
-        Binding("t", "try", "Try"),
-        Binding("a", "approve", "Approve"),
-        Binding("y", "decide(True)", "Do it"),
-        Binding("n", "decide(False)", "Drop it"),
+        Binding("o", "switch", "Switch the skill on or off", show=False),
+        Binding("e", "edit", "Settings of the skill", show=False),
+        Binding("t", "try_it", "Try a tool of the skill", show=False),
+        Binding("a", "yes", "Approve the skill, or do what it proposes", show=False),
+        Binding("d", "no", "Drop what the skill proposes", show=False),
     ]
 
     def __init__(self, desk: Actions, page_id: str) -> None:
+        self._drawing = SkillsDrawing()
         super().__init__(desk, page_id)
-        self._skills: dict[str, SkillReport] | None = None
-        self._proposals: dict[str, Proposal] = {}
-        self._last: dict[str, ToolRun] = {}
-        self._names: dict[str, str] = {}
+        self._is_read = False
+
+    # What is shown
 
     async def read(self, snapshot: Snapshot, now_ms: int) -> None:
-        """Every skill, what was used last, what is proposed."""
+        """Every skill, what was used last, what is proposed, and what the one under the cursor may do."""
         del now_ms
-        services = self.desk.link.services
+        services, drawing = self.desk.link.services, self._drawing
         skills: dict[str, SkillReport] = {}
         for each in await services.skill_desk.reports():
             skills.setdefault(each.name, each)  # a folder with the name of a built-in skill comes behind it
-        self._skills = skills
-        self._proposals = {f"{_PROPOSAL}{each.proposal_id}": each for each in await services.proposals.waiting()}
-        self._last = {run.skill: run for run in reversed(await services.skill_store.runs(_RUNS))}
-        self._names = {contact.contact_id: contact.display_name or "" for contact in snapshot.listing.approved}
+        proposals = {f"{PROPOSAL}{each.proposal_id}": each for each in await services.proposals.waiting()}
+        runs = await services.skill_store.runs(_RUNS)
+        drawing.skills, drawing.proposals = skills, proposals
+        drawing.last, drawing.uses = {run.skill: run for run in reversed(runs)}, Counter(run.skill for run in runs)
+        drawing.is_all_counted = len(runs) < _RUNS
+        drawing.names = {contact.contact_id: contact.display_name or "" for contact in snapshot.listing.approved}
+        current = self.rows.current or next(iter((*proposals, *skills)), "")
+        if current in skills and drawing.detail(current) is None:
+            with suppress(NotFoundError):  # it went away since it was listed
+                drawing.details = {current: (skills[current], await services.skill_desk.detail(current, health=False))}
+        self._is_read = True
 
     def show(self, snapshot: Snapshot, now: datetime) -> None:
         """What was read."""
         del snapshot
-        self._put(now)
+        self.now = self._drawing.now = now
+        drawing = self._drawing
+        if not self._is_read:
+            self.put([], LOOKING)
+            return
+        entries: list[Entry] = [*drawing.skills]
+        if drawing.proposals:
+            asking, all_of_them = Heading("Skills ask", len(drawing.proposals)), Heading("Skills", len(drawing.skills))
+            entries = [asking, *drawing.proposals, all_of_them, *drawing.skills]
+        self.put(entries, count=str(len(drawing.skills)))
 
     def tick(self, now: datetime) -> None:
         """Ages are right."""
-        if self.is_shown:
-            self._put(now)
+        self._drawing.now = now
+        super().tick(now)
 
-    def detail_of(self, key: str) -> Text:
-        """What it is, and why it stands like that."""
-        if key in self._proposals:
-            proposal = self._proposals[key]
-            text = Text(f"For {self._who(proposal)}  ", style="bold")
-            text.append("y do it   n drop it", style=f"not bold {QUIET}")
-            text.append(f"\n{', '.join(f'{name}: {value}' for name, value in values_of(proposal.input))}", style="not bold")
-            return text
-        skill = (self._skills or {})[key]
-        text = Text(skill.name, style="bold")
-        text.append(f"  {skill.kind}  {', '.join(skill.tools)}", style=f"not bold {QUIET}")
-        text.append(
-            f"\n{_reason(skill) or safe_text(skill.description or '')}", style=f"not bold {WARN if skill.reason else ''}".strip()
-        )
-        return text
+    def tell(self) -> None:
+        """What the skill under the cursor may do is read."""
+        super().tell()
+        current = self.rows.current
+        if self.is_shown and current in self._drawing.skills and self._drawing.detail(current) is None:
+            self.desk.look_again()
 
-    def on_data_table_row_selected(self, event: DataTable.RowSelected) -> None:
-        """Enter, or a click on the row under the cursor."""
-        event.stop()
-        self.action_read()
+    def draw_row(self, key: str, width: int, tight: bool) -> Content:  # noqa: FBT001  as rows ask
+        """What it is, and how it stands."""
+        return self._drawing.row(key, width, tight=tight)
 
-    @work
-    async def action_read(self) -> None:
-        """The whole of it."""
-        key = self.table.current
-        if key in self._proposals:
-            await self._ask(self._proposals[key])
-            return
-        detail = await self._fetched()
+    def draw_sheet(self, key: str, width: int) -> Content:
+        """What it may do, and why it stands like that."""
+        return self._drawing.sheet(key, min(READ_WIDTH, width), self.row_hints(key))
+
+    def title_of(self, key: str) -> tuple[str, str]:
+        """The skill's name, and what kind it is."""
+        if (proposal := self._drawing.proposals.get(key)) is not None:
+            return f"For {self._drawing.who(proposal)}", safe_name(proposal.skill)
+        skill = self._drawing.skills.get(key)
+        return ("", "") if skill is None else (safe_name(skill.name), " ".join(filter(None, (skill.kind, skill.version or ""))))
+
+    def row_hints(self, key: str | None) -> Sequence[Hint]:
+        """What can be done with this skill, or about this proposal."""
+        if key in self._drawing.proposals:
+            return (("a", "Do it"), ("d", "Drop"), ("Enter", "Read"))
+        if (skill := self._drawing.skills.get(key or "")) is None:
+            return ()
+        approve: tuple[Hint, ...] = (("a", "Approve"),) if skill.kind == "own" and skill.state in {"new", "changed"} else ()
+        is_on = skill.state in _UNSHOWN and skill.enabled
+        return (*approve, ("o", "Switch off" if is_on else "Switch on"), ("e", "Settings"), ("t", "Try"), ("Enter", "Read"))
+
+    def open_row(self, key: str) -> None:
+        """The whole of it; a skill that is on is asked how it is."""
+        super().open_row(key)
+        if (skill := self._drawing.skills.get(key)) is not None:
+            self._look_at(skill)
+
+    @asks
+    async def _look_at(self, skill: SkillReport) -> None:
+        detail = await self.desk.fetch(partial(self._detail, skill.name))
         if detail is not None:
-            await self.app.push_screen_wait(SheetDialog(detail.name, card(detail), {}))
+            self._drawing.details = {skill.name: (skill, detail)}
+            self.tell()
 
-    @work
+    # What the owner does
+
+    @asks
     async def action_switch(self) -> None:
         """On, or off."""
         skill = self._current()
         if skill is None:
             return
-        desk, on = self.desk.link, skill.state not in {"enabled", "changed"} or not skill.enabled
+        desk, on = self.desk.link, skill.state not in _UNSHOWN or not skill.enabled
 
         async def switch() -> str:
             services = desk.services
             report = await (services.skill_desk.enable(skill.name) if on else services.skill_desk.disable(skill.name))
-            return f"{skill.name} is {'on' if on else 'off'}.{f' But: {report.reason}' if on and report.reason else ''}"
+            but = f" But: {safe_text(report.reason)}" if on and report.reason else ""
+            return f"{safe_name(skill.name)} is {'on' if on else 'off'}.{but}"
 
         await self.desk.decide(switch)
 
-    @work
-    async def action_configure(self) -> None:
-        """The settings form, made from what the skill asks for."""
+    @asks
+    async def action_edit(self) -> None:
+        """The settings form, made from what the skill asks for. What was typed is not lost because it could not be kept."""
         detail = await self._fetched()
         if detail is None:
             return
+        name = safe_name(detail.name)
         if not detail.config:
-            self.app.notify(f"{detail.name} has no settings.", markup=False)
+            self.app.notify(f"{name} has no settings.", markup=False)
             return
-        changes = await self.app.push_screen_wait(SettingsDialog(f"Settings of {detail.name}", detail.config))
-        if changes:
-            await self.desk.decide(partial(self._configure, detail.name, changes))
+        typed: dict[str, Any] = {}
+        while changes := await self.app.push_screen_wait(SettingsDialog(f"Settings of {name}", detail.config, typed)):
+            if await self.desk.decide(partial(self._configure, detail.name, changes)):
+                return
+            typed = changes
 
-    @work
-    async def action_try(self) -> None:
+    @asks
+    async def action_try_it(self) -> None:
         """Call one of its tools, as the owner."""
         detail = await self._fetched()
-        if detail is None or not detail.tools:
+        if detail is None:
+            return
+        if not detail.tools:
+            self.app.notify(f"{safe_name(detail.name)} has no tools.", markup=False)
             return
         name = detail.tools[0]
         if len(detail.tools) > 1:
-            chosen = await self.app.push_screen_wait(
-                ChoiceDialog("Try which tool?", [Choice(each, each) for each in detail.tools], name)
-            )
-            if not chosen:
+            choices = [Choice(each, safe_name(each)) for each in detail.tools]
+            name = await self.app.push_screen_wait(ChoiceDialog("Try which tool?", choices, name)) or ""
+        typed, behind = "{}", 1
+        while (
+            name
+            and (given := await self.app.push_screen_wait(LineDialog(f"Call {name} with", "call", typed, behind=behind)))
+            is not None
+        ):
+            result = await self.desk.fetch(partial(self._call, name, given))
+            if result is not None:
+                await self.app.push_screen_wait(SheetDialog(name, lines(*wrapped(result, _FRAME)), {}))
                 return
-            name = chosen
-        given = await self.app.push_screen_wait(LineDialog(f"Call {name} with", "call", "{}", behind=1))
-        if given is None:
-            return
-        result = await self.desk.fetch(partial(self._call, name, given))
-        if result is not None:
-            await self.app.push_screen_wait(SheetDialog(name, Text(result), {}))
+            typed, behind = given, len(given)
 
-    @work
-    async def action_approve(self) -> None:
-        """Look at what it may do, and approve it."""
+    @asks
+    async def action_yes(self) -> None:
+        """Do what is proposed; or look at what an own skill may do, and approve it."""
+        proposal = self._proposal()
+        if proposal is not None:
+            await self.desk.decide(partial(self._carry_out, proposal))
+            return
         detail = await self._fetched()
         if detail is None:
             return
+        name = safe_name(detail.name)
         if detail.kind != "own":
-            self.app.notify(f"{detail.name} comes with secondme. e switches it on.", markup=False)
+            comes = (
+                "comes with secondme. o switches it on"
+                if detail.kind == "built-in"
+                else f"is an MCP server. secondme skills mcp pin {name}"
+            )
+            self.app.notify(f"{name} {comes}.", markup=False)
             return
-        choice = await self.app.push_screen_wait(SheetDialog(f"Approve {detail.name}?", card(detail), {"a": "Approve"}))
-        if choice == "a":
+        dialog = SheetDialog(f"Approve {name}?", approval(detail, _FRAME), {"a": "Approve"})
+        if await self.app.push_screen_wait(dialog) == "a":
             await self.desk.decide(partial(self._approve, detail))
 
-    @work
-    async def action_decide(self, yes: bool) -> None:  # noqa: FBT001  a binding's argument
-        """Do what is proposed, or drop it."""
-        proposal = self._proposals.get(self.table.current or "")
-        if proposal is not None:
-            await self._settle(proposal, yes=yes)
+    @asks
+    async def action_no(self) -> None:
+        """Drop what is proposed, after a confirmation."""
+        if (proposal := self._proposal()) is None:
+            return
+        body = f"{safe_name(proposal.skill)} would have done it for {self._drawing.who(proposal)}. They are told nothing."
+        if await self.app.push_screen_wait(ConfirmDialog("Drop the proposal?", body, "Drop")):
+            await self.desk.decide(partial(self._drop, proposal))
 
-    async def _ask(self, proposal: Proposal) -> None:
-        text = Text(safe_text(in_words(proposal)))
-        choice = await self.app.push_screen_wait(SheetDialog(f"For {self._who(proposal)}", text, {"y": "Do it", "n": "Drop it"}))
-        if choice is not None:
-            await self._settle(proposal, yes=choice == "y")
+    async def _carry_out(self, proposal: Proposal) -> str:
+        _, result = await self.desk.link.services.proposals.approve(proposal.proposal_id)
+        return safe_text(f"It was not done: {result.text}") if result.code else "Done."
 
-    async def _settle(self, proposal: Proposal, *, yes: bool) -> None:
-        async def settle() -> str:
-            proposals = self.desk.link.services.proposals
-            if not yes:
-                await proposals.drop(proposal.proposal_id)
-                return "The proposal is dropped."
-            _, result = await proposals.approve(proposal.proposal_id)
-            return safe_text(f"It was not done: {result.text}") if result.code else "Done."
-
-        await self.desk.decide(settle)
+    async def _drop(self, proposal: Proposal) -> str:
+        await self.desk.link.services.proposals.drop(proposal.proposal_id)
+        return "The proposal is dropped."
 
     async def _configure(self, name: str, changes: dict[str, Any]) -> str:
         await self.desk.link.services.skill_desk.configure(name, changes)
-        return f"{name} has its new settings."
+        return f"{safe_name(name)} has its new settings."
 
     async def _approve(self, detail: SkillDetail) -> str:
         await self.desk.link.services.skill_desk.approve(detail.name, detail.sheet.digest)
-        return f"{detail.name} is approved and on."
+        return f"{safe_name(detail.name)} is approved and on."
 
     async def _call(self, name: str, given: str) -> str:
         try:
             value = json.loads(given or "{}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError("bad_input", "That is no JSON.", 'Like: {"place": "Tokyo"}') from error
         services = self.desk.link.services
         result = await services.skill_toolbox.call(
@@ -237,76 +262,13 @@ class SkillsPage(Page):
 
     async def _fetched(self) -> SkillDetail | None:
         skill = self._current()
-        if skill is None:
-            return None
-        return await self.desk.fetch(partial(self._read, skill.name))
+        return None if skill is None else await self.desk.fetch(partial(self._detail, skill.name))
 
-    async def _read(self, name: str) -> SkillDetail:
+    async def _detail(self, name: str) -> SkillDetail:
         return await self.desk.link.services.skill_desk.detail(name)
 
     def _current(self) -> SkillReport | None:
-        return (self._skills or {}).get(self.table.current or "")
+        return self._drawing.skills.get(self.rows.current or "")
 
-    def _who(self, proposal: Proposal) -> str:
-        return shown_name(self._names.get(proposal.contact_id), proposal.contact_id)
-
-    def _put(self, now: datetime) -> None:
-        if self._skills is None:
-            self.put([], "Looking …")
-            return
-        rows: list[Row] = [
-            (key, (("● asks you", WARN), (self._who(each), ""), ("", ""), (_line(each), ""), (ago(each.made_at, now), QUIET)))
-            for key, each in self._proposals.items()
-        ]
-        self.put([*rows, *(self._row(each, now) for each in self._skills.values())])
-
-    def _row(self, skill: SkillReport, now: datetime) -> Row:
-        state = _STATES.get(skill.state, (skill.state, ""))
-        last, used = self._last.get(skill.name), ("", "")
-        if last is not None:
-            used = ago(from_ms(last.at_ms), now), QUIET if last.code == "ok" else WARN
-        what = _reason(skill) or safe_text(skill.description or "")
-        return skill.name, (state, (skill.name, ""), (_AUDIENCES[skill.audience], ""), (what, QUIET), used)
-
-
-def _line(proposal: Proposal) -> str:
-    values = ", ".join(value for _, value in values_of(proposal.input))
-    return f"{proposal.skill} {proposal.tool.replace('_', ' ')}: {values}"
-
-
-def _reason(skill: SkillReport) -> str:
-    """Why it stands like that, and which key mends it, where one does."""
-    if not skill.reason:
-        return ""
-    if not skill.tools and skill.kind != "own" and skill.state == "not_set_up":
-        return skill.reason  # known by name only
-    return f"{skill.reason} {_MENDED_BY.get(skill.state) or skill.fix or ''}".strip()
-
-
-def card(detail: SkillDetail) -> Text:
-    """What the owner decides by, in one text: what is new first."""
-    sheet = detail.sheet
-    text = Text(safe_text(sheet.description) + "\n", style="bold")
-    if detail.reason:
-        text.append(f"{_reason(detail)}\n", style=f"not bold {WARN}")
-    if detail.health:
-        well = detail.health == "ok"
-        text.append("It is well.\n" if well else f"It failed: {detail.health}.\n", style=f"not bold {QUIET if well else WARN}")
-    text.append("\nIt may\n" if sheet.permissions else "\nIt may ask for nothing: it only computes.\n", style="bold")
-    for each in sheet.permissions:
-        text.append(f"  {'NEW ' if each.new else ''}{each.words}\n", style=f"not bold {WARN if each.new else ''}".strip())
-    text.append("\nTools\n", style="bold")
-    for tool in sheet.tools:
-        does = "proposes" if tool.access == "write" else "reads"
-        text.append(f"  {tool.name} {does}, for {AUDIENCE_WORDS[tool.audience]}: {tool.description}\n", style="not bold")
-    if detail.config:
-        text.append("\nSettings\n", style="bold")
-    for row in detail.config:
-        value = ("***" if row.set else "not set") if row.type == "secret" else "not set" if row.value is None else str(row.value)
-        text.append(f"  {row.label}: {safe_name(value)}\n", style="not bold")
-    for heading, lines in (("Look at", sheet.hints), ("Changed", sheet.changes)):
-        if lines:
-            text.append(f"\n{heading}\n", style="bold")
-            text.append("".join(f"  {line}\n" for line in lines), style="not bold")
-    text.append(f"\n{sheet.digest}", style=f"not bold {QUIET}")
-    return text
+    def _proposal(self) -> Proposal | None:
+        return self._drawing.proposals.get(self.rows.current or "")

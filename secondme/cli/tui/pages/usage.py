@@ -1,17 +1,18 @@
-"""The page of usage: today beside the cap, and the last days by day, contact and model."""
+"""The page of usage: today beside the cap, and the last days by day, contact and model, as bars."""
 
 from __future__ import annotations
 
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, ClassVar
 
-from rich.text import Text
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from secondme.cli.tui.pages.page import Page, shown_name
-from secondme.cli.tui.table import Column, Row
-from secondme.cli.tui.widgets import ACCENT, BAD, GOOD, QUIET, WARN
+from secondme.cli.tui.drawing import READ_WIDTH, apart, bar, column, facts, keys, lines, say, shown_name
+from secondme.cli.tui.pages.page import LOOKING, ListPage
+from secondme.cli.tui.theme import ACCENT, BAD, FAINT, GOOD, INK, SOFT
 from secondme.core.clock import from_ms
+from secondme.core.format import counted, money
 from secondme.core.reply.store import JOBS, SELF, SpendingReport, Spent
 from secondme.core.text import safe_name
 
@@ -19,8 +20,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from textual.app import ComposeResult
+    from textual.content import Content
+    from textual.widget import Widget
 
+    from secondme.cli.tui.drawing import Hint
     from secondme.cli.tui.link import Actions, Snapshot
 
 _ACCOUNTS = {SELF: "you yourself", JOBS: "jobs"}
@@ -30,39 +33,65 @@ _BY = ("day", "contact", "model")
 _AGAIN_MS = 10_000
 """By contact, everybody's sums are read to know whose are the highest: not at every look."""
 _MICROS = 1_000_000
-_BAR = 40
+_BAR, _LONGEST_BAR, _SHORTEST_BAR = 72, 60, 4
+_NAME, _COST = 20, 11
 _NEAR = 0.8
 
 
-class UsagePage(Page):
+class SpentToday(Static):
+    """Today's spend beside the cap, in words and as a line."""
+
+    def __init__(self) -> None:
+        super().__init__(classes="today", markup=False)
+        self._micros, self._cap = 0, 0.0
+
+    def show(self, micros: int, cap_usd: float) -> None:
+        """So much was spent, of so much."""
+        self._micros, self._cap = micros, cap_usd
+        self.update(self._text())
+
+    def on_resize(self) -> None:
+        """The line is as long as there is room."""
+        self.update(self._text())
+
+    def _text(self) -> Content:
+        share = self._micros / (self._cap * _MICROS) if self._cap else 1.0
+        style = GOOD if share < 1 else BAD
+        words = say(("Today ", SOFT), (money(self._micros), f"bold {INK}"), (f" of ${self._cap:,.2f}", SOFT))
+        if self._micros or self._cap:
+            words = say(words, (f"   {share:.0%}", style))
+        if share >= 1:
+            words = say(words, ("  spent: messages wait until tomorrow (UTC)", BAD))
+        elif share >= _NEAR:
+            words = say(words, ("  most of it is spent", INK))
+        width = max(1, min(_BAR, self.content_size.width))
+        return lines(words, bar(min(1.0, share) if self._micros else 0, width, style))
+
+
+class UsagePage(ListPage):
     """Sums, the newest day or the dearest on top."""
 
-    COLUMNS: ClassVar[Sequence[Column]] = (
-        Column("What", 10, flexible=3, most=44),
-        Column(f"{'Calls':>7}", 7, from_width=60),
-        Column(f"{'Tokens in':>11}", 11, from_width=44),
-        Column(f"{'From cache':>10}", 10, from_width=76),
-        Column(f"{'Tokens out':>11}", 11, from_width=60),
-        Column(f"{'Cost':>10}", 10),
-    )
-    EMPTY: ClassVar[str] = "No model was called in the last 7 days.\n\nWhat replies cost is summed up here."
-    BINDINGS: ClassVar[list[BindingType]] = [Binding("b", "turn", "By day, contact, model")]
+    TITLE: ClassVar[str] = "Usage"
+    EMPTY: ClassVar[str] = f"No model was called in the last {_DAYS} days.\n\nWhat replies cost is summed up here."
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("b", "turn", "By day, by contact, by model", show=False)]
 
     def __init__(self, desk: Actions, page_id: str) -> None:
+        self._today = SpentToday()
         super().__init__(desk, page_id)
-        self._today = Static(classes="today")
-        self._filters = Static(classes="filters")
         self._by = _BY[0]
         self._account: SpendingReport | None = None
         self._read_ms = 0
         self._names: dict[str, str] = {}
-        self._spent = 0
+        self._date: date | None = None
+        """Today: days of budgets are UTC."""
+        self._sums: dict[str, Spent] = {}
+        """By the key of its row."""
 
-    def compose(self) -> ComposeResult:
-        """Today above the table."""
-        yield self._today
-        yield self._filters
-        yield from super().compose()
+    def above_rows(self) -> Sequence[Widget]:
+        """Today, beside the cap."""
+        return (self._today,)
+
+    # What is shown
 
     async def read(self, snapshot: Snapshot, now_ms: int) -> None:
         """The sums of the last days; of everybody only where they are shown."""
@@ -70,99 +99,112 @@ class UsagePage(Page):
         by = self._by
         if by == "contact" and self._account is not None and self._account.contacts and 0 <= now_ms - self._read_ms < _AGAIN_MS:
             return
-        account = await self.desk.link.services.spending.account(
-            now_ms, _DAYS, [SELF, JOBS, *self._names] if by == "contact" else []
-        )
-        self._account, self._read_ms = account, now_ms
-        today = account.days.get(f"{from_ms(now_ms):%Y-%m-%d}")
-        self._spent = today.micros if today else 0
+        spending = self.desk.link.services.spending
+        self._account = await spending.account(now_ms, _DAYS, [SELF, JOBS, *self._names] if by == "contact" else [])
+        self._read_ms, self._date = now_ms, from_ms(now_ms).date()
 
     def show(self, snapshot: Snapshot, now: datetime) -> None:
         """What was read."""
-        del snapshot, now
+        del snapshot
+        self.now = now
         self._put()
 
     def tick(self, now: datetime) -> None:
         """Nothing here runs down."""
+        self.now = now
 
-    def on_resize(self) -> None:
-        """The bar fits."""
-        self._put()
+    def draw_row(self, key: str, width: int, tight: bool) -> Content:  # noqa: FBT001  as rows ask
+        """What it is, its share of the highest as a bar, and what it cost."""
+        spent = self._sums.get(key, Spent())
+        top = max((each.micros for each in self._sums.values()), default=0) or 1
+        style = ACCENT if self._by != "day" or key == f"{self._date}" else FAINT
+        name, cost = say((self._called(key), INK)), say((money(spent.micros), f"bold {INK}"))
+        right = say(" " * max(0, _COST - cost.cell_length), cost)
+        if tight:
+            room = min(_LONGEST_BAR, width - _NAME - _COST - 3)
+            left = (
+                say("  ", column(name, _NAME), bar(spent.micros / top, room, style)) if room >= _SHORTEST_BAR else say("  ", name)
+            )
+            return apart(left, right, width) if room < _LONGEST_BAR else say(left, " ", right)
+        return lines(
+            apart(say("  ", name), cost, width), say("  ", bar(spent.micros / top, max(1, min(_LONGEST_BAR, width - 2)), style))
+        )
 
-    def detail_of(self, key: str) -> Text:
+    def draw_sheet(self, key: str, width: int) -> Content:
         """Every sum of the row."""
-        spent = self._sums()[key]
-        text = Text(self._called(key), style="bold")
-        if self._by == "contact" and key not in {SELF, JOBS}:
-            text.append(f"  {safe_name(key)}", style="not bold")
-        text.append(
-            f"  {_dollars(spent.micros)}  {spent.calls:,} {'call' if spent.calls == 1 else 'calls'}", style=f"not bold {QUIET}"
-        )
-        text.append(
-            f"\n{spent.input:,} tokens in, {spent.cache_read:,} from the cache, {spent.cache_write:,} into it, {spent.output:,} out",
-            style=f"not bold {QUIET}",
-        )
-        return text
+        spent = self._sums.get(key, Spent())
+        prompt = spent.input + spent.cache_read + spent.cache_write
+        whole = sum(each.micros for each in self._sums.values())
+        known: list[tuple[str, str | Content]] = [
+            (
+                "Cost",
+                say(
+                    (money(spent.micros), f"bold {INK}"),
+                    (f"   {spent.micros / whole:.0%} of the {_DAYS} days" if whole else "", SOFT),
+                ),
+            ),
+            ("Calls", f"{spent.calls:,}"),
+            ("Tokens in", f"{prompt:,}"),
+            ("From cache", f"{spent.cache_read:,}   {spent.cache_read / prompt:.0%}" if prompt else "0"),
+            ("Into cache", f"{spent.cache_write:,}"),
+            ("Tokens out", f"{spent.output:,}"),
+        ]
+        if spent.seconds:
+            known.append(("Heard", counted(spent.seconds, "second")))
+        if spent.characters:
+            known.append(("Spoken", counted(spent.characters, "character")))
+        acts = [say(""), keys(hint for hint in self.row_hints(key) if hint[0] == "b")]
+        return lines(*facts(known, min(READ_WIDTH, width)), *acts)
+
+    def title_of(self, key: str) -> tuple[str, str]:
+        """What the sums are of."""
+        is_person = self._by == "contact" and key not in _ACCOUNTS
+        return self._called(key), safe_name(key) if is_person else "days are UTC" if self._by == "day" else f"the last {_DAYS} days"
+
+    def row_hints(self, key: str | None) -> Sequence[Hint]:
+        """The next way to sum it up."""
+        del key
+        return (("b", f"By {self._next}"),)
+
+    @property
+    def _next(self) -> str:
+        return _BY[(_BY.index(self._by) + 1) % len(_BY)]
+
+    # What the owner does
 
     def action_turn(self) -> None:
         """By day, by contact, by model."""
-        self._by = _BY[(_BY.index(self._by) + 1) % len(_BY)]
+        self._by = self._next
         self._put()
         self.desk.look_again()
 
     def _put(self) -> None:
         if self._account is None:
-            self.put([], "Looking …")
+            self.put([], LOOKING)
             return
-        self._today.update(self._bar())
-        sums = self._sums()
-        text = Text(f"by {self._by}, the last {_DAYS} days", style=ACCENT)
-        text.append("   b: by " + _BY[(_BY.index(self._by) + 1) % len(_BY)], style=QUIET)
-        if len(sums) > _MOST:
-            text.append(f"   the dearest {_MOST} are shown", style=WARN)
-        self._filters.update(text)
-        self.put([self._row(key, spent) for key, spent in list(sums.items())[:_MOST]])
+        sums = self._summed(self._account)
+        self._sums = dict(list(sums.items())[:_MOST])
+        foot = f"the dearest {_MOST} of {len(sums):,}" if len(sums) > _MOST else ""
+        is_read = self._by != "contact" or bool(self._account.contacts) or not self._account.days
+        self.put(list(self._sums), "" if is_read else LOOKING, count=f"by {self._by}, the last {_DAYS} days", foot=foot)
+        spent = self._account.days.get(f"{self._date}", Spent()).micros
+        self._today.show(spent, self.desk.link.setup.settings.budget.daily_usd)
 
-    def _sums(self) -> Mapping[str, Spent]:
-        if self._account is None:
-            return {}
+    def _summed(self, account: SpendingReport) -> Mapping[str, Spent]:
         if self._by == "day":
-            return self._account.days
-        sums = self._account.contacts if self._by == "contact" else self._account.models
+            if not account.days or self._date is None:
+                return {}
+            wanted = [f"{self._date - timedelta(days=back)}" for back in range(_DAYS)]
+            return {day: account.days.get(day, Spent()) for day in wanted}
+        sums = account.contacts if self._by == "contact" else account.models
         return dict(sorted(sums.items(), key=lambda item: item[1].micros, reverse=True))
 
-    def _bar(self) -> Text:
-        """Today's spend beside the cap, in words and as a line."""
-        cap = self.desk.link.setup.settings.budget.daily_usd
-        share = self._spent / (cap * _MICROS) if cap else 1.0
-        style = GOOD if share < _NEAR else WARN if share < 1 else BAD
-        text = Text(f"Today {_dollars(self._spent)} of ${cap:.2f}", style="bold")
-        if self._spent or cap:
-            text.append(f"  {share:.0%}", style=style)
-        if share >= 1:
-            text.append("  spent: messages wait until tomorrow (UTC)", style=BAD)
-        length = max(1, min(_BAR, self.size.width - 2))
-        filled = min(length, round(share * length)) if share < 1 else length
-        text.append(f"\n{'━' * max(filled, 1 if self._spent else 0)}", style=style)
-        text.append("╌" * (length - max(filled, 1 if self._spent else 0)), style=QUIET)
-        return text
-
     def _called(self, key: str) -> str:
-        if self._by != "contact":
-            return safe_name(key) or "unknown"
-        return _ACCOUNTS.get(key) or shown_name(self._names.get(key), key)
-
-    def _row(self, key: str, spent: Spent) -> Row:
-        prompt = spent.input + spent.cache_read + spent.cache_write
-        return key, (
-            (self._called(key), "bold"),
-            (f"{spent.calls:>7,}", ""),
-            (f"{prompt:>11,}", ""),
-            (f"{spent.cache_read / prompt:>10.0%}" if prompt else "", QUIET),
-            (f"{spent.output:>11,}", ""),
-            (f"{_dollars(spent.micros):>10}", ""),
-        )
-
-
-def _dollars(micros: int) -> str:
-    return f"${micros / _MICROS:,.4f}"
+        match self._by:
+            case "day":
+                day = date.fromisoformat(key)
+                return f"{day:%a} {day.day:>2} {day:%b}"
+            case "contact":
+                return _ACCOUNTS.get(key) or shown_name(self._names.get(key), key)
+            case _:
+                return safe_name(key) or "unknown"

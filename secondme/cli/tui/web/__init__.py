@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
-from secondme.cli.link_steps import draw_qr
 from secondme.cli.output import Screen
+from secondme.cli.qr import dark_on_white, draw_qr
 from secondme.cli.tui.web.door import AccessLink
 from secondme.cli.tui.web.origins import HOST, named_site
 from secondme.cli.tui.web.process import END_S
@@ -61,7 +61,7 @@ def _say(screen: Screen, door: AccessLink, *, has_tunnel: bool) -> None:
     screen.line(f"  on a phone  {door.phone_link}", "accent")
     if has_tunnel and screen.is_terminal:
         columns, lines = shutil.get_terminal_size()
-        screen.stream.writelines(f"{line}\n" for line in draw_qr(door.phone_link, columns - 1, lines))
+        screen.stream.writelines(f"{line}\n" for line in dark_on_white(draw_qr(door.phone_link, columns - 1, lines)))
     screen.line("Ctrl-C stops it.", "dim")
 
 

@@ -274,10 +274,13 @@ local function hold(held, index, traces, events, contact, row, reason, now)
 end
 
 -- The owner speaks to a contact themselves: the clone is silent there for `pause_ms`, and what waited to be answered or sent is dropped, but
--- for the owner's own words. Returns the ids of the messages that nobody answers now, and further fields of the stage.
+-- for the owner's own words. A pause that lasts longer, or until the owner lifts it, stays as it is. Returns the ids of the messages that nobody answers now, and further fields of the stage.
 local function take_over(contact, now, pause_ms, pause_events)
-  redis.call('SET', KEYS.pause, cjson.encode({ pausedAt = now, reason = 'fromMe', ['until'] = now + pause_ms }), 'PX', pause_ms)
-  redis.call('ZADD', KEYS.paused_index, now + pause_ms, contact)
+  local before = decode(redis.pcall('GET', KEYS.pause))
+  if not (before and (not before['until'] or (tonumber(before['until']) or 0) > now + pause_ms)) then
+    redis.call('SET', KEYS.pause, cjson.encode({ pausedAt = now, reason = 'fromMe', ['until'] = now + pause_ms }), 'PX', pause_ms)
+    redis.call('ZADD', KEYS.paused_index, now + pause_ms, contact)
+  end
   local ids, own, first = {}, {}, nil
   for _, raw in ipairs(redis.call('LRANGE', KEYS.inbox, 0, -1)) do
     local mail = decode(raw)
