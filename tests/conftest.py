@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import tempfile
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache
 from itertools import count
@@ -54,6 +55,7 @@ UNTRACED = {
     "test_delivery",
     "test_events",
     "test_export_file",
+    "test_files",
     "test_fuzz",
     "test_gate",
     "test_guard",
@@ -83,6 +85,8 @@ UNTRACED = {
     "test_scale",
     "test_service",
     "test_sessions",
+    "test_shell",
+    "test_shut_out",
     "test_signing",
     "test_states",
     "test_telegram",
@@ -95,6 +99,11 @@ UNTRACED = {
     "test_web",
 }
 """Folders and files."""
+TRACED_ROWS = 3
+"""Of a test with a table: the first, the one in the middle and the last. Seven in ten tests are rows; to trace them all costs as much again
+as to run them, and walks the same lines."""
+IS_ROW_TOO_MANY = pytest.StashKey[bool]()
+TRACING = pytest.StashKey[Any]()
 LIMITS_S = {"slow": 1800, "heavy": 600}
 """How long a test with this mark may take, far beyond what it does; `timeout` in pyproject.toml is for the others."""
 
@@ -178,7 +187,7 @@ def _untraced(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -
     """What is done by the thousand, or timed, is not traced, nor are the processes it starts: coverage would double its cost, and the same
     lines are traced elsewhere."""
     tracer = sys.gettrace()
-    if UNTRACED & {request.path.parent.name, request.path.stem}:
+    if UNTRACED & {request.path.parent.name, request.path.stem} or request.node.stash.get(IS_ROW_TOO_MANY, False):
         sys.settrace(None)
         monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
         monkeypatch.delenv("COVERAGE_PROCESS_START", raising=False)
@@ -318,6 +327,14 @@ def pytest_runtest_logfinish() -> None:
     faulthandler.cancel_dump_traceback_later()
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Where one mark is asked for, a file that never says it is not imported: three quarters of them, by each worker."""
+    asked: str = config.option.markexpr
+    if asked in LIMITS_S and not IS_WHOLE and collection_path.match("test_*.py"):
+        return asked not in collection_path.read_text("utf-8") or None
+    return None
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_sessionfinish() -> None:
     """What was traced is written down now: xdist kills a worker that has not ended ten seconds later, which a busy machine may take."""
@@ -325,16 +342,32 @@ def pytest_sessionfinish() -> None:
         tracing.save()
 
 
-def pytest_collection_finish() -> None:
-    """What five thousand tests have imported stays anyway: the collector need not walk through it again and again, a third of a second each
-    time; nor look for cycles after every seven hundred objects. Together a quarter of what the tests cost."""
+def pytest_collection(session: pytest.Session) -> None:
+    """What is imported is traced by the first worker: every other one would walk the same lines."""
+    if os.environ.get("PYTEST_XDIST_WORKER", "gw0") != "gw0":
+        session.stash[TRACING] = sys.gettrace()
+        sys.settrace(None)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Tracing goes on. And what five thousand tests have imported stays anyway: the collector need not walk through it again and again, a
+    third of a second each time; nor look for cycles after every seven hundred objects. Together a quarter of what the tests cost."""
+    if tracing := session.stash.get(TRACING, None):
+        sys.settrace(tracing)
     gc.freeze()
     gc.set_threshold(10_000, 20, 20)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """What is marked slow runs with `-m slow`, what is marked heavy with `-m heavy` or where its file or folder is named; both in the whole
-    suite (`nox -s whole`)."""
+    """Which rows of a table are traced. What is marked slow runs with `-m slow`, what is marked heavy with `-m heavy` or where its file or
+    folder is named; both in the whole suite (`nox -s whole`)."""
+    tables: defaultdict[str, list[pytest.Item]] = defaultdict(list)
+    for item in items:
+        tables[item.nodeid.partition("[")[0]].append(item)
+    for rows in tables.values():
+        traced = {index * (len(rows) - 1) // (TRACED_ROWS - 1) for index in range(TRACED_ROWS)}
+        for index, item in enumerate(rows):
+            item.stash[IS_ROW_TOO_MANY] = index not in traced
     for item in items:
         limits = [limit for mark, limit in LIMITS_S.items() if IS_WHOLE or item.get_closest_marker(mark)]
         if limits and not item.get_closest_marker("timeout"):

@@ -66,9 +66,9 @@ class JobHouse:
         """Time goes from step to step until then, and everything that is due happens; how many runs there were."""
         runs, end = 0, to_ms(until)
         while True:
+            await self.begin()
             runs += await self.keeper.step()
             await self.town.draft_store.expire()
-            await self.begin()
             if deliver:
                 await self.town.deliver()
             due, wait_s = await self.jobs.due()
@@ -77,8 +77,8 @@ class JobHouse:
                 continue
             if wait_s is None or self.clock.ms + wait_s * 1000 > end:
                 self.clock.set(end)
-                await self.keeper.step()
                 await self.begin()
+                await self.keeper.step()
                 if deliver:
                     await self.town.deliver()
                 return runs

@@ -2,7 +2,7 @@
 
 import itertools
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from random import Random
 
 from fakes.channel import FakeChannel
@@ -44,7 +44,7 @@ class Town:
             "normalized_contact_id": contact,
             "message_id": MessageId(f"m{next(self._ids)}"),
             "text": text,
-            "sent_at": datetime.now(UTC),
+            "sent_at": self.clock.now(),
             "display_name": who.title(),
             **fields,
         }
@@ -118,7 +118,7 @@ class Town:
 
     async def age(self, who: str, by: timedelta) -> InboundMessage:
         """A message that was sent `by` ago."""
-        return self.message(who, "old news", sent_at=datetime.now(UTC) - by)
+        return self.message(who, "old news", sent_at=self.clock.now() - by)
 
     async def read(self) -> None:
         """Everything that came with waiting messages is heard and seen, as far as it can be now."""

@@ -105,6 +105,15 @@ async def test_after_a_sleep_the_log_accounts_for_every_occurrence(
     assert sum((await posted(store)).values()) == said
 
 
+async def test_whoever_asks_for_the_time_is_told_the_moved_one(jobs: JobStore, store: Store, clock: StoreClock) -> None:
+    for ms in (START, 1001, START + 400 * DAY + 7):
+        clock.set(ms)
+        pipe = store.client.pipeline(transaction=False)
+        pipe.time()
+        told = (ms // 1000, ms % 1000 * 1000)
+        assert (await jobs.now_ms(), tuple(await store.client.time()), tuple((await pipe.execute())[0])) == (ms, told, told)
+
+
 async def test_ten_processes_that_look_at_once_run_hundreds_of_due_jobs_once(
     store: Store, jobs: JobStore, clock: StoreClock
 ) -> None:

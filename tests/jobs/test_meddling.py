@@ -51,6 +51,7 @@ async def meddled(redis_url: str, tmp_path: Any) -> AsyncIterator[tuple[MeddledS
         "redis_url": redis_url,
         "pacing.enabled": False,
         "sleep.enabled": False,
+        "sleep.timezone": "UTC",
         "persona.name": "Sam",
         "jobs.reach": "allowed",
     }

@@ -27,6 +27,7 @@ def settings(redis_url: str, home: Any, reach: str, **more: object) -> Setup:
         "redis_url": redis_url,
         "pacing.enabled": False,
         "sleep.enabled": False,
+        "sleep.timezone": "UTC",
         "persona.name": "Sam",
         "jobs.reach": reach,
         **more,

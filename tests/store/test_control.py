@@ -161,6 +161,16 @@ async def test_signs_of_life_end_by_themselves_and_garbage_among_them_harms_nobo
     assert [each["part"] for each in await control.alive()] == ["worker"]
 
 
+async def test_who_was_not_heard_of_for_long_is_alive_with_its_next_sign(control: ControlStore, town: Town) -> None:
+    """A machine that slept, or a process that was stopped, while another kept the record from expiring."""
+    await control.beat("two", {"part": "worker"})
+    stale = json.dumps({"part": "all", "at": await control.now_ms() - 61_000})
+    await town.store.client.hset("GATEWAY:alive", mapping={"one": stale, "three": stale})
+    await control.beat("one", {"part": "all"})
+    assert sorted(facts["part"] for facts in await control.alive()) == ["all", "worker"]
+    assert await town.store.client.hkeys("GATEWAY:alive") == [b"two", b"one"]
+
+
 async def test_the_backlog_counts_what_waits_and_why(control: ControlStore, town: Town) -> None:
     for who in ("anna", "ben"):
         await town.let_in(who)

@@ -254,7 +254,7 @@ class ControlStore:
         pipe = client.pipeline(transaction=False)
         pipe.hset(keys.GATEWAYS, instance, json.dumps({**facts, "at": now}))
         pipe.expire(keys.GATEWAYS, _ALIVE_MS // 1000)
-        stale = [name for name, _ in await self._signs(now, alive=False)]
+        stale = [name for name, _ in await self._signs(now, alive=False) if name != instance]
         if stale:
             pipe.hdel(keys.GATEWAYS, *stale)
         await self._store.call(pipe.execute())
