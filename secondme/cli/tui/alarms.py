@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Literal
 
-from secondme.cli.tui.drawing import shown_name
+from secondme.cli.tui.layout import shown_name
 from secondme.core.format import counted, lately
 from secondme.core.log import security_file
 from secondme.core.security_log import Entry, SecurityEvent, newest_entries

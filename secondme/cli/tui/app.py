@@ -21,13 +21,13 @@ from textual.binding import Binding, BindingType
 from textual.events import Event, InputEvent, Key
 from textual.widgets import ContentSwitcher
 
-from secondme.cli.tui.asking import asks
 from secondme.cli.tui.bar import Banner, Bar, Standing
 from secondme.cli.tui.commands import ScreenCommands
-from secondme.cli.tui.drawing import AsciiOnly, shown_name
 from secondme.cli.tui.hints import Hints
+from secondme.cli.tui.layout import AsciiOnly, shown_name
 from secondme.cli.tui.link import Actions, Snapshot, StoreLink
 from secondme.cli.tui.nav import DIGITS, PAGES, Nav
+from secondme.cli.tui.questions import asks
 from secondme.cli.tui.switches import Switches
 from secondme.cli.tui.theme import NIGHT, THEMES, is_ascii, is_plain, variables
 from secondme.core.clock import from_ms

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from textual.content import Content
 from textual.widgets import Static
 
-from secondme.cli.tui.drawing import apart, countdown, say
+from secondme.cli.tui.layout import apart, countdown, say
 from secondme.cli.tui.theme import ACCENT, BAD, FAINT, GOOD, INK, SOFT, WAITS
 from secondme.core.channel_manifest import sentence_of
 from secondme.core.clock import from_ms

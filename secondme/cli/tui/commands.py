@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, cast
 
 from textual.command import DiscoveryHit, Hit, Provider
 
-from secondme.cli.tui.drawing import apart, say
-from secondme.cli.tui.drawing import shown_name as name_of
+from secondme.cli.tui.layout import apart, say
+from secondme.cli.tui.layout import shown_name as name_of
 from secondme.cli.tui.nav import DIGITS, PAGES
 from secondme.cli.tui.theme import FAINT, INK
 

@@ -7,8 +7,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from secondme.cli.tui.dialogs import TierChoice, TierDialog
-from secondme.cli.tui.drawing import shown_name
 from secondme.cli.tui.forms import Choice, ChoiceDialog
+from secondme.cli.tui.layout import shown_name
 from secondme.core.enums import Relationship, ReplyMode
 from secondme.core.ids import ContactId
 from secondme.core.text import safe_name

@@ -13,7 +13,7 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from secondme.cli.tui.drawing import say
+from secondme.cli.tui.layout import say
 from secondme.cli.tui.theme import INK, SOFT, is_ascii, is_plain
 from secondme.core.enums import Tier
 from secondme.core.text import safe_text

@@ -13,7 +13,7 @@ from textual.widgets import Button, Input, OptionList, Static, TextArea
 from textual.widgets.option_list import Option
 
 from secondme.cli.tui.dialogs import Choices, Dialog, Frame
-from secondme.cli.tui.drawing import column, say
+from secondme.cli.tui.layout import column, say
 from secondme.cli.tui.theme import FAINT, INK, SOFT, WAITS
 from secondme.core.text import safe_text
 

@@ -9,7 +9,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Static
 
 from secondme.cli.tui.dialogs import Dialog, Frame
-from secondme.cli.tui.drawing import column, heading, key_of, lines, say
+from secondme.cli.tui.layout import column, heading, key_of, lines, say
 from secondme.cli.tui.nav import PAGES
 from secondme.cli.tui.theme import INK
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from textual.widgets import Static
 
-from secondme.cli.tui.drawing import apart, keys
+from secondme.cli.tui.layout import apart, keys
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from textual.content import Content
     from textual.events import Click
 
-    from secondme.cli.tui.drawing import Hint
+    from secondme.cli.tui.layout import Hint
 
 PINNED: tuple[Hint, ...] = (("!", "Stop"), ("^p", "Commands"), ("?", "Help"))
 _ROOM_FOR_COMMANDS = 58

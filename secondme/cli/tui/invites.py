@@ -12,8 +12,8 @@ from textual.widgets import Static
 
 from secondme.cli.qr import draw_qr
 from secondme.cli.tui.dialogs import ConfirmDialog, Dialog, Frame
-from secondme.cli.tui.drawing import facts, lines, say
 from secondme.cli.tui.forms import Choice, ChoiceDialog
+from secondme.cli.tui.layout import facts, lines, say
 from secondme.cli.tui.pages.people_rows import spaced
 from secondme.cli.tui.sheets import LineDialog
 from secondme.cli.tui.theme import ACCENT, FAINT, SOFT

@@ -10,8 +10,8 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from secondme.cli.tui.admitting import Admitting
-from secondme.cli.tui.drafting import Drafting
+from secondme.cli.tui.draft_decisions import DraftDecisions
+from secondme.cli.tui.pairing_decisions import PairingDecisions
 from secondme.core.clock import from_ms
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
@@ -193,8 +193,8 @@ class Actions:
         self.link = link
         self.look_again = look_again
         """What the shown page needs is read anew, soon."""
-        self.admitting = Admitting(self)
-        self.drafting = Drafting(self)
+        self.pairing = PairingDecisions(self)
+        self.drafts = DraftDecisions(self)
 
     def now(self) -> datetime:
         """The time on the screen's clock (aware UTC)."""

@@ -8,7 +8,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from secondme.cli.tui.drawing import fit, say
+from secondme.cli.tui.layout import fit, say
 from secondme.cli.tui.theme import ACCENT, FAINT, SOFT, WAITS, is_plain
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from textual.containers import Vertical, VerticalScroll
 from textual.content import Content
 from textual.widgets import Input, Static
 
-from secondme.cli.tui.drawing import say
+from secondme.cli.tui.layout import say
 from secondme.cli.tui.theme import FAINT, WAITS
 
 if TYPE_CHECKING:

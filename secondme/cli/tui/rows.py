@@ -15,7 +15,7 @@ from textual.strip import Strip
 from textual.style import Style
 from textual.visual import Visual
 
-from secondme.cli.tui.drawing import broken, fit, lines, say
+from secondme.cli.tui.layout import broken, fit, lines, say
 from secondme.cli.tui.theme import ACCENT, FAINT, SOFT, is_plain
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Checkbox, Input, Static
 
 from secondme.cli.tui.dialogs import Dialog, Frame
-from secondme.cli.tui.drawing import say
+from secondme.cli.tui.layout import say
 from secondme.cli.tui.theme import FAINT, WAITS
 
 if TYPE_CHECKING:

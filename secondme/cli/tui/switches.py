@@ -10,7 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
 from secondme.cli.tui.dialogs import ConfirmDialog, Dialog, Frame, PauseDialog, length_of
-from secondme.cli.tui.drawing import key_of, lines, say
+from secondme.cli.tui.layout import key_of, lines, say
 from secondme.cli.tui.theme import BAD, FAINT, INK, SOFT
 from secondme.core.admit.pauses import Missed, told_of_missed
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from secondme.cli.tui.drawing import apart, column, fit, lines, say
+from secondme.cli.tui.layout import apart, column, fit, lines, say
 from secondme.cli.tui.pages.page import LOOKING
 from secondme.cli.tui.pages.thread import newest_line
 from secondme.cli.tui.theme import FAINT, INK, SOFT, WAITS

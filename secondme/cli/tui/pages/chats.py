@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 from textual import on
 from textual.binding import Binding, BindingType
 
-from secondme.cli.tui.asking import asks
 from secondme.cli.tui.composer import MOST, Composer, ComposerArea
 from secondme.cli.tui.contact_forms import ask_mode, ask_voice
-from secondme.cli.tui.drawing import channel_title, countdown, say, shown_name
+from secondme.cli.tui.layout import channel_title, countdown, say, shown_name
 from secondme.cli.tui.pages.chat_line import ChatLine
 from secondme.cli.tui.pages.kept import open_sent
 from secondme.cli.tui.pages.page import LOOKING, ListPage
 from secondme.cli.tui.pages.thread import MOST_TURNS, one_line, thread
+from secondme.cli.tui.questions import asks
 from secondme.cli.tui.switches import Chat, pause_or_resume
 from secondme.cli.tui.theme import FAINT, SOFT
 from secondme.core.admit.pairing import channel_of
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from textual.content import Content
     from textual.widget import Widget
 
-    from secondme.cli.tui.drawing import Hint
+    from secondme.cli.tui.layout import Hint
     from secondme.cli.tui.link import Actions, Snapshot
     from secondme.core.gateway.draft_views import DraftView
     from secondme.core.gateway.store import ConversationDetail, ConversationState

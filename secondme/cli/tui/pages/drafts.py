@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from secondme.cli.tui.asking import asks
-from secondme.cli.tui.drafting import acts_of
-from secondme.cli.tui.drawing import apart, chip, column, fit, lines, say, shown_name
+from secondme.cli.tui.draft_decisions import acts_of
+from secondme.cli.tui.layout import apart, chip, column, fit, lines, say, shown_name
 from secondme.cli.tui.pages.page import LOOKING, ListPage
 from secondme.cli.tui.pages.thread import draft_sheet, one_line
+from secondme.cli.tui.questions import asks
 from secondme.cli.tui.theme import BAD, CLONE, FAINT, INK, SOFT, WAITS
 from secondme.core.enums import Tier
 from secondme.core.format import lately
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from textual.content import Content
 
-    from secondme.cli.tui.drawing import Hint
+    from secondme.cli.tui.layout import Hint
     from secondme.cli.tui.link import Actions, Snapshot
     from secondme.core.gateway.draft_views import DraftView
     from secondme.core.records import Turn
@@ -134,7 +134,7 @@ class DraftsPage(ListPage):
         seen = self._seen
         if seen is None or seen.draft.id in found or self._gone is not None or not self.is_shown:
             return
-        if seen.draft.id not in self.desk.drafting.settled:
+        if seen.draft.id not in self.desk.drafts.settled:
             is_newer = any(draft.contact_id == seen.draft.contact_id for draft in found.values())
             self._gone = (
                 seen,
@@ -237,21 +237,21 @@ class DraftsPage(ListPage):
             return
         chosen = self._chosen()
         if self._marked:
-            if await self.desk.drafting.send_all(self.app, chosen):
+            if await self.desk.drafts.send_all(self.app, chosen):
                 self._marked.clear()
         elif chosen:
-            await self.desk.drafting.send(self.app, chosen[0])
+            await self.desk.drafts.send(self.app, chosen[0])
 
     @asks
     async def action_edit(self) -> None:
         """Say it in the owner's own words."""
         if not self._moved_on() and (view := self._current()) is not None:
-            await self.desk.drafting.edit(self.app, view)
+            await self.desk.drafts.edit(self.app, view)
 
     @asks
     async def action_no(self) -> None:
         """Get rid of it, or of all that are marked, after a confirmation."""
-        if not self._moved_on() and (chosen := self._chosen()) and await self.desk.drafting.drop(self.app, chosen):
+        if not self._moved_on() and (chosen := self._chosen()) and await self.desk.drafts.drop(self.app, chosen):
             self._marked.clear()
 
 

@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from secondme.cli.tui.asking import asks
 from secondme.cli.tui.dialogs import ConfirmDialog
-from secondme.cli.tui.drawing import READ_WIDTH, lines, say, wrapped
+from secondme.cli.tui.editor import TextDialog, ask_until_kept
 from secondme.cli.tui.forms import Choice, ChoiceDialog
+from secondme.cli.tui.layout import READ_WIDTH, lines, say, wrapped
 from secondme.cli.tui.pages.jobs_rows import ALL_OFF, JobsDrawing, on_the_clock, urgency
 from secondme.cli.tui.pages.page import LOOKING, ListPage
+from secondme.cli.tui.questions import asks
 from secondme.cli.tui.sheets import LineDialog, SheetDialog
 from secondme.cli.tui.theme import SOFT
-from secondme.cli.tui.writing import TextDialog, ask_until_kept
 from secondme.core.clock import from_ms, parse_duration
 from secondme.core.errors import DataError, NotFoundError
 from secondme.core.jobs.schedule import AtSchedule, CronSchedule, EverySchedule, in_words, zone_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from textual.content import Content
 
-    from secondme.cli.tui.drawing import Hint
+    from secondme.cli.tui.layout import Hint
     from secondme.cli.tui.link import Actions, Snapshot
     from secondme.core.jobs.desk import JobDesk, ReadyJob
     from secondme.core.jobs.records import JobRecord, JobRun, JobView

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secondme.cli.tui.drawing import apart, beside, chip, column, facts, fit, heading, keys, lines, say, shown_name, wrapped
+from secondme.cli.tui.layout import apart, beside, chip, column, facts, fit, heading, keys, lines, say, shown_name, wrapped
 from secondme.cli.tui.theme import BAD, FAINT, GOOD, INK, SOFT, WAITS
 from secondme.core.clock import to_ms
 from secondme.core.format import coming, counted, money
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from textual.content import Content
 
-    from secondme.cli.tui.drawing import Hint
+    from secondme.cli.tui.layout import Hint
     from secondme.core.jobs.records import JobRun, JobView
 
 ALL_OFF = "No job runs by itself. secondme jobs on"

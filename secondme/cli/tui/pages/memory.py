@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from secondme.cli.tui.asking import asks
 from secondme.cli.tui.dialogs import ConfirmDialog
-from secondme.cli.tui.drawing import READ_WIDTH, lines
+from secondme.cli.tui.editor import ask_until_kept
+from secondme.cli.tui.layout import READ_WIDTH, lines
 from secondme.cli.tui.pages.memory_rows import MemoryDrawing, fact_line, hit_lines
 from secondme.cli.tui.pages.page import LOOKING, ListPage
+from secondme.cli.tui.questions import asks
 from secondme.cli.tui.rows import Entry, Heading
 from secondme.cli.tui.sheets import LineDialog, SheetDialog
-from secondme.cli.tui.writing import ask_until_kept
 from secondme.core.errors import BusyError, NotFoundError
 from secondme.core.format import counted
 from secondme.core.ids import ContactId
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from textual.content import Content
 
-    from secondme.cli.tui.drawing import Hint
+    from secondme.cli.tui.layout import Hint
     from secondme.cli.tui.link import Actions, Snapshot
     from secondme.cli.tui.pages.memory_rows import KnownFact
     from secondme.core.memory.reports import FactReport

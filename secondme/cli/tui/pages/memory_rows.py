@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from secondme.cli.tui.drawing import apart, column, facts, fit, heading, keys, lines, quote, say, shown_name, wrapped
+from secondme.cli.tui.layout import apart, column, facts, fit, heading, keys, lines, quote, say, shown_name, wrapped
 from secondme.cli.tui.theme import FAINT, INK, SOFT
 from secondme.core.clock import from_ms
 from secondme.core.format import counted, lately, local_time, size
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from textual.content import Content
 
-    from secondme.cli.tui.drawing import Hint
+    from secondme.cli.tui.layout import Hint
     from secondme.core.ids import ContactId
     from secondme.core.memory.reports import FactReport, MemoryHit, MemoryOverview
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from textual.app import ComposeResult
 
-    from secondme.cli.tui.drawing import Hint
+    from secondme.cli.tui.layout import Hint
     from secondme.cli.tui.link import Actions, Snapshot
     from secondme.cli.tui.rows import Entry
     from secondme.cli.tui.switches import Chat

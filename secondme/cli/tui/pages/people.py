@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from secondme.cli.tui.asking import asks
 from secondme.cli.tui.contact_forms import ask_about, ask_mode, ask_voice
-from secondme.cli.tui.drawing import shown_name
+from secondme.cli.tui.layout import shown_name
 from secondme.cli.tui.pages.page import ListPage
 from secondme.cli.tui.pages.people_rows import PeopleDrawing, channel_name
+from secondme.cli.tui.questions import asks
 from secondme.cli.tui.rows import Entry, Heading
 from secondme.cli.tui.switches import Chat, pause_or_resume
 from secondme.core.records import ApprovedContact, DeniedContact, PairingRequest
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from textual.content import Content
 
-    from secondme.cli.tui.drawing import Hint
+    from secondme.cli.tui.layout import Hint
     from secondme.cli.tui.link import Actions, Snapshot
 
 _HINTS: dict[type, tuple[Hint, ...]] = {
@@ -179,26 +179,26 @@ class PeoplePage(ListPage):
     async def action_yes(self) -> None:
         """Approve who waits, after a choice of tier; let who was denied ask again."""
         if requests := self._chosen():
-            if await self.desk.admitting.approve(self.app, requests):
+            if await self.desk.pairing.approve(self.app, requests):
                 self._marked.clear()
         elif isinstance(person := self._current(), DeniedContact):
-            await self.desk.admitting.unblock(self.app, person)
+            await self.desk.pairing.unblock(self.app, person)
 
     @asks
     async def action_approve_all(self) -> None:
         """Approve everybody who waits, after a choice of tier."""
         waiting = [each for each in self._drawing.people.values() if isinstance(each, PairingRequest)]
-        if await self.desk.admitting.approve(self.app, waiting):
+        if await self.desk.pairing.approve(self.app, waiting):
             self._marked.clear()
 
     @asks
     async def action_no(self) -> None:
         """Deny who waits, revoke who was approved. It always asks."""
         if requests := self._chosen():
-            if await self.desk.admitting.deny(self.app, requests):
+            if await self.desk.pairing.deny(self.app, requests):
                 self._marked.clear()
         elif isinstance(person := self._current(), ApprovedContact):
-            await self.desk.admitting.revoke(self.app, person)
+            await self.desk.pairing.revoke(self.app, person)
 
     @asks
     async def action_edit(self) -> None:

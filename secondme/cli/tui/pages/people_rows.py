@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secondme.cli.tui.contact_forms import how_answered
-from secondme.cli.tui.drawing import (
+from secondme.cli.tui.forms import Choice
+from secondme.cli.tui.layout import (
     READ_WIDTH,
     apart,
     beside,
@@ -22,7 +23,6 @@ from secondme.cli.tui.drawing import (
     say,
     shown_name,
 )
-from secondme.cli.tui.forms import Choice
 from secondme.cli.tui.theme import FAINT, INK, SOFT, WAITS
 from secondme.core.admit.pairing import channel_of
 from secondme.core.clock import from_ms
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     from textual.content import Content
 
-    from secondme.cli.tui.drawing import Hint
+    from secondme.cli.tui.layout import Hint
     from secondme.cli.tui.link import Snapshot
     from secondme.cli.tui.pages.people import Person
     from secondme.core.gateway.store import ConversationDetail

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from secondme.cli.tui.asking import asks
 from secondme.cli.tui.dialogs import ConfirmDialog
-from secondme.cli.tui.drawing import READ_WIDTH, lines, wrapped
 from secondme.cli.tui.forms import Choice, ChoiceDialog
+from secondme.cli.tui.layout import READ_WIDTH, lines, wrapped
 from secondme.cli.tui.pages.page import LOOKING, ListPage
 from secondme.cli.tui.pages.skills_rows import PROPOSAL, SkillsDrawing, approval
+from secondme.cli.tui.questions import asks
 from secondme.cli.tui.rows import Entry, Heading
 from secondme.cli.tui.sheets import LineDialog, SettingsDialog, SheetDialog
 from secondme.core.errors import DataError, NotFoundError
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from textual.content import Content
 
-    from secondme.cli.tui.drawing import Hint
+    from secondme.cli.tui.layout import Hint
     from secondme.cli.tui.link import Actions, Snapshot
     from secondme.core.tools.reports import SkillDetail, SkillReport
     from secondme.core.tools.store import Proposal

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from secondme.cli.tui.drawing import apart, chip, column, facts, fit, heading, keys, lines, say, shown_name, wrapped
+from secondme.cli.tui.layout import apart, chip, column, facts, fit, heading, keys, lines, say, shown_name, wrapped
 from secondme.cli.tui.theme import ACCENT, BAD, FAINT, INK, SOFT, WAITS
 from secondme.core.clock import from_ms
 from secondme.core.format import counted, lately
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from textual.content import Content
 
-    from secondme.cli.tui.drawing import Hint
+    from secondme.cli.tui.layout import Hint
     from secondme.core.tools.reports import SkillDetail, SkillReport
     from secondme.core.tools.store import Proposal, ToolRun
 

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from secondme.cli.tui.asking import asks
-from secondme.cli.tui.drawing import apart, column, facts, fit, heading, keys, lines, say, wrapped
+from secondme.cli.tui.layout import apart, column, facts, fit, heading, keys, lines, say, wrapped
 from secondme.cli.tui.pages.page import LOOKING, ListPage
 from secondme.cli.tui.pages.today import channel_state
+from secondme.cli.tui.questions import asks
 from secondme.cli.tui.rows import Entry, Heading
 from secondme.cli.tui.theme import BAD, FAINT, GOOD, INK, SOFT, WAITS
 from secondme.core.channel_manifest import sentence_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from textual.content import Content
 
-    from secondme.cli.tui.drawing import Hint
+    from secondme.cli.tui.layout import Hint
     from secondme.cli.tui.link import Actions, Snapshot
     from secondme.core.gateway.status import ChannelFacts
 
@@ -228,7 +228,7 @@ class SystemPage(ListPage):
     @asks
     async def action_connect(self) -> None:
         """Link the channel under the cursor, or unlink it; from elsewhere, the one that is chosen."""
-        from secondme.cli.tui.linking import link_or_unlink
+        from secondme.cli.tui.channel_link import link_or_unlink
 
         channel = self._channels.get(self.rows.current or "")
         await link_or_unlink(self.app, self.desk, list(self._channels.values()), channel)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from secondme.cli.tui.drawing import READ_WIDTH, broken, channel_title, countdown, fit, keys, lines, say, wrapped
+from secondme.cli.tui.layout import READ_WIDTH, broken, channel_title, countdown, fit, keys, lines, say, wrapped
 from secondme.cli.tui.theme import ACCENT, BAD, CLONE, FAINT, INK, RULE, SOFT, WAITS
 from secondme.core.gateway.trace_messages import in_words
 from secondme.core.text import safe_text
@@ -238,7 +238,7 @@ def draft_sheet(
     view: DraftView, earlier: Sequence[Turn], hints: Sequence[tuple[str, str]], width: int, now: datetime, superseded: str = ""
 ) -> Content:
     """A draft and all one needs to know to decide: why it waits, what they wrote, what it would say, the keys, and what was said before."""
-    from secondme.cli.tui.drawing import apart
+    from secondme.cli.tui.layout import apart
     from secondme.cli.tui.pages.people_rows import tier_chip
     from secondme.core.format import ago
 

@@ -11,13 +11,13 @@ from textual.containers import Vertical
 from textual.widgets import Static
 
 from secondme.cli.tui.alarms import Alarm, alarms
-from secondme.cli.tui.asking import asks
-from secondme.cli.tui.drafting import acts_of
-from secondme.cli.tui.drawing import apart, bar, column, countdown, fit, lines, say, shown_name, sparks
+from secondme.cli.tui.draft_decisions import acts_of
+from secondme.cli.tui.layout import apart, bar, column, countdown, fit, lines, say, shown_name, sparks
 from secondme.cli.tui.pages.chat_line import ChatLine
 from secondme.cli.tui.pages.page import LOOKING, Page
 from secondme.cli.tui.pages.thread import one_line
 from secondme.cli.tui.panes import Panel
+from secondme.cli.tui.questions import asks
 from secondme.cli.tui.rows import Rows
 from secondme.cli.tui.switches import Chat
 from secondme.cli.tui.theme import ACCENT, BAD, FAINT, GOOD, INK, SOFT, WAITS
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from textual.app import ComposeResult
     from textual.content import Content
 
-    from secondme.cli.tui.drawing import Hint
+    from secondme.cli.tui.layout import Hint
     from secondme.cli.tui.link import Actions, Snapshot
     from secondme.core.gateway.draft_views import DraftView
     from secondme.core.gateway.status import ChannelFacts
@@ -335,27 +335,27 @@ class TodayPage(Page):
     async def action_yes(self) -> None:
         """Approve who asks, after a choice of tier."""
         if (request := self._request()) is not None:
-            await self.desk.admitting.approve(self.app, [request])
+            await self.desk.pairing.approve(self.app, [request])
 
     @asks
     async def action_no(self) -> None:
         """Deny the request, or drop the draft. It always asks."""
         if (request := self._request()) is not None:
-            await self.desk.admitting.deny(self.app, [request])
+            await self.desk.pairing.deny(self.app, [request])
         elif (view := self._view()) is not None:
-            await self.desk.drafting.drop(self.app, [view])
+            await self.desk.drafts.drop(self.app, [view])
 
     @asks
     async def action_send(self) -> None:
         """Send the draft as it is."""
         if (view := self._view()) is not None:
-            await self.desk.drafting.send(self.app, view)
+            await self.desk.drafts.send(self.app, view)
 
     @asks
     async def action_edit(self) -> None:
         """Say it in the owner's own words."""
         if (view := self._view()) is not None:
-            await self.desk.drafting.edit(self.app, view)
+            await self.desk.drafts.edit(self.app, view)
 
     @asks
     async def action_pause_it(self) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 from textual.binding import Binding, BindingType
 from textual.widgets import Static
 
-from secondme.cli.tui.drawing import READ_WIDTH, apart, bar, column, facts, keys, lines, say, shown_name
+from secondme.cli.tui.layout import READ_WIDTH, apart, bar, column, facts, keys, lines, say, shown_name
 from secondme.cli.tui.pages.page import LOOKING, ListPage
 from secondme.cli.tui.theme import ACCENT, BAD, FAINT, GOOD, INK, SOFT
 from secondme.core.clock import from_ms
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from textual.content import Content
     from textual.widget import Widget
 
-    from secondme.cli.tui.drawing import Hint
+    from secondme.cli.tui.layout import Hint
     from secondme.cli.tui.link import Actions, Snapshot
 
 _ACCOUNTS = {SELF: "you yourself", JOBS: "jobs"}

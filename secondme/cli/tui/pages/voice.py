@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, ClassVar
 
 from textual.binding import Binding, BindingType
 
-from secondme.cli.tui.asking import asks
-from secondme.cli.tui.drawing import READ_WIDTH, lines, say, shown_name, wrapped
+from secondme.cli.tui.editor import TextDialog, ask_until_kept
 from secondme.cli.tui.forms import Choice, FindDialog
+from secondme.cli.tui.layout import READ_WIDTH, lines, say, shown_name, wrapped
 from secondme.cli.tui.pages.page import LOOKING, ListPage
 from secondme.cli.tui.pages.voice_rows import BUILT_IN, VoiceDrawing, all_voices, called, told
+from secondme.cli.tui.questions import asks
 from secondme.cli.tui.sheets import LineDialog, SheetDialog
 from secondme.cli.tui.theme import BAD, FAINT
-from secondme.cli.tui.writing import TextDialog, ask_until_kept
 from secondme.core.errors import DataError
 from secondme.core.ids import ContactId
 from secondme.core.reply.persona import DEFAULT_STYLE
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from textual.content import Content
 
-    from secondme.cli.tui.drawing import Hint
+    from secondme.cli.tui.layout import Hint
     from secondme.cli.tui.link import Actions, Snapshot
     from secondme.cli.tui.pages.voice_rows import PersonaRow
     from secondme.core.records import ApprovedContact

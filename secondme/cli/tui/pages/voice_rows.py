@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from secondme.cli.tui.drawing import apart, column, facts, fit, heading, keys, lines, quote, say, wrapped
+from secondme.cli.tui.layout import apart, column, facts, fit, heading, keys, lines, quote, say, wrapped
 from secondme.cli.tui.theme import BAD, FAINT, INK, SOFT
 from secondme.core.errors import ConfigError
 from secondme.core.format import counted
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from textual.content import Content
 
-    from secondme.cli.tui.drawing import Hint
+    from secondme.cli.tui.layout import Hint
     from secondme.core.config.loader import Setup
     from secondme.core.remember.style import StyleProfile
     from secondme.core.reply.persona import Persona

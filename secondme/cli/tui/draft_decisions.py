@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     from textual.app import App
 
-    from secondme.cli.tui.drawing import Hint
     from secondme.cli.tui.forms import WrittenDraft
+    from secondme.cli.tui.layout import Hint
     from secondme.cli.tui.link import Actions
     from secondme.core.gateway.draft_views import DraftView
     from secondme.core.send.drafts import Draft
@@ -33,7 +33,7 @@ def acts_of(draft: Draft) -> tuple[Hint, ...]:
     return (("s", "Send"), ("e", "Edit"), ("d", "Drop"))
 
 
-class Drafting:
+class DraftDecisions:
     """Decisions, each about a draft as the owner read it. Called in workers: they ask."""
 
     def __init__(self, desk: Actions) -> None:

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from secondme.cli.tui.dialogs import ConfirmDialog, ReasonDialog, TierDialog, ask
-from secondme.cli.tui.drawing import shown_name
+from secondme.cli.tui.layout import shown_name
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from secondme.core.records import ApprovedContact, DeniedContact, PairingRequest
 
 
-class Admitting:
+class PairingDecisions:
     """Decisions about who is answered. Called in workers: they ask."""
 
     def __init__(self, desk: Actions) -> None:

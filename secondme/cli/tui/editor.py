@@ -10,7 +10,7 @@ from textual.containers import Horizontal
 from textual.widgets import Button, Static, TextArea
 
 from secondme.cli.tui.dialogs import Dialog, Frame
-from secondme.cli.tui.drawing import say
+from secondme.cli.tui.layout import say
 from secondme.cli.tui.theme import BAD, WAITS
 from secondme.core.text import safe_text
 

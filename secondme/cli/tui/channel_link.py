@@ -14,8 +14,8 @@ from textual.widgets import Input, Static
 
 from secondme.cli.qr import draw_qr
 from secondme.cli.tui.dialogs import ConfirmDialog, Dialog, Frame, ask
-from secondme.cli.tui.drawing import lines, say
 from secondme.cli.tui.forms import Choice, ChoiceDialog
+from secondme.cli.tui.layout import lines, say
 from secondme.cli.tui.theme import ACCENT, INK, SOFT, WAITS
 from secondme.core.channel_manifest import manifest_of
 from secondme.core.channel_plugin import Linked, LinkQuestion, Say, ShowCode, ShowQr, setup_of
