@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from textual.app import App
 
-    from secondme.cli.tui.forms import WrittenDraft
+    from secondme.cli.tui.editor import WrittenDraft
     from secondme.cli.tui.layout import Hint
     from secondme.cli.tui.link import Actions
     from secondme.core.gateway.draft_views import DraftView
@@ -77,7 +77,7 @@ class DraftDecisions:
 
     async def edit(self, app: App[Any], view: DraftView) -> None:
         """It says what the owner wrote. Asked until it is kept or given up: what was typed is not lost because the store was away."""
-        from secondme.cli.tui.forms import WriteDialog
+        from secondme.cli.tui.editor import WriteDialog
 
         text = view.draft.text
         while True:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
@@ -21,23 +22,61 @@ if TYPE_CHECKING:
 
     from secondme.cli.tui.pages.page import Page
 
+T = TypeVar("T")
+
 _KEYS = "Ctrl+S save · Tab buttons · Esc cancel"
 
 
-class TextDialog(Dialog[str | None]):
-    """A text to change. What was typed is not thrown away by one key; what was not changed is not saved again."""
+class EditorDialog(Dialog[T]):
+    """A text to change. What was typed is not thrown away by one key."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("ctrl+s", "save", "Save", priority=True),
         Binding("escape", "leave", "Cancel", priority=True),
     ]
 
-    def __init__(self, title: str, text: str, before: str, check: Callable[[str], str] = lambda _: "") -> None:
-        """`before` is what is kept so far, where `text` was typed already; `check` says what is wrong with a text, and nothing that is wrong
-        is saved."""
+    def __init__(self, title: str, text: str, before: str) -> None:
+        """`before` is what is kept so far, where `text` was typed already."""
         super().__init__()
-        self._title, self._text, self._before, self._check = title, text, before, check
+        self._title, self._text, self._before = title, text, before
         self._is_warned = False
+
+    def on_mount(self) -> None:
+        """Typing goes on at the end."""
+        area = self.query_one(TextArea)
+        area.move_cursor(area.document.end)
+        area.focus()
+
+    @property
+    def typed(self) -> str:
+        """What stands there now."""
+        return self.query_one(TextArea).text
+
+    def say_below(self, words: str, style: str) -> None:
+        """These words are in the place of the keys, until something is typed."""
+        self.query_one(".keys", Static).update(say((words, style)))
+
+    def action_leave(self) -> None:
+        """Nothing was decided; words that were typed are only lost when asked twice."""
+        if self._is_warned or self.typed == self._before:
+            self.dismiss(None)
+        else:
+            self._is_warned = True
+            self.say_below("Esc again throws away what you wrote.", WAITS)
+
+    def on_text_area_changed(self) -> None:
+        """Who writes on wants to keep it."""
+        self._is_warned = False
+        self.query_one(".keys", Static).update(_KEYS)
+
+
+class TextDialog(EditorDialog[str | None]):
+    """A text to change; what was not changed is not saved again."""
+
+    def __init__(self, title: str, text: str, before: str, check: Callable[[str], str] = lambda _: "") -> None:
+        """`check` says what is wrong with a text, and nothing that is wrong is saved."""
+        super().__init__(title, text, before)
+        self._check = check
 
     def compose(self) -> ComposeResult:
         """Title, text, buttons."""
@@ -48,33 +87,13 @@ class TextDialog(Dialog[str | None]):
                 yield Button("Cancel", id="no", compact=True)
             yield Static(_KEYS, classes="keys", markup=False)
 
-    def on_mount(self) -> None:
-        """Typing goes on at the end."""
-        super().on_mount()
-        area = self.query_one(TextArea)
-        area.move_cursor(area.document.end)
-        area.focus()
-
     def action_save(self) -> None:
         """Kept, when it is another text than before, and nothing is wrong with it."""
-        text = self.query_one(TextArea).text
+        text = self.typed
         if wrong := self._check(text):
-            self.query_one(".keys", Static).update(say((safe_text(wrong), BAD)))
-            return
-        self.dismiss(None if text == self._before else text)
-
-    def action_leave(self) -> None:
-        """Nothing was decided; words that were typed are only lost when asked twice."""
-        if self._is_warned or self.query_one(TextArea).text == self._before:
-            self.dismiss(None)
+            self.say_below(safe_text(wrong), BAD)
         else:
-            self._is_warned = True
-            self.query_one(".keys", Static).update(say(("Esc again throws away what you wrote.", WAITS)))
-
-    def on_text_area_changed(self) -> None:
-        """Who writes on wants to keep it."""
-        self._is_warned = False
-        self.query_one(".keys", Static).update(_KEYS)
+            self.dismiss(None if text == self._before else text)
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
         """A click, or Enter on a button."""
@@ -82,6 +101,55 @@ class TextDialog(Dialog[str | None]):
             self.action_save()
         else:
             self.action_leave()
+
+
+_LONGEST = 16_000
+"""Characters; `Drafts.edit` takes no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenDraft:
+    """What the owner wrote for a contact."""
+
+    text: str
+    is_sent: bool
+    """True when it shall leave at once."""
+
+
+class WriteDialog(EditorDialog[WrittenDraft | None]):
+    """The owner's own words to a contact: kept, or kept and sent."""
+
+    def __init__(self, title: str, text: str) -> None:
+        super().__init__(title, safe_text(text), safe_text(text))
+
+    def compose(self) -> ComposeResult:
+        """Title, text, buttons."""
+        with Frame(self._title):
+            yield TextArea(self._text, soft_wrap=True, tab_behavior="focus", show_line_numbers=False, compact=True)
+            with Horizontal(classes="buttons"):
+                yield Button("Save", variant="success", id="save", compact=True)
+                yield Button("Save, send", id="send", compact=True)
+                yield Button("Cancel", id="no", compact=True)
+            yield Static(_KEYS, classes="keys")
+
+    def action_save(self) -> None:
+        """Kept; it waits on."""
+        self._done(is_sent=False)
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        """A click, or Enter on a button."""
+        if event.button.id == "no":
+            self.dismiss(None)
+        else:
+            self._done(is_sent=event.button.id == "send")
+
+    def _done(self, *, is_sent: bool) -> None:
+        text = self.typed
+        if len(text) > _LONGEST:
+            words = f"{len(text):,} characters: shorten it to {_LONGEST:,}."
+            self.say_below(words, WAITS)
+        else:
+            self.dismiss(WrittenDraft(text, is_sent))
 
 
 async def ask_until_kept(

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from rich.cells import cell_len
-from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
-from textual.widgets import Button, Input, OptionList, Static, TextArea
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from secondme.cli.tui.dialogs import Choices, Dialog, Frame
 from secondme.cli.tui.layout import column, say
-from secondme.cli.tui.theme import FAINT, INK, SOFT, WAITS
-from secondme.core.text import safe_text
+from secondme.cli.tui.theme import FAINT, INK, SOFT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -121,81 +118,3 @@ def _options(choices: Sequence[Choice]) -> list[Option]:
         words = column(say((f" {choice.words}", f"bold {INK}" if choice.is_possible else FAINT)), widest + 1)
         options.append(Option(say(words, (f"  {choice.says}", SOFT)), disabled=not choice.is_possible))
     return options
-
-
-_LONGEST = 16_000
-"""Characters; `Drafts.edit` takes no more."""
-
-
-@dataclass(frozen=True, slots=True)
-class WrittenDraft:
-    """What the owner wrote for a contact."""
-
-    text: str
-    is_sent: bool
-    """True when it shall leave at once."""
-
-
-class WriteDialog(Dialog[WrittenDraft | None]):
-    """The owner's own words. What was typed is not thrown away by one key."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("ctrl+s", "save", "Save", priority=True),
-        Binding("escape", "leave", "Cancel", priority=True),
-    ]
-
-    def __init__(self, title: str, text: str) -> None:
-        super().__init__()
-        self._title, self._text = title, safe_text(text)
-        self._is_warned = False
-
-    def compose(self) -> ComposeResult:
-        """Title, text, buttons."""
-        with Frame(self._title):
-            yield TextArea(self._text, soft_wrap=True, tab_behavior="focus", show_line_numbers=False, compact=True)
-            with Horizontal(classes="buttons"):
-                yield Button("Save", variant="success", id="save", compact=True)
-                yield Button("Save, send", id="send", compact=True)
-                yield Button("Cancel", id="no", compact=True)
-            yield Static(_KEYS, classes="keys")
-
-    def on_mount(self) -> None:
-        """Typing goes on at the end."""
-        area = self.query_one(TextArea)
-        area.move_cursor(area.document.end)
-        area.focus()
-
-    def action_save(self) -> None:
-        """Kept; it waits on."""
-        self._done(is_sent=False)
-
-    def action_leave(self) -> None:
-        """Nothing was decided; words that were typed are only lost when asked twice."""
-        if self._is_warned or self.query_one(TextArea).text == self._text:
-            self.dismiss(None)
-        else:
-            self._is_warned = True
-            self.query_one(".keys", Static).update(say(("Esc again throws away what you wrote.", WAITS)))
-
-    def on_text_area_changed(self) -> None:
-        """Who writes on wants to keep it."""
-        self._is_warned = False
-        self.query_one(".keys", Static).update(_KEYS)
-
-    def on_button_pressed(self, event: Button.Pressed) -> None:
-        """A click, or Enter on a button."""
-        if event.button.id == "no":
-            self.dismiss(None)
-        else:
-            self._done(is_sent=event.button.id == "send")
-
-    def _done(self, *, is_sent: bool) -> None:
-        text = self.query_one(TextArea).text
-        if len(text) > _LONGEST:
-            words = f"{len(text):,} characters: shorten it to {_LONGEST:,}."
-            self.query_one(".keys", Static).update(say((words, WAITS)))
-        else:
-            self.dismiss(WrittenDraft(text, is_sent))
-
-
-_KEYS = "Ctrl+S save · Tab buttons · Esc cancel"
