@@ -30,7 +30,8 @@ from secondme.core.records import NewRow, OwnMessage, Turn
 from secondme.core.remember.occasions import BirthdaySource, birthday
 from secondme.core.remember.store import RecollectionStore
 from secondme.core.store import key_types, keys, scripts
-from secondme.core.store.client import Store, explain
+from secondme.core.store.client import Store
+from secondme.core.store.failures import explain
 from secondme.core.store.server import Role
 from secondme.core.webhooks.desk import NewWebhook
 from secondme.core.webhooks.records import WebhookMessage

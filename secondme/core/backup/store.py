@@ -14,7 +14,8 @@ from secondme.core.clock import from_ms
 from secondme.core.errors import BusyError, ConfigError, DataError
 from secondme.core.fault_points import point
 from secondme.core.store import keys
-from secondme.core.store.client import Store, explain
+from secondme.core.store.failures import explain
+from secondme.core.store.namespace import Namespace
 from secondme.core.store.rdb import Reading, private_store, take_snapshot
 from secondme.core.store.scan import Keyspace, scan
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
     from secondme.core.ports import Clock
+    from secondme.core.store.client import Store
 
 
 _FOOTER = 10
@@ -67,8 +69,9 @@ _WRONG_FORMAT = "DUMP payload version or checksum are wrong"
 class Direct:
     """A client of a server that only this process uses, in the shape that `scan` takes."""
 
-    def __init__(self, client: Redis) -> None:
+    def __init__(self, client: Redis, namespace: Namespace | None = None) -> None:
         self.client = client
+        self.namespace = namespace or Namespace()
 
     async def call(self, command: Awaitable[Any]) -> Any:  # the library's types do not know that we decode
         """What the command returned, errors turned into ours."""
@@ -202,8 +205,8 @@ async def save_store(store: Store, into: Path, clock: Clock, *, binary: str = ""
         await take_snapshot(store.client, file, private=False)
     database = int(store.client.connection_pool.connection_kwargs.get("db") or 0)
     async with private_store(ours, binary=binary) as picked:
-        async with Reading(everything, clock, binary=binary, database=database) as reading:
-            await copy_ours(Direct(reading.client), Direct(picked))
+        async with Reading(everything, clock, binary=binary, database=database, namespace=store.namespace) as reading:
+            await copy_ours(Direct(reading.client, reading.namespace), Direct(picked))
         everything.unlink()
         with into.open("wb") as file:
             await take_snapshot(picked, file, private=True)

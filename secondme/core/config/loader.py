@@ -78,6 +78,8 @@ class Settings(Section):
 
     redis_url: SecretStr | None = None
     """`redis://`, `rediss://` or `unix://`; unset: a private server runs as a child of ours."""
+    redis_namespace: str = Field("", pattern=r"^([a-z0-9][a-z0-9._-]{0,63})?$")
+    """The home's name in a Redis that several homes share: each of its keys then begins with it in braces. Empty: none, one home to a database."""
     pairing: PairingSettings
     persona: PersonaSettings
     model: ModelSettings

@@ -14,7 +14,6 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
-from urllib.parse import urlsplit
 
 from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
@@ -25,7 +24,9 @@ from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, U
 from secondme.core.files import is_held
 from secondme.core.queue.store import InboxStore
 from secondme.core.store import key_types, keys
-from secondme.core.store.client import Store, explain
+from secondme.core.store.address import where_of
+from secondme.core.store.client import Store
+from secondme.core.store.failures import explain
 from secondme.core.store.scan import scan
 from secondme.core.store.scripts import names, script
 from secondme.core.store.server import Role
@@ -155,17 +156,6 @@ async def reach(setup: Setup, timeout_s: float) -> AsyncIterator[Reached]:
         return
     async with _copied(setup, timeout_s) as store:
         yield Reached("copy", store)
-
-
-def where_of(url: str) -> str:
-    """The address in `url`, as `host:port` or a path, without what is secret in it."""
-    try:
-        parts = urlsplit(url)
-        if parts.scheme == "unix":
-            return parts.path
-        return f"{parts.hostname or 'localhost'}:{parts.port or 6379}"
-    except ValueError:
-        return "its address"
 
 
 def data_bytes(directory: Path) -> int:

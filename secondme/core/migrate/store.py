@@ -17,7 +17,8 @@ from secondme.core.errors import ConfigError, CredentialsError, UnavailableError
 from secondme.core.fault_points import point
 from secondme.core.migrate.formats import VALUE_BYTES, OldMail, OldTurn, people
 from secondme.core.store import keys
-from secondme.core.store.client import Store, explain
+from secondme.core.store.failures import explain
+from secondme.core.store.namespace import Namespace
 from secondme.core.store.scan import Keyspace, scan
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from redis.asyncio.client import Pipeline
 
     from secondme.core.enums import Tier
+    from secondme.core.store.client import Store
 
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
@@ -62,6 +64,8 @@ class Source:
             raise ConfigError(
                 "bad_source_url", "The URL to migrate from cannot be used.", "Use redis://, rediss:// or unix://."
             ) from None
+        self.namespace = Namespace()
+        """The predecessor knew none."""
         self._timeout_s = timeout_s
 
     async def __aenter__(self) -> Self:
@@ -97,7 +101,9 @@ class Source:
             ) from error
 
     async def is_same(self, store: Store) -> bool:
-        """True when `store` is the very database that this reads."""
+        """True when `store` is the very database that this reads, and its names begin as here."""
+        if store.namespace:
+            return False
         theirs = await self.call(self.client.info("server"))
         ours = await store.call(store.client.info("server"))
         return bool(theirs.get("run_id") == ours.get("run_id") and _database(self.client) == _database(store.client))

@@ -270,7 +270,11 @@ class InboxStore:
         many contacts have a token again, or are due to be sent to. Begins at 0."""
         mended = 0
         cursor, names = await self._store.call(self._store.client.scan(cursor, match=_BOXES, count=_SEARCHED))
-        boxes = [each for name in names if (each := key_types.known(name.decode())) is not None and each.contact]
+        boxes = [
+            each
+            for name in self._store.namespace.bare(names)
+            if (each := key_types.known(name.decode())) is not None and each.contact
+        ]
         mended += await self._repair([ContactId(box.contact) for box in boxes if box.name == "inbox"])
         for box in boxes:
             if box.name == "outbox":

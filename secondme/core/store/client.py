@@ -9,26 +9,18 @@ import contextlib
 import json
 from typing import TYPE_CHECKING, Any, Self
 
-import hiredis
-from redis.asyncio import Connection, ConnectionPool, Redis, SSLConnection, UnixDomainSocketConnection
+from redis.asyncio import ConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import (
-    AuthenticationError,
-    AuthorizationError,
-    BusyLoadingError,
-    NoPermissionError,
-    OutOfMemoryError,
-    ReadOnlyError,
-    RedisError,
-    ResponseError,
-)
-from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import TimeoutError as RedisTimeoutError
+from redis.exceptions import RedisError
 
-from secondme.core.errors import ConfigError, CredentialsError, DataError, SecondmeError, UnavailableError
+from secondme.core.errors import DataError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
 from secondme.core.store import key_types, keys
+from secondme.core.store.address import parse_address
+from secondme.core.store.connections import EnsuredConnection, pool_to
+from secondme.core.store.failures import FIX_STORE, explain
+from secondme.core.store.namespace import Namespace
 from secondme.core.store.scripts import NEVER_IN_THE_WAY, Answer, script
 from secondme.core.store.server import LINGER_S, EmbeddedServer, Role
 
@@ -44,10 +36,6 @@ _SLOTS = 48
 """Commands on their way at once; more callers than that wait."""
 _MOST_CONNECTIONS = 512
 """Never reached by commands (see above); subscriptions have one each."""
-_SERVER_FLOOR = (7, 0)
-"""`#!lua` scripts with declared keys exist since Redis 7.0."""
-_FIX_STORE = "secondme doctor store"
-"""Not `status`: it reads the same store, and would send whoever typed it in a circle."""
 
 
 class Store:
@@ -58,10 +46,12 @@ class Store:
         settings = setup.settings
         self._waits = waits
         self._timeout_s = settings.store.timeout_s
-        self._url = settings.redis_url.get_secret_value() if settings.redis_url else None
+        self._address = parse_address(settings.redis_url.get_secret_value()) if settings.redis_url else None
+        self.namespace = Namespace(settings.redis_namespace if self._address else "")
+        """Of a server that homes share; the private one has one home."""
         self._role = role
         self.server: EmbeddedServer | None = None
-        if self._url is None:
+        if self._address is None:
             self.server = EmbeddedServer(
                 setup.places.store,
                 setup.places.store_socket,
@@ -80,7 +70,7 @@ class Store:
             if self.server is not None:
                 await self.server.ensure()
             else:
-                await self._check_version()
+                await self.call(self.client.ping())  # each connection looks what it was opened to
         except BaseException:
             await self.close()
             raise
@@ -199,153 +189,24 @@ class Store:
             "socket_timeout": None,
             "max_connections": _MOST_CONNECTIONS,
             "health_check_interval": 0,
-            # A new connection with an embedded store starts the server if need be; so trying at once is enough there.
-            "retry": Retry(NoBackoff(), 2) if self._url is None else Retry(ExponentialBackoff(cap=0.5, base=0.05), 3),
         }
-        if self.server is not None:
-            path = str(self.server.socket_path)
-            pool = ConnectionPool(connection_class=_EnsuredConnection, server=self.server, path=path, **options)
-            return Redis(connection_pool=pool)
-        assert self._url is not None
-        try:
-            kind = _CONNECTIONS.get(self._url.partition("://")[0], _TcpConnection)
-            pool = ConnectionPool.from_url(self._url, **options)
-            pool.connection_class = kind  # the library takes none for `unix://` and `rediss://`
-        except ValueError:  # its text quotes the part it stumbled over, which may be the password
-            raise ConfigError("bad_redis_url", "redis_url cannot be used.", "Use redis://, rediss:// or unix://.") from None
+        if self._address is not None:
+            options["retry"] = Retry(ExponentialBackoff(cap=0.5, base=0.05), 3)
+            return Redis(connection_pool=pool_to(self._address, self.namespace, **options))
+        assert self.server is not None
+        # A new connection starts the server if need be; so trying at once is enough.
+        pool = ConnectionPool(
+            connection_class=EnsuredConnection,
+            server=self.server,
+            namespace=self.namespace,
+            path=str(self.server.socket_path),
+            retry=Retry(NoBackoff(), 2),
+            **options,
+        )
         return Redis(connection_pool=pool)
-
-    async def _check_version(self) -> None:
-        info = await self.call(self.client.info("server"))
-        version = str(info.get("redis_version", "0"))
-        numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdigit())
-        if numbers < _SERVER_FLOOR:
-            raise ConfigError("old_store_server", f"The store's server is version {version}; 7.0 is needed.", "Upgrade it.")
-
-
-class _Packed:
-    """Packs commands in C. The library does so for its blocking client only, and a gate call has thirty arguments."""
-
-    def pack_command(self, *args: Any) -> list[bytes]:  # whatever the library would have packed
-        """One command in the wire format; a first word with a space in it is two words, as in the library."""
-        first = args[0].encode() if isinstance(args[0], str) else bytes(args[0])
-        return [hiredis.pack_command((*first.split(), *args[1:]))]
-
-
-class _TcpConnection(_Packed, Connection):
-    """`redis://`"""
-
-
-class _TlsConnection(_Packed, SSLConnection):
-    """`rediss://`"""
-
-
-class _UnixConnection(_Packed, UnixDomainSocketConnection):
-    """`unix://`"""
-
-
-_CONNECTIONS: dict[str, type[Connection | UnixDomainSocketConnection]] = {"rediss": _TlsConnection, "unix": _UnixConnection}
-
-
-class _EnsuredConnection(_UnixConnection):
-    """A connection that finds, or starts, the embedded server each time it is opened."""
-
-    def __init__(self, *, server: EmbeddedServer, **options: Any) -> None:  # passed through to the library untouched
-        self._server = server
-        super().__init__(**options)
-
-    async def _connect(self) -> None:
-        await self._server.ensure()
-        await super()._connect()  # type: ignore[no-untyped-call]  # the library leaves it untyped
 
 
 def _for_everybody(key: str) -> UnavailableError:
     return UnavailableError(
-        "store_index_broken", f"{key} in the store has the wrong type, and everybody's messages need it.", _FIX_STORE
+        "store_index_broken", f"{key} in the store has the wrong type, and everybody's messages need it.", FIX_STORE
     )
-
-
-def explain(error: Exception) -> SecondmeError:
-    """The library's `error` as one of ours. Never repeats what the server said about a key or a value."""
-    if isinstance(error, SecondmeError):
-        return error
-    if isinstance(error, RedisConnectionError) and isinstance(error.__cause__, RedisError):
-        return explain(error.__cause__)  # what the server said to a new connection
-    text = str(error).rpartition(_IN_A_PIPELINE)[2]
-    for kinds, beginning, ours, code, message, fix in _CAUSES:
-        if isinstance(error, kinds) and text.startswith(beginning):
-            return ours(code, message, fix)
-    if type(error) is ResponseError and (text.startswith(_OF_A_RECORD) or _IN_A_SCRIPT in text):
-        return DataError(
-            "record_unusable", "A record in the store is of another kind than it must be; it was left as it is.", _FIX_STORE
-        )
-    return UnavailableError("store_failed", f"The store failed ({type(error).__name__}).", _FIX_STORE)
-
-
-_IN_A_PIPELINE = " of pipeline caused error: "
-"""The library puts the command, and so what is in it, in front."""
-_OF_A_RECORD = ("WRONGTYPE", "value is not", "hash value is not")
-_IN_A_SCRIPT = ", on @user_script"
-"""What the server says behind any failure inside of a script. What is the server's own fault stands in the causes below."""
-_LATER = "Try again in a moment."
-_OUT_OF_MEMORY = (UnavailableError, "store_out_of_memory", "The store is out of memory.", "secondme doctor memory")
-_REFUSED = (CredentialsError, "store_refused", "The store refused our credentials.", "Correct redis_url.")
-_TOO_OLD = (
-    ConfigError,
-    "old_store_server",
-    "The store's server is too old; Redis 7.0 or newer is needed.",
-    "Upgrade it.",
-)
-_CAUSES: tuple[tuple[tuple[type[Exception], ...], str, type[SecondmeError], str, str, str], ...] = (
-    (
-        (AuthenticationError, AuthorizationError, NoPermissionError),
-        "",
-        *_REFUSED,
-    ),
-    (
-        (ReadOnlyError,),
-        "",
-        UnavailableError,
-        "store_read_only",
-        "The store is a read-only replica.",
-        "Point redis_url at the primary.",
-    ),
-    ((OutOfMemoryError,), "", *_OUT_OF_MEMORY),
-    ((ResponseError,), "OOM", *_OUT_OF_MEMORY),
-    ((BusyLoadingError,), "", UnavailableError, "store_loading", "The store is still loading its data.", _LATER),
-    (
-        (ResponseError,),
-        "MISCONF",
-        UnavailableError,
-        "store_disk_full",
-        "The store cannot write to its disk.",
-        "secondme doctor persistence",
-    ),
-    ((ResponseError,), "BUSY", UnavailableError, "store_busy", "The store is busy with something else.", _LATER),
-    ((ResponseError,), "Script killed", UnavailableError, "store_busy", "The store is busy with something else.", _LATER),
-    *(
-        ((ResponseError,), word, UnavailableError, "store_failed", f"The store cannot do its work ({word}).", _FIX_STORE)
-        for word in ("NOREPLICAS", "NOGROUP", "UNKILLABLE", "Error running script", "Error compiling script")
-    ),
-    ((ResponseError,), "ACL failure in script", *_REFUSED),
-    (
-        (ResponseError,),
-        "Unknown Redis command called from script",
-        *_TOO_OLD,
-    ),
-    (
-        (ResponseError,),
-        "unknown command",
-        *_TOO_OLD,
-    ),
-    ((RedisTimeoutError, TimeoutError), "", UnavailableError, "store_slow", "The store did not answer in time.", _FIX_STORE),
-    (
-        (RedisConnectionError, OSError),
-        "",
-        UnavailableError,
-        "store_unreachable",
-        "The store does not answer.",
-        "Start the gateway, or check redis_url.",
-    ),
-)
-"""The library's error, how its text begins, and what it is to us. The first that fits counts."""

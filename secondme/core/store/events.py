@@ -10,14 +10,16 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from redis.asyncio.client import PubSub
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisError
 
 from secondme.core.errors import SecondmeError
 from secondme.core.store import keys
-from secondme.core.store.client import Store, explain
+from secondme.core.store.failures import explain
 
 if TYPE_CHECKING:
     from secondme.core.ports import Clock
+    from secondme.core.store.client import Store
 
 _SUBSCRIBE_S = 5.0
 _SILENCE_S = 1.0
@@ -59,7 +61,7 @@ async def listen(store: Store, *channels: str, missed: Callable[[], None] = lamb
     subscription = _Subscription(store.client.connection_pool, ignore_subscribe_messages=True)
     try:
         async with asyncio.timeout(_SUBSCRIBE_S):
-            await subscription.subscribe(*channels)
+            await (subscription.ssubscribe if store.namespace else subscription.subscribe)(*channels)
         connects = subscription.connects
         missed()
         yield None
@@ -69,7 +71,7 @@ async def listen(store: Store, *channels: str, missed: Callable[[], None] = lamb
                 connects = subscription.connects
                 missed()
             event = _decode(message["data"]) if message else None
-            yield (message["channel"].decode(), event) if message and event is not None else None
+            yield (store.namespace.bare_one(message["channel"]).decode(), event) if message and event is not None else None
     except (RedisError, OSError, TimeoutError) as error:
         raise explain(error) from error
     finally:
@@ -85,6 +87,12 @@ class _Subscription(PubSub):
         """Called for a connection that takes the place of a lost one."""
         self.connects += 1
         await super().on_connect(connection)
+
+    async def handle_message(self, response: Any, *args: Any, **options: Any) -> Any:  # the library's signature
+        """As in the library; raises its ConnectionError when the server ends a subscription, as a node does whose keys move to another."""
+        if response and response[0] == b"sunsubscribe":
+            raise RedisConnectionError("the subscription was ended")
+        return await super().handle_message(response, *args, **options)  # type: ignore[no-untyped-call]  # as above
 
 
 def _decode(raw: Any) -> dict[str, Any] | None:  # whatever anybody published

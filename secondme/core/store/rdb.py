@@ -15,21 +15,21 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
-from redis.asyncio import Redis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from redis.exceptions import RedisError, ResponseError
 
 from secondme.core.errors import BusyError, CredentialsError, DataError, SecondmeError, UnavailableError
 from secondme.core.fault_points import point
 from secondme.core.files import private_dir, replacement
-from secondme.core.store.client import explain
+from secondme.core.store.connections import private_client
+from secondme.core.store.failures import explain
+from secondme.core.store.namespace import Namespace
 from secondme.core.store.server import SHELL_PARENT, EmbeddedServer, Role, find_server
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from types import TracebackType
 
+    from redis.asyncio import Redis
     from redis.asyncio.connection import AbstractConnection
 
     from secondme.core.ports import Clock
@@ -191,7 +191,7 @@ async def private_store(directory: Path, *, binary: str = "", fsync: str = "ever
     """
     room = Path(tempfile.mkdtemp(prefix="secondme-store-", dir="/tmp"))  # 0700; a socket's path must be short
     server = EmbeddedServer(directory, room / "s", role=Role.OWN, binary=binary, fsync=fsync)
-    client = Redis(unix_socket_path=str(room / "s"), retry=Retry(NoBackoff(), 0))
+    client = private_client(room / "s")
     try:
         try:
             await server.ensure()
@@ -206,15 +206,19 @@ async def private_store(directory: Path, *, binary: str = "", fsync: str = "ever
 
 
 class Reading:
-    """A private server that has read a snapshot, of which it shows one database. Use as an async context manager. It changes no file.
+    """A private server that has read a snapshot, of which it shows one database and in it one namespace. Use as an async context manager. It
+    changes no file.
 
     Nobody else can reach it: its socket is in a directory of its own.
     """
 
     client: Redis
 
-    def __init__(self, snapshot: Path, clock: Clock, *, binary: str = "", database: int = 0) -> None:
+    def __init__(
+        self, snapshot: Path, clock: Clock, *, binary: str = "", database: int = 0, namespace: Namespace | None = None
+    ) -> None:
         self._snapshot = snapshot
+        self.namespace = namespace or Namespace()
         self._database = database
         self._clock = clock
         self._binary = binary
@@ -262,7 +266,7 @@ class Reading:
             start_new_session=True,
             umask=0o077,
         )
-        self.client = Redis(unix_socket_path=str(self._room / "s"), db=self._database, retry=Retry(NoBackoff(), 0))
+        self.client = private_client(self._room / "s", database=self._database, namespace=self.namespace)
 
     async def _loaded(self) -> None:
         assert self._process is not None

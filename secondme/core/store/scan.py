@@ -9,6 +9,8 @@ if TYPE_CHECKING:
 
     from redis.asyncio import Redis
 
+    from secondme.core.store.namespace import Namespace
+
 _COUNT = 1000
 """Buckets looked at in one call: some 0.2 ms of the server's time."""
 _RECENT = 8192
@@ -22,6 +24,10 @@ class Keyspace(Protocol):
     @property
     def client(self) -> Redis:
         """The client library's connection pool."""
+
+    @property
+    def namespace(self) -> Namespace:
+        """What the names of its keys begin with; the client puts it there."""
 
     async def call(self, command: Awaitable[Any]) -> Any:  # the library's types do not know that we decode
         """What one command returned, in bounded time, its errors turned into ours."""
@@ -45,11 +51,11 @@ class Recent:
 
 
 async def scan(keyspace: Keyspace, match: str | None = None, count: int = _COUNT) -> AsyncIterator[list[bytes]]:
-    """Every key that is there during the whole walk, in pages of some `count` names. Raises UnavailableError."""
+    """Every key of the home that is there during the whole walk, in pages of some `count` names. Raises UnavailableError."""
     recent, cursor = Recent(), 0
     while True:
         cursor, names = await keyspace.call(keyspace.client.scan(cursor, match=match, count=count))
-        found = recent.fresh(names)
+        found = recent.fresh(keyspace.namespace.bare(names))
         if found:
             yield found
         if cursor == 0:

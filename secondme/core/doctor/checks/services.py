@@ -6,8 +6,9 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from secondme.core.doctor.check import Check, DoctorContext, NotConfigured, Ok, Outcome, found, verdict
-from secondme.core.doctor.store import look_at_graph, where_of
+from secondme.core.doctor.store import look_at_graph
 from secondme.core.errors import ConfigError, CredentialsError, UnavailableError
+from secondme.core.store.address import where_of
 
 _REFUSED = frozenset({401, 403})
 _OK = 200

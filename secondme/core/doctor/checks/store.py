@@ -31,10 +31,10 @@ from secondme.core.doctor.store import (
     lock_record,
     look_at_records,
     refused_scripts,
-    where_of,
 )
 from secondme.core.errors import ConfigError, SecondmeError
 from secondme.core.files import is_held
+from secondme.core.store.address import where_of
 from secondme.core.store.server import find_server
 
 _KINDS = {
