@@ -35,7 +35,7 @@ def little_redis(reply: Reply, port: int = 0) -> Iterator[int]:
                 for _ in range(int(head[1:])):
                     size = int(self.rfile.readline()[1:])
                     words.append(self.rfile.read(size + 2)[:size].decode())
-                self.wfile.write(HELLO if words[0] == "HELLO" else reply(words))
+                self.wfile.write(HELLO if words[0] == "HELLO" and len(words) > 1 else reply(words))
 
     with serving(socketserver.ThreadingTCPServer, ("127.0.0.1", port), Handler) as server:
         yield server.server_address[1]
@@ -57,6 +57,11 @@ OK = b"+OK\r\n"
 UNKNOWN = b"-ERR unknown command\r\n"
 HELLO = b"%1\r\n" + b"$5\r\nproto\r\n" + b":3\r\n"
 """What a server says since Redis 6 to a client that wants the third version of the protocol."""
+
+
+def greeting(version: str) -> bytes:
+    """What a server says when it is asked what it is."""
+    return b"%2\r\n" + bulk("version") + bulk(version) + bulk("mode") + bulk("standalone")
 
 
 class Http:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from fakes.process import GatewayProcess, command, data_of, settings_of
 from health.rig import Ward, address_of, free_port, holding, until, valkey
-from health.servers import OK, UNKNOWN, bulk, little_redis, silence
+from health.servers import OK, UNKNOWN, greeting, little_redis, silence
 from redis import Redis
 from redis.exceptions import ResponseError
 
@@ -62,7 +62,7 @@ def test_a_read_only_replica(elsewhere: Ward, spare: Redis, tmp_path: Path) -> N
 
 
 def test_a_server_that_is_too_old(ward: Ward, tmp_path: Path) -> None:
-    answers = {"INFO": bulk("redis_version:6.2.14\r\nrole:master"), "CLIENT": OK, "PING": b"+PONG\r\n"}
+    answers = {"HELLO": greeting("6.2.14"), "CLIENT": OK, "PING": b"+PONG\r\n"}
     with little_redis(lambda words: answers.get(words[0].upper(), UNKNOWN)) as port:
         ward.configure(redis_url=f"redis://127.0.0.1:{port}")
         finding = ward.is_found("store-too-old", "the store's server is Redis 6.2")

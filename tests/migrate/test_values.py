@@ -161,6 +161,7 @@ class Listening:
 
     def __init__(self, store: Store) -> None:
         self.client: Redis = store.client
+        self.namespace = store.namespace
         self.said: list[bytes] = []
         self._store = store
         self._shrunk = False

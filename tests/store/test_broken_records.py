@@ -250,7 +250,7 @@ def test_a_key_is_known_by_its_name_and_its_contact(contact: str) -> None:
         (ResponseError("NOREPLICAS Not enough good replicas, on @user_script:3."), UnavailableError, "store_failed"),
         (ResponseError("NOGROUP No such key, on @user_script:3."), UnavailableError, "store_failed"),
         (ReadOnlyError("You can't write against a read only replica, on @user_script:3."), UnavailableError, "store_read_only"),
-        (ResponseError("ACL failure in script: no permissions, on @user_script:3."), CredentialsError, "store_refused"),
+        (ResponseError("ACL failure in script: no permissions, on @user_script:3."), CredentialsError, "store_forbidden"),
         (ResponseError("Unknown Redis command called from script, on @user_script:3."), ConfigError, "old_store_server"),
     ],
 )

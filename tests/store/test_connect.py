@@ -233,7 +233,7 @@ def test_a_wrong_password_is_refused_in_one_line_without_repeating_it(server: Se
     assert "wr0ng" not in result.stderr
 
 
-@pytest.mark.parametrize("url", ["http://x", "redis://:s3cret/x@localhost:1", "redis://localhost:s3cret", "s3cret"])
+@pytest.mark.parametrize("url", ["http://x", "redis://localhost:s3cret", "s3cret"])
 def test_a_url_that_cannot_be_used_is_a_configuration_error_and_is_not_repeated(url: str, tmp_path: Path) -> None:
     result = command(tmp_path, "status", SECONDME_REDIS_URL=url)
     says(result, 78, "redis_url cannot be used")
@@ -241,8 +241,8 @@ def test_a_url_that_cannot_be_used_is_a_configuration_error_and_is_not_repeated(
 
 
 @contextlib.asynccontextmanager
-async def impostor(path: Path, info: bytes, hello: bytes = b"%1\r\n$5\r\nproto\r\n:3\r\n") -> AsyncIterator[str]:
-    """The URL of something that speaks the wire format and answers INFO with `info`."""
+async def impostor(path: Path, said: bytes, hello: bytes = b"%1\r\n$5\r\nproto\r\n:3\r\n") -> AsyncIterator[str]:
+    """The URL of something that speaks the wire format. Asked what it is, which a HELLO alone does, it answers with `said`."""
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while head := await reader.readline():
@@ -250,7 +250,7 @@ async def impostor(path: Path, info: bytes, hello: bytes = b"%1\r\n$5\r\nproto\r
             for _ in range(int(head[1:])):
                 await reader.readline()
                 words.append((await reader.readline()).strip())
-            answers = {b"INFO": info, b"PING": b"+PONG\r\n", b"HELLO": hello}
+            answers = {b"PING": b"+PONG\r\n", b"HELLO": hello if len(words) > 1 else said}
             writer.write(answers.get(words[0], b"+OK\r\n"))
         writer.close()
 
@@ -259,19 +259,22 @@ async def impostor(path: Path, info: bytes, hello: bytes = b"%1\r\n$5\r\nproto\r
 
 
 @pytest.mark.parametrize(
-    ("info", "kind", "code"),
+    ("said", "kind", "code"),
     [
-        (b"$19\r\nredis_version:6.2.6\r\n", ConfigError, "old_store_server"),
+        (b"%1\r\n$7\r\nversion\r\n$5\r\n6.2.6\r\n", ConfigError, "old_store_server"),
+        (b"*2\r\n$7\r\nversion\r\n$5\r\n6.2.6\r\n", ConfigError, "old_store_server"),
+        (b"%1\r\n$4\r\nmode\r\n$8\r\nsentinel\r\n", ConfigError, "store_is_sentinel"),
+        (b"%1\r\n$4\r\nmode\r\n$7\r\ncluster\r\n", ConfigError, "store_is_cluster"),
         (b"-LOADING Redis is loading the dataset in memory\r\n", UnavailableError, "store_loading"),
         (b"-MISCONF Errors writing to the AOF file\r\n", UnavailableError, "store_disk_full"),
         (b"-BUSY Redis is busy running a script\r\n", UnavailableError, "store_busy"),
-        (b"-NOPERM this user has no permissions\r\n", CredentialsError, "store_refused"),
+        (b"-NOPERM this user has no permissions\r\n", CredentialsError, "store_forbidden"),
         (b"-NOAUTH Authentication required.\r\n", CredentialsError, "store_refused"),
         (b"-SOMETHING nobody has heard of: s3cret\r\n", UnavailableError, "store_failed"),
     ],
 )
-async def test_what_a_server_says_at_the_start_has_a_cause(info: bytes, kind: type[SecondmeError], code: str, home: Path) -> None:
-    async with impostor(home / "s.sock", info) as url:
+async def test_what_a_server_says_at_the_start_has_a_cause(said: bytes, kind: type[SecondmeError], code: str, home: Path) -> None:
+    async with impostor(home / "s.sock", said) as url:
         with pytest.raises(kind) as caught:
             async with Store(settings_of(home, url), Role.ATTACH):
                 pass

@@ -234,6 +234,7 @@ _NO_WRITES = {
     "store_disk_full": "the store cannot write to its disk",
     "store_read_only": "the store is a replica",
     "store_out_of_memory": "the store is out of memory",
+    "store_forbidden": "the store's user lacks a right",
 }
 """Some of what only looks writes a little on its way."""
 NO_SETTINGS = "the settings cannot be used"

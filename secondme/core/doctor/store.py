@@ -46,6 +46,7 @@ _CUT = re.compile(
     rb"^\d+:\w (\d+ \w+ \d{4} [\d:]{8})\.\d+ \W AOF (?:\S+ )?loaded anyway because aof-load-truncated is enabled", re.MULTILINE
 )
 _ASIDE_S = 30 * 86_400
+_PROBE_S = 60
 OWNERS_DECISION = frozenset({"approved", "denied"})
 """Names of keys that nobody but the owner decides about, however broken they are."""
 
@@ -136,6 +137,8 @@ class ServerFacts:
     refuses: bool
     """True while it takes nothing new because of that. A snapshot that nobody relies on may fail without."""
     now_ms: int
+    is_all_known: bool = True
+    """False where we may not ask: then the version, the role and the time are known, and nothing else."""
 
 
 @contextlib.asynccontextmanager
@@ -172,10 +175,13 @@ async def server_facts(store: Store) -> ServerFacts:
     pipe.time()
     pipe.ping()  # refused like a write when the disk is full, and the only such question that changes nothing
     info, time, pong = await store.call(pipe.execute(raise_on_error=False))
-    for answer in (info, time):
-        if isinstance(answer, Exception):
-            raise explain(answer) from answer
+    if isinstance(time, Exception):
+        raise explain(time) from time
     seconds, micros = time
+    if isinstance(info, NoPermissionError):
+        return await _few_facts(store, int(seconds) * 1000 + int(micros) // 1000)
+    if isinstance(info, Exception):
+        raise explain(info) from info
     return ServerFacts(
         version=str(info.get("valkey_version") or info.get("redis_version", "")),
         is_replica=info.get("role") == "slave",
@@ -188,6 +194,36 @@ async def server_facts(store: Store) -> ServerFacts:
         refuses=isinstance(pong, Exception) and explain(pong).code == "store_disk_full",
         now_ms=int(seconds) * 1000 + int(micros) // 1000,
     )
+
+
+async def _few_facts(store: Store, now_ms: int) -> ServerFacts:
+    """What a server says to everybody who may connect."""
+    facts = await store.hello()
+    return ServerFacts(
+        version=facts.get("version", ""),
+        is_replica=facts.get("role") in {"slave", "replica"},
+        primary="",
+        used_bytes=0,
+        most_bytes=0,
+        policy="",
+        appends=False,
+        failed_write="",
+        refuses=False,
+        now_ms=now_ms,
+        is_all_known=False,
+    )
+
+
+async def missing_right(store: Store) -> SecondmeError | None:
+    """What the store's user may not do and we need: one write, one script and one event are tried, and nothing is left of them. None when
+    all are allowed. Raises UnavailableError when that cannot be tried."""
+    try:
+        await store.call(store.client.set(keys.PROBE, "1", ex=_PROBE_S))
+        await store.run("try_rights", (keys.EVENTS_PROBE,))
+        await store.call(store.client.delete(keys.PROBE))
+    except CredentialsError as error:
+        return error
+    return None
 
 
 async def keeps_snapshots(store: Store) -> bool | None:

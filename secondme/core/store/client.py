@@ -18,7 +18,7 @@ from secondme.core.errors import DataError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
 from secondme.core.store import key_types, keys
 from secondme.core.store.address import parse_address
-from secondme.core.store.connections import EnsuredConnection, pool_to
+from secondme.core.store.connections import EnsuredConnection, pool_to, words_of
 from secondme.core.store.failures import FIX_STORE, explain
 from secondme.core.store.namespace import Namespace
 from secondme.core.store.scripts import NEVER_IN_THE_WAY, Answer, script
@@ -70,7 +70,7 @@ class Store:
             if self.server is not None:
                 await self.server.ensure()
             else:
-                await self.call(self.client.ping())  # each connection looks what it was opened to
+                await self.hello()  # each connection looks what it was opened to
         except BaseException:
             await self.close()
             raise
@@ -120,6 +120,11 @@ class Store:
             pipe.type(key)
         types = await self.call(pipe.execute()) if shared else []
         return next((key for (key, wanted), kind in zip(shared, types, strict=True) if kind.decode() not in {wanted, "none"}), "")
+
+    async def hello(self) -> dict[str, str]:
+        """What the server says of itself to everybody who may connect: version, mode, role. Raises as `call`."""
+        execute: Any = self.client.execute_command  # untyped in the library
+        return words_of(await self.call(execute("HELLO")))
 
     async def due(self, schedule: str, limit: int) -> list[tuple[ContactId, float]]:
         """The first contacts of a schedule and the seconds until each is due, by the store's clock; zero or less: it is."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from typing import TYPE_CHECKING, Any
 
 import hiredis
@@ -12,9 +13,9 @@ from redis.backoff import NoBackoff
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import MovedError, ResponseError
 
-from secondme.core.errors import ConfigError
+from secondme.core.errors import ConfigError, SecondmeError
 from secondme.core.store.cluster import Cluster
-from secondme.core.store.failures import is_cluster, is_sentinel, too_old
+from secondme.core.store.failures import is_cluster, is_sentinel, too_old, wants_certificate, wants_tls, without_tls
 from secondme.core.store.namespace import Namespace
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 _SERVER_FLOOR = (7, 0)
 """`#!lua` scripts with declared keys exist since Redis 7.0."""
+_GREETING_SHARE = 0.5
+"""Of the time that one answer may take: what is waited for ends before it, and says what was waited for."""
+_TLS_S = 0.5
 _UNKNOWN = "unknown command"
 
 
@@ -64,6 +68,15 @@ class _Examined(_Packed):
 
     _is_cluster = False
 
+    async def connect_check_health(self, *args: Any, **options: Any) -> None:  # the library's signature
+        """As in the library, which wraps what it does not know as something to try again: what we found is not."""
+        try:
+            await super().connect_check_health(*args, **options)  # type: ignore[misc]  # the class beside this one has it
+        except RedisConnectionError as error:
+            if isinstance(error.__cause__, SecondmeError):
+                raise error.__cause__ from None
+            raise
+
     async def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: FBT001, FBT002  the library's signature
         """Authenticated, and the server is one that can be used. Raises ConfigError when it is not."""
         await super().on_connect_check_health(check_health=check_health)  # type: ignore[misc]  # the class beside this one has it
@@ -74,10 +87,10 @@ class _Examined(_Packed):
             raise
 
     def _examine(self, facts: Mapping[str, str]) -> None:
-        version = facts.get("version", "0")
+        version = facts.get("version", "")
         if facts.get("mode") == "sentinel":
             raise is_sentinel()
-        if tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < _SERVER_FLOOR:
+        if version and tuple(int(part) for part in version.split(".")[:2] if part.isdigit()) < _SERVER_FLOOR:
             raise too_old(version)
         self._is_cluster = facts.get("mode") == "cluster"
         if self._is_cluster and not self._namespace:
@@ -93,8 +106,7 @@ class _Examined(_Packed):
             if _UNKNOWN in str(error).lower():
                 raise too_old("") from error
             raise
-        pairs = answer.items() if isinstance(answer, dict) else zip(answer[::2], answer[1::2], strict=False)
-        return {_text(name): _text(value) for name, value in pairs}
+        return words_of(answer)
 
 
 class _SharedUnixConnection(_Examined, UnixDomainSocketConnection):
@@ -144,9 +156,49 @@ class _ClusterAware(_Examined):
 class _TcpConnection(_ClusterAware, Connection):
     """`redis://`"""
 
+    async def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: FBT001, FBT002  the library's signature
+        """As above. Raises ConfigError when the server hung up at the first word, and speaks TLS."""
+        try:
+            await super().on_connect_check_health(check_health=check_health)
+        except RedisConnectionError as error:
+            if type(error) is RedisConnectionError and not self._is_cluster and await _speaks_tls(self.host, self.port):
+                raise wants_tls() from None
+            raise
+
 
 class _TlsConnection(_ClusterAware, SSLConnection):
     """`rediss://`"""
+
+    async def _connect(self) -> None:
+        whole = self.socket_connect_timeout
+        try:
+            async with asyncio.timeout(whole * _GREETING_SHARE if whole else None):
+                await super()._connect()
+        except TimeoutError:
+            raise without_tls() from None
+
+    async def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: FBT001, FBT002  the library's signature
+        """As above. Raises UnavailableError when the server hung up at the first word, and was shown no certificate."""
+        try:
+            await super().on_connect_check_health(check_health=check_health)
+        except (RedisConnectionError, OSError) as error:
+            was_cut = not isinstance(error, RedisConnectionError) or type(error) is RedisConnectionError  # and not refused
+            if was_cut and not self._is_cluster and not self.ssl_context.certfile:
+                raise wants_certificate() from None
+            raise
+
+
+async def _speaks_tls(host: str, port: int) -> bool:
+    """Whether something there answers a greeting of TLS. Who it is, is not asked: nothing is sent."""
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    try:
+        async with asyncio.timeout(_TLS_S):
+            _, writer = await asyncio.open_connection(host, port, ssl=context)
+    except (OSError, TimeoutError):
+        return False
+    writer.transport.abort()
+    return True
 
 
 _KINDS: Mapping[str, type[_SharedUnixConnection | _TcpConnection | _TlsConnection]] = {
@@ -170,7 +222,13 @@ def private_client(socket: Path, *, database: int = 0, namespace: Namespace | No
     pool = ConnectionPool(
         connection_class=_UnixConnection, namespace=namespace or Namespace(), path=str(socket), db=database, retry=retry
     )
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)  # which is closed with it
+
+
+def words_of(answer: Any) -> dict[str, str]:  # what the server said, in either version of the protocol
+    """The names and values of an answer, as text."""
+    pairs = answer.items() if isinstance(answer, dict) else zip(answer[::2], answer[1::2], strict=False)
+    return {_text(name): _text(value) for name, value in pairs}
 
 
 def _text(value: object) -> str:

@@ -37,6 +37,7 @@ _MOST_CAUSES = 8
 _COMMAND = re.compile(r"run the '([a-z|]{1,40})' command")
 _OF_KEYS, _OF_CHANNELS = "access a key", "access a channel"
 _NOT_TLS = ("WRONG_VERSION_NUMBER", "UNEXPECTED_MESSAGE", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "HTTP_REQUEST")
+_NO_CERTIFICATE = ("CERTIFICATE_REQUIRED", "HANDSHAKE_FAILURE")
 _URL = "Correct it: secondme config set redis_url"
 _DATABASE = "DB index is out of range"
 _ONE_DATABASE = "SELECT is not allowed in cluster mode"
@@ -85,17 +86,9 @@ def _of_connecting(error: BaseException) -> SecondmeError | None:
         )
     if isinstance(error, ssl.SSLError):
         if any(word in str(error) for word in _NOT_TLS):
-            return ConfigError(
-                "store_without_tls",
-                "The store's server does not speak TLS, and redis_url says rediss://.",
-                "Write redis:// instead.",
-            )
-        if "CERTIFICATE_REQUIRED" in str(error) or "HANDSHAKE_FAILURE" in str(error):
-            return ConfigError(
-                "store_wants_certificate",
-                "The store's server wants a certificate of ours.",
-                "Add ?ssl_certfile=/path/client.pem&ssl_keyfile=/path/client.key to redis_url.",
-            )
+            return without_tls()
+        if any(word in str(error) for word in _NO_CERTIFICATE):
+            return wants_certificate()
     text = str(error)
     if isinstance(error, RedisError):
         if _DATABASE in text:
@@ -143,6 +136,24 @@ def is_cluster() -> ConfigError:
 def wants_tls() -> ConfigError:
     """The server speaks TLS only."""
     return ConfigError("store_wants_tls", "The store's server wants TLS, and redis_url says redis://.", "Write rediss:// instead.")
+
+
+def without_tls() -> UnavailableError:
+    """The server does not greet as one with TLS does. It may only hang: nobody can tell."""
+    return UnavailableError(
+        "store_without_tls",
+        "The store's server does not answer in TLS, which redis_url asks for: it has none, or hangs.",
+        "If it has no TLS, write redis:// instead.",
+    )
+
+
+def wants_certificate() -> UnavailableError:
+    """The server hangs up on who shows none."""
+    return UnavailableError(
+        "store_wants_certificate",
+        "The store's server hung up as soon as TLS was agreed: it wants a certificate of ours, or nothing is behind it.",
+        "Add ?ssl_certfile=/path/client.crt&ssl_keyfile=/path/client.key to redis_url.",
+    )
 
 
 def too_old(version: str) -> ConfigError:

@@ -11,7 +11,7 @@ TYPES = {
     for kind, names in {
         "string": "pending first_message approved denied code invite attempts told pause channel_lease channel_pause last_reply style relationship_override "
         "person_of speech_told style_cache pause_all killed pairing_closed pairing_fresh pairing_full restoring contacts contacts_updated sleep_hours "
-        "session memory_on job_definition job_seen jobs_off unanswered webhook backup_at",
+        "session probe memory_on job_definition job_seen jobs_off unanswered webhook backup_at",
         "list": "inbox missed dead outbox held trace memory_journal job_log job_calls jobs_fates webhook_dead",
         "set": "history_ids person queue_active",
         "zset": "history history_expiring seen outbox_due queue_later dead_index held_index missed_index paused_index "

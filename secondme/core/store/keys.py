@@ -98,6 +98,12 @@ GATEWAYS = "GATEWAY:alive"
 RESTORING = "RESTORE:running"
 """STRING, the backup that is being put back: its digest, so that only the same one goes on after a kill. Never in a backup."""
 
+PROBE = "DOCTOR:probe"
+"""STRING, for the moment in which `secondme doctor` looks whether it may write, at most a minute. Never in a backup."""
+
+EVENTS_PROBE = "events:probe"
+"""What `secondme doctor` says to see whether it may; nobody listens."""
+
 EVENTS_PAIRING = "events:pairing"
 """Requests, approvals, denials, revocations and what expired; codes are masked."""
 

@@ -198,6 +198,7 @@ EVERY = [
     "takeover",
     "tell",
     "tend_job",
+    "try_rights",
     "unblock",
     "unlist",
     "unlink",

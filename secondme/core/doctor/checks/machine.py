@@ -149,6 +149,8 @@ async def memory(subject: DoctorContext) -> Outcome:
         if free is None:
             raise
     else:
+        if not facts.is_all_known:
+            return verdict(ours, detail=detail)
         used, most = facts.used_bytes, facts.most_bytes
         if most and used >= most:
             theirs = found("store-out-of-memory", used=size(used), most=size(most))

@@ -30,6 +30,8 @@ from secondme.core.doctor.store import (
     keeps_snapshots,
     lock_record,
     look_at_records,
+    missing_right,
+    reach,
     refused_scripts,
 )
 from secondme.core.errors import ConfigError, SecondmeError
@@ -43,6 +45,15 @@ _KINDS = {
     "store_refused": "store-refused",
     "bad_redis_url": "store-bad-url",
     "old_store_server": "store-too-old",
+    "store_forbidden": "store-forbidden",
+    "store_untrusted": "store-untrusted",
+    "store_is_sentinel": "store-wrong-server",
+    "store_is_cluster": "store-wrong-server",
+    "store_no_database": "store-wrong-server",
+    "store_without_tls": "store-wrong-server",
+    "store_wants_tls": "store-wrong-server",
+    "store_wants_certificate": "store-wrong-server",
+    "store_cluster_down": "store-cluster-down",
     "store_loading": "store-loading",
     "store_busy": "store-slow",
     "store_damaged": "store-damaged",
@@ -79,15 +90,32 @@ async def store(subject: DoctorContext) -> Outcome:
     try:
         facts = await subject.server()
     except NotCheckedError:
-        return verdict(found("store-failed", where=where, why="it answers a first command and no second one."))
+        return verdict(
+            await _forbidden(subject, where)
+            or found("store-failed", where=where, why="it answers a first command and no second one.")
+        )
     if facts.is_replica:
         primary = f" {facts.primary}" if facts.primary else ""
         return verdict(found("store-read-only", where=where, primary=primary))
     name = _WAYS.get(reached.way, f"Connected ({where}")
     cut = cut_at(subject.places.store) if url is None else ""
     more = f"; its file was cut off at its end ({cut}): what was written last is lost" if cut else ""
+    if forbidden := await _forbidden(subject, where):
+        return verdict(forbidden)
     findings, looked = await _records(subject)
-    return verdict(*findings, detail=f"{name}, version {facts.version}){more}{looked}")
+    space = f", namespace {reached.store.namespace.name}" if reached.store is not None and reached.store.namespace else ""
+    return verdict(*findings, detail=f"{name}{space}, version {facts.version}){more}{looked}")
+
+
+async def _forbidden(subject: DoctorContext, where: str) -> Finding | None:
+    """The first right that the user in redis_url lacks. In our own server we may do everything."""
+    if subject.settings.redis_url is None:
+        return None
+    try:
+        error = await missing_right(await subject.store())
+    except SecondmeError as cause:
+        raise NotCheckedError(why_unasked(cause)) from cause
+    return found("store-forbidden", where=where, why=error.message) if error else None
 
 
 async def witness_of(subject: DoctorContext) -> Witness:
@@ -113,10 +141,28 @@ async def _records(subject: DoctorContext) -> tuple[list[Finding], str]:
         for each in disorder.broken[:_MOST_SHOWN]
     ]
     if loss := await (await witness_of(subject)).loss():
-        findings.append(found("store-lost-people", was=loss.was, has=loss.has, since=rfc3339(from_ms(loss.at_ms))))
+        findings.append(
+            found("store-outside-namespace", namespace=subject.settings.redis_namespace or "none")
+            if await _is_elsewhere(subject)
+            else found("store-lost-people", was=loss.was, has=loss.has, since=rfc3339(from_ms(loss.at_ms)))
+        )
     if disorder.lost:
         findings.append(found("mail-outside-queue", count=len(disorder.lost)))
     return findings, "" if disorder.is_whole else f"; only the first {disorder.looked:,} records were looked at"
+
+
+async def _is_elsewhere(subject: DoctorContext) -> bool:
+    """True when this home's data is in the same server, under no namespace."""
+    seen = testimony(subject.places.witness)
+    if not subject.settings.redis_namespace or seen is None:
+        return False
+    bare = subject.setup.model_copy(update={"settings": subject.settings.model_copy(update={"redis_namespace": ""})})
+    try:
+        async with reach(bare, subject.store_timeout_s) as reached:
+            tally = await PairingStore(reached.store, subject.settings.pairing).tally() if reached.store else None
+    except SecondmeError:  # a cluster, for one, has nothing without a namespace
+        return False
+    return tally is not None and tally.home == seen.home
 
 
 def _unreached(subject: DoctorContext, error: SecondmeError, where: str) -> Finding:
@@ -125,7 +171,7 @@ def _unreached(subject: DoctorContext, error: SecondmeError, where: str) -> Find
         pid, _ = lock_record(lock)
         return found("store-not-answering", pid=pid)
     kind = _KINDS.get(error.code, "store-failed")
-    return found(kind, where=where, why=error.message)
+    return found(kind, where=where, why=error.message, fix=error.fix or "")
 
 
 async def private_server(subject: DoctorContext) -> Outcome:
@@ -157,6 +203,8 @@ def _is_orphaned(subject: DoctorContext) -> bool:
 async def persistence(subject: DoctorContext) -> Outcome:
     """What is acknowledged reaches a disk, and nothing is forgotten for want of memory."""
     facts = await subject.server()
+    if not facts.is_all_known:
+        raise NotCheckedError("the store's user may not ask (INFO)")
     reached = await subject.reached()
     url = subject.settings.redis_url
     where = where_of(url.get_secret_value()) if url else "the private server"

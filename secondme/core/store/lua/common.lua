@@ -31,13 +31,17 @@ local function is_tier(value)
   return value == 'trusted' or value == 'standard' or value == 'restricted'
 end
 
--- Says an event, a JSON text, to whoever listens, and keeps it for those who come back. A log of the wrong type stops nothing: the doctor
--- finds it. Where homes share a server, the channel begins as the home's keys do, and only the node that has them hears it: to all nodes of
--- a cluster every event would be sent. Returns how many heard it.
-local function announce(channel, event)
-  redis.pcall('XADD', KEYS.events_log, 'MAXLEN', '~', 5000, '*', 'channel', channel, 'event', event)
+-- Says an event, a JSON text, to whoever listens. Where homes share a server, the channel begins as the home's keys do, and the node that
+-- has them says it: every other one of a cluster would have to hear it too. Returns how many heard it.
+local function tell(channel, event)
   local beginning = KEYS.events_log:sub(1, -11)
   return redis.call(beginning == '' and 'PUBLISH' or 'SPUBLISH', beginning .. channel, event)
+end
+
+-- Says an event and keeps it for those who come back. A log of the wrong type stops nothing: the doctor finds it. Returns how many heard it.
+local function announce(channel, event)
+  redis.pcall('XADD', KEYS.events_log, 'MAXLEN', '~', 5000, '*', 'channel', channel, 'event', event)
+  return tell(channel, event)
 end
 
 local function publish(channel, event)
