@@ -104,6 +104,8 @@ TRACED_ROWS = 3
 as to run them, and walks the same lines."""
 IS_ROW_TOO_MANY = pytest.StashKey[bool]()
 TRACING = pytest.StashKey[Any]()
+NAMESPACE = os.environ.get("TEST_NAMESPACE", "")
+"""CI runs what leans on the store most once more with one, beside the tests of the other Python."""
 LIMITS_S = {"slow": 1800, "heavy": 600}
 """How long a test with this mark may take, far beyond what it does; `timeout` in pyproject.toml is for the others."""
 
@@ -176,6 +178,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, one_auth
     for name in list(os.environ):
         if name.startswith(("SECONDME_", "ANTHROPIC_", "XDG_")):
             monkeypatch.delenv(name)
+    if NAMESPACE:
+        monkeypatch.setenv("SECONDME_REDIS_NAMESPACE", NAMESPACE)
     monkeypatch.setenv("HOME", str(tmp_path / "user"))
     monkeypatch.setenv("SECONDME_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("COLUMNS", "120")
@@ -218,16 +222,25 @@ def home() -> Iterator[Path]:
 def setup(redis_url: str, tmp_path: Path) -> Setup:
     """Settings for tests in this process: the shared server, no pacing, no night."""
     return load(
-        {"redis_url": redis_url, "pacing.enabled": False, "sleep.enabled": False, "persona.name": "Sam"}, {}, home=tmp_path / "home"
+        {
+            "redis_url": redis_url,
+            "redis_namespace": NAMESPACE,
+            "pacing.enabled": False,
+            "sleep.enabled": False,
+            "persona.name": "Sam",
+        },
+        {},
+        home=tmp_path / "home",
     )
 
 
 @pytest.fixture
-async def store(setup: Setup) -> AsyncIterator[Store]:
+async def store(setup: Setup, redis_url: str) -> AsyncIterator[Store]:
     """A connected store, empty at the start."""
     async with Store(setup, Role.ATTACH) as connected:
-        await connected.client.flushall()
-        await connected.client.config_resetstat()
+        with Redis.from_url(redis_url) as everything:
+            everything.flushall()
+            everything.config_resetstat()
         yield connected
 
 
@@ -260,7 +273,7 @@ def town_with(redis_url: str, store: Store, model: ScriptedModel, tmp_path: Path
 @pytest.fixture
 async def ear(store: Store) -> AsyncIterator[Ear]:
     """Hears every event of the test's store."""
-    listening = Ear(store.client)
+    listening = Ear(store)
     await listening.open()
     yield listening
     await listening.close()

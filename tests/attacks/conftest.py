@@ -28,7 +28,7 @@ async def ear_on() -> AsyncIterator[Callable[..., Any]]:
     async with AsyncExitStack() as stack:
 
         async def listen(crowd: Crowd) -> Ear:
-            ear = Ear(crowd.store.client)
+            ear = Ear(crowd.store)
             await ear.open()
             stack.push_async_callback(ear.close)
             return ear

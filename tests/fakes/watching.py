@@ -7,35 +7,44 @@ from typing import Any
 from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 
+from secondme.core.store import keys
+from secondme.core.store.client import Store
+
 _MARK = "events:heard"
 
 
 class Ear:
     """Hears everything that is published. `heard` waits for a mark of its own, so nothing is missed and nothing is slept."""
 
-    def __init__(self, client: Redis) -> None:
-        self._client = client
-        self._pubsub: PubSub = client.pubsub(ignore_subscribe_messages=True)
+    def __init__(self, store: Store) -> None:
+        self._client = store.client
+        self._namespace = store.namespace
+        self._pubsub: PubSub = store.client.pubsub(ignore_subscribe_messages=True)
         self._marks = 0
 
     async def open(self) -> None:
-        await self._pubsub.psubscribe("events:*")
+        if self._namespace:
+            await self._pubsub.ssubscribe(*keys.EVENTS, _MARK)
+        else:
+            await self._pubsub.psubscribe("events:*")
         await self.heard()
 
     async def heard(self) -> list[dict[str, Any]]:
         """The events since the last call, in order, each with its `channel`."""
         self._marks += 1
-        await self._client.publish(_MARK, str(self._marks))
+        execute: Any = self._client.execute_command
+        await execute("SPUBLISH" if self._namespace else "PUBLISH", _MARK, str(self._marks))
         events: list[dict[str, Any]] = []
         while True:
             message = await self._pubsub.get_message(timeout=5)
             if message is None:
                 continue
-            if message["channel"].decode() == _MARK:
+            channel = self._namespace.bare_one(message["channel"]).decode()
+            if channel == _MARK:
                 if int(message["data"]) == self._marks:
                     return events
                 continue
-            events.append({"channel": message["channel"].decode(), **json.loads(message["data"])})
+            events.append({"channel": channel, **json.loads(message["data"])})
 
     async def close(self) -> None:
         await self._pubsub.aclose()  # type: ignore[no-untyped-call]

@@ -63,7 +63,7 @@ def open_corridor(redis_url: str, home: Path, **flags: object) -> Iterator[Corri
 
         async def enter() -> Corridor:
             await store.__aenter__()
-            ear = Ear(store.client)
+            ear = Ear(store)
             await ear.open()
             return Corridor(runner, Town(setup, store, ScriptedModel(), Random(7)), ear)
 
