@@ -9,6 +9,7 @@ _HEAD = """# Keys
 
 Everything that secondme keeps in Redis. Names are the predecessor's where it had one. Nothing else is ever written, and
 `secondme contacts forget` erases what is kept of a contact. This page is written by the program; values are JSON unless it says otherwise.
+With `redis_namespace` each name and channel begins with it in braces, `{mia}:`, and events are heard with `SSUBSCRIBE`.
 """
 
 

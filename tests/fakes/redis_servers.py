@@ -160,6 +160,9 @@ def sentinel(folder: Path, program: Program | None = None) -> Iterator[RedisServ
         yield server.up()
 
 
+OF_A_CLUSTER = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
+
+
 class RedisCluster:
     """Nodes that share the slots out evenly, without replicas."""
 
@@ -177,6 +180,18 @@ class RedisCluster:
                 return next(node for node in self.nodes if node.port == primary[1])
         raise AssertionError(f"nobody has slot {slot}")
 
+    def replicate(self, primary: RedisServer) -> RedisServer:
+        """A new node that holds what `primary` does, and takes its place when it dies."""
+        program = primary.program
+        node = RedisServer(primary.folder.parent, program, *OF_A_CLUSTER).up()
+        self.nodes.append(node)
+        identity = primary.raw.execute_command("CLUSTER MYID").decode()
+        primary.raw.execute_command("CLUSTER", "MEET", "127.0.0.1", node.port)
+        until(lambda: len(node.raw.execute_command("CLUSTER SLOTS")) == len(self.nodes) - 1, node.process)
+        until(lambda: node.raw.execute_command("CLUSTER", "REPLICATE", identity), node.process)
+        until(lambda: node.raw.info("replication").get("master_link_status") == "up", node.process)
+        return node
+
     def move(self, slot: int, to: RedisServer) -> None:
         """The slot and every key in it is `to`'s, as an operator moves it while people write."""
         source = self.owner(slot)
@@ -193,8 +208,8 @@ class RedisCluster:
 @contextmanager
 def redis_cluster(folder: Path, program: Program | None = None, *options: str, size: int = 3) -> Iterator[RedisCluster]:
     """A cluster that is whole: every node knows who has which slots."""
-    words = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000", *options)
-    nodes = [RedisServer(folder, program, *words) for _ in range(size)]
+    nodes = [RedisServer(folder, program, *OF_A_CLUSTER, *options) for _ in range(size)]
+    cluster = RedisCluster(nodes)
     try:
         for number, node in enumerate(nodes):
             first, last = 16384 * number // size, 16384 * (number + 1) // size - 1
@@ -204,9 +219,9 @@ def redis_cluster(folder: Path, program: Program | None = None, *options: str, s
             nodes[0].raw.execute_command("CLUSTER", "MEET", "127.0.0.1", node.port)
         for node in nodes:
             until(lambda node=node: node.raw.execute_command("CLUSTER INFO")["cluster_state"] == "ok", node.process)
-        yield RedisCluster(nodes)
+        yield cluster
     finally:
-        for node in nodes:
+        for node in cluster.nodes:
             node.close()
 
 

@@ -167,13 +167,33 @@ async def test_a_cluster_with_a_part_away_says_so_and_goes_on_when_it_is_whole(t
             await eventually_answered(town)
 
 
+@pytest.mark.heavy  # a cluster takes seconds to believe that a node is dead
+@pytest.mark.parametrize("first", [True, False], ids=["the node of the address", "another node"])
+async def test_a_home_whose_node_dies_goes_on_in_its_replica(first: bool, tmp_path: Path) -> None:
+    with redis_cluster(tmp_path) as cluster:
+        names = (f"home{number}" for number in range(1000))
+        seat = cluster.nodes[0] if first else cluster.nodes[1]
+        namespace = next(name for name in names if cluster.owner(key_slot(b"{%s}" % name.encode())) is seat)
+        await asyncio.to_thread(cluster.replicate, seat)
+        async with town_at(cluster.url, tmp_path, namespace) as town:
+            await lives(town, "anna", "before")
+            town.channel.raw.clear()
+            seat.raw.execute_command("WAIT", 1, 5000)
+            seat.close()
+            await eventually_answered(town)
+            await town.deliver()
+            assert [text for _, text, _ in town.channel.raw] == ["re: afterwards"]
+
+
 async def eventually_answered(town: Town) -> None:
-    for _ in range(400):
-        try:
-            await town.writes("anna", "afterwards")
-            break
-        except SecondmeError:
-            await asyncio.sleep(0.05)
+    message = town.message("anna", "afterwards")  # offered until it is taken, as a platform does
+    async with asyncio.timeout(60):
+        while True:
+            try:
+                await town.gateway.receive(message)
+                break
+            except SecondmeError:
+                await asyncio.sleep(0.05)
     assert await town.work() == ["answered"]
 
 
@@ -306,6 +326,32 @@ async def test_a_user_with_the_rights_of_the_documents_has_all_that_is_needed(pr
             listening.cancel()
             await asyncio.wait([listening])
         assert await findings(tmp_path, url, "mia") == []
+
+
+async def test_the_rights_of_the_documents_suffice_in_a_cluster_too(tmp_path: Path) -> None:
+    with redis_cluster(tmp_path) as cluster:
+        for node in cluster.nodes:
+            user(node, f"{RIGHTS} +cluster|slots")
+        url = f"redis://sam:{SECRET}@127.0.0.1:{cluster.nodes[0].port}"
+        async with town_at(url, tmp_path, "mia") as town:
+            await lives(town, "anna", "hello")
+        assert (await refused(url, tmp_path, "leo")).code == "store_forbidden"
+        assert await findings(tmp_path, url, "mia") == []
+        for node in cluster.nodes:
+            user(node, RIGHTS)
+        error = await refused(url, tmp_path, "mia")
+        assert (error.code, "CLUSTER SLOTS" in error.message) == ("store_forbidden", True)
+
+
+async def test_the_rights_of_the_documents_suffice_for_a_backup_and_a_restore(tmp_path: Path) -> None:
+    with redis_server(tmp_path, None, "--repl-diskless-sync-delay", "0") as started:
+        url = user(started, f"{RIGHTS} +sync +replconf +restore")
+        async with town_at(url, tmp_path, "mia") as town:
+            await lives(town, "anna", "hello")
+        environ = {"SECONDME_REDIS_URL": url, "SECONDME_REDIS_NAMESPACE": "mia"}
+        for words in (("backup", str(tmp_path / "b")), ("restore", str(tmp_path / "b"), "--yes", "--overwrite")):
+            result = await asyncio.to_thread(lambda words=words: command(tmp_path / "owner", *words, **environ))  # type: ignore[misc]
+            assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.parametrize("what", LACKING)

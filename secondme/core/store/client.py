@@ -18,7 +18,7 @@ from secondme.core.errors import DataError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId
 from secondme.core.store import key_types, keys
 from secondme.core.store.address import parse_address
-from secondme.core.store.connections import EnsuredConnection, pool_to, words_of
+from secondme.core.store.connections import EnsuredConnection, cluster_of, pool_to, words_of
 from secondme.core.store.failures import FIX_STORE, explain
 from secondme.core.store.namespace import Namespace
 from secondme.core.store.scripts import NEVER_IN_THE_WAY, Answer, script
@@ -49,6 +49,7 @@ class Store:
         self._address = parse_address(settings.redis_url.get_secret_value()) if settings.redis_url else None
         self.namespace = Namespace(settings.redis_namespace if self._address else "")
         """Of a server that homes share; the private one has one home."""
+        self._cluster = cluster_of(self._address, self.namespace) if self._address else None
         self._role = role
         self.server: EmbeddedServer | None = None
         if self._address is None:
@@ -197,7 +198,7 @@ class Store:
         }
         if self._address is not None:
             options["retry"] = Retry(ExponentialBackoff(cap=0.5, base=0.05), 3)
-            return Redis(connection_pool=pool_to(self._address, self.namespace, **options))
+            return Redis(connection_pool=pool_to(self._address, self.namespace, self._cluster, **options))
         assert self.server is not None
         # A new connection starts the server if need be; so trying at once is enough.
         pool = ConnectionPool(

@@ -208,11 +208,16 @@ _KINDS: Mapping[str, type[_SharedUnixConnection | _TcpConnection | _TlsConnectio
 }
 
 
-def pool_to(address: StoreAddress, namespace: Namespace, **options: Any) -> ConnectionPool:  # `options`: the library's
-    """Connections to a server that others run."""
-    more: dict[str, Any] = (
-        {} if address.scheme == "unix" else {"cluster": Cluster(namespace.name, (address.options["host"], address.options["port"]))}
-    )
+def cluster_of(address: StoreAddress, namespace: Namespace) -> Cluster | None:
+    """What is known of the cluster that may be behind `address`; None for a socket, which no cluster has."""
+    return None if address.scheme == "unix" else Cluster(namespace.name, (address.options["host"], address.options["port"]))
+
+
+def pool_to(
+    address: StoreAddress, namespace: Namespace, cluster: Cluster | None, **options: Any
+) -> ConnectionPool:  # `options`: the library's
+    """Connections to a server that others run. All pools of a process share `cluster`: what one learns, the others know."""
+    more: dict[str, Any] = {} if cluster is None else {"cluster": cluster}
     return ConnectionPool(connection_class=_KINDS[address.scheme], namespace=namespace, **more, **address.options, **options)
 
 
