@@ -9,11 +9,10 @@ import re
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-import httpx
-
 from secondme.core.admit.pairing import channel_of
 from secondme.core.channel_manifest import manifest_of
 from secondme.core.errors import NotFoundError, SecondmeError, UnavailableError
+from secondme.core.http import make_local_client
 from secondme.core.ids import is_contact_id
 from secondme.core.messages import ChannelContact, ChannelState
 from secondme.core.text import caseless, did_you_mean
@@ -109,9 +108,10 @@ def _row(channel: str, entry: dict[str, str], states: dict[str, str]) -> Row:
 
 async def _ask(services: Services, path: str) -> Any:  # JSON that the API's own schemas describe
     """What the gateway answers. Raises NotFoundError as it says, UnavailableError for all else."""
-    line = httpx.AsyncHTTPTransport(uds=str(services.setup.places.api_socket))
+    import httpx
+
     try:
-        async with httpx.AsyncClient(transport=line, base_url="http://secondme", timeout=_TIMEOUT_S) as client:
+        async with make_local_client(services.setup.places.api_socket, timeout=_TIMEOUT_S) as client:
             answer = await client.get(path)
         data = answer.json()
     except (httpx.HTTPError, ValueError) as error:

@@ -99,7 +99,7 @@ class _Board:
             self._screen.stream.flush()
             return
         columns, lines = os.get_terminal_size(self._screen.stream.fileno())  # COLUMNS may be what another window had
-        drawn = dark_on_white(draw_qr(payload, columns - 1, lines - _WORDS))
+        drawn = dark_on_white(draw_qr(payload, columns - 1, lines - _WORDS, has_blocks=self._screen.shows_marks))
         self._wipe()
         if not drawn:
             self._screen.line("The window is too small for the code: enlarge it, or use --phone.", "warn")

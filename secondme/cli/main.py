@@ -52,13 +52,12 @@ def _open_what_is_shut() -> None:
 def program() -> None:
     """The command that was typed has run. Raises SystemExit with its exit code."""
     import gc
-    import io
     import os
 
     gc.set_threshold(_OBJECTS, 20, 20)
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper) and stream.encoding.lower() != "utf-8":
-            stream.reconfigure(errors="replace")  # a tick that this terminal cannot show is no reason to fail
+    from secondme.cli.marks import say_plainly
+
+    say_plainly()
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")  # else it reads what every installed package says of itself
     from secondme.cli.app import app
 

@@ -13,6 +13,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
+from secondme.cli.marks import shows_marks
 from secondme.core.errors import BusyError, ConfigError, CredentialsError, DataError, NotFoundError, SecondmeError, UnavailableError
 from secondme.core.text import safe_text
 
@@ -88,6 +89,8 @@ class Screen:
         self.home = home
         """The home that was typed: commands that are shown name it too."""
         self.is_terminal = self.stream.isatty()
+        self.shows_marks = shows_marks(self.stream)
+        """False where blocks and lines cannot be drawn."""
         self.is_styled = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
     def line(self, text: str = "", style: str = "") -> None:

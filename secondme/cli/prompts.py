@@ -16,6 +16,7 @@ import typer
 
 from secondme.cli.output import note
 from secondme.core.errors import ConfigError, CredentialsError
+from secondme.core.text import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -98,7 +99,7 @@ def _first_line(file: Path) -> str:
     try:
         with file.open("rb") as opened:
             raw = opened.read(_MOST_BYTES)
-        return raw.split(b"\n", 1)[0].rstrip(b"\r").decode("utf-8")
+        return raw.split(b"\n", 1)[0].rstrip(b"\r").decode("utf-8").removeprefix("\ufeff")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(
             "unreadable_passphrase", f"{file} cannot be read.", "Check its owner and mode; it must be UTF-8."
@@ -127,7 +128,7 @@ def words_for(before: str, typed: str | None) -> str:
         path = Path(folder) / "draft.txt"
         path.write_text(before, "utf-8")
         edit_file(path)
-        return path.read_text("utf-8")[:_MOST]
+        return plain_text(path.read_bytes())[:_MOST]
 
 
 def edit_file(path: Path) -> None:

@@ -22,14 +22,17 @@ _ORDINARY = {0: " ", _LEFT: "▌", _RIGHT: "▐", 0b111111: "█"}
 """These four are older than the block of sextants, which leaves them out."""
 
 
-def draw_qr(payload: str, columns: int, lines: int) -> list[str]:
-    """The code as lines of text, to be shown dark on white; empty when even the smallest form is too large for so many cells and lines."""
+def draw_qr(payload: str, columns: int, lines: int, *, has_blocks: bool = True) -> list[str]:
+    """The code as lines of text, to be shown dark on white; empty when even the smallest form is too large for so many cells and lines.
+    Without blocks in the terminal's encoding it is drawn in blanks with a ground of their own, and larger."""
     import segno
 
     matrix = [
         [bool(module) for module in row] for row in segno.make_qr(payload, error="l", boost_error=False).matrix_iter(border=_MARGIN)
     ]
     width, height = len(matrix[0]), len(matrix)
+    if not has_blocks:
+        return _grounds(matrix) if 2 * width <= columns and height <= lines else []
     if width <= columns and (height + 1) // 2 <= lines:
         return _halves(matrix)
     if (width + 1) // 2 <= columns and (height + 2) // 3 <= lines:
@@ -40,6 +43,11 @@ def draw_qr(payload: str, columns: int, lines: int) -> list[str]:
 def dark_on_white(lines: Sequence[str]) -> list[str]:
     """The lines in these colours, whatever the terminal's own are."""
     return [f"{_DARK_ON_LIGHT}{line}{_RESET}" for line in lines]
+
+
+def _grounds(matrix: Sequence[Sequence[bool]]) -> list[str]:
+    """A row a line, two columns a module."""
+    return ["".join("\x1b[40m  " if module else "\x1b[107m  " for module in row) for row in matrix]
 
 
 def _halves(matrix: Sequence[Sequence[bool]]) -> list[str]:

@@ -35,6 +35,14 @@ _SENTENCES: dict[str, Sentence] = {
     "channel_in_use": ("Another gateway on this store serves it.", "Stop one of them, or give each home a store of its own."),
     "crashed": ("Its library failed; it is started again.", ""),
     "ended": ("It ended by itself; it is started again.", ""),
+    "proxy_unusable": (
+        "The environment of the gateway names a proxy that cannot be used.",
+        "Correct its *_PROXY variables, where it is started from, and restart it.",
+    ),
+    "certificates_unusable": (
+        "The environment of the gateway names certificates that cannot be read.",
+        "Correct its SSL_CERT_FILE or SSL_CERT_DIR, where it is started from, and restart it.",
+    ),
     "library_missing": ("A library it needs cannot be loaded.", "pip install --force-reinstall secondme"),
 }
 """Codes that the gateway itself gives any channel."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from secondme.core.errors import ConfigError
+from secondme.core.text import plain_text
 
 _TRY_AGAIN_S = 0.02
 
@@ -120,13 +121,13 @@ def read_private(path: Path) -> str | None:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
         return None
-    with os.fdopen(descriptor, encoding="utf-8") as file:
+    with os.fdopen(descriptor, "rb") as file:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise OSError(errno.EINVAL, "Not a file", str(path))
         if facts.st_uid != os.getuid() or facts.st_mode & 0o077:
             raise ConfigError("open_credentials", f"{path} can be read by others.", f"chmod 600 {shlex.quote(str(path))}")
-        return file.read()
+        return plain_text(file.read()).replace("\r\n", "\n")
 
 
 def hold(path: Path, wait_s: float = 0.0) -> int | None:

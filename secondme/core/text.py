@@ -28,6 +28,28 @@ _ASCII_PER_TOKEN = 4
 _BYTES_PER_TOKEN = 3
 
 
+class EncodingError(UnicodeError):
+    """A file of somebody's is no UTF-8. `words` complete "it is ..."; `line` is the first that is none, from 1, or 0 when none is."""
+
+    def __init__(self, words: str, line: int = 0) -> None:
+        super().__init__(words)
+        self.words = words
+        self.line = line
+
+
+def plain_text(raw: bytes) -> str:
+    """What a file that somebody edits says: UTF-8, lines that end as they may, and without the mark that Notepad puts in front of them (a byte
+    order mark; Unicode, 23.8). Raises EncodingError."""
+    if raw.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" in raw[:4]:
+        raise EncodingError("not UTF-8 but UTF-16")
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise EncodingError(f"not UTF-8 (at line {line})", line) from error
+    return text.removeprefix("\ufeff")
+
+
 def safe_text(value: str) -> str:
     """`value` without anything a terminal would obey or an eye would miss. Newlines and tabs stay. Repeatable."""
     return _HIDDEN.sub("", value)

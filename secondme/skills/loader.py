@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from secondme.core.format import size
 from secondme.core.front_matter import FrontMatterError, split
-from secondme.core.text import did_you_mean, safe_name
+from secondme.core.text import EncodingError, did_you_mean, plain_text, safe_name
 from secondme.core.tools.manifest import LONGEST_NAME, SKILL_NAME, SkillManifest, SkillProblem, read_manifest
 
 if TYPE_CHECKING:
@@ -144,10 +144,9 @@ def _line_of(text: bytes, needle: bytes) -> int:
 def _read_instructions(name: str, raw: bytes) -> tuple[str, str, list[SkillProblem]]:
     """Description, text, and what is wrong. Nothing is repaired: a skill that others would refuse is refused here."""
     try:
-        parts = split(raw.decode("utf-8"), maps=frozenset({"metadata"}))
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        return "", "", [SkillProblem(_INSTRUCTIONS, line, "it is not UTF-8 text", "Save it as UTF-8.")]
+        parts = split(plain_text(raw), maps=frozenset({"metadata"}))
+    except EncodingError as error:
+        return "", "", [SkillProblem(_INSTRUCTIONS, error.line or 1, f"it is {error.words}", "Save it as UTF-8.")]
     except FrontMatterError as error:
         return "", "", [SkillProblem(_INSTRUCTIONS, error.line, error.words)]
     found = list(_field_problems(name, parts.fields))

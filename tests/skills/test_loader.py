@@ -58,7 +58,7 @@ SKILL = "---\nname: parcel\ndescription: Where it is.\n---\nUse it.\n"
         ({"SKILL.md": "---\nname: &a parcel\ndescription: x\n---\n"}, "SKILL.md:2: anchors and aliases"),
         ({"SKILL.md": "---\nname: !!python/object parcel\ndescription: x\n---\n"}, "SKILL.md:2: tags (!) are not used"),
         ({"SKILL.md": "---\nname: parcel\n"}, "SKILL.md:1: the front matter has no second line"),
-        ({"SKILL.md": b"---\nname: \xff\n---\n"}, "SKILL.md:2: it is not UTF-8 text"),
+        ({"SKILL.md": b"---\nname: \xff\n---\n"}, "SKILL.md:2: it is not UTF-8 (at line 2)"),
         ({**skill_files("parcel"), "manifest.json": "{"}, "manifest.json:1: it is not JSON"),
         (skill_files("parcel", code="def where(:"), "skill.py:1: it is not Python"),
         (skill_files("parcel", code="x = 1"), "skill.py: it has no function where, which manifest.json names"),

@@ -121,7 +121,7 @@ def test_what_is_wrong_is_named_with_its_line(value: Any, line: int, words: str)
         (b"", "manifest.json:1: it is not JSON"),
         (b'{"name": "a"\n "version": 1}', "manifest.json:2: it is not JSON"),
         (b'{"name": "a", "name": "b"}', "'name' is there twice"),
-        (b"\xff\xfe{}", "manifest.json:1: it is not UTF-8 text"),
+        (b"\xff\xfe{}", "manifest.json:1: it is not UTF-8 but UTF-16"),
         (b"[" * 100_000, "it is larger than"),
         (b'{"a":' * 13 + b"1" + b"}" * 13, "it has more than 12 levels"),
         (json.dumps(changed(description="x" * 70_000)).encode(), "it is larger than 66 kB"),

@@ -20,6 +20,7 @@ from telegram.request import BaseRequest, HTTPXRequest, RequestData
 
 from secondme.channels.telegram.manifest import CONNECT
 from secondme.core.errors import CredentialsError, SecondmeError, UnavailableError
+from secondme.core.http import make_transport
 
 if TYPE_CHECKING:
     import ssl
@@ -130,21 +131,16 @@ class TelegramBot(Bot):
         return await self._post("getFile", {"file_id": file_id})
 
 
-async def make_tls() -> ssl.SSLContext:
-    """What the connections of one run share. Reading the certificates takes 20 ms, so a thread does it."""
-    return await asyncio.to_thread(httpx.create_ssl_context)
-
-
 def make_bot(options: TelegramOptions, tls: ssl.SSLContext) -> TelegramBot:
-    """A bot that is not connected yet; `initialize` connects, `shutdown` must follow."""
+    """A bot that is not connected yet; `initialize` connects, `shutdown` must follow. Raises NetworkConfigError."""
     for name in _QUIET:
         logging.getLogger(name).setLevel(logging.WARNING)
     return TelegramBot(
         options.token,
         base_url=f"{options.api_url}/bot",
         base_file_url=f"{options.api_url}/file/bot",
-        request=_wire(_CONNECTIONS, tls),
-        get_updates_request=_wire(1, tls),
+        request=_wire(options.api_url, _CONNECTIONS, tls),
+        get_updates_request=_wire(options.api_url, 1, tls),
     )
 
 
@@ -186,16 +182,16 @@ def trouble(error: Exception) -> SecondmeError:
 
 
 def never_left(error: BaseException) -> bool:
-    """True when the request certainly did not reach Telegram: no connection was made, or none was free."""
+    """True when the request certainly did not reach Telegram: no connection was made, the proxy's included, or none was free."""
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout):
+        if isinstance(cause, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
             return True
         cause = cause.__cause__
     return False
 
 
-def _wire(connections: int, tls: ssl.SSLContext) -> BotRequest:
+def _wire(base: str, connections: int, tls: ssl.SSLContext) -> BotRequest:
     return BotRequest(
         connections,
         read_timeout=_READ_S,
@@ -203,7 +199,7 @@ def _wire(connections: int, tls: ssl.SSLContext) -> BotRequest:
         media_write_timeout=_WRITE_S,
         connect_timeout=_CONNECT_S,
         pool_timeout=_POOL_S,
-        httpx_kwargs={"verify": tls},
+        httpx_kwargs={"transport": make_transport(base, tls, limits=httpx.Limits(max_connections=connections)), "trust_env": False},
     )
 
 

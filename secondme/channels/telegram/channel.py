@@ -21,7 +21,6 @@ from secondme.channels.telegram.bot import (
     asked,
     close,
     make_bot,
-    make_tls,
     never_left,
     trouble,
 )
@@ -31,6 +30,7 @@ from secondme.channels.telegram.settings import TelegramOptions, read_options
 from secondme.channels.telegram.updates import Intake, count, name_of, native_id, table
 from secondme.channels.telegram.webhook import Webhook, is_authentic
 from secondme.core.errors import DataError, NotFoundError, SecondmeError, UnavailableError
+from secondme.core.http import make_client, make_tls
 from secondme.core.ids import ChannelId, ContactId
 from secondme.core.log import get_logger
 from secondme.core.messages import (
@@ -47,8 +47,6 @@ from secondme.core.messages import (
 )
 
 if TYPE_CHECKING:
-    import ssl
-
     from telegram import Message
 
     from secondme.core.channel_plugin import ChannelContext
@@ -62,11 +60,6 @@ _TIMES = httpx.Timeout(10.0)
 _PATH = re.compile(r"(?!.*(?:^|/)\.\.?(?:/|$))[^/\\?#%:\x00-\x1f][^\\?#%:\x00-\x1f]{0,1023}")
 """A path below the bot's own files: relative, and nowhere upwards."""
 _BAD_REQUEST, _GONE, _FILE_FLOOD, _OK = 400, {404, 410}, 429, 200
-
-
-def make_client(tls: ssl.SSLContext) -> httpx.AsyncClient:
-    """A client for downloads. It follows no redirect."""
-    return httpx.AsyncClient(verify=tls, timeout=_TIMES, follow_redirects=False, headers={"Accept-Encoding": "identity"})
 
 
 async def download(bot: TelegramBot, client: httpx.AsyncClient, file_id: str, limit_bytes: int) -> bytes:
@@ -208,7 +201,7 @@ class TelegramChannel:
         bot = make_bot(options, tls)
         try:
             await asked(bot.initialize())
-            async with make_client(tls) as client:
+            async with make_client(options.api_url, tls, timeout=_TIMES, headers={"Accept-Encoding": "identity"}) as client:
                 self._bot, self._client = bot, client
                 await self._receive(bot, host, options)
         finally:

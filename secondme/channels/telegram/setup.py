@@ -70,7 +70,8 @@ async def connect(context: ChannelContext, ask: Ask) -> AsyncIterator[Step]:
     Raises CredentialsError when the token is refused, DataError for an owner's id that cannot be one, UnavailableError when Telegram
     does not answer or nobody opens the link in time.
     """
-    from secondme.channels.telegram.bot import asked, close, make_bot, make_tls  # noqa: PLC0415  as above
+    from secondme.channels.telegram.bot import asked, close, make_bot  # noqa: PLC0415  as above
+    from secondme.core.http import make_tls  # noqa: PLC0415  as above
 
     token = context.settings.get("token") or await ask(QUESTIONS["token"])
     options = read_options({**context.settings, "token": checked_token(str(token).strip()), "webhook_url": ""})
@@ -92,7 +93,8 @@ async def connect(context: ChannelContext, ask: Ask) -> AsyncIterator[Step]:
 
 async def unlink(context: ChannelContext) -> None:
     """Telegram calls us no more, if it could be told so. Never raises."""
-    from secondme.channels.telegram.bot import asked, close, make_bot, make_tls  # noqa: PLC0415  as above
+    from secondme.channels.telegram.bot import asked, close, make_bot  # noqa: PLC0415  as above
+    from secondme.core.http import make_tls  # noqa: PLC0415  as above
 
     try:
         bot = make_bot(read_options({**context.settings, "webhook_url": ""}), await make_tls())
@@ -109,11 +111,13 @@ async def look(context: ChannelContext, timeout_s: float) -> str:
     """The bot's name. Raises CredentialsError when the token is refused, ConfigError when a setting cannot work, UnavailableError."""
     import httpx  # noqa: PLC0415  only the doctor asks
 
+    from secondme.core.http import open_client  # noqa: PLC0415  as above
+
     options = read_options(context.settings)
     body = b""
     try:
         address = f"{options.api_url}/bot{options.token}/getMe"
-        async with httpx.AsyncClient(timeout=timeout_s) as client, client.stream("GET", address) as answer:
+        async with await open_client(address, timeout=timeout_s) as client, client.stream("GET", address) as answer:
             async for part in answer.aiter_bytes():
                 body += part
                 if len(body) > _MOST_BYTES:

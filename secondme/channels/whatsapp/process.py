@@ -17,6 +17,7 @@ from secondme.channels.whatsapp.protocol import Frame, Frames, encode
 from secondme.core.channel_plugin import ChannelContext, Linked, Say, ShowCode, ShowQr, Step
 from secondme.core.errors import BusyError, DataError, SecondmeError
 from secondme.core.files import private_dir
+from secondme.core.http import proxy_of
 from secondme.core.log import get_logger
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ _TERM_S = 1.0
 _WRITE_S = 5.0
 _CHUNK = 65_536
 _SECRETS = ("SECONDME_", "ANTHROPIC_")
+_SERVER = "https://web.whatsapp.com"
+"""Where the library connects to."""
 
 
 class DeviceProcess:
@@ -179,8 +182,11 @@ class DeviceProcess:
 
 
 def _environment() -> dict[str, str]:
-    """What the library may know of ours: no secrets. Its messages carry no mark of a business's bot, which it adds unless told not to."""
+    """What the library may know of ours: no secrets. Its messages carry no mark of a business's bot, which it adds unless told not to.
+    Raises NetworkConfigError."""
     harmless = {name: value for name, value in os.environ.items() if not name.startswith(_SECRETS)}
+    if (proxy := proxy_of(_SERVER)) is not None:  # Go knows no all_proxy and no socks://
+        harmless |= dict.fromkeys(("HTTPS_PROXY", "https_proxy"), proxy.url)
     return {"NEONIZE_BOT_TAG": "off", **harmless}
 
 

@@ -11,6 +11,7 @@ import httpx
 
 from secondme.channels.whatsapp_cloud.settings import CloudAccount, is_private
 from secondme.core.errors import DataError, NotFoundError, UnavailableError
+from secondme.core.http import make_client, make_tls
 from secondme.core.messages import NotSent, Undeliverable
 
 if TYPE_CHECKING:
@@ -147,9 +148,8 @@ class Graph:
         return self._client is not None
 
     async def open(self) -> None:
-        """Calls can be made; nothing is connected yet."""
-        context = await asyncio.to_thread(httpx.create_ssl_context, trust_env=False)  # reading the authorities takes 20 ms
-        self._client = httpx.AsyncClient(verify=context, timeout=_TIMES, follow_redirects=False, trust_env=False)
+        """Calls can be made; nothing is connected yet. Raises NetworkConfigError."""
+        self._client = make_client(self._account.base, await make_tls(), timeout=_TIMES)
 
     async def close(self) -> None:
         """Every connection is gone. Repeatable."""
@@ -224,7 +224,7 @@ class Graph:
                     return response.status_code, response.headers, await _read(response, limit_bytes)
                 finally:
                     await response.aclose()
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout, httpx.ProxyError) as error:
             raise NotReachedError("whatsapp_cloud_unreachable", "Meta's API cannot be reached.") from error
         except (httpx.HTTPError, httpx.StreamError, TimeoutError, RuntimeError) as error:  # RuntimeError: closed in the middle
             raise UnavailableError(

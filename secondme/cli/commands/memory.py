@@ -194,10 +194,11 @@ async def evaluate(
 def _questions(path: Path) -> list[tuple[str, list[str]]]:
     """Of a file of JSON lines: each question with its answers. Raises DataError naming the line that is none."""
     from secondme.core.errors import DataError
+    from secondme.core.text import plain_text
 
     try:
-        lines = path.read_text("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = plain_text(path.read_bytes()).splitlines()
+    except (OSError, UnicodeError) as error:
         raise DataError("unreadable_questions", f"{path} cannot be read.", "It is a text file, a question a line.") from error
     found = []
     for number, line in enumerate(lines, 1):

@@ -187,7 +187,7 @@ def _draw(screen: Screen, link: str) -> None:
     from secondme.cli.qr import dark_on_white, draw_qr
 
     size = shutil.get_terminal_size()
-    for line in dark_on_white(draw_qr(link, size.columns - 1, size.lines - 1)):
+    for line in dark_on_white(draw_qr(link, size.columns - 1, size.lines - 1, has_blocks=screen.shows_marks)):
         screen.stream.write(line + "\n")
 
 

@@ -118,16 +118,16 @@ def _setup_to_stop(invocation: Invocation) -> Setup:
 
 def _address(file: Path) -> dict[str, Any]:
     try:
-        text = file.read_bytes().decode("utf-8", "replace")
+        text = file.read_bytes().decode("utf-8", "replace").removeprefix("\ufeff")
     except OSError:
         return {}
     try:
         written = tomllib.loads(text)
-    except tomllib.TOMLDecodeError:
+    except (tomllib.TOMLDecodeError, RecursionError):
         written = {}
         for line in _LINE.findall(text):
             try:
                 written |= tomllib.loads(line)
-            except tomllib.TOMLDecodeError:
+            except (tomllib.TOMLDecodeError, RecursionError):
                 continue
     return {name: written[name] for name in _ADDRESS if isinstance(written.get(name), str)}

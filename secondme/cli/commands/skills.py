@@ -377,7 +377,7 @@ def _object(given: str) -> dict[str, Any]:
 
     try:
         value = json.loads(given)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError("bad_input", "--input is no JSON.", """Like: --input '{"place": "Tokyo"}'""") from error
     if not isinstance(value, dict):
         raise DataError("bad_input", "--input must be a JSON object.", """Like: --input '{"place": "Tokyo"}'""")

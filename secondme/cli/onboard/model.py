@@ -193,11 +193,12 @@ def given_key(path: str | None) -> str | None:
     from sys import stdin
 
     from secondme.core.errors import ConfigError
+    from secondme.core.text import plain_text
 
     if path is None:
         return os.environ.get("SECONDME_MODEL__API_KEY") or os.environ.get("ANTHROPIC_API_KEY") or None
     try:
-        text = stdin.readline(4096) if path == "-" else Path(path).read_text("utf-8")[:4096]
+        text = stdin.readline(4096) if path == "-" else plain_text(Path(path).read_bytes()[:4096])
     except (OSError, UnicodeError) as error:
         raise ConfigError("bad_answer", "--api-key-file cannot be read.", "Name a file that holds nothing but the key.") from error
     return text.strip()

@@ -13,6 +13,7 @@ import questionary
 from prompt_toolkit.output import ColorDepth, create_output
 from prompt_toolkit.styles import Style
 
+from secondme.cli.marks import without_bytes
 from secondme.core.errors import ConfigError
 from secondme.core.files import read_private, write_private
 
@@ -63,7 +64,7 @@ def _read(path: Path) -> dict[str, str]:
     """A draft that cannot be read is none: it only saves typing."""
     try:
         kept = json.loads(read_private(path) or "{}")
-    except (OSError, ValueError, ConfigError):
+    except (OSError, ValueError, RecursionError, ConfigError):
         return {}
     return {str(name): str(answer) for name, answer in kept.items()} if isinstance(kept, dict) else {}
 
@@ -308,4 +309,4 @@ def _validated(question: WizardQuestion) -> Any:  # questionary takes True or th
 def _looks() -> dict[str, Any]:
     plain = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
     depth = ColorDepth.DEPTH_1_BIT if plain else None
-    return {"style": _STYLE, "qmark": "?", "output": create_output(stdout=sys.stderr), "color_depth": depth}
+    return {"style": _STYLE, "qmark": "?", "output": create_output(stdout=without_bytes(sys.stderr)), "color_depth": depth}

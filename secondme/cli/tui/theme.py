@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from textual.theme import Theme
+
+from secondme.cli.marks import shows_marks
 
 NIGHT = {
     "ground": "#10141a",
@@ -61,8 +64,10 @@ def is_plain() -> bool:
 
 
 def is_ascii() -> bool:
-    """True on a terminal that draws no other signs: the console of Linux, or where the owner says so."""
-    return os.environ.get("TERM") == "linux" or bool(os.environ.get("SECONDME_ASCII"))
+    """True on a terminal that draws no other signs: the console of Linux, one whose encoding has none, or where the owner says so."""
+    drawn_on = sys.__stderr__  # the framework's choice
+    is_poor = drawn_on is not None and drawn_on.isatty() and not shows_marks(drawn_on)
+    return os.environ.get("TERM") == "linux" or bool(os.environ.get("SECONDME_ASCII")) or is_poor
 
 
 def variables(roles: dict[str, str]) -> dict[str, str]:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from secondme.core.store.client import Store
+    from secondme.core.store.clock_store import ClockSetBack
 
 _ALIVE_MS = 60_000
 _PAGE = 500
@@ -151,6 +152,16 @@ class ControlStore:
             index=keys.MISSED_INDEX,
         )
         return int(answer[1]) if answer[0] == b"revived" else 0
+
+    async def replan(self, change: ClockSetBack) -> None:
+        """The clock was put back: pauses that began by the wrong clock last as long as they were meant to, and who gave a sign of life then
+        gives another one within seconds, or is dead."""
+        await self._store.call(self._store.client.delete(keys.GATEWAYS))
+        for member in await self._store.call(self._store.client.zrange(keys.PAUSED_INDEX, 0, -1)):
+            name = member.decode()
+            target = keys.PAUSE_ALL if name == "ALL" else keys.pause(name)
+            with contextlib.suppress(DataError):  # a broken pause, which the doctor finds
+                await self._store.run("replan_pause", (name, change.by_ms, change.since_ms), target=target)
 
     # Channels
 

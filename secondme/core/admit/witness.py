@@ -53,7 +53,7 @@ def testimony(path: Path) -> Testimony | None:
     try:
         record = json.loads(read_private(path) or "null")
         return Testimony(str(record["home"]), int(record["approved"]), int(record["removed"]), int(record["at"]))
-    except (OSError, ValueError, KeyError, TypeError, ConfigError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError, ConfigError):
         return None
 
 

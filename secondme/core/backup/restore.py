@@ -207,11 +207,11 @@ def unpack(file: BinaryIO, swap: Swap, ask: Callable[[], str]) -> Unpacked:
 
 async def lay_store(swap: Swap, name: str, *, binary: str) -> int:
     """The store lies in the directory `name` of the new data, as an embedded server reads it, and one has read it; returns its keys. Signs
-    of life are left out: no gateway of this home gave them."""
+    of life are left out, and what was seen of a clock: no gateway of this home gave them."""
     store = swap.data / name
     lay_down(swap.data / STORE, store)
     async with private_store(store, binary=binary) as client:
-        await client.delete(keys.GATEWAYS)
+        await client.delete(keys.GATEWAYS, keys.STORE_CLOCK)
         await forward_jobs(client)
         return int(await client.dbsize())
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from secondme.core.errors import BusyError, ConfigError, CredentialsError
 from secondme.core.files import private_dir, read_private, write_private
+from secondme.core.text import EncodingError, plain_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +67,10 @@ def plan(path: Path, changes: Mapping[str, Value | None]) -> ConfigEdit:
         document = tomlkit.parse(_whole_lines(before or ""))
     except TOMLKitError as error:
         raise ConfigError("malformed_config", f"{path} is not valid TOML: {error}.", "secondme config restore") from error
+    except RecursionError as error:
+        raise ConfigError(
+            "malformed_config", f"{path} is not valid TOML: it is nested too deeply.", "secondme config restore"
+        ) from error
     for dotted, value in changes.items():
         if value is None:
             _remove(document, dotted.split("."))
@@ -135,11 +140,13 @@ def set_aside(path: Path, now_ms: int) -> Path:
 
 def _read(path: Path) -> str | None:
     try:
-        return path.read_text("utf-8")
+        return plain_text(path.read_bytes()).replace("\r\n", "\n")
     except FileNotFoundError:
         return None
-    except UnicodeError as error:
-        raise ConfigError("malformed_config", f"{path} is not valid TOML: it is not UTF-8.", "secondme config restore") from error
+    except EncodingError as error:
+        raise ConfigError(
+            "malformed_config", f"{path} is not valid TOML: it is {error.words}.", "secondme config restore"
+        ) from error
     except OSError as error:
         raise ConfigError("unreadable_config", f"{path} cannot be read: {error.strerror}.", "Check its owner and mode.") from error
 
@@ -251,7 +258,9 @@ def save_env_file(path: Path, changes: Mapping[str, str | None]) -> None:
 def _text(path: Path) -> str | None:
     try:
         return read_private(path)
-    except (OSError, UnicodeError):
+    except EncodingError as error:
+        raise ConfigError("unreadable_env_file", f"{path} cannot be read: it is {error.words}.", "Save it as UTF-8.") from None
+    except OSError:
         raise ConfigError("unreadable_env_file", f"{path} cannot be read.", "Check its owner and mode.") from None
 
 
@@ -310,7 +319,7 @@ def read_credentials(path: Path) -> dict[str, str | int]:
     try:
         text = read_private(path)
         saved = {} if text is None else json.loads(text)
-    except (ValueError, OSError):
+    except (ValueError, OSError, RecursionError):
         raise _unreadable(path) from None  # the original may quote a secret
     if not isinstance(saved, dict) or not all(isinstance(value, str | int) for value in saved.values()):
         raise _unreadable(path)

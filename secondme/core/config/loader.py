@@ -57,7 +57,7 @@ from secondme.core.config.models import (
 )
 from secondme.core.config.paths import Places, find_places
 from secondme.core.errors import ConfigError
-from secondme.core.text import near
+from secondme.core.text import EncodingError, near, plain_text
 
 _PREFIX = "SECONDME_"
 _PLUGINS = "plugins."
@@ -148,7 +148,7 @@ def load(
     if home is None and environ.get("SECONDME_HOME"):
         home = Path(environ["SECONDME_HOME"])
     places = find_places(home)
-    written = _flatten(_read_file(places.config_file) if config is None else _parse(config, places.config_file))
+    written = _read_file(places.config_file) if config is None else _parse(config, places.config_file)
     kept = read_env_file(places.env_file)
     above = [
         (str(places.env_file), _of_environment(kept)),
@@ -273,20 +273,23 @@ def value_of(settings: Settings, dotted: str) -> Any:  # settings have many type
 
 def _read_file(path: Path) -> dict[str, Any]:
     try:
-        return _parse(path.read_text("utf-8"), path)
+        return _parse(plain_text(path.read_bytes()), path)
     except FileNotFoundError:
         return {}
     except OSError as error:
         raise ConfigError("unreadable_config", f"{path} cannot be read: {error.strerror}.", "Check its owner and mode.") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError("malformed_config", f"{path} is not valid TOML: {error}.", _RESTORE) from error
+    except EncodingError as error:
+        raise ConfigError("malformed_config", f"{path} is not valid TOML: it is {error.words}.", _RESTORE) from error
 
 
 def _parse(text: str, path: Path) -> dict[str, Any]:
+    """Every value by its dotted name."""
     try:
-        return tomllib.loads(text)
+        return _flatten(tomllib.loads(text.removeprefix("\ufeff")))
     except tomllib.TOMLDecodeError as error:
         raise ConfigError("malformed_config", f"{path} is not valid TOML: {error}.", _RESTORE) from error
+    except RecursionError as error:
+        raise ConfigError("malformed_config", f"{path} is not valid TOML: it is nested too deeply.", _RESTORE) from error
 
 
 def _flatten(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

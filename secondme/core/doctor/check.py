@@ -22,6 +22,7 @@ from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.files import is_held, table
 from secondme.core.gateway.status import SystemStatus, overview
 from secondme.core.gateway.store import ActivityStore
+from secondme.core.http import NetworkConfigError, open_client, proxy_of
 from secondme.core.providers.messages_api import list_models, try_model
 from secondme.core.text import safe_text
 
@@ -200,6 +201,8 @@ async def _run(check: Check, subject: DoctorContext, timeout_s: float) -> CheckR
             outcome = await check.look(subject)
     except NotCheckedError as error:
         return CheckReport(check, "not_checked", error.reason)
+    except NetworkConfigError as error:  # the check of the network reports it
+        return CheckReport(check, "not_checked", f"{error.variable} cannot be used")
     except TimeoutError:
         return _unwell(check, (found("check-timed-out", title=check.title, check=check.id, seconds=f"{timeout_s:g}"),))
     except Exception as error:  # noqa: BLE001  one check's bug must not hide what the others see
@@ -331,18 +334,14 @@ class DoctorContext:
         return await self._share(f"model {name}", lambda: try_model(model, name, self.timeout_s * _HTTP_SHARE))
 
     async def http(self, url: str) -> httpx.AsyncClient:
-        """A client for servers like the one of `url`, bounded in time. Redirects are not followed."""
-        is_plain = url.startswith("http://")
+        """A client for servers like the one of `url`, bounded in time. Redirects are not followed. Raises NetworkConfigError."""
 
         async def make() -> httpx.AsyncClient:
-            import httpx  # noqa: PLC0415  only who asks somebody pays
-
-            # reading the authorities takes 40 ms, which nobody needs who speaks no TLS
-            context = False if is_plain else await in_thread(httpx.create_ssl_context)
-            client = httpx.AsyncClient(timeout=self.timeout_s * _HTTP_SHARE, verify=context)
+            client = await open_client(url, timeout=self.timeout_s * _HTTP_SHARE)
             return await self._closing.enter_async_context(client)
 
-        return await self._share("http" if is_plain else "https", make)
+        proxy_of(url)  # what was made for another address may not do for this one
+        return await self._share("http" if url.startswith("http://") else "https", make)
 
     async def fetch(self, client: httpx.AsyncClient, url: str, headers: Mapping[str, str] | None = None) -> tuple[int, Any]:
         """Status and JSON of a GET; None for what is no JSON, or too much of it. Raises UnavailableError when nothing answers in time."""

@@ -21,6 +21,7 @@ def all_checks(patients: Sequence[ChannelProbe], others: Sequence[Check] = ()) -
         *configuration.CHECKS,
         *files.CHECKS,
         *store.CHECKS,
+        *machine.NETWORK_CHECKS,
         *services.CHECKS,
         *gateway.CHECKS,
         *map(check_of, patients),

@@ -21,10 +21,12 @@ from typing import TYPE_CHECKING, Literal, assert_never
 
 from secondme import __version__
 from secondme.core import fault_points
+from secondme.core.channel_manifest import manifests
 from secondme.core.clock import from_ms
 from secondme.core.enums import ReplyMode
 from secondme.core.errors import DataError, SecondmeError, UnavailableError
 from secondme.core.gateway.channel_manager import ChannelManager
+from secondme.core.gateway.clock_watch import ClockWatch
 from secondme.core.gateway.heartbeat import Heartbeat
 from secondme.core.ids import ChannelId, ContactId, MessageId, mask_contact_id, new_id, reply_id
 from secondme.core.log import get_logger
@@ -36,6 +38,7 @@ from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
 from secondme.core.send.pacing import SleepSchedule, gathering_s, plan_paces
 from secondme.core.send.sender import Sender
 from secondme.core.send.split import split_reply
+from secondme.core.store.clock_store import ClockStore
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -123,6 +126,9 @@ class Gateway:
             rooms.media.fetch, rooms.media.heard = self.manager.download, self._heard
         self._heartbeat = Heartbeat(
             self._name, part, rooms.control, rooms.security, self.manager, rooms.agent.router.counts.to_dict, clock
+        )
+        self._clock_watch = ClockWatch(
+            ClockStore(rooms.store, clock), rooms.control, rooms.inbox, rooms.outbox, [each.id for each in manifests()], clock
         )
         self._senders = {
             name: Sender(supervisor, rooms.outbox, settings.delivery, clock, rng, rooms.speech)
@@ -274,7 +280,7 @@ class Gateway:
         """
         try:
             async with asyncio.TaskGroup() as lifetime:
-                background = [lifetime.create_task(self._heartbeat.beat())]
+                background = [lifetime.create_task(self._heartbeat.beat()), lifetime.create_task(self._clock_watch.run())]
                 if self._parts.store.server is not None and self._parts.store.server.is_owner:
                     background.append(lifetime.create_task(self._parts.store.server.supervise()))
                 at_work: list[asyncio.Task[None]] = []

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from secondme.core.errors import DataError, NotFoundError
 from secondme.core.messages import Sound, Transcription
 from secondme.core.providers.sound_files import kind_of, opus_seconds
+from secondme.core.text import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -89,13 +90,13 @@ def read_set(folder: Path) -> list[Recording]:
     nobody speaks. Raises NotFoundError, DataError."""
     manifest = folder / "manifest.json"
     try:
-        rows = json.loads(manifest.read_text("utf-8"))
+        rows = json.loads(plain_text(manifest.read_bytes()))
         found = [Recording(folder / row["file"], row["text"], row.get("lang", ""), row.get("group", "")) for row in rows]
     except FileNotFoundError as error:
         raise NotFoundError(
             "no_test_set", f"There is no {manifest}.", "A set is a folder with recordings and manifest.json."
         ) from error
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as error:
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise DataError("bad_test_set", f"{manifest} is no list of recordings with file, text, lang and group.") from error
     silent = sorted(each for each in (folder / _SILENT_FOLDER).glob("*") if each.suffix not in {".json", ".md", ".txt"})
     return found + [Recording(each, "", "", _SILENT_FOLDER) for each in silent]

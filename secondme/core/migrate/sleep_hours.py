@@ -8,6 +8,7 @@ from datetime import time
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.config import files
+from secondme.core.text import plain_text
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -41,6 +42,6 @@ def write(config_file: Path, sleep: Sleep, now_ms: int) -> None:
 
 def _section(config_file: Path) -> dict[str, Any] | None:
     with contextlib.suppress(FileNotFoundError):
-        found = tomllib.loads(config_file.read_text("utf-8")).get("sleep")
+        found = tomllib.loads(plain_text(config_file.read_bytes())).get("sleep")
         return found if isinstance(found, dict) or found is None else {}
     return None

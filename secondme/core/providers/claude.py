@@ -10,6 +10,7 @@ import asyncio
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from secondme.core.http import open_client
 from secondme.core.log import get_logger
 from secondme.core.messages import ModelOutcome, ModelSize, Prompt
 from secondme.core.providers.messages_api import RefusedCallError, address, ask, host, key_of, read_answer, retry_after
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from secondme.core.config.models import ModelSettings
 
 log = get_logger(__name__)
+
+
+_LIBRARY = "httpx2"
+"""What the SDK sends its requests with."""
 
 
 class Claude:
@@ -65,11 +70,13 @@ class Claude:
         async with self._loading:
             if self._client is None:
                 sdk = await asyncio.to_thread(_sdk)
+                base, timeout_s = address(self._settings), self._settings.timeout_s
                 self._client = sdk.AsyncAnthropic(
                     api_key=key,
-                    base_url=address(self._settings),
-                    timeout=self._settings.timeout_s,
+                    base_url=base,
+                    timeout=timeout_s,
                     max_retries=0,  # one retry owner: the queue
+                    http_client=await open_client(base, library=_LIBRARY, base_url=base, timeout=timeout_s),
                 )
         return self._client
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
+from secondme.core.http import open_client
 from secondme.core.log import get_logger
 from secondme.core.providers.messages_api import host_of, retry_after
 from secondme.core.text import is_too_deep
@@ -137,17 +138,11 @@ class JsonServer:
         return UnavailableError(f"{self._code}_unreadable", f"{self._what} does not answer properly.")
 
     async def _connected(self) -> httpx.AsyncClient:
-        import httpx  # noqa: PLC0415  as above
-
         async with self._opening:
             if self._client is None:
                 for name in _QUIET:
                     logging.getLogger(name).setLevel(logging.WARNING)
-                is_secret = self._base.startswith("https:")
-                tls = (
-                    await asyncio.to_thread(httpx.create_ssl_context) if is_secret else False
-                )  # reading the authorities takes 20 ms
-                self._client = httpx.AsyncClient(verify=tls, timeout=None, follow_redirects=False)  # noqa: S113  bounded in `call`
+                self._client = await open_client(self._base, timeout=None)  # bounded in `call`
         return self._client
 
     async def _read(self, answer: httpx.Response, limit_bytes: int) -> bytes:

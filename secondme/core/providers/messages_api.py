@@ -546,17 +546,13 @@ async def try_model(settings: ModelSettings, name: str, timeout_s: float = _CALL
 @asynccontextmanager
 async def _client(settings: ModelSettings, timeout_s: float) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the server. The time is bounded over everything that is done with it."""
-    import asyncio  # noqa: PLC0415  with httpx: only who asks pays
+    import asyncio  # noqa: PLC0415  only who asks pays
 
-    import httpx  # noqa: PLC0415
+    from secondme.core.http import open_client  # noqa: PLC0415  as above
 
     base = address(settings)
     headers = {"authorization": f"Bearer {key_of(settings)}", "anthropic-version": _VERSION}
-    is_secret = base.startswith("https:")
-    async with (
-        asyncio.timeout(timeout_s),
-        httpx.AsyncClient(base_url=base, timeout=timeout_s, headers=headers, verify=is_secret) as client,
-    ):
+    async with asyncio.timeout(timeout_s), await open_client(base, base_url=base, timeout=timeout_s, headers=headers) as client:
         yield client
 
 

@@ -248,6 +248,11 @@ class InboxStore:
         """Everything that waits is due now: for a start with new settings. Pauses and the night are judged again when it is begun."""
         await self._store.run("hurry")
 
+    async def replan(self) -> None:
+        """The clock was put back: everything that waits is judged anew, and what dead workers had can be claimed after a lease. Repeatable."""
+        await self._store.run("restart_idle", (keys.QUEUE_GROUP,))
+        await self.hurry()
+
     async def repair(self) -> int:
         """How many contacts with mail had lost their token and have one again."""
         mended, cursor = 0, 0

@@ -13,7 +13,7 @@ from secondme.core.enums import Relationship
 from secondme.core.errors import ConfigError
 from secondme.core.format import size
 from secondme.core.front_matter import Field, FrontMatterError, split
-from secondme.core.text import near, safe_name
+from secondme.core.text import EncodingError, near, plain_text, safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,10 +90,9 @@ def parse(raw: bytes, path: Path, identity: str) -> Persona:
     if len(raw) > _LIMIT_BYTES:
         raise ConfigError("bad_persona", f"{path} is larger than {size(_LIMIT_BYTES)}.", "Shorten it.")
     try:
-        text = raw.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise ConfigError("bad_persona", f"{path}:{line}: is not UTF-8 text.", f"Save {path} as UTF-8.") from error
+        text = plain_text(raw)
+    except EncodingError as error:
+        raise ConfigError("bad_persona", f"{path}:{error.line or 1}: is {error.words}.", f"Save {path} as UTF-8.") from error
     try:
         parts = split(text)
         return _persona(identity, parts.fields, parts.body)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from secondme.core.ports import Random
 
 _FREE_CHARACTERS = 100
+_FAR_AHEAD = timedelta(minutes=1)
 _SPEED_UP = 0.1
 """Per further 100 characters, at most half."""
 
@@ -50,9 +51,10 @@ def plan_paces(texts: list[str], *, since_last_reply_s: float | None, settings: 
 def gathering_s(written: Sequence[datetime], now: datetime, settings: PacingSettings) -> float:
     """Seconds until an answer may be thought of: `gather_s` after the newest of a burst, `gather_max_s` after its first at the latest.
 
-    `written` are the moments by the senders' clocks, oldest first; one that is ahead of ours delays no longer than a fresh message.
+    `written` are the moments by the senders' clocks, oldest first; one that is ahead of ours delays no longer than a fresh message, and one
+    that is far ahead not at all: our clock was put back since it came.
     """
-    if not settings.enabled:
+    if not settings.enabled or written[-1] - now > _FAR_AHEAD:
         return 0.0
     quiet = max(0.0, (now - written[-1]).total_seconds())
     waited = max(0.0, (now - written[0]).total_seconds())

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from secondme.core.ids import ContactId
     from secondme.core.records import Stage
     from secondme.core.store.client import Store
+    from secondme.core.store.clock_store import ClockSetBack
 
 
 _LEASE_MARGIN_S = 5.0
@@ -92,6 +93,17 @@ class OutboxStore:
                 return NotTaken("typing", answer[1].decode())
             case other:
                 return NotTaken(other.decode())
+
+    async def replan(self, channel: str, change: ClockSetBack) -> None:
+        """The clock was put back: what waits in the outboxes of `channel` leaves as long after its planning as was planned."""
+        for contact in await self._store.call(self._store.client.zrange(keys.outbox_due(channel), 0, -1)):
+            with contextlib.suppress(DataError):  # a broken outbox, whose owner is told elsewhere
+                await self._store.run(
+                    "replan_rows",
+                    (contact.decode(), change.by_ms, change.since_ms),
+                    contact=contact.decode(),
+                    channel=channel,
+                )
 
     async def give_up(self, contact: ContactId, channel: str) -> None:
         """Nothing can be sent to the contact, whose record is broken: it is tried again in an hour, and the owner is told."""

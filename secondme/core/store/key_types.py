@@ -19,7 +19,7 @@ TYPES = {
         "memory_due memory_expiring memory_forgotten owner_told owner_commands token_usage deferred jobs_index jobs_due "
         "job_ran job_heard proactive_told proactive_sent proactive_drafts proactive_sent_to webhook_index "
         "webhook_queue",
-        "hash": "model_outages witness mailbox pairing_stats gateways channel_wishes relationship token_stats own_messages "
+        "hash": "store_clock model_outages witness mailbox pairing_stats gateways channel_wishes relationship token_stats own_messages "
         "style_overall persona_use spent skills_state skills_shared skill_config skill_memory proposals job_state "
         "jobs_counts grants birthday promise webhook_secret webhook_state webhook_messages webhook_counts",
         "stream": "queue skill_calls events_log",

@@ -95,6 +95,9 @@ WITNESS = "HOME:witness"
 GATEWAYS = "GATEWAY:alive"
 """HASH instance -> JSON of its last sign of life. Entries older than a minute are removed by the next sign."""
 
+STORE_CLOCK = "CLOCK:store"
+"""HASH seen: the store's time when a gateway last looked; since: from when on it ran without a step or a silence. Kept for ever."""
+
 RESTORING = "RESTORE:running"
 """STRING, the backup that is being put back: its digest, so that only the same one goes on after a kill. Never in a backup."""
 

@@ -13,7 +13,7 @@ from pydantic.alias_generators import to_camel
 
 from secondme.core.errors import DataError
 from secondme.core.format import size
-from secondme.core.text import did_you_mean, is_too_deep, safe_name, safe_text
+from secondme.core.text import EncodingError, did_you_mean, is_too_deep, plain_text, safe_name, safe_text
 from secondme.core.tools import schemas
 from secondme.core.tools.permissions import Audience, Leg, Permission, known_permissions, permission
 
@@ -258,10 +258,10 @@ def read_manifest(raw: bytes, file: str = "manifest.json") -> SkillManifest | li
     if is_too_deep(raw, _DEPTH):
         return [SkillProblem(file, 0, f"it has more than {_DEPTH} levels", "Make it flatter.")]
     try:
-        text = raw.decode("utf-8")
+        text = plain_text(raw)
         value = json.loads(text, object_pairs_hook=_once)
-    except UnicodeDecodeError as error:
-        return [SkillProblem(file, raw.count(b"\n", 0, error.start) + 1, "it is not UTF-8 text", "Save it as UTF-8.")]
+    except EncodingError as error:
+        return [SkillProblem(file, error.line or 1, f"it is {error.words}", "Save it as UTF-8.")]
     except json.JSONDecodeError as error:
         return [SkillProblem(file, error.lineno, f"it is not JSON: {error.msg[0].lower()}{error.msg[1:]}", "Correct that line.")]
     except (ValueError, RecursionError) as error:

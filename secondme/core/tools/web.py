@@ -14,6 +14,7 @@ from urllib.parse import urljoin, urlsplit
 
 from secondme.core import address_guard
 from secondme.core.address_guard import PLAIN_HOST, Resolve, is_numeric, is_public, pin
+from secondme.core.http import NetworkConfigError, make_guarded_client, make_tls
 from secondme.core.tools.permissions import Leg, Permission, allows_host
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class _Target:
 class WebClient:
     """Makes the requests of skills. `typed` are the hosts, with their ports, that the owner typed into a skill's settings."""
 
-    def __init__(self, resolve: Resolve | None = None, verify: ssl.SSLContext | bool = True) -> None:  # noqa: FBT001, FBT002  httpx's own form
+    def __init__(self, resolve: Resolve | None = None, verify: ssl.SSLContext | bool | None = None) -> None:  # noqa: FBT001  httpx's own form
         self._resolve = resolve or address_guard.resolve
         self._verify = verify
 
@@ -111,7 +112,7 @@ class WebClient:
                 return WebRefusal("redirected")
         except TimeoutError:
             return WebRefusal("timed_out")
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
+        except (httpx.HTTPError, httpx.InvalidURL, NetworkConfigError, OSError, ValueError):
             return WebRefusal("unreachable")
 
     async def _address(self, target: _Target) -> str | WebRefusal:
@@ -124,13 +125,13 @@ class WebClient:
         return found[0]
 
     async def _send(self, target: _Target, address: str, request: WebRequest, auth: str) -> WebAnswer:
-        import httpx  # noqa: PLC0415  as above
-
         pinned = pin(target.url, target.host, target.port, address)
         headers = {name: value for name, value in request.headers.items() if name.lower() in _HEADERS}
         headers |= {**pinned.headers, "user-agent": headers.get("user-agent", "secondme"), "accept-encoding": "identity"}
         headers |= {"authorization": auth} if auth else {}
-        client = httpx.AsyncClient(verify=self._verify, timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False)
+        if self._verify is None:
+            self._verify = await make_tls()
+        client = make_guarded_client(self._verify, _TIMEOUT_S)
         content = request.body.encode() if request.body else None
         async with (
             client,

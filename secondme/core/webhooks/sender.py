@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from secondme.core import address_guard
 from secondme.core.address_guard import pin
 from secondme.core.errors import DataError
+from secondme.core.http import NetworkConfigError, make_guarded_client, make_tls
 from secondme.core.webhooks.signature import signed_headers
 from secondme.core.webhooks.target import WebhookTarget, addresses_to_dial, check_target, target_of
 
@@ -84,14 +85,12 @@ class WebhookSender:
             return DeliveryResult("timed_out")
         except DataError as error:
             return DeliveryResult(error.code)
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
+        except (httpx.HTTPError, httpx.InvalidURL, NetworkConfigError, OSError, ValueError):
             return DeliveryResult("unreachable")
 
     async def _post(self, target: WebhookTarget, address: str, message: WebhookMessage, signers: Sequence[str]) -> DeliveryResult:
-        import httpx  # noqa: PLC0415  as above
-
         if self._verify is None:
-            self._verify = await asyncio.to_thread(httpx.create_ssl_context)  # it reads some hundred certificates, once
+            self._verify = await make_tls()
         now_ms, body = self._clock.now_ms(), message.body()
         pinned = pin(target.url, target.host, target.port, address)
         headers = {
@@ -101,7 +100,7 @@ class WebhookSender:
             "user-agent": "secondme",
             "accept-encoding": "identity",
         }
-        client = httpx.AsyncClient(verify=self._verify, timeout=self._whole_s, follow_redirects=False, trust_env=False)
+        client = make_guarded_client(self._verify, self._whole_s)
         request = client.build_request("POST", pinned.url, headers=headers, content=body, extensions=dict(pinned.extensions))
         async with client:
             answer = await client.send(request, stream=True)

@@ -1,7 +1,7 @@
 """MCP over HTTP: a request is a POST, and its answer JSON or a stream of events.
 
-https://modelcontextprotocol.io/specification/2025-11-25/basic/transports. A bearer token at most; no redirect is followed, no proxy of the
-environment used, and what is packed is not unpacked.
+https://modelcontextprotocol.io/specification/2025-11-25/basic/transports. A bearer token at most; no redirect is followed, and what is
+packed is not unpacked. The address is the owner's own, so a proxy of the environment is taken, as for every other server of theirs.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from secondme.core.errors import CredentialsError, DataError, UnavailableError
+from secondme.core.http import NetworkConfigError, open_client
 from secondme.skills.mcp.client import CALL_BYTES, LINE_BYTES
 
 if TYPE_CHECKING:
@@ -37,12 +38,13 @@ class HttpTransport:
         self._url = url
         self._session = ""
         self._token = token
-        self._http = httpx.AsyncClient(timeout=_TIMEOUT_S, follow_redirects=False, trust_env=False)
+        self._http: httpx.AsyncClient | None = None
 
     async def exchange(self, message: dict[str, Any]) -> AsyncGenerator[bytes, None]:
         """As the protocol."""
+        http = await self._opened()
         try:
-            async with self._http.stream("POST", self._url, json=message, headers=self._headers()) as answer:
+            async with http.stream("POST", self._url, json=message, headers=self._headers()) as answer:
                 self._check(answer)
                 if answer.headers.get("content-type", "").partition(";")[0].strip() == "text/event-stream":
                     async with contextlib.aclosing(_events(answer)) as events:
@@ -60,19 +62,31 @@ class HttpTransport:
 
     async def tell(self, message: dict[str, Any]) -> None:
         """As the protocol."""
+        http = await self._opened()
         try:
-            async with self._http.stream("POST", self._url, json=message, headers=self._headers()) as answer:
+            async with http.stream("POST", self._url, json=message, headers=self._headers()) as answer:
                 self._check(answer)
         except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
             raise UnavailableError("unreachable", f"The server cannot be reached: {type(error).__name__}.") from error
 
     async def close(self) -> None:
         """The server is told that the session is over, if there is one."""
+        http, self._http = self._http, None
+        if http is None:
+            return
         if self._session:
             with contextlib.suppress(httpx.HTTPError, OSError):
-                await self._http.delete(self._url, headers=self._headers(), timeout=_CLOSE_S)
+                await http.delete(self._url, headers=self._headers(), timeout=_CLOSE_S)
             self._session = ""
-        await self._http.aclose()
+        await http.aclose()
+
+    async def _opened(self) -> httpx.AsyncClient:
+        if self._http is None:
+            try:
+                self._http = await open_client(self._url, timeout=_TIMEOUT_S)
+            except NetworkConfigError as error:
+                raise UnavailableError(error.code, error.message, error.fix) from error
+        return self._http
 
     def _headers(self) -> dict[str, str]:
         headers = {"Accept": "application/json, text/event-stream", "Accept-Encoding": "identity"}

@@ -61,7 +61,8 @@ def _say(screen: Screen, door: AccessLink, *, has_tunnel: bool) -> None:
     screen.line(f"  on a phone  {door.phone_link}", "accent")
     if has_tunnel and screen.is_terminal:
         columns, lines = shutil.get_terminal_size()
-        screen.stream.writelines(f"{line}\n" for line in dark_on_white(draw_qr(door.phone_link, columns - 1, lines)))
+        code = draw_qr(door.phone_link, columns - 1, lines, has_blocks=screen.shows_marks)
+        screen.stream.writelines(f"{line}\n" for line in dark_on_white(code))
     screen.line("Ctrl-C stops it.", "dim")
 
 

@@ -4,7 +4,11 @@
 -- Returns held | {JSON of the other holder, ms until its lease ends}
 local raw = redis.call('GET', KEYS.lease)
 local other = decode(raw)
-if other and other.holder ~= ARGV[1] then return { raw, redis.call('PTTL', KEYS.lease) } end
+if other and other.holder ~= ARGV[1] then
+  -- No lease is so much longer than ours: the clock was put back while somebody had it.
+  if ARGV[2] ~= '0' and redis.call('PTTL', KEYS.lease) > 4 * ARGV[2] then redis.call('PEXPIRE', KEYS.lease, ARGV[2]) end
+  return { raw, redis.call('PTTL', KEYS.lease) }
+end
 if ARGV[2] == '0' then
   redis.call('DEL', KEYS.lease)
 else

@@ -16,6 +16,7 @@ from secondme.core.config.loader import Setup, channel_settings
 from secondme.core.doctor.check import Check, DoctorContext, Finding, NotCheckedError, NotConfigured, Outcome, found, verdict
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.format import span
+from secondme.core.http import NetworkConfigError
 from secondme.core.messages import ChannelState
 
 if TYPE_CHECKING:
@@ -76,6 +77,8 @@ async def _asked(subject: DoctorContext, patient: ChannelProbe) -> tuple[str, Fi
     except (UnavailableError, TimeoutError) as error:
         why = error.message if isinstance(error, UnavailableError) else "The platform does not answer."
         return "", found("channel-unreachable", title=title, check=name, why=why)
+    except NetworkConfigError:
+        raise
     except SecondmeError as error:
         words, fix = sentence_of(name, error.code)
         is_known = words != error.code.replace("_", " ")

@@ -14,6 +14,7 @@ from secondme.core.config.loader import annotation_of, known_names, nearest_name
 from secondme.core.config.models import Section
 from secondme.core.doctor.check import Check, DoctorContext, Finding, NotCheckedError, Ok, Outcome, found, in_thread, verdict
 from secondme.core.errors import ConfigError
+from secondme.core.text import plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -94,8 +95,8 @@ def _misfit(name: str, value: Any) -> str:  # as above
 
 def _written(path: Path) -> dict[str, Any]:
     try:
-        return dict(_flat(tomllib.loads(path.read_text("utf-8"))))
-    except (OSError, ValueError):
+        return dict(_flat(tomllib.loads(plain_text(path.read_bytes()))))
+    except (OSError, ValueError, RecursionError):
         return {}
 
 

@@ -27,11 +27,13 @@ from secondme.core.doctor.store import holders, lock_record
 from secondme.core.errors import ConfigError, UnavailableError
 from secondme.core.gateway.channel_leases import identity_of
 from secondme.core.gateway.channel_supervisor import told_of_holder
+from secondme.core.http import make_local_client
 from secondme.core.text import safe_name, safe_text
 from secondme.core.tokens import NamedTokens
 
 if TYPE_CHECKING:
     from datetime import datetime
+    from pathlib import Path
 
     from secondme.core.gateway.status import SystemStatus
 
@@ -79,7 +81,7 @@ async def _answers_elsewhere(subject: DoctorContext) -> bool:
     Raises NotCheckedError for one that is between two signs of life: when its store could not be written to for a while, the last one
     is long ago, and nothing is wrong with it.
     """
-    status, said = await _ask(subject, str(subject.places.api_socket), "/api/status") if subject.settings.api.enabled else (0, {})
+    status, said = await _ask(subject, subject.places.api_socket, "/api/status") if subject.settings.api.enabled else (0, {})
     its_own = said.get("processes") if status == _OK else None
     if its_own == [] or any(sign.get("part") in _GATEWAYS for sign in await ControlStore(await subject.store()).alive()):
         raise NotCheckedError("the gateway has not given a sign of life yet; look again in five seconds")
@@ -136,7 +138,7 @@ async def api(subject: DoctorContext) -> Outcome:
     if subject.clock.now_ms() - max(started) < _START_S * 1000:
         raise NotCheckedError("the gateway has just started")
     path = subject.places.api_socket
-    status, said = await _ask(subject, str(path))
+    status, said = await _ask(subject, path)
     if status == _OK:
         return Ok(f"answers on {path}")
     if status == _UNAVAILABLE and said:
@@ -164,13 +166,10 @@ def _ends(moment: datetime, now: datetime) -> str:
     return "has ended" if moment <= now else f"ends on {moment:%Y-%m-%d} (UTC)"
 
 
-async def _ask(subject: DoctorContext, path: str, what: str = "/health") -> tuple[int, dict[str, Any]]:
+async def _ask(subject: DoctorContext, path: Path, what: str = "/health") -> tuple[int, dict[str, Any]]:
     """Status and JSON of a route that takes no token on the socket; (0, {}) without an answer."""
-    import httpx  # noqa: PLC0415  only where a gateway runs
-
-    transport = httpx.AsyncHTTPTransport(uds=path, verify=False, trust_env=False)
     try:
-        async with httpx.AsyncClient(transport=transport, base_url="http://secondme", trust_env=False) as client:
+        async with make_local_client(path) as client:
             status, said = await subject.fetch(client, what)
     except UnavailableError:
         return 0, {}

@@ -26,6 +26,7 @@ from secondme.core.doctor.check import (
 from secondme.core.doctor.checks.files import refused_log
 from secondme.core.errors import ConfigError, CredentialsError
 from secondme.core.format import size
+from secondme.core.http import ProxySettings, problems
 from secondme.core.providers.messages_api import address
 from secondme.core.send.pacing import machine_zone
 
@@ -85,6 +86,18 @@ async def _of_model(subject: DoctorContext) -> int | None:
     except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError, ValueError):
         return None
     return subject.clock.now_ms() - to_ms(said if said.tzinfo else said.replace(tzinfo=UTC))
+
+
+async def network(subject: DoctorContext) -> Outcome:
+    """What the environment says about proxies and certificates can be used."""
+    broken = await in_thread(lambda: problems(subject.environ))
+    proxies = ProxySettings.of(subject.environ).by_scheme.values()
+    named = ", ".join(dict.fromkeys(each.variable for each in proxies)) or "directly"
+    kinds = {"proxy_unusable": "proxy-unusable", "certificates_unusable": "certificates-unusable"}
+    return verdict(
+        *(found(kinds[each.code], why=each.message.rstrip("."), variable=each.variable) for each in broken),
+        detail=f"through {named}" if proxies else "no proxy is named",
+    )
 
 
 async def timezone(subject: DoctorContext) -> Outcome:
@@ -250,6 +263,8 @@ def _available() -> int | None:
         pass
     return None
 
+
+NETWORK_CHECKS = (Check("network", "Network", "ProxySettings and certificates that the environment names can be used", network),)
 
 CHECKS = (
     Check("disk", "Disk", "Free space and inodes for the data and the logs", disk),

@@ -14,6 +14,7 @@ from secondme.core.clock import from_ms
 from secondme.core.doctor.check import Check, DoctorContext, Finding, NotConfigured, Outcome, found, in_thread, verdict
 from secondme.core.errors import ConfigError, CredentialsError, DataError, SecondmeError, UnavailableError
 from secondme.core.format import counted, size
+from secondme.core.http import NetworkConfigError
 from secondme.core.media.hearing import is_on
 from secondme.core.media.shelf import Shelf
 from secondme.core.messages import Sound, Transcription
@@ -51,6 +52,8 @@ async def hearing(subject: DoctorContext) -> Outcome:
         return verdict(found("hearing-slow", seconds=f"{subject.timeout_s:g}"), ends)
     except CredentialsError as error:
         return verdict(found("hearing-refused", why=error.message, todo=error.fix), ends)
+    except NetworkConfigError:
+        raise
     except (ConfigError, DataError) as error:
         return verdict(found("hearing-unusable", why=error.message, todo=error.fix or "Check the settings hearing.*."), ends)
     except UnavailableError as error:
@@ -106,6 +109,8 @@ async def speech(subject: DoctorContext) -> Outcome:
     except (TimeoutError, UnavailableError) as error:
         why = error.message if isinstance(error, SecondmeError) else "ElevenLabs did not answer in time."
         return verdict(consent, found("speech-unreachable", why=why))
+    except NetworkConfigError:
+        raise
     except SecondmeError as error:
         return verdict(consent, found("speech-unusable", why=error.message, todo=error.fix))
     finally:

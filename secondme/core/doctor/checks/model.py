@@ -24,6 +24,7 @@ from secondme.core.doctor.check import (
 )
 from secondme.core.errors import ConfigError, CredentialsError, SecondmeError, UnavailableError
 from secondme.core.files import table
+from secondme.core.http import NetworkConfigError
 from secondme.core.providers.messages_api import address
 from secondme.core.reply.personas import Broken, PersonaLibrary
 from secondme.core.text import near
@@ -56,6 +57,8 @@ async def model_key(subject: DoctorContext) -> Outcome:
 def _key_trouble(error: BaseException) -> Outcome:
     """What kept the server from answering, or from answering us."""
     match error:
+        case NetworkConfigError():
+            raise error
         case CredentialsError(code="model_no_credit"):
             return verdict(found("model-no-credit", why=error.message, todo=error.fix))
         case CredentialsError():
@@ -98,7 +101,11 @@ async def model(subject: DoctorContext) -> Outcome:
     named = {finding.what for finding in unknown}
     sound = [name for setting, name in names.items() if setting not in ends and not any(name in what for what in named)]
     tried = await asyncio.gather(*(subject.tried(name) for name in dict.fromkeys(sound)), return_exceptions=True)
-    refused = [found("model-refused", why=error.message, todo=error.fix) for error in tried if isinstance(error, ConfigError)]
+    refused = [
+        found("model-refused", why=error.message, todo=error.fix)
+        for error in tried
+        if isinstance(error, ConfigError) and not isinstance(error, NetworkConfigError)
+    ]
     effort = _no_effort(subject) if False in tried else None
     return verdict(*ends.values(), *unknown, *refused, effort, detail=", ".join(names.values()))
 

@@ -23,7 +23,11 @@ if not head or not head.rowId then
 end
 local box = redis.call('HMGET', KEYS.mailbox, 'sending', 'send_until', 'send_owner')
 local again = box[1] == head.rowId
-if again and tonumber(box[2]) > now and box[3] ~= ARGV[2] then return { 'busy' } end
+if again and tonumber(box[2]) > now and box[3] ~= ARGV[2] then
+  -- No lease is so much longer than ours: the clock was put back while somebody had it.
+  if box[2] - now > 4 * ARGV[3] then redis.call('HSET', KEYS.mailbox, 'send_until', string.format('%.0f', now + ARGV[3])) end
+  return { 'busy' }
+end
 
 -- Takes the rest of this reply off the outbox, into the held list when `reason` is given; else `why` it is dropped is written down.
 local function remove(reason, why)
