@@ -38,13 +38,25 @@ class EventServices(MediaServices):
         return SecurityLog(lambda event: self.store.publish(keys.EVENTS_SECURITY, event))
 
     def follow(
-        self, missed: Callable[[], None] = lambda: None, lost: Callable[[SecondmeError], None] = lambda _: None
+        self,
+        missed: Callable[[], None] = lambda: None,
+        lost: Callable[[SecondmeError], None] = lambda _: None,
+        *,
+        silence_s: float = 1.0,
     ) -> AsyncIterator[Heard | None]:
         """Every event from now on, whatever becomes of the connection, as `events.follow` gives them."""
         from secondme.core.store import keys
         from secondme.core.store.events import follow
 
-        return follow(self.store, *keys.EVENTS, clock=self.clock, missed=missed, lost=lost)
+        return follow(self.store, *keys.EVENTS, clock=self.clock, silence_s=silence_s, missed=missed, lost=lost)
+
+    def follow_quietly(
+        self, missed: Callable[[], None] = lambda: None, lost: Callable[[SecondmeError], None] = lambda _: None
+    ) -> AsyncIterator[Heard | None]:
+        """As `follow`, for who has nothing to do in silence."""
+        from secondme.core.store.events import QUIET_S
+
+        return self.follow(missed, lost, silence_s=QUIET_S)
 
     @cached_property
     def webhook_sender(self) -> WebhookSender:
@@ -66,5 +78,5 @@ class EventServices(MediaServices):
 
         rng = rng or SystemRandom()
         return WebhookDelivery(
-            self.webhook_store, self.events, self.webhook_sender, self.follow, self.security, clock=self.clock, rng=rng
+            self.webhook_store, self.events, self.webhook_sender, self.follow_quietly, self.security, clock=self.clock, rng=rng
         )

@@ -139,9 +139,9 @@ class MemoryServices(Stores):
         """What of a person's past belongs into a reply."""
         from secondme.core.memory.service import ConversationMemory
 
-        async def names(contact: ContactId) -> list[str]:
+        async def names(contact: ContactId) -> Sequence[str]:
             found = await self.pairing_store.approved(contact)
-            return [name for name in (found.display_name, found.now_called) if name] if found else []
+            return found.names if found else ()
 
         owner, settings = self.settings.persona.name, self.settings.memory
         return ConversationMemory(self.memory_keeper, self.persons, names, owner, settings, time_zone(self.settings), self.clock)

@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from secondme.core.admit.contacts import ContactService, ReplyModes
     from secondme.core.admit.pairing import PairingService
     from secondme.core.admit.pauses import PauseService
+    from secondme.core.api.app import WebServer
     from secondme.core.api.limits import Limits
-    from secondme.core.api.server import Api
+    from secondme.core.api.listening import Api
     from secondme.core.api.webhooks import Webhooks
     from secondme.core.channel_manifest import Manifest
     from secondme.core.channel_plugin import ChannelContext, ChannelFactory
@@ -156,7 +157,7 @@ class Services(ConversationServices):
         from secondme.core.reply.voice import Voices
 
         file = self.settings.persona.file
-        return Voices(self.personas, self.persona_use, self.style, self.relationships, file, self.clock)
+        return Voices(self.personas, self.persona_use, self.style, file, self.clock)
 
     def fact_reader(self, model: Model) -> FactReader:
         """What reads facts out of a conversation that is over, with the small model."""
@@ -173,7 +174,7 @@ class Services(ConversationServices):
         from secondme.core.reply.agent import Agent
 
         zone = time_zone(self.settings)
-        agent = Agent(self.budget(model), self.outages, self.history, self.voices, self.settings, zone, self.clock)
+        agent = Agent(self.budget(model), self.outages, self.contexts, self.voices, self.settings, zone, self.clock)
         agent.tools = self.tool_loop(self.toolbox)
         agent.memory = self.memory if self.settings.memory.enabled else None
         agent.pictures = self.album if self.settings.sight.enabled else None
@@ -183,7 +184,7 @@ class Services(ConversationServices):
         """What answers the owner's own questions."""
         from secondme.core.reply.owner_turn import OwnerTurn
 
-        turn = OwnerTurn(self.budget(model), self.history, self.voices, self.settings, time_zone(self.settings), self.clock)
+        turn = OwnerTurn(self.budget(model), self.contexts, self.voices, self.settings, time_zone(self.settings), self.clock)
         turn.memory = self.memory if self.settings.memory.enabled else None
         return turn
 
@@ -519,7 +520,7 @@ class Services(ConversationServices):
         return Gateway(self.gateway_parts(model), self.settings, self.clock, rng or SystemRandom(), part=part)
 
     def webhooks(self, gateway: Gateway) -> Webhooks | None:
-        """The listener for platforms that call us; None when nobody can. Imports the web server: call it in a thread."""
+        """The listener for platforms that call us; None when nobody can."""
         if not self.settings.webhooks.listen:
             return None
         from secondme.core.api.sockets import Address
@@ -536,12 +537,29 @@ class Services(ConversationServices):
         channels: Callable[[], dict[str, str]] = dict,
         address_book: Callable[[str], ChannelSupervisor | None] = lambda _: None,
     ) -> Api:
-        """The HTTP API that has not started. Takes a third of a second of imports: call it in a thread."""
+        """The HTTP API that has not started. What answers is imported when somebody calls."""
+        from secondme.core.api.listening import Api, Where
+        from secondme.core.api.sockets import tcp_address
+
+        places, settings = self.setup.places, self.settings.api
+        where = Where(
+            places.api_socket, tcp_address(settings), places.api_token, places.api_tokens, whole_token=settings.whole_token
+        )
+        return Api(where, partial(self._web_server, is_stopping, limits, channels, address_book))
+
+    def _web_server(
+        self,
+        is_stopping: Callable[[], bool],
+        limits: Limits | None,
+        channels: Callable[[], dict[str, str]],
+        address_book: Callable[[str], ChannelSupervisor | None],
+    ) -> WebServer:
+        """What answers on the API's sockets. Takes a third of a second of imports."""
         from secondme.agent_desk import AgentDesk
+        from secondme.core.api.app import WebServer
         from secondme.core.api.auth import Alarms
         from secondme.core.api.dependencies import ApiOperations, StoreProbe
-        from secondme.core.api.server import Api, Where
-        from secondme.core.api.sockets import tcp_address
+        from secondme.core.api.limits import Limits
         from secondme.core.security_log import SecurityEvent, Severity
         from secondme.job_desk import program_desk
 
@@ -577,13 +595,9 @@ class Services(ConversationServices):
             channels=channels,
             address_book=address_book,
         )
-        places = self.setup.places
-        settings = self.settings.api
-        where = Where(
-            places.api_socket, tcp_address(settings), places.api_token, places.api_tokens, whole_token=settings.whole_token
-        )
         alarms = Alarms(refused, out_of_scope)
-        return Api(powers, where, self.clock, follow=self.follow, events=self.events, alarms=alarms, limits=limits)
+        limits = limits or Limits()
+        return WebServer(powers, self.clock, follow=self.follow_quietly, events=self.events, alarms=alarms, limits=limits)
 
 
 @contextlib.asynccontextmanager

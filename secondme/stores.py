@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from secondme.core.queue.store import DeadLetterStore, InboxStore
     from secondme.core.remember.occasion_store import OccasionStore
     from secondme.core.remember.store import RelationshipStore, StyleStore
-    from secondme.core.reply.store import OutageStore, PersonaUse, SpendingStore
+    from secondme.core.reply.store import ContextStore, OutageStore, PersonaUse, SpendingStore
     from secondme.core.send.store import DraftStore, OutboxStore
     from secondme.core.store.client import Store
     from secondme.core.store.events import EventLog
@@ -128,6 +128,14 @@ class Stores:
         from secondme.core.reply.store import PersonaUse
 
         return PersonaUse(self.store)
+
+    @cached_property
+    def contexts(self) -> ContextStore:
+        """What replies need to know of a contact."""
+        from secondme.core.reply.store import ContextStore
+
+        is_any_on = self.skill_store.is_any_on
+        return ContextStore(self.store, self.history, self.style, self.relationships, self.persona_use, is_any_on)
 
     @cached_property
     def choices(self) -> ContactChoices:

@@ -6,7 +6,7 @@ Frozen records without behaviour, and how long a prompt is. An attachment's hand
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -500,6 +500,15 @@ class Remembered:
 
 
 @dataclass(frozen=True, slots=True)
+class KnownPerson:
+    """Somebody as whoever asks about them knows them already."""
+
+    members: Sequence[ContactId]
+    """The contacts that are this person, the one that is asked about first."""
+    names: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Recollection:
     """What was remembered for one reply, in the order of being said, and how it came about, for the trace; that quotes nobody."""
 
@@ -532,6 +541,8 @@ class ToolTurn:
     """True when what was written looks like an attempt to give orders: nothing that writes or reaches out is offered."""
     allowed: frozenset[str] = frozenset()
     """Tools that write, which the owner named for a script."""
+    has_skills: bool | None = None
+    """Whether any skill is on; None where nobody has looked yet."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from secondme.core.messages import (
     ChannelState,
     HearingOutcome,
     InboundMessage,
+    KnownPerson,
     MessageContent,
     ModelOutcome,
     Prompt,
@@ -227,9 +228,12 @@ class Toolbox(Protocol):
 class Memory(Protocol):
     """What was said with each person, however long ago."""
 
-    async def recall(self, contact: ContactId, query: str, *, shown: AbstractSet[str]) -> Recollection:
+    async def recall(
+        self, contact: ContactId, query: str, *, shown: AbstractSet[str], person: KnownPerson | None = None
+    ) -> Recollection:
         """What was said with this person (contacts that the owner linked are one) and matters to `query`, within the owner's token budget;
-        nothing of messages in `shown`, and nothing of anybody else. Never raises: what cannot be read is not remembered."""
+        nothing of messages in `shown`, and nothing of anybody else. Who is asked about is looked up where `person` does not say it.
+        Never raises: what cannot be read is not remembered."""
 
 
 class Pictures(Protocol):

@@ -129,6 +129,11 @@ class ApprovedContact(Record):
     """The name that the contact goes by since, when it is another one: shown beside the approved one, never instead of it."""
 
     @property
+    def names(self) -> tuple[str, ...]:
+        """What it is and was called."""
+        return tuple(name for name in (self.display_name, self.now_called) if name)
+
+    @property
     def shown_name(self) -> str:
         """The approved name, and the present one beside it; empty when no name is known."""
         name = safe_name(self.display_name or "")

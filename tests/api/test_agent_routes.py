@@ -158,7 +158,9 @@ async def test_a_gateway_that_stops_ends_what_is_under_way(
     model.script = lambda _: Silence()
     async with serve(settings=settings_of(model)) as running, running.local() as client:
         assert (await post(client)).status_code == 202
-    assert running.api._runs._runs
-    assert all(run.task.done() for run in running.api._runs._runs.values())
+    assert running.api.server is not None
+    runs = running.api.server.runs
+    assert runs._runs
+    assert all(run.task.done() for run in runs._runs.values())
     with pytest.raises(UnavailableError):
-        running.api._runs.take("", "", "", asyncio.Event().wait)  # type: ignore[arg-type]
+        runs.take("", "", "", asyncio.Event().wait)  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import signal
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -377,11 +378,17 @@ async def test_a_gateway_without_its_api_answers_its_contacts(home: Path, troubl
     if trouble.startswith("the web"):
         (home / "broken" / "fastapi").mkdir(parents=True)
         (home / "broken" / "fastapi" / "__init__.py").write_text("raise RuntimeError('broken')")
-        env["PYTHONPATH"] = str(home / "broken")
+        env["PYTHONPATH"] = os.pathsep.join([str(home / "broken"), *filter(None, [os.environ.get("PYTHONPATH")])])
     else:
         settings_of(home).places.api_socket.mkdir(parents=True)
     with GatewayProcess(home, **env) as gateway:
-        event = "api_not_built" if env else "api_not_listening"
+        event = "api_crashed" if env else "api_not_listening"
+        if env:  # it is imported for whoever calls first, who is told nothing
+            await eventually(settings_of(home).places.api_socket.exists)
+            reader, writer = await asyncio.open_unix_connection(settings_of(home).places.api_socket)
+            with suppress(ConnectionResetError):
+                assert await reader.read() == b""
+            writer.close()
         await eventually(lambda: logged(home, event))
         async with contact(home, "anna") as anna:
             anna.say("hello?")

@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
@@ -48,10 +49,23 @@ CYCLES = count(3, 1)
 CYCLE_MESSAGES = count(2000, 50)
 STARTS = count(5, 1)
 IDLE_S = count(10, 1)
+SETTLE_S = count(6, 0)
+"""Until a gateway that has just started does nothing any more."""
 IN_FLIGHT = 16
 CONTACTS = 200
+REPLIES = count(100, 50)
 
 Operation = Callable[[int], Awaitable[object]]
+
+
+class CountedStore(Store):
+    """Counts how often the server is asked."""
+
+    trips = 0
+
+    async def call(self, command: Awaitable[Any], extra_s: float = 0.0) -> Any:
+        self.trips += 1
+        return await super().call(command, extra_s)
 
 
 def row(name: str, value: str, floor: str = "", goal: str = "") -> None:
@@ -135,26 +149,45 @@ async def cycle(store: Store, town: Town) -> None:
         server_each = (await server_cpu(store) - server) / CYCLE_MESSAGES
         stop.set()
         await running
-    row("full cycle: client CPU", f"{best_cpu * 1e6:.0f} us", f"server {server_each * 1e6:.0f} us", "")
-    row("full cycles per second, wall", f"{1 / best_wall:,.0f}", "", "goal >= 1,500")
+    row("full cycle: client CPU", f"{best_cpu * 1e6:.0f} us", f"server {server_each * 1e6:.0f} us", "goal <= 1,050 us")
+    row("full cycles per second, wall", f"{1 / best_wall:,.0f}", "", "goal >= 1,000")
+
+
+async def trips_of_a_reply(store: CountedStore, town: Town) -> None:
+    """How often the server is asked from a message to its reply, with contacts who write together; what learns and remembers beside it is
+    not counted."""
+    trips = store.trips
+    for number in range(REPLIES):
+        await town.gateway.receive(town.message(f"c{number}", "could you tell me where we meet tomorrow?"))
+    await town.work()
+    await town.deliver()
+    assert len(town.channel.raw) == REPLIES
+    row("a reply: round trips", f"{(store.trips - trips) / REPLIES:.1f}", "", "goal <= 9")
 
 
 async def store_figures(home: Path) -> None:
     setup = load({"pacing.enabled": False, "sleep.enabled": False, "limits.messages": 10**9, "queue.slots": 32}, {}, home=home)
-    async with Store(setup, Role.OWN) as store:
+    async with CountedStore(setup, Role.OWN) as store:
         town = Town(setup, store, ScriptedModel(), Random(1))
-        now = int(datetime.now(UTC).timestamp() * 1000)
-        pipe = store.client.pipeline(transaction=False)
-        names = [f"c{n}" for n in range(CONTACTS)] + [f"f{turn}-{n}" for turn in range(CYCLES) for n in range(CYCLE_MESSAGES)]
-        for name in names:
-            pipe.set(
-                keys.approved(f"local:{name}"),
-                f'{{"contactId":"local:{name}","phoneNumber":"1","approvedAt":{now},"approvedBy":"bench","tier":"standard"}}',
-            )
-        await pipe.execute()
+        await approve(store)
         await gate(store, town)
-        await store.client.delete(keys.QUEUE, keys.QUEUE_ACTIVE)
+        await store.client.flushall()
+        await approve(store)
+        await trips_of_a_reply(store, town)
         await cycle(store, town)
+
+
+async def approve(store: Store) -> None:
+    """Everybody who writes here is let in."""
+    now = int(datetime.now(UTC).timestamp() * 1000)
+    pipe = store.client.pipeline(transaction=False)
+    names = [f"c{n}" for n in range(CONTACTS)] + [f"f{turn}-{n}" for turn in range(CYCLES) for n in range(CYCLE_MESSAGES)]
+    for name in names:
+        pipe.set(
+            keys.approved(f"local:{name}"),
+            f'{{"contactId":"local:{name}","phoneNumber":"1","approvedAt":{now},"approvedBy":"bench","tier":"standard"}}',
+        )
+    await pipe.execute()
 
 
 def resident_mb(pid: int) -> float:
@@ -165,10 +198,10 @@ def resident_mb(pid: int) -> float:
 
 
 def gateway(home: Path) -> None:
-    """A real `serve`: CPU until its socket is there, memory two seconds later."""
+    """A real `serve`: CPU until its socket is there, memory two seconds later; and what it costs while nobody writes."""
     program = str(Path(sys.executable).with_name("secondme"))
     best = 1e9
-    for _ in range(STARTS):
+    for start in range(STARTS):
         process = subprocess.Popen(
             [program, "--home", str(home), "serve"], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )
@@ -178,11 +211,38 @@ def gateway(home: Path) -> None:
             memory = resident_mb(process.pid)
             children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
             server = sum(resident_mb(int(pid)) for pid in children)
+            if start == STARTS - 1:
+                idling(process.pid, [int(pid) for pid in children])
         finally:
             process.terminate()
             process.wait()
     row("gateway: start to ready", f"{best:.2f} s CPU", "", "goal <= 0.8 s")
-    row("gateway: idle memory", f"{memory:.0f} MB", f"server {server:.0f} MB", "goal <= 70 MB")
+    row("gateway: idle memory", f"{memory:.0f} MB", f"server {server:.0f} MB", "goal <= 60 MB")
+
+
+def idling(gateway: int, children: list[int]) -> None:
+    """How often the processes wake, and how much CPU they spend, while nothing happens."""
+    time.sleep(SETTLE_S)
+    before = {pid: (wakeups_of(pid), nanoseconds_of(pid)) for pid in (gateway, *children)}
+    time.sleep(IDLE_S)
+    after = {pid: (wakeups_of(pid), nanoseconds_of(pid)) for pid in before}
+    woken, spent = ({pid: after[pid][at] - before[pid][at] for pid in before} for at in (0, 1))
+    server_woken, server_spent = (sum(each[pid] for pid in children) for each in (woken, spent))
+    a_minute = 60 / IDLE_S / 1e6
+    row("gateway: idle wakeups a second", f"{woken[gateway] / IDLE_S:.1f}", f"server {server_woken / IDLE_S:.1f}", "goal <= 12")
+    idle_ms = f"{spent[gateway] * a_minute:.0f} ms CPU"
+    row("gateway: a minute of idling", idle_ms, f"server {server_spent * a_minute:.0f} ms", "goal <= 130 ms")
+
+
+def wakeups_of(pid: int) -> int:
+    """How often its threads have waited and were woken so far."""
+    lines = [line for task in Path(f"/proc/{pid}/task").iterdir() for line in (task / "status").read_text().splitlines()]
+    return sum(int(line.split()[1]) for line in lines if line.startswith("voluntary_ctxt_switches"))
+
+
+def nanoseconds_of(pid: int) -> int:
+    """CPU that its threads have spent so far: `spent_by` counts hundredths of a second."""
+    return sum(int((task / "schedstat").read_text().split()[0]) for task in Path(f"/proc/{pid}/task").iterdir())
 
 
 def spent_when_ready(process: "subprocess.Popen[bytes]", home: Path) -> float:

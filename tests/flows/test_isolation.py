@@ -476,6 +476,7 @@ async def test_an_owner_who_reconnects_each_second_for_five_minutes_has_one_conn
             platform.waiting.append(f"message {number}")
             await control.set_desired_state("stormy", on=True)
             begun = len(platform.begun)
+            manager.nudge()  # as the gateway does when it is told
             platform.clock.move(1.0)
             async with asyncio.timeout(DEADLINE_S):
                 while len(platform.begun) == begun:

@@ -337,7 +337,10 @@ async def test_the_owner_is_told_who_came_in_by_an_invite_and_who_wrote_too_much
         assert await chat.once("is approved") == "Anna (local:anna) is approved: with your invite."
         for number in range(12):
             await town.writes("anna", f"again {number}")
-        assert await chat.once("too much") == "local:anna wrote too much at once and is paused for a while."
+        assert (
+            await chat.once("wrote too much at once and is paused")
+            == "local:anna wrote too much at once and is paused for a while."
+        )
 
 
 # Row 9: nobody else commands
@@ -480,7 +483,13 @@ async def test_no_telegram_payload_commands_but_the_owners_own_in_their_private_
     sent, last = 0, 9_000_000
     async with house(town, telegram_plug(api)) as there:
         await there.connected("telegram")
-        await eventually(lambda: any("local:victim" in text for text in api.shown[OWNER]))
+        waiting = [request.contact_id for request in (await town.services.listing()).pending]
+
+        async def is_quiet() -> bool:
+            asked = "\n".join(api.shown[OWNER])
+            return all(each in asked for each in waiting) and not await town.store.client.exists(keys.outbox(f"telegram:{OWNER}"))
+
+        await eventually(is_quiet)
         before, told = await effects(town), len(api.shown[OWNER])
         for number, command in enumerate(COMMANDS, 1_000):
             for payload in telegram_pretenders(command.format(**values), number):

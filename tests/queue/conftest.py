@@ -40,12 +40,15 @@ class Shift:
             self.bursts.append(burst)
             return await chosen(burst)
 
+        async def done(_: str) -> None:
+            """Nobody sends here."""
+
         stop = asyncio.Event()
         worker = Worker(
             name=name,
             inbox=self.town.inbox,
             answer=judged,
-            done=lambda _: None,
+            done=done,
             settings=self.town.setup.settings.queue,
             clock=SystemClock(),
             rng=Random(1),

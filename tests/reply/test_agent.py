@@ -31,7 +31,7 @@ def shaped(town: Town, model: ScriptedModel, setup: Setup) -> Shape:
         settings, when = load({"persona.name": "Sam", **named}, {}).settings, clock or FakeClock()
         budget = Budget(model, SpendingStore(town.store), settings.budget, settings.model, when)
         services = Services(setup, town.store)
-        return Agent(budget, services.outages, town.conversation, services.voices, settings, UTC, when)
+        return Agent(budget, services.outages, services.contexts, services.voices, settings, UTC, when)
 
     return make
 

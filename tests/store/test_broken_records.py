@@ -84,6 +84,7 @@ async def _live(town: Town) -> None:  # noqa: PLR0915  one step for each script
     await town.writes("ben", "[photo]", album="album", expires_s=60)
     await town.store.client.zadd(keys.HISTORY_EXPIRING, {BEN: 1})
     await town.conversation.expire()
+    await town.conversation.recent(BEN, 10)
     await town.control.take_lease("local", "us", {"pid": 1}, 15)
     (token, *_) = await town.tokens()
     burst = await town.inbox.begin(token, "w")

@@ -102,7 +102,7 @@ async def test_resuming_makes_due_what_waited_for_it_and_no_one_elses(control: C
         await control.pause(ContactId(f"local:{who}"), HOUR)
     assert await town.work() == ["paused", "paused"]
     assert await control.resume(ANNA) == "resumed"
-    assert await town.inbox.wake() == 1
+    assert (await town.inbox.wake())[0] == 1
     assert await town.work() == ["answered"]
     await town.deliver()
     assert [who for who, _, _ in town.channel.raw] == [ANNA]

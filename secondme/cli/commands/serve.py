@@ -212,28 +212,15 @@ def _remove(home: Path) -> None:
 
 
 async def _serve_api(services: Services, gateway: Gateway, ready: asyncio.Event, stop: asyncio.Event) -> None:
-    """The HTTP API answers until `stop`. What it imports must not delay the first message, and what it does wrong must not end the gateway."""
-    from secondme.core import log
-
+    """The HTTP API answers until `stop`."""
     await ready.wait()
-    try:
-        api = await asyncio.to_thread(services.api, stop.is_set, None, gateway.manager.states, gateway.manager.channels.get)
-    except Exception as error:  # noqa: BLE001  the top of a task: whatever an import of somebody else's raises
-        log.get_logger(__name__).error("api_not_built", error)
-        return
-    await api.run(stop)
+    await services.api(stop.is_set, None, gateway.manager.states, gateway.manager.channels.get).run(stop)
 
 
 async def _serve_webhooks(services: Services, gateway: Gateway, ready: asyncio.Event, stop: asyncio.Event) -> None:
     """Platforms that call us are heard until `stop`, if the owner wants that."""
-    from secondme.core import log
-
     await ready.wait()
-    try:
-        webhooks = await asyncio.to_thread(services.webhooks, gateway)
-    except Exception as error:  # noqa: BLE001  as above
-        log.get_logger(__name__).error("webhooks_not_built", error)
-        return
+    webhooks = services.webhooks(gateway)
     if webhooks is not None:
         await webhooks.run(stop)
 

@@ -13,6 +13,7 @@ from secondme.core.errors import DataError
 from secondme.core.ids import ContactId
 from secondme.core.records import Pause
 from secondme.core.store import keys
+from secondme.core.store.events import Nudge, nudge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,6 +84,7 @@ class ControlStore:
         answer: bytes = await self._store.run(
             "resume", (contact or "", "1" if unkill else "0", keys.EVENTS_PAUSE), target=_target(contact)
         )
+        await nudge(self._store, Nudge.LATER)
         return answer.decode()  # type: ignore[return-value]  # the script's header lists these three
 
     async def everybody(self) -> EverybodyPaused | None:
@@ -169,6 +171,7 @@ class ControlStore:
         """The channel shall run, or not; a gateway follows within a second. Set again, the channel is restarted."""
         at = await self.now_ms()
         await self._store.call(self._store.client.hset(keys.CHANNEL_WISHES, channel, json.dumps({"on": on, "at": at})))
+        await nudge(self._store, Nudge.CHANNELS)
 
     async def desired_states(self) -> dict[str, DesiredState]:
         """Channel -> what the owner last wanted of it. What cannot be read is left out."""
@@ -189,6 +192,7 @@ class ControlStore:
         """The channel's contacts are answered again, and what waited is due. False when it was not paused. Repeatable."""
         lifted = await self._store.call(self._store.client.delete(keys.channel_pause(channel)))
         await self._store.run("hurry")
+        await nudge(self._store, Nudge.LATER)
         await self.publish_status({"type": "channel_resumed", "channelId": channel})
         return bool(lifted)
 

@@ -13,6 +13,7 @@ from secondme.core.errors import BusyError, DataError, NotFoundError
 from secondme.core.ids import ContactId, code_of, is_contact_id, new_code
 from secondme.core.records import ApprovedContact, DeniedContact, FirstMessage, Invite, NewRow, PairingRequest, Record
 from secondme.core.store import keys
+from secondme.core.store.events import Nudge, nudge
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -110,6 +111,8 @@ class PairingStore:
             digits=request.code,
             channel=channel,
         )
+        if welcome is not None:
+            await nudge(self._store, Nudge.OUTBOX)
         return _approved(answer, contact)
 
     async def lend_between(self, first: ContactId, second: ContactId) -> None:

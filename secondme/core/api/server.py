@@ -1,6 +1,6 @@
 """The HTTP server inside the gateway's process: uvicorn without its signal handling and logging, a bound on what a connection may hold open.
 
-One listener on the unix socket, one on TCP if asked for; each is tried again until it can be bound.
+Importing this takes a tenth of a second: who listens does so when somebody calls for the first time.
 """
 
 from __future__ import annotations
@@ -9,9 +9,7 @@ import asyncio
 import contextlib
 import functools
 import ipaddress
-import itertools
 import logging
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -19,29 +17,15 @@ import h11
 from uvicorn import Config, Server
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from secondme.core.api.app import build_app
-from secondme.core.api.auth import Alarms, Guard, Keys, ScopeRefusals
-from secondme.core.api.events import EventHub
-from secondme.core.api.limits import Limits
-from secondme.core.api.middleware import Bounded, RequestLimiter
 from secondme.core.api.problems import OVERLOADED, UNREADABLE, Refusal
-from secondme.core.api.sockets import UNIX_HOSTS, Address, bind_tcp, bind_unix, hosts_of, unbind_unix
-from secondme.core.errors import SecondmeError
-from secondme.core.log import get_logger
-from secondme.core.retry import AttemptLimit, backoff_s
-from secondme.core.tokens import NamedTokens, TokenFile
 
 if TYPE_CHECKING:
     import socket
-    from collections.abc import Awaitable, Callable, Iterator, Sequence
-    from pathlib import Path
+    from collections.abc import Iterator, Sequence
 
     from starlette.types import ASGIApp
 
-    from secondme.core.api.agent_routes import AgentRuns
-    from secondme.core.api.dependencies import ApiOperations
-    from secondme.core.ports import Clock
-    from secondme.core.store.events import EventLog, Follow
+    from secondme.core.api.limits import Limits
 
 
 HEADERS = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
@@ -49,7 +33,6 @@ HEADERS = (("cache-control", "no-store"), ("x-content-type-options", "nosniff"))
 
 _KB = 1024
 """What every connection is taken to have sent already: one that has just been made has had no time to send anything."""
-_AGAIN_FIRST_S, _AGAIN_LAST_S = 1.0, 60.0
 
 
 class BoundedProtocol(H11Protocol):
@@ -241,137 +224,9 @@ class Listener(Server):
                 connection.transport.abort()
 
 
-async def keep_listening(
-    serve: Callable[[asyncio.Event], Awaitable[None]], stop: asyncio.Event, failed: Callable[[Exception, str], None]
-) -> None:
-    """`serve(stop)` again and again until `stop` is set, later each time; `failed` is told what is in the way, and again when it changes."""
-    last = ""
-    for failures in itertools.count():
-        if stop.is_set():
-            return
-        try:
-            await serve(stop)
-        except (SecondmeError, OSError) as error:
-            cause = error.code if isinstance(error, SecondmeError) else error.strerror or type(error).__name__
-            if cause != last:
-                failed(error, cause)
-            last = cause
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(backoff_s(failures, _AGAIN_FIRST_S, _AGAIN_LAST_S)):
-                await stop.wait()
-
-
 def silence() -> None:
     """The web server's loggers say nothing from now on: they quote requests. Repeatable."""
     for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "uvicorn.asgi"):
         logger = logging.getLogger(name)
         logger.setLevel(logging.CRITICAL + 1)
         logger.propagate = False
-
-
-log = get_logger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Where:
-    """Where the API listens."""
-
-    unix: Path
-    tcp: Address | None
-    token: Path
-    """Of the token that may do everything."""
-    tokens: Path
-    """Of the named ones."""
-    whole_token: bool = True
-    """Whether the first is accepted over TCP."""
-
-
-class Api:
-    """The HTTP control plane of one gateway."""
-
-    def __init__(
-        self,
-        powers: ApiOperations,
-        where: Where,
-        clock: Clock,
-        *,
-        follow: Follow,
-        events: EventLog,
-        alarms: Alarms,
-        limits: Limits | None = None,
-    ) -> None:
-        """`follow` as `Services.follow`."""
-        self._where = where
-        self._clock = clock
-        self._alarms = alarms
-        self._limits = limits or Limits()
-        self.hub = EventHub(follow, events)
-        app = build_app(powers, self.hub, self._limits, ScopeRefusals(alarms.out_of_scope, clock))
-        self._runs: AgentRuns = app.state.runs
-        self._app = Bounded(app, self._limits)
-        self.port: int | None = None
-        """The TCP port it listens on, as soon as it does."""
-
-    async def run(self, stop: asyncio.Event) -> None:
-        """Serve until `stop` is set, then end what is under way within two seconds. Never raises: the gateway does not depend on it."""
-        silence()
-        try:
-            async with asyncio.TaskGroup() as group:
-                hearing = group.create_task(self.hub.run())
-                listeners = [group.create_task(keep_listening(self._serve_unix, stop, functools.partial(_say_why, "unix")))]
-                if self._where.tcp is not None:
-                    listeners.append(group.create_task(keep_listening(self._serve_tcp, stop, functools.partial(_say_why, "tcp"))))
-                await stop.wait()
-                self.hub.close()
-                await self._runs.close()
-                await asyncio.wait(listeners)
-                hearing.cancel()
-        except Exception as error:  # noqa: BLE001  the top of a task
-            log.error("api_crashed", error.exceptions[0] if isinstance(error, ExceptionGroup) else error)
-
-    async def _serve_unix(self, stop: asyncio.Event) -> None:
-        path = self._where.unix
-        bound = bind_unix(path)
-        inode = path.lstat().st_ino
-        try:
-            await self._serve(bound, self._guard(UNIX_HOSTS), stop, kind="unix")
-        finally:
-            unbind_unix(path, inode)
-
-    async def _serve_tcp(self, stop: asyncio.Event) -> None:
-        address = self._where.tcp
-        assert address is not None
-        whole = TokenFile(self._where.token) if self._where.whole_token else None
-        if whole is not None:
-            whole.ensure()
-        keys = Keys(whole, NamedTokens(self._where.tokens), self._clock)
-        bound = await asyncio.to_thread(bind_tcp, address)  # a name may have to be looked up
-        self.port = bound.getsockname()[1]
-        guard = self._guard(hosts_of(address, self.port), address=address, tokens=keys)
-        await self._serve(bound, guard, stop, kind="tcp")
-
-    def _guard(self, hosts: frozenset[str], address: Address | None = None, tokens: Keys | None = None) -> ASGIApp:
-        attempts = AttemptLimit(self._limits.wrong_tokens, self._clock)
-        return RequestLimiter(
-            Guard(
-                self._app,
-                limits=self._limits,
-                hosts=hosts,
-                address=address,
-                tokens=tokens,
-                attempts=attempts,
-                alarm=self._alarms.refused,
-            ),
-            self._limits,
-        )
-
-    async def _serve(self, bound: socket.socket, app: ASGIApp, stop: asyncio.Event, *, kind: str) -> None:
-        try:
-            log.info("api_listening", kind=kind)
-            await Listener(configured(app, self._limits), stop).serve(sockets=[bound])
-        finally:
-            bound.close()
-
-
-def _say_why(kind: str, error: Exception, cause: str) -> None:
-    log.warning("api_not_listening", kind=kind, code=cause if isinstance(error, SecondmeError) else type(error).__name__)

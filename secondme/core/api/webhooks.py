@@ -16,9 +16,9 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from secondme.core.api.limits import Limits
+from secondme.core.api.listening import is_called, keep_listening
 from secondme.core.api.middleware import read_body
 from secondme.core.api.problems import TOO_DEEP, TOO_SLOW, Refusal, has_body, refuse
-from secondme.core.api.server import Listener, configured, keep_listening, silence
 from secondme.core.api.sockets import Address, bind_tcp
 from secondme.core.log import get_logger
 from secondme.core.messages import WebhookAnswer, WebhookRequest
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope, Send
 
+    from secondme.core.api.server import Listener
     from secondme.core.ports import Clock
 
     Hear = Callable[[WebhookRequest], Awaitable[WebhookAnswer]]
@@ -76,7 +77,6 @@ class Webhooks:
 
         What is in the way is said once, and tried again, later each time.
         """
-        silence()
 
         def say_why(error: Exception, cause: str) -> None:
             log.error("webhooks_not_listening", error, port=self._address.port, reason=cause)
@@ -89,7 +89,8 @@ class Webhooks:
             self.port = bound.getsockname()[1]
             log.info("webhooks_listening", port=self.port)
             self.listening.set()
-            await Listener(configured(self._answer, self._limits, date_header=False), stop).serve(sockets=[bound])
+            if await is_called(bound, stop):
+                await (await asyncio.to_thread(self._listener, stop)).serve(sockets=[bound])
         except OSError:
             raise
         except Exception as error:  # noqa: BLE001  the top of a task
@@ -97,6 +98,13 @@ class Webhooks:
         finally:
             self.listening.clear()
             bound.close()
+
+    def _listener(self, stop: asyncio.Event) -> Listener:
+        """What answers: imported when the first platform calls."""
+        from secondme.core.api.server import Listener, configured, silence  # noqa: PLC0415  tenths of a second, and 20 MB
+
+        silence()
+        return Listener(configured(self._answer, self._limits, date_header=False), stop)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, answered whatever happens."""

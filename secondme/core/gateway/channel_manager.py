@@ -11,6 +11,7 @@ from secondme.core.errors import BusyError, SecondmeError, UnavailableError
 from secondme.core.gateway.channel_supervisor import ChannelSupervisor, told_of_holder
 from secondme.core.log import get_logger
 from secondme.core.messages import Admission, Challenge, ChannelState, InboundMessage, OwnerAddress, WebhookAnswer, WebhookRequest
+from secondme.core.wake_timer import WakeTimer
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,10 +24,13 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-_RECONCILE_S = 1.0
-"""How soon a connect or disconnect of another process is followed."""
+_RECONCILE_S = 5.0
+"""How long a connect or disconnect of another process may go unnoticed, when it said nothing."""
+_AGAIN_S = 1.0
+"""After the store could not be asked."""
 _LOOK_S = 0.2
 _STOP_S = 12.0
+_TELL_S = 1.0
 _LEAVE_S, _LEAVE_LEAST_S = 5.0, 0.8
 """From the moment the gateway was told to leave; what the workers took of it is gone, but so much is always left. What does not stop by
 then is left behind: a device process that finds nobody at the other end saves what it holds and ends."""
@@ -48,6 +52,8 @@ class ChannelManager:
         self._clock = clock
         self._leaving_since: float | None = None
         self._news = asyncio.Event()
+        self._all_told = asyncio.Event()
+        self._timer = WakeTimer(clock)
         self._lives: dict[str, asyncio.Task[None]] = {}
         self._reconciled: dict[str, DesiredState | None] = {}
         self.begun = asyncio.Event()
@@ -61,14 +67,20 @@ class ChannelManager:
         telling = asyncio.ensure_future(self._tell(tell))
         try:
             while True:
+                wait_s = _AGAIN_S
                 with contextlib.suppress(SecondmeError):
                     await self._reconcile(await self._control.desired_states())
                     self.begun.set()
-                await self._clock.sleep(_RECONCILE_S)
+                    wait_s = _RECONCILE_S
+                await self._timer.wait(wait_s)
         finally:
             telling.cancel()
             left_s = _LEAVE_S - (self._clock.monotonic() - self._leaving_since) if self._leaving_since is not None else _STOP_S
             await self._stop(list(self._lives), max(_LEAVE_LEAST_S, left_s))
+
+    def nudge(self) -> None:
+        """Look now at what the owner wants: it has just changed."""
+        self._timer.set()
 
     async def _reconcile(self, desired_states: Mapping[str, DesiredState]) -> None:
         """Channels run as the owner last wanted. A new desired state restarts a channel: what it is built from may have changed."""
@@ -150,12 +162,19 @@ class ChannelManager:
         """Channels that were told to stop and did not: a loop that waits for them would wait for ever."""
         return [name for name, supervisor in self.channels.items() if supervisor.is_left_running]
 
-    def stopping(self) -> None:
-        """The gateway leaves; channels that run are told so."""
+    async def stopping(self) -> None:
+        """The gateway leaves; channels that run are told so, and so is whoever hears of their changes, as far as that takes no longer than a
+        second."""
         self._leaving_since = self._clock.monotonic()
-        for supervisor in self.channels.values():
-            if supervisor.state is not ChannelState.OFF:
-                supervisor.report(ChannelState.STOPPING)
+        running = [each for each in self.channels.values() if each.state is not ChannelState.OFF]
+        self._all_told.clear()
+        for supervisor in running:
+            supervisor.report(ChannelState.STOPPING)
+        self._news.set()
+        if running:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_TELL_S):
+                    await self._all_told.wait()
 
     async def _tell(self, tell: Callable[[ChannelSupervisor], Awaitable[None]]) -> None:
         told: dict[str, tuple[ChannelState, str]] = {}
@@ -166,4 +185,6 @@ class ChannelManager:
                 if told.get(name, (ChannelState.OFF, "")) != now:
                     told[name] = now
                     await tell(supervisor)
+            if not self._news.is_set():
+                self._all_told.set()
             await self._news.wait()

@@ -52,7 +52,10 @@ _STEADY_S = 60.0
 """Connected for this long, a channel has proved itself: its failures are forgotten."""
 _CONNECT_S = 120.0
 """A channel that neither connects nor fails for this long hangs."""
-_WATCH_S = 1.0
+_WATCH_S = 5.0
+"""How often it is looked at whether the channel hears, besides the moments at which a verdict is due."""
+_LATE_S = 0.001
+"""A verdict is about more than its limit."""
 _STOP_S = 10.0
 _DOWNLOAD_S = 60.0
 
@@ -309,7 +312,8 @@ class ChannelSupervisor:
         looking: asyncio.Future[None] | None = None
         try:
             while not running.done():
-                looking = asyncio.ensure_future(self._clock.sleep(_WATCH_S))
+                renew_s = held_at + RENEW_S - self._clock.monotonic()
+                looking = asyncio.ensure_future(self._clock.sleep(max(0.0, min(_WATCH_S, renew_s, self._verdict_s(begun)))))
                 await asyncio.wait((running, looking), return_when=asyncio.FIRST_COMPLETED)
                 looking.cancel()
                 if not running.done():
@@ -324,6 +328,18 @@ class ChannelSupervisor:
             host.is_over = True
             await self._end(running)
         await running
+
+    def _verdict_s(self, begun: float) -> float:
+        """In how many seconds `_watch` will have something to say, unless something is heard of the channel."""
+        now, limit = self._clock.monotonic(), self.manifest.stalled_after_s
+        if self._connected_at is None:
+            left_s = _CONNECT_S - (now - max(begun, self._alive_at, self._apart_at))
+        elif limit is not None:
+            silent = now - self._alive_at
+            left_s = limit - silent if silent <= limit else 2 * limit - silent
+        else:
+            return _WATCH_S
+        return left_s + _LATE_S
 
     def _watch(self, begun: float) -> None:
         now = self._clock.monotonic()

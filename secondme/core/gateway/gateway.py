@@ -38,7 +38,9 @@ from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
 from secondme.core.send.pacing import SleepSchedule, gathering_s, plan_paces
 from secondme.core.send.sender import Sender
 from secondme.core.send.split import split_reply
+from secondme.core.store import keys
 from secondme.core.store.clock_store import ClockStore
+from secondme.core.store.events import QUIET_S, Nudge, follow, nudge
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
     from secondme.core.channel_plugin import ChannelFactory
     from secondme.core.config.loader import Settings
     from secondme.core.gateway.channel_leases import ChannelLeases
+    from secondme.core.gateway.channel_supervisor import ChannelSupervisor
     from secondme.core.gateway.owner_chat import OwnerChat
     from secondme.core.jobs.timekeeper import Timekeeper
     from secondme.core.media.reader import MediaReader
@@ -70,7 +73,7 @@ log = get_logger(__name__)
 
 Part = Literal["all", "gateway", "worker"]
 
-_SWEEP_S = 2.0
+_SWEEP_S = 5.0
 _FAREWELL_S = 1.0
 _LOOK_S = 1.0
 """How soon a decision of the owner about a store that lost people is followed."""
@@ -134,6 +137,17 @@ class Gateway:
             name: Sender(supervisor, rooms.outbox, settings.delivery, clock, rng, rooms.speech)
             for name, supervisor in self.manager.channels.items()
         }
+        self._has_work = asyncio.Event()
+        """Set with the first burst that is to be answered."""
+        self._worker = Worker(
+            name=self._name,
+            inbox=rooms.inbox,
+            answer=self.answer,
+            done=self._reply_written,
+            settings=settings.queue,
+            clock=clock,
+            rng=rng,
+        )
 
     async def receive(self, message: InboundMessage) -> Admission | Challenge:
         """What became of a message from a channel; it is safe now. Raises UnavailableError: the channel must offer it again."""
@@ -183,6 +197,7 @@ class Gateway:
                 pass
             case _:
                 assert_never(burst.contact.mode)
+        self._has_work.set()
         is_unread = self._parts.media is not None and await self._parts.media.wants(burst.token.contact_id, burst.mail)
         gather_s = gathering_s([mail.timestamp for mail in burst.mail], now, self._settings.pacing)
         if gather_s > 0:
@@ -280,7 +295,8 @@ class Gateway:
         """
         try:
             async with asyncio.TaskGroup() as lifetime:
-                background = [lifetime.create_task(self._heartbeat.beat()), lifetime.create_task(self._clock_watch.run())]
+                aides = (self._heartbeat.beat(), self._clock_watch.run(), self._hear_nudges())
+                background = [lifetime.create_task(each) for each in aides]
                 if self._parts.store.server is not None and self._parts.store.server.is_owner:
                     background.append(lifetime.create_task(self._parts.store.server.supervise()))
                 at_work: list[asyncio.Task[None]] = []
@@ -292,7 +308,7 @@ class Gateway:
                 await stop.wait()
                 log.info("stopping")
                 await self._heartbeat.tell("gateway_state", state="stopping")
-                self.manager.stopping()
+                await self.manager.stopping()
                 await self._finish(at_work)
                 for task in background:
                     task.cancel()
@@ -309,7 +325,7 @@ class Gateway:
             background.append(lifetime.create_task(self._sweep()))
             if self._parts.inspector is not None:
                 background.append(lifetime.create_task(self._parts.inspector.run()))
-            background.append(lifetime.create_task(self.manager.run(self._heartbeat.tell_channel)))
+            background.append(lifetime.create_task(self.manager.run(self._tell_channel)))
             if self._parts.learner is not None:
                 background.append(lifetime.create_task(self._parts.learner.run()))
             if self._parts.owner_chat is not None:
@@ -325,11 +341,11 @@ class Gateway:
                     await self._parts.journals.switch(on=False)
         finishing: list[Coroutine[None, None, None]] = []
         if works:
-            background.append(lifetime.create_task(self._parts.agent.warm()))
+            background.append(lifetime.create_task(self._warm()))
             if self._parts.timekeeper is not None:
                 background.append(lifetime.create_task(self._parts.timekeeper.run()))
             await self._hurry()
-            finishing.append(self._worker().run(stop))
+            finishing.append(self._worker.run(stop))
         finishing.extend(sender.run(stop) for sender in self._senders.values())
         at_work = [lifetime.create_task(each) for each in finishing]
         if serves:
@@ -338,6 +354,11 @@ class Gateway:
                     await self.manager.settled()
             await self.manager.refuse_to_idle(stop)
         return at_work
+
+    async def _warm(self) -> None:
+        """The agent is ready for the first reply by the time its burst has gathered."""
+        await self._has_work.wait()
+        await self._parts.agent.warm()
 
     async def _finish(self, at_work: list[asyncio.Task[None]]) -> None:
         """Workers and senders have ended, by themselves or because their time was over."""
@@ -348,21 +369,45 @@ class Gateway:
             log.warning("stop_cut_short")
             task.cancel()
 
-    def _worker(self) -> Worker:
-        return Worker(
-            name=self._name,
-            inbox=self._parts.inbox,
-            answer=self.answer,
-            done=self._nudge,
-            settings=self._settings.queue,
-            clock=self._clock,
-            rng=self._rng,
-        )
-
-    def _nudge(self, channel: str) -> None:
-        sender = self._senders.get(channel)  # a channel of another process has none
+    def _nudge(self, channel: str) -> bool:
+        """Whether it is this process that sends on the channel; then it looks now at what there is to send."""
+        sender, supervisor = self._senders.get(channel), self.manager.channels.get(channel)
         if sender is not None:
             sender.nudge()
+        return supervisor is not None and supervisor.is_open
+
+    async def _reply_written(self, channel: str) -> None:
+        if not self._nudge(channel):
+            await nudge(self._parts.store, Nudge.OUTBOX)
+
+    async def _tell_channel(self, supervisor: ChannelSupervisor) -> None:
+        self._nudge(supervisor.id)  # what waited for it can leave now
+        await self._heartbeat.tell_channel(supervisor)
+
+    async def _hear_nudges(self) -> None:
+        """What other processes have changed is looked at, and everything each time that we can be told again."""
+
+        def look_at(what: str) -> None:
+            match what:
+                case Nudge.OUTBOX:
+                    for sender in self._senders.values():
+                        sender.nudge()
+                case Nudge.LATER:
+                    self._worker.nudge()
+                case Nudge.CHANNELS:
+                    self.manager.nudge()
+                case Nudge.JOBS if self._parts.timekeeper is not None:
+                    self._parts.timekeeper.nudge()
+                case _:
+                    pass
+
+        def missed() -> None:
+            for each in Nudge:
+                look_at(each)
+
+        async for heard in follow(self._parts.store, keys.NUDGES, clock=self._clock, silence_s=QUIET_S, missed=missed):
+            if heard is not None:
+                look_at(str(heard[1].get("type")))
 
     async def _is_whole(self, stop: asyncio.Event, ready: asyncio.Event) -> bool:
         """True when the store has everybody whom the home's witness knows, or as soon as the owner accepts that it has not; False with

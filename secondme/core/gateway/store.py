@@ -14,6 +14,7 @@ from secondme.core.records import Mail, NewRow, OutboxRow, Record, Turn
 from secondme.core.remember.store import RelationshipState, RelationshipStore
 from secondme.core.send.store import once_of
 from secondme.core.store import keys
+from secondme.core.store.events import Nudge, nudge
 from secondme.core.store.history import HistoryStore
 
 if TYPE_CHECKING:
@@ -84,6 +85,8 @@ class NoteStore:
             *encoded,
         )
         answer: bytes = await self._store.run("note", given, contact=contact, channel=channel)
+        if answer == b"posted":
+            await nudge(self._store, Nudge.OUTBOX)
         return answer.decode()  # type: ignore[return-value]  # the script's header lists these three
 
 

@@ -17,6 +17,7 @@ from secondme.core.jobs.schedule import AtSchedule
 from secondme.core.log import get_logger
 from secondme.core.send.store import once_of
 from secondme.core.store import keys
+from secondme.core.store.events import Nudge, nudge
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
@@ -215,6 +216,7 @@ class JobStore:
             case b"full":
                 raise BusyError("too_many_jobs", f"There are {MOST_JOBS} jobs already.", "secondme jobs remove ID")
             case _:
+                await nudge(self._store, Nudge.JOBS)
                 return job.model_copy(update={"rev": int(answer[1])})
 
     async def remove(self, job: str) -> bool:
@@ -252,6 +254,7 @@ class JobStore:
             case b"full":
                 raise BusyError("too_many_calls", f"{_MOST_CALLS} calls of that job wait already.", "secondme jobs runs " + job)
             case _:
+                await nudge(self._store, Nudge.JOBS)
                 return answer == b"called"
 
     # A run
@@ -317,6 +320,8 @@ class JobStore:
         )
         answer = await self._store.run("conclude_job", given, job=job, contact=chat, channel=channel)
         verdict: str = answer[0].decode()
+        if rows:
+            await nudge(self._store, Nudge.OUTBOX)
         return verdict
 
     async def situation(
@@ -393,6 +398,7 @@ class JobStore:
         )
         answer = await self._store.run("write_job", given, job=letter.job, contact=contact, channel=letter.rows[0].channel_id)
         verdict: str = answer[0].decode()
+        await nudge(self._store, Nudge.OUTBOX)
         return verdict
 
     async def is_written(self, once: str) -> bool:

@@ -18,6 +18,7 @@ from secondme.core.jobs.schedule import AtSchedule, passed
 from secondme.core.jobs.store import Ending
 from secondme.core.log import get_logger
 from secondme.core.security_log import SecurityEvent, Severity
+from secondme.core.wake_timer import WakeTimer
 
 if TYPE_CHECKING:
     from secondme.core.jobs.records import JobRecord
@@ -27,9 +28,14 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-_LOOK_S = 2.0
+_LOOK_S = 5.0
+"""How long what another process made due may go unnoticed, when it said nothing."""
+_AGAIN_S = 2.0
+"""After the store could not be asked."""
 _REVIEW_S = 60.0
 _SLOTS = 2
+_EARLY_S = 0.001
+"""The store counts milliseconds: looked at exactly in time, what is due might not be yet."""
 _REST_S = 0.05
 """Between jobs that are due together: whoever writes just then is answered in between."""
 _TEND_S = 5.0
@@ -74,23 +80,26 @@ class Timekeeper:
         self._name = name
         self._clock = clock
         self._running: set[str] = set()
-        self._ended = asyncio.Event()
+        self._timer = WakeTimer(clock)
+
+    def nudge(self) -> None:
+        """Look at the schedule now: something was made due."""
+        self._timer.set()
 
     async def run(self) -> None:
         """Until cancelled, what is due is run."""
         next_review = self._clock.monotonic()
         async with asyncio.TaskGroup() as runs:
             while True:
+                wait_s = _AGAIN_S
                 try:
                     if self._clock.monotonic() >= next_review:
                         next_review = self._clock.monotonic() + _REVIEW_S
                         await self.review()
-                    self._ended.clear()
-                    is_crowded = await self._begin_due(runs)
+                    wait_s = await self._begin_due(runs)
                 except SecondmeError as error:
                     log.debug("jobs_put_off", code=error.code)
-                    is_crowded = False
-                await self._wait(is_crowded=is_crowded)
+                await self._timer.wait(wait_s)
 
     async def step(self) -> int:
         """What is due now is run to its end; how many runs that were. For a caller that keeps the time itself."""
@@ -125,29 +134,19 @@ class Timekeeper:
             if expected != state.due_ms and (expected is None or state.due_ms is None or state.due_ms > now):
                 await self._store.claim(due, "rest", self._name, next_ms=expected)
 
-    async def _begin_due(self, runs: asyncio.TaskGroup) -> bool:
-        """What is due is begun, as far as there is room; true when there was not enough. No more is read than can be begun."""
+    async def _begin_due(self, runs: asyncio.TaskGroup) -> float:
+        """What is due is begun, as far as there is room; seconds until the next look. No more is read than can be begun."""
         free = _SLOTS - len(self._running)
-        ready, _ = await self._store.due(free + 1)
+        ready, next_s = await self._store.due(free + 1)
         for due in ready[:free]:
             if due.job.id not in self._running and (run := await self._take(due)) is not None:
                 self._running.add(due.job.id)
                 runs.create_task(self._carry_out(*run)).add_done_callback(partial(self._end, due.job.id))
-        return len(ready) > free
+        return _LOOK_S if next_s is None else min(_LOOK_S, next_s + _EARLY_S)
 
     def _end(self, job: str, _: asyncio.Task[str]) -> None:
         self._running.discard(job)
-        self._ended.set()
-
-    async def _wait(self, *, is_crowded: bool) -> None:
-        """Until the next look: where there was no room, as soon as there is."""
-        if not is_crowded:
-            await self._clock.sleep(_LOOK_S)
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LOOK_S):
-                await self._ended.wait()
-        await self._clock.sleep(_REST_S)
+        self._timer.set(_REST_S)  # there is room now, and the job itself may be due again
 
     async def _take(self, due: Due) -> tuple[Claim, Run, Due] | None:
         """The run that is ours now; None when there is none, and what is to be known of that is written down."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from secondme.core.errors import DataError
 from secondme.core.records import Mail
 from secondme.core.store import keys
+from secondme.core.store.events import Nudge, nudge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -65,3 +66,4 @@ class ReadingStore:
     async def end(self, contact: ContactId) -> None:
         """Nothing of the contact is left to be read: a reply that waited for it goes on. Repeatable."""
         await self._store.run("end_reading", (contact,), contact=contact)
+        await nudge(self._store, Nudge.LATER)

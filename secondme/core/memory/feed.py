@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-_LOOK_S = 1.0
+_LOOK_S = 2.0
 _AGAIN_S = 30.0
 """After a file, or the store, refused."""
 _AT_ONCE = 32
@@ -108,11 +108,14 @@ class MemoryFeed:
         while True:
             wait_s = _LOOK_S
             try:
-                await self.begin()
-                while await self.catch_up():
-                    pass
+                is_quiet = await self._journals.is_quiet(self._clock.now_ms())
+                if not is_quiet:
+                    await self.begin()
+                    while await self.catch_up():
+                        pass
                 await self.mend()
-                await self.expire()
+                if not is_quiet:
+                    await self.expire()
                 await self.read_ended()
                 if self._keeper.meaning is not None and await self._keeper.meaning.step():
                     wait_s = 0.0

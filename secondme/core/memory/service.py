@@ -11,7 +11,7 @@ from secondme.core.log import get_logger
 from secondme.core.memory.query import read_query
 from secondme.core.memory.ranking import MemoryHints
 from secondme.core.memory.recall import pack
-from secondme.core.messages import Recollection, Remembered, Speaker
+from secondme.core.messages import KnownPerson, Recollection, Remembered, Speaker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
@@ -59,14 +59,16 @@ class ConversationMemory:
         self._zone = zone
         self._clock = clock
 
-    async def recall(self, contact: ContactId, query: str, *, shown: AbstractSet[str]) -> Recollection:
+    async def recall(
+        self, contact: ContactId, query: str, *, shown: AbstractSet[str], person: KnownPerson | None = None
+    ) -> Recollection:
         """As the port says."""
         if not self._settings.budget_tokens:
             return Recollection()
         began = self._clock.monotonic()
         try:
             async with asyncio.timeout(_RECALL_S):
-                ranked = await self.search(contact, query)
+                ranked = await self.search(contact, query, person)
         except (SecondmeError, TimeoutError) as error:
             code = error.code if isinstance(error, SecondmeError) else "timed_out"
             log.warning("memory_not_read", contact=mask_contact_id(contact), code=code)
@@ -78,10 +80,11 @@ class ConversationMemory:
         facts = {"found": len(items), "ms": int((self._clock.monotonic() - began) * 1000), "why": why, "messages": ids}
         return Recollection(items, {"memory": facts})
 
-    async def search(self, contact: ContactId, query: str) -> list[RankedMessage]:
+    async def search(self, contact: ContactId, query: str, person: KnownPerson | None = None) -> list[RankedMessage]:
         """What was said with this person and answers `query`, the best first. Raises BusyError, UnavailableError."""
-        members = await self._persons.members(contact)
-        names = await self._names(contact)
+        if person is None:
+            person = KnownPerson(await self._persons.members(contact), list(await self._names(contact)))
+        members, names = person.members, person.names
         text, weights = query[-_MOST_CHARACTERS:], self._settings.weights
         async with asyncio.TaskGroup() as asking:  # at once: what they take is taken from what the words have
             near = asking.create_task(self._near(members, text)) if weights.semantic else None

@@ -38,6 +38,15 @@ class JournalStore:
         """Whether journals are written, and what was said before them is remembered."""
         return bool(await self._store.call(self._store.client.get(keys.MEMORY_ON)) == _FILLED)
 
+    async def is_quiet(self, now_ms: int) -> bool:
+        """True when journals are written, and nobody's is to be read, nor has anything expired by now. One round trip."""
+        pipe = self._store.client.pipeline(transaction=False)
+        pipe.get(keys.MEMORY_ON)
+        pipe.exists(keys.MEMORY_DUE)
+        pipe.zcount(keys.MEMORY_EXPIRING, "-inf", now_ms)
+        (state, due, expired), broken = await self._store.look(pipe)
+        return state == _FILLED and not due and not expired and not broken
+
     async def expect(self, contact: ContactId, at_ms: int | None, *, sooner: bool = False) -> None:
         """Something of the contact expires next at `at_ms`, or (None) nothing any more. `sooner`: what is expected earlier stays. Repeatable."""
         client = self._store.client

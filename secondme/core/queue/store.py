@@ -222,15 +222,17 @@ class InboxStore:
 
     # Keeping order
 
-    async def wake(self, limit: int = 100) -> int:
-        """How many waiting contacts became due and are in the stream again."""
-        due = [contact for contact, wait_s in await self._store.due(keys.QUEUE_LATER, limit) if wait_s <= 0]
+    async def wake(self, limit: int = 100) -> tuple[int, float | None]:
+        """How many waiting contacts became due and are in the stream again, and the seconds until the next one is due (None: none waits)."""
+        waiting = await self._store.due(keys.QUEUE_LATER, limit)
+        due = [contact for contact, wait_s in waiting if wait_s <= 0]
         for contact in due:
             try:
                 await self._store.run("wake", (contact, keys.MAILBOX_TTL_MS), contact=contact)
             except DataError:  # it has its place in the queue again when its record is mended
                 await self._store.postpone(keys.QUEUE_LATER, contact, _BROKEN_S)
-        return len(due)
+        next_s = 0.0 if len(due) == limit else next((wait_s for _, wait_s in waiting if wait_s > 0), None)
+        return len(due), next_s
 
     async def abandon(self, token: Token) -> None:
         """The token is settled without its mailbox, which is broken; a repair makes another one when it is mended. The owner is told."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from secondme.core.errors import DataError, SecondmeError
 from secondme.core.log import get_logger
+from secondme.core.wake_timer import WakeTimer
 
 if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
@@ -18,7 +19,10 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-_WAKE_S = 0.5
+_WAKE_S = 2.0
+"""How long what another process made due may go unnoticed, when it said nothing."""
+_EARLY_S = 0.001
+"""The store counts milliseconds: looked at exactly in time, what is due might not be yet."""
 _REPAIR_S = 60.0
 _GONE_MS = 3_600_000
 _SEARCH_S = 60.0
@@ -38,15 +42,21 @@ class Upkeep:
         self._settings = settings
         self._clock = clock
         self._rng = rng
+        self._timer = WakeTimer(clock)
+
+    def expect(self, delay_s: float = 0.0) -> None:
+        """Something that waits will be due in `delay_s`: it is looked at then."""
+        self._timer.set(delay_s + _EARLY_S)
 
     async def run(self) -> None:
         """Until cancelled, what waits becomes due in time, and nothing stays lost."""
         next_claim = next_repair = next_search = self._clock.monotonic()
         cursor = 0
         while True:
+            wait_s = None
             try:
                 now = self._clock.monotonic()
-                await self._inbox.wake()
+                _, wait_s = await self._inbox.wake()
                 if now >= next_claim:
                     next_claim = now + max(1.0, self._settings.lease_s / 3)
                     await self._reclaim()
@@ -64,7 +74,7 @@ class Upkeep:
                         next_search = now + _SEARCH_S * self._rng.uniform(0.8, 1.2)
             except SecondmeError as error:
                 log.debug("upkeep_put_off", code=error.code)
-            await self._clock.sleep(_WAKE_S)
+            await self._timer.wait(_WAKE_S if wait_s is None else min(_WAKE_S, wait_s + _EARLY_S))
 
     async def _reclaim(self) -> None:
         """Tokens of dead workers go back into the stream, in one step each, for whoever is free."""

@@ -32,7 +32,7 @@ log = get_logger(__name__)
 
 T = TypeVar("T")
 
-_WAIT_S = 2.0
+_WAIT_S = 5.0
 """How long one read of the stream waits. Stopping interrupts it."""
 _GATHER_S = 0.002
 """Between two reads while at work: contacts that write together are taken together."""
@@ -79,7 +79,7 @@ class Worker:
         name: str,
         inbox: InboxStore,
         answer: Callable[[Burst], Awaitable[Verdict]],
-        done: Callable[[str], None],
+        done: Callable[[str], Awaitable[None]],
         settings: QueueSettings,
         clock: Clock,
         rng: Random,
@@ -96,13 +96,16 @@ class Worker:
         """Tokens that arrived before the burst in front of them was over here; it may be settled in the store by then."""
         self._free = asyncio.Event()
         self._outage = OutageLog(log, "queue")
+        self._upkeep = Upkeep(inbox, name, self._running, settings, clock, rng)
+
+    def nudge(self) -> None:
+        """Look at what waits now: some of it was made due."""
+        self._upkeep.expect()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set, finish for at most `queue.drain_s`, hand the rest back, and leave the group."""
         async with asyncio.TaskGroup() as upkeep, self._inbox.reading(self._name, _WAIT_S) as take:
-            timers = upkeep.create_task(
-                Upkeep(self._inbox, self._name, self._running, self._settings, self._clock, self._rng).run()
-            )
+            timers = upkeep.create_task(self._upkeep.run())
             try:
                 async with asyncio.TaskGroup() as bursts:
                     await self._take_until(stop, take, bursts)
@@ -182,6 +185,8 @@ class Worker:
             burst = await self._inbox.begin(token, self._name)
             if not isinstance(burst, Burst):
                 log.debug("nothing_to_do", contact=mask_contact_id(token.contact_id), why=burst)
+                if burst == "paused":
+                    self._upkeep.expect()  # it waits now, until the pause is over
                 return
             fence = burst.fence
             fault_points.point("worker.begun")
@@ -252,7 +257,7 @@ class Worker:
                 log.info(
                     why if not hold else "held", contact=contact, messages=len(burst.mail), rows=len(rows), attempt=burst.attempt
                 )
-                self._done(burst.channel_id)
+                await self._done(burst.channel_id)
             case Deferred():
                 log.info("put_off", contact=contact, reason=verdict.reason, seconds=round(verdict.delay_s, 1))
                 await self._put_off(burst.token, burst.fence, verdict, messages=[mail.message_id for mail in burst.mail])
@@ -268,6 +273,7 @@ class Worker:
                 await self._inbox.defer(
                     token, self._name, fence, delay_s=delay_s, reason=reason, forgive=forgive, messages=messages
                 )
+                self._upkeep.expect(delay_s)
             except DataError:
                 await self._inbox.abandon(token)
 

@@ -58,8 +58,14 @@ class RelationshipStore:
         """What the contact is now; an acquaintance while nothing is known. What cannot be read counts as unknown, and is left as it is."""
         names = ("currentType", "currentConfidence", "signalCount")
         found = await self._store.call(self._store.client.hmget(keys.relationship(contact), names))
-        manual = bool(await self._store.call(self._store.client.exists(keys.relationship_override(contact))))
-        return _standing([*(raw or b"" for raw in found[:2]), b"1" if manual else b"0", found[2] or b""])
+        return self.decoded(
+            found, is_manual=bool(await self._store.call(self._store.client.exists(keys.relationship_override(contact))))
+        )
+
+    def decoded(self, found: Sequence[bytes | None], *, is_manual: bool) -> RelationshipState:
+        """As `of`, from the type, its confidence and the count of signals; `is_manual`: the owner said it."""
+        kind, confidence, count = (raw or b"" for raw in found)
+        return _standing([kind, confidence, b"1" if is_manual else b"0", count])
 
     async def heard(
         self, contact: ContactId, relationship: Relationship, confidence: float, now_ms: int
@@ -244,14 +250,14 @@ class StyleStore:
         """How the owner writes to this person; what the predecessor knew while there are too few messages of ours; None when that is too
         little too. At most 30 min old, and never older than the newest message."""
         members = await self._links.members(contact)
-        key = keys.style_cache(contact)
-        raw = await self._store.call(self._store.client.get(key))
-        cached = next(iter(_decoded(_Cached, [raw] if raw else [], key)), None)
-        if cached is not None and cached.of == tuple(members):
-            return cached.profile
+        raw = await self._store.call(self._store.client.get(keys.style_cache(contact)))
+        cached = self._cached(raw, members)
+        if cached is not None:
+            return cached
         counts = [await self._store.call(self._store.client.hlen(keys.own_messages(member))) for member in members]
         if sum(counts) < FEWEST:
             return await self._inherited(members)
+        key = keys.style_cache(contact)
         mark = f"mark:{new_id()}"  # gone when a message comes meanwhile: then what is made here is not kept
         await self._store.call(self._store.client.set(key, mark, ex=_MARK_S))
         found = await asyncio.to_thread(profile_of, await self._own(members))
@@ -259,6 +265,24 @@ class StyleStore:
             return await self._inherited(members)
         await self._store.run("keep_style", (mark, _Cached(of=tuple(members), profile=found).encode(), CACHE_S), contact=contact)
         return found
+
+    async def decoded(
+        self, contact: ContactId, cached: bytes | None, own: Sequence[bytes], inherited: bytes | None
+    ) -> tuple[StyleProfile | None, list[OwnMessage]]:
+        """As `profile` and `own`, from what is kept of a contact whom the owner linked with nobody; only a profile that must be made anew is
+        looked up."""
+        profile = self._cached(cached, [contact])
+        if profile is None and len(own) < FEWEST:
+            profile = profile_from_predecessor(inherited) if inherited else None
+        elif profile is None:
+            profile = await self.profile(contact)
+        key = keys.own_messages(contact)
+        return profile, sorted(_decoded(OwnMessage, own, key), key=lambda each: (each.at, each.id))
+
+    def _cached(self, raw: bytes | None, members: Sequence[ContactId]) -> StyleProfile | None:
+        """The profile that was kept, if it was made of the messages of just these."""
+        cached = next(iter(_decoded(_Cached, [raw] if raw else [], keys.style_cache(members[0]))), None)
+        return cached.profile if cached is not None and cached.of == tuple(members) else None
 
     async def overall(self) -> StyleProfile | None:
         """How the owner writes to whomever; None below ten messages."""

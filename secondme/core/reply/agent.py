@@ -21,6 +21,7 @@ from secondme.core.log import get_logger
 from secondme.core.messages import (
     PICTURE_REFUSED,
     Composed,
+    KnownPerson,
     ModelOutcome,
     ModelRefused,
     ModelSize,
@@ -43,10 +44,9 @@ if TYPE_CHECKING:
     from secondme.core.ports import Clock, Memory, Pictures
     from secondme.core.records import Burst, Mail, Turn
     from secondme.core.reply.budget import Budget
-    from secondme.core.reply.store import OutageStore
+    from secondme.core.reply.store import ContextStore, OutageStore, ReplyContext
     from secondme.core.reply.tool_loop import ToolLoop
     from secondme.core.reply.voice import Voice, Voices
-    from secondme.core.store.history import HistoryStore
 
 _LEFT_ALONE = ("model_down", "The model has failed too often and is left alone for a moment.")
 
@@ -92,7 +92,7 @@ class Agent:
         self,
         budget: Budget,
         outages: OutageStore,
-        conversation: HistoryStore,
+        contexts: ContextStore,
         voices: Voices,
         settings: Settings,
         zone: tzinfo,
@@ -101,10 +101,14 @@ class Agent:
         self._budget = budget
         self._outages = outages
         self._clock = clock
-        self._conversation = conversation
+        self._contexts = contexts
         self._voices = voices
         self._settings = settings
         self._zone = zone
+        self._warming = asyncio.Lock()
+        self._is_warm = False
+        self._has_outages = False
+        """An outage was written down, as far as this process knows."""
         self._breaker = Breaker(clock, *_LEFT_ALONE, most=10, pause_s=15.0)
         self.tools: ToolLoop | None = None
         """What it may use while it composes; None: nothing."""
@@ -115,19 +119,25 @@ class Agent:
         self.router = Router(clock)
 
     async def warm(self) -> None:
-        """The checks are ready: the first reply does not wait for their tables. Repeatable."""
-        await asyncio.to_thread(prepare)
+        """The checks are ready. Their tables take 8 MB and a third of a second, once; a process that answers nobody does without. Repeatable."""
+        async with self._warming:
+            if not self._is_warm:
+                await asyncio.to_thread(prepare)
+                self._is_warm = True
 
     async def compose_reply(self, burst: Burst) -> Reply | NoReply:
         """The owner's next words to this burst, safe to show and never empty; or that there are none.
 
         Raises UnavailableError (ask again later), CredentialsError and ConfigError (a human must act first). Repeatable.
         """
+        if not self._is_warm:
+            await self.warm()
         texts = [mail.content for mail in burst.mail]
         asked = asks_if_machine([mail.spoken for mail in burst.mail if not mail.forwarded])
         if asked and self._settings.disclosure.policy == "handover":
             return NoReply("handed_over")
-        voice, history = await asyncio.gather(self._voices.of(burst.contact), self._recent(burst))
+        context = await self._look_up(burst)
+        voice, history = await self._voices.of(burst.contact, context), self._recent(burst, context)
         if is_automatic(history, burst.mail):
             return NoReply("automatic")
         spoken = "\n".join(mail.spoken for mail in burst.mail)
@@ -149,14 +159,15 @@ class Agent:
         facts: dict[str, Any] = {"route": route.kind.value, "reason": route.reason, "by": route.by, "persona": voice.persona.id}
         if self.memory is not None and route.kind is not BurstKind.PHATIC:
             known = frozenset(turn.id for turn in said) | {mail.message_id for mail in burst.mail}
-            found = await self.memory.recall(burst.token.contact_id, spoken, shown=known)
+            person = KnownPerson(context.members, burst.contact.names)
+            found = await self.memory.recall(burst.token.contact_id, spoken, shown=known, person=person)
             briefing = replace(briefing, memories=found.items)
             facts |= found.facts
         small = route.kind is BurstKind.PHATIC
         if shown.pictures:
             facts["pictures"] = len(shown.pictures)
         try:
-            reply = await self._compose(burst, briefing, turns, voice, facts, small=small)
+            reply = await self._compose(burst, context, briefing, turns, voice, facts, small=small)
         except DataError as error:
             if error.code != PICTURE_REFUSED or self.pictures is None:
                 raise
@@ -164,7 +175,7 @@ class Agent:
             log.warning("pictures_refused", contact=mask_contact_id(burst.token.contact_id), pictures=len(shown.pictures))
             facts |= {"pictures": 0, "pictures_refused": len(shown.pictures)}
             reply = await self._compose(
-                burst, briefing, self._turns(burst, said, quotable, ShownPictures()), voice, facts, small=small
+                burst, context, briefing, self._turns(burst, said, quotable, ShownPictures()), voice, facts, small=small
             )
             await self.pictures.refuse(burst.token.contact_id, shown)
         if any(each.reading and each.reading.is_unclear for mail in burst.mail for each in mail.attachments):
@@ -174,18 +185,27 @@ class Agent:
         return replace(reply, hold="machine") if is_fast and isinstance(reply, Reply) and not reply.hold else reply
 
     async def _compose(
-        self, burst: Burst, briefing: Briefing, turns: list[Utterance], voice: Voice, facts: dict[str, Any], *, small: bool
+        self,
+        burst: Burst,
+        context: ReplyContext,
+        briefing: Briefing,
+        turns: list[Utterance],
+        voice: Voice,
+        facts: dict[str, Any],
+        *,
+        small: bool,
     ) -> Reply | NoReply:
         """The model's words, composed once more when the first ones must not leave; then held, with what is wrong with them."""
         settings = self._settings.model
         size = ModelSize.SMALL if small else ModelSize.LARGE
-        who = frozenset(await self._conversation.members(burst.token.contact_id))
+        who = frozenset(context.members)
         max_tokens = min(_SMALL_TALK_TOKENS, settings.max_tokens) if small else settings.max_tokens
         text, fault, use = "", None, ToolUse()
         for attempt in (1, 2):
             tried = replace(briefing, fault=fault.kind.value) if fault else briefing
             prompt = build_prompt(tried, turns, max_tokens=max_tokens, size=size)
-            outcome = await self._ask_with_tools(burst, prompt, use, may_use=not small and not briefing.asked_if_machine)
+            may_use = not small and not briefing.asked_if_machine
+            outcome = await self._ask_with_tools(burst, context, prompt, use, may_use=may_use)
             facts |= {"model": outcome.usage.model, "attempts": attempt} | ({"tools": use.calls} if use.calls else {})
             if isinstance(outcome, ModelRefused) and outcome.reason != CUT.detail:
                 return NoReply(outcome.reason, facts)
@@ -219,18 +239,22 @@ class Agent:
             return await asyncio.to_thread(find_fault, text, told)
         return find_fault(text, told)
 
-    async def _recent(self, burst: Burst) -> list[Turn]:
-        settings = self._settings.model
-        since = from_ms(burst.now_ms) - timedelta(hours=settings.history_hours)
-        most = max(settings.history_turns, WINDOW_TURNS)
-        recent = await self._conversation.recent(burst.token.contact_id, most, burst.mail[-1])
-        return [turn for turn in recent if turn.timestamp > since]
+    async def _look_up(self, burst: Burst) -> ReplyContext:
+        """Everything that is known of the contact, in one look."""
+        most = max(self._settings.model.history_turns, WINDOW_TURNS)
+        context = await self._contexts.of(burst.token.contact_id, most, burst.mail[-1])
+        self._has_outages = self._has_outages or context.has_outages
+        return context
+
+    def _recent(self, burst: Burst, context: ReplyContext) -> list[Turn]:
+        since = from_ms(burst.now_ms) - timedelta(hours=self._settings.model.history_hours)
+        return [turn for turn in context.turns if turn.timestamp > since]
 
     async def _quotable(self, burst: Burst, history: list[Turn]) -> dict[str, Turn | Mail]:
         """Our own copies of what the burst may quote, by their ids."""
         known: dict[str, Turn | Mail] = {turn.id: turn for turn in history} | {mail.message_id: mail for mail in burst.mail}
         if any(mail.reply_to and mail.reply_to not in known for mail in burst.mail):
-            known |= {turn.id: turn for turn in await self._conversation.said(burst.token.contact_id)}
+            known |= {turn.id: turn for turn in await self._contexts.said(burst.token.contact_id)}
         return known
 
     async def _look(self, burst: Burst, said: list[Turn]) -> ShownPictures:
@@ -238,9 +262,12 @@ class Agent:
         if self.pictures is None:
             return ShownPictures()
         since = from_ms(burst.now_ms) - timedelta(minutes=self._settings.sight.remember_minutes)
-        written = [mail.message_id for mail in burst.mail] + [mail.reply_to for mail in burst.mail if mail.reply_to]
+        written = [mail.message_id for mail in burst.mail if mail.attachments] + [
+            mail.reply_to for mail in burst.mail if mail.reply_to
+        ]
         recent = [turn.id for turn in reversed(said) if turn.media and turn.timestamp > since]
-        return await self.pictures.look(burst.token.contact_id, list(dict.fromkeys([*written, *recent])))
+        wanted = list(dict.fromkeys([*written, *recent]))
+        return await self.pictures.look(burst.token.contact_id, wanted) if wanted else ShownPictures()
 
     def _turns(self, burst: Burst, said: list[Turn], quotable: dict[str, Turn | Mail], shown: ShownPictures) -> list[Utterance]:
         """What was said, newest last, and then the burst, whole, with the pictures."""
@@ -253,12 +280,14 @@ class Agent:
         is_owners = self._settings.hearing.unclear == "draft" and isinstance(reply, Reply) and not reply.hold
         return replace(reply, hold="unclear") if is_owners and isinstance(reply, Reply) else reply
 
-    async def _ask_with_tools(self, burst: Burst, prompt: Prompt, use: ToolUse, *, may_use: bool) -> ModelOutcome:
+    async def _ask_with_tools(
+        self, burst: Burst, context: ReplyContext, prompt: Prompt, use: ToolUse, *, may_use: bool
+    ) -> ModelOutcome:
         """The model's words; on the way to them it may use what this contact may cause. Small talk needs nothing."""
         purpose = "small talk" if prompt.size is ModelSize.SMALL else "reply"
         if self.tools is None or not may_use:
             return await self._ask(burst, prompt, purpose)
-        turn = await self.tools.turn_of(burst)
+        turn = replace(await self.tools.turn_of(burst), has_skills=context.has_skills)
         if any(each.pictures for each in prompt.turns):  # nobody has read what may be written in them
             turn = replace(turn, is_tainted=True)
         return await self.tools.run(prompt, turn, lambda tried: self._ask(burst, tried, purpose), use)
@@ -278,11 +307,13 @@ class Agent:
         except (CredentialsError, ConfigError) as error:
             self._breaker.succeeded()  # the service answers; what it says is for a human
             if purpose != _ROUTING:
+                self._has_outages = True
                 with contextlib.suppress(UnavailableError):
                     await self._outages.begin(error, prompt.size, who, self._clock.now_ms())
             raise
         self._breaker.succeeded()
-        if purpose != _ROUTING:
+        if purpose != _ROUTING and self._has_outages:
+            self._has_outages = False  # what is left is seen again with the next context
             stale_ms = self._settings.queue.stale_after_hours * 3_600_000
             with contextlib.suppress(UnavailableError):
                 await self._outages.end(prompt.size, who, self._clock.now_ms(), stale_ms=stale_ms)

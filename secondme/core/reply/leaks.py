@@ -38,6 +38,8 @@ _ROT13 = str.maketrans("abcdefghijklmnopqrstuvwxyz", "nopqrstuvwxyzabcdefghijklm
 class _Index:
     """What was told, to be looked up."""
 
+    last: tuple[str, ...]
+    """Its last words, with which a run may begin that goes on in what is told next."""
     runs: frozenset[str]
     """Every seven words."""
     letters: str
@@ -119,16 +121,20 @@ def _weight(run: str) -> int:
 
 @lru_cache(maxsize=16)
 def _index(told: tuple[str, ...]) -> _Index:
-    words = [word for text in told for word in WORD.findall(fold(text[:_MOST_READ]))]
-    letters = _squeeze("\n".join(words))[:_MOST_READ]
-    pieces: dict[str, int] = {}
+    """What stands first is told to everybody: it is read once, and what is this contact's is added to it."""
+    if not told:
+        return _Index((), frozenset(), "", {})
+    before = _index(told[:-1])
+    words = [*before.last, *WORD.findall(fold(told[-1][:_MOST_READ]))]
+    letters = (before.letters + _squeeze("\n".join(words[len(before.last) :])))[:_MOST_READ]
+    pieces = dict(before.pieces)
     long, short = _LETTERS // 2, _CHARACTERS // 2
-    for at in range(0, len(letters) - long + 1, long):
+    for at in range(len(before.letters) // long * long, len(letters) - long + 1, long):
         pieces.setdefault(letters[at : at + long], at)
-    for at in range(0, len(letters) - short + 1, short):
+    for at in range(len(before.letters) // short * short, len(letters) - short + 1, short):
         if unspaced().match(letters[at]):
             pieces.setdefault(letters[at : at + short], at)
-    return _Index(frozenset(_runs(words)), letters, pieces)
+    return _Index(tuple(words[1 - _WORDS :]), before.runs.union(_runs(words)), letters, pieces)
 
 
 def _runs(words: list[str]) -> Iterator[str]:

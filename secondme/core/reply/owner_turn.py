@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from secondme.core.config.loader import Settings
     from secondme.core.ports import Clock, Memory
     from secondme.core.reply.budget import Budget
+    from secondme.core.reply.store import ContextStore
     from secondme.core.reply.tool_loop import ToolLoop
-    from secondme.core.store.history import HistoryStore
 
 _LONGEST = 32_000
 _THINKING_TOKENS = 16_000
@@ -53,14 +53,14 @@ class OwnerTurn:
     def __init__(
         self,
         budget: Budget,
-        conversation: HistoryStore,
+        contexts: ContextStore,
         voices: Voices,
         settings: Settings,
         zone: tzinfo,
         clock: Clock,
     ) -> None:
         self._budget = budget
-        self._conversation = conversation
+        self._contexts = contexts
         self._voices = voices
         self._settings = settings
         self._zone = zone
@@ -108,8 +108,8 @@ class OwnerTurn:
     async def write_to(self, contact: ApprovedContact, words: str, *, thinking: Thinking | None = None) -> OwnerAnswer:
         """Words for `contact`, as the owner asked for them in `words`; nothing is sent. Raises as `answer`."""
         who = ContactId(contact.contact_id)
-        voice = await self._voices.of(contact)
-        recent = await self._conversation.recent(who, self._settings.model.history_turns)
+        context = await self._contexts.of(who, self._settings.model.history_turns)
+        voice, recent = await self._voices.of(contact, context), context.turns
         briefing = replace(self._briefing(contact, voice, words), asked_if_machine=False)  # those are the owner's words
         briefing = await self._remembering(briefing, words, frozenset(turn.id for turn in recent))
         usage, text, fault = Usage(), "", None
@@ -118,8 +118,7 @@ class OwnerTurn:
             prompt = suggest_prompt(tried, recent, _bounded(words), max_tokens=self._tokens(thinking), thinking=thinking)
             text, usage, fault = await self._ask(who, prompt)
             spoken = (words, *(turn.content for turn in recent))
-            members = frozenset(await self._conversation.members(who))
-            fault = fault or await self._judge(text, prompt, tried, spoken, members)
+            fault = fault or await self._judge(text, prompt, tried, spoken, frozenset(context.members))
             if fault is None:
                 break
         return OwnerAnswer(text, voice.persona.id, usage, fault.kind.value if fault else "")
@@ -134,7 +133,7 @@ class OwnerTurn:
             voice = Voice(await self._voices.for_owner(persona), None, None, ())
             contact = ApprovedContact(contact_id=_NOBODY, phone_number="", approved_at=now, approved_by="", tier=Tier.STANDARD)
         else:
-            voice = await self._voices.of(contact)
+            voice = await self._voices.of(contact, await self._contexts.of(ContactId(contact.contact_id), 1))
         briefing = self._briefing(contact, voice, words)
         if contact.contact_id != _NOBODY:
             briefing = await self._remembering(briefing, words, frozenset())

@@ -1,7 +1,10 @@
-"""What replies keep: what models cost, by day, contact and model (days are UTC), and which persona the owner chose for whom."""
+"""What replies keep and what they need to know: what models cost, by day, contact and model (days are UTC), which persona the owner chose
+for whom, and everything about a contact that a reply is composed from.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import json
 import zlib
@@ -14,13 +17,19 @@ from secondme.core.enums import Relationship
 from secondme.core.errors import ConfigError
 from secondme.core.messages import ModelSize
 from secondme.core.store import keys
+from secondme.core.store.history import recent_args
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from secondme.core.errors import SecondmeError
+    from secondme.core.ids import ContactId
     from secondme.core.messages import Usage
+    from secondme.core.records import Mail, OwnMessage, Turn
+    from secondme.core.remember.store import RelationshipState, RelationshipStore, StyleStore
+    from secondme.core.remember.style import StyleProfile
     from secondme.core.store.client import Store
+    from secondme.core.store.history import HistoryStore
 
 
 _DAY_S = 30 * 86_400
@@ -318,7 +327,10 @@ class PersonaUse:
 
     async def all(self) -> dict[str, str]:
         """Every choice there is. What is no choice of ours is left out, and left as it is."""
-        found = await self._store.call(self._store.client.hgetall(keys.PERSONA_USE))
+        return self.decoded(await self._store.call(self._store.client.hgetall(keys.PERSONA_USE)))
+
+    def decoded(self, found: Mapping[bytes, bytes]) -> dict[str, str]:
+        """As `all`, from what is kept."""
         chosen = {slot.decode("utf-8", "replace"): persona.decode("utf-8", "replace") for slot, persona in found.items()}
         return {slot: persona for slot, persona in sorted(chosen.items()) if slot in _SLOTS and persona}
 
@@ -336,3 +348,77 @@ class PersonaUse:
 def _check(slot: str) -> None:
     if slot not in _SLOTS:
         raise ValueError("no such slot")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyContext:
+    """What a reply to a contact needs to know, as it was at one moment."""
+
+    members: Sequence[ContactId]
+    """The contacts that are the same person, itself first."""
+    turns: list[Turn]
+    """As `HistoryStore.recent`."""
+    profile: StyleProfile | None
+    own: Sequence[OwnMessage]
+    """What the owner wrote to this person, oldest first."""
+    relationship: RelationshipState
+    personas: Mapping[str, str]
+    """As `PersonaUse.all`."""
+    has_outages: bool
+    """Whether a model refused us and nobody said since that this is over."""
+    has_skills: bool
+    """Whether any skill is on."""
+
+
+class ContextStore:
+    """Everything that a reply needs to know in one round trip, each record decoded by the repository that keeps it."""
+
+    def __init__(
+        self,
+        store: Store,
+        history: HistoryStore,
+        style: StyleStore,
+        relationships: RelationshipStore,
+        personas: PersonaUse,
+        is_any_on: Callable[[Iterable[bytes]], bool],
+    ) -> None:
+        """`is_any_on`: whether one of these states of skills is that of a skill that is on."""
+        self._store = store
+        self._history = history
+        self._style = style
+        self._relationships = relationships
+        self._personas = personas
+        self._is_any_on = is_any_on
+
+    async def of(self, contact: ContactId, most: int, before: Mail | None = None) -> ReplyContext:
+        """What a reply to `contact` needs to know, with turns as `HistoryStore.recent(contact, most, before)`. One look; more for a contact
+        whom the owner linked with others. Raises DataError when a record of its own has the wrong type."""
+        relationship, manual, used, outages, skills, *alone = await self._store.run(
+            "context", recent_args(most, before), contact=contact
+        )
+        members: Sequence[ContactId] = [contact]
+        if alone:
+            said, cached, own_raw, inherited = alone
+            turns = self._history.decoded(contact, *said)
+            profile, own = await self._style.decoded(contact, cached, own_raw, inherited)
+        else:
+            members, turns, profile, own = await asyncio.gather(
+                self._history.members(contact),
+                self._history.recent(contact, most, before),
+                self._style.profile(contact),
+                self._style.own(contact),
+            )
+        return ReplyContext(
+            members=members,
+            turns=turns,
+            profile=profile,
+            own=own,
+            relationship=self._relationships.decoded(relationship, is_manual=bool(manual)),
+            personas=self._personas.decoded(dict(zip(used[::2], used[1::2], strict=True))),
+            has_outages=outages > 0,
+            has_skills=self._is_any_on(skills),
+        )
+
+    async def said(self, contact: ContactId) -> list[Turn]:
+        """As `HistoryStore.said`: what a message may quote."""
+        return await self._history.said(contact)

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from secondme.core.errors import ConfigError
-from secondme.core.ids import ContactId
 from secondme.core.log import get_logger
 from secondme.core.remember.style import StyleProfile, describe, examples_for
 from secondme.core.reply.personas import PersonaLibrary, choose
@@ -18,9 +16,9 @@ if TYPE_CHECKING:
     from secondme.core.enums import Relationship
     from secondme.core.ports import Clock
     from secondme.core.records import ApprovedContact, OwnMessage
-    from secondme.core.remember.store import RelationshipStore, StyleStore
+    from secondme.core.remember.store import StyleStore
     from secondme.core.reply.persona import Persona
-    from secondme.core.reply.store import PersonaUse
+    from secondme.core.reply.store import PersonaUse, ReplyContext
 
 log = get_logger(__name__)
 
@@ -59,33 +57,23 @@ class Voice:
 class Voices:
     """Where voices come from."""
 
-    def __init__(
-        self,
-        library: PersonaLibrary,
-        used: PersonaUse,
-        style: StyleStore,
-        relationships: RelationshipStore,
-        default_file: str,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, library: PersonaLibrary, used: PersonaUse, style: StyleStore, default_file: str, clock: Clock) -> None:
         self._library = library
         self._used = used
         self._style = style
-        self._relationships = relationships
         self._default_file = default_file
         self._clock = clock
         self._overall: StyleProfile | None = None
         self._overall_until = 0.0
         self._complained: set[str] = set()
 
-    async def of(self, contact: ApprovedContact) -> Voice:
-        """The voice for `contact`; edits of persona files count at once. Raises ConfigError when the chosen persona cannot be used."""
-        who = ContactId(contact.contact_id)
-        used, profile, own, known = await asyncio.gather(
-            self._used.all(), self._profile(who), self._style.own(who), self._relationships.of(who)
-        )
+    async def of(self, contact: ApprovedContact, context: ReplyContext) -> Voice:
+        """The voice for `contact`, of whom this is known; edits of persona files count at once. Raises ConfigError when the chosen persona
+        cannot be used."""
+        known = context.relationship
         relationship = known.type if known.manual or known.signal_count > 0 else None
-        return Voice(self._choose(contact.persona, relationship, used), relationship, profile, own)
+        persona = self._choose(contact.persona, relationship, context.personas)
+        return Voice(persona, relationship, context.profile or await self._overall_profile(), context.own)
 
     async def for_owner(self, persona: str | None = None) -> Persona:
         """The voice for the owner's own questions: the one named, else the default. Raises NotFoundError when there is none of that name."""
@@ -103,10 +91,7 @@ class Voices:
                 log.error("persona_broken", problem=error.message)
             raise
 
-    async def _profile(self, who: ContactId) -> StyleProfile | None:
-        profile = await self._style.profile(who)
-        if profile is not None:
-            return profile
+    async def _overall_profile(self) -> StyleProfile | None:
         if self._clock.monotonic() >= self._overall_until:  # a thousand measures: not to be added up for each reply
             self._overall = await self._style.overall()
             self._overall_until = self._clock.monotonic() + _OVERALL_S

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 log = get_logger(__name__)
 
-_POLL_S = 0.5
-"""How long a row written by another process may go unnoticed."""
+_POLL_S = 2.0
+"""How long a row written by another process may go unnoticed, when it said nothing."""
 _GATHER_S = 0.002
 """Between two looks at the outbox: replies that come together are looked up together."""
 _PAGE = 64
@@ -105,12 +105,14 @@ class Sender:
         """More was due than could be begun: look again as soon as something ends."""
 
     def nudge(self) -> None:
-        """Look at the outbox now: a reply was just written in this process."""
+        """Look at the outbox now: something was just written into it, or its channel is there again."""
         self._news.set()
 
     async def run(self, stop: asyncio.Event) -> None:
         """Deliver until `stop` is set, then finish what is being sent. Cancelling leaves a row where the store knows it stands."""
         async with asyncio.TaskGroup() as deliveries:
+            stopping = deliveries.create_task(stop.wait())
+            stopping.add_done_callback(lambda _: self._news.set())
             while not stop.is_set():
                 self._news.clear()
                 ready, wait_s = await self._due()

@@ -13,6 +13,7 @@ from secondme.core.clock import EPOCH, from_ms
 from secondme.core.errors import BusyError, DataError, NotFoundError
 from secondme.core.records import HeldReply, NewRow, OutboxRow, Turn
 from secondme.core.store import keys
+from secondme.core.store.events import Nudge, nudge
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -278,6 +279,7 @@ class DraftStore:
         )
         match answer:
             case b"queued":
+                await nudge(self._store, Nudge.OUTBOX)
                 return "queued"
             case b"done":
                 return "already_done"
@@ -336,6 +338,7 @@ class DraftStore:
             case b"unfit":
                 raise BusyError("unfit", "The checks found a fault in that draft.", "Write it anew: secondme drafts edit")
             case _:
+                await nudge(self._store, Nudge.OUTBOX)
                 return int(answer[1])
 
 

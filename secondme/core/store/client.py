@@ -147,6 +147,11 @@ class Store:
         """`event`, with the store's time as its `timestamp`, was given to whoever listens to `channel`, and is in the log of events."""
         await self.run("tell", (channel, json.dumps(dict(event))))
 
+    async def say(self, channel: str, message: str) -> None:
+        """Whoever listens to `channel` heard `message`, and nobody keeps it. Raises as `call`."""
+        execute: Any = self.client.execute_command  # untyped in the library
+        await self.call(execute("SPUBLISH" if self.namespace else "PUBLISH", channel, message))
+
     async def tell_broken(self, contact: ContactId) -> None:
         """Whoever listens knows that a record of the contact is broken."""
         await self.publish(keys.EVENTS_QUEUE, {"type": "record_broken", "contactId": contact})

@@ -7,6 +7,7 @@ import contextlib
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from redis.asyncio.client import PubSub
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 _SUBSCRIBE_S = 5.0
 _SILENCE_S = 1.0
+QUIET_S = 60.0
+"""Between two looks around of who has nothing to look for in silence."""
 _AGAIN_S = 0.5
 FIRST_ID = "0-0"
 """Before every event there can be."""
@@ -34,17 +37,34 @@ Follow = Callable[[Callable[[], None], Callable[[SecondmeError], None]], AsyncIt
 """`follow` for every event of a home: `missed` and `lost` are given."""
 
 
+class Nudge(StrEnum):
+    """What somebody should look at now."""
+
+    OUTBOX = "outbox"
+    LATER = "later"
+    CHANNELS = "channels"
+    JOBS = "jobs"
+
+
+async def nudge(store: Store, what: Nudge) -> None:
+    """Who looks after this, in whichever process, looks now. Never fails: a nudge that is lost costs seconds, because all of them look by
+    themselves too."""
+    with contextlib.suppress(SecondmeError):
+        await store.say(keys.NUDGES, json.dumps({"type": what}))
+
+
 async def follow(
     store: Store,
     *channels: str,
     clock: Clock,
+    silence_s: float = _SILENCE_S,
     missed: Callable[[], None] = lambda: None,
     lost: Callable[[SecondmeError], None] = lambda _: None,
 ) -> AsyncIterator[Heard | None]:
     """As `listen`, for ever: `lost` is told why there is no connection, and unless it raises, another one is tried."""
     while True:
         try:
-            async with contextlib.aclosing(listen(store, *channels, missed=missed)) as events:
+            async with contextlib.aclosing(listen(store, *channels, missed=missed, silence_s=silence_s)) as events:
                 async for heard in events:
                     yield heard
         except SecondmeError as error:
@@ -52,8 +72,10 @@ async def follow(
         await clock.sleep(_AGAIN_S)
 
 
-async def listen(store: Store, *channels: str, missed: Callable[[], None] = lambda: None) -> AsyncGenerator[Heard | None, None]:
-    """Events, and None at first and after each second of silence, so that a caller can look around.
+async def listen(
+    store: Store, *channels: str, missed: Callable[[], None] = lambda: None, silence_s: float = _SILENCE_S
+) -> AsyncGenerator[Heard | None, None]:
+    """Events, and None at first and after each `silence_s` of silence, so that a caller can look around.
 
     Raises UnavailableError when the store goes away. `missed` is called before the first event, and when the store is back so soon that
     the library connects again unseen: what was published before is lost.
@@ -66,7 +88,7 @@ async def listen(store: Store, *channels: str, missed: Callable[[], None] = lamb
         missed()
         yield None
         while True:
-            message = await subscription.get_message(timeout=_SILENCE_S)
+            message = await subscription.get_message(timeout=silence_s)
             if subscription.connects != connects:
                 connects = subscription.connects
                 missed()

@@ -81,8 +81,10 @@ class HistoryStore:
         return gone
 
     async def _of(self, contact: ContactId, limit: int, before: Mail | None) -> list[Turn]:
-        since = (quoted(before.message_id), to_ms(before.timestamp)) if before else ("", 0)
-        said, unsent, kept = await self._store.run("recent", (limit, _MOST_UNSENT, *since), contact=contact)
+        return self.decoded(contact, *await self._store.run("recent", recent_args(limit, before), contact=contact))
+
+    def decoded(self, contact: ContactId, said: list[bytes], unsent: list[bytes], kept: list[bytes]) -> list[Turn]:
+        """The turns of one contact, from what the script `recent` returns."""
         turns = [turn for member in said if (turn := _decoded(Turn, member, keys.history(contact)))]
         for item in kept:
             held = _decoded(HeldReply, item, keys.held(contact))
@@ -91,6 +93,11 @@ class HistoryStore:
                 turns.insert(place, _as_said(held.row, held.held_at, f"{UNSURE} {held.row.text}"))
         rows = [row for item in unsent if (row := _decoded(OutboxRow, item, keys.outbox(contact)))]
         return turns + [_as_said(row, row.due_at, row.text) for row in rows if row.kind in {"reply", "own"}]
+
+
+def recent_args(limit: int, before: Mail | None) -> tuple[str | int, ...]:
+    """What a script takes that looks for the turns of `HistoryStore.recent`."""
+    return (limit, _MOST_UNSENT, *((quoted(before.message_id), to_ms(before.timestamp)) if before else ("", 0)))
 
 
 def _as_said(row: OutboxRow, at: datetime, words: str) -> Turn:

@@ -125,6 +125,10 @@ EVENTS_STATUS = "events:status"
 EVENTS = (EVENTS_PAIRING, EVENTS_PAUSE, EVENTS_QUEUE, EVENTS_SECURITY, EVENTS_STATUS)
 """All of them. Published JSON, which is also kept in the log for those who come back."""
 
+NUDGES = "nudges"
+"""What is to be looked at now, said to the processes that look after it: `outbox`, `later`, `channels` or `jobs`. Published JSON that nobody
+keeps; every one of them also looks by itself."""
+
 EVENTS_LOG = "EVENTS:log"
 """STREAM of what was published, as it was: channel and event. The 5,000 newest of 7 days; those of a contact leave when it is forgotten."""
 

@@ -143,6 +143,7 @@ EVERY = [
     "claim_job",
     "choose",
     "conclude_job",
+    "context",
     "clear_birthday",
     "correct",
     "count_try",

@@ -36,6 +36,8 @@ STOP_TIMEOUT_S = 5.0
 LINGER_S = 1.0
 """How long a short command that is done waits for others that use its server."""
 _PROBE_S = 0.01
+_LOOK_S = 0.1
+"""How soon it is seen that a server has died, where the kernel does not say so."""
 _PDEATHSIG = 1
 """`PR_SET_PDEATHSIG` of `<sys/prctl.h>`."""
 SHELL_PARENT = (
@@ -129,14 +131,18 @@ class EmbeddedServer:
         """Restart our server whenever it dies, until cancelled. For the gateway."""
         while True:
             process = self._process
-            if process is not None and process.poll() is not None:
-                log.error("store_died", status=process.returncode)
-                try:
-                    await self.ensure()
-                except SecondmeError as error:
-                    log.error("store_not_restarted", code=error.code)
-                    await asyncio.sleep(1)
-            await asyncio.sleep(0.1)
+            if process is None:
+                await asyncio.sleep(_LOOK_S)
+                continue
+            await _ended(process)
+            if process is not self._process:
+                continue  # somebody who wanted to connect was faster
+            log.error("store_died", status=process.returncode)
+            try:
+                await self.ensure()
+            except SecondmeError as error:
+                log.error("store_not_restarted", code=error.code)
+                await asyncio.sleep(1)
 
     def _is_open(self) -> bool:
         """A command that was still on its way when we stopped must not start another server behind our back, nor one in a directory that
@@ -239,6 +245,34 @@ class EmbeddedServer:
             umask=0o077,
         )
         log.debug("store_started", pid=self._process.pid)
+
+
+async def _ended(process: subprocess.Popen[bytes]) -> None:
+    """The process has ended. On Linux the kernel says so (`pidfd_open(2)`); elsewhere it is asked ten times a second."""
+    descriptor = _pidfd(process.pid)
+    if descriptor is None:
+        while process.poll() is None:
+            await asyncio.sleep(_LOOK_S)
+        return
+    loop, news = asyncio.get_running_loop(), asyncio.Event()
+    loop.add_reader(descriptor, news.set)
+    try:
+        while process.poll() is None:
+            await news.wait()
+            news.clear()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)
+
+
+def _pidfd(pid: int) -> int | None:
+    """A descriptor that can be read when the process has ended; None where there is none."""
+    if sys.platform != "linux":
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except (AttributeError, OSError):  # an older kernel, or a filter of system calls
+        return None
 
 
 _DAMAGE = re.compile("append.only|AOF|manifest|RDB", re.IGNORECASE)

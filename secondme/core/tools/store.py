@@ -14,10 +14,11 @@ from secondme.core.records import Record
 from secondme.core.store import keys
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from secondme.core.store.client import Store
 
+_ON = b"enabled"
 _MEMORY_BYTES = 1024 * 1024
 _MEMORY_KEYS = 1000
 _VALUE_BYTES = 64 * 1024
@@ -70,11 +71,16 @@ class SkillStore:
     async def states(self) -> dict[str, bool]:
         """Skill -> whether the owner last wanted it on. Who is not in it was never decided about."""
         found = await self._store.call(self._store.client.hgetall(keys.SKILLS_STATE))
-        return {name.decode(): state == b"enabled" for name, state in found.items()}
+        return {name.decode(): state == _ON for name, state in found.items()}
+
+    @staticmethod
+    def is_any_on(states: Iterable[bytes]) -> bool:
+        """Whether one of these, as they are kept, is the state of a skill that is on."""
+        return _ON in states
 
     async def set_state(self, skill: str, *, on: bool) -> None:
         """The skill is on or off from now on, for every process on this store."""
-        await self._store.call(self._store.client.hset(keys.SKILLS_STATE, skill, "enabled" if on else "disabled"))
+        await self._store.call(self._store.client.hset(keys.SKILLS_STATE, skill, _ON if on else b"disabled"))
         await self._store.publish(keys.EVENTS_STATUS, {"type": "skill_enabled" if on else "skill_disabled", "skill": skill})
 
     async def config(self, skill: str) -> dict[str, Any]:

@@ -25,14 +25,16 @@ class DeferredToolbox:
     async def offered(self, turn: ToolTurn) -> tuple[ToolSpec, ...]:
         """As the built one; nothing while no skill is on, or when that cannot be known. Never raises."""
         if self._built is None:
-            try:
-                states = await self._store.states()
-            except SecondmeError:
-                return ()
-            if not any(states.values()):
+            if not (await self._is_any_on() if turn.has_skills is None else turn.has_skills):
                 return ()
             self._built = self._build()
         return await self._built.offered(turn)
+
+    async def _is_any_on(self) -> bool:
+        try:
+            return any((await self._store.states()).values())
+        except SecondmeError:
+            return False
 
     async def call(self, turn: ToolTurn, call: ToolCall) -> ToolResult:
         """As the built one. Never raises."""

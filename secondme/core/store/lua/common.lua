@@ -428,3 +428,27 @@ local function joined(first, second)
   end
   return all
 end
+
+-- The newest turns of a history, oldest first: of all, or with the id of a message (a JSON string, or '') of those that were said before it,
+-- and what was said to its contact since.
+local function turns_before(history, most, id, sent_at)
+  if id == '' then return redis.call('ZRANGE', history, -most, -1) end
+  -- By its place, and where the history does not reach back to it, by its time: scores never are below the time of sending.
+  local turns = redis.call('ZRANGE', history, 0, -1, 'WITHSCORES')
+  local ours, theirs = '{"id":' .. id .. ',', '{"id":' .. cjson.encode(cjson.decode('[' .. id .. ']')[1]) .. ','
+  local place = nil
+  for at = #turns - 1, 1, -2 do
+    if turns[at]:sub(1, #ours) == ours or turns[at]:sub(1, #theirs) == theirs then
+      place = at
+      break
+    end
+  end
+  local said = {}
+  for at = #turns - 1, 1, -2 do
+    if #said == most then break end
+    local before = place and at <= place or not place and tonumber(turns[at + 1]) < sent_at
+    -- What the contact wrote after it waits for an answer of its own. Inside of a text the quotation marks would be escaped.
+    if before or turns[at]:find(',"role":"assistant",', 1, true) then table.insert(said, 1, turns[at]) end
+  end
+  return said
+end
