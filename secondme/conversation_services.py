@@ -36,7 +36,7 @@ class ConversationServices(EventServices):
         """Who talks, what was said, and what of it is not over."""
         from secondme.core.gateway.conversation_desk import ConversationDesk
 
-        return ConversationDesk(self.conversations, self.pairing_store, self.listing, self.control, self.drafts)
+        return ConversationDesk(self.conversations, self.pairing_store, self.control, self.drafts)
 
     @cached_property
     def owner_messages(self) -> OwnerMessages:

@@ -587,7 +587,7 @@ class Services(ConversationServices):
             call_job=partial(self.jobs.call, by_program=True),
             webhooks=there.webhook_desk,
             jobs=lambda caller: program_desk(self, f"{BY_API}:{caller}" if caller else BY_API),
-            listing=self.listing,
+            people=self.pairing_store,
             status=self.status,
             everybody=self.control.everybody,
             pulse=StoreProbe(self.control.now_ms, self.clock),

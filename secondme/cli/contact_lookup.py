@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from secondme.cli.output import Screen
-    from secondme.core.admit.pairing_store import Listing
+    from secondme.core.admit.pairing_store import Listing, PairingStore
     from secondme.core.enums import State, Tier
     from secondme.core.ids import ContactId
     from secondme.core.records import ApprovedContact, DeniedContact, PairingRequest
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _MOST_NAMED = 5
 """Contacts of one name that are listed."""
+_EVERYBODY = 2**31
 
 
 def approved_contact(reference: str, approved: Sequence[ApprovedContact]) -> ApprovedContact:
@@ -117,6 +118,38 @@ def rows_of(listing: Listing) -> list[dict[str, Any]]:
                     row[field] = rfc3339(getattr(record, _FIELDS[field]))
             rows.append(row)
     return rows
+
+
+async def page_of(
+    people: PairingStore, status: State | None, tier: Tier | None, search: str, *, limit: int | None, after: str
+) -> tuple[Listing, str]:
+    """At most `limit` people in the order of the list, behind the place `after`, and the place to go on behind; empty at the end. Only the lists
+    of the states that are looked for are read. Raises DataError for what is no place."""
+    from secondme.core.admit.pairing_store import Listing
+    from secondme.core.enums import State
+    from secondme.core.errors import DataError
+
+    listing, states = Listing([], [], [], [], []), [status] if status is not None else list(State)
+    begun, _, place = after.partition("/")
+    if after and begun not in set(states):
+        raise DataError("bad_place", "There is no such page.", "Give back what the page before it said.")
+    needle, left = search.casefold(), _EVERYBODY if limit is None else limit
+
+    def fits(each: Known) -> bool:
+        words = (each.display_name or "", each.phone_number, each.contact_id)
+        return tier in {None, getattr(each, "tier", None)} and any(needle in word.casefold() for word in words)
+
+    for state in states[states.index(State(begun)) if after else 0 :]:
+        page = await people.page(state, fits, limit=max(left, 1), after=place if state == begun else "")
+        if left == 0 and page.people:  # the list of the state before it ended just there
+            return listing, f"{state}/"
+        if left > 0:
+            getattr(listing, state.value).extend(page.people)
+            listing.corrupt.extend(page.corrupt)
+            left -= len(page.people)
+        if page.following:
+            return listing, f"{state}/{page.following}"
+    return listing, ""
 
 
 def is_wanted(row: dict[str, Any], status: State | None, tier: Tier | None, search: str) -> bool:

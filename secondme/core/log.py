@@ -10,12 +10,16 @@ import contextlib
 import errno
 import json
 import logging
+import math
 import os
 import stat
 import sys
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import lru_cache
+from json.encoder import encode_basestring_ascii as _quoted
 from pathlib import Path
 from types import MappingProxyType
 
@@ -68,7 +72,32 @@ class Logger:
 
     def _write(self, level: int, event: str, facts: dict[str, Fact]) -> None:
         if self._logger.isEnabledFor(level):
-            self._logger.log(level, event, extra={_FACTS: facts})
+            self._logger.handle(_EventRecord(self._logger.name, level, event, facts))
+
+
+class _EventRecord(logging.LogRecord):
+    """An event of ours. What `logging` finds out for each record and we never write (the line of code, thread, process, task) stays empty: it costs
+    more than the rest of a line."""
+
+    def __init__(self, name: str, level: int, event: str, facts: dict[str, Fact]) -> None:
+        now = time.time()  # noqa: TID251  as any record of `logging`
+        self.__dict__ = {
+            **_UNSAID,
+            "name": name,
+            "msg": event,
+            "levelno": level,
+            "levelname": logging.getLevelName(level),
+            "created": now,
+            "msecs": now % 1 * 1000,
+            _FACTS: facts,
+        }
+
+
+_UNSAID: dict[str, object] = {
+    "args": (), "exc_info": None, "exc_text": None, "filename": "", "funcName": "", "lineno": 0, "module": "", "pathname": "",
+    "process": None, "processName": None, "relativeCreated": 0.0, "stack_info": None, "taskName": None, "thread": None, "threadName": None,
+}  # fmt: skip
+"""The rest of a record's attributes: any formatter may ask for them."""
 
 
 logging.getLogger("secondme").addHandler(logging.NullHandler())
@@ -90,14 +119,35 @@ class JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as JSON with `timestamp` (RFC 3339 UTC), `level`, `logger`, `event` and its facts."""
         facts: dict[str, Fact] = getattr(record, _FACTS, {})
-        line = {
-            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-            "level": self._words.get(level := record.levelname.lower(), level),
-            "logger": record.name,
-            "event": safe_text(record.getMessage()),
-            **facts,
-        }
-        return json.dumps(line, ensure_ascii=True)
+        level, said = record.levelname.lower(), record.getMessage()
+        level, moment = self._words.get(level, level), _moment(record.created)
+        if not _OWN.isdisjoint(facts):  # then theirs counts
+            return json.dumps({"timestamp": moment, "level": level, "logger": record.name, "event": safe_text(said), **facts})
+        told = [f", {_quoted(name)}: {_quoted(fact) if type(fact) is str else json.dumps(fact)}" for name, fact in facts.items()]
+        return f'{{"timestamp": "{moment}", {_head(level, record.name, said)}{"".join(told)}}}'
+
+
+_OWN = frozenset({"timestamp", "level", "logger", "event"})
+
+
+@lru_cache(maxsize=512)
+def _head(level: str, logger: str, event: str) -> str:
+    """The part of a line that is the same each time: events are constants."""
+    return json.dumps({"level": level, "logger": logger, "event": safe_text(event)})[1:-1]
+
+
+def _moment(created: float) -> str:
+    """A time since 1970 in RFC 3339, UTC, cut to milliseconds."""
+    fraction, second = math.modf(created)
+    micros = round(fraction * 1e6)
+    if not 0 <= micros < 1_000_000:  # noqa: PLR2004  of a second; before 1970, or at its very end
+        return datetime.fromtimestamp(created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{_second(int(second))}.{micros // 1000:03}Z"
+
+
+@lru_cache(maxsize=4)
+def _second(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat().removesuffix("+00:00")
 
 
 class Plain(logging.Formatter):
@@ -123,9 +173,12 @@ class SharedFile(logging.Handler):
     def __init__(self, path: Path, rotate_bytes: int, keep: int) -> None:
         super().__init__()
         self._path = path
+        self._name = str(path)
         self._rotate_bytes = rotate_bytes
         self._keep = keep
         self._fd = -1
+        self._inode = self._device = -1
+        """Which file is open; nobody else gets its number meanwhile."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """The record is the file's last line, or lost with a disk that is full: that must not stop a reply."""
@@ -153,20 +206,21 @@ class SharedFile(logging.Handler):
     def _current_size(self) -> int:
         """The size of the file that has the name now; ours is opened anew when another process has rotated it away."""
         if self._fd >= 0:
-            ours = os.fstat(self._fd)
             try:
-                there = os.stat(self._path)  # noqa: PTH116  once a line: Path.stat costs three times as much
+                there = os.stat(self._name)  # noqa: PTH116  once a line: Path.stat costs three times as much
             except FileNotFoundError:
                 pass
             except OSError:  # nobody can look whose name it is: what is open can still be written
-                return ours.st_size
+                return os.fstat(self._fd).st_size
             else:
-                if (there.st_ino, there.st_dev) == (ours.st_ino, ours.st_dev):
-                    return ours.st_size
+                if there.st_ino == self._inode and there.st_dev == self._device:
+                    return there.st_size
             os.close(self._fd)
             self._fd = -1
         self._fd = _opened(self._path)
-        return os.fstat(self._fd).st_size
+        ours = os.fstat(self._fd)
+        self._inode, self._device = ours.st_ino, ours.st_dev
+        return ours.st_size
 
     def _shift(self, full: Path) -> None:
         for number in range(self._keep - 2, 0, -1):

@@ -162,6 +162,8 @@ class InboundMessage:
     """Seconds after which the chat forgets it, and we with it; 0: never."""
     is_time_claimed: bool = False
     """True where only the sender says when it was sent."""
+    is_late: bool = False
+    """True for what was sent a day ago or more, by the gateway's clock."""
 
 
 class Admission(StrEnum):

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -83,6 +84,47 @@ async def test_the_approved_are_searched_by_name_number_and_id_and_filtered_by_t
         assert await found(search="nobody") == []
         assert await found(tier="restricted") == ["local:ben"]
         assert await found(tier="restricted", search="anna") == []
+
+
+@pytest.mark.parametrize(
+    ("path", "known", "make", "index"),
+    [
+        ("/api/pairing", "local:ben", keys.pending, keys.INDEX_PENDING),
+        ("/api/pairing/approved", "local:anna", keys.approved, keys.INDEX_APPROVED),
+        ("/api/pairing/denied", "local:cara", keys.denied, keys.INDEX_DENIED),
+    ],
+)
+async def test_pages_of_a_list_are_the_list_and_end(
+    town_hall: Served, path: str, known: str, make: Callable[[str], str], index: str
+) -> None:
+    client = town_hall.store.client
+    raw, moment = await client.get(make(known)), await client.zscore(index, known)
+    for number in range(3):
+        await client.set(make(f"local:more{number}"), raw.replace(known.encode(), b"local:more%d" % number))
+        await client.zadd(index, {f"local:more{number}": moment + number // 2})
+    async with town_hall.local() as client:
+        whole = (await client.get(path)).json()
+        for limit in (1, 2, 4, 500):
+            people, query = [], {"limit": str(limit)}
+            while True:
+                page = (await client.get(path, params=query)).json()
+                assert (page["stats"], page["errors"]) == (whole["stats"], [])
+                people += page["contacts"]
+                if "following" not in page:
+                    break
+                assert len(page["contacts"]) == limit
+                query["after"] = page["following"]
+            assert people == whole["contacts"]
+        assert len(whole["contacts"]) == 4
+        wrong = [await client.get(path, params=each) for each in ({"limit": "0"}, {"limit": "501"}, {"after": "here"})]
+    assert [each.status_code for each in wrong] == [422] * 3
+
+
+async def test_a_list_reads_its_own_index_and_says_only_of_its_own_records_that_they_are_broken(town_hall: Served) -> None:
+    await town_hall.store.client.set(keys.denied("local:cara"), "garbage")
+    async with town_hall.local() as client:
+        said = [(await client.get(f"/api/pairing{path}")).json() for path in ("", "/approved", "/denied")]
+    assert [[each["code"] for each in one["errors"]] for one in said] == [[], [], ["corrupt_record"]]
 
 
 async def test_an_approved_contact_is_edited_and_what_is_left_out_stays(town_hall: Served) -> None:

@@ -32,6 +32,7 @@ from fakes.process import DEADLINE_S, Terminal
 from fakes.town import Town
 from hearing import measure as measure_hearing
 from importing import measure as measure_importing
+from lists import measure as measure_lists
 from migration import measure as measure_migration
 from pictures import measure as measure_pictures
 from redis.asyncio import Redis
@@ -118,7 +119,7 @@ async def gate(store: Store, town: Town) -> None:
     calls = {name.removeprefix("cmdstat_"): int(entry["calls"]) for name, entry in stats.items()}
     trips = calls["evalsha"] / (MESSAGES // IN_FLIGHT * IN_FLIGHT * ROUNDS)
     row("gated message: client CPU", f"{client:.1f} us", f"x{client / floor_client:.2f} of EVALSHA", "goal <= 65 us")
-    row("gated message: server CPU", f"{server:.1f} us", f"+{server - floor_server:.1f} us over EVALSHA", "goal <= 25 us")
+    row("gated message: server CPU", f"{server:.1f} us", f"+{server - floor_server:.1f} us over EVALSHA", "goal <= 28 us")
     row("gated message: round trips", f"{trips:.3f}", "", "exactly 1")
     row("gated messages per second of client CPU", f"{1e6 / client:,.0f}", f"EVALSHA {1e6 / floor_client:,.0f}", "goal >= 10,000")
     row("gated messages per second, wall", f"{1e6 / wall:,.0f}", "", "")
@@ -292,6 +293,7 @@ def main() -> None:
         measure_sandboxing()
         measure_migration()
         measure_importing()
+        measure_lists(row)
         measure_pictures()
         measure_hearing()
     finally:

@@ -58,7 +58,7 @@ def test_the_result_says_everything_and_the_second_run_adds_nothing(cli: Cli, tm
 def test_an_import_sends_and_queues_nothing(cli: Cli, door: Redis, tmp_path: Path) -> None:
     before = set(door.keys())
     assert said(cli, "whatsapp", str(export(tmp_path)), "--me", "Sam")[0] == 0
-    new = {keys.history("local:anna"), keys.history_ids("local:anna"), keys.own_messages("local:anna"), keys.STYLE_OVERALL}
+    new = {keys.history("local:anna"), keys.own_messages("local:anna"), keys.STYLE_OVERALL}
     assert set(door.keys()) - before == new
 
 

@@ -47,7 +47,7 @@ def promised(setup: Setup, *texts: str) -> list[str]:
 
     async def add() -> None:
         async with Store(setup, Role.ATTACH) as store:
-            await store.client.sadd(keys.history_ids(ANNA), *ids)
+            await store.client.zadd(keys.history(ANNA), {json.dumps({"id": each}): at for at, each in enumerate(ids)})
             now = datetime.now(UTC)
             said = {
                 name: Promise(id=promise_id(ANNA, name), said_at=now - timedelta(hours=50 - at), text=text, day=now.date())

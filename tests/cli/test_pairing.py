@@ -49,6 +49,33 @@ def test_the_list_shows_who_is_asked_for(words: str, contacts: str, cli: Cli) ->
     assert all(name in cli("pairing", "list", *words.split()).stdout for name in contacts.split())
 
 
+@pytest.mark.usefixtures("door")
+@pytest.mark.parametrize("words", ["", "--status approved", "--search a", "--tier restricted", "--status denied"])
+@pytest.mark.parametrize("limit", [1, 2, 3, 9])
+def test_pages_of_the_list_are_the_list(words: str, limit: int, cli: Cli) -> None:
+    whole = json.loads(cli("pairing", "list", "--json", *words.split()).stdout)["data"]
+    people, after = [], ""
+    while True:
+        asked = ["--limit", str(limit), *(["--after", after] if after else [])]
+        page = json.loads(cli("pairing", "list", "--json", *words.split(), *asked).stdout)["data"]
+        assert page["stats"] == whole["stats"]
+        assert 0 < len(page["contacts"]) <= limit
+        people += page["contacts"]
+        after = page["following"]
+        if not after:
+            break
+        assert f"There are more: --after {after}\n" in cli("pairing", "list", *words.split(), *asked).stdout
+    assert people == whole["contacts"]
+    assert whole["following"] == ""
+
+
+@pytest.mark.usefixtures("door")
+@pytest.mark.parametrize("place", ["x", "approved/x/y", "pending/\u0661/local:anna"])
+def test_a_place_that_no_list_named_is_no_place(place: str, cli: Cli) -> None:
+    result = cli("pairing", "list", "--limit", "2", "--after", place)
+    assert (result.exit_code, "There is no such page" in result.stderr) == (65, True)
+
+
 def test_an_approval_keeps_tier_and_notes_and_who_decided(cli: Cli, door: Redis) -> None:
     code = code_of(door, "local:ben")
     result = cli("pairing", "approve", code, "--tier", "trusted", "--notes", "met at\x1b[31m work")

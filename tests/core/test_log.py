@@ -12,11 +12,19 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
+from fakes.process import DEADLINE_S
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from secondme.core import log
+from secondme.core.enums import Tier
+from secondme.core.log import SEVERITIES, JsonLines, get_logger
+from secondme.core.text import safe_text
 
 CANARY = "xyzzy-canary"
 PIECES = [
@@ -69,6 +77,40 @@ def test_a_thousand_injections_on_a_terminal_are_a_thousand_lines_that_it_does_n
     assert folder.exists()
     assert [line for line in shown if set(line) & set("\n\r\x1b\x9b\x07\x00\x0b\x0c\x1c\x85\u2028\u2029\u202e\t")] == []
     assert [line for line in shown if "text=" not in line] == []
+
+
+FACTS = st.dictionaries(
+    st.text(max_size=8) | st.sampled_from(["event", "level", "logger", "timestamp", "contact"]),
+    st.text(max_size=30) | st.integers() | st.booleans() | st.none() | st.floats(allow_nan=False) | st.sampled_from(Tier)
+    | st.lists(st.dictionaries(st.text(max_size=3), st.none() | st.integers() | st.text(max_size=3), max_size=2), max_size=2),
+    max_size=5,
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(max_size=60), FACTS, st.sampled_from(["DEBUG", "WARNING", "ERROR"]), st.floats(0, 4_000_000_000))
+def test_a_line_is_what_the_library_for_json_makes_of_it(event: str, facts: dict[str, Any], level: str, created: float) -> None:
+    record = logging.LogRecord("secondme.x", logging.getLevelNamesMapping()[level], "", 0, event, None, None)
+    record.created, record.secondme_facts = created, facts
+    moment = datetime.fromtimestamp(created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    line = {
+        "timestamp": moment,
+        "level": {"WARNING": "warn"}.get(level, level.lower()),
+        "logger": "secondme.x",
+        "event": safe_text(event),
+    }
+    assert JsonLines(SEVERITIES).format(record) == json.dumps({**line, **facts}, ensure_ascii=True)
+
+
+def test_a_record_has_all_that_a_formatter_may_ask_for(caplog: pytest.LogCaptureFixture) -> None:
+    whole = logging.LogRecord("secondme.x", logging.INFO, "", 0, "said", None, None)
+    with caplog.at_level(logging.INFO, "secondme.x"):
+        get_logger("secondme.x").info("said", contact="a")
+    (record,) = caplog.records
+    assert vars(record).keys() >= vars(whole).keys()
+    formatted = logging.Formatter("%(asctime)s %(filename)s:%(lineno)d %(threadName)s %(message)s").format(record)
+    assert formatted.endswith(" :0 None said")
+    assert abs(record.created - whole.created) < DEADLINE_S
 
 
 def test_an_errors_own_words_are_never_written(folder: Path) -> None:

@@ -247,7 +247,7 @@ async def test_what_automem_finds_are_messages_that_stand_here(build: Build, ser
     assert server.memories == {}
     await archived(town)
     assert server.contents(f"contact:{contact_key(ANNA)}") == ["Them: we meet at the harbour"]
-    await town.store.client.delete(keys.history(ANNA), keys.history_ids(ANNA))  # else the prompt has it anyway
+    await town.store.client.delete(keys.history(ANNA))  # else the prompt has it anyway
     assert "we meet at the harbour" in await asked(town, "anna", "which harbour was it?")
     assert await asked(town, "ben", "which harbour was it?") == ""
 

@@ -43,7 +43,7 @@ async def test_whom_it_was_wrongly_given_to_has_nothing_of_it_any_more(store: St
     assert await words(store) == (["are you coming?", "yes", "good", "at eight"], ["yes", "at eight"])
     assert {contact async for contact in contacts_given(store, "")} == set()
     assert await measures(store) == 2
-    assert not await store.client.exists(keys.history(BEN), keys.history_ids(BEN), keys.own_messages(BEN))
+    assert not await store.client.exists(keys.history(BEN), keys.own_messages(BEN))
 
 
 async def test_another_owner_of_the_same_file_changes_all_rows(store: Store, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ async def test_what_a_better_reader_leaves_out_is_gone_and_what_it_moves_is_move
     assert await style.add(ANNA, [own("a", "more of it")], named=True, digest=digest) == 0
     assert await style.retract(ANNA, digest, await style.given(ANNA, digest) - {"import:a"}) == 1
     assert [(each.text, each.before) for each in await style.own(ANNA)] == [("a", "more of it")]
-    assert await store.client.scard(keys.history_ids(ANNA)) == 3
+    assert await store.client.zcard(keys.history(ANNA)) == 3
 
 
 async def test_rows_of_a_version_that_knew_no_files_are_brought_into_order(store: Store, tmp_path: Path) -> None:
@@ -143,7 +143,7 @@ async def test_rows_of_a_version_that_knew_no_files_are_brought_into_order(store
     await do(store, tmp_path, text, contact=ANNA)
     style = StyleStore(store)
     own = [each.model_copy(update={"at": said_at(text), "sources": None}) for each in await style.own(ANNA)]
-    await store.client.delete(keys.own_messages(ANNA), keys.history(ANNA), keys.history_ids(ANNA))
+    await store.client.delete(keys.own_messages(ANNA), keys.history(ANNA))
     await style.add(ANNA, own, named=True)
     await do(store, tmp_path, text, contact=ANNA)
     assert (await words(store))[1] == [f"part {9 - n}" for n in range(9)]

@@ -1,5 +1,6 @@
 """Birthdays and promises are kept as they are said, by whose word it is, and go with the message that said them."""
 
+import json
 import logging
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
@@ -288,7 +289,7 @@ async def test_a_beginning_that_two_promises_share_settles_neither(plain: Town) 
 
 async def test_promises_are_bounded_in_number_length_and_age(plain: Town) -> None:
     ids = [f"p{number:03}" for number in range(MOST_OPEN + 10)]
-    await plain.store.client.sadd(keys.history_ids(ANNA), *ids, "old")
+    await plain.store.client.zadd(keys.history(ANNA), {json.dumps({"id": each}): at for at, each in enumerate([*ids, "old"])})
     said = {
         each: Promise(id=promise_id(ANNA, each), said_at=NOW - timedelta(minutes=90 - at), text="x") for at, each in enumerate(ids)
     }

@@ -136,6 +136,7 @@ async def _live(town: Town) -> None:  # noqa: PLR0915  one step for each script
     old = Turn(id="import:1", role="user", content="old", timestamp=datetime.now(UTC) - timedelta(days=1), type="incoming")
     await RecollectionStore(town.store, execute=True).recollect(ANNA, [old], named=True)
     await town.services.style.retract(ANNA, "0" * 24, ["o1"])
+    await town.services.conversation_desk.ranked()
     await town.let_in("eve")
     await town.writes("eve", "look", attachments=(Attachment(AttachmentKind.PHOTO, handle="gone"),))
     await town.work()

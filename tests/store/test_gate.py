@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -10,12 +11,13 @@ import pytest
 from fakes.town import Town
 from fakes.watching import Ear, calls, everything
 
+from secondme.core.clock import to_ms
 from secondme.core.enums import Tier
 from secondme.core.ids import ContactId, MessageId
 from secondme.core.messages import Admission, Challenge
 from secondme.core.records import OwnMessage
 from secondme.core.remember.learning import own_messages
-from secondme.core.store import keys
+from secondme.core.store import key_types, keys
 
 TownWith = Callable[..., Town]
 ANNA = ContactId("local:anna")
@@ -59,32 +61,96 @@ async def test_an_admitted_message_is_stored_in_the_predecessors_formats(town: T
     values = ["ABC", "user", "hé", 1772366400500, "incoming"]
     assert list(json.loads(member).items()) == list(zip(["id", "role", "content", "timestamp", "type"], values, strict=True))
     assert score == 1772366400500
-    assert store["HISTORY:local:anna:ids"] == {b"ABC"}
+    assert b"ABC" in dict(store["SEEN:local:anna"])
     ((_, fields),) = store["QUEUE:messages"]
     assert fields == {b"channelId": b"local", b"contactId": b"local:anna", b"normalizedContactId": b"4915", b"messageId": b"ABC"}
     (mail,) = map(json.loads, store["INBOX:local:anna"])
     assert (mail["messageId"], mail["content"], mail["contactName"], mail["timestamp"]) == ("ABC", "hé", "Anna", 1772366400500)
-    week = [await town.store.client.ttl(key) for key in ("HISTORY:local:anna", "HISTORY:local:anna:ids")]
-    assert [604_790 < each <= 604_800 for each in week] == [True, True]
+    assert 604_790 < await town.store.client.ttl("HISTORY:local:anna") <= 604_800
+    assert 691_190 < await town.store.client.ttl("SEEN:local:anna") <= 691_200
 
 
 async def test_a_message_is_decided_about_once(town: Town) -> None:
     await town.let_in("anna")
     message = town.message("anna", "hi")
     assert [await town.gateway.receive(message) for _ in range(3)] == [Admission.QUEUED, *[Admission.DUPLICATE] * 2]
-    await town.store.client.delete("SEEN:local:anna:" + message.message_id)  # then the history itself remembers
-    assert await town.gateway.receive(message) is Admission.DUPLICATE
     assert await town.store.client.llen("INBOX:local:anna") == 1
 
 
-async def test_history_keeps_the_hundred_newest_and_the_ids_of_no_others(town_with: TownWith) -> None:
+@pytest.mark.parametrize("days", [0, 2, 9, 30])
+@pytest.mark.parametrize("from_me", [False, True])
+async def test_what_came_late_is_decided_about_once_and_counts_by_when_it_was_written(
+    town_with: TownWith, days: int, from_me: bool
+) -> None:
+    town = town_with(limits__messages=2)
+    await town.let_in("anna")
+    then = town.clock.now() - timedelta(days=days)
+    said = [town.message("anna", f"text {n}", sent_at=then, from_me=from_me) for n in range(3)]
+    outcomes = [await town.gateway.receive(message) for message in said]
+    if days < 8:  # what is older is not kept for the limit
+        assert outcomes == ([Admission.TAKEN_OVER] * 3 if from_me else [Admission.QUEUED, Admission.QUEUED, Admission.RATE_LIMITED])
+    await town.store.client.delete(keys.pause(ANNA))
+    await town.writes("anna", "the first of an hour")
+    again = {await town.gateway.receive(message) for message in said}
+    assert again <= {Admission.DUPLICATE, Admission.OWN_ECHO}
+
+
+@pytest.mark.parametrize("from_me", [False, True])
+async def test_what_only_the_history_remembers_was_decided_about_and_counts_for_no_limit(
+    town_with: TownWith, from_me: bool
+) -> None:
+    town = town_with(limits__messages=2)
+    await town.let_in("anna")
+    said = [town.message("anna", f"text {n}", sent_at=town.clock.now() - timedelta(seconds=1)) for n in range(2)]
+    assert [await town.gateway.receive(message) for message in said] == [Admission.QUEUED] * 2
+    assert await town.work() == ["answered"]
+    await town.deliver()
+    await town.store.client.delete(keys.seen(ANNA))
+    assert await town.writes("anna", "three") is Admission.QUEUED
+    again = [await town.gateway.receive(replace(message, from_me=from_me)) for message in said]
+    assert again == [Admission.OWN_ECHO if from_me else Admission.DUPLICATE] * 2
+    assert 0 < await town.store.client.ttl(keys.seen(ANNA)) <= 691_200
+
+
+async def test_what_we_said_counts_for_no_limit_and_ends_with_the_rest(town_with: TownWith) -> None:
+    town = town_with(limits__messages=2)
+    await town.let_in("anna")
+    await town.writes("anna", "one")
+    await town.work()
+    await town.deliver()
+    seen = dict(await town.store.client.zrange(keys.seen(ANNA), 0, -1, withscores=True))
+    ours = [at for at in seen.values() if at < 0]
+    assert len(ours) >= 2, "the greeting and the reply"
+    hour = 3_600_000
+    long_ago = to_ms(town.clock.now()) - 8 * 24 * hour
+    await town.store.client.zadd(
+        keys.seen(ANNA), {"-old": -long_ago, "old": long_ago, "-young": -long_ago - hour, "young": long_ago + hour}
+    )
+    await town.store.client.delete(keys.history(ANNA))
+    await town.writes("anna", "the first of an hour")
+    left = set(await town.store.client.zrange(keys.seen(ANNA), 0, -1))
+    assert left >= {*seen, b"-young", b"young"}
+    assert not left & {b"-old", b"old"}
+
+
+async def test_the_ids_that_an_older_version_kept_are_known_and_change_nothing(town: Town) -> None:
+    await town.let_in("anna")
+    message = town.message("anna", "hi")
+    await town.store.client.sadd(keys.history_ids(ANNA), message.message_id)
+    assert key_types.known(keys.history_ids(ANNA)) == ("history_ids", "set", ANNA)
+    assert await town.gateway.receive(message) is Admission.QUEUED
+    assert await town.store.client.smembers(keys.history_ids(ANNA)) == {message.message_id.encode()}
+    await town.owner.revoke(ANNA)
+    assert not await town.store.client.exists(keys.history_ids(ANNA))
+
+
+async def test_history_keeps_the_hundred_newest(town_with: TownWith) -> None:
     town = town_with(limits__messages=1000)
     await town.let_in("anna")
     for n in range(120):
         await town.writes("anna", f"text {n}", message_id=MessageId(f"m-{n}"))
     turns = await town.conversation.recent(ANNA, 1000)
     assert [turn.content for turn in turns] == [f"text {n}" for n in range(20, 120)]
-    assert await town.store.client.smembers("HISTORY:local:anna:ids") == {f"m-{n}".encode() for n in range(20, 120)}
 
 
 async def test_messages_of_the_same_second_keep_the_order_of_their_arrival(town_with: TownWith) -> None:
@@ -398,10 +464,9 @@ async def test_any_pause_the_predecessor_left_stops_the_contact(town: Town, raw:
 
 
 async def test_the_predecessors_history_is_read_and_continued(town: Town) -> None:
-    await town.let_in("anna")
     old = '{"id":"false_49@c.us_3EB0","role":"assistant","content":"ok","timestamp":1700000000000,"type":"outgoing"}'
     await town.store.client.zadd("HISTORY:local:anna", {old: 1700000000000, "garbage": 1700000000001})
-    await town.store.client.sadd("HISTORY:local:anna:ids", "false_49@c.us_3EB0")
+    await town.let_in("anna")
     await town.writes("anna", "hi")
     turns = await town.conversation.recent(ANNA, 10)
     assert [(turn.role, turn.type, turn.content) for turn in turns] == [("assistant", "outgoing", "ok"), ("user", "incoming", "hi")]

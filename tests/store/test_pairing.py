@@ -9,8 +9,9 @@ import pytest
 from fakes.town import Town
 from fakes.watching import Ear, calls
 
-from secondme.core.admit.pairing_store import Stats
-from secondme.core.enums import Tier
+from secondme.core.admit.pairing_store import PairingStore, Stats
+from secondme.core.enums import State, Tier
+from secondme.core.errors import DataError
 from secondme.core.ids import ContactId
 from secondme.core.records import Record
 from secondme.core.store import keys
@@ -210,3 +211,58 @@ async def test_a_corrupt_record_hides_nobody_else_from_the_list(town: Town) -> N
 def test_every_field_of_every_record_is_camel_case_outside(record: type[Record]) -> None:
     aliases = [field.alias or name for name, field in record.model_fields.items()]
     assert not [alias for alias in aliases if "_" in alias or not alias[0].islower()]
+
+
+async def _approve_many(town: Town, moments: list[int]) -> list[str]:
+    """People who were approved at these moments; their ids, as the list has them."""
+    people = [f"local:p{number:04}" for number in range(len(moments))]
+    pipe = town.store.client.pipeline(transaction=False)
+    for who, at in zip(people, moments, strict=True):
+        record = {"contactId": who, "phoneNumber": who, "approvedAt": at, "approvedBy": "x", "tier": "standard"}
+        pipe.set(keys.approved(who), json.dumps(record))
+        pipe.zadd(keys.INDEX_APPROVED, {who: at})
+    await pipe.execute()
+    return [who for _, who in sorted(zip(moments, people, strict=True), reverse=True)]
+
+
+@pytest.mark.parametrize("limit", [1, 7, 149, 150, 151, 500])
+async def test_pages_are_the_list_also_where_many_came_in_one_moment(town: Town, limit: int) -> None:
+    people = await _approve_many(town, [1_700_000_000_000 + number // 200 for number in range(401)])
+    assert [each.contact_id for each in (await town.pairing.listing()).approved] == people
+    found, after = [], ""
+    while True:
+        page = await town.pairing.page(State.APPROVED, lambda _: True, limit=limit, after=after)
+        found += [each.contact_id for each in page.people]
+        after = page.following
+        if not after:
+            break
+        assert len(page.people) == limit
+    assert found == people
+
+
+@pytest.mark.parametrize("came_back", [False, True])
+async def test_a_page_goes_on_where_its_last_contact_has_left(town: Town, came_back: bool) -> None:
+    people = await _approve_many(town, [1_700_000_000_000 + number for number in range(10)])
+    page = await town.pairing.page(State.APPROVED, lambda _: True, limit=4)
+    await town.owner.revoke(people[3])
+    if came_back:
+        await _approve_many(town, [1_700_000_000_000 + number for number in range(10)])
+        await town.store.client.zadd(keys.INDEX_APPROVED, {people[3]: 1_800_000_000_000})
+    rest = await town.pairing.page(State.APPROVED, lambda _: True, limit=100, after=page.following)
+    assert [each.contact_id for each in rest.people] == people[4:]
+
+
+async def test_a_long_list_is_read_in_slices_and_a_record_once(town: Town) -> None:
+    await _approve_many(town, list(range(1_700_000_000_000, 1_700_000_000_400)))
+    store = PairingStore(town.store, town.setup.settings.pairing)
+    first, second = [[each async for each in store.slices(State.APPROVED)] for _ in range(2)]
+    assert [len(each.entries) for each in first] == [150, 150, 100]
+    assert all(
+        a is b for one, two in zip(first, second, strict=True) for (_, a), (_, b) in zip(one.entries, two.entries, strict=True)
+    )
+
+
+@pytest.mark.parametrize("place", ["x", "/local:anna", "-5/local:anna", "\u0661/local:anna", "5/"])
+async def test_what_is_no_place_is_refused(town: Town, place: str) -> None:
+    with pytest.raises(DataError, match="no such page"):
+        await town.pairing.page(State.APPROVED, lambda _: True, limit=1, after=place)

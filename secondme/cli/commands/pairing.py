@@ -41,18 +41,27 @@ async def list_(
     status: Annotated[State | None, typer.Option(help="Only contacts in this state.")] = None,
     tier: Annotated[Tier | None, typer.Option(help="Only approved contacts of this tier.")] = None,
     search: Annotated[str, typer.Option(help="Only contacts whose name, number or id contains this.")] = "",
+    limit: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    after: Annotated[str, typer.Option(metavar="PLACE", help="Go on behind a list with --limit, at the place that it named.")] = "",
 ) -> CommandResult:
     """Show who waits with their codes, who was approved, who was denied."""
-    from secondme.cli.contact_lookup import is_wanted, rows_of, show
+    from secondme.cli.contact_lookup import is_wanted, page_of, rows_of, show
     from secondme.core.admit.pairing import twin_of
 
+    following, totals = "", None
     async with invocation.services() as services:
-        listing = await services.listing()
+        if limit is None and not after and status in {None, State.PENDING}:
+            listing = await services.listing()
+        else:
+            listing, following = await page_of(services.pairing_store, status, tier, search, limit=limit, after=after)
+            totals = await services.pairing_store.totals()
     rows = [row for row in rows_of(listing) if is_wanted(row, status, tier, search)]
     twins = [(each, known) for each in listing.pending if (known := twin_of(each, listing.approved))]
 
     def told(screen: Screen) -> None:
         show(screen, rows)
+        if following:
+            screen.line(f"There are more: --after {following}")
         for row in rows:
             if row.get("firstLine"):
                 screen.line(f"{row.get('displayName') or row['contactId']} wrote: | {row['firstLine']}")
@@ -63,9 +72,9 @@ async def list_(
                 f"secondme contacts link {known.contact_id} {request.contact_id}"
             )
 
-    counts = {name: len(getattr(listing, name)) for name in ("pending", "approved", "denied", "invites")}
+    counts = totals or {name: len(getattr(listing, name)) for name in ("pending", "approved", "denied", "invites")}
     code = ExitCode.BAD_INPUT if listing.corrupt else ExitCode.DONE
-    return CommandResult({"contacts": rows, "stats": counts}, told, code, errors=list(listing.corrupt))
+    return CommandResult({"contacts": rows, "following": following, "stats": counts}, told, code, errors=list(listing.corrupt))
 
 
 @app.command()

@@ -5,10 +5,10 @@ keyspace.
 from __future__ import annotations
 
 import contextlib
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeVar, cast
 
+from secondme.core.enums import State
 from secondme.core.errors import BusyError, DataError, NotFoundError
 from secondme.core.ids import ContactId, code_of, is_contact_id, new_code
 from secondme.core.records import ApprovedContact, DeniedContact, FirstMessage, Invite, NewRow, PairingRequest, Record
@@ -16,7 +16,7 @@ from secondme.core.store import keys
 from secondme.core.store.events import Nudge, nudge
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import AsyncIterator, Callable, Collection
     from datetime import timedelta
 
     from secondme.core.config.models import PairingSettings
@@ -32,10 +32,11 @@ _FRESH_TRIES = 500
 """Wrong codes of whomever that an invite bears which was made while the door is closed: one in 2,000 that somebody guesses it."""
 _MOST_INVITES = 100
 _PAGE = 500
+_SLICE = 150
+"""Records that are read in one go: some 2 ms of work."""
+Person = PairingRequest | ApprovedContact | DeniedContact
 LINKED = "link"
 """By whom somebody was approved who is only because another contact of theirs is."""
-ADMISSION_LIMITS = json.dumps([keys.HISTORY_CAP, keys.HISTORY_TTL_S, keys.SEEN_TTL_MS, keys.MAILBOX_TTL_MS])
-"""What scripts that let a first message in keep of it, as `answer_first_message` takes them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,24 @@ class Tally:
     home: str
     approved: int
     removed: int
+
+
+@dataclass(frozen=True, slots=True)
+class PairingSlice:
+    """Some of those who are in one state, in the order of their list."""
+
+    entries: list[tuple[str, Person]]
+    """Each with its place, which `slices` goes on behind."""
+    corrupt: list[DataError]
+
+
+@dataclass(frozen=True, slots=True)
+class PairingPage:
+    """At most as many as were asked for. `following` is the place to go on behind; empty at the end."""
+
+    people: list[Person]
+    corrupt: list[DataError]
+    following: str
 
 
 class PairingStore:
@@ -105,7 +124,6 @@ class PairingStore:
                 notes,
                 welcome.encode() if welcome else "",
                 keys.EVENTS_PAIRING,
-                ADMISSION_LIMITS,
             ),
             contact=contact,
             digits=request.code,
@@ -142,7 +160,6 @@ class PairingStore:
                 notes,
                 "",
                 keys.EVENTS_PAIRING,
-                ADMISSION_LIMITS,
                 channel,
                 known.phone_number or contact,
                 known.display_name,
@@ -288,6 +305,76 @@ class PairingStore:
         listing.denied.reverse()
         return listing
 
+    async def slices(self, state: State, after: str = "") -> AsyncIterator[PairingSlice]:
+        """Everybody in one state, in the order of `listing`, a few hundred at a time: nobody else's work waits for all of a long list. Reads
+        the index of this state and no other. `after` is a place: those behind it, whoever stood there. Raises DataError for what is no place.
+        """
+        index, name, kind = _LISTS[state]
+        known, start = self._known.get(index, {}), await self._behind(index, after) if after else 0
+        seen: dict[str, tuple[bytes, Record]] = {}
+        while members := await self._store.call(
+            self._store.client.zrange(index, start, start + _SLICE - 1, desc=state is not State.PENDING, withscores=True)
+        ):
+            start += _SLICE
+            keys_of = [name(member.decode()) for member, _ in members]
+            found = PairingSlice([], [])
+            for (member, moment), key, raw in zip(
+                members, keys_of, await self._store.call(self._store.client.mget(keys_of)), strict=True
+            ):
+                if raw is None or key in seen:
+                    continue  # it expired since the index was read, or others came in front meanwhile
+                before = known.get(key)
+                try:
+                    record = before[1] if before is not None and before[0] == raw else kind.decode(raw, key)
+                except DataError as error:
+                    found.corrupt.append(error)
+                    continue
+                seen[key] = raw, record
+                found.entries.append((f"{moment:.0f}/{member.decode()}", cast("Person", record)))
+            yield await self._with_what_they_wrote(found) if state is State.PENDING else found
+        if not after:
+            self._known[index] = seen
+
+    async def page(self, state: State, is_wanted: Callable[[Person], bool], *, limit: int, after: str = "") -> PairingPage:
+        """The first `limit` in this state whom `is_wanted` fits, behind the place `after`. Raises as `slices`."""
+        chosen: list[tuple[str, Person]] = []
+        corrupt: list[DataError] = []
+        async for found in self.slices(state, after):
+            corrupt += found.corrupt
+            for place, person in found.entries:
+                if not is_wanted(person):
+                    continue
+                if len(chosen) == limit:
+                    return PairingPage([each for _, each in chosen], corrupt, chosen[-1][0])
+                chosen.append((place, person))
+        return PairingPage([each for _, each in chosen], corrupt, "")
+
+    async def everybody_approved(self) -> list[ApprovedContact]:
+        """Everybody who was approved, newest first. Reads that index only; what cannot be read is left out."""
+        return [cast("ApprovedContact", each) async for found in self.slices(State.APPROVED) for _, each in found.entries]
+
+    async def totals(self) -> dict[str, int]:
+        """How many are in each state, and how many invites there are. No record is read for it."""
+        stats = await self.stats()
+        invites = await self._store.call(self._store.client.zcard(keys.INDEX_INVITES))
+        return {"pending": stats.pending, "approved": stats.approved, "denied": stats.denied, "invites": invites}
+
+    async def _behind(self, index: str, place: str) -> int:
+        """The rank behind a place. Where its contact has left, those of the same moment come again."""
+        moment, _, contact = place.partition("/")
+        if not (moment.isascii() and moment.isdigit() and contact):
+            raise DataError("bad_place", "There is no such page.", "Give back what the page before it said.")
+        is_pending, pipe = index == keys.INDEX_PENDING, self._store.client.pipeline(transaction=False)
+        (pipe.zrank if is_pending else pipe.zrevrank)(index, contact)
+        pipe.zscore(index, contact)
+        pipe.zcount(index, *(("-inf", f"({moment}") if is_pending else (f"({moment}", "+inf")))
+        rank, score, before = await self._store.call(pipe.execute())
+        return rank + 1 if rank is not None and score == float(moment) else int(before)
+
+    async def _with_what_they_wrote(self, found: PairingSlice) -> PairingSlice:
+        requests = await self._with_first_lines([cast("PairingRequest", person) for _, person in found.entries])
+        return PairingSlice([(place, each) for (place, _), each in zip(found.entries, requests, strict=True)], found.corrupt)
+
     async def _collect(self, index: str, name: Callable[[str], str], kind: type[R], found: list[R], listing: Listing) -> None:
         known, start = self._known.get(index, {}), 0
         seen: dict[str, tuple[bytes, Record]] = {}
@@ -347,3 +434,11 @@ def _approved(answer: list[bytes], contact: str) -> tuple[Literal["approved", "a
             raise DataError("corrupt_record", f"The record {keys.pending(contact)} cannot be read; it was left as it is.")
         case _:
             raise NotFoundError("no_such_request", f"The request of {contact} is gone: expired, or already decided.")
+
+
+_LISTS: dict[State, tuple[str, Callable[[str], str], type[Record]]] = {
+    State.PENDING: (keys.INDEX_PENDING, keys.pending, PairingRequest),
+    State.APPROVED: (keys.INDEX_APPROVED, keys.approved, ApprovedContact),
+    State.DENIED: (keys.INDEX_DENIED, keys.denied, DeniedContact),
+}
+"""The index of each state, whose key a contact in it has, and of what kind the record is."""

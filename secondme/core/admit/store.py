@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, Literal
 
-from secondme.core.admit.pairing_store import ADMISSION_LIMITS, TRIES
+from secondme.core.admit.pairing_store import TRIES
 from secondme.core.clock import to_ms
 from secondme.core.errors import BusyError, DataError, NotFoundError
 from secondme.core.ids import ContactId, new_code, new_id
@@ -39,11 +39,6 @@ class GateStore:
             limits.messages,
             limits.window_s,
             int(limits.pause_minutes * 60_000),
-            keys.HISTORY_CAP,
-            keys.HISTORY_TTL_S,
-            keys.INBOX_CAP,
-            keys.SEEN_TTL_MS,
-            keys.MAILBOX_TTL_MS,
             keys.EVENTS_PAUSE,
         )
 
@@ -63,7 +58,7 @@ class GateStore:
                 message.channel_id,
                 message.normalized_contact_id,
                 *self._tail,
-                "0" if message.is_time_claimed and not message.backlog else "1",
+                "0" if message.is_time_claimed and not message.backlog else "late" if message.is_late else "1",
                 message.album,
                 message.display_name,
                 message.expires_s * 1000,
@@ -86,7 +81,6 @@ class GateStore:
                 message.revokes,
                 "assistant" if message.from_me else "user",
                 to_ms(message.sent_at),
-                keys.SEEN_TTL_MS,
                 self._window_ms,
             ),
             contact=contact,
@@ -140,9 +134,6 @@ class GateStore:
                 turn,
                 sent_ms,
                 self._takeover_ms,
-                keys.HISTORY_CAP,
-                keys.HISTORY_TTL_S,
-                keys.SEEN_TTL_MS,
                 keys.EVENTS_PAUSE,
                 message.expires_s * 1000,
                 self._window_ms,
@@ -290,7 +281,6 @@ class RequestStore:
                     keys.EVENTS_PAIRING,
                     keys.EVENTS_SECURITY,
                     raw,
-                    ADMISSION_LIMITS,
                 ),
                 contact=contact,
                 own=own or "none",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from secondme.core.admit.control_store import EverybodyPaused
     from secondme.core.admit.pairing import PairingService
-    from secondme.core.admit.pairing_store import Listing
+    from secondme.core.admit.pairing_store import PairingStore
     from secondme.core.admit.pauses import PauseService
     from secondme.core.api.agent_routes import AgentOperations
     from secondme.core.api.skill_routes import SkillOperations
@@ -61,7 +61,7 @@ class ApiOperations:
     webhooks: WebhookDesk
     jobs: Callable[[str], ProgramDesk]
     """The desk for jobs of a caller, by the name of its token; empty for the owner."""
-    listing: Callable[[], Awaitable[Listing]]
+    people: PairingStore
     status: Callable[[], Awaitable[SystemStatus]]
     everybody: Callable[[], Awaitable[EverybodyPaused | None]]
     pulse: StoreProbe

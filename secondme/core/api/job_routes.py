@@ -10,6 +10,7 @@ from secondme.core.api import schemas
 from secondme.core.api.auth import caller_of
 from secondme.core.api.dependencies import ApiOperations, Can, Named, answers
 from secondme.core.errors import DataError, NotFoundError
+from secondme.core.ids import ContactId
 from secondme.core.jobs.desk import JobWish, ProgramDesk, coming
 from secondme.core.jobs.records import SELF, JobKind, JobRun, JobView
 from secondme.core.jobs.schedule import Schedule
@@ -351,7 +352,7 @@ class GrantTaken(CamelModel):
 @grants.get("", responses=answers())
 async def list_grants(can: Can, desk: _Desk) -> GrantList:
     """Whom jobs may write to without asking, and until when."""
-    found = await desk.allowed((await can.listing()).approved)
+    found = await desk.allowed(await can.people.everybody_approved())
     return GrantList(grants=[GrantShape.model_validate(each, from_attributes=True) for each in found])
 
 
@@ -373,7 +374,7 @@ async def take_grant(can: Can, desk: _Desk, contact: Named, category: _Category)
 
 async def _approved(can: ApiOperations, contact: str) -> "ApprovedContact":
     """The contact of this whole id. Raises NotFoundError for one that was not approved."""
-    found = next((each for each in (await can.listing()).approved if each.contact_id == contact), None)
+    found = await can.people.approved(ContactId(contact))
     if found is None:
         raise NotFoundError("unknown_contact", "There is no such contact.")
     return found

@@ -118,6 +118,6 @@ async def correct_fact(can: Can, contact: Named, fact: _Fact, right: RightValue)
 
 
 async def _approved(can: "ApiOperations", contact: str) -> ContactId:
-    if all(each.contact_id != contact for each in (await can.listing()).approved):
+    if not await can.people.is_approved(ContactId(contact)):
         raise NotFoundError("unknown_contact", "There is no such contact.")
     return ContactId(contact)

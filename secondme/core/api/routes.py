@@ -1,5 +1,6 @@
 """The routes: pairing, channels, pauses and the kill switch, status, health and events."""
 
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Annotated
 
@@ -7,6 +8,7 @@ from fastapi import APIRouter, Body, Header, Path, Query, Request
 from starlette.responses import Response
 
 from secondme.core.admit.pairing import Decision
+from secondme.core.admit.pairing_store import PairingStore, Person
 from secondme.core.api import schemas
 from secondme.core.api.auth import lasting
 from secondme.core.api.dependencies import ApiOperations, Ascii, Can, Named, answers
@@ -14,39 +16,41 @@ from secondme.core.api.events import EventStream
 from secondme.core.api.middleware import EVENTS_PATH
 from secondme.core.api.problems import refusal_of
 from secondme.core.clock import from_ms
-from secondme.core.enums import Tier
+from secondme.core.enums import State, Tier
 from secondme.core.errors import BusyError, DataError, NotFoundError, SecondmeError
 from secondme.core.gateway.channel_supervisor import ChannelSupervisor
 from secondme.core.gateway.status import StatusReport
 from secondme.core.ids import contact_id
-from secondme.core.records import ApprovedContact
 
 pairing = APIRouter(prefix="/api/pairing", tags=["pairing"])
 
 
-@pairing.get("", responses=answers(), response_model_exclude_none=True)
-async def list_pending(can: Can) -> schemas.PendingList:
+_Limit = Annotated[int | None, Query(ge=1, le=500, description="At most so many; everybody without it.")]
+_After = Annotated[str, Query(max_length=160, description="`following` of the page before.")]
+
+
+@pairing.get("", responses=answers(), response_model=schemas.PendingList)
+async def list_pending(can: Can, limit: _Limit = None, after: _After = "") -> Response:
     """Who waits, with the codes they were shown."""
-    listing = await can.listing()
-    return schemas.PendingList(contacts=[schemas.Pending.of(each) for each in listing.pending], **schemas.People.beside(listing))
+    return await _listed(can.people, State.PENDING, schemas.Pending, lambda _: True, limit, after)
 
 
-@pairing.get("/approved", responses=answers(), response_model_exclude_none=True)
-async def list_approved(
+@pairing.get("/approved", responses=answers(), response_model=schemas.ApprovedList)
+async def list_approved(  # the query
     can: Can,
     search: Annotated[str, Query(max_length=128, description="Only who has this in name, number or id.")] = "",
     tier: Annotated[Tier | None, Query(description="Only who has this tier.")] = None,
-) -> schemas.ApprovedList:
+    limit: _Limit = None,
+    after: _After = "",
+) -> Response:
     """Who was approved."""
-    listing = await can.listing()
     needle = search.casefold()
 
-    def is_wanted(each: ApprovedContact) -> bool:
+    def is_wanted(each: Person) -> bool:
         words = (each.display_name or "", each.phone_number, each.contact_id) if needle else ("",)
-        return tier in {None, each.tier} and any(needle in word.casefold() for word in words)
+        return tier in {None, getattr(each, "tier", None)} and any(needle in word.casefold() for word in words)
 
-    wanted = [schemas.Approved.of(each) for each in listing.approved if is_wanted(each)]
-    return schemas.ApprovedList(contacts=wanted, **schemas.People.beside(listing))
+    return await _listed(can.people, State.APPROVED, schemas.Approved, is_wanted, limit, after)
 
 
 @pairing.patch("/approved/{contact}", responses=answers(404), response_model_exclude_none=True)
@@ -61,11 +65,10 @@ async def revoke(can: Can, contact: Named) -> schemas.Decided:
     return schemas.Decided.of(await can.pairing.revoke(contact))
 
 
-@pairing.get("/denied", responses=answers(), response_model_exclude_none=True)
-async def list_denied(can: Can) -> schemas.DeniedList:
+@pairing.get("/denied", responses=answers(), response_model=schemas.DeniedList)
+async def list_denied(can: Can, limit: _Limit = None, after: _After = "") -> Response:
     """Who was denied."""
-    listing = await can.listing()
-    return schemas.DeniedList(contacts=[schemas.Denied.of(each) for each in listing.denied], **schemas.People.beside(listing))
+    return await _listed(can.people, State.DENIED, schemas.Denied, lambda _: True, limit, after)
 
 
 @pairing.delete("/denied/{contact}", responses=answers(404), response_model_exclude_none=True)
@@ -136,6 +139,40 @@ async def approve(can: Can, contact: Named, how: Annotated[schemas.Approval | No
 async def deny(can: Can, contact: Named, why: Annotated[schemas.Denial | None, Body()] = None) -> schemas.Decided:
     """Who waits under this id or code, or was approved, is denied for the cooldown. What was kept for it is erased."""
     return schemas.Decided.of(await can.pairing.deny(contact, why.reason if why else ""))
+
+
+async def _listed(
+    people: PairingStore,
+    state: State,
+    shape: type[schemas.Person],
+    is_wanted: Callable[[Person], bool],
+    limit: int | None,
+    after: str,
+) -> Response:
+    """The answer of a list, put together piece by piece: ten thousand people in one piece would keep everybody else waiting."""
+    totals, corrupt, following = await people.totals(), [], ""
+    pieces: list[bytes] = []
+    if limit is None:
+        async for found in people.slices(state, after):
+            corrupt += found.corrupt
+            pieces.append(_shaped(shape, [person for _, person in found.entries if is_wanted(person)]))
+    else:
+        page = await people.page(state, is_wanted, limit=limit, after=after)
+        corrupt, following = page.corrupt, page.following
+        pieces.append(_shaped(shape, page.people))
+    beside: dict[str, object] = {
+        "errors": [schemas.Trouble.of(error).model_dump(by_alias=True) for error in corrupt],
+        "stats": totals,
+    }
+    if following:
+        beside["following"] = following
+    body = b'{"contacts":[' + b",".join(piece for piece in pieces if piece) + b"]," + Ascii(beside).body[1:]
+    return Response(body, media_type=Ascii.media_type)
+
+
+def _shaped(shape: type[schemas.Person], people: Sequence[Person]) -> bytes:
+    """These people as JSON, with commas between them."""
+    return bytes(Ascii([shape.of(each).model_dump(mode="json", by_alias=True, exclude_none=True) for each in people]).body[1:-1])
 
 
 async def _decide(can: ApiOperations, bulk: schemas.Bulk, reference: str) -> Decision:

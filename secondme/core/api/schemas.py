@@ -2,12 +2,11 @@
 
 from datetime import datetime
 from functools import cache
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
 from secondme.core.admit.pairing import Decision
-from secondme.core.admit.pairing_store import Listing
 from secondme.core.clock import rfc3339
 from secondme.core.enums import Tier
 from secondme.core.errors import SecondmeError
@@ -160,18 +159,12 @@ class Counts(CamelModel):
 
 
 class People(CamelModel):
-    """Records that cannot be read hide nobody else: they are in `errors`."""
+    """Records of this list that cannot be read hide nobody else: they are in `errors`."""
 
     errors: list[Trouble]
+    following: str | None = None
+    """With `limit`: give it as `after` for those behind; left out at the end."""
     stats: Counts
-
-    @staticmethod
-    def beside(listing: Listing) -> dict[str, Any]:  # keyword arguments of the lists below
-        """What every list says beside its contacts."""
-        counts = Counts(
-            pending=len(listing.pending), approved=len(listing.approved), denied=len(listing.denied), invites=len(listing.invites)
-        )
-        return {"errors": [Trouble.of(error) for error in listing.corrupt], "stats": counts}
 
 
 class PendingList(People):

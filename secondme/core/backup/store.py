@@ -177,7 +177,7 @@ async def _write(target: Keyspace, values: Sequence[Dumped], *, is_older: bool) 
 
 
 def _is_key(name: str, value: object) -> bool:
-    return isinstance(value, str) and not value.startswith("events:") and name != "QUEUE_GROUP"
+    return isinstance(value, str) and not value.startswith("events:") and name not in {"QUEUE_GROUP", "NUDGES"}
 
 
 async def note_backup(store: Store, clock: Clock) -> None:

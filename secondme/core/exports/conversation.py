@@ -13,7 +13,7 @@ from secondme.core.records import OwnMessage, Turn
 from secondme.core.text import caseless, safe_name
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from secondme.core.exports.message import ExportedChat, ExportedMessage
     from secondme.core.exports.whatsapp_headers import WallClock
@@ -273,7 +273,8 @@ class Gathering:
         return taken
 
     def _moment(self, message: ExportedMessage, place: int) -> datetime:
-        return (message.instant or self._clock.moment(message.at)) + timedelta(milliseconds=place)
+        moment = message.instant or self._clock.moment(message.at)
+        return moment + timedelta(milliseconds=place) if place else moment
 
     def _remember(self, said: SpokenTurn) -> None:
         if self._keeps_other:
@@ -357,16 +358,16 @@ class ImportDrafts:
         self._current: ImportDraft | None = None
         self._doubts: list[ImportDraft] = []
 
-    def begin(self, draft: ImportDraft) -> Iterator[ImportDraft]:
-        """`draft` begins. Yields what is finished by that."""
-        if self._current is None:
-            self._current = draft
-        elif draft.is_sure or len(self._doubts) >= _MOST_DOUBTS:
-            yield from self._resolve(draft.at + _SLACK)
-            yield self._current
-            self._current = draft
-        else:
+    def begin(self, draft: ImportDraft) -> Sequence[ImportDraft]:
+        """`draft` begins. Returns what is finished by that."""
+        current = self._current
+        if current is not None and not draft.is_sure and len(self._doubts) < _MOST_DOUBTS:
             self._doubts.append(draft)
+            return ()
+        self._current = draft
+        if current is None:
+            return ()
+        return (*self._resolve(current, draft.at + _SLACK),) if self._doubts else (current,)
 
     def go_on(self, line: str, *, is_foreign: bool = False) -> bool:
         """True when `line` is more of what is being read, of its author's words or not; False when nothing is being read."""
@@ -379,17 +380,16 @@ class ImportDrafts:
     def end(self) -> Iterator[ImportDraft]:
         """There are no more lines. Yields what is left."""
         if self._current is not None:
-            yield from self._resolve(None)
-            yield self._current
+            yield from self._resolve(self._current, None)
             self._current = None
 
-    def _resolve(self, latest: datetime | None) -> Iterator[ImportDraft]:
-        """What is doubtful becomes a message when its time lies between its neighbours', and else more of the message before."""
+    def _resolve(self, current: ImportDraft, latest: datetime | None) -> Iterator[ImportDraft]:
+        """`current` and what was doubtful behind it: a message when its time lies between its neighbours', and else more of the message before."""
         for doubt in self._doubts:
-            assert self._current is not None
-            if doubt.at >= self._current.at - _SLACK and (latest is None or doubt.at <= latest):
-                yield self._current
-                self._current = doubt
+            if doubt.at >= current.at - _SLACK and (latest is None or doubt.at <= latest):
+                yield current
+                current = doubt
             else:
-                self._current.absorb(doubt)
+                current.absorb(doubt)
         self._doubts.clear()
+        yield current

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import heapq
 from dataclasses import dataclass, field
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 from secondme.core.clock import from_ms, to_ms
@@ -31,7 +32,7 @@ from secondme.core.remember.store import measure_id
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Iterator, Sequence
-    from datetime import datetime, tzinfo
+    from datetime import tzinfo
     from pathlib import Path
 
     from secondme.core.exports.message import ExportedChat
@@ -318,9 +319,10 @@ class Importer:
         owner = owner_of(chat, named=wishes.me, usual=wishes.usual_name, what=report.path.name)
         row = ChatReport(chat, owner, *self._whose(chat, owner, can_name=True))
         gathered = self._gathering(row, owner)
+        future = datetime.combine(latest_day(wishes.now.date()) + timedelta(days=1), time())
         for message in export.messages(tell):
             report.messages += 1
-            report.future_dates += message.at.date() > latest_day(wishes.now.date())
+            report.future_dates += message.at >= future
             gathered.add(message)
             if len(gathered.waiting) >= BATCH:
                 yield _Step(row, gathered, is_over=False)

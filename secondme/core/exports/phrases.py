@@ -43,8 +43,6 @@ _IS_OWN_NAME = re.compile(rf"{_OWN_NAME}\Z")
 _FILE_NAME = re.compile(rf"[^\n/\\]{{1,255}}{_EXTENSION}\Z")
 _PAGES = re.compile(rf"{_NAME}{_EXTENSION} \u2022 ")
 """`name.pdf • 3 pages`"""
-_SUSPECT = re.compile(r"[>)]\n|\u200e|\u2022|https://(?:maps|four)|[:\uff1a]\n|[:\uff1a]\Z")
-"""What else may show that a message is more than words."""
 _PLACE = re.compile(r"[^\n:]{1,60}[:\uff1a] https://(?:maps\.google\.com/\?q=|maps\.apple\.com/|foursquare\.com/)")
 _OPTION = re.compile(r"\s*([^\W\d_][^:\uff1a\n]{0,24}?) ?[:\uff1a] ?(.*)\Z")
 _VOTES = re.compile(r"[(\uff08][^()\uff08\uff09]{0,24}\d[^()\uff08\uff09]{0,24}[)\uff09]\s*\Z")
@@ -82,10 +80,11 @@ def read_body(
     """
     if names is None and not (
         is_marked
-        or not _beginnings().isdisjoint((body[:4].casefold(), body[:3]))
+        or body[:3] in _beginnings()
+        or body[:4].casefold() in _beginnings()
         or body[:1] in _SIGNS
         or body[-1:] in _ENDS
-        or _SUSPECT.search(body)
+        or _is_suspect(body)
         or asks_for_a_tap(body)
     ):
         return ExportedKind.TEXT, body, body, None  # nearly every message
@@ -106,7 +105,18 @@ def read_body(
 
 
 _SIGNS = frozenset("\U0001f6ab\u20e0_*~")
-_ENDS = frozenset(">)\uff09")
+_ENDS = frozenset(">)\uff09:\uff1a")
+_LINE_ENDS = (">\n", ")\n", ":\n", "\uff1a\n")
+_PLACES = ("https://maps", "https://four")
+
+
+def _is_suspect(body: str) -> bool:
+    """True when something in it may show that a message is more than words."""
+    if LRM in body or "\u2022" in body:
+        return True
+    if "\n" in body and any(each in body for each in _LINE_ENDS):
+        return True
+    return "https://" in body and any(each in body for each in _PLACES)
 
 
 @cache

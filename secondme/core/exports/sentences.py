@@ -24,6 +24,9 @@ _EARLY = 24
 _CLEAR = 16
 _KEY = 3
 """The shortest phrase has so many letters."""
+_FEW = 4
+"""No ending of a sentence of WhatsApp's is shorter."""
+_AT_THE_END = MARKS + " .。।"
 _ASKING = re.compile("[?!\uff1f\uff01\u061f\n]")
 _CALL_TAIL = re.compile(r"(?:[,.:(·•]|\W{0,3}\S{0,6} ?\d).{0,60}\Z", re.DOTALL)
 """What may stand behind a call: how long it was, when, or that nobody answered."""
@@ -96,6 +99,10 @@ def is_said_anyhow(looked_up: str) -> bool:
 
 def asks_for_a_tap(body: str) -> bool:
     """True when `body` ends as only WhatsApp ends a sentence."""
+    near = body.rstrip(_AT_THE_END)[-_FEW:]
+    near = near.lower() if near.isascii() else near.translate(_STRIP).casefold()
+    if len(near) >= _FEW and near[-_FEW:] not in _tail_ends():
+        return False  # nearly every message
     end = body[-_LONGEST_NAME:]
     return (end.lower() if end.isascii() else end.translate(_STRIP).casefold()).rstrip(" .。।").endswith(_tails())
 
@@ -145,6 +152,11 @@ def _whole() -> tuple[str, ...]:
 @cache
 def _tails() -> tuple[str, ...]:
     return tuple(plain(each) for each in table("exports", "system")["tail"]["ends"])
+
+
+@cache
+def _tail_ends() -> frozenset[str]:
+    return frozenset(each[-_FEW:] for each in _tails())
 
 
 @cache

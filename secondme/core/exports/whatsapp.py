@@ -13,7 +13,7 @@ from secondme.core.exports.conversation import Authors, ImportDraft, ImportDraft
 from secondme.core.exports.message import ExportedChat, ExportedKind, ExportedMessage
 from secondme.core.exports.phrases import read_body, words_behind_a_file
 from secondme.core.exports.sentences import LRM, MARKS, is_of_a_group, is_said_unmarked, is_sentence, plain
-from secondme.core.exports.whatsapp_headers import DateEvidence, Dialect, Order, Reason, day_of, latest_day, recognise
+from secondme.core.exports.whatsapp_headers import DateEvidence, Dialect, HeaderReader, Order, Reason, day_of, latest_day
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -145,11 +145,13 @@ class WhatsAppExport:
         self._authors: Authors
         self._placeholders = self._edits = _NOBODY
         self._names: frozenset[str] | None = None
+        self._headers = HeaderReader()
 
     def survey(self, progress: Callable[[int], None] | None = None) -> ExportedChat:
         """The dialect, the order and the people are known. Raises DataError when this is no export."""
         scouts: dict[Dialect, _Scout] = {}
         latest: tuple[Dialect, _Scout] | None = None
+        recognise = HeaderReader().recognise
         for line in self.file.lines(progress):
             header = recognise(line)
             if header is None:
@@ -162,7 +164,7 @@ class WhatsAppExport:
                         continue
                     scout = scouts[dialect] = _Scout(dialect, self._latest, self._known)
                 latest = (dialect, scout)
-            latest[1].add(header[1:4], line[header[7] :])
+            latest[1].add(header[1], line[header[5] :])
         if not scouts:
             raise DataError("no_messages", f"No line of {self.file.path.name} begins like a message that WhatsApp exported.")
         self._settle(max(scouts.values(), key=lambda scout: scout.evidence.lines))
@@ -188,7 +190,8 @@ class WhatsAppExport:
             impossible = self.impossible_dates
             draft = self._begin(line)
             if draft is not None:
-                yield from map(self._finish, drafts.begin(draft))
+                for finished in drafts.begin(draft):
+                    yield self._finish(finished)
             elif not drafts.go_on(line, is_foreign=self.impossible_dates > impossible):
                 self.preamble += 1
         yield from map(self._finish, drafts.end())
@@ -200,16 +203,17 @@ class WhatsAppExport:
             )
 
     def _begin(self, line: str) -> ImportDraft | None:
-        header = recognise(line)
+        header = self._headers.recognise(line)
         if header is None or (header[0] is not self.dialect and header[0] != self.dialect):
             return None
-        day = day_of(self.order, header[1:4])
-        rest = line[header[7] :]
+        _, numbers, hour, minute, second, end = header
+        day = day_of(self.order, numbers)
+        rest = line[end:]
         author, begins = self._authors.split(rest)
         if day is None:
             self.impossible_dates += author is not None
             return None
-        at = datetime(day.year, day.month, day.day, header[4], header[5], header[6])  # noqa: DTZ001  an export knows no zone
+        at = datetime(day.year, day.month, day.day, hour, minute, second)  # noqa: DTZ001  an export knows no zone
         body = rest[begins:]
         is_marked = self.dialect.is_bracketed and body.startswith(LRM)
         if author is None and (end := self._end_of_title(rest)) >= 0:

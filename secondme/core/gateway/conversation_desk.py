@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from secondme.core.enums import State
 from secondme.core.errors import DataError
 from secondme.core.gateway.owner_messages import approved_of
 from secondme.core.gateway.trace_messages import in_words
 from secondme.core.ids import ContactId
+from secondme.core.records import ApprovedContact
 from secondme.core.text import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
-
     from secondme.core.admit.control_store import ControlStore
-    from secondme.core.admit.pairing_store import Listing, PairingStore
+    from secondme.core.admit.pairing_store import PairingStore
     from secondme.core.gateway.store import ConversationDetail, ConversationState, ConversationStates, Passed
-    from secondme.core.records import ApprovedContact, Pause
+    from secondme.core.records import Pause
     from secondme.core.send.drafts import Draft, Drafts
 
 _MOST_REMARKS = 3
@@ -84,13 +85,11 @@ class ConversationDesk:
         self,
         states: ConversationStates,
         pairing: PairingStore,
-        listing: Callable[[], Awaitable[Listing]],
         control: ControlStore,
         drafts: Drafts,
     ) -> None:
         self._states = states
         self._pairing = pairing
-        self._listing = listing
         self._control = control
         self._drafts = drafts
 
@@ -98,13 +97,16 @@ class ConversationDesk:
         """At most `limit` conversations of approved contacts that `search` fits, the newest word on top and who never spoke at the end. `before`:
         those below the one that an earlier page's `following` means. Raises DataError for another `before`.
         """
-        listing = await self._listing()
-        wanted = {each.contact_id: each for each in listing.approved if each.is_like(search)}
+        mark = _mark(before) if before else None
+        wanted: dict[str, ApprovedContact] = {}
+        async for found in self._pairing.slices(State.APPROVED):
+            for _, each in found.entries:
+                if isinstance(each, ApprovedContact) and (not search or each.is_like(search)):
+                    wanted[each.contact_id] = each
         newest = await self._states.newest_ms([ContactId(each) for each in wanted])
-        order = sorted(wanted, key=lambda each: (-newest.get(each, 0), each))
-        if before:
-            mark = _mark(before)
-            order = [each for each in order if (-newest.get(each, 0), each) > mark]
+        places = [(-newest.get(each, 0), each) for each in wanted]
+        below = places if mark is None else [place for place in places if place > mark]
+        order = [each for _, each in heapq.nsmallest(limit + 1, below)]
         chosen = [ContactId(each) for each in order[:limit]]
         states = await self._states.of(chosen)
         pauses = await self._control.contact_pauses(chosen)

@@ -155,6 +155,8 @@ class Gateway:
         now = from_ms(self._clock.now_ms())
         if message.sent_at > now:  # a clock is wrong, theirs or ours; words from the future would be waited for until then
             message = replace(message, sent_at=now)
+        elif message.sent_at < now - _LATE:
+            message = replace(message, is_late=True)
         if message.kind is ChatKind.OWNER:
             outcome: Admission | Challenge = Admission.IGNORED
             if self._parts.owner_chat is not None and not message.revokes:
@@ -452,6 +454,8 @@ class Gateway:
             await self._parts.inbox.hurry()
 
 
+_LATE = timedelta(days=1)
+"""What was sent so long ago is remembered from when it came: the gate forgets ids by their age."""
 _PROMPTING = frozenset({Challenge.PROMPTED, Challenge.WELCOMED, Challenge.NEEDS_OWNER, Admission.COMMAND})
 """Outcomes that put a row into the sender's outbox."""
 _INSPECTED = frozenset(

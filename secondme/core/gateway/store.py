@@ -229,18 +229,15 @@ class TraceStore:
         return sorted(found, key=lambda each: each.at)
 
     async def whose(self, message: str, contacts: Sequence[ContactId]) -> list[ContactId]:
-        """Which of `contacts` a message with this id was said to or by, as far as the histories and the gate remember."""
+        """Which of `contacts` a message with this id was said to or by, as far as the gate remembers."""
         found: list[ContactId] = []
         for start in range(0, len(contacts), _TRACE_PAGE):
             page = contacts[start : start + _TRACE_PAGE]
             pipe = self._store.client.pipeline(transaction=False)
             for contact in page:
                 pipe.zscore(keys.seen(contact), message)
-                pipe.sismember(keys.history_ids(contact), message)
             answers, _ = await self._store.look(pipe)
-            for contact, seen, said in zip(page, answers[0::2], answers[1::2], strict=True):
-                if seen is not None or said:
-                    found.append(ContactId(contact))
+            found += [ContactId(contact) for contact, seen in zip(page, answers, strict=True) if seen is not None]
         return found
 
     async def waiting(self, contact: ContactId, message: str) -> str | None:
@@ -259,6 +256,8 @@ class TraceStore:
 R = TypeVar("R", bound=Record)
 
 _CONVERSATION_PAGE = 500
+_RANKED_PAGE = 250
+"""Histories whose newest turn one script tells: some 0.3 ms of the server's time."""
 _MOST_MAIL = 200
 _MOST_ROWS = 50
 
@@ -304,14 +303,10 @@ class ConversationStates:
     async def newest_ms(self, contacts: Sequence[ContactId]) -> dict[str, int]:
         """Contact -> when its newest turn was said (Unix ms), for those to or by whom anything was."""
         moments: dict[str, int] = {}
-        for start in range(0, len(contacts), _CONVERSATION_PAGE):
-            page = contacts[start : start + _CONVERSATION_PAGE]
-            pipe = self._store.client.pipeline(transaction=False)
-            for contact in page:
-                pipe.zrevrange(keys.history(contact), 0, 0, withscores=True)
-            for contact, newest in zip(page, (await self._store.look(pipe))[0], strict=True):
-                if newest:
-                    moments[contact] = int(newest[0][1])
+        for start in range(0, len(contacts), _RANKED_PAGE):
+            page = contacts[start : start + _RANKED_PAGE]
+            answers: list[bytes] = await self._store.run("newest", histories=[keys.history(contact) for contact in page])
+            moments.update((contact, int(float(at))) for contact, at in zip(page, answers, strict=True) if at)
         return moments
 
     async def of(self, contacts: Sequence[ContactId]) -> dict[str, ConversationState]:

@@ -360,9 +360,6 @@ class PredecessorWriter:
                 record,
                 channel,
                 phone,
-                keys.INBOX_CAP,
-                keys.SEEN_TTL_MS,
-                keys.MAILBOX_TTL_MS,
             ),
             contact=contact,
         )

@@ -137,8 +137,6 @@ class OutboxStore:
                 row.row_id,
                 turn.encode() if turn else "",
                 turn_id,
-                keys.HISTORY_CAP,
-                keys.HISTORY_TTL_S,
                 row.row_id if native_id else "",
                 row.expires_s * 1000,
                 stage.name if stage else "",

@@ -179,13 +179,15 @@ def history(contact: str) -> str:
 
 
 def history_ids(contact: str) -> str:
-    """SET of the message ids in the history, against duplicates; as long as the history."""
+    """SET of message ids, the predecessor's and what versions up to 0.1 wrote. Nobody reads it; it ends with its lifetime of 7 days."""
     return f"HISTORY:{contact}:ids"
 
 
 def seen(contact: str) -> str:
     """ZSET message id -> ms it was sent, the 20,000 newest of 8 days: these were decided about. Platforms re-deliver for a week. It is also
-    what the limit counts, by when messages were sent; an album is a member of its own, and its parts are put a window earlier.
+    what the limit counts, by when messages were sent; an album is a member of its own, and its parts are put a window earlier. What we
+    said ourselves, which a platform may show us, has its ms below zero, where no limit counts it; so has what only the history tells, and
+    what came a day late or later, which counts as a member of its own.
 
     One set and not a key for each message: that cost more than any other step of the gate.
     """

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _KEYS = re.compile(r"^-- KEYS  (.*(?:\n--  .*)*)", re.MULTILINE)
 _WORD = re.compile(r"(?P<whole>\[)?(?P<name>\w+)(?:\((?P<of>\w+)\)|\])?(?P<tail>\.\.\.)?")
+_LIMIT = re.compile(r"\bLIMIT\.(\w+)")
 _FUNCTION = re.compile(r"^local function (\w+)\(", re.MULTILINE)
 _FLAGS = re.compile(r"^-- FLAGS (\S+)$", re.MULTILINE)
 _TYPED = re.compile(r"\btyped\(([^)]*)\)")
@@ -48,10 +49,12 @@ class Script:
 
     `typed(KEYS.a, KEYS.b)` in a script fails when one of these keys has another type than keys.py says; `typed()` asks for all but
     strings, which each script reads before it writes, and what no script fails for. It stands in front of the first write: a script that fails behind it would have done half its work.
+
+    `LIMIT.HISTORY_CAP` is the number of that name in keys.py: no home sets it, so it stands in the text and is not sent with each call.
     """
 
     def __init__(self, name: str, text: str) -> None:
-        """Raises LookupError when the script names a key that its header does not name, or the header one that keys.py has not."""
+        """Raises LookupError when the script names a key that its header does not name, or it or its header something that keys.py has not."""
         self.name = name
         header = _KEYS.search(text)
         if header is None:
@@ -66,8 +69,8 @@ class Script:
             text = re.sub(rf"\b{alias}\b", str(position) if alias == "TAIL" else f"KEYS[{position}]", text)
         if unknown := re.search(r"\bKEYS\.\w+", text):
             raise LookupError(f"The header of the script {name} has no {unknown[0]}.")
-        self.text = text
-        self.sha = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+        self.text = _LIMIT.sub(lambda match: str(_limit(name, match[1])), text)
+        self.sha = hashlib.sha1(self.text.encode(), usedforsecurity=False).hexdigest()
         arguments = dict.fromkeys(argument for _, argument, *_ in declared if argument)
         made = "".join(f"{expression}, " for _, _, expression, _ in declared)
         self.keys: Callable[..., tuple[str, ...]] = eval(  # noqa: S307  our own headers, compiled once: the gate has fifteen keys
@@ -84,6 +87,14 @@ class Script:
             return await execute("EVALSHA", self.sha, len(names), *names, *args)
         except NoScriptError:
             return await execute("EVAL", self.text, len(names), *names, *args)
+
+
+def _limit(script: str, name: str) -> int:
+    """A number of keys.py. Raises LookupError when there is none of that name."""
+    number = getattr(register, name, None)
+    if type(number) is not int:
+        raise LookupError(f"The script {script} names LIMIT.{name}, which is no number of keys.py.")
+    return number
 
 
 def _type_checks(wanted: str, aliases: Mapping[str, str]) -> str:
@@ -168,6 +179,7 @@ EVERY = [
     "learn",
     "lease",
     "link",
+    "newest",
     "note",
     "pause",
     "precede",

@@ -15,7 +15,8 @@ from remember.exports.dialects import HAS_SECONDS, PHONES
 
 from secondme.core.errors import DataError
 from secondme.core.exports.phrases import read_body
-from secondme.core.exports.whatsapp_headers import recognise
+from secondme.core.exports.sentences import MARKS, _tails, asks_for_a_tap
+from secondme.core.exports.whatsapp_headers import HeaderReader, recognise
 
 QUIET = settings(max_examples=sized(150, 50), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 LETTERS = "abcdéñüßжщاه한かな中文😀👍🏽 -:;,.!?'\"()[]/"
@@ -68,6 +69,58 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=60).map("".join))
 def test_no_heap_of_headers_makes_the_reader_fail(tmp_path: Path, text: str) -> None:
     attempt(tmp_path, text)
+
+
+MOMENTS = st.integers(-8000, 4000).map(lambda days: at(30, 7, 5) + timedelta(days=days, minutes=7 * days)) | st.sampled_from(
+    [at(30, 0, 3), at(30, 12, 3), at(30, 23, 59)]
+)
+CUTS = st.lists(
+    st.tuples(st.integers(0, 40), st.sampled_from(["", " ", "\u00a0", "\u200e", "9", "٣", ".", ":", "/", "[", "PM", "x"])),
+    max_size=2,
+)
+
+
+@QUIET
+@given(st.lists(st.tuples(st.sampled_from(sorted(PHONES)), MOMENTS, CUTS), max_size=30))
+def test_a_reader_that_remembers_layouts_says_what_one_says_that_does_not(
+    headers: list[tuple[str, datetime, list[tuple[int, str]]]],
+) -> None:
+    reader = HeaderReader()
+    for name, moment, cuts in headers:
+        line = PHONES[name].text(moment, "Anna", "12:30 - hey")
+        for place, piece in cuts:
+            line = line[:place] + piece + line[place + (not piece) :]
+        for each in (line, line.replace("1", "2"), line):
+            assert reader.recognise(each) == recognise(each), each
+
+
+def test_every_dialect_is_read_by_its_layout_from_the_second_line_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    from secondme.core.exports import whatsapp_headers
+
+    for phone in PHONES.values():
+        reader = HeaderReader()
+        lines = [phone.text(at(30, 20, minute), "Anna", "hey") for minute in range(3)]
+        expected = [recognise(line) for line in lines]
+        assert expected[0] is not None
+        if expected[0][0].is_time_first:
+            continue  # rare: it is read as a whole
+        assert reader.recognise(lines[0]) == expected[0]
+        with monkeypatch.context() as patch:
+            patch.setattr(whatsapp_headers, "_read", None)
+            assert [reader.recognise(line) for line in lines[1:]] == expected[1:]
+
+
+@QUIET
+@given(
+    st.lists(st.sampled_from([*_tails(), "e", "more", "ß", "\u200e", "\u2069", " ", ".", "。", "।", "x" * 79]), max_size=6).map(
+        "".join
+    ),
+    st.booleans(),
+)
+def test_the_quick_look_at_an_ending_says_what_the_whole_one_says(body: str, upper: bool) -> None:
+    text = body.upper() if upper else body
+    near = text[-80:].translate(str.maketrans("", "", MARKS)).casefold().rstrip(" .。।")
+    assert asks_for_a_tap(text) == near.endswith(_tails())
 
 
 @pytest.mark.parametrize(

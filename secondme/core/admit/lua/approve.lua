@@ -1,10 +1,10 @@
 -- The owner approves somebody. The request must still be the one that was looked at; a denial since then wins. What they wrote first, where it
 -- was kept, is their first message. Who never asked is approved by their id, and told nothing.
 -- KEYS  approved denied pending code index_pending index_approved index_denied pairing_stats attempts outbox outbox_due told
---       first_message seen history history_ids history_expiring pause_all pause channel_pause inbox mailbox queue queue_active trace
+--       first_message seen history history_expiring pause_all pause channel_pause inbox mailbox queue queue_active trace
 --       missed missed_index memory_on memory_journal memory_due events_log
 -- ARGV  1 contact 2 code of the request that was looked at, or '' for none 3 by 4 tier 5 notes or '' 6 welcome row JSON or ''
---       7 pairing event channel 8 limits of histories and mailboxes as a JSON array, then without a request: 9 channel 10 phone 11 name or ''
+--       7 pairing event channel, then without a request: 8 channel 9 phone 10 name or ''
 -- Returns {approved, JSON} | {already, JSON} | {denied} | {missing} | {corrupt}
 local now = now_ms()
 local approved = redis.call('GET', KEYS.approved)
@@ -14,7 +14,7 @@ local raw = redis.call('GET', KEYS.pending)
 local request
 if ARGV[2] == '' then
   if raw then return { 'missing' } end -- asked for meanwhile: that is looked at first
-  request = { channelId = ARGV[9], phoneNumber = ARGV[10], displayName = ARGV[11] ~= '' and ARGV[11] or nil }
+  request = { channelId = ARGV[8], phoneNumber = ARGV[9], displayName = ARGV[10] ~= '' and ARGV[10] or nil }
 else
   if not raw then return { 'missing' } end
   request = decode_request(raw)
@@ -38,5 +38,5 @@ publish(ARGV[7], { type = 'pairing_approved', contactId = ARGV[1], displayName =
 if ARGV[6] ~= '' then
   post(KEYS.outbox, KEYS.outbox_due, ARGV[1], stamp(ARGV[6], now, 0, 0), now)
 end
-answer_first_message(ARGV[1], words(request.channelId) or '?', words(request.displayName), now, cjson.decode(ARGV[8]))
+answer_first_message(ARGV[1], words(request.channelId) or '?', words(request.displayName), now)
 return { 'approved', record }

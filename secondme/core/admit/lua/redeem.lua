@@ -1,12 +1,12 @@
 -- A stranger sent six digits: an invite, its own code, or a wrong one. One outcome, judged here.
 -- KEYS  approved denied pending code(own) invite attempts pairing_wrong pairing_closed pairing_fresh index_pending index_approved index_denied
 --       index_invites pairing_stats outbox outbox_due told pause_all first_message seen
---       history history_ids history_expiring pause channel_pause inbox mailbox queue queue_active trace missed missed_index
+--       history history_expiring pause channel_pause inbox mailbox queue queue_active trace missed missed_index
 --       memory_on memory_journal memory_due events_log
 -- ARGV  1 contact 2 phone 3 name or '' 4 channel 5 typed digits 6 code of the pending record, or '' when there is none that can be read
 --       7 mode 8 self-verify tier 9 wrong codes per contact 10 cooldown ms 11 wrong codes per hour 12 welcome row JSON
 --       13 notice row JSON 14 id of this attempt 15 pairing event channel 16 security event channel
---       17 the pending record as the caller read it, or '' 18 limits of histories and mailboxes as a JSON array
+--       17 the pending record as the caller read it, or ''
 -- Returns approved | denied | changed | closed | needs_owner | needs_owner_again | welcomed_invite | welcomed_own | wrong_code | locked_out;
 --         the last two end in _closing when it was the wrong code that closed the door
 typed()
@@ -48,7 +48,7 @@ local function let_in(by, tier, shown, outcome)
     approvedBy = by, timestamp = now })
   post(KEYS.outbox, KEYS.outbox_due, ARGV[1], stamp(ARGV[12], now, 0, 0), now)
   redis.call('ZADD', KEYS.outbox_due, now, ARGV[1])
-  answer_first_message(ARGV[1], ARGV[4], shown, now, cjson.decode(ARGV[18]))
+  answer_first_message(ARGV[1], ARGV[4], shown, now)
   return outcome
 end
 

@@ -1,13 +1,13 @@
 -- Somebody took back what they had written: it is in no history and waits for nothing, here or later. A reply that answers only it is
 -- dropped, unless some of it has gone out.
--- KEYS  approved seen history history_ids inbox missed dead mailbox outbox outbox_due held held_index own_messages style_cache trace
+-- KEYS  approved seen history inbox missed dead mailbox outbox outbox_due held held_index own_messages style_cache trace
 --       memory_on memory_journal memory_due birthday promise
--- ARGV  1 contact 2 id of the message 3 whose it must be: user | assistant 4 ms of its taking back 5 seen ttl ms 6 window of the limit in ms
+-- ARGV  1 contact 2 id of the message 3 whose it must be: user | assistant 4 ms of its taking back 5 window of the limit in ms
 -- Returns stranger | revoked
 if redis.call('EXISTS', KEYS.approved) == 0 then return 'stranger' end
 typed()
 local now = now_ms()
-if redis.call('ZADD', KEYS.seen, 'NX', ARGV[4] - 2 * ARGV[6], ARGV[2]) == 1 then redis.call('PEXPIRE', KEYS.seen, ARGV[5]) end -- it may be on its way yet
+if redis.call('ZADD', KEYS.seen, 'NX', ARGV[4] - 2 * ARGV[5], ARGV[2]) == 1 then redis.call('PEXPIRE', KEYS.seen, LIMIT.SEEN_TTL_MS) end -- it may be on its way yet
 
 -- What the owner wrote next by hand answered these words too: they stand there as well. All that stands there goes, it may be cut short.
 local answered = false
@@ -24,7 +24,7 @@ for _, raw in ipairs(ARGV[3] == 'user' and redis.call('ZRANGE', KEYS.history, 0,
     break
   end
 end
-local erased = #erase_turns(KEYS.history, KEYS.history_ids, function(turn) return turn.id == ARGV[2] and turn.role == ARGV[3] end)
+local erased = #erase_turns(KEYS.history, function(turn) return turn.id == ARGV[2] and turn.role == ARGV[3] end)
 local gone = cjson.encode({ gone = ARGV[2], role = ARGV[3] }) -- it may be remembered long after the history dropped it
 tell_memory(KEYS.memory_on, KEYS.memory_journal, KEYS.memory_due, ARGV[1], gone)
 if ARGV[3] == 'assistant' then

@@ -1,10 +1,10 @@
 -- When a contact has their birthday, unless somebody whose word counts more says something else. Repeatable.
--- KEYS  approved history_ids birthday
+-- KEYS  approved history birthday
 -- ARGV  1 Birthday JSON 2 its source 3 id of the message that must be in the history, or ''
 -- Returns kept | known | weaker | refused | not_approved
 if redis.call('EXISTS', KEYS.approved) == 0 then return 'not_approved' end
 typed()
-if ARGV[3] ~= '' and redis.call('SISMEMBER', KEYS.history_ids, ARGV[3]) == 0 then return 'not_approved' end
+if ARGV[3] ~= '' and not ids_of(KEYS.history)[ARGV[3]] then return 'not_approved' end
 local RANK = { owner = 3, address_book = 2, import = 2, memory = 1, rules = 0 }
 local new, known = decode(ARGV[1]), decode(redis.call('HGET', KEYS.birthday, 'known'))
 local date = string.format('%02d-%02d', new.month, new.day)

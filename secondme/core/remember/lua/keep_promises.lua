@@ -1,15 +1,15 @@
 -- What the owner promised a contact, by the messages that say it: the newest are kept, and a settled one stays settled. Repeatable.
--- KEYS  approved history_ids promise
+-- KEYS  approved history promise
 -- ARGV  1 ms that a promise lives 2 most open ones 3 most settled ones, then for each: id of the message, ms when it was said, Promise JSON
 -- Returns how many are there that were not before
 if redis.call('EXISTS', KEYS.approved) == 0 then return 0 end
 typed()
-local oldest, new = now_ms() - ARGV[1], {}
+local oldest, new, said = now_ms() - ARGV[1], {}, ids_of(KEYS.history)
 for i = 4, #ARGV, 3 do
   local old = redis.call('HGET', KEYS.promise, ARGV[i])
   local was = decode(old)
-  local is_there = redis.call('SISMEMBER', KEYS.history_ids, ARGV[i]) == 1 -- else it was taken back meanwhile
-  if is_there and tonumber(ARGV[i + 1]) > oldest and not (was and was.state ~= 'open') and old ~= ARGV[i + 2] then
+  -- What is not in the history was taken back meanwhile.
+  if said[ARGV[i]] and tonumber(ARGV[i + 1]) > oldest and not (was and was.state ~= 'open') and old ~= ARGV[i + 2] then
     redis.call('HSET', KEYS.promise, ARGV[i], ARGV[i + 2])
     new[ARGV[i]] = not old or nil
   end

@@ -1,26 +1,27 @@
 -- Turns of a conversation that an export remembers join the history: each at its own time and in the order of the file. What the same file
 -- gave before and does not give any more is gone. Repeatable.
--- KEYS  approved history history_ids
+-- KEYS  approved history
 -- ARGV  1 '1' to write, '0' to say what would be written 2 '1' when the owner named the contact: it need not be approved 3 history cap
 --       4 ms a turn lives 5 ms within which the same words of the same one, seen live, are the same turn 6 digest of the file, or '',
 --       then for each turn, in the order of the file: id, role, content, ms, turn JSON
 -- Returns not_approved | wrong_type | {one letter for each turn: t taken | y imported before | l known from life | o too old, or not
 --         among the newest that are kept; how many are gone; for each turn the ms at which it was said}
 if ARGV[2] ~= '1' and redis.call('EXISTS', KEYS.approved) == 0 then return 'not_approved' end
-local kinds = { redis.call('TYPE', KEYS.history).ok, redis.call('TYPE', KEYS.history_ids).ok }
-if (kinds[1] ~= 'zset' and kinds[1] ~= 'none') or (kinds[2] ~= 'set' and kinds[2] ~= 'none') then return 'wrong_type' end
+local kind = redis.call('TYPE', KEYS.history).ok
+if kind ~= 'zset' and kind ~= 'none' then return 'wrong_type' end
 local cap, ttl, window, digest = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5]), ARGV[6]
 local now = now_ms()
 local offered = {}
 for i = 7, #ARGV, 5 do offered[ARGV[i]] = true end
 
--- What is there: `rows` of all, `live` those that were kept when they were said, `imported` the others by id.
-local rows, live, imported, gone = {}, {}, {}, 0
+-- What is there: `rows` of all, `live` those that were kept when they were said, `imported` the others by id, `known` the ids of all.
+local rows, live, imported, known, gone = {}, {}, {}, {}, 0
 local all_of = redis.call('ZRANGE', KEYS.history, 0, -1, 'WITHSCORES')
 for i = 1, #all_of, 2 do
   local turn, row = decode(all_of[i]), { raw = all_of[i], at = tonumber(all_of[i + 1]) }
   row.new, row.place = row.raw, row.at
   rows[#rows + 1] = row
+  if turn and words(turn.id) then known[turn.id] = true end
   if turn and words(turn.id) and words(turn.content) and type(turn.timestamp) == 'number' then
     row.id, row.said = turn.id, turn.timestamp
     if turn.id:sub(1, 7) ~= 'import:' then
@@ -63,7 +64,7 @@ local letters, moments, last = {}, {}, 0
 for i = 7, #ARGV, 5 do
   local id, at, letter, place = ARGV[i], tonumber(ARGV[i + 3]), 't', nil
   local row = imported[id]
-  if row or redis.call('SISMEMBER', KEYS.history_ids, id) == 1 then
+  if known[id] then
     letter = 'y'
     if row and not row.is_ours then place, at = row.at, row.said end
   elseif at <= now - ttl or at > now then
@@ -100,25 +101,12 @@ end
 if ARGV[1] == '1' then
   for _, row in ipairs(rows) do
     if row.raw and (row.is_gone or row.new ~= row.raw) then redis.call('ZREM', KEYS.history, row.raw) end
-    if row.is_gone then
-      if row.raw then redis.call('SREM', KEYS.history_ids, row.id) end
-    elseif row.new ~= row.raw or row.place ~= row.at then
-      redis.call('ZADD', KEYS.history, row.place, row.new)
-      if row.id then redis.call('SADD', KEYS.history_ids, row.id) end
-    end
+    if not row.is_gone and (row.new ~= row.raw or row.place ~= row.at) then redis.call('ZADD', KEYS.history, row.place, row.new) end
   end
 end
 if added > 0 and ARGV[1] == '1' then
-  local extra = redis.call('ZCARD', KEYS.history) - cap
-  if extra > 0 then
-    local popped = redis.call('ZPOPMIN', KEYS.history, extra)
-    for i = 1, #popped, 2 do
-      local turn = decode(popped[i])
-      if turn and words(turn.id) then redis.call('SREM', KEYS.history_ids, turn.id) end
-    end
-  end
+  redis.call('ZREMRANGEBYRANK', KEYS.history, 0, -cap - 1)
   local left = math.max(redis.call('PTTL', KEYS.history), math.ceil(scores[#scores] + ttl - now), 1000)
   redis.call('PEXPIRE', KEYS.history, left)
-  redis.call('PEXPIRE', KEYS.history_ids, left)
 end
 return { table.concat(letters), gone, moments }

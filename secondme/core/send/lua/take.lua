@@ -1,6 +1,6 @@
 -- The sender asks for the next step of a contact's outbox. Everything that could forbid it is checked here, at the last moment.
 -- KEYS  outbox outbox_due mailbox approved pending pause_all killed pause held held_index channel_pause trace jobs_fates grants
---       history history_ids events_log : what is sent must be kept, else nobody knows that it was
+--       history seen events_log : what is sent must be kept, else nobody knows that it was
 -- ARGV  1 contact 2 sender 3 send lease ms 4 policy (resend|hold) 5 queue event channel 6 mailbox ttl ms
 --       7 ms after which the typing indicator must be shown again
 -- Returns {empty} | {early} | {busy} | {typing, topic or ''} | {dropped, n} | {held, reason, n} | {send, fence, row JSON} | {corrupt}

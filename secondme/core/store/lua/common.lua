@@ -54,53 +54,51 @@ local function newest_at(history)
   return newest and tonumber(newest) or 0
 end
 
--- Adds a turn, whose id is among the ids, in order of arrival (platforms' clocks have whole seconds), keeps the newest `cap`, forgets the
--- ids of the rest. Lifetimes start anew with the first turn of each clock hour, which is returned: every call counts here.
-local function remember(history, ids, last, member, at, cap, ttl_s)
+-- Adds a turn, whose message was claimed, in order of arrival (platforms' clocks have whole seconds), and keeps the newest. Lifetimes start
+-- anew with the first turn of each clock hour: every call counts here.
+local function remember(seen, history, last, member, at)
   if last >= at then at = last + 1 end
   redis.call('ZADD', history, at, member)
-  local extra = redis.call('ZCARD', history) - cap
-  if extra > 0 then
-    local popped = redis.call('ZPOPMIN', history, extra)
-    for i = 1, #popped, 2 do
-      local turn = decode(popped[i])
-      if turn and turn.id then redis.call('SREM', ids, turn.id) end
-    end
+  redis.call('ZREMRANGEBYRANK', history, 0, -LIMIT.HISTORY_CAP - 1)
+  if math.floor(at / 3600000) ~= math.floor(last / 3600000) then
+    redis.call('EXPIRE', history, LIMIT.HISTORY_TTL_S)
+    local oldest = now_ms() - LIMIT.SEEN_TTL_MS
+    redis.call('ZREMRANGEBYSCORE', seen, -oldest, oldest)
+    redis.call('ZREMRANGEBYRANK', seen, 0, -20001)
+    redis.call('PEXPIRE', seen, LIMIT.SEEN_TTL_MS)
   end
-  local new_hour = math.floor(at / 3600000) ~= math.floor(last / 3600000)
-  if new_hour then
-    redis.call('EXPIRE', history, ttl_s)
-    redis.call('EXPIRE', ids, ttl_s)
-  end
-  return new_hour
 end
 
--- Marks a message from outside as decided about: 1, or 0 when it was before, however long the history reaches back. An error, and
--- nothing is marked, when a record is of the wrong type: `ids` is tried first, and unmarked again.
-local function claim(seen, ids, id, at)
-  if redis.call('SADD', ids, id) == 0 then return 0 end
-  local fresh = redis.pcall('ZADD', seen, 'NX', at, id)
-  if fresh ~= 1 then redis.call('SREM', ids, id) end
-  return fresh
+-- Where nothing says what was decided about, the history does: the predecessor's, and one whose record is gone. No limit counts it.
+local function recall(seen, history)
+  if redis.call('EXISTS', seen) == 1 then return end
+  local now = now_ms()
+  for _, raw in ipairs(redis.pcall('ZRANGE', history, 0, -1)) do -- one of the wrong type tells nothing
+    local turn = decode(raw)
+    if turn and words(turn.id) then redis.call('ZADD', seen, -now, turn.id) end
+  end
+  redis.call('PEXPIRE', seen, LIMIT.SEEN_TTL_MS)
+end
+
+-- The ids of the turns of a history, as a set.
+local function ids_of(history)
+  local ids = {}
+  for _, raw in ipairs(redis.call('ZRANGE', history, 0, -1)) do
+    local turn = decode(raw)
+    if turn and words(turn.id) then ids[turn.id] = true end
+  end
+  return ids
 end
 
 -- Tells memory, where there is one, what was said or taken back, in this order. A journal of the wrong type stops nothing: the doctor
--- finds it. What nobody reads for a month is gone.
+-- finds it. What nobody reads for a month is gone. Returns whether there is memory.
 local function tell_memory(on, journal, due, contact, entry)
-  if redis.call('EXISTS', on) == 0 then return end
-  if type(redis.pcall('RPUSH', journal, entry)) == 'table' then return end
+  if redis.call('EXISTS', on) == 0 then return false end
+  if type(redis.pcall('RPUSH', journal, entry)) == 'table' then return true end
   redis.call('LTRIM', journal, -5000, -1)
   redis.call('EXPIRE', journal, 2592000)
   redis.pcall('ZADD', due, 'NX', now_ms(), contact)
-end
-
--- Like remember, for a message that was claimed.
-local function remember_once(seen, seen_ttl_ms, history, ids, last, member, at, cap, ttl_s)
-  if remember(history, ids, last, member, at, cap, ttl_s) then
-    redis.call('ZREMRANGEBYSCORE', seen, '-inf', now_ms() - seen_ttl_ms)
-    redis.call('ZREMRANGEBYRANK', seen, 0, -20001)
-    redis.call('PEXPIRE', seen, seen_ttl_ms)
-  end
+  return true
 end
 
 -- Nobody knows a contact's birthday any more when it was known from this message, which is gone or says something else. The word of the owner
@@ -149,13 +147,12 @@ local function encode_mail(mail)
 end
 
 -- Turns that `is_gone` says yes to are out of the history. Returns their ids.
-local function erase_turns(history, ids, is_gone)
+local function erase_turns(history, is_gone)
   local erased = {}
   for _, raw in ipairs(redis.call('ZRANGE', history, 0, -1)) do
     local turn = decode(raw)
     if turn and is_gone(turn) then
       redis.call('ZREM', history, raw)
-      if words(turn.id) then redis.call('SREM', ids, turn.id) end
       erased[#erased + 1] = words(turn.id) or ''
     end
   end
@@ -193,17 +190,18 @@ local function trace(traces, stage, now, ids, more)
 end
 
 -- What somebody wrote first while they waited, where it was kept, is the first message of who is approved now: it is in the history, and in the
--- inbox, or among what was missed while nobody is answered. `limits`: history cap, history ttl s, seen ttl ms, mailbox ttl ms.
-local function answer_first_message(contact, channel, name, now, limits)
+-- inbox, or among what was missed while nobody is answered.
+local function answer_first_message(contact, channel, name, now)
   local first = decode(words(redis.pcall('GET', KEYS.first_message))) or {} -- one of the wrong type keeps nobody out
   redis.call('DEL', KEYS.first_message)
   local id, line, at, expires = words(first.id) or '', words(first.line), tonumber(first.at), (tonumber(first.expiresS) or 0) * 1000
   if id == '' or not line or not at or (expires > 0 and at + expires <= now) then return end
   local last = newest_at(KEYS.history)
-  if claim(KEYS.seen, KEYS.history_ids, id, at) ~= 1 then return end
+  recall(KEYS.seen, KEYS.history)
+  if redis.call('ZADD', KEYS.seen, 'NX', at, id) == 0 then return end
   local turn = string.format('{"id":%s,"role":"user","content":%s,"timestamp":%.0f,"type":"incoming"', cjson.encode(id), cjson.encode(line), at)
     .. (expires > 0 and string.format(',"expiresAt":%.0f}', at + expires) or '}')
-  remember_once(KEYS.seen, limits[3], KEYS.history, KEYS.history_ids, last, turn, at, limits[1], limits[2])
+  remember(KEYS.seen, KEYS.history, last, turn, at)
   tell_memory(KEYS.memory_on, KEYS.memory_journal, KEYS.memory_due, contact, turn)
   if expires > 0 then redis.pcall('ZADD', KEYS.history_expiring, 'LT', at + expires, contact) end
   -- It counts from now on: who approves late wants it answered all the same.
@@ -212,13 +210,13 @@ local function answer_first_message(contact, channel, name, now, limits)
   if redis.call('EXISTS', KEYS.pause_all, KEYS.pause, KEYS.channel_pause) > 0 then
     trace(KEYS.trace, redis.call('EXISTS', KEYS.pause_all) == 1 and 'killed' or 'paused', now, { id }, '')
     redis.call('RPUSH', KEYS.missed, cjson.encode(mail))
-    redis.call('EXPIRE', KEYS.missed, limits[2])
+    redis.call('EXPIRE', KEYS.missed, LIMIT.HISTORY_TTL_S)
     redis.call('ZADD', KEYS.missed_index, now, contact)
     return
   end
   if redis.call('RPUSH', KEYS.inbox, cjson.encode(mail)) == 1 and redis.call('HEXISTS', KEYS.mailbox, 'token') == 0 then
     redis.call('SADD', KEYS.queue_active, contact)
-    add_token(KEYS.queue, KEYS.mailbox, contact, mail, limits[4])
+    add_token(KEYS.queue, KEYS.mailbox, contact, mail, LIMIT.MAILBOX_TTL_MS)
   end
 end
 

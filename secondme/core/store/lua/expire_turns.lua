@@ -1,6 +1,6 @@
 -- What its chat forgets by now is out of the history, and out of what was missed or set aside. What waits for its answer has it first.
 -- Repeatable.
--- KEYS  history history_ids history_expiring missed missed_index dead dead_index memory_on memory_journal memory_due
+-- KEYS  history history_expiring missed missed_index dead dead_index memory_on memory_journal memory_due
 -- ARGV  1 contact
 -- Returns how many turns and messages
 typed()
@@ -9,7 +9,7 @@ local function is_over(expires)
   if expires > now then next_ms = math.min(next_ms or expires, expires) end
   return expires <= now
 end
-local gone = erase_turns(KEYS.history, KEYS.history_ids, function(turn)
+local gone = erase_turns(KEYS.history, function(turn)
   return type(turn.expiresAt) == 'number' and is_over(turn.expiresAt)
 end)
 local erased = #gone
