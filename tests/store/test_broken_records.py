@@ -22,6 +22,7 @@ import secondme
 from secondme.core.clock import from_ms
 from secondme.core.config.loader import Setup
 from secondme.core.dates import NamedDate
+from secondme.core.doctor.store import missing_right
 from secondme.core.enums import Relationship, Tier
 from secondme.core.errors import ConfigError, CredentialsError, DataError, SecondmeError, UnavailableError
 from secondme.core.ids import ContactId, MessageId
@@ -31,6 +32,7 @@ from secondme.core.remember.occasions import BirthdaySource, birthday
 from secondme.core.remember.store import RecollectionStore
 from secondme.core.store import key_types, keys, scripts
 from secondme.core.store.client import Store
+from secondme.core.store.clock_store import ClockSetBack, ClockStore
 from secondme.core.store.failures import explain
 from secondme.core.store.server import Role
 from secondme.core.webhooks.desk import NewWebhook
@@ -143,9 +145,23 @@ async def _live(town: Town) -> None:  # noqa: PLR0915  one step for each script
     await town.read()
     await town.services.memory_feed.catch_up()
     await live_with_jobs(town.services.jobs, ANNA)
+    await _clock_put_back(town)
+    assert await missing_right(town.store) is None
     await town.owner.revoke(ANNA)
     await _webhooks(town)
     await town.services.persons.forget(BEN, "local")
+
+
+async def _clock_put_back(town: Town) -> None:
+    """What a gateway does when the store's clock was put back."""
+    clocks, change = ClockStore(town.store, town.clock), ClockSetBack(1000, 1)
+    await clocks.look()
+    await town.writes("anna", "in the meantime")
+    await town.work()
+    for replan in (clocks.replan, town.control.replan):
+        await replan(change)
+    await town.inbox.replan()
+    await town.outbox.replan("local", change)
 
 
 async def _webhooks(town: Town) -> None:
