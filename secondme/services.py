@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from secondme.core.admit.pauses import PauseService
     from secondme.core.api.app import WebServer
     from secondme.core.api.limits import Limits
-    from secondme.core.api.listening import Api
+    from secondme.core.api.listeners import Api
     from secondme.core.api.webhooks import Webhooks
     from secondme.core.channel_manifest import Manifest
     from secondme.core.channel_plugin import ChannelContext, ChannelFactory
@@ -538,7 +538,7 @@ class Services(ConversationServices):
         address_book: Callable[[str], ChannelSupervisor | None] = lambda _: None,
     ) -> Api:
         """The HTTP API that has not started. What answers is imported when somebody calls."""
-        from secondme.core.api.listening import Api, Where
+        from secondme.core.api.listeners import Api, Where
         from secondme.core.api.sockets import tcp_address
 
         places, settings = self.setup.places, self.settings.api

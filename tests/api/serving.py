@@ -12,7 +12,7 @@ from api.wire import Line
 from fakes.process import knock, let_in
 
 from secondme.channels.local.protocol import contact_of
-from secondme.core.api.listening import Api
+from secondme.core.api.listeners import Api
 from secondme.core.config.loader import Setup
 from secondme.core.store.client import Store
 from secondme.core.tokens import TokenFile

@@ -16,7 +16,7 @@ from secondme.core.store import keys
 from secondme.core.store.events import Nudge, nudge
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping
     from datetime import timedelta
 
     from secondme.core.config.models import PairingSettings
@@ -323,9 +323,8 @@ class PairingStore:
             ):
                 if raw is None or key in seen:
                     continue  # it expired since the index was read, or others came in front meanwhile
-                before = known.get(key)
                 try:
-                    record = before[1] if before is not None and before[0] == raw else kind.decode(raw, key)
+                    record = _decoded(kind, key, raw, known)
                 except DataError as error:
                     found.corrupt.append(error)
                     continue
@@ -384,14 +383,13 @@ class PairingStore:
             for key, raw in zip(names, await self._store.call(self._store.client.mget(names)), strict=True):
                 if raw is None:
                     continue  # it expired since the index was read
-                before = known.get(key)
                 try:
-                    record = before[1] if before is not None and before[0] == raw else kind.decode(raw, key)
+                    record = _decoded(kind, key, raw, known)
                 except DataError as error:
                     listing.corrupt.append(error)
                     continue
                 seen[key] = raw, record
-                found.append(cast("R", record))
+                found.append(record)
         self._known[index] = seen
 
     async def _with_first_lines(self, requests: list[PairingRequest]) -> list[PairingRequest]:
@@ -419,6 +417,12 @@ class PairingStore:
             channel=channel,
         )
         return answer[0]
+
+
+def _decoded(kind: type[R], key: str, raw: bytes, known: Mapping[str, tuple[bytes, Record]]) -> R:
+    """The record in `raw`; the one of before where nothing has changed. Raises DataError when it is none."""
+    before = known.get(key)
+    return cast("R", before[1]) if before is not None and before[0] == raw else kind.decode(raw, key)
 
 
 def _approved(answer: list[bytes], contact: str) -> tuple[Literal["approved", "already"], ApprovedContact]:

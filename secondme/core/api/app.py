@@ -1,6 +1,6 @@
 """The API's application: its routes, served on every listener and described by one OpenAPI document.
 
-Importing this takes a third of a second and 20 MB: `listening.py` does so when somebody calls for the first time.
+Importing this takes a third of a second and 20 MB: `listeners.py` does so when somebody calls for the first time.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from starlette.responses import Response
 
     from secondme.core.api.limits import Limits
-    from secondme.core.api.listening import Entrance
+    from secondme.core.api.listeners import Entrance
     from secondme.core.ports import Clock
     from secondme.core.store.events import EventLog, Follow
 

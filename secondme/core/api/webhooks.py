@@ -16,7 +16,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from secondme.core.api.limits import Limits
-from secondme.core.api.listening import is_called, keep_listening
+from secondme.core.api.listeners import is_called, keep_listening
 from secondme.core.api.middleware import read_body
 from secondme.core.api.problems import TOO_DEEP, TOO_SLOW, Refusal, has_body, refuse
 from secondme.core.api.sockets import Address, bind_tcp

@@ -1,4 +1,4 @@
-"""Listening: the sockets of the API are there from the start; what answers on them is imported when somebody calls for the first time.
+"""The API's listeners: the sockets of the API are there from the start; what answers on them is imported when somebody calls for the first time.
 
 Nobody who only chats pays for the web framework. Who calls while it is imported waits in the socket's queue.
 """
