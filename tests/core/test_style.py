@@ -1,6 +1,7 @@
 """How somebody writes, in numbers: by message, all in all, in words, and by example."""
 
 import unicodedata
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from random import Random
 
@@ -64,6 +65,50 @@ def test_a_profile_does_not_depend_on_the_order_of_equal_counts() -> None:
     assert profile_of_measures(shuffled) == profile_of_measures(measures)
 
 
+_CASUAL_LINES = {
+    "en": "haha sure|lol no|ok|yeah see you there|omg same|on my way|what|nah not today|ok cool|10 min",
+    "de": "haha klar|ok|nee heute nicht|bin gleich da|was geht|mega|ja passt|bis gleich",
+    "es": "jaja vale|ok|voy|qué va|luego te digo|no sé la verdad|dale|ahora salgo",
+    "pt": "kkkk blz|ok|to chegando|vc vem?|não sei|depois te falo",
+    "fr": "mdr ok|j'arrive|t'es où|ouais|nan pas ce soir|à toute",
+}
+_PLAIN_LINES = {
+    "en": "I will be there at nine.|Could you bring the keys?|Yes, that works for me.|See you tomorrow.|The train is late.",
+    "de": "Ich bin um neun da.|Bringst du den Schlüssel mit?|Ja, das passt mir gut.|Bis morgen.",
+    "es": "Llego a las nueve.|Mañana te llamo.|Sí, me parece bien.|El tren va con retraso.",
+}
+_FORMAL_LINES = {
+    "en": "Dear Ms Weber, could you please send me the papers?|Thank you very much, I appreciate it. Kind regards|Would you please confirm? Thank you.",
+    "de": "Sehr geehrte Frau Weber, könnten Sie mir bitte die Unterlagen schicken?|Vielen Dank für Ihre Hilfe. Mit freundlichen Grüßen",
+    "es": "Estimada señora, ¿podría usted enviarlo, por favor?|Le agradezco su ayuda. Atentamente, saludos cordiales.",
+}
+
+
+@pytest.mark.parametrize("language", _CASUAL_LINES)
+@pytest.mark.parametrize("typed", [str, str.capitalize], ids=["small", "as a phone begins"])
+@pytest.mark.parametrize("seed", range(5))
+def test_whoever_writes_casually_is_called_casual(language: str, typed: Callable[[str], str], seed: int) -> None:
+    lines = Random(seed).choices(_CASUAL_LINES[language].split("|"), k=96)
+    profile = profile_of([own(typed(line), minute=at) for at, line in enumerate(lines)])
+    assert profile is not None
+    assert "The tone is casual." in describe(profile)
+
+
+def test_96_lines_of_laughter_are_casual() -> None:
+    for typed in ("haha sure", "lol no", "Haha sure", "Lol no"):
+        profile = profile_of([own(typed, minute=at) for at in range(96)])
+        assert profile is not None
+        assert "The tone is casual." in describe(profile), typed
+
+
+@pytest.mark.parametrize(("tone", "lines"), [("semi-formal", _PLAIN_LINES), ("formal", _FORMAL_LINES)])
+def test_who_writes_whole_sentences_is_not_called_casual(tone: str, lines: dict[str, str]) -> None:
+    for language, texts in lines.items():
+        profile = profile_of([own(text, minute=at) for at, text in enumerate(texts.split("|") * 6)])
+        assert profile is not None
+        assert f"The tone is {tone}." in describe(profile), (language, profile.formality)
+
+
 def _profile(**fields: object) -> StyleProfile:
     values: dict[str, object] = {
         "sample_count": 20,
@@ -84,9 +129,10 @@ def _profile(**fields: object) -> StyleProfile:
         ({"emoji_per_message": 0.19}, "Emoji are used rarely."),
         ({"emoji_per_message": 0.2, "favourite_emoji": ("😂", "❤️")}, "Emoji are used occasionally, mostly 😂 ❤️."),
         ({"emoji_per_message": 0.8}, "Emoji are used often."),
-        ({"formality": 0.29}, "The tone is casual."),
-        ({"formality": 0.3}, "The tone is semi-formal."),
-        ({"formality": 0.7}, "The tone is formal."),
+        ({"formality": 0.49}, "The tone is casual."),
+        ({"formality": 0.5}, "The tone is semi-formal."),
+        ({"formality": 0.65}, "The tone is semi-formal."),
+        ({"formality": 0.66}, "The tone is formal."),
         (
             {"messages_per_answer": 2.4, "piece_length": 24},
             "split into several short messages: 2.4 on average, of about 24 characters each.",

@@ -63,22 +63,26 @@ def test_nothing_but_emoji_is_ever_kept_as_one(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "formality"),
     [
-        ("They tell you that your youth is the best", 0.6),  # neither hey nor yo: words, not parts of words
+        ("They tell you that your youth is the best", 0.5),  # neither hey nor yo: words, not parts of words
         ("hey, gonna be late lol", 0.5 - 0.3 - 0.15),
         ("Could you send it please? Thank you.", 0.5 + 0.3 + 0.1),
-        ("I don't know and I can't say and it's late and we're off", 0.5 - 0.15 + 0.1),
+        ("I don't know and I can't say and it's late and we're off", 0.5 - 0.15),
         ("yo no lo sé todavía, mañana te digo", 0.5 - 0.15),  # `yo` is Spanish here
         ("¿Podría usted enviarlo, por favor?", 0.5 + 0.3 + 0.1),
         ("Könnten Sie mir die Unterlagen schicken?", 0.5 + 0.2 + 0.1),
-        ("Ich glaube, sie kommt heute nicht", 0.6),  # `sie` is she
+        ("Ich glaube, sie kommt heute nicht.", 0.6),  # `sie` is she
         ("na was geht digga, bist du da", 0.5 - 0.2 - 0.15),
         ("Pourriez-vous m'envoyer votre devis ?", 0.5 + 0.3 + 0.1),
         ("t'es où ? mdr", 0.5 - 0.1 - 0.15),
-        ("La ringrazio e resto in attesa", 0.5 + 0.2 + 0.1),
+        ("La ringrazio e resto in attesa.", 0.5 + 0.2 + 0.1),
         ("boh dai ci vediamo domani raga", 0.5 - 0.3 - 0.15),
         ("O senhor poderia enviar o orçamento?", 0.5 + 0.2 + 0.1),
         ("vc vem hoje? kkkk blz", 0.5 - 0.3 - 0.15),
-        ("ok", 0.5),
+        ("ok", 0.35),
+        ("Ok", 0.5),
+        ("Sure...", 0.5),
+        ("Sure 🙂", 0.5),
+        ("I will be there at nine. 🙂", 0.6),
         ("今天晚上一起吃饭", 0.5),
     ],
 )

@@ -197,9 +197,10 @@ _LOOKED_AT = 2000
 _TAIL = 80
 _START, _MARKER, _CONTRACTION = 0.5, 0.1, 0.05
 _MOST_CONTRACTIONS = 3
-_CAPITAL_SHARE, _CAPITALS, _ALL_LOWER, _LOWER_LENGTH = 0.8, 0.1, 0.15, 10
+_CAPITAL_SHARE, _CAPITALS, _ALL_LOWER = 0.8, 0.1, 0.15
 _SENTENCE = re.compile(r"(?:^|[.!?…。！？]\s+|\n)\W*(\w)")  # noqa: RUF001  full-width marks
 _INSIDE = re.compile(r"(?<=[\w,;:)] )([^\W\d_]+)")
+_ENDS = re.compile(r"(?<!\.)[.?;\u037e][^\w.]*$")
 _ELLIPSIS = re.compile(r"…|\.{3}")
 _EXCLAMATION, _QUESTION = re.compile("[!！]"), re.compile("[?？؟\u037e]")  # noqa: RUF001  full-width, Arabic, Greek
 _PERIOD = (".", "。", "।", "\u06d4")
@@ -284,9 +285,10 @@ def _formality(text: str, low: str, words: list[str], language: str) -> float:
     score -= _CONTRACTION * min(_MOST_CONTRACTIONS, contractions)
     if language not in _UNCASED:
         starts = [start for start in _SENTENCE.findall(text) if start.isalpha()]
-        if starts and sum(map(str.isupper, starts)) > _CAPITAL_SHARE * len(starts):
+        # A phone writes the first letter large by itself: what is also ended as a sentence was meant to be one.
+        if starts and _ENDS.search(text) and sum(map(str.isupper, starts)) > _CAPITAL_SHARE * len(starts):
             score += _CAPITALS
-        if text.islower() and len(text) > _LOWER_LENGTH:
+        if text.islower():
             score -= _ALL_LOWER
     return round(min(1.0, max(0.0, score)), 3)
 

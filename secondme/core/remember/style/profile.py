@@ -216,7 +216,7 @@ def _round(value: float) -> float:
 
 _BRIEF, _MODERATE = 50, 100
 _RARELY, _OCCASIONALLY = 0.2, 0.8
-_CASUAL, _SEMI_FORMAL = 0.3, 0.7
+_CASUAL, _SEMI_FORMAL = 0.5, 0.66
 _OFTEN, _MOSTLY, _SELDOM = 0.2, 0.5, 0.15
 _SPLITS = 1.5
 _SHOWN = 3
