@@ -66,16 +66,65 @@ def test_a_dry_run_changes_nothing_and_says_so(cli: Cli, door: Redis, tmp_path: 
     before = sorted(door.keys())
     result = cli("import", "whatsapp", str(export(tmp_path)), "--me", "Sam", "--dry-run")
     assert (result.exit_code, sorted(door.keys()) == before) == (0, True)
-    assert "3 found, 3 new" in result.stdout
+    assert (
+        "How you write: 2 of your messages, all would be new.\n  What was said last: 3 messages, all would be new." in result.stdout
+    )
     assert "Nothing was changed." in result.stdout
 
 
 @pytest.mark.usefixtures("raw")
 def test_of_somebody_not_let_in_the_text_names_the_flag(cli: Cli, tmp_path: Path) -> None:
     result = cli("import", "whatsapp", str(export(tmp_path)), "--me", "Sam")
-    assert "nobody you approved has this name. --contact ID keeps it" in result.stdout
+    assert "What anna wrote is not kept: nobody whom you approved has this name." in result.stdout
+    assert "--contact ID" in result.stdout
     named = cli("import", "whatsapp", str(export(tmp_path)), "--me", "Sam", "--contact", "49151@s.whatsapp.net")
-    assert "49151@c.us: kept, as you named them." in named.stdout
+    assert "Kept as the chat with 49151@c.us, as you said." in named.stdout
+
+
+@pytest.mark.usefixtures("door")
+def test_how_a_file_was_read_is_told_who_asks(cli: Cli, tmp_path: Path) -> None:
+    path = str(export(tmp_path, head="from my phone\n"))
+    words = ("import", "whatsapp", path, "--me", "Sam", "--timezone", "UTC")
+    today = f"{datetime.now(UTC) - timedelta(minutes=30):%Y-%m-%d}"
+    first, again = cli(*words).stdout, cli(*words, "--verbose").stdout
+    assert first.splitlines() == [
+        "chat.txt",
+        f"  4 messages with anna, {today}; you are Sam",
+        "  Kept as the chat with local:anna, whom you approved under this name.",
+        "  How you write: 2 of your messages, all new.",
+        "  What was said last: 3 messages, all new.",
+        "  What is remembered: 3 messages.",
+    ]
+    assert again.splitlines() == [
+        *(line.replace("all new", "all there before") for line in first.splitlines()),
+        "  Read: 4 messages: 3 text, 1 media.",
+        "  Read: 6 lines: 4 begin a message, 1 go on, 1 stand before.",
+        "  Read: lines begin like 0000-00-00, 00:00 -; dates are year, month, day.",
+        "  Read: in it speak anna (2), Sam (2).",
+    ]
+
+
+@pytest.mark.usefixtures("door")
+def test_why_nothing_was_kept_is_said(cli: Cli, tmp_path: Path) -> None:
+    """An approved contact's old chat; a chat in which the owner wrote nothing but media; a group."""
+    old = tmp_path / "old.txt"
+    old.write_text("2024-05-06, 10:00 - Sam: <Media omitted>\n2024-05-06, 10:01 - anna: ho\n")
+    assert cli("import", "whatsapp", str(old), "--me", "Sam").stdout.splitlines() == [
+        "old.txt",
+        "  2 messages with anna, 2024-05-06; you are Sam",
+        "  Kept as the chat with local:anna, whom you approved under this name.",
+        "  How you write: nothing, for you wrote no text in it.",
+        "  What was said last: nothing, for all of it is older than 7 days.",
+        "  What is remembered: 1 message.",
+    ]
+    group = tmp_path / "group.txt"
+    group.write_text("".join(f"2024-05-06, 10:0{at} - {who}: hi\n" for at, who in enumerate(("Sam", "Ann", "Ben", "Cy", "Di"))))
+    assert cli("import", "whatsapp", str(group), "--me", "Sam").stdout.splitlines() == [
+        "group.txt",
+        "  5 messages with Ann, Ben, Cy and 1 more, 2024-05-06; you are Sam",
+        "  A group: only what you wrote is learnt from.",
+        "  How you write: 1 of your messages, new.",
+    ]
 
 
 @pytest.mark.usefixtures("raw")
@@ -88,7 +137,7 @@ def test_the_owners_usual_name_is_enough_in_a_chat_of_two(cli: Cli, tmp_path: Pa
 def test_an_ambiguous_order_is_said_aloud(cli: Cli, tmp_path: Path) -> None:
     path = tmp_path / "chat.txt"
     path.write_text("05/06/24, 10:00 - Sam: hi\n05/06/24, 10:01 - Anna: ho\n")
-    assert "That order is a guess" in cli("import", "whatsapp", str(path), "--me", "Sam").stdout
+    assert "Its dates were read as day, month, year. That is a guess" in cli("import", "whatsapp", str(path), "--me", "Sam").stdout
     assert said(cli, "whatsapp", str(path), "--me", "Sam")[1]["data"]["files"][0]["dateOrderAmbiguous"] is True
 
 
@@ -138,7 +187,7 @@ def test_telegrams_export_has_a_result_of_its_own(cli: Cli, tmp_path: Path) -> N
     (file,) = envelope["data"]["files"]
     assert (code, envelope["schema"], set(file)) == (0, "secondme.import.telegram/1", FILE)
     assert (file["chats"][0]["me"], file["chats"][0]["title"], file["chats"][0]["why"]) == ("Sam", "Anna", "not_approved")
-    assert "Anna: Sam (1); 2024-03-01 to 2024-03-01." in cli("import", "telegram", str(telegram(tmp_path))).stdout
+    assert "1 message with Anna, 2024-03-01; you are Sam" in cli("import", "telegram", str(telegram(tmp_path))).stdout
 
 
 def test_a_contact_is_named_by_id_or_name_and_the_door_stays_shut(cli: Cli, door: Redis, tmp_path: Path) -> None:
@@ -209,5 +258,5 @@ def test_what_a_file_gave_before_and_gives_no_more_is_said(cli: Cli, door: Redis
     path = str(export(tmp_path))
     said(cli, "whatsapp", path, "--me", "Sam", "--contact", "local:ben")
     result = cli("import", "whatsapp", path, "--me", "Sam", "--timezone", "UTC")
-    assert "5 that the same files gave before, and do not give any more, are gone." in result.stdout
+    assert "5 rows that these files gave before, and do not give any more, are gone." in result.stdout
     assert not door.exists(keys.history("local:ben"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
@@ -33,54 +34,78 @@ _Me = Annotated[str, typer.Option("--me", metavar="NAME", help="Who you are in i
 _Contact = Annotated[str, typer.Option("--contact", metavar="ID", help="Whose chat it is; then what they said is kept too.")]
 _Timezone = Annotated[str, typer.Option("--timezone", metavar="ZONE", help="Where the phone was, like Europe/Madrid.")]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be kept.")]
+_Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say how the file was read, too.")]
+
+
+@dataclass(frozen=True, slots=True)
+class ImportWishes:
+    """What the owner typed beside the files."""
+
+    me: str = ""
+    contact: str = ""
+    timezone: str = ""
+    dry_run: bool = field(default=False, kw_only=True)
+    verbose: bool = field(default=False, kw_only=True)
+
 
 _MOST_PEOPLE = 50
 """Named in the result; a group may have thousands."""
 _MOST_CHATS = 20
 """Shown to a person; a script gets all."""
+_MOST_NAMED = 3
 _WHY = {
-    "named": "kept, as you named them",
-    "name": "kept: approved under this name",
-    "id": "kept: approved",
-    "group": "a group: of the others nothing is kept",
-    "nobody_else": "nobody else wrote",
-    "unknown": "of the other one nothing is kept: nobody you approved has this name. --contact ID keeps it",
-    "several": "of the other one nothing is kept: several whom you approved have this name. --contact ID keeps it",
-    "not_approved": "of the other one nothing is kept: not approved. --contact ID keeps it",
-    "not_in_it": "you wrote nothing in it: nothing is kept",
-    "saved_messages": "your own notes: nothing is kept",
-    "bot": "a bot: nothing is kept",
-    "channel": "a channel: nothing is kept",
+    "named": "kept {kept}, as you said",
+    "name": "kept {kept}, whom you approved under this name",
+    "id": "kept {kept}, whom you approved",
+    "group": "a group: only what you wrote is learnt from",
+    "nobody_else": "nobody else wrote in it",
+    "unknown": "what {other} wrote is not kept: nobody whom you approved has this name. If you know who it is, add --contact ID",
+    "several": "what {other} wrote is not kept: several whom you approved have this name. Say which one with --contact ID",
+    "not_approved": "what {other} wrote is not kept: you have not approved them. --contact ID keeps it all the same",
+    "not_in_it": "nothing of it is kept: you wrote nothing in it",
+    "saved_messages": "nothing of it is kept: these are your own notes",
+    "bot": "nothing of it is kept: a bot",
+    "channel": "nothing of it is kept: a channel",
 }
+"""Why the other one's words are kept or not; `{kept}` and `{other}` are filled in."""
+_ORDERS = {"dmy": "day, month, year", "mdy": "month, day, year", "ymd": "year, month, day"}
 
 
 @app.command()
 @command("secondme.import.whatsapp/1")
 async def whatsapp(
-    invocation: Invocation, files: _Files, me: _Me = "", contact: _Contact = "", timezone: _Timezone = "", dry_run: _DryRun = False
+    invocation: Invocation,
+    files: _Files,
+    me: _Me = "",
+    contact: _Contact = "",
+    timezone: _Timezone = "",
+    dry_run: _DryRun = False,
+    verbose: _Verbose = False,
 ) -> CommandResult:
     """Read WhatsApp's exports: a .txt, or the .zip with it. What you wrote teaches the clone your style; repeating it changes nothing."""
-    return await import_files(invocation, "whatsapp", files, me=me, contact=contact, timezone=timezone, dry_run=dry_run)
+    return await import_files(invocation, "whatsapp", files, ImportWishes(me, contact, timezone, dry_run=dry_run, verbose=verbose))
 
 
 @app.command()
 @command("secondme.import.telegram/1")
 async def telegram(
-    invocation: Invocation, files: _Files, me: _Me = "", contact: _Contact = "", timezone: _Timezone = "", dry_run: _DryRun = False
+    invocation: Invocation,
+    files: _Files,
+    me: _Me = "",
+    contact: _Contact = "",
+    timezone: _Timezone = "",
+    dry_run: _DryRun = False,
+    verbose: _Verbose = False,
 ) -> CommandResult:
     """Read Telegram's exports in JSON, of one chat or of the whole account."""
-    return await import_files(invocation, "telegram", files, me=me, contact=contact, timezone=timezone, dry_run=dry_run)
+    return await import_files(invocation, "telegram", files, ImportWishes(me, contact, timezone, dry_run=dry_run, verbose=verbose))
 
 
 async def import_files(
     invocation: Invocation,
     platform: str,
     files: Sequence[Path],
-    *,
-    me: str,
-    contact: str = "",
-    timezone: str = "",
-    dry_run: bool = False,
+    wishes: ImportWishes,
 ) -> CommandResult:
     """Each of `files` is imported; one that cannot be read does not keep the others out."""
     from secondme.cli.contact_lookup import anybody
@@ -88,23 +113,24 @@ async def import_files(
     from secondme.core.ids import ContactId
     from secondme.stores import time_zone
 
-    typed_zone = _zone(timezone) if timezone else None
+    typed_zone = _zone(wishes.timezone) if wishes.timezone else None
     reports: list[FileReport] = []
     errors: list[SecondmeError] = []
     async with invocation.services() as services:
         zone = typed_zone or time_zone(services.settings)
         approved = (await services.listing()).approved
-        wishes = ImportOptions(
+        named = wishes.contact.replace("@s.whatsapp.net", "@c.us")  # the same person
+        options = ImportOptions(
             zone=zone,
             now=services.clock.now(),
-            me=me,
+            me=wishes.me,
             usual_name=services.settings.persona.name,
-            contact=anybody(contact.replace("@s.whatsapp.net", "@c.us"), approved) if contact else None,  # the same person
+            contact=anybody(named, approved) if named else None,
             approved=tuple((ContactId(each.contact_id), each.display_name) for each in approved),
         )
         with _ProgressBar() as bar:
-            sink = services.memory_sink if services.settings.memory.enabled and not dry_run else None
-            importer = Importer(_Stores(services, execute=not dry_run), wishes, bar.advance, sink=sink)
+            sink = services.memory_sink if services.settings.memory.enabled and not wishes.dry_run else None
+            importer = Importer(_Stores(services, execute=not wishes.dry_run), options, bar.advance, sink=sink)
             for path in files:
                 try:
                     reports.append(await (importer.whatsapp(path) if platform == "whatsapp" else importer.telegram(path)))
@@ -113,13 +139,15 @@ async def import_files(
     if len(errors) == 1 and not reports:
         raise errors[0]
     data = {
-        "dryRun": dry_run,
+        "dryRun": wishes.dry_run,
         "timezone": str(zone),
         "files": [_file(report, zone) for report in reports],
         "replaced": sum(report.replaced for report in reports),
         "warnings": [warning for report in reports for warning in _warnings(report)],
     }
-    return CommandResult(data, lambda screen: _show(screen, data), ExitCode.BAD_INPUT if errors else ExitCode.DONE, errors)
+    return CommandResult(
+        data, lambda screen: _show(screen, data, verbose=wishes.verbose), ExitCode.BAD_INPUT if errors else ExitCode.DONE, errors
+    )
 
 
 def _zone(typed: str) -> tzinfo:
@@ -207,7 +235,7 @@ def _warnings(report: FileReport) -> Iterator[dict[str, Any]]:
         return {"file": report.path.name, "code": code, "count": count, "message": message}
 
     if report.is_contact_unused:
-        whys = sorted({_WHY[row.why] for row in report.chats}) or ["no chat"]
+        whys = sorted({_WHY[row.why].format(kept="", other="the other one") for row in report.chats}) or ["no chat"]
         yield warning("contact_not_used", 1, f"--contact was not used: {'; '.join(whys)}.")
     if count := report.impossible_dates:
         what = f"{count} line{' has' if count == 1 else 's have'} a date that is no day of the calendar"
@@ -274,48 +302,88 @@ def _chat(report: ChatReport, zone: tzinfo) -> dict[str, Any]:
     }
 
 
-def _show(screen: Screen, data: dict[str, Any]) -> None:
+def _show(screen: Screen, data: dict[str, Any], *, verbose: bool) -> None:
     from secondme.core.format import counted
 
     for file in data["files"]:
         screen.line(file["file"], "bold")
-        kinds = ", ".join(
-            f"{file['messages'][kind]} {kind}" for kind in ("text", "media", "system", "deleted") if file["messages"][kind]
-        )
-        screen.line(f"  {file['messages']['all']} messages: {kinds or 'none'}.")
-        if "lines" in file:
-            _show_lines(screen, file)
         for chat in file["chats"][:_MOST_CHATS]:
             _show_chat(screen, chat)
         if len(file["chats"]) > _MOST_CHATS:
             screen.line(f"  and {len(file['chats']) - _MOST_CHATS} more chats", "dim")
-        for what, tally in (("Turns for the history", file["turns"]), ("Your own messages to learn from", file["ownMessages"])):
-            screen.line(f"  {what}: {tally['found']} found, {tally['added']} new, {tally['known']} known before.")
-        if file["remembered"]:
-            screen.line(f"  Remembered: {counted(file['remembered'], 'message')}.")
+        _show_kept(screen, file, dry_run=data["dryRun"])
+        if file.get("dateOrderAmbiguous"):
+            order = _ORDERS[file["dateOrder"]]
+            screen.line(f"  Its dates were read as {order}. That is a guess: every one of them could be read both ways.", "warn")
         for warning in data["warnings"]:
             if warning["file"] == file["file"]:
                 screen.line(f"  {warning['message']}", "warn")
+        if verbose:
+            _show_reading(screen, file)
     if data["replaced"]:
         verb = "would go" if data["dryRun"] else "are gone"
-        screen.line(f"{data['replaced']} that the same files gave before, and do not give any more, {verb}.")
+        screen.line(f"{counted(data['replaced'], 'row')} that these files gave before, and do not give any more, {verb}.")
     if data["dryRun"]:
         screen.line("Nothing was changed. Without --dry-run it is kept.")
 
 
-def _show_lines(screen: Screen, file: dict[str, Any]) -> None:
-    lines = file["lines"]
-    screen.line(
-        f"  {lines['all']} lines: {lines['messages']} begin a message, {lines['continuations']} go on, {lines['preamble']} stand before."
-    )
-    order = {"dmy": "day, month, year", "mdy": "month, day, year", "ymd": "year, month, day"}[file["dateOrder"]]
-    screen.line(f"  Lines begin like {file['dialect']}; dates are {order}.")
-    if file["dateOrderAmbiguous"]:
-        screen.line("  That order is a guess: every date of this file could be read both ways. Look at the dates below.", "warn")
-
-
 def _show_chat(screen: Screen, chat: dict[str, Any]) -> None:
-    people = ", ".join(f"{each['name']} ({each['messages']})" for each in chat["people"][:6])
-    screen.line(f"  {chat['title'] + ': ' if chat['title'] else ''}{people or 'nobody'}; {chat['from'][:10]} to {chat['to'][:10]}.")
-    who = f"You are {chat['me']}; " if chat["me"] else ""
-    screen.line(f"  {who}{chat['contact'] + ': ' if chat['contact'] else ''}{_WHY[chat['why']]}.")
+    """One chat: with whom, how long, and whether their words are kept, with the reason."""
+    from secondme.core.format import counted
+
+    others = [each["name"] for each in chat["people"] if each["name"] != chat["me"]]
+    with_whom = chat["title"] or ", ".join(others[:3]) or "nobody else"
+    if len(others) > _MOST_NAMED and not chat["title"]:
+        with_whom = f"{', '.join(others[:3])} and {len(others) - 3} more"
+    first, last = chat["from"][:10], chat["to"][:10]
+    when = "" if not first else f", {first}" if first == last else f", {first} to {last}"
+    you = f"; you are {chat['me']}" if chat["me"] else ""
+    screen.line(f"  {counted(chat['messages'], 'message')} with {with_whom}{when}{you}")
+    kept = f"as the chat with {chat['contact']}" if chat["contact"] else ""
+    why = _WHY[chat["why"]].format(kept=kept, other=with_whom)
+    screen.line(f"  {why[0].upper()}{why[1:]}.", "" if chat["contact"] else "dim")
+
+
+def _show_kept(screen: Screen, file: dict[str, Any], *, dry_run: bool) -> None:
+    """What the clone has of the file now, and, where that is nothing, why."""
+    from secondme.core.exports.conversation import HISTORY_AGE
+    from secondme.core.format import counted
+
+    turns, own = file["turns"], file["ownMessages"]
+    if own["found"]:
+        screen.line(f"  How you write: {_news(own, 'of your messages', dry_run=dry_run)}.")
+    elif any(chat["me"] for chat in file["chats"]):
+        screen.line("  How you write: nothing, for you wrote no text in it.")
+    if turns["found"]:
+        screen.line(f"  What was said last: {_news(turns, 'messages', dry_run=dry_run)}.")
+    elif any(chat["contact"] for chat in file["chats"]):
+        screen.line(f"  What was said last: nothing, for all of it is older than {HISTORY_AGE.days} days.")
+    if file["remembered"]:
+        screen.line(f"  What is remembered: {counted(file['remembered'], 'message')}.")
+
+
+def _news(tally: dict[str, int], what: str, *, dry_run: bool) -> str:
+    """`120 of your messages, all new`; what is neither new nor known had no room beside newer ones."""
+    new, known = tally["added"], tally["known"]
+    left = tally["found"] - new - known
+    parts = [(new, "would be new" if dry_run else "new"), (known, "there before"), (left, "older than what is needed")]
+    told = [(count, word) for count, word in parts if count]
+    if len(told) == 1:
+        return f"{tally['found']} {what}, {'all ' if tally['found'] > 1 else ''}{told[0][1]}"
+    return f"{tally['found']} {what}, {', '.join(f'{count} {word}' for count, word in told)}"
+
+
+def _show_reading(screen: Screen, file: dict[str, Any]) -> None:
+    """How the file was read."""
+    kinds = ", ".join(
+        f"{file['messages'][kind]} {kind}" for kind in ("text", "media", "system", "deleted") if file["messages"][kind]
+    )
+    screen.line(f"  Read: {file['messages']['all']} messages: {kinds or 'none'}.", "dim")
+    if "lines" in file:
+        lines = file["lines"]
+        goes_on = f"{lines['continuations']} go on, {lines['preamble']} stand before"
+        screen.line(f"  Read: {lines['all']} lines: {lines['messages']} begin a message, {goes_on}.", "dim")
+        screen.line(f"  Read: lines begin like {file['dialect']}; dates are {_ORDERS[file['dateOrder']]}.", "dim")
+    for chat in file["chats"][:_MOST_CHATS]:
+        people = ", ".join(f"{each['name']} ({each['messages']})" for each in chat["people"])
+        screen.line(f"  Read: in {chat['title'] or 'it'} speak {people or 'nobody'}.", "dim")

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from secondme.cli.commands.config import show_diff
-from secondme.cli.commands.import_ import import_files
+from secondme.cli.commands.import_ import ImportWishes, import_files
 from secondme.cli.onboard import channels, gateway, model, questions, senses
 from secondme.cli.onboard.model import given_key
 from secondme.cli.onboard.prompts import FILE, Interview, OnboardingDraft, WizardChoice, WizardQuestion
@@ -74,7 +74,7 @@ async def _import(site: Site) -> None:
     for path in site.plan.exports:
         platform = "telegram" if path.suffix.lower() == ".json" else "whatsapp"
         try:
-            result = await import_files(site.invocation, platform, [path], me=site.plan.export_owner)
+            result = await import_files(site.invocation, platform, [path], ImportWishes(site.plan.export_owner))
         except SecondmeError as error:
             site.failed(error)
             reports.append({"platform": platform, "code": error.code})
