@@ -131,13 +131,23 @@ def words_for(before: str, typed: str | None) -> str:
         return plain_text(path.read_bytes())[:_MOST]
 
 
+_IN_TERMINALS = frozenset(
+    {"ed", "emacs", "helix", "hx", "joe", "kak", "mcedit", "micro", "nano", "ne", "nvim", "pico", "vi", "view", "vim"}
+)
+"""Editors that wait for keys where there is no keyboard; others open a window, or are a script."""
+
+
 def edit_file(path: Path) -> None:
-    """The person has had `path` in their editor ($VISUAL, $EDITOR, else vi). Raises DataError when it could not be opened or failed."""
-    from secondme.core.errors import DataError
+    """The person has had `path` in their editor ($VISUAL, $EDITOR, else vi). Raises ConfigError when that draws in a terminal and there is
+    none, DataError when it could not be opened or failed."""
+    from secondme.core.errors import ConfigError, DataError
 
     editor = os.environ.get("VISUAL") or os.environ.get("EDITOR") or "vi"
     try:
-        done = subprocess.run([*shlex.split(editor), str(path)], check=False)  # noqa: S603  the person's own choice of editor
+        words = shlex.split(editor)
+        if Path(words[0] if words else "").name in _IN_TERMINALS and not (sys.stdin.isatty() and sys.stdout.isatty()):
+            raise ConfigError("no_terminal", f"{editor} needs a terminal, and there is none.", f"The file to edit is {path}")
+        done = subprocess.run([*words, str(path)], check=False)  # noqa: S603  the person's own choice of editor
     except (OSError, ValueError) as error:  # ValueError: quotation marks that are never closed
         raise DataError("no_editor", f"{editor} cannot be started.", "Set EDITOR to an editor that is installed.") from error
     if done.returncode != 0:

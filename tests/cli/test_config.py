@@ -133,3 +133,85 @@ def test_a_home_of_the_environment_has_nothing_to_do_with_the_machines_own(cli: 
     other.env_file.chmod(0o600)
     result = cli("config", "set", "pacing.scale", "3")
     assert result.exit_code == 0, result.output
+
+
+# get and edit
+
+
+def edits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    """An editor that needs no terminal and leaves `text`."""
+    (tmp_path / "wanted.toml").write_text(text)
+    script = tmp_path / "editor.sh"
+    script.write_text(f'#!/bin/sh\ncat "{tmp_path}/wanted.toml" > "$1"\n')
+    script.chmod(0o700)
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", str(script))
+
+
+def test_get_prints_the_value_and_nothing_else(home: Path, cli: Cli) -> None:
+    cli("config", "set", "persona.name", "Sam")
+    cli("config", "set", "api.enabled", "false")
+    (home / ".env").write_text(f"ANTHROPIC_API_KEY={SECRET}\n")
+    (home / ".env").chmod(0o600)
+    got = {name: cli("config", "get", name).stdout for name in ("persona.name", "api.enabled", "api.listen", "model.api_key")}
+    assert got == {"persona.name": "Sam\n", "api.enabled": "false\n", "api.listen": "\n", "model.api_key": "***\n"}
+    data = json.loads(cli("config", "get", "persona.name", "--json").stdout)["data"]
+    assert data == {"name": "persona.name", "value": "Sam", "source": str(home / "config.toml")}
+    refused = cli("config", "get", "persona.nam")
+    assert (refused.exit_code, "Did you mean persona.name?" in refused.stderr) == (78, True)
+
+
+@pytest.mark.usefixtures("home")
+def test_what_get_prints_can_be_set(cli: Cli) -> None:
+    """Every setting there is that is no secret: what is printed is taken again, and means the same."""
+    rows = json.loads(cli("config", "show", "--json").stdout)["data"]["settings"]
+    for row in [row for row in rows if row["value"] not in (None, "", "***")][::9]:  # each costs a second of a start
+        value = cli("config", "get", row["name"]).stdout.rstrip("\n")
+        assert cli("config", "set", row["name"], value).exit_code == 0, row
+        again = json.loads(cli("config", "get", row["name"], "--json").stdout)["data"]
+        assert again["value"] == row["value"], row
+
+
+def test_edit_writes_what_can_be_used_and_shows_the_difference(
+    home: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    edits(tmp_path, monkeypatch, "# mine\n[pacing]\nscale = 2.0\n")
+    done = cli("config", "edit")
+    assert (done.exit_code, "+scale = 2.0" in done.stdout) == (0, True)
+    assert (home / "config.toml").read_text() == "# mine\n[pacing]\nscale = 2.0\n"
+    assert cli("config", "edit").stdout == "Nothing was changed.\n"
+
+
+@pytest.mark.parametrize("text", ["[pacing\n", "[pacing]\nscale = 'fast'\n", "[pacin]\nscale = 2\n", "a = [" * 5000])
+def test_edit_keeps_nothing_that_cannot_be_used(
+    home: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str
+) -> None:
+    cli("config", "set", "pacing.scale", "3")
+    edits(tmp_path, monkeypatch, text)
+    refused = cli("config", "edit", "--json")
+    assert refused.exit_code == 78
+    assert json.loads(refused.stdout)["errors"][0]["message"].endswith("Nothing was changed.")
+    assert (home / "config.toml").read_text() == "[pacing]\nscale = 3.0\n"
+
+
+def test_edit_mends_a_file_that_nobody_can_read(home: Path, cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "config.toml").write_text("[[[")
+    edits(tmp_path, monkeypatch, "[pacing]\nscale = 2\n")
+    done = cli("config", "edit")
+    assert (done.exit_code, "can be used again" in done.stdout) == (0, True)
+    assert cli("config", "get", "pacing.scale").stdout == "2.0\n"
+    assert [each.read_text() for each in home.glob("config.toml.broken-*")] == ["[[["]
+
+
+@pytest.mark.parametrize("editor", ["", "vim", "nano -w", "/usr/bin/vi", "emacs -nw"])
+def test_an_editor_of_the_terminal_is_not_started_without_one(
+    home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch, editor: str
+) -> None:
+    monkeypatch.delenv("VISUAL", raising=False)
+    monkeypatch.setenv("EDITOR", editor)
+    cli("persona", "new", "casa", "--tone", "warm")
+    for words, path in ((("config", "edit"), "config.toml"), (("persona", "edit", "casa"), str(home / "personas" / "casa.md"))):
+        refused = cli(*words)
+        assert (refused.exit_code, refused.stdout) == (78, "")
+        assert "needs a terminal, and there is none." in refused.stderr
+        assert path in refused.stderr

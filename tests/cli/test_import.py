@@ -99,7 +99,7 @@ def test_how_a_file_was_read_is_told_who_asks(cli: Cli, tmp_path: Path) -> None:
         *(line.replace("all new", "all there before") for line in first.splitlines()),
         "  Read: 4 messages: 3 text, 1 media.",
         "  Read: 6 lines: 4 begin a message, 1 go on, 1 stand before.",
-        "  Read: lines begin like 0000-00-00, 00:00 -; dates are year, month, day.",
+        "  Read: lines begin like YYYY-00-00, 00:00 -; dates are year, month, day.",
         "  Read: in it speak anna (2), Sam (2).",
     ]
 

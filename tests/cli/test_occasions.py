@@ -80,7 +80,7 @@ def test_a_birthday_is_set_shown_and_cleared(cli: Cli, typed: str, expected: tup
     text = cli("contacts", "birthday", "Anna").stdout
     assert "local:anna: 4 May" in text
     assert "said by you" in text
-    assert "birthday   4 May" in cli("contacts", "show", "Anna").stdout
+    assert "birthday      4 May" in cli("contacts", "show", "Anna").stdout
     assert data(cli, "contacts", "birthday", "Anna", "--clear")["birthday"] is None
     assert "is not known" in cli("contacts", "birthday", "Anna").stdout
 
@@ -125,7 +125,7 @@ def test_promises_are_listed_and_settled(cli: Cli, setup: Setup, raw: Redis) -> 
     ]
     assert rows[0]["day"] == datetime.now(UTC).date().isoformat()
     assert data(cli, "contacts", "show", "Anna")["contacts"][0]["openPromises"] == 2
-    assert "promises   2 open" in cli("contacts", "show", "Anna").stdout
+    assert "promises      2 open" in cli("contacts", "show", "Anna").stdout
     assert data(cli, "contacts", "promises", "local:rita")["promises"] == []
     assert code(cli, "contacts", "promises", "local:rita", "--done", first)[1] == "unknown_promise"
     settled = data(cli, "contacts", "promises", "Anna", "--done", first[:8])
@@ -134,6 +134,22 @@ def test_promises_are_listed_and_settled(cli: Cli, setup: Setup, raw: Redis) -> 
     assert "No open promise." in cli("contacts", "promises", "--not-one", second).stdout
     assert code(cli, "contacts", "promises", "--done", first) == (65, "unknown_promise", "secondme contacts promises")
     assert "contract" not in str(raw.hgetall(keys.promise(ANNA)))
+
+
+@pytest.mark.usefixtures("door")
+def test_what_a_contact_is_to_you_is_shown(cli: Cli, raw: Redis) -> None:
+    def shown() -> str:
+        return next(line for line in cli("contacts", "show", "Anna").stdout.splitlines() if "relationship" in line)
+
+    assert shown() == "  relationship  acquaintance, until more is known"
+    raw.hset(keys.relationship(ANNA), mapping={"currentType": "friend", "currentConfidence": "0.7", "signalCount": "3"})
+    assert shown() == "  relationship  friend, it seems"
+    cli("contacts", "relate", "Anna", "romantic_partner")
+    assert shown() == "  relationship  romantic partner, as you said"
+    assert data(cli, "contacts", "show", "Anna")["contacts"][0]["relationship"]["type"] == "romantic_partner"
+    assert {line.split()[0] for line in cli("contacts", "show", "Anna").stdout.splitlines()[1:]} <= {
+        *("state", "name", "number", "channel", "tier", "mode", "relationship", "speech", "approved", "persona", "notes")
+    }  # words, none as a program spells them
 
 
 def book(setup: Setup, path: Path, *birthdays: str) -> None:

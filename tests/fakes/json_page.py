@@ -132,6 +132,8 @@ STORY: tuple[tuple[str, ...], ...] = (
     ("config set", "pacing.scale", "2"),
     ("config unset", "pacing.scale"),
     ("config path",),
+    ("config get", "pacing.scale"),
+    ("config edit",),
     ("config restore",),
     ("migrate pairing",),
     ("migrate predecessor",),

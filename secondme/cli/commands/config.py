@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import sys
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from secondme.cli.command import Invocation, command
 from secondme.cli.help import completion
-from secondme.cli.output import CommandResult, Screen, program_for
+from secondme.cli.output import CommandResult, Screen, note, program_for
 from secondme.core.clock import SystemClock
 from secondme.core.errors import ConfigError, NotFoundError, SecondmeError
+from secondme.core.files import write_private
 from secondme.core.format import counted
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from pydantic import SecretStr
 
     from secondme.core.config.files import ConfigEdit
@@ -34,6 +35,7 @@ _Name = Annotated[
     ),
 ]
 _MOST = 4096
+_HEADING = "# Settings of secondme: secondme config show lists them all.\n"
 _LATER = "A running gateway takes it over when it starts anew."
 _ASK_S = 10.0
 """How long the present store has for its answer; one that is gone may be the reason for leaving it."""
@@ -83,6 +85,24 @@ async def path(invocation: Invocation) -> CommandResult:
     return CommandResult({name: str(each) for name, each in paths.items()}, show)
 
 
+@app.command()
+@command("secondme.config.get/1")
+async def get(invocation: Invocation, name: _Name) -> CommandResult:
+    """Print the value of one setting, and nothing else. A secret that is set prints as ***, one that is not as nothing."""
+    from pydantic import SecretStr
+
+    from secondme.core.config.loader import known_names, value_of
+
+    setup = invocation.setup()
+    if name not in set(known_names()):
+        raise _no_such(name)
+    value = value_of(setup.settings, name)
+    plain = "***" if isinstance(value, SecretStr) else value
+    plain = plain if plain is None or isinstance(plain, bool | int | float) else str(plain)
+    shown = "" if plain is None else str(plain).lower() if isinstance(plain, bool) else str(plain)
+    return CommandResult({"name": name, "value": plain, "source": setup.sources[name]}, lambda screen: screen.line(shown))
+
+
 @app.command(name="set")
 @command("secondme.config.set/1")
 async def set_(
@@ -94,13 +114,10 @@ async def set_(
 ) -> CommandResult:
     """Change one setting in config.toml, and show the difference. A secret goes to .env or the keyring, never through the command line."""
     from secondme.core.config.files import write
-    from secondme.core.config.loader import is_secret, keep_secret, known_names, nearest_name, plan_settings
+    from secondme.core.config.loader import is_secret, keep_secret, known_names, plan_settings
 
     if name not in set(known_names()) and not name.startswith("plugins."):
-        near = nearest_name(name)
-        raise ConfigError(
-            "unknown_setting", f"There is no setting {name}.", f"Did you mean {near}?" if near else "secondme config show"
-        )
+        raise _no_such(name)
     before, places = _present_setup(invocation), _places(invocation)
     if is_secret(name):
         if value is not None:
@@ -135,11 +152,41 @@ async def unset(invocation: Invocation, name: _Name) -> CommandResult:
 
 
 @app.command()
+@command("secondme.config.edit/1")
+async def edit(invocation: Invocation) -> CommandResult:
+    """Open config.toml in $VISUAL or $EDITOR. It is checked before it counts: what cannot be used is shown to you again, or thrown away."""
+    from secondme.core.config.files import plan, set_aside, write
+
+    before, path = _present_setup(invocation), _places(invocation).config_file
+    present = _read_whatever(path)
+    with tempfile.TemporaryDirectory(prefix="secondme-") as folder:  # 0700
+        draft = Path(folder) / path.name
+        draft.write_text(present or _HEADING, "utf-8")
+        text = await asyncio.to_thread(_edited, draft, invocation.home)
+    if present is not None and not _is_usable(present, invocation.home):
+        aside = set_aside(path, SystemClock().now_ms())
+        write_private(path, text)
+        words = f"{path} can be used again. What it was is {aside.name}."
+        mended = CommandResult(_edited_data(path, changed=True), lambda screen: screen.line(words))
+        return await _changed(invocation, before, mended)
+    planned = replace(plan(path, {}), after=text if text != _HEADING else "")
+    write(planned, SystemClock().now_ms())
+
+    def show(screen: Screen) -> None:
+        if not planned.is_change:
+            screen.line("Nothing was changed.")
+            return
+        show_diff(screen, planned)
+        screen.line(_LATER, "dim")
+
+    return await _changed(invocation, before, CommandResult(_edited_data(path, changed=planned.is_change), show))
+
+
+@app.command()
 @command("secondme.config.restore/1")
 async def restore(invocation: Invocation) -> CommandResult:
     """Put the newest config.toml back that can be used. Without one, a broken file is set aside and the defaults count."""
     from secondme.core.config.files import backups, set_aside
-    from secondme.core.files import write_private
 
     before, path = _present_setup(invocation), _places(invocation).config_file
     present = path.read_text("utf-8", "replace") if path.exists() else None
@@ -166,6 +213,52 @@ def _places(invocation: Invocation) -> Places:
     from secondme.core.config.paths import find_places
 
     return find_places(home_of(invocation.home))
+
+
+def _no_such(name: str) -> ConfigError:
+    from secondme.core.config.loader import nearest_name
+
+    near = nearest_name(name)
+    return ConfigError(
+        "unknown_setting", f"There is no setting {name}.", f"Did you mean {near}?" if near else "secondme config show"
+    )
+
+
+def _read_whatever(path: Path) -> str | None:
+    """What is in the file, however broken; None when there is none."""
+    from secondme.core.text import plain_text
+
+    try:
+        return plain_text(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValueError:
+        return path.read_text("utf-8", "replace")
+
+
+def _edited(draft: Path, home: Path | None) -> str:
+    """The text of `draft` once its owner has left the editor with settings that can be used. Raises ConfigError, and nothing was changed, when
+    they give up, or cannot be asked."""
+    from secondme.cli.prompts import ask_line, edit_file
+    from secondme.core.config.loader import home_of, load
+
+    while True:
+        edit_file(draft)
+        text = _read_whatever(draft) or ""
+        try:
+            load({}, {}, home=home_of(home), config=text)
+        except ConfigError as error:
+            if not (sys.stdin.isatty() and sys.stdout.isatty()):
+                raise ConfigError(error.code, f"{error.message} Nothing was changed.", error.fix) from error
+            note(f"{error.message} {error.fix}")
+            if ask_line("Edit it again? [Y/n] ").strip().lower() in {"n", "no"}:
+                raise ConfigError("not_edited", "Nothing was changed.", "secondme config edit") from error
+        else:
+            return text
+
+
+def _edited_data(path: Path, *, changed: bool) -> dict[str, object]:
+    return {"file": str(path), "changed": changed}
 
 
 def _read_secret(name: str) -> str:

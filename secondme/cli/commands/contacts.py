@@ -14,6 +14,7 @@ from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of, message_result
 from secondme.core.clock import rfc3339
 from secondme.core.enums import Relationship, ReplyMode
+from secondme.core.format import counted
 
 if TYPE_CHECKING:
     from datetime import date
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from secondme.core.memory.reports import MemoryOverview
     from secondme.core.records import ApprovedContact, SpeechChoice
     from secondme.core.remember.occasions import Birthday
+    from secondme.core.remember.store import RelationshipState
     from secondme.services import Services
 
 app = typer.Typer(help="Who is who over all channels, and how each is answered.", no_args_is_help=True)
@@ -32,6 +34,26 @@ _Contact = Annotated[
         metavar="CONTACT", autocompletion=completion.people, help="A contact's id, or the name of somebody you approved."
     ),
 ]
+_LABELS = {
+    "state": "state",
+    "name": "name",
+    "number": "number",
+    "channel": "channel",
+    "tier": "tier",
+    "mode": "mode",
+    "relationship": "relationship",
+    "persona": "persona",
+    "speech": "speech",
+    "notes": "notes",
+    "paused": "paused",
+    "requestedAt": "asked",
+    "approvedAt": "approved",
+    "deniedAt": "denied",
+    "remembered": "remembered",
+    "birthday": "birthday",
+    "openPromises": "promises",
+}
+"""What `contacts show` says of a contact, in this order: the key of its JSON, and the word for a person."""
 _AUTO, _DEFAULT = "auto", "default"
 _SAID_BY = {
     "owner": "said by you",
@@ -263,6 +285,8 @@ async def show_(invocation: Invocation, contact: _Contact) -> CommandResult:
         found = await services.memory_desk.overview(who) if sizes else []
         known, today = await services.occasions.birthday(who), services.clock.now().date()
         promised = Counter(each for each, _ in await services.occasions.promises(who))
+        approved = {each.contact_id for each in listing.approved}
+        related = {member: _related(await services.relationships.of(member)) for member in members if member in approved}
     remembered = {each.contact_id: each for each in found}
     states = (("pending", listing.pending), ("approved", listing.approved), ("denied", listing.denied))
     rows = [
@@ -272,6 +296,7 @@ async def show_(invocation: Invocation, contact: _Contact) -> CommandResult:
             "paused": member in pauses,
             "remembered": _remembered(remembered.get(member)),
             "birthday": _birthday_shown(known, today),
+            "relationship": related.get(member),
             "openPromises": promised[member],
         }
         for member in members
@@ -284,19 +309,34 @@ async def show_(invocation: Invocation, contact: _Contact) -> CommandResult:
 
     def show(screen: Screen) -> None:
         for row in rows:
-            screen.line(f"{row['contactId']}", "bold")
-            for name, value in row.items():
-                if name == "remembered" and value:
-                    told = f"{value['messages']:,} messages since {value['firstAt'][:10]}, {value['facts']} facts"
-                    screen.line(f"  {name:<10} {told}")
-                elif name == "birthday" and value:
-                    screen.line(f"  {name:<10} {_in_words(value)}")
-                elif name == "openPromises" and value:
-                    screen.line(f"  {'promises':<10} {value} open")
-                elif name not in {"contactId", "openPromises"} and value not in ("", None, False):
-                    screen.line(f"  {name:<10} {value}")
+            screen.line(row["contactId"], "bold")
+            for name, label in _LABELS.items():
+                if told := _told(name, row.get(name)):
+                    screen.line(f"  {label:<13} {told}")
 
     return CommandResult({"contacts": rows}, show)
+
+
+def _told(name: str, value: Any) -> str:
+    """A fact in words; '' where there is nothing to say."""
+    match name:
+        case "remembered" if value:
+            return f"{counted(value['messages'], 'message')} since {value['firstAt'][:10]}, {counted(value['facts'], 'fact')}"
+        case "birthday" if value:
+            return _in_words(value)
+        case "relationship" if value:
+            kind = value["type"].replace("_", " ")
+            return (
+                f"{kind}, as you said"
+                if value["manual"]
+                else f"{kind}, {'it seems' if value['signals'] else 'until more is known'}"
+            )
+        case "openPromises" if value:
+            return f"{value} open"
+        case "paused":
+            return "yes" if value else ""
+        case _:
+            return str(value or "")
 
 
 @app.command()
@@ -411,6 +451,15 @@ def _remembered(found: MemoryOverview | None) -> dict[str, Any] | None:
     if found is None or not found.messages:
         return None
     return {"messages": found.messages, "firstAt": found.first_at, "facts": len(found.facts)}
+
+
+def _related(standing: RelationshipState) -> dict[str, Any]:
+    return {
+        "type": standing.type.value,
+        "manual": standing.manual,
+        "confidence": standing.confidence,
+        "signals": standing.signal_count,
+    }
 
 
 def _facts(record: Any) -> dict[str, Any]:  # three kinds of record with much in common
