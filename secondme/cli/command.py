@@ -48,12 +48,12 @@ def command(
     *,
     loop_factory: Callable[[], asyncio.AbstractEventLoop] | None = None,
     has_json: bool = True,
-    is_json: bool = False,
+    is_json: bool | Callable[[], bool] = False,
 ) -> Callable[[Work], Callable[..., None]]:
     """Makes `async def name(invocation, ...)` a function for typer: it sees the other parameters and `--json`.
 
     `schema` names the JSON of its results and of its errors. `has_json=False`: the result is never printed as JSON.
-    `is_json`: it is whether asked for or not. A coroutine with a parameter `as_json` of its own is given it.
+    `is_json`: it is whether asked for or not, or when this says so. A coroutine with a parameter `as_json` of its own is given it.
     """
 
     def wrap(work: Work) -> Callable[..., None]:
@@ -70,7 +70,7 @@ def command(
         def typed(context: typer.Context, *, as_json: bool = False, **options: Any) -> None:
             if takes_json:
                 options["as_json"] = as_json
-            as_json = (as_json and has_json) or is_json
+            as_json = (as_json and has_json) or (is_json() if callable(is_json) else is_json)
             run(context, schema, functools.partial(work, **options), as_json=as_json, loop_factory=loop_factory)
 
         typed.__signature__ = inspect.Signature([context, *own, *json])  # type: ignore[attr-defined]  # what typer reads

@@ -1,6 +1,7 @@
 """Does help tell the truth? Every page, every example, the table of commands, and the nearest word to a wrong one."""
 
 import json
+import re
 import shlex
 import subprocess
 import sys
@@ -9,9 +10,10 @@ from pathlib import Path
 
 import pytest
 from fakes.command_lines import parsed
+from fakes.commands_page import leaves
 from fakes.process import Cli, environment
 from redis import Redis
-from typer._click import Command
+from typer._click import Command, Context
 from typer.core import TyperGroup
 from typer.main import get_command
 
@@ -55,6 +57,15 @@ def test_the_program_takes_the_example(line: str) -> None:
     owner = next(path for path, lines in examples().items() if line in lines)
     assert program == "secondme"
     assert parsed(words) == owner or (isinstance(TREE[owner], TyperGroup) and parsed(words).startswith(f"{owner} "))
+
+
+@pytest.mark.parametrize(("path", "context"), [pytest.param(path, context, id=path) for path, context in leaves()])
+def test_a_page_shows_no_library_s_notation(path: str, context: Context) -> None:
+    """An argument that has to be there stands bare, another in brackets; no type of Python's, no braces."""
+    text = context.get_help()
+    usage = text.partition("\n\n")[0]
+    assert re.fullmatch(rf"Usage: \w+ {path} \[OPTIONS\](\s+(\[[^\[\]{{}}]+\]|[^\[\]{{}}\s]+))*", usage), usage
+    assert not re.search(r"<(list|str|int|float|path)\b|\.\.\.\.|\[\[", text.partition("Examples:")[0], re.IGNORECASE)
 
 
 def test_the_table_of_commands_says_what_their_pages_say() -> None:

@@ -1,6 +1,7 @@
 """The reference of `--json` is what the commands print."""
 
 import asyncio
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 from fakes import opus
 from fakes.commands_page import leaves
 from fakes.json_page import ELSEWHERE, STORY, json_page, run_story
-from fakes.kept import is_kept
+from fakes.kept import DOCS, is_kept
 from fakes.wizard import model_server
 from redis import Redis
 
@@ -65,6 +66,16 @@ def test_the_page_is_of_today(story: dict[str, Any]) -> None:
 def test_every_command_is_on_it() -> None:
     told = {" ".join(word for word in name.split() if not word.startswith("-")) for name, *_ in STORY} | set(ELSEWHERE)
     assert sorted(path for path, _ in leaves() if path not in told) == []
+
+
+def test_which_commands_take_json_is_told_as_it_is() -> None:
+    (told,) = re.findall(
+        r"^Every command takes `--json` but these, .*?: (.*)\. With", (DOCS / "scripts.md").read_text("utf-8"), re.MULTILINE
+    )
+    without = [
+        path for path, context in leaves() if "--json" not in {each for option in context.command.params for each in option.opts}
+    ]
+    assert sorted(told.replace("`", "").split(", ")) == sorted(without)
 
 
 def test_every_envelope_has_the_same_five_keys(story: dict[str, Any]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from secondme.cli.command import Invocation, command, duration
+from secondme.cli.commands.watch import AsJson, piped
 from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of, message_result
 from secondme.core.enums import State, Tier
@@ -253,13 +254,13 @@ def _invite_row(made: Invite, links: dict[str, str]) -> dict[str, Any]:
 
 
 @app.command("watch")
-@command("secondme.pairing.watch/1", is_json=True)
-async def watch_(invocation: Invocation) -> CommandResult:
-    """Print each pairing event as a JSON object on a line. Waits for a gateway, and survives its restarts."""
+@command("secondme.pairing.watch/1", is_json=piped)
+async def watch_(invocation: Invocation, as_json: AsJson = False) -> CommandResult:
+    """Print each pairing event on a line: for you on a terminal, as a JSON object elsewhere. Waits for a gateway, and survives its restarts."""
     from secondme.cli.commands.watch import print_events
     from secondme.core.store import keys
 
-    return await print_events(invocation, [keys.EVENTS_PAIRING])
+    return await print_events(invocation, [keys.EVENTS_PAIRING], as_json=as_json)
 
 
 async def _decide(invocation: Invocation, references: list[str], decide: Decide, *, by_name: bool = False) -> CommandResult:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from typer._click import Command, Context, HelpFormatter
+    from typer._click import Command, Context, HelpFormatter, Parameter
 
     from secondme.cli.help.table import CommandSection
 
@@ -36,7 +36,9 @@ _ENVIRONMENT = (
     ("ANTHROPIC_API_KEY", "the key for the model"),
     ("NO_COLOR", "no colours"),
 )
-_TYPE = re.compile(r" <(?:list\[)?(str|path|int|float)(?: range)?\]?>")
+_TYPE = re.compile(r" <(?:list\[)?(str|path|int|float)(?: range)?\]?>", re.IGNORECASE)
+_CHOICES = re.compile(r"<(?:list\[)?([^<>\[\]|]+(?:\|[^<>\[\]|]+)+)\]?>")
+_BRACKETS = re.compile(r"\[|\]|\.\.\.")
 _PLACEHOLDERS = {"str": "TEXT", "path": "PATH", "int": "N", "float": "N"}
 _NEW_HERE = "New here? secondme onboard sets everything up."
 _MORE = "secondme COMMAND --help shows a command with examples; secondme --help says more about all of it."
@@ -68,16 +70,30 @@ def write_options(ctx: Context, formatter: HelpFormatter) -> None:
     for param in ctx.command.get_params(ctx):
         record = param.get_help_record(ctx)
         if record is not None:
-            title = "Arguments" if param.param_type_name == "argument" else getattr(param, "rich_help_panel", None) or "Options"
-            sections.setdefault(title, []).append((_plain(record[0], is_argument=title == "Arguments"), record[1]))
+            is_argument = param.param_type_name == "argument"
+            title = "Arguments" if is_argument else getattr(param, "rich_help_panel", None) or "Options"
+            sections.setdefault(title, []).append((_argument(param, record[0]) if is_argument else _plain(record[0]), record[1]))
     for title, records in sorted(sections.items(), key=lambda each: (each[0] != "Arguments", each[0] == "Options")):
         with formatter.section(title):
             formatter.write_dl(records)
 
 
-def _plain(head: str, *, is_argument: bool) -> str:
-    """`--text <str>` as a person writes it, `--text TEXT`; an argument has its name already."""
-    return _TYPE.sub(lambda found: "" if is_argument else f" {_PLACEHOLDERS[found[1]]}", head)
+def _plain(head: str) -> str:
+    """`--text <str>` as a person writes it, `--text TEXT`."""
+    head = _TYPE.sub(lambda found: f" {_PLACEHOLDERS[found[1].lower()]}", head)
+    return _CHOICES.sub(lambda found: f"<{found[1]}>", head)
+
+
+def argument_name(argument: Parameter) -> str:
+    """An argument as every manual page writes it: `CONTACT`, and `FILE...` for one or more."""
+    name = _BRACKETS.sub("", argument.metavar or str(argument.name).upper()).strip()
+    return f"{name}..." if argument.nargs == -1 else name
+
+
+def _argument(argument: Parameter, head: str) -> str:
+    """The name, and behind it the words it may be where it is one of a few."""
+    choices = _CHOICES.search(head)
+    return f"{argument_name(argument)} <{choices[1]}>" if choices else argument_name(argument)
 
 
 def write_commands(commands: Mapping[str, Command], formatter: HelpFormatter) -> None:

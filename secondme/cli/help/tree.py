@@ -39,6 +39,15 @@ def load(entry: CommandEntry) -> Command:
 class CommandPage(TyperCommand):
     """One command's help: what it does, its arguments and options, examples."""
 
+    def collect_usage_pieces(self, ctx: Context) -> list[str]:
+        """`[OPTIONS] CONTACT [FILE...]`: what may be left away stands in brackets."""
+        from secondme.cli.help.pages import argument_name
+
+        arguments = [
+            each for each in self.get_params(ctx) if each.param_type_name == "argument" and not getattr(each, "hidden", False)
+        ]
+        return ["[OPTIONS]", *(argument_name(each) if each.required else f"[{argument_name(each)}]" for each in arguments)]
+
     def format_options(self, ctx: Context, formatter: HelpFormatter) -> None:
         """Under headings."""
         from secondme.cli.help.pages import write_options
