@@ -382,9 +382,11 @@ class Services(ConversationServices):
         return False
 
     async def own_chats(self) -> list[OwnerAddress]:
-        """Where the owner can be told things: connected channels first, then those that are away, as their set-up knows them. Empty while
-        nobody said who the owner is on any of them."""
-        from secondme.core.channel_manifest import manifests
+        """Where the owner can be told things: connected channels first, then those that are away, as their set-up knows them; a terminal of this
+        machine last. Empty while nobody said who the owner is on any of them."""
+        from operator import attrgetter
+
+        from secondme.core.channel_manifest import manifests, needs_link
         from secondme.core.channel_plugin import setup_of
         from secondme.core.ids import ChannelId, ContactId
         from secondme.core.messages import OwnerAddress
@@ -393,7 +395,10 @@ class Services(ConversationServices):
         for channel in (await self.status()).channels:
             if channel.owner_chat:
                 is_open = channel.state == "connected"
-                known[channel.id] = OwnerAddress(ChannelId(channel.id), ContactId(channel.owner_chat), is_open=is_open)
+                at_home = not needs_link(channel.id)
+                known[channel.id] = OwnerAddress(
+                    ChannelId(channel.id), ContactId(channel.owner_chat), is_open=is_open, is_terminal=at_home
+                )
         for manifest in manifests():
             module = await asyncio.to_thread(setup_of, manifest)  # the first time it is imported: nobody waits for that meanwhile
             context = channel_context(manifest, self.setup)
@@ -403,8 +408,9 @@ class Services(ConversationServices):
             with contextlib.suppress(SecondmeError):
                 chat = ask(context) if module.is_set_up(context) else None
                 if chat is not None:
-                    known[manifest.id] = OwnerAddress(ChannelId(manifest.id), chat, is_open=False)
-        return sorted(known.values(), key=lambda address: not address.is_open)
+                    at_home = not manifest.needs_link
+                    known[manifest.id] = OwnerAddress(ChannelId(manifest.id), chat, is_open=False, is_terminal=at_home)
+        return sorted(known.values(), key=attrgetter("rank"))
 
     def until_awake_s(self) -> float:
         """In how many seconds the owner can be told what can wait; 0 while they are awake."""

@@ -276,6 +276,13 @@ class OwnerAddress:
     """True while the channel is connected."""
     is_notebook: bool = False
     """True when the owner keeps notes there too."""
+    is_terminal: bool = False
+    """True for one of this machine, where nobody sees what arrives until they look: it serves who has no other."""
+
+    @property
+    def rank(self) -> tuple[bool, bool]:
+        """Orders addresses, the best first."""
+        return self.is_terminal, not self.is_open
 
 
 class ChannelState(StrEnum):

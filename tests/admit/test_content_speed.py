@@ -1,6 +1,7 @@
 """The worst text costs little more than a plain one: 64 KB stay under 20 ms of processor time, whatever they hold."""
 
 import time
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -9,6 +10,8 @@ from secondme.core.admit.content import analyze_content
 
 SIZE = 65_536
 BUDGET_S = 0.020
+PLAIN_S = 0.0013
+"""What `plain_loop` takes where the budget was set: on a slower machine, or one that is busy, both take longer."""
 ROUNDS = 12
 """The best of them counts: a busy machine only ever adds."""
 
@@ -110,27 +113,31 @@ WORST = {
 }
 
 
+def cpu_s(work: Callable[[], object]) -> float:
+    begun = time.process_time()
+    work()
+    return time.process_time() - begun
+
+
+def plain_loop() -> int:
+    return sum(len(str(number)) for number in range(20_000))
+
+
 @pytest.mark.parametrize("name", WORST)
 def test_64_kb_of_the_worst_cost_under_20_ms(name: str) -> None:
     text = WORST[name]
-    best = float("inf")
+    best, budget = float("inf"), BUDGET_S
     for _ in range(ROUNDS):
-        begun = time.process_time()
-        analyze_content(text)
-        best = min(best, time.process_time() - begun)
+        best = min(best, cpu_s(lambda: analyze_content(text)))
         if best < BUDGET_S / 2:
             break
-    assert best < BUDGET_S
+        budget = BUDGET_S * max(1.0, min(cpu_s(plain_loop) for _ in range(3)) / PLAIN_S)
+    assert best < budget
 
 
 def test_four_times_the_text_costs_no_more_than_a_few_times_the_time() -> None:
     def cost(text: str) -> float:
-        def once() -> float:
-            begun = time.process_time()
-            analyze_content(text)
-            return time.process_time() - begun
-
-        return min(once() for _ in range(ROUNDS))
+        return min(cpu_s(lambda: analyze_content(text)) for _ in range(ROUNDS))
 
     for name in ("random_ab", "labels", "whole_attack", "random_marks"):
         assert cost(WORST[name] * 4) < 8 * cost(WORST[name]) + 0.002, name

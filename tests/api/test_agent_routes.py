@@ -38,8 +38,9 @@ def settings_of(model: MessagesApi) -> dict[str, object]:
 
 
 @pytest.fixture
-async def asked(serve: Serve, model: MessagesApi) -> AsyncIterator[Served]:
-    """An API whose clone has a model, with Telegram's owner known and no gateway of it running."""
+async def asked(serve: Serve, model: MessagesApi, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Served]:
+    """An API whose clone has a model, with Telegram's owner known and no gateway of it running. However busy the machine, it answers at once."""
+    monkeypatch.setattr(agent_routes, "_WAIT_S", 60.0)
     async with serve(settings=settings_of(model)) as running:
         await populate(running.setup, running.store)
         yield running

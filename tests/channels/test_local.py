@@ -9,6 +9,8 @@ import tempfile
 import unicodedata
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import permutations
+from operator import attrgetter
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,16 +24,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from secondme.channels.local import setup
-from secondme.channels.local.channel import LocalChannel, LocalMailbox, voice_path
+from secondme.channels.local.channel import LocalChannel, LocalMailbox, mail_path, voice_path
 from secondme.channels.local.client import LocalClient
 from secondme.channels.local.manifest import MANIFEST
-from secondme.channels.local.protocol import LINE_LIMIT, contact_of
+from secondme.channels.local.protocol import LINE_LIMIT, OWNER, contact_of
 from secondme.core.channel_plugin import ChannelContext
 from secondme.core.clock import SystemClock
 from secondme.core.errors import DataError, UnavailableError
-from secondme.core.ids import ContactId, contact_id
+from secondme.core.ids import ChannelId, ContactId, contact_id
 from secondme.core.media.ogg import voice_note
-from secondme.core.messages import Admission, Challenge, InboundMessage, MessageContent, NotSent, Sent
+from secondme.core.messages import Admission, Challenge, ChatKind, InboundMessage, MessageContent, NotSent, OwnerAddress, Sent
 
 ANNA = contact_of("anna")
 
@@ -553,3 +555,59 @@ async def test_what_a_client_said_that_gave_up_is_not_taken_later(home: Path) ->
         await eventually(lambda: not town.channel._lines)
         town.error = None
     assert town.messages == []
+
+
+# The owner's own chat
+
+
+async def test_the_owner_s_chat_is_known_from_the_moment_they_open_it(home: Path) -> None:
+    context = ChannelContext({}, home / "mail", SystemClock(), Random(1))
+    async with running(home) as town:
+        async with line(town, "anna") as anna:
+            anna.say({"type": "message", "id": "m", "text": "x"})
+            await anna.hear()
+        assert (town.channel.owner_chat, setup.owner_chat(context)) == (None, None)
+        client = LocalClient(town.socket, "", SystemClock())
+        client.say("list")
+        task = asyncio.ensure_future(client.run())
+        async with asyncio.timeout(30):
+            await client.all_accepted()
+            await town.channel.send(OWNER, MessageContent(text="Nobody waits."), "n1")
+            while (event := await client.events.get()).kind != "message":
+                pass
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        assert event.text == "Nobody waits."
+        assert [(each.kind, each.contact_id, each.from_me, each.text) for each in town.heard[1:]] == [
+            (ChatKind.OWNER, OWNER, False, "list")
+        ]
+        assert (town.channel.owner_chat, setup.owner_chat(context)) == (OWNER, OWNER)
+        assert OWNER not in {each.contact_id for each in await town.channel.contacts()}  # it is in no address book
+    assert setup.owner_chat(context) == OWNER  # a restart later
+    assert stat.S_IMODE(mail_path(home / "mail", OWNER).stat().st_mode) == 0o600
+
+
+@given(st.text())
+def test_no_name_is_the_owner(name: str) -> None:
+    with contextlib.suppress(DataError):
+        assert contact_of(name) != OWNER
+
+
+@pytest.mark.parametrize("value", [1, "true", "yes", [True], {}, None, False])
+async def test_only_the_word_itself_opens_the_owner_s_chat(town: Town, value: object) -> None:
+    reader, writer = await asyncio.open_unix_connection(town.socket)
+    writer.write(json.dumps({"type": "hello", "as": "~owner", "self": value}).encode() + b"\n")
+    welcome = json.loads(await reader.readline())
+    writer.close()
+    assert welcome["contactId"] not in {OWNER, ""}
+    assert town.channel.owner_chat is None
+
+
+def test_a_terminal_serves_who_has_no_other_chat() -> None:
+    """Whoever has a chat on a platform is told there, also while that is away: nobody sees a terminal that they do not look at."""
+    far_open, far_away, near = (
+        OwnerAddress(ChannelId(name), ContactId(f"{name}:1"), is_open=is_open, is_terminal=is_terminal)
+        for name, is_open, is_terminal in (("b", True, False), ("a", False, False), ("local", True, True))
+    )
+    for order in permutations([far_open, far_away, near]):
+        assert sorted(order, key=attrgetter("rank")) == [far_open, far_away, near]

@@ -112,3 +112,30 @@ def test_the_demos_two_commands_work_as_they_are_shown(tmp_path: Path) -> None:
             assert screen.ended() == 0
     assert not home.exists()
     assert "Anna" in (tmp_path / "approved").read_text()
+
+
+async def test_the_owner_s_own_chat_needs_no_platform(home: Path) -> None:
+    """A stranger asks, the owner is told of it where they look, and lets them in from there."""
+    write_config(home, WITHOUT_API)
+    with GatewayProcess(home).hears():
+        words = [sys.executable, "-m", "secondme", "--home", str(home), "chat", "--self"]
+        with Terminal(words) as terminal:
+            terminal.read_until("This is your own chat with your clone. Type help for what it does.")
+            terminal.type("help\r")
+            terminal.read_until("kill, kill off")
+            asked = command(home, "chat", "--as", "maria", "--message", "hello", "--wait", "0")
+            assert asked.returncode == 0, asked.stderr
+            code = terminal.read_until(r"maria[^\n]*\n?[^0-9]*?(\d{6})")[1]
+            terminal.read_until("you>")
+            terminal.type(f"approve {code}\r")
+            terminal.read_until("maria[^\n]*approved|approved[^\n]*maria")
+            terminal.type("\x04")
+            assert terminal.ended() == 0
+    approved = data_of(command(home, "contacts", "list", "--json"))["persons"]
+    assert [each["contactId"] for person in approved for each in person["contacts"]] == ["local:maria"]
+
+
+@pytest.mark.parametrize("words", [(), ("--self", "--as", "maria"), ("--self", "--as-owner"), ("--as", "")])
+def test_who_speaks_has_to_be_said(home: Path, words: tuple[str, ...]) -> None:
+    refused = command(home, "chat", *words, "--message", "x")
+    assert (refused.returncode, "--as NAME, or --self" in refused.stderr) == (2, True)

@@ -207,8 +207,13 @@ def test_a_gateway_that_runs_on_another_store_than_the_settings_name(own: Ward, 
     with GatewayProcess(own.home):
         until((own.home / "data" / "api.sock").exists)
         Redis.from_url(redis_url).flushall()
-        seen = command(own.home, "doctor", "gateway", "--json", SECONDME_REDIS_URL=redis_url)
-        assert [finding["id"] for check in data_of(seen)["checks"] for finding in check["findings"]] == ["gateway-elsewhere"]
+
+        def found() -> list[str]:
+            seen = command(own.home, "doctor", "gateway", "--json", SECONDME_REDIS_URL=redis_url)
+            return [finding["id"] for check in data_of(seen)["checks"] for finding in check["findings"]]
+
+        until(lambda: found() != ["check-timed-out"])  # the first call of the gateway's life is slow on a busy machine
+        assert found() == ["gateway-elsewhere"]
 
 
 class Unsaved:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import re
 import signal
 import socket
 import time
@@ -153,7 +154,7 @@ def test_a_channel_that_is_deaf(telegram: Ward) -> None:
     sign(telegram, telegram=connected(10_000))
     telegram.is_clean()
     detail = telegram.doctor().checks["telegram"]["detail"]
-    assert "@clone_bot; connected, last sign of life 10 s ago, last message 3 min ago" in detail
+    assert re.search(r"@clone_bot; connected, last sign of life \d\d s ago, last message 3 min ago", detail)
 
 
 @pytest.mark.parametrize(

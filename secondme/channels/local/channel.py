@@ -15,7 +15,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from secondme.channels.local.protocol import CHANNEL, LINE_LIMIT, contact_of, decode, encode
+from secondme.channels.local.protocol import CHANNEL, LINE_LIMIT, OWNER, contact_of, decode, encode
 from secondme.core import fault_points
 from secondme.core.clock import from_ms
 from secondme.core.errors import DataError, NotFoundError, SecondmeError, UnavailableError
@@ -29,6 +29,7 @@ from secondme.core.messages import (
     Challenge,
     ChannelContact,
     ChannelState,
+    ChatKind,
     InboundMessage,
     MessageContent,
     NotSent,
@@ -69,6 +70,11 @@ class LocalMailbox:
         """Id -> text, or None once received; in order of arrival."""
         self._lines = 0
         self._read()
+
+    def make(self) -> None:
+        """There is a file, with or without mail. Repeatable. Raises UnavailableError when the disk refuses."""
+        with _on_disk():
+            self._path.touch(0o600)
 
     def add(self, message: str, text: str) -> bool:
         """The message is on disk. False when it was there before. Raises UnavailableError when the disk refuses."""
@@ -175,6 +181,11 @@ class LocalChannel:
         """Its home: each has a `local` of its own."""
         return str(self._mail_directory)
 
+    @property
+    def owner_chat(self) -> ContactId | None:
+        """The owner's own chat, once they have opened it: what nobody reads is not written there."""
+        return OWNER if mail_path(self._mail_directory, OWNER).exists() else None
+
     async def run(self, host: ChannelHost) -> None:
         """Serve until cancelled; then every client is disconnected and the socket is gone."""
         private_dir(self._socket_path.parent)
@@ -240,10 +251,14 @@ class LocalChannel:
         try:
             async with asyncio.timeout(_HELLO_TIMEOUT_S):
                 hello = decode(await reader.readline())
-            name = _text(hello, "as")
-            contact = contact_of(name)
+            is_owner = hello.get("self") is True
+            name = "" if is_owner else _text(hello, "as")
+            contact = OWNER if is_owner else contact_of(name)
+            if is_owner:
+                self._mail_of(contact).make()
             self._lines.setdefault(contact, set()).add(writer)
-            self._names[contact] = safe_name(name)
+            if not is_owner:
+                self._names[contact] = safe_name(name)
             await _write(writer, {"type": "welcome", "contactId": contact})
             for message, text in self._mail_of(contact).waiting():
                 await _write(writer, {"type": "message", "id": message, "text": text})
@@ -263,7 +278,8 @@ class LocalChannel:
             if contact is not None:
                 self._lines[contact].discard(writer)
                 if not self._lines[contact]:
-                    del self._lines[contact], self._names[contact]
+                    del self._lines[contact]
+                    self._names.pop(contact, None)
                     self._late = {key: outcome for key, outcome in self._late.items() if key[0] != contact}
             writer.close()
 
@@ -322,6 +338,7 @@ class LocalChannel:
             text=_text(event, "text"),
             sent_at=from_ms(sent_ms),
             display_name=safe_name(name),
+            kind=ChatKind.OWNER if contact == OWNER else ChatKind.DIRECT,
             from_me=event.get("fromOwner") is True,
             is_time_claimed=True,
         )

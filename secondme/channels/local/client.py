@@ -35,7 +35,7 @@ class Event:
 
 
 class LocalClient:
-    """One contact's terminal."""
+    """One contact's terminal; the owner's own chat, without a name."""
 
     def __init__(self, socket_path: Path, name: str, clock: Clock, *, from_owner: bool = False) -> None:
         self.events: asyncio.Queue[Event] = asyncio.Queue()
@@ -81,7 +81,7 @@ class LocalClient:
                 await self._clock.sleep(_RECONNECT_S)
                 continue
             try:
-                writer.write(encode({"type": "hello", "as": self._name}))
+                writer.write(encode({"type": "hello", "as": self._name, "self": not self._name}))
                 for event in self._offered.values():
                     writer.write(encode(event))
                 await writer.drain()

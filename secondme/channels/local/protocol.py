@@ -1,6 +1,6 @@
 """The protocol between `secondme chat` and the gateway: JSON lines over a private unix socket.
 
-    client -> {"type": "hello", "as": name, "after": last received id or ""}
+    client -> {"type": "hello", "as": name, "self": bool}          `self`: the owner, in the chat with their clone; `as` is not read
     client -> {"type": "message", "id": id, "text": text, "sentAt": ms, "fromOwner": bool}
     client -> {"type": "ack", "id": id}
     server -> {"type": "accepted", "id": id, "outcome": outcome}   the gate has decided; the client may forget the message
@@ -26,6 +26,8 @@ from secondme.core.text import caseless, safe_name
 CHANNEL = ChannelId("local")
 LINE_LIMIT = 512 * 1024
 """Bytes. 64 KB of text are at most 400 KB as escaped JSON."""
+OWNER = ContactId(f"{CHANNEL}:~owner")
+"""The owner's own chat. No name is this contact: those of others are plain, or twenty digits behind the `~`."""
 _PLAIN = re.compile(r"[a-z0-9][a-z0-9._-]{0,31}")
 
 

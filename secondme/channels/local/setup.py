@@ -20,6 +20,14 @@ def is_set_up(context: ChannelContext) -> bool:
     return True
 
 
+def owner_chat(context: ChannelContext) -> ContactId | None:
+    """The owner's own chat, once they have opened it; None before."""
+    from secondme.channels.local.channel import mail_path  # noqa: PLC0415  as below
+    from secondme.channels.local.protocol import OWNER  # noqa: PLC0415  as below
+
+    return OWNER if mail_path(context.directory, OWNER).exists() else None
+
+
 def build(context: ChannelContext) -> Channel:
     """The channel, not yet running."""
     from secondme.channels.local.channel import LocalChannel  # noqa: PLC0415  only a gateway needs it

@@ -33,7 +33,11 @@ _QUIET_S = 1.0
 @command("secondme.chat/1", has_json=False)
 async def chat(
     invocation: Invocation,
-    name: Annotated[str, typer.Option("--as", metavar="NAME", help="Who you are.")],
+    name: Annotated[str, typer.Option("--as", metavar="NAME", help="Who you are.")] = "",
+    as_self: Annotated[
+        bool,
+        typer.Option("--self", help="Your own chat with the clone: it tells you what you should know, and takes your commands."),
+    ] = False,
     message: Annotated[list[str] | None, typer.Option(help="Send this and do not ask for more; may be repeated.")] = None,
     wait: Annotated[
         float, typer.Option(metavar="SECONDS", min=0, max=3600, help="With --message: wait this long for an answer.")
@@ -43,27 +47,36 @@ async def chat(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line for each event.")] = False,
 ) -> CommandResult:
-    """Write to the clone as a contact would. With --message: exits 0 when an answer came, 1 when none did."""
+    """Write to the clone as a contact would, or as yourself with --self. With --message: exits 0 when an answer came, 1 when none did."""
+    if bool(name) == as_self or (as_self and as_owner):
+        raise typer.BadParameter("say who you are: --as NAME, or --self for your own chat with the clone")
     setup = invocation.setup()
-    show = _json_event if as_json else _plain_event(safe_name(setup.settings.persona.name))
+    show = _json_event if as_json else _plain_event("clone" if as_self else safe_name(setup.settings.persona.name))
     async with _connected(setup, name, as_owner=as_owner) as client:
         if message:
             wait_s = 0 if as_owner else wait  # nobody answers the owner
             is_answered = await _deliver(client, message, show, wait_s)
             return CommandResult({}, lambda _: None, ExitCode.DONE if is_answered or wait_s == 0 else ExitCode.NO)
         if not as_json:
-            note(f"You are {safe_name(name)}{', as the owner' if as_owner else ''}. Ctrl-D ends.", "dim")
-        await _converse(client, show, safe_name(name) if sys.stdin.isatty() and not as_json else None)
+            note(f"{_greeting(name, as_owner=as_owner)} Ctrl-D ends.", "dim")
+        await _converse(client, show, safe_name(name) or "you" if sys.stdin.isatty() and not as_json else None)
     return CommandResult({}, lambda _: None)
+
+
+def _greeting(name: str, *, as_owner: bool) -> str:
+    if not name:
+        return "This is your own chat with your clone. Type help for what it does."
+    return f"You are {safe_name(name)}{', as the owner' if as_owner else ''}."
 
 
 @contextlib.asynccontextmanager
 async def _connected(setup: Setup, name: str, *, as_owner: bool) -> AsyncIterator[LocalClient]:
-    """A client that reached the gateway once. Raises UnavailableError when none runs."""
+    """A client that reached the gateway once; the owner's own, without a name. Raises UnavailableError when none runs."""
     from secondme.channels.local.client import LocalClient
     from secondme.channels.local.protocol import contact_of
 
-    contact_of(name)  # refuses an empty name before anything is tried
+    if name:
+        contact_of(name)  # refuses one that nobody can see before anything is tried
     client = LocalClient(setup.places.local_socket, name, SystemClock(), from_owner=as_owner)
     running = asyncio.ensure_future(client.run())
     try:

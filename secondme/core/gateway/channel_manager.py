@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from secondme.core.admit.pairing import channel_of
@@ -117,13 +118,19 @@ class ChannelManager:
         return await supervisor.download(handle, limit_bytes)
 
     def owner_chats(self) -> list[OwnerAddress]:
-        """Where the owner can be reached, connected channels first."""
+        """Where the owner can be reached, connected channels first, a terminal of this machine last."""
         addresses = [
-            OwnerAddress(supervisor.id, chat, is_open=supervisor.is_open, is_notebook=supervisor.manifest.owner_chat_is_notebook)
+            OwnerAddress(
+                supervisor.id,
+                chat,
+                is_open=supervisor.is_open,
+                is_notebook=supervisor.manifest.owner_chat_is_notebook,
+                is_terminal=not supervisor.manifest.needs_link,
+            )
             for supervisor in self.channels.values()
             if (chat := supervisor.owner_chat) is not None
         ]
-        return sorted(addresses, key=lambda address: not address.is_open)
+        return sorted(addresses, key=attrgetter("rank"))
 
     def states(self) -> dict[str, str]:
         """Channel -> its state, of those that shall run and can."""
