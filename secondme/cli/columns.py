@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from rich.cells import cell_len, chop_cells, set_cell_size
@@ -15,6 +16,12 @@ _TYPED = frozenset({"check", "code", "contact", "draft", "message", "persona", "
 """Columns whose words somebody may type: a part of one would be of no use."""
 _LEAST, _LEAST_OF_NAME = 12, 8
 """Cells that a column of other words, and one of names, has at least: a date and a comma, and four wide characters."""
+_MOST_WHOLE = (40, 24, _LEAST)
+"""Words up to so many cells are kept whole, as far as there is room for that: an address, the name of a model, whatever is left."""
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d(?::\d\d)?)?|[A-Z][a-z]{2} \d\d [A-Z][a-z]{2} \d\d:\d\d")
+"""A time in a column of times: it stands on one line."""
+_JOINTS = re.compile(r"(?<=[-/:@=_;?&])(?=[^-/:@=_;?&])")
+"""Where a word that is too long is parted, rather than anywhere."""
 _JOINER = "\u200d"
 
 
@@ -23,10 +30,11 @@ def lay_out(headers: Sequence[str], rows: Sequence[Sequence[str]], room: int | N
     columns = [[header, *(row[place] for row in rows)] for place, header in enumerate(headers)]
     widths = [max(map(cell_len, column)) for column in columns]
     if room is not None:
-        least = [_least(column) for column in columns]
-        if sum(least) + _GAP * (len(columns) - 1) > room:
+        inner = room - _GAP * (len(columns) - 1)
+        least = next((fits for most in _MOST_WHOLE if sum(fits := [_least(each, most) for each in columns]) <= inner), None)
+        if least is None:
             return "", [line for row in rows for line in _listed(headers, row, room)]
-        widths = _shared(widths, least, room - _GAP * (len(columns) - 1))
+        widths = _shared(widths, least, inner)
     lines = [line for row in rows for line in _side_by_side(headers, row, widths)]
     return next(_side_by_side(headers, headers, widths)), lines
 
@@ -38,13 +46,14 @@ def bounded(text: str, room: int) -> str:
     return set_cell_size(text, max(0, room - 1)).rstrip(f" {_JOINER}") + "…"
 
 
-def _least(column: Sequence[str]) -> int:
-    """The cells that a column cannot do without."""
+def _least(column: Sequence[str], most: int) -> int:
+    """The cells that a column cannot do without, where words of up to `most` cells stay whole."""
     header = column[0]
     if header == _NAME:
         return min(_LEAST_OF_NAME, max(map(cell_len, column)))
     longest = max(cell_len(word) for cell in column for word in cell.split(" "))
-    return longest if header in _TYPED else max(cell_len(header), min(longest, _LEAST))
+    moments = max((cell_len(cell) for cell in column if _MOMENT.fullmatch(cell)), default=0)
+    return longest if header in _TYPED else max(cell_len(header), moments, min(longest, most))
 
 
 def _shared(widths: list[int], least: list[int], room: int) -> list[int]:
@@ -81,10 +90,21 @@ def folded(text: str, width: int, *, hang: str = "", tears: bool = True) -> list
         if cell_len(joined) <= width:
             lines[-1] = joined
         elif tears and cell_len(word) > width:
-            lines += chop_cells(word, width)
+            lines += _torn(word, width)
         elif word:
             lines.append(f"{hang if any(lines) else ''}{word}")
     return [line for line in lines if line]
+
+
+def _torn(word: str, width: int) -> list[str]:
+    """A word in pieces of `width` cells, parted where it has joints as far as they are there."""
+    pieces = [""]
+    for part in _JOINTS.split(word):
+        if cell_len(pieces[-1] + part) <= width:
+            pieces[-1] += part
+        else:
+            pieces += chop_cells(part, width)
+    return [piece for piece in pieces if piece]
 
 
 def _listed(headers: Sequence[str], row: Sequence[str], room: int) -> Iterator[str]:

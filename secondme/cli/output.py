@@ -9,6 +9,7 @@ import shlex
 import shutil
 import sys
 from dataclasses import dataclass, field
+from datetime import datetime
 from enum import IntEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
@@ -77,6 +78,10 @@ def message_result(data: dict[str, Any], text: str, hint: str = "") -> CommandRe
     return CommandResult(data, show)
 
 
+_MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+_DIGEST = re.compile(r"\b(sha256:[0-9a-f]{12})[0-9a-f]{52}\b")
+
+
 class OutputError(Exception):
     """What is to be read cannot be written: the file that stands for the terminal is full. Its text is the system's word for it."""
 
@@ -117,7 +122,7 @@ class Screen:
             self.hint(empty, "dim")
             return
 
-        cells = [[safe_text(cell).replace("\n", " ").replace("\t", " ") for cell in row] for row in rows]
+        cells = [[for_people(safe_text(cell).replace("\n", " ").replace("\t", " ")) for cell in row] for row in rows]
         from secondme.cli.columns import lay_out
 
         above, lines = lay_out(headers, cells, shutil.get_terminal_size().columns if self.is_terminal else None)
@@ -125,6 +130,13 @@ class Screen:
             self.line(above, "dim")
         for line in lines:
             self.line(line)
+
+
+def for_people(text: str) -> str:
+    """A moment as this machine's clocks show it, and of a digest no more than tells it from others."""
+    if _MOMENT.fullmatch(text):
+        return f"{datetime.fromisoformat(text).astimezone():%Y-%m-%d %H:%M:%S}"
+    return _DIGEST.sub(r"\1…", text)
 
 
 def flush(stream: TextIO) -> None:

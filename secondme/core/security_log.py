@@ -168,6 +168,8 @@ class Entry:
 
 
 def _word(value: Any) -> str:  # whatever JSON held
+    if isinstance(value, bool):
+        return str(value).lower()
     if not isinstance(value, list):
         return str(value)
     return ",".join(f"{each.get('type')}@{each.get('position') or 0}" if isinstance(each, dict) else str(each) for each in value)

@@ -5,6 +5,7 @@ import json
 import random
 import re
 import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from rich.cells import cell_len
 
 from secondme.channels.local.protocol import CHANNEL
 from secondme.cli.columns import bounded, folded, lay_out
+from secondme.cli.output import for_people
 from secondme.core.admit.pairing_store import PairingStore
 from secondme.core.admit.store import RequestStore
 from secondme.core.enums import Tier
@@ -126,3 +128,32 @@ def test_a_pipe_and_a_script_are_given_every_name_and_id_whole(called: Path) -> 
 )
 def test_a_line_is_broken_between_words_by_the_cells_they_take(line: str, rows: list[str]) -> None:
     assert folded(line, 10, hang="  ", tears=False) == rows
+
+
+def test_a_moment_stands_on_one_line_and_a_word_is_parted_only_where_there_is_no_room() -> None:
+    rows = [
+        ("2026-12-01 10:32:50", "claude-sonnet-5-5", "http://127.0.0.1:41945", "told in words that may go over several lines " * 3),
+        ("Tue 01 Dec 16:00", "x", "y", "z"),
+    ]
+    for room in (76, 80, 100):
+        above, lines = lay_out(("when", "model", "at", "detail"), rows, room)
+        assert above
+        for whole in ("2026-12-01 10:32:50", "claude-sonnet-5-5", "http://127.0.0.1:41945", "Tue 01 Dec 16:00"):
+            assert any(whole in line for line in lines), (room, whole)
+
+
+def test_what_has_no_room_at_all_is_parted_at_its_joints() -> None:
+    assert folded("http://127.0.0.1:41945/v1/messages", 14) == ["http://", "127.0.0.1:", "41945/v1/", "messages"]
+    assert folded("abcdefghijklmnop", 8) == ["abcdefgh", "ijklmnop"]
+
+
+def test_people_see_their_own_clock_and_the_beginning_of_a_digest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TZ", "Europe/Madrid")
+    time.tzset()
+    try:
+        assert for_people("2026-12-01T10:32:50Z") == "2026-12-01 11:32:50"
+        assert for_people(f"digest=sha256:{'ab' * 32} by=cli") == f"digest=sha256:{'ab' * 6}… by=cli"
+        assert for_people("at 2026-12-01T10:32:50Z") == "at 2026-12-01T10:32:50Z"
+    finally:
+        monkeypatch.undo()
+        time.tzset()

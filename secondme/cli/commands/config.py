@@ -64,7 +64,7 @@ async def show(invocation: Invocation) -> CommandResult:
     def show(screen: Screen) -> None:
         screen.table(
             ("setting", "value", "source"),
-            [(str(row["name"]), "" if row["value"] is None else str(row["value"]), str(row["source"])) for row in rows],
+            [(str(row["name"]), _as_typed(row["value"]), _short(str(row["source"]), setup.places)) for row in rows],
             empty="There are no settings.",
         )
 
@@ -99,8 +99,18 @@ async def get(invocation: Invocation, name: _Name) -> CommandResult:
     value = value_of(setup.settings, name)
     plain = "***" if isinstance(value, SecretStr) else value
     plain = plain if plain is None or isinstance(plain, bool | int | float) else str(plain)
-    shown = "" if plain is None else str(plain).lower() if isinstance(plain, bool) else str(plain)
-    return CommandResult({"name": name, "value": plain, "source": setup.sources[name]}, lambda screen: screen.line(shown))
+    data = {"name": name, "value": plain, "source": setup.sources[name]}
+    return CommandResult(data, lambda screen: screen.line(_as_typed(plain)))
+
+
+def _as_typed(value: object) -> str:
+    """A value as `config set` takes it."""
+    return "" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _short(source: str, places: Places) -> str:
+    """Where a value came from, for a person: a file of this home by its name."""
+    return next((each.name for each in (places.config_file, places.env_file) if str(each) == source), source)
 
 
 @app.command(name="set")

@@ -35,11 +35,22 @@ async def list_(invocation: Invocation) -> CommandResult:
     async with invocation.services() as services:
         desk = _desk(services)
         views, is_off = await desk.all(), await desk.is_off()
+        names = {each.contact_id: each.shown_name for each in (await services.listing()).approved}
 
     def show(screen: Screen) -> None:
         if is_off:
             screen.hint("No job runs by itself: secondme jobs on", "warn")
-        rows = [(view.job.id, view.job.name, _when(view.job.schedule), _next(view), view.job.target, _last(view)) for view in views]
+        rows = [
+            (
+                view.job.id,
+                view.job.name,
+                _when(view.job.schedule),
+                _next(view),
+                names.get(view.job.target) or view.job.target,
+                _last(view),
+            )
+            for view in views
+        ]
         screen.table(
             ("job", "name", "when", "next", "for", "last"), rows, empty="No jobs yet. To see what there is: secondme jobs ready"
         )

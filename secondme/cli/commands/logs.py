@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from secondme.cli.command import Invocation, Json, command, duration
-from secondme.cli.output import CommandResult, Screen, emit_event, flush
+from secondme.cli.output import CommandResult, Screen, emit_event, flush, for_people
 from secondme.core.clock import SystemClock
 from secondme.core.log_reader import Following, moment_of, newest_lines, parse
 
@@ -110,7 +110,9 @@ def _print(screen: Screen, line: dict[str, Any], *, as_json: bool) -> None:
         emit_event(line)
         return
     at, level = moment_of(line), str(line.get("level", ""))
-    facts = " ".join(f"{key}={_plain(value)}" for key, value in line.items() if key not in _SHOWN_BY_ITSELF and value is not None)
+    facts = " ".join(
+        f"{key}={for_people(_plain(value))}" for key, value in line.items() if key not in _SHOWN_BY_ITSELF and value is not None
+    )
     clock = f"{at.astimezone():%Y-%m-%d %H:%M:%S}" if at is not None else "?"
     text = f"{clock}  {level:<7} {line['event'].replace('_', ' ')}  {facts}".rstrip()
     screen.line(" ".join(text.split("\n")), _STYLES.get(level, ""))

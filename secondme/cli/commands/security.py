@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Never
 import typer
 
 from secondme.cli.command import Invocation, Json, command, duration
-from secondme.cli.output import CommandResult, Screen, emit_event
+from secondme.cli.output import CommandResult, Screen, emit_event, for_people
 from secondme.core.clock import SystemClock, rfc3339
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ async def _follow(path: Path, entries: list[Entry], *, as_json: bool) -> Never:
         if as_json:
             emit_event(_row(entry))
         else:
-            screen.line("  ".join(cell for cell in _cells(entry) if cell))
+            screen.line("  ".join(for_people(cell) for cell in _cells(entry) if cell))
             screen.stream.flush()
 
     for entry in entries:
