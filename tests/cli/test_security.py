@@ -88,7 +88,7 @@ def test_the_newest_events_are_shown_last_with_everything_the_line_says(log_file
     headers, row = secondme("tail", "-n", "1").stdout.splitlines()
     assert headers.split() == ["time", "level", "event", "contact", "details"]
     local = f"{NOW.astimezone():%Y-%m-%d %H:%M:%S}"
-    assert row == f"{local}  warn   pairing code attempt  4915****67@c.us  success=False"
+    assert row == f"{local}  warn   pairing code attempt  4915****67@c.us  success=false"
 
 
 def test_a_report_counts_by_event_severity_and_contact_within_its_time(log_file: Path) -> None:
