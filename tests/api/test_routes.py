@@ -310,7 +310,7 @@ async def test_what_does_not_fit_is_named_and_never_repeated(town_hall: Served) 
     assert [canary in each.text for each in answers] == [False] * len(answers)
     assert {tuple(each.json()) for each in answers} == {("error",)}
     assert {tuple(sorted(each.json()["error"])) for each in answers} == {("code", "fix", "message")}
-    assert answers[0].json()["error"]["message"] == "body.tier: Input should be 'trusted', 'standard' or 'restricted'."
+    assert answers[0].json()["error"]["message"] == "body.tier takes trusted, standard or restricted."
 
 
 async def test_a_corrupt_record_hides_nobody_and_is_left_as_it_is(town_hall: Served) -> None:

@@ -135,7 +135,7 @@ async def test_the_owner_s_own_chat_needs_no_platform(home: Path) -> None:
     assert [each["contactId"] for person in approved for each in person["contacts"]] == ["local:maria"]
 
 
-@pytest.mark.parametrize("words", [(), ("--self", "--as", "maria"), ("--self", "--as-owner"), ("--as", "")])
+@pytest.mark.parametrize("words", [(), ("--self", "--as", "maria"), ("--self", "--as-owner")])
 def test_who_speaks_has_to_be_said(home: Path, words: tuple[str, ...]) -> None:
     refused = command(home, "chat", *words, "--message", "x")
     assert (refused.returncode, "--as NAME, or --self" in refused.stderr) == (2, True)

@@ -33,7 +33,7 @@ _QUIET_S = 1.0
 @command("secondme.chat/1", has_json=False)
 async def chat(
     invocation: Invocation,
-    name: Annotated[str, typer.Option("--as", metavar="NAME", help="Who you are.")] = "",
+    name: Annotated[str | None, typer.Option("--as", metavar="NAME", help="Who you are.")] = None,
     as_self: Annotated[
         bool,
         typer.Option("--self", help="Your own chat with the clone: it tells you what you should know, and takes your commands."),
@@ -48,7 +48,7 @@ async def chat(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line for each event.")] = False,
 ) -> CommandResult:
     """Write to the clone as a contact would, or as yourself with --self. With --message: exits 0 when an answer came, 1 when none did."""
-    if bool(name) == as_self or (as_self and as_owner):
+    if (name is not None) == as_self or (as_self and as_owner):
         raise typer.BadParameter("say who you are: --as NAME, or --self for your own chat with the clone")
     setup = invocation.setup()
     show = _json_event if as_json else _plain_event("clone" if as_self else safe_name(setup.settings.persona.name))
@@ -59,25 +59,29 @@ async def chat(
             return CommandResult({}, lambda _: None, ExitCode.DONE if is_answered or wait_s == 0 else ExitCode.NO)
         if not as_json:
             note(f"{_greeting(name, as_owner=as_owner)} Ctrl-D ends.", "dim")
-        await _converse(client, show, safe_name(name) or "you" if sys.stdin.isatty() and not as_json else None)
+        await _converse(client, show, _prompt(name) if sys.stdin.isatty() and not as_json else None)
     return CommandResult({}, lambda _: None)
 
 
-def _greeting(name: str, *, as_owner: bool) -> str:
-    if not name:
+def _prompt(name: str | None) -> str:
+    return "you" if name is None else safe_name(name)
+
+
+def _greeting(name: str | None, *, as_owner: bool) -> str:
+    if name is None:
         return "This is your own chat with your clone. Type help for what it does."
     return f"You are {safe_name(name)}{', as the owner' if as_owner else ''}."
 
 
 @contextlib.asynccontextmanager
-async def _connected(setup: Setup, name: str, *, as_owner: bool) -> AsyncIterator[LocalClient]:
+async def _connected(setup: Setup, name: str | None, *, as_owner: bool) -> AsyncIterator[LocalClient]:
     """A client that reached the gateway once; the owner's own, without a name. Raises UnavailableError when none runs."""
     from secondme.channels.local.client import LocalClient
     from secondme.channels.local.protocol import contact_of
 
-    if name:
+    if name is not None:
         contact_of(name)  # refuses one that nobody can see before anything is tried
-    client = LocalClient(setup.places.local_socket, name, SystemClock(), from_owner=as_owner)
+    client = LocalClient(setup.places.local_socket, name or "", SystemClock(), from_owner=as_owner)
     running = asyncio.ensure_future(client.run())
     try:
         try:

@@ -113,7 +113,9 @@ def _short(source: str, places: Places) -> str:
     return next((each.name for each in (places.config_file, places.env_file) if str(each) == source), source)
 
 
-@app.command(name="set")
+@app.command(
+    name="set", context_settings={"ignore_unknown_options": True}
+)  # -1 is a value, and the setting says what is wrong with it
 @command("secondme.config.set/1")
 async def set_(
     invocation: Invocation,

@@ -36,6 +36,7 @@ from secondme.core.api.webhook_routes import webhooks
 from secondme.core.errors import SecondmeError
 from secondme.core.retry import AttemptLimit
 from secondme.core.tokens import NamedTokens
+from secondme.core.validation import complaint
 
 if TYPE_CHECKING:
     import socket
@@ -186,7 +187,7 @@ async def _unfit(request: Request, error: Exception) -> Response:
     """Says what does not fit and where, and never what was sent: a log of the caller's would keep it."""
     del request
     assert isinstance(error, RequestValidationError)
-    complaints = [f"{_place(each['loc'])}: {each['msg']}" for each in error.errors() if each["type"] in _PLAIN]
+    complaints = [complaint(_place(each["loc"]), each) for each in error.errors() if each["type"] in _PLAIN]
     message = "; ".join(complaints[:_MOST_COMPLAINTS]) or "The request does not fit its description"
     return _said(Refusal(BAD_REQUEST.status, "invalid_request", f"{message}.", BAD_REQUEST.fix))
 

@@ -58,6 +58,7 @@ from secondme.core.config.models import (
 from secondme.core.config.paths import Places, find_places
 from secondme.core.errors import ConfigError
 from secondme.core.text import EncodingError, near, plain_text
+from secondme.core.validation import complaint
 
 _PREFIX = "SECONDME_"
 _PLUGINS = "plugins."
@@ -399,12 +400,10 @@ def _explain(error: ValidationError, sources: Mapping[str, str]) -> ConfigError:
     dotted = ".".join(str(part) for part in first["loc"])
     written = next((name for name in sources if name == dotted or name.startswith(dotted + ".")), dotted)
     source = sources.get(written, "the settings")
-    where = f"{dotted} (from {source})" if source not in {"default", "the settings"} else dotted
+    where = f"{dotted} (from {source})" if source not in {"default", "flag", "the settings"} else dotted
     if first["type"] == "extra_forbidden":
         where = where.replace(dotted, written, 1)  # of a section that is misspelt, the setting as it was typed
         near = nearest_name(written)
         hint = f"Did you mean {near}?" if near else "secondme config show lists the settings."
         return ConfigError("unknown_setting", f"There is no setting {where}.", hint)
-    return ConfigError(
-        "bad_setting", f"{where}: {first['msg'].removeprefix('Value error, ')}.", "secondme config show lists the settings."
-    )
+    return ConfigError("bad_setting", f"{complaint(where, first)}.", "secondme config show lists the settings.")

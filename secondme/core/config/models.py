@@ -30,18 +30,17 @@ def host_and_port(value: str) -> str:
 
 def server_address(value: str | None) -> str | None:
     """The address of a model's server without what the API adds to it: `/v1`, or a whole path of a call that was copied."""
-    return (
-        None if value is None else re.sub(r"(?:/v1(?:/messages)?)?/*$", "", value.strip().rstrip("/"), flags=re.IGNORECASE) or None
-    )
+    if value is None:
+        return None
+    return re.sub(r"(?:/v1(?:/messages)?)?/*$", "", value.strip().rstrip("/"), flags=re.IGNORECASE) or None
 
 
 def transcription_address(value: str | None) -> str | None:
     """As `server_address`, for a server with OpenAI's calls."""
-    return (
-        None
-        if value is None
-        else re.sub(r"(?:/v1(?:/audio(?:/transcriptions)?)?)?/*$", "", value.strip().rstrip("/"), flags=re.IGNORECASE) or None
-    )
+    if value is None:
+        return None
+    ending = r"(?:/v1(?:/audio(?:/transcriptions)?)?)?/*$"
+    return re.sub(ending, "", value.strip().rstrip("/"), flags=re.IGNORECASE) or None
 
 
 def _host(address: str | None) -> str:
@@ -78,9 +77,16 @@ class PersonaSettings(Section):
     """Whose voice it is."""
 
     name: str = Field("the owner", min_length=1, max_length=64)
-    file: str = "default.md"
+    file: str = Field("default.md", min_length=1, max_length=128)
     """A Markdown file in the personas directory: who speaks where neither contact nor relationship decide. A plain default is used
     while it does not exist."""
+
+    @field_validator("file")
+    @classmethod
+    def _in_the_directory(cls, value: str) -> str:
+        if "/" in value or "\\" in value or value.startswith("."):
+            raise ValueError("not the name of a file in the personas directory, like family.md")
+        return value
 
 
 class ModelSettings(Section):

@@ -16,6 +16,7 @@ from secondme.core.format import size
 from secondme.core.text import EncodingError, did_you_mean, is_too_deep, plain_text, safe_name, safe_text
 from secondme.core.tools import schemas
 from secondme.core.tools.permissions import Audience, Leg, Permission, known_permissions, permission
+from secondme.core.validation import complaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -275,7 +276,7 @@ def read_manifest(raw: bytes, file: str = "manifest.json") -> SkillManifest | li
         return SkillManifest.model_validate(value)
     except ValidationError as error:
         lines = _lines(text)
-        return [_problem(each, lines, file) for each in error.errors(include_url=False, include_context=False)][:20]
+        return [_problem(each, lines, file) for each in error.errors(include_url=False)][:20]
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -306,7 +307,6 @@ def _problem(error: Any, lines: dict[tuple[str | int, ...], int], file: str) -> 
     where = tuple(part for part in error["loc"])
     line = _line_of(where, lines)
     shown = "".join(f"[{part}]" if isinstance(part, int) else f".{safe_name(str(part))}" for part in where).lstrip(".")
-    words = error["msg"].removeprefix("Value error, ")
     if error["type"] == "extra_forbidden":
         known: dict[str, type[BaseModel]] = {
             "": SkillManifest,
@@ -316,12 +316,10 @@ def _problem(error: Any, lines: dict[tuple[str | int, ...], int], file: str) -> 
         }
         model = known.get(str(where[0]) if len(where) > 1 else "", SkillManifest)
         names = [each.alias or name for name, each in model.model_fields.items()]
-        words = f"is not known; {did_you_mean(str(where[-1]), names, 'there are: ' + ', '.join(names))}"
-    elif error["type"] == "missing":
-        words = "is missing"
-    elif words.startswith("Input should"):
-        words = f"{words.removeprefix('Input ')}"
-    return SkillProblem(file, line, f"{shown}: {words}" if shown else words)
+        words = f"{shown}: is not known; {did_you_mean(str(where[-1]), names, 'there are: ' + ', '.join(names))}"
+    else:
+        words = complaint(shown, error).removeprefix(": ").strip()
+    return SkillProblem(file, line, words)
 
 
 def _lines(text: str) -> dict[tuple[str | int, ...], int]:
