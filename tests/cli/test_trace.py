@@ -121,3 +121,28 @@ async def test_what_of_a_message_is_kept_is_named_with_the_end_of_its_time(town:
     assert (await traced(town, redis_url, "m-2"))["kept"] == []
     said = await asyncio.to_thread(command, town.setup.places.config, "trace", "m-1", SECONDME_REDIS_URL=redis_url)
     assert said.stdout.splitlines()[-2:] == [f"kept: {files[number]} until {ends[number]}" for number in (0, 1)]
+
+
+async def test_an_id_of_ours_is_shown_short_and_its_beginning_is_enough(town: Town, redis_url: str) -> None:
+    await town.let_in("anna")
+    ids = ["3fa1" + "0" * 28, "3fa2" + "0" * 28, "wamid.HBgLNDkx=="]
+    for identity in ids:
+        await town.writes("anna", "hello", message_id=identity)
+
+    async def said(*words: str) -> tuple[int, str]:
+        done = await asyncio.to_thread(
+            command, town.setup.places.config, "trace", *words, "--contact", "anna", SECONDME_REDIS_URL=redis_url
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    code, text = await said()
+    assert code == 0
+    assert [each in text for each in ("3fa10000 ", "3fa10000\n", ids[0], ids[2])] in (
+        [True, False, False, True],
+        [False, True, False, True],
+    )
+    assert (await traced(town, redis_url, "3fa10000", "--contact", "anna"))["messageId"] == ids[0]
+    assert (await traced(town, redis_url, "wamid", "--contact", "anna"))["messageId"] == ids[2]
+    code, text = await said("3fa")
+    assert (code, "2 messages have an id that begins so. Type more of it." in text) == (65, True)
+    assert (await said("none"))[0] == 65

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,11 +13,13 @@ from secondme.cli.contact_lookup import approved_contact
 from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, Screen
 from secondme.core.clock import rfc3339
-from secondme.core.errors import NotFoundError
+from secondme.core.errors import DataError, NotFoundError
 from secondme.core.gateway.trace_messages import in_words
 from secondme.core.ids import ContactId
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from secondme.core.gateway.store import Passed
     from secondme.core.records import Turn
 
@@ -27,7 +30,9 @@ _WIDTH = 60
 @command("secondme.trace/1")
 async def trace(
     invocation: Invocation,
-    message: Annotated[str | None, typer.Argument(metavar="MESSAGE", help="A message's id.")] = None,
+    message: Annotated[
+        str | None, typer.Argument(metavar="MESSAGE", help="A message's id; with --contact its beginning is enough.")
+    ] = None,
     contact: Annotated[
         str | None,
         typer.Option(
@@ -49,6 +54,8 @@ async def _show_trace(invocation: Invocation, message: str, contact: str | None)
         traces = services.traces
         approved = (await services.listing()).approved
         wanted = [approved_contact(contact, approved)] if contact else approved
+        if contact is not None:
+            message = _whole(message, [turn.id for turn in await services.history.said(ContactId(wanted[0].contact_id))])
         owners = await traces.whose(message, [ContactId(each.contact_id) for each in wanted])
         if not owners:
             raise NotFoundError("unknown_message", "No approved contact's message has that id.", "secondme trace --contact ID")
@@ -107,12 +114,31 @@ async def _show_newest(invocation: Invocation, contact: str) -> CommandResult:
 
     def show(screen: Screen) -> None:
         cells = [
-            (rfc3339(turn.timestamp), _BY[turn.type], _shown(turn), _stands(last.get(turn.id), waiting.get(turn.id)), turn.id)
+            (
+                rfc3339(turn.timestamp),
+                _BY[turn.type],
+                _shown(turn),
+                _stands(last.get(turn.id), waiting.get(turn.id)),
+                _short(turn.id),
+            )
             for turn in reversed(turns)
         ]
         screen.table(("at", "who", "text", "stands", "message"), cells, empty="Nothing was said in the last 7 days.")
 
     return CommandResult({"contactId": who, "messages": rows}, show)
+
+
+def _whole(reference: str, ids: Sequence[str]) -> str:
+    """The one of `ids` that begins so, or `reference` as it is. Raises DataError when it could be several."""
+    found = [each for each in ids if each == reference] or [each for each in ids if each.startswith(reference)]
+    if len(found) > 1:
+        raise DataError("ambiguous_message", f"{len(found)} messages have an id that begins so.", "Type more of it.")
+    return found[0] if found else reference
+
+
+def _short(identity: str) -> str:
+    """As much of an id of our own as is typed; a platform's stays whole."""
+    return identity[:_TYPED] if _OURS.fullmatch(identity) else identity
 
 
 def _of_message(stages: list[Passed], message: str) -> list[Passed]:
@@ -139,4 +165,6 @@ def _shown(turn: Turn) -> str:
     return turn.shown if len(turn.shown) <= _WIDTH else turn.shown[: _WIDTH - 1] + "…"
 
 
+_TYPED = 8
+_OURS = re.compile(r"[0-9a-f]{32}")
 _BY = {"incoming": "contact", "outgoing": "clone", "fromMe": "you"}
