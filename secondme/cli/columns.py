@@ -23,6 +23,10 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\d(?: \d\d:\d\d(?::\d\d)?)?|[A-Z][a-z]{2} \d
 _JOINTS = re.compile(r"(?<=[-/:@=_;?&])(?=[^-/:@=_;?&])")
 """Where a word that is too long is parted, rather than anywhere."""
 _JOINER = "\u200d"
+_LABEL = re.compile(r" *(?:\S+ {2,}|[-\u2013•*✓✗!] | *)")
+_WIDEST_LABEL = 24
+_PIECES = re.compile(r"(?:\S*/)?(?:python[\d.]* -m )?\bsecondme [^.,;:()]*(?:[.,;:()](?! |$)[^.,;:()]*)*[.,;:)]?|\S+")
+"""A command with its words, up to the end of its sentence; any other word."""
 
 
 def lay_out(headers: Sequence[str], rows: Sequence[Sequence[str]], room: int | None) -> tuple[str, list[str]]:
@@ -94,6 +98,23 @@ def folded(text: str, width: int, *, hang: str = "", tears: bool = True) -> list
         elif word:
             lines.append(f"{hang if any(lines) else ''}{word}")
     return [line for line in lines if line]
+
+
+def wrapped(text: str, width: int) -> list[str]:
+    """A line of ours, broken between words where it is wider than a terminal: what goes on stands under its beginning, or under what its label
+    is followed by. A command stays whole, so that it can be copied; one that is wider than the terminal is left to it."""
+    if cell_len(text) <= width:
+        return [text]
+    label = _LABEL.match(text)
+    hang = cell_len(label[0]) if label and cell_len(label[0]) <= _WIDEST_LABEL else 0
+    start, lines = text[: len(label[0]) if hang and label else 0], [""]
+    for piece in _PIECES.findall(text[len(start) :]):
+        joined = f"{lines[-1]} {piece}" if lines[-1] else piece
+        if hang + cell_len(joined) <= width or not lines[-1]:
+            lines[-1] = joined
+        else:
+            lines.append(piece)
+    return [f"{start if number == 0 else ' ' * hang}{line}" for number, line in enumerate(lines)]
 
 
 def _torn(word: str, width: int) -> list[str]:

@@ -82,6 +82,10 @@ _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
 _DIGEST = re.compile(r"\b(sha256:[0-9a-f]{12})[0-9a-f]{52}\b")
 
 
+_NARROW = 30
+"""Columns below which a terminal breaks lines as it likes."""
+
+
 class OutputError(Exception):
     """What is to be read cannot be written: the file that stands for the terminal is full. Its text is the system's word for it."""
 
@@ -99,11 +103,24 @@ class Screen:
         self.is_styled = self.is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
 
     def line(self, text: str = "", style: str = "") -> None:
-        """One line (or several) of text."""
+        """One line (or several) of text. On a terminal none is wider than it is: they are broken between words."""
         safe = safe_text(text)
+        if self.is_terminal and len(safe) > _NARROW:
+            safe = self._wrapped(safe)
+        self._put(safe, style)
+
+    def _put(self, safe: str, style: str = "") -> None:
         if self.is_styled and style:
             safe = f"\x1b[{_STYLES[style]}m{safe}\x1b[0m"
         _put(self.stream, safe + "\n")
+
+    def _wrapped(self, text: str) -> str:
+        width = shutil.get_terminal_size().columns
+        if width < _NARROW or max(map(len, text.split("\n"))) * 2 <= width:  # no character takes more than two cells
+            return text
+        from secondme.cli.columns import wrapped
+
+        return "\n".join(row for line in text.split("\n") for row in wrapped(line, width))
 
     def hint(self, text: str, style: str = "") -> None:
         """A line of our own words in which commands stand, as they are to be typed for this home."""
@@ -127,9 +144,9 @@ class Screen:
 
         above, lines = lay_out(headers, cells, shutil.get_terminal_size().columns if self.is_terminal else None)
         if above:
-            self.line(above, "dim")
+            self._put(above, "dim")
         for line in lines:
-            self.line(line)
+            self._put(line)
 
 
 def for_people(text: str) -> str:

@@ -11,10 +11,12 @@ from pathlib import Path
 
 import pytest
 from fakes.process import Terminal, command, data_of, settings_of
+from hypothesis import given
+from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from secondme.channels.local.protocol import CHANNEL
-from secondme.cli.columns import bounded, folded, lay_out
+from secondme.cli.columns import bounded, folded, lay_out, wrapped
 from secondme.cli.output import for_people
 from secondme.core.admit.pairing_store import PairingStore
 from secondme.core.admit.store import RequestStore
@@ -157,3 +159,48 @@ def test_people_see_their_own_clock_and_the_beginning_of_a_digest(monkeypatch: p
     finally:
         monkeypatch.undo()
         time.tzset()
+
+
+@given(
+    st.lists(
+        st.sampled_from([*PIECES, "a", "word,", "and", "longer-word", "secondme pairing approve local:maria --tier trusted."])
+    ),
+    st.integers(30, 120),
+)
+def test_a_line_is_broken_between_words_and_a_command_never(words: list[str], width: int) -> None:
+    text = " ".join(word.strip() for word in words if word.strip())
+    lines = wrapped(text, width)
+    assert " ".join(" ".join(lines).split()) == " ".join(text.split())
+    assert all(cell_len(line) <= width or " " not in line.strip() or "secondme" in line for line in lines)
+    command = "secondme pairing approve local:maria --tier trusted."
+    assert sum(line.count(command) for line in lines) == text.count(command)
+
+
+@pytest.mark.parametrize(
+    ("text", "lines"),
+    [
+        ("short", ["short"]),
+        (
+            "gateway   not running, and so nobody is answered here",
+            ["gateway   not running, and so", "          nobody is answered", "          here"],
+        ),
+        ("  What Maria wrote is not kept for now", ["  What Maria wrote is not kept", "  for now"]),
+        ("Nobody runs here. Start it: secondme serve --home there", ["Nobody runs here. Start it:", "secondme serve --home there"]),
+    ],
+)
+def test_what_goes_on_stands_under_its_beginning(text: str, lines: list[str]) -> None:
+    assert wrapped(text, 32) == lines
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 30), (40, 12)])
+def test_on_a_terminal_no_word_is_broken_at_the_margin(tmp_path: Path, size: tuple[int, int]) -> None:
+    """As the terminal shows it: each row ends between two words."""
+    words = [sys.executable, "-m", "secondme", "--home", str(tmp_path), "trace", "--contact", "nobody-of-this-name-is-here-or-was"]
+    with Terminal(words, size=size, COLUMNS="") as terminal:
+        terminal.ended()
+    rows = [row for row in terminal.output.replace("\r", "").split("\n") if row]
+    plain = [re.sub("\x1b\\[[0-9;]*m", "", row) for row in rows]
+    assert plain
+    assert all(cell_len(row) <= size[0] or re.match(r"(\S* -m )?secondme --home", row) for row in plain), (
+        plain
+    )  # a command is left whole

@@ -104,7 +104,7 @@ def test_a_change_is_shown_and_what_was_approved_goes_on(own_home: Path) -> None
 def test_a_broken_skill_is_told_with_file_and_line_and_hides_no_other(own_home: Path) -> None:
     lay(own_home / "skills" / "bad", {**skill_files("bad"), "manifest.json": '{"name": "clock",\n "version": "1"}'})
     result = command(own_home, "skills", "check", "bad")
-    assert (result.returncode, "manifest.json:1: description: is missing" in result.stdout) == (65, True)
+    assert (result.returncode, "manifest.json:1: description is missing" in result.stdout) == (65, True)
     listed = skills(own_home, "list")
     assert "refused" in listed
     assert "clock" in listed

@@ -44,7 +44,7 @@ def test_the_whole_way_ends_in_a_gateway_that_answers(tmp_path: Path, api: Messa
         files = [home / "config.toml", home / ".env", home / "personas" / "default.md"]
         assert {stat.S_IMODE(path.stat().st_mode) for path in files} == {0o600}
         command(home, "chat", "--as", "Anna", "--message", "hello", "--wait", "1")
-        wizard.read_until("Anna asks to be approved:.*pairing approve local:anna")
+        wizard.read_until(r"Anna asks to be approved:\s+.*pairing approve local:anna")
         assert command(home, "pairing", "approve", "local:anna").returncode == 0
         command(home, "chat", "--as", "Anna", "--message", "hello", "--wait", "30")  # she is welcomed
         answered = command(home, "chat", "--as", "Anna", "--message", "are you there?", "--wait", "30")
@@ -62,7 +62,7 @@ def test_leaving_at_any_question_loses_nothing_and_the_next_run_goes_on_there(tm
             wizard.asks(name)
             wizard.type(CTRL_D if name in _EMPTY else CTRL_C)
             assert wizard.ended() == 130, plain(wizard.output)
-            assert re.search(r"Go on with: .* onboard", wizard.output)
+            assert re.search(r"Go on with:\s+.* onboard", wizard.output)
         assert not (tmp_path / "config.toml").exists()
         assert not at or "sk-good" not in (tmp_path / "onboarding.json").read_text()
     with Wizard(tmp_path, api.url) as wizard:
@@ -208,7 +208,7 @@ def test_the_command_that_lets_somebody_in_works_as_it_is_printed_where_no_home_
         at_home = environment(**own)
         chat = [sys.executable, "-m", "secondme", "chat", "--as", "Anna", "--message", "hi", "--wait", "1"]
         subprocess.run(chat, env=at_home, timeout=60, check=False, capture_output=True)
-        printed = plain(serving.read_until("approved:  (.*approve local:anna)")[1])
+        printed = plain(serving.read_until(r"approved:\s+(.*approve local:anna)")[1])
         done = subprocess.run(printed, shell=True, env=at_home, timeout=60, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stderr
         serving.interrupt()
