@@ -215,3 +215,14 @@ def test_an_editor_of_the_terminal_is_not_started_without_one(
         assert (refused.exit_code, refused.stdout) == (78, "")
         assert "needs a terminal, and there is none." in refused.stderr
         assert path in refused.stderr
+
+
+def test_what_the_environment_overrules_is_said(home: Path, cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECONDME_PACING__SCALE", "5")
+    monkeypatch.setenv("SECONDME_TELEGRAM__TOKEN", "1:x")
+    wins = "It does not count yet: {} says something else, and wins."
+    assert wins.format("SECONDME_PACING__SCALE") in cli("config", "set", "pacing.scale", "2").stdout
+    secret = cli("config", "set", "telegram.token", stdin="123456:" + "a" * 35).stdout
+    assert wins.format("SECONDME_TELEGRAM__TOKEN") in secret
+    assert "does not count" not in cli("config", "set", "pacing.jitter", "0.2").stdout
+    assert "scale = 2.0" in (home / "config.toml").read_text()

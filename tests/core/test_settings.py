@@ -69,8 +69,8 @@ def test_other_names_in_the_environment_decide_nothing(tmp_path: Path, environ: 
         ({}, {"SECONDME_PAIRING__MOD": "owner"}, "", "pairing.mod (from SECONDME_PAIRING__MOD)", "Did you mean pairing.mode?"),
         ({}, {}, "[limits]\nmesages = 3", "limits.mesages (from ", "Did you mean limits.messages?"),
         ({"log.lvl": "debug"}, {}, "", "log.lvl", "Did you mean log.level?"),
-        ({}, {}, "zzzzzzzz = 1", "zzzzzzzz", "config show"),
-        ({}, {"SECONDME_": "x"}, "", "There is no setting", "config show"),
+        ({}, {}, "zzzzzzzz = 1", "zzzzzzzz", "secondme config unset zzzzzzzz"),
+        ({}, {"SECONDME_": "x"}, "", "There is no setting", "unset the variable SECONDME_."),
     ],
 )
 def test_an_unknown_setting_is_named_with_its_source_and_the_nearest_known_one(

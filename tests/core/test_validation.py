@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from fakes.process import Cli
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, SecretStr, ValidationError
@@ -111,3 +112,24 @@ def test_whatever_is_sent_is_refused_in_our_words(sent: dict[str, Any]) -> None:
             said = complaint("it", error)
             assert said.startswith(("it takes ", "it is ", "it contains ", "it does "))
             assert not LIBRARY.search(said)
+
+
+@pytest.mark.parametrize(
+    ("text", "fix"),
+    [
+        ("[persona]\nfile = '../x'\n", "secondme config unset persona.file"),
+        ("[pacing]\nscale = 'fast'\n", "secondme config unset pacing.scale"),
+        ("[qqqqqqqqqqq]\nzzzzzzzzz = 1\n", "secondme config unset qqqqqqqqqqq.zzzzzzzzz"),
+        ("[memory.weights]\ngraph = 77\n", "secondme config unset memory.weights.graph"),
+    ],
+)
+def test_a_setting_that_cannot_be_used_names_a_way_out_that_works(tmp_path: Any, cli: Cli, text: str, fix: str) -> None:
+    (tmp_path / "config.toml").write_text(text)
+    assert f"Try: {fix}" in cli("status").stderr
+    assert cli(*fix.split()[1:]).exit_code == 0
+    assert cli("config", "show").exit_code == 0
+
+
+def test_a_variable_that_cannot_be_used_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECONDME_PACING__SCALE", "fast")
+    assert "Change or unset the variable SECONDME_PACING__SCALE." in cli("config", "show").stderr

@@ -137,7 +137,7 @@ async def set_(
                 "secret_in_argv", f"{name} is a secret: others can read a command line.", f"secondme config set {name}"
             )
         where = keep_secret(places, name, _read_secret(name), home=invocation.home)
-        return await _changed(invocation, before, _secret_result(name, where, f"{name} is kept in {where}."))
+        return await _changed(invocation, before, _secret_result(invocation, name, where, f"{name} is kept in {where}."))
     if value is None:
         raise ConfigError("no_value", f"{name} needs a value.", f"secondme config set {name} VALUE")
     edit = plan_settings(places, {name: value}, home=invocation.home)
@@ -159,7 +159,7 @@ async def unset(invocation: Invocation, name: _Name) -> CommandResult:
     write(edit, SystemClock().now_ms())
     if is_secret(name):  # by hand it may have been written there, too
         where = keep_secret(places, name, None, home=invocation.home)
-        return await _changed(invocation, before, _secret_result(name, where, f"{name} is not in {where} any more."))
+        return await _changed(invocation, before, _secret_result(invocation, name, where, f"{name} is not in {where} any more."))
     return await _changed(invocation, before, _edit_result(invocation, name, edit))
 
 
@@ -295,10 +295,22 @@ def _is_usable(text: str, home: Path | None) -> bool:
     return True
 
 
-def _secret_result(name: str, where: str, words: str) -> CommandResult:
+def _say_when(screen: Screen, invocation: Invocation, name: str) -> None:
+    """When what was written counts: the environment may say something else, and wins."""
+    try:
+        source = invocation.setup().sources.get(name, "")
+    except ConfigError:
+        source = ""
+    if source.isupper():
+        screen.line(f"It does not count yet: {source} says something else, and wins.", "warn")
+    else:
+        screen.line(_LATER, "dim")
+
+
+def _secret_result(invocation: Invocation, name: str, where: str, words: str) -> CommandResult:
     def show(screen: Screen) -> None:
         screen.line(words)
-        screen.line(_LATER, "dim")
+        _say_when(screen, invocation, name)
 
     return CommandResult({"name": name, "file": where, "changed": True, "source": where}, show)
 
@@ -311,7 +323,7 @@ def _edit_result(invocation: Invocation, name: str, edit: ConfigEdit) -> Command
             screen.line(f"{name} has that value already.")
             return
         show_diff(screen, edit)
-        screen.line(_LATER, "dim")
+        _say_when(screen, invocation, name)
 
     try:
         source = invocation.setup().sources.get(name, "default" if name in set(known_names()) else None)  # the environment may win

@@ -404,6 +404,15 @@ def _explain(error: ValidationError, sources: Mapping[str, str]) -> ConfigError:
     if first["type"] == "extra_forbidden":
         where = where.replace(dotted, written, 1)  # of a section that is misspelt, the setting as it was typed
         near = nearest_name(written)
-        hint = f"Did you mean {near}?" if near else "secondme config show lists the settings."
+        hint = f"Did you mean {near}?" if near else _way_out(written, source)
         return ConfigError("unknown_setting", f"There is no setting {where}.", hint)
-    return ConfigError("bad_setting", f"{complaint(where, first)}.", "secondme config show lists the settings.")
+    return ConfigError("bad_setting", f"{complaint(where, first)}.", _way_out(written, source))
+
+
+def _way_out(name: str, source: str) -> str:
+    """What mends a setting that cannot be used. Where it is in the file, no command that reads the settings helps."""
+    if source.endswith(".toml"):
+        return f"secondme config unset {name}"
+    if source.startswith("SECONDME_") or source.isupper():
+        return f"Change or unset the variable {source}."
+    return f"Change it in {source}." if "/" in source else "secondme config show lists the settings."
