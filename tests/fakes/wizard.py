@@ -15,6 +15,7 @@ from fakes.process import Terminal
 DOWN, ENTER, CTRL_C, CTRL_D, WIPE = "\x1b[B", "\r", "\x03", "\x04", "\x15"
 GOOD_KEY = "sk-good"
 QUESTIONS = {
+    "way": ("How much do you want to be asked\\?", DOWN),
     "provider": ("Who writes the replies\\?", DOWN),
     "base_url": ("Its address:", "{url}"),
     "api_key": ("Its key", GOOD_KEY),
@@ -29,7 +30,7 @@ QUESTIONS = {
     "speech": ("May it answer voice messages by voice\\?", ""),
     "pairing_mode": ("Who approves people\\?", ""),
     "prompt": ("What does a stranger get\\?", ""),
-    "timezone": ("Your time zone:", WIPE + "Europe/Madrid"),
+    "timezone": ("Your time zone, or a city in it:", WIPE + "Europe/Madrid"),
     "sleep": ("When do you sleep\\?", WIPE + "off"),
     "channels": ("Where do people write to you\\?", ""),
     "digest": ("A note in your own chat", "n"),

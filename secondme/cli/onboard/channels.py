@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from secondme.cli.commands.channels import connect_channel
-from secondme.cli.onboard.prompts import WizardChoice, WizardQuestion
+from secondme.cli.onboard.prompts import GoneBackError, WizardChoice, WizardQuestion
+from secondme.cli.onboard.site import Unproven
 from secondme.core.channel_manifest import Manifest, manifest_of, manifests
 from secondme.core.channel_plugin import LinkQuestion, setup_of
 from secondme.core.errors import ConfigError, SecondmeError, UnavailableError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 async def ask(site: Site) -> None:
     """Which channels are to be linked is decided, and the owner knows what they risk."""
     interview, setup = site.interview, site.setup
+    site.plan.answers = {}
     offered = sorted((each for each in manifests() if each.offer), key=lambda each: bool(each.risk))
     linked = [each.id for each in offered if setup_of(each).is_set_up(channel_context(each, setup))]
     if linked:
@@ -74,9 +76,7 @@ async def link(site: Site) -> None:
             try:
                 done.append(await _link_one(site, name, kept))
             except SecondmeError as error:
-                if not isinstance(error, UnavailableError):
-                    kept.clear()  # it may be what was typed that is wrong
-                if not await _tries_again(site, error):
+                if not await _tries_again(site, error, name, kept):
                     break
             else:
                 break
@@ -90,11 +90,25 @@ async def _link_one(site: Site, name: str, kept: dict[str, str]) -> dict[str, st
     return {"id": name, "account": str(result.data["account"])}
 
 
-async def _tries_again(site: Site, error: SecondmeError) -> bool:
-    """True to try it again. Raises the error when nobody can be asked."""
+async def _tries_again(site: Site, error: SecondmeError, name: str, kept: dict[str, str]) -> bool:
+    """True to try it again. What cannot be at fault is not asked for again, as far as the owner says so. Raises the error when nobody can be asked."""
     if not site.interview.is_live:
         raise error
     site.failed(error)
-    again = await site.interview.confirm(WizardQuestion("link_again", "Try again?", "", default="yes"))
-    site.interview.drop("link_again")
-    return again
+    if not isinstance(error, UnavailableError):
+        kept.clear()  # it may be what was typed that is wrong
+    later = site.screen.typed(f"Go on without; whenever you like: secondme channels connect {name}")
+    choices = [
+        WizardChoice(Unproven.AGAIN, "Try again"),
+        *([WizardChoice(Unproven.ELSE, "Answer something else")] if kept else []),
+        WizardChoice(Unproven.WITHOUT, later),
+    ]
+    question = WizardQuestion("link_again", "It is not linked, and nothing of it is kept. What now?", "", default=Unproven.AGAIN)
+    try:
+        answer = await site.interview.ask_now(question, choices)
+    except GoneBackError:
+        answer = Unproven.ELSE
+    if answer == Unproven.ELSE:
+        kept.clear()
+        site.plan.answers.pop(name, None)
+    return answer != Unproven.WITHOUT

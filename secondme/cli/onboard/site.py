@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from secondme.cli.onboard.prompts import WizardChoice, WizardQuestion
 from secondme.core.config.loader import Setup, keep_secret
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable, Sequence
     from pathlib import Path
 
     from secondme.cli.command import Invocation
@@ -15,6 +18,21 @@ if TYPE_CHECKING:
     from secondme.cli.output import Screen
     from secondme.core.config.files import Value
     from secondme.core.errors import SecondmeError
+
+T = TypeVar("T")
+
+
+class Unproven(StrEnum):
+    """What becomes of answers that could not be proven."""
+
+    AGAIN = "again"
+    """The same ones are tried once more."""
+    ELSE = "else"
+    """They are asked for again."""
+    WITHOUT = "without"
+    """Nothing of them is kept."""
+    ANYWAY = "anyway"
+    """They are kept as they are."""
 
 
 @dataclass(slots=True)
@@ -50,6 +68,68 @@ class Site:
     setup: Setup
     interview: Interview
     plan: OnboardingPlan = field(default_factory=OnboardingPlan)
+    is_written: bool = False
+    """True once what was decided counts."""
+    key_server: str | None = None
+    """Whose key was asked for last: a server's address, empty for the vendor's own."""
+    _proven: dict[Hashable, Any] = field(default_factory=dict)
+    _settled: dict[Hashable, Unproven] = field(default_factory=dict)
+    _decided: dict[str, tuple[set[str], set[str]]] = field(default_factory=dict)
+
+    async def run(self, stage: str, ask: Callable[[Site], Awaitable[None]]) -> None:
+        """The stage is decided as answered now; what it decided before is forgotten. Raises what `ask` raises."""
+        plan = self.plan
+        settings, secrets = self._decided.pop(stage, (set(), set()))
+        for name in settings:
+            plan.settings.pop(name, None)
+        for name in secrets:
+            plan.secrets.pop(name, None)
+        before = set(plan.settings), set(plan.secrets)
+        try:
+            await ask(self)
+        finally:
+            self._decided[stage] = set(plan.settings) - before[0], set(plan.secrets) - before[1]
+
+    async def proof(self, answers: Hashable, prove: Callable[[], Awaitable[T]]) -> T:
+        """What `prove` came to for these answers, which is tried once: a stage that runs again asks nobody outside again. Raises what it raises."""
+        if answers not in self._proven:
+            self._proven[answers] = await prove()
+        found: T = self._proven[answers]
+        return found
+
+    def settled(self, answers: Hashable) -> Unproven | None:
+        """WITHOUT or ANYWAY, where the owner said so of just these answers, and none of them was asked for again since."""
+        return self._settled.get(answers) if self.interview.is_repeating else None
+
+    async def ask_unproven(
+        self, error: SecondmeError, answers: Hashable, without: str, asked: Sequence[str], *, can_keep: bool = True
+    ) -> Unproven:
+        """What is to become of `answers`, which failed with `error`; with ELSE, the questions called `asked` are open again.
+
+        Raises the error when nobody can be asked.
+        """
+        if not self.interview.is_live:
+            raise error
+        self.failed(error)
+        choices = [
+            WizardChoice(Unproven.AGAIN, "Try again"),
+            WizardChoice(Unproven.ELSE, "Answer something else"),
+            WizardChoice(Unproven.WITHOUT, without),
+        ]
+        if can_keep:
+            anyway = self.screen.typed("Keep it anyway, unproven; secondme doctor looks again later")
+            choices.append(WizardChoice(Unproven.ANYWAY, anyway))
+        question = WizardQuestion("unproven", "It could not be proven, so it is not kept. What now?", "", default=Unproven.ELSE)
+        answer = Unproven(await self.interview.ask_now(question, choices))
+        match answer:
+            case Unproven.ELSE:
+                for name in asked:
+                    self.interview.drop(name)
+            case Unproven.WITHOUT | Unproven.ANYWAY:
+                self._settled[answers] = answer
+            case Unproven.AGAIN:
+                pass
+        return answer
 
     @property
     def screen(self) -> Screen:
@@ -67,11 +147,11 @@ class Site:
 
     def good(self, text: str) -> None:
         """Something is well."""
-        self.screen.line(f"  ✓ {text}", "good")
+        self._say(f"  ✓ {text}", "good")
 
     def bad(self, text: str) -> None:
         """Something is not."""
-        self.screen.line(f"  ✗ {text}", "bad")
+        self._say(f"  ✗ {text}", "bad")
 
     def failed(self, error: SecondmeError) -> None:
         """Something went wrong, and this mends it."""
@@ -79,4 +159,8 @@ class Site:
 
     def aside(self, text: str) -> None:
         """Something to know."""
-        self.screen.line(f"  {text}", "dim")
+        self._say(f"  {text}", "dim")
+
+    def _say(self, text: str, style: str) -> None:
+        if not self.interview.is_repeating:
+            self.screen.line(text, style)

@@ -6,7 +6,7 @@ from typing import Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from secondme.core.enums import PairingMode, Tier
 
@@ -197,6 +197,8 @@ class SleepSettings(Section):
     """An IANA name; empty means this machine's."""
     spread_minutes: float = Field(20, ge=0, le=240)
     """After waking, answers are spread over this long."""
+    awake_until: AwareDatetime | None = None
+    """In the 12 hours before this moment, as 2026-12-02T02:10:00+01:00, the owner is awake whatever the hours say. Setting up at night offers it."""
 
     @field_validator("start", "end")
     @classmethod
