@@ -13,6 +13,7 @@ from fakes.messages_api import MessagesApi, messages_api
 from fakes.process import Terminal
 
 DOWN, ENTER, CTRL_C, CTRL_D, WIPE = "\x1b[B", "\r", "\x03", "\x04", "\x15"
+BACK = "<"
 GOOD_KEY = "sk-good"
 QUESTIONS = {
     "way": ("How much do you want to be asked\\?", DOWN),
@@ -60,6 +61,10 @@ class Wizard(Terminal):
     def answer(self, name: str, typed: str | None = None) -> None:
         """The question was read and answered, as usual or with `typed`."""
         self.asks(name)
+        self.give(name, typed)
+
+    def give(self, name: str, typed: str | None = None) -> None:
+        """As `answer`, to a question that was read already."""
         usual = QUESTIONS[name][1].replace("{url}", self._url)
         self.type((usual if typed is None else typed) + ("" if name in AT_ONCE else ENTER))
 

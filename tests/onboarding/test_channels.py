@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 from fakes.bot_api import TOKEN, bot_api
+from fakes.graph_api import graph_api, settings_for
 from fakes.messages_api import MessagesApi
 from fakes.process import environment
-from fakes.wizard import ENTER, Wizard, plain
+from fakes.wizard import DOWN, ENTER, Wizard, plain
 from typer.testing import CliRunner
 
 from secondme.cli.app import app
@@ -57,8 +58,8 @@ async def test_at_a_terminal_a_refused_token_can_be_left_for_later(home: Path, a
                 wizard.answer_all(since=following("channels"))
                 wizard.read_until("Token of your Telegram bot")
                 wizard.type("1234567:" + "x" * 35 + ENTER)
-                wizard.read_until("Try again\\?")
-                wizard.type("n")
+                wizard.read_until("What now\\?")
+                wizard.type(DOWN + ENTER)
                 assert wizard.ended() == 0
                 return plain(wizard.output)
 
@@ -66,6 +67,37 @@ async def test_at_a_terminal_a_refused_token_can_be_left_for_later(home: Path, a
     assert "It is set up." in output
     assert "x" * 35 not in output
     assert not (home / "credentials.json").exists()
+
+
+async def test_left_while_a_channel_is_linked_the_home_is_set_up_and_says_what_is_missing(home: Path, api: MessagesApi) -> None:
+    async with bot_api() as telegram:
+
+        def run() -> str:
+            with Wizard(home, api.url, SECONDME_TELEGRAM__API_URL=telegram.url) as wizard:
+                wizard.answer_all(until="channels")
+                wizard.answer("channels", " ")
+                wizard.answer_all(since=following("channels"))
+                wizard.read_until("Token of your Telegram bot")
+                wizard.interrupt()
+                assert wizard.ended() == 130
+                return plain(wizard.output)
+
+        output = await asyncio.to_thread(run)
+    assert "It is set up all the same" in output
+    assert "channels connect telegram" in output
+    assert (home / "config.toml").exists()
+    assert not (home / "onboarding.json").exists()
+
+
+async def test_metas_official_api_is_linked_from_the_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with graph_api() as meta:
+        for name, value in settings_for(meta.url, owner_number="491511234567").items():
+            monkeypatch.setenv(f"SECONDME_WHATSAPP_CLOUD__{name.upper()}", str(value))
+        words = ["--home", str(home), *FLAGS[:-1], "whatsapp_cloud"]
+        result = await asyncio.to_thread(CliRunner().invoke, app, words)
+    assert result.exit_code == 0, result.output
+    assert [each["id"] for each in json.loads(result.stdout)["data"]["channels"]] == ["whatsapp_cloud"]
+    assert "whatsapp_cloud.access_token" in json.loads((home / "credentials.json").read_text())
 
 
 async def test_a_wrong_user_id_does_not_cost_the_token(home: Path, api: MessagesApi) -> None:
@@ -85,8 +117,8 @@ async def test_a_wrong_user_id_does_not_cost_the_token(home: Path, api: Messages
                     wizard.read_until("Your Telegram user id")
                     wizard.type(wrong + ENTER)
                     wizard.read_until(said)
-                wizard.read_until("Try again\\?")
-                wizard.type("y")
+                wizard.read_until("What now\\?")
+                wizard.type(ENTER)
                 wizard.read_until("Your Telegram user id")
                 wizard.type("77" + ENTER)
                 assert wizard.ended() == 0

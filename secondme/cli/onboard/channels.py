@@ -28,9 +28,9 @@ async def ask(site: Site) -> None:
         WizardQuestion("channels", "Where do people write to you?", "--channel", default=""),
         [WizardChoice(each.id, each.offer) for each in offered],
     )
-    if not chosen and not linked and interview.is_live:
-        first = site.screen.typed(f"secondme channels connect {offered[0].id}")
-        site.aside(f"Only from this machine, for now. Whenever you like: {first}")
+    if not chosen and not linked and interview.is_live and not interview.is_quick:
+        site.aside("Only from this machine, for now. Whenever you like:")
+        site.aside(site.screen.typed(f"  secondme channels connect {offered[0].id}"))
     for manifest in [each for each in offered if each.id in chosen]:
         if await _is_risked(site, manifest):
             for question in getattr(setup_of(manifest), "QUESTIONS", {}).values():

@@ -49,7 +49,8 @@ async def ask(site: Site) -> None:
                 interview.forget_draft("keep_key", _KEY_FOR)
         if settled is Unproven.WITHOUT:
             site.plan.report["model"] = {"name": "", "small": "", "baseUrl": None, "proven": False}
-            site.aside("No model for now. Whenever you have one:  " + site.screen.typed("secondme onboard --only model"))
+            site.aside("No model for now. Whenever you have one:")
+            site.aside(site.screen.typed("  secondme onboard --only model"))
         elif settled is Unproven.ANYWAY:
             main = site.interview.answer("model") or settings.name
             _decide(site, settings, main, settings.small)

@@ -32,7 +32,7 @@ from secondme.core.exports.authors import authors_of
 from secondme.core.files import private_dir, write_private
 from secondme.core.format import size
 from secondme.core.reply.persona import DEFAULT_STYLE, LANGUAGE
-from secondme.core.send.pacing import SleepSchedule, machine_zone
+from secondme.core.send.pacing import UNIVERSAL, SleepSchedule, machine_zone
 from secondme.core.store.client import Store
 from secondme.core.store.server import Role, find_server
 from secondme.core.text import safe_name, safe_text
@@ -107,7 +107,7 @@ async def ask_store(site: Site) -> None:
     kind = await interview.choose(
         question,
         [
-            WizardChoice("embedded", "Here, in a private server of its own (nothing to install)"),
+            WizardChoice("embedded", "Here, in a private server (nothing to install)"),
             WizardChoice("url", "In a Redis of mine"),
             WizardChoice("docker", "In containers: Redis, and FalkorDB and AutoMem for later", why_not),
         ],
@@ -124,7 +124,8 @@ async def ask_store(site: Site) -> None:
                 site.plan.secrets["redis_url"] = None
                 site.plan.settings["redis_url"] = None
             site.good("Contacts and conversations are kept on this machine")
-            site.aside("  What is said is remembered there, a file a person: secondme memory status")
+            if not interview.is_quick:
+                site.aside("  What is said is remembered there, a file a person: secondme memory status")
             if os.environ.get("SECONDME_REDIS_URL"):
                 site.bad("SECONDME_REDIS_URL is set in this shell, and wins as long as it is.")
         case "url":
@@ -319,7 +320,7 @@ async def ask_pairing(site: Site) -> None:
     settings["pairing.prompt"] = await interview.choose(
         WizardQuestion("prompt", "What does a stranger get?", "--prompt", known.prompt),
         [
-            WizardChoice("contact", "One message: this is an AI assistant, and it waits until I approve them"),
+            WizardChoice("contact", "One message: an AI assistant, waiting for my approval"),
             WizardChoice("silent", "Nothing; only I see that they wrote"),
         ],
     )
@@ -350,10 +351,12 @@ _HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9]) ?- ?([01][0-9]|2[0-3]):([0
 async def ask_hours(site: Site) -> None:
     """Time zone and sleep are decided; and, by night, whether they stay awake for the first hour."""
     interview, known, settings = site.interview, site.setup.settings.sleep, site.plan.settings
-    zone = await _zone_of_place(site, known.timezone or str(machine_zone()))
+    machine = str(machine_zone())
+    zone = await _zone_of_place(site, known.timezone or machine)
     present = f"{known.start:%H:%M}-{known.end:%H:%M}" if known.enabled else _OFF
     hours = await interview.text(WizardQuestion("sleep", "When do you sleep? 23:00-07:00, or off:", "--sleep", present, _hours))
-    settings["sleep.timezone"] = zone
+    is_guess = interview.is_quick and not known.timezone and machine in UNIVERSAL  # then doctor asks whose it is
+    settings["sleep.timezone"] = None if is_guess else zone
     settings["sleep.enabled"] = hours != _OFF
     settings["sleep.awake_until"] = None
     if hours != _OFF:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from secondme.cli.columns import folded
 from secondme.cli.onboard.prompts import WizardChoice, WizardQuestion
 from secondme.core.config.loader import Setup, keep_secret
 
@@ -90,6 +92,11 @@ class Site:
         finally:
             self._decided[stage] = set(plan.settings) - before[0], set(plan.secrets) - before[1]
 
+    def put_in_order(self, stages: Sequence[str]) -> None:
+        """The settings stand in the order of the stages that decided them, whichever ran last."""
+        places = {name: at for at, stage in enumerate(stages) for name in self._decided.get(stage, (set(), set()))[0]}
+        self.plan.settings = dict(sorted(self.plan.settings.items(), key=lambda each: places.get(each[0], len(stages))))
+
     async def proof(self, answers: Hashable, prove: Callable[[], Awaitable[T]]) -> T:
         """What `prove` came to for these answers, which is tried once: a stage that runs again asks nobody outside again. Raises what it raises."""
         if answers not in self._proven:
@@ -110,7 +117,7 @@ class Site:
         """
         if not self.interview.is_live:
             raise error
-        self.failed(error)
+        self.bad(error.message)  # its fix is for who meets it elsewhere: here it is asked
         choices = [
             WizardChoice(Unproven.AGAIN, "Try again"),
             WizardChoice(Unproven.ELSE, "Answer something else"),
@@ -119,7 +126,7 @@ class Site:
         if can_keep:
             anyway = self.screen.typed("Keep it anyway, unproven; secondme doctor looks again later")
             choices.append(WizardChoice(Unproven.ANYWAY, anyway))
-        question = WizardQuestion("unproven", "It could not be proven, so it is not kept. What now?", "", default=Unproven.ELSE)
+        question = WizardQuestion("unproven", "That could not be proven and is not kept. What now?", "", default=Unproven.ELSE)
         answer = Unproven(await self.interview.ask_now(question, choices))
         match answer:
             case Unproven.ELSE:
@@ -161,6 +168,16 @@ class Site:
         """Something to know."""
         self._say(f"  {text}", "dim")
 
+    def tell(self, text: str, style: str = "") -> None:
+        """A line of our own words; on a terminal no word of it is torn at the edge."""
+        words = text.lstrip(" ")
+        before = " " * (len(text) - len(words))
+        lines = [words]
+        if self.screen.is_terminal:
+            lines = folded(words, shutil.get_terminal_size().columns - len(before), hang="  ", tears=False)
+        for line in lines:
+            self.screen.line(before + line, style)
+
     def _say(self, text: str, style: str) -> None:
         if not self.interview.is_repeating:
-            self.screen.line(text, style)
+            self.tell(text, style)

@@ -266,8 +266,8 @@ async def _ask_way(site: Site) -> str:
     """Whether everything is asked, or only what nobody else can know."""
     question = WizardQuestion("way", "How much do you want to be asked?", "--quick", default=_QUICK)
     choices = [
-        WizardChoice(_QUICK, "Quick (3 questions): your key, your name, and go; the rest as most people have it"),
-        WizardChoice("all", "All questions: channels, voice, sleep, who is let in"),
+        WizardChoice(_QUICK, "Quick (3 questions): your key, your name, and go"),
+        WizardChoice("all", "All questions"),
     ]
     return await site.interview.choose(question, choices)
 
@@ -286,6 +286,7 @@ async def _agreed(site: Site, stages: list[str], wishes: OnboardingOptions) -> s
     """Whether it is to be written. The owner may change an answer as often as they like. Raises GoneBackError."""
     interview = site.interview
     while True:
+        site.put_in_order(tuple(STAGES))
         edit = plan_settings(site.setup.places, site.plan.settings, home=site.invocation.home)
         site.plan.report["diff"] = edit.diff
         if interview.is_quick:
@@ -347,25 +348,28 @@ def _cut(text: str, width: int) -> str:
 
 
 def _show_defaults(site: Site) -> None:
-    """What was not asked on the quick path, and where each of it is changed."""
-    settings, screen = site.plan.settings, site.screen
-    model, hours = site.plan.report.get("model", {}), site.plan.report.get("hours", {})
-    rows = (
-        ("Model", model.get("name") or "none yet", "secondme onboard --only model"),
-        ("Style", (site.plan.persona or {}).get("tone") or "as your persona says", "secondme persona edit default"),
-        ("Strangers", _DOORS.get(str(settings.get("pairing.mode")), ""), "secondme onboard --only door"),
-        ("Sleep", f"{hours.get('sleep', '')} in {hours.get('timezone', '')}", "secondme onboard --only hours"),
-        ("Voice notes", "are not listened to", "secondme onboard --only senses"),
-        ("Channels", "this machine: secondme chat", "secondme channels connect telegram"),
-        ("Kept in", "a private store on this machine", "secondme onboard --only store"),
-    )
-    screen.line()
-    screen.line("As most people have it; each can be changed whenever you like:", "bold")
-    for name, what, command in rows:
-        screen.hint(f"  {name:<12}{what:<40}{command}", "dim")
+    """What was not asked on the quick path, and how each of it is changed."""
+    settings, report = site.plan.settings, site.plan.report
+    model, hours = report.get("model", {}), report.get("hours", {})
+    tone = (site.plan.persona or {}).get("tone")
+    rows = {
+        "model": model.get("name") or "none yet: nobody is answered",
+        "store": _STORES.get(report.get("store", {}).get("kind", ""), ""),
+        "voice": f"{tone}; its words: secondme persona edit default" if tone else "your persona stays as it is",
+        "senses": "voice messages are not listened to",
+        "door": _DOORS.get(str(settings.get("pairing.mode")), ""),
+        "hours": f"asleep {hours.get('sleep', '')}, {hours.get('timezone', '')}" if hours.get("sleep") != "off" else "never asleep",
+        "channels": "this machine alone: secondme chat",
+        "running": "in a terminal: secondme serve",
+    }
+    site.screen.line()
+    site.tell(site.screen.typed("The rest is as most have it. To change it:  secondme onboard --only WORD"), "bold")
+    for name, what in rows.items():
+        site.tell(f"  {name:<10}{site.screen.typed(what)}", "dim")
 
 
-_DOORS = {"owner": "wait until you approve them", "self_verify": "let themselves in with a code"}
+_DOORS = {"owner": "strangers wait until you approve them", "self_verify": "strangers let themselves in with a code"}
+_STORES = {"embedded": "a private server on this machine", "url": "in your Redis", "docker": "in containers"}
 
 
 def _left(site: Site, *, dry_run: bool) -> CommandResult:

@@ -71,6 +71,10 @@ def _typing_s(characters: int, settings: PacingSettings) -> float:
     return typing
 
 
+UNIVERSAL = frozenset({"UTC", "Etc/UTC", "Etc/UCT", "UCT", "Etc/Universal", "Universal", "Zulu", "Etc/Zulu", "Etc/GMT", "GMT"})
+"""Zones of machines, and of hardly anybody who sleeps."""
+
+
 class SleepSchedule:
     """When the owner sleeps."""
 

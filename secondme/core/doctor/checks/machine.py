@@ -28,7 +28,7 @@ from secondme.core.errors import ConfigError, CredentialsError
 from secondme.core.format import size
 from secondme.core.http import ProxySettings, problems
 from secondme.core.providers.messages_api import address
-from secondme.core.send.pacing import machine_zone
+from secondme.core.send.pacing import UNIVERSAL, machine_zone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,10 +110,8 @@ async def timezone(subject: DoctorContext) -> Outcome:
     if not subject.places.config.exists():
         return NotConfigured()
     zone = str(machine_zone())
-    return verdict(found("timezone-unset") if zone in _UNIVERSAL else None, detail=f"{zone}, this machine's")
+    return verdict(found("timezone-unset") if zone in UNIVERSAL else None, detail=f"{zone}, this machine's")
 
-
-_UNIVERSAL = frozenset({"UTC", "Etc/UTC", "Etc/UCT", "UCT", "Etc/Universal", "Universal", "Zulu", "Etc/Zulu", "Etc/GMT", "GMT"})
 
 CLOCK_CHECKS = (
     Check("clock", "Clock", "This machine's clock against the store's and the model's server", clock),
