@@ -1,6 +1,7 @@
 """At every question of the wizard the one before can be answered again; at the review, any of them."""
 
 import json
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,7 @@ def test_at_every_question_the_one_before_comes_again_with_its_answer(tmp_path: 
         wizard.type(BACK + ENTER)
         wizard.read_until("This is the first question")
         wizard.asks(names[0])
-        for before, name in zip(names, names[1:], strict=False):
+        for before, name in pairwise(names):
             wizard.give(before)
             wizard.asks(name)
             wizard.type(BACK + ENTER)

@@ -84,7 +84,7 @@ _EMPTY = {"base_url", "persona_name", "language", "import"}
         ("persona_name", "x" * 65, "1 to 64 characters"),
         ("language", "English please", "a language tag looks like"),
         ("import", "/no/such/file", "there is no such file"),
-        ("timezone", WIPE + "Mars/Olympus", "a time zone looks like"),
+        ("timezone", WIPE + "Mars/Olympus", "a city, or a time zone like"),
         ("sleep", WIPE + "25:00-07:00", "hours look like"),
         ("sleep", WIPE + "07:00-07:00", "say off"),
     ],
