@@ -28,7 +28,7 @@ def test_three_questions_lead_to_a_gateway_that_answers(tmp_path: Path, api: Mes
         wizard.type(ENTER)
         wizard.answer("api_key")
         wizard.answer("persona_name")
-        wizard.read_until("To change it:.* onboard --only WORD")
+        wizard.read_until("onboard --only WORD")
         wizard.read_until("Go\\?")
         wizard.type(ENTER)
         wizard.read_until("secondme .* is running")

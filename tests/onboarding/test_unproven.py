@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from fakes.messages_api import MessagesApi
+from fakes.process import settings_of
 from fakes.wizard import CTRL_C, DOWN, ENTER, QUESTIONS, Wizard, plain
 
 pytestmark = pytest.mark.heavy  # terminals with several programs, one after the other
@@ -74,6 +75,21 @@ def test_left_after_a_refused_key_nothing_of_it_is_there(tmp_path: Path, api: Me
         wizard.type(CTRL_C)
         assert wizard.ended() == 130
     assert kept(tmp_path, "sk-bad") == []
+
+
+def test_a_key_that_is_kept_for_later_is_kept_with_its_server(tmp_path: Path, api: MessagesApi) -> None:
+    with Wizard(tmp_path, api.url) as wizard:
+        wizard.answer_all(until="model")
+        wizard.asks("model")
+        wizard.type(CTRL_C)
+        assert wizard.ended() == 130
+    model = settings_of(tmp_path).settings.model
+    assert (model.base_url, model.api_key.get_secret_value() if model.api_key else "") == (api.url, "sk-good")
+    with Wizard(tmp_path, api.url) as wizard:
+        wizard.answer_all(since="model")
+        assert wizard.ended() == 0, plain(wizard.output)
+    assert (tmp_path / ".env").read_text() == "SECONDME_MODEL__API_KEY='sk-good'\n"
+    assert settings_of(tmp_path).settings.model.base_url == api.url
 
 
 def test_an_address_of_a_store_that_does_not_answer_can_be_another_choice(tmp_path: Path, api: MessagesApi) -> None:

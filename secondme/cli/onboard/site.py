@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from secondme.cli.columns import folded
 from secondme.cli.onboard.prompts import WizardChoice, WizardQuestion
+from secondme.core.config.files import save_env_file
 from secondme.core.config.loader import Setup, keep_secret
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from secondme.core.errors import SecondmeError
 
 T = TypeVar("T")
+_SERVER, _SERVER_KEPT = "SECONDME_MODEL__BASE_URL", "server_kept"
+"""The address of the model's server: in `.env`, and in the draft that says that the wizard has put it there."""
 
 
 class Unproven(StrEnum):
@@ -143,6 +146,20 @@ class Site:
         """Where the owner reads."""
         return self.interview.screen
 
+    def keep_for_later(self) -> str | None:
+        """As `keep_secrets`, when the wizard is left: a key of a server of the owner's own is kept with that server's address, so that nothing
+        that runs meanwhile shows it to another one."""
+        server = self.key_server
+        if "model.api_key" in self.plan.secrets and server and server != self.setup.settings.model.base_url:
+            self.interview.remember(_SERVER_KEPT, server)
+            save_env_file(self.setup.places.env_file, {_SERVER: server})
+        return self.keep_secrets()
+
+    def drop_kept_server(self) -> None:
+        """The address that was kept for later is nowhere but in the plan. Repeatable."""
+        if self.interview.recalled(_SERVER_KEPT) is not None:
+            save_env_file(self.setup.places.env_file, {_SERVER: None})
+
     def keep_secrets(self) -> str | None:
         """What was proven is where secrets are kept; returns that place, None when there was nothing. Repeatable."""
         where = None
@@ -162,7 +179,9 @@ class Site:
 
     def failed(self, error: SecondmeError) -> None:
         """Something went wrong, and this mends it."""
-        self.bad(f"{error.message} {self.screen.typed(error.fix)}".rstrip())
+        self.bad(error.message)
+        if error.fix:
+            self.aside(f"  {self.screen.typed(error.fix)}")
 
     def aside(self, text: str) -> None:
         """Something to know."""

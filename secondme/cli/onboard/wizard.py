@@ -41,6 +41,7 @@ async def write_all(site: Site) -> None:
     plan, places = site.plan, site.setup.places
     edit = plan_settings(places, plan.settings, home=site.invocation.home)
     secrets = site.keep_secrets()
+    site.drop_kept_server()
     backup = write(edit, SystemClock().now_ms())
     plan.report |= {
         "written": True,
@@ -179,7 +180,7 @@ async def _begun(invocation: Invocation, setup: Setup, wishes: OnboardingOptions
         return _left(site, dry_run=wishes.dry_run)
     except asyncio.CancelledError:
         if wishes.ask and not wishes.dry_run:
-            site.keep_secrets()
+            site.keep_for_later()
         raise
 
 
@@ -363,7 +364,8 @@ def _show_defaults(site: Site) -> None:
         "running": "in a terminal: secondme serve",
     }
     site.screen.line()
-    site.tell(site.screen.typed("The rest is as most have it. To change it:  secondme onboard --only WORD"), "bold")
+    site.tell("The rest is as most people have it. To change one of them:", "bold")
+    site.tell(site.screen.typed("  secondme onboard --only WORD"))
     for name, what in rows.items():
         site.tell(f"  {name:<10}{site.screen.typed(what)}", "dim")
 
@@ -376,7 +378,7 @@ def _left(site: Site, *, dry_run: bool) -> CommandResult:
     """What was proven is kept, and the owner knows how to go on."""
     if site.is_written:
         return _left_written(site)
-    kept = None if dry_run else site.keep_secrets()
+    kept = None if dry_run else site.keep_for_later()
     at = site.interview.at
 
     def show(_: Screen) -> None:
