@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 from fakes.bot_api import TOKEN, bot_api
-from fakes.graph_api import graph_api, settings_for
+from fakes.graph_api import PHONE_ID, SECRET, graph_api, settings_for
+from fakes.graph_api import TOKEN as GRAPH_TOKEN
 from fakes.messages_api import MessagesApi
 from fakes.process import environment
-from fakes.wizard import DOWN, ENTER, Wizard, plain
+from fakes.wizard import BACK, DOWN, ENTER, Wizard, plain
 from typer.testing import CliRunner
 
 from secondme.cli.app import app
@@ -87,6 +88,46 @@ async def test_left_while_a_channel_is_linked_the_home_is_set_up_and_says_what_i
     assert "channels connect telegram" in output
     assert (home / "config.toml").exists()
     assert not (home / "onboarding.json").exists()
+
+
+async def test_while_a_channel_is_linked_the_question_before_can_be_answered_again(home: Path, api: MessagesApi) -> None:
+    async with graph_api() as meta:
+        url = {"SECONDME_WHATSAPP_CLOUD__API_URL": meta.url}
+
+        def run() -> None:
+            with Wizard(home, api.url, **url) as wizard:
+                wizard.answer_all(until="channels")
+                wizard.answer("channels", DOWN + " ")
+                wizard.answer_all(since=following("channels"))
+                wizard.read_until("Phone number ID:")
+                wizard.type(BACK + ENTER)
+                wizard.read_until("What now\\?")
+                wizard.type(ENTER)
+                wizard.read_until("Phone number ID:")
+                wizard.type(PHONE_ID + "9" + ENTER)
+                wizard.read_until("Access token")
+                wizard.type(BACK + ENTER)
+                wizard.read_until(f"Phone number ID \\(Enter: {PHONE_ID}9\\):")
+                wizard.type(PHONE_ID + ENTER)
+                wizard.read_until("Access token")
+                wizard.type(GRAPH_TOKEN + ENTER)
+                wizard.read_until("App secret")
+                wizard.type(BACK + ENTER)
+                wizard.read_until("Access token.*Enter: as before")
+                wizard.type(ENTER)
+                wizard.read_until("App secret")
+                wizard.type(SECRET + ENTER)
+                wizard.read_until("Verify token")
+                wizard.type(ENTER)
+                wizard.read_until("Your own number")
+                wizard.type("+49 151 1234567" + ENTER)
+                wizard.read_until("Linked as")
+                assert wizard.ended() == 0
+                assert GRAPH_TOKEN not in wizard.output
+
+        await asyncio.to_thread(run)
+    kept = json.loads((home / "credentials.json").read_text())
+    assert (kept["whatsapp_cloud.phone_number_id"], kept["whatsapp_cloud.access_token"]) == (PHONE_ID, GRAPH_TOKEN)
 
 
 async def test_metas_official_api_is_linked_from_the_environment(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

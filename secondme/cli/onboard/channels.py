@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 from secondme.cli.commands.channels import connect_channel
-from secondme.cli.onboard.prompts import GoneBackError, WizardChoice, WizardQuestion
+from secondme.cli.link_steps import TypedAnswers
+from secondme.cli.onboard.prompts import WizardChoice, WizardQuestion
 from secondme.cli.onboard.site import Unproven
+from secondme.cli.prompts import GoneBackError
 from secondme.core.channel_manifest import Manifest, manifest_of, manifests
 from secondme.core.channel_plugin import LinkQuestion, setup_of
 from secondme.core.errors import ConfigError, SecondmeError, UnavailableError
@@ -72,10 +75,17 @@ async def link(site: Site) -> None:
     for name in site.plan.channels:
         site.screen.line(f"  {manifest_of(name).title}", "bold")
         kept: dict[str, str] = {}
+        typed = TypedAnswers()
         while True:
             try:
-                done.append(await _link_one(site, name, kept))
+                done.append(await _link_one(site, name, kept, typed))
+            except GoneBackError:
+                if (last := typed.go_back()) is not None:
+                    kept.pop(last, None)
+                elif not await _goes_on(site, name):
+                    break
             except SecondmeError as error:
+                typed = TypedAnswers()
                 if not await _tries_again(site, error, name, kept):
                     break
             else:
@@ -83,9 +93,21 @@ async def link(site: Site) -> None:
     site.plan.report["channels"] = done
 
 
-async def _link_one(site: Site, name: str, kept: dict[str, str]) -> dict[str, str]:
+async def _goes_on(site: Site, name: str) -> bool:
+    """False when the owner, who went back from the first question, leaves the channel for later."""
+    later = site.screen.typed(f"Go on without; whenever you like: secondme channels connect {name}")
+    choices = [WizardChoice(Unproven.AGAIN, "Link it"), WizardChoice(Unproven.WITHOUT, later)]
+    with contextlib.suppress(GoneBackError):
+        question = WizardQuestion("link_again", "Everything else is written. What now?", "", default=Unproven.AGAIN)
+        return await site.interview.ask_now(question, choices) == Unproven.AGAIN
+    return True
+
+
+async def _link_one(site: Site, name: str, kept: dict[str, str], typed: TypedAnswers) -> dict[str, str]:
     """`kept` are the secrets that were typed: what did not fail for them is tried again without asking for them."""
-    result = await connect_channel(site.invocation, name, None, site.plan.answers.get(name, []), kept)
+    result = await connect_channel(
+        site.invocation, name, None, site.plan.answers.get(name, []), kept, typed if site.interview.is_live else None
+    )
     site.good(f"Linked as {result.data['account']}")
     return {"id": name, "account": str(result.data["account"])}
 

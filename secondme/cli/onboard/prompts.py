@@ -16,6 +16,7 @@ from prompt_toolkit.output import ColorDepth, create_output
 from prompt_toolkit.styles import Style
 
 from secondme.cli.marks import without_bytes
+from secondme.cli.prompts import BACK, GoneBackError
 from secondme.core.errors import ConfigError
 from secondme.core.files import read_private, write_private
 
@@ -101,10 +102,6 @@ class WizardChoice:
     value: str
     title: str
     why_not: str = ""
-
-
-class GoneBackError(Exception):
-    """The owner wants to answer the question before this one again."""
 
 
 class Prompter(Protocol):
@@ -354,10 +351,6 @@ _STYLE = Style([
     ("disabled", "fg:ansibrightblack"),
     ("validation-toolbar", "fg:ansired noreverse"),
 ])  # fmt: skip
-
-
-BACK = "<"
-"""At every question: typed alone, with Enter, it goes back to the one before."""
 
 
 class TerminalPrompter:

@@ -18,9 +18,10 @@ from secondme.cli.commands.config import show_diff
 from secondme.cli.commands.import_ import import_files
 from secondme.cli.onboard import channels, gateway, model, questions, senses
 from secondme.cli.onboard.model import given_key
-from secondme.cli.onboard.prompts import FILE, GoneBackError, Interview, OnboardingDraft, WizardChoice, WizardQuestion
+from secondme.cli.onboard.prompts import FILE, Interview, OnboardingDraft, WizardChoice, WizardQuestion
 from secondme.cli.onboard.site import Site
 from secondme.cli.output import CommandResult, ExitCode, Screen, program_for
+from secondme.cli.prompts import GoneBackError
 from secondme.core.clock import SystemClock
 from secondme.core.config.files import spare_name, write
 from secondme.core.config.loader import Setup, plan_settings
