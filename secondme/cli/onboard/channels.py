@@ -82,7 +82,7 @@ async def link(site: Site) -> None:
             except GoneBackError:
                 if (last := typed.go_back()) is not None:
                     kept.pop(last, None)
-                elif not await _goes_on(site, name):
+                elif not await _goes_on(site):
                     break
             except SecondmeError as error:
                 typed = TypedAnswers()
@@ -93,10 +93,9 @@ async def link(site: Site) -> None:
     site.plan.report["channels"] = done
 
 
-async def _goes_on(site: Site, name: str) -> bool:
+async def _goes_on(site: Site) -> bool:
     """False when the owner, who went back from the first question, leaves the channel for later."""
-    later = site.screen.typed(f"Go on without; whenever you like: secondme channels connect {name}")
-    choices = [WizardChoice(Unproven.AGAIN, "Link it"), WizardChoice(Unproven.WITHOUT, later)]
+    choices = [WizardChoice(Unproven.AGAIN, "Link it"), WizardChoice(Unproven.WITHOUT, "Go on without; it can be linked later")]
     with contextlib.suppress(GoneBackError):
         question = WizardQuestion("link_again", "Everything else is written. What now?", "", default=Unproven.AGAIN)
         return await site.interview.ask_now(question, choices) == Unproven.AGAIN
@@ -119,13 +118,12 @@ async def _tries_again(site: Site, error: SecondmeError, name: str, kept: dict[s
     site.failed(error)
     if not isinstance(error, UnavailableError):
         kept.clear()  # it may be what was typed that is wrong
-    later = site.screen.typed(f"Go on without; whenever you like: secondme channels connect {name}")
     choices = [
         WizardChoice(Unproven.AGAIN, "Try again"),
         *([WizardChoice(Unproven.ELSE, "Answer something else")] if kept else []),
-        WizardChoice(Unproven.WITHOUT, later),
+        WizardChoice(Unproven.WITHOUT, "Go on without; it can be linked later"),
     ]
-    question = WizardQuestion("link_again", "It is not linked, and nothing of it is kept. What now?", "", default=Unproven.AGAIN)
+    question = WizardQuestion("link_again", "Not linked, and nothing of it is kept. What now?", "", default=Unproven.AGAIN)
     try:
         answer = await site.interview.ask_now(question, choices)
     except GoneBackError:

@@ -42,7 +42,7 @@ async def ask(site: Site) -> None:
             except SecondmeError as error:
                 site.plan.secrets.pop("model.api_key", None)
                 interview = site.interview
-                without = "Go on without a model for now: nobody is answered until there is one"
+                without = "Go on without: nobody is answered yet"
                 settled = await site.ask_unproven(error, answers, without, _ASKED)
                 if settled in {Unproven.AGAIN, Unproven.ELSE}:
                     continue

@@ -107,7 +107,7 @@ async def ask_store(site: Site) -> None:
     kind = await interview.choose(
         question,
         [
-            WizardChoice("embedded", "Here, in a private server (nothing to install)"),
+            WizardChoice("embedded", "Here (a private server; nothing to install)"),
             WizardChoice("url", "In a Redis of mine"),
             WizardChoice("docker", "In containers: Redis, and FalkorDB and AutoMem for later", why_not),
         ],

@@ -22,7 +22,7 @@ _NO, _SERVER, _LOCAL = "no", "server", "local"
 _OPENAI = "https://api.openai.com"
 _EXTRA_MB = 430
 """What `secondme[hearing]` brings; measured."""
-_WITHOUT_HEARING = "Go on without: voice messages are not understood"
+_WITHOUT_HEARING = "Go on without: voice messages stay unheard"
 _WITHOUT_SPEECH = "Go on without: it answers in writing"
 
 

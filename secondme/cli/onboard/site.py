@@ -127,9 +127,8 @@ class Site:
             WizardChoice(Unproven.WITHOUT, without),
         ]
         if can_keep:
-            anyway = self.screen.typed("Keep it anyway, unproven; secondme doctor looks again later")
-            choices.append(WizardChoice(Unproven.ANYWAY, anyway))
-        question = WizardQuestion("unproven", "That could not be proven and is not kept. What now?", "", default=Unproven.ELSE)
+            choices.append(WizardChoice(Unproven.ANYWAY, "Keep it anyway, unproven"))
+        question = WizardQuestion("unproven", "Not proven, so not kept. What now?", "", default=Unproven.ELSE)
         answer = Unproven(await self.interview.ask_now(question, choices))
         match answer:
             case Unproven.ELSE:

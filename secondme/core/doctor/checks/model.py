@@ -183,13 +183,15 @@ async def _gone(subject: DoctorContext, there: set[str]) -> list[Finding]:
     """Choices, for everybody, a relationship or a contact, that name a persona which is not there; none while no store is reached."""
     try:
         store = await subject.store()
-    except NotCheckedError:
+        used = await PersonaUse(store).all()
+        approved = (await PairingStore(store, subject.settings.pairing).listing()).approved
+    except (NotCheckedError, SecondmeError):  # the check of the store says why
         return []
     chosen = {
         slot.partition(":")[2] or "everybody": (name, f" --relationship {slot.partition(':')[2]}" if ":" in slot else "")
-        for slot, name in (await PersonaUse(store).all()).items()
+        for slot, name in used.items()
     }
-    for each in (await PairingStore(store, subject.settings.pairing).listing()).approved:
+    for each in approved:
         if each.persona:
             chosen[each.contact_id] = each.persona, f" --contact {shlex.quote(each.contact_id)}"
     return [
