@@ -1,7 +1,7 @@
 """The quick path: three questions to a home that answers; and what is asked besides, by night."""
 
 import json
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -75,6 +75,25 @@ def test_by_night_it_offers_to_stay_awake_for_an_hour(tmp_path: Path, api: Messa
     assert (until is not None) is stays
     if until is not None:
         assert timedelta(minutes=50) < until - datetime.now(ZONE) <= timedelta(hours=1)
+
+
+def test_the_quick_path_too_offers_it_by_night_and_answers_then(tmp_path: Path, api: MessagesApi) -> None:
+    home, east = tmp_path / "home", (2 - datetime.now(UTC).hour) % 24
+    zone = f"Etc/GMT{-(east if east <= 14 else east - 24):+d}"  # where it is two o'clock; the sign is POSIX's
+    with Wizard(home, api.url, "--quick", before=("--set", "pacing.enabled=false"), ANTHROPIC_BASE_URL=api.url, TZ=zone) as wizard:
+        wizard.answer("api_key")
+        wizard.answer("persona_name")
+        wizard.read_until("Stay awake for an hour")
+        wizard.type("y")
+        wizard.read_until("Go\\?")
+        wizard.type(ENTER)
+        wizard.read_until("secondme .* is running")
+        command(home, "chat", "--as", "Anna", "--message", "hello", "--wait", "1")
+        assert command(home, "pairing", "approve", "local:anna").returncode == 0
+        command(home, "chat", "--as", "Anna", "--message", "hello", "--wait", "30")
+        assert "Sam: re: " in command(home, "chat", "--as", "Anna", "--message", "are you there?", "--wait", "30").stdout
+        wizard.interrupt()
+        assert wizard.ended() == 0
 
 
 def test_of_several_places_one_is_chosen_and_a_misspelt_one_is_told_what_it_may_be(tmp_path: Path, api: MessagesApi) -> None:

@@ -294,3 +294,9 @@ def test_who_stays_awake_until_a_moment_is_awake_before_it_and_sleeps_as_ever_af
     rows = [moment + step * 7 * MINUTE for step in range(90)]
     awake_s = sum(not vigil.is_asleep(each) for each in rows) * 420
     assert abs(vigil.awake_for(rows[0], rows[-1] + 7 * MINUTE).total_seconds() - awake_s) <= 8 * 420
+
+
+@pytest.mark.parametrize("value", ["soon", "", "2026-12-02T02:10:00", "2026-12-02", 5, datetime(2026, 12, 2, 2, 10)])  # noqa: DTZ001  that is the point
+def test_staying_awake_ends_at_a_moment_that_is_the_same_everywhere(value: object) -> None:
+    with pytest.raises(ValidationError, match="not a moment with its time zone"):
+        night(time(23), time(7), awake_until=value)
