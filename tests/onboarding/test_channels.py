@@ -90,6 +90,22 @@ async def test_left_while_a_channel_is_linked_the_home_is_set_up_and_says_what_i
     assert not (home / "onboarding.json").exists()
 
 
+@pytest.mark.parametrize("keeps", [True, False])
+def test_a_token_that_could_not_be_tried_is_kept_only_on_the_owners_word(home: Path, api: MessagesApi, *, keeps: bool) -> None:
+    with Wizard(home, api.url, SECONDME_TELEGRAM__API_URL="http://127.0.0.1:9") as wizard:
+        wizard.answer_all(until="channels")
+        wizard.answer("channels", " ")
+        wizard.answer_all(since=following("channels"))
+        wizard.read_until("Token of your Telegram bot")
+        wizard.type(TOKEN + ENTER)
+        wizard.read_until("What now\\?")
+        wizard.type(DOWN * (3 if keeps else 2) + ENTER)
+        assert wizard.ended() == 0, plain(wizard.output)
+        assert TOKEN not in wizard.output
+    path = home / "credentials.json"
+    assert (json.loads(path.read_text()) if path.exists() else {}) == ({"telegram.token": TOKEN} if keeps else {})
+
+
 async def test_while_a_channel_is_linked_the_question_before_can_be_answered_again(home: Path, api: MessagesApi) -> None:
     async with graph_api() as meta:
         url = {"SECONDME_WHATSAPP_CLOUD__API_URL": meta.url}

@@ -12,11 +12,16 @@ from secondme.cli.onboard.site import Unproven
 from secondme.cli.prompts import GoneBackError
 from secondme.core.channel_manifest import Manifest, manifest_of, manifests
 from secondme.core.channel_plugin import LinkQuestion, setup_of
+from secondme.core.config.files import save_credentials
+from secondme.core.config.loader import channel_section, is_secret, known_names
 from secondme.core.errors import ConfigError, SecondmeError, UnavailableError
 from secondme.services import channel_context
 
 if TYPE_CHECKING:
     from secondme.cli.onboard.site import Site
+
+
+_CONNECT = "secondme channels connect"
 
 
 async def ask(site: Site) -> None:
@@ -85,8 +90,8 @@ async def link(site: Site) -> None:
                 elif not await _goes_on(site):
                     break
             except SecondmeError as error:
-                typed = TypedAnswers()
-                if not await _tries_again(site, error, name, kept):
+                answered, typed = typed.given, TypedAnswers()
+                if not await _tries_again(site, error, name, kept, answered):
                     break
             else:
                 break
@@ -111,17 +116,21 @@ async def _link_one(site: Site, name: str, kept: dict[str, str], typed: TypedAns
     return {"id": name, "account": str(result.data["account"])}
 
 
-async def _tries_again(site: Site, error: SecondmeError, name: str, kept: dict[str, str]) -> bool:
-    """True to try it again. What cannot be at fault is not asked for again, as far as the owner says so. Raises the error when nobody can be asked."""
+async def _tries_again(site: Site, error: SecondmeError, name: str, kept: dict[str, str], answered: dict[str, str]) -> bool:
+    """True to try it again. `answered` is kept when the platform could not be reached and the owner says so. What cannot be at fault is not asked for again, as far as the owner says so. Raises the error when nobody can be asked."""
     if not site.interview.is_live:
         raise error
-    site.failed(error)
+    site.bad(error.message)
+    if error.fix and _CONNECT not in error.fix:  # which is what this is
+        site.aside(f"  {site.screen.typed(error.fix)}")
+    settings = _settings_among(name, answered) if isinstance(error, UnavailableError) else {}
     if not isinstance(error, UnavailableError):
         kept.clear()  # it may be what was typed that is wrong
     choices = [
         WizardChoice(Unproven.AGAIN, "Try again"),
         *([WizardChoice(Unproven.ELSE, "Answer something else")] if kept else []),
         WizardChoice(Unproven.WITHOUT, "Go on without; it can be linked later"),
+        *([WizardChoice(Unproven.ANYWAY, "Keep it anyway, unproven")] if settings else []),
     ]
     question = WizardQuestion("link_again", "Not linked, and nothing of it is kept. What now?", "", default=Unproven.AGAIN)
     try:
@@ -131,4 +140,13 @@ async def _tries_again(site: Site, error: SecondmeError, name: str, kept: dict[s
     if answer == Unproven.ELSE:
         kept.clear()
         site.plan.answers.pop(name, None)
-    return answer != Unproven.WITHOUT
+    if answer == Unproven.ANYWAY:
+        save_credentials(site.setup.places.credentials, channel_section(name), settings)
+    return answer not in {Unproven.WITHOUT, Unproven.ANYWAY}
+
+
+def _settings_among(name: str, answered: dict[str, str]) -> dict[str, str]:
+    """Those answers that are the channel's settings and say something; empty when none of them is a secret: then there is nothing to link with."""
+    section, known = channel_section(name), set(known_names())
+    found = {each: answer for each, answer in answered.items() if answer and f"{section}.{each}" in known}
+    return found if any(is_secret(f"{section}.{each}") for each in found) else {}
