@@ -179,4 +179,5 @@ _NAMES = {
     "primary": "",
     "pid": "PID",
     "fix": "pairing revoke --yes",
+    "option": "",
 }
