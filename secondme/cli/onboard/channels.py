@@ -51,8 +51,7 @@ async def ask(site: Site) -> None:
 async def _is_risked(site: Site, manifest: Manifest) -> bool:
     if not manifest.risk or not site.interview.is_live:
         return True
-    for line in manifest.risk:
-        site.aside(line)
+    site.aside(" ".join(manifest.risk))
     text = f"Link {manifest.title} all the same?"
     return await site.interview.confirm(WizardQuestion(f"{manifest.id}_risk", text, "", default="yes"))
 

@@ -320,7 +320,7 @@ async def ask_pairing(site: Site) -> None:
     settings["pairing.prompt"] = await interview.choose(
         WizardQuestion("prompt", "What does a stranger get?", "--prompt", known.prompt),
         [
-            WizardChoice("contact", "One message: an AI assistant, waiting for my approval"),
+            WizardChoice("contact", "One message: an AI, waiting for my approval"),
             WizardChoice("silent", "Nothing; only I see that they wrote"),
         ],
     )

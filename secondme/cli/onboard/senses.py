@@ -29,7 +29,7 @@ _WITHOUT_SPEECH = "Go on without: it answers in writing"
 async def ask(site: Site) -> None:
     """Hearing and speaking are decided; servers that are asked from now on were tried."""
     if site.setup.settings.sight.enabled and not site.interview.is_quick:
-        site.aside("Pictures are shown to the model, as copies without place and time. This ends it:")
+        site.aside("Pictures go to the model, as copies without place and time. To end that:")
         site.aside(site.screen.typed("  secondme config set sight.enabled false"))
     await _ask_hearing(site)
     await _ask_speech(site)
