@@ -96,8 +96,8 @@ class Invocation:
         origin = self.context.get_parameter_source(parameter) if self.context else None
         return origin is not None and origin.name == "COMMANDLINE"
 
-    def setup(self, extra: dict[str, Any] | None = None) -> Setup:
-        """The owner's settings; `extra` are dotted names that the command itself decides. Raises ConfigError."""
+    def setup(self, extra: dict[str, Any] | None = None, *, even_open: bool = False) -> Setup:
+        """The owner's settings; `extra` are dotted names that the command itself decides, `even_open` is as in `load`. Raises ConfigError."""
         from secondme.core.config.loader import is_secret, load
         from secondme.core.errors import ConfigError
 
@@ -109,7 +109,7 @@ class Invocation:
             if is_secret(name.strip()):
                 raise ConfigError("secret_in_argv", f"{name} is a secret: others can read a command line.", "Use the environment.")
             flags[name.strip()] = value.strip()
-        return load({**(extra or {}), **flags}, home=self.home)
+        return load({**(extra or {}), **flags}, home=self.home, even_open=even_open)
 
     @contextlib.asynccontextmanager
     async def services(self, *, deciding: bool = False) -> AsyncIterator[Services]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, assert_never
 
 from secondme.cli.output import Screen, note
-from secondme.cli.prompts import ask_line
+from secondme.cli.prompts import BACK, GoneBackError, ask_line
 from secondme.cli.qr import dark_on_white, draw_qr
 from secondme.core.channel_plugin import Linked, LinkQuestion, Say, ShowCode, ShowQr, Step
 from secondme.core.errors import ConfigError, UnavailableError
@@ -21,11 +22,37 @@ _WORDS = 3
 """Lines below a QR code: what to do, and where the cursor stands."""
 
 
+@dataclass(slots=True)
+class TypedAnswers:
+    """What was typed for one link, in its order, so that the one who types can go back: the link begins anew and asks for the last again."""
+
+    given: dict[str, str] = field(default_factory=dict)
+    """Answers that stand."""
+    before: dict[str, str] = field(default_factory=dict)
+    """Answers that are asked for again: what Enter means."""
+
+    def go_back(self) -> str | None:
+        """The question that was answered last is open again; None: there is none."""
+        if not self.given:
+            return None
+        name, answer = self.given.popitem()
+        self.before[name] = answer
+        return name
+
+
 class Answers:
     """Where the answers of an owner come from: given beforehand, else typed. Secrets that are typed are added to `kept`: with it,
     linking can be tried again without them."""
 
-    def __init__(self, given: Mapping[str, str], known: Mapping[str, object], kept: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        given: Mapping[str, str],
+        known: Mapping[str, object],
+        kept: dict[str, str] | None = None,
+        typed: TypedAnswers | None = None,
+    ) -> None:
+        """With `typed`, `<` goes back: `ask` raises GoneBackError then."""
+        self._typed = typed
         self._given = dict(given)
         self._known = known
         self._kept = {} if kept is None else kept
@@ -40,21 +67,33 @@ class Answers:
                 raise ConfigError("needs_answer", f"There is no terminal to ask for {question.name}.", fix)
             if answer is not None:
                 note(f"That cannot be: {question.check(answer)}.", "bad")
-            answer = _typed(question).strip()
+            answer = self._read(question)
             if question.secret:
                 self._kept[question.name] = answer
         return answer
 
+    def _read(self, question: LinkQuestion) -> str:
+        before = self._typed.before.get(question.name, "") if self._typed is not None else ""
+        shown = f" (Enter: {'as before' if question.secret else before})" if before else ""
+        answer = _typed(question, shown).strip() or before
+        if self._typed is not None:
+            if answer == BACK:
+                raise GoneBackError
+            self._typed.given[question.name] = answer
+        return answer
+
     def _before(self, question: LinkQuestion) -> str | None:
         """What is known without asking."""
+        if self._typed is not None and question.name in self._typed.given:
+            return self._typed.given[question.name]
         if question.name in self._given:
             return self._given[question.name].strip()
         return str(self._known.get(question.name) or "") or self._kept.get(question.name, question.default)
 
 
-def _typed(question: LinkQuestion) -> str:
+def _typed(question: LinkQuestion, shown: str) -> str:
     try:
-        return ask_line(f"{question.text}: ", secret=question.secret)
+        return ask_line(f"{question.text}{shown}: ", secret=question.secret)
     except EOFError:
         raise ConfigError("needs_answer", f"There is no answer for {question.name}.") from None
 

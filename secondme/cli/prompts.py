@@ -22,6 +22,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 
+class GoneBackError(Exception):
+    """The person wants to answer the question before this one again."""
+
+
+BACK = "<"
+"""Where somebody can go back: typed alone, with Enter, it does."""
+
+
 def ask_line(prompt: str, *, secret: bool = False) -> str:
     """The line that was typed after `prompt`, which is on stderr; nothing is shown of a secret. The loop stands still meanwhile. Raises
     EOFError when there is none, KeyboardInterrupt when the person leaves."""

@@ -115,8 +115,9 @@ def write_private(path: Path, data: str | bytes) -> None:
         file.write(data.encode() if isinstance(data, str) else data)
 
 
-def read_private(path: Path) -> str | None:
-    """What `path` holds; None when there is no such file. Raises ConfigError when others can read it, OSError and UnicodeError as ever."""
+def read_private(path: Path, *, even_open: bool = False) -> str | None:
+    """What `path` holds; None when there is no such file. Raises ConfigError when others can read it, unless `even_open`, for whoever
+    reports just that; OSError and UnicodeError as ever."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
     except FileNotFoundError:
@@ -125,7 +126,7 @@ def read_private(path: Path) -> str | None:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode):
             raise OSError(errno.EINVAL, "Not a file", str(path))
-        if facts.st_uid != os.getuid() or facts.st_mode & 0o077:
+        if facts.st_uid != os.getuid() or (facts.st_mode & 0o077 and not even_open):
             raise ConfigError("open_credentials", f"{path} can be read by others.", f"chmod 600 {shlex.quote(str(path))}")
         return plain_text(file.read()).replace("\r\n", "\n")
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import socket
 import ssl
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -23,11 +24,11 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from urllib.parse import urlsplit
 
 from secondme.core.address_guard import address_of
-from secondme.core.errors import ConfigError
+from secondme.core.errors import ConfigError, UnavailableError
 from secondme.core.text import safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
 
     import httpx
@@ -42,6 +43,7 @@ _BRACKETS = re.compile(r"^\[([^\]]*)\](/[0-9]+)?$", re.ASCII)
 _LONGEST = 2048
 _FIX = "Correct {variable}, or remove it, where secondme is started from."
 _DEFAULT_KEPT = 20
+_REFUSING, _NAMELESS, _SILENT = "connection refused", "its name is unknown", "it does not answer"
 
 
 class NetworkConfigError(ConfigError):
@@ -145,6 +147,85 @@ def problems(environ: Mapping[str, str]) -> list[NetworkConfigError]:
     except NetworkConfigError as error:
         found.append(error)
     return found
+
+
+def network_fault(error: BaseException, url: str = "") -> UnavailableError | None:
+    """What kept `url` (empty: what the HTTP library says it asked) from being asked, where a proxy or a certificate did: named by variable,
+    file and host. None for any other cause."""
+    causes = list(causes_of(error))
+    url = url or next((str(request.url) for each in causes if (request := getattr(each, "_request", None)) is not None), "")
+    if not url:
+        return None
+    host = urlsplit(url).hostname or url
+    untrusted = next((each for each in causes if isinstance(each, ssl.SSLCertVerificationError)), None)
+    if untrusted is not None:
+        why = str(getattr(untrusted, "verify_message", "") or "it cannot be verified").rstrip(".")
+        variable = next((name for name in ("SSL_CERT_FILE", "SSL_CERT_DIR") if os.environ.get(name)), "")
+        named = f" {variable} ({safe_text(os.environ[variable])}) says who is trusted." if variable else ""
+        return UnavailableError(
+            "certificate_untrusted",
+            f"The certificate of {host} is not trusted: {safe_text(why)}.{named}",
+            f"Correct {variable}, where secondme is started from: the authority that signed it must be in it."
+            if variable
+            else "Name the authority that signed it, where secondme is started from: SSL_CERT_FILE=/path/ca.pem",
+        )
+    try:
+        proxy = proxy_of(url)
+    except NetworkConfigError:
+        return None
+    if proxy is None:
+        return None
+    names = {type(each).__name__ for each in causes}
+    if any(isinstance(each, ConnectionRefusedError) for each in causes):
+        why = _REFUSING
+    elif any(isinstance(each, socket.gaierror) for each in causes):
+        why = _NAMELESS
+    elif "ConnectTimeout" in names:
+        why = _SILENT
+    elif said := next((str(each) for each in causes if type(each).__name__ == "ProxyError"), ""):
+        why = "it wants a name and a password" if said.startswith("407") else f"it did not let {host} be reached ({said[:60]})"
+    else:
+        return None
+    return _proxy_fault(proxy, why, host)
+
+
+def causes_of(error: BaseException | None) -> Iterator[BaseException]:
+    """The error and what led to it, at most ten of them."""
+    for _ in range(10):
+        if error is None:
+            return
+        yield error
+        error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error.__context__
+
+
+async def unreachable_proxies(environ: Mapping[str, str], wait_s: float) -> list[UnavailableError]:
+    """A `proxy_unreachable` for each proxy of `environ` that takes no connection within `wait_s`."""
+    proxies = {each.url: each for each in ProxySettings.of(environ).by_scheme.values() if isinstance(each, OutboundProxy)}
+    whys = await asyncio.gather(*(_why_closed(each, wait_s) for each in proxies.values()))
+    return [_proxy_fault(each, why, "") for each, why in zip(proxies.values(), whys, strict=True) if why]
+
+
+async def _why_closed(proxy: OutboundProxy, wait_s: float) -> str:
+    parts = urlsplit(proxy.url)
+    try:
+        async with asyncio.timeout(wait_s):
+            _, writer = await asyncio.open_connection(parts.hostname, parts.port)
+        writer.close()
+    except TimeoutError:
+        return _SILENT
+    except socket.gaierror:
+        return _NAMELESS
+    except OSError as error:
+        return _REFUSING if isinstance(error, ConnectionRefusedError) else (error.strerror or "it cannot be reached").lower()
+    return ""
+
+
+def _proxy_fault(proxy: OutboundProxy, why: str, host: str) -> UnavailableError:
+    shown = safe_text(proxy.url.rpartition("@")[2].removeprefix("http://"))
+    to = f" for {host}" if host else ""
+    code = "proxy_unreachable" if why in {_REFUSING, _NAMELESS, _SILENT} or not host else "proxy_refuses"
+    fix = _FIX.format(variable=proxy.variable)
+    return UnavailableError(code, f"The proxy that {proxy.variable} names ({shown}) cannot be used{to}: {safe_text(why)}.", fix)
 
 
 def is_this_machine(host: str) -> bool:

@@ -5,7 +5,9 @@ import json
 import os
 import shlex
 import sys
+from datetime import datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from fakes.process import (
@@ -139,3 +141,35 @@ async def test_the_owner_s_own_chat_needs_no_platform(home: Path) -> None:
 def test_who_speaks_has_to_be_said(home: Path, words: tuple[str, ...]) -> None:
     refused = command(home, "chat", *words, "--message", "x")
     assert (refused.returncode, "--as NAME, or --self" in refused.stderr) == (2, True)
+
+
+async def test_by_night_it_says_who_sleeps_until_when_and_waits_no_longer(home: Path) -> None:
+    zone = ZoneInfo("Asia/Tokyo")
+    now = datetime.now(zone)
+    hours = f'start = "{now - timedelta(hours=2):%H:%M}"\nend = "{now + timedelta(hours=3):%H:%M}"\ntimezone = "Asia/Tokyo"\n'
+    write_config(home, f'[persona]\nname = "Sam"\n{WITHOUT_API}')
+    text = (home / "config.toml").read_text()
+    (home / "config.toml").write_text(text.replace("[sleep]\nenabled = false\n", f"[sleep]\n{hours}"))
+    await let_in(settings_of(home), "anna")
+    with GatewayProcess(home).hears():
+        told = command(home, "chat", "--as", "anna", "--message", "hello", "--wait", "3000", "--json")
+        shown = command(home, "chat", "--as", "anna", "--message", "hello", "--wait", "3000")
+    asleep = [event for event in events_of(told.stdout) if event["type"] == "asleep"]
+    wakes = datetime.fromisoformat(asleep[0]["text"])
+    assert (told.returncode, len(asleep), 2 < (wakes - now).total_seconds() / 3600 < 3.1) == (1, 1, True)
+    assert f"Sam sleeps until {wakes.astimezone(zone):%H:%M} (Asia/Tokyo); the answer comes then" in shown.stderr
+
+
+async def test_what_the_settings_say_of_the_night_is_not_said_of_a_gateway_that_is_awake(home: Path) -> None:
+    write_config(home, WITHOUT_API)
+    await let_in(settings_of(home), "anna")
+    with GatewayProcess(home).hears():
+        text = (home / "config.toml").read_text()
+        now = datetime.now(ZoneInfo("Asia/Tokyo"))
+        hours = f'start = "{now - timedelta(hours=2):%H:%M}"\nend = "{now + timedelta(hours=3):%H:%M}"\ntimezone = "Asia/Tokyo"'
+        (home / "config.toml").write_text(text.replace("[sleep]\nenabled = false", f"[sleep]\n{hours}"))
+        answered = command(
+            home, "chat", "--as", "anna", "--message", "hello", "--message", "are you there?", "--wait", "30", "--json"
+        )
+    assert answered.returncode == 0
+    assert "asleep" not in {event["type"] for event in events_of(answered.stdout)}

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from fakes.commands_page import commands_page, leaves
 from fakes.kept import is_kept
 from fakes.keys_page import keys_page
 from fakes.settings_page import settings_page
-from fakes.troubleshooting_page import troubleshooting_page
+from fakes.troubleshooting_page import SYMPTOMS, troubleshooting_page
 
 from secondme.core.config.loader import known_names
 from secondme.core.doctor.check import kinds
@@ -40,6 +41,31 @@ def test_everything_is_on_its_page(page: Callable[[], str], marks: list[str]) ->
     assert len(marks) > 50
     assert [mark for mark in marks if mark not in text] == []
     assert "{" not in text or page is not troubleshooting_page
+
+
+def anchors(text: str) -> set[str]:
+    """What the headings of a page are linked by."""
+    titles = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^a-z0-9 _-]", "", title.lower()).strip().replace(" ", "-") for title in titles}
+
+
+def test_every_symptom_leads_to_something_that_is_there() -> None:
+    """Each line names a command or a finding, and whatever it links to or names exists."""
+    docs, names = Path(__file__).parents[2] / "docs", {path for path, _ in leaves()}
+    own = anchors(troubleshooting_page())
+    assert len(SYMPTOMS) >= 15
+    for seen, told in SYMPTOMS:
+        links = re.findall(r"\]\(([^)#]*)#?([^)]*)\)", told)
+        assert links, seen
+        for page, anchor in links:
+            there = anchors((docs / page).read_text()) if page else own
+            assert not anchor or anchor in there, (seen, page, anchor)
+        for words in re.findall(r"`secondme ([a-z ]+)", told):
+            assert any(words.strip() == name or words.startswith(f"{name} ") for name in names), (seen, words)
+
+
+def test_the_page_about_troubles_has_nothing_unfinished() -> None:
+    assert re.findall(r"\b(TODO|FIX|WHY)\b", troubleshooting_page()) == []
 
 
 def test_every_key_has_a_type_and_a_reason() -> None:

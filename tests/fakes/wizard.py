@@ -13,8 +13,10 @@ from fakes.messages_api import MessagesApi, messages_api
 from fakes.process import Terminal
 
 DOWN, ENTER, CTRL_C, CTRL_D, WIPE = "\x1b[B", "\r", "\x03", "\x04", "\x15"
+BACK = "<"
 GOOD_KEY = "sk-good"
 QUESTIONS = {
+    "way": ("How much do you want to be asked\\?", DOWN),
     "provider": ("Who writes the replies\\?", DOWN),
     "base_url": ("Its address:", "{url}"),
     "api_key": ("Its key", GOOD_KEY),
@@ -29,7 +31,7 @@ QUESTIONS = {
     "speech": ("May it answer voice messages by voice\\?", ""),
     "pairing_mode": ("Who approves people\\?", ""),
     "prompt": ("What does a stranger get\\?", ""),
-    "timezone": ("Your time zone:", WIPE + "Europe/Madrid"),
+    "timezone": ("Your time zone, or a city in it:", WIPE + "Europe/Madrid"),
     "sleep": ("When do you sleep\\?", WIPE + "off"),
     "channels": ("Where do people write to you\\?", ""),
     "digest": ("A note in your own chat", "n"),
@@ -59,6 +61,10 @@ class Wizard(Terminal):
     def answer(self, name: str, typed: str | None = None) -> None:
         """The question was read and answered, as usual or with `typed`."""
         self.asks(name)
+        self.give(name, typed)
+
+    def give(self, name: str, typed: str | None = None) -> None:
+        """As `answer`, to a question that was read already."""
         usual = QUESTIONS[name][1].replace("{url}", self._url)
         self.type((usual if typed is None else typed) + ("" if name in AT_ONCE else ENTER))
 

@@ -85,7 +85,12 @@ def test_a_finding_shows_what_and_fix_and_the_sum(ward: Ward) -> None:
     assert f"✗ Files: {ward.home / '.env'} holds secrets and can be read by others (mode 0640)." in lines
     assert lines[lines.index(next(line for line in lines if line.startswith("✗"))) + 1] == f"  Fix: chmod 600 {ward.home / '.env'}"
     assert lines[-1] == "1 issue found. Run 'secondme doctor --fix' to mend it."
-    assert "because the settings cannot be used: Redis" in "\n".join(lines)
+    assert "because the settings cannot be used" not in "\n".join(lines)  # it hides nothing else
+
+
+def test_what_cannot_be_looked_at_is_listed_once_with_its_reason(ward: Ward) -> None:
+    ward.configure("[limts]\nmessages = 3\n")
+    assert "because the settings cannot be used: Redis" in ward.run("doctor").stdout
 
 
 def test_the_envelope_is_what_scripts_were_promised(ward: Ward) -> None:

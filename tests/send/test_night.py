@@ -276,3 +276,27 @@ def check_waking(sleeper: SleepSchedule, moments: list[datetime], asleep: list[b
     counted = asleep[: 2 * DAY].count(False)
     assert sleeper.awake_for(moments[0], moments[2 * DAY]) == counted * MINUTE, (moments[0], counted)
     return looked_at + 1
+
+
+@given(moments(), hours, hours, st.integers(-1500, 1500), st.integers(0, 2000))
+def test_who_stays_awake_until_a_moment_is_awake_before_it_and_sleeps_as_ever_after(
+    at: tuple[str, datetime], start: time, end: time, until: int, later: int
+) -> None:
+    zone, now = at
+    usual, vigil = night(start, end, zone), night(start, end, zone, awake_until=now + until * MINUTE)
+    moment = now + (later - 1000) * MINUTE
+    is_awake = timedelta(0) < now + until * MINUTE - moment <= timedelta(hours=12)
+    assert vigil.is_asleep(moment) is (usual.is_asleep(moment) and not is_awake)
+    if vigil.is_asleep(moment):
+        wakes = vigil.wakes_at(moment)
+        assert moment < wakes <= usual.wakes_at(moment)
+        assert (vigil.is_asleep(wakes), vigil.is_asleep(wakes - timedelta(seconds=1))) == (False, True)
+    rows = [moment + step * 7 * MINUTE for step in range(90)]
+    awake_s = sum(not vigil.is_asleep(each) for each in rows) * 420
+    assert abs(vigil.awake_for(rows[0], rows[-1] + 7 * MINUTE).total_seconds() - awake_s) <= 8 * 420
+
+
+@pytest.mark.parametrize("value", ["soon", "", "2026-12-02T02:10:00", "2026-12-02", 5, datetime(2026, 12, 2, 2, 10)])  # noqa: DTZ001  that is the point
+def test_staying_awake_ends_at_a_moment_that_is_the_same_everywhere(value: object) -> None:
+    with pytest.raises(ValidationError, match="not a moment with its time zone"):
+        night(time(23), time(7), awake_until=value)

@@ -29,7 +29,7 @@ _SHOWN = 500
 class Event:
     """What happened at the contact's end. `id` and `text` as far as the kind has them."""
 
-    kind: Literal["connected", "disconnected", "accepted", "refused", "typing", "message"]
+    kind: Literal["connected", "disconnected", "accepted", "refused", "typing", "message", "asleep"]
     id: str = ""
     text: str = ""
 

@@ -34,6 +34,7 @@ MANIFEST = Manifest(
         ),
     },
     rank=30,
+    offer="WhatsApp Business, by Meta's official Cloud API (for developers)",
     collapses_resends=False,  # /messages has no idempotency key; biz_opaque_callback_data only comes back in statuses
     sends_voice=True,
     typing_refresh_s=20.0,  # Meta hides the indicator after 25 s

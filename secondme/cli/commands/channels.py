@@ -15,6 +15,7 @@ from secondme.cli.output import CommandResult, Screen, message_result
 from secondme.core.errors import ConfigError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
+    from secondme.cli.link_steps import TypedAnswers
     from secondme.core.gateway.status import ChannelFacts, SystemStatus
     from secondme.services import Services
 
@@ -74,9 +75,14 @@ async def connect(
 
 
 async def connect_channel(
-    invocation: Invocation, name: str, phone: str | None, answers: list[str], kept: dict[str, str] | None = None
+    invocation: Invocation,
+    name: str,
+    phone: str | None,
+    answers: list[str],
+    kept: dict[str, str] | None = None,
+    typed: TypedAnswers | None = None,
 ) -> CommandResult:
-    """The channel is linked, what linking found out is saved, and a running gateway starts it. For `kept` see `Answers`."""
+    """The channel is linked, what linking found out is saved, and a running gateway starts it. For `kept` and `typed` see `Answers`."""
     from secondme.cli.link_steps import Answers, draw
     from secondme.core.channel_manifest import manifest_of
     from secondme.core.channel_plugin import setup_of
@@ -90,7 +96,7 @@ async def connect_channel(
     if phone is not None:
         given["phone"] = phone
     set_up_log(setup)
-    ask = Answers(given, context.settings, kept).ask
+    ask = Answers(given, context.settings, kept, typed).ask
     linked = await draw(setup_of(manifest).connect(context, ask), Screen(sys.stderr))
     save_credentials(setup.places.credentials, channel_section(name), linked.settings or None)
     async with open_services(setup) as services:

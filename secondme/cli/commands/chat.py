@@ -12,7 +12,7 @@ import typer
 
 from secondme.cli.command import Invocation, command
 from secondme.cli.output import CommandResult, ExitCode, Screen, emit_event, note
-from secondme.core.clock import SystemClock
+from secondme.core.clock import SystemClock, rfc3339
 from secondme.core.errors import UnavailableError
 from secondme.core.format import size
 from secondme.core.text import safe_name
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     Show = Callable[[Event], None]
 
 _CONNECT_S = 2.0
+_LOOK_S = 0.5
 _QUIET_S = 1.0
 """After an answer, how long a script waits for its next part."""
 
@@ -51,15 +52,17 @@ async def chat(
     if (name is not None) == as_self or (as_self and as_owner):
         raise typer.BadParameter("say who you are: --as NAME, or --self for your own chat with the clone")
     setup = invocation.setup()
-    show = _json_event if as_json else _plain_event("clone" if as_self else safe_name(setup.settings.persona.name))
+    watch = None if as_owner or name is None else _NightWatch(setup, name)
+    zone = setup.settings.sleep.timezone
+    show = _json_event if as_json else _plain_event("clone" if as_self else safe_name(setup.settings.persona.name), zone)
     async with _connected(setup, name, as_owner=as_owner) as client:
         if message:
             wait_s = 0 if as_owner else wait  # nobody answers the owner
-            is_answered = await _deliver(client, message, show, wait_s)
+            is_answered = await _deliver(client, message, show, wait_s, watch)
             return CommandResult({}, lambda _: None, ExitCode.DONE if is_answered or wait_s == 0 else ExitCode.NO)
         if not as_json:
             note(f"{_greeting(name, as_owner=as_owner)} Ctrl-D ends.", "dim")
-        await _converse(client, show, _prompt(name) if sys.stdin.isatty() and not as_json else None)
+        await _converse(client, show, _prompt(name) if sys.stdin.isatty() and not as_json else None, watch)
     return CommandResult({}, lambda _: None)
 
 
@@ -96,8 +99,70 @@ async def _connected(setup: Setup, name: str | None, *, as_owner: bool) -> Async
             await running
 
 
-async def _deliver(client: LocalClient, messages: list[str], show: Show, wait_s: float) -> bool:
-    """Every message is accepted, and the answers that came within `wait_s` seconds are shown; returns whether one did."""
+class _NightWatch:
+    """Says, once a night, that nothing is answered because the owner sleeps: a gateway has put the contact off for it."""
+
+    def __init__(self, setup: Setup, name: str) -> None:
+        self._setup = setup
+        self._name = name
+        self._queued = asyncio.Event()
+        self._is_said = False
+
+    def heard(self, event: Event) -> None:
+        """Something happened at the contact's end: a message that waits for an answer is looked after, an answer ends that."""
+        if event.kind == "accepted" and event.text == "queued" and not self._is_said:
+            self._queued.set()
+        elif event.kind in {"message", "typing"}:
+            self._queued.clear()
+            self._is_said = False
+
+    async def run(self, events: asyncio.Queue[Event]) -> None:
+        """Look until cancelled; what is seen is put into `events` as `asleep`, with the moment of waking. Without a store nothing is said."""
+        from secondme.channels.local.client import Event
+        from secondme.channels.local.protocol import contact_of
+        from secondme.core.errors import SecondmeError
+        from secondme.core.queue.store import InboxStore
+        from secondme.core.send.pacing import SleepSchedule
+        from secondme.core.store.client import Store
+        from secondme.core.store.server import Role
+
+        await self._queued.wait()
+        schedule, contact = SleepSchedule(self._setup.settings.sleep), contact_of(self._name)
+        with contextlib.suppress(SecondmeError):
+            async with Store(self._setup, Role.ATTACH) as store:
+                inbox = InboxStore(store, self._setup.settings.queue)
+                while True:
+                    await self._queued.wait()
+                    if await inbox.put_off_because(contact) == "asleep" and self._queued.is_set():
+                        self._queued.clear()
+                        self._is_said = True
+                        now = SystemClock().now()
+                        until = rfc3339(schedule.wakes_at(now)) if schedule.is_asleep(now) else ""
+                        events.put_nowait(Event("asleep", "", until))
+                    await asyncio.sleep(_LOOK_S)  # noqa: TID251  a person waits for it
+
+
+@contextlib.asynccontextmanager
+async def _watched(client: LocalClient, watch: _NightWatch | None) -> AsyncIterator[None]:
+    """Meanwhile the watch looks."""
+    looking = asyncio.ensure_future(watch.run(client.events)) if watch is not None else None
+    try:
+        yield
+    finally:
+        if looking is not None:
+            looking.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await looking
+
+
+async def _deliver(client: LocalClient, messages: list[str], show: Show, wait_s: float, watch: _NightWatch | None) -> bool:
+    """Every message is accepted, and the answers that came within `wait_s` seconds are shown; returns whether one did. Nobody waits for
+    somebody who sleeps."""
+    async with _watched(client, watch if wait_s > 0 else None):
+        return await _deliver_watched(client, messages, show, wait_s, watch)
+
+
+async def _deliver_watched(client: LocalClient, messages: list[str], show: Show, wait_s: float, watch: _NightWatch | None) -> bool:
     loop = asyncio.get_running_loop()
     is_accepted = is_answered = False
     for text in messages:
@@ -110,6 +175,10 @@ async def _deliver(client: LocalClient, messages: list[str], show: Show, wait_s:
         except TimeoutError:
             break
         show(event)
+        if watch is not None:
+            watch.heard(event)
+        if event.kind == "asleep":
+            end = loop.time()
         if event.kind == "accepted":
             is_accepted, taken_by = True, loop.time() + _CONNECT_S  # a refusal, again and again, is no reason to wait on
         if event.kind == "message" and is_accepted:  # before that, it is what waited from earlier
@@ -121,10 +190,10 @@ async def _deliver(client: LocalClient, messages: list[str], show: Show, wait_s:
     return is_answered
 
 
-async def _converse(client: LocalClient, show: Show, prompt: str | None) -> None:
+async def _converse(client: LocalClient, show: Show, prompt: str | None, watch: _NightWatch | None) -> None:
     """Lines from the keyboard (or stdin, without a prompt) go out, events are shown as they come, until the end of input or Ctrl-C."""
-    async with asyncio.TaskGroup() as group:
-        showing = group.create_task(_show_all(client, show))
+    async with _watched(client, watch), asyncio.TaskGroup() as group:
+        showing = group.create_task(_show_all(client, show, watch))
         await (_pipe(client) if prompt is None else _type(client, prompt))
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CONNECT_S):
@@ -150,9 +219,12 @@ async def _pipe(client: LocalClient) -> None:
             client.say(line.rstrip("\n"))
 
 
-async def _show_all(client: LocalClient, show: Show) -> None:
+async def _show_all(client: LocalClient, show: Show, watch: _NightWatch | None) -> None:
     while True:
-        show(await client.events.get())
+        event = await client.events.get()
+        show(event)
+        if watch is not None:
+            watch.heard(event)
 
 
 def _json_event(event: Event) -> None:
@@ -164,7 +236,7 @@ def _json_event(event: Event) -> None:
     emit_event({key: value for key, value in fields.items() if value is not None})
 
 
-def _plain_event(owner: str) -> Show:
+def _plain_event(owner: str, zone: str) -> Show:
     from secondme.channels.local.client import TOO_LONG
     from secondme.channels.local.protocol import LINE_LIMIT
     from secondme.core.messages import Admission, Challenge
@@ -194,6 +266,8 @@ def _plain_event(owner: str) -> Show:
                 sys.stdout.flush()
             case "accepted" if event.text in remarks:
                 note(f"({remarks[event.text]})", "dim")
+            case "asleep":
+                note(f"({_sleeps(owner, event.text, zone)})", "warn")
             case "typing":
                 note(f"({owner} is typing)", "dim")
             case "refused" if event.text == TOO_LONG:
@@ -206,6 +280,17 @@ def _plain_event(owner: str) -> Show:
                 pass
 
     return show
+
+
+def _sleeps(owner: str, until: str, zone: str) -> str:
+    """In the owner's own time, as their hours are meant."""
+    from datetime import datetime
+    from zoneinfo import ZoneInfo
+
+    if not until:
+        return f"{owner} sleeps; the answer comes later"
+    wakes = datetime.fromisoformat(until).astimezone(ZoneInfo(zone) if zone else None)
+    return f"{owner} sleeps until {wakes:%H:%M}{f' ({zone})' if zone else ''}; the answer comes then"
 
 
 def _wrapped(text: str) -> str:

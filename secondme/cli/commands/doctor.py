@@ -110,7 +110,7 @@ async def _run(
 
     setup: Setup | SecondmeError
     try:
-        setup = invocation.setup()
+        setup = invocation.setup(even_open=True)  # the check of the files reports it, and hides nothing else
     except SecondmeError as error:
         setup = error
     places = find_places(home_of(invocation.home))

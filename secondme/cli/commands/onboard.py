@@ -33,6 +33,12 @@ async def onboard(  # noqa: PLR0913, PLR0917  every question has its option
     non_interactive: Annotated[
         bool, typer.Option("--non-interactive", envvar="SECONDME_ONBOARD_NON_INTERACTIVE", help="Ask nothing.")
     ] = False,
+    quick: Annotated[
+        bool,
+        typer.Option(
+            "--quick", envvar="SECONDME_ONBOARD_QUICK", help="Three questions: your key, your name, and go. The rest has defaults."
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be written, and write nothing.")] = False,
     api_key_file: Annotated[
         str | None,
@@ -126,7 +132,13 @@ async def onboard(  # noqa: PLR0913, PLR0917  every question has its option
     from secondme.cli.onboard.wizard import start_wizard
 
     return await start_wizard(
-        invocation, answers, api_key_file=api_key_file, only=tuple(only or ()), ask=not non_interactive, dry_run=dry_run
+        invocation,
+        answers,
+        api_key_file=api_key_file,
+        only=tuple(only or ()),
+        ask=not non_interactive,
+        dry_run=dry_run,
+        quick=quick,
     )
 
 

@@ -240,6 +240,9 @@ _REASONS = {
     "model_rate_limited": "the model's rate limit",
     "model_overloaded": "the model is overloaded",
     "model_timeout": "the model is slow",
+    "certificate_untrusted": "a certificate is not trusted (secondme doctor model-key)",
+    "proxy_unreachable": "the proxy does not answer (secondme doctor network)",
+    "proxy_refuses": "the proxy refuses (secondme doctor model-key)",
     "model_unreachable": "the model's server does not answer",
     "model_down": "the model failed too often",
 }

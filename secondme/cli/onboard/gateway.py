@@ -129,16 +129,15 @@ def _sentences(site: Site, called: str) -> list[tuple[str, str]]:
         (_start_words(site, called), "bold"),
         (tried, "accent"),
         ("Who writes appears here, with the command that approves them.", ""),
-        (f"Is all well?  {called} doctor     Everything on one screen:  {called} tui", "dim"),
+        (f"Is all well?  {called} doctor", "dim"),
+        (f"Everything on one screen:  {called} tui", "dim"),
     ]
-    if SleepSchedule(site.setup.settings.sleep).is_asleep(SystemClock().now()):
-        said.insert(
-            5,
-            (
-                f"It is night where you are: answers wait until you wake. To try it now:  {called} --set sleep.enabled=false serve",
-                "warn",
-            ),
-        )
+    sleep, now = site.setup.settings.sleep, SystemClock().now()
+    if SleepSchedule(sleep).is_asleep(now):
+        tried_now = f"{called} --set sleep.enabled=false serve"
+        said[5:5] = [("It is night where you are: answers wait until you wake. To try it now:", "warn"), (f"  {tried_now}", "warn")]
+    elif sleep.awake_until is not None and now < sleep.awake_until:
+        said.insert(5, (f"You count as awake until {sleep.awake_until:%H:%M}; after that, answers wait for the morning.", ""))
     return said
 
 
@@ -147,7 +146,7 @@ def _start_words(site: Site, called: str) -> str:
     if plan.service and plan.start:
         return "It runs."
     if plan.runs:
-        return f"It runs with the old answers. End it (Ctrl-C where it runs), then:  {called} serve     As a service:  {called} service restart"
+        return f"It runs with the old answers until it starts anew:  {called} restart"
     return "It starts now." if plan.start else f"Start it:  {called} serve"
 
 

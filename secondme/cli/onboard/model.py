@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from secondme.cli.onboard.prompts import WizardChoice, WizardQuestion
+from secondme.cli.onboard.site import Unproven
 from secondme.core.config.files import keyring_strength
 from secondme.core.config.loader import home_of, load
 from secondme.core.config.models import server_address
-from secondme.core.errors import CredentialsError, SecondmeError
+from secondme.core.errors import SecondmeError
 from secondme.core.providers.messages_api import list_models, try_model
 
 if TYPE_CHECKING:
@@ -19,37 +20,73 @@ if TYPE_CHECKING:
 _NO_KEY = "none"
 """What a server that wants no key is told."""
 _KEY_FROM = "ANTHROPIC_API_KEY, SECONDME_MODEL__API_KEY or --api-key-file"
-_ANYWAY, _AGAIN = "anyway", "again"
+_ASKED = ("api_key", "keep_key", "base_url", "model", "small_model", "provider")
+"""What is asked for again after a proof that failed."""
 _SHOWN = 12
 _KEY_FOR = "key_for"
 """In the draft: the server for which a key was kept."""
 
 
 async def ask(site: Site) -> None:
-    """Provider, key and models are decided, and the model has written one token with them.
+    """Provider, key and models are decided, and the model has written one token with them, unless the owner goes on without.
 
     Raises what the proof raises when nobody can be asked again; KeyboardInterrupt when the owner leaves.
     """
     while True:
         settings = await _ask_once(site)
-        try:
-            names = await _models(site, settings)
-            main, small = await _pick(site, settings, names)
-            takes_effort = all([await try_model(settings, name) for name in dict.fromkeys((main, small))])
-        except SecondmeError as error:
-            if not await _goes_on(site, error):
-                continue
-            main, small, proven, takes_effort = settings.name, settings.small, False, True
-        else:
-            proven = True
-            site.good(f"{main} answers" + (f", and {small} for small talk" if small != main else ""))
-        _decide(site, settings, main, small)
-        if not takes_effort:
-            site.plan.settings["model.effort"] = ""
-            site.aside("It knows no effort (how much a model thinks), so none is asked for: model.effort is empty.")
-        site.plan.report["model"] = {"name": main, "small": small, "baseUrl": settings.base_url, "proven": proven}
+        answers = ("model", settings.base_url, _word_of(settings))
+        settled = site.settled(answers)
+        if settled is None:
+            try:
+                await _ask_proven(site, settings)
+            except SecondmeError as error:
+                site.plan.secrets.pop("model.api_key", None)
+                interview = site.interview
+                without = "Go on without: nobody is answered yet"
+                settled = await site.ask_unproven(error, answers, without, _ASKED)
+                if settled in {Unproven.AGAIN, Unproven.ELSE}:
+                    continue
+                interview.forget_draft("keep_key", _KEY_FOR)
+        if settled is Unproven.WITHOUT:
+            site.plan.report["model"] = {"name": "", "small": "", "baseUrl": None, "proven": False}
+            site.aside("No model for now. Whenever you have one:")
+            site.aside(site.screen.typed("  secondme onboard --only model"))
+        elif settled is Unproven.ANYWAY:
+            main = site.interview.answer("model") or settings.name
+            _decide(site, settings, main, settings.small)
+            site.plan.report["model"] = _reported(settings, main, settings.small, is_proven=False)
         break
     await _place_for_secrets(site)
+
+
+async def _ask_proven(site: Site, settings: ModelSettings) -> None:
+    """The models are chosen and write. Raises what keeps them from it."""
+    server = (settings.base_url, _word_of(settings))
+    names = await site.proof(("models", *server), lambda: list_models(settings))
+    if names:
+        _keep_key(site, settings)
+        _remember_key(site, settings)
+        site.good(f"The key is good for {len(names)} models")
+    main, small = await _pick(site, settings, names)
+    efforts = [
+        await site.proof(("model", *server, name), lambda name=name: try_model(settings, name))  # type: ignore[misc]  # bound at once
+        for name in dict.fromkeys((main, small))
+    ]
+    site.good(f"{main} answers" + (f", and {small} for small talk" if small != main else ""))
+    _decide(site, settings, main, small)
+    _remember_key(site, settings)
+    if not all(efforts):
+        site.plan.settings["model.effort"] = ""
+        site.aside("It knows no effort (how much a model thinks), so none is asked for: model.effort is empty.")
+    site.plan.report["model"] = _reported(settings, main, small, is_proven=True)
+
+
+def _reported(settings: ModelSettings, main: str, small: str, *, is_proven: bool) -> dict[str, Any]:
+    return {"name": main, "small": small, "baseUrl": settings.base_url, "proven": is_proven}
+
+
+def _word_of(settings: ModelSettings) -> str:
+    return settings.api_key.get_secret_value() if settings.api_key else ""
 
 
 async def _place_for_secrets(site: Site) -> None:
@@ -90,6 +127,10 @@ async def _ask_once(site: Site) -> ModelSettings:
     if provider == "server":
         question = WizardQuestion("base_url", "Its address:", "--base-url", default=known.base_url, check=why_no_address)
         base_url = server_address(await interview.text(question))
+    if site.key_server not in {None, base_url or ""}:  # a key and models of another server
+        for name in ("api_key", "model", "small_model"):
+            interview.drop_typed(name)
+    site.key_server = base_url or ""
     key = await _key(site, base_url)
     flags = {
         "model.api_key": key,
@@ -121,19 +162,12 @@ async def _key(site: Site, base_url: str | None) -> str:
             default="",
             check=lambda key: _key_like(key) if key else "",
             secret=True,
+            is_quick=True,
         )
         return await interview.text(question) or _NO_KEY
     if interview.is_live and not interview.has("api_key"):
         site.aside("You get a key at https://console.anthropic.com, under API keys. What you paste stays hidden.")
     return await interview.text(WizardQuestion("api_key", "Your Anthropic key:", _KEY_FROM, secret=True, check=_key_like))
-
-
-async def _models(site: Site, settings: ModelSettings) -> tuple[str, ...]:
-    names = await list_models(settings)
-    _keep_key(site, settings)
-    if names:
-        site.good(f"The key is good for {len(names)} models")
-    return names
 
 
 async def _pick(site: Site, settings: ModelSettings, names: tuple[str, ...]) -> tuple[str, str]:
@@ -153,25 +187,6 @@ async def _pick(site: Site, settings: ModelSettings, names: tuple[str, ...]) -> 
     return main, light
 
 
-async def _goes_on(site: Site, error: SecondmeError) -> bool:
-    """True when the owner keeps what could not be proven; false when they answer again. Raises the error when nobody can be asked."""
-    interview = site.interview
-    if not interview.is_live:
-        raise error
-    site.bad(f"{error.message}")
-    site.plan.secrets.pop("model.api_key", None)
-    for name in ("api_key", "keep_key"):
-        interview.drop(name)
-    if isinstance(error, CredentialsError):
-        return False  # a refused key does not get better by keeping it
-    question = WizardQuestion("unproven", "What now?", "", default=_AGAIN)
-    anyway = site.screen.typed("Go on without proof; secondme doctor looks again later")
-    answer = await interview.choose(question, [WizardChoice(_AGAIN, "Try again"), WizardChoice(_ANYWAY, anyway)])
-    for name in ("base_url", "model", "small_model", "provider", "unproven"):
-        interview.drop(name)
-    return answer == _ANYWAY
-
-
 def _decide(site: Site, settings: ModelSettings, main: str, small: str) -> None:
     plan, defaults = site.plan, load({}, {}, home=home_of(site.invocation.home), config="").settings.model
     _keep_key(site, settings)
@@ -181,9 +196,12 @@ def _decide(site: Site, settings: ModelSettings, main: str, small: str) -> None:
 
 
 def _keep_key(site: Site, settings: ModelSettings) -> None:
-    assert settings.api_key is not None
-    site.plan.secrets["model.api_key"] = settings.api_key.get_secret_value()
-    site.interview.remember("keep_key", "yes")  # one that is left and resumed need not ask
+    site.plan.secrets["model.api_key"] = _word_of(settings)
+
+
+def _remember_key(site: Site, settings: ModelSettings) -> None:
+    """Left from now on, the wizard keeps the key, and the next run need not ask for it."""
+    site.interview.remember("keep_key", "yes")
     site.interview.remember(_KEY_FOR, settings.base_url or "")
 
 

@@ -10,7 +10,7 @@ import re
 import secrets
 import shutil
 import socket
-from datetime import time
+from datetime import time, timedelta
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,18 +18,24 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from secondme.cli.commands.config import people_in, say_who_stays
+from secondme.cli.onboard.authors import who_are_you
 from secondme.cli.onboard.prompts import WizardChoice, WizardQuestion
+from secondme.cli.onboard.site import Unproven
 from secondme.cli.output import program_for
+from secondme.core.clock import SystemClock
 from secondme.core.config.files import read_env_file, save_env_file
 from secondme.core.config.loader import Setup, home_of, load, written_setup
+from secondme.core.config.models import SleepSettings
+from secondme.core.dates.zones import near_zones, zones_of
 from secondme.core.errors import ConfigError, SecondmeError, UnavailableError
+from secondme.core.exports.authors import authors_of
 from secondme.core.files import private_dir, write_private
 from secondme.core.format import size
 from secondme.core.reply.persona import DEFAULT_STYLE, LANGUAGE
-from secondme.core.send.pacing import machine_zone
+from secondme.core.send.pacing import UNIVERSAL, SleepSchedule, machine_zone
 from secondme.core.store.client import Store
 from secondme.core.store.server import Role, find_server
-from secondme.core.text import safe_text
+from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
     from secondme.cli.onboard.site import Site
@@ -101,7 +107,7 @@ async def ask_store(site: Site) -> None:
     kind = await interview.choose(
         question,
         [
-            WizardChoice("embedded", "Here, in a private server of its own (nothing to install)"),
+            WizardChoice("embedded", "Here (a private server; nothing to install)"),
             WizardChoice("url", "In a Redis of mine"),
             WizardChoice("docker", "In containers: Redis, and FalkorDB and AutoMem for later", why_not),
         ],
@@ -109,6 +115,7 @@ async def ask_store(site: Site) -> None:
     site.plan.report["store"] = {"kind": kind}
     if (kind != "embedded") != (known is not None) and not await _leaves_people(site, present):
         interview.drop("store")
+        interview.drop("leave_people")
         await ask_store(site)
         return
     match kind:
@@ -117,11 +124,14 @@ async def ask_store(site: Site) -> None:
                 site.plan.secrets["redis_url"] = None
                 site.plan.settings["redis_url"] = None
             site.good("Contacts and conversations are kept on this machine")
-            site.aside("  What is said is remembered there, a file a person: secondme memory status")
+            if not interview.is_quick:
+                site.aside("  What is said is remembered there, a file a person: secondme memory status")
             if os.environ.get("SECONDME_REDIS_URL"):
                 site.bad("SECONDME_REDIS_URL is set in this shell, and wins as long as it is.")
         case "url":
-            site.plan.secrets["redis_url"] = await _reached_url(site)
+            if await _ask_url(site) is Unproven.WITHOUT:
+                interview.drop("store")
+                await ask_store(site)
         case _:
             await start(site)
 
@@ -135,12 +145,13 @@ async def _leaves_people(site: Site, present: Setup) -> bool:
     say_who_stays(site.screen, people, program_for(site.invocation.home), "leave now", "onboard")
     if not site.interview.is_live:
         return True
-    go_on = await site.interview.confirm(WizardQuestion("leave_people", "Go on, and leave them behind?", "", default="no"))
-    site.interview.drop("leave_people")
-    return go_on
+    return await site.interview.confirm(
+        WizardQuestion("leave_people", "Go on, and leave them behind?", "", default="no", is_quick=True)
+    )
 
 
-async def _reached_url(site: Site) -> str:
+async def _ask_url(site: Site) -> Unproven | None:
+    """The address is planned; WITHOUT when the owner wants to keep everything somewhere else after all."""
     known = site.setup.settings.redis_url
     while True:
         question = WizardQuestion(
@@ -152,18 +163,23 @@ async def _reached_url(site: Site) -> str:
             secret=True,
         )
         url = await site.interview.text(question)
-        try:
-            await _reached(site, url)
-        except SecondmeError as error:
-            if not site.interview.is_live:
-                raise
-            site.failed(error)
-            site.interview.drop("redis_url")
-            site.interview.drop("redis_namespace")
+        answers = ("store", url)
+        settled = site.settled(answers)
+        if settled is None:
+            try:
+                await _reached(site, url)
+                site.good("It answers")
+            except SecondmeError as error:
+                other = "Keep everything somewhere else"
+                settled = await site.ask_unproven(error, answers, other, ("redis_url", "redis_namespace"))
+        if settled is Unproven.ELSE:
             known = None
-            continue
-        site.good("It answers")
-        return url
+        if settled is Unproven.WITHOUT:
+            site.interview.drop("redis_url")
+            return settled
+        if settled not in {Unproven.AGAIN, Unproven.ELSE}:
+            site.plan.secrets["redis_url"] = url
+            return settled
 
 
 async def _reached(site: Site, url: str) -> None:
@@ -171,7 +187,7 @@ async def _reached(site: Site, url: str) -> None:
     namespace = site.setup.settings.redis_namespace
     if not site.interview.has("redis_namespace"):
         try:
-            await reach(site, url, namespace)
+            await site.proof(("store", url, namespace), lambda: reach(site, url, namespace))
         except ConfigError as error:
             if error.code != "store_is_cluster":
                 raise
@@ -184,9 +200,9 @@ async def _reached(site: Site, url: str) -> None:
         default=namespace or None,
         check=lambda answer: "" if _NAMESPACE.fullmatch(answer) else "small letters, digits, and . _ - between them",
     )
-    namespace = await site.interview.text(question)
-    await reach(site, url, namespace)
-    site.plan.settings["redis_namespace"] = namespace
+    named = await site.interview.text(question)
+    await site.proof(("store", url, named), lambda: reach(site, url, named))
+    site.plan.settings["redis_namespace"] = named
 
 
 async def reach(site: Site, url: str, namespace: str = "") -> None:
@@ -236,7 +252,8 @@ async def _persona(site: Site, name: str) -> None:
 
 
 async def _export(site: Site, name: str) -> None:
-    interview = site.interview
+    interview, plan = site.interview, site.plan
+    plan.exports, plan.export_owner = [], ""
     typed = await interview.text(
         WizardQuestion(
             "import", "A chat exported from WhatsApp or Telegram to learn from? Its path, or Enter:", "--import", "", _a_file
@@ -244,8 +261,27 @@ async def _export(site: Site, name: str) -> None:
     )
     if not typed:
         return
-    site.plan.exports = [_path(typed)]
-    site.plan.export_owner = await interview.text(WizardQuestion("import_me", "Your name in it:", "--import-me", name, _line))
+    path = _path(typed)
+    if not interview.is_live or interview.has("import_me"):
+        plan.export_owner = await interview.text(WizardQuestion("import_me", "Your name in it:", "--import-me", name, _line))
+        plan.exports = [path]
+        return
+    answers = ("authors", typed)
+    if site.settled(answers) is not None:
+        return
+    try:
+        authors = await site.proof(answers, lambda: authors_of(path, SystemClock().now().date()))
+    except SecondmeError as error:
+        without = "Go on without it: it can be imported later"
+        if await site.ask_unproven(error, answers, without, ("import",), can_keep=False) is not Unproven.WITHOUT:
+            await _export(site, name)
+        return
+    plan.exports = [path]
+    if authors.owner:
+        site.good(f"You are {safe_name(authors.owner)} in it, as the file says")
+        return
+    question, choices = who_are_you(authors, name)
+    plan.export_owner = await interview.choose(question, choices)
 
 
 def _path(typed: str) -> Path:
@@ -284,7 +320,7 @@ async def ask_pairing(site: Site) -> None:
     settings["pairing.prompt"] = await interview.choose(
         WizardQuestion("prompt", "What does a stranger get?", "--prompt", known.prompt),
         [
-            WizardChoice("contact", "One message: this is an AI assistant, and it waits until I approve them"),
+            WizardChoice("contact", "One message: an AI, waiting for my approval"),
             WizardChoice("silent", "Nothing; only I see that they wrote"),
         ],
     )
@@ -313,27 +349,60 @@ _HOURS = re.compile(r"([01][0-9]|2[0-3]):([0-5][0-9]) ?- ?([01][0-9]|2[0-3]):([0
 
 
 async def ask_hours(site: Site) -> None:
-    """Time zone and sleep are decided."""
+    """Time zone and sleep are decided; and, by night, whether they stay awake for the first hour."""
     interview, known, settings = site.interview, site.setup.settings.sleep, site.plan.settings
-    zone = await interview.text(
-        WizardQuestion("timezone", "Your time zone:", "--timezone", known.timezone or str(machine_zone()), _zone)
-    )
+    machine = str(machine_zone())
+    zone = await _zone_of_place(site, known.timezone or machine)
     present = f"{known.start:%H:%M}-{known.end:%H:%M}" if known.enabled else _OFF
     hours = await interview.text(WizardQuestion("sleep", "When do you sleep? 23:00-07:00, or off:", "--sleep", present, _hours))
-    settings["sleep.timezone"] = zone
+    is_guess = interview.is_quick and not known.timezone and machine in UNIVERSAL  # then doctor asks whose it is
+    settings["sleep.timezone"] = None if is_guess else zone
     settings["sleep.enabled"] = hours != _OFF
+    settings["sleep.awake_until"] = None
     if hours != _OFF:
         start, _, end = hours.partition("-")
         settings["sleep.start"], settings["sleep.end"] = start.strip(), end.strip()
+        await _stay_awake(site, zone, start.strip(), end.strip())
     site.plan.report["hours"] = {"timezone": zone, "sleep": hours}
 
 
-def _zone(answer: str) -> str:
-    try:
-        ZoneInfo(answer)
-    except (KeyError, ValueError, OSError):
-        return "a time zone looks like Europe/Madrid"
-    return ""
+async def _zone_of_place(site: Site, default: str) -> str:
+    """The zone of the place that was answered; where it may mean several, the one that was chosen."""
+    interview = site.interview
+    place = await interview.text(
+        WizardQuestion("timezone", "Your time zone, or a city in it:", "--timezone", default, check=_place)
+    )
+    zones = zones_of(place)
+    if len(zones) == 1:
+        if zones[0] != place:
+            site.good(zones[0])
+        return zones[0]
+    if not interview.is_live:
+        raise ConfigError("bad_answer", f"--timezone: {place} may mean {', '.join(zones)}.", "Give one of them.")
+    if (chosen := interview.answer("zone")) is not None and chosen not in zones:
+        interview.drop("zone")
+    question = WizardQuestion("zone", f"Which {place}?", "--timezone", zones[0], is_quick=True)
+    return await interview.choose(question, [WizardChoice(zone, zone) for zone in zones])
+
+
+async def _stay_awake(site: Site, zone: str, start: str, end: str) -> None:
+    """Asked by night only: whoever sets it up then wants to see it answer."""
+    now = SystemClock().now()
+    schedule = SleepSchedule(SleepSettings.model_validate({"start": start, "end": end, "timezone": zone}))
+    if not site.interview.is_live or not schedule.is_asleep(now):
+        return
+    site.aside(f"It is {now.astimezone(ZoneInfo(zone)):%H:%M} there: you sleep, so nobody would be answered before {end}.")
+    question = WizardQuestion("awake", "Stay awake for an hour, to try it?", "", default="yes", is_quick=True)
+    if await site.interview.confirm(question):
+        until = (now + timedelta(hours=1)).replace(microsecond=0).astimezone(ZoneInfo(zone))
+        site.plan.settings["sleep.awake_until"] = until.isoformat()
+
+
+def _place(answer: str) -> str:
+    if zones_of(answer):
+        return ""
+    meant = near_zones(answer)
+    return f"nobody knows that place; did you mean {' or '.join(meant)}?" if meant else "a city, or a time zone like Europe/Madrid"
 
 
 def _hours(answer: str) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from secondme.cli.onboard.model import why_no_address
 from secondme.cli.onboard.prompts import WizardChoice, WizardQuestion
+from secondme.cli.onboard.site import Unproven
 from secondme.core.config.models import HearingSettings, SpeechSettings, transcription_address
 from secondme.core.errors import SecondmeError
 from secondme.core.messages import Sound, Transcription
@@ -21,15 +22,15 @@ _NO, _SERVER, _LOCAL = "no", "server", "local"
 _OPENAI = "https://api.openai.com"
 _EXTRA_MB = 430
 """What `secondme[hearing]` brings; measured."""
-_AGAIN, _ANYWAY = "again", "anyway"
+_WITHOUT_HEARING = "Go on without: voice messages stay unheard"
+_WITHOUT_SPEECH = "Go on without: it answers in writing"
 
 
 async def ask(site: Site) -> None:
     """Hearing and speaking are decided; servers that are asked from now on were tried."""
-    if site.setup.settings.sight.enabled:
-        site.aside(
-            "Pictures are shown to the model, as copies without place and time: secondme config set sight.enabled false ends it."
-        )
+    if site.setup.settings.sight.enabled and not site.interview.is_quick:
+        site.aside("Pictures go to the model, as copies without place and time. To end that:")
+        site.aside(site.screen.typed("  secondme config set sight.enabled false"))
     await _ask_hearing(site)
     await _ask_speech(site)
 
@@ -80,13 +81,20 @@ async def _ask_server(site: Site) -> None:
         )
         base_url = transcription_address(address) if address and transcription_address(address) != _OPENAI else None
         tried = HearingSettings.model_validate({"base_url": base_url, "api_key": key or None, "model": known.model})
-        try:
-            await _prove_hearing(tried)
-        except SecondmeError as error:
-            if not await _goes_on(site, error, ("hearing_url", "hearing_key")):
-                continue
-        else:
-            site.good("It understood a known voice message")
+        answers = ("hearing", base_url, key)
+        settled = site.settled(answers)
+        if settled is None:
+            try:
+                await site.proof(answers, lambda tried=tried: _prove_hearing(tried))  # type: ignore[misc]  # bound at once
+                site.good("It understood a known voice message")
+            except SecondmeError as error:
+                settled = await site.ask_unproven(error, answers, _WITHOUT_HEARING, ("hearing_url", "hearing_key"))
+        if settled in {Unproven.AGAIN, Unproven.ELSE}:
+            continue
+        if settled is Unproven.WITHOUT:
+            site.plan.settings["hearing.enabled"] = False if known.api_key or known.base_url else None
+            site.plan.report["hearing"]["by"] = _NO
+            return
         site.plan.settings["hearing.base_url"] = base_url
         if key:
             site.plan.secrets["hearing.api_key"] = key
@@ -155,13 +163,20 @@ async def _ask_speech(site: Site) -> None:
         key = await interview.text(
             WizardQuestion("speech_key", "Your ElevenLabs key:", "SECONDME_SPEECH__API_KEY", kept or None, secret=True)
         )
-        try:
-            await _prove_speech(known, voice, key)
-        except SecondmeError as error:
-            if not await _goes_on(site, error, ("voice_id", "speech_key")):
-                continue
-        else:
-            site.good("The voice is there")
+        answers = ("speech", voice, key)
+        settled = site.settled(answers)
+        if settled is None:
+            try:
+                await site.proof(answers, lambda voice=voice, key=key: _prove_speech(known, voice, key))  # type: ignore[misc]  # bound at once
+                site.good("The voice is there")
+            except SecondmeError as error:
+                settled = await site.ask_unproven(error, answers, _WITHOUT_SPEECH, ("voice_id", "speech_key"))
+        if settled in {Unproven.AGAIN, Unproven.ELSE}:
+            continue
+        if settled is Unproven.WITHOUT:
+            settings["speech.enabled"] = None
+            site.plan.report["speech"]["consent"] = ""
+            return
         settings |= {"speech.enabled": True, "speech.consent": consent, "speech.voice_id": voice, "speech.provider": None}
         site.plan.secrets["speech.api_key"] = key
         return
@@ -178,20 +193,6 @@ async def _prove_speech(known: SpeechSettings, voice: str, key: str) -> None:
             raise NotFoundError("speech_voice_unknown", "ElevenLabs knows no voice with that id.", "Look under Voices on its page.")
     finally:
         await engine.close()
-
-
-async def _goes_on(site: Site, error: SecondmeError, asked: tuple[str, ...]) -> bool:
-    """True when the owner keeps what could not be proven; false when they answer again. Raises the error when nobody can be asked."""
-    interview = site.interview
-    if not interview.is_live:
-        raise error
-    site.failed(error)
-    question = WizardQuestion("unproven", "What now?", "", default=_AGAIN)
-    anyway = site.screen.typed("Go on without proof; secondme doctor looks again later")
-    answer = await interview.choose(question, [WizardChoice(_AGAIN, "Try again"), WizardChoice(_ANYWAY, anyway)])
-    for name in (*asked, "unproven") if answer == _AGAIN else ("unproven",):
-        interview.drop(name)
-    return answer == _ANYWAY
 
 
 def _address(answer: str) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,10 +21,12 @@ from secondme.cli.onboard.model import given_key
 from secondme.cli.onboard.prompts import FILE, Interview, OnboardingDraft, WizardChoice, WizardQuestion
 from secondme.cli.onboard.site import Site
 from secondme.cli.output import CommandResult, ExitCode, Screen, program_for
+from secondme.cli.prompts import GoneBackError
 from secondme.core.clock import SystemClock
 from secondme.core.config.files import spare_name, write
 from secondme.core.config.loader import Setup, plan_settings
 from secondme.core.errors import ConfigError, SecondmeError
+from secondme.core.exports.authors import platform_of
 from secondme.core.files import private_dir
 from secondme.core.text import did_you_mean
 from secondme.services import persona_library
@@ -39,6 +42,7 @@ async def write_all(site: Site) -> None:
     plan, places = site.plan, site.setup.places
     edit = plan_settings(places, plan.settings, home=site.invocation.home)
     secrets = site.keep_secrets()
+    site.drop_kept_server()
     backup = write(edit, SystemClock().now_ms())
     plan.report |= {
         "written": True,
@@ -72,7 +76,7 @@ async def _import(site: Site) -> None:
     """Chats are read; one that cannot be is said and no reason to stop: it can be read later."""
     reports = []
     for path in site.plan.exports:
-        platform = "telegram" if path.suffix.lower() == ".json" else "whatsapp"
+        platform = platform_of(path)
         try:
             result = await import_files(site.invocation, platform, [path], ImportWishes(site.plan.export_owner))
         except SecondmeError as error:
@@ -93,6 +97,7 @@ async def start_wizard(
     only: tuple[str, ...],
     ask: bool,
     dry_run: bool,
+    quick: bool = False,
 ) -> CommandResult:
     """See `wizard.onboard`. Raises ConfigError for a stage that there is not."""
     for name in only:
@@ -107,7 +112,7 @@ async def start_wizard(
         "base_url": os.environ.get("ANTHROPIC_BASE_URL"),
     }
     answers = {**{name: value for name, value in found.items() if value}, **answers}
-    return await onboard(invocation, OnboardingOptions(answers, only, ask=ask, dry_run=dry_run))
+    return await onboard(invocation, OnboardingOptions(answers, only, ask=ask, dry_run=dry_run, quick=quick))
 
 
 SCHEMA = "secondme.onboard/1"
@@ -122,8 +127,9 @@ STAGES = {
     "running": ("How it runs", gateway.ask),
 }
 """Every stage, in order."""
-_WRITE, _CHANGE, _LEAVE = "write", "change", "leave"
+_WRITE, _LATER, _CHANGE, _MORE, _LEAVE = "write", "later", "change", "all", "leave"
 _ALL = "everything"
+_QUICK = "quick"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +141,8 @@ class OnboardingOptions:
     ask: bool = True
     """False: nothing is asked."""
     dry_run: bool = False
+    quick: bool = False
+    """What has a default is not asked."""
 
 
 async def onboard(invocation: Invocation, wishes: OnboardingOptions) -> CommandResult:
@@ -173,21 +181,42 @@ async def _begun(invocation: Invocation, setup: Setup, wishes: OnboardingOptions
         return _left(site, dry_run=wishes.dry_run)
     except asyncio.CancelledError:
         if wishes.ask and not wishes.dry_run:
-            site.keep_secrets()
+            site.keep_for_later()
         raise
 
 
 async def _walk(site: Site, wishes: OnboardingOptions) -> CommandResult:
     await questions.ask_prerequisites(site)
-    stages = await _stages(site, wishes)
-    for at, stage in enumerate(stages, 1):
-        await _run_stage(site, stage, f"{at} of {len(stages)}")
-    if not await _agreed(site, stages, wishes):
+    if not await _decide(site, wishes):
         return _unwritten(site, dry_run=wishes.dry_run)
     await write_all(site)
+    site.is_written = True
     site.interview.finish()
     await channels.link(site)
     return await gateway.begin(site)
+
+
+async def _decide(site: Site, wishes: OnboardingOptions) -> bool:
+    """True when everything is answered and is to be written. Going back runs a stage again, up to the question that is open."""
+    stages: list[str] = []
+    at, last = -1, ""
+    while True:
+        try:
+            if at < 0:
+                site.interview.begin("", tuple(STAGES))
+                stages, at = await _stages(site, wishes), 0
+            while at < len(stages):
+                await _run_stage(site, stages[at], "" if stages[at] == last else f"{at + 1} of {len(stages)}")
+                at += 1
+                last = ""
+            answer = await _agreed(site, stages, wishes)
+            if answer != _MORE:
+                return answer in {_WRITE, _LATER}
+            site.interview.is_quick, at = False, 0
+        except GoneBackError:
+            last = site.interview.stage
+            stage = site.interview.go_back()
+            at = stages.index(stage) if stage in stages else -1
 
 
 def _interview(setup: Setup, wishes: OnboardingOptions, screen: Screen) -> Interview:
@@ -205,7 +234,8 @@ def _greet(site: Site) -> None:
     screen.line()
     screen.line("secondme: your AI clone. A few questions, and it can answer.", "bold")
     if site.interview.is_live:
-        screen.hint("Enter takes what is shown. Ctrl-C leaves; secondme onboard goes on from there.", "dim")
+        screen.hint("Enter takes what is shown; < and Enter goes back to the question before.", "dim")
+        screen.hint("Ctrl-C leaves; secondme onboard goes on from there.", "dim")
     if site.interview.is_resumed:
         screen.line("You were here before: what you answered is shown, the rest is asked.", "accent")
     screen.line()
@@ -216,8 +246,13 @@ async def _stages(site: Site, wishes: OnboardingOptions) -> list[str]:
     if wishes.only:
         return [name for name in STAGES if name in wishes.only]
     interview = site.interview
+    interview.is_quick = wishes.quick and interview.is_live
     places = site.setup.places
-    if not interview.is_live or interview.is_resumed or not places.config_file.exists():
+    if not interview.is_live:
+        return list(STAGES)
+    if interview.is_resumed or not places.config_file.exists():
+        if not wishes.quick:
+            interview.is_quick = await _ask_way(site) == _QUICK
         return list(STAGES)
     chosen = await interview.choose(
         WizardQuestion("only", "It is set up already. What do you want to change?", "--only", default=_ALL),
@@ -229,48 +264,122 @@ async def _stages(site: Site, wishes: OnboardingOptions) -> list[str]:
     return list(STAGES) if chosen == _ALL else [chosen]
 
 
+async def _ask_way(site: Site) -> str:
+    """Whether everything is asked, or only what nobody else can know."""
+    question = WizardQuestion("way", "How much do you want to be asked?", "--quick", default=_QUICK)
+    choices = [
+        WizardChoice(_QUICK, "Quick (3 questions): your key, your name, and go"),
+        WizardChoice("all", "All questions"),
+    ]
+    return await site.interview.choose(question, choices)
+
+
 async def _run_stage(site: Site, stage: str, where: str) -> None:
+    """The stage is answered. `where` is which one it is of how many; empty: its title stands there already."""
     title, ask = STAGES[stage]
-    site.screen.line()
-    site.screen.line(f"{title}  ({where})" if where else title, "bold")
-    site.interview.stage = stage
-    await ask(site)
+    if where and not site.interview.is_quick:
+        site.screen.line()
+        site.screen.line(f"{title}  ({where})", "bold")
+    site.interview.begin(stage, tuple(STAGES))
+    await site.run(stage, ask)
 
 
-async def _agreed(site: Site, stages: list[str], wishes: OnboardingOptions) -> bool:
-    """True when it is to be written. The owner may go back to a stage as often as they like."""
+async def _agreed(site: Site, stages: list[str], wishes: OnboardingOptions) -> str:
+    """Whether it is to be written. The owner may change an answer as often as they like. Raises GoneBackError."""
+    interview = site.interview
     while True:
+        site.put_in_order(tuple(STAGES))
         edit = plan_settings(site.setup.places, site.plan.settings, home=site.invocation.home)
         site.plan.report["diff"] = edit.diff
-        site.screen.line()
-        site.screen.line(f"{site.setup.places.config_file}{'' if edit.is_change else ' stays as it is'}", "bold")
-        show_diff(site.screen, edit)
+        if interview.is_quick:
+            _show_defaults(site)
+        else:
+            site.screen.line()
+            site.screen.line(f"{site.setup.places.config_file}{'' if edit.is_change else ' stays as it is'}", "bold")
+            show_diff(site.screen, edit)
         if wishes.dry_run:
-            return False
-        if not site.interview.is_live:
-            return True
-        question = WizardQuestion("write", "Write this?", "", default=_WRITE)
-        answer = await site.interview.choose(
-            question,
+            return _LEAVE
+        if not interview.is_live:
+            return _WRITE
+        quick = interview.is_quick
+        answer = await interview.ask_now(
+            WizardQuestion("write", "Go?" if quick else "Write this?", "", default=_WRITE),
             [
-                WizardChoice(_WRITE, "Yes"),
+                WizardChoice(_WRITE, "Yes, and start it now" if quick else "Yes"),
+                *([WizardChoice(_LATER, "Yes, and I start it later")] if quick else []),
                 WizardChoice(_CHANGE, "Change something first"),
+                *([WizardChoice(_MORE, "Ask me all questions first")] if quick else []),
                 WizardChoice(_LEAVE, "No, leave all as it was"),
             ],
         )
-        site.interview.drop("write")
+        if quick:
+            site.plan.start = answer == _WRITE
         if answer != _CHANGE:
-            return answer == _WRITE
-        titles = [WizardChoice(name, STAGES[name][0]) for name in stages]
-        stage = await site.interview.choose(WizardQuestion("again", "What?", "", default=stages[0]), titles)
-        site.interview.drop("again")
-        site.interview.drop_stage(stage)
-        await _run_stage(site, stage, "")
+            return answer
+        await _change(site, stages)
+
+
+async def _change(site: Site, stages: list[str]) -> None:
+    """One answer is another one, or as before. Whatever hangs on it is asked anew; everything else keeps its answer."""
+    interview = site.interview
+    known = [each for each in interview.answered if each.stage in stages]
+    width = max(30, shutil.get_terminal_size().columns - 8)
+    choices = [WizardChoice(each.name, _cut(f"{each.text} {each.answer or '-'}", width)) for each in known]
+    if not choices:
+        return
+    try:
+        name = await interview.ask_now(WizardQuestion("again", "What?", "", default=choices[0].value), choices)
+    except GoneBackError:
+        return
+    stage = next(each.stage for each in known if each.name == name)
+    while True:
+        interview.reopen(name)
+        try:
+            await _run_stage(site, stage, "")
+        except GoneBackError:
+            if interview.at is None or interview.at.name != name:
+                continue  # from a question that only follows: the one that was chosen is asked again
+            interview.close(name)
+            interview.is_repeating = True
+            await _run_stage(site, stage, "")
+        return
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else f"{text[: width - 3]}..."
+
+
+def _show_defaults(site: Site) -> None:
+    """What was not asked on the quick path, and how each of it is changed."""
+    settings, report = site.plan.settings, site.plan.report
+    model, hours = report.get("model", {}), report.get("hours", {})
+    tone = (site.plan.persona or {}).get("tone")
+    rows = {
+        "model": model.get("name") or "none yet: nobody is answered",
+        "store": _STORES.get(report.get("store", {}).get("kind", ""), ""),
+        "voice": f"{tone}; its words: secondme persona edit default" if tone else "your persona stays as it is",
+        "senses": "voice messages are not listened to",
+        "door": _DOORS.get(str(settings.get("pairing.mode")), ""),
+        "hours": f"asleep {hours.get('sleep', '')}, {hours.get('timezone', '')}" if hours.get("sleep") != "off" else "never asleep",
+        "channels": "this machine alone: secondme chat",
+        "running": "in a terminal: secondme serve",
+    }
+    site.screen.line()
+    site.tell("The rest is as most people have it. To change one of them:", "bold")
+    site.tell(site.screen.typed("  secondme onboard --only WORD"))
+    for name, what in rows.items():
+        site.tell(f"  {name:<10}{site.screen.typed(what)}", "dim")
+
+
+_DOORS = {"owner": "strangers wait until you approve them", "self_verify": "strangers let themselves in with a code"}
+_STORES = {"embedded": "a private server on this machine", "url": "in your Redis", "docker": "in containers"}
 
 
 def _left(site: Site, *, dry_run: bool) -> CommandResult:
     """What was proven is kept, and the owner knows how to go on."""
-    kept = None if dry_run else site.keep_secrets()
+    if site.is_written:
+        return _left_written(site)
+    kept = None if dry_run else site.keep_for_later()
     at = site.interview.at
 
     def show(_: Screen) -> None:
@@ -286,6 +395,22 @@ def _left(site: Site, *, dry_run: bool) -> CommandResult:
             screen.line(f"Your key is kept in {kept}.", "dim")
 
     return CommandResult({"left": at.name if at else None}, show, ExitCode.INTERRUPTED, schema=SCHEMA)
+
+
+def _left_written(site: Site) -> CommandResult:
+    """Everything was written: what is left is to link a channel, or to start."""
+    missing = [name for name in site.plan.channels if name not in {each["id"] for each in site.plan.report.get("channels") or ()}]
+    called = program_for(site.invocation.home)
+
+    def show(_: Screen) -> None:
+        site.screen.line()
+        site.screen.line("Left. It is set up all the same.", "warn")
+        for name in missing:
+            site.screen.line(f"Not linked yet:  {called} channels connect {name}")
+        site.screen.line(f"Start it:  {called} serve")
+
+    data: dict[str, Any] = {"left": "channels" if missing else "start", "written": True, "notLinked": missing}
+    return CommandResult(data, show, ExitCode.INTERRUPTED, schema=SCHEMA)
 
 
 def _unwritten(site: Site, *, dry_run: bool) -> CommandResult:

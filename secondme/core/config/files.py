@@ -228,9 +228,9 @@ def _remove(node: tomlkit.container.Container | tomlkit.items.Table, parts: list
             del node[head]
 
 
-def read_env_file(path: Path) -> dict[str, str]:
-    """The names and values of the file; empty when there is none. Raises ConfigError when others can read it, or nobody."""
-    text = _text(path)
+def read_env_file(path: Path, *, even_open: bool = False) -> dict[str, str]:
+    """The names and values of the file; empty when there is none. Raises ConfigError when others can read it (unless `even_open`), or nobody."""
+    text = _text(path, even_open=even_open)
     if not text:
         return {}
     from dotenv import dotenv_values  # noqa: PLC0415  only who has such a file pays for it
@@ -255,9 +255,9 @@ def save_env_file(path: Path, changes: Mapping[str, str | None]) -> None:
         ) from error
 
 
-def _text(path: Path) -> str | None:
+def _text(path: Path, *, even_open: bool = False) -> str | None:
     try:
-        return read_private(path)
+        return read_private(path, even_open=even_open)
     except EncodingError as error:
         raise ConfigError("unreadable_env_file", f"{path} cannot be read: it is {error.words}.", "Save it as UTF-8.") from None
     except OSError:
@@ -314,10 +314,11 @@ def _library() -> Any:  # an optional package
         raise ConfigError("no_keyring", "The package `keyring` is not installed.", "pip install 'secondme[keyring]'") from error
 
 
-def read_credentials(path: Path) -> dict[str, str | int]:
-    """The saved settings; empty when nothing was linked. Raises ConfigError when the file is not ours alone or cannot be read."""
+def read_credentials(path: Path, *, even_open: bool = False) -> dict[str, str | int]:
+    """The saved settings; empty when nothing was linked. Raises ConfigError when the file is not ours alone (unless `even_open`) or cannot be
+    read."""
     try:
-        text = read_private(path)
+        text = read_private(path, even_open=even_open)
         saved = {} if text is None else json.loads(text)
     except (ValueError, OSError, RecursionError):
         raise _unreadable(path) from None  # the original may quote a secret

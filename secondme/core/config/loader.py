@@ -137,10 +137,16 @@ class Setup(Section):
 
 
 def load(
-    flags: Mapping[str, Any], environ: Mapping[str, str] | None = None, *, home: Path | None = None, config: str | None = None
+    flags: Mapping[str, Any],
+    environ: Mapping[str, str] | None = None,
+    *,
+    home: Path | None = None,
+    config: str | None = None,
+    even_open: bool = False,
 ) -> Setup:
     """The owner's settings. `flags` are dotted names the owner typed (`pairing.mode`); `home` is the typed `--home`; `config` stands for
-    the text of `config.toml`, to know what it would come to.
+    the text of `config.toml`, to know what it would come to. `even_open`: a file of secrets that others can read counts too, so that who
+    reports that can look at everything else.
 
     Raises ConfigError naming the setting and its source when a value or a key is wrong, or the file cannot be read. Reads, never
     writes.
@@ -150,14 +156,14 @@ def load(
         home = Path(environ["SECONDME_HOME"])
     places = find_places(home)
     written = _read_file(places.config_file) if config is None else _parse(config, places.config_file)
-    kept = read_env_file(places.env_file)
+    kept = read_env_file(places.env_file, even_open=even_open)
     above = [
         (str(places.env_file), _of_environment(kept)),
         ("", _of_environment(environ)),
         ("flag", dict(flags)),
     ]
     layers = [
-        (str(places.credentials), read_credentials(places.credentials)),
+        (str(places.credentials), read_credentials(places.credentials, even_open=even_open)),
         (str(places.config_file), written),
         ("keyring", read_keyring(places.config) if _asks_keyring([written, *(layer for _, layer in above)]) else {}),
         *above,
@@ -175,7 +181,12 @@ def load(
         settings = _composed(tuple(channels.items())).model_validate(_nest(values))
     except ValidationError as error:
         raise _explain(error, sources) from None  # the original repeats values, and one may be a secret
-    return Setup(settings=settings, sources=sources, places=places, again=lambda: load(flags, environ, home=home, config=config))
+    return Setup(
+        settings=settings,
+        sources=sources,
+        places=places,
+        again=lambda: load(flags, environ, home=home, config=config, even_open=even_open),
+    )
 
 
 def _channel_sections(names: Collection[str] | None = None) -> dict[str, type[Section]]:

@@ -1,12 +1,12 @@
 """The settings' models: every group with its defaults and its limits. `loader.load` puts them together."""
 
 import re
-from datetime import time
+from datetime import datetime, time
 from typing import Literal
 from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, field_validator
 
 from secondme.core.enums import PairingMode, Tier
 
@@ -203,6 +203,19 @@ class SleepSettings(Section):
     """An IANA name; empty means this machine's."""
     spread_minutes: float = Field(20, ge=0, le=240)
     """After waking, answers are spread over this long."""
+    awake_until: AwareDatetime | None = None
+    """In the 12 hours before this moment, as 2026-12-02T02:10:00+01:00, the owner is awake whatever the hours say. Setting up at night offers it."""
+
+    @field_validator("awake_until", mode="before")
+    @classmethod
+    def _a_moment(cls, value: object) -> object:
+        try:
+            moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+        except ValueError:
+            moment = ""
+        if moment is not None and (not isinstance(moment, datetime) or moment.tzinfo is None):
+            raise ValueError("not a moment with its time zone, like 2026-12-02T02:10:00+01:00")
+        return moment
 
     @field_validator("start", "end")
     @classmethod

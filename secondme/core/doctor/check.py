@@ -22,7 +22,7 @@ from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.files import is_held, table
 from secondme.core.gateway.status import SystemStatus, overview
 from secondme.core.gateway.store import ActivityStore
-from secondme.core.http import NetworkConfigError, open_client, proxy_of
+from secondme.core.http import NetworkConfigError, network_fault, open_client, proxy_of
 from secondme.core.providers.messages_api import list_models, try_model
 from secondme.core.text import safe_text
 
@@ -411,6 +411,17 @@ class DoctorContext:
             return await answer
         except SecondmeError as error:
             raise NotCheckedError(why_unasked(error)) from error
+
+
+def network_finding(error: BaseException) -> Finding | None:
+    """What is wrong with the way to a server, where a proxy or a certificate is; None for any other cause. Raises NotCheckedError for what the
+    check of the network reports."""
+    fault = network_fault(error)
+    if fault is None:
+        return None
+    if fault.code == "proxy_unreachable":
+        raise NotCheckedError("the proxy does not answer")
+    return found(fault.code.replace("_", "-"), why=fault.message, todo=fault.fix)
 
 
 def why_unasked(error: SecondmeError) -> str:

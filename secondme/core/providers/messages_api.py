@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from secondme.core.errors import ConfigError, CredentialsError, DataError, SecondmeError, UnavailableError
+from secondme.core.http import causes_of, network_fault
 from secondme.core.log import get_logger
 from secondme.core.messages import (
     PICTURE_REFUSED,
@@ -259,9 +260,11 @@ def _no_credit(words: str, account: str, shown: str) -> CredentialsError:
     return CredentialsError("model_no_credit", said, "Raise the limit in the vendor's console, or wait.")
 
 
-def failure(error: Exception, where: str) -> SecondmeError:
-    """What kept a call from an answer. Whatever a library raises over a server's answer is the server's trouble: the message waits."""
-    causes = tuple(_causes(error))
+def failure(error: Exception, where: str, url: str = "") -> SecondmeError:
+    """What kept a call to `url` from an answer. Whatever a library raises over a server's answer is the server's trouble: the message waits."""
+    if url and (fault := network_fault(error, url)) is not None:
+        return fault
+    causes = tuple(causes_of(error))
     names = {type(each).__name__ for each in causes}  # the SDK's HTTP library has the names of httpx, and classes of its own
     if any("Timeout" in name for name in names):
         return UnavailableError("model_timeout", f"The model's server at {where} did not answer in time.")
@@ -273,14 +276,6 @@ def failure(error: Exception, where: str) -> SecondmeError:
         said = f"The model's server at {where} does not answer properly."
         log.warning("model_answer_unread", server=where, error=type(error).__name__)
     return UnavailableError("model_unreachable", said)
-
-
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    for _ in range(10):
-        if error is None:
-            return
-        yield error
-        error = error.exceptions[0] if isinstance(error, BaseExceptionGroup) else error.__cause__ or error.__context__
 
 
 async def ask(
@@ -315,7 +310,7 @@ def _explained(settings: ModelSettings, prompt: Prompt) -> Iterator[None]:
     except SecondmeError:
         raise
     except Exception as error:
-        raise failure(error, where) from error
+        raise failure(error, where, address(settings)) from error
 
 
 async def read_answer(chunks: AsyncIterator[bytes], prompt: Prompt, model: str) -> ModelOutcome:

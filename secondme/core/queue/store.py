@@ -220,6 +220,11 @@ class InboxStore:
         )
         return answer == b"done"
 
+    async def put_off_because(self, contact: ContactId) -> str:
+        """Why the contact waits for a later moment; empty when they do not."""
+        token, reason = await self._store.call(self._store.client.hmget(keys.mailbox(contact), ["token", "waiting"]))
+        return reason.decode() if token == b"later" and reason else ""
+
     # Keeping order
 
     async def wake(self, limit: int = 100) -> tuple[int, float | None]:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 _FREE_CHARACTERS = 100
 _FAR_AHEAD = timedelta(minutes=1)
+_LONGEST_VIGIL = timedelta(hours=12)
+"""So long before `sleep.awake_until` it counts: a night, and not the nights before it."""
 _SPEED_UP = 0.1
 """Per further 100 characters, at most half."""
 
@@ -69,17 +71,23 @@ def _typing_s(characters: int, settings: PacingSettings) -> float:
     return typing
 
 
+UNIVERSAL = frozenset({"UTC", "Etc/UTC", "Etc/UCT", "UCT", "Etc/Universal", "Universal", "Zulu", "Etc/Zulu", "Etc/GMT", "GMT"})
+"""Zones of machines, and of hardly anybody who sleeps."""
+
+
 class SleepSchedule:
     """When the owner sleeps."""
 
     def __init__(self, settings: SleepSettings) -> None:
         self._settings = settings
         self._zone: tzinfo = ZoneInfo(settings.timezone) if settings.timezone else machine_zone()
+        until = settings.awake_until
+        self._vigil = [(until - _LONGEST_VIGIL, until)] if until is not None else []
 
     def is_asleep(self, now: datetime) -> bool:
         """True at local times from `start` (included) to `end` (excluded), also across midnight."""
         start, end = self._settings.start, self._settings.end
-        if not self._settings.enabled or start == end:
+        if not self._settings.enabled or start == end or any(since <= now < until for since, until in self._vigil):
             return False
         local = now.astimezone(self._zone).time()
         return start <= local < end if start < end else local >= start or local < end
@@ -121,12 +129,13 @@ class SleepSchedule:
 
     def _turns(self, edge: time, now: datetime, *, asleep: bool) -> datetime:
         """The first moment after `now` at which `is_asleep` is `asleep` and was not: when the clock shows `edge`, or is put to the other
-        side of it."""
+        side of it, or when staying awake begins or ends."""
         moment = now
         while True:
             following = self._next(edge, moment)
             change = self._change(moment, following)
-            for each in (following,) if change is None else (change, following):
+            vigil = [each for pair in self._vigil for each in pair if moment < each < following]
+            for each in sorted([*([] if change is None else [change]), *vigil, following]):
                 if self.is_asleep(each) is asleep:
                     return each
             moment = following

@@ -13,7 +13,17 @@ from typing import TYPE_CHECKING
 from secondme.core.admit.control_store import ControlStore
 from secondme.core.channel_manifest import Manifest, sentence_of
 from secondme.core.config.loader import Setup, channel_settings
-from secondme.core.doctor.check import Check, DoctorContext, Finding, NotCheckedError, NotConfigured, Outcome, found, verdict
+from secondme.core.doctor.check import (
+    Check,
+    DoctorContext,
+    Finding,
+    NotCheckedError,
+    NotConfigured,
+    Outcome,
+    found,
+    network_finding,
+    verdict,
+)
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.format import span
 from secondme.core.http import NetworkConfigError
@@ -75,6 +85,8 @@ async def _asked(subject: DoctorContext, patient: ChannelProbe) -> tuple[str, Fi
         async with asyncio.timeout(subject.http_timeout_s):
             return await patient.look(subject.setup, subject.http_timeout_s), None
     except (UnavailableError, TimeoutError) as error:
+        if (fault := network_finding(error)) is not None:
+            return "", fault
         why = error.message if isinstance(error, UnavailableError) else "The platform does not answer."
         return "", found("channel-unreachable", title=title, check=name, why=why)
     except NetworkConfigError:

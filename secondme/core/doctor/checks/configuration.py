@@ -110,7 +110,7 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]
 
 def _kept(path: Path) -> dict[str, str]:
     try:
-        return read_env_file(path)
+        return read_env_file(path, even_open=True)
     except ConfigError:
         return {}
 

@@ -24,11 +24,11 @@ from secondme.core.doctor.check import (
     verdict,
 )
 from secondme.core.doctor.checks.files import refused_log
-from secondme.core.errors import ConfigError, CredentialsError
+from secondme.core.errors import ConfigError, CredentialsError, SecondmeError
 from secondme.core.format import size
-from secondme.core.http import ProxySettings, problems
+from secondme.core.http import ProxySettings, problems, unreachable_proxies
 from secondme.core.providers.messages_api import address
-from secondme.core.send.pacing import machine_zone
+from secondme.core.send.pacing import UNIVERSAL, machine_zone
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,12 +90,12 @@ async def _of_model(subject: DoctorContext) -> int | None:
 
 async def network(subject: DoctorContext) -> Outcome:
     """What the environment says about proxies and certificates can be used."""
-    broken = await in_thread(lambda: problems(subject.environ))
+    broken: list[SecondmeError] = [*await in_thread(lambda: problems(subject.environ))]
+    broken += await unreachable_proxies(subject.environ, subject.http_timeout_s)
     proxies = ProxySettings.of(subject.environ).by_scheme.values()
     named = ", ".join(dict.fromkeys(each.variable for each in proxies)) or "directly"
-    kinds = {"proxy_unusable": "proxy-unusable", "certificates_unusable": "certificates-unusable"}
     return verdict(
-        *(found(kinds[each.code], why=each.message.rstrip("."), variable=each.variable) for each in broken),
+        *(found(each.code.replace("_", "-"), why=each.message, todo=each.fix) for each in broken),
         detail=f"through {named}" if proxies else "no proxy is named",
     )
 
@@ -110,10 +110,8 @@ async def timezone(subject: DoctorContext) -> Outcome:
     if not subject.places.config.exists():
         return NotConfigured()
     zone = str(machine_zone())
-    return verdict(found("timezone-unset") if zone in _UNIVERSAL else None, detail=f"{zone}, this machine's")
+    return verdict(found("timezone-unset") if zone in UNIVERSAL else None, detail=f"{zone}, this machine's")
 
-
-_UNIVERSAL = frozenset({"UTC", "Etc/UTC", "Etc/UCT", "UCT", "Etc/Universal", "Universal", "Zulu", "Etc/Zulu", "Etc/GMT", "GMT"})
 
 CLOCK_CHECKS = (
     Check("clock", "Clock", "This machine's clock against the store's and the model's server", clock),
@@ -264,7 +262,7 @@ def _available() -> int | None:
     return None
 
 
-NETWORK_CHECKS = (Check("network", "Network", "ProxySettings and certificates that the environment names can be used", network),)
+NETWORK_CHECKS = (Check("network", "Network", "Proxies and certificates that the environment names can be used", network),)
 
 CHECKS = (
     Check("disk", "Disk", "Free space and inodes for the data and the logs", disk),

@@ -11,7 +11,17 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from secondme.core.clock import from_ms
-from secondme.core.doctor.check import Check, DoctorContext, Finding, NotConfigured, Outcome, found, in_thread, verdict
+from secondme.core.doctor.check import (
+    Check,
+    DoctorContext,
+    Finding,
+    NotConfigured,
+    Outcome,
+    found,
+    in_thread,
+    network_finding,
+    verdict,
+)
 from secondme.core.errors import ConfigError, CredentialsError, DataError, SecondmeError, UnavailableError
 from secondme.core.format import counted, size
 from secondme.core.http import NetworkConfigError
@@ -57,7 +67,7 @@ async def hearing(subject: DoctorContext) -> Outcome:
     except (ConfigError, DataError) as error:
         return verdict(found("hearing-unusable", why=error.message, todo=error.fix or "Check the settings hearing.*."), ends)
     except UnavailableError as error:
-        return verdict(found("hearing-unreachable", why=error.message), ends)
+        return verdict(network_finding(error) or found("hearing-unreachable", why=error.message), ends)
     finally:
         if engine is not None:
             await engine.close()
@@ -108,7 +118,7 @@ async def speech(subject: DoctorContext) -> Outcome:
             exists, left = await engine.voice_exists(), await engine.quota_left()
     except (TimeoutError, UnavailableError) as error:
         why = error.message if isinstance(error, SecondmeError) else "ElevenLabs did not answer in time."
-        return verdict(consent, found("speech-unreachable", why=why))
+        return verdict(consent, network_finding(error) or found("speech-unreachable", why=why))
     except NetworkConfigError:
         raise
     except SecondmeError as error:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+import shlex
 from datetime import date, timedelta
 from functools import cache
 from typing import TYPE_CHECKING
 
+from secondme.core.admit.pairing_store import PairingStore
 from secondme.core.clock import from_ms
 from secondme.core.config.models import ModelSettings, PersonaSettings
 from secondme.core.doctor.check import (
@@ -27,6 +29,7 @@ from secondme.core.files import table
 from secondme.core.http import NetworkConfigError
 from secondme.core.providers.messages_api import address
 from secondme.core.reply.personas import Broken, PersonaLibrary
+from secondme.core.reply.store import PersonaUse
 from secondme.core.text import near
 
 if TYPE_CHECKING:
@@ -37,6 +40,7 @@ _NOTICE = timedelta(days=60)
 """How long before a model's end we say so: as long as the vendor's own notice."""
 _VERSION = re.compile(r"(?:-latest|-0|-\d{8})")
 """What may follow a model's name and still be that model."""
+_MOST_GONE = 20
 _BUSY = frozenset({"model_rate_limited", "model_overloaded"})
 
 
@@ -65,6 +69,10 @@ def _key_trouble(error: BaseException) -> Outcome:
             return verdict(found("model-key-refused"))
         case ConfigError():
             return verdict(found("model-bad-url", why=error.message))
+        case UnavailableError(code="proxy_unreachable"):
+            raise NotCheckedError("the proxy does not answer")  # the check of the network reports it
+        case UnavailableError(code="proxy_refuses" | "certificate_untrusted" as code):
+            return verdict(found(code.replace("_", "-"), why=error.message, todo=error.fix))
         case UnavailableError():
             return verdict(found("model-busy" if error.code in _BUSY else "model-unreachable", why=error.message))
         case _:
@@ -165,13 +173,36 @@ async def personas(subject: DoctorContext) -> Outcome:
     chosen = subject.settings.persona.file
     is_missing = chosen != PersonaSettings.model_fields["file"].default and not (subject.places.personas / chosen).is_file()
     missing = found("persona-missing", name=chosen) if is_missing else None
-    if not (broken or sound or missing):
+    gone = await _gone(subject, {*sound, *(each.id for each in broken)})
+    if not (broken or sound or missing or gone):
         return NotConfigured("none of your own: a plain default speaks")
-    return verdict(*map(_told, broken), missing, detail=", ".join(sound))
+    return verdict(*map(_told, broken), missing, *gone, detail=", ".join(sound))
+
+
+async def _gone(subject: DoctorContext, there: set[str]) -> list[Finding]:
+    """Choices, for everybody, a relationship or a contact, that name a persona which is not there; none while no store is reached."""
+    try:
+        store = await subject.store()
+        used = await PersonaUse(store).all()
+        approved = (await PairingStore(store, subject.settings.pairing).listing()).approved
+    except (NotCheckedError, SecondmeError):  # the check of the store says why
+        return []
+    chosen = {
+        slot.partition(":")[2] or "everybody": (name, f" --relationship {slot.partition(':')[2]}" if ":" in slot else "")
+        for slot, name in used.items()
+    }
+    for each in approved:
+        if each.persona:
+            chosen[each.contact_id] = each.persona, f" --contact {shlex.quote(each.contact_id)}"
+    return [
+        found("persona-gone", who=who, name=name, option=option) for who, (name, option) in chosen.items() if name not in there
+    ][:_MOST_GONE]
 
 
 def _told(broken: Broken) -> Finding:
     return found("persona-broken", why=broken.error.message, name=broken.id)
 
 
-PERSONA_CHECKS = (Check("personas", "Personas", "Every persona file can be used", personas),)
+PERSONA_CHECKS = (
+    Check("personas", "Personas", "Every persona file can be used, and every one that was chosen is there", personas),
+)

@@ -19,6 +19,7 @@ _LONG = timedelta(minutes=10)
 """Gathering, pacing and a slow model together take less."""
 _EXPECTED = frozenset({"asleep", "paused", "gathering", "over_budget", "over_contact_budget"})
 """Reasons to wait that the owner chose, or that another check reports."""
+_OF_MODEL = ("model_", "no_model_key", "certificate_", "proxy_")
 _MICROS = 1_000_000
 
 
@@ -35,7 +36,9 @@ async def queue(subject: DoctorContext) -> Outcome:
     is_explained = seen.everybody is not None or (backlog.waiting and set(backlog.waiting) <= _EXPECTED)
     if age <= _LONG or is_explained or not seen.runs:
         return Ok(told)
-    return verdict(found("queue-waiting", count=backlog.queued, age=span(age), why=why))
+    of_model = any(reason.startswith(_OF_MODEL) for reason in backlog.waiting)
+    fix = "secondme doctor model-key model" if of_model else "secondme status"
+    return verdict(found("queue-waiting", count=backlog.queued, age=span(age), why=why, fix=fix))
 
 
 async def dead_letters(subject: DoctorContext) -> Outcome:
