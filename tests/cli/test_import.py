@@ -1,6 +1,7 @@
 """`secondme import`: what is said of an import, what is refused, and with which exit code."""
 
 import json
+import sys
 import zipfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -209,7 +210,6 @@ def test_a_contact_is_named_by_id_or_name_and_the_door_stays_shut(cli: Cli, door
 
 @pytest.mark.usefixtures("raw")
 def test_progress_is_shown_on_a_terminal_only(cli: Cli, home: Path, redis_url: str, tmp_path: Path) -> None:
-    import sys
 
     path = export(tmp_path)
     assert cli("import", "whatsapp", str(path), "--me", "Sam").stderr == ""
@@ -218,6 +218,28 @@ def test_progress_is_shown_on_a_terminal_only(cli: Cli, home: Path, redis_url: s
         terminal.read_until("━")
         terminal.read_until("4 messages")
         assert terminal.ended() == 0
+
+
+@pytest.mark.parametrize("me", ["", "Zoe"])
+def test_who_speaks_in_it_is_a_choice_on_a_terminal(home: Path, redis_url: str, tmp_path: Path, me: str) -> None:
+    path = export(tmp_path)
+    words = [sys.executable, "-m", "secondme", "--home", str(home), "import", "whatsapp", str(path), *(("--me", me) if me else ())]
+    with Terminal(words, SECONDME_REDIS_URL=redis_url, PROMPT_TOOLKIT_NO_CPR="1") as terminal:
+        if me:
+            terminal.read_until("'Zoe' is nobody in chat.txt")
+        terminal.read_until("Who of them are you\\?")
+        terminal.read_until("anna \\(2 messages\\)")
+        terminal.read_until("Sam \\(2 messages\\)")
+        terminal.type("\x1b[B\r")
+        terminal.read_until("you are Sam")
+        assert terminal.ended() == 0
+
+
+@pytest.mark.usefixtures("raw")
+def test_where_nobody_can_be_asked_the_people_are_named(cli: Cli, tmp_path: Path) -> None:
+    refused = cli("import", "whatsapp", str(export(tmp_path)))
+    assert (refused.exit_code, refused.stdout) == (65, "")
+    assert "In it speak: anna, Sam. Say who you are with --me NAME." in refused.stderr
 
 
 def warned(cli: Cli, *words: str) -> list[tuple[str, int]]:

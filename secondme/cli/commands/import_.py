@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
 from secondme.cli.command import Invocation, command
-from secondme.cli.output import CommandResult, ExitCode, Screen
+from secondme.cli.output import CommandResult, ExitCode, Screen, note
 from secondme.core.clock import rfc3339
 from secondme.core.errors import DataError, NotFoundError, SecondmeError
 from secondme.core.text import safe_name
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from rich.progress import Progress, TaskID
 
-    from secondme.core.exports.importer import ChatReport, FileReport, ImportTally
+    from secondme.core.exports.importer import ChatReport, FileReport, ImportOptions, ImportTally
     from secondme.core.ids import ContactId
     from secondme.core.records import OwnMessage, Turn
     from secondme.core.remember.store import Recollected
@@ -48,6 +48,8 @@ class ImportWishes:
     verbose: bool = field(default=False, kw_only=True)
 
 
+_WHO = frozenset({"owner_unknown", "no_such_person", "name_not_unique"})
+"""Errors that a choice of the file's authors mends."""
 _MOST_PEOPLE = 50
 """Named in the result; a group may have thousands."""
 _MOST_CHATS = 20
@@ -130,10 +132,19 @@ async def import_files(
         )
         with _ProgressBar() as bar:
             sink = services.memory_sink if services.settings.memory.enabled and not wishes.dry_run else None
-            importer = Importer(_Stores(services, execute=not wishes.dry_run), options, bar.advance, sink=sink)
+            stores = _Stores(services, execute=not wishes.dry_run)
+
+            async def read(path: Path, me: str) -> FileReport:
+                importer = Importer(stores, replace(options, me=me), bar.advance, sink=sink)
+                return await (importer.whatsapp(path) if platform == "whatsapp" else importer.telegram(path))
+
             for path in files:
                 try:
-                    reports.append(await (importer.whatsapp(path) if platform == "whatsapp" else importer.telegram(path)))
+                    try:
+                        reports.append(await read(path, wishes.me))
+                    except DataError as error:
+                        me = await _asked(invocation, platform, path, error, bar, options)
+                        reports.append(await read(path, me))
                 except (DataError, NotFoundError) as error:
                     errors.append(error)
     if len(errors) == 1 and not reports:
@@ -148,6 +159,26 @@ async def import_files(
     return CommandResult(
         data, lambda screen: _show(screen, data, verbose=wishes.verbose), ExitCode.BAD_INPUT if errors else ExitCode.DONE, errors
     )
+
+
+async def _asked(
+    invocation: Invocation, platform: str, path: Path, error: DataError, bar: _ProgressBar, options: ImportOptions
+) -> str:
+    """Who of the file's authors the person at the terminal says they are. Raises `error` where it is about something else, or nobody can be
+    asked."""
+    from secondme.cli.onboard.authors import ask_who
+    from secondme.cli.prompts import GoneBackError
+    from secondme.core.exports.authors import authors_of
+
+    if error.code not in _WHO or invocation.as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise error
+    bar.end()
+    authors = await authors_of(path, options.now.date(), platform)
+    note(f"{safe_name(path.name)}: {error.message}" if options.me else safe_name(path.name))
+    try:
+        return await ask_who(authors, options.me or options.usual_name)
+    except GoneBackError:
+        raise error from None
 
 
 def _zone(typed: str) -> tzinfo:
@@ -216,8 +247,13 @@ class _ProgressBar:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def end(self) -> None:
+        """It is gone, and draws nothing any more: the terminal is somebody else's. Repeatable."""
         if self._bar is not None:
             self._bar.stop()
+            self._bar = None
 
     def advance(self, path: Path, more: int, total: int) -> None:
         """So many more bytes of `path` were read. From whichever thread."""
