@@ -90,10 +90,21 @@ def kinds() -> dict[str, FindingKind]:
     }
 
 
+class _Fact(str):
+    """A fact in its place; `{count:job is|jobs are}` is the number with the words for one, or for more."""
+
+    __slots__ = ()
+
+    def __format__(self, words: str) -> str:
+        """As the place asks for it."""
+        one, bar, more = words.partition("|")
+        return f"{self} {one if self == '1' else more}" if bar else str(self)
+
+
 def found(identity: str, *, subject: str = "", **facts: object) -> Finding:
     """The finding of this kind, with its facts in the places for them. Raises KeyError for a kind or a place that nobody filled."""
     kind = kinds()[identity]
-    shown = {name: safe_text(str(fact)).replace("\n", " ")[:_LONGEST_FACT] for name, fact in facts.items()}
+    shown = {name: _Fact(safe_text(str(fact)).replace("\n", " ")[:_LONGEST_FACT]) for name, fact in facts.items()}
     return Finding(identity, kind.severity, kind.what.format_map(shown), kind.fix.format_map(shown), kind.can_fix, subject)
 
 

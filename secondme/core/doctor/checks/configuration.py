@@ -15,6 +15,7 @@ from secondme.core.config.models import Section
 from secondme.core.doctor.check import Check, DoctorContext, Finding, NotCheckedError, Ok, Outcome, found, in_thread, verdict
 from secondme.core.errors import ConfigError
 from secondme.core.text import plain_text
+from secondme.core.validation import complaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -89,7 +90,7 @@ def _misfit(name: str, value: Any) -> str:  # as above
             adapter: TypeAdapter[Any] = TypeAdapter(annotation)
             adapter.validate_python(value)
     except ValidationError as error:
-        return error.errors(include_input=False, include_url=False)[0]["msg"].removeprefix("Value error, ")
+        return complaint("it", error.errors(include_input=False, include_url=False)[0]).removeprefix("it: ")
     return ""
 
 
