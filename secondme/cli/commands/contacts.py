@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from secondme.cli.command import Invocation, command
-from secondme.cli.contact_lookup import anybody, known_contact
+from secondme.cli.contact_lookup import find_contact, hinting
 from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of, message_result
+from secondme.core.admit.contact_lookup import KNOWN, LINKABLE, with_nearest
 from secondme.core.clock import rfc3339
 from secondme.core.enums import Relationship, ReplyMode
 
@@ -57,7 +59,7 @@ async def relate(
     """Say what a contact is to you; your word is never overridden. `auto`: what they write tells."""
     word = _one_of(relationship, [*Relationship, _AUTO])
     async with invocation.services(deciding=True) as services:
-        who = anybody(contact, (await services.listing()).approved)
+        who = await find_contact(services, contact)
         standing = await services.relationships.set_by_owner(who, None if word == _AUTO else Relationship(word))
     kind = standing.type.value
     data = {"contactId": who, "relationship": kind, "manual": standing.manual, "confidence": standing.confidence}
@@ -76,7 +78,7 @@ async def mode(
     """Say what happens to a contact's messages. `default`: the tier decides."""
     word = _one_of(reply_mode, [*ReplyMode, _DEFAULT])
     async with invocation.services(deciding=True) as services:
-        who = anybody(contact, (await services.listing()).approved)
+        who = await find_contact(services, contact)
         record = await services.answering.set_mode(who, None if word == _DEFAULT else ReplyMode(word))
     data = {"contactId": who, "mode": record.mode.value, "chosen": record.reply_mode is not None}
     return message_result(data, _MEANS[record.mode].format(who))
@@ -92,7 +94,7 @@ async def speech(
     """Say whether a contact is answered by voice. `auto` and `default`: as the settings say, which is when they send a voice message."""
     word = _one_of(wanted, [*_SPEECH, _DEFAULT])
     async with invocation.services(deciding=True) as services:
-        who = anybody(contact, (await services.listing()).approved)
+        who = await find_contact(services, contact)
         record = await services.answering.set_speech(who, None if word == _DEFAULT else cast("SpeechChoice", word))
         is_on = services.settings.speech.enabled
     data = {"contactId": who, "speech": record.speech or "auto", "chosen": record.speech is not None, "enabled": is_on}
@@ -119,7 +121,7 @@ async def birthday(
     if not contact:
         return await _list_birthdays(invocation)
     async with invocation.services(deciding=bool(date or clear or from_cards)) as services:
-        who, now = anybody(contact, (await services.listing()).approved), services.clock.now()
+        who, now = await find_contact(services, contact), services.clock.now()
         if clear:
             await services.occasions.clear_birthday(who)
         elif date or from_cards:
@@ -159,7 +161,7 @@ async def promises(
         raise typer.BadParameter("--done or --not-one, not both")
     async with invocation.services(deciding=bool(done or not_one)) as services:
         approved = (await services.listing()).approved
-        who = anybody(contact, approved) if contact else None
+        who = await find_contact(services, contact) if contact else None
         settled = None
         if done or not_one:
             settled = (await services.occasions.settle(done or not_one, "done" if done else "not_one", who))[1].id
@@ -255,7 +257,7 @@ async def show_(invocation: Invocation, contact: _Contact) -> CommandResult:
     from secondme.core.errors import NotFoundError
 
     async with invocation.services() as services:
-        who = await known_contact(services, contact)
+        who = await find_contact(services, contact, KNOWN)
         listing = await services.listing()
         members = await services.persons.members(who)
         pauses = (await services.pauses.pauses()).contacts
@@ -280,7 +282,8 @@ async def show_(invocation: Invocation, contact: _Contact) -> CommandResult:
         if record.contact_id == member
     ]
     if not rows:
-        raise NotFoundError("unknown_contact", f"There is nobody called {who}.", "secondme contacts list")
+        nobody = NotFoundError("unknown_contact", f"There is nobody called {who}.", "secondme contacts list")
+        raise with_nearest(nobody, contact, listing, KNOWN)
 
     def show(screen: Screen) -> None:
         for row in rows:
@@ -304,7 +307,7 @@ async def show_(invocation: Invocation, contact: _Contact) -> CommandResult:
 async def link(invocation: Invocation, contact: _Contact, other: _Contact) -> CommandResult:
     """Say that two contacts are one person: they share the approval and what was said."""
     async with invocation.services(deciding=True) as services:
-        first, second = await known_contact(services, contact), await known_contact(services, other)
+        first, second = [await find_contact(services, each, LINKABLE) for each in (contact, other)]
         outcome = await services.contacts.link(first, second)
         members = await services.contacts.members(first)
     words = "are one person" if outcome == "linked" else "were one person before"
@@ -317,8 +320,11 @@ async def link(invocation: Invocation, contact: _Contact, other: _Contact) -> Co
 async def unlink(invocation: Invocation, contact: _Contact) -> CommandResult:
     """Make a contact a person of its own again. One that was approved only by its link has to ask again."""
     async with invocation.services(deciding=True) as services:
-        who = await known_contact(services, contact)
-        outcome = await services.contacts.unlink(who)
+        known = [each.contact_id for each in (await services.listing()).approved]
+        linked = replace(KNOWN, likeliest=frozenset(await services.persons.persons(known)))
+        who = await find_contact(services, contact, linked)
+        async with hinting(services, contact, linked):
+            outcome = await services.contacts.unlink(who)
     more = " It was approved only by the link and is a stranger again." if outcome == "unlinked_and_revoked" else ""
     return message_result({"contact": who, "outcome": outcome}, f"{who} is on its own.{more}")
 
@@ -332,13 +338,14 @@ async def forget(
     from secondme.cli.prompts import confirm
 
     async with invocation.services(deciding=True) as services:
-        who = await known_contact(services, contact)
+        who = await find_contact(services, contact, KNOWN)
         members = await services.contacts.members(who)
         if not yes:
             if not sys.stdin.isatty():
                 raise typer.BadParameter("without a terminal to ask on, add --yes")
             confirm(f"Erase everything of {', '.join(members)}, for good?")
-        gone = await services.contacts.forget(who)
+        async with hinting(services, contact, KNOWN):
+            gone = await services.contacts.forget(who)
     return message_result({"contacts": gone}, f"Forgotten: {', '.join(gone)}. Nothing of them is left.")
 
 

@@ -83,7 +83,8 @@ async def import_files(
     dry_run: bool = False,
 ) -> CommandResult:
     """Each of `files` is imported; one that cannot be read does not keep the others out."""
-    from secondme.cli.contact_lookup import anybody
+    from secondme.cli.contact_lookup import find_contact
+    from secondme.core.admit.contact_lookup import EXACTLY
     from secondme.core.exports.importer import Importer, ImportOptions
     from secondme.core.ids import ContactId
     from secondme.stores import time_zone
@@ -99,7 +100,7 @@ async def import_files(
             now=services.clock.now(),
             me=me,
             usual_name=services.settings.persona.name,
-            contact=anybody(contact.replace("@s.whatsapp.net", "@c.us"), approved) if contact else None,  # the same person
+            contact=await find_contact(services, contact, EXACTLY) if contact else None,
             approved=tuple((ContactId(each.contact_id), each.display_name) for each in approved),
         )
         with _ProgressBar() as bar:

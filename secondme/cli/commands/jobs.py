@@ -270,11 +270,11 @@ async def allow(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> CommandResult:
     """Let jobs write to one person without asking you, in one category and for a time. Where `jobs.reach` is `allowed`."""
-    from secondme.cli.contact_lookup import approved_contact
+    from secondme.cli.contact_lookup import find_approved
     from secondme.core.jobs.desk import GRANT_LASTS
 
     async with invocation.services(deciding=True) as services:
-        found = approved_contact(contact, (await services.listing()).approved)
+        found = await find_approved(services, contact)
         if not yes:
             confirm(
                 f"Jobs may write to {found.shown_name or found.contact_id} in your name without asking you ({category}). Is that what you want?"
@@ -300,10 +300,10 @@ async def disallow(
     category: Annotated[str, typer.Argument(help="What: greet or followup.")],
 ) -> CommandResult:
     """Have jobs ask you again before they write to somebody."""
-    from secondme.cli.contact_lookup import approved_contact
+    from secondme.cli.contact_lookup import find_approved
 
     async with invocation.services(deciding=True) as services:
-        found = approved_contact(contact, (await services.listing()).approved)
+        found = await find_approved(services, contact)
         await _desk(services).disallow(found, category)
     return message_result(
         {"contactId": found.contact_id, "category": category}, f"Jobs ask you before they write to {found.contact_id}."
@@ -393,13 +393,13 @@ async def _aimed(services: Services, wish: JobWish, to: str) -> JobWish:
     """The wish, for whom it is. Raises NotFoundError for somebody who was not approved."""
     from dataclasses import replace
 
-    from secondme.cli.contact_lookup import approved_contact
+    from secondme.cli.contact_lookup import find_contact
 
     if (wish.kind == "write") != (to != "self"):
         raise typer.BadParameter("--write goes with --to CONTACT; --say and --ask are for you")
     if to == "self":
         return wish
-    return replace(wish, target=approved_contact(to, (await services.listing()).approved).contact_id)
+    return replace(wish, target=await find_contact(services, to))
 
 
 def _ready_ones(found: list[Any]) -> CommandResult:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from secondme.cli.command import Invocation, command
-from secondme.cli.contact_lookup import approved_contact
+from secondme.cli.contact_lookup import find_approved, find_contact
 from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, Screen, message_result
 
@@ -77,7 +77,7 @@ async def search(
     from secondme.core.gateway.trace_messages import found_by
 
     async with invocation.services() as services:
-        who = await _who(services, contact)
+        who = await find_contact(services, contact)
         hits = await services.memory_desk.search(who, " ".join(words), limit)
 
     def show(screen: Screen) -> None:
@@ -92,7 +92,7 @@ async def search(
 async def show(invocation: Invocation, contact: _Contact) -> CommandResult:
     """What is remembered of somebody: how much, since when, from where, and which facts."""
     async with invocation.services() as services:
-        who = await _who(services, contact)
+        who = await find_contact(services, contact)
         found = await services.memory_desk.overview(who)
 
     def display(screen: Screen) -> None:
@@ -116,7 +116,7 @@ async def facts(
 ) -> CommandResult:
     """The facts that are known from what somebody said, each with who said it; one that is wrong is forgotten."""
     async with invocation.services() as services:
-        who = await _who(services, contact)
+        who = await find_contact(services, contact)
         gone = await services.memory_desk.forget_facts(who, forget) if forget else 0
         if correct:
             await _correct(services, who, correct)
@@ -156,7 +156,7 @@ async def forget(
     from secondme.stores import time_zone
 
     async with invocation.services() as services:
-        who = await _who(services, contact)
+        who = await find_contact(services, contact)
         what = "these messages" if message else "that time" if since or until else "everything that was said"
         _ask(f"Forget {what} with {who}, for good?", yes=yes)
         if message:
@@ -180,7 +180,7 @@ async def evaluate(
     """Measure how well what was said with somebody is found again, by questions that you know the answers to. Changes nothing."""
     asked = _questions(questions)
     async with invocation.services() as services:
-        done = await services.memory_desk.evaluate(await _who(services, contact), asked)
+        done = await services.memory_desk.evaluate(await find_contact(services, contact), asked)
 
     def show(screen: Screen) -> None:
         cells = [(str(each.place or "-"), "yes" if each.in_budget else "no", each.question[:_LINE]) for each in done.questions]
@@ -236,20 +236,13 @@ async def index(
     async with invocation.services() as services:
         if not services.settings.memory.enabled:
             raise ConfigError("memory_off", "Memory is off.", "secondme config set memory.enabled true")
-        approved = (await services.listing()).approved
-        chosen = [approved_contact(contact, approved)] if contact else approved
+        chosen = [await find_approved(services, contact)] if contact else (await services.listing()).approved
         added = 0
         for each in chosen:
             added += await services.memory_feed.fill(ContactId(each.contact_id))
             await asyncio.to_thread(services.memories.rebuild, each.contact_id)
     told = f"Made anew: {counted(len(chosen), 'index', 'indexes')}. Added: {counted(added, 'message')}."
     return message_result({"contacts": len(chosen), "added": added}, told)
-
-
-async def _who(services: Services, reference: str) -> ContactId:
-    from secondme.core.ids import contact_id
-
-    return contact_id(approved_contact(reference, (await services.listing()).approved).contact_id)
 
 
 def _span(since: datetime | None, until: datetime | None, zone: tzinfo) -> tuple[int, int]:

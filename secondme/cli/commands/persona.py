@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from secondme.cli.command import Invocation, command
-from secondme.cli.contact_lookup import anybody, approved_contact
+from secondme.cli.contact_lookup import find_approved, find_contact
 from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of, message_result, note
 from secondme.core.enums import Relationship
@@ -140,7 +140,7 @@ async def use(
     async with invocation.services(deciding=True) as services:
         identity = services.personas.get(name).id if name is not None else None
         if contact is not None:
-            who = anybody(contact, (await services.listing()).approved)
+            who = await find_contact(services, contact)
             await services.choices.set_persona(who, identity)
         elif identity is not None:
             await services.persona_use.set(slot, identity)
@@ -170,7 +170,7 @@ async def hear(
     if name is not None and contact is not None:
         raise typer.BadParameter("a contact's persona is chosen for them: name one of --persona and --contact")
     async with invocation.services() as services:
-        who = approved_contact(contact, (await services.listing()).approved) if contact is not None else None
+        who = await find_approved(services, contact) if contact is not None else None
         async with services.asking_claude() as clone:
             answer = await clone.try_voice(message, persona=name, contact=who)
 
@@ -216,7 +216,7 @@ async def _style_of(services: Services, reference: str) -> str:
     if reference == "all":
         profile = await services.style.overall()
     else:
-        profile = await services.style.profile(anybody(reference, (await services.listing()).approved))
+        profile = await services.style.profile(await find_contact(services, reference))
     if profile is None:
         raise NotFoundError("no_style", f"Fewer than {FEWEST} messages of yours are known there.", "secondme style show")
     return describe(profile)

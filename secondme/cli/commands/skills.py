@@ -361,12 +361,12 @@ async def sandbox(_: Invocation) -> CommandResult:
 
 async def _turn(services: Services, contact: str | None) -> ToolTurn:
     """Whose rights a tool is tried with: the owner's, or a contact's."""
-    from secondme.cli.contact_lookup import approved_contact
+    from secondme.cli.contact_lookup import find_approved
     from secondme.core.messages import Origin, ToolTurn
 
     if contact is None:
         return ToolTurn(Origin.OWNER)
-    found = approved_contact(contact, (await services.listing()).approved)
+    found = await find_approved(services, contact)
     channel = found.channel_id or found.contact_id.partition(":")[0]
     return ToolTurn(Origin.CONTACT, found.tier, found.contact_id, channel, message_id="test")
 

@@ -30,11 +30,11 @@ async def show(
     ] = None,
 ) -> CommandResult:
     """How you write to a contact, or all in all."""
-    from secondme.cli.contact_lookup import anybody
+    from secondme.cli.contact_lookup import find_contact
     from secondme.core.remember.style import FEWEST, describe
 
     async with invocation.services() as services:
-        who = anybody(contact, (await services.listing()).approved) if contact is not None else None
+        who = await find_contact(services, contact) if contact is not None else None
         profile = await services.style.overall() if who is None else await services.style.profile(who)
     description = describe(profile).split("\n") if profile else []
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from secondme.cli.command import Invocation, command
-from secondme.cli.contact_lookup import approved_contact
+from secondme.cli.contact_lookup import find_approved, find_contact
 from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, Screen
 from secondme.core.clock import rfc3339
@@ -48,7 +48,7 @@ async def _show_trace(invocation: Invocation, message: str, contact: str | None)
     async with invocation.services() as services:
         traces = services.traces
         approved = (await services.listing()).approved
-        wanted = [approved_contact(contact, approved)] if contact else approved
+        wanted = [await find_approved(services, contact)] if contact else approved
         owners = await traces.whose(message, [ContactId(each.contact_id) for each in wanted])
         if not owners:
             raise NotFoundError("unknown_message", "No approved contact's message has that id.", "secondme trace --contact ID")
@@ -86,8 +86,7 @@ async def _show_trace(invocation: Invocation, message: str, contact: str | None)
 async def _show_newest(invocation: Invocation, contact: str) -> CommandResult:
     """A contact's newest messages with their ids, and how each stands."""
     async with invocation.services() as services:
-        approved = (await services.listing()).approved
-        who = ContactId(approved_contact(contact, approved).contact_id)
+        who = await find_contact(services, contact)
         turns = (await services.history.said(who))[-_SHOWN:]
         traces = services.traces
         stages = await traces.of_contact(who)

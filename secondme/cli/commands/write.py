@@ -35,11 +35,11 @@ async def write(
     It is a takeover, as when you write from your own phone: the clone is silent there for takeover.pause_minutes, and what it was about to
     say, and its drafts for them, are gone. No pause holds your words back. While the kill switch is on, they are refused.
     """
-    from secondme.cli.contact_lookup import approved_contact
+    from secondme.cli.contact_lookup import find_contact
 
     words = sys.stdin.read(_MOST) if text == "-" else text
     async with invocation.services() as services:
-        who = approved_contact(contact, (await services.listing()).approved).contact_id
+        who = await find_contact(services, contact)
         done = await services.owner_messages.write(who, words, once=f"cli:{who}:{once}" if once else "")
         is_answering = (await services.status()).runs
         minutes = services.settings.takeover.pause_minutes

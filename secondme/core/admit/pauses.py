@@ -123,6 +123,10 @@ class PauseService:
         contacts = [contact_id(each.contact_id) for each in (await self._pairing.listing()).approved]
         return Pauses(await self._control.everybody(), await self._control.contact_pauses(contacts))
 
+    async def resumable(self) -> frozenset[str]:
+        """Ids of the contacts who are paused, or who wrote during a pause and got no answer since: whom `resume` can be about."""
+        return frozenset((await self.pauses()).contacts) | frozenset(await self._control.missed(None))
+
     async def contact_pause(self, contact: str) -> Pause | None:
         """Why an approved contact is paused, if it is. Raises NotFoundError when it was not approved."""
         return await self._control.contact_pause(await self._approved(contact))
