@@ -123,7 +123,8 @@ async def test_names_work_for_pausing_and_never_for_letting_in(town: Town, desk:
     assert (await chat.say("pause Anna 60m"))[1] == "local:stranger is not answered for 60m."
     await town.writes("second", "hi", display_name="Anna")
     await town.owner.approve("local:second")
-    assert "More than one has that name" in (await chat.say("resume Anna"))[1]
+    assert "That means 2 contacts: local:" in (await chat.say("pause Anna"))[1]
+    assert (await chat.say("resume Anna"))[1] == "local:stranger is answered again."  # the other one is not paused
 
 
 async def test_who_wrote_during_a_pause_is_named_and_answered_on_demand(town: Town, desk: Callable[..., Desk]) -> None:

@@ -35,7 +35,7 @@ async def agent(  # noqa: PLR0913, PLR0917  an option for each thing that a scri
         str | None,
         typer.Option(
             metavar="self|CONTACT",
-            autocompletion=completion.people,
+            autocompletion=completion.approved,
             help="Send the answer to your own chat, or write a draft for a contact.",
         ),
     ] = None,

@@ -31,8 +31,24 @@ app = typer.Typer(help="Who is who over all channels, and how each is answered."
 _Contact = Annotated[
     str,
     typer.Argument(
-        metavar="CONTACT", autocompletion=completion.people, help="A contact's id, or the name of somebody you approved."
+        metavar="CONTACT", autocompletion=completion.approved, help="A contact's id, or the name of somebody you approved."
     ),
+]
+_Anybody = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONTACT", autocompletion=completion.everybody, help="A contact's id, or the name of somebody you know."
+    ),
+]
+_Linkable = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONTACT", autocompletion=completion.linkable, help="A contact's id, or the name of somebody you approved."
+    ),
+]
+_Linked = Annotated[
+    str,
+    typer.Argument(metavar="CONTACT", autocompletion=completion.linked, help="A contact's id, or the name of somebody you linked."),
 ]
 _AUTO, _DEFAULT = "auto", "default"
 _SAID_BY = {
@@ -54,7 +70,12 @@ _SPEECH = {
 async def relate(
     invocation: Invocation,
     contact: _Contact,
-    relationship: Annotated[str, typer.Argument(metavar="TYPE|auto", help=", ".join([*Relationship, _AUTO]))],
+    relationship: Annotated[
+        str,
+        typer.Argument(
+            metavar="TYPE|auto", autocompletion=completion.words(*Relationship, _AUTO), help=", ".join([*Relationship, _AUTO])
+        ),
+    ],
 ) -> CommandResult:
     """Say what a contact is to you; your word is never overridden. `auto`: what they write tells."""
     word = _one_of(relationship, [*Relationship, _AUTO])
@@ -73,7 +94,12 @@ async def relate(
 async def mode(
     invocation: Invocation,
     contact: _Contact,
-    reply_mode: Annotated[str, typer.Argument(metavar="MODE", help=", ".join([*ReplyMode, _DEFAULT]))],
+    reply_mode: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODE", autocompletion=completion.words(*ReplyMode, _DEFAULT), help=", ".join([*ReplyMode, _DEFAULT])
+        ),
+    ],
 ) -> CommandResult:
     """Say what happens to a contact's messages. `default`: the tier decides."""
     word = _one_of(reply_mode, [*ReplyMode, _DEFAULT])
@@ -89,7 +115,10 @@ async def mode(
 async def speech(
     invocation: Invocation,
     contact: _Contact,
-    wanted: Annotated[str, typer.Argument(metavar="SPEECH", help=", ".join([*_SPEECH, _DEFAULT]))],
+    wanted: Annotated[
+        str,
+        typer.Argument(metavar="SPEECH", autocompletion=completion.words(*_SPEECH, _DEFAULT), help=", ".join([*_SPEECH, _DEFAULT])),
+    ],
 ) -> CommandResult:
     """Say whether a contact is answered by voice. `auto` and `default`: as the settings say, which is when they send a voice message."""
     word = _one_of(wanted, [*_SPEECH, _DEFAULT])
@@ -107,7 +136,7 @@ async def speech(
 async def birthday(
     invocation: Invocation,
     contact: Annotated[
-        str, typer.Argument(metavar="CONTACT", autocompletion=completion.people, help="Whose it is. Without: everybody's.")
+        str, typer.Argument(metavar="CONTACT", autocompletion=completion.approved, help="Whose it is. Without: everybody's.")
     ] = "",
     date: Annotated[str, typer.Argument(metavar="DATE", help="Like '4 May', 4.5.1986 or 1986-05-04. Without: shows it.")] = "",
     clear: Annotated[bool, typer.Option("--clear", help="Forget it; the same date is not learnt again.")] = False,
@@ -151,7 +180,7 @@ async def _list_birthdays(invocation: Invocation) -> CommandResult:
 async def promises(
     invocation: Invocation,
     contact: Annotated[
-        str, typer.Argument(metavar="CONTACT", autocompletion=completion.people, help="Only what you promised this one.")
+        str, typer.Argument(metavar="CONTACT", autocompletion=completion.approved, help="Only what you promised this one.")
     ] = "",
     done: Annotated[str, typer.Option("--done", metavar="ID", help="You kept this one.")] = "",
     not_one: Annotated[str, typer.Option("--not-one", metavar="ID", help="This is no promise.")] = "",
@@ -252,7 +281,7 @@ async def _list_address_books(services: Services, channel: str | None, search: s
 
 @app.command("show")
 @command("secondme.contacts.show/1")
-async def show_(invocation: Invocation, contact: _Contact) -> CommandResult:
+async def show_(invocation: Invocation, contact: _Anybody) -> CommandResult:
     """What is known of a contact, and who it is linked with."""
     from secondme.core.errors import NotFoundError
 
@@ -304,7 +333,7 @@ async def show_(invocation: Invocation, contact: _Contact) -> CommandResult:
 
 @app.command()
 @command("secondme.contacts.link/1")
-async def link(invocation: Invocation, contact: _Contact, other: _Contact) -> CommandResult:
+async def link(invocation: Invocation, contact: _Linkable, other: _Linkable) -> CommandResult:
     """Say that two contacts are one person: they share the approval and what was said."""
     async with invocation.services(deciding=True) as services:
         first, second = [await find_contact(services, each, LINKABLE) for each in (contact, other)]
@@ -317,7 +346,7 @@ async def link(invocation: Invocation, contact: _Contact, other: _Contact) -> Co
 
 @app.command()
 @command("secondme.contacts.unlink/1")
-async def unlink(invocation: Invocation, contact: _Contact) -> CommandResult:
+async def unlink(invocation: Invocation, contact: _Linked) -> CommandResult:
     """Make a contact a person of its own again. One that was approved only by its link has to ask again."""
     async with invocation.services(deciding=True) as services:
         known = [each.contact_id for each in (await services.listing()).approved]
@@ -332,7 +361,7 @@ async def unlink(invocation: Invocation, contact: _Contact) -> CommandResult:
 @app.command()
 @command("secondme.contacts.forget/1")
 async def forget(
-    invocation: Invocation, contact: _Contact, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+    invocation: Invocation, contact: _Anybody, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
 ) -> CommandResult:
     """Erase everything of a person, under each of their contacts. There is no way back."""
     from secondme.cli.prompts import confirm

@@ -22,7 +22,7 @@ app = typer.Typer(help="Messages that could not be worked on: try them again, or
 _Contact = Annotated[
     str | None,
     typer.Argument(
-        metavar="CONTACT", autocompletion=completion.people, help="A contact's id, or the name of somebody you approved."
+        metavar="CONTACT", autocompletion=completion.with_dead_letters, help="A contact's id, or the name of somebody you approved."
     ),
 ]
 _Everybody = Annotated[bool, typer.Option("--all", help="Of everybody.")]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import typer
 
 from secondme.cli.command import Invocation, command
+from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen
 from secondme.core.clock import rfc3339
 from secondme.core.errors import DataError, NotFoundError, SecondmeError
@@ -30,7 +31,12 @@ app = typer.Typer(help="Read chats that WhatsApp or Telegram exported. Nothing i
 
 _Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="As it was exported.", readable=False)]
 _Me = Annotated[str, typer.Option("--me", metavar="NAME", help="Who you are in it.")]
-_Contact = Annotated[str, typer.Option("--contact", metavar="ID", help="Whose chat it is; then what they said is kept too.")]
+_Contact = Annotated[
+    str,
+    typer.Option(
+        "--contact", metavar="ID", autocompletion=completion.approved, help="Whose chat it is; then what they said is kept too."
+    ),
+]
 _Timezone = Annotated[str, typer.Option("--timezone", metavar="ZONE", help="Where the phone was, like Europe/Madrid.")]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be kept.")]
 

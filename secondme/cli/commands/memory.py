@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="What the clone remembers of each person.", no_args_is_help=True)
 
-_Contact = Annotated[str, typer.Argument(metavar="CONTACT", help="A name, number or id.", autocompletion=completion.people)]
+_Contact = Annotated[str, typer.Argument(metavar="CONTACT", help="A name, number or id.", autocompletion=completion.approved)]
 _Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 _LINE = 200
 _FACTS = 20
@@ -225,7 +225,7 @@ def _question(line: str) -> tuple[str, list[str]]:
 async def index(
     invocation: Invocation,
     contact: Annotated[
-        str | None, typer.Argument(metavar="[CONTACT]", help="Only of them.", autocompletion=completion.people)
+        str | None, typer.Argument(metavar="[CONTACT]", help="Only of them.", autocompletion=completion.approved)
     ] = None,
 ) -> CommandResult:
     """Make the index anew from what is remembered, and remember what the histories still hold. Changes nothing of what was said."""

@@ -25,11 +25,17 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Approve people, deny them, and see who waits.", no_args_is_help=True)
 
-_References = Annotated[list[str], typer.Argument(metavar="CODE|CONTACT", help="A six-digit code, or a contact's id.")]
+_References = Annotated[
+    list[str],
+    typer.Argument(metavar="CODE|CONTACT", autocompletion=completion.deniable, help="A six-digit code, or a contact's id."),
+]
+_Denied = Annotated[
+    str, typer.Argument(metavar="CONTACT", autocompletion=completion.denied, help="Who was denied: an id, or a name.")
+]
 _Contact = Annotated[
     str,
     typer.Argument(
-        metavar="CONTACT", autocompletion=completion.people, help="A contact's id, or the name of somebody you approved."
+        metavar="CONTACT", autocompletion=completion.approved, help="A contact's id, or the name of somebody you approved."
     ),
 ]
 _Tier = Annotated[Tier, typer.Option(help="How far the contact is trusted.")]
@@ -83,7 +89,8 @@ async def list_(
 async def approve(
     invocation: Invocation,
     references: Annotated[
-        list[str] | None, typer.Argument(metavar="CODE|CONTACT", help="A six-digit code, or a contact's id.")
+        list[str] | None,
+        typer.Argument(metavar="CODE|CONTACT", autocompletion=completion.waiting, help="A six-digit code, or a contact's id."),
     ] = None,
     tier: _Tier = Tier.STANDARD,
     notes: Annotated[str, typer.Option(help="A note for yourself and the clone.")] = "",
@@ -152,7 +159,7 @@ async def notes(
 
 @app.command()
 @command("secondme.pairing.unblock/1")
-async def unblock(invocation: Invocation, contact: _Contact) -> CommandResult:
+async def unblock(invocation: Invocation, contact: _Denied) -> CommandResult:
     """Let a denied contact ask again before the cooldown ends."""
     return await _decide(invocation, [contact], lambda services, who: services.pairing.unblock(who), DENIED)
 

@@ -29,7 +29,13 @@ _LINE = re.compile(rf"^\s*(?:{'|'.join(_ADDRESS)})\s*=.*$", re.MULTILINE)
 _Contact = Annotated[
     str | None,
     typer.Argument(
-        metavar="CONTACT", autocompletion=completion.contacts, help="A contact, by id or name; nobody named means everybody."
+        metavar="CONTACT", autocompletion=completion.approved, help="A contact, by id or name; nobody named means everybody."
+    ),
+]
+_Paused = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="CONTACT", autocompletion=completion.paused, help="A contact, by id or name; nobody named means everybody."
     ),
 ]
 
@@ -51,7 +57,7 @@ async def pause(
 @command("secondme.resume/1")
 async def resume(
     invocation: Invocation,
-    contact: _Contact = None,
+    contact: _Paused = None,
     answer: Annotated[bool, typer.Option("--answer", help="Answer also what came during the pause.")] = False,
 ) -> CommandResult:
     """Answer a contact, or everybody, again. Says who wrote meanwhile. The kill switch stays: `kill --off` lifts it."""

@@ -98,7 +98,13 @@ async def new(
     language: Annotated[str, typer.Option(help="A language tag, like es; else the contact's own language.")] = "",
     relationship: Annotated[list[Relationship] | None, typer.Option(help="For whom; may be repeated.")] = None,
     from_style: Annotated[
-        str | None, typer.Option("--from-style", metavar="CONTACT|all", help="Begin with how you write to this contact, or to all.")
+        str | None,
+        typer.Option(
+            "--from-style",
+            metavar="CONTACT|all",
+            autocompletion=completion.approved,
+            help="Begin with how you write to this contact, or to all.",
+        ),
     ] = None,
 ) -> CommandResult:
     """Make a persona's file. It is used for the relationships it names; `persona use` chooses it for more."""
@@ -124,7 +130,7 @@ async def use(
     ] = None,
     contact: Annotated[
         str | None,
-        typer.Option(metavar="CONTACT", autocompletion=completion.people, help="Only for this contact: an id or a name."),
+        typer.Option(metavar="CONTACT", autocompletion=completion.approved, help="Only for this contact: an id or a name."),
     ] = None,
     relationship: Annotated[Relationship | None, typer.Option(help="Only for contacts who are this to you.")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Take the choice back.")] = False,
@@ -161,7 +167,7 @@ async def hear(
         str | None, typer.Option("--persona", metavar="NAME", autocompletion=completion.personas, help="In this persona's voice.")
     ] = None,
     contact: Annotated[
-        str | None, typer.Option(autocompletion=completion.people, help="As this contact would be answered.")
+        str | None, typer.Option(autocompletion=completion.approved, help="As this contact would be answered.")
     ] = None,
 ) -> CommandResult:
     """Hear how you would answer. Nobody is sent anything; the model is asked, and its answer counts on the budget."""
@@ -211,12 +217,13 @@ def _row(persona: Persona) -> dict[str, Any]:
 
 async def _style_of(services: Services, reference: str) -> str:
     """The style to this contact, or to all, in plain lines. Holds nothing of what was written."""
+    from secondme.core.admit.contact_lookup import EXACTLY
     from secondme.core.remember.style import FEWEST, describe
 
     if reference == "all":
         profile = await services.style.overall()
     else:
-        profile = await services.style.profile(await find_contact(services, reference))
+        profile = await services.style.profile(await find_contact(services, reference, EXACTLY))
     if profile is None:
         raise NotFoundError("no_style", f"Fewer than {FEWEST} messages of yours are known there.", "secondme style show")
     return describe(profile)

@@ -31,7 +31,7 @@ async def trace(
     contact: Annotated[
         str | None,
         typer.Option(
-            autocompletion=completion.people, help="Whose message; alone: this contact's newest messages, with their ids."
+            autocompletion=completion.approved, help="Whose message; alone: this contact's newest messages, with their ids."
         ),
     ] = None,
 ) -> CommandResult:

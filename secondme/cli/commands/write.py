@@ -22,7 +22,7 @@ async def write(
     invocation: Invocation,
     contact: Annotated[
         str,
-        typer.Argument(metavar="CONTACT", autocompletion=completion.people, help="Somebody you approved: an id, or a name."),
+        typer.Argument(metavar="CONTACT", autocompletion=completion.approved, help="Somebody you approved: an id, or a name."),
     ],
     text: Annotated[str, typer.Argument(help="Your words, sent as they stand; - reads standard input.")],
     once: Annotated[
