@@ -23,6 +23,7 @@ SCRIPT = """
 %(complete_func)s() {
     mapfile -t COMPREPLY < <(env COMP_LINE="$COMP_LINE" COMP_POINT="$COMP_POINT" COMP_WORDBREAKS="$COMP_WORDBREAKS" \\
         COMP_WORDS="${COMP_WORDS[*]}" COMP_CWORD="$COMP_CWORD" %(autocomplete_var)s=complete_bash "$1" 2>/dev/null)
+    [ -n "${COMPREPLY[0]}" ] || COMPREPLY=()
 }
 
 complete -o default -F %(complete_func)s %(prog_name)s

@@ -185,7 +185,11 @@ def checks(context: typer.Context, incomplete: str) -> list[Offer]:
 
 def words(*known: str) -> Complete:
     """What offers these words."""
-    return lambda context, incomplete: _offered(context, incomplete, lambda _: [(word, "") for word in known])
+
+    def offer(context: typer.Context, incomplete: str) -> list[Offer]:
+        return _offered(context, incomplete, lambda _: [(word, "") for word in known])
+
+    return offer
 
 
 def channels(context: typer.Context, incomplete: str) -> list[Offer]:
