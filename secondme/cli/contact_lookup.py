@@ -6,7 +6,16 @@ import contextlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from secondme.core.admit.contact_lookup import APPROVED, Wanted, is_whole_id, meant_contact, with_nearest
+from secondme.core.admit.contact_lookup import (
+    APPROVED,
+    COMMANDS,
+    CONVERSATION,
+    Wanted,
+    is_whole_id,
+    meant_contact,
+    meant_person,
+    with_nearest,
+)
 from secondme.core.clock import rfc3339
 from secondme.core.errors import NotFoundError
 from secondme.core.format import ago, span
@@ -33,7 +42,7 @@ async def find_contact(services: Services, reference: str, wanted: Wanted = APPR
     listing = await services.listing()
     if listing.corrupt and is_whole_id(reference) and await services.pairing_store.is_approved(ContactId(reference.strip())):
         return ContactId(reference.strip())  # whose approval cannot be read can be paused and revoked all the same
-    return meant_contact(reference, listing, wanted)
+    return await meant_person(reference, listing, wanted, services.persons.members, COMMANDS)
 
 
 @contextlib.asynccontextmanager
@@ -46,9 +55,9 @@ async def hinting(services: Services, reference: str, wanted: Wanted) -> AsyncIt
 
 
 async def find_approved(services: Services, reference: str) -> ApprovedContact:
-    """The approved contact that `reference` means. Raises as `meant_contact`."""
+    """The approved contact, on one channel, that `reference` means. Raises as `meant_contact`."""
     listing = await services.listing()
-    who = meant_contact(reference, listing)
+    who = meant_contact(reference, listing, CONVERSATION)
     return next(each for each in listing.approved if each.contact_id == who)
 
 

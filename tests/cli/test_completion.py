@@ -122,10 +122,10 @@ def test_an_interrupt_ends_it_without_a_word(home: Path, tmp_path: Path) -> None
         line = {"COMP_LINE": text, "COMP_POINT": str(len(text)), "_SECONDME_COMPLETE": "complete_bash"}
         surroundings = environment(SECONDME_HOME=str(home), SECONDME_REDIS_URL=f"unix://{tmp_path}/deaf.sock", **line)
         program = [sys.executable, "-m", "secondme"]
-        with subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=surroundings) as process:
-            with server.accept()[0]:  # it waits for a store that never answers
-                process.send_signal(signal.SIGINT)
-                assert process.communicate() == ("", "")
+        process = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=surroundings)
+        with process, server.accept()[0]:  # it waits for a store that never answers
+            process.send_signal(signal.SIGINT)
+            assert process.communicate() == ("", "")
     assert process.returncode == -signal.SIGINT
 
 

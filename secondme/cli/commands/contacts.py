@@ -350,7 +350,7 @@ async def unlink(invocation: Invocation, contact: _Linked) -> CommandResult:
     """Make a contact a person of its own again. One that was approved only by its link has to ask again."""
     async with invocation.services(deciding=True) as services:
         known = [each.contact_id for each in (await services.listing()).approved]
-        linked = replace(KNOWN, likeliest=frozenset(await services.persons.persons(known)))
+        linked = replace(KNOWN, is_person=False, likeliest=frozenset(await services.persons.persons(known)))
         who = await find_contact(services, contact, linked)
         async with hinting(services, contact, linked):
             outcome = await services.contacts.unlink(who)

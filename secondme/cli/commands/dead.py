@@ -81,7 +81,7 @@ async def _settle(invocation: Invocation, verb: str, reference: str | None, *, e
     async with invocation.services(deciding=True) as services:
         letters = await services.dead_letters.letters()
         with_letters = list(dict.fromkeys(letter.contact_id for letter in letters))
-        wanted = replace(KNOWN, likeliest=frozenset(with_letters))
+        wanted = replace(KNOWN, is_person=False, likeliest=frozenset(with_letters))
         if reference is not None:
             with_letters = [await find_contact(services, reference, wanted)]
         hours = services.settings.queue.stale_after_hours

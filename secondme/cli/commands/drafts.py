@@ -11,7 +11,7 @@ import typer
 from secondme.cli.command import Invocation, command
 from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of
-from secondme.core.admit.contact_lookup import APPROVED
+from secondme.core.admit.contact_lookup import CONVERSATION
 from secondme.core.clock import rfc3339
 from secondme.core.format import ago, counted, local_time, span
 
@@ -49,7 +49,7 @@ async def list_(
         views, corrupt = await services.draft_views.waiting()
         now = services.clock.now()
         if contact is not None:
-            wanted = replace(APPROVED, likeliest=frozenset(view.draft.contact_id for view in views))
+            wanted = replace(CONVERSATION, likeliest=frozenset(view.draft.contact_id for view in views))
             who = await find_contact(services, contact, wanted)
             views = [view for view in views if view.draft.contact_id == who]
 

@@ -401,12 +401,13 @@ async def _aimed(services: Services, wish: JobWish, to: str) -> JobWish:
     from dataclasses import replace
 
     from secondme.cli.contact_lookup import find_contact
+    from secondme.core.admit.contact_lookup import CONVERSATION
 
     if (wish.kind == "write") != (to != "self"):
         raise typer.BadParameter("--write goes with --to CONTACT; --say and --ask are for you")
     if to == "self":
         return wish
-    return replace(wish, target=await find_contact(services, to))
+    return replace(wish, target=await find_contact(services, to, CONVERSATION))
 
 
 def _ready_ones(found: list[Any]) -> CommandResult:

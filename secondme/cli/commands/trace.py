@@ -11,6 +11,7 @@ from secondme.cli.command import Invocation, command
 from secondme.cli.contact_lookup import find_approved, find_contact
 from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, Screen
+from secondme.core.admit.contact_lookup import CONVERSATION
 from secondme.core.clock import rfc3339
 from secondme.core.errors import NotFoundError
 from secondme.core.gateway.trace_messages import in_words
@@ -86,7 +87,7 @@ async def _show_trace(invocation: Invocation, message: str, contact: str | None)
 async def _show_newest(invocation: Invocation, contact: str) -> CommandResult:
     """A contact's newest messages with their ids, and how each stands."""
     async with invocation.services() as services:
-        who = await find_contact(services, contact)
+        who = await find_contact(services, contact, CONVERSATION)
         turns = (await services.history.said(who))[-_SHOWN:]
         traces = services.traces
         stages = await traces.of_contact(who)

@@ -36,10 +36,11 @@ async def write(
     say, and its drafts for them, are gone. No pause holds your words back. While the kill switch is on, they are refused.
     """
     from secondme.cli.contact_lookup import find_contact
+    from secondme.core.admit.contact_lookup import CONVERSATION
 
     words = sys.stdin.read(_MOST) if text == "-" else text
     async with invocation.services() as services:
-        who = await find_contact(services, contact)
+        who = await find_contact(services, contact, CONVERSATION)
         done = await services.owner_messages.write(who, words, once=f"cli:{who}:{once}" if once else "")
         is_answering = (await services.status()).runs
         minutes = services.settings.takeover.pause_minutes

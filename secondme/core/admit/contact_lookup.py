@@ -16,7 +16,7 @@ from secondme.core.ids import ContactId, code_of, contact_id, is_contact_id, oth
 from secondme.core.text import caseless, near, safe_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 
     from secondme.core.admit.pairing_store import Listing
     from secondme.core.records import ApprovedContact, DeniedContact, PairingRequest
@@ -49,13 +49,17 @@ class Wanted:
     """False: no name decides. Who was not approved chose their own."""
     takes_anybody: bool = False
     """True: a whole id is taken as it stands, whoever has it, and is never the beginning of another one."""
+    is_person: bool = True
+    """True: it is about a whole person. Contacts that the owner linked are one, and which of them is meant does not matter."""
     likeliest: frozenset[str] | None = None
     """Ids of those it makes sense for, who alone are offered; None: all in these states."""
 
 
 APPROVED = Wanted(frozenset({State.APPROVED}))
 """Somebody who was approved."""
-EXACTLY = Wanted(frozenset({State.APPROVED}), takes_anybody=True)
+CONVERSATION = Wanted(frozenset({State.APPROVED}), is_person=False)
+"""Somebody who was approved, on one channel."""
+EXACTLY = Wanted(frozenset({State.APPROVED}), takes_anybody=True, is_person=False)
 """Somebody who was approved, or whoever has that whole id."""
 KNOWN = Wanted(frozenset(State), takes_anybody=True)
 """Whoever was approved, waits or was denied, or has that whole id."""
@@ -65,8 +69,16 @@ DENIABLE = Wanted(frozenset({State.PENDING, State.APPROVED}), takes_anybody=True
 """Somebody to deny."""
 DENIED = Wanted(frozenset({State.DENIED}))
 """Somebody to unblock."""
-LINKABLE = Wanted(frozenset({State.PENDING, State.APPROVED}), takes_anybody=True)
+LINKABLE = Wanted(frozenset({State.PENDING, State.APPROVED}), takes_anybody=True, is_person=False)
 """Somebody who can be the same person as somebody else."""
+
+
+class SeveralContactsError(NotFoundError):
+    """Several contacts are meant. `candidates` are their ids, who was approved first last."""
+
+    def __init__(self, message: str, candidates: Sequence[str]) -> None:
+        super().__init__("ambiguous_contact", message, "Name one of them by its id.")
+        self.candidates = [contact_id(each) for each in candidates]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +140,20 @@ def meant_contact(reference: str, listing: Listing, wanted: Wanted = APPROVED, w
     if len(elsewhere) == 1:
         raise _unfit(elsewhere[0], wanted, wording)
     raise _nobody(typed, fitting, wanted, wording)
+
+
+async def meant_person(
+    reference: str, listing: Listing, wanted: Wanted, members: Callable[[ContactId], Awaitable[list[ContactId]]], wording: Wording
+) -> ContactId:
+    """As `meant_contact`; but where several are meant that are one person, as `members` of each says, one of them will do: who was approved
+    first."""
+    try:
+        return meant_contact(reference, listing, wanted, wording)
+    except SeveralContactsError as error:
+        chosen = error.candidates[-1]
+        if wanted.is_person and set(error.candidates) <= set(await members(chosen)):
+            return chosen
+        raise
 
 
 def is_whole_id(reference: str) -> bool:
@@ -203,10 +229,10 @@ def _numbers(person: _Person) -> set[str]:
     return {word for word in words if word.isascii() and word.isdigit()}
 
 
-def _several(found: Sequence[_Person]) -> NotFoundError:
+def _several(found: Sequence[_Person]) -> SeveralContactsError:
     named = ", ".join(each.told() for each in found[:_MOST_NAMED])
     more = f" and {len(found) - _MOST_NAMED} more" if len(found) > _MOST_NAMED else ""
-    return NotFoundError("ambiguous_contact", f"That means {len(found)} contacts: {named}{more}.", "Name one of them by its id.")
+    return SeveralContactsError(f"That means {len(found)} contacts: {named}{more}.", [each.contact_id for each in found])
 
 
 def _unfit(person: _Person, wanted: Wanted, wording: Wording) -> NotFoundError:

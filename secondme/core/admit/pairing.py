@@ -268,6 +268,10 @@ class PairingService:
             )
         await self._security.record(SecurityEvent.PAIRING_INVITE_CANCELLED, Severity.INFO, by=self._by)
 
+    async def members(self, contact: ContactId) -> list[ContactId]:
+        """`contact` first, then every other contact of the same person."""
+        return await self._links.members(contact)
+
     async def _others(self, contact: ContactId) -> list[ContactId]:
         """The other contacts of the same person."""
         return (await self._links.members(contact))[1:]

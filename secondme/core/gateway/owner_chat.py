@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from secondme.core.admit.contact_lookup import APPROVED, CHAT, DENIABLE, WAITING, Wanted, meant_contact
+from secondme.core.admit.contact_lookup import APPROVED, CHAT, DENIABLE, WAITING, Wanted, meant_person
 from secondme.core.admit.pairing import twin_of
 from secondme.core.admit.pauses import told_of_missed
 from secondme.core.channel_manifest import needs_link, sentence_of
@@ -207,7 +207,7 @@ class Commands:
     async def _meant(self, reference: str, wanted: Wanted) -> str:
         """The contact, or the code, that the owner means. Raises NotFoundError."""
         is_code = State.PENDING in wanted.states and code_of(reference)
-        return reference if is_code else meant_contact(reference, await self.listing(), wanted, CHAT)
+        return reference if is_code else await meant_person(reference, await self.listing(), wanted, self._owner.members, CHAT)
 
     async def _kill(self, words: list[str]) -> str:
         if words and words[0].casefold() in {"off", "--off"}:
