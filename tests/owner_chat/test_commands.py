@@ -32,7 +32,7 @@ class Desk:
 
         commands = Commands(
             town.owner,
-            PauseService(town.control, town.pairing, town.security, by="test"),
+            PauseService(town.control, town.pairing, town.services.persons, town.security, by="test"),
             DraftCommands(town.services.draft_views, town.clock),
             town.pairing.listing,
             stands,

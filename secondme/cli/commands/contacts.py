@@ -228,6 +228,8 @@ async def list_(
     ] = False,
 ) -> CommandResult:
     """The people you approved, with all their contacts."""
+    from secondme.core.records import default_mode, strictest
+
     async with invocation.services() as services:
         if address_book:
             return await _list_address_books(services, channel, search)
@@ -243,7 +245,9 @@ async def list_(
         together = [by_id[member] for member in persons.get(each.contact_id, [each.contact_id]) if member in by_id]
         listed.update(member.contact_id for member in together)
         if any(_is_wanted(member, channel, search) for member in together):
-            rows.append({"name": each.display_name or "", "contacts": [_row(member) for member in together]})
+            tier, reply_mode = strictest(together)
+            answered = {"tier": tier.value, "mode": (reply_mode or default_mode(tier)).value}
+            rows.append({"name": each.display_name or "", **answered, "contacts": [_row(member) for member in together]})
             shown.append(each.shown_name)
 
     def show(screen: Screen) -> None:
@@ -252,8 +256,8 @@ async def list_(
                 name,
                 ", ".join(contact["channel"] for contact in row["contacts"]),
                 ", ".join(contact["contactId"] for contact in row["contacts"]),
-                row["contacts"][0]["tier"],
-                row["contacts"][0]["mode"],
+                row["tier"],
+                row["mode"],
             )
             for name, row in zip(shown, rows, strict=True)
         ]
@@ -339,9 +343,14 @@ async def link(invocation: Invocation, contact: _Linkable, other: _Linkable) -> 
         first, second = [await find_contact(services, each, LINKABLE) for each in (contact, other)]
         outcome = await services.contacts.link(first, second)
         members = await services.contacts.members(first)
+        known = await services.pairing_store.approved(first)
     words = "are one person" if outcome == "linked" else "were one person before"
-    data = {"outcome": outcome, "contacts": members}
-    return message_result(data, f"{first} and {second} {words}.", f"Undo: secondme contacts unlink {second}")
+    data: dict[str, Any] = {"outcome": outcome, "contacts": members}
+    how = ""
+    if known is not None:
+        data |= {"tier": known.tier.value, "mode": known.mode.value}
+        how = f" They are {known.tier.value}, mode {known.mode.value}; of two the stricter counts."
+    return message_result(data, f"{first} and {second} {words}.{how}", f"Undo: secondme contacts unlink {second}")
 
 
 @app.command()
