@@ -15,7 +15,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from secondme.channels.local.protocol import CHANNEL, LINE_LIMIT, contact_of, decode, encode
+from secondme.channels.local.names import LocalNames
+from secondme.channels.local.protocol import CHANNEL, LINE_LIMIT, decode, encode
 from secondme.core import fault_points
 from secondme.core.clock import from_ms
 from secondme.core.errors import DataError, NotFoundError, SecondmeError, UnavailableError
@@ -159,6 +160,7 @@ class LocalChannel:
         self._socket_path = socket_path
         self._mail_directory = mail_directory
         self._clock = clock
+        self._ids = LocalNames(mail_directory, lambda contact: mail_path(mail_directory, contact).exists())
         self._mail: dict[ContactId, LocalMailbox] = {}
         self._lines: dict[ContactId, set[asyncio.StreamWriter]] = {}
         self._names: dict[ContactId, str] = {}
@@ -241,7 +243,7 @@ class LocalChannel:
             async with asyncio.timeout(_HELLO_TIMEOUT_S):
                 hello = decode(await reader.readline())
             name = _text(hello, "as")
-            contact = contact_of(name)
+            contact = self._ids.id_of(name)
             self._lines.setdefault(contact, set()).add(writer)
             self._names[contact] = safe_name(name)
             await _write(writer, {"type": "welcome", "contactId": contact})
