@@ -135,6 +135,8 @@ def meant_contact(reference: str, listing: Listing, wanted: Wanted = APPROVED, w
         return contact_id(found[0].contact_id)
     if found:
         raise _several(found)
+    if not wanted.is_named and any(caseless(each.name) == caseless(typed) for each in fitting):
+        raise _nobody(typed, fitting, wanted, wording)  # who alone is called so: an id decides
     others = [each for each in everybody if each.state not in wanted.states]
     elsewhere = [each for each in others if each.contact_id == typed] or _matching(typed, others, KNOWN, is_whole=is_whole)
     if len(elsewhere) == 1:
@@ -278,7 +280,7 @@ def _nearest(typed: str, fitting: Sequence[_Person], wanted: Wanted) -> str:
             spelt.setdefault(own, []).append(each)
     parts = [own for own in spelt if len(word) >= _PART and word in own]
     chosen = dict.fromkeys(
-        each.contact_id for own in [*sorted(parts, key=len), *near(word, spelt, _MOST_NEAR)] for each in spelt[own]
+        each.contact_id for own in sorted(parts, key=len) or near(word, spelt, _MOST_NEAR) for each in spelt[own]
     )
     by_id = {each.contact_id: each for each in offered}
     labels = [_label(by_id[each], offered, typed, wanted) for each in list(chosen)[:_MOST_NEAR]]
