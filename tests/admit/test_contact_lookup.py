@@ -12,8 +12,10 @@ from secondme.core.admit.contact_lookup import (
     APPROVED,
     CHAT,
     COMMANDS,
+    CONVERSATION,
     DENIABLE,
     DENIED,
+    ERASABLE,
     EXACTLY,
     KNOWN,
     WAITING,
@@ -127,6 +129,8 @@ def test_the_one_who_is_meant_is_found(typed: str, wanted: Wanted, meant: str) -
         ("telegram:1234567", APPROVED, "unknown_contact", "No approved contact", "Did you mean telegram:12345678?"),
         ("1234567", APPROVED, "unknown_contact", "No approved contact", "Did you mean Maria José?"),
         ("Twin", APPROVED, "ambiguous_contact", "local:twin (Twin, approved), telegram:55 (twin, approved)", "by its id"),
+        ("local:mar", ERASABLE, "unknown_contact", "No approved contact", "Did you mean local:maria-jose or local:mario?"),
+        ("telegram:1234", CONVERSATION, "unknown_contact", "No approved contact", "Did you mean telegram:12345678?"),
         ("local:mari", APPROVED, "ambiguous_contact", "2 contacts: local:maria-jose", "by its id"),
         ("local:ben", APPROVED, "not_approved", "Mum (local:ben) waits and was not", "secondme pairing approve 123456"),
         ("cara", APPROVED, "contact_denied", "Cara (local:cara) is denied.", "secondme pairing unblock local:cara"),
@@ -161,7 +165,7 @@ async def test_of_a_linked_person_any_contact_will_do_unless_it_is_about_one_cha
         return [contact]
 
     assert await meant_person("twin", PEOPLE, APPROVED, members, COMMANDS) == "telegram:55"
-    for wanted, persons in ((contact_lookup.CONVERSATION, members), (APPROVED, alone)):
+    for wanted, persons in ((CONVERSATION, members), (APPROVED, alone)):
         with pytest.raises(SeveralContactsError):
             await meant_person("twin", PEOPLE, wanted, persons, COMMANDS)
 

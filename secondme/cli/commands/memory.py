@@ -14,6 +14,7 @@ from secondme.cli.command import Invocation, command
 from secondme.cli.contact_lookup import find_approved, find_contact
 from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, Screen, message_result
+from secondme.core.admit.contact_lookup import ERASABLE
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -116,7 +117,7 @@ async def facts(
 ) -> CommandResult:
     """The facts that are known from what somebody said, each with who said it; one that is wrong is forgotten."""
     async with invocation.services() as services:
-        who = await find_contact(services, contact)
+        who = await find_contact(services, contact, ERASABLE)
         gone = await services.memory_desk.forget_facts(who, forget) if forget else 0
         if correct:
             await _correct(services, who, correct)
@@ -156,7 +157,7 @@ async def forget(
     from secondme.stores import time_zone
 
     async with invocation.services() as services:
-        who = await find_contact(services, contact)
+        who = await find_contact(services, contact, ERASABLE)
         what = "these messages" if message else "that time" if since or until else "everything that was said"
         _ask(f"Forget {what} with {who}, for good?", yes=yes)
         if message:

@@ -10,7 +10,7 @@ import typer
 from secondme.cli.command import Invocation, command, duration
 from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of, message_result
-from secondme.core.admit.contact_lookup import APPROVED, DENIABLE, DENIED, WAITING, Wanted
+from secondme.core.admit.contact_lookup import APPROVED, DENIABLE, DENIED, ERASABLE, WAITING, Wanted
 from secondme.core.enums import State, Tier
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ async def revoke(
             confirm(f"Revoke {who}? Their history is erased.")
         return await services.pairing.revoke(who)
 
-    return await _decide(invocation, [contact], revoked, APPROVED)
+    return await _decide(invocation, [contact], revoked, ERASABLE)
 
 
 @app.command("tier")

@@ -49,6 +49,8 @@ class Wanted:
     """False: no name decides. Who was not approved chose their own."""
     takes_anybody: bool = False
     """True: a whole id is taken as it stands, whoever has it, and is never the beginning of another one."""
+    is_exact: bool = False
+    """True: a whole id that nobody has is not the beginning of another one either. What cannot be taken back reaches nobody else by a slip."""
     is_person: bool = True
     """True: it is about a whole person. Contacts that the owner linked are one, and which of them is meant does not matter."""
     likeliest: frozenset[str] | None = None
@@ -57,7 +59,9 @@ class Wanted:
 
 APPROVED = Wanted(frozenset({State.APPROVED}))
 """Somebody who was approved."""
-CONVERSATION = Wanted(frozenset({State.APPROVED}), is_person=False)
+ERASABLE = Wanted(frozenset({State.APPROVED}), is_exact=True)
+"""Somebody who was approved, and of whom something is erased."""
+CONVERSATION = Wanted(frozenset({State.APPROVED}), is_person=False, is_exact=True)
 """Somebody who was approved, on one channel."""
 EXACTLY = Wanted(frozenset({State.APPROVED}), takes_anybody=True, is_person=False)
 """Somebody who was approved, or whoever has that whole id."""
@@ -128,7 +132,7 @@ def meant_contact(reference: str, listing: Listing, wanted: Wanted = APPROVED, w
     is_whole = is_whole_id(typed)
     if is_whole and wanted.takes_anybody:
         return contact_id(typed)
-    found = _matching(typed, fitting, wanted, is_whole=is_whole)
+    found = [] if is_whole and wanted.is_exact else _matching(typed, fitting, wanted, is_whole=is_whole)
     if len(found) > 1 and wanted.likeliest is not None:
         found = [each for each in found if each.contact_id in wanted.likeliest] or found
     if len(found) == 1:
@@ -276,9 +280,11 @@ def _nearest(typed: str, fitting: Sequence[_Person], wanted: Wanted) -> str:
     word = caseless((rest if colon else typed.partition("@")[0]).strip())
     spelt: dict[str, list[_Person]] = {}
     for each in offered:
-        for own in {caseless(each.name), caseless(each.native), *caseless(each.name).split()} - {""}:
+        name = caseless(each.name)
+        for own in dict.fromkeys((name, caseless(each.native), *name.split())):
             spelt.setdefault(own, []).append(each)
-    parts = [own for own in spelt if len(word) >= _PART and word in own]
+    spelt.pop("", None)
+    parts = [own for own in spelt if len(word) >= _PART and (own.startswith(word) or (word in own and not word.isdigit()))]
     chosen = dict.fromkeys(
         each.contact_id for own in sorted(parts, key=len) or near(word, spelt, _MOST_NEAR) for each in spelt[own]
     )
