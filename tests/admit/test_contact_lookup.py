@@ -111,8 +111,7 @@ PEOPLE = Listing(
         ("local:nobody", EXACTLY, "local:nobody"),
         ("local:mar", EXACTLY, "local:mar"),  # as it stands, and nobody's beginning
         ("telegram:1234567", WAITING, "telegram:1234567"),
-        ("ben", WAITING, "local:ben"),
-        ("7770", WAITING, "telegram:777000111"),
+        ("777 000 111", WAITING, "telegram:777000111"),
     ],
 )
 def test_the_one_who_is_meant_is_found(typed: str, wanted: Wanted, meant: str) -> None:
@@ -135,6 +134,8 @@ def test_the_one_who_is_meant_is_found(typed: str, wanted: Wanted, meant: str) -
         ("local:ben", APPROVED, "not_approved", "Mum (local:ben) waits and was not", "secondme pairing approve 123456"),
         ("cara", APPROVED, "contact_denied", "Cara (local:cara) is denied.", "secondme pairing unblock local:cara"),
         ("Mum", WAITING, "unknown_contact", "Nobody with that code or id waits.", "Did you mean local:ben?"),
+        ("ben", WAITING, "unknown_contact", "Nobody with that code or id waits.", "Did you mean local:ben?"),
+        ("7770", WAITING, "unknown_contact", "Nobody with that code or id waits.", "Did you mean telegram:777000111?"),
         ("olg", WAITING, "unknown_contact", "Nobody with that code or id waits.", "Did you mean telegram:777000111?"),
         ("Rita", WAITING, "unknown_contact", "Nobody with that code or id waits.", "secondme contacts list"),
         ("mario", DENIED, "not_denied", "Mario (local:mario) is approved and not denied.", "secondme contacts list"),

@@ -46,7 +46,7 @@ class Wanted:
 
     states: frozenset[State]
     is_named: bool = True
-    """False: no name decides. Who was not approved chose their own."""
+    """False: no name decides, nor a part of an id, which may be one. Who was not approved chose their own."""
     takes_anybody: bool = False
     """True: a whole id is taken as it stands, whoever has it, and is never the beginning of another one."""
     is_exact: bool = False
@@ -139,7 +139,7 @@ def meant_contact(reference: str, listing: Listing, wanted: Wanted = APPROVED, w
         return contact_id(found[0].contact_id)
     if found:
         raise _several(found)
-    if not wanted.is_named and any(caseless(each.name) == caseless(typed) for each in fitting):
+    if not wanted.is_named and any(caseless(typed) in {caseless(each.name), caseless(each.native)} for each in fitting):
         raise _nobody(typed, fitting, wanted, wording)  # who alone is called so: an id decides
     others = [each for each in everybody if each.state not in wanted.states]
     elsewhere = [each for each in others if each.contact_id == typed] or _matching(typed, others, KNOWN, is_whole=is_whole)
@@ -201,8 +201,10 @@ def _matching(typed: str, people: Sequence[_Person], wanted: Wanted, *, is_whole
         if by_code:
             return by_code
     has_number = _number_test(typed)
+    if not wanted.is_named:
+        return [each for each in people if has_number(each)]
     tests: list[Callable[[_Person], bool]] = [lambda each: has_number(each) or caseless(each.native) == word]
-    if wanted.is_named and not is_whole:
+    if not is_whole:
         tests.append(lambda each: caseless(each.name) == word)
     found = [each for each in people if any(test(each) for test in tests)]
     return found or _beginning(typed, people)
