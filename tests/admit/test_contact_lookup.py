@@ -123,6 +123,8 @@ def test_the_one_who_is_meant_is_found(typed: str, wanted: Wanted, meant: str) -
     [
         ("local:mroi", APPROVED, "unknown_contact", "No approved contact", "Did you mean local:mario?"),
         ("telegram:9", APPROVED, "unknown_contact", "No approved contact", "secondme contacts list"),
+        ("whatsapp_cloud", APPROVED, "unknown_contact", "No approved contact", "secondme contacts list"),
+        ("whatsapp_cloud:", APPROVED, "unknown_contact", "No approved contact", ""),
         ("telegram:zeno", APPROVED, "unknown_contact", "No approved contact", "secondme contacts list"),
         ("Rita", APPROVED, "unknown_contact", "No approved contact", "Did you mean Rita Smith?"),
         ("telegram:1234567", APPROVED, "unknown_contact", "No approved contact", "Did you mean telegram:12345678?"),

@@ -211,12 +211,12 @@ def _matching(typed: str, people: Sequence[_Person], wanted: Wanted, *, is_whole
 
 
 def _beginning(typed: str, people: Sequence[_Person]) -> list[_Person]:
-    """Whose id begins so, with its channel or without."""
+    """Whose id begins so, with its channel or without. The name of a channel alone is the beginning of nobody."""
     word = caseless(typed.rstrip(_ENDS) if typed.endswith(("…", "...")) else typed)
     own = word.partition(":")[2] if ":" in word else word
     if len(own) < SHORTEST or (own.isdigit() and len(own) > _MOST_DIGITS):
         return []
-    return [each for each in people if any(caseless(own).startswith(word) for own in (each.contact_id, each.native))]
+    return [each for each in people if caseless(each.contact_id if ":" in word else each.native).startswith(word)]
 
 
 def _number_test(typed: str) -> Callable[[_Person], bool]:
