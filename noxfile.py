@@ -97,6 +97,8 @@ ALIVE = {
     ],
     "set for a library to read": [
         "link_preview",
+        "commenters",
+        "whitespace_split",
         "MAX_IMAGE_PIXELS",
         "DECODE_THREADS",
         "DEFAULT_MAX_THREADS",

@@ -130,7 +130,7 @@ class Services(ConversationServices):
         """Pauses and the kill switch."""
         from secondme.core.admit.pauses import PauseService
 
-        return PauseService(self.control, self.pairing_store, self.security, by=self.by)
+        return PauseService(self.control, self.pairing_store, self.persons, self.security, by=self.by)
 
     @cached_property
     def personas(self) -> PersonaLibrary:

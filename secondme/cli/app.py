@@ -41,6 +41,9 @@ def _install_completion(context: typer.Context, param: typer.CallbackParam, want
     if wanted:
         from typer.completion import install_callback
 
+        from secondme.cli.help.bash import set_up_shells
+
+        set_up_shells()
         install_callback(context, param, wanted)
 
 
@@ -48,6 +51,9 @@ def _show_completion(context: typer.Context, param: typer.CallbackParam, wanted:
     if wanted:
         from typer.completion import show_callback
 
+        from secondme.cli.help.bash import set_up_shells
+
+        set_up_shells()
         show_callback(context, param, wanted)
 
 

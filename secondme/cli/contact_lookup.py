@@ -1,110 +1,64 @@
-"""Which contact is meant by what was typed: an id, a number, a name."""
+"""Contacts at the command line: who is meant by what was typed, and everybody as a table."""
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from secondme.core.admit.contact_lookup import (
+    APPROVED,
+    COMMANDS,
+    CONVERSATION,
+    Wanted,
+    is_whole_id,
+    meant_contact,
+    meant_person,
+    with_nearest,
+)
 from secondme.core.clock import rfc3339
 from secondme.core.errors import NotFoundError
 from secondme.core.format import ago, span
-from secondme.core.text import caseless, near, safe_name
+from secondme.core.ids import ContactId
+from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import AsyncIterator
 
     from secondme.cli.output import Screen
     from secondme.core.admit.pairing_store import Listing, PairingStore
     from secondme.core.enums import State, Tier
-    from secondme.core.ids import ContactId
     from secondme.core.records import ApprovedContact, DeniedContact, PairingRequest
     from secondme.services import Services
 
     Known = ApprovedContact | DeniedContact | PairingRequest
 
 
-_MOST_NAMED = 5
-"""Contacts of one name that are listed."""
 _EVERYBODY = 2**31
 
 
-def approved_contact(reference: str, approved: Sequence[ApprovedContact]) -> ApprovedContact:
-    """The one contact that `reference` means. Raises NotFoundError when it is nobody, naming the nearest, or several, naming them."""
-    for contact in approved:
-        if contact.contact_id == reference.strip():
-            return contact
-    wanted = caseless(reference.strip())
-    named = [contact for contact in approved if contact.display_name and caseless(contact.display_name.strip()) == wanted]
-    if len(named) == 1 and not _is_whole_id(reference):  # a stranger may call themselves like somebody's id
-        return named[0]
-    if len(named) > 1:
-        ids = ", ".join(contact.contact_id for contact in named[:_MOST_NAMED])
-        more = f" and {len(named) - _MOST_NAMED} more" if len(named) > _MOST_NAMED else ""
-        what = f"{len(named)} approved contacts have that name: {ids}{more}."
-        raise NotFoundError("unknown_contact", what, "Name one of them by its id.")
-    near = named[0].contact_id if named else _nearest(reference, approved)
-    raise NotFoundError(
-        "unknown_contact",
-        "No approved contact has that name or id.",
-        f"Did you mean {near}?" if near else "secondme contacts list",
-    )
-
-
-def anybody(reference: str, approved: Sequence[ApprovedContact]) -> ContactId:
-    """The one approved contact that `reference` means, or whoever has that whole id, approved or not. Raises NotFoundError."""
-    from secondme.core.ids import contact_id
-
-    try:
-        return contact_id(approved_contact(reference, approved).contact_id)
-    except NotFoundError:
-        if _is_whole_id(reference):
-            return contact_id(reference.strip())
-        raise
-
-
-async def known_contact(services: Services, reference: str) -> ContactId:
-    """The contact that `reference` means: an approved one by id or name, else one that waits or was denied, else whoever has that whole
-    id. Raises NotFoundError, naming the nearest. Every command that takes a contact asks here or, for approved ones only, `anybody`."""
-    from secondme.core.ids import contact_id
-
+async def find_contact(services: Services, reference: str, wanted: Wanted = APPROVED) -> ContactId:
+    """The contact that `reference` means, of those that `wanted` says. Raises as `meant_contact`. Every command that takes a contact asks here."""
     listing = await services.listing()
+    if listing.corrupt and is_whole_id(reference) and await services.pairing_store.is_approved(ContactId(reference.strip())):
+        return ContactId(reference.strip())  # whose approval cannot be read can be paused and revoked all the same
+    return await meant_person(reference, listing, wanted, services.persons.members, COMMANDS)
+
+
+@contextlib.asynccontextmanager
+async def hinting(services: Services, reference: str, wanted: Wanted) -> AsyncIterator[None]:
+    """What is raised inside about somebody who is not there names who of those that fit is called most like `reference`."""
     try:
-        return anybody(reference, listing.approved)
+        yield
     except NotFoundError as error:
-        others: list[Known] = [*listing.pending, *listing.denied]
-        wanted = caseless(reference)
-        named = [each for each in others if each.display_name and caseless(each.display_name) == wanted]
-        if any(each.display_name and caseless(each.display_name) == wanted for each in listing.approved) or len(named) != 1:
-            raise hinted(error, reference, [*listing.approved, *others]) from None
-        return contact_id(named[0].contact_id)
+        raise with_nearest(error, reference, await services.listing(), wanted) from None
 
 
-def _is_whole_id(reference: str) -> bool:
-    from secondme.core.ids import is_contact_id
-
-    return is_contact_id(reference.strip()) and (":" in reference or "@" in reference)
-
-
-def hinted(error: NotFoundError, reference: str, known: Sequence[Known]) -> NotFoundError:
-    """The error with the contact that is called most like `reference`, if there is one."""
-    if any(contact.contact_id == reference for contact in known) or error.code == "unknown_code":
-        return error  # it is there, and something else is the matter; a code is like no other
-    named = [
-        contact.contact_id
-        for contact in known
-        if contact.display_name and caseless(contact.display_name.strip()) == caseless(reference.strip())
-    ]
-    hint = " or ".join(named[:_MOST_NAMED]) or _nearest(reference, known, most=1)
-    return NotFoundError(error.code, error.message, f"Did you mean {hint}?") if hint else error
-
-
-def _nearest(reference: str, known: Sequence[Known], most: int = 3) -> str:
-    """The names and ids most like `reference`, as a question offers them; empty when none is like it."""
-    if not known:
-        return ""
-    names = {caseless(contact.display_name.strip()): safe_name(contact.display_name) for contact in known if contact.display_name}
-    words = [*names, *(contact.contact_id for contact in known)]
-    return " or ".join(names.get(word, word) for word in near(caseless(reference.strip()), words, most))
+async def find_approved(services: Services, reference: str) -> ApprovedContact:
+    """The approved contact, on one channel, that `reference` means. Raises as `meant_contact`."""
+    listing = await services.listing()
+    who = meant_contact(reference, listing, CONVERSATION)
+    return next(each for each in listing.approved if each.contact_id == who)
 
 
 def rows_of(listing: Listing) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@
 objects again and again, none of which is garbage. And a process that ends need not take all of them apart one by one.
 """
 
+import os
 import sys
 
 _OBJECTS = 20_000
@@ -17,6 +18,8 @@ _LAST_STANDARD = 2
 
 def main() -> None:
     """The program. Ends the process."""
+    if "_SECONDME_COMPLETE" in os.environ:
+        _end_at_once_by_ctrl_c()
     if sys.stdout is None or sys.stderr is None or sys.stdin is None:
         _open_what_is_shut()
     try:
@@ -37,10 +40,15 @@ def main() -> None:
         raise
 
 
+def _end_at_once_by_ctrl_c() -> None:
+    """Ctrl-C ends this process without a word: it completes somebody's line, who is still typing."""
+    import signal
+
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 def _open_what_is_shut() -> None:
     """Input and output that were closed (`>&-`) are the null device: else the next file or socket that is opened would take their place."""
-    import os
-
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _LAST_STANDARD:
         os.set_inheritable(descriptor, True)  # noqa: FBT003  the library's own form
     os.close(descriptor)
@@ -52,7 +60,6 @@ def _open_what_is_shut() -> None:
 def program() -> None:
     """The command that was typed has run. Raises SystemExit with its exit code."""
     import gc
-    import os
 
     gc.set_threshold(_OBJECTS, 20, 20)
     from secondme.cli.marks import say_plainly
@@ -68,7 +75,6 @@ def _leave(code: int) -> None:
     """The process has ended, after everything that asked to be run at the end. Returns when other threads are at work: it ends the
     ordinary way then."""
     import atexit
-    import os
 
     threading = sys.modules.get("threading")
     if threading is not None and threading.active_count() > 1:

@@ -22,6 +22,8 @@ from secondme.core.messages import Attachment, AttachmentKind, describe
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from secondme.core.ids import ContactId
 
 
@@ -142,9 +144,7 @@ class ApprovedContact(Record):
     @property
     def mode(self) -> ReplyMode:
         """What happens to this contact's messages."""
-        if self.reply_mode is not None:
-            return self.reply_mode
-        return ReplyMode.DRAFT if self.tier is Tier.RESTRICTED else ReplyMode.AUTO
+        return self.reply_mode or default_mode(self.tier)
 
     def is_like(self, search: str, tier: Tier | None = None) -> bool:
         """True when the name, number or id contains `search`, case aside, and the tier is `tier`, if one is wanted."""
@@ -152,6 +152,25 @@ class ApprovedContact(Record):
             return False
         needle = search.strip().casefold()
         return any(needle in each.casefold() for each in (self.display_name or "", self.phone_number, self.contact_id))
+
+
+def default_mode(tier: Tier) -> ReplyMode:
+    """What happens to messages where the owner said nothing but the tier."""
+    return ReplyMode.DRAFT if tier is Tier.RESTRICTED else ReplyMode.AUTO
+
+
+def strictest(contacts: Sequence[ApprovedContact]) -> tuple[Tier, ReplyMode | None]:
+    """What holds of a person with these contacts, of whom there is one at least: the lowest tier, and the strictest of what happens to their
+    messages; None where the tier alone says it and not each contact has the owner's word. `strictest` in common.lua says the same to scripts,
+    which keep all records of a person so."""
+    tier = min((each.tier for each in contacts), key=_STRICTEST_TIER.index)
+    mode = min((each.mode for each in contacts), key=_STRICTEST_MODE.index)
+    is_said = all(each.reply_mode is not None for each in contacts)
+    return tier, mode if is_said or mode is not default_mode(tier) else None
+
+
+_STRICTEST_TIER = (Tier.RESTRICTED, Tier.STANDARD, Tier.TRUSTED)
+_STRICTEST_MODE = (ReplyMode.OFF, ReplyMode.OBSERVE, ReplyMode.DRAFT, ReplyMode.AUTO)
 
 
 class DeniedContact(Record):

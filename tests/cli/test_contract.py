@@ -195,7 +195,7 @@ CASES: dict[str, tuple[str, int, set[str]]] = {
     "contacts list --channel local --search ann": ("secondme.contacts.list/1", 0, {"persons"}),
     "contacts show local:anna": ("secondme.contacts.show/1", 0, {"contacts"}),
     "contacts show local:nobody": ("secondme.contacts.show/1", 65, set()),
-    "contacts link local:anna telegram:77": ("secondme.contacts.link/1", 0, {"contacts", "outcome"}),
+    "contacts link local:anna telegram:77": ("secondme.contacts.link/1", 0, {"contacts", "mode", "outcome", "tier"}),
     "contacts link local:anna local:cara": ("secondme.contacts.link/1", 75, set()),
     "contacts link telegram:1 telegram:2": ("secondme.contacts.link/1", 65, set()),
     "contacts unlink local:anna": ("secondme.contacts.unlink/1", 65, set()),

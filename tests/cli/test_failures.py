@@ -293,9 +293,9 @@ def test_ctrl_c_leaves_a_question_at_once(tmp_path: Path, words: str, asked: str
 
 
 def test_ctrl_c_at_a_confirmation_is_no(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "secondme", "--home", str(tmp_path), "pairing", "revoke", "local:anna"]
+    command = [sys.executable, "-m", "secondme", "--home", str(tmp_path), "contacts", "forget", "local:anna"]
     with Terminal(command, controls=True) as owner:
-        owner.read_until("Revoke local:anna")
+        owner.read_until("Erase everything of local:anna")
         owner.rests()
         owner.type("\x03")
         assert owner.ended() == 1

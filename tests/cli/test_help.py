@@ -1,41 +1,25 @@
 """Does help tell the truth? Every page, every example, the table of commands, and the nearest word to a wrong one."""
 
-import json
 import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fakes.command_lines import parsed
+from fakes.command_lines import TREE, parsed
 from fakes.commands_page import leaves
 from fakes.process import Cli, environment
-from redis import Redis
-from typer._click import Command, Context
+from typer._click import Context
 from typer.core import TyperGroup
-from typer.main import get_command
 
 from secondme.cli import commands
-from secondme.cli.app import app
 from secondme.cli.help.pages import claim_of, examples
 from secondme.cli.help.table import SECTIONS
-from secondme.core.store import keys
 
 ENTRIES = [entry for section in SECTIONS for entry in section.entries]
 
 
-def walk(command: Command, path: str = "") -> Iterator[tuple[str, Command]]:
-    """Every command and group below the program, by what is typed for it."""
-    if path:
-        yield path, command
-    if isinstance(command, TyperGroup):
-        for name, inner in command.commands.items():
-            yield from walk(inner, f"{path} {name}".strip())
-
-
-TREE = dict(walk(get_command(app)))
 LINES = [line for lines in examples().values() for line in lines]
 
 
@@ -131,137 +115,3 @@ def test_wrong_usage_is_one_line_that_names_the_nearest(cli: Cli, line: str, sai
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.startswith(said)
     assert result.stderr.count("\n") == 1
-
-
-def rename(door: Redis, contact: str, name: str) -> None:
-    """An approved contact calls itself so."""
-    record = json.loads(str(door.get(keys.approved(contact))))
-    door.set(keys.approved(contact), json.dumps({**record, "displayName": name}))
-
-
-def test_an_unknown_contact_gets_the_nearest_name_and_several_are_listed(cli: Cli, door: Redis) -> None:
-    near = cli("contacts", "mode", "Ana", "draft")
-    assert (near.exit_code, near.stderr) == (65, "secondme: No approved contact has that name or id. Did you mean anna?\n")
-    nobody = cli("contacts", "mode", "Zebulon", "draft")
-    assert nobody.stderr == "secondme: No approved contact has that name or id. Try: secondme contacts list\n"
-    rename(door, "local:rita", "Anna")
-    several = cli("contacts", "mode", "ANNA", "draft")
-    assert several.exit_code == 65
-    assert "2 approved contacts have that name: local:" in several.stderr
-
-
-def test_an_id_never_means_somebody_who_calls_themselves_so(cli: Cli, door: Redis) -> None:
-    rename(door, "local:rita", "local:ben")
-    trace = cli("trace", "--contact", "local:ben")
-    assert (trace.exit_code, trace.stderr) == (65, "secondme: No approved contact has that name or id. Did you mean local:rita?\n")
-    assert [cli("pause", contact).exit_code for contact in ("local:ben", " local:anna ")] == [65, 0]
-    assert [door.exists(keys.pause(contact)) for contact in ("local:anna", "local:rita")] == [1, 0]
-
-
-NAMED = {
-    "write": "{} hello",
-    "agent": "--message hello --to {}",
-    "contacts forget": "{} --yes",
-    "contacts link": "local:rita {}",
-    "contacts mode": "{} draft",
-    "contacts speech": "{} never",
-    "contacts relate": "{} friend",
-    "jobs add": "hello --on-call --write hi --to {}",
-    "jobs allow": "{} greet --yes",
-    "jobs disallow": "{} greet",
-    "memory forget": "{} --yes",
-    "memory search": "{} dinner",
-    "memory eval": "{} questions.jsonl",
-    "import telegram": "result.json --contact {}",
-    "import whatsapp": "chat.txt --contact {}",
-    "pairing notes": "{} careful",
-    "pairing revoke": "{} --yes",
-    "pairing tier": "{} trusted",
-    "persona test": "hello --contact {}",
-    "skills test": "clock there --as {}",
-    "persona new": "casual --from-style {}",
-    "persona use": "--clear --contact {}",
-    "trace": "--contact {}",
-}
-"""What is typed behind a command that takes a contact, where that is more than the contact."""
-BY_CODE = {"pairing approve", "pairing deny"}
-"""Who is not approved has no name yet: a stranger calls themselves what they like, so a code or an id decides about them."""
-TAKERS = {
-    path for path, each in TREE.items() for param in each.params if param.name == "contact" or "CONTACT" in str(param.metavar)
-}
-
-
-@pytest.mark.parametrize("path", sorted(TAKERS - BY_CODE))
-def test_whoever_is_approved_may_be_called_by_name(
-    cli: Cli, door: Redis, path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "chat.txt").write_text("[01/02/24, 10:00:00] Anna: hi\n[01/02/24, 10:01:00] Sam: hello\n")
-    (tmp_path / "result.json").write_text('{"name": "Anna", "type": "personal_chat", "id": 1, "messages": []}')
-    (tmp_path / "questions.jsonl").write_text("")
-    rename(door, "local:anna", "Anna")
-    line = [*path.split(), *NAMED.get(path, "{}").split(), "--json"]
-    wrong, right = (cli(*(word.format(name) for word in line)) for name in ("Anne", "aNNa"))
-    assert ("unknown_contact" in wrong.stdout, "Did you mean Anna?" in wrong.stdout) == (True, True), wrong.output
-    assert "unknown_contact" not in right.stdout, right.stdout
-    assert right.exit_code != 2, right.output
-
-
-@pytest.mark.parametrize(
-    ("line", "said"),
-    [
-        ("pairing approve local:bne", "Did you mean local:ben?"),
-        ("pairing approve 000000", "No request has this code"),
-        ("channels pause telegrm", "Did you mean telegram?"),
-    ],
-)
-def test_every_verb_names_the_nearest(cli: Cli, door: Redis, line: str, said: str) -> None:
-    rename(door, "local:anna", "Anna")
-    result = cli(*line.split())
-    assert (result.exit_code, said in result.stderr) == (65, True), result.stderr
-
-
-# Tab
-
-
-def offered(words: str, home: Path, **env: str) -> list[str]:
-    """What bash is offered for the last of these words."""
-    return said(home=home, COMP_WORDS=words, COMP_CWORD=str(words.count(" ")), _SECONDME_COMPLETE="complete_bash", **env).split()
-
-
-def offered_in_time(words: str, home: Path, **env: str) -> list[str]:
-    """What bash is offered by a store that answers in time: a slow one is passed over, as Tab keeps nobody waiting."""
-    while not (found := offered(words, home, **env)):
-        pass
-    return found
-
-
-def test_tab_offers_commands_channels_personas_and_choices(home: Path) -> None:
-    (home / "personas").mkdir()
-    (home / "personas" / "family.md").touch()
-    (home / "personas" / "$(reboot).md").touch()
-    assert offered("secondme p", home) == ["pairing", "persona", "proposals", "pause"]
-    assert offered("secondme pairing re", home) == ["revoke"]
-    assert offered("secondme channels pause t", home) == ["telegram"]
-    assert offered("secondme persona edit ", home) == ["family"]
-    assert offered("secondme pairing list --tier t", home) == ["trusted"]
-    assert "--json" in offered("secondme status --", home)
-
-
-def test_tab_offers_contacts_of_plain_names_only(door: Redis, home: Path, redis_url: str) -> None:
-    rename(door, "local:rita", "$(reboot)`x`'\"")
-    everybody = offered_in_time("secondme contacts mode ", home, SECONDME_REDIS_URL=redis_url)
-    assert sorted(everybody) == ["anna", "local:anna", "local:rita"]
-    assert sorted(offered_in_time("secondme pause ", home, SECONDME_REDIS_URL=redis_url)) == ["local:anna", "local:rita"]
-
-
-def test_tab_starts_no_server_and_is_silent_about_what_is_wrong(home: Path) -> None:
-    assert offered("secondme pause ", home) == []
-    assert list(home.iterdir()) == []
-    (home / "config.toml").write_text("nonsense")
-    assert offered("secondme contacts mode ", home, SECONDME_REDIS_URL="unix:///nowhere.sock") == []
-
-
-@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_each_shell_has_its_script(home: Path, shell: str) -> None:
-    assert "_SECONDME_COMPLETE=complete_" + shell in said(home=home, _SECONDME_COMPLETE=f"source_{shell}")

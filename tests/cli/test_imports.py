@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from fakes.process import environment
@@ -157,3 +158,14 @@ def test_a_light_command_loads_no_part_of_the_gateway(redis_url: str) -> None:
     assert {line: found & (NEVER | HELP) for line, found in loaded.items()} == {line: set() for line in lines}
     assert {line: len(commands_in(found)) for line, found in loaded.items()} == dict.fromkeys(lines, 1)
     assert {line: STORE - found for line, found in loaded.items()} == {line: set() for line in lines}
+
+
+@pytest.mark.parametrize("line", ["secondme pairing approve ", "secondme doctor ", "secondme skills enable ", "secondme jobs run "])
+def test_tab_loads_nothing_heavy(home: Path, redis_url: str, line: str) -> None:
+    words = {"COMP_LINE": line, "COMP_POINT": str(len(line)), "_SECONDME_COMPLETE": "complete_bash"}
+    probe = f"import sys\nsys.argv[0] = 'secondme'\n{PROBE}"
+    surroundings = environment(SECONDME_HOME=str(home), SECONDME_REDIS_URL=redis_url, **words)
+    done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, env=surroundings, check=True)
+    _, loaded = json.loads(done.stdout.splitlines()[-1])
+    assert set(loaded) & (NEVER | HELP | {"secondme.core.doctor.registry"}) == set()
+    assert "secondme.cli.help.completion" in loaded

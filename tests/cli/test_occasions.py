@@ -109,7 +109,7 @@ def test_everybody_s_are_listed_the_next_first(cli: Cli) -> None:
 
 @pytest.mark.usefixtures("door")
 def test_nobody_who_was_not_approved_has_one(cli: Cli) -> None:
-    assert code(cli, "contacts", "birthday", "local:zoe", "4 May")[:2] == (65, "not_approved")
+    assert code(cli, "contacts", "birthday", "local:zoe", "4 May")[:2] == (65, "unknown_contact")
     assert code(cli, "contacts", "birthday", "Anna", "--from-cards")[:2] == (65, "no_cards")
     assert cli("contacts", "birthday", "Anna", "4 May", "--clear").exit_code == 2
     assert cli("contacts", "promises", "--done", "a", "--not-one", "b").exit_code == 2

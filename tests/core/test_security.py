@@ -125,7 +125,7 @@ async def test_switches_are_written_and_the_kill_switch_is_published(path: Path,
     await town.let_in("annabella")
     lines(path)
     await ear.heard()
-    steering = PauseService(town.control, town.pairing, town.security, by="test")
+    steering = PauseService(town.control, town.pairing, town.services.persons, town.security, by="test")
     await steering.pause(ANNA, timedelta(minutes=5))
     await steering.resume(ANNA)
     await steering.resume(ANNA)

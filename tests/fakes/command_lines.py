@@ -35,6 +35,19 @@ class Line:
         return f"{self.page}: secondme {' '.join(self.words)}"
 
 
+def walk(command: Command, path: str = "") -> Iterator[tuple[str, Command]]:
+    """Every command and group below the program, by what is typed for it."""
+    if path:
+        yield path, command
+    if isinstance(command, TyperGroup):
+        for name, inner in command.commands.items():
+            yield from walk(inner, f"{path} {name}".strip())
+
+
+TREE = dict(walk(get_command(app)))
+"""Every command and group, by what is typed for it."""
+
+
 def lines() -> Iterator[Line]:
     """Every whole command of every page, once for each page."""
     for page in PAGES:

@@ -156,7 +156,7 @@ async def test_strangers_at_the_door(watch: Watch, town_with: TownWith) -> None:
 
 async def test_what_the_owner_decides_and_notes(watch: Watch, town: Town) -> None:
     watch.begins()
-    steering = PauseService(town.control, town.pairing, town.security, by="test")
+    steering = PauseService(town.control, town.pairing, town.services.persons, town.security, by="test")
 
     async def knock(number: int) -> str:
         await town.gateway.receive(message(TEXTS[0], number))

@@ -50,7 +50,9 @@ class Scene:
     def __init__(self, home: Path, setup: Setup, store: Store, ear: Ear, on: Screen) -> None:
         self.home, self.setup, self.store, self.on = home, setup, store, on
         self.town = Town(setup, store, ScriptedModel(), Random(7))
-        self.steering = PauseService(self.town.control, self.town.pairing, self.town.security, by="test")
+        self.steering = PauseService(
+            self.town.control, self.town.pairing, self.town.services.persons, self.town.security, by="test"
+        )
         self.all: list[Event] = []
         self._ear = ear
 

@@ -32,7 +32,7 @@ class Desk:
 
         commands = Commands(
             town.owner,
-            PauseService(town.control, town.pairing, town.security, by="test"),
+            PauseService(town.control, town.pairing, town.services.persons, town.security, by="test"),
             DraftCommands(town.services.draft_views, town.clock),
             town.pairing.listing,
             stands,
@@ -123,7 +123,8 @@ async def test_names_work_for_pausing_and_never_for_letting_in(town: Town, desk:
     assert (await chat.say("pause Anna 60m"))[1] == "local:stranger is not answered for 60m."
     await town.writes("second", "hi", display_name="Anna")
     await town.owner.approve("local:second")
-    assert "More than one has that name" in (await chat.say("resume Anna"))[1]
+    assert "That means 2 contacts: local:" in (await chat.say("pause Anna"))[1]
+    assert (await chat.say("resume Anna"))[1] == "local:stranger is answered again."  # the other one is not paused
 
 
 async def test_who_wrote_during_a_pause_is_named_and_answered_on_demand(town: Town, desk: Callable[..., Desk]) -> None:
@@ -275,3 +276,28 @@ async def test_the_owner_is_told_what_somebody_wrote_who_waits_where_it_is_kept(
     await town.writes("anna", "is the flat\x1b[2J still to let?\nor not")
     await chat.chat._look()
     assert "They wrote:\n| is the flat[2J still to let?\n" in (await chat.say("list"))[1] + "\n"
+
+
+async def test_a_contact_is_named_here_as_at_a_terminal_and_a_slip_offers_whom_the_verb_fits(
+    town: Town, desk: Callable[..., Desk]
+) -> None:
+    chat = desk()
+    await town.let_in("anna")
+    await town.writes("ben", "hi", phone_number="491512345678")
+
+    async def said(line: str) -> str:
+        return (await chat.say(line))[1]
+
+    assert await said("resume anan") == "No approved contact has that name or id. list shows who there is."  # nobody is paused
+    assert await said("pause anan") == "No approved contact has that name or id. Did you mean Anna?"
+    assert await said("pause local:anan") == "No approved contact has that name or id. Did you mean local:anna?"
+    assert await said("pause ann 60m") == "local:anna is not answered for 60m."
+    assert await said("resume anan") == "No approved contact has that name or id. Did you mean Anna?"
+    assert await said("resume ANNA") == "local:anna is answered again."
+    code = (await town.pairing.listing()).pending[0].code
+    assert await said("pause ben") == f"Ben (local:ben) waits and was not approved. approve {code}"
+    assert await said("approve bne") == "Nobody with that code or id waits. Did you mean local:ben?"
+    assert await said("approve anna") == "Anna (local:anna) was approved before. list shows who there is."
+    assert await said("deny bne") == "Nobody has that name, code or id. Did you mean Ben?"
+    assert await said("deny 0151 2345678") == "local:ben is denied."
+    assert await said("approve local:ben") == "local:ben is denied. secondme pairing unblock local:ben"

@@ -125,9 +125,10 @@ async def _live(town: Town) -> None:  # noqa: PLR0915  one step for each script
     await town.control.resume(ANNA)
     await town.control.pause(ANNA, timedelta(minutes=1))
     await town.services.persons.link((ANNA, "local"), (BEN, "local"))
-    await town.services.persons.unlink(BEN)
+    await town.services.persons.agree(BEN)
     await town.owner.edit(ANNA, tier=Tier.TRUSTED)
     await town.services.choices.set_persona(ANNA, "p")
+    await town.services.persons.unlink(BEN)
     await town.services.notes.tell("local", ContactId("local:owner"), "text", "cause")
     spending = town.services.spending
     charge = await spending.reserve(ANNA, 1, 100, day_cap=10**9, contact_cap=10**9)

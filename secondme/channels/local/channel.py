@@ -15,7 +15,8 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from secondme.channels.local.protocol import CHANNEL, LINE_LIMIT, OWNER, contact_of, decode, encode
+from secondme.channels.local.names import LocalNames
+from secondme.channels.local.protocol import CHANNEL, LINE_LIMIT, OWNER, decode, encode
 from secondme.core import fault_points
 from secondme.core.clock import from_ms
 from secondme.core.errors import DataError, NotFoundError, SecondmeError, UnavailableError
@@ -165,6 +166,7 @@ class LocalChannel:
         self._socket_path = socket_path
         self._mail_directory = mail_directory
         self._clock = clock
+        self._ids = LocalNames(mail_directory, lambda contact: mail_path(mail_directory, contact).exists())
         self._mail: dict[ContactId, LocalMailbox] = {}
         self._lines: dict[ContactId, set[asyncio.StreamWriter]] = {}
         self._names: dict[ContactId, str] = {}
@@ -253,7 +255,7 @@ class LocalChannel:
                 hello = decode(await reader.readline())
             is_owner = hello.get("self") is True
             name = "" if is_owner else _text(hello, "as")
-            contact = OWNER if is_owner else contact_of(name)
+            contact = OWNER if is_owner else self._ids.id_of(name)
             if is_owner:
                 self._mail_of(contact).make()
             self._lines.setdefault(contact, set()).add(writer)

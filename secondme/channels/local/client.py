@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from secondme.channels.local.protocol import LINE_LIMIT, decode, encode
 from secondme.core.errors import DataError
-from secondme.core.ids import new_id
+from secondme.core.ids import ContactId, new_id
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,6 +47,8 @@ class LocalClient:
         self._shown: OrderedDict[str, None] = OrderedDict()
         self._writer: asyncio.StreamWriter | None = None
         self._settled = asyncio.Event()
+        self.contact = ContactId("")
+        """Who the gateway says that is; empty before it has said so."""
 
     @property
     def unaccepted(self) -> int:
@@ -102,6 +104,7 @@ class LocalClient:
         identity, text = str(event.get("id", "")), str(event.get("text", ""))
         match event["type"]:
             case "welcome":
+                self.contact = ContactId(str(event.get("contactId", "")))
                 self.events.put_nowait(Event("connected", str(event.get("contactId", ""))))
             case "accepted":
                 if self._offered.pop(identity, None) is not None:

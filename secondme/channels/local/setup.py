@@ -36,8 +36,11 @@ def build(context: ChannelContext) -> Channel:
 
 
 def forget(context: ChannelContext, contact_id: ContactId) -> None:
-    """Nothing of the contact waits on disk any more. Repeatable."""
+    """Nothing of the contact waits on disk any more, and no name has its id. Repeatable."""
     from secondme.channels.local.channel import mail_path, voice_path  # noqa: PLC0415  as above
+    from secondme.channels.local.names import LocalNames  # noqa: PLC0415  as above
+
+    LocalNames(context.directory, lambda _: False).forget(contact_id)
 
     for path in (mail_path, voice_path):
         path(context.directory, contact_id).unlink(missing_ok=True)

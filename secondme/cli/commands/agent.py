@@ -35,7 +35,7 @@ async def agent(  # noqa: PLR0913, PLR0917  an option for each thing that a scri
         str | None,
         typer.Option(
             metavar="self|CONTACT",
-            autocompletion=completion.people,
+            autocompletion=completion.approved,
             help="Send the answer to your own chat, or write a draft for a contact.",
         ),
     ] = None,
@@ -71,13 +71,13 @@ async def agent(  # noqa: PLR0913, PLR0917  an option for each thing that a scri
         raise typer.BadParameter("--once and --valid-hours are for what is sent or kept: name somebody with --to")
 
     from secondme.agent_desk import Ask, ask
-    from secondme.cli.contact_lookup import approved_contact
+    from secondme.cli.contact_lookup import find_approved
 
     words = sys.stdin.read(_MOST) if message == "-" else message
     async with invocation.services() as services, _clone(services) as clone:
         wanted = Ask(
             words,
-            "self" if to == SELF else None if to is None else approved_contact(to, (await services.listing()).approved),
+            "self" if to == SELF else None if to is None else await find_approved(services, to),
             _turn(message, allow or [], dry_run=dry_run),
             thinking=thinking,
             persona=persona,

@@ -52,7 +52,7 @@ async def chat(
     if (name is not None) == as_self or (as_self and as_owner):
         raise typer.BadParameter("say who you are: --as NAME, or --self for your own chat with the clone")
     setup = invocation.setup()
-    watch = None if as_owner or name is None else _NightWatch(setup, name)
+    watch = None if as_owner or name is None else _NightWatch(setup)
     zone = setup.settings.sleep.timezone
     show = _json_event if as_json else _plain_event("clone" if as_self else safe_name(setup.settings.persona.name), zone)
     async with _connected(setup, name, as_owner=as_owner) as client:
@@ -102,9 +102,8 @@ async def _connected(setup: Setup, name: str | None, *, as_owner: bool) -> Async
 class _NightWatch:
     """Says, once a night, that nothing is answered because the owner sleeps: a gateway has put the contact off for it."""
 
-    def __init__(self, setup: Setup, name: str) -> None:
+    def __init__(self, setup: Setup) -> None:
         self._setup = setup
-        self._name = name
         self._queued = asyncio.Event()
         self._is_said = False
 
@@ -116,10 +115,10 @@ class _NightWatch:
             self._queued.clear()
             self._is_said = False
 
-    async def run(self, events: asyncio.Queue[Event]) -> None:
-        """Look until cancelled; what is seen is put into `events` as `asleep`, with the moment of waking. Without a store nothing is said."""
+    async def run(self, client: LocalClient) -> None:
+        """Look until cancelled; what is seen is put into the client's events as `asleep`, with the moment of waking. Without a store nothing is
+        said."""
         from secondme.channels.local.client import Event
-        from secondme.channels.local.protocol import contact_of
         from secondme.core.errors import SecondmeError
         from secondme.core.queue.store import InboxStore
         from secondme.core.send.pacing import SleepSchedule
@@ -127,25 +126,25 @@ class _NightWatch:
         from secondme.core.store.server import Role
 
         await self._queued.wait()
-        schedule, contact = SleepSchedule(self._setup.settings.sleep), contact_of(self._name)
+        schedule = SleepSchedule(self._setup.settings.sleep)
         with contextlib.suppress(SecondmeError):
             async with Store(self._setup, Role.ATTACH) as store:
                 inbox = InboxStore(store, self._setup.settings.queue)
                 while True:
                     await self._queued.wait()
-                    if await inbox.put_off_because(contact) == "asleep" and self._queued.is_set():
+                    if await inbox.put_off_because(client.contact) == "asleep" and self._queued.is_set():
                         self._queued.clear()
                         self._is_said = True
                         now = SystemClock().now()
                         until = rfc3339(schedule.wakes_at(now)) if schedule.is_asleep(now) else ""
-                        events.put_nowait(Event("asleep", "", until))
+                        client.events.put_nowait(Event("asleep", "", until))
                     await asyncio.sleep(_LOOK_S)  # noqa: TID251  a person waits for it
 
 
 @contextlib.asynccontextmanager
 async def _watched(client: LocalClient, watch: _NightWatch | None) -> AsyncIterator[None]:
     """Meanwhile the watch looks."""
-    looking = asyncio.ensure_future(watch.run(client.events)) if watch is not None else None
+    looking = asyncio.ensure_future(watch.run(client)) if watch is not None else None
     try:
         yield
     finally:

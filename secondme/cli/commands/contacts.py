@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from secondme.cli.command import Invocation, command
-from secondme.cli.contact_lookup import anybody, known_contact
+from secondme.cli.contact_lookup import find_contact, hinting
 from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of, message_result
+from secondme.core.admit.contact_lookup import KNOWN, LINKABLE, with_nearest
 from secondme.core.clock import rfc3339
 from secondme.core.enums import Relationship, ReplyMode
 from secondme.core.format import counted
@@ -31,7 +33,7 @@ app = typer.Typer(help="Who is who over all channels, and how each is answered."
 _Contact = Annotated[
     str,
     typer.Argument(
-        metavar="CONTACT", autocompletion=completion.people, help="A contact's id, or the name of somebody you approved."
+        metavar="CONTACT", autocompletion=completion.approved, help="A contact's id, or the name of somebody you approved."
     ),
 ]
 _LABELS = {
@@ -54,6 +56,22 @@ _LABELS = {
     "openPromises": "promises",
 }
 """What `contacts show` says of a contact, in this order: the key of its JSON, and the word for a person."""
+_Anybody = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONTACT", autocompletion=completion.everybody, help="A contact's id, or the name of somebody you know."
+    ),
+]
+_Linkable = Annotated[
+    str,
+    typer.Argument(
+        metavar="CONTACT", autocompletion=completion.linkable, help="A contact's id, or the name of somebody you approved."
+    ),
+]
+_Linked = Annotated[
+    str,
+    typer.Argument(metavar="CONTACT", autocompletion=completion.linked, help="A contact's id, or the name of somebody you linked."),
+]
 _AUTO, _DEFAULT = "auto", "default"
 _SAID_BY = {
     "owner": "said by you",
@@ -74,12 +92,17 @@ _SPEECH = {
 async def relate(
     invocation: Invocation,
     contact: _Contact,
-    relationship: Annotated[str, typer.Argument(metavar="TYPE|auto", help=", ".join([*Relationship, _AUTO]))],
+    relationship: Annotated[
+        str,
+        typer.Argument(
+            metavar="TYPE|auto", autocompletion=completion.words(*Relationship, _AUTO), help=", ".join([*Relationship, _AUTO])
+        ),
+    ],
 ) -> CommandResult:
     """Say what a contact is to you; your word is never overridden. `auto`: what they write tells."""
     word = _one_of(relationship, [*Relationship, _AUTO])
     async with invocation.services(deciding=True) as services:
-        who = anybody(contact, (await services.listing()).approved)
+        who = await find_contact(services, contact)
         standing = await services.relationships.set_by_owner(who, None if word == _AUTO else Relationship(word))
     kind = standing.type.value
     data = {"contactId": who, "relationship": kind, "manual": standing.manual, "confidence": standing.confidence}
@@ -93,12 +116,17 @@ async def relate(
 async def mode(
     invocation: Invocation,
     contact: _Contact,
-    reply_mode: Annotated[str, typer.Argument(metavar="MODE", help=", ".join([*ReplyMode, _DEFAULT]))],
+    reply_mode: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODE", autocompletion=completion.words(*ReplyMode, _DEFAULT), help=", ".join([*ReplyMode, _DEFAULT])
+        ),
+    ],
 ) -> CommandResult:
     """Say what happens to a contact's messages. `default`: the tier decides."""
     word = _one_of(reply_mode, [*ReplyMode, _DEFAULT])
     async with invocation.services(deciding=True) as services:
-        who = anybody(contact, (await services.listing()).approved)
+        who = await find_contact(services, contact)
         record = await services.answering.set_mode(who, None if word == _DEFAULT else ReplyMode(word))
     data = {"contactId": who, "mode": record.mode.value, "chosen": record.reply_mode is not None}
     return message_result(data, _MEANS[record.mode].format(who))
@@ -109,12 +137,15 @@ async def mode(
 async def speech(
     invocation: Invocation,
     contact: _Contact,
-    wanted: Annotated[str, typer.Argument(metavar="SPEECH", help=", ".join([*_SPEECH, _DEFAULT]))],
+    wanted: Annotated[
+        str,
+        typer.Argument(metavar="SPEECH", autocompletion=completion.words(*_SPEECH, _DEFAULT), help=", ".join([*_SPEECH, _DEFAULT])),
+    ],
 ) -> CommandResult:
     """Say whether a contact is answered by voice. `auto` and `default`: as the settings say, which is when they send a voice message."""
     word = _one_of(wanted, [*_SPEECH, _DEFAULT])
     async with invocation.services(deciding=True) as services:
-        who = anybody(contact, (await services.listing()).approved)
+        who = await find_contact(services, contact)
         record = await services.answering.set_speech(who, None if word == _DEFAULT else cast("SpeechChoice", word))
         is_on = services.settings.speech.enabled
     data = {"contactId": who, "speech": record.speech or "auto", "chosen": record.speech is not None, "enabled": is_on}
@@ -127,7 +158,7 @@ async def speech(
 async def birthday(
     invocation: Invocation,
     contact: Annotated[
-        str, typer.Argument(metavar="CONTACT", autocompletion=completion.people, help="Whose it is. Without: everybody's.")
+        str, typer.Argument(metavar="CONTACT", autocompletion=completion.approved, help="Whose it is. Without: everybody's.")
     ] = "",
     date: Annotated[str, typer.Argument(metavar="DATE", help="Like '4 May', 4.5.1986 or 1986-05-04. Without: shows it.")] = "",
     clear: Annotated[bool, typer.Option("--clear", help="Forget it; the same date is not learnt again.")] = False,
@@ -141,7 +172,7 @@ async def birthday(
     if not contact:
         return await _list_birthdays(invocation)
     async with invocation.services(deciding=bool(date or clear or from_cards)) as services:
-        who, now = anybody(contact, (await services.listing()).approved), services.clock.now()
+        who, now = await find_contact(services, contact), services.clock.now()
         if clear:
             await services.occasions.clear_birthday(who)
         elif date or from_cards:
@@ -171,7 +202,7 @@ async def _list_birthdays(invocation: Invocation) -> CommandResult:
 async def promises(
     invocation: Invocation,
     contact: Annotated[
-        str, typer.Argument(metavar="CONTACT", autocompletion=completion.people, help="Only what you promised this one.")
+        str, typer.Argument(metavar="CONTACT", autocompletion=completion.approved, help="Only what you promised this one.")
     ] = "",
     done: Annotated[str, typer.Option("--done", metavar="ID", help="You kept this one.")] = "",
     not_one: Annotated[str, typer.Option("--not-one", metavar="ID", help="This is no promise.")] = "",
@@ -181,7 +212,7 @@ async def promises(
         raise typer.BadParameter("--done or --not-one, not both")
     async with invocation.services(deciding=bool(done or not_one)) as services:
         approved = (await services.listing()).approved
-        who = anybody(contact, approved) if contact else None
+        who = await find_contact(services, contact) if contact else None
         settled = None
         if done or not_one:
             settled = (await services.occasions.settle(done or not_one, "done" if done else "not_one", who))[1].id
@@ -219,6 +250,8 @@ async def list_(
     ] = False,
 ) -> CommandResult:
     """The people you approved, with all their contacts."""
+    from secondme.core.records import default_mode, strictest
+
     async with invocation.services() as services:
         if address_book:
             return await _list_address_books(services, channel, search)
@@ -234,7 +267,9 @@ async def list_(
         together = [by_id[member] for member in persons.get(each.contact_id, [each.contact_id]) if member in by_id]
         listed.update(member.contact_id for member in together)
         if any(_is_wanted(member, channel, search) for member in together):
-            rows.append({"name": each.display_name or "", "contacts": [_row(member) for member in together]})
+            tier, reply_mode = strictest(together)
+            answered = {"tier": tier.value, "mode": (reply_mode or default_mode(tier)).value}
+            rows.append({"name": each.display_name or "", **answered, "contacts": [_row(member) for member in together]})
             shown.append(each.shown_name)
 
     def show(screen: Screen) -> None:
@@ -243,8 +278,8 @@ async def list_(
                 name,
                 ", ".join(contact["channel"] for contact in row["contacts"]),
                 ", ".join(contact["contactId"] for contact in row["contacts"]),
-                row["contacts"][0]["tier"],
-                row["contacts"][0]["mode"],
+                row["tier"],
+                row["mode"],
             )
             for name, row in zip(shown, rows, strict=True)
         ]
@@ -272,12 +307,12 @@ async def _list_address_books(services: Services, channel: str | None, search: s
 
 @app.command("show")
 @command("secondme.contacts.show/1")
-async def show_(invocation: Invocation, contact: _Contact) -> CommandResult:
+async def show_(invocation: Invocation, contact: _Anybody) -> CommandResult:
     """What is known of a contact, and who it is linked with."""
     from secondme.core.errors import NotFoundError
 
     async with invocation.services() as services:
-        who = await known_contact(services, contact)
+        who = await find_contact(services, contact, KNOWN)
         listing = await services.listing()
         members = await services.persons.members(who)
         pauses = (await services.pauses.pauses()).contacts
@@ -305,7 +340,8 @@ async def show_(invocation: Invocation, contact: _Contact) -> CommandResult:
         if record.contact_id == member
     ]
     if not rows:
-        raise NotFoundError("unknown_contact", f"There is nobody called {who}.", "secondme contacts list")
+        nobody = NotFoundError("unknown_contact", f"There is nobody called {who}.", "secondme contacts list")
+        raise with_nearest(nobody, contact, listing, KNOWN)
 
     def show(screen: Screen) -> None:
         for row in rows:
@@ -341,24 +377,32 @@ def _told(name: str, value: Any) -> str:
 
 @app.command()
 @command("secondme.contacts.link/1")
-async def link(invocation: Invocation, contact: _Contact, other: _Contact) -> CommandResult:
+async def link(invocation: Invocation, contact: _Linkable, other: _Linkable) -> CommandResult:
     """Say that two contacts are one person: they share the approval and what was said."""
     async with invocation.services(deciding=True) as services:
-        first, second = await known_contact(services, contact), await known_contact(services, other)
+        first, second = [await find_contact(services, each, LINKABLE) for each in (contact, other)]
         outcome = await services.contacts.link(first, second)
         members = await services.contacts.members(first)
+        known = await services.pairing_store.approved(first)
     words = "are one person" if outcome == "linked" else "were one person before"
-    data = {"outcome": outcome, "contacts": members}
-    return message_result(data, f"{first} and {second} {words}.", f"Undo: secondme contacts unlink {second}")
+    data: dict[str, Any] = {"outcome": outcome, "contacts": members}
+    how = ""
+    if known is not None:
+        data |= {"tier": known.tier.value, "mode": known.mode.value}
+        how = f" They are {known.tier.value}, mode {known.mode.value}; of two the stricter counts."
+    return message_result(data, f"{first} and {second} {words}.{how}", f"Undo: secondme contacts unlink {second}")
 
 
 @app.command()
 @command("secondme.contacts.unlink/1")
-async def unlink(invocation: Invocation, contact: _Contact) -> CommandResult:
+async def unlink(invocation: Invocation, contact: _Linked) -> CommandResult:
     """Make a contact a person of its own again. One that was approved only by its link has to ask again."""
     async with invocation.services(deciding=True) as services:
-        who = await known_contact(services, contact)
-        outcome = await services.contacts.unlink(who)
+        known = [each.contact_id for each in (await services.listing()).approved]
+        linked = replace(KNOWN, is_person=False, likeliest=frozenset(await services.persons.persons(known)))
+        who = await find_contact(services, contact, linked)
+        async with hinting(services, contact, linked):
+            outcome = await services.contacts.unlink(who)
     more = " It was approved only by the link and is a stranger again." if outcome == "unlinked_and_revoked" else ""
     return message_result({"contact": who, "outcome": outcome}, f"{who} is on its own.{more}")
 
@@ -366,19 +410,20 @@ async def unlink(invocation: Invocation, contact: _Contact) -> CommandResult:
 @app.command()
 @command("secondme.contacts.forget/1")
 async def forget(
-    invocation: Invocation, contact: _Contact, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
+    invocation: Invocation, contact: _Anybody, yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False
 ) -> CommandResult:
     """Erase everything of a person, under each of their contacts. There is no way back."""
     from secondme.cli.prompts import confirm
 
     async with invocation.services(deciding=True) as services:
-        who = await known_contact(services, contact)
+        who = await find_contact(services, contact, KNOWN)
         members = await services.contacts.members(who)
         if not yes:
             if not sys.stdin.isatty():
                 raise typer.BadParameter("without a terminal to ask on, add --yes")
             confirm(f"Erase everything of {', '.join(members)}, for good?")
-        gone = await services.contacts.forget(who)
+        async with hinting(services, contact, KNOWN):
+            gone = await services.contacts.forget(who)
     return message_result({"contacts": gone}, f"Forgotten: {', '.join(gone)}. Nothing of them is left.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -21,7 +22,7 @@ app = typer.Typer(help="Messages that could not be worked on: try them again, or
 _Contact = Annotated[
     str | None,
     typer.Argument(
-        metavar="CONTACT", autocompletion=completion.people, help="A contact's id, or the name of somebody you approved."
+        metavar="CONTACT", autocompletion=completion.with_dead_letters, help="A contact's id, or the name of somebody you approved."
     ),
 ]
 _Everybody = Annotated[bool, typer.Option("--all", help="Of everybody.")]
@@ -68,7 +69,8 @@ async def drop(invocation: Invocation, contact: _Contact = None, everybody: _Eve
 
 async def _settle(invocation: Invocation, verb: str, reference: str | None, *, everybody: bool) -> CommandResult:
     """Each contact's letters are back in the inbox (`retry`) or gone (`drop`). One that fails does not keep the others from it."""
-    from secondme.cli.contact_lookup import anybody
+    from secondme.cli.contact_lookup import find_contact, hinting
+    from secondme.core.admit.contact_lookup import KNOWN
     from secondme.core.errors import BusyError, NotFoundError
     from secondme.core.format import counted
 
@@ -79,14 +81,15 @@ async def _settle(invocation: Invocation, verb: str, reference: str | None, *, e
     async with invocation.services(deciding=True) as services:
         letters = await services.dead_letters.letters()
         with_letters = list(dict.fromkeys(letter.contact_id for letter in letters))
+        wanted = replace(KNOWN, is_person=False, likeliest=frozenset(with_letters))
         if reference is not None:
-            approved = (await services.listing()).approved
-            with_letters = [next((each for each in with_letters if each == reference), None) or anybody(reference, approved)]
+            with_letters = [await find_contact(services, reference, wanted)]
         hours = services.settings.queue.stale_after_hours
         too_old = services.clock.now() - timedelta(hours=hours)
         for contact in with_letters:
             try:
-                outcomes.append(await _settle_one(services.dead_letters, verb, contact, letters, too_old))
+                async with hinting(services, contact, wanted):
+                    outcomes.append(await _settle_one(services.dead_letters, verb, contact, letters, too_old))
             except (BusyError, NotFoundError) as error:
                 errors.append(error)
     if errors and not outcomes:

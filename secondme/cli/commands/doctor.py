@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from secondme.cli.command import Invocation, command
+from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, typed
 from secondme.core.clock import SystemClock
 from secondme.core.errors import NotFoundError, SecondmeError
@@ -32,7 +33,10 @@ _HEADING = "SecondMe Doctor"
 @command("secondme.doctor/1")
 async def doctor(
     invocation: Invocation,
-    names: Annotated[list[str] | None, typer.Argument(metavar="[CHECK]...", help="Only these checks; else all.")] = None,
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[CHECK]...", autocompletion=completion.checks, help="Only these checks; else all."),
+    ] = None,
     listing: Annotated[bool, typer.Option("--list", help="List the checks and run none.")] = False,
     fixing: Annotated[
         bool, typer.Option("--fix", help="Mend what is safe to mend: modes, what killed processes left, broken records.")

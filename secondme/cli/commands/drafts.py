@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from secondme.cli.command import Invocation, command
+from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of
+from secondme.core.admit.contact_lookup import CONVERSATION
 from secondme.core.clock import rfc3339
 from secondme.core.format import ago, counted, local_time, span
 
@@ -21,18 +24,34 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Replies that wait for you.", no_args_is_help=True)
 
-_Reference = Annotated[str, typer.Argument(metavar="DRAFT", help="A draft's id, or the beginning of it.")]
-_References = Annotated[list[str] | None, typer.Argument(metavar="DRAFT", help="A draft's id, or the beginning of it.")]
+_Reference = Annotated[
+    str, typer.Argument(metavar="DRAFT", autocompletion=completion.drafts, help="A draft's id, or the beginning of it.")
+]
+_References = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="DRAFT", autocompletion=completion.drafts, help="A draft's id, or the beginning of it."),
+]
 _Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 @app.command("list")
 @command("secondme.drafts.list/1")
-async def list_(invocation: Invocation) -> CommandResult:
+async def list_(
+    invocation: Invocation,
+    contact: Annotated[
+        str | None, typer.Option(metavar="CONTACT", autocompletion=completion.with_drafts, help="Only those for this contact.")
+    ] = None,
+) -> CommandResult:
     """Show every draft: whose it is, what they wrote, what it says, and why it waits."""
+    from secondme.cli.contact_lookup import find_contact
+
     async with invocation.services() as services:
         views, corrupt = await services.draft_views.waiting()
         now = services.clock.now()
+        if contact is not None:
+            wanted = replace(CONVERSATION, likeliest=frozenset(view.draft.contact_id for view in views))
+            who = await find_contact(services, contact, wanted)
+            views = [view for view in views if view.draft.contact_id == who]
 
     def show(screen: Screen) -> None:
         screen.table(

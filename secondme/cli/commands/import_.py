@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 import typer
 
 from secondme.cli.command import Invocation, command
+from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, note
 from secondme.core.clock import rfc3339
 from secondme.core.errors import DataError, NotFoundError, SecondmeError
@@ -31,7 +32,12 @@ app = typer.Typer(help="Read chats that WhatsApp or Telegram exported. Nothing i
 
 _Files = Annotated[list[Path], typer.Argument(metavar="FILE...", help="As it was exported.", readable=False)]
 _Me = Annotated[str, typer.Option("--me", metavar="NAME", help="Who you are in it.")]
-_Contact = Annotated[str, typer.Option("--contact", metavar="ID", help="Whose chat it is; then what they said is kept too.")]
+_Contact = Annotated[
+    str,
+    typer.Option(
+        "--contact", metavar="ID", autocompletion=completion.approved, help="Whose chat it is; then what they said is kept too."
+    ),
+]
 _Timezone = Annotated[str, typer.Option("--timezone", metavar="ZONE", help="Where the phone was, like Europe/Madrid.")]
 _DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what would be kept.")]
 _Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say how the file was read, too.")]
@@ -110,7 +116,8 @@ async def import_files(
     wishes: ImportWishes,
 ) -> CommandResult:
     """Each of `files` is imported; one that cannot be read does not keep the others out."""
-    from secondme.cli.contact_lookup import anybody
+    from secondme.cli.contact_lookup import find_contact
+    from secondme.core.admit.contact_lookup import EXACTLY
     from secondme.core.exports.importer import Importer, ImportOptions
     from secondme.core.ids import ContactId
     from secondme.stores import time_zone
@@ -121,13 +128,12 @@ async def import_files(
     async with invocation.services() as services:
         zone = typed_zone or time_zone(services.settings)
         approved = (await services.listing()).approved
-        named = wishes.contact.replace("@s.whatsapp.net", "@c.us")  # the same person
         options = ImportOptions(
             zone=zone,
             now=services.clock.now(),
             me=wishes.me,
             usual_name=services.settings.persona.name,
-            contact=anybody(named, approved) if named else None,
+            contact=await find_contact(services, wishes.contact, EXACTLY) if wishes.contact else None,
             approved=tuple((ContactId(each.contact_id), each.display_name) for each in approved),
         )
         with _ProgressBar() as bar:

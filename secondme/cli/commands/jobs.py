@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="What the clone does by itself: reminders and digests for you, drafts for others.", no_args_is_help=True)
 
-_Reference = Annotated[str, typer.Argument(metavar="JOB", help="A job's id or name, or the beginning of its id.")]
+_Reference = Annotated[
+    str, typer.Argument(metavar="JOB", autocompletion=completion.jobs, help="A job's id or name, or the beginning of its id.")
+]
 _Zone = Annotated[str, typer.Option(metavar="ZONE", help="An IANA time zone, like Europe/Berlin; yours by default.")]
 _SHOWN = 5
 
@@ -62,7 +64,12 @@ async def list_(invocation: Invocation) -> CommandResult:
 @command("secondme.jobs.ready/1")
 async def ready(
     invocation: Invocation,
-    job: Annotated[str | None, typer.Argument(metavar="NAME", help="One of them: it is shown what it would say now.")] = None,
+    job: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="NAME", autocompletion=completion.ready_jobs, help="One of them: it is shown what it would say now."
+        ),
+    ] = None,
     cron: Annotated[str, typer.Option(metavar="LINE", help="Another time: minute, hour, day, month, weekday.")] = "",
     zone: _Zone = "",
     yes: Annotated[bool, typer.Option("--yes", help="Switch it on without asking.")] = False,
@@ -106,7 +113,7 @@ async def add(  # noqa: PLR0913, PLR0917  an option for each thing that a job is
     write: Annotated[
         str | None, typer.Option(metavar="TEXT", help="Have it write to somebody (--to): a draft for you to send.")
     ] = None,
-    to: Annotated[str, typer.Option(metavar="self|CONTACT", autocompletion=completion.people, help="For whom.")] = "self",
+    to: Annotated[str, typer.Option(metavar="self|CONTACT", autocompletion=completion.approved, help="For whom.")] = "self",
     until: Annotated[str, typer.Option(metavar="WHEN", help="Not after that.")] = "",
     thinking: Annotated[Thinking | None, typer.Option(help="How much it thinks first.")] = None,
     loud: Annotated[bool, typer.Option("--loud", help="Tell you at night too.")] = False,
@@ -273,19 +280,19 @@ async def on(invocation: Invocation) -> CommandResult:
 @command("secondme.jobs.allow/1")
 async def allow(
     invocation: Invocation,
-    contact: Annotated[str, typer.Argument(metavar="CONTACT", autocompletion=completion.people, help="Who may be written to.")],
-    category: Annotated[str, typer.Argument(help="What: greet or followup.")],
+    contact: Annotated[str, typer.Argument(metavar="CONTACT", autocompletion=completion.approved, help="Who may be written to.")],
+    category: Annotated[str, typer.Argument(autocompletion=completion.words("greet", "followup"), help="What: greet or followup.")],
     lasts: Annotated[
         timedelta | None, typer.Option("--for", parser=duration, metavar="1d..365d", help="For how long; 90 days by default.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
 ) -> CommandResult:
     """Let jobs write to one person without asking you, in one category and for a time. Where `jobs.reach` is `allowed`."""
-    from secondme.cli.contact_lookup import approved_contact
+    from secondme.cli.contact_lookup import find_approved
     from secondme.core.jobs.desk import GRANT_LASTS
 
     async with invocation.services(deciding=True) as services:
-        found = approved_contact(contact, (await services.listing()).approved)
+        found = await find_approved(services, contact)
         if not yes:
             confirm(
                 f"Jobs may write to {found.shown_name or found.contact_id} in your name without asking you ({category}). Is that what you want?"
@@ -306,15 +313,15 @@ async def allow(
 async def disallow(
     invocation: Invocation,
     contact: Annotated[
-        str, typer.Argument(metavar="CONTACT", autocompletion=completion.people, help="Whom they may write to now.")
+        str, typer.Argument(metavar="CONTACT", autocompletion=completion.approved, help="Whom they may write to now.")
     ],
-    category: Annotated[str, typer.Argument(help="What: greet or followup.")],
+    category: Annotated[str, typer.Argument(autocompletion=completion.words("greet", "followup"), help="What: greet or followup.")],
 ) -> CommandResult:
     """Have jobs ask you again before they write to somebody."""
-    from secondme.cli.contact_lookup import approved_contact
+    from secondme.cli.contact_lookup import find_approved
 
     async with invocation.services(deciding=True) as services:
-        found = approved_contact(contact, (await services.listing()).approved)
+        found = await find_approved(services, contact)
         await _desk(services).disallow(found, category)
     return message_result(
         {"contactId": found.contact_id, "category": category}, f"Jobs ask you before they write to {found.contact_id}."
@@ -404,13 +411,14 @@ async def _aimed(services: Services, wish: JobWish, to: str) -> JobWish:
     """The wish, for whom it is. Raises NotFoundError for somebody who was not approved."""
     from dataclasses import replace
 
-    from secondme.cli.contact_lookup import approved_contact
+    from secondme.cli.contact_lookup import find_contact
+    from secondme.core.admit.contact_lookup import CONVERSATION
 
     if (wish.kind == "write") != (to != "self"):
         raise typer.BadParameter("--write goes with --to CONTACT; --say and --ask are for you")
     if to == "self":
         return wish
-    return replace(wish, target=approved_contact(to, (await services.listing()).approved).contact_id)
+    return replace(wish, target=await find_contact(services, to, CONVERSATION))
 
 
 def _ready_ones(found: list[Any]) -> CommandResult:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from secondme.cli.command import Invocation, command
-from secondme.cli.contact_lookup import approved_contact
+from secondme.cli.contact_lookup import find_approved, find_contact
 from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, Screen, message_result
+from secondme.core.admit.contact_lookup import ERASABLE
 
 if TYPE_CHECKING:
     from datetime import tzinfo
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="What the clone remembers of each person.", no_args_is_help=True)
 
-_Contact = Annotated[str, typer.Argument(metavar="CONTACT", help="A name, number or id.", autocompletion=completion.people)]
+_Contact = Annotated[str, typer.Argument(metavar="CONTACT", help="A name, number or id.", autocompletion=completion.approved)]
 _Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 _LINE = 200
 _FACTS = 20
@@ -77,7 +78,7 @@ async def search(
     from secondme.core.gateway.trace_messages import found_by
 
     async with invocation.services() as services:
-        who = await _who(services, contact)
+        who = await find_contact(services, contact)
         hits = await services.memory_desk.search(who, " ".join(words), limit)
 
     def show(screen: Screen) -> None:
@@ -92,7 +93,7 @@ async def search(
 async def show(invocation: Invocation, contact: _Contact) -> CommandResult:
     """What is remembered of somebody: how much, since when, from where, and which facts."""
     async with invocation.services() as services:
-        who = await _who(services, contact)
+        who = await find_contact(services, contact)
         found = await services.memory_desk.overview(who)
 
     def display(screen: Screen) -> None:
@@ -116,7 +117,7 @@ async def facts(
 ) -> CommandResult:
     """The facts that are known from what somebody said, each with who said it; one that is wrong is forgotten."""
     async with invocation.services() as services:
-        who = await _who(services, contact)
+        who = await find_contact(services, contact, ERASABLE)
         gone = await services.memory_desk.forget_facts(who, forget) if forget else 0
         if correct:
             await _correct(services, who, correct)
@@ -156,7 +157,7 @@ async def forget(
     from secondme.stores import time_zone
 
     async with invocation.services() as services:
-        who = await _who(services, contact)
+        who = await find_contact(services, contact, ERASABLE)
         what = "these messages" if message else "that time" if since or until else "everything that was said"
         _ask(f"Forget {what} with {who}, for good?", yes=yes)
         if message:
@@ -180,7 +181,7 @@ async def evaluate(
     """Measure how well what was said with somebody is found again, by questions that you know the answers to. Changes nothing."""
     asked = _questions(questions)
     async with invocation.services() as services:
-        done = await services.memory_desk.evaluate(await _who(services, contact), asked)
+        done = await services.memory_desk.evaluate(await find_contact(services, contact), asked)
 
     def show(screen: Screen) -> None:
         cells = [(str(each.place or "-"), "yes" if each.in_budget else "no", each.question[:_LINE]) for each in done.questions]
@@ -225,7 +226,7 @@ def _question(line: str) -> tuple[str, list[str]]:
 async def index(
     invocation: Invocation,
     contact: Annotated[
-        str | None, typer.Argument(metavar="[CONTACT]", help="Only of them.", autocompletion=completion.people)
+        str | None, typer.Argument(metavar="[CONTACT]", help="Only of them.", autocompletion=completion.approved)
     ] = None,
 ) -> CommandResult:
     """Make the index anew from what is remembered, and remember what the histories still hold. Changes nothing of what was said."""
@@ -236,20 +237,13 @@ async def index(
     async with invocation.services() as services:
         if not services.settings.memory.enabled:
             raise ConfigError("memory_off", "Memory is off.", "secondme config set memory.enabled true")
-        approved = (await services.listing()).approved
-        chosen = [approved_contact(contact, approved)] if contact else approved
+        chosen = [await find_approved(services, contact)] if contact else (await services.listing()).approved
         added = 0
         for each in chosen:
             added += await services.memory_feed.fill(ContactId(each.contact_id))
             await asyncio.to_thread(services.memories.rebuild, each.contact_id)
     told = f"Made anew: {counted(len(chosen), 'index', 'indexes')}. Added: {counted(added, 'message')}."
     return message_result({"contacts": len(chosen), "added": added}, told)
-
-
-async def _who(services: Services, reference: str) -> ContactId:
-    from secondme.core.ids import contact_id
-
-    return contact_id(approved_contact(reference, (await services.listing()).approved).contact_id)
 
 
 def _span(since: datetime | None, until: datetime | None, zone: tzinfo) -> tuple[int, int]:

@@ -11,6 +11,7 @@ from secondme.cli.command import Invocation, command, duration
 from secondme.cli.commands.watch import AsJson, piped
 from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of, message_result
+from secondme.core.admit.contact_lookup import APPROVED, DENIABLE, DENIED, ERASABLE, WAITING, Wanted
 from secondme.core.enums import State, Tier
 
 if TYPE_CHECKING:
@@ -25,11 +26,17 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Approve people, deny them, and see who waits.", no_args_is_help=True)
 
-_References = Annotated[list[str], typer.Argument(metavar="CODE|CONTACT", help="A six-digit code, or a contact's id.")]
+_References = Annotated[
+    list[str],
+    typer.Argument(metavar="CODE|CONTACT", autocompletion=completion.deniable, help="A six-digit code, or a contact's id."),
+]
+_Denied = Annotated[
+    str, typer.Argument(metavar="CONTACT", autocompletion=completion.denied, help="Who was denied: an id, or a name.")
+]
 _Contact = Annotated[
     str,
     typer.Argument(
-        metavar="CONTACT", autocompletion=completion.people, help="A contact's id, or the name of somebody you approved."
+        metavar="CONTACT", autocompletion=completion.approved, help="A contact's id, or the name of somebody you approved."
     ),
 ]
 _Tier = Annotated[Tier, typer.Option(help="How far the contact is trusted.")]
@@ -83,7 +90,8 @@ async def list_(
 async def approve(
     invocation: Invocation,
     references: Annotated[
-        list[str] | None, typer.Argument(metavar="CODE|CONTACT", help="A six-digit code, or a contact's id.")
+        list[str] | None,
+        typer.Argument(metavar="CODE|CONTACT", autocompletion=completion.waiting, help="A six-digit code, or a contact's id."),
     ] = None,
     tier: _Tier = Tier.STANDARD,
     notes: Annotated[str, typer.Option(help="A note for yourself and the clone.")] = "",
@@ -98,7 +106,7 @@ async def approve(
     from secondme.cli.address_book import look_up
 
     return await _decide(
-        invocation, references or [], lambda services, who: services.pairing.approve(who, tier, notes, look_up(services))
+        invocation, references or [], lambda services, who: services.pairing.approve(who, tier, notes, look_up(services)), WAITING
     )
 
 
@@ -110,7 +118,7 @@ async def deny(
     reason: Annotated[str, typer.Option(help="A note for yourself; the contact is told nothing.")] = "",
 ) -> CommandResult:
     """Deny people for the cooldown (24 h). What was kept for them is erased."""
-    return await _decide(invocation, references, lambda services, who: services.pairing.deny(who, reason))
+    return await _decide(invocation, references, lambda services, who: services.pairing.deny(who, reason), DENIABLE)
 
 
 @app.command()
@@ -119,20 +127,24 @@ async def revoke(
     invocation: Invocation, contact: _Contact, yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False
 ) -> CommandResult:
     """Take an approval back. What was kept for them is erased."""
-    if not yes:
-        from secondme.cli.prompts import confirm
+    if not yes and not sys.stdin.isatty():
+        raise typer.BadParameter("without a terminal to ask on, add --yes")
 
-        if not sys.stdin.isatty():
-            raise typer.BadParameter("without a terminal to ask on, add --yes")
-        confirm(f"Revoke {contact}? Their history is erased.")
-    return await _decide(invocation, [contact], lambda services, who: services.pairing.revoke(who), by_name=True)
+    async def revoked(services: Services, who: str) -> Decision:
+        if not yes:
+            from secondme.cli.prompts import confirm
+
+            confirm(f"Revoke {who}? Their history is erased.")
+        return await services.pairing.revoke(who)
+
+    return await _decide(invocation, [contact], revoked, ERASABLE)
 
 
 @app.command("tier")
 @command("secondme.pairing.tier/1")
 async def tier_(invocation: Invocation, contact: _Contact, tier: Annotated[Tier, typer.Argument(help="How far.")]) -> CommandResult:
     """Change how far an approved contact is trusted."""
-    return await _decide(invocation, [contact], lambda services, who: services.pairing.edit(who, tier=tier), by_name=True)
+    return await _decide(invocation, [contact], lambda services, who: services.pairing.edit(who, tier=tier), APPROVED)
 
 
 @app.command()
@@ -143,14 +155,14 @@ async def notes(
     text: Annotated[str, typer.Argument(help="What to remember about them; an empty text removes it.")],
 ) -> CommandResult:
     """Change the note of an approved contact."""
-    return await _decide(invocation, [contact], lambda services, who: services.pairing.edit(who, notes=text), by_name=True)
+    return await _decide(invocation, [contact], lambda services, who: services.pairing.edit(who, notes=text), APPROVED)
 
 
 @app.command()
 @command("secondme.pairing.unblock/1")
-async def unblock(invocation: Invocation, contact: _Contact) -> CommandResult:
+async def unblock(invocation: Invocation, contact: _Denied) -> CommandResult:
     """Let a denied contact ask again before the cooldown ends."""
-    return await _decide(invocation, [contact], lambda services, who: services.pairing.unblock(who), by_name=True)
+    return await _decide(invocation, [contact], lambda services, who: services.pairing.unblock(who), DENIED)
 
 
 @app.command()
@@ -263,22 +275,23 @@ async def watch_(invocation: Invocation, as_json: AsJson = False) -> CommandResu
     return await print_events(invocation, [keys.EVENTS_PAIRING], as_json=as_json)
 
 
-async def _decide(invocation: Invocation, references: list[str], decide: Decide, *, by_name: bool = False) -> CommandResult:
-    """One decision for each reference, `by_name` also for the name of a contact. One that fails does not keep the others from being
-    taken; who was not found by what was typed is told the nearest."""
-    from secondme.cli.contact_lookup import hinted, known_contact
+async def _decide(invocation: Invocation, references: list[str], decide: Decide, wanted: Wanted) -> CommandResult:
+    """One decision for each reference. One that fails does not keep the others from being taken. A code goes on as it is: it means the
+    request that bears it now, and no later one."""
+    from secondme.cli.contact_lookup import find_contact, hinting
     from secondme.core.errors import BusyError, DataError, NotFoundError
+    from secondme.core.ids import code_of
 
     decisions: list[Decision] = []
     errors: list[SecondmeError] = []
     async with invocation.services(deciding=True) as services:
         for reference in references:
             try:
-                decisions.append(await decide(services, await known_contact(services, reference) if by_name else reference))
-            except NotFoundError as error:
-                listing = await services.listing()
-                errors.append(hinted(error, reference, [*listing.pending, *listing.approved, *listing.denied]))
-            except (BusyError, DataError) as error:
+                is_code = State.PENDING in wanted.states and code_of(reference)
+                who = reference if is_code else await find_contact(services, reference, wanted)
+                async with hinting(services, reference, wanted):
+                    decisions.append(await decide(services, who))
+            except (BusyError, DataError, NotFoundError) as error:
                 errors.append(error)
     if errors and not decisions:
         raise errors[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import re
 import tomllib
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,7 +29,13 @@ _LINE = re.compile(rf"^\s*(?:{'|'.join(_ADDRESS)})\s*=.*$", re.MULTILINE)
 _Contact = Annotated[
     str | None,
     typer.Argument(
-        metavar="CONTACT", autocompletion=completion.contacts, help="A contact, by id or name; nobody named means everybody."
+        metavar="CONTACT", autocompletion=completion.approved, help="A contact, by id or name; nobody named means everybody."
+    ),
+]
+_Paused = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="CONTACT", autocompletion=completion.paused, help="A contact, by id or name; nobody named means everybody."
     ),
 ]
 
@@ -51,7 +57,7 @@ async def pause(
 @command("secondme.resume/1")
 async def resume(
     invocation: Invocation,
-    contact: _Contact = None,
+    contact: _Paused = None,
     answer: Annotated[bool, typer.Option("--answer", help="Answer also what came during the pause.")] = False,
 ) -> CommandResult:
     """Answer a contact, or everybody, again. Says who wrote meanwhile. The kill switch stays: `kill --off` lifts it."""
@@ -86,15 +92,20 @@ async def kill(
 async def _services(
     invocation: Invocation, contact: str | None, *, stops: bool = False
 ) -> AsyncIterator[tuple[Services, ContactId | None]]:
-    """The home's services, and the approved contact that is meant. Raises NotFoundError, naming the nearest. What stops the clone works with
-    settings that cannot be used, too."""
-    from secondme.cli.contact_lookup import anybody
+    """The home's services, and the approved contact that is meant. Raises NotFoundError, naming the nearest of those that can be stopped, or
+    answered again. What stops the clone works with settings that cannot be used, too."""
+    from secondme.cli.contact_lookup import find_contact
+    from secondme.core.admit.contact_lookup import APPROVED
     from secondme.services import open_services, set_up_log
 
     setup = _setup_to_stop(invocation) if stops else invocation.setup()
     set_up_log(setup)
     async with open_services(setup) as services:
-        yield services, None if contact is None else anybody(contact, (await services.listing()).approved)
+        if contact is None:
+            yield services, None
+            return
+        wanted = APPROVED if stops else replace(APPROVED, likeliest=await services.pauses.resumable())
+        yield services, await find_contact(services, contact, wanted)
 
 
 def _setup_to_stop(invocation: Invocation) -> Setup:

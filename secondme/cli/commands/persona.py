@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from secondme.cli.command import Invocation, command
-from secondme.cli.contact_lookup import anybody, approved_contact
+from secondme.cli.contact_lookup import find_approved, find_contact
 from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of, message_result, note
 from secondme.core.enums import Relationship
@@ -98,7 +98,13 @@ async def new(
     language: Annotated[str, typer.Option(help="A language tag, like es; else the contact's own language.")] = "",
     relationship: Annotated[list[Relationship] | None, typer.Option(help="For whom; may be repeated.")] = None,
     from_style: Annotated[
-        str | None, typer.Option("--from-style", metavar="CONTACT|all", help="Begin with how you write to this contact, or to all.")
+        str | None,
+        typer.Option(
+            "--from-style",
+            metavar="CONTACT|all",
+            autocompletion=completion.approved,
+            help="Begin with how you write to this contact, or to all.",
+        ),
     ] = None,
 ) -> CommandResult:
     """Make a persona's file. It is used for the relationships it names; `persona use` chooses it for more."""
@@ -124,7 +130,7 @@ async def use(
     ] = None,
     contact: Annotated[
         str | None,
-        typer.Option(metavar="CONTACT", autocompletion=completion.people, help="Only for this contact: an id or a name."),
+        typer.Option(metavar="CONTACT", autocompletion=completion.approved, help="Only for this contact: an id or a name."),
     ] = None,
     relationship: Annotated[Relationship | None, typer.Option(help="Only for contacts who are this to you.")] = None,
     clear: Annotated[bool, typer.Option("--clear", help="Take the choice back.")] = False,
@@ -140,7 +146,7 @@ async def use(
     async with invocation.services(deciding=True) as services:
         identity = services.personas.get(name).id if name is not None else None
         if contact is not None:
-            who = anybody(contact, (await services.listing()).approved)
+            who = await find_contact(services, contact)
             await services.choices.set_persona(who, identity)
         elif identity is not None:
             await services.persona_use.set(slot, identity)
@@ -161,7 +167,7 @@ async def hear(
         str | None, typer.Option("--persona", metavar="NAME", autocompletion=completion.personas, help="In this persona's voice.")
     ] = None,
     contact: Annotated[
-        str | None, typer.Option(autocompletion=completion.people, help="As this contact would be answered.")
+        str | None, typer.Option(autocompletion=completion.approved, help="As this contact would be answered.")
     ] = None,
 ) -> CommandResult:
     """Hear how you would answer. Nobody is sent anything; the model is asked, and its answer counts on the budget."""
@@ -170,7 +176,7 @@ async def hear(
     if name is not None and contact is not None:
         raise typer.BadParameter("a contact's persona is chosen for them: name one of --persona and --contact")
     async with invocation.services() as services:
-        who = approved_contact(contact, (await services.listing()).approved) if contact is not None else None
+        who = await find_approved(services, contact) if contact is not None else None
         async with services.asking_claude() as clone:
             answer = await clone.try_voice(message, persona=name, contact=who)
 
@@ -211,12 +217,13 @@ def _row(persona: Persona) -> dict[str, Any]:
 
 async def _style_of(services: Services, reference: str) -> str:
     """The style to this contact, or to all, in plain lines. Holds nothing of what was written."""
+    from secondme.core.admit.contact_lookup import EXACTLY
     from secondme.core.remember.style import FEWEST, describe
 
     if reference == "all":
         profile = await services.style.overall()
     else:
-        profile = await services.style.profile(anybody(reference, (await services.listing()).approved))
+        profile = await services.style.profile(await find_contact(services, reference, EXACTLY))
     if profile is None:
         raise NotFoundError("no_style", f"Fewer than {FEWEST} messages of yours are known there.", "secondme style show")
     return describe(profile)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from secondme.cli.command import Invocation, command
+from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, message_result
 from secondme.core.clock import rfc3339
 
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="What skills would change for your contacts: you decide.", no_args_is_help=True)
 
-_Reference = Annotated[str, typer.Argument(metavar="PROPOSAL", help="A proposal's id, or the beginning of it.")]
+_Reference = Annotated[
+    str, typer.Argument(metavar="PROPOSAL", autocompletion=completion.proposals, help="A proposal's id, or the beginning of it.")
+]
 
 
 @app.command("list")

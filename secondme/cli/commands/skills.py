@@ -12,6 +12,7 @@ import typer
 
 from secondme.cli import mcp_commands
 from secondme.cli.command import Invocation, Json, command
+from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, emit_event, flush, message_result
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 app = typer.Typer(help="What the clone can do besides writing, and who may cause it.", no_args_is_help=True)
 app.add_typer(mcp_commands.app, name="mcp")
 
-_Name = Annotated[str, typer.Argument(metavar="NAME", help="A skill: its folder's name.")]
+_Name = Annotated[str, typer.Argument(metavar="NAME", autocompletion=completion.skills, help="A skill: its folder's name.")]
 _AUDIENCES = ("owner", "trusted", "standard")
 _LOOK_S = 0.5
 _MOST_AT_ONCE = 1000
@@ -263,7 +264,10 @@ async def try_(
     tool: Annotated[str, typer.Argument(metavar="TOOL", help="One of its tools.")],
     given: Annotated[str, typer.Option("--input", metavar="JSON", help="What it is called with.")] = "{}",
     contact: Annotated[
-        str | None, typer.Option("--as", metavar="CONTACT", help="With the rights of this contact: an id or a name.")
+        str | None,
+        typer.Option(
+            "--as", metavar="CONTACT", autocompletion=completion.approved, help="With the rights of this contact: an id or a name."
+        ),
     ] = None,
 ) -> CommandResult:
     """Call a tool as a reply would, and show what it tells. What writes is proposed for a contact, and done for you."""
@@ -314,7 +318,9 @@ async def dev(
 @command("secondme.skills.log/1")
 async def log(
     invocation: Invocation,
-    name: Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only of this skill.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(metavar="[NAME]", autocompletion=completion.skills, help="Only of this skill.")
+    ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="How many, the newest.")] = 20,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Then go on as they come, until interrupted.")] = False,
     as_json: Json = False,
@@ -361,12 +367,12 @@ async def sandbox(_: Invocation) -> CommandResult:
 
 async def _turn(services: Services, contact: str | None) -> ToolTurn:
     """Whose rights a tool is tried with: the owner's, or a contact's."""
-    from secondme.cli.contact_lookup import approved_contact
+    from secondme.cli.contact_lookup import find_approved
     from secondme.core.messages import Origin, ToolTurn
 
     if contact is None:
         return ToolTurn(Origin.OWNER)
-    found = approved_contact(contact, (await services.listing()).approved)
+    found = await find_approved(services, contact)
     channel = found.channel_id or found.contact_id.partition(":")[0]
     return ToolTurn(Origin.CONTACT, found.tier, found.contact_id, channel, message_id="test")
 

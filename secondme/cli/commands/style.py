@@ -25,16 +25,17 @@ async def show(
     contact: Annotated[
         str | None,
         typer.Argument(
-            metavar="CONTACT", autocompletion=completion.people, help="A contact's id or name; nobody named means all together."
+            metavar="CONTACT", autocompletion=completion.approved, help="A contact's id or name; nobody named means all together."
         ),
     ] = None,
 ) -> CommandResult:
     """How you write to a contact, or all in all."""
-    from secondme.cli.contact_lookup import anybody
+    from secondme.cli.contact_lookup import find_contact
+    from secondme.core.admit.contact_lookup import EXACTLY
     from secondme.core.remember.style import FEWEST, describe
 
     async with invocation.services() as services:
-        who = anybody(contact, (await services.listing()).approved) if contact is not None else None
+        who = await find_contact(services, contact, EXACTLY) if contact is not None else None
         profile = await services.style.overall() if who is None else await services.style.profile(who)
     description = describe(profile).split("\n") if profile else []
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from secondme.cli.command import Invocation, command
-from secondme.cli.contact_lookup import approved_contact
+from secondme.cli.contact_lookup import find_approved, find_contact
 from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, Screen
+from secondme.core.admit.contact_lookup import CONVERSATION
 from secondme.core.clock import rfc3339
 from secondme.core.errors import DataError, NotFoundError
 from secondme.core.gateway.trace_messages import in_words
@@ -36,7 +37,7 @@ async def trace(
     contact: Annotated[
         str | None,
         typer.Option(
-            autocompletion=completion.people, help="Whose message; alone: this contact's newest messages, with their ids."
+            autocompletion=completion.approved, help="Whose message; alone: this contact's newest messages, with their ids."
         ),
     ] = None,
 ) -> CommandResult:
@@ -53,7 +54,7 @@ async def _show_trace(invocation: Invocation, message: str, contact: str | None)
     async with invocation.services() as services:
         traces = services.traces
         approved = (await services.listing()).approved
-        wanted = [approved_contact(contact, approved)] if contact else approved
+        wanted = [await find_approved(services, contact)] if contact else approved
         if contact is not None:
             message = _whole(message, [turn.id for turn in await services.history.said(ContactId(wanted[0].contact_id))])
         owners = await traces.whose(message, [ContactId(each.contact_id) for each in wanted])
@@ -93,8 +94,7 @@ async def _show_trace(invocation: Invocation, message: str, contact: str | None)
 async def _show_newest(invocation: Invocation, contact: str) -> CommandResult:
     """A contact's newest messages with their ids, and how each stands."""
     async with invocation.services() as services:
-        approved = (await services.listing()).approved
-        who = ContactId(approved_contact(contact, approved).contact_id)
+        who = await find_contact(services, contact, CONVERSATION)
         turns = (await services.history.said(who))[-_SHOWN:]
         traces = services.traces
         stages = await traces.of_contact(who)

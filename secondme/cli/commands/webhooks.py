@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from secondme.cli.command import Invocation, command
+from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, note
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="Tell other servers what happens: docs/webhooks.md.", no_args_is_help=True)
 
-_Id = Annotated[str, typer.Argument(metavar="ID", help="As `secondme webhooks list` shows it.")]
+_Id = Annotated[str, typer.Argument(metavar="ID", autocompletion=completion.webhooks, help="As `secondme webhooks list` shows it.")]
 
 
 @app.command()

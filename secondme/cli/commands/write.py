@@ -22,7 +22,7 @@ async def write(
     invocation: Invocation,
     contact: Annotated[
         str,
-        typer.Argument(metavar="CONTACT", autocompletion=completion.people, help="Somebody you approved: an id, or a name."),
+        typer.Argument(metavar="CONTACT", autocompletion=completion.approved, help="Somebody you approved: an id, or a name."),
     ],
     text: Annotated[str, typer.Argument(help="Your words, sent as they stand; - reads standard input.")],
     once: Annotated[
@@ -35,11 +35,12 @@ async def write(
     It is a takeover, as when you write from your own phone: the clone is silent there for takeover.pause_minutes, and what it was about to
     say, and its drafts for them, are gone. No pause holds your words back. While the kill switch is on, they are refused.
     """
-    from secondme.cli.contact_lookup import approved_contact
+    from secondme.cli.contact_lookup import find_contact
+    from secondme.core.admit.contact_lookup import CONVERSATION
 
     words = sys.stdin.read(_MOST) if text == "-" else text
     async with invocation.services() as services:
-        who = approved_contact(contact, (await services.listing()).approved).contact_id
+        who = await find_contact(services, contact, CONVERSATION)
         done = await services.owner_messages.write(who, words, once=f"cli:{who}:{once}" if once else "")
         is_answering = (await services.status()).runs
         minutes = services.settings.takeover.pause_minutes

@@ -160,9 +160,9 @@ class Root(Book):
         import os
 
         if os.environ.get(complete_var or f"_{prog_name}_COMPLETE".replace("-", "_").upper()):
-            from typer.completion import completion_init  # type: ignore[attr-defined]  # typer's own way of setting its shells up
+            from secondme.cli.help.bash import set_up_shells
 
-            completion_init()
+            set_up_shells()
         super()._main_shell_completion(ctx_args, prog_name, complete_var)
 
 

@@ -159,12 +159,15 @@ class PairingService:
         return await self._settled(*await self._pairing.approve(request, by=self._by, tier=tier, notes=clean, welcome=welcome))
 
     async def _settled(self, outcome: Literal["approved", "already"], contact: ApprovedContact) -> Decision:
-        """An approval is written down, and is one of the whole person."""
+        """An approval is written down, and is one of the whole person, whose strictest tier and mode it has."""
         if outcome == "approved":
             await self._record(SecurityEvent.PAIRING_APPROVED, contact.contact_id, tier=contact.tier.value)
-            for other in await self._others(contact_id(contact.contact_id)):
-                with contextlib.suppress(BusyError):  # denied under that id, which stays so
-                    await self._links.link((contact_id(contact.contact_id), contact.channel_id or "?"), (other, channel_of(other)))
+            who = contact_id(contact.contact_id)
+            if others := await self._others(who):
+                for other in others:
+                    with contextlib.suppress(BusyError):  # denied under that id, which stays so
+                        await self._links.link((who, contact.channel_id or "?"), (other, channel_of(other)))
+                contact = await self._pairing.approved(who) or contact  # as strict as the rest of the person
         return _decision("approved" if outcome == "approved" else "already_approved", contact)
 
     async def approve_as(self, reference: str, known: ContactId) -> Decision:
@@ -243,10 +246,8 @@ class PairingService:
     async def edit(self, reference: str, *, tier: Tier | None = None, notes: str | None = None) -> Decision:
         """The approved contact has this tier and these notes (None: as before). Repeatable. Raises NotFoundError when it was not approved."""
         clean = None if notes is None else safe_text(notes)[:_NOTES_LIMIT]
-        contact = await self._pairing.edit(_contact(reference), tier=tier, notes=clean)
-        for other in await self._others(contact_id(contact.contact_id)):
-            with contextlib.suppress(NotFoundError):
-                await self._pairing.edit(other, tier=tier, notes=clean)
+        who = _contact(reference)
+        contact = await self._pairing.edit(who, await self._others(who), tier=tier, notes=clean)
         await self._record(SecurityEvent.PAIRING_EDITED, contact.contact_id, tier=contact.tier.value)
         return _decision("edited", contact)
 
@@ -267,6 +268,10 @@ class PairingService:
                 "unknown_invite", "No unused invite has this code; it may have expired, or been used.", "secondme pairing invites"
             )
         await self._security.record(SecurityEvent.PAIRING_INVITE_CANCELLED, Severity.INFO, by=self._by)
+
+    async def members(self, contact: ContactId) -> list[ContactId]:
+        """`contact` first, then every other contact of the same person."""
+        return await self._links.members(contact)
 
     async def _others(self, contact: ContactId) -> list[ContactId]:
         """The other contacts of the same person."""

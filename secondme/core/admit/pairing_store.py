@@ -16,7 +16,7 @@ from secondme.core.store import keys
 from secondme.core.store.events import Nudge, nudge
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Collection, Mapping
+    from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
     from datetime import timedelta
 
     from secondme.core.config.models import PairingSettings
@@ -196,12 +196,16 @@ class PairingStore:
         if not there:
             raise NotFoundError("not_denied", f"{contact} is not denied.", "secondme pairing list --status denied")
 
-    async def edit(self, contact: ContactId, *, tier: Tier | None = None, notes: str | None = None) -> ApprovedContact:
-        """The approved contact with its new tier and notes; None leaves what is there. Repeatable. Raises NotFoundError or DataError; then nothing changed."""
+    async def edit(
+        self, contact: ContactId, others: Sequence[ContactId] = (), *, tier: Tier | None = None, notes: str | None = None
+    ) -> ApprovedContact:
+        """The approved contact with its new tier and notes, which `others`, the other contacts of the same person, have too; None leaves what is
+        there. Repeatable. Raises NotFoundError or DataError; then nothing changed."""
         answer = await self._store.run(
             "edit",
-            (contact, tier.value if tier else "", notes or "", keys.EVENTS_PAIRING, "0" if notes is None else "1"),
+            (contact, tier.value if tier else "", notes or "", keys.EVENTS_PAIRING, "0" if notes is None else "1", *others),
             contact=contact,
+            others=[keys.approved(other) for other in others],
         )
         match answer[0]:
             case b"edited":

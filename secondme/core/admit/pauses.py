@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from secondme.core.admit.control_store import ControlStore, EverybodyPaused
     from secondme.core.admit.pairing_store import PairingStore
     from secondme.core.records import Pause
+    from secondme.core.store.persons import PersonStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +50,12 @@ def told_of_missed(missed: Sequence[Missed], *, answer: bool) -> str:
 
 
 class PauseService:
-    """What the owner steers by. The CLI, the API and the TUI all come here."""
+    """What the owner steers by. The CLI, the API and the TUI all come here. A contact is paused with every other contact of the same person."""
 
-    def __init__(self, control: ControlStore, pairing: PairingStore, security: SecurityLog, *, by: str) -> None:
+    def __init__(self, control: ControlStore, pairing: PairingStore, links: PersonStore, security: SecurityLog, *, by: str) -> None:
         self._control = control
         self._pairing = pairing
+        self._links = links
         self._security = security
         self._by = by
 
@@ -62,33 +64,42 @@ class PauseService:
 
         Raises NotFoundError for a contact that was not approved, BusyError when the kill switch stops everybody already.
         """
-        who = None if contact is None else await self._approved(contact)
-        if not await self._control.pause(who, duration):
-            raise BusyError("killed", "The kill switch is on, which stops everybody already.", "secondme kill --off")
         seconds = None if duration is None else int(duration.total_seconds())
-        await self._security.record(
-            SecurityEvent.PAUSE_ACTIVATED, Severity.INFO, who, by=self._by, reason="manual", seconds=seconds
-        )
+        for who in [None] if contact is None else await self._person(await self._approved(contact)):
+            if not await self._control.pause(who, duration):
+                raise BusyError("killed", "The kill switch is on, which stops everybody already.", "secondme kill --off")
+            await self._security.record(
+                SecurityEvent.PAUSE_ACTIVATED, Severity.INFO, who, by=self._by, reason="manual", seconds=seconds
+            )
 
     async def resume(self, contact: str | None) -> Literal["resumed", "not_paused"]:
         """A contact, or everybody (None), is answered again. Repeatable. Raises BusyError while the kill switch is on."""
-        who = None if contact is None else contact_id(contact)
-        outcome = await self._control.resume(who)
-        if outcome == "killed":
-            raise BusyError("killed", "The kill switch is on.", "secondme kill --off")
-        if outcome == "resumed":
-            await self._security.record(SecurityEvent.PAUSE_LIFTED, Severity.INFO, who, by=self._by)
-        return outcome
+        done: Literal["resumed", "not_paused"] = "not_paused"
+        for who in [None] if contact is None else await self._links.members(contact_id(contact)):
+            outcome = await self._control.resume(who)
+            if outcome == "killed":
+                raise BusyError("killed", "The kill switch is on.", "secondme kill --off")
+            if outcome == "resumed":
+                done = outcome
+                await self._security.record(SecurityEvent.PAUSE_LIFTED, Severity.INFO, who, by=self._by)
+        return done
 
     async def missed(self, contact: str | None = None) -> list[Missed]:
         """What of a contact, or of everybody who is not paused, came during a pause and got no answer since; the latest first."""
-        counts = await self._control.missed(None if contact is None else contact_id(contact))
+        counts: dict[ContactId, int] = {}
+        for who in [None] if contact is None else await self._links.members(contact_id(contact)):
+            counts |= await self._control.missed(who)
         names = {each.contact_id: each.shown_name for each in (await self._pairing.listing()).approved} if counts else {}
         return [Missed(each, names.get(each, ""), count) for each, count in counts.items()]
 
     async def answer_missed(self, contact: str | None = None) -> int:
         """They wait for an answer now, as if they had just come; how many messages. Repeatable: each is answered once."""
         return sum([await self._control.answer_missed(each.contact) for each in await self.missed(contact)])
+
+    async def _person(self, contact: ContactId) -> list[ContactId]:
+        """The contact, and the other approved ones of the same person."""
+        members = await self._links.members(contact)
+        return [each for each in members if each == contact or await self._pairing.is_approved(each)]
 
     async def kill(self) -> None:
         """Nothing is sent to anybody until `unkill`. Repeatable."""
@@ -122,6 +133,10 @@ class PauseService:
         """Who is not answered right now."""
         contacts = [contact_id(each.contact_id) for each in (await self._pairing.listing()).approved]
         return Pauses(await self._control.everybody(), await self._control.contact_pauses(contacts))
+
+    async def resumable(self) -> frozenset[str]:
+        """Ids of the contacts who are paused, or who wrote during a pause and got no answer since: whom `resume` can be about."""
+        return frozenset((await self.pauses()).contacts) | frozenset(await self._control.missed(None))
 
     async def contact_pause(self, contact: str) -> Pause | None:
         """Why an approved contact is paused, if it is. Raises NotFoundError when it was not approved."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 from dataclasses import dataclass
@@ -204,6 +203,7 @@ class RequestStore:
 
     def __init__(self, store: Store, settings: PairingSettings) -> None:
         self._store = store
+        self._links = PersonStore(store)
         self._settings = settings
         self._ttl_ms = int(settings.code_expiration_minutes * 60_000)
         self._cooldown_ms = int(settings.denial_cooldown_hours * 3_600_000)
@@ -243,7 +243,7 @@ class RequestStore:
                 channel=message.channel_id,
             )
             if answer != b"collision":
-                return _KNOCKS[answer]
+                return await self._agreed(contact, _KNOCKS[answer])
         raise BusyError("no_free_code", "Too many live codes; try again in a moment.")
 
     async def is_any_denied(self, contacts: Sequence[ContactId]) -> bool:
@@ -288,8 +288,14 @@ class RequestStore:
                 channel=message.channel_id,
             )
             if answer != b"changed":
-                return _KNOCKS[answer]
+                return await self._agreed(contact, _KNOCKS[answer])
         raise BusyError("pairing_changed", "The request kept changing; try again.")
+
+    async def _agreed(self, contact: ContactId, outcome: RequestOutcome) -> RequestOutcome:
+        """The outcome; who came in by it has the tier and the mode of their person, where the owner had linked them before."""
+        if outcome.news in {"existing", "invite", "self_verified"}:
+            await self._links.agree(contact)
+        return outcome
 
 
 _FIRST_LINE = 200
@@ -369,15 +375,10 @@ class ContactChoices:
         return await self._set_all(contact, "speech", wanted or "")
 
     async def _set_all(self, contact: ContactId, field: _Choice, value: str) -> ApprovedContact:
-        chosen = await self._set(contact, field, value)
-        for other in (await self._links.members(contact))[1:]:
-            with contextlib.suppress(NotFoundError):
-                await self._set(other, field, value)
-        return chosen
-
-    async def _set(self, contact: ContactId, field: _Choice, value: str) -> ApprovedContact:
+        others = (await self._links.members(contact))[1:]
         key = keys.approved(contact)
-        answer = await self._store.run("choose", (contact, field, value, keys.EVENTS_PAIRING), contact=contact)
+        args = (contact, field, value, keys.EVENTS_PAIRING, *others)
+        answer = await self._store.run("choose", args, contact=contact, others=[keys.approved(other) for other in others])
         match answer[0]:
             case b"edited":
                 return ApprovedContact.decode(answer[1], key)

@@ -92,7 +92,7 @@ class BackupManifest(Record):
             "personas": sum(name.startswith(f"{CONFIG}/personas/") for name in names),
             "skills": len({name.split("/")[2] for name in names if name.startswith(f"{CONFIG}/skills/")}),
             "channels": sorted({name.split("/")[2] for name in names if name.startswith(f"{DATA}/channels/")}),
-            "mail": sum(name.startswith(f"{DATA}/local/") for name in names),
+            "mail": sum(name.startswith(f"{DATA}/local/") and name.endswith(".jsonl") for name in names),
             "memories": sum(name.startswith(f"{DATA}/memory/") for name in names),
             "media": sum(name.startswith(f"{DATA}/media/") for name in names),
             "memoryKeys": sum(name.startswith(f"{DATA}/memory-keys/") for name in names),

@@ -41,6 +41,7 @@ from secondme.core.send.split import split_reply
 from secondme.core.store import keys
 from secondme.core.store.clock_store import ClockStore
 from secondme.core.store.events import QUIET_S, Nudge, follow, nudge
+from secondme.core.store.persons import PersonStore
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Sequence
@@ -323,6 +324,8 @@ class Gateway:
     ) -> list[asyncio.Task[None]]:
         """Everything runs that this part is made of; what must be waited for at the end."""
         works, serves = self._part in {"all", "worker"}, self._part in {"all", "gateway"}
+        with contextlib.suppress(SecondmeError):
+            await PersonStore(self._parts.store).agree_all()
         if serves:
             background.append(lifetime.create_task(self._sweep()))
             if self._parts.inspector is not None:

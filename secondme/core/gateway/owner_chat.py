@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from secondme.core.admit.contact_lookup import APPROVED, CHAT, DENIABLE, WAITING, Wanted, meant_person
 from secondme.core.admit.pairing import twin_of
 from secondme.core.admit.pauses import told_of_missed
 from secondme.core.channel_manifest import needs_link, sentence_of
 from secondme.core.clock import parse_duration
-from secondme.core.enums import Tier
+from secondme.core.enums import State, Tier
 from secondme.core.errors import NotFoundError, SecondmeError, UnavailableError
 from secondme.core.gateway.draft_commands import MOST_SHOWN as MOST_DRAFTS
 from secondme.core.gateway.draft_commands import REFERENCE, SHORT
 from secondme.core.gateway.job_commands import HELP as JOBS_HELP
-from secondme.core.ids import code_of, contact_id, is_contact_id
+from secondme.core.ids import code_of, contact_id
 from secondme.core.log import get_logger
 from secondme.core.messages import Admission, InboundMessage, OwnerAddress
 from secondme.core.security_log import SecurityEvent, SecurityLog, Severity
@@ -22,7 +24,7 @@ from secondme.core.text import safe_name, safe_text
 from secondme.core.tools.proposals import in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
 
     from secondme.core.admit.pairing import Decision, PairingService
     from secondme.core.admit.pairing_store import Listing
@@ -54,11 +56,12 @@ yes PROPOSAL, no PROPOSAL
     + JOBS_HELP
     + """
 list, status, help
-A contact is an id, or for pause, resume, answer and deny a name that list shows."""
+A contact is an id or a number; but for approve also a name that list shows, or the beginning of an id."""
 )
 UNKNOWN = "I don't know that command. This is what I do:\n" + HELP
 _ALONE = frozenset({"kill", "list", "status", "help", "?", "proposals"})
 """Commands that nothing may follow, but for `kill off`."""
+_NO_CONTACT = frozenset({"unknown_contact", "ambiguous_contact", "not_approved"})
 _LONGEST_NAME = 3
 """Words of a name, its duration included, beyond which it is none."""
 _MOST_SHOWN = 20
@@ -99,7 +102,7 @@ class Commands:
         except UnavailableError:
             raise
         except SecondmeError as error:
-            if error.code == "unknown_contact" and len(words) > _LONGEST_NAME:
+            if error.code in _NO_CONTACT and len(words) > _LONGEST_NAME:
                 return None  # "pause the dishwasher, then call Anna" is a note
             return f"{error.message} {error.fix}".strip()[:_REPLY_LIMIT]
 
@@ -149,13 +152,12 @@ class Commands:
             tier = Tier(words.pop().casefold())
         if not words:
             return "approve needs a code, like: approve 123456"
-        return _decided(await self._owner.approve(words[0], tier))  # never by name: whoever knocks chooses their own
+        return _decided(await self._owner.approve(await self._meant(" ".join(words), WAITING), tier))
 
     async def _deny(self, words: list[str]) -> str:
         if not words:
             return "deny needs a code, like: deny 123456"
-        listing = await self.listing()
-        return _decided(await self._owner.deny(_meant(" ".join(words), [*listing.pending, *listing.approved])))
+        return _decided(await self._owner.deny(await self._meant(" ".join(words), DENIABLE)))
 
     async def _link(self, code: str) -> str:
         listing = await self.listing()
@@ -172,14 +174,17 @@ class Commands:
         if not words or words[0].casefold() in {"all", "everybody"}:
             await self._steering.pause(None, length)
             return f"Nobody is answered{shown or ' until you resume'}."
-        contact = _meant(" ".join(words), (await self.listing()).approved)
+        contact = await self._meant(" ".join(words), APPROVED)
         await self._steering.pause(contact, length)
         return f"{contact} is not answered{shown or ' until you resume'}."
 
     async def _resume(self, words: list[str], *, answer: bool) -> str:
         """Answered again; and what came during the pause is named, or answered too."""
         is_everybody = not words or words[0].casefold() in {"all", "everybody"}
-        contact = None if is_everybody else _meant(" ".join(words), (await self.listing()).approved)
+        contact = None
+        if not is_everybody:
+            wanted = replace(APPROVED, likeliest=await self._steering.resumable())
+            contact = await self._meant(" ".join(words), wanted)
         done = await self._steering.resume(contact)
         missed = await self._steering.missed(contact)
         if answer:
@@ -199,29 +204,17 @@ class Commands:
         done = f"It was not done: {result.text}" if result.code else "Done."
         return safe_text(f"{done} ({proposal.skill} {proposal.tool} for {proposal.contact_id})")
 
+    async def _meant(self, reference: str, wanted: Wanted) -> str:
+        """The contact, or the code, that the owner means. Raises NotFoundError."""
+        is_code = State.PENDING in wanted.states and code_of(reference)
+        return reference if is_code else await meant_person(reference, await self.listing(), wanted, self._owner.members, CHAT)
+
     async def _kill(self, words: list[str]) -> str:
         if words and words[0].casefold() in {"off", "--off"}:
             await self._steering.unkill()
             return "The kill switch is off. Contacts are answered again."
         await self._steering.kill()
         return "The kill switch is on: nothing is sent to anybody. Lift it with: kill off"
-
-
-def _meant(reference: str, people: Sequence[object]) -> str:
-    """The code or id that the owner means: as written, or the one contact of that name. Raises NotFoundError for two of one name."""
-    if code_of(reference) or (is_contact_id(reference) and (":" in reference or "@" in reference)):
-        return reference
-    wanted = safe_name(reference).casefold()
-    found = [
-        str(getattr(each, "contact_id", ""))
-        for each in people
-        if wanted and safe_name(getattr(each, "display_name", None) or "").casefold() == wanted
-    ]
-    if len(found) > 1:
-        raise NotFoundError("ambiguous_name", "More than one has that name: " + ", ".join(found[:5]) + ".", "Use the id.")
-    if not found:
-        raise NotFoundError("unknown_contact", "I know nobody by that name or code.", "list shows who there is.")
-    return found[0]
 
 
 def _decided(decision: Decision) -> str:

@@ -74,11 +74,14 @@ class RelationshipStore:
         return await self._relate(contact, "signal", relationship, confidence, now_ms)
 
     async def set_by_owner(self, contact: ContactId, relationship: Relationship | None) -> RelationshipState:
-        """The contact is what the owner says; None: what the signals say. Repeatable. Raises NotFoundError when it was not approved."""
+        """The contact, and every other contact of the same person, is what the owner says; None: what the signals say. Repeatable. Raises
+        NotFoundError when it was not approved."""
         verb: Literal["set", "auto"] = "set" if relationship else "auto"
         standing = await self._relate(contact, verb, relationship, 0, 0)  # no time passes: fading changes no share
         if standing is None:
             raise NotFoundError("not_approved", f"{contact} is not an approved contact.", "secondme pairing list --status approved")
+        for other in (await PersonStore(self._store).members(contact))[1:]:
+            await self._relate(other, verb, relationship, 0, 0)
         return standing
 
     async def _relate(

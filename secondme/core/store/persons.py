@@ -50,8 +50,8 @@ class PersonStore:
         return found
 
     async def link(self, first: tuple[ContactId, str], second: tuple[ContactId, str]) -> Literal["linked", "already"]:
-        """The two contacts, each with its channel, are one person and share the approval that one of them has. Repeatable: said again,
-        an approval that came since is shared too.
+        """The two contacts, each with its channel, are one person and share the approval that one of them has, and the strictest tier and mode
+        that a contact of theirs had. Repeatable: said again, an approval that came since is shared too.
 
         Raises NotFoundError when neither was approved, BusyError when one is denied or both belong to persons already.
         """
@@ -59,12 +59,14 @@ class PersonStore:
         for _ in range(_TRIES):
             of_a, of_b = await self._person(a), await self._person(b)
             person = of_a or of_b or new_id()
+            everybody = dict.fromkeys((a, b, *await self.members(a), *await self.members(b)))
             answer: bytes = await self._store.run(
                 "link",
-                (a, b, of_a, of_b, person, channel_a, channel_b, keys.EVENTS_PAIRING),
+                (a, b, of_a, of_b, person, channel_a, channel_b, keys.EVENTS_PAIRING, *everybody),
                 a=a,
                 b=b,
                 identity=person,
+                approvals=[keys.approved(each) for each in everybody],
             )
             match answer:
                 case b"linked":
@@ -82,6 +84,22 @@ class PersonStore:
                 case _:
                     continue  # changed: look again
         raise BusyError("link_changed", "The link kept changing; try again.")
+
+    async def agree(self, contact: ContactId) -> None:
+        """Every approved contact of the person has the strictest tier and mode that one of them had. Repeatable; nothing for who is alone."""
+        members = await self.members(contact)
+        if len(members) > 1:
+            names = [keys.approved(each) for each in members]
+            await self._store.run("agree", (keys.EVENTS_PAIRING, *members), approvals=names)
+
+    async def agree_all(self) -> None:
+        """As `agree`, of every person there is: before they were kept so, linked contacts could differ. Repeatable."""
+        approved = [each.decode() for each in await self._store.call(self._store.client.zrange(keys.INDEX_APPROVED, 0, -1))]
+        seen: set[str] = set()
+        for contact, members in (await self.persons(approved)).items():
+            if contact not in seen:
+                seen.update(members)
+                await self.agree(ContactId(contact))
 
     async def unlink(self, contact: ContactId) -> None:
         """`contact` is a person of its own. Raises NotFoundError when it was not linked."""

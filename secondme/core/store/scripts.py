@@ -145,6 +145,7 @@ EVERY = [
     "account",
     "admit",
     "adopt",
+    "agree",
     "approve",
     "begin",
     "bury",

@@ -1,16 +1,32 @@
--- Sets or clears what the owner chose for an approved contact; every other field stays, known to us or not.
--- KEYS  approved events_log
--- ARGV  1 contact 2 persona | replyMode | speech 3 value, '' for none 4 pairing event channel
+-- Sets or clears what the owner chose for an approved contact, and for every other approved contact of the same person; every other field stays,
+-- known to us or not, but for a tier in which they differed.
+-- KEYS  approved events_log others... : the approvals of the other contacts
+-- ARGV  1 contact 2 persona | replyMode | speech 3 value, '' for none 4 pairing event channel 5... the other contacts
 -- Returns {edited, JSON} | {missing} | {corrupt}
 local raw = redis.call('GET', KEYS.approved)
 if not raw then return { 'missing' } end
 local record = decode(raw)
 if not record or not is_tier(record.tier) or type(record.approvedAt) ~= 'number' then return { 'corrupt' } end
 if not (words(record.contactId) and words(record.phoneNumber) and words(record.approvedBy)) then return { 'corrupt' } end
-if ARGV[2] == 'persona' then record.persona = ARGV[3] ~= '' and ARGV[3] or nil end
-if ARGV[2] == 'replyMode' then record.replyMode = ARGV[3] ~= '' and ARGV[3] or nil end
-if ARGV[2] == 'speech' then record.speech = ARGV[3] ~= '' and ARGV[3] or nil end
-local text = cjson.encode(record)
-redis.call('SET', KEYS.approved, text)
+
+local function change(record)
+  if ARGV[2] == 'persona' then record.persona = ARGV[3] ~= '' and ARGV[3] or nil end
+  if ARGV[2] == 'replyMode' then record.replyMode = ARGV[3] ~= '' and ARGV[3] or nil end
+  if ARGV[2] == 'speech' then record.speech = ARGV[3] ~= '' and ARGV[3] or nil end
+end
+
+change(record)
+redis.call('SET', KEYS.approved, cjson.encode(record))
 publish(ARGV[4], { type = 'pairing_edited', contactId = ARGV[1], tier = record.tier, timestamp = now_ms() })
-return { 'edited', text }
+local names, ids = { KEYS.approved }, { ARGV[1] }
+for i = TAIL, #KEYS do
+  local other, id = decode(redis.pcall('GET', KEYS[i])), ARGV[i - TAIL + 5]
+  if other and is_tier(other.tier) then
+    change(other)
+    redis.call('SET', KEYS[i], cjson.encode(other))
+    publish(ARGV[4], { type = 'pairing_edited', contactId = id, tier = other.tier, timestamp = now_ms() })
+    names[#names + 1], ids[#ids + 1] = KEYS[i], id
+  end
+end
+if #names > 1 then agree(names, ids, ARGV[4]) end
+return { 'edited', redis.call('GET', KEYS.approved) }

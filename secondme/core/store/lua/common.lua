@@ -31,6 +31,22 @@ local function is_tier(value)
   return value == 'trusted' or value == 'standard' or value == 'restricted'
 end
 
+-- What holds of a person whose contacts have these records: the lowest tier, and the strictest of what happens to their messages; nil as the mode
+-- where the tier alone says it, and not every record. records.py says the same of records that were read.
+local function strictest(records)
+  local tiers, modes = { restricted = 1, standard = 2, trusted = 3 }, { off = 1, observe = 2, draft = 3, auto = 4 }
+  local tier, mode, all_say = 'trusted', 'auto', true
+  for _, record in ipairs(records) do
+    local own = modes[words(record.replyMode) or ''] and record.replyMode
+    local answered = own or (record.tier == 'restricted' and 'draft' or 'auto')
+    if tiers[record.tier] < tiers[tier] then tier = record.tier end
+    if modes[answered] < modes[mode] then mode = answered end
+    all_say = all_say and own and true or false
+  end
+  if not all_say and mode == (tier == 'restricted' and 'draft' or 'auto') then mode = nil end
+  return tier, mode
+end
+
 -- Says an event, a JSON text, to whoever listens. Where homes share a server, the channel begins as the home's keys do, and the node that
 -- has them says it: every other one of a cluster would have to hear it too. Returns how many heard it.
 local function tell(channel, event)
@@ -46,6 +62,26 @@ end
 
 local function publish(channel, event)
   announce(channel, cjson.encode(event))
+end
+
+-- Gives the approvals under these keys, of one person, one tier and one mode. `ids` are their contacts. What cannot be read is left.
+local function agree(names, ids, events)
+  local found, records = {}, {}
+  for i, name in ipairs(names) do
+    local record = decode(redis.pcall('GET', name))
+    if record and is_tier(record.tier) then
+      records[#records + 1] = record
+      found[#found + 1] = { name = name, id = ids[i], record = record }
+    end
+  end
+  local tier, mode = strictest(records)
+  for _, each in ipairs(found) do
+    if each.record.tier ~= tier or each.record.replyMode ~= mode then
+      each.record.tier, each.record.replyMode = tier, mode
+      redis.call('SET', each.name, cjson.encode(each.record))
+      publish(events, { type = 'pairing_edited', contactId = each.id, tier = tier, timestamp = now_ms() })
+    end
+  end
 end
 
 -- When the newest turn of a history was said, in ms; 0 for an empty one.
