@@ -593,6 +593,7 @@ class Services(ConversationServices):
             pulse=StoreProbe(self.control.now_ms, self.clock),
             is_stopping=is_stopping,
             channels=channels,
+            is_linked=partial(is_linked, self.setup),
             address_book=address_book,
         )
         alarms = Alarms(refused, out_of_scope)
@@ -650,6 +651,15 @@ def persona_library(setup: Setup) -> PersonaLibrary:
     from secondme.core.reply.personas import PersonaLibrary
 
     return PersonaLibrary(setup.places.personas)
+
+
+def is_linked(setup: Setup, name: str) -> bool:
+    """Whether the channel called `name` can be built from the settings as they are now. Raises NotFoundError for one that there is not."""
+    from secondme.core.channel_manifest import manifest_of
+    from secondme.core.channel_plugin import setup_of
+
+    manifest = manifest_of(name)
+    return setup_of(manifest).is_set_up(channel_context(manifest, setup.again()))
 
 
 def channel_factories(setup: Setup) -> list[ChannelFactory]:

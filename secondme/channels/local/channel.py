@@ -239,7 +239,10 @@ class LocalChannel:
         contact: ContactId | None = None
         try:
             async with asyncio.timeout(_HELLO_TIMEOUT_S):
-                hello = decode(await reader.readline())
+                first = await reader.readline()
+            if not first:
+                return  # somebody looked whether we answer
+            hello = decode(first)
             name = _text(hello, "as")
             contact = contact_of(name)
             self._lines.setdefault(contact, set()).add(writer)

@@ -68,6 +68,8 @@ class ApiOperations:
     is_stopping: Callable[[], bool]
     channels: Callable[[], Mapping[str, str]]
     """Channel -> its state, of the channels that shall run. No round trip: anybody may ask for the health."""
+    is_linked: Callable[[str], bool]
+    """Whether a channel of this name has what it needs to run. Reads files."""
     address_book: Callable[[str], ChannelSupervisor | None]
     """Who reads the address book of a channel: this process holds its connection."""
 
@@ -132,6 +134,10 @@ class Ascii(JSONResponse):
     def render(self, content: Any) -> bytes:  # whatever is JSON
         """The body."""
         return json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+UNSUPPORTED = {"content": _PROBLEM, "description": "The body is not said to be JSON: send Content-Type: application/json."}
+"""The refusal of each route that takes a body."""
 
 
 def answers(*more: int) -> dict[int | str, dict[str, Any]]:  # the framework's type

@@ -52,6 +52,8 @@ class ChannelReport(CamelModel):
     state: str
     code: str
     paused: bool
+    disconnected: bool
+    """True from the moment at which you disconnected it until you connect it again."""
     received: int
     sent: int
     failed: int
@@ -207,6 +209,8 @@ class ChannelFacts:
     code: str = ""
     """Why, in snake_case, when the state needs a reason."""
     paused: bool = False
+    disconnected: bool = False
+    """The owner wants it not to run."""
     received: int = 0
     sent: int = 0
     failed: int = 0
@@ -233,6 +237,7 @@ class ChannelFacts:
             state=self.state,
             code=self.code,
             paused=self.paused,
+            disconnected=self.disconnected,
             received=self.received,
             sent=self.sent,
             failed=self.failed,
@@ -402,7 +407,7 @@ async def overview(
     signs = [sign for sign in await part("gateways", control.alive(), []) if not _was_killed(sign)]
     processes = [_process(sign) for sign in signs]
     names = tuple(manifest.id for manifest in channels)
-    paused = await control.paused_channels(names)
+    paused, desired = await control.paused_channels(names), await part("channels", control.desired_states(), {})
     signed: dict[str, ChannelFacts] = {}
     for process in processes:
         for name, facts in process.channels.items() if process.is_gateway else ():
@@ -415,7 +420,13 @@ async def overview(
         everybody=await part("pauses", control.everybody(), None),
         backlog=await control.backlog(names),
         channels=[
-            replace(signed.get(each.id, ChannelFacts(each.id)), title=each.title, icon=each.icon, paused=each.id in paused)
+            replace(
+                signed.get(each.id, ChannelFacts(each.id)),
+                title=each.title,
+                icon=each.icon,
+                paused=each.id in paused,
+                disconnected=each.id in desired and not desired[each.id].on,
+            )
             for each in channels
         ],
         store_kind="embedded" if embedded else "redis_url",
