@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "secondme.channels"
 _PACKAGE = "secondme"
-_ID = re.compile(r"(?!(?:api|store)$)[a-z][a-z0-9_]{1,31}")
+_ID = re.compile(r"(?!(?:api|control|store)$)[a-z][a-z0-9_]{1,31}")
 """Not the names of sockets of ours: a channel may listen on `<id>.sock`."""
 
 Sentence = tuple[str, str]

@@ -43,8 +43,8 @@ class Listener:
         async with served.local(headers=headers) as client, client.stream("GET", "/api/events") as answer:
             assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
             listener = cls(answer.aiter_lines())
-            while (await anext(listener._lines)).partition(":")[0] != "id":
-                pass
+            while await anext(listener._lines):
+                pass  # the greeting
             yield listener
 
     async def next(self, name: str | None = None) -> Heard:

@@ -36,7 +36,7 @@ def test_a_token_in_the_environment_links_telegram(cli: Cli, raw: Redis, monkeyp
     del raw
     monkeypatch.setenv("SECONDME_TELEGRAM__TOKEN", TOKEN)
     assert rows(cli("channels", "list", "--json"))["telegram"]["linked"]
-    assert "linked, not running" in cli("channels", "list").stdout
+    assert "telegram       linked, and no gateway runs: secondme serve" in cli("channels", "list").stdout
 
 
 @pytest.mark.parametrize("word", [f"telegram.token={TOKEN}", "plugins.mychat.key=canary", "whatsapp_cloud.app_secret=canary"])

@@ -26,7 +26,16 @@ from secondme.core.api.job_routes import grants, jobs
 from secondme.core.api.memory_routes import memory
 from secondme.core.api.metrics import metrics
 from secondme.core.api.middleware import Bounded, RequestLimiter
-from secondme.core.api.problems import BAD_REQUEST, BUG, NOT_ALLOWED, NOT_FOUND, Refusal, RouteRefusedError, refusal_of
+from secondme.core.api.problems import (
+    BAD_REQUEST,
+    BUG,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    OUT_OF_SCOPE,
+    Refusal,
+    RouteRefusedError,
+    refusal_of,
+)
 from secondme.core.api.routes import channels, control, pairing
 from secondme.core.api.schemas import Problem
 from secondme.core.api.scopes import needed
@@ -192,7 +201,8 @@ async def _known(request: Request, error: Exception) -> Response:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RouteRefusedError)
-    await request.app.state.refusals.note(caller_of(request), request.scope["route"].path)
+    if error.refusal.code == OUT_OF_SCOPE:
+        await request.app.state.refusals.note(caller_of(request), request.scope["route"].path)
     return _said(error.refusal)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from secondme.core.gateway.channel_supervisor import ChannelSupervisor
     from secondme.core.gateway.conversation_desk import ConversationDesk
     from secondme.core.gateway.draft_views import DraftViews
+    from secondme.core.gateway.lifecycle import Lifecycle
     from secondme.core.gateway.owner_messages import OwnerMessages
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.ids import ContactId
@@ -70,6 +71,8 @@ class ApiOperations:
     """Channel -> its state, of the channels that shall run. No round trip: anybody may ask for the health."""
     is_linked: Callable[[str], bool]
     """Whether a channel of this name has what it needs to run. Reads files."""
+    lifecycle: Lifecycle | None
+    """Of this process; None for one that is not to be steered."""
     address_book: Callable[[str], ChannelSupervisor | None]
     """Who reads the address book of a channel: this process holds its connection."""
 

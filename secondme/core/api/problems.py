@@ -76,9 +76,12 @@ TOO_MANY_STREAMS = Refusal(503, "too_many_streams", "Too many event streams.", "
 BUG = Refusal(500, "internal_error", "This is a bug.", "Please report it with the log line of this time.")
 
 
+OUT_OF_SCOPE = "out_of_scope"
+
+
 def out_of_scope(scope: str) -> Refusal:
     """For a token that was made for less."""
-    return Refusal(403, "out_of_scope", f"This token may not do that: it takes the scope {scope}.", "secondme api tokens")
+    return Refusal(403, OUT_OF_SCOPE, f"This token may not do that: it takes the scope {scope}.", "secondme api tokens")
 
 
 class RouteRefusedError(Exception):

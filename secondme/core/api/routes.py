@@ -1,6 +1,7 @@
 """The routes: pairing, channels, pauses and the kill switch, status, health and events."""
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Annotated
@@ -15,11 +16,12 @@ from secondme.core.api.auth import lasting
 from secondme.core.api.dependencies import ApiOperations, Ascii, Can, Named, answers
 from secondme.core.api.events import EventStream
 from secondme.core.api.middleware import EVENTS_PATH
-from secondme.core.api.problems import refusal_of
+from secondme.core.api.problems import Refusal, RouteRefusedError, refusal_of
 from secondme.core.clock import from_ms
 from secondme.core.enums import State, Tier
-from secondme.core.errors import BusyError, DataError, NotFoundError, SecondmeError
+from secondme.core.errors import BusyError, ConfigError, DataError, NotFoundError, SecondmeError
 from secondme.core.gateway.channel_supervisor import ChannelSupervisor
+from secondme.core.gateway.lifecycle import Lifecycle
 from secondme.core.gateway.status import StatusReport
 from secondme.core.ids import contact_id
 
@@ -342,6 +344,37 @@ async def unkill(can: Can) -> schemas.KillSwitch:
 async def status(can: Can) -> StatusReport:
     """How things stand: what `secondme status --json` has in `data`."""
     return (await can.status()).report()
+
+
+@control.post("/api/reload", tags=["state"], responses=answers(409))
+async def reload_settings(can: Can) -> schemas.SettingsReloaded:
+    """This gateway takes over what it can of settings that were changed. 409 while they cannot be read; then nothing changes."""
+    try:
+        found = await _lifecycle(can).reload()
+    except ConfigError as error:
+        raise RouteRefusedError(_in_the_way(error)) from error
+    return schemas.SettingsReloaded(taken=list(found.taken), waiting=list(found.waiting))
+
+
+@control.post("/api/restart", tags=["state"], status_code=202, responses=answers(409))
+async def restart_gateway(can: Can) -> schemas.GatewayRestarted:
+    """This gateway ends in order and starts anew, with the settings as they are now. 409 for settings it could not start with; then it goes
+    on as before."""
+    try:
+        return schemas.GatewayRestarted(outcome=await _lifecycle(can).restart(), pid=os.getpid())
+    except ConfigError as error:
+        raise RouteRefusedError(_in_the_way(error)) from error
+
+
+def _lifecycle(can: ApiOperations) -> Lifecycle:
+    if can.lifecycle is None:
+        raise BusyError("not_steered", "This process cannot be asked that.", "secondme restart")
+    return can.lifecycle
+
+
+def _in_the_way(error: ConfigError) -> Refusal:
+    """What the owner wrote is in the way, and no bug of ours."""
+    return Refusal(409, error.code, error.message, error.fix)
 
 
 @control.get(

@@ -352,6 +352,22 @@ class AddressBook(CamelModel):
     contacts: list[AddressBookEntry]
 
 
+class SettingsReloaded(CamelModel):
+    """Settings that had changed, by name."""
+
+    taken: list[str]
+    """They count from now on."""
+    waiting: list[str]
+    """They count when the gateway has started anew."""
+
+
+class GatewayRestarted(CamelModel):
+    """The gateway starts anew, under the same process id."""
+
+    outcome: Literal["restarting", "already_restarting"]
+    pid: int
+
+
 class Health(CamelModel):
     """Whether the gateway can work. No secrets, no names. `degraded`: it works, but a channel does not."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -15,6 +14,7 @@ from secondme.core.clock import from_ms, rfc3339
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.gateway.store import Activity
 from secondme.core.jobs.records import JobsStanding
+from secondme.core.processes import is_alive
 from secondme.core.records import CamelModel
 
 if TYPE_CHECKING:
@@ -259,6 +259,8 @@ class Process:
     channels: Mapping[str, ChannelFacts]
     host: str = ""
     """The machine it runs on, as that calls itself."""
+    settings_ms: int = 0
+    """When its settings were those of the files."""
     routing: Mapping[str, int] = field(default_factory=dict)
     """How often its router decided what since it started: routed, smallTalk, byRules, byModel, inDoubt, and meanMs of asking."""
 
@@ -446,6 +448,7 @@ def _process(sign: dict[str, Any]) -> Process:  # written by a process of any ve
         version=str(sign.get("version", "")),
         started_ms=int(sign.get("startedAt") or 0),
         host=str(sign.get("host", "")),
+        settings_ms=int(sign.get("settingsAt") or sign.get("startedAt") or 0),
         loss=_loss(sign.get("loss")),
         channels={str(name): _facts(str(name), facts) for name, facts in channels.items()} if isinstance(channels, dict) else {},
         routing={str(name): int(count) for name, count in routing.items() if isinstance(count, int)}
@@ -486,12 +489,4 @@ def _facts(name: str, signed: Any) -> ChannelFacts:  # as above
 
 def _was_killed(sign: dict[str, Any]) -> bool:
     """True when the process of a recent sign of life was on this machine and is gone: it had no time to say farewell."""
-    if sign.get("host") != socket.gethostname():
-        return False
-    try:
-        os.kill(int(sign.get("pid", 0)), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return sign.get("host") == socket.gethostname() and not is_alive(int(sign.get("pid", 0)))
