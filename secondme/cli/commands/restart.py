@@ -51,8 +51,7 @@ async def restart(invocation: Invocation) -> CommandResult:
     if not running:
         return _nothing_runs(setup.places, {"restarted": [], "elsewhere": []})
     for each in running:
-        if each.run:
-            await _asked(each, "check", within_s=_CHECK_S)
+        await _asked_unless_starting(each, "check")
     elsewhere = await _elsewhere(setup, running)
     restarted = []
     for each in running:
@@ -138,10 +137,22 @@ async def _asked(one: _Running, what: str, *, within_s: float) -> dict[str, Any]
     return await ask(one.path, what, within_s=within_s)
 
 
+async def _asked_unless_starting(one: _Running, what: str) -> None:
+    """It was asked; or it lives and is starting anew already, because of another command. Raises what is in its way."""
+    from secondme.core.processes import is_alive
+
+    if not one.run:
+        return
+    try:
+        await _asked(one, what, within_s=_CHECK_S)
+    except UnavailableError as error:
+        if error.code != "process_silent" or not is_alive(one.pid):
+            raise
+
+
 async def _by_itself(places: Places, one: _Running) -> _Running:
     """The process has ended in order and started anew under its own id. Raises what kept it from that."""
-    if one.run:
-        await _asked(one, "restart", within_s=_CHECK_S)
+    await _asked_unless_starting(one, "restart")
     return await _until_ready(places, one)
 
 

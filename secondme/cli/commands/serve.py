@@ -21,6 +21,7 @@ from secondme import __version__
 from secondme.cli.command import Invocation, command
 from secondme.cli.output import CommandResult, Screen, program, program_for
 from secondme.cli.sd_notify import Readiness
+from secondme.core import fault_points
 from secondme.core.channel_manifest import needs_link, sentence_of
 from secondme.core.errors import BusyError, ConfigError, UnavailableError
 
@@ -185,6 +186,7 @@ def _set_log_level(setup: Setup) -> None:
 
 def _start_anew(readiness: Readiness) -> NoReturn:
     """This process is a new one: the same program with the same arguments, environment, terminal and process id."""
+    fault_points.point("serve.anew")
     logging.shutdown()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(OSError, ValueError):
