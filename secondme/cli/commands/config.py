@@ -34,7 +34,6 @@ _Name = Annotated[
     ),
 ]
 _MOST = 4096
-_LATER = "A running gateway takes it over when it starts anew."
 _ASK_S = 10.0
 """How long the present store has for its answer; one that is gone may be the reason for leaving it."""
 
@@ -190,10 +189,17 @@ def _is_usable(text: str, home: Path | None) -> bool:
     return True
 
 
+def _say_how(screen: Screen, name: str) -> None:
+    """How a gateway that runs gets to know the setting."""
+    from secondme.core.config.reloading import is_taken_at_once
+
+    screen.hint(f"A running gateway takes it over: secondme {'reload' if is_taken_at_once(name) else 'restart'}")
+
+
 def _secret_result(name: str, where: str, words: str) -> CommandResult:
     def show(screen: Screen) -> None:
         screen.line(words)
-        screen.line(_LATER, "dim")
+        _say_how(screen, name)
 
     return CommandResult({"name": name, "file": where, "changed": True, "source": where}, show)
 
@@ -206,7 +212,7 @@ def _edit_result(invocation: Invocation, name: str, edit: ConfigEdit) -> Command
             screen.line(f"{name} has that value already.")
             return
         show_diff(screen, edit)
-        screen.line(_LATER, "dim")
+        _say_how(screen, name)
 
     try:
         source = invocation.setup().sources.get(name, "default" if name in set(known_names()) else None)  # the environment may win
