@@ -121,7 +121,6 @@ def test_a_service_is_started_anew_by_who_runs_it(machine: Machine) -> None:
 
 
 def test_a_service_whose_gateway_starts_anew_by_itself_is_the_same_one_to_who_runs_it(machine: Machine) -> None:
-    (machine.state / "watchdog_s").write_text("5")
     machine.data("install", "--now")
     first = machine.until(lambda data: data["status"] == "Running. local connected")
     path = settings_of(machine.home).places.control_sockets()[0]

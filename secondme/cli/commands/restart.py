@@ -44,8 +44,8 @@ class _Running:
 
 @command("secondme.restart/1")
 async def restart(invocation: Invocation) -> CommandResult:
-    """Start the gateway of this home anew, and its workers: what they do is ended in order, and no message is lost or answered twice. With
-    settings that cannot work they go on as before. Exits 1 when nothing runs."""
+    """Start the gateway anew, with the settings as they are now. Its workers too: what they do is ended in order, and no message is lost or
+    answered twice. With settings that cannot work they go on as before. Exits 1 when nothing runs."""
     setup = invocation.setup()
     running = await _running(setup.places)
     if not running:
@@ -70,8 +70,8 @@ async def restart(invocation: Invocation) -> CommandResult:
 
 @command("secondme.reload/1")
 async def reload(invocation: Invocation) -> CommandResult:
-    """Have the gateway of this home, and its workers, take over settings that were changed: what can be at once, and it says what needs
-    `secondme restart`. Personas and skills are read anew anyway. Exits 1 when nothing runs."""
+    """Have a running gateway take over changed settings. It says which it took over, and which need `secondme restart`. Personas and skills are
+    read anew anyway. Exits 1 when nothing runs."""
     setup = invocation.setup()
     running = [each for each in await _running(setup.places) if each.run]
     if not running:
