@@ -31,6 +31,8 @@ from fakes.process import (
 from secondme.core.config.loader import known_names, load
 from secondme.core.config.models import Section
 from secondme.core.config.reloading import AT_ONCE, is_taken_at_once, take_over
+from secondme.core.errors import BusyError, DataError
+from secondme.core.gateway.lifecycle import Lifecycle
 from secondme.core.store.client import Store
 from secondme.core.store.server import Role
 from secondme.services import Services
@@ -280,3 +282,32 @@ async def test_nothing_that_is_taken_over_at_once_was_copied_when_the_gateway_wa
         await services.close()
     assert len(read) > 20
     assert sorted(name for name in read if is_taken_at_once(name)) == []
+
+
+async def test_a_process_that_is_told_to_end_while_it_is_about_to_start_anew_only_ends(tmp_path: Path) -> None:
+    async def nothing(_: object) -> None:
+        """As it is."""
+
+    setup, stop = load({}, {}, home=tmp_path), asyncio.Event()
+    lifecycle = Lifecycle(setup, "all", stop, asyncio.Event(), check=nothing, taken=nothing)
+    assert not lifecycle.end_instead()
+    assert await lifecycle.restart() == "restarting"
+    assert await lifecycle.restart() == "already_restarting"
+    assert setup.places.restart_notes() != []
+    assert lifecycle.end_instead()
+    assert (lifecycle.is_restarting, stop.is_set(), setup.places.restart_notes()) == (False, True, [])
+    with pytest.raises(BusyError):
+        await lifecycle.restart()
+
+
+async def test_a_demo_is_not_started_anew(tmp_path: Path) -> None:
+    async def nothing(_: object) -> None:
+        """As it is."""
+
+    setup, stop = load({}, {}, home=tmp_path), asyncio.Event()
+    lifecycle = Lifecycle(setup, "all", stop, asyncio.Event(), check=nothing, taken=nothing, may_restart=False)
+    with pytest.raises(BusyError):
+        await lifecycle.answer("restart")
+    with pytest.raises(DataError):
+        await lifecycle.answer("dance")
+    assert not stop.is_set()

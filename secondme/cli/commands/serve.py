@@ -26,7 +26,7 @@ from secondme.core.channel_manifest import needs_link, sentence_of
 from secondme.core.errors import BusyError, ConfigError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from contextlib import AbstractAsyncContextManager
 
     from secondme.core.config.loader import Settings, Setup
@@ -245,7 +245,7 @@ async def _serve_until_told(served: _Serving, readiness: Readiness) -> None:
     screen = Screen(sys.stderr)
     stop, ready, greeted = served.stop, served.ready, asyncio.Event()
     control = services.setup.places.control_socket(part, os.getpid())
-    with _stop_on_signals(stop):
+    with _stop_on_signals(stop, served.lifecycle.end_instead):
         async with answering(control, served.lifecycle.answer), asyncio.TaskGroup() as group:
             is_watched = screen.is_terminal or hints is not None
             watching = await _watch(group, screen, services, served.called, greeted) if is_watched else None
@@ -346,13 +346,14 @@ def _only_gateway(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
-    """The first SIGINT, SIGTERM or SIGHUP sets `stop`, the second cancels the caller."""
+def _stop_on_signals(stop: asyncio.Event, ends_instead: Callable[[], bool]) -> Iterator[None]:
+    """The first SIGINT, SIGTERM or SIGHUP sets `stop`, the second cancels the caller. Of a process that was about to start anew, the first one
+    makes that it only ends."""
     loop, main = asyncio.get_running_loop(), asyncio.current_task()
     assert main is not None
 
     def heard() -> None:
-        if stop.is_set():
+        if stop.is_set() and not ends_instead():
             main.cancel()
         stop.set()
 

@@ -110,6 +110,14 @@ class Lifecycle:
         self._stop.set()
         return "restarting"
 
+    def end_instead(self) -> bool:
+        """It ends, and does not start anew; false when it was not about to."""
+        if not self.is_restarting:
+            return False
+        self.is_restarting = False
+        self._setup.places.restart_note(os.getpid()).unlink(missing_ok=True)
+        return True
+
 
 def note_failure(places: Places, error: SecondmeError) -> None:
     """Whoever waits for this process to start anew knows what came in its way. Nothing happens when nobody does."""

@@ -20,7 +20,7 @@ from secondme.core.records import CamelModel
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
-    from secondme.core.admit.control_store import Backlog, ControlStore, EverybodyPaused
+    from secondme.core.admit.control_store import Backlog, ControlStore, DesiredState, EverybodyPaused
     from secondme.core.admit.pairing_store import PairingStore
     from secondme.core.channel_manifest import Manifest
     from secondme.core.gateway.store import ActivityStore
@@ -421,22 +421,24 @@ async def overview(
         pairing=stats,
         everybody=await part("pauses", control.everybody(), None),
         backlog=await control.backlog(names),
-        channels=[
-            replace(
-                signed.get(each.id, ChannelFacts(each.id)),
-                title=each.title,
-                icon=each.icon,
-                paused=each.id in paused,
-                disconnected=each.id in desired and not desired[each.id].on,
-            )
-            for each in channels
-        ],
+        channels=[_standing(each, signed.get(each.id), desired.get(each.id), is_paused=each.id in paused) for each in channels],
         store_kind="embedded" if embedded else "redis_url",
         glance=await part("messages", glance.look(), Activity(None, None, (), 0)),
         cap_usd=cap_usd,
         at_ms=await control.now_ms(),
         can_write=can_write,
         unreadable=tuple(unreadable),
+    )
+
+
+def _standing(channel: Manifest, signed: ChannelFacts | None, desired: DesiredState | None, *, is_paused: bool) -> ChannelFacts:
+    """How a channel stands: what its gateway signed, and what the owner wants of it."""
+    return replace(
+        signed or ChannelFacts(channel.id),
+        title=channel.title,
+        icon=channel.icon,
+        paused=is_paused,
+        disconnected=desired is not None and not desired.on,
     )
 
 
