@@ -48,6 +48,6 @@ class ConversationServices(EventServices):
             self.pairing_store,
             self.draft_store,
             self.security,
-            takeover_minutes=self.settings.takeover.pause_minutes,
+            takeover=self.settings.takeover,
             by=self.by,
         )

@@ -54,8 +54,7 @@ def asking(services: Services, model: Model) -> Callable[[], AbstractAsyncContex
     from secondme.core.reply.budget import Budget  # noqa: PLC0415  who only steers jobs asks nobody
 
     settings = services.settings
-    caps = settings.budget.model_copy(update={"daily_usd_per_contact": settings.jobs.daily_usd})
-    budget = Budget(model, services.spending, caps, settings.model, services.clock, call_usd=settings.jobs.run_usd)
+    budget = Budget(model, services.spending, settings.budget, settings.model, services.clock, settings.jobs)
 
     @asynccontextmanager
     async def ask() -> AsyncIterator[OwnerTurn]:

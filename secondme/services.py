@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from secondme.core.config.loader import Settings, Setup
     from secondme.core.gateway.channel_supervisor import ChannelSupervisor
     from secondme.core.gateway.gateway import Gateway, GatewayParts, Part
+    from secondme.core.gateway.lifecycle import Lifecycle
     from secondme.core.gateway.owner_chat import OwnerChat
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.ids import ContactId
@@ -542,6 +543,7 @@ class Services(ConversationServices):
         limits: Limits | None = None,
         channels: Callable[[], dict[str, str]] = dict,
         address_book: Callable[[str], ChannelSupervisor | None] = lambda _: None,
+        lifecycle: Lifecycle | None = None,
     ) -> Api:
         """The HTTP API that has not started. What answers is imported when somebody calls."""
         from secondme.core.api.listeners import Api, Where
@@ -551,7 +553,7 @@ class Services(ConversationServices):
         where = Where(
             places.api_socket, tcp_address(settings), places.api_token, places.api_tokens, whole_token=settings.whole_token
         )
-        return Api(where, partial(self._web_server, is_stopping, limits, channels, address_book))
+        return Api(where, partial(self._web_server, is_stopping, limits, channels, address_book, lifecycle))
 
     def _web_server(
         self,
@@ -559,6 +561,7 @@ class Services(ConversationServices):
         limits: Limits | None,
         channels: Callable[[], dict[str, str]],
         address_book: Callable[[str], ChannelSupervisor | None],
+        lifecycle: Lifecycle | None,
     ) -> WebServer:
         """What answers on the API's sockets. Takes a third of a second of imports."""
         from secondme.agent_desk import AgentDesk
@@ -599,6 +602,8 @@ class Services(ConversationServices):
             pulse=StoreProbe(self.control.now_ms, self.clock),
             is_stopping=is_stopping,
             channels=channels,
+            is_linked=partial(is_linked, self.setup),
+            lifecycle=lifecycle,
             address_book=address_book,
         )
         alarms = Alarms(refused, out_of_scope)
@@ -656,6 +661,15 @@ def persona_library(setup: Setup) -> PersonaLibrary:
     from secondme.core.reply.personas import PersonaLibrary
 
     return PersonaLibrary(setup.places.personas)
+
+
+def is_linked(setup: Setup, name: str) -> bool:
+    """Whether the channel called `name` can be built from the settings as they are now. Raises NotFoundError for one that there is not."""
+    from secondme.core.channel_manifest import manifest_of
+    from secondme.core.channel_plugin import setup_of
+
+    manifest = manifest_of(name)
+    return setup_of(manifest).is_set_up(channel_context(manifest, setup.again()))
 
 
 def channel_factories(setup: Setup) -> list[ChannelFactory]:

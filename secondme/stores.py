@@ -106,7 +106,7 @@ class Stores:
         """Held replies, as they are stored."""
         from secondme.core.send.store import DraftStore
 
-        return DraftStore(self.store, self.settings.drafts, self.settings.jobs.limits)
+        return DraftStore(self.store, self.settings.drafts, self.settings.jobs)
 
     @cached_property
     def spending(self) -> SpendingStore:

@@ -156,7 +156,7 @@ def run(
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the reader has seen enough, like `| head`
         code = ExitCode.DONE
     except Exception as error:  # noqa: BLE001  the top of the program: a cause inside a group, or our bug; one line either way
-        code = emit_error(schema, _cause_of(error), as_json=as_json)
+        code = emit_error(schema, cause_of(error), as_json=as_json)
     raise typer.Exit(int(code))
 
 
@@ -180,7 +180,8 @@ def _for_here(error: SecondmeError, invocation: Invocation) -> SecondmeError:
     return error
 
 
-def _cause_of(error: Exception) -> SecondmeError:
+def cause_of(error: Exception) -> SecondmeError:
+    """What of ours is behind an error, alone or in a group; else that it is a bug."""
     from secondme.core.errors import SecondmeError
 
     inner: BaseException = error

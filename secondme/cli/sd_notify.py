@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import os
 import socket
+import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -23,21 +24,31 @@ _STATUS_S = 10.0
 class Readiness:
     """The supervisor that started us, if there is one. None of it can fail the gateway."""
 
-    def __init__(self, address: str, watchdog_s: float | None) -> None:
+    def __init__(self, address: str, watchdog_s: float | None, environ: Mapping[str, str] | None = None) -> None:
         self._address = f"\0{address[1:]}" if address.startswith("@") else address
         self._period_s = _STATUS_S if watchdog_s is None else watchdog_s / _PART
         self._wants_signs = watchdog_s is not None
         self._status = ""
+        self.environ = dict(environ or {})
+        """The variables that were taken: for this very process, when it starts anew."""
 
     @classmethod
     def take_from(cls, environ: MutableMapping[str, str]) -> Readiness:
         """What the supervisor said, which no program that we start gets to see: it is for this process."""
-        address, usec, pid = (environ.pop(name, "") for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"))
+        taken = {name: environ.pop(name) for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID") if name in environ}
+        address, usec, pid = (taken.get(name, "") for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID"))
         is_for_us = usec.isdigit() and int(usec) > 0 and pid in {"", str(os.getpid())}
-        return cls(address, int(usec) / 1_000_000 if is_for_us else None)
+        return cls(address, int(usec) / 1_000_000 if is_for_us else None, taken)
 
-    async def report(self, ready: asyncio.Event, stop: asyncio.Event, states: Callable[[], Mapping[str, str]]) -> None:
-        """The supervisor knows when `ready` and `stop` come, that the loop lives meanwhile, and how the channels (`states`) stand."""
+    async def report(
+        self,
+        ready: asyncio.Event,
+        stop: asyncio.Event,
+        states: Callable[[], Mapping[str, str]],
+        is_restarting: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """The supervisor knows when `ready` and `stop` come, that the loop lives meanwhile, and how the channels (`states`) stand. A process that
+        starts anew is the same one to it, which reads its settings."""
         if not self._address:
             return
         was_ready = False
@@ -49,7 +60,11 @@ class Readiness:
                 words += self._news(states())
             self._tell(words)
             await _first_of(self._period_s, stop, *(() if was_ready else (ready,)))
-        self._tell(["STOPPING=1", "STATUS=Stopping. What waits is kept."])
+        if is_restarting():
+            now_us = time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000
+            self._tell(["RELOADING=1", f"MONOTONIC_USEC={now_us}", "STATUS=Starting anew."])
+        else:
+            self._tell(["STOPPING=1", "STATUS=Stopping. What waits is kept."])
 
     def _news(self, states: Mapping[str, str]) -> list[str]:
         """The status, when it is not the one that was told last."""

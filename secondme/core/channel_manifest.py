@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 ENTRY_POINTS = "secondme.channels"
 _PACKAGE = "secondme"
-_ID = re.compile(r"(?!(?:api|store)$)[a-z][a-z0-9_]{1,31}")
+_ID = re.compile(r"(?!(?:api|control|store)$)[a-z][a-z0-9_]{1,31}")
 """Not the names of sockets of ours: a channel may listen on `<id>.sock`."""
 
 Sentence = tuple[str, str]
@@ -31,17 +31,17 @@ _SENTENCES: dict[str, Sentence] = {
     "hangs": ("It neither connects nor fails, and is started again.", ""),
     "deaf": ("It was connected but heard nothing, and is connected anew.", ""),
     "silent": ("It is connected, but the platform has been silent for too long.", ""),
-    "stuck": ("It would not stop.", "Restart the gateway."),
+    "stuck": ("It would not stop.", "secondme restart"),
     "channel_in_use": ("Another gateway on this store serves it.", "Stop one of them, or give each home a store of its own."),
     "crashed": ("Its library failed; it is started again.", ""),
     "ended": ("It ended by itself; it is started again.", ""),
     "proxy_unusable": (
         "The environment of the gateway names a proxy that cannot be used.",
-        "Correct its *_PROXY variables, where it is started from, and restart it.",
+        "Correct its *_PROXY variables, where it is started from, and start it again there.",
     ),
     "certificates_unusable": (
         "The environment of the gateway names certificates that cannot be read.",
-        "Correct its SSL_CERT_FILE or SSL_CERT_DIR, where it is started from, and restart it.",
+        "Correct its SSL_CERT_FILE or SSL_CERT_DIR, where it is started from, and start it again there.",
     ),
     "library_missing": ("A library it needs cannot be loaded.", "pip install --force-reinstall secondme"),
 }

@@ -119,12 +119,14 @@ def caseless(value: str) -> str:
 
 
 def near(word: str, known: Iterable[str], most: int = 1, cutoff: float = 0.6) -> list[str]:
-    """The `known` words that are spelt most like `word`, the nearest first; upper and lower case are the same."""
+    """The `known` words that are spelt most like `word`, the nearest first; upper and lower case are the same. One that is the word is alone."""
     from difflib import get_close_matches  # noqa: PLC0415  only for a wrong word
 
     spelt: dict[str, str] = {}
     for each in known:
         spelt.setdefault(caseless(each), each)
+    if (same := spelt.get(caseless(word))) is not None:
+        return [same]
     return [spelt[each] for each in get_close_matches(caseless(word), spelt, most, cutoff)]
 
 

@@ -43,8 +43,8 @@ class Listener:
         async with served.local(headers=headers) as client, client.stream("GET", "/api/events") as answer:
             assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
             listener = cls(answer.aiter_lines())
-            while (await anext(listener._lines)).partition(":")[0] != "id":
-                pass
+            while await anext(listener._lines):
+                pass  # the greeting
             yield listener
 
     async def next(self, name: str | None = None) -> Heard:
@@ -294,3 +294,29 @@ async def flood(served: Served, count: int, text: str) -> None:
 async def say(served: Served, name: str) -> None:
     """Publish an event of this name."""
     await served.store.publish(keys.EVENTS_STATUS, {"type": name})
+
+
+async def test_every_piece_of_a_stream_ends_an_event_with_data(town_hall: Served) -> None:
+    """Read by the strictest rule: an empty line hands out an event, and each has JSON in it, the first one too, and its id goes on from there."""
+    async with town_hall.local() as client, client.stream("GET", "/api/events") as answer:
+        text = ""
+        async for piece in answer.aiter_text():
+            text += piece
+            if "event: one" in text and text.endswith("\n\n"):
+                break
+            await say(town_hall, "one")
+    blocks = text.removesuffix("\n\n").split("\n\n")
+    for block in blocks:
+        assert json.loads(next(line for line in block.split("\n") if line.startswith("data: ")).removeprefix("data: ")) is not None
+    assert blocks[0].split("\n")[0::2] == ["retry: 2000", "event: hello"]
+    assert blocks[0].split("\n")[1].startswith("id: ")
+
+
+async def test_a_silent_stream_lives_by_comments_that_end_no_event(serve: Serve) -> None:
+    async with serve(heartbeat_s=0.05) as served, served.local() as client, client.stream("GET", "/api/events") as answer:
+        text = ""
+        async for piece in answer.aiter_text():
+            text += piece
+            if text.count(":\n") >= 3:
+                break
+    assert text.count("\n\n") == 1

@@ -34,6 +34,7 @@ seen: Counter[int] = Counter()
 
 described = document()
 del described["paths"]["/api/events"]  # an answer without an end; the events have tests of their own
+del described["paths"]["/api/restart"]  # nobody answers while it is at it, and it has tests of its own
 for part in (described, described["components"], described["paths"]["/health"]["get"]):
     for word in ("security", "securitySchemes"):  # else it would call with tokens of its own; the guard has tests of its own
         part.pop(word, None)
@@ -56,7 +57,7 @@ def gateway() -> Iterator[tuple[int, str, Path]]:
         assert process.process.poll() is None
         print(f"\n{sum(seen.values())} requests: {dict(sorted(seen.items()))}")
         assert logged(home, "api_failed") == []
-        assert set(seen) <= {200, 201, 202, 404, 405, 409, 422}
+        assert set(seen) <= {200, 201, 202, 404, 405, 409, 415, 422}
         # of one worker's share of the operations, a part may never be answered with each
         assert len(asked) < OPERATIONS or min(seen[status] for status in (200, 201, 404, 422)) > EXAMPLES / 3
     shutil.rmtree(home, ignore_errors=True)

@@ -132,7 +132,13 @@ async def test_an_approved_contact_is_edited_and_what_is_left_out_stays(town_hal
         await client.patch("/api/pairing/approved/local:anna", json={"notes": "sister"})
         answer = await client.patch("/api/pairing/approved/local:anna", json={"tier": "trusted"})
         (anna,) = (await client.get("/api/pairing/approved")).json()["contacts"]
-    assert answer.json() == {"contactId": "local:anna", "displayName": "anna", "outcome": "edited", "tier": "trusted"}
+    assert answer.json() == {
+        "contactId": "local:anna",
+        "displayName": "anna",
+        "outcome": "edited",
+        "tier": "trusted",
+        "notes": "sister",
+    }
     assert (anna["tier"], anna["notes"]) == ("trusted", "sister")
 
 
@@ -216,7 +222,9 @@ async def test_one_contact_and_everybody_are_paused_and_resumed(town_hall: Serve
 async def test_the_kill_switch_is_turned_on_and_only_its_own_route_lifts_it(town_hall: Served) -> None:
     async with town_hall.local() as client:
         assert (await client.get("/api/kill")).json() == {"killed": False}
-        assert (await client.post("/api/kill")).json() == {"killed": True}
+        killed = (await client.post("/api/kill")).json()
+        assert killed == (await client.get("/api/kill")).json()
+        assert killed["since"]
         shown = (await client.get("/api/kill")).json()
         refused = [await client.post("/api/pause"), await client.delete("/api/pause"), await client.delete("/api/pause/ALL")]
         still = (await client.get("/api/kill")).json()

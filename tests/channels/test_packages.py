@@ -134,7 +134,7 @@ def test_a_channel_that_does_not_exist_is_said_so() -> None:
 
 def test_a_code_is_told_in_the_words_of_its_channel_or_of_all() -> None:
     assert sentence_of("telegram", "telegram_conflict") == ("Another program reads this bot's messages.", "Stop the other program.")
-    assert sentence_of("telegram", "stuck") == ("It would not stop.", "Restart the gateway.")
+    assert sentence_of("telegram", "stuck") == ("It would not stop.", "secondme restart")
     assert sentence_of("whatsapp", "telegram_conflict") == sentence_of("no_such", "telegram_conflict") == ("telegram conflict", "")
     assert sentence_of("telegram", "") == ("", "")
 

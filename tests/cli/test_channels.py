@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import stat
 import sys
 from pathlib import Path
@@ -36,7 +37,7 @@ def test_a_token_in_the_environment_links_telegram(cli: Cli, raw: Redis, monkeyp
     del raw
     monkeypatch.setenv("SECONDME_TELEGRAM__TOKEN", TOKEN)
     assert rows(cli("channels", "list", "--json"))["telegram"]["linked"]
-    assert "linked, not running" in cli("channels", "list").stdout
+    assert "telegram       linked, and no gateway runs: secondme serve" in cli("channels", "list").stdout
 
 
 @pytest.mark.parametrize("word", [f"telegram.token={TOKEN}", "plugins.mychat.key=canary", "whatsapp_cloud.app_secret=canary"])
@@ -151,3 +152,94 @@ def test_one_wrong_answer_of_many_is_asked_for_again_alone(home: Path) -> None:
         owner.type("\x03")
         assert owner.ended() == 130
     assert not (home / "config.toml").exists()
+
+
+ENDS = {"serve", "chat"}
+"""What needs no further word: the gateway is started, or the owner writes."""
+
+
+def walk(cli: Cli, *words: str) -> list[str]:
+    """What is typed one after another when each command's own words are followed, until one succeeds or only a person can go on."""
+    typed: list[str] = []
+    while True:
+        line = " ".join(words)
+        assert line not in typed, f"a circle: {typed}"
+        typed.append(line)
+        if words[0] in ENDS:
+            return typed
+        result = cli(*words)
+        said = result.stdout + result.stderr
+        follow = re.findall(r"secondme (?:--home \S+ )?((?:channels \w+ \w+|serve|chat --as \w+))", said)
+        if "There is no terminal to ask for" in said or not follow:
+            return typed
+        words = tuple(follow[-1].split())
+
+
+@pytest.mark.parametrize("name", ["whatsapp", "telegram", "whatsapp_cloud", "local"])
+@pytest.mark.parametrize("state", ["as it is", "disconnected", "paused"])
+@pytest.mark.parametrize("begin", ["test", "connect", "disconnect"])
+def test_no_channel_leads_in_a_circle_while_no_gateway_runs(cli: Cli, raw: Redis, name: str, state: str, begin: str) -> None:
+    del raw
+    if state != "as it is":
+        cli("channels", "disconnect" if state == "disconnected" else "pause", name)
+    typed = walk(cli, "channels", begin, name)
+    assert len(typed) <= 4, typed
+    row = rows(cli("channels", "list", "--json"))[name]
+    assert (row["state"], row["linked"]) == ("off", name == "local")
+
+
+def test_what_the_list_says_of_a_channel_that_is_off_can_be_typed(cli: Cli, raw: Redis) -> None:
+    del raw
+    assert "local          linked, and no gateway runs: secondme serve" in cli("channels", "list").stdout
+    assert "Connect it again: secondme channels connect local" in cli("channels", "disconnect", "local").stdout
+    assert "local          disconnected by you: secondme channels connect local" in cli("channels", "list").stdout
+    assert "disconnected by you" in cli("status").stdout
+    assert "Local terminal is linked as this machine" not in cli("channels", "connect", "local").stdout
+    assert "linked, and no gateway runs" in cli("channels", "list").stdout
+
+
+@pytest.mark.heavy  # a gateway and a dozen commands beside it
+async def test_channels_are_disconnected_and_connected_as_they_were_linked(home: Path, linking: dict[str, str]) -> None:
+    async with bot_api() as api:
+        api.users.add(42)
+        write_config(home)
+        env = {**linking, "SECONDME_TELEGRAM__API_URL": api.url, "SECONDME_TELEGRAM__POLL_S": "1"}
+
+        async def run(*words: str, **more: str) -> Any:
+            return await asyncio.to_thread(command, home, *words, **{**env, **more})
+
+        async def stands(name: str) -> tuple[str, bool]:
+            row, said = {}, {"id": ""}
+            async with asyncio.timeout(60):
+                while {key: row.get(key) for key in said} != said:  # nothing changed between the two
+                    row = rows(await run("channels", "list", "--json"))[name]
+                    (said,) = [each for each in data_of(await run("status", "--json"))["channels"] if each["id"] == name]
+            return row["state"], row["disconnected"]
+
+        with GatewayProcess(home, **env):
+            async with asyncio.timeout(60):
+                while (await stands("local"))[0] != "connected":
+                    await asyncio.sleep(0.1)
+            linked = await run(
+                "channels", "connect", "telegram", "--answer", "owner_id=42", "--json", SECONDME_TELEGRAM__TOKEN=TOKEN
+            )
+            assert (data_of(linked)["state"], data_of(linked)["account"] is None) == ("connected", False), linked.stderr
+            for name in ("telegram", "local"):
+                tested = await run("channels", "test", name)
+                assert tested.returncode == 0, tested.stderr
+                alone = await run("channels", "connect", name, "--json")
+                assert data_of(alone) == {"account": None, "code": "", "gatewayRuns": True, "id": name, "state": "connected"}
+                assert (await run("channels", "disconnect", name)).returncode == 0
+                assert await stands(name) == ("off", True)
+                refused = await run("channels", "test", name)
+                assert refused.returncode == 69
+                assert f"Disconnected by you. Try: secondme --home {home} channels connect {name}" in refused.stderr
+                again = await run("channels", "connect", name, "--json")
+                assert (data_of(again)["state"], data_of(again)["account"]) == ("connected", None)
+                assert await stands(name) == ("connected", False)
+            bad = "123456:" + "wrong" * 7
+            wrong = await run("channels", "connect", "telegram", "--answer", "owner_id=42", SECONDME_TELEGRAM__TOKEN=bad)
+            assert wrong.returncode == 77
+            async with asyncio.timeout(60):
+                while await stands("telegram") != ("connected", False):  # what ran before runs again
+                    await asyncio.sleep(0.1)

@@ -1,5 +1,6 @@
 """The gateway as a service: a unit that says exactly what was meant, a gateway that says how it is, and a supervisor that believes it."""
 
+import asyncio
 import json
 import os
 import plistlib
@@ -19,13 +20,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner, Result
 
+from secondme.cli.app import app as whole
 from secondme.cli.app import options
 from secondme.cli.command import Invocation
 from secondme.cli.commands.service import app as service
 from secondme.cli.service.manager import MARKER, Launchd, agent_text, quoted, unit_text
 from secondme.cli.service.program import ServiceProgram, program_of
-from secondme.core.errors import ConfigError
+from secondme.core.errors import ConfigError, UnavailableError
 from secondme.core.files import hold
+from secondme.core.gateway.control_socket import ask
 
 pytestmark = pytest.mark.heavy  # services that start, stop and are watched
 
@@ -46,6 +49,10 @@ class Machine:
         app.callback()(options)
         app.add_typer(service, name="service")
         return CliRunner().invoke(app, ["--home", str(self.home), "service", *words], env={**self.env, **env})
+
+    def type(self, *words: str) -> Result:
+        """Any command."""
+        return CliRunner().invoke(whole, ["--home", str(self.home), *words], env=self.env)
 
     def data(self, *words: str, exit_code: int = 0, **env: str) -> dict[str, Any]:
         result = self.run(*words, "--json", **env)
@@ -94,6 +101,41 @@ def test_a_service_is_started_watched_told_about_and_stopped_in_order(machine: M
     assert stopped[-1] == "stopped"
     said = machine.run("logs", "--lines", "500").stdout
     assert '"event": "ready"' in said
+
+
+def test_a_service_is_started_anew_by_who_runs_it(machine: Machine) -> None:
+    machine.data("install", "--now")
+    first = machine.data("status")["pid"]
+    (machine.home / "config.toml").write_text("broken")
+    assert machine.type("restart").exit_code == 78
+    write_config(machine.home)
+    assert machine.data("status")["pid"] == first
+    restarted = machine.type("restart", "--json")
+    assert restarted.exit_code == 0, restarted.output
+    second = machine.data("status")
+    (one,) = json.loads(restarted.stdout)["data"]["restarted"]
+    assert one == {"part": "all", "pid": second["pid"], "by": "service"}
+    assert (second["state"], second["pid"] != first) == ("active", True)
+    machine.data("stop")
+    assert machine.type("restart").exit_code == 1
+
+
+def test_a_service_whose_gateway_starts_anew_by_itself_is_the_same_one_to_who_runs_it(machine: Machine) -> None:
+    machine.data("install", "--now")
+    first = machine.until(lambda data: data["status"] == "Running. local connected")
+    path = settings_of(machine.home).places.control_sockets()[0]
+    run = asyncio.run(ask(path, "about"))["run"]
+    assert asyncio.run(ask(path, "restart")) == {"outcome": "restarting"}
+
+    def is_anew(data: dict[str, Any]) -> bool:
+        try:
+            return bool(asyncio.run(ask(path, "about"))["run"] != run and data["status"] == "Running. local connected")
+        except UnavailableError:
+            return False
+
+    second = machine.until(is_anew)
+    assert (second["pid"], second["restarts"], second["state"]) == (first["pid"], 0, "active")
+    assert machine.data("stop")["state"] == "inactive"
 
 
 def test_what_runs_under_us_does_not_get_the_supervisors_line(machine: Machine) -> None:

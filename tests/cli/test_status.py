@@ -40,7 +40,8 @@ QUIET: dict[str, Any] = {
 
 
 def channel(**facts: Any) -> dict[str, Any]:
-    return {"id": "telegram", "state": "connected", "code": "", "paused": False, "received": 0, "sent": 0, "failed": 0, **facts}
+    usual = {"id": "telegram", "state": "connected", "code": "", "paused": False, "disconnected": False}
+    return {**usual, "received": 0, "sent": 0, "failed": 0, **facts}
 
 
 def sent(**to: list[str]) -> dict[str, Any]:
@@ -109,6 +110,7 @@ def test_a_quiet_house_is_told_in_a_few_aligned_lines() -> None:
         ({"channels": [channel(received=2, sent=1)]}, "telegram  connected, 2 in, 1 out"),
         ({"channels": [channel(state="needs_owner", code="logged_out", failed=1)]}, "telegram  needs owner (logged_out), 1 failed"),
         ({"channels": [channel(paused=True)]}, "telegram  paused, connected"),
+        ({"channels": [channel(state="off", disconnected=True)]}, "telegram  disconnected by you"),
     ],
 )
 def test_what_matters_is_told_in_plain_words(changes: dict[str, Any], line: str) -> None:

@@ -167,7 +167,7 @@ ELSEWHERE = {
     "pairing watch": "prints one JSON object a line, as things happen.",
     "security tail": "prints the log's own lines, one JSON object each.",
     "watch": "prints one JSON object a line, as things happen.",
-    "channels connect": "prints `id`, `account` and `gatewayRuns`.",
+    "channels connect": "prints `id`, `account` (null for one that was linked before), `gatewayRuns`, and how it stands: `state` and `code`.",
     "channels test": "prints `id`, `sent` and `state`.",
     "hear": "prints `text`, `language`, `duration` in seconds, `confidence` or null, `provider`, `model`, `clear`, `reason` (why nothing was heard) and "
     "`usd`; with `--test` `engine` and `groups[]`; with `--get-model` and `--remove-model` `name`, `path` and `bytes`.",
@@ -178,6 +178,8 @@ ELSEWHERE = {
     "skills mcp set": _OF_A_SERVER,
     "skills mcp tools": _OF_A_SERVER,
     "skills dev": "prints lines for a person, one at each save.",
+    "restart": "prints `restarted[]`, each with `part`, `pid` and `by` (`itself` or `service`), and `elsewhere[]` with `part`, `pid` and `host`.",
+    "reload": "prints `processes[]`, each with `part`, `pid`, `taken[]` and `waiting[]`, and `elsewhere[]` with `part`, `pid` and `host`.",
     "service install": "prints `name`, `path`, `outcome`, `diff`, `started`, `lingers`, `onlyInShell` and `hasModelKey`.",
     "service uninstall": "prints `path` and `outcome`.",
     "service start": "prints `path`, `state`, `enabled`, `pid`, `status`, `restarts` and `result`.",

@@ -61,7 +61,7 @@ class TelegramTown:
     def __init__(self, home: Path, redis_url: str, api: BotApi, model: MessagesApi, road: Road, store: Store, setup: Setup) -> None:
         self.home, self.api, self.model, self.road, self.store, self.setup = home, api, model, road, store, setup
         self.pairing = PairingStore(store, setup.settings.pairing)
-        self.drafts = DraftStore(store, setup.settings.drafts, setup.settings.jobs.limits)
+        self.drafts = DraftStore(store, setup.settings.drafts, setup.settings.jobs)
         self.process: GatewayProcess | None = None
         self.calls = api.calls = Timed()
         self._environment = {

@@ -111,6 +111,25 @@ def test_a_gateway_with_settings_that_were_changed_since(ward: Ward) -> None:
         process.wait()
 
 
+@pytest.mark.heavy  # a gateway that starts anew
+@pytest.mark.parametrize("words", [None, ("reload",)], ids=["the fix", "reload"])
+def test_a_gateway_takes_changed_settings_over_by_a_command(ward: Ward, words: tuple[str, ...] | None) -> None:
+    with GatewayProcess(ward.home) as gateway:
+        until(lambda: ward.doctor("gateway").status("gateway") == "ok")
+        ward.configure("[limits]\nmessages = 20\n")
+        changed = time.time() + 1.5
+        os.utime(ward.home / "config.toml", (changed, changed))
+        finding = ward.doctor("gateway").only("gateway-stale")
+        assert finding["fix"] == "secondme restart"
+        until(lambda: time.time() > changed)
+        if words is None:
+            ward.mend(finding)
+        else:
+            assert ward.run(*words).exit_code == 0
+        assert ward.doctor("gateway").findings == {}
+        assert gateway.process.poll() is None
+
+
 def test_a_gateway_without_a_worker(ward: Ward) -> None:
     sign(ward, part="gateway")
     ward.is_found("no-worker", "a gateway runs without a worker")

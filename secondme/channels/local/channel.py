@@ -252,7 +252,10 @@ class LocalChannel:
         contact: ContactId | None = None
         try:
             async with asyncio.timeout(_HELLO_TIMEOUT_S):
-                hello = decode(await reader.readline())
+                first = await reader.readline()
+            if not first:
+                return  # somebody looked whether we answer
+            hello = decode(first)
             is_owner = hello.get("self") is True
             name = "" if is_owner else _text(hello, "as")
             contact = OWNER if is_owner else self._ids.id_of(name)

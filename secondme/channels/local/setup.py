@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
-from secondme.core.errors import ConfigError
+from secondme.core.channel_plugin import Linked
+from secondme.core.errors import UnavailableError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -46,10 +48,21 @@ def forget(context: ChannelContext, contact_id: ContactId) -> None:
         path(context.directory, contact_id).unlink(missing_ok=True)
 
 
-def connect(context: ChannelContext, ask: Ask) -> AsyncIterator[Step]:
-    """Never: there is nothing to link. Raises ConfigError."""
+async def connect(context: ChannelContext, ask: Ask) -> AsyncIterator[Step]:
+    """It is linked at once: there is nothing to ask."""
     del context, ask
-    raise ConfigError("always_connected", "The local channel is always there.", "secondme chat --as Anna")
+    yield Linked("this machine")
+
+
+async def look(context: ChannelContext, timeout_s: float) -> str:
+    """Where it answers. Raises UnavailableError when it does not."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            _, writer = await asyncio.open_unix_connection(context.socket)
+    except (OSError, TimeoutError) as error:
+        raise UnavailableError("local_not_answering", "The local channel does not answer.", "secondme doctor gateway") from error
+    writer.close()
+    return str(context.socket)
 
 
 async def unlink(context: ChannelContext) -> None:

@@ -16,6 +16,7 @@ from secondme.core.errors import ConfigError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
     from secondme.cli.link_steps import TypedAnswers
+    from secondme.core.config.loader import Setup
     from secondme.core.gateway.status import ChannelFacts, SystemStatus
     from secondme.services import Services
 
@@ -29,7 +30,11 @@ _Name = Annotated[
 ]
 _STOP_S = 15.0
 _SENT_S = 20.0
+_SETTLE_S = 15.0
+_ANSWER_S = 5.0
 _LOOK_S = 0.1
+_BEGINNING = frozenset({"off", "connecting", "stopping"})
+"""States of a channel that was just switched on and has not said yet whether it can."""
 
 
 @app.command(name="list")
@@ -37,7 +42,7 @@ _LOOK_S = 0.1
 async def list_(invocation: Invocation) -> CommandResult:
     """Every channel: linked or not, connected or why not, what passed through it."""
     from secondme.cli.commands.status import show_channel
-    from secondme.core.channel_manifest import manifests, sentence_of
+    from secondme.core.channel_manifest import manifests
     from secondme.core.channel_plugin import setup_of
     from secondme.services import channel_context
 
@@ -47,13 +52,13 @@ async def list_(invocation: Invocation) -> CommandResult:
     rows = [{**facts.report().model_dump(by_alias=True), "linked": linked.get(facts.id, False)} for facts in status.channels]
 
     def show(screen: Screen) -> None:
-        for row in rows:
+        for row, facts in zip(rows, status.channels, strict=True):
+            words, fix = _why_not(facts, is_linked=row["linked"], runs=status.runs)
             if row["state"] == "off" and not row["paused"]:
-                state = "linked, not running" if row["linked"] else f"not linked: secondme channels connect {row['id']}"
-                screen.hint(f"{row['id']:<14} {state}", "" if row["linked"] else "dim")
+                plain = f"{words[:1].lower()}{words[1:].rstrip('.')}: {fix}"
+                screen.hint(f"{row['id']:<14} {plain}", "" if row["linked"] else "dim")
                 continue
             show_channel(screen, row, width=14)
-            words, fix = sentence_of(row["id"], row["code"])
             if words:
                 screen.hint(f"{'':<14} {words} {fix}".rstrip(), "warn")
 
@@ -70,7 +75,8 @@ async def connect(
         list[str] | None, typer.Option("--answer", metavar="NAME=VALUE", help="Answer a question beforehand; never a secret.")
     ] = None,
 ) -> CommandResult:
-    """Link a channel: a QR code for WhatsApp, a bot's token for Telegram. A running gateway starts it at once."""
+    """Link a channel: a QR code for WhatsApp, a bot's token for Telegram. One that you disconnected is connected again as it was linked.
+    A running gateway starts it at once."""
     return await connect_channel(invocation, name, phone, answers or [])
 
 
@@ -82,32 +88,95 @@ async def connect_channel(
     kept: dict[str, str] | None = None,
     typed: TypedAnswers | None = None,
 ) -> CommandResult:
-    """The channel is linked, what linking found out is saved, and a running gateway starts it. For `kept` and `typed` see `Answers`."""
+    """The channel is linked, what linking found out is saved, and a running gateway starts it. For `kept` and `typed` see `Answers`.
+
+    Without answers, one that is connected is left alone, and one that the owner only disconnected is connected again."""
+    from secondme.core.channel_manifest import manifest_of
+    from secondme.core.channel_plugin import setup_of
+    from secondme.core.config.loader import channel_section
+    from secondme.services import channel_context, set_up_log
+
+    setup, manifest = invocation.setup(), manifest_of(name)
+    given = _given(answers, channel_section(name))
+    if phone is not None:
+        given["phone"] = phone
+    set_up_log(setup)
+    before = await _stands(setup, name)
+    is_linked = setup_of(manifest).is_set_up(channel_context(manifest, setup))
+    is_asked = bool(given) or kept is not None or typed is not None
+    knows_owner = bool(before.owner_chat) or not manifest.needs_link
+    if before.state == "connected" and not before.disconnected and knows_owner and not is_asked:
+        another = f" To link another account: secondme channels disconnect {name} --forget" if manifest.needs_link else ""
+        data = {"id": name, "account": None, "gatewayRuns": True, "state": before.state, "code": ""}
+        return message_result(data, f"{manifest.title} is connected.{another}")
+    account = None
+    if not is_linked or is_asked or not before.disconnected:
+        account = await _link(setup, name, before, given, kept, typed)
+    return await _switched_on(setup, name, account)
+
+
+async def _link(
+    setup: Setup,
+    name: str,
+    before: ChannelFacts,
+    given: dict[str, str],
+    kept: dict[str, str] | None,
+    typed: TypedAnswers | None,
+) -> str:
+    """The channel is linked, and what linking found out is saved; the account. A gateway leaves it alone meanwhile: two that speak for one
+    account would disturb each other."""
     from secondme.cli.link_steps import Answers, draw
     from secondme.core.channel_manifest import manifest_of
     from secondme.core.channel_plugin import setup_of
     from secondme.core.config.files import save_credentials
     from secondme.core.config.loader import channel_section
-    from secondme.services import channel_context, open_services, set_up_log
+    from secondme.services import channel_context, open_services
 
-    setup, manifest = invocation.setup(), manifest_of(name)
+    manifest = manifest_of(name)
     context = channel_context(manifest, setup)
-    given = _given(answers, channel_section(name))
-    if phone is not None:
-        given["phone"] = phone
-    set_up_log(setup)
-    ask = Answers(given, context.settings, kept, typed).ask
-    linked = await draw(setup_of(manifest).connect(context, ask), Screen(sys.stderr))
+    is_stopped = manifest.needs_link and before.state not in {"off", "needs_owner"}
+    if is_stopped:
+        async with open_services(setup) as services:
+            await services.control.set_desired_state(name, on=False)
+            await _until_off(services, name)
+    try:
+        linked = await draw(
+            setup_of(manifest).connect(context, Answers(given, context.settings, kept, typed).ask), Screen(sys.stderr)
+        )
+    except BaseException:
+        if is_stopped:
+            async with open_services(setup) as services:
+                await services.control.set_desired_state(name, on=True)
+        raise
     save_credentials(setup.places.credentials, channel_section(name), linked.settings or None)
+    return linked.account
+
+
+async def _switched_on(setup: Setup, name: str, account: str | None) -> CommandResult:
+    """The channel shall run; the result says whether it does. `account`: as what it was linked just now."""
+    from secondme.core.channel_manifest import manifest_of, sentence_of
+    from secondme.services import open_services
+
+    title = manifest_of(name).title
     async with open_services(setup) as services:
         await services.pauses.connect_channel(name, on=True)
         runs = (await services.status()).runs
-    then = "The gateway starts it now." if runs else "Start the gateway: secondme serve"
+        facts = await _settled(services, name) if runs else None
+    state, code = (facts.state, facts.code) if facts is not None else ("off", "")
 
     def show(screen: Screen) -> None:
-        screen.line(f"{manifest.title} is linked as {linked.account}. {screen.typed(then)}", "good")
+        if account is not None:
+            screen.line(f"{title} is linked as {account}.", "good")
+        if not runs:
+            screen.line(screen.typed(f"{'' if account else f'{title} is switched on. '}Start the gateway: secondme serve"), "good")
+        elif state == "connected":
+            screen.line(f"{title} is connected.", "good")
+        else:
+            words, fix = sentence_of(name, code)
+            words = f"It is not connected yet ({state.replace('_', ' ')}). {words} {fix or 'Look again: secondme channels list'}"
+            screen.line(screen.typed(" ".join(words.split())), "warn")
 
-    return CommandResult({"id": name, "account": linked.account, "gatewayRuns": runs}, show)
+    return CommandResult({"id": name, "account": account, "gatewayRuns": runs, "state": state, "code": code}, show)
 
 
 @app.command()
@@ -127,17 +196,22 @@ async def disconnect(
     manifest = manifest_of(name)
     async with invocation.services(deciding=True) as services:
         setup = services.setup
+        was_linked = setup_of(manifest).is_set_up(channel_context(manifest, setup))
         await services.pauses.connect_channel(name, on=False)
-        await _until_off(services, name)
-    if forget and manifest.needs_link:
+        if not await _until_off(services, name):
+            raise UnavailableError(
+                "still_stopping", f"{manifest.title} was told to stop, and has not yet.", "secondme channels list"
+            )
+    is_forgotten = forget and manifest.needs_link
+    if is_forgotten:
         await setup_of(manifest).unlink(channel_context(manifest, setup))
         save_credentials(setup.places.credentials, channel_section(name), None)
 
     def show(screen: Screen) -> None:
-        what = "is unlinked; its keys here are erased" if forget else "is disconnected"
-        screen.hint(f"{manifest.title} {what}. Connect it again: secondme channels connect {name}")
+        what = "is unlinked; its keys here are erased" if is_forgotten else "is disconnected" if was_linked else "is not linked"
+        screen.hint(f"{manifest.title} {what}. Connect it{' again' if was_linked else ''}: secondme channels connect {name}")
 
-    return CommandResult({"id": name, "forgotten": forget}, show)
+    return CommandResult({"id": name, "forgotten": is_forgotten}, show)
 
 
 @app.command()
@@ -173,15 +247,24 @@ async def resume(invocation: Invocation, name: _Name) -> CommandResult:
 @command("secondme.channels.test/1")
 async def send_test(invocation: Invocation, name: _Name) -> CommandResult:
     """Send a line to your own chat on this channel, and wait until it has left."""
-    from secondme.core.channel_manifest import manifest_of, sentence_of
+    from secondme.core.channel_manifest import manifest_of
+    from secondme.core.channel_plugin import setup_of
     from secondme.core.ids import contact_id
+    from secondme.services import channel_context
 
-    title = manifest_of(name).title
+    manifest = manifest_of(name)
+    title = manifest.title
     async with invocation.services() as services:
-        facts = _facts(await services.status(), name)
-        if facts.state != "connected":
-            words, fix = sentence_of(name, facts.code)
+        context, status = channel_context(manifest, services.setup), await services.status()
+        facts = _facts(status, name)
+        if facts.state != "connected" or facts.disconnected:
+            words, fix = _why_not(facts, is_linked=setup_of(manifest).is_set_up(context), runs=status.runs)
             raise UnavailableError("not_connected", f"{title} is not connected. {words}".rstrip(), fix or "secondme channels list")
+        if not manifest.needs_link:  # nobody is the owner there: whoever is at a terminal has the name that they take
+            if (look := getattr(setup_of(manifest), "look", None)) is not None:
+                await look(context, _ANSWER_S)
+            text = f"{title} answers. Write to your clone there: secondme chat --as Anna"
+            return message_result({"id": name, "sent": False, "state": facts.state}, text)
         if not facts.owner_chat:
             raise NotFoundError("no_owner_chat", f"{title} does not know who you are.", f"secondme channels connect {name}")
         chat = contact_id(facts.owner_chat)
@@ -202,6 +285,24 @@ async def send_test(invocation: Invocation, name: _Name) -> CommandResult:
     return CommandResult({"id": name, "sent": True, "state": state}, show)
 
 
+def _why_not(facts: ChannelFacts, *, is_linked: bool, runs: bool) -> tuple[str, str]:
+    """Why a channel is not connected, and what to type; empty for one that is and has nothing to say."""
+    from secondme.core.channel_manifest import sentence_of
+
+    connect = f"secondme channels connect {facts.id}"
+    if not is_linked:
+        return "Not linked.", connect
+    if facts.disconnected:
+        return "Disconnected by you.", connect
+    if not runs:
+        return "Linked, and no gateway runs.", "secondme serve"
+    if facts.state == "off":
+        return "Linked, and the gateway does not run it.", connect
+    if facts.state == "connected" or facts.code:
+        return sentence_of(facts.id, facts.code)
+    return f"It is {facts.state.replace('_', ' ')}.", "Look again: secondme channels list"
+
+
 def _given(answers: list[str], section: str) -> dict[str, str]:
     from secondme.core.config.loader import is_secret
 
@@ -220,9 +321,33 @@ def _facts(found: SystemStatus, name: str) -> ChannelFacts:
     return next(facts for facts in found.channels if facts.id == name)
 
 
-async def _until_off(services: Services, name: str) -> None:
-    """Return when no gateway runs the channel any more."""
+async def _stands(setup: Setup, name: str) -> ChannelFacts:
+    """How the channel stands; as one that is off in a home where nothing ever ran."""
+    from secondme.core.gateway.status import ChannelFacts
+    from secondme.services import open_services
+
+    if setup.settings.redis_url is None and not setup.places.store.exists():
+        return ChannelFacts(name)
+    async with open_services(setup) as services:
+        return _facts(await services.status(), name)
+
+
+async def _settled(services: Services, name: str) -> ChannelFacts:
+    """How the channel stands once it is connected, or has said why it is not; as it stands then, when that takes long."""
+    facts = _facts(await services.status(), name)
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_SETTLE_S):
+            while facts.state in _BEGINNING and not facts.code:
+                await asyncio.sleep(_LOOK_S)  # noqa: TID251  as above
+                facts = _facts(await services.status(), name)
+    return facts
+
+
+async def _until_off(services: Services, name: str) -> bool:
+    """Return when no gateway runs the channel any more; false when one still does after a while."""
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(_STOP_S):
             while _facts(await services.status(), name).state != "off":  # noqa: ASYNC110
                 await asyncio.sleep(_LOOK_S)  # noqa: TID251  as above
+            return True
+    return False

@@ -36,7 +36,6 @@ _Name = Annotated[
 ]
 _MOST = 4096
 _HEADING = "# Settings of secondme: secondme config show lists them all.\n"
-_LATER = "A running gateway takes it over when it starts anew."
 _ASK_S = 10.0
 """How long the present store has for its answer; one that is gone may be the reason for leaving it."""
 
@@ -189,7 +188,7 @@ async def edit(invocation: Invocation) -> CommandResult:
             screen.line("Nothing was changed.")
             return
         show_diff(screen, planned)
-        screen.line(_LATER, "dim")
+        screen.hint("A running gateway takes it over: secondme reload says what of it needs a restart", "dim")
 
     return await _changed(invocation, before, CommandResult(_edited_data(path, changed=planned.is_change), show))
 
@@ -295,8 +294,10 @@ def _is_usable(text: str, home: Path | None) -> bool:
     return True
 
 
-def _say_when(screen: Screen, invocation: Invocation, name: str) -> None:
-    """When what was written counts: the environment may say something else, and wins."""
+def _say_how(screen: Screen, invocation: Invocation, name: str) -> None:
+    """How a gateway that runs gets to know the setting; or that the environment says something else, and wins."""
+    from secondme.core.config.reloading import is_taken_at_once
+
     try:
         source = invocation.setup().sources.get(name, "")
     except ConfigError:
@@ -304,13 +305,13 @@ def _say_when(screen: Screen, invocation: Invocation, name: str) -> None:
     if source.isupper():
         screen.line(f"It does not count yet: {source} says something else, and wins.", "warn")
     else:
-        screen.line(_LATER, "dim")
+        screen.hint(f"A running gateway takes it over: secondme {'reload' if is_taken_at_once(name) else 'restart'}")
 
 
 def _secret_result(invocation: Invocation, name: str, where: str, words: str) -> CommandResult:
     def show(screen: Screen) -> None:
         screen.line(words)
-        _say_when(screen, invocation, name)
+        _say_how(screen, invocation, name)
 
     return CommandResult({"name": name, "file": where, "changed": True, "source": where}, show)
 
@@ -323,7 +324,7 @@ def _edit_result(invocation: Invocation, name: str, edit: ConfigEdit) -> Command
             screen.line(f"{name} has that value already.")
             return
         show_diff(screen, edit)
-        _say_when(screen, invocation, name)
+        _say_how(screen, invocation, name)
 
     try:
         source = invocation.setup().sources.get(name, "default" if name in set(known_names()) else None)  # the environment may win

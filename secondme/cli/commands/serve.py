@@ -13,7 +13,7 @@ import tempfile
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
@@ -21,16 +21,19 @@ from secondme import __version__
 from secondme.cli.command import Invocation, command
 from secondme.cli.output import CommandResult, Screen, program, program_for
 from secondme.cli.sd_notify import Readiness
+from secondme.core import fault_points
 from secondme.core.channel_manifest import needs_link, sentence_of
 from secondme.core.errors import BusyError, ConfigError, UnavailableError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
     from contextlib import AbstractAsyncContextManager
 
-    from secondme.core.config.loader import Setup
+    from secondme.core.config.loader import Settings, Setup
     from secondme.core.config.paths import Places
+    from secondme.core.config.reloading import Reloaded
     from secondme.core.gateway.gateway import Gateway, Part
+    from secondme.core.gateway.lifecycle import Lifecycle
     from secondme.services import Services
 
 _LISTEN_S = 2.0
@@ -86,40 +89,109 @@ def refuse_unfinished(places: Places) -> None:
         raise ConfigError("restore_unfinished", "A restore of this home was broken off.", "secondme restore")
 
 
-async def serve_home(setup: Setup, part: Part, called: str, hints: list[str] | None = None) -> CommandResult:
-    """Serve until a signal, then drain. `called` is how this program is called for this home, for hints that can be copied.
+async def serve_home(
+    setup: Setup, part: Part, called: str, hints: list[str] | None = None, *, is_lasting: bool = True
+) -> CommandResult:
+    """Serve until a signal, then drain; told to start anew, this process becomes a new one instead of ending. `called` is how this program is
+    called for this home, for hints that can be copied. A home that is not `is_lasting` is gone afterwards.
 
     Raises BusyError when this home has a gateway already, ConfigError when it cannot be served from."""
     from secondme.core import log
-    from secondme.core.api.sockets import tcp_address
     from secondme.core.files import private_dir
+
+    places = setup.places
+    readiness = Readiness.take_from(os.environ)
+    private_dir(places.data)
+    asyncio.get_running_loop().set_exception_handler(_write_down)
+    log.set_up(setup.settings.log.level, private_dir(places.logs), console=True)
+    try:
+        await refuse_unservable(setup, part)
+        served = await _serve(setup, part, called, hints, readiness, is_lasting=is_lasting)
+    except Exception as error:
+        from secondme.cli.command import cause_of
+        from secondme.core.gateway.lifecycle import note_failure
+
+        note_failure(places, cause_of(error))
+        raise
+    left = served.gateway.manager.left_running
+    if left:
+        log.get_logger(__name__).error("left_by_force", channels=",".join(left))
+    if served.lifecycle.is_restarting:
+        _start_anew(readiness)
+    if left:
+        logging.shutdown()
+        os._exit(0)  # all of ours has ended; asyncio would wait for what will not
+    return CommandResult({}, lambda _: None)
+
+
+async def refuse_unservable(setup: Setup, part: Part, running: Settings | None = None) -> None:
+    """Raises ConfigError or UnavailableError for what would keep a process from serving with these settings, as far as it shows without starting
+    one. A store that is another than that of `running` is tried."""
+    from secondme.core.api.sockets import tcp_address
+    from secondme.core.store.client import Store
     from secondme.core.store.scripts import check_installed
+    from secondme.core.store.server import Role, find_server
+
+    refuse_unfinished(setup.places)
+    check_installed()
+    settings = setup.settings
+    if _has_api(setup, part):
+        tcp_address(settings.api)  # a mistake in it is said before anything starts
+    if running is None:
+        return
+    if settings.redis_url is None:
+        find_server(settings.store.server)
+    elif (settings.redis_url, settings.redis_namespace) != (running.redis_url, running.redis_namespace):
+        async with Store(setup, Role.ATTACH):
+            pass
+
+
+async def _serve(
+    setup: Setup, part: Part, called: str, hints: list[str] | None, readiness: Readiness, *, is_lasting: bool
+) -> _Serving:
+    """What was served until it was told to end; nothing of it is open any more."""
+    from secondme.core.gateway.lifecycle import Lifecycle
     from secondme.core.store.server import Role
     from secondme.services import build_model, open_services
 
-    places, settings = setup.places, setup.settings
-    readiness = Readiness.take_from(os.environ)
-    private_dir(places.data)
-    refuse_unfinished(places)
-    asyncio.get_running_loop().set_exception_handler(_write_down)
-    log.set_up(settings.log.level, private_dir(places.logs), console=True)
-    check_installed()
-    if _has_api(setup, part):
-        tcp_address(settings.api)  # a mistake in it is said before anything starts
+    stop, ready = asyncio.Event(), asyncio.Event()
     with contextlib.ExitStack() as held:
         if part != "worker":
-            held.enter_context(_only_gateway(places.gateway_lock))
+            held.enter_context(_only_gateway(setup.places.gateway_lock))
         role = Role.ATTACH if part == "worker" else Role.OWN
         async with _whole(open_services(setup, role)) as services:
             if part == "worker":
                 await _refuse_another_home(services)
-            gateway = services.gateway(build_model(settings, demo=hints is not None), part)
-            await _serve_until_told(_Serving(services, gateway, part, called, hints), readiness)
-    if gateway.manager.left_running:
-        log.get_logger(__name__).error("left_by_force", channels=",".join(gateway.manager.left_running))
-        logging.shutdown()
-        os._exit(0)  # all of ours has ended; asyncio would wait for what will not
-    return CommandResult({}, lambda _: None)
+            gateway = services.gateway(build_model(setup.settings, demo=hints is not None), part)
+
+            async def check(wanted: Setup) -> None:
+                await refuse_unservable(wanted, part, setup.settings)
+
+            async def taken(found: Reloaded) -> None:
+                _set_log_level(setup)
+                if not found.waiting:
+                    await gateway.settings_are_current()
+
+            lifecycle = Lifecycle(setup, part, stop, ready, check=check, taken=taken, may_restart=is_lasting)
+            served = _Serving(services, gateway, part, called, hints, lifecycle, stop, ready)
+            await _serve_until_told(served, readiness)
+    return served
+
+
+def _set_log_level(setup: Setup) -> None:
+    from secondme.core import log
+
+    log.set_up(setup.settings.log.level, setup.places.logs, console=True)
+
+
+def _start_anew(readiness: Readiness) -> NoReturn:
+    """This process is a new one: the same program with the same arguments, environment, terminal and process id."""
+    fault_points.point("serve.anew")
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os.execve(sys.executable, [sys.executable, *sys.orig_argv[1:]], {**os.environ, **readiness.environ})  # noqa: S606  ourselves
 
 
 async def _refuse_another_home(services: Services) -> None:
@@ -160,21 +232,28 @@ class _Serving:
     part: Part
     called: str
     hints: list[str] | None
+    lifecycle: Lifecycle
+    stop: asyncio.Event
+    ready: asyncio.Event
 
 
 async def _serve_until_told(served: _Serving, readiness: Readiness) -> None:
     """Everything that belongs to the gateway ran, and has ended in order."""
+    from secondme.core.gateway.control_socket import answering
+
     services, gateway, part, hints = served.services, served.gateway, served.part, served.hints
     screen = Screen(sys.stderr)
-    stop, ready, greeted = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    with _stop_on_signals(stop):
-        async with asyncio.TaskGroup() as group:
+    stop, ready, greeted = served.stop, served.ready, asyncio.Event()
+    control = services.setup.places.control_socket(part, os.getpid())
+    with _stop_on_signals(stop, served.lifecycle.end_instead):
+        async with answering(control, served.lifecycle.answer), asyncio.TaskGroup() as group:
             is_watched = screen.is_terminal or hints is not None
             watching = await _watch(group, screen, services, served.called, greeted) if is_watched else None
             running = group.create_task(gateway.run(stop, ready))
-            group.create_task(readiness.report(ready, stop, gateway.manager.states))
+            group.create_task(readiness.report(ready, stop, gateway.manager.states, lambda: served.lifecycle.is_restarting))
+            group.create_task(_clear_notes(services.setup.places, ready, running))
             if _has_api(services.setup, part):
-                group.create_task(_serve_api(services, gateway, ready, stop))
+                group.create_task(_serve_api(served))
             if part != "worker":
                 group.create_task(_serve_webhooks(services, gateway, ready, stop))
             await _either(ready, running)
@@ -183,7 +262,10 @@ async def _serve_until_told(served: _Serving, readiness: Readiness) -> None:
                 greeted.set()
                 await stop.wait()
                 watching.cancel()
-                screen.line("Stopping. What waits is kept.", "dim")
+                is_restarting = served.lifecycle.is_restarting
+                screen.line(
+                    "Starting anew, with the settings as they are now." if is_restarting else "Stopping. What waits is kept.", "dim"
+                )
 
 
 def _has_api(setup: Setup, part: Part) -> bool:
@@ -201,7 +283,8 @@ async def serve_demo(invocation: Invocation) -> CommandResult:
         (home / "config.toml").write_text(_DEMO_CONFIG, "utf-8")
         command = f"{program()} --home {home}"
         hints = [f"{command} chat --as Anna", f"{command} pairing approve --all"]
-        return await serve_home(Invocation(home, invocation.settings).setup(), "all", command, hints)
+        setup = Invocation(home, invocation.settings).setup()
+        return await serve_home(setup, "all", command, hints, is_lasting=False)
     finally:
         _remove(home)
 
@@ -211,10 +294,21 @@ def _remove(home: Path) -> None:
     shutil.rmtree(home.rename(f"{home}-over"), ignore_errors=True)
 
 
-async def _serve_api(services: Services, gateway: Gateway, ready: asyncio.Event, stop: asyncio.Event) -> None:
-    """The HTTP API answers until `stop`."""
-    await ready.wait()
-    await services.api(stop.is_set, None, gateway.manager.states, gateway.manager.channels.get).run(stop)
+async def _serve_api(served: _Serving) -> None:
+    """The HTTP API answers until it is told to end."""
+    await served.ready.wait()
+    manager, stop = served.gateway.manager, served.stop
+    await served.services.api(stop.is_set, None, manager.states, manager.channels.get, served.lifecycle).run(stop)
+
+
+async def _clear_notes(places: Places, ready: asyncio.Event, running: asyncio.Task[None]) -> None:
+    """Whoever waits for this process to start anew sees that it did."""
+    from secondme.core.gateway.lifecycle import clear_notes
+    from secondme.core.processes import is_alive
+
+    await _either(ready, running)
+    if ready.is_set():
+        clear_notes(places, is_alive)
 
 
 async def _serve_webhooks(services: Services, gateway: Gateway, ready: asyncio.Event, stop: asyncio.Event) -> None:
@@ -252,13 +346,14 @@ def _only_gateway(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _stop_on_signals(stop: asyncio.Event) -> Iterator[None]:
-    """The first SIGINT, SIGTERM or SIGHUP sets `stop`, the second cancels the caller."""
+def _stop_on_signals(stop: asyncio.Event, ends_instead: Callable[[], bool]) -> Iterator[None]:
+    """The first SIGINT, SIGTERM or SIGHUP sets `stop`, the second cancels the caller. Of a process that was about to start anew, the first one
+    makes that it only ends."""
     loop, main = asyncio.get_running_loop(), asyncio.current_task()
     assert main is not None
 
     def heard() -> None:
-        if stop.is_set():
+        if stop.is_set() and not ends_instead():
             main.cancel()
         stop.set()
 

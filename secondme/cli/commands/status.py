@@ -109,7 +109,7 @@ def lines(data: dict[str, Any], now: datetime) -> Iterator[StatusLine]:
         yield StatusLine("records", f"broken, and left out here: {shown}. See: secondme doctor store", "bad")
     yield from _processes(data["processes"], now)
     for channel in data["channels"]:
-        if channel["state"] != "off" or channel["paused"]:
+        if channel["state"] != "off" or channel["paused"] or channel["disconnected"]:
             words, style = channel_in_words(channel)
             yield StatusLine(channel["id"], words, style)
     yield from _pauses(data, now)
@@ -159,6 +159,8 @@ def show_channel(screen: Screen, channel: dict[str, Any], *, width: int = 8) -> 
 def channel_in_words(channel: dict[str, Any]) -> tuple[str, str]:
     """A channel's state, why, and what passed through it; and how that is coloured."""
     state, code = channel["state"].replace("_", " "), channel["code"]
+    if channel["disconnected"]:
+        state = "disconnected by you" if state == "off" else f"{state}, disconnected by you"
     words = f"{'paused, ' if channel['paused'] else ''}{state}{f' ({code})' if code else ''}"
     if channel["received"] or channel["sent"]:
         words += f", {channel['received']} in, {channel['sent']} out"

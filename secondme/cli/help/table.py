@@ -78,6 +78,8 @@ SECTIONS = (
         "Keep it running",
         (
             CommandEntry("doctor", "Look for what is wrong, and name the command that mends it.", "doctor:doctor"),
+            CommandEntry("restart", "Start the gateway anew, with the settings as they are now.", "restart:restart"),
+            CommandEntry("reload", "Have a running gateway take over changed settings.", "restart:reload"),
             CommandEntry("service", "Run the gateway in the background, as a service of this machine.", "service:app"),
             CommandEntry("logs", "Show what the gateway and the commands wrote down, the newest at the end.", "logs:logs"),
             CommandEntry("dead", "Messages that could not be worked on: try them again, or drop them.", "dead:app"),

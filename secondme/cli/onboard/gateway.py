@@ -146,7 +146,7 @@ def _start_words(site: Site, called: str) -> str:
     if plan.service and plan.start:
         return "It runs."
     if plan.runs:
-        return f"It runs with the old answers until it starts anew:  {called} restart"
+        return f"It runs with the old answers. With the new ones:  {called} restart"
     return "It starts now." if plan.start else f"Start it:  {called} serve"
 
 

@@ -40,10 +40,7 @@ _STOP_S = 15.0
 async def link_or_unlink(app: App[Any], desk: Actions, channels: Sequence[ChannelFacts], chosen: ChannelFacts | None) -> None:
     """A channel is linked, stopped, or unlinked, as the owner chose. Called in a worker: it asks."""
     if chosen is None:
-        choices = [
-            Choice(each.id, safe_name(each.title) or each.id, "linked" if each.state != "off" else "not linked")
-            for each in channels
-        ]
+        choices = [Choice(each.id, safe_name(each.title) or each.id, await _in_a_word(desk, each)) for each in channels]
         if not choices:
             return
         name = await ask(app, ChoiceDialog("Which channel?", choices, choices[0].value))
@@ -52,18 +49,41 @@ async def link_or_unlink(app: App[Any], desk: Actions, channels: Sequence[Channe
         return
     manifest = manifest_of(chosen.id)
     if chosen.state == "off":
-        await app.push_screen_wait(LinkDialog(desk, chosen.id))
+        is_linked = await _is_linked(desk, chosen.id)
+        if is_linked and (chosen.disconnected or not manifest.needs_link):
+            await desk.decide(partial(_start, desk, chosen.id))
+        else:
+            await app.push_screen_wait(LinkDialog(desk, chosen.id))
         return
-    what = [Choice("stop", "Disconnect", "until it is linked again; its keys stay")]
+    what = [Choice("stop", "Disconnect", "until it is connected again; its keys stay")]
     if manifest.needs_link:
         what.append(Choice("forget", "Unlink", "there too, and erase its keys here"))
     choice = await ask(app, ChoiceDialog(f"{manifest.title} is linked", what, "stop"))
     if choice is None:
         return
-    body = "Nothing is received or sent there until it is linked again."
+    body = f"Nothing is received or sent there until it is {'linked' if choice == 'forget' else 'connected'} again."
     verb = "Unlink" if choice == "forget" else "Disconnect"
     if await app.push_screen_wait(ConfirmDialog(f"{verb} {manifest.title}?", body, verb)):
         await desk.decide(partial(_stop, desk, chosen.id, forget=choice == "forget"))
+
+
+async def _is_linked(desk: Actions, channel: str) -> bool:
+    from secondme.services import is_linked
+
+    return await asyncio.to_thread(is_linked, desk.link.setup, channel)
+
+
+async def _in_a_word(desk: Actions, facts: ChannelFacts) -> str:
+    if not await _is_linked(desk, facts.id):
+        return "not linked"
+    if facts.disconnected:
+        return "disconnected by you"
+    return "linked, not running" if facts.state == "off" else facts.state.replace("_", " ")
+
+
+async def _start(desk: Actions, channel: str) -> str:
+    await desk.link.services.pauses.connect_channel(channel, on=True)
+    return f"{manifest_of(channel).title} is started as it was linked."
 
 
 async def _stop(desk: Actions, channel: str, *, forget: bool) -> str:

@@ -91,7 +91,7 @@ class PairingStore:
 
     def __init__(self, store: Store, settings: PairingSettings) -> None:
         self._store = store
-        self._cooldown_ms = int(settings.denial_cooldown_hours * 3_600_000)
+        self._settings = settings
         self._known: dict[str, dict[str, tuple[bytes, Record]]] = {}
         """Index -> key -> what the last listing read there, and the record it made of it. Who lists every other second, as the screen
         does, makes ten thousand records once."""
@@ -415,7 +415,7 @@ class PairingStore:
     async def _remove(self, contact: str, *, code: str, channel: str, verb: str, by: str, reason: str) -> bytes:
         answer: list[bytes] = await self._store.run(
             "remove",
-            (contact, code, verb, by, reason, self._cooldown_ms, keys.EVENTS_PAIRING),
+            (contact, code, verb, by, reason, int(self._settings.denial_cooldown_hours * 3_600_000), keys.EVENTS_PAIRING),
             contact=contact,
             digits=code or "none",
             channel=channel,

@@ -32,14 +32,21 @@ class GateStore:
 
     def __init__(self, store: Store, limits: LimitSettings, takeover: TakeoverSettings) -> None:
         self._store = store
-        self._takeover_ms = int(takeover.pause_minutes * 60_000)
-        self._window_ms = limits.window_s * 1000
-        self._tail: tuple[str | int, ...] = (
-            limits.messages,
-            limits.window_s,
-            int(limits.pause_minutes * 60_000),
-            keys.EVENTS_PAUSE,
-        )
+        self._limits = limits
+        self._takeover = takeover
+
+    @property
+    def _takeover_ms(self) -> int:
+        return int(self._takeover.pause_minutes * 60_000)
+
+    @property
+    def _window_ms(self) -> int:
+        return self._limits.window_s * 1000
+
+    @property
+    def _tail(self) -> tuple[str | int, ...]:
+        limits = self._limits
+        return limits.messages, limits.window_s, int(limits.pause_minutes * 60_000), keys.EVENTS_PAUSE
 
     async def admit(self, message: InboundMessage) -> Admission:
         """What became of the message; when this returns, it is safe. One round trip; a stranger causes no write."""
@@ -205,8 +212,6 @@ class RequestStore:
         self._store = store
         self._links = PersonStore(store)
         self._settings = settings
-        self._ttl_ms = int(settings.code_expiration_minutes * 60_000)
-        self._cooldown_ms = int(settings.denial_cooldown_hours * 3_600_000)
 
     async def challenge(self, message: InboundMessage, prompt: Callable[[str], NewRow] | None) -> RequestOutcome:
         """A request for the sender exists, unless something forbids it; `prompt(code)` is the row that tells them, None for silence.
@@ -226,7 +231,7 @@ class RequestStore:
                     message.display_name,
                     message.channel_id,
                     code,
-                    self._ttl_ms,
+                    int(self._settings.code_expiration_minutes * 60_000),
                     self._settings.max_pending_requests,
                     self._settings.max_prompts_per_hour,
                     row.encode() if row else "",
@@ -273,7 +278,7 @@ class RequestStore:
                     self._settings.mode.value,
                     self._settings.self_verify_tier.value,
                     self._settings.wrong_codes_per_contact,
-                    self._cooldown_ms,
+                    int(self._settings.denial_cooldown_hours * 3_600_000),
                     self._settings.wrong_codes_per_hour,
                     welcome.encode(),
                     notice.encode(),

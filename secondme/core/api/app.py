@@ -18,7 +18,7 @@ from secondme import __version__
 from secondme.core.api.agent_routes import AgentRuns, agent
 from secondme.core.api.auth import Alarms, Guard, Keys, ScopeRefusals, caller_of, permitted
 from secondme.core.api.conversation_routes import conversations
-from secondme.core.api.dependencies import SCHEMA, ApiOperations, Ascii, answers
+from secondme.core.api.dependencies import SCHEMA, UNSUPPORTED, ApiOperations, Ascii, answers
 from secondme.core.api.draft_routes import drafts
 from secondme.core.api.events import EventHub, StreamSlots
 from secondme.core.api.hook_routes import hooks
@@ -26,7 +26,16 @@ from secondme.core.api.job_routes import grants, jobs
 from secondme.core.api.memory_routes import memory
 from secondme.core.api.metrics import metrics
 from secondme.core.api.middleware import Bounded, RequestLimiter
-from secondme.core.api.problems import BAD_REQUEST, BUG, NOT_ALLOWED, NOT_FOUND, Refusal, RouteRefusedError, refusal_of
+from secondme.core.api.problems import (
+    BAD_REQUEST,
+    BUG,
+    NOT_ALLOWED,
+    NOT_FOUND,
+    OUT_OF_SCOPE,
+    Refusal,
+    RouteRefusedError,
+    refusal_of,
+)
 from secondme.core.api.routes import channels, control, pairing
 from secondme.core.api.schemas import Problem
 from secondme.core.api.scopes import needed
@@ -122,10 +131,24 @@ def _document_of(app: FastAPI) -> dict[str, Any]:  # as above
     found["security"] = [{"token": []}]
     for path, operations in found["paths"].items():
         for method, operation in operations.items():
+            _plain_body(operation)
             scopes = needed(method.upper(), path, operation["tags"])
             operation["security"] = [{"token": [scope.value]} for scope in scopes]
     found["paths"]["/health"]["get"]["security"] = []
     return found
+
+
+def _plain_body(operation: dict[str, Any]) -> None:
+    """A body that may be left out is described as what it is when it is there: clients that are made from the document would send the null of an
+    `anyOf` with one, or fail on it. What is no JSON is refused by every route that takes a body."""
+    if (wanted := operation.get("requestBody")) is None:
+        return
+    operation["responses"] = dict(sorted({**operation["responses"], "415": UNSUPPORTED}.items()))
+    content = wanted["content"]["application/json"]
+    forms = [each for each in content["schema"].get("anyOf", ()) if each != {"type": "null"}]
+    if forms:
+        kept = {name: value for name, value in content["schema"].items() if name not in {"anyOf", "title"}}
+        content["schema"] = forms[0] if len(forms) == 1 else {**kept, "anyOf": forms}
 
 
 def _described() -> FastAPI:
@@ -179,7 +202,8 @@ async def _known(request: Request, error: Exception) -> Response:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, RouteRefusedError)
-    await request.app.state.refusals.note(caller_of(request), request.scope["route"].path)
+    if error.refusal.code == OUT_OF_SCOPE:
+        await request.app.state.refusals.note(caller_of(request), request.scope["route"].path)
     return _said(error.refusal)
 
 

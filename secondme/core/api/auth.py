@@ -10,11 +10,14 @@ from fastapi import Request  # noqa: TC002  the framework reads it
 from secondme.core.api.problems import (
     EXPIRED,
     FORBIDDEN,
+    NOT_JSON,
     TOO_MANY_WRONG,
     UNAUTHORIZED,
     Refusal,
     RouteRefusedError,
+    content_type_of,
     has_body,
+    is_json,
     out_of_scope,
     refuse,
 )
@@ -63,13 +66,15 @@ _CALLER, _LASTS = "secondme.caller", "secondme.lasts"
 
 
 async def permitted(request: Request) -> None:
-    """For every route: the caller's token covers it. Raises RouteRefusedError."""
+    """For every route: the caller's token covers it, and a body that it takes is JSON. Raises RouteRefusedError."""
     route = request.scope["route"]
     if route.path == _HEALTH:
         return
     scopes, caller = needed(request.method, route.path, route.tags), caller_of(request)
     if not any(caller.covers(scope) for scope in scopes):
         raise RouteRefusedError(out_of_scope(" or ".join(scopes)))
+    if route.body_field is not None and await request.body() and not is_json(content_type_of(request.scope["headers"])):
+        raise RouteRefusedError(NOT_JSON)
 
 
 def caller_of(request: Request) -> Caller:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from secondme.core.gateway.channel_supervisor import ChannelSupervisor
     from secondme.core.gateway.conversation_desk import ConversationDesk
     from secondme.core.gateway.draft_views import DraftViews
+    from secondme.core.gateway.lifecycle import Lifecycle
     from secondme.core.gateway.owner_messages import OwnerMessages
     from secondme.core.gateway.status import SystemStatus
     from secondme.core.ids import ContactId
@@ -68,6 +69,10 @@ class ApiOperations:
     is_stopping: Callable[[], bool]
     channels: Callable[[], Mapping[str, str]]
     """Channel -> its state, of the channels that shall run. No round trip: anybody may ask for the health."""
+    is_linked: Callable[[str], bool]
+    """Whether a channel of this name has what it needs to run. Reads files."""
+    lifecycle: Lifecycle | None
+    """Of this process; None for one that is not to be steered."""
     address_book: Callable[[str], ChannelSupervisor | None]
     """Who reads the address book of a channel: this process holds its connection."""
 
@@ -132,6 +137,10 @@ class Ascii(JSONResponse):
     def render(self, content: Any) -> bytes:  # whatever is JSON
         """The body."""
         return json.dumps(content, ensure_ascii=True, allow_nan=False, separators=(",", ":")).encode("ascii")
+
+
+UNSUPPORTED = {"content": _PROBLEM, "description": "The body is not said to be JSON: send Content-Type: application/json."}
+"""The refusal of each route that takes a body."""
 
 
 def answers(*more: int) -> dict[int | str, dict[str, Any]]:  # the framework's type

@@ -34,6 +34,8 @@ _NAME = re.compile(r"[a-z][a-z_]{0,63}", re.ASCII)
 _LAST_MS = 253_402_300_799_000
 RESET = "reset"
 """The name of the event that says: something may have been missed, read the lists again."""
+HELLO = "hello"
+"""The name of the first event of each stream: its id is where the stream begins."""
 
 
 class EventHub:
@@ -86,7 +88,7 @@ def _told(logged: LoggedEvent) -> bytes:
         return _piece(logged.id, RESET, {})
     event, source = logged.event, logged.channel.removeprefix("events:")
     word = event.get("type") or event.get("action") or event.get("event")
-    name = word if isinstance(word, str) and _NAME.fullmatch(word) and word != RESET else source
+    name = word if isinstance(word, str) and _NAME.fullmatch(word) and word not in {RESET, HELLO} else source
     name = name if _NAME.fullmatch(name) else "status"
     return _piece(
         logged.id, name, {**{key: _shown(value) for key, value in event.items()}, "channel": _shown(source), "at": _moment(event)}
@@ -95,7 +97,8 @@ def _told(logged: LoggedEvent) -> bytes:
 
 def _piece(event_id: str, name: str, event: dict[str, Any]) -> bytes:
     data = json.dumps(event, separators=(",", ":"))
-    return f"id: {event_id}\nevent: {name}\ndata: {data}\n\n".encode("ascii", "replace")
+    place = f"id: {event_id}\n" if event_id else ""
+    return f"{place}event: {name}\ndata: {data}\n\n".encode("ascii", "replace")
 
 
 def _shown(value: Any) -> Any:  # whatever JSON held
@@ -110,7 +113,8 @@ def _moment(event: dict[str, Any]) -> str | None:
 
 
 _RETRY_MS = 2_000
-_HEARTBEAT = b":\n\n"
+_HEARTBEAT = b":\n"
+"""A comment, without the empty line that ends an event: some readers take every one of those for an event."""
 
 
 class StreamSlots:
@@ -159,7 +163,7 @@ class EventStream(Response):
     async def _write(self, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
         at = await self._begin()
-        await _give(send, f"retry: {_RETRY_MS}\n{f'id: {at}' if at else ''}\n\n".encode())
+        await _give(send, f"retry: {_RETRY_MS}\n".encode() + _piece(at, HELLO, {}))
         while True:
             news = self._hub.next_news()
             at, piece, follows = await self._next(at)

@@ -5,7 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from secondme.core.api.problems import BUG, OVERLOADED, TOO_DEEP, TOO_LARGE, TOO_SLOW, TOOK_TOO_LONG, Refusal, refuse
+from secondme.core.api.problems import (
+    BUG,
+    OVERLOADED,
+    TOO_DEEP,
+    TOO_LARGE,
+    TOO_SLOW,
+    TOOK_TOO_LONG,
+    Refusal,
+    content_type_of,
+    is_json,
+    refuse,
+)
 from secondme.core.log import get_logger
 from secondme.core.text import is_too_deep
 
@@ -58,7 +69,8 @@ class Bounded:
         deadline = asyncio.get_running_loop().time() + self._limits.request_s
         try:
             async with asyncio.timeout_at(deadline):
-                read = await read_body(scope, receive, self._limits)
+                is_parsed = is_json(content_type_of(scope["headers"]))
+                read = await read_body(scope, receive, self._limits, is_parsed=is_parsed)
         except TimeoutError:
             read = TOO_SLOW
         if isinstance(read, Refusal):
@@ -85,9 +97,10 @@ class Bounded:
 
 
 async def read_body(
-    scope: Scope, receive: Receive, limits: Limits, take: Callable[[int], bool] = lambda _: True
+    scope: Scope, receive: Receive, limits: Limits, take: Callable[[int], bool] = lambda _: True, *, is_parsed: bool = True
 ) -> bytes | Refusal | None:
-    """The body, bounded while it is read; None when the caller went away. `take` says whether there is room for so many bytes more."""
+    """The body, bounded while it is read; None when the caller went away. `take` says whether there is room for so many bytes more.
+    One that is not `is_parsed` may be as deep as it likes."""
     announced = next((value for name, value in scope["headers"] if name == b"content-length"), b"")
     if announced.isdigit() and int(announced[:20]) > limits.body_bytes:
         return TOO_LARGE
@@ -105,7 +118,7 @@ async def read_body(
             return OVERLOADED
         is_whole = not message.get("more_body", False)
     body = b"".join(parts)
-    return TOO_DEEP if is_too_deep(body, limits.json_depth) else body
+    return TOO_DEEP if is_parsed and is_too_deep(body, limits.json_depth) else body
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

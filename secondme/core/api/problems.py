@@ -54,6 +54,9 @@ NOT_FOUND = Refusal(404, "not_found", "There is nothing and nobody of this name 
 NOT_ALLOWED = Refusal(405, "method_not_allowed", "This cannot be done here.", "GET /openapi.json lists what can.")
 BAD_REQUEST = Refusal(422, "bad_request", "The request cannot be read.", "GET /openapi.json says what it must look like.")
 TOO_DEEP = Refusal(422, "body_too_deep", "The body is not JSON, or too deep or too intricate.", "Send a flat object.")
+NOT_JSON = Refusal(
+    415, "unsupported_media_type", "The body is not said to be JSON.", "Send it with the header Content-Type: application/json."
+)
 UNREADABLE = Refusal(400, "bad_request", "This is not HTTP.", "Send HTTP/1.1.")
 FORBIDDEN = Refusal(
     403, "forbidden", "This is not an address of the API, or the call comes from a web page.", "Call the address in api.listen."
@@ -73,9 +76,12 @@ TOO_MANY_STREAMS = Refusal(503, "too_many_streams", "Too many event streams.", "
 BUG = Refusal(500, "internal_error", "This is a bug.", "Please report it with the log line of this time.")
 
 
+OUT_OF_SCOPE = "out_of_scope"
+
+
 def out_of_scope(scope: str) -> Refusal:
     """For a token that was made for less."""
-    return Refusal(403, "out_of_scope", f"This token may not do that: it takes the scope {scope}.", "secondme api tokens")
+    return Refusal(403, OUT_OF_SCOPE, f"This token may not do that: it takes the scope {scope}.", "secondme api tokens")
 
 
 class RouteRefusedError(Exception):
@@ -136,6 +142,17 @@ async def _throw_away(receive: Receive, most: int) -> None:
         if message["type"] != "http.request" or not message.get("more_body", False):
             return
         most -= len(message.get("body", b""))
+
+
+def content_type_of(headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+    """The Content-Type of a request with these headers; empty without one."""
+    return next((value for name, value in headers if name == b"content-type"), b"")
+
+
+def is_json(content_type: bytes) -> bool:
+    """True when this Content-Type is JSON's, or that of a form of JSON (`application/problem+json`)."""
+    kind = content_type.partition(b";")[0].strip().lower()
+    return kind == b"application/json" or (kind.startswith(b"application/") and kind.endswith(b"+json") and kind.count(b"/") == 1)
 
 
 def has_body(headers: Iterable[tuple[bytes, bytes]]) -> bool:

@@ -1,5 +1,7 @@
 """The routes: pairing, channels, pauses and the kill switch, status, health and events."""
 
+import asyncio
+import os
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Annotated
@@ -14,11 +16,12 @@ from secondme.core.api.auth import lasting
 from secondme.core.api.dependencies import ApiOperations, Ascii, Can, Named, answers
 from secondme.core.api.events import EventStream
 from secondme.core.api.middleware import EVENTS_PATH
-from secondme.core.api.problems import refusal_of
+from secondme.core.api.problems import Refusal, RouteRefusedError, refusal_of
 from secondme.core.clock import from_ms
 from secondme.core.enums import State, Tier
-from secondme.core.errors import BusyError, DataError, NotFoundError, SecondmeError
+from secondme.core.errors import BusyError, ConfigError, DataError, NotFoundError, SecondmeError
 from secondme.core.gateway.channel_supervisor import ChannelSupervisor
+from secondme.core.gateway.lifecycle import Lifecycle
 from secondme.core.gateway.status import StatusReport
 from secondme.core.ids import contact_id
 
@@ -56,7 +59,9 @@ async def list_approved(  # the query
 @pairing.patch("/approved/{contact}", responses=answers(404), response_model_exclude_none=True)
 async def edit_approved(can: Can, contact: Named, change: schemas.Edit) -> schemas.Decided:
     """An approved contact gets another tier or other notes."""
-    return schemas.Decided.of(await can.pairing.edit(contact, tier=change.tier, notes=change.notes))
+    decided = schemas.Decided.of(await can.pairing.edit(contact, tier=change.tier, notes=change.notes))
+    now = await can.people.approved(contact_id(contact))
+    return decided if now is None else decided.model_copy(update={"notes": now.notes or None})
 
 
 @pairing.delete("/approved/{contact}", responses=answers(404), response_model_exclude_none=True)
@@ -214,12 +219,14 @@ async def resume_channel(can: Can, channel: _Channel) -> schemas.ChannelSteered:
     return schemas.ChannelSteered(id=channel, outcome=await can.pauses.resume_channel(channel))
 
 
-@channels.post("/{channel}/connect", responses=answers(404))
+@channels.post("/{channel}/connect", responses=answers(404, 409))
 async def connect_channel(can: Can, channel: _Channel) -> schemas.ChannelSteered:
-    """The channel runs, if it is linked; one that runs is started anew. Linking itself needs the terminal."""
+    """The channel is started; one that runs is started anew, and one that is not linked is refused. Linking itself needs the terminal."""
     await _known(can, channel)
+    if not await asyncio.to_thread(can.is_linked, channel):
+        raise BusyError("not_linked", "The channel is not linked.", f"secondme channels connect {channel}")
     await can.pauses.connect_channel(channel, on=True)
-    return schemas.ChannelSteered(id=channel, outcome="connected")
+    return schemas.ChannelSteered(id=channel, outcome="starting")
 
 
 @channels.post("/{channel}/disconnect", responses=answers(404))
@@ -269,28 +276,24 @@ _How = Annotated[schemas.HowLong | None, Body()]
 async def list_pauses(can: Can) -> schemas.AllPauses:
     """Who is not answered."""
     pauses = await can.pauses.pauses()
-    stopped = pauses.everybody
     return schemas.AllPauses(
-        everybody=None
-        if stopped is None
-        else schemas.Stopped(
-            since=from_ms(stopped.since_ms), until=from_ms(stopped.until_ms) if stopped.until_ms else None, killed=stopped.killed
-        ),
+        everybody=schemas.Stopped.of(pauses.everybody),
         contacts=[schemas.ContactPause.of(contact, pause) for contact, pause in pauses.contacts.items()],
     )
 
 
 @control.post("/api/pause", tags=["control"], responses=answers(409), response_model_exclude_none=True)
-async def pause_everybody(can: Can, how: _How = None) -> schemas.Steered:
+async def pause_everybody(can: Can, how: _How = None) -> schemas.EverybodySteered:
     """Nobody is answered, for some minutes or until resumed. Waiting replies become drafts."""
     await can.pauses.pause(None, _length(how))
-    return schemas.Steered(contact="ALL", outcome="paused")
+    return schemas.EverybodySteered(outcome="paused", everybody=schemas.Stopped.of(await can.everybody()))
 
 
 @control.delete("/api/pause", tags=["control"], responses=answers(409), response_model_exclude_none=True)
-async def resume_everybody(can: Can) -> schemas.Steered:
+async def resume_everybody(can: Can) -> schemas.EverybodySteered:
     """Everybody is answered again. The kill switch stays."""
-    return schemas.Steered(contact="ALL", outcome=await can.pauses.resume(None))
+    outcome = await can.pauses.resume(None)
+    return schemas.EverybodySteered(outcome=outcome, everybody=schemas.Stopped.of(await can.everybody()))
 
 
 @control.get("/api/pause/{contact}", tags=["control"], responses=answers(404), response_model_exclude_none=True)
@@ -300,16 +303,18 @@ async def show_pause(can: Can, contact: Named) -> schemas.ContactPause:
 
 
 @control.post("/api/pause/{contact}", tags=["control"], responses=answers(404), response_model_exclude_none=True)
-async def pause_contact(can: Can, contact: Named, how: _How = None) -> schemas.Steered:
+async def pause_contact(can: Can, contact: Named, how: _How = None) -> schemas.ContactSteered:
     """An approved contact is not answered, for some minutes or until resumed."""
     await can.pauses.pause(contact, _length(how))
-    return schemas.Steered(contact=contact, outcome="paused")
+    now = schemas.ContactPause.of(contact, await can.pauses.contact_pause(contact))
+    return schemas.ContactSteered(**dict(now), contact=contact, outcome="paused")
 
 
 @control.delete("/api/pause/{contact}", tags=["control"], responses=answers(404), response_model_exclude_none=True)
-async def resume_contact(can: Can, contact: Named) -> schemas.Steered:
+async def resume_contact(can: Can, contact: Named) -> schemas.ContactSteered:
     """A contact is answered again."""
-    return schemas.Steered(contact=contact, outcome=await can.pauses.resume(contact))
+    outcome = await can.pauses.resume(contact)
+    return schemas.ContactSteered(contact_id=contact, paused=False, contact=contact, outcome=outcome)
 
 
 @control.get("/api/kill", tags=["control"], responses=answers(), response_model_exclude_none=True)
@@ -325,20 +330,51 @@ async def show_kill_switch(can: Can) -> schemas.KillSwitch:
 async def kill(can: Can) -> schemas.KillSwitch:
     """Nothing is sent to anybody until DELETE /api/kill."""
     await can.pauses.kill()
-    return schemas.KillSwitch(killed=True)
+    return await show_kill_switch(can)
 
 
 @control.delete("/api/kill", tags=["control"], responses=answers(), response_model_exclude_none=True)
 async def unkill(can: Can) -> schemas.KillSwitch:
     """The kill switch is off, and so is a pause of everybody."""
     await can.pauses.unkill()
-    return schemas.KillSwitch(killed=False)
+    return await show_kill_switch(can)
 
 
 @control.get("/api/status", tags=["state"], responses=answers())
 async def status(can: Can) -> StatusReport:
     """How things stand: what `secondme status --json` has in `data`."""
     return (await can.status()).report()
+
+
+@control.post("/api/reload", tags=["state"], responses=answers(409))
+async def reload_settings(can: Can) -> schemas.SettingsReloaded:
+    """This gateway takes over what it can of settings that were changed. 409 while they cannot be read; then nothing changes."""
+    try:
+        found = await _lifecycle(can).reload()
+    except ConfigError as error:
+        raise RouteRefusedError(_in_the_way(error)) from error
+    return schemas.SettingsReloaded(taken=list(found.taken), waiting=list(found.waiting))
+
+
+@control.post("/api/restart", tags=["state"], status_code=202, responses=answers(409))
+async def restart_gateway(can: Can) -> schemas.GatewayRestarted:
+    """This gateway ends in order and starts anew, with the settings as they are now. 409 for settings it could not start with; then it goes
+    on as before."""
+    try:
+        return schemas.GatewayRestarted(outcome=await _lifecycle(can).restart(), pid=os.getpid())
+    except ConfigError as error:
+        raise RouteRefusedError(_in_the_way(error)) from error
+
+
+def _lifecycle(can: ApiOperations) -> Lifecycle:
+    if can.lifecycle is None:
+        raise BusyError("not_steered", "This process cannot be asked that.", "secondme restart")
+    return can.lifecycle
+
+
+def _in_the_way(error: ConfigError) -> Refusal:
+    """What the owner wrote is in the way, and no bug of ours."""
+    return Refusal(409, error.code, error.message, error.fix)
 
 
 @control.get(

@@ -6,8 +6,9 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
 
+from secondme.core.admit.control_store import EverybodyPaused
 from secondme.core.admit.pairing import Decision
-from secondme.core.clock import rfc3339
+from secondme.core.clock import from_ms, rfc3339
 from secondme.core.enums import Tier
 from secondme.core.errors import SecondmeError
 from secondme.core.gateway.status import ChannelReport
@@ -192,6 +193,8 @@ class Decided(CamelModel):
     outcome: Literal["approved", "already_approved", "denied", "already_denied", "revoked", "unblocked", "edited"]
     display_name: Shown | None = None
     tier: Tier | None = None
+    notes: Shown | None = None
+    """Of one that was edited, as they are now."""
 
     @classmethod
     def of(cls, decision: Decision) -> Self:
@@ -263,6 +266,14 @@ class Stopped(CamelModel):
     until: Moment | None = None
     killed: bool
 
+    @classmethod
+    def of(cls, stopped: EverybodyPaused | None) -> Self | None:
+        """The shape of a pause of everybody; None: there is none."""
+        if stopped is None:
+            return None
+        until = from_ms(stopped.until_ms) if stopped.until_ms else None
+        return cls(since=from_ms(stopped.since_ms), until=until, killed=stopped.killed)
+
 
 class ContactPause(CamelModel):
     """Whether one contact is paused, and why."""
@@ -288,11 +299,22 @@ class AllPauses(CamelModel):
     contacts: list[ContactPause]
 
 
-class Steered(CamelModel):
-    """What a pause or its end came to. `contact` is `ALL` for everybody."""
+PauseOutcome = Literal["paused", "resumed", "not_paused"]
+
+
+class EverybodySteered(CamelModel):
+    """What a pause of everybody or its end came to, and how it stands now."""
+
+    contact: Literal["ALL"] = "ALL"
+    outcome: PauseOutcome
+    everybody: Stopped | None = None
+
+
+class ContactSteered(ContactPause):
+    """What a contact's pause or its end came to, and how it stands now."""
 
     contact: str
-    outcome: Literal["paused", "resumed", "not_paused"]
+    outcome: PauseOutcome
 
 
 class KillSwitch(CamelModel):
@@ -312,7 +334,8 @@ class ChannelSteered(CamelModel):
     """What became of one channel."""
 
     id: str
-    outcome: Literal["paused", "resumed", "not_paused", "connected", "disconnected"]
+    outcome: Literal["paused", "resumed", "not_paused", "starting", "disconnected"]
+    """`starting`: whether it gets connected, its state says."""
 
 
 class AddressBookEntry(CamelModel):
@@ -327,6 +350,22 @@ class AddressBook(CamelModel):
     """Whom a platform knows, approved or not."""
 
     contacts: list[AddressBookEntry]
+
+
+class SettingsReloaded(CamelModel):
+    """Settings that had changed, by name."""
+
+    taken: list[str]
+    """They count from now on."""
+    waiting: list[str]
+    """They count when the gateway has started anew."""
+
+
+class GatewayRestarted(CamelModel):
+    """The gateway starts anew, under the same process id."""
+
+    outcome: Literal["restarting", "already_restarting"]
+    pid: int
 
 
 class Health(CamelModel):

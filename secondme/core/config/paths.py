@@ -136,6 +136,24 @@ class Places:
         """Where the HTTP API listens."""
         return self._socket("api.sock")
 
+    def control_socket(self, part: str, pid: int) -> Path:
+        """Where a process of this home is asked to read its settings anew, or to start anew: the gateway's, or that of the worker `pid`."""
+        return self._socket("control.sock" if part != "worker" else f"control-{pid}.sock")
+
+    def control_sockets(self) -> list[Path]:
+        """Those that are there, the gateway's first."""
+        return sorted(
+            self._socket("control.sock").parent.glob("control*.sock"), key=lambda path: (path.stem != "control", path.stem)
+        )
+
+    def restart_note(self, pid: int) -> Path:
+        """Says that the process `pid` starts anew, and what came in its way; gone as soon as it is ready."""
+        return self.data / f"restarting-{pid}.json"
+
+    def restart_notes(self) -> list[Path]:
+        """Those that are there."""
+        return sorted(self.data.glob("restarting-*.json"))
+
     @property
     def api_token(self) -> Path:
         """What a caller of the HTTP API over TCP must know."""

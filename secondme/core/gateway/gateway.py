@@ -291,6 +291,10 @@ class Gateway:
             hold = "tier" if burst.contact.reply_mode is None else "mode"
         return Answered(list(zip(rows, paces, strict=True)), hold=hold, stages=stages)
 
+    async def settings_are_current(self) -> None:
+        """The others know that this process works with the settings as the files say now."""
+        await self._heartbeat.tell_settings()
+
     async def run(self, stop: asyncio.Event, ready: asyncio.Event) -> None:
         """Run until `stop` is set, then finish what was begun within `queue.drain_s` and leave. `ready` is set when messages can come.
 

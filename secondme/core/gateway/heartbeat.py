@@ -46,7 +46,7 @@ class Heartbeat:
         self._manager = manager
         self._routing = routing
         self._clock = clock
-        self._started_ms = clock.now_ms()
+        self._started_ms = self._settings_ms = clock.now_ms()
         self.loss: Loss | None = None
         """What the store has lost, as long as nothing is received because of that."""
         self._sessions: set[str] = set()
@@ -66,11 +66,18 @@ class Heartbeat:
             "pid": os.getpid(),
             "version": __version__,
             "startedAt": self._started_ms,
+            "settingsAt": self._settings_ms,
             "routing": self._routing(),
             **({"loss": {"was": self.loss.was, "has": self.loss.has, "at": self.loss.at_ms}} if self.loss else {}),
             "channels": {name: supervisor.facts() for name, supervisor in self._manager.channels.items()},
         }
         await self._control.beat(self._name, facts)
+
+    async def tell_settings(self) -> None:
+        """Status knows that the settings are those of now."""
+        self._settings_ms = self._clock.now_ms()
+        with contextlib.suppress(SecondmeError):
+            await self._sign()
 
     async def tell_loss(self, loss: Loss) -> None:
         """Status knows that nothing is received, and why."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from secondme.core.admit.pairing_store import PairingStore
+    from secondme.core.config.models import TakeoverSettings
     from secondme.core.gateway.store import ConversationStates
     from secondme.core.records import ApprovedContact
     from secondme.core.security_log import SecurityLog
@@ -45,14 +46,14 @@ class OwnerMessages:
         outgoing: DraftStore,
         security: SecurityLog,
         *,
-        takeover_minutes: float,
+        takeover: TakeoverSettings,
         by: str,
     ) -> None:
         self._states = states
         self._pairing = pairing
         self._outgoing = outgoing
         self._security = security
-        self._pause_ms = int(takeover_minutes * 60_000)
+        self._takeover = takeover
         self._by = by
 
     async def write(self, contact: str, text: str, *, once: str = "") -> OwnWords:
@@ -74,7 +75,8 @@ class OwnerMessages:
         who = ContactId(approved.contact_id)
         rows = _own_rows(who, approved.channel_id or channel_of(who), texts, await self._states.expires_s(who))
         digest = hashlib.sha256(f"{who}\n{clean}".encode()).hexdigest()[:16]
-        outcome = await self._outgoing.write_own(who, rows, pause_ms=self._pause_ms, once=once, digest=digest)
+        pause_ms = int(self._takeover.pause_minutes * 60_000)
+        outcome = await self._outgoing.write_own(who, rows, pause_ms=pause_ms, once=once, digest=digest)
         if outcome == "already_done":
             return OwnWords(outcome)
         self._security.write(SecurityEvent.PAUSE_ACTIVATED, Severity.INFO, who, reason="fromMe", by=self._by)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
@@ -15,12 +14,13 @@ from secondme.core.clock import from_ms, rfc3339
 from secondme.core.errors import SecondmeError, UnavailableError
 from secondme.core.gateway.store import Activity
 from secondme.core.jobs.records import JobsStanding
+from secondme.core.processes import is_alive
 from secondme.core.records import CamelModel
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping, Sequence
 
-    from secondme.core.admit.control_store import Backlog, ControlStore, EverybodyPaused
+    from secondme.core.admit.control_store import Backlog, ControlStore, DesiredState, EverybodyPaused
     from secondme.core.admit.pairing_store import PairingStore
     from secondme.core.channel_manifest import Manifest
     from secondme.core.gateway.store import ActivityStore
@@ -52,6 +52,8 @@ class ChannelReport(CamelModel):
     state: str
     code: str
     paused: bool
+    disconnected: bool
+    """True from the moment at which you disconnected it until you connect it again."""
     received: int
     sent: int
     failed: int
@@ -207,6 +209,8 @@ class ChannelFacts:
     code: str = ""
     """Why, in snake_case, when the state needs a reason."""
     paused: bool = False
+    disconnected: bool = False
+    """The owner wants it not to run."""
     received: int = 0
     sent: int = 0
     failed: int = 0
@@ -233,6 +237,7 @@ class ChannelFacts:
             state=self.state,
             code=self.code,
             paused=self.paused,
+            disconnected=self.disconnected,
             received=self.received,
             sent=self.sent,
             failed=self.failed,
@@ -254,6 +259,8 @@ class Process:
     channels: Mapping[str, ChannelFacts]
     host: str = ""
     """The machine it runs on, as that calls itself."""
+    settings_ms: int = 0
+    """When its settings were those of the files."""
     routing: Mapping[str, int] = field(default_factory=dict)
     """How often its router decided what since it started: routed, smallTalk, byRules, byModel, inDoubt, and meanMs of asking."""
 
@@ -402,7 +409,7 @@ async def overview(
     signs = [sign for sign in await part("gateways", control.alive(), []) if not _was_killed(sign)]
     processes = [_process(sign) for sign in signs]
     names = tuple(manifest.id for manifest in channels)
-    paused = await control.paused_channels(names)
+    paused, desired = await control.paused_channels(names), await part("channels", control.desired_states(), {})
     signed: dict[str, ChannelFacts] = {}
     for process in processes:
         for name, facts in process.channels.items() if process.is_gateway else ():
@@ -414,16 +421,24 @@ async def overview(
         pairing=stats,
         everybody=await part("pauses", control.everybody(), None),
         backlog=await control.backlog(names),
-        channels=[
-            replace(signed.get(each.id, ChannelFacts(each.id)), title=each.title, icon=each.icon, paused=each.id in paused)
-            for each in channels
-        ],
+        channels=[_standing(each, signed.get(each.id), desired.get(each.id), is_paused=each.id in paused) for each in channels],
         store_kind="embedded" if embedded else "redis_url",
         glance=await part("messages", glance.look(), Activity(None, None, (), 0)),
         cap_usd=cap_usd,
         at_ms=await control.now_ms(),
         can_write=can_write,
         unreadable=tuple(unreadable),
+    )
+
+
+def _standing(channel: Manifest, signed: ChannelFacts | None, desired: DesiredState | None, *, is_paused: bool) -> ChannelFacts:
+    """How a channel stands: what its gateway signed, and what the owner wants of it."""
+    return replace(
+        signed or ChannelFacts(channel.id),
+        title=channel.title,
+        icon=channel.icon,
+        paused=is_paused,
+        disconnected=desired is not None and not desired.on,
     )
 
 
@@ -435,6 +450,7 @@ def _process(sign: dict[str, Any]) -> Process:  # written by a process of any ve
         version=str(sign.get("version", "")),
         started_ms=int(sign.get("startedAt") or 0),
         host=str(sign.get("host", "")),
+        settings_ms=int(sign.get("settingsAt") or sign.get("startedAt") or 0),
         loss=_loss(sign.get("loss")),
         channels={str(name): _facts(str(name), facts) for name, facts in channels.items()} if isinstance(channels, dict) else {},
         routing={str(name): int(count) for name, count in routing.items() if isinstance(count, int)}
@@ -475,12 +491,4 @@ def _facts(name: str, signed: Any) -> ChannelFacts:  # as above
 
 def _was_killed(sign: dict[str, Any]) -> bool:
     """True when the process of a recent sign of life was on this machine and is gone: it had no time to say farewell."""
-    if sign.get("host") != socket.gethostname():
-        return False
-    try:
-        os.kill(int(sign.get("pid", 0)), 0)
-    except ProcessLookupError:
-        return True
-    except PermissionError:
-        return False
-    return False
+    return sign.get("host") == socket.gethostname() and not is_alive(int(sign.get("pid", 0)))

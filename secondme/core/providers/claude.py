@@ -34,18 +34,23 @@ class Claude:
         self._settings = settings
         self._loading = asyncio.Lock()
         self._client: Any = None  # AsyncAnthropic; its type costs a second to import
-        self._knows_effort = dict.fromkeys(ModelSize, True)
+        self._former: list[Any] = []  # as above
+        """Clients for settings that were replaced, in which a call may be under way."""
+        self._made_for: tuple[Any, ...] = ()  # as above
+        self._without_effort: set[str] = set()
+        """Models that know no effort."""
         self._counts_tokens = True
 
     async def compose(self, prompt: Prompt) -> ModelOutcome:
         """The model's words. Raises CredentialsError without a key or when it is refused, ConfigError for a request the server will
         never take, UnavailableError for everything that waiting may cure: 429, 5xx, 529, time-outs, cut connections."""
-        knew_effort = self._knows_effort[prompt.size]
+        model = self._settings.small if prompt.size is ModelSize.SMALL else self._settings.name
+        knew_effort = model not in self._without_effort
         outcome, knows_effort = await ask(lambda body: self._send(body, prompt), self._settings, prompt, effort=knew_effort)
         if knew_effort and not knows_effort:
-            if all(self._knows_effort.values()):
+            if not self._without_effort:
                 log.warning("model_knows_no_effort", server=host(self._settings), fix='secondme config set model.effort ""')
-            self._knows_effort[prompt.size] = False
+            self._without_effort.add(model)
         if outcome.usage.is_estimated and self._counts_tokens:
             self._counts_tokens = False
             log.warning("model_counts_no_tokens", server=host(self._settings), counted_as="an estimate")
@@ -53,9 +58,11 @@ class Claude:
 
     async def close(self) -> None:
         """Its connections are closed; a later call opens new ones. Repeatable."""
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        clients = [*self._former, self._client]
+        self._client, self._former = None, []
+        for client in clients:
+            if client is not None:
+                await client.close()
 
     async def _send(self, body: dict[str, Any], prompt: Prompt) -> ModelOutcome:  # as JSON
         client = await self._connected()
@@ -68,9 +75,14 @@ class Claude:
     async def _connected(self) -> Any:  # see __init__
         key = key_of(self._settings)
         async with self._loading:
+            base, timeout_s = address(self._settings), self._settings.timeout_s
+            wanted = (key, base, timeout_s)
+            if self._client is not None and wanted != self._made_for:
+                self._former.append(self._client)
+                self._client = None
             if self._client is None:
                 sdk = await asyncio.to_thread(_sdk)
-                base, timeout_s = address(self._settings), self._settings.timeout_s
+                self._made_for = wanted
                 self._client = sdk.AsyncAnthropic(
                     api_key=key,
                     base_url=base,

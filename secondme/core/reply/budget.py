@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from genai_prices.types import ModelPrice, TieredPrices
 
-    from secondme.core.config.models import BudgetSettings, ModelSettings
+    from secondme.core.config.models import BudgetSettings, JobSettings, ModelSettings
     from secondme.core.ports import Clock, Model
     from secondme.core.reply.store import Charge, SpendingStore, Unit
 
@@ -117,17 +117,15 @@ class Budget:
         settings: BudgetSettings,
         models: ModelSettings,
         clock: Clock,
-        call_usd: float | None = None,
+        jobs: JobSettings | None = None,
     ) -> None:
-        """`call_usd`: what one call may cost at most; None: as much as the caps leave."""
+        """The settings are looked at with each call. `jobs`: their caps for a day and for a call stand in the place of a contact's."""
         self._model = model
         self._spending = spending
-        self._day_cap = int(settings.daily_usd * MICROS)
-        self._contact_cap = int(settings.daily_usd_per_contact * MICROS)
+        self._settings = settings
+        self._models = models
+        self._jobs = jobs
         self._prices = Prices(settings)
-        self._names = {ModelSize.SMALL: models.small, ModelSize.LARGE: models.name}
-        self._timeout_s = models.timeout_s
-        self._call_cap = None if call_usd is None else int(call_usd * MICROS)
         self._clock = clock
 
     async def ask(self, who: str, prompt: Prompt, **facts: Any) -> ModelOutcome:
@@ -136,20 +134,23 @@ class Budget:
         Raises UnavailableError `over_budget`, `over_contact_budget` or `over_run_budget` without calling when a cap was reached, and whatever the model
         raises. All calls together spend at most a cap and one call.
         """
-        model, now_ms = self._names[prompt.size], self._clock.now_ms()
+        model = self._models.small if prompt.size is ModelSize.SMALL else self._models.name
+        now_ms, jobs = self._clock.now_ms(), self._jobs
         if model not in self._prices:
             await asyncio.to_thread(self._prices.look_up, model)
         most = self._prices.most(prompt, model)
-        if self._call_cap is not None and most > self._call_cap:
+        if jobs is not None and most > int(jobs.run_usd * MICROS):
             raise UnavailableError("over_run_budget", "One question may not cost so much.", "Raise jobs.run_usd, or ask for less.")
-        charge = await self._spending.reserve(who, now_ms, most, day_cap=self._day_cap, contact_cap=self._contact_cap)
+        day_cap = int(self._settings.daily_usd * MICROS)
+        contact_cap = int((self._settings.daily_usd_per_contact if jobs is None else jobs.daily_usd) * MICROS)
+        charge = await self._spending.reserve(who, now_ms, most, day_cap=day_cap, contact_cap=contact_cap)
         if isinstance(charge, str):
             raise _over(charge, now_ms)
         usage: Usage | None = None
         micros = charge.micros  # cancelled, or a bug: nobody knows
         started = self._clock.monotonic()
         try:
-            async with asyncio.timeout(self._timeout_s):
+            async with asyncio.timeout(self._models.timeout_s):
                 outcome = await self._model.compose(prompt)
             usage = outcome.usage
             micros = self._prices.micros(usage, usage.model or model)
@@ -188,7 +189,7 @@ class AmountBudget:
         self._spending = spending
         self._unit: Unit = unit
         self._micros = usd_per_unit * MICROS
-        self._caps = (int(settings.daily_usd * MICROS), int(settings.daily_usd_per_contact * MICROS))
+        self._settings = settings
         day, contact = limits
         self._limits = (int(day), int(contact))
         self._clock = clock
@@ -197,8 +198,9 @@ class AmountBudget:
         """So much is charged before it is used; or the limit that was reached: `over_budget`, `over_contact_budget`, `over_limit` or
         `over_contact_limit`. Raises UnavailableError."""
         units = math.ceil(amount)
+        caps = (int(self._settings.daily_usd * MICROS), int(self._settings.daily_usd_per_contact * MICROS))
         charge = await self._spending.reserve_amount(
-            who, self._clock.now_ms(), self._unit, units, self._price(units), caps=self._caps, limits=self._limits
+            who, self._clock.now_ms(), self._unit, units, self._price(units), caps=caps, limits=self._limits
         )
         return charge if not isinstance(charge, str) else _OVER[charge]
 

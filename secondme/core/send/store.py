@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
     from datetime import datetime
 
-    from secondme.core.config.models import DeliverySettings, DraftSettings, JobLimits
+    from secondme.core.config.models import DeliverySettings, DraftSettings, JobSettings
     from secondme.core.ids import ContactId
     from secondme.core.records import Stage
     from secondme.core.store.client import Store
@@ -56,9 +56,7 @@ class OutboxStore:
 
     def __init__(self, store: Store, delivery: DeliverySettings) -> None:
         self._store = store
-        self._ambiguous = delivery.ambiguous
-        self._max_attempts = delivery.max_attempts
-        self._lease_ms = int((delivery.timeout_s + _LEASE_MARGIN_S) * 1000)
+        self._delivery = delivery
 
     async def due(self, channel: str, limit: int) -> tuple[list[ContactId], float | None]:
         """Contacts of `channel` whose next step is due, and the seconds until the first that is not (None: nothing waits)."""
@@ -76,10 +74,12 @@ class OutboxStore:
 
         `collapses`: the platform shows one id once. While a row is typed, it is due again after `typing_ms`.
         """
-        policy = self._ambiguous if self._ambiguous != "auto" else "resend" if collapses else "hold"
+        chosen = self._delivery.ambiguous
+        policy = chosen if chosen != "auto" else "resend" if collapses else "hold"
+        lease_ms = int((self._delivery.timeout_s + _LEASE_MARGIN_S) * 1000)
         answer = await self._store.run(
             "take",
-            (contact, sender, self._lease_ms, policy, keys.EVENTS_QUEUE, keys.MAILBOX_TTL_MS, typing_ms),
+            (contact, sender, lease_ms, policy, keys.EVENTS_QUEUE, keys.MAILBOX_TTL_MS, typing_ms),
             contact=contact,
             channel=channel,
         )
@@ -152,7 +152,14 @@ class OutboxStore:
         row = sending.row
         answer: bytes = await self._store.run(
             "retry",
-            (row.contact_id, sending.fence, row.row_id, int(delay_s * 1000), 0 if final else self._max_attempts, keys.EVENTS_QUEUE),
+            (
+                row.contact_id,
+                sending.fence,
+                row.row_id,
+                int(delay_s * 1000),
+                0 if final else self._delivery.max_attempts,
+                keys.EVENTS_QUEUE,
+            ),
             contact=row.contact_id,
             channel=row.channel_id,
         )
@@ -171,11 +178,14 @@ def once_of(key: str) -> str:
 class DraftStore:
     """Held replies in Redis. Each decision is one script."""
 
-    def __init__(self, store: Store, settings: DraftSettings, limits: JobLimits) -> None:
+    def __init__(self, store: Store, settings: DraftSettings, jobs: JobSettings) -> None:
         self._store = store
-        self._limits = limits
-        self._lives_ms = int(settings.expire_hours * 3_600_000)
-        self._most_ordered = settings.ordered_per_contact
+        self._settings = settings
+        self._jobs = jobs
+
+    @property
+    def _lives_ms(self) -> int:
+        return int(self._settings.expire_hours * 3_600_000)
 
     async def held(self) -> tuple[list[HeldReply], list[DataError]]:
         """Every held row that has not expired, oldest first per contact, and what could not be read. Three round trips."""
@@ -240,7 +250,15 @@ class DraftStore:
         """
         done = once_of(once) if once else ""
         encoded = [row.encode() for row in rows]
-        given: tuple[str | int, ...] = (contact, keys.EVENTS_QUEUE, reply, self._most_ordered, done, keys.TOLD_TTL_MS, *encoded)
+        given: tuple[str | int, ...] = (
+            contact,
+            keys.EVENTS_QUEUE,
+            reply,
+            self._settings.ordered_per_contact,
+            done,
+            keys.TOLD_TTL_MS,
+            *encoded,
+        )
         answer: bytes = await self._store.run("suggest", given, contact=contact)
         match answer:
             case b"not_approved":
@@ -248,7 +266,7 @@ class DraftStore:
                     "not_approved", f"{contact} is not an approved contact.", "secondme pairing list --status approved"
                 )
             case b"too_many":
-                said = f"{self._most_ordered} drafts that were ordered wait for {contact} already."
+                said = f"{self._settings.ordered_per_contact} drafts that were ordered wait for {contact} already."
                 raise BusyError("too_many_drafts", said, "secondme drafts list")
             case _:
                 return answer == b"held"
@@ -307,7 +325,7 @@ class DraftStore:
         return dropped
 
     async def _settle(self, contact: ContactId, channel: str, reply: str, verb: str, *, anyway: bool = False) -> int:
-        limits = self._limits
+        limits = self._jobs.limits
         given = (
             contact,
             reply,

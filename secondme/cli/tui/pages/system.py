@@ -157,7 +157,11 @@ class SystemPage(ListPage):
         words, style, sign = channel_state(channel, runs=self._runs)
         why, fix = sentence_of(channel.id, channel.code)
         if channel.state == "off":
-            why, fix = "Not linked, or disconnected.", "c links it."
+            why, fix = (
+                ("Disconnected by you.", "c connects it again.")
+                if channel.disconnected
+                else ("Not linked, or not running.", "c links it.")
+            )
         found = [say((f"{sign} ", style), (words, f"bold {style}"))]
         if why:
             found += wrapped(f"{safe_name(why)} {fix}".rstrip(), width, BAD if channel.state == "needs_owner" else SOFT)
@@ -205,7 +209,7 @@ class SystemPage(ListPage):
         channel = self._channels.get(key or "")
         if channel is None:
             return (("Enter", "Read"),)
-        link = ("c", "Link it" if channel.state == "off" else "Unlink it")
+        link = ("c", ("Connect it" if channel.disconnected else "Link it") if channel.state == "off" else "Unlink it")
         return (link, ("z", "Answer there again" if channel.paused else "Pause it"), ("Enter", "Read"))
 
     # What the owner does

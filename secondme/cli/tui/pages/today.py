@@ -391,6 +391,8 @@ def channel_state(facts: ChannelFacts, *, runs: bool) -> tuple[str, str, str]:
     """How a channel stands: in a word, a style and a sign."""
     if facts.paused:
         return "paused", WAITS, "❚"
+    if facts.disconnected:
+        return "disconnected", FAINT, "○"
     if not runs:
         return "no gateway", FAINT, "○"
     match facts.state:

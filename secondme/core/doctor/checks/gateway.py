@@ -99,14 +99,14 @@ async def _served_elsewhere(subject: DoctorContext) -> Finding | None:
 
 
 def _stale(subject: DoctorContext, seen: SystemStatus) -> Finding | None:
-    """The gateway of this home started before the newest change of what it read."""
+    """The gateway of this home read its settings before the newest change of them."""
     ours = [process for process in seen.processes if process.is_gateway and process.host == socket.gethostname()]
     if not ours:
         return None
     newest = max(ours, key=lambda process: process.started_ms)
     for path in (subject.places.config_file, subject.places.env_file):
         with contextlib.suppress(OSError):
-            if path.stat().st_mtime * 1000 > newest.started_ms + _LATER_MS:
+            if path.stat().st_mtime * 1000 > newest.settings_ms + _LATER_MS:
                 return found("gateway-stale", pid=newest.pid, file=path)
     return None
 

@@ -73,7 +73,7 @@ async def drafts(subject: DoctorContext) -> Outcome:
     """How many replies wait for the owner. Never a finding: that they wait is what they are for."""
     store = await subject.store()
     try:
-        held, _ = await DraftStore(store, subject.settings.drafts, subject.settings.jobs.limits).held()
+        held, _ = await DraftStore(store, subject.settings.drafts, subject.settings.jobs).held()
     except SecondmeError as error:
         raise NotCheckedError(NO_STORE) from error
     if not held:
