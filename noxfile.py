@@ -88,7 +88,7 @@ ALIVE = {
     ],
     "cli/tui/app.py imports pages by their names": ["*Page"],
     "cli/help/tree.py imports commands by their names": ["doctor", "see", "tui"],
-    "click calls or reads it": ["format_options", "format_epilog", "list_commands", "rich_markup_mode"],
+    "click calls or reads it": ["collect_usage_pieces", "format_options", "format_epilog", "list_commands", "rich_markup_mode"],
     "Starlette, h11's protocol, python-telegram-bot and zipfile call it": [
         "render",
         "send_400_response",

@@ -48,7 +48,7 @@ async def chat(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a line for each event.")] = False,
 ) -> CommandResult:
-    """Write to the clone as a contact would, or as yourself with --self. With --message: exits 0 when an answer came, 1 when none did."""
+    """Write to the clone as a contact would, or as yourself. With --message: exits 0 when an answer came, 1 when none did."""
     if (name is not None) == as_self or (as_self and as_owner):
         raise typer.BadParameter("say who you are: --as NAME, or --self for your own chat with the clone")
     setup = invocation.setup()

@@ -31,7 +31,7 @@ SECTIONS = (
             ),
             CommandEntry("serve", "Run the gateway.", "serve:serve"),
             CommandEntry("channels", "Where people write: link, pause, test.", "channels:app"),
-            CommandEntry("chat", "Write to the clone as a contact would, or as yourself with --self.", "chat:chat"),
+            CommandEntry("chat", "Write to the clone as a contact would, or as yourself.", "chat:chat"),
             CommandEntry("tui", "See everything live on one screen, and decide there.", "tui:tui"),
         ),
     ),
