@@ -12,7 +12,7 @@ import typer
 from secondme.cli.command import Invocation, command
 from secondme.cli.contact_lookup import find_contact, hinting
 from secondme.cli.help import completion
-from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of, message_result
+from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of, for_people, message_result
 from secondme.core.admit.contact_lookup import KNOWN, LINKABLE, with_nearest
 from secondme.core.clock import rfc3339
 from secondme.core.enums import Relationship, ReplyMode
@@ -347,7 +347,7 @@ async def show_(invocation: Invocation, contact: _Anybody) -> CommandResult:
         for row in rows:
             screen.line(row["contactId"], "bold")
             for name, label in _LABELS.items():
-                if told := _told(name, row.get(name)):
+                if (told := _told(name, row.get(name))) and told != row["contactId"]:
                     screen.line(f"  {label:<13} {told}")
 
     return CommandResult({"contacts": rows}, show)
@@ -372,7 +372,7 @@ def _told(name: str, value: Any) -> str:
         case "paused":
             return "yes" if value else ""
         case _:
-            return str(value or "")
+            return for_people(str(value or ""))
 
 
 @app.command()

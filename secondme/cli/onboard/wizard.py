@@ -268,7 +268,7 @@ async def _ask_way(site: Site) -> str:
     """Whether everything is asked, or only what nobody else can know."""
     question = WizardQuestion("way", "How much do you want to be asked?", "--quick", default=_QUICK)
     choices = [
-        WizardChoice(_QUICK, "Quick (3 questions): your key, your name, and go"),
+        WizardChoice(_QUICK, "Quick: your key, your name, and go"),
         WizardChoice("all", "All questions"),
     ]
     return await site.interview.choose(question, choices)
