@@ -33,6 +33,13 @@ if TYPE_CHECKING:
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON envelope for scripts.")]
 """`--json`"""
+JsonLines = Annotated[bool, typer.Option("--json", help="One JSON object a line, on a terminal too.")]
+"""`--json` of what goes on and on, and is JSON by itself where `is_piped`."""
+
+
+def is_piped() -> bool:
+    """True when no person reads what is printed."""
+    return not sys.stdout.isatty()
 
 
 def duration(text: str) -> timedelta:

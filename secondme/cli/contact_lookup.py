@@ -40,9 +40,14 @@ _EVERYBODY = 2**31
 async def find_contact(services: Services, reference: str, wanted: Wanted = APPROVED) -> ContactId:
     """The contact that `reference` means, of those that `wanted` says. Raises as `meant_contact`. Every command that takes a contact asks here."""
     listing = await services.listing()
-    if listing.corrupt and is_whole_id(reference) and await services.pairing_store.is_approved(ContactId(reference.strip())):
-        return ContactId(reference.strip())  # whose approval cannot be read can be paused and revoked all the same
-    return await meant_person(reference, listing, wanted, services.persons.members, COMMANDS)
+    try:
+        return await meant_person(reference, listing, wanted, services.persons.members, COMMANDS)
+    except NotFoundError:
+        whole = ContactId(reference.strip())
+        readable = {each.contact_id for records in (listing.approved, listing.denied, listing.pending) for each in records}
+        if is_whole_id(reference) and whole not in readable and await services.pairing_store.is_recorded(whole):
+            return whole  # whose record cannot be read can be paused, revoked and unblocked all the same
+        raise
 
 
 @contextlib.asynccontextmanager

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from secondme.cli.command import Invocation, command, duration
-from secondme.cli.commands.watch import AsJson, piped
+from secondme.cli.command import Invocation, JsonLines, command, duration, is_piped
 from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, exit_code_of, message_result
 from secondme.core.admit.contact_lookup import APPROVED, DENIABLE, DENIED, ERASABLE, WAITING, Wanted
@@ -266,9 +265,10 @@ def _invite_row(made: Invite, links: dict[str, str]) -> dict[str, Any]:
 
 
 @app.command("watch")
-@command("secondme.pairing.watch/1", is_json=piped)
-async def watch_(invocation: Invocation, as_json: AsJson = False) -> CommandResult:
-    """Print each pairing event on a line: for you on a terminal, as a JSON object elsewhere. Waits for a gateway, and survives its restarts."""
+@command("secondme.pairing.watch/1", is_json=is_piped)
+async def watch_(invocation: Invocation, as_json: JsonLines = False) -> CommandResult:
+    """Print each pairing event on a line, as it happens. In words on a terminal, as JSON in a pipe; it waits for a gateway, and survives its
+    restarts."""
     from secondme.cli.commands.watch import print_events
     from secondme.core.store import keys
 

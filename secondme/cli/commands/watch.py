@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Never
 
 import typer
 
-from secondme.cli.command import Invocation, command
+from secondme.cli.command import Invocation, JsonLines, command, is_piped
 from secondme.cli.output import CommandResult, Screen, emit_event, note
 from secondme.core.clock import from_ms, rfc3339
 from secondme.core.text import safe_name, safe_text
@@ -35,23 +35,14 @@ _WHO = ("displayName", "contactId", "job", "webhook")
 _ASIDE = frozenset({*_WHO, "action", "at", "channel", "channelId", "code", "event", "messageId", "severity", "timestamp", "type"})
 """Not told as further facts."""
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, on a terminal too.")]
-"""`--json` of what goes on and on."""
 
-
-def piped() -> bool:
-    """True when no person reads what is printed."""
-    return not sys.stdout.isatty()
-
-
-@command("secondme.watch/1", is_json=piped)
+@command("secondme.watch/1", is_json=is_piped)
 async def watch(
     invocation: Invocation,
     kinds: Annotated[list[EventKind] | None, typer.Argument(metavar="[KIND]...", help="Only these; else all.")] = None,
-    as_json: AsJson = False,
+    as_json: JsonLines = False,
 ) -> CommandResult:
-    """Print each event on a line, as it happens: for you on a terminal, as a JSON object elsewhere. Waits for a gateway, and survives its
-    restarts."""
+    """Print each event on a line, as it happens. In words on a terminal, as JSON in a pipe; it waits for a gateway, and survives its restarts."""
     return await print_events(invocation, [f"events:{kind.value}" for kind in kinds or EventKind], as_json=as_json)
 
 
@@ -74,7 +65,7 @@ async def print_events(invocation: Invocation, channels: Sequence[str], *, as_js
         is_waiting = True
 
     async with open_services(invocation.setup(), Role.ATTACH, waits=True) as services:
-        tell = emit_event if as_json or piped() else _teller(time_zone(services.settings))
+        tell = emit_event if as_json or is_piped() else _teller(time_zone(services.settings))
         async for heard in follow(services.store, *channels, clock=services.clock, lost=wait):
             is_waiting = False
             if heard is not None:

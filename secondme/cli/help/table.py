@@ -99,7 +99,7 @@ SECTIONS = (
         "For scripts",
         (
             CommandEntry("agent", "Ask your clone something; the answer is on stdout.", "agent:agent"),
-            CommandEntry("watch", "Print each event as a JSON object on a line, as it happens.", "watch:watch"),
+            CommandEntry("watch", "Print each event on a line, as it happens.", "watch:watch"),
             CommandEntry("hooks", "Programs outside that may run one job each: docs/automation.md.", "hooks:app"),
             CommandEntry("api", "Call your clone from programs: docs/http-api.md.", "api:app"),
             CommandEntry("webhooks", "Tell other servers what happens: docs/webhooks.md.", "webhooks:app"),

@@ -245,6 +245,11 @@ class PairingStore:
         """True when `contact` was approved, whatever its record says."""
         return bool(await self._store.call(self._store.client.exists(keys.approved(contact))))
 
+    async def is_recorded(self, contact: ContactId) -> bool:
+        """True when `contact` was approved or denied, or waits, whatever the record says."""
+        places = (keys.approved(contact), keys.denied(contact), keys.pending(contact))
+        return bool(await self._store.call(self._store.client.exists(*places)))
+
     async def approved(self, contact: ContactId) -> ApprovedContact | None:
         """The approval of `contact`, if there is one. Raises DataError when its record is corrupt."""
         return await self._get(ApprovedContact, keys.approved(contact))
