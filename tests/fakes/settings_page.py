@@ -10,7 +10,7 @@ from enum import Enum
 from itertools import pairwise
 from typing import Any, Literal, get_args, get_origin
 
-from pydantic import SecretStr
+from pydantic import AwareDatetime, SecretStr
 from pydantic_core import PydanticUndefined
 
 from secondme.core.config.loader import Settings, sections
@@ -84,6 +84,7 @@ def _type(field: Any) -> str:
     for rule in field.metadata:
         limits += "".join(f" {sign} {getattr(rule, name):g}" for name, sign in _SIGNS.items() if hasattr(rule, name))
     names = {SecretStr: "secret", str: "text", int: "whole number", float: "number", bool: "`true` or `false`", time: "time of day"}
+    names[AwareDatetime] = "moment with its zone"
     return names.get(annotation, "table") + limits
 
 

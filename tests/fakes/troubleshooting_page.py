@@ -29,7 +29,7 @@ SYMPTOMS = (
     (
         "She gets no answer",
         (
-            "`secondme trace CONTACT` shows how far her message came, `secondme status` what waits and why. Not approved yet: "
+            "`secondme trace --contact NAME` shows how far her message came, `secondme status` what waits and why. Not approved yet: "
             "[people](people.md). Nothing runs: [gateway-down](#gateway-down). Stopped by you: [kill-switch-on](#kill-switch-on), "
             "[paused](#paused), [channel-paused](#channel-paused). You sleep: [when it answers](clone.md#when-it-answers). The model: "
             "[model-key-refused](#model-key-refused), [model-no-credit](#model-no-credit), [budget-spent](#budget-spent). "
@@ -54,7 +54,7 @@ SYMPTOMS = (
     (
         "It answered twice",
         (
-            "`secondme trace CONTACT` shows both. Two gateways: [gateway-elsewhere](#gateway-elsewhere), [channel-elsewhere](#channel-elsewhere). "
+            "`secondme trace --contact NAME` shows both. Two gateways: [gateway-elsewhere](#gateway-elsewhere), [channel-elsewhere](#channel-elsewhere). "
             "An old installation is still linked: [backup](backup.md#restore)"
         ),
     ),
