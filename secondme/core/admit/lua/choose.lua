@@ -15,18 +15,9 @@ local function change(record)
   if ARGV[2] == 'speech' then record.speech = ARGV[3] ~= '' and ARGV[3] or nil end
 end
 
-change(record)
-redis.call('SET', KEYS.approved, cjson.encode(record))
-publish(ARGV[4], { type = 'pairing_edited', contactId = ARGV[1], tier = record.tier, timestamp = now_ms() })
 local names, ids = { KEYS.approved }, { ARGV[1] }
 for i = TAIL, #KEYS do
-  local other, id = decode(redis.pcall('GET', KEYS[i])), ARGV[i - TAIL + 5]
-  if other and is_tier(other.tier) then
-    change(other)
-    redis.call('SET', KEYS[i], cjson.encode(other))
-    publish(ARGV[4], { type = 'pairing_edited', contactId = id, tier = other.tier, timestamp = now_ms() })
-    names[#names + 1], ids[#ids + 1] = KEYS[i], id
-  end
+  names[#names + 1], ids[#ids + 1] = KEYS[i], ARGV[i - TAIL + 5]
 end
-if #names > 1 then agree(names, ids, ARGV[4]) end
+change_approvals(names, ids, change, ARGV[4])
 return { 'edited', redis.call('GET', KEYS.approved) }

@@ -84,6 +84,19 @@ local function agree(names, ids, events)
   end
 end
 
+-- `change` was made to each of these approvals that can be read, and said; then they agree, where there are several.
+local function change_approvals(names, ids, change, events)
+  for i, name in ipairs(names) do
+    local record = decode(redis.pcall('GET', name))
+    if record and is_tier(record.tier) then
+      change(record)
+      redis.call('SET', name, cjson.encode(record))
+      publish(events, { type = 'pairing_edited', contactId = ids[i], tier = record.tier, timestamp = now_ms() })
+    end
+  end
+  if #names > 1 then agree(names, ids, events) end
+end
+
 -- When the newest turn of a history was said, in ms; 0 for an empty one.
 local function newest_at(history)
   local newest = redis.call('ZREVRANGE', history, 0, 0, 'WITHSCORES')[2]
