@@ -214,6 +214,7 @@ async def test_the_api_reloads_and_restarts_on_the_socket_without_a_token(home: 
     places = settings_of(home).places
     with GatewayProcess(home) as gateway:
         await ready(home)
+        await eventually(places.api_socket.exists)
         transport = httpx.AsyncHTTPTransport(uds=str(places.api_socket))
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost", timeout=30) as client:
             write_config(home, "[limits]\nmessages = 3\n")

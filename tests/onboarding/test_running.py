@@ -59,7 +59,7 @@ def test_at_a_terminal_the_service_starts_and_the_first_message_is_seen(tmp_path
         wizard.read_until("A note comes at 7:30")
         wizard.read_until("the service goes on")
         command(home, "chat", "--as", "Anna", "--message", "hello", "--wait", "1")
-        wizard.read_until("Anna asks to be approved:.*pairing approve local:anna")
+        wizard.read_until(r"Anna asks to be approved:\s+.*pairing approve local:anna")
         wizard.interrupt()
         assert wizard.ended() == 0, plain(wizard.output)
     assert json.loads(command(home, "service", "status", "--json", **machine).stdout)["data"]["state"] == "active"

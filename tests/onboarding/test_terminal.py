@@ -143,7 +143,7 @@ def test_a_server_that_does_not_answer_can_be_kept_without_proof(tmp_path: Path)
         wizard.answer_all(until="model")
         wizard.read_until("Nobody listens at 127.0.0.1:9: connection refused")
         wizard.read_until("What now\\?")
-        wizard.type(DOWN * 3 + ENTER)
+        wizard.type(DOWN * 2 + ENTER)
         wizard.answer_all(since="store")
         assert wizard.ended() == 0
     assert 'base_url = "http://127.0.0.1:9"' in (tmp_path / "config.toml").read_text()

@@ -131,4 +131,4 @@ def test_who_the_owner_is_in_a_chat_is_chosen_among_those_who_write_in_it(tmp_pa
         following = list(QUESTIONS)[list(QUESTIONS).index("import") + 1]
         wizard.answer_all(since=following)
         assert wizard.ended() == 0, plain(wizard.output)
-        assert "You are Samuel P." in plain(wizard.output)
+        assert "you are Samuel P." in plain(wizard.output)

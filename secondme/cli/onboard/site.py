@@ -128,12 +128,7 @@ class Site:
         ]
         if can_keep:
             choices.append(WizardChoice(Unproven.ANYWAY, "Keep it anyway, unproven"))
-        from secondme.core.errors import UnavailableError
-
-        first = (
-            Unproven.AGAIN if isinstance(error, UnavailableError) else Unproven.ELSE
-        )  # who was not reached may be there in a moment
-        question = WizardQuestion("unproven", "Not proven, so not kept. What now?", "", default=first)
+        question = WizardQuestion("unproven", "Not proven, so not kept. What now?", "", default=Unproven.ELSE)
         answer = Unproven(await self.interview.ask_now(question, choices))
         match answer:
             case Unproven.ELSE:

@@ -13,7 +13,7 @@ from secondme.cli.tui.pages.today import channel_state
 from secondme.cli.tui.questions import asks
 from secondme.cli.tui.rows import Entry, Heading
 from secondme.cli.tui.theme import BAD, FAINT, GOOD, INK, SOFT, WAITS
-from secondme.core.channel_manifest import sentence_of
+from secondme.core.channel_manifest import needs_link, sentence_of
 from secondme.core.clock import from_ms
 from secondme.core.format import lately, span
 from secondme.core.log import security_file
@@ -172,7 +172,8 @@ class SystemPage(ListPage):
             known.append(("Since", f"{from_ms(channel.since_ms).astimezone():%Y-%m-%d %H:%M}"))
         if channel.last_received_ms and self.now is not None:
             known.append(("Last heard", f"{span(self.now - from_ms(channel.last_received_ms))} ago"))
-        known.append(("Your chat", "known" if channel.owner_chat else "not known yet: write to yourself there"))
+        how = "write to yourself there" if needs_link(channel.id) else "secondme chat --self"
+        known.append(("Your chat", "known" if channel.owner_chat else f"not known yet: {how}"))
         return [*found, say(""), *facts(known, width)]
 
     def _health_sheet(self, width: int) -> list[Content]:
