@@ -203,7 +203,14 @@ class ChatsPage(ListPage):
             before = sheet.max_scroll_y
             self._most += MOST_TURNS
             sheet.tell(self.rows.current)
-            self.call_after_refresh(lambda: sheet.scroll_to(y=sheet.max_scroll_y - before, animate=False))
+            self.call_after_refresh(self._stay, before, _LAYOUTS)
+
+    def _stay(self, before: int, looks: int) -> None:
+        """The line that was read before something came above it is in sight again, as soon as that is laid out."""
+        if self.sheet.max_scroll_y == before and looks > 0:
+            self.call_after_refresh(self._stay, before, looks - 1)
+        else:
+            self.sheet.scroll_to(y=self.sheet.max_scroll_y - before, animate=False)
 
     def contact(self) -> Chat | None:
         """The chat under the cursor."""
@@ -300,4 +307,6 @@ class ChatsPage(ListPage):
             self.desk.copy(contact.contact_id, "the id")
 
 
+_LAYOUTS = 50
+"""Looks at most for what has come to be laid out: a busy machine takes several."""
 _HOUR = 60
