@@ -59,8 +59,9 @@ def story(
     return cache
 
 
-def test_the_page_is_of_today(story: dict[str, Any]) -> None:
+def test_the_page_is_of_today_and_every_envelope_has_the_same_five_keys(story: dict[str, Any]) -> None:
     assert is_kept("reference/json.md", json_page(story))
+    assert {tuple(sorted(envelope)) for envelope in story.values()} == {("data", "errors", "exit_code", "schema", "status")}
 
 
 def test_every_command_is_on_it() -> None:
@@ -76,7 +77,3 @@ def test_which_commands_take_json_is_told_as_it_is() -> None:
         path for path, context in leaves() if "--json" not in {each for option in context.command.params for each in option.opts}
     ]
     assert sorted(told.replace("`", "").split(", ")) == sorted(without)
-
-
-def test_every_envelope_has_the_same_five_keys(story: dict[str, Any]) -> None:
-    assert {tuple(sorted(envelope)) for envelope in story.values()} == {("data", "errors", "exit_code", "schema", "status")}
