@@ -56,7 +56,7 @@ yes PROPOSAL, no PROPOSAL
     + JOBS_HELP
     + """
 list, status, help
-A contact is an id or a number; but for approve also a name that list shows, or the beginning of an id."""
+A contact is an id, a number, a name that list shows, or the beginning of an id. To approve somebody, type the code or the whole id."""
 )
 UNKNOWN = "I don't know that command. This is what I do:\n" + HELP
 _ALONE = frozenset({"kill", "list", "status", "help", "?", "proposals"})
