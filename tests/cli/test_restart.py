@@ -30,7 +30,7 @@ from fakes.process import (
 
 from secondme.core.config.loader import known_names, load
 from secondme.core.config.models import Section
-from secondme.core.config.reloading import AT_ONCE, is_taken_at_once, take_over
+from secondme.core.config.reload import AT_ONCE, is_taken_at_once, take_over
 from secondme.core.errors import BusyError, DataError
 from secondme.core.gateway.lifecycle import Lifecycle
 from secondme.core.store.client import Store

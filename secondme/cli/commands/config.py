@@ -296,7 +296,7 @@ def _is_usable(text: str, home: Path | None) -> bool:
 
 def _say_how(screen: Screen, invocation: Invocation, name: str) -> None:
     """How a gateway that runs gets to know the setting; or that the environment says something else, and wins."""
-    from secondme.core.config.reloading import is_taken_at_once
+    from secondme.core.config.reload import is_taken_at_once
 
     try:
         source = invocation.setup().sources.get(name, "")

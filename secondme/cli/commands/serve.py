@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from secondme.core.config.loader import Settings, Setup
     from secondme.core.config.paths import Places
-    from secondme.core.config.reloading import Reloaded
+    from secondme.core.config.reload import Reloaded
     from secondme.core.gateway.gateway import Gateway, Part
     from secondme.core.gateway.lifecycle import Lifecycle
     from secondme.services import Services

@@ -8,7 +8,7 @@ import os
 from typing import TYPE_CHECKING, Any, Literal
 
 from secondme import __version__
-from secondme.core.config.reloading import Reloaded, take_over
+from secondme.core.config.reload import Reloaded, take_over
 from secondme.core.errors import BusyError, DataError, SecondmeError
 from secondme.core.files import write_private
 from secondme.core.gateway.control_socket import told

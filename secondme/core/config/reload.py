@@ -1,4 +1,4 @@
-"""Reloading: which settings a process that runs takes over at once, and which only its next start.
+"""Reload: which settings a process that runs takes over at once, and which only its next start.
 
 What is in `AT_ONCE` is looked at in the running sections each time that it is needed; nothing is made from it beforehand, so that a value that
 is put into its section counts from the next look on. Everything else is built into something: a socket, a connection, a file.
