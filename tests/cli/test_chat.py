@@ -91,8 +91,8 @@ async def test_a_restricted_contacts_reply_is_a_draft_until_the_owner_sends_it(h
 
 def test_the_demos_two_commands_work_as_they_are_shown(tmp_path: Path) -> None:
     with Terminal([sys.executable, "-m", "secondme", "serve", "--demo"]) as demo:
-        chat = demo.read_until(r"write to it: +(\S[^\x1b\r]*)")[1]
-        approve = demo.read_until(r"approve Anna: +(\S[^\x1b\r]*)")[1]
+        chat = demo.read_until(r"write to it:\s+(\S[^\x1b\r]*)")[1]
+        approve = demo.read_until(r"approve Anna:\s+(\S[^\x1b\r]*)")[1]
         home = Path(shlex.split(chat)[shlex.split(chat).index("--home") + 1])
         assert home.is_dir()
         with Terminal(chat, COLUMNS="") as anna:
