@@ -1,0 +1,59 @@
+"""What a rehearsal comes to: the owner's real answers, and beside each what the clone wrote in its place."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from secondme.core.records import Moment, Record
+
+Outcome = Literal["passed", "held", "silent", "failed"]
+"""What became of one answer of the clone's: it could have been sent; the checks would have left it to the owner; it chose to say nothing;
+the model could not be asked, which is no fact about the clone."""
+
+
+class Variant(Record):
+    """One way of answering that is rehearsed."""
+
+    persona: str = ""
+    """Id of the persona that everybody is answered in; empty: as each contact is answered."""
+    model: str
+    """The large model."""
+
+
+class PastBurst(Record):
+    """What a contact once wrote, and what the owner really answered by hand."""
+
+    id: str
+    """The same whenever this answer is rehearsed: of the owner's first message."""
+    contact: str
+    at: Moment
+    """When the owner's answer began."""
+    before: tuple[tuple[Literal["contact", "owner"], str], ...] = ()
+    """The last turns before the burst, at most three."""
+    asked: tuple[str, ...]
+    """The contact's messages."""
+    real: tuple[str, ...]
+    """The owner's messages, in order."""
+    asks_if_machine: bool = False
+
+
+class RehearsedAnswer(Record):
+    """What the clone wrote in the place of the owner's answer."""
+
+    burst: str
+    """Id of the burst."""
+    variant: int
+    """Which of the run's variants, from 0."""
+    outcome: Outcome
+    reason: str = ""
+    """Why it did not pass: a fault of the checks, a reason for silence, an error's code."""
+    reply: tuple[str, ...] = ()
+    """The clone's messages as they would have been sent; of one that was held, what was held."""
+    route: str = ""
+    """`phatic` for small talk, which the small model answers; else `substantive` or `unsure`."""
+    new_facts: int = 0
+    """Numbers and names in the reply that nothing it was shown has."""
+    own_new_facts: int = 0
+    """Those in the owner's real answer."""
+    micros: int = 0
+    """What it cost, in millionths of a dollar."""
