@@ -16,8 +16,9 @@ from secondme.core.enums import Relationship
 from secondme.core.errors import UnavailableError
 from secondme.core.ids import ContactId
 from secondme.core.records import Turn
-from secondme.core.remember.learning import Learner, own_messages
+from secondme.core.remember.learning import Learner
 from secondme.core.remember.store import RelationshipState, RelationshipStore, StyleStore
+from secondme.core.remember.style.own_messages import own_messages
 from secondme.core.store import keys
 from secondme.core.store.client import Store
 

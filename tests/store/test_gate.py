@@ -16,7 +16,7 @@ from secondme.core.enums import Tier
 from secondme.core.ids import ContactId, MessageId
 from secondme.core.messages import Admission, Challenge
 from secondme.core.records import OwnMessage
-from secondme.core.remember.learning import own_messages
+from secondme.core.remember.style.own_messages import own_messages
 from secondme.core.store import key_types, keys
 
 TownWith = Callable[..., Town]

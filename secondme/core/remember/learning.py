@@ -16,17 +16,15 @@ from functools import cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from secondme.core.clock import to_ms
 from secondme.core.enums import Relationship
 from secondme.core.errors import UnavailableError
 from secondme.core.files import table
 from secondme.core.log import get_logger
-from secondme.core.messages import split_told
-from secondme.core.records import OwnMessage, Turn
 from secondme.core.remember.style.measure import WORD, folded
+from secondme.core.remember.style.own_messages import own_messages
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Sequence
+    from collections.abc import Coroutine
 
     from secondme.core.ids import ContactId
     from secondme.core.ports import Clock
@@ -95,9 +93,6 @@ class _Heard:
 
 log = get_logger(__name__)
 
-FOLLOWS_MS = 90_000
-"""Within this long of each other the owner's messages are one answer."""
-_BEFORE_LIMIT = 500
 _MOST_WAITING = 1000
 _AGAIN_S = 5.0
 
@@ -193,30 +188,3 @@ class Learner:
             if cause not in self._complained:
                 self._complained.add(cause)
                 log.error("learning_failed", error)
-
-
-def own_messages(turns: Sequence[Turn]) -> list[OwnMessage]:
-    """What the owner wrote with their own hands in these turns, oldest first, each with what it answered.
-
-    Words that somebody answered already, the clone too, are not before the next message; lines that stand for attachments are nobody's
-    words, and a message without others is left out; so is what was forwarded, and what its chat forgets, whoever said it.
-    """
-    found: list[OwnMessage] = []
-    said: list[str] = []
-    last_ms: int | None = None
-    for turn in turns:
-        if turn.type != "fromMe":
-            last_ms = None
-            if turn.role != "user":
-                said = []
-            elif turn.expires_at is None:
-                said = [*said, turn.content]
-            continue
-        at_ms = to_ms(turn.timestamp)
-        _, text = split_told(turn.content)
-        if text and not turn.forwarded and turn.expires_at is None:
-            follows = last_ms is not None and at_ms - last_ms <= FOLLOWS_MS
-            before = "" if follows else "\n".join(said)[-_BEFORE_LIMIT:]
-            found.append(OwnMessage(id=turn.id, at=turn.timestamp, text=text, before=before, follows=follows, sources=turn.sources))
-            last_ms, said = at_ms, []
-    return found

@@ -43,10 +43,10 @@ if TYPE_CHECKING:
     from secondme.core.config.loader import Settings
     from secondme.core.ports import Clock, Memory, Pictures
     from secondme.core.records import Burst, Mail, Turn
-    from secondme.core.reply.budget import Budget
-    from secondme.core.reply.store import ContextStore, OutageStore, ReplyContext
+    from secondme.core.reply.collaborators import Contexts, Outages, Purse, VoiceSource
+    from secondme.core.reply.store import ReplyContext
     from secondme.core.reply.tool_loop import ToolLoop
-    from secondme.core.reply.voice import Voice, Voices
+    from secondme.core.reply.voice import Voice
 
 _LEFT_ALONE = ("model_down", "The model has failed too often and is left alone for a moment.")
 
@@ -90,10 +90,10 @@ class Agent:
 
     def __init__(
         self,
-        budget: Budget,
-        outages: OutageStore,
-        contexts: ContextStore,
-        voices: Voices,
+        budget: Purse,
+        outages: Outages,
+        contexts: Contexts,
+        voices: VoiceSource,
         settings: Settings,
         zone: tzinfo,
         clock: Clock,
