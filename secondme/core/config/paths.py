@@ -79,6 +79,11 @@ class Places:
         return self.data / "media"
 
     @property
+    def rehearsals(self) -> Path:
+        """What the clone would have answered in the owner's past, a file a run; in no backup."""
+        return self.data / "rehearsals"
+
+    @property
     def speech_models(self) -> Path:
         """Weights of engines that understand speech on this machine; in no backup."""
         return self.data / "models"

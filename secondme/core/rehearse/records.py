@@ -57,3 +57,47 @@ class RehearsedAnswer(Record):
     """Those in the owner's real answer."""
     micros: int = 0
     """What it cost, in millionths of a dollar."""
+
+
+class RunHead(Record):
+    """What was asked for when a run began; it goes on with the same."""
+
+    id: str
+    begun_at: Moment
+    seed: int
+    variants: tuple[Variant, ...]
+    bursts: tuple[str, ...]
+    """Ids of the answers that are rehearsed, in this order."""
+    with_notes: bool = False
+    source: str = ""
+    """The export that the past was read from; empty: what is known of the contacts."""
+    me: str = ""
+    """As the export names the owner."""
+    contact: str = ""
+    """Whose chat the export is."""
+    max_micros: int
+    """What the run may cost at most."""
+
+
+class Material(Record):
+    """What the answers of one contact are measured beside."""
+
+    contact: str
+    name: str = ""
+    past: tuple[str, ...] = ()
+    """Whole answers of the owner's, oldest first, that are not rehearsed: how they write."""
+    others: tuple[str, ...] = ()
+    """Other answers of the owner's of about the same time: the owner against themselves."""
+    contacts: tuple[str, ...] = ()
+    """What the contact wrote: somebody else against the owner."""
+    own_count: int = 0
+    """Single messages of the owner's that are known."""
+
+
+class BlindChoice(Record):
+    """What the owner said of one pair in the blind test."""
+
+    burst: str
+    variant: int = 0
+    said: Literal["real", "clone", "no_idea", "remembered"]
+    """Which one they took for their own; or neither, or they remembered their own words, which is no test."""

@@ -289,8 +289,12 @@ class StyleStore:
 
     async def overall(self) -> StyleProfile | None:
         """How the owner writes to whomever; None below ten messages."""
+        return profile_of_measures(await self.measures())
+
+    async def measures(self) -> list[Measure]:
+        """What was measured of the owner's messages to whomever, oldest first. What cannot be read is left out."""
         raw = await self._store.call(self._store.client.hvals(keys.STYLE_OVERALL))
-        return profile_of_measures(sorted(_decoded(Measure, raw, keys.STYLE_OVERALL), key=lambda each: each.at))
+        return sorted(_decoded(Measure, raw, keys.STYLE_OVERALL), key=lambda each: each.at)
 
     async def _own(self, members: Sequence[ContactId]) -> list[OwnMessage]:
         found: list[OwnMessage] = []

@@ -118,13 +118,17 @@ class Budget:
         models: ModelSettings,
         clock: Clock,
         jobs: JobSettings | None = None,
+        *,
+        whole_day: bool = False,
     ) -> None:
-        """The settings are looked at with each call. `jobs`: their caps for a day and for a call stand in the place of a contact's."""
+        """The settings are looked at with each call. `jobs`: their caps for a day and for a call stand in the place of a contact's;
+        `whole_day`: nothing does, only the day's cap counts."""
         self._model = model
         self._spending = spending
         self._settings = settings
         self._models = models
         self._jobs = jobs
+        self._whole_day = whole_day
         self._prices = Prices(settings)
         self._clock = clock
 
@@ -143,6 +147,8 @@ class Budget:
             raise UnavailableError("over_run_budget", "One question may not cost so much.", "Raise jobs.run_usd, or ask for less.")
         day_cap = int(self._settings.daily_usd * MICROS)
         contact_cap = int((self._settings.daily_usd_per_contact if jobs is None else jobs.daily_usd) * MICROS)
+        if self._whole_day:
+            contact_cap = day_cap
         charge = await self._spending.reserve(who, now_ms, most, day_cap=day_cap, contact_cap=contact_cap)
         if isinstance(charge, str):
             raise _over(charge, now_ms)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from secondme.core.reply.persona import Persona
 
 _NOTES_LIMIT = 2000
-_QUOTED = re.compile(r"[\"“„«]([^\"“”„«»\n]{1,200})[\"”“»]")
+QUOTED = re.compile(r"[\"“„«]([^\"“”„«»\n]{1,200})[\"”“»]")
 """What a style guide quotes: words that shall, or shall not, be used."""
 _TURN_LIMIT = 500
 
@@ -146,7 +146,7 @@ def may_be_said(briefing: Briefing) -> tuple[str, ...]:
     asked_for = (f"{name} will have to answer that themselves", f"{name}'s AI assistant and that {name} reads along")
     spoken = (each for pair in briefing.examples for each in pair)
     remembered = (each.text for each in briefing.memories)
-    return (*asked_for, *persona.examples, *_QUOTED.findall(persona.style_guide), *spoken, *remembered)
+    return (*asked_for, *persona.examples, *QUOTED.findall(persona.style_guide), *spoken, *remembered)
 
 
 def _about(briefing: Briefing) -> str:

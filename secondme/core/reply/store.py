@@ -40,6 +40,8 @@ SELF = "self"
 """Under which name the owner's own questions are accounted for."""
 JOBS = "jobs"
 """And what jobs ask."""
+REHEARSAL = "rehearsal"
+"""And what rehearsals ask; also the class of their calls in the log."""
 _PAGE = 500
 
 
@@ -162,7 +164,7 @@ class SpendingStore:
                 "output": usage.output_tokens,
                 "cache_read": usage.cache_read_tokens,
                 "cache_write": usage.cache_write_tokens,
-                "total_messages": 0 if facts.get("classification") == "routing" else 1,
+                "total_messages": 0 if facts.get("classification") in {"routing", REHEARSAL} else 1,
             }
             entry = json.dumps({**facts, **_logged(usage), "costMicros": micros, "contactId": charge.who, "timestamp": now_ms})
         model = f"{_MODEL}{usage.model if usage else ''}:"

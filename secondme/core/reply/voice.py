@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from secondme.core.errors import ConfigError
 from secondme.core.log import get_logger
@@ -16,9 +16,8 @@ if TYPE_CHECKING:
     from secondme.core.enums import Relationship
     from secondme.core.ports import Clock
     from secondme.core.records import ApprovedContact, OwnMessage
-    from secondme.core.remember.store import StyleStore
     from secondme.core.reply.persona import Persona
-    from secondme.core.reply.store import PersonaUse, ReplyContext
+    from secondme.core.reply.store import ReplyContext
 
 log = get_logger(__name__)
 
@@ -54,10 +53,26 @@ class Voice:
         return examples_for(words, self.own)
 
 
+class OverallStyle(Protocol):
+    """How the owner writes to whomever."""
+
+    async def overall(self) -> StyleProfile | None:
+        """As `StyleStore.overall`."""
+        ...
+
+
+class PersonaChoices(Protocol):
+    """Which personas the owner chose."""
+
+    async def all(self) -> Mapping[str, str]:
+        """As `PersonaUse.all`."""
+        ...
+
+
 class Voices:
     """Where voices come from."""
 
-    def __init__(self, library: PersonaLibrary, used: PersonaUse, style: StyleStore, default_file: str, clock: Clock) -> None:
+    def __init__(self, library: PersonaLibrary, used: PersonaChoices, style: OverallStyle, default_file: str, clock: Clock) -> None:
         self._library = library
         self._used = used
         self._style = style
