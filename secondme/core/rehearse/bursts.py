@@ -107,12 +107,12 @@ class Candidate:
         )
 
 
-def candidates(past: Past) -> list[Candidate]:
-    """Every answer of this past that can be rehearsed, oldest first."""
+def candidates(past: Past, fewest_before: int = FEWEST_BEFORE) -> list[Candidate]:
+    """Every answer of this past that can be rehearsed, oldest first; before each stand so many messages of the owner's."""
     found = []
     for answer in past.answers:
         asked = _asked(past, answer)
-        if asked is None or past.count_before(answer.position) < FEWEST_BEFORE:
+        if asked is None or past.count_before(answer.position) < fewest_before:
             continue
         kind = by_rules([past.turns[at].content for at in asked]).kind
         found.append(Candidate(past, answer, asked, kind is BurstKind.PHATIC))
