@@ -3,14 +3,83 @@
 from dataclasses import dataclass, replace
 from random import Random
 
-COMMON = (
-    "yes no maybe later today tomorrow home work dinner train late soon call see you there good fine thanks right ask them well then"
-    " money week house tickets friend car rain sleep game door time back out never always again idea really think know want need"
-).split()
-FORMAL = (
-    "certainly absolutely wonderful opportunity appreciate considering additionally perhaps delightful experience however definitely"
-    " looking forward exciting journey sounds great amazing understand feelings completely important remember enjoy moment share"
-).split()
+COMMON = [
+    "yes",
+    "no",
+    "maybe",
+    "later",
+    "today",
+    "tomorrow",
+    "home",
+    "work",
+    "dinner",
+    "train",
+    "late",
+    "soon",
+    "call",
+    "see",
+    "you",
+    "there",
+    "good",
+    "fine",
+    "thanks",
+    "right",
+    "ask",
+    "them",
+    "well",
+    "then",
+    "money",
+    "week",
+    "house",
+    "tickets",
+    "friend",
+    "car",
+    "rain",
+    "sleep",
+    "game",
+    "door",
+    "time",
+    "back",
+    "out",
+    "never",
+    "always",
+    "again",
+    "idea",
+    "really",
+    "think",
+    "know",
+    "want",
+    "need",
+]
+FORMAL = [
+    "certainly",
+    "absolutely",
+    "wonderful",
+    "opportunity",
+    "appreciate",
+    "considering",
+    "additionally",
+    "perhaps",
+    "delightful",
+    "experience",
+    "however",
+    "definitely",
+    "looking",
+    "forward",
+    "exciting",
+    "journey",
+    "sounds",
+    "great",
+    "amazing",
+    "understand",
+    "feelings",
+    "completely",
+    "important",
+    "remember",
+    "enjoy",
+    "moment",
+    "share",
+]
 
 
 @dataclass(frozen=True)
@@ -53,7 +122,9 @@ class Writer:
 
 
 ANA = Writer(("tía", "porfa", "vale", "venga", "luego", "guay", "finde", "peli"), split=0.3)
-BEN = Writer(("mate", "cheers", "pub", "bloody", "sorted", "proper", "reckon", "innit"), 11, 0.4, "haha", 0.1, "👍", 0.3, 0.2, 0.4, 0.1, 0.1)
+BEN = Writer(
+    ("mate", "cheers", "pub", "bloody", "sorted", "proper", "reckon", "innit"), 11, 0.4, "haha", 0.1, "👍", 0.3, 0.2, 0.4, 0.1, 0.1
+)
 NOA = Writer(("שלום", "כן", "בסדר", "מחר", "אולי", "בוא"), 4, 0.05, "חחח", 0.3, "❤️", 0.4, 1.0, 0.0, 0.2, 0.4)
 IVO = Writer(("spritzer", "vrijeme", "dobro", "hajde", "brate", "kava"), 8, 0.25, "hehe", 0.15, "🙂", 0.05, 0.4, 0.2, 0.02, 0.15)
 OWNERS = {"ana": ANA, "ben": BEN, "noa": NOA, "ivo": IVO}
@@ -64,7 +135,9 @@ GENERIC = Writer(tuple(FORMAL), 18, 0.9, "haha", 0.02, "😊", 0.5, 0.0, 0.6, 0.
 
 def surface_fixed(owner: Writer) -> Writer:
     """A language model's words, in the owner's lengths, small letters and marks."""
-    return replace(GENERIC, length=owner.length, small=owner.small, stop=owner.stop, shout=owner.shout, split=owner.split, emojis=owner.emojis)
+    return replace(
+        GENERIC, length=owner.length, small=owner.small, stop=owner.stop, shout=owner.shout, split=owner.split, emojis=owner.emojis
+    )
 
 
 def some(writer: Writer, count: int, seed: int) -> list[str]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 _LAUGHTER = re.compile(
     r"(?:ja|je|ji|ha|he|hi|ah|eh|ih|ха|хе|хи|ах|χα|χε){2,}|h{4,}|k{3,}|(?:rs){2,}|(?<![a-z])w{2,}(?![a-z.])|"  # noqa: RUF001  Cyrillic, Greek
     r"\bl+o+l+(?:o+l+)*\b|\blmf?a+o+\b|\brofl\b|\bx+d+\b|\b(?:pt|m)dr\b|"
-    r"ㅋ{2,}|ㅎ{2,}|ח{3,}|ه{3,}|哈{2,}|呵{2,}|嘻{2,}|(?:はは)+|笑|[\u0e00-\u0e7f] ?5{3,}",
+    r"ㅋ{2,}|ㅎ{2,}|ח{3,}|ه{3,}|哈{2,}|呵{2,}|嘻{2,}|(?:はは)+|笑|[\u0e00-\u0e7f] ?5{3,}",  # noqa: RUF001  Arabic
     re.IGNORECASE,
 )
 """Written laughter: ja, ha, ha in Cyrillic and Greek, Brazilian k and rs, Japanese w, abbreviations, Korean, Hebrew, Arabic, Chinese, Thai."""
@@ -94,7 +94,7 @@ FEATURES = (
     Feature("brackets", "a bracket", "share", lambda t: t.some("()[]（）「」")),  # noqa: RUF001
     Feature("links", "a link", "share", lambda t: "http" in t.text),
     Feature("formality", "formality", "mean", lambda t: t.formality),
-    Feature("rare_marks", "a colon, dash or quotation mark", "share", lambda t: t.some(";:-–—\"“”„«»")),  # noqa: RUF001
+    Feature("rare_marks", "a colon, dash or quotation mark", "share", lambda t: t.some(';:-–—"“”„«»')),  # noqa: RUF001
 )
 """What a text is measured by, in the order of `features`."""
 LEAST_SPREAD = 0.1

@@ -111,11 +111,11 @@ def _tell(owner: _Class, stranger: _Class, pairs: list[tuple[_Seen, _Seen]]) -> 
     """1 where the second of a pair looks more like the stranger, 0 where the first does, a half where neither."""
     (own_length, own_means, own_spreads), (length, means, spreads) = owner.summary(), stranger.summary()
 
+    nearness = [theirs / length - ours / own_length for ours, theirs in zip(owner.grams, stranger.grams, strict=True)]
+
     def strangeness(seen: _Seen) -> float:
-        ours, theirs = owner.grams, stranger.grams
-        near = sum(w * theirs[g] for g, w in zip(seen.grams, seen.weights, strict=True)) / length
-        near -= sum(w * ours[g] for g, w in zip(seen.grams, seen.weights, strict=True)) / own_length
-        habits = sum(
+        near: float = sum(map(mul, seen.weights, map(nearness.__getitem__, seen.grams)))
+        habits: float = sum(
             (value - own_mean) ** 2 / own_spread - (value - mean) ** 2 / spread
             for value, own_mean, own_spread, mean, spread in zip(seen.features, own_means, own_spreads, means, spreads, strict=True)
         )  # the logarithms of the spreads are the same for both texts of a pair

@@ -17,6 +17,8 @@ _Z_POWER = 0.8416212335729143
 """With so much beyond, a true difference of that size is found in four of five tries (Cohen 1988)."""
 _ROUNDS = 2000
 SIGNIFICANT = 0.05
+_EVEN = 0.5
+"""Of a pair in which it could not be told."""
 
 
 def wilson(right: float, n: int) -> tuple[float, float]:
@@ -31,7 +33,8 @@ def wilson(right: float, n: int) -> tuple[float, float]:
 
 def by_chance(right: float, n: int) -> float:
     """The exact probability that guessing is right at least so often; half a success more or less counts as not reached."""
-    return sum(math.comb(n, k) for k in range(max(0, math.floor(right)), n + 1)) / 2**n
+    ways: int = sum(math.comb(n, k) for k in range(max(0, math.floor(right)), n + 1))
+    return ways / (1 << n)
 
 
 def by_bad_luck(right: float, n: int, share: float) -> float:
@@ -68,8 +71,8 @@ def difference(first: Sequence[float], second: Sequence[float], *, seed: int) ->
     differences = [one - two for one, two in zip(first, second, strict=True)]
     rng, n = Random(seed), len(differences)  # noqa: S311  chance is not secret here
     means = sorted(fmean(rng.choices(differences, k=n)) for _ in range(_ROUNDS))
-    only_first = sum(one > 0.5 >= two for one, two in zip(first, second, strict=True))
-    only_second = sum(two > 0.5 >= one for one, two in zip(first, second, strict=True))
+    only_first = sum(one > _EVEN >= two for one, two in zip(first, second, strict=True))
+    only_second = sum(two > _EVEN >= one for one, two in zip(first, second, strict=True))
     tail = _ROUNDS // 40
     found = Difference(fmean(differences), means[tail], means[-tail - 1], sign_test(only_first, only_second), None)
     if found.is_decided or not found.value:
