@@ -4,8 +4,8 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-
 from rehearse.past_worlds import ANNA, NOON, PHONE, conversation
+
 from secondme.core.ids import ContactId
 from secondme.core.messages import Speaker
 from secondme.core.rehearse.bursts import FEWEST_BEFORE, Candidate, candidates, pick

@@ -93,7 +93,11 @@ def test_another_prompt_is_another_call(other: Prompt) -> None:
 
 @pytest.mark.parametrize(
     "outcome",
-    [Composed("hi \ud800 \u2028", Usage(1, 2, 3, 4, "m", is_estimated=True)), Composed("", is_cut=True), ModelRefused("refused", Usage(7))],
+    [
+        Composed("hi \ud800 \u2028", Usage(1, 2, 3, 4, "m", is_estimated=True)),
+        Composed("", is_cut=True),
+        ModelRefused("refused", Usage(7)),
+    ],
 )
 def test_what_is_kept_of_a_call_is_what_it_was(outcome: ModelOutcome) -> None:
     assert outcome_from_json(outcome_to_json(outcome)) == outcome
