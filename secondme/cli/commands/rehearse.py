@@ -235,7 +235,7 @@ def _result(
     ended: str,
     errors: list[SecondmeError],
 ) -> CommandResult:
-    from secondme.core.rehearse.verdict import lines
+    from secondme.core.rehearse.wording import lines
 
     found = desk.report(run)
     data: dict[str, Any] = {
