@@ -23,7 +23,7 @@ from secondme.core.rehearse.archive import Run, RunArchive, RunFile
 from secondme.core.rehearse.bursts import MOST, Candidate, candidates, pick
 from secondme.core.rehearse.past import Past, PastMessage
 from secondme.core.rehearse.purse import Estimate, Limit, RehearsalPurse
-from secondme.core.rehearse.records import Material, RunHead, Variant
+from secondme.core.rehearse.records import STAND_IN, Material, RunHead, Variant
 from secondme.core.rehearse.rehearsal import Rehearsal, World, remove_unfinished
 from secondme.core.rehearse.verdict import Report, report
 from secondme.core.remember.store import RelationshipState
@@ -40,8 +40,7 @@ if TYPE_CHECKING:
     from secondme.services import Services
 
 HOW_TO_IMPORT = "secondme import whatsapp FILE --contact ID"
-_UNKNOWN = ContactId("local:~import")
-"""Stands for the other one of an export whom the owner has not let in."""
+_UNKNOWN = ContactId(STAND_IN)
 _BEFORE = timedelta(minutes=1)
 _MOST_PAST = 200
 _SEEDS = 2**31

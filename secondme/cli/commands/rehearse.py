@@ -14,10 +14,15 @@ from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, note
 from secondme.cli.prompts import confirm
 from secondme.core.clock import rfc3339
+from secondme.core.format import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from secondme.core.errors import SecondmeError
+    from secondme.core.records import ApprovedContact
     from secondme.core.rehearse.archive import Run
+    from secondme.core.rehearse.records import RehearsedAnswer
     from secondme.rehearsal_desk import RehearsalDesk, RehearsalPlan
     from secondme.services import Services
 
@@ -80,7 +85,9 @@ async def rehearse(
     ] = None,
     blind: Annotated[bool, typer.Option("--blind", help="Tell yourself which answers are yours.")] = False,
     items: Annotated[int, typer.Option("--items", metavar="N", min=1, max=200, help="With --blind: of how many.")] = _ITEMS,
-    teach: Annotated[bool, typer.Option("--teach", help="Show what it got wrong, and teach it with your words.")] = False,
+    teach: Annotated[
+        bool, typer.Option("--teach", help="Show what it got wrong, and teach it your own words; with --forget, it unlearns them.")
+    ] = False,
     forget: Annotated[bool, typer.Option("--forget", help="Delete the runs, or with --run that one.")] = False,
     with_texts: Annotated[bool, typer.Option("--with-texts", help="With --json: the words of the answers too.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -106,6 +113,9 @@ async def rehearse(
         desk.archive.expire(services.clock.now())
         if runs:
             return _runs(desk)
+        if teach:
+            found = [each.contact_id for each in await _approved(services, typed.contact)]
+            return await (_unlearnt(services, found, yes=yes) if forget else _taught(services, desk, run, found, yes=yes))
         if forget:
             return _forget(desk, run, yes=yes)
         if run:
@@ -181,11 +191,8 @@ def _dry(plan: RehearsalPlan) -> CommandResult:
     def show(screen: Screen) -> None:
         screen.line(_price(plan))
         first, last = plan.chosen[0].at, plan.chosen[-1].at
-        people = len(data["contacts"])
-        screen.line(
-            f"To {people} {'person' if people == 1 else 'people'}, {first:%d %b %Y} - {last:%d %b %Y}. Seed {plan.head.seed}.",
-            "dim",
-        )
+        people = counted(len(contacts), "person", "people")
+        screen.line(f"To {people}, {first:%d %b %Y} - {last:%d %b %Y}. Seed {plan.head.seed}.", "dim")
         screen.line("Nobody was asked, and nothing was kept.", "dim")
 
     return CommandResult(data, show, schema="secondme.rehearse.plan/1")
@@ -274,7 +281,7 @@ _ENDS = {
 }
 
 
-def _with_texts(run: Run, answer: Any) -> dict[str, Any]:
+def _with_texts(run: Run, answer: RehearsedAnswer) -> dict[str, Any]:
     burst = run.bursts.get(answer.burst)
     return {
         "variant": answer.variant,
@@ -330,6 +337,81 @@ def _forget(desk: RehearsalDesk, run_id: str, *, yes: bool) -> CommandResult:
     count = desk.archive.forget(run_id or None)
     result = message_result({"deleted": count}, f"{count} {'run is' if count == 1 else 'runs are'} gone.")
     return CommandResult(result.data, result.show, schema="secondme.rehearse.forget/1")
+
+
+async def _approved(services: Services, references: Sequence[str]) -> list[ApprovedContact]:
+    """Those who were named; everybody when nobody was."""
+    from secondme.cli.contact_lookup import find_approved
+
+    if references:
+        return [await find_approved(services, each) for each in references]
+    return list((await services.listing()).approved)
+
+
+async def _taught(services: Services, desk: RehearsalDesk, run_id: str, contacts: Sequence[str], *, yes: bool) -> CommandResult:
+    """What the owner agreed to is kept with the contacts."""
+    from secondme.core.ids import ContactId
+    from secondme.core.rehearse.teaching import kept, proposals
+    from secondme.core.text import safe_text
+
+    run = desk.archive.load(run_id) if run_id else desk.archive.latest()
+    known = {each.contact_id: each for each in (await services.listing()).approved}
+    found = {who: lessons for who, lessons in proposals(run).items() if who in contacts and lessons}
+    if not yes and found and not sys.stdin.isatty():
+        raise typer.BadParameter("without a terminal to ask on, add --yes")
+    taught: list[dict[str, Any]] = []
+    for who, lessons in found.items():
+        agreed = []
+        for lesson in lessons:
+            if not yes:
+                note(safe_text(f"To {known[who].shown_name or who}"), "bold")
+                note(safe_text(f"  it wrote     {_indented(lesson.wrote)}"))
+                note(safe_text(f"  you wrote    {_indented(lesson.real)}"))
+                note(f"  so it was    {lesson.because}", "dim")
+            if yes or _agrees("Teach it this?"):
+                agreed.append(lesson)
+        if agreed:
+            await services.choices.set_lessons(ContactId(who), kept(known[who].lessons or (), agreed))
+        taught += [{"contact": who, "because": each.because} for each in agreed]
+
+    def show(screen: Screen) -> None:
+        if not found:
+            screen.line("Nothing it wrote there differs plainly enough from what you wrote to teach it by.")
+            return
+        count = len(taught)
+        screen.line(f"{count} {'lesson is' if count == 1 else 'lessons are'} taught." if count else "Nothing is taught.")
+        if count:
+            screen.hint("See what they change: secondme rehearse", "dim")
+            screen.hint("To take them back: secondme rehearse --teach --forget", "dim")
+
+    return CommandResult({"run": run.head.id, "taught": taught}, show, schema="secondme.rehearse.teach/1")
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n               ")
+
+
+def _agrees(question: str) -> bool:
+    """Whether the person said yes. Raises typer.Abort when they left."""
+    return typer.confirm(question, default=False, err=True)
+
+
+async def _unlearnt(services: Services, contacts: Sequence[str], *, yes: bool) -> CommandResult:
+    """No lesson is kept with these contacts."""
+    from secondme.cli.output import message_result
+    from secondme.core.ids import ContactId
+
+    having = [each for each in (await services.listing()).approved if each.contact_id in contacts and each.lessons]
+    if having and not yes:
+        if not sys.stdin.isatty():
+            raise typer.BadParameter("without a terminal to ask on, add --yes")
+        confirm(f"Take back what it was taught about {'1 contact' if len(having) == 1 else f'{len(having)} contacts'}?")
+    for each in having:
+        await services.choices.set_lessons(ContactId(each.contact_id), ())
+    result = message_result(
+        {"contacts": [each.contact_id for each in having]}, "Nothing is taught any more." if having else "Nothing was taught."
+    )
+    return CommandResult(result.data, result.show, schema="secondme.rehearse.unteach/1")
 
 
 class _Progress:

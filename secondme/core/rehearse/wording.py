@@ -8,6 +8,7 @@ from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 from secondme.core.format import counted, money
+from secondme.core.rehearse.records import STAND_IN
 from secondme.core.rehearse.statistics import SIGNIFICANT, by_chance, wilson
 from secondme.core.rehearse.verdict import ENOUGH, FEWEST, FEWEST_OWN, is_not_told
 
@@ -150,8 +151,10 @@ def _difference(strip: Strip, laughter: str) -> str:
 def _advice(advice: Advice, name: str) -> list[str]:
     if not advice.code:
         return []
-    command = f"secondme contacts mode {shlex.quote(advice.contact)} {_MODES[advice.code]}"
-    return [*_wrap(f"{name}: {_ADVICE[advice.code]} ({_WHY[advice.why]})."), f"    {command}"]
+    said = _wrap(f"{name}: {_ADVICE[advice.code]} ({_WHY[advice.why]}).")
+    if advice.contact == STAND_IN:  # nobody was let in who could be switched
+        return said
+    return [*said, f"    secondme contacts mode {shlex.quote(advice.contact)} {_MODES[advice.code]}"]
 
 
 def _contrast(contrast: Contrast) -> str:
