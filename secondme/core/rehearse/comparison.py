@@ -115,8 +115,8 @@ class Comparison:
 
     @property
     def is_copying(self) -> bool:
-        """Clearly more of it is copied than of the owner's own."""
-        return self.pairs > 0 and wilson(self.copied, self.pairs)[0] > self.own_copied / self.pairs
+        """Clearly more of it is copied than of the owner's own: the two intervals do not meet."""
+        return wilson(self.copied, self.pairs)[0] > wilson(self.own_copied, self.pairs)[1]
 
     @property
     def is_inventing(self) -> bool:

@@ -93,7 +93,7 @@ FEATURES = (
     Feature("doubled_marks", "marks in a row", "share", lambda t: bool(_DOUBLED.search(t.text))),
     Feature("brackets", "a bracket", "share", lambda t: t.some("()[]（）「」")),  # noqa: RUF001
     Feature("links", "a link", "share", lambda t: "http" in t.text),
-    Feature("formality", "formality", "mean", lambda t: t.formality),
+    Feature("formality", "of 1 in formality", "mean", lambda t: t.formality),
     Feature("rare_marks", "a colon, dash or quotation mark", "share", lambda t: t.some(';:-–—"“”„«»')),  # noqa: RUF001
 )
 """What a text is measured by, in the order of `features`."""

@@ -48,7 +48,7 @@ _MEANS = {"word_length": ("longer words", "shorter words"), "formality": ("more 
 def lines(report: Report) -> list[str]:
     """The report, a line of at most 80 columns each."""
     when = f", {_day(report.since)} - {_day(report.until)}" if report.since and report.until else ""
-    found = [f"Rehearsal of {counted(report.bursts, 'answer')} to {_people(report)}{when}"]
+    found = [f"Rehearsal of {counted(report.bursts, 'answer')} to {_people(report)}{when}, seed {report.seed}"]
     for at, variant in enumerate(report.variants):
         letter = f"{ascii_uppercase[at % 26]}: " if len(report.variants) > 1 else ""
         persona = f"persona {variant.persona}" if variant.persona else "each contact's own persona"
@@ -138,11 +138,11 @@ def notable(strips: Sequence[Strip]) -> list[Strip]:
 
 def _difference(strip: Strip, laughter: str) -> str:
     """One feature as a person would say it: "too long: 41 characters, you 18", "a comma in every second answer, you never"."""
-    clone, real = strip.say(strip.clone), strip.say(strip.real)
+    clone, real = strip.say(strip.clone), strip.say(strip.real).removesuffix("s").removesuffix(" answer")
     if words := (_LENGTHS | _MEANS).get(strip.feature):
         return f"{words[strip.clone < strip.real]}: {clone if strip.feature != 'formality' else clone.split()[0]}, you {real.split()[0]}"
     thing = laughter if strip.feature == "laughter" and laughter and clone == "never" else strip.thing
-    if clone == real:  # so close that only the count differs
+    if clone == strip.say(strip.real):
         return f"{thing} {clone}, {'more' if strip.clone > strip.real else 'less'} often than you"
     return f"never {thing}, you {real}" if clone == "never" else f"{thing} {clone}, you {real}"
 
@@ -158,11 +158,10 @@ def _contrast(contrast: Contrast) -> str:
     one, two = (ascii_uppercase[at % 26] for at in (contrast.first, contrast.second))
     found = contrast.difference
     if not (found and contrast.first_told and contrast.second_told):
-        return (
-            f"{one} and {two}: not compared; {contrast.pairs} bursts answered by both, and it takes {ENOUGH} and a number of each."
-        )
-    shares = f"{one} {_hundred(contrast.first_told.share)}, {two} {_hundred(contrast.second_told.share)}"
-    said = f"{shares}, difference {_hundred(found.value)} ({_hundred(found.low)} to {_hundred(found.high)})"
+        why = f"both answered {contrast.pairs} bursts, and it takes {ENOUGH}"
+        return f"{one} and {two} are not compared: {why if contrast.pairs < ENOUGH else 'too few messages of yours are known'}."
+    first, second = _hundred(contrast.first_told.share), _hundred(contrast.second_told.share)
+    said = f"{one} {first}, {two} {second}, difference {first - second} ({_hundred(found.low)} to {_hundred(found.high)})"
     if found.is_decided:
         less = two if found.value > 0 else one
         return f"{said}: decided, {less} is told less often ({_p(found.p)})."
@@ -183,11 +182,13 @@ def blind_verdict(right: int, no_idea: int, n: int, same: int, remembered: int) 
     if p < SIGNIFICANT:
         verdict = "you can tell the clone from you"
     elif is_not_told(score, n):
-        verdict = "you could not tell the clone from you: it passes this test"
+        verdict = "you could not tell the clone from you, and it passes this test"
     else:
         verdict = "this cannot tell the clone from you, nor show that it can"
     interval = f"95 % interval {_hundred(low)}-{_hundred(high)} %"
-    return " ".join([f"{said}. Chance is {n / 2:g}. {interval}: {verdict}. By guessing: {_p(p)}.", *_left_out(same, remembered)])
+    return " ".join(
+        [f"{said}. Chance is {n / 2:g}. {interval}: {verdict}. By guessing alone: {_p(p)}.", *_left_out(same, remembered)]
+    )
 
 
 def _left_out(same: int, remembered: int) -> Iterator[str]:
