@@ -62,7 +62,7 @@ class Feature(NamedTuple):
             return 0.0
         if self.kind == "median":
             return math.expm1(median(values))
-        return fmean(value > 0 for value in values) if self.kind == "share" else fmean(values)
+        return 1 - values.count(0.0) / len(values) if self.kind == "share" else sum(values) / len(values)
 
     def say(self, value: float) -> str:
         """A sum in words: "18 characters", "in every eighth answer", "never"."""
