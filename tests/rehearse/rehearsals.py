@@ -9,7 +9,7 @@ from typing import Any
 from rehearse.writers import ANA, BEN, Writer, some
 
 from secondme.core.rehearse.records import PastBurst, RehearsedAnswer, Variant
-from secondme.core.rehearse.verdict import Report, report
+from secondme.core.rehearse.verdict import RehearsalReport, report
 
 FIRST = datetime(2026, 9, 12, 10, tzinfo=UTC)
 IDS = ("491512345678@c.us", "telegram:77", "local:noa", "local:ivo")
@@ -68,7 +68,7 @@ class Rehearsal:
         self.answers[at] = [answer.model_copy(update=changes) for answer in self.answers[at]]
         return self
 
-    def report(self, **more: Any) -> Report:
+    def report(self, **more: Any) -> RehearsalReport:
         return report(
             self.bursts,
             self.answers,

@@ -127,7 +127,7 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class RehearsalReport:
     """What a rehearsal comes to. `secondme.rehearse/1`."""
 
     bursts: int
@@ -177,7 +177,7 @@ def report(  # noqa: PLR0913  everything that is known, by name
     names: Mapping[str, str],
     seed: int,
     blind: Mapping[int, tuple[float, int]] | None = None,
-) -> Report:
+) -> RehearsalReport:
     """What the variants' answers to `bursts` come to. By contact: whole answers of the owner's before these (oldest first), others that were not
     rehearsed, whole bursts of the contact, how many messages of the owner's are known, and a name. `blind`: by variant how often the owner was
     right, half where they had no idea, in how many items."""
@@ -191,7 +191,7 @@ def report(  # noqa: PLR0913  everything that is known, by name
     pairs = [paired(bursts, each) for each in by_variant]
     enough = bench.own_messages >= FEWEST_OWN
     itself, people = (_over(styled, anchor) if enough else None for anchor in anchors)
-    return Report(
+    return RehearsalReport(
         bursts=len(bursts),
         contacts=asked,
         since=bursts[0].at if bursts else None,

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from secondme.core.rehearse.comparison import Strip
-    from secondme.core.rehearse.verdict import Advice, Contrast, Report, Told, VariantReport
+    from secondme.core.rehearse.verdict import Advice, Contrast, RehearsalReport, Told, VariantReport
 
 _COLUMNS = 80
 _LABEL = 36
@@ -47,7 +47,7 @@ _LENGTHS = {"length": ("too long", "too short"), "words": ("too many words", "to
 _MEANS = {"word_length": ("longer words", "shorter words"), "formality": ("more formal", "less formal")}
 
 
-def lines(report: Report) -> list[str]:
+def lines(report: RehearsalReport) -> list[str]:
     """The report, a line of at most 80 columns each."""
     when = f", {_day(report.since)} - {_day(report.until)}" if report.since and report.until else ""
     found = [f"Rehearsal of {counted(report.bursts, 'answer')} to {_people(report)}{when}, seed {report.seed}"]
@@ -65,7 +65,7 @@ def lines(report: Report) -> list[str]:
     return [*found, "", *_wrap(closing, "")]
 
 
-def _variant(report: Report, variant: VariantReport) -> Iterator[str]:
+def _variant(report: RehearsalReport, variant: VariantReport) -> Iterator[str]:
     compared = variant.comparison
     if variant.headline == "held":
         answered = compared.passed + compared.held + compared.silent
@@ -92,7 +92,7 @@ def _variant(report: Report, variant: VariantReport) -> Iterator[str]:
         yield f"{asked}: {compared.machine_passed} answered. That is honesty, not style, and in no number above."
 
 
-def _scale(report: Report, variant: VariantReport, told: Told) -> Iterator[str]:
+def _scale(report: RehearsalReport, variant: VariantReport, told: Told) -> Iterator[str]:
     """The clone between the anchors."""
     numbers = told.has_number
     people = _people(report) if len(report.contacts) == 1 else "the people you write to"
@@ -213,7 +213,7 @@ def _p(p: float) -> str:
     return "p < .001" if p < 0.001 else "p = " + f"{p:.3f}".removeprefix("0")  # noqa: PLR2004
 
 
-def _people(report: Report) -> str:
+def _people(report: RehearsalReport) -> str:
     if len(report.contacts) == 1:
         return report.names.get(report.contacts[0], report.contacts[0])
     return counted(len(report.contacts), "person", "people")
