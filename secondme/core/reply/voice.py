@@ -50,7 +50,7 @@ class Voice:
         return self.profile is not None and self.profile.messages_per_answer >= _SPLITS_FROM
 
     def examples(self, words: str) -> list[tuple[str, str]]:
-        """What the contact once wrote that is most like `words`, and what the owner answered."""
+        """What the contact once wrote that is most like `words`, and what the owner answered; the nearest first."""
         return examples_for(words, self.own)
 
 
