@@ -181,8 +181,8 @@ def _written_out(text: str) -> str:
 def _cases(description: str, texts: list[str], rng: Random) -> list[str]:
     if "Everything is written in lower case" in description:
         return [text.lower() for text in texts]
-    small = _share(r"# (?:messages )?begin with a small", description)
-    lower = _share(r"# have no capital letter", description) or 0.0
+    small = _share(r"(?:A small letter begins|with a small one) #", description)
+    lower = _share(r"no capital letter at all is in #", description) or 0.0
     if small is None:
         return texts
     count = len(texts)

@@ -42,7 +42,7 @@ class Voice:
         """The profile in plain lines; empty without one."""
         if self.profile is None:
             return ""
-        return describe(self.profile) + ("\nPut each of those messages on a line of its own." if self.splits else "")
+        return describe(self.profile) + ("\nPut each message of a split answer on a line of its own." if self.splits else "")
 
     @property
     def splits(self) -> bool:

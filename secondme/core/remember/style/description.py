@@ -96,13 +96,13 @@ def _case(profile: StyleProfile) -> str:
             return "Messages begin with a capital letter."
         return "Most is written in lower case." if lower > _MOSTLY else ""
     if _is_rare(small, profile):
-        return f"Messages begin with a capital letter: {_of(small, profile, 'in')} begin with a small one."
-    return f"{_of(small, profile)} messages begin with a small letter, {_of(lower, profile)} have no capital letter at all."
+        return f"Messages begin with a capital letter, with a small one {_of(small, profile, 'in')}."
+    return f"A small letter begins {_of(small, profile)} messages; no capital letter at all is in {_of(lower, profile)}."
 
 
 def _marks(profile: StyleProfile) -> str:
     habits = [
-        _mark(profile, profile.period_share, "no full stop at the end", "a full stop at the end of"),
+        _mark(profile, profile.period_share, "no full stop at the end", "a full stop at the end of", " messages"),
         _mark(profile, profile.exclamation_share, "no exclamation marks", "exclamation marks in"),
     ]
     if profile.comma_share is not None:
@@ -116,10 +116,10 @@ def _marks(profile: StyleProfile) -> str:
     return f"Punctuation: {'; '.join(habits)}."
 
 
-def _mark(profile: StyleProfile, share: float, none: str, some: str) -> str:
-    return (
-        f"{none} ({_of(share, profile, 'in')} messages)" if _is_rare(share, profile) else f"{some} {_of(share, profile)} messages"
-    )
+def _mark(profile: StyleProfile, share: float, none: str, some: str, of_what: str = "") -> str:
+    if _is_rare(share, profile):
+        return f"{none} ({_of(share, profile, 'in')}{of_what})"
+    return f"{some} {_of(share, profile)}{of_what}"
 
 
 def _apostrophes(profile: StyleProfile) -> str:
