@@ -25,7 +25,7 @@ from secondme.core.rehearse.past import Past, PastMessage
 from secondme.core.rehearse.purse import Estimate, Limit, RehearsalPurse
 from secondme.core.rehearse.records import STAND_IN, Material, RunHead, Variant
 from secondme.core.rehearse.rehearsal import Rehearsal, World, remove_unfinished
-from secondme.core.rehearse.verdict import Report, report
+from secondme.core.rehearse.verdict import RehearsalReport, report
 from secondme.core.remember.store import RelationshipState
 from secondme.core.reply.budget import MICROS, Budget, Prices
 from secondme.stores import time_zone
@@ -165,7 +165,7 @@ class RehearsalDesk:
                 ended = await rehearsal.run(file, purses, tell)
             return RunEnd(file.run.head.id, ended)
 
-    def report(self, run: Run) -> Report:
+    def report(self, run: Run) -> RehearsalReport:
         """What the run comes to, as far as it came."""
         materials = run.materials
         return report(

@@ -5,6 +5,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from fnmatch import fnmatchcase
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,6 +21,7 @@ from secondme.core.messages import Composed, ModelRefused, ModelSize, Prompt, Us
 from secondme.core.records import Lesson, OwnMessage
 from secondme.core.rehearse.archive import RunArchive
 from secondme.core.reply.store import REHEARSAL
+from secondme.core.store import keys
 from secondme.rehearsal_desk import RehearsalDesk, RehearsalPlan, RehearsalWishes, RunEnd
 
 ANNA, BOB = ContactId("local:anna"), ContactId("local:bob")
@@ -65,6 +67,11 @@ async def everything(town: Town) -> dict[str, bytes]:
     return {key: await client.dump(key) for key in await town.raw_keys("*")}
 
 
+def is_money(key: str) -> bool:
+    kinds = (keys.token_stats("*"), keys.spent("*"), keys.TOKEN_USAGE)
+    return any(fnmatchcase(key.rpartition("}:")[2] or key, kind) for kind in kinds)
+
+
 def words_of(desk: RehearsalDesk, run_id: str) -> str:
     return (desk.archive.directory / f"{run_id}.jsonl").read_text("utf-8")
 
@@ -80,10 +87,7 @@ async def test_nothing_is_sent_learnt_or_changed_but_what_it_cost(lived: Town, c
     assert end.ended == ""
     after = await everything(lived)
     changed = {key for key in before | after if before.get(key) != after.get(key)}
-    day = f"{lived.clock.now():%Y-%m-%d}"
-    assert {key.partition(":")[0] for key in changed} <= {"TOKEN", "TOKENS", "STATS", "USAGE", "SPENT"} or all(
-        "token" in key.lower() or "spent" in key.lower() or day in key for key in changed
-    ), changed
+    assert [key for key in changed if not is_money(key)] == []
     assert lived.channel.sent == []
     assert await lived.tokens() == []
     assert learnt == [await lived.services.style.own(ANNA), await lived.services.style.measures()]
@@ -168,7 +172,7 @@ async def test_a_limit_ends_it_before_it_is_passed(lived: Town, limit: str) -> N
     lived.model.script = lambda _: Composed("ok", Usage(2000, 1500, model="claude-sonnet-5-5"))
     desk, plan = await plan_of(lived, count=30, max_usd=0.2 if limit == "max_usd" else 10.0)
     if limit == "daily":
-        lived.services.settings.budget.daily_usd = 0.2
+        vars(lived.services.settings.budget)["daily_usd"] = 0.2
     end = await run(desk, plan, lived.model)
     assert end.ended == ("over_rehearsal_limit" if limit == "max_usd" else "over_budget")
     found = desk.archive.load(end.run_id)
@@ -240,7 +244,9 @@ async def test_a_voice_message_is_its_transcript(lived: Town) -> None:
     start, said = lived.clock.now() - timedelta(days=60), []
     for number in range(150):
         at = int((start + timedelta(hours=number)).timestamp() * 1000)
-        said.append(MemoryMessage(f"q{number}", at, "contact", f'[voice message, 12 s: "shall we meet at the {TOPICS[number % 6]}"]'))
+        said.append(
+            MemoryMessage(f"q{number}", at, "contact", f'[voice message, 12 s: "shall we meet at the {TOPICS[number % 6]}"]')
+        )
         said.append(MemoryMessage(f"a{number}", at + 60_000, "owner", f"yes number {number}"))
     lived.services.memories.append(ANNA, said)
     _, plan = await plan_of(lived, contacts=(ANNA,))
@@ -250,7 +256,7 @@ async def test_a_voice_message_is_its_transcript(lived: Town) -> None:
 async def test_who_was_let_go_or_forgotten_is_in_no_run(lived: Town) -> None:
     desk, plan = await plan_of(lived)
     end = await run(desk, plan, lived.model)
-    assert {"q" + "nna", "qbob"[-4:]} and "local:anna" in words_of(desk, end.run_id)
+    assert "local:anna" in words_of(desk, end.run_id)
     await lived.owner.revoke(ANNA)
     left = words_of(desk, end.run_id)
     assert "local:anna" not in left
@@ -355,8 +361,8 @@ async def test_one_that_is_cancelled_goes_on_where_it_was(lived: Town) -> None:
 
 
 def test_the_private_files_are_in_no_backup() -> None:
-    from secondme.core.backup.archive import DATA  # noqa: PLC0415
-    from secondme.core.backup import archive  # noqa: PLC0415
+    from secondme.core.backup import archive
+    from secondme.core.backup.archive import DATA
 
     assert DATA
     assert "rehearsals" not in Path(archive.__file__).read_text()

@@ -81,7 +81,9 @@ class Candidate:
         )
 
     def burst(self, contact: ApprovedContact, channel: str) -> Burst:
-        """As the agent is given it."""
+        """As the agent is given it. What `contact` was taught by answers from then on is unknown."""
+        until = self.past.begins(self.answer.position)
+        known = tuple(each for each in contact.lessons or () if each.at < until) or None
         mail = tuple(
             Mail(
                 message_id=self.past.turns[at].id,
@@ -102,7 +104,7 @@ class Candidate:
             attempt=1,
             defers=0,
             last_reply_ms=None,
-            contact=contact,
+            contact=contact.model_copy(update={"lessons": known}),
             mail=mail,
         )
 

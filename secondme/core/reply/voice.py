@@ -41,7 +41,7 @@ class Voice:
         """The profile in plain lines; empty without one."""
         if self.profile is None:
             return ""
-        return describe(self.profile) + ("\nPut each of those messages on a line of its own." if self.splits else "")
+        return describe(self.profile) + ("\nPut each message of a split answer on a line of its own." if self.splits else "")
 
     @property
     def splits(self) -> bool:
@@ -49,7 +49,7 @@ class Voice:
         return self.profile is not None and self.profile.messages_per_answer >= _SPLITS_FROM
 
     def examples(self, words: str) -> list[tuple[str, str]]:
-        """What the contact once wrote that is most like `words`, and what the owner answered."""
+        """What the contact once wrote that is most like `words`, and what the owner answered; the nearest first."""
         return examples_for(words, self.own)
 
 
