@@ -54,7 +54,7 @@ async def lived(town: Town) -> Town:
 
 async def plan_of(town: Town, **wishes: Any) -> tuple[RehearsalDesk, RehearsalPlan]:
     desk = RehearsalDesk(town.services)
-    return desk, await desk.plan(RehearsalWishes(**{"seed": 5, "count": 12, "max_usd": 1.0} | wishes))
+    return desk, await desk.plan(RehearsalWishes(**{"seed": 5, "count": 8, "max_usd": 1.0} | wishes))
 
 
 async def run(desk: RehearsalDesk, plan: RehearsalPlan, model: ScriptedModel) -> RunEnd:
@@ -79,7 +79,7 @@ def words_of(desk: RehearsalDesk, run_id: str) -> str:
 async def test_nothing_is_sent_learnt_or_changed_but_what_it_cost(lived: Town, caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     before, files = await everything(lived), set(lived.setup.places.data.rglob("*"))
-    learnt = [await lived.services.style.own(ANNA), await lived.services.style.measures()]
+    learnt, sent = [await lived.services.style.own(ANNA), await lived.services.style.measures()], [*lived.channel.raw]
     desk, plan = await plan_of(lived)
     assert await everything(lived) == before
     assert not lived.model.prompts
@@ -88,7 +88,7 @@ async def test_nothing_is_sent_learnt_or_changed_but_what_it_cost(lived: Town, c
     after = await everything(lived)
     changed = {key for key in before | after if before.get(key) != after.get(key)}
     assert [key for key in changed if not is_money(key)] == []
-    assert lived.channel.sent == []
+    assert lived.channel.raw == sent
     assert await lived.tokens() == []
     assert learnt == [await lived.services.style.own(ANNA), await lived.services.style.measures()]
     new = set(lived.setup.places.data.rglob("*")) - files
@@ -177,7 +177,7 @@ async def test_a_limit_ends_it_before_it_is_passed(lived: Town, limit: str) -> N
     assert end.ended == ("over_rehearsal_limit" if limit == "max_usd" else "over_budget")
     found = desk.archive.load(end.run_id)
     assert 0 < len(found.answers) < 30
-    assert found.micros <= 200_000
+    assert found.micros <= 200_000 + (0 if limit == "max_usd" else 20_000)  # of a day one call may pass the cap
 
 
 async def test_what_a_human_must_mend_ends_it_and_is_told(lived: Town) -> None:
