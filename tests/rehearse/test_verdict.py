@@ -114,6 +114,15 @@ def test_what_copies_is_never_clearly_the_owner() -> None:
     assert [(advice.code, advice.why) for advice in variant.advice] == [("draft", "copied")]
 
 
+def test_an_owner_who_has_changed_is_no_measure_of_not_being_them() -> None:
+    """Their other answers are told from these as well: they were written at another time."""
+    rehearsal = Rehearsal((59,)).by(GENERIC)
+    rehearsal.owner = BEN
+    report = rehearsal.report()
+    assert report.itself.word == report.variants[0].told.word == "clearly_not_you"
+    assert report.variants[0].word == "cannot_say"
+
+
 def test_small_talk_has_a_number_of_its_own() -> None:
     rehearsal = Rehearsal((130,)).by(GENERIC, route="substantive")
     own = some(ANA, 65, 77)

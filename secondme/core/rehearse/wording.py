@@ -39,11 +39,13 @@ _WHY = {
     "copied": "it repeats old answers of yours",
     "new_facts": "it says numbers and names that come from nowhere",
     "no_anchor": "too little of theirs is known to compare with",
-    "told": "a small program tells it from you, and more easily than them",
-    "overlaps": "a small program tells it from you about as easily as them",
+    "told": "a small program tells it from you",
+    "overlaps": "the numbers decide no more than that",
     "no_blind_test": "you have not tried in a blind test of 40 whether you see it",
     "not_told": "neither a small program nor you could tell it",
 }
+_WEIGHED = frozenset({"told", "overlaps", "no_blind_test", "not_told"})
+"""Reasons that are the numbers' own."""
 _LENGTHS = {"length": ("too long", "too short"), "words": ("too many words", "too few words")}
 _MEANS = {"word_length": ("longer words", "shorter words"), "formality": ("more formal", "less formal")}
 
@@ -153,7 +155,10 @@ def _difference(strip: Strip, laughter: str) -> str:
 def _advice(advice: Advice, name: str) -> list[str]:
     if not advice.code:
         return []
-    said = _wrap(f"{name}: {_ADVICE[advice.code]} ({_WHY[advice.why]}).")
+    numbers = ""
+    if advice.why in _WEIGHED and advice.clone and advice.anchor and advice.clone.has_number and advice.anchor.has_number:
+        numbers = f"; {_number(advice.clone)}, theirs {_number(advice.anchor)}".replace("  ", " ")
+    said = _wrap(f"{name}: {_ADVICE[advice.code]} ({_WHY[advice.why]}{numbers}).")
     if advice.contact == STAND_IN:  # nobody was let in who could be switched
         return said
     return [*said, f"    secondme contacts mode {shlex.quote(advice.contact)} {_MODES[advice.code]}"]
