@@ -16,15 +16,18 @@ from secondme.core.enums import Tier
 from secondme.core.errors import DataError, NotFoundError
 from secondme.core.exports.importer import ImportOptions
 from secondme.core.exports.single_chat import read_chat
+from secondme.core.files import replacement
 from secondme.core.ids import ContactId
 from secondme.core.messages import Speaker
 from secondme.core.records import ApprovedContact
 from secondme.core.rehearse.archive import Run, RunArchive, RunFile
+from secondme.core.rehearse.blind import results
 from secondme.core.rehearse.bursts import MOST, Candidate, candidates, pick
 from secondme.core.rehearse.past import Past, PastMessage
 from secondme.core.rehearse.purse import Estimate, Limit, RehearsalPurse
 from secondme.core.rehearse.records import STAND_IN, Material, RunHead, Variant
 from secondme.core.rehearse.rehearsal import Rehearsal, World, remove_unfinished
+from secondme.core.rehearse.report_page import page
 from secondme.core.rehearse.verdict import RehearsalReport, report
 from secondme.core.remember.store import RelationshipState
 from secondme.core.reply.budget import MICROS, Budget, Prices
@@ -178,7 +181,17 @@ class RehearsalDesk:
             owns={who: each.own_count for who, each in materials.items()},
             names={who: each.name for who, each in materials.items()},
             seed=run.head.seed,
+            blind=results(run),
         )
+
+    def write_page(self, run: Run, found: RehearsalReport, path: Path) -> Path:
+        """The report is at `path` as a page, private; a file that is there is replaced. Raises DataError where it cannot be written."""
+        try:
+            with replacement(path) as file:
+                file.write(page(run, found, zone=time_zone(self._services.settings)).encode())
+        except OSError as error:
+            raise DataError("page_unwritable", f"{path} cannot be written: {error.strerror}.", "Name another file.") from error
+        return path
 
     async def _priced(self, head: RunHead, chosen: Sequence[Candidate], world: World) -> RehearsalPlan:
         settings = self._services.settings

@@ -113,6 +113,8 @@ async def rehearse(
         desk.archive.expire(services.clock.now())
         if runs:
             return _runs(desk)
+        if blind:
+            return await _blind(desk, run, items)
         if teach:
             found = [each.contact_id for each in await _approved(services, typed.contact)]
             return await (_unlearnt(services, found, yes=yes) if forget else _taught(services, desk, run, found, yes=yes))
@@ -254,7 +256,7 @@ def _result(
     }
     if texts:
         data["answers"] = [_with_texts(run, each) for each in run.answers.values()]
-    where = None
+    where = desk.write_page(run, found, page) if page else None
     if where:
         data["page"] = str(where)
 
@@ -291,6 +293,18 @@ def _with_texts(run: Run, answer: RehearsedAnswer) -> dict[str, Any]:
         "real": list(burst.real) if burst else [],
         "reply": list(answer.reply),
     }
+
+
+async def _blind(desk: RehearsalDesk, run_id: str, items: int) -> CommandResult:
+    """The owner said which answers are theirs, as far as they came; of the run's first variant."""
+    from secondme.cli.blind_test import run_blind, show_blind
+
+    with desk.archive.resume(run_id or desk.archive.latest().head.id) as file:
+        summary = await run_blind(file, 0, items)
+        data: dict[str, Any] = {"run": file.run.head.id, "done": summary.is_done, "pairs": summary.n}
+        if summary.is_done:
+            data |= {"right": summary.right, "noIdea": summary.no_idea, "same": summary.same, "remembered": summary.remembered}
+    return CommandResult(data, lambda screen: show_blind(screen, summary, items), schema="secondme.rehearse.blind/1")
 
 
 def _runs(desk: RehearsalDesk) -> CommandResult:
