@@ -8,7 +8,7 @@
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from secondme.core.messages import Prompt, Utterance
 from secondme.core.records import ApprovedContact, OwnMessage
 from secondme.core.remember.style import describe, examples_for, profile_of
 from secondme.core.remember.style.measure import fixed
+from secondme.core.reply.checks import FaultKind, Instructions, find_fault
 from secondme.core.reply.persona import Persona
 from secondme.core.reply.prompt import Briefing, build_prompt, may_be_said
 
@@ -285,3 +286,34 @@ def test_twelve_examples_stand_with_the_nearest_last_and_all_may_be_said(languag
 def test_rules_are_the_same_for_every_contact_of_an_owner() -> None:
     told = {assembled(owner)[0].system[0].text.replace(owner.name, "NAME") for owner in OWNERS.values()}
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("language", OWNERS)
+def test_the_owners_words_may_be_repeated_and_what_was_said_of_them_may_not(language: str) -> None:
+    prompt, briefing = assembled(OWNERS[language])
+    told = Instructions(system=tuple(block.text for block in prompt.system), own_words=may_be_said(briefing))
+    for words in ("\n".join(answer for _, answer in briefing.examples), briefing.lessons[0][1]):
+        assert (fault := find_fault(words, told)) is None or fault.kind is not FaultKind.PROMPT_LEAK, words
+    for line in briefing.style.split("\n"):
+        if len(line) > 60:
+            fault = find_fault(line, told)
+            assert fault is not None
+            assert fault.kind is FaultKind.PROMPT_LEAK
+
+
+def test_however_long_people_write_the_prompt_stays_small_and_its_own_words_may_be_said() -> None:
+    wall = "".join(f"word{at} " for at in range(900))
+    own = [
+        OwnMessage(id=f"{at:03}", at=START + timedelta(hours=at), text=f"{at} {wall}"[:4000], before=f"{at} {wall}"[:500])
+        for at in range(300)
+    ]
+    profile = profile_of(own)
+    assert profile is not None
+    _, briefing = assembled(OWNERS["english"])
+    briefing = replace(
+        briefing, style=describe(profile), examples=examples_for(wall, own), lessons=[(wall, f"no {wall}", wall)] * 100
+    )
+    prompt = build_prompt(briefing, [Utterance("user", wall)], max_tokens=100)
+    assert sum(len(block.text) for block in prompt.system) < 20_000
+    told = Instructions(system=tuple(block.text for block in prompt.system), own_words=may_be_said(briefing))
+    assert find_fault(briefing.examples[0][1], told) is None

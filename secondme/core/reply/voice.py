@@ -90,6 +90,10 @@ class Voices:
         persona = self._choose(contact.persona, relationship, context.personas)
         return Voice(persona, relationship, context.profile or await self._overall_profile(), context.own)
 
+    async def for_stranger(self, persona: str | None = None) -> Voice:
+        """The voice for somebody of whom nothing is known: as the owner writes to whomever. Raises as `for_owner`."""
+        return Voice(await self.for_owner(persona), None, await self._overall_profile(), ())
+
     async def for_owner(self, persona: str | None = None) -> Persona:
         """The voice for the owner's own questions: the one named, else the default. Raises NotFoundError when there is none of that name."""
         if persona is not None:
