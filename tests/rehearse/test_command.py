@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from fakes.messages_api import Fail, MessagesApi, Outcome, Request, Say
 from fakes.process import DEADLINE_S, Terminal, command, environment, write_config
-from fakes.size import sized
+from fakes.size import IS_WHOLE
 from fakes.wizard import model_server
 
 from rehearse.writers import ANA, BEN, GENERIC
@@ -57,8 +57,8 @@ def lived(home: Path, api: MessagesApi) -> Path:
     return home
 
 
-def rehearse(home: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
-    return command(home, "rehearse", *words, **ENV, **env)
+def rehearse(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return command(home, "rehearse", *words, **ENV)
 
 
 def envelope(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -85,6 +85,7 @@ def writers(own: list[str]) -> Any:
     return write
 
 
+@pytest.mark.heavy
 def test_three_writers_are_ranked_and_what_it_costs_is_said_before_and_after(
     lived: Path, api: MessagesApi, chat: tuple[Path, list[str]]
 ) -> None:
@@ -199,7 +200,7 @@ def until(claim: Any) -> None:
 
 
 @pytest.mark.heavy
-@pytest.mark.parametrize("after", sized(29, 4) and [1, 7, 15, 29] if sized(29, 4) == 4 else range(1, 30))
+@pytest.mark.parametrize("after", range(1, 30) if IS_WHOLE else (1, 8, 29))
 def test_killed_anywhere_it_pays_once_for_all_but_the_call_under_way(
     lived: Path, api: MessagesApi, chat: tuple[Path, list[str]], after: int
 ) -> None:
