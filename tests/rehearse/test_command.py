@@ -18,7 +18,6 @@ from fakes.messages_api import Fail, MessagesApi, Outcome, Request, Say
 from fakes.process import DEADLINE_S, Terminal, command, environment, write_config
 from fakes.size import IS_WHOLE
 from fakes.wizard import model_server
-
 from rehearse.writers import ANA, BEN, GENERIC
 
 MIMIC, MACHINE, PARROT = "claude-sonnet-5-5", "claude-opus-5", "claude-haiku-5-5"
@@ -78,7 +77,9 @@ def writers(own: list[str]) -> Any:
             case name if name == MACHINE:
                 text = GENERIC.write(chance)
             case _:
-                shown = re.findall(r'"the answer was": "((?:[^"\\]|\\.)*)"', json.dumps(request.body["system"]).encode().decode("unicode_escape"))
+                shown = re.findall(
+                    r'"the answer was": "((?:[^"\\]|\\.)*)"', json.dumps(request.body["system"]).encode().decode("unicode_escape")
+                )
                 text = json.loads(f'"{chance.choice(shown)}"') if shown else chance.choice(own)
         return Say(text, usage=(900, 30, 0, 0))
 
@@ -93,7 +94,21 @@ def test_three_writers_are_ranked_and_what_it_costs_is_said_before_and_after(
     api.script = writers(own)
     models = [word for name in (MIMIC, MACHINE, PARROT) for word in ("--model", name)]
     page = lived / "rehearsal.html"
-    typed = ("--import", str(path), "--me", "Sam", "--bursts", "60", "--seed", "4", "--max-usd", "5", *models, "--report", str(page))
+    typed = (
+        "--import",
+        str(path),
+        "--me",
+        "Sam",
+        "--bursts",
+        "60",
+        "--seed",
+        "4",
+        "--max-usd",
+        "5",
+        *models,
+        "--report",
+        str(page),
+    )
     refused = rehearse(lived, *typed)
     assert refused.returncode == 2
     assert re.search(r"60 answers x 3 variants: about \$\d\.\d\d \(at most \$5\.00, then it stops\)", refused.stderr)
@@ -180,7 +195,20 @@ def test_ctrl_c_says_how_to_go_on(lived: Path, api: MessagesApi, chat: tuple[Pat
     path, own = chat
     api.script = writers(own)
     api.gate.clear()
-    words = [sys.executable, "-m", "secondme", "--home", str(lived), "rehearse", "--import", str(path), "--me", "Sam", "--bursts", "4"]
+    words = [
+        sys.executable,
+        "-m",
+        "secondme",
+        "--home",
+        str(lived),
+        "rehearse",
+        "--import",
+        str(path),
+        "--me",
+        "Sam",
+        "--bursts",
+        "4",
+    ]
     with Terminal(words, controls=True, **ENV) as terminal:
         terminal.read_until("Go on?")
         terminal.type("y\r")
