@@ -20,8 +20,10 @@ from rehearse.runs import Contact, a_run
 from rehearse.writers import ANA, GENERIC
 
 from secondme.core.rehearse.archive import Run
+from secondme.core.rehearse.comparison import Strip
 from secondme.core.rehearse.report_page import page
-from secondme.core.rehearse.verdict import Report, Strip
+from secondme.core.rehearse.verdict import RehearsalReport
+from secondme.core.rehearse.wording import SURE
 
 _VOID = {"meta", "circle", "rect", "path", "line"}
 
@@ -57,11 +59,11 @@ class Parsed(HTMLParser):
 
 
 @cache
-def a_big_report() -> Report:
+def a_big_report() -> RehearsalReport:
     return report_of(a_big_run())
 
 
-def made(run: Run, report: Report | None = None) -> tuple[str, Parsed]:
+def made(run: Run, report: RehearsalReport | None = None) -> tuple[str, Parsed]:
     html = page(run, report or report_of(run), zone=UTC)
     return html, Parsed(html)
 
@@ -182,7 +184,7 @@ def test_habits_stand_by_their_gap_and_in_words() -> None:
         places = [part.index(f'<th scope="row">{strip.thing}<small>') for strip in variant.strips]
         assert places == sorted(places)
         assert variant.strips[0].say(variant.strips[0].clone).removesuffix(variant.strips[0].thing).strip() in part
-        inside = [strip for strip in variant.strips if strip.gap <= 1]
+        inside = [strip for strip in variant.strips if strip.gap <= SURE]
         assert f"{len(inside)} habits within your own ups and downs" in part
     pictures = [attrs for tag, attrs in parsed.elements if tag == "svg" and attrs.get("role") == "img"]
     assert len(pictures) > 50
@@ -199,7 +201,7 @@ def test_a_mark_lies_where_its_value_does() -> None:
     assert told is not None
     html, _ = made(run, report)
     assert f'<svg x="{4 + told.share * 92:.2f}%" y="14" overflow="visible"><path class="clone0"' in html
-    one = next(each for each in report.variants[0].strips if each.gap > 1)
+    one = next(each for each in report.variants[0].strips if each.gap > SURE)
     values = [one.low, one.high, one.real, one.clone, *([] if one.contact is None else [one.contact])]
     place = 4 + (one.real - min(values)) / (max(values) - min(values)) * 92
     assert f'<svg x="{place:.2f}%" y="14" overflow="visible"><circle class="you"' in html

@@ -62,7 +62,7 @@ class Feature(NamedTuple):
             return 0.0
         if self.kind == "median":
             return math.expm1(median(values))
-        return fmean(value > 0 for value in values) if self.kind == "share" else fmean(values)
+        return 1 - values.count(0.0) / len(values) if self.kind == "share" else sum(values) / len(values)
 
     def say(self, value: float) -> str:
         """A sum in words: "18 characters", "in every eighth answer", "never"."""
@@ -93,7 +93,7 @@ FEATURES = (
     Feature("doubled_marks", "marks in a row", "share", lambda t: bool(_DOUBLED.search(t.text))),
     Feature("brackets", "a bracket", "share", lambda t: t.some("()[]（）「」")),  # noqa: RUF001
     Feature("links", "a link", "share", lambda t: "http" in t.text),
-    Feature("formality", "formality", "mean", lambda t: t.formality),
+    Feature("formality", "of 1 in formality", "mean", lambda t: t.formality),
     Feature("rare_marks", "a colon, dash or quotation mark", "share", lambda t: t.some(';:-–—"“”„«»')),  # noqa: RUF001
 )
 """What a text is measured by, in the order of `features`."""

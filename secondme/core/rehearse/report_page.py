@@ -16,7 +16,7 @@ from secondme.core.files import packaged
 from secondme.core.format import counted, money
 from secondme.core.rehearse.comparison import paired
 from secondme.core.rehearse.verdict import ENOUGH
-from secondme.core.rehearse.wording import ADVICE, PLACES, WHY, WORDS, contrast, details, news
+from secondme.core.rehearse.wording import ADVICE, PLACES, SURE, WHY, WORDS, contrast, details, news
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from secondme.core.rehearse.archive import Run
     from secondme.core.rehearse.comparison import Strip
     from secondme.core.rehearse.records import PastBurst, RehearsedAnswer
-    from secondme.core.rehearse.verdict import Report, Told, VariantReport
+    from secondme.core.rehearse.verdict import RehearsalReport, Told, VariantReport
 
 _LENGTHS = (5, 10, 20, 40, 80, 160, 320)
 """Characters up to which answers are counted together; each twice the one before, as lengths vary."""
@@ -57,7 +57,7 @@ _NOT_CUT = (
 )
 
 
-def page(run: Run, report: Report, *, zone: tzinfo) -> str:
+def page(run: Run, report: RehearsalReport, *, zone: tzinfo) -> str:
     """The whole report as HTML, times in `zone`. It has no script and no address in it, and forbids both."""
     when = f", {_day(report.since, zone)} to {_day(report.until, zone)}" if report.since and report.until else ""
     people = ", ".join(_name(report, each) for each in report.contacts)
@@ -107,7 +107,7 @@ def _hash(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-def _name(report: Report, contact: str) -> str:
+def _name(report: RehearsalReport, contact: str) -> str:
     return f"<bdi>{_text(safe_name(report.names.get(contact, '')) or contact)}</bdi>"
 
 
@@ -116,7 +116,7 @@ def _day(moment: datetime, zone: tzinfo) -> str:
     return f"{here.day} {here:%b %Y}"
 
 
-def _label(report: Report, variant: VariantReport) -> str:
+def _label(report: RehearsalReport, variant: VariantReport) -> str:
     letter = f"{ascii_uppercase[variant.variant % 26]}: " if len(report.variants) > 1 else ""
     return f"{letter}{_text(variant.persona) or 'each contact’s own persona'}, {_text(variant.model)}"  # noqa: RUF001
 
@@ -157,7 +157,7 @@ def _table(caption: str, heads: Sequence[str], rows: Iterable[tuple[str, str, st
 # Told from the owner
 
 
-def _scale(report: Report) -> Iterator[str]:
+def _scale(report: RehearsalReport) -> Iterator[str]:
     yield "<section><h2>Told from you by a small program</h2>"
     yield (
         "<p>It is shown your answer and another to the same words, and says which is not yours. "
@@ -204,7 +204,7 @@ def _told(kind: str, told: Told | None, pairs: int, word: str) -> tuple[str, str
 # One way of answering
 
 
-def _variant(run: Run, report: Report, variant: VariantReport) -> Iterator[str]:
+def _variant(run: Run, report: RehearsalReport, variant: VariantReport) -> Iterator[str]:
     yield f"<section><h2>{_label(report, variant)}</h2>"
     for each in (*news(report, variant), *details(variant)):
         yield f"<p>{_text(each)}</p>"
@@ -222,7 +222,7 @@ def _strips(variant: VariantReport) -> Iterator[str]:
     if not variant.strips:
         return
     kind = _kind(variant.variant)
-    apart = [each for each in variant.strips if each.gap > 1]
+    apart = [each for each in variant.strips if each.gap > SURE]
     alike = variant.strips[len(apart) :]
     keys = [_key("you", "your answers to the same words"), _key("them", "the people you write to"), _key(kind, "the clone")]
     band = '<span><svg class="key" viewBox="-8 -8 16 16" aria-hidden="true"><rect class="band" x="-8" y="-8" width="16" height="16"/></svg>'
@@ -281,7 +281,7 @@ def _histogram(run: Run, variant: VariantReport) -> Iterator[str]:
 # Side by side
 
 
-def _side_by_side(run: Run, report: Report, zone: tzinfo) -> Iterator[str]:
+def _side_by_side(run: Run, report: RehearsalReport, zone: tzinfo) -> Iterator[str]:
     right = [each.right for each in report.variants]
 
     def worst(burst: PastBurst) -> tuple[float, float, datetime]:
@@ -320,7 +320,7 @@ def _became(answer: RehearsedAnswer | None, right: float | None) -> str:
 # Method
 
 
-def _method(run: Run, report: Report, zone: tzinfo) -> Iterator[str]:
+def _method(run: Run, report: RehearsalReport, zone: tzinfo) -> Iterator[str]:
     notes = ["Your notes on the contacts, which were shown, are today's."] if run.head.with_notes else []
     pairs = ", ".join(f"{_label(report, each)}: {each.comparison.pairs}" for each in report.variants)
     facts = {

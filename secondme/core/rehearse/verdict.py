@@ -4,7 +4,7 @@ below 20 answers no number at all, below 60 only what is clear, and never one wi
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -48,16 +48,13 @@ class Told:
     n: int
     low: float
     high: float
+    has_number: bool
+    """Whether the number may be shown, which takes 60 bursts; else only its word."""
 
     @property
     def share(self) -> float:
         """0.5: it cannot tell."""
         return self.right / self.n
-
-    @property
-    def has_number(self) -> bool:
-        """Whether the number may be shown; else only its word."""
-        return self.n >= ENOUGH
 
     @property
     def word(self) -> str:
@@ -67,10 +64,10 @@ class Told:
         return "clearly_you" if self.high < UNSEEN else "cannot_say"
 
 
-def told(right: Sequence[float]) -> Told | None:
-    """What the judge's word on so many pairs comes to; None of too few."""
-    total = sum(right)
-    return Told(total, len(right), *wilson(total, len(right))) if len(right) >= FEWEST else None
+def told(right: Sequence[float], bursts: int = 0) -> Told | None:
+    """What the judge's word on so many pairs comes to, of so many bursts where some have no partner; None of too few."""
+    n, total = len(right), sum(right)
+    return Told(total, n, *wilson(total, n), max(n, bursts) >= ENOUGH) if n >= FEWEST else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +112,7 @@ class VariantReport:
     laughter: str
     """How the owner laughs."""
     advice: tuple[Advice, ...]
-    right: Mapping[str, float]
+    right: Mapping[str, float] = field(default_factory=dict)
     """By burst, how certainly the judge told the answer, 0 to 1; empty when there is too little to say."""
 
 
@@ -132,7 +129,7 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class RehearsalReport:
     """What a rehearsal comes to. `secondme.rehearse/1`."""
 
     bursts: int
@@ -182,10 +179,11 @@ def report(  # noqa: PLR0913  everything that is known, by name
     names: Mapping[str, str],
     seed: int,
     blind: Mapping[int, tuple[float, int]] | None = None,
-) -> Report:
+) -> RehearsalReport:
     """What the variants' answers to `bursts` come to. By contact: whole answers of the owner's before these (oldest first), others that were not
     rehearsed, whole bursts of the contact, how many messages of the owner's are known, and a name. `blind`: by variant how often the owner was
     right, half where they had no idea, in how many items."""
+    bursts = sorted(bursts, key=lambda burst: (burst.at, burst.id))
     asked = tuple(dict.fromkeys(burst.contact for burst in bursts))
     own = {contact: (*past.get(contact, ()), *others.get(contact, ())) for contact in asked}
     bench = _Bench(bursts, _reference(bursts, past), own, contacts, owns, seed)
@@ -195,11 +193,11 @@ def report(  # noqa: PLR0913  everything that is known, by name
     pairs = [paired(bursts, each) for each in by_variant]
     enough = bench.own_messages >= FEWEST_OWN
     itself, people = (_over(styled, anchor) if enough else None for anchor in anchors)
-    return Report(
+    return RehearsalReport(
         bursts=len(bursts),
         contacts=asked,
-        since=min((burst.at for burst in bursts), default=None),
-        until=max((burst.at for burst in bursts), default=None),
+        since=bursts[0].at if bursts else None,
+        until=bursts[-1].at if bursts else None,
         seed=seed,
         own_messages=bench.own_messages,
         itself=itself,
@@ -224,7 +222,7 @@ def _reference(bursts: Sequence[PastBurst], past: Mapping[str, Sequence[str]]) -
 def _over(bursts: Sequence[PastBurst], anchor: Mapping[str, float]) -> Told | None:
     """An anchor over these bursts; None where too few of them have a partner."""
     right = [anchor[burst.id] for burst in bursts if burst.id in anchor]
-    return told(right) if len(right) >= _MATCHED * len(bursts) else None
+    return told(right, len(bursts)) if len(right) >= _MATCHED * len(bursts) else None
 
 
 @dataclass(frozen=True, slots=True)
