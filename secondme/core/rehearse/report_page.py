@@ -1,6 +1,6 @@
 """A rehearsal's report as one page: a file that fetches nothing and runs nothing, with the answers side by side. Private words are in it.
 
-Every number is the report's. What a person wrote goes through `_text`, and nothing else does what it says.
+Every number is the report's. What a person wrote goes through `html_text`, and nothing else does what it says.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from secondme.core.rehearse.wording import ADVICE, PLACES, SURE, WHY, WORDS, con
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, tzinfo
 
     from secondme.core.rehearse.archive import Run
@@ -89,17 +89,17 @@ def document(title: str, body: str, script: str = "") -> str:
 
 def said(messages: Iterable[str]) -> str:
     """Messages of a person's or of the clone's, each as it would have been sent."""
-    return "".join(f'<p class="said" dir="auto">{_text(each)}</p>' for each in messages)
+    return "".join(f'<p class="said" dir="auto">{html_text(each)}</p>' for each in messages)
 
 
-def talk(burst: PastBurst, name: str) -> str:
-    """What was said before an answer: the last turns, and what is answered. `name` is HTML."""
-    who = {"contact": name, "owner": "you"}
-    turns = [*burst.before[-3:], *(("contact", each) for each in burst.asked)]
-    return f'<div class="talk">{"".join(f"<p>{who[each]}: <bdi>{_text(text)}</bdi></p>" for each, text in turns)}</div>'
+def talk(before: Iterable[tuple[str, str]], asked: Iterable[str], who: Mapping[str, str]) -> str:
+    """What was said before an answer: the last turns, and what is answered. `who`, as HTML, are the contact and the owner."""
+    turns = [*before, *(("contact", each) for each in asked)]
+    return f'<div class="talk">{"".join(f"<p>{who[each]}: <bdi>{html_text(text)}</bdi></p>" for each, text in turns)}</div>'
 
 
-def _text(value: str) -> str:
+def html_text(value: str) -> str:
+    """Somebody's words as text of a page: nothing in them is obeyed, and nothing hides."""
     return escape(safe_text(value))
 
 
@@ -108,7 +108,7 @@ def _hash(text: str) -> str:
 
 
 def _name(report: RehearsalReport, contact: str) -> str:
-    return f"<bdi>{_text(safe_name(report.names.get(contact, '')) or contact)}</bdi>"
+    return f"<bdi>{html_text(safe_name(report.names.get(contact, '')) or contact)}</bdi>"
 
 
 def _day(moment: datetime, zone: tzinfo) -> str:
@@ -118,7 +118,7 @@ def _day(moment: datetime, zone: tzinfo) -> str:
 
 def _label(report: RehearsalReport, variant: VariantReport) -> str:
     letter = f"{ascii_uppercase[variant.variant % 26]}: " if len(report.variants) > 1 else ""
-    return f"{letter}{_text(variant.persona) or 'each contact’s own persona'}, {_text(variant.model)}"  # noqa: RUF001
+    return f"{letter}{html_text(variant.persona) or 'each contact’s own persona'}, {html_text(variant.model)}"  # noqa: RUF001
 
 
 def _kind(variant: int) -> str:
@@ -207,7 +207,7 @@ def _told(kind: str, told: Told | None, pairs: int, word: str) -> tuple[str, str
 def _variant(run: Run, report: RehearsalReport, variant: VariantReport) -> Iterator[str]:
     yield f"<section><h2>{_label(report, variant)}</h2>"
     for each in (*news(report, variant), *details(variant)):
-        yield f"<p>{_text(each)}</p>"
+        yield f"<p>{html_text(each)}</p>"
     advised = [each for each in variant.advice if each.code]
     if advised:
         yield "<h3>What that speaks for</h3><ul>"
@@ -295,7 +295,7 @@ def _side_by_side(run: Run, report: RehearsalReport, zone: tzinfo) -> Iterator[s
         yield f'<article><header><span>{number}. {name}</span><time datetime="{at:%Y-%m-%dT%H:%M}">{_day(at, zone)}, {at:%H:%M}</time></header>'
         if burst.asks_if_machine:
             yield '<p class="soft">Asks whether a machine writes: a matter of honesty, not of style.</p>'
-        yield f'{talk(burst, name)}<div class="pair"><div><h4>{_key("you", "You")}</h4>{said(burst.real)}</div>'
+        yield f'{talk(burst.before, burst.asked, {"contact": name, "owner": "you"})}<div class="pair"><div><h4>{_key("you", "You")}</h4>{said(burst.real)}</div>'
         for variant in report.variants:
             answer = run.answers.get((burst.id, variant.variant))
             label = _label(report, variant) if len(report.variants) > 1 else "Clone"
@@ -311,7 +311,7 @@ def _became(answer: RehearsedAnswer | None, right: float | None) -> str:
         return f'<p class="soft bad">{"the model could not be asked" if answer else "not asked yet"}</p>'
     if answer.outcome != "passed":
         what = "held back: it would have been a draft" if answer.outcome == "held" else "silent: it would have said nothing"
-        return f'<p class="soft bad">{what}{f" ({_text(answer.reason)})" if answer.reason else ""}</p>'
+        return f'<p class="soft bad">{what}{f" ({html_text(answer.reason)})" if answer.reason else ""}</p>'
     if right is None:
         return ""
     return f'<p class="soft">{next((text for least, text in _CERTAIN if right >= least), "taken for you")}</p>'
