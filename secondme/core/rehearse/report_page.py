@@ -227,12 +227,12 @@ def _strips(variant: VariantReport) -> Iterator[str]:
     keys = [_key("you", "your answers to the same words"), _key("them", "the people you write to"), _key(kind, "the clone")]
     band = '<span><svg class="key" viewBox="-8 -8 16 16" aria-hidden="true"><rect class="band" x="-8" y="-8" width="16" height="16"/></svg>'
     yield f'<h3>Habits, widest gap first</h3><p class="keys soft">{"".join(keys)}{band}your own ups and downs in as many answers</span></p>'
-    caption = (
-        "The clone differs by more than you differ from yourself"
-        if apart
-        else "No habit differs by more than you differ from yourself"
-    )
-    yield _table(f"{caption}.", ("habit", "less to more"), (_strip(each, kind) for each in apart))
+    if apart:
+        yield _table(
+            "The clone differs by more than you from yourself.", ("habit", "less to more"), (_strip(each, kind) for each in apart)
+        )
+    else:
+        yield "<p>No habit differs by more than you differ from yourself.</p>"
     if alike:
         yield f"<details><summary>{counted(len(alike), 'habit')} within your own ups and downs</summary>"
         yield _table("No wider apart than you from yourself.", ("habit", "less to more"), (_strip(each, kind) for each in alike))
@@ -252,7 +252,8 @@ def _strip(strip: Strip, kind: str) -> tuple[str, str, str]:
         f'<line class="line" x1="{axis.at(axis.low)}" x2="{axis.at(axis.high)}" y1="14" y2="14"/>',
         *(axis.mark(each, marks[each]) for each in ("them", "you", kind) if each in marks),
     ]
-    return strip.thing, words, _picture(f"{strip.thing}: {words}", parts)
+    thing = "formality, 0 to 1" if strip.feature == "formality" else strip.thing
+    return thing, words, _picture(f"{thing}: {words}", parts)
 
 
 def _histogram(run: Run, variant: VariantReport) -> Iterator[str]:
