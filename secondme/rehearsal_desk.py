@@ -16,15 +16,19 @@ from secondme.core.enums import Tier
 from secondme.core.errors import DataError, NotFoundError
 from secondme.core.exports.importer import ImportOptions
 from secondme.core.exports.single_chat import read_chat
+from secondme.core.files import replacement
 from secondme.core.ids import ContactId
 from secondme.core.messages import Speaker
 from secondme.core.records import ApprovedContact
-from secondme.core.rehearse.archive import RunArchive, RunFile
+from secondme.core.rehearse.archive import Run, RunArchive, RunFile
+from secondme.core.rehearse.blind import results
 from secondme.core.rehearse.bursts import MOST, Candidate, candidates, pick
 from secondme.core.rehearse.past import Past, PastMessage
 from secondme.core.rehearse.purse import Estimate, Limit, RehearsalPurse
-from secondme.core.rehearse.records import Material, RunHead, Variant
+from secondme.core.rehearse.records import STAND_IN, Material, RunHead, Variant
 from secondme.core.rehearse.rehearsal import Rehearsal, World, remove_unfinished
+from secondme.core.rehearse.report_page import page
+from secondme.core.rehearse.verdict import RehearsalReport, report
 from secondme.core.remember.store import RelationshipState
 from secondme.core.reply.budget import MICROS, Budget, Prices
 from secondme.stores import time_zone
@@ -39,8 +43,7 @@ if TYPE_CHECKING:
     from secondme.services import Services
 
 HOW_TO_IMPORT = "secondme import whatsapp FILE --contact ID"
-_UNKNOWN = ContactId("local:~import")
-"""Stands for the other one of an export whom the owner has not let in."""
+_UNKNOWN = ContactId(STAND_IN)
 _BEFORE = timedelta(minutes=1)
 _MOST_PAST = 200
 _SEEDS = 2**31
@@ -134,13 +137,20 @@ class RehearsalDesk:
         world = await self._world(contacts, with_notes=head.with_notes)
         return await self._priced(head, ordered, world)
 
-    async def run(self, plan: RehearsalPlan, model_for: Callable[[Settings], Model], tell: Callable[[int, int], None]) -> RunEnd:
-        """The plan is carried out as far as its limit and the model let it; a plan of a run that there is goes on with it. Raises
-        CredentialsError and ConfigError, after which it can be gone on with."""
+    async def run(
+        self,
+        plan: RehearsalPlan,
+        model_for: Callable[[Settings], Model],
+        tell: Callable[[int, int], None],
+        began: Callable[[str], None],
+    ) -> RunEnd:
+        """The plan is carried out as far as its limit and the model let it; a plan of a run that there is goes on with it. `began` is told
+        the run's id before anything is asked. Raises CredentialsError and ConfigError, after which it can be gone on with."""
         archive, services = self.archive, self._services
         remove_unfinished(archive.directory)
         opened = archive.resume(plan.head.id) if plan.head.id else archive.create(plan.head)
         with opened as file:
+            began(file.run.head.id)
             for each in plan.chosen:
                 if each.record().id not in file.run.bursts:
                     file.add_burst(each.record())
@@ -157,6 +167,31 @@ class RehearsalDesk:
                     purses.append(_purse(services, settings, model, limit, file))
                 ended = await rehearsal.run(file, purses, tell)
             return RunEnd(file.run.head.id, ended)
+
+    def report(self, run: Run) -> RehearsalReport:
+        """What the run comes to, as far as it came."""
+        materials = run.materials
+        return report(
+            [run.bursts[each] for each in run.head.bursts if each in run.bursts],
+            list(run.answers.values()),
+            run.head.variants,
+            past={who: each.past for who, each in materials.items()},
+            others={who: each.others for who, each in materials.items()},
+            contacts={who: each.contacts for who, each in materials.items()},
+            owns={who: each.own_count for who, each in materials.items()},
+            names={who: each.name for who, each in materials.items()},
+            seed=run.head.seed,
+            blind=results(run),
+        )
+
+    def write_page(self, run: Run, found: RehearsalReport, path: Path) -> Path:
+        """The report is at `path` as a page, private; a file that is there is replaced. Raises DataError where it cannot be written."""
+        try:
+            with replacement(path) as file:
+                file.write(page(run, found, zone=time_zone(self._services.settings)).encode())
+        except OSError as error:
+            raise DataError("page_unwritable", f"{path} cannot be written: {error.strerror}.", "Name another file.") from error
+        return path
 
     async def _priced(self, head: RunHead, chosen: Sequence[Candidate], world: World) -> RehearsalPlan:
         settings = self._services.settings

@@ -155,7 +155,7 @@ async def test_only_a_whole_id_finds_a_job(house: tuple[Served, JobHouse]) -> No
     served, _ = house
     async with served.local() as client:
         whole = (await client.post("/api/jobs", json=DAILY)).json()["id"]
-        for guess in (whole[:4], "tea", whole + "0", whole.upper()):
+        for guess in {whole[:4], "tea", whole + "0", whole.upper()} - {whole}:  # some ids have no letter
             for method, path in (("GET", ""), ("DELETE", ""), ("POST", "/run"), ("POST", "/pause"), ("GET", "/runs")):
                 assert (await client.request(method, f"/api/jobs/{guess}{path}")).status_code in {404, 422}
             assert (await client.patch(f"/api/jobs/{guess}", json={"name": "x"})).status_code in {404, 422}

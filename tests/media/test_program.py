@@ -16,16 +16,18 @@ async def run(script: str, data: bytes = b"", limit: int = 1000) -> ProgramEnd:
     return await run_program(("/bin/sh", "-c", script), data, limit_bytes=limit, environment=harmless_environment())
 
 
-def is_alive(pid: int) -> bool:
-    """False for a zombie too: whoever adopted it has not looked yet."""
+def command_of(pid: int) -> str:
+    """What runs under this number; empty for nothing, and for a zombie: whoever adopted it has not looked yet."""
     try:
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+        name, _, state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
     except (FileNotFoundError, ProcessLookupError):
-        return False
+        return ""
+    return "" if state.split()[0] == "Z" else name.partition("(")[2]
 
 
 async def gone(path: Path) -> None:
-    await eventually(lambda: not is_alive(int(path.read_text())))
+    """No `sleep` has the number that is in the file. Numbers come back: another program may have it by now."""
+    await eventually(lambda: command_of(int(path.read_text())) != "sleep")
 
 
 async def test_what_it_is_given_and_what_it_says() -> None:

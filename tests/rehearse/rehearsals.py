@@ -24,8 +24,8 @@ class Rehearsal:
     owner: Writer = ANA
     friend: Writer = BEN
     owns: int = 300
-    past: int = 120
-    others: int = 80
+    past: int = 50
+    others: int = 66
     seed: int = 7
     bursts: list[PastBurst] = field(default_factory=list)
     answers: list[RehearsedAnswer] = field(default_factory=list)
@@ -75,7 +75,7 @@ class Rehearsal:
             self.variants,
             past=self.texts(self.owner, self.past, 1000),
             others=self.texts(self.owner, self.others, 2000),
-            contacts=self.texts(self.friend, 80, 3000),
+            contacts=self.texts(self.friend, max(self.counts, default=0), 3000),
             owns=dict.fromkeys(IDS, self.owns),
             names=NAMES,
             seed=self.seed,

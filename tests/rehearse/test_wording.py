@@ -37,7 +37,7 @@ VARIANT = VariantReport(
     variant=0, persona="home", model="sonnet-5.5", micros=310_000, headline="style", why="", told=right(49, 60), word="clearly_not_you",
     place="overlaps", small_talk=None, rest=None, comparison=COMPARED, strips=STRIPS, laughter="jaja",
     advice=(
-        Advice(MIA, 25, right(22, 25), right(15, 25), "draft", "told"),
+        Advice(MIA, 60, right(55, 60), right(33, 60), "draft", "told"),
         Advice(OTTO, 24, right(15, 24), right(14, 24), "draft_or_small_talk", "overlaps"),
         Advice(NOA, 11, None, None, "", "few_bursts"),
     ),
@@ -63,11 +63,11 @@ persona home, sonnet-5.5, cost $0.31
   messages per answer 1.0 (you 1.8).
   Held back 3 (2 prompt_leak, 1 advice), silent 0, failed 0, could have been
   sent 57.
-  Mia Berg: draft (a small program tells it from you, and more easily than
-  them).
+  Mia Berg: draft (a small program tells it from you; 92 in 100 (82-96), theirs
+  55 in 100 (42-67)).
     secondme contacts mode 491512345678@c.us draft
-  Otto: draft, or auto for small talk only (a small program tells it from you
-  about as easily as them).
+  Otto: draft, or auto for small talk only (the numbers decide no more than
+  that).
     secondme contacts mode telegram:77 draft
 
 Nothing was sent, and nothing is switched by this. Not measured: whether what it

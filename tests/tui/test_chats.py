@@ -88,7 +88,7 @@ async def test_a_conversation_says_who_said_what_and_why_nothing_left(town: Town
         heads = [line.split("  ")[0] for line in lines if line[:1] and line[0] in "◁▶◆◇"]
         assert heads == ["◁ Anna", "▶ you", "◆ clone", "◁ Anna", "◇ clone, a draft"]
         assert {"│ are you there?", "┃ I am, typing myself", "┃ the clone again"} <= set(lines)
-        assert "Today" in on.sheet("chats")
+        await on.until(lambda: "Today" in on.sheet("chats"))
         assert lines[lines.index("│ another") + 1] == "↳ waiting: in the queue"
         assert "╎ re: is this a yes?" in lines
         assert lines[lines.index("╎ re: is this a yes?") + 1] == "↳ Replies to this contact need you."
@@ -112,7 +112,7 @@ async def test_no_message_can_look_as_if_another_had_said_it(town: Town, screen:
         assert lines[-1].startswith("  ↳ waiting")
         for bad in ("\x1b", "\u202e"):
             assert bad not in on.sheet("chats")
-        assert "[bold]ok[/]" in on.sheet("chats")
+        await on.until(lambda: "[bold]ok[/]" in on.sheet("chats"))
 
 
 async def test_the_owner_writes_as_themselves_and_the_clone_stays_out_of_it(town: Town, screen: OpenScreen) -> None:
@@ -272,9 +272,9 @@ async def test_older_messages_come_when_the_top_is_reached(town: Town, screen: O
         await turned(town, ANNA, "incoming", f"message {number}.", now - 600_000 + number * 1000)
     async with screen(size=(140, 40)) as on:
         await read(on, ANNA)
-        assert "message 60." in on.sheet("chats")
+        await on.until(lambda: "message 60." in on.sheet("chats"))
         assert "message 59." not in on.sheet("chats")
-        assert "60 older messages" in on.sheet("chats")
+        await on.until(lambda: "60 older messages" in on.sheet("chats"))
         await on.press("enter", "g")
         await on.until(lambda: "message 0." in on.sheet("chats"))
         sheet = on.page("chats").sheet

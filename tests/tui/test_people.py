@@ -44,8 +44,8 @@ async def test_a_request_appears_by_itself_with_name_code_age_and_countdown(town
         assert "ends in 29:5" in line or "ends in 30:00" in line
         assert "local:anna on Local terminal" in line
         await on.until(lambda: request.code[:3] in on.sheet("people"))
-        assert "Their words are not kept." in on.sheet("people")
-        assert "Asked" in on.sheet("people")
+        await on.until(lambda: "Their words are not kept." in on.sheet("people"))
+        await on.until(lambda: "Asked" in on.sheet("people"))
         assert on.hints.startswith("a Approve   d Deny   y Copy code")
         assert "4 People 1" in on.text("#nav")
 

@@ -162,6 +162,6 @@ async def test_what_happened_is_listed_the_newest_first_also_with_no_store(town:
         first = next(key for key in on.keys("system") if key.startswith("log:"))
         await on.at("system", first)
         assert "auth session expired" in on.list("system").text_of(first)
-        assert "whatsapp" in on.sheet("system")
+        await on.until(lambda: "whatsapp" in on.sheet("system"))
         await on.at("system", "health")
-        assert "secondme doctor" in on.sheet("system")
+        await on.until(lambda: "secondme doctor" in on.sheet("system"))

@@ -54,6 +54,11 @@ SECTIONS = (
             CommandEntry("proposals", "What skills would change for your contacts: you decide.", "proposals:app"),
             CommandEntry("memory", "What the clone remembers of each person.", "memory:app"),
             CommandEntry("see", "What the model is shown of a picture, and what it sees in it.", "see:see"),
+            CommandEntry(
+                "rehearse",
+                "See how much the clone sounds like you: it answers your own past again, with only what was known then.",
+                "rehearse:rehearse",
+            ),
             CommandEntry("style", "How you write: learnt from your own messages.", "style:app"),
             CommandEntry("speak", "Hear what a voice message of yours would sound like.", "speak:speak"),
             CommandEntry(

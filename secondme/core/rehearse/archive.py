@@ -182,7 +182,11 @@ class RunArchive:
             if len(kept) == len(rows):
                 continue
             count += 1
-            if any(row.get("kind") == "burst" for row in kept):
+            left = {row["record"]["id"] for row in kept if row.get("kind") == "burst"}
+            for row in kept:
+                if row.get("kind") == "run":
+                    row["record"]["bursts"] = [each for each in row["record"]["bursts"] if each in left]
+            if left:
                 write_private(path, b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in kept))
             else:
                 self._remove(path)

@@ -81,7 +81,9 @@ class Candidate:
         )
 
     def burst(self, contact: ApprovedContact, channel: str) -> Burst:
-        """As the agent is given it."""
+        """As the agent is given it. What `contact` was taught by answers from then on is unknown."""
+        until = self.past.begins(self.answer.position)
+        known = tuple(each for each in contact.lessons or () if each.at < until) or None
         mail = tuple(
             Mail(
                 message_id=self.past.turns[at].id,
@@ -102,17 +104,17 @@ class Candidate:
             attempt=1,
             defers=0,
             last_reply_ms=None,
-            contact=contact,
+            contact=contact.model_copy(update={"lessons": known}),
             mail=mail,
         )
 
 
-def candidates(past: Past) -> list[Candidate]:
-    """Every answer of this past that can be rehearsed, oldest first."""
+def candidates(past: Past, fewest_before: int = FEWEST_BEFORE) -> list[Candidate]:
+    """Every answer of this past that can be rehearsed, oldest first; before each stand so many messages of the owner's."""
     found = []
     for answer in past.answers:
         asked = _asked(past, answer)
-        if asked is None or past.count_before(answer.position) < FEWEST_BEFORE:
+        if asked is None or past.count_before(answer.position) < fewest_before:
             continue
         kind = by_rules([past.turns[at].content for at in asked]).kind
         found.append(Candidate(past, answer, asked, kind is BurstKind.PHATIC))

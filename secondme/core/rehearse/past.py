@@ -8,7 +8,7 @@ what signals hint at, facts that memory noted, the predecessor's profile, kept p
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -33,7 +33,7 @@ from secondme.core.store.keys import HISTORY_CAP, HISTORY_TTL_S
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from collections.abc import Set as AbstractSet
-    from datetime import datetime, tzinfo
+    from datetime import tzinfo
     from pathlib import Path
 
     from secondme.core.config.models import MemorySettings
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 _SHORTEST_QUOTE = 12
 """Characters, folded: what is shorter is said by everybody."""
-_FEWEST = 10
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _TYPES = {Speaker.CONTACT: "incoming", Speaker.OWNER: "fromMe", Speaker.CLONE: "outgoing"}
 
 
@@ -117,13 +117,14 @@ class Past:
         return profile_of_measures([self._measure(each) for each in self.own_before(position)])
 
     def turns_before(self, position: int) -> list[Turn]:
-        """What the history would have held: the newest hundred turns of a week before what stands at `position`."""
-        since = self.turns[position].timestamp - timedelta(seconds=HISTORY_TTL_S) if position < len(self.turns) else None
-        return [turn for turn in self.turns[max(0, position - HISTORY_CAP) : position] if since is None or turn.timestamp > since]
+        """What the history would have held: of the newest hundred turns before `position`, those of the week that ends with the last one."""
+        newest = self.turns[max(0, position - HISTORY_CAP) : position]
+        since = newest[-1].timestamp - timedelta(seconds=HISTORY_TTL_S) if newest else None
+        return [turn for turn in newest if since is None or turn.timestamp > since]
 
     def begins(self, position: int) -> datetime:
         """Before when something without a place of its own, a measure of another chat, was known: the earliest moment of what is to come."""
-        return min(turn.timestamp for turn in self.turns[position:])
+        return min((turn.timestamp for turn in self.turns[position:]), default=_NEVER)
 
     def _measure(self, message: OwnMessage) -> Measure:
         found = self._measures.get(message.id)

@@ -8,6 +8,7 @@ from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 from secondme.core.format import counted, money
+from secondme.core.rehearse.records import STAND_IN
 from secondme.core.rehearse.statistics import SIGNIFICANT, by_chance, wilson
 from secondme.core.rehearse.verdict import ENOUGH, FEWEST, FEWEST_OWN, is_not_told
 
@@ -38,11 +39,13 @@ WHY = {
     "copied": "it repeats old answers of yours",
     "new_facts": "it says numbers and names that come from nowhere",
     "no_anchor": "too little of theirs is known to compare with",
-    "told": "a small program tells it from you, and more easily than them",
-    "overlaps": "a small program tells it from you about as easily as them",
+    "told": "a small program tells it from you",
+    "overlaps": "the numbers decide no more than that",
     "no_blind_test": "you have not tried in a blind test of 40 whether you see it",
     "not_told": "neither a small program nor you could tell it",
 }
+_WEIGHED = frozenset({"told", "overlaps", "no_blind_test", "not_told"})
+"""Reasons that are the numbers' own."""
 _LENGTHS = {"length": ("too long", "too short"), "words": ("too many words", "too few words")}
 _MEANS = {"word_length": ("longer words", "shorter words"), "formality": ("more formal", "less formal")}
 
@@ -164,8 +167,13 @@ def _difference(strip: Strip, laughter: str) -> str:
 def _advice(advice: Advice, name: str) -> list[str]:
     if not advice.code:
         return []
-    command = f"secondme contacts mode {shlex.quote(advice.contact)} {_MODES[advice.code]}"
-    return [*_wrap(f"{name}: {ADVICE[advice.code]} ({WHY[advice.why]})."), f"    {command}"]
+    numbers = ""
+    if advice.why in _WEIGHED and advice.clone and advice.anchor and advice.clone.has_number and advice.anchor.has_number:
+        numbers = f"; {_number(advice.clone)}, theirs {_number(advice.anchor)}".replace("  ", " ")
+    said = _wrap(f"{name}: {ADVICE[advice.code]} ({WHY[advice.why]}{numbers}).")
+    if advice.contact == STAND_IN:  # nobody was let in who could be switched
+        return said
+    return [*said, f"    secondme contacts mode {shlex.quote(advice.contact)} {_MODES[advice.code]}"]
 
 
 def contrast(contrast: Contrast) -> str:
