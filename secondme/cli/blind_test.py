@@ -65,7 +65,7 @@ def _show(screen: Screen, item: Item, progress: str, name: str) -> None:
     screen.line()
     screen.line(progress, "bold")
     who = {"contact": name, "owner": "you"}
-    for speaker, text in (*item.burst.before[-3:], *(("contact", each) for each in item.burst.asked)):
+    for speaker, text in (*item.before, *(("contact", each) for each in item.burst.asked)):
         for row in _rows(f"{who[speaker]}: {text}", width):
             screen.line(row, "dim")
     for letter, messages in zip("AB", item.shown, strict=True):

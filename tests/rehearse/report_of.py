@@ -2,10 +2,10 @@
 
 from secondme.core.rehearse.archive import Run
 from secondme.core.rehearse.blind import results
-from secondme.core.rehearse.verdict import Report, report
+from secondme.core.rehearse.verdict import RehearsalReport, report
 
 
-def report_of(run: Run) -> Report:
+def report_of(run: Run) -> RehearsalReport:
     known = run.materials.items()
     return report(
         [*run.bursts.values()],

@@ -8,52 +8,22 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, timedelta, timezone
 from functools import cache
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from fakes.browser import BINARY, Browser
 from fakes.process import eventually
+from rehearse.html_page import Parsed
 from rehearse.report_of import report_of
 from rehearse.runs import ANA as CONTACT
 from rehearse.runs import Contact, a_run
 from rehearse.writers import ANA, GENERIC
 
 from secondme.core.rehearse.archive import Run
+from secondme.core.rehearse.comparison import Strip
 from secondme.core.rehearse.report_page import page
-from secondme.core.rehearse.verdict import RehearsalReport, Strip
-
-_VOID = {"meta", "circle", "rect", "path", "line"}
-
-
-class Parsed(HTMLParser):
-    """What a page is made of: every element with its attributes, and the text in it. Elements must be closed in order."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[tuple[str, str]] = []
-        self._open: list[str] = []
-        self.feed(html)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in _VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append((self._open[-1] if self._open else "", data))
-
-    def said(self) -> str:
-        return " ".join(text for tag, text in self.texts if tag not in {"style", "script"})
+from secondme.core.rehearse.verdict import RehearsalReport
+from secondme.core.rehearse.wording import SURE
 
 
 @cache
@@ -179,10 +149,11 @@ def test_habits_stand_by_their_gap_and_in_words() -> None:
     html, parsed = made(run, report)
     for variant in report.variants:
         part = html[html.index(f"<h2>{'AB'[variant.variant]}: ") :]
-        places = [part.index(f'<th scope="row">{strip.thing}<small>') for strip in variant.strips]
+        things = ["formality, 0 to 1" if strip.feature == "formality" else strip.thing for strip in variant.strips]
+        places = [part.index(f'<th scope="row">{thing}<small>') for thing in things]
         assert places == sorted(places)
         assert variant.strips[0].say(variant.strips[0].clone).removesuffix(variant.strips[0].thing).strip() in part
-        inside = [strip for strip in variant.strips if strip.gap <= 1]
+        inside = [strip for strip in variant.strips if strip.gap <= SURE]
         assert f"{len(inside)} habits within your own ups and downs" in part
     pictures = [attrs for tag, attrs in parsed.elements if tag == "svg" and attrs.get("role") == "img"]
     assert len(pictures) > 50
@@ -199,7 +170,7 @@ def test_a_mark_lies_where_its_value_does() -> None:
     assert told is not None
     html, _ = made(run, report)
     assert f'<svg x="{4 + told.share * 92:.2f}%" y="14" overflow="visible"><path class="clone0"' in html
-    one = next(each for each in report.variants[0].strips if each.gap > 1)
+    one = next(each for each in report.variants[0].strips if each.gap > SURE)
     values = [one.low, one.high, one.real, one.clone, *([] if one.contact is None else [one.contact])]
     place = 4 + (one.real - min(values)) / (max(values) - min(values)) * 92
     assert f'<svg x="{place:.2f}%" y="14" overflow="visible"><circle class="you"' in html

@@ -20,7 +20,7 @@ from secondme.core.rehearse.wording import blind_verdict
 from secondme.core.text import caseless
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from secondme.core.rehearse.archive import Run
 
@@ -34,6 +34,8 @@ _LINK = re.compile(r"\S+://\S+|www\.\S+|\S+@\S+\.\w+", re.IGNORECASE)
 _WORD = re.compile(r"\w+(?:['-]\w+)*")
 _CAPITAL = re.compile(r"(?<=[\w,;&] )[^\W\d_]{2,}")
 """A word inside a sentence."""
+_MOST_FACTS = 8
+"""Words beyond which an answer says more than facts."""
 _ANY_DAY = from_ms(0).date()
 
 Said = Literal["a", "b", "no_idea", "remembered"]
@@ -45,6 +47,8 @@ class Item:
 
     burst: PastBurst
     answer: RehearsedAnswer
+    before: tuple[tuple[Literal["contact", "owner"], str], ...]
+    """The last turns before the burst, as far as none of them is another pair's answer."""
     is_a: bool
     """Whether the owner's answer is A."""
 
@@ -75,9 +79,9 @@ class BlindSummary:
     is_done: bool
     """As many as were wanted, or as there are."""
 
-    def text(self) -> str:
-        """The result in words, with its interval."""
-        return blind_verdict(self.right, self.no_idea, self.n, self.same, self.remembered)
+    def text(self, friend: str = "") -> str:
+        """The result in words, with its interval; of the `friend` of that name."""
+        return blind_verdict(self.right, self.no_idea, self.n, self.same, self.remembered, friend)
 
 
 class BlindTest:
@@ -86,7 +90,7 @@ class BlindTest:
     def __init__(self, run: Run, variant: int) -> None:
         self._run = run
         self._variant = variant
-        self._items, self._same = _items(run, variant)
+        self._items, self._same = pairs(run, variant)
 
     def open(self, count: int) -> list[Item]:
         """What there is to ask until `count` pairs count: the first of these is next, and so many are needed while nothing is remembered."""
@@ -112,28 +116,41 @@ def results(run: Run) -> dict[int, tuple[float, int]]:
     return {at: (each.right + each.no_idea / 2, each.n) for at, each in found.items() if each.n}
 
 
-def _items(run: Run, variant: int) -> tuple[list[Item], int]:
-    """The pairs, old ones first, and how many more have two answers that are the same."""
-    names = _names(run)
-    pairs, same = [], 0
+def pairs(run: Run, variant: int, *, contact: str = "", purpose: str = "blind") -> tuple[list[Item], int]:
+    """What can be asked, old pairs first, and how many more have two answers that are the same. `contact`: of this one's alone. Each `purpose` has
+    sides of its own, which only the run knows."""
+    names, chosen, same = _names(run), list[tuple[PastBurst, RehearsedAnswer]](), 0
     for burst in run.bursts.values():
         answer = run.answers.get((burst.id, variant))
-        if answer is None or answer.outcome != "passed" or burst.asks_if_machine:
+        if answer is None or answer.outcome != "passed" or burst.asks_if_machine or contact not in {"", burst.contact}:
             continue  # what is asked whether it is a machine says what it is
         if fold("\n".join(burst.real)) == fold("\n".join(answer.reply)):
             same += 1
         elif not any(_is_facts(each, names) for each in (burst.real, answer.reply)):
-            pairs.append((burst, answer))
-    key = f"{run.head.seed}:{variant}:"
+            chosen.append((burst, answer))
+    key = f"{run.head.id}:{run.head.seed}:{variant}:{purpose}:{contact}:"
     recent = run.head.begun_at - _OLD
-    pairs.sort(key=lambda pair: (pair[0].at >= recent, blake2b(f"{key}{pair[0].id}".encode(), digest_size=8).digest()))
-    chance, sides = Random(f"{key}sides"), list[bool]()  # noqa: S311  the seed is printed: it keeps a secret from a person, not an attack
-    for start in range(0, len(pairs), _BLOCK):
-        size = min(_BLOCK, len(pairs) - start)
-        block = [at * 2 < size for at in range(size)] if chance.random() < 0.5 else [at * 2 >= size for at in range(size)]  # noqa: PLR2004
+    chosen.sort(key=lambda pair: (pair[0].at >= recent, blake2b(f"{key}{pair[0].id}".encode(), digest_size=8).digest()))
+    asked = {fold(text) for burst, _ in chosen for text in (*burst.real, "\n".join(burst.real))}
+    sides = _sides(len(chosen), f"{key}sides")
+    return [Item(burst, answer, _unanswered(burst, asked), is_a) for (burst, answer), is_a in zip(chosen, sides, strict=True)], same
+
+
+def _sides(count: int, key: str) -> list[bool]:
+    """As many of both, by chance, in any ten from the first."""
+    chance, sides = Random(key), list[bool]()  # noqa: S311  a secret from who looks at the pairs, who has nothing to test a guess by
+    for start in range(0, count, _BLOCK):
+        size, first = min(_BLOCK, count - start), chance.random() < 0.5  # noqa: PLR2004  a coin
+        block = [(at * 2 < size) == first for at in range(size)]
         chance.shuffle(block)
         sides += block
-    return [Item(burst, answer, is_a) for (burst, answer), is_a in zip(pairs, sides, strict=True)], same
+    return sides
+
+
+def _unanswered(burst: PastBurst, asked: Container[str]) -> tuple[tuple[Literal["contact", "owner"], str], ...]:
+    """The turns before a burst, from behind the last that is an answer which is asked for: shown there it would tell that pair's."""
+    told = [at for at, (who, text) in enumerate(burst.before) if who == "owner" and fold(text) in asked]
+    return burst.before[told[-1] + 1 if told else 0 :]
 
 
 def _names(run: Run) -> frozenset[str]:
@@ -147,7 +164,9 @@ def _is_facts(messages: Iterable[str], names: frozenset[str]) -> bool:
     """Whether an answer has nothing but names, dates, links and numbers in it, which tells who knew them, not who writes so."""
     text = " ".join(messages)
     words = _WORD.findall(_LINK.sub(" ", text))
-    return bool(words or _LINK.search(text)) and all(_is_fact(caseless(word), names) for word in words)
+    if len(words) > _MOST_FACTS or not (words or _LINK.search(text)):
+        return False
+    return all(_is_fact(caseless(word), names) for word in words)
 
 
 def _is_fact(word: str, names: frozenset[str]) -> bool:

@@ -4,7 +4,7 @@ below 20 answers no number at all, below 60 only what is clear, and never one wi
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -112,7 +112,7 @@ class VariantReport:
     laughter: str
     """How the owner laughs."""
     advice: tuple[Advice, ...]
-    right: Mapping[str, float]
+    right: Mapping[str, float] = field(default_factory=dict)
     """By burst, how certainly the judge told the answer, 0 to 1; empty when there is too little to say."""
 
 

@@ -23,7 +23,7 @@ _COLUMNS = 80
 _LABEL = 36
 _SHOWN = 5
 """Differences that are told; the others are in the picture."""
-_SURE = 1.57
+SURE = 1.57
 """Gaps beyond which a difference is told: with 23 features one in twenty reports tells one by accident (Bonferroni)."""
 WORDS = {"clearly_you": "clearly you", "clearly_not_you": "clearly not you", "cannot_say": "cannot say"}
 PLACES = {
@@ -148,7 +148,7 @@ def _counts(variant: VariantReport) -> Iterator[str]:
 
 def notable(strips: Sequence[Strip]) -> list[Strip]:
     """The features in which the clone differs by more than the owner's own ups and downs, at most five; words are not counted twice."""
-    apart = [each for each in strips if each.gap > _SURE]
+    apart = [each for each in strips if each.gap > SURE]
     names = {each.feature for each in apart}
     return [each for each in apart if not (each.feature == "words" and "length" in names)][:_SHOWN]
 
@@ -191,34 +191,35 @@ def contrast(contrast: Contrast) -> str:
     return f"{said}: not decided" + (f"; {-(-found.more // 10) * 10} more bursts would." if found.more else ".")
 
 
-def blind_verdict(right: int, no_idea: int, n: int, same: int, remembered: int) -> str:
-    """What a blind test of `n` items comes to, of which the owner was right in `right` and had no idea in `no_idea`, which count as half; `same`
-    and `remembered` items are not among them."""
+def blind_verdict(right: int, no_idea: int, n: int, same: int, remembered: int, name: str = "") -> str:
+    """What a blind test of `n` items comes to, of which the owner (or a friend of this `name`) was right in `right` and had no idea in `no_idea`,
+    which count as half; `same` and `remembered` items are not among them."""
+    were, who = (f"{name} was", name) if name else ("You were", "you")
     if not n:
-        return " ".join(["Nothing was left to tell apart.", *_left_out(same, remembered)])
+        return " ".join(["Nothing was left to tell apart.", *_left_out(same, remembered, who)])
     score = right + no_idea / 2
     low, high = wilson(score, n)
-    said = f"You were right in {right} of {n}"
+    said = f"{were} right in {right} of {n}"
     if no_idea:
         said += f" and had no idea in {no_idea}, which count as half: {score:g}"
     p = by_chance(score, n)
     if p < SIGNIFICANT:
-        verdict = "you can tell the clone from you"
+        verdict = f"{who} can tell the clone from you"
     elif is_not_told(score, n):
-        verdict = "you could not tell the clone from you, and it passes this test"
+        verdict = f"{who} could not tell the clone from you, and it passes this test"
     else:
         verdict = "this cannot tell the clone from you, nor show that it can"
     interval = f"95 % interval {_hundred(low)}-{_hundred(high)} %"
     return " ".join(
-        [f"{said}. Chance is {n / 2:g}. {interval}: {verdict}. By guessing alone: {_p(p)}.", *_left_out(same, remembered)]
+        [f"{said}. Chance is {n / 2:g}. {interval}: {verdict}. By guessing alone: {_p(p)}.", *_left_out(same, remembered, who)]
     )
 
 
-def _left_out(same: int, remembered: int) -> Iterator[str]:
+def _left_out(same: int, remembered: int, who: str) -> Iterator[str]:
     if same:
         yield f"{same} could not be told because they were the same."
     if remembered:
-        yield f"{remembered} that you remembered {'is' if remembered == 1 else 'are'} not counted."
+        yield f"{remembered} that {who} remembered {'is' if remembered == 1 else 'are'} not counted."
 
 
 def _number(told: Told, more: str = "") -> str:
