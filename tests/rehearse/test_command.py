@@ -124,7 +124,7 @@ def test_three_writers_are_ranked_and_what_it_costs_is_said_before_and_after(
         assert each["low"] <= each["share"] <= each["high"]
     assert parrot["comparison"]["copied"] >= 50
     assert parrot["advice"][0]["why"] == "copied"
-    assert machine["advice"][0]["code"] == "draft"
+    assert (machine["advice"][0]["code"], machine["advice"][0]["why"]) == ("draft", "plain")
     assert data["costUsd"] == pytest.approx(sum(each["micros"] for each in data["variants"]) / 1e6)
     assert not any(answer.split("\n")[0] in result.stdout for answer in own if len(answer) > 20)
     said = rehearse(lived, "--run", data["run"])
@@ -158,7 +158,7 @@ def test_what_would_be_rehearsed_costs_nothing_to_know(lived: Path, api: Message
         (("--import", "nowhere.txt", "--yes"), 65, "nowhere.txt"),
         (("--resume", "2026-01-01-abcd", "--yes"), 65, "no such rehearsal"),
         (("--runs", "--blind"), 2, "one at a time"),
-        (("--bursts", "0"), 2, "0"),
+        (("--bursts", "0"), 2, "--bursts"),
         (("--since", "soon"), 2, "90s"),
         (("--persona", "nobody", "--yes"), 65, "persona"),
         (("--blind",), 65, "Nothing was rehearsed yet"),
@@ -171,6 +171,7 @@ def test_what_cannot_be_is_said_in_a_line(lived: Path, words: tuple[str, ...], c
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.heavy
 def test_a_model_that_is_away_is_69_and_it_can_be_gone_on_with(lived: Path, api: MessagesApi, chat: tuple[Path, list[str]]) -> None:
     path, own = chat
     api.script = lambda _: Fail(529, "overloaded_error")
@@ -191,6 +192,7 @@ def test_a_refused_key_is_77_and_nothing_is_lost(lived: Path, api: MessagesApi, 
     assert "--resume" in result.stderr
 
 
+@pytest.mark.heavy
 def test_ctrl_c_says_how_to_go_on(lived: Path, api: MessagesApi, chat: tuple[Path, list[str]]) -> None:
     path, own = chat
     api.script = writers(own)

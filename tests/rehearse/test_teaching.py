@@ -60,7 +60,7 @@ def test_at_most_three_are_proposed_for_different_reasons_the_oldest_first() -> 
         run_of(
             *[("Certainly, I would be delighted to come along!", "ok jaja") for _ in range(9)],
             ("no.", "well jaja it is a thing that I would have to think about a lot"),
-            ("Yes.", "yes\nsure\ncoming jaja"),
+            ("yes sure, coming!", "yes\nsure\ncoming jaja"),
         )
     )["local:anna"]
     assert len(found) == 3

@@ -17,6 +17,8 @@ from secondme.core.rehearse.wording import blind_verdict, lines
 RANKING = re.compile(r"farther|closer|as far|better|worse|more often|less often|difference|in 100|wins|passes", re.IGNORECASE)
 NEAR = replace(ANA, comma=0.3, laughs=0.1)
 """A friend who writes much like the owner."""
+MIXED = replace(ANA, words=ANA.words[:4] + BEN.words[:3], comma=0.3)
+"""The owner's manner, and some of somebody else's words."""
 
 
 def text(report: RehearsalReport) -> str:
@@ -142,8 +144,10 @@ def test_small_talk_has_a_number_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("writer", "friend", "changes", "blind", "code", "why"),
     [
-        (GENERIC, NEAR, {}, None, "draft", "told"),
-        (GENERIC, GENERIC, {}, (20, 40), "draft_or_small_talk", "overlaps"),
+        (GENERIC, NEAR, {}, None, "draft", "plain"),
+        (GENERIC, GENERIC, {}, (20, 40), "draft", "plain"),
+        (MIXED, ANA, {}, None, "draft", "told"),
+        (MIXED, NEAR, {}, (20, 40), "draft_or_small_talk", "overlaps"),
         (ANA, BEN, {}, None, "draft_or_small_talk", "no_blind_test"),
         (ANA, BEN, {}, (20, 39), "draft_or_small_talk", "no_blind_test"),
         (ANA, BEN, {}, (21, 40), "draft_or_small_talk", "no_blind_test"),
