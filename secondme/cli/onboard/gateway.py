@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import shlex
+import signal
 import sys
 from typing import TYPE_CHECKING
 
