@@ -11,7 +11,7 @@ import typer
 
 from secondme.cli.output import Screen
 from secondme.cli.prompts import ask_key
-from secondme.core.text import safe_name, safe_text
+from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -90,5 +90,5 @@ def _listed(messages: Sequence[str], width: int) -> Iterator[str]:
 def _rows(text: str, width: int) -> Iterator[str]:
     from secondme.cli.columns import folded
 
-    for line in safe_text(text).replace("\t", " ").split("\n"):
+    for line in text.replace("\t", " ").split("\n"):
         yield from folded(line, width)

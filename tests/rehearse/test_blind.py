@@ -135,6 +135,7 @@ def test_a_remembered_pair_leaves_the_count_and_another_takes_its_place() -> Non
     summary = BlindTest(run, 0).summary(20)
     assert (summary.n, summary.remembered, summary.no_idea, summary.is_done) == (20, 5, 10, True)
     assert "5 that you remembered" in summary.text()
+    assert f"no idea in 10, which count as half: {summary.right + 5}." in summary.text()
     assert results(run) == {0: (summary.right + 5, 20)}
     for item in BlindTest(run, 0).open(500):
         run.blind.append(item.choice("remembered"))
