@@ -284,6 +284,12 @@ class RunEnd:
 
 
 def _nothing(pasts: Sequence[Past], found: Mapping[ContactId, Sequence[Candidate]]) -> DataError:
+    if not pasts:
+        return DataError(
+            "nothing_to_rehearse",
+            "Nobody was let in yet whose past could be rehearsed.",
+            "secondme rehearse --import FILE --me NAME",
+        )
     known = sum(past.count_before(len(past.turns)) for past in pasts)
     if any(found.values()):
         return DataError(

@@ -34,6 +34,7 @@ STRANGE = [
 ]
 
 
+@pytest.mark.heavy  # two hundred judgements
 def test_the_owner_against_themselves_is_a_coin() -> None:
     """A pair that is held out is a pair of equals, whatever was learned."""
     shares = [

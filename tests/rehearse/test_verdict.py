@@ -11,12 +11,14 @@ from hypothesis import strategies as st
 from rehearse.rehearsals import IDS, Rehearsal
 from rehearse.writers import ANA, BEN, GENERIC, some
 
-from secondme.core.rehearse.verdict import RehearsalReport, told
+from secondme.core.rehearse.verdict import RehearsalReport, _place, told
 from secondme.core.rehearse.wording import blind_verdict, lines
 
 RANKING = re.compile(r"farther|closer|as far|better|worse|more often|less often|difference|in 100|wins|passes", re.IGNORECASE)
 NEAR = replace(ANA, comma=0.3, laughs=0.1)
 """A friend who writes much like the owner."""
+MIXED = replace(ANA, words=ANA.words[:4] + BEN.words[:3], comma=0.3)
+"""The owner's manner, and some of somebody else's words."""
 
 
 def text(report: RehearsalReport) -> str:
@@ -142,8 +144,10 @@ def test_small_talk_has_a_number_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("writer", "friend", "changes", "blind", "code", "why"),
     [
-        (GENERIC, NEAR, {}, None, "draft", "told"),
-        (GENERIC, GENERIC, {}, (20, 40), "draft_or_small_talk", "overlaps"),
+        (GENERIC, NEAR, {}, None, "draft", "plain"),
+        (GENERIC, GENERIC, {}, (20, 40), "draft", "plain"),
+        (MIXED, ANA, {}, None, "draft", "told"),
+        (MIXED, NEAR, {}, (20, 40), "draft_or_small_talk", "overlaps"),
         (ANA, BEN, {}, None, "draft_or_small_talk", "no_blind_test"),
         (ANA, BEN, {}, (20, 39), "draft_or_small_talk", "no_blind_test"),
         (ANA, BEN, {}, (21, 40), "draft_or_small_talk", "no_blind_test"),
@@ -219,6 +223,20 @@ def test_told_is_an_interval_around_a_share() -> None:
     assert told([1.0] * 20).word == "clearly_not_you"
     assert told([0.5] * 20).word == "cannot_say"
     assert told([0.5] * 60).word == "clearly_you"
+    assert [told([1.0] * n, bursts).has_number for n, bursts in ((59, 0), (60, 0), (54, 60), (54, 59))] == [
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("clone", "people", "place"),
+    [(55, 33, "farther"), (45, 40, "overlaps"), (38, 42, "overlaps"), (30, 52, "closer"), (40, 40, "overlaps")],
+)
+def test_where_the_clone_stands_is_by_intervals_that_do_not_meet(clone: int, people: int, place: str) -> None:
+    assert _place(told([clone / 60] * 60), told([people / 60] * 60)) == place
 
 
 @pytest.mark.parametrize(

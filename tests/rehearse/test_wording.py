@@ -41,6 +41,7 @@ VARIANT = VariantReport(
         Advice(OTTO, 24, right(15, 24), right(14, 24), "draft_or_small_talk", "overlaps"),
         Advice(NOA, 11, None, None, "", "few_bursts"),
     ),
+    right={},
 )  # fmt: skip
 REPORT = RehearsalReport(
     bursts=60, contacts=(MIA, OTTO, NOA), since=datetime(2026, 9, 12, tzinfo=UTC), until=datetime(2026, 11, 20, tzinfo=UTC), seed=7,

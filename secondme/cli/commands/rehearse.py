@@ -96,11 +96,8 @@ async def rehearse(
 
     Nothing is sent, and nothing is learnt. What it costs is said first.
     """
-    actions = [
-        each
-        for each, asked in (("--runs", runs), ("--blind", blind), ("--teach", teach), ("--forget", forget), ("--resume", resume))
-        if asked
-    ]
+    asked = {"--runs": runs, "--blind": blind, "--teach": teach, "--forget": forget and not teach, "--resume": bool(resume)}
+    actions = [each for each, wanted in asked.items() if wanted]
     if len(actions) > 1:
         raise typer.BadParameter(f"{' and '.join(actions)} are two things: one at a time")
     typed = _Typed(

@@ -6,6 +6,7 @@ import math
 import re
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import fmean, median
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -25,6 +26,8 @@ _SHORT = 3
 _LOOKED_AT = 2000
 """Characters, as the measure of style looks at."""
 _GRAM_CHARACTERS, _LONGEST_GRAM = 400, 4
+_REMEMBERED = 2048
+"""Texts: a report judges the same ones against each variant and both measures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +98,7 @@ LEAST_SPREAD = 0.1
 """Of a feature that its writer never varies: one exception is no other person."""
 
 
+@lru_cache(_REMEMBERED)
 def features(text: str) -> tuple[float, ...]:
     """The numbers of `FEATURES` for one text."""
     text = text[:_LOOKED_AT].strip()

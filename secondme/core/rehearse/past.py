@@ -88,6 +88,7 @@ class Past:
         places = {turn.id: at for at, turn in enumerate(self.turns)}
         self._own = [(places[each.id], each) for each in own_messages(self.turns)]
         self._measures: dict[str, Measure] = {}
+        self._profiles: dict[int, StyleProfile | None] = {}
 
     @cached_property
     def answers(self) -> list[Answer]:
@@ -114,7 +115,9 @@ class Past:
 
     def profile_before(self, position: int) -> StyleProfile | None:
         """How the owner wrote to this person until then; None while there are too few messages."""
-        return profile_of_measures([self._measure(each) for each in self.own_before(position)])
+        if position not in self._profiles:  # every variant asks at the same place
+            self._profiles[position] = profile_of_measures([self._measure(each) for each in self.own_before(position)])
+        return self._profiles[position]
 
     def turns_before(self, position: int) -> list[Turn]:
         """What the history would have held: of the newest hundred turns before `position`, those of the week that ends with the last one."""

@@ -28,6 +28,8 @@ ENOUGH = 60
 """Pairs from which there is a number: it is then known to about an eighth."""
 FEWEST_OWN = 100
 """Messages of the owner's below which nobody's manner can be known."""
+PLAIN = 0.75
+"""Told more often than this, it is plainly not the owner, however easily others are told: in a chat of two very different people everybody is."""
 FEWEST_BLIND = 40
 """Items of a blind test below which not having seen it says nothing."""
 UNSEEN = 0.65
@@ -82,7 +84,7 @@ class Advice:
     code: str
     """`draft`, `draft_or_small_talk`, `auto`; empty: too little to say."""
     why: str
-    """`held`, `copied`, `new_facts`, `no_anchor`, `told`, `overlaps`, `no_blind_test`, `not_told`, `few_bursts`, `few_messages`."""
+    """`held`, `copied`, `new_facts`, `plain`, `no_anchor`, `told`, `overlaps`, `no_blind_test`, `not_told`, `few_bursts`, `few_messages`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -305,6 +307,8 @@ class _Bench:
             code, why = "", "few_bursts" if not clone else "few_messages"
         elif compared.is_copying or compared.is_inventing:
             why = "copied" if compared.is_copying else "new_facts"
+        elif clone.low > PLAIN:
+            why = "plain"
         elif not people:
             why = "no_anchor"
         else:

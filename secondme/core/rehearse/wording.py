@@ -39,6 +39,7 @@ WHY = {
     "copied": "it repeats old answers of yours",
     "new_facts": "it says numbers and names that come from nowhere",
     "no_anchor": "too little of theirs is known to compare with",
+    "plain": "a small program nearly always tells it from you",
     "told": "a small program tells it from you",
     "overlaps": "the numbers decide no more than that",
     "no_blind_test": "you have not tried in a blind test of 40 whether you see it",

@@ -78,14 +78,19 @@ def _likeness(wanted: str, documents: Sequence[str]) -> list[float]:
     are equal.
     """
     shared = [0.0] * len(documents)
-    everywhere = range(len(documents))
+    everything = "\n".join(documents)
     sizes = (2, 3, 4) if UNSPACED.search(wanted) else (3, 4)
-    having: dict[str, Sequence[int]] = {}
+    having: dict[str, list[int]] = {}
     for size in sizes:
         for piece in {wanted[at : at + size] for at in range(len(wanted) - size + 1)}:
             if size == 2 and not (UNSPACED.match(piece[0]) and UNSPACED.match(piece[1])):  # noqa: PLR2004  a word of such a script
                 continue
-            those = having[piece] = [at for at in having.get(piece[:-1], everywhere) if piece in documents[at]]
+            before = having.get(piece[:-1])
+            if before is not None:
+                those = [at for at in before if piece in documents[at]]
+            else:
+                those = [at for at, document in enumerate(documents) if piece in document] if piece in everything else []
+            having[piece] = those
             if those:
                 weight = log((len(documents) + 1) / (len(those) + 0.5)) ** 2
                 for at in those:
