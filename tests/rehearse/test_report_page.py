@@ -207,6 +207,16 @@ def test_what_was_told_most_certainly_comes_first_and_what_did_not_pass_is_marke
     assert "told by the small program" in said
 
 
+def test_one_variant_that_was_told_is_worse_than_two_that_were_doubtful() -> None:
+    run = a_run(ANA, [GENERIC, GENERIC], 3)
+    report = report_of(run)
+    rights: tuple[dict[str, float], ...] = ({"b0": 0.5, "b1": 1.0, "b2": 0.75}, {"b0": 0.75, "b1": 0.0, "b2": 0.75})
+    variants = tuple(replace(each, right=right) for each, right in zip(report.variants, rights, strict=True))
+    _, parsed = made(run, replace(report, variants=variants))
+    times = {f"{each.at:%Y-%m-%dT%H:%M}": each.id for each in run.bursts.values()}
+    assert [times[attrs["datetime"] or ""] for tag, attrs in parsed.elements if tag == "time"] == ["b1", "b2", "b0"]
+
+
 def test_a_run_that_has_only_begun_is_shown_as_far_as_it_came() -> None:
     run = a_run(ANA, [GENERIC], 5)
     run.answers.clear()

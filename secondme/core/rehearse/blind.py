@@ -78,10 +78,15 @@ class BlindSummary:
     remembered: int
     is_done: bool
     """As many as were wanted, or as there are."""
+    earlier: int = 0
+    """Pairs after which a result may have been seen before these were added."""
 
     def text(self, friend: str = "") -> str:
         """The result in words, with its interval; of the `friend` of that name."""
-        return blind_verdict(self.right, self.no_idea, self.n, self.same, self.remembered, friend)
+        said = blind_verdict(self.right, self.no_idea, self.n, self.same, self.remembered, friend)
+        if self.earlier:
+            said += f" If you saw the result of the first {self.earlier}, you looked twice: the probability is then larger than this says."
+        return said
 
 
 class BlindTest:
@@ -131,7 +136,7 @@ def pairs(run: Run, variant: int, *, contact: str = "", purpose: str = "blind") 
     key = f"{run.head.id}:{run.head.seed}:{variant}:{purpose}:{contact}:"
     recent = run.head.begun_at - _OLD
     chosen.sort(key=lambda pair: (pair[0].at >= recent, blake2b(f"{key}{pair[0].id}".encode(), digest_size=8).digest()))
-    asked = {fold(text) for burst, _ in chosen for text in (*burst.real, "\n".join(burst.real))}
+    asked = {fold(line) for burst, _ in chosen for text in burst.real for line in text.splitlines()}
     sides = _sides(len(chosen), f"{key}sides")
     return [Item(burst, answer, _unanswered(burst, asked), is_a) for (burst, answer), is_a in zip(chosen, sides, strict=True)], same
 
@@ -149,7 +154,11 @@ def _sides(count: int, key: str) -> list[bool]:
 
 def _unanswered(burst: PastBurst, asked: Container[str]) -> tuple[tuple[Literal["contact", "owner"], str], ...]:
     """The turns before a burst, from behind the last that is an answer which is asked for: shown there it would tell that pair's."""
-    told = [at for at, (who, text) in enumerate(burst.before) if who == "owner" and fold(text) in asked]
+    told = [
+        at
+        for at, (who, text) in enumerate(burst.before)
+        if who == "owner" and any(fold(line) in asked for line in text.splitlines())
+    ]
     return burst.before[told[-1] + 1 if told else 0 :]
 
 
