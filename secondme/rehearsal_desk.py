@@ -20,7 +20,7 @@ from secondme.core.files import replacement
 from secondme.core.ids import ContactId
 from secondme.core.messages import Speaker
 from secondme.core.records import ApprovedContact
-from secondme.core.rehearse.archive import Run, RunArchive, RunFile
+from secondme.core.rehearse.archive import RehearsalRun, RunArchive, RunFile
 from secondme.core.rehearse.blind import results
 from secondme.core.rehearse.bursts import MOST, Candidate, candidates, pick
 from secondme.core.rehearse.past import Past, PastMessage
@@ -168,7 +168,7 @@ class RehearsalDesk:
                 ended = await rehearsal.run(file, purses, tell)
             return RunEnd(file.run.head.id, ended)
 
-    def report(self, run: Run) -> RehearsalReport:
+    def report(self, run: RehearsalRun) -> RehearsalReport:
         """What the run comes to, as far as it came."""
         materials = run.materials
         return report(
@@ -184,11 +184,15 @@ class RehearsalDesk:
             blind=results(run),
         )
 
-    def write_page(self, run: Run, found: RehearsalReport, path: Path) -> Path:
-        """The report is at `path` as a page, private; a file that is there is replaced. Raises DataError where it cannot be written."""
+    def write_page(self, run: RehearsalRun, found: RehearsalReport, path: Path) -> Path:
+        """The report is at `path` as a page, private; a file that is there is replaced. Raises as `write_file`."""
+        return self.write_file(path, page(run, found, zone=time_zone(self._services.settings)))
+
+    def write_file(self, path: Path, text: str) -> Path:
+        """`path` says `text`, for nobody but the owner. Raises DataError where it cannot be written."""
         try:
             with replacement(path) as file:
-                file.write(page(run, found, zone=time_zone(self._services.settings)).encode())
+                file.write(text.encode())
         except OSError as error:
             raise DataError("page_unwritable", f"{path} cannot be written: {error.strerror}.", "Name another file.") from error
         return path

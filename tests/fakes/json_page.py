@@ -174,7 +174,7 @@ ELSEWHERE = {
     "rehearse": "prints `run`, `partial`, `ended` (a code), `costUsd` and the report without anybody's words: `bursts`, `since`, `until`, `seed`, `itself` and "
     "`people` (the two measures), `variants[]` and `contrasts[]`; with `--with-texts` `answers[]`; with `--report` `page`. `--dry-run` prints `answers`, `variants[]`, "
     "`contacts[]`, `seed`, `estimateUsd` and `mostUsd`; `--runs` `runs[]`; `--blind` `run`, `done`, `pairs` and, once done, `right`, `noIdea`, `same` and `remembered`; "
-    "`--teach` `taught[]`; `--forget` `deleted`.",
+    "`--teach` `taught[]`; `--forget` `deleted`; `--for-friend` `run` and `page`; `--friend-result` `run`, `pairs`, `right` and `noIdea`.",
     "logs": "prints the log's own lines, one JSON object each.",
     "serve": "prints no result.",
     "skills mcp add": _OF_A_SERVER,

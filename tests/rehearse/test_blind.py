@@ -15,20 +15,20 @@ from rehearse.runs import NOW, a_run
 from rehearse.writers import ANA, GENERIC
 from rich.cells import cell_len
 
-from secondme.core.rehearse.archive import Run, RunArchive
+from secondme.core.rehearse.archive import RehearsalRun, RunArchive
 from secondme.core.rehearse.blind import BlindSummary, BlindTest, Item, results
 from secondme.core.rehearse.records import BlindChoice
 
 PROGRAM = Path(__file__).with_name("blind_program.py")
 
 
-def put(run: Run, at: int, real: tuple[str, ...], reply: tuple[str, ...], **more: object) -> None:
+def put(run: RehearsalRun, at: int, real: tuple[str, ...], reply: tuple[str, ...], **more: object) -> None:
     burst = run.bursts[f"b{at}"].model_copy(update={"real": real, **more})
     run.bursts[burst.id] = burst
     run.answers[burst.id, 0] = run.answers[burst.id, 0].model_copy(update={"reply": reply})
 
 
-def asked(run: Run, count: int = 500) -> list[Item]:
+def asked(run: RehearsalRun, count: int = 500) -> list[Item]:
     return BlindTest(run, 0).open(count)
 
 
@@ -177,7 +177,7 @@ def test_the_result_is_the_exact_tables(n: int, data: st.DataObject) -> None:
 # The session
 
 
-def keep(folder: Path, run: Run) -> str:
+def keep(folder: Path, run: RehearsalRun) -> str:
     """The id under which the run is kept."""
     with RunArchive(folder).create(run.head) as file:
         for burst in run.bursts.values():

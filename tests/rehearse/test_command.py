@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ ENV = {"SECONDME_MODEL__API_KEY": "none", "NO_COLOR": "1"}
 
 def export(answers: int, seed: int = 3) -> tuple[str, list[str]]:
     """A chat as Android exports it, and every answer of the owner's in it."""
-    chance, at, lines, own = random.Random(seed), datetime(2026, 8, 1, 9, 0), [], []
+    chance, at, lines, own = random.Random(seed), datetime(2026, 8, 1, 9, tzinfo=UTC), [], []
     for _ in range(answers):
         at += timedelta(minutes=chance.randrange(60, 400))
         stamp = f"{at:%d/%m/%Y, %H:%M}"

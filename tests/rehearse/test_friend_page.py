@@ -21,7 +21,7 @@ from secondme.core.enums import Tier
 from secondme.core.errors import DataError, NotFoundError, SecondmeError
 from secondme.core.ids import ContactId
 from secondme.core.records import ApprovedContact
-from secondme.core.rehearse.archive import Run
+from secondme.core.rehearse.archive import RehearsalRun
 from secondme.core.rehearse.blind import pairs
 from secondme.core.rehearse.friend_page import friend_page, read_friend_code
 
@@ -35,11 +35,11 @@ def let_in(name: str = "Ana", tier: Tier = Tier.STANDARD, who: str = WHO) -> App
     return ApprovedContact(contact_id=who, phone_number="", display_name=name, approved_at=NOW, approved_by="owner", tier=tier)
 
 
-def page(run: Run, count: int = 20, owner: str = "Mia", name: str = "Ana") -> str:
+def page(run: RehearsalRun, count: int = 20, owner: str = "Mia", name: str = "Ana") -> str:
     return friend_page(run, WHO, let_in(name), name, owner=owner, count=count)
 
 
-def order(run: Run, count: int = 20) -> list[bool]:
+def order(run: RehearsalRun, count: int = 20) -> list[bool]:
     """Whose answer is A, pair by pair as they stand on the page."""
     items, _ = pairs(run, 0, contact=WHO, purpose="friend")
     return [item.is_a for item in sorted(items[:count], key=lambda item: (item.burst.at, item.burst.id))]

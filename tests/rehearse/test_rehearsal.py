@@ -121,7 +121,7 @@ async def test_every_answer_is_accounted_for(lived: Town) -> None:
     chance = Random(2)
     leaked = "You write the next chat message of Sam, as Sam, to somebody they know. Write only the message itself"
 
-    def say(prompt: Prompt) -> Any:
+    def say(_: Prompt) -> Any:
         kind = chance.randrange(4)
         if kind == 0:
             return ModelRefused("refused", COUNTED)

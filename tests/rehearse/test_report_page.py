@@ -19,7 +19,7 @@ from rehearse.runs import ANA as CONTACT
 from rehearse.runs import Contact, a_run
 from rehearse.writers import ANA, GENERIC
 
-from secondme.core.rehearse.archive import Run
+from secondme.core.rehearse.archive import RehearsalRun
 from secondme.core.rehearse.comparison import Strip
 from secondme.core.rehearse.report_page import page
 from secondme.core.rehearse.verdict import RehearsalReport
@@ -31,13 +31,13 @@ def a_big_report() -> RehearsalReport:
     return report_of(a_big_run())
 
 
-def made(run: Run, report: RehearsalReport | None = None) -> tuple[str, Parsed]:
+def made(run: RehearsalRun, report: RehearsalReport | None = None) -> tuple[str, Parsed]:
     html = page(run, report or report_of(run), zone=UTC)
     return html, Parsed(html)
 
 
 @cache
-def a_big_run() -> Run:
+def a_big_run() -> RehearsalRun:
     """Nobody changes it."""
     run = a_run(ANA, [GENERIC, ANA], 70, contacts=(CONTACT, Contact("local:ben", "Ben García")))
     for at, (outcome, reason) in enumerate((("held", "prompt_leak"), ("silent", "empty"), ("failed", "timeout"))):
@@ -61,7 +61,7 @@ HOSTILE = [
 ]
 
 
-def hostile_run() -> Run:
+def hostile_run() -> RehearsalRun:
     run = a_run(ANA, [GENERIC], 30, contacts=(Contact("local:<b>'\"", "<script>name</script>'\" \u202e"),))
     for at in range(30):
         words = (HOSTILE[at % len(HOSTILE)], HOSTILE[(at + 1) % len(HOSTILE)])
@@ -233,7 +233,9 @@ def test_times_are_the_readers() -> None:
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("run", [a_big_run, hostile_run])
-async def test_a_browser_shows_it_in_any_size_and_colour_and_complains_of_nothing(tmp_path: Path, run: Callable[[], Run]) -> None:
+async def test_a_browser_shows_it_in_any_size_and_colour_and_complains_of_nothing(
+    tmp_path: Path, run: Callable[[], RehearsalRun]
+) -> None:
     if BINARY is None:
         said = "needs Chromium: apt-get install chromium"
         pytest.fail(said) if os.environ.get("CI") else pytest.skip(said)

@@ -12,7 +12,7 @@ from fakes.town import Town
 from secondme.cli.contact_lookup import rows_of
 from secondme.core.ids import ContactId
 from secondme.core.records import Lesson
-from secondme.core.rehearse.archive import Run
+from secondme.core.rehearse.archive import RehearsalRun
 from secondme.core.rehearse.records import PastBurst, RehearsedAnswer, RunHead, Variant
 from secondme.core.rehearse.teaching import because, kept, proposals
 
@@ -21,8 +21,8 @@ ANNA = ContactId("local:anna")
 HEAD = RunHead(id="", begun_at=NOON, seed=1, variants=(Variant(model="m"),), bursts=(), max_micros=1)
 
 
-def run_of(*pairs: tuple[str, str], contact: str = "local:anna", **answer: Any) -> Run:
-    run = Run(HEAD)
+def run_of(*pairs: tuple[str, str], contact: str = "local:anna", **answer: Any) -> RehearsalRun:
+    run = RehearsalRun(HEAD)
     for at, (wrote, real) in enumerate(pairs):
         burst = PastBurst(id=f"b{at}", contact=contact, at=NOON + timedelta(hours=at), asked=("hi?",), real=tuple(real.split("\n")))
         run.bursts[burst.id] = burst

@@ -34,7 +34,7 @@ _LOCK = ".lock"
 
 
 @dataclass(slots=True)
-class Run:
+class RehearsalRun:
     """One run, as far as it came."""
 
     head: RunHead
@@ -57,7 +57,7 @@ class Run:
 class RunFile:
     """A run that is being written to."""
 
-    def __init__(self, run: Run, file: BinaryIO, lock: int) -> None:
+    def __init__(self, run: RehearsalRun, file: BinaryIO, lock: int) -> None:
         self.run = run
         self._file = file
         self._lock = lock
@@ -125,7 +125,7 @@ class RunArchive:
             except FileExistsError:
                 continue
             break
-        opened = RunFile(Run(named), file, self._held(path))
+        opened = RunFile(RehearsalRun(named), file, self._held(path))
         opened._write("run", named)  # noqa: SLF001  its own module's
         return opened
 
@@ -138,11 +138,11 @@ class RunArchive:
             write_private(path, raw[: raw.rfind(b"\n") + 1])
         return RunFile(self.load(run_id), path.open("ab"), lock)
 
-    def load(self, run_id: str) -> Run:
+    def load(self, run_id: str) -> RehearsalRun:
         """The run, as far as it came. Raises NotFoundError, and DataError for a file that is no run."""
         return _decoded(run_id, list(_rows(self._existing(run_id))))
 
-    def all(self) -> list[Run]:
+    def all(self) -> list[RehearsalRun]:
         """Every run, the newest first; what is no run is left out."""
         found = []
         for path in self._files():
@@ -152,7 +152,7 @@ class RunArchive:
                 continue
         return sorted(found, key=lambda each: (each.head.begun_at, each.head.id), reverse=True)
 
-    def latest(self) -> Run:
+    def latest(self) -> RehearsalRun:
         """The newest run. Raises NotFoundError when there is none."""
         runs = self.all()
         if not runs:
@@ -236,11 +236,11 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def _decoded(run_id: str, rows: list[dict[str, Any]]) -> Run:
+def _decoded(run_id: str, rows: list[dict[str, Any]]) -> RehearsalRun:
     head = next((row for row in rows if row.get("kind") == "run"), None)
     if head is None:
         raise DataError("corrupt_rehearsal", f"The rehearsal {run_id} cannot be read.", "secondme rehearse --forget")
-    run = Run(RunHead.decode(json.dumps(head["record"]), run_id))
+    run = RehearsalRun(RunHead.decode(json.dumps(head["record"]), run_id))
     for row in rows:
         raw = json.dumps(row.get("record"))
         match row.get("kind"):

@@ -22,7 +22,7 @@ from secondme.core.text import caseless
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable
 
-    from secondme.core.rehearse.archive import Run
+    from secondme.core.rehearse.archive import RehearsalRun
 
 COUNT = 20
 """Pairs of a test, and after how many more of them one may look again."""
@@ -92,7 +92,7 @@ class BlindSummary:
 class BlindTest:
     """The test of one variant of a run. The same pairs in the same order, whenever it is gone on with."""
 
-    def __init__(self, run: Run, variant: int) -> None:
+    def __init__(self, run: RehearsalRun, variant: int) -> None:
         self._run = run
         self._variant = variant
         self._items, self._same = pairs(run, variant)
@@ -115,13 +115,13 @@ class BlindTest:
         return {each.burst: each.said for each in self._run.blind if each.variant == self._variant}
 
 
-def results(run: Run) -> dict[int, tuple[float, int]]:
+def results(run: RehearsalRun) -> dict[int, tuple[float, int]]:
     """By variant, how often the owner was right in how many pairs, half where they had no idea: what a report is given."""
     found = {at: BlindTest(run, at).summary(0) for at in {each.variant for each in run.blind}}
     return {at: (each.right + each.no_idea / 2, each.n) for at, each in found.items() if each.n}
 
 
-def pairs(run: Run, variant: int, *, contact: str = "", purpose: str = "blind") -> tuple[list[Item], int]:
+def pairs(run: RehearsalRun, variant: int, *, contact: str = "", purpose: str = "blind") -> tuple[list[Item], int]:
     """What can be asked, old pairs first, and how many more have two answers that are the same. `contact`: of this one's alone. Each `purpose` has
     sides of its own, which only the run knows."""
     names, chosen, same = _names(run), list[tuple[PastBurst, RehearsedAnswer]](), 0
@@ -162,7 +162,7 @@ def _unanswered(burst: PastBurst, asked: Container[str]) -> tuple[tuple[Literal[
     return burst.before[told[-1] + 1 if told else 0 :]
 
 
-def _names(run: Run) -> frozenset[str]:
+def _names(run: RehearsalRun) -> frozenset[str]:
     """What is called by a name in this run: people, and whatever is capitalised inside a sentence."""
     said = [text for burst in run.bursts.values() for text in (*burst.asked, *burst.real, *(text for _, text in burst.before))]
     found = {word for text in said for word in _CAPITAL.findall(text) if word[0].isupper() and not word.isupper()}

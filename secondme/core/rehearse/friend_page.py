@@ -22,7 +22,7 @@ from secondme.core.text import caseless, safe_name
 if TYPE_CHECKING:
     from secondme.core.ids import ContactId
     from secondme.core.records import ApprovedContact
-    from secondme.core.rehearse.archive import Run
+    from secondme.core.rehearse.archive import RehearsalRun
     from secondme.core.rehearse.blind import Item, Said
 
 _FEWEST = 5
@@ -38,7 +38,14 @@ _GROUP = re.compile(r"@g\.us\Z|:-\d")
 
 
 def friend_page(
-    run: Run, contact: ContactId, approved: ApprovedContact | None, typed: str, *, owner: str, variant: int = 0, count: int = COUNT
+    run: RehearsalRun,
+    contact: ContactId,
+    approved: ApprovedContact | None,
+    typed: str,
+    *,
+    owner: str,
+    variant: int = 0,
+    count: int = COUNT,
 ) -> str:
     """The page for one contact, of at most `count` pairs of their own conversation. `approved` is what the contact was let in as, `typed` the name
     by which the owner says whom it is for, `owner` what the contact calls the owner.
@@ -81,7 +88,7 @@ def friend_page(
     return document("Which one is real?", body, packaged("rehearse", "friend_page.js"))
 
 
-def read_friend_code(run: Run, contact: ContactId, code: str, *, variant: int = 0, count: int = COUNT) -> BlindSummary:
+def read_friend_code(run: RehearsalRun, contact: ContactId, code: str, *, variant: int = 0, count: int = COUNT) -> BlindSummary:
     """What the friend's choices come to, in sums alone. Raises DataError `bad_code` for one that was mistyped, `other_page` for one of another
     page: of another run, contact or variant, or of pairs that the run no longer has."""
     signs = re.sub(r"[\W_]", "", code).upper().translate(_READ)
@@ -101,7 +108,7 @@ def read_friend_code(run: Run, contact: ContactId, code: str, *, variant: int = 
     return BlindSummary(said.count("real"), said.count("no_idea"), len(said) - remembered, same, remembered, is_done=True)
 
 
-def _pairs(run: Run, contact: ContactId, variant: int, count: int) -> tuple[list[Item], int]:
+def _pairs(run: RehearsalRun, contact: ContactId, variant: int, count: int) -> tuple[list[Item], int]:
     items, same = pairs(run, variant, contact=contact, purpose="friend")
     return sorted(items[:count], key=lambda item: (item.burst.at, item.burst.id)), same
 

@@ -64,7 +64,7 @@ class PastMessage(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PastAnswer:
     """What the owner answered by hand, and where it begins."""
 
     position: int
@@ -91,7 +91,7 @@ class Past:
         self._profiles: dict[int, StyleProfile | None] = {}
 
     @cached_property
-    def answers(self) -> list[Answer]:
+    def answers(self) -> list[PastAnswer]:
         """Every answer of the owner's, oldest first: messages that follow one another within 90 seconds are one."""
         found: list[list[tuple[int, OwnMessage]]] = []
         for place, message in self._own:
@@ -99,7 +99,7 @@ class Past:
                 found[-1].append((place, message))
             else:
                 found.append([(place, message)])
-        return [Answer(each[0][0], tuple(message for _, message in each)) for each in found]
+        return [PastAnswer(each[0][0], tuple(message for _, message in each)) for each in found]
 
     def own_before(self, position: int) -> list[OwnMessage]:
         """The owner's messages that stand before `position`, oldest first, as many as are learnt from."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, tzinfo
 
-    from secondme.core.rehearse.archive import Run
+    from secondme.core.rehearse.archive import RehearsalRun
     from secondme.core.rehearse.comparison import Strip
     from secondme.core.rehearse.records import PastBurst, RehearsedAnswer
     from secondme.core.rehearse.verdict import RehearsalReport, Told, VariantReport
@@ -57,7 +57,7 @@ _NOT_CUT = (
 )
 
 
-def page(run: Run, report: RehearsalReport, *, zone: tzinfo) -> str:
+def page(run: RehearsalRun, report: RehearsalReport, *, zone: tzinfo) -> str:
     """The whole report as HTML, times in `zone`. It has no script and no address in it, and forbids both."""
     when = f", {_day(report.since, zone)} to {_day(report.until, zone)}" if report.since and report.until else ""
     people = ", ".join(_name(report, each) for each in report.contacts)
@@ -204,7 +204,7 @@ def _told(kind: str, told: Told | None, pairs: int, word: str) -> tuple[str, str
 # One way of answering
 
 
-def _variant(run: Run, report: RehearsalReport, variant: VariantReport) -> Iterator[str]:
+def _variant(run: RehearsalRun, report: RehearsalReport, variant: VariantReport) -> Iterator[str]:
     yield f"<section><h2>{_label(report, variant)}</h2>"
     for each in (*news(report, variant), *details(variant)):
         yield f"<p>{html_text(each)}</p>"
@@ -256,7 +256,7 @@ def _strip(strip: Strip, kind: str) -> tuple[str, str, str]:
     return thing, words, _picture(f"{thing}: {words}", parts)
 
 
-def _histogram(run: Run, variant: VariantReport) -> Iterator[str]:
+def _histogram(run: RehearsalRun, variant: VariantReport) -> Iterator[str]:
     answers = [each for each in run.answers.values() if each.variant == variant.variant]
     pairs, kind = paired([*run.bursts.values()], answers), _kind(variant.variant)
     if not pairs:
@@ -282,7 +282,7 @@ def _histogram(run: Run, variant: VariantReport) -> Iterator[str]:
 # Side by side
 
 
-def _side_by_side(run: Run, report: RehearsalReport, zone: tzinfo) -> Iterator[str]:
+def _side_by_side(run: RehearsalRun, report: RehearsalReport, zone: tzinfo) -> Iterator[str]:
     right = [each.right for each in report.variants]
 
     def worst(burst: PastBurst) -> tuple[float, float, datetime]:
@@ -321,7 +321,7 @@ def _became(answer: RehearsedAnswer | None, right: float | None) -> str:
 # Method
 
 
-def _method(run: Run, report: RehearsalReport, zone: tzinfo) -> Iterator[str]:
+def _method(run: RehearsalRun, report: RehearsalReport, zone: tzinfo) -> Iterator[str]:
     notes = ["Your notes on the contacts, which were shown, are today's."] if run.head.with_notes else []
     pairs = ", ".join(f"{_label(report, each)}: {each.comparison.pairs}" for each in report.variants)
     facts = {

@@ -15,7 +15,7 @@ from secondme.core.rehearse.features import FEATURES, features
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from secondme.core.rehearse.archive import Run
+    from secondme.core.rehearse.archive import RehearsalRun
     from secondme.core.rehearse.records import PastBurst
 
 MOST = 3
@@ -30,7 +30,7 @@ _TOLD = ("commas", "exclamations", "questions", "full_stop", "emoji", "laughter"
 """Features that one of the two may have and the other not."""
 
 
-def proposals(run: Run, variant: int = 0) -> dict[str, list[Lesson]]:
+def proposals(run: RehearsalRun, variant: int = 0) -> dict[str, list[Lesson]]:
     """By contact at most three lessons, oldest first: of answers that could have been sent, those that differ from the owner's in most
     ways, no two for the same main reason."""
     found: dict[str, list[tuple[int, PastBurst, Lesson, str]]] = {}
