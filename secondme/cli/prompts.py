@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import subprocess
@@ -41,6 +42,43 @@ def ask_line(prompt: str, *, secret: bool = False) -> str:
         sys.stderr.write(prompt)
         sys.stderr.flush()
         return input()
+
+
+_NO_KEY = re.compile(r"\x1b[\[O]?[\d;]*[A-Za-z~]?")
+"""What an arrow key sends has a letter in it."""
+
+
+def ask_key(prompt: str, keys: str) -> str:
+    """Which of `keys` was pressed after `prompt`, which is on stdout; upper case is the same, and what was pressed before is forgotten. Where the
+    terminal gives no single keys, the letter and Enter. Nothing is shown of it. Raises EOFError when there is none, KeyboardInterrupt when the
+    person leaves."""
+    with _leavable(), _single_keys(sys.stdin.fileno()) as keyboard:
+        sys.stdout.write(prompt)
+        sys.stdout.flush()
+        while True:
+            pressed = os.read(keyboard, 64).decode("utf-8", "replace")
+            if pressed in {"", "\x04"}:
+                raise EOFError
+            if found := [key for key in _NO_KEY.sub("", pressed).lower() if key in keys]:
+                return found[0]
+
+
+@contextmanager
+def _single_keys(keyboard: int) -> Iterator[int]:
+    """The terminal gives each key as it is pressed, if it can."""
+    try:
+        import termios
+        import tty
+
+        before = termios.tcgetattr(keyboard)
+        tty.setcbreak(keyboard)
+    except (ImportError, OSError, termios.error):
+        yield keyboard
+        return
+    try:
+        yield keyboard
+    finally:
+        termios.tcsetattr(keyboard, termios.TCSADRAIN, before)
 
 
 def confirm(question: str) -> None:
