@@ -213,8 +213,8 @@ def _copied(bursts: Sequence[PastBurst], pairs: Sequence[Pair], own: Mapping[str
     copied = own_copied = 0
     for burst in sorted(bursts, key=lambda each: (each.at, each.id)):
         if pair := by_id.get(burst.id):
-            copied += _fold(pair.reply) in known[burst.contact]
-            own_copied += _fold(pair.real) in known[burst.contact]
+            copied += fold(pair.reply) in known[burst.contact]
+            own_copied += fold(pair.real) in known[burst.contact]
         known[burst.contact] |= set(_foldings(["\n".join(burst.real)]))
     return copied, own_copied
 
@@ -223,14 +223,15 @@ _VARIATION = re.compile("[\ufe0e\ufe0f\U0001f3fb-\U0001f3ff]")
 """How an emoji is drawn: as text, as a picture, in which skin."""
 
 
-def _fold(text: str) -> str:
+def fold(text: str) -> str:
+    """`text` without what makes no other answer of it: case, white space, how an emoji is drawn."""
     return caseless(" ".join(_VARIATION.sub("", text).split()))
 
 
 def _foldings(texts: Iterable[str]) -> Iterable[str]:
     for text in texts:
-        yield _fold(text)
-        yield from map(_fold, text.splitlines())
+        yield fold(text)
+        yield from map(fold, text.splitlines())
 
 
 def _is_other_language(text: str, burst: PastBurst) -> bool:

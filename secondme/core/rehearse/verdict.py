@@ -36,8 +36,8 @@ _REFERENCE = 200
 """Past answers that the judge learns from."""
 _MATCHED = 0.9
 """Of the bursts must have a partner for an anchor; the judge is weaker with fewer pairs, and the two would not compare."""
-_WORDS = frozenset({"names", "laughter"})
-"""Fields that hold words of somebody's."""
+_WORDS = frozenset({"names", "laughter", "right"})
+"""Fields that hold words of somebody's, or are for the page of answers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,8 @@ class VariantReport:
     laughter: str
     """How the owner laughs."""
     advice: tuple[Advice, ...]
+    right: Mapping[str, float]
+    """By burst, how certainly the judge told the answer, 0 to 1; empty when there is too little to say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +289,7 @@ class _Bench:
             strips=() if why else strip(pairs, self.own, self.contacts, seed=self.seed),
             laughter=laughter([pair.real for pair in pairs] + [text for texts in self.own.values() for text in texts]),
             advice=tuple(self.advise(contact, answers, right, anchor, blind) for contact in self.own),
+            right={} if why else right,
         )
 
     def advise(

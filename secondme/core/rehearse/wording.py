@@ -22,16 +22,16 @@ _COLUMNS = 80
 _LABEL = 36
 _SHOWN = 5
 """Differences that are told; the others are in the picture."""
-_WORDS = {"clearly_you": "clearly you", "clearly_not_you": "clearly not you", "cannot_say": "cannot say"}
-_PLACES = {
+WORDS = {"clearly_you": "clearly you", "clearly_not_you": "clearly not you", "cannot_say": "cannot say"}
+PLACES = {
     "farther": "Farther from you than the people you write to are.",
     "overlaps": "About as far from you as the people you write to are.",
     "closer": "Closer to you than the people you write to are.",
 }
-_ADVICE = {"draft": "draft", "draft_or_small_talk": "draft, or auto for small talk only", "auto": "auto is defensible"}
+ADVICE = {"draft": "draft", "draft_or_small_talk": "draft, or auto for small talk only", "auto": "auto is defensible"}
 _MODES = {"draft": "draft", "draft_or_small_talk": "draft", "auto": "auto"}
 """There is no mode that lets small talk alone leave by itself; drafts are the safe side of it."""
-_WHY = {
+WHY = {
     "held": "more than one answer in five would not have left",
     "copied": "it repeats old answers of yours",
     "new_facts": "it says numbers and names that come from nowhere",
@@ -58,12 +58,21 @@ def lines(report: Report) -> list[str]:
         for advice in variant.advice:
             found += _advice(advice, report.names.get(advice.contact, advice.contact))
     if report.contrasts:
-        found += ["", *(line for contrast in report.contrasts for line in _wrap(_contrast(contrast), ""))]
+        found += ["", *(line for each in report.contrasts for line in _wrap(contrast(each), ""))]
     closing = "Nothing was sent, and nothing is switched by this. Not measured: whether what it says is true, or wise."
     return [*found, "", *_wrap(closing, "")]
 
 
 def _variant(report: Report, variant: VariantReport) -> Iterator[str]:
+    yield from news(report, variant)
+    if variant.told and not variant.why:
+        yield from _scale(report, variant, variant.told)
+        yield from _routes(variant)
+    yield from details(variant)
+
+
+def news(report: Report, variant: VariantReport) -> Iterator[str]:
+    """What is said before any number, or in its place."""
     compared = variant.comparison
     if variant.headline == "held":
         answered = compared.passed + compared.held + compared.silent
@@ -73,9 +82,12 @@ def _variant(report: Report, variant: VariantReport) -> Iterator[str]:
     elif variant.why == "few_messages":
         known = counted(report.own_messages, "message")
         yield f"No number: only {known} of yours known, and {FEWEST_OWN} are the least. Read the answers side by side."
-    elif variant.told:
-        yield from _scale(report, variant, variant.told)
-        yield from _routes(variant)
+
+
+def details(variant: VariantReport) -> Iterator[str]:
+    """What differs, what can be counted, and what became of the answers."""
+    compared = variant.comparison
+    if variant.told and not variant.why:
         if differences := [_difference(each, variant.laughter) for each in notable(variant.strips)]:
             text = "; ".join(differences)
             yield f"{text[0].upper()}{text[1:]}."
@@ -95,7 +107,7 @@ def _scale(report: Report, variant: VariantReport, told: Told) -> Iterator[str]:
     numbers = told.has_number
     people = _people(report) if len(report.contacts) == 1 else "the people you write to"
     first = "told from you by a small program"
-    yield f"{first:{_LABEL}}" + (_number(told, "; 50 = it cannot tell") if numbers else _WORDS[variant.word])
+    yield f"{first:{_LABEL}}" + (_number(told, "; 50 = it cannot tell") if numbers else WORDS[variant.word])
     for label, anchor, pairs in (
         ("you, other answers", report.itself, report.itself_pairs),
         (people, report.people, report.people_pairs),
@@ -103,18 +115,18 @@ def _scale(report: Report, variant: VariantReport, told: Told) -> Iterator[str]:
         known = anchor is not None and (anchor.has_number or not numbers)
         text = f"too little to say: {pairs} for {report.bursts} answers"
         if anchor is not None and known:
-            text = _number(anchor) if numbers else _WORDS[anchor.word]
+            text = _number(anchor) if numbers else WORDS[anchor.word]
         yield f"{label:{_LABEL}.{_LABEL - 1}}{text}"
     if not numbers:
         yield f"Of {told.n} answers only what is clear can be said; a number takes {ENOUGH}."
     elif variant.place and variant.headline != "held":
-        yield f"=> {_PLACES[variant.place]}"
+        yield f"=> {PLACES[variant.place]}"
 
 
 def _routes(variant: VariantReport) -> Iterator[str]:
     for label, told in (("small talk, by the small model", variant.small_talk), ("everything else", variant.rest)):
         if told:
-            yield f"{label:{_LABEL}}" + (_number(told) if told.has_number else _WORDS[told.word])
+            yield f"{label:{_LABEL}}" + (_number(told) if told.has_number else WORDS[told.word])
 
 
 def _counts(variant: VariantReport) -> Iterator[str]:
@@ -151,10 +163,11 @@ def _advice(advice: Advice, name: str) -> list[str]:
     if not advice.code:
         return []
     command = f"secondme contacts mode {shlex.quote(advice.contact)} {_MODES[advice.code]}"
-    return [*_wrap(f"{name}: {_ADVICE[advice.code]} ({_WHY[advice.why]})."), f"    {command}"]
+    return [*_wrap(f"{name}: {ADVICE[advice.code]} ({WHY[advice.why]})."), f"    {command}"]
 
 
-def _contrast(contrast: Contrast) -> str:
+def contrast(contrast: Contrast) -> str:
+    """Which of two ways of answering is told less often, or why that is not decided."""
     one, two = (ascii_uppercase[at % 26] for at in (contrast.first, contrast.second))
     found = contrast.difference
     if not (found and contrast.first_told and contrast.second_told):

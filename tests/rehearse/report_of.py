@@ -1,0 +1,21 @@
+"""The report of a run, from what the run alone knows."""
+
+from secondme.core.rehearse.archive import Run
+from secondme.core.rehearse.blind import results
+from secondme.core.rehearse.verdict import Report, report
+
+
+def report_of(run: Run) -> Report:
+    known = run.materials.items()
+    return report(
+        [*run.bursts.values()],
+        [*run.answers.values()],
+        run.head.variants,
+        past={who: each.past for who, each in known},
+        others={who: each.others for who, each in known},
+        contacts={who: each.contacts for who, each in known},
+        owns={who: each.own_count for who, each in known},
+        names={who: each.name for who, each in known},
+        seed=run.head.seed,
+        blind=results(run),
+    )
