@@ -19,7 +19,10 @@ if TYPE_CHECKING:
     from secondme.core.rehearse.verdict import Advice, Contrast, Report, Told, VariantReport
 
 _COLUMNS = 80
-_LABEL = 36
+_LABEL, _SHORTEST_LABEL = 36, 33
+_VALUE = 40
+"""Columns of the longest value."""
+_INDENT = "  "
 _SHOWN = 5
 """Differences that are told; the others are in the picture."""
 WORDS = {"clearly_you": "clearly you", "clearly_not_you": "clearly not you", "cannot_say": "cannot say"}
@@ -45,29 +48,30 @@ _LENGTHS = {"length": ("too long", "too short"), "words": ("too many words", "to
 _MEANS = {"word_length": ("longer words", "shorter words"), "formality": ("more formal", "less formal")}
 
 
-def lines(report: Report) -> list[str]:
-    """The report, a line of at most 80 columns each."""
+def lines(report: Report, columns: int = _COLUMNS) -> list[str]:
+    """The report, a line of at most `columns` each; commands are whole."""
+    label = _label_of(columns)
     when = f", {_day(report.since)} - {_day(report.until)}" if report.since and report.until else ""
-    found = [f"Rehearsal of {counted(report.bursts, 'answer')} to {_people(report)}{when}"]
+    found = _wrap(f"Rehearsal of {counted(report.bursts, 'answer')} to {_people(report)}{when}", "", columns)
     for at, variant in enumerate(report.variants):
         letter = f"{ascii_uppercase[at % 26]}: " if len(report.variants) > 1 else ""
         persona = f"persona {variant.persona}" if variant.persona else "each contact's own persona"
-        found += ["", *_wrap(f"{letter}{persona}, {variant.model}, cost {money(variant.micros)}", "")]
-        for text in _variant(report, variant):
-            found += _wrap(text)
+        found += ["", *_wrap(f"{letter}{persona}, {variant.model}, cost {money(variant.micros)}", "", columns)]
+        for text in _variant(report, variant, label):
+            found += _wrap(text, columns=columns)
         for advice in variant.advice:
-            found += _advice(advice, report.names.get(advice.contact, advice.contact))
+            found += _advice(advice, report.names.get(advice.contact, advice.contact), columns)
     if report.contrasts:
-        found += ["", *(line for each in report.contrasts for line in _wrap(contrast(each), ""))]
+        found += ["", *(line for each in report.contrasts for line in _wrap(contrast(each), "", columns))]
     closing = "Nothing was sent, and nothing is switched by this. Not measured: whether what it says is true, or wise."
-    return [*found, "", *_wrap(closing, "")]
+    return [*found, "", *_wrap(closing, "", columns)]
 
 
-def _variant(report: Report, variant: VariantReport) -> Iterator[str]:
+def _variant(report: Report, variant: VariantReport, label: int) -> Iterator[str]:
     yield from news(report, variant)
     if variant.told and not variant.why:
-        yield from _scale(report, variant, variant.told)
-        yield from _routes(variant)
+        yield from _scale(report, variant, variant.told, label)
+        yield from _routes(variant, label)
     yield from details(variant)
 
 
@@ -102,12 +106,12 @@ def details(variant: VariantReport) -> Iterator[str]:
         yield f"{asked}: {compared.machine_passed} answered. That is honesty, not style, and in no number above."
 
 
-def _scale(report: Report, variant: VariantReport, told: Told) -> Iterator[str]:
+def _scale(report: Report, variant: VariantReport, told: Told, width: int) -> Iterator[str]:
     """The clone between the anchors."""
     numbers = told.has_number
     people = _people(report) if len(report.contacts) == 1 else "the people you write to"
     first = "told from you by a small program"
-    yield f"{first:{_LABEL}}" + (_number(told, "; 50 = it cannot tell") if numbers else WORDS[variant.word])
+    yield _labelled(first, _number(told, "; 50 = it cannot tell") if numbers else WORDS[variant.word], width)
     for label, anchor, pairs in (
         ("you, other answers", report.itself, report.itself_pairs),
         (people, report.people, report.people_pairs),
@@ -116,17 +120,17 @@ def _scale(report: Report, variant: VariantReport, told: Told) -> Iterator[str]:
         text = f"too little to say: {pairs} for {report.bursts} answers"
         if anchor is not None and known:
             text = _number(anchor) if numbers else WORDS[anchor.word]
-        yield f"{label:{_LABEL}.{_LABEL - 1}}{text}"
+        yield _labelled(label, text, width)
     if not numbers:
         yield f"Of {told.n} answers only what is clear can be said; a number takes {ENOUGH}."
     elif variant.place and variant.headline != "held":
         yield f"=> {PLACES[variant.place]}"
 
 
-def _routes(variant: VariantReport) -> Iterator[str]:
+def _routes(variant: VariantReport, width: int) -> Iterator[str]:
     for label, told in (("small talk, by the small model", variant.small_talk), ("everything else", variant.rest)):
         if told:
-            yield f"{label:{_LABEL}}" + (_number(told) if told.has_number else WORDS[told.word])
+            yield _labelled(label, _number(told) if told.has_number else WORDS[told.word], width)
 
 
 def _counts(variant: VariantReport) -> Iterator[str]:
@@ -159,11 +163,11 @@ def _difference(strip: Strip, laughter: str) -> str:
     return f"never {thing}, you {real}" if clone == "never" else f"{thing} {clone}, you {real}"
 
 
-def _advice(advice: Advice, name: str) -> list[str]:
+def _advice(advice: Advice, name: str, columns: int) -> list[str]:
     if not advice.code:
         return []
     command = f"secondme contacts mode {shlex.quote(advice.contact)} {_MODES[advice.code]}"
-    return [*_wrap(f"{name}: {ADVICE[advice.code]} ({WHY[advice.why]})."), f"    {command}"]
+    return [*_wrap(f"{name}: {ADVICE[advice.code]} ({WHY[advice.why]}).", columns=columns), f"    {command}"]
 
 
 def contrast(contrast: Contrast) -> str:
@@ -233,7 +237,17 @@ def _day(moment: datetime) -> str:
     return f"{moment.day} {moment:%b}"
 
 
-def _wrap(text: str, indent: str = "  ") -> list[str]:
+def _label_of(columns: int) -> int:
+    """How wide labels are beside their values; 0 where there is no room for both."""
+    room = columns - len(_INDENT) - _VALUE
+    return min(_LABEL, room) if room >= _SHORTEST_LABEL else 0
+
+
+def _labelled(label: str, value: str, width: int) -> str:
+    return f"{label:{width}.{width - 1}}{value}" if width else f"{label}: {value.strip()}"
+
+
+def _wrap(text: str, indent: str = _INDENT, columns: int = _COLUMNS) -> list[str]:
     return textwrap.wrap(
-        text, _COLUMNS, initial_indent=indent, subsequent_indent=indent, drop_whitespace=True, break_on_hyphens=False
+        text, columns, initial_indent=indent, subsequent_indent=indent, drop_whitespace=True, break_on_hyphens=False
     )
