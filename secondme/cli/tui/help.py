@@ -126,10 +126,10 @@ PAGE_KEYS = {
         ("r", "rehearse: how much it sounds like you"),
     ),
     "rehearsal": (
-        ("r", "go on with it, or rehearse anew: says the cost and asks"),
+        ("r", "go on with it, or a new one; asks first"),
         ("n", "a new one, whatever is under the cursor"),
-        ("b", "the blind test: which of two answers is yours?"),
-        ("Enter", "side by side: what they wrote, you, the clone"),
+        ("b", "blind test: which of two is yours?"),
+        ("Enter", "side by side: your answers, the clone's"),
         ("d", "stop it, or delete it"),
         ("y", "copy its id"),
         ("Esc", "back to Voice"),

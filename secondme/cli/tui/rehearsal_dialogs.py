@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 _USUAL, _USUAL_USD = "30", "0.50"
 _MOST_VOICES = 12
 """More are offered by the command alone."""
-_ABOUT = "Only the way of writing counts. You hear at the end how often you were right."
+_ABOUT = "Only the way of writing counts. You hear at the end how you did."
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +124,7 @@ class BlindDialog(Dialog[bool]):
         """The pair, and the keys."""
         with self._frame:
             yield self._scroll
-            yield Static("a A is mine · b B is mine · ? no idea · r I remember this one · Esc later", classes="keys", markup=False)
+            yield Static("a A is mine · b B is mine · ? no idea · r I remember it · Esc later", classes="keys", markup=False)
 
     def on_mount(self) -> None:
         """The first pair that is open."""

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from secondme.core.rehearse.verdict import Advice, Contrast, Report, Told, VariantReport
 
 _COLUMNS = 80
-_LABEL, _SHORTEST_LABEL = 36, 33
-_VALUE = 40
-"""Columns of the longest value."""
+_LABEL = 36
+_BESIDE = 72
+"""Columns from which a value stands beside its label."""
 _INDENT = "  "
 _SHOWN = 5
 """Differences that are told; the others are in the picture."""
@@ -50,14 +50,13 @@ _MEANS = {"word_length": ("longer words", "shorter words"), "formality": ("more 
 
 def lines(report: Report, columns: int = _COLUMNS) -> list[str]:
     """The report, a line of at most `columns` each; commands are whole."""
-    label = _label_of(columns)
     when = f", {_day(report.since)} - {_day(report.until)}" if report.since and report.until else ""
     found = _wrap(f"Rehearsal of {counted(report.bursts, 'answer')} to {_people(report)}{when}", "", columns)
     for at, variant in enumerate(report.variants):
         letter = f"{ascii_uppercase[at % 26]}: " if len(report.variants) > 1 else ""
         persona = f"persona {variant.persona}" if variant.persona else "each contact's own persona"
         found += ["", *_wrap(f"{letter}{persona}, {variant.model}, cost {money(variant.micros)}", "", columns)]
-        for text in _variant(report, variant, label):
+        for text in _variant(report, variant, columns):
             found += _wrap(text, columns=columns)
         for advice in variant.advice:
             found += _advice(advice, report.names.get(advice.contact, advice.contact), columns)
@@ -67,11 +66,11 @@ def lines(report: Report, columns: int = _COLUMNS) -> list[str]:
     return [*found, "", *_wrap(closing, "", columns)]
 
 
-def _variant(report: Report, variant: VariantReport, label: int) -> Iterator[str]:
+def _variant(report: Report, variant: VariantReport, columns: int) -> Iterator[str]:
     yield from news(report, variant)
     if variant.told and not variant.why:
-        yield from _scale(report, variant, variant.told, label)
-        yield from _routes(variant, label)
+        yield from _scale(report, variant, variant.told, columns)
+        yield from _routes(variant, columns)
     yield from details(variant)
 
 
@@ -106,12 +105,13 @@ def details(variant: VariantReport) -> Iterator[str]:
         yield f"{asked}: {compared.machine_passed} answered. That is honesty, not style, and in no number above."
 
 
-def _scale(report: Report, variant: VariantReport, told: Told, width: int) -> Iterator[str]:
+def _scale(report: Report, variant: VariantReport, told: Told, columns: int) -> Iterator[str]:
     """The clone between the anchors."""
     numbers = told.has_number
     people = _people(report) if len(report.contacts) == 1 else "the people you write to"
     first = "told from you by a small program"
-    yield _labelled(first, _number(told, "; 50 = it cannot tell") if numbers else WORDS[variant.word], width)
+    guess = "; 50 = it cannot tell" if columns >= _COLUMNS else ""
+    yield _labelled(first, _number(told, guess) if numbers else WORDS[variant.word], columns)
     for label, anchor, pairs in (
         ("you, other answers", report.itself, report.itself_pairs),
         (people, report.people, report.people_pairs),
@@ -120,17 +120,19 @@ def _scale(report: Report, variant: VariantReport, told: Told, width: int) -> It
         text = f"too little to say: {pairs} for {report.bursts} answers"
         if anchor is not None and known:
             text = _number(anchor) if numbers else WORDS[anchor.word]
-        yield _labelled(label, text, width)
+        yield _labelled(label, text, columns)
+    if numbers and not guess:
+        yield "50 in 100: it cannot tell."
     if not numbers:
         yield f"Of {told.n} answers only what is clear can be said; a number takes {ENOUGH}."
     elif variant.place and variant.headline != "held":
         yield f"=> {PLACES[variant.place]}"
 
 
-def _routes(variant: VariantReport, width: int) -> Iterator[str]:
+def _routes(variant: VariantReport, columns: int) -> Iterator[str]:
     for label, told in (("small talk, by the small model", variant.small_talk), ("everything else", variant.rest)):
         if told:
-            yield _labelled(label, _number(told) if told.has_number else WORDS[told.word], width)
+            yield _labelled(label, _number(told) if told.has_number else WORDS[told.word], columns)
 
 
 def _counts(variant: VariantReport) -> Iterator[str]:
@@ -237,14 +239,8 @@ def _day(moment: datetime) -> str:
     return f"{moment.day} {moment:%b}"
 
 
-def _label_of(columns: int) -> int:
-    """How wide labels are beside their values; 0 where there is no room for both."""
-    room = columns - len(_INDENT) - _VALUE
-    return min(_LABEL, room) if room >= _SHORTEST_LABEL else 0
-
-
-def _labelled(label: str, value: str, width: int) -> str:
-    return f"{label:{width}.{width - 1}}{value}" if width else f"{label}: {value.strip()}"
+def _labelled(label: str, value: str, columns: int) -> str:
+    return f"{label:{_LABEL}.{_LABEL - 1}}{value}" if columns >= _BESIDE else f"{label}: {value.strip()}"
 
 
 def _wrap(text: str, indent: str = _INDENT, columns: int = _COLUMNS) -> list[str]:

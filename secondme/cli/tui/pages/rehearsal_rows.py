@@ -207,7 +207,7 @@ def worst_first(known: LoadedRun) -> tuple[list[PastBurst], str]:
         found = [each[burst.id] for each in right if burst.id in each]
         return (-max(found, default=-1.0), -sum(found), burst.at)
 
-    return sorted(known.run.bursts.values(), key=worst), "what was told most certainly first"
+    return sorted(known.run.bursts.values(), key=worst), "what was told the most certainly first"
 
 
 # The blind test
