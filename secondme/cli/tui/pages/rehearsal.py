@@ -275,8 +275,7 @@ class RehearsalPage(ListPage):
             return
         if why:
             self._drawing.trouble[run_id] = why
-        if (known := self._drawing.runs.get(run_id)) is not None:
-            known.report = None
+        self._drawing.runs = _loaded(self._archive, self._drawing.runs)
         where = "" if self.is_shown else " It is behind Voice: 8, then r."
         if why != STOPPED:
             self.app.notify(

@@ -180,7 +180,7 @@ def said_of(variant: VariantReport) -> str:
         return "often held back"
     if variant.why or variant.told is None:
         return _NONE.get(variant.why, "no number")
-    return f"{round(variant.told.share * 100)} in 100" if variant.told.has_number else WORDS[variant.word]
+    return f"told {round(variant.told.share * 100)} in 100" if variant.told.has_number else WORDS[variant.word]
 
 
 def _has_number(known: LoadedRun) -> bool:
@@ -298,9 +298,9 @@ def _pair(run: Run, burst: PastBurst, place: str, width: int) -> list[Content]:
         answer = run.answers.get((burst.id, at))
         became = _became(answer)
         head = say(("◆ ", CLONE), (f"clone{letter}", f"bold {CLONE}"), " " if became else "", chip(became) if became else "")
-        reason = f"↳ {safe_name(answer.reason.replace('_', ' '))}" if answer and became and answer.reason else ""
+        reason = safe_name(answer.reason.replace("_", " ")) if answer and became else ""
         said = said_in(answer.reply if answer else (), room, ("┃", CLONE))
-        found.append([fit(head, room), *said, *(wrapped(reason, room, FAINT) if reason else [])])
+        found.append([fit(head, room), *said, *(wrapped(reason, room, FAINT, "↳ ", "  ") if reason else [])])
     return [*drawn, *stand_beside(found, width)]
 
 
