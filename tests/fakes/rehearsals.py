@@ -32,7 +32,15 @@ def keep_run(setup: Setup, run: Run, run_id: str, begun: datetime, micros: int =
         for material in run.materials.values():
             file.add_material(material)
         for number, answer in enumerate(run.answers.values()):
-            file._line({"kind": "call", "contact": "", "key": f"{number}", "micros": micros, "outcome": {"text": "", "cut": False, "usage": {}}})
+            file._line(
+                {
+                    "kind": "call",
+                    "contact": "",
+                    "key": f"{number}",
+                    "micros": micros,
+                    "outcome": {"text": "", "cut": False, "usage": {}},
+                }
+            )
             file.add_answer(answer)
         for choice in run.blind:
             file.add_choice(choice)
@@ -47,11 +55,19 @@ def runs_at_noon(setup: Setup) -> None:
             whole.answers[burst, 0] = whole.answers[burst, 0].model_copy(update=held)
     silent = whole.answers["b7", 0].model_copy(update={"outcome": "silent", "reason": "no_reply", "reply": ()})
     whole.answers["b7", 0] = silent
-    keep_run(setup, whole, DONE, NOON - timedelta(hours=2))
-    keep_run(setup, a_run(ANA, [GENERIC, replace(ANA, comma=0.3)], 30, contacts=(LUCIA,), seed=2), SMALL, NOON - timedelta(days=4))
+    keep_run(setup, _in(whole, "home"), DONE, NOON - timedelta(hours=2))
+    small = a_run(ANA, [GENERIC, replace(ANA, comma=0.3)], 30, contacts=(LUCIA,), seed=2)
+    keep_run(setup, _in(small, "home", "work"), SMALL, NOON - timedelta(days=4))
     half = a_run(ANA, [BEN], 30, contacts=(MAMA,), seed=3)
     half.answers = dict(list(half.answers.items())[:12])
-    keep_run(setup, half, HALF, NOON - timedelta(days=2))
+    keep_run(setup, _in(half, ""), HALF, NOON - timedelta(days=2))
+
+
+def _in(run: Run, *personas: str) -> Run:
+    """The same run in these voices."""
+    variants = tuple(each.model_copy(update={"persona": name}) for each, name in zip(run.head.variants, personas, strict=True))
+    run.head = run.head.model_copy(update={"variants": variants})
+    return run
 
 
 def a_past(owner: Writer, count: int, now_ms: int, seed: int = 5) -> list[OwnMessage]:
