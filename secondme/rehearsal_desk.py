@@ -197,6 +197,11 @@ class RehearsalDesk:
             raise DataError("page_unwritable", f"{path} cannot be written: {error.strerror}.", "Name another file.") from error
         return path
 
+    async def most_known(self) -> int:
+        """How many messages of the owner's to the same person are known, of whom the most are. Nothing is kept."""
+        pasts, _ = await self._pasts(RehearsalWishes())
+        return max((past.count_before(len(past.turns)) for past in pasts), default=0)
+
     async def _priced(self, head: RunHead, chosen: Sequence[Candidate], world: World) -> RehearsalPlan:
         settings = self._services.settings
         known = self.archive.load(head.id).calls if head.id else {}

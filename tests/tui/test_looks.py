@@ -9,6 +9,7 @@ from datetime import timedelta
 
 import pytest
 from fakes.looks import compare, look
+from fakes.rehearsals import runs_at_noon
 from fakes.screen import (
     NOON,
     StoppedClock,
@@ -103,6 +104,25 @@ async def test_what_is_opened_below_a_list_has_the_whole_page(setup: Setup) -> N
 
 
 @pytest.mark.usefixtures("people")
+@pytest.mark.parametrize(
+    ("size", "theme"),
+    [(SIZES[0], "night"), pytest.param(SIZES[0], "paper", marks=pytest.mark.heavy), (SIZES[2], "night")],
+    ids=["80x24", "80x24-paper", "140x45"],
+)
+async def test_rehearsals(setup: Setup, size: tuple[int, int], theme: str) -> None:
+    runs_at_noon(setup)
+    async with opened(setup, size, theme) as (app, pilot):
+        for name, keys_ in {
+            "": ("8", "r"),
+            "-open": ("enter",),
+            "-blind": ("escape", "b"),
+            "-new": ("escape", "down", "n"),
+        }.items():
+            await press(app, pilot, *keys_)
+            compare(app, f"rehearsal-{size[0]}x{size[1]}{name}")
+
+
+@pytest.mark.usefixtures("people")
 async def test_dialogs(setup: Setup) -> None:
     async with opened(setup, (100, 30)) as (app, pilot):
         for name, keys_ in {
@@ -163,6 +183,9 @@ async def test_states(people: Redis, setup: Setup, state: str) -> None:
         for page in ("today", "drafts", "people", "chats") if state == "empty" else ("today",):
             await press(app, pilot, DIGITS[page])
             compare(app, f"{page}-{state}")
+        if state == "empty":
+            await press(app, pilot, "8", "r")
+            compare(app, "rehearsal-empty")
 
 
 @pytest.mark.usefixtures("people")

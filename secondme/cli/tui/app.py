@@ -26,7 +26,7 @@ from secondme.cli.tui.commands import ScreenCommands
 from secondme.cli.tui.hints import Hints
 from secondme.cli.tui.layout import AsciiOnly, shown_name
 from secondme.cli.tui.link import Actions, Snapshot, StoreLink
-from secondme.cli.tui.nav import DIGITS, PAGES, Nav
+from secondme.cli.tui.nav import BEHIND, DIGITS, PAGES, Nav
 from secondme.cli.tui.questions import asks
 from secondme.cli.tui.switches import Switches
 from secondme.cli.tui.theme import NIGHT, THEMES, is_ascii, is_plain, variables
@@ -45,7 +45,8 @@ if TYPE_CHECKING:
     from secondme.core.ports import Clock
 
 _PAGES = "secondme.cli.tui.pages"
-_MODULES = {page: f"{_PAGES}.{page}:{title}Page" for page, title in PAGES.items()}
+_TITLES = PAGES | {page: title for page, (_, title) in BEHIND.items()}
+_MODULES = {page: f"{_PAGES}.{page}:{title}Page" for page, title in _TITLES.items()}
 """Page id -> where its class is. A page that is never looked at is never imported."""
 _POLL_S = 2.0
 """A look without an event: a gateway that was killed says nothing."""

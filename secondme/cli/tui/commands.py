@@ -62,6 +62,7 @@ class ScreenCommands(Provider):
             )
         for words, key, page, action in ELSEWHERE:
             yield words, key, partial(_elsewhere, app, page, action)
+        yield "Rehearse: hear how much it sounds like you", "8 r", partial(app.action_page, "rehearsal")
         for page, title in PAGES.items():
             yield f"Go to {title}", DIGITS[page], partial(app.action_page, page)
         for theme in sorted(app.available_themes, key=lambda name: (name not in {"night", "paper"}, name)):

@@ -10,7 +10,7 @@ from textual.widgets import Static
 
 from secondme.cli.tui.dialogs import Dialog, Frame
 from secondme.cli.tui.layout import column, heading, key_of, lines, say
-from secondme.cli.tui.nav import PAGES
+from secondme.cli.tui.nav import BEHIND, PAGES
 from secondme.cli.tui.theme import INK
 
 if TYPE_CHECKING:
@@ -29,7 +29,8 @@ class HelpDialog(Dialog[None]):
 
     def compose(self) -> ComposeResult:
         """One list."""
-        found = [heading(f"On {PAGES[self._page]}"), *map(_line, PAGE_KEYS[self._page]), say("")]
+        title = PAGES.get(self._page) or BEHIND[self._page][1]
+        found = [heading(f"On {title}"), *map(_line, PAGE_KEYS[self._page]), say("")]
         found += [heading("Everywhere"), *map(_line, EVERYWHERE)]
         with Frame("Keys"):
             with VerticalScroll(classes="whole"):
@@ -122,6 +123,16 @@ PAGE_KEYS = {
         ("e", "edit it"),
         ("t", "try it: a message, and what it would answer"),
         ("/", "how you write to one contact; Esc: all in all"),
+        ("r", "rehearse: how much it sounds like you"),
+    ),
+    "rehearsal": (
+        ("r", "go on with it, or a new one; asks first"),
+        ("n", "a new one, whatever is under the cursor"),
+        ("b", "blind test: which of two is yours?"),
+        ("Enter", "side by side: your answers, the clone's"),
+        ("d", "stop it, or delete it"),
+        ("y", "copy its id"),
+        ("Esc", "back to Voice"),
     ),
     "usage": (("b", "by day, by contact, by model"),),
     "system": (("c", "link or unlink a channel"), ("z", "answer nobody there, or again"), ("Enter", "what is the matter with it")),

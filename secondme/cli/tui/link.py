@@ -158,6 +158,10 @@ class StoreLink:
         """True on a home that has no settings of its own yet."""
         return not self.setup.places.config_file.exists()
 
+    def has(self, services: Services) -> bool:
+        """False when this connection is lost, or given up as soon as nobody uses it: a gateway waits for the server."""
+        return self._services is services
+
     async def keep_theme(self, name: str) -> str:
         """The theme is in the settings. Raises ConfigError when they cannot be written."""
         places = self.setup.places
@@ -208,6 +212,10 @@ class Actions:
     async def go_to(self, page: str, key: str) -> None:
         """This page is shown, its cursor on this row."""
         await self._app.go_to(page, key)  # type: ignore[attr-defined]  # there is one app
+
+    async def go_to_page(self, page: str) -> None:
+        """This page is shown."""
+        await self._app.action_page(page)  # type: ignore[attr-defined]  # as above
 
     async def fetch(self, ask: Callable[[], Awaitable[T]]) -> T | None:
         """What was asked for; None when it could not be had, and the owner was told why."""

@@ -31,6 +31,8 @@ PAGES = {
 """Page id -> title, in the order of their digits."""
 DIGITS = dict(zip(PAGES, "1234567890", strict=True))
 """`0` stands right of `9` on the keyboard, and here."""
+BEHIND = {"rehearsal": ("voice", "Rehearsal")}
+"""Pages without a digit -> the page that they are opened from, and lead back to, and their title."""
 
 
 class Nav(Static):
@@ -50,7 +52,8 @@ class Nav(Static):
         self._spans: list[tuple[int, int, str]] = []
 
     def show(self, active: str, waiting: Mapping[str, int]) -> None:
-        """This page is shown, and so much waits on each."""
+        """This page is shown, or one behind it, and so much waits on each."""
+        active = BEHIND.get(active, (active,))[0]
         found = {page: count for page, count in waiting.items() if count}
         if (active, found) != (self._active, self._waiting) or not self._spans:
             self._active, self._waiting = active, found

@@ -5,6 +5,7 @@ A run that was killed loses the line under way at most. Whoever is revoked or fo
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -151,6 +152,15 @@ class RunArchive:
             except (DataError, NotFoundError):
                 continue
         return sorted(found, key=lambda each: (each.head.begun_at, each.head.id), reverse=True)
+
+    def stamps(self) -> dict[str, tuple[int, int]]:
+        """Each run's id, and what is another whenever the run is written to. Nothing is read of it."""
+        found = {}
+        for path in self._files():
+            with contextlib.suppress(FileNotFoundError):
+                status = path.stat()
+                found[path.stem] = status.st_mtime_ns, status.st_size
+        return found
 
     def latest(self) -> RehearsalRun:
         """The newest run. Raises NotFoundError when there is none."""

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _COLUMNS = 80
 _LABEL = 36
+_BESIDE = 72
+"""Columns from which a value stands beside its label."""
+_INDENT = "  "
 _SHOWN = 5
 """Differences that are told; the others are in the picture."""
 SURE = 1.57
@@ -51,29 +54,29 @@ _LENGTHS = {"length": ("too long", "too short"), "words": ("too many words", "to
 _MEANS = {"word_length": ("longer words", "shorter words"), "formality": ("more formal", "less formal")}
 
 
-def lines(report: RehearsalReport) -> list[str]:
-    """The report, a line of at most 80 columns each."""
+def lines(report: RehearsalReport, columns: int = _COLUMNS) -> list[str]:
+    """The report, a line of at most `columns` each; commands are whole."""
     when = f", {_day(report.since)} - {_day(report.until)}" if report.since and report.until else ""
-    found = [f"Rehearsal of {counted(report.bursts, 'answer')} to {_people(report)}{when}, seed {report.seed}"]
+    found = _wrap(f"Rehearsal of {counted(report.bursts, 'answer')} to {_people(report)}{when}, seed {report.seed}", "", columns)
     for at, variant in enumerate(report.variants):
         letter = f"{ascii_uppercase[at % 26]}: " if len(report.variants) > 1 else ""
         persona = f"persona {variant.persona}" if variant.persona else "each contact's own persona"
-        found += ["", *_wrap(f"{letter}{persona}, {variant.model}, cost {money(variant.micros)}", "")]
-        for text in _variant(report, variant):
-            found += _wrap(text)
+        found += ["", *_wrap(f"{letter}{persona}, {variant.model}, cost {money(variant.micros)}", "", columns)]
+        for text in _variant(report, variant, columns):
+            found += _wrap(text, columns=columns)
         for advice in variant.advice:
-            found += _advice(advice, report.names.get(advice.contact, advice.contact))
+            found += _advice(advice, report.names.get(advice.contact, advice.contact), columns)
     if report.contrasts:
-        found += ["", *(line for each in report.contrasts for line in _wrap(contrast(each), ""))]
+        found += ["", *(line for each in report.contrasts for line in _wrap(contrast(each), "", columns))]
     closing = "Nothing was sent, and nothing is switched by this. Not measured: whether what it says is true, or wise."
-    return [*found, "", *_wrap(closing, "")]
+    return [*found, "", *_wrap(closing, "", columns)]
 
 
-def _variant(report: RehearsalReport, variant: VariantReport) -> Iterator[str]:
+def _variant(report: RehearsalReport, variant: VariantReport, columns: int) -> Iterator[str]:
     yield from news(report, variant)
     if variant.told and not variant.why:
-        yield from _scale(report, variant, variant.told)
-        yield from _routes(variant)
+        yield from _scale(report, variant, variant.told, columns)
+        yield from _routes(variant, columns)
     yield from details(variant)
 
 
@@ -108,12 +111,13 @@ def details(variant: VariantReport) -> Iterator[str]:
         yield f"{asked}: {compared.machine_passed} answered. That is honesty, not style, and in no number above."
 
 
-def _scale(report: RehearsalReport, variant: VariantReport, told: Told) -> Iterator[str]:
+def _scale(report: RehearsalReport, variant: VariantReport, told: Told, columns: int) -> Iterator[str]:
     """The clone between the anchors."""
     numbers = told.has_number
     people = _people(report) if len(report.contacts) == 1 else "the people you write to"
     first = "told from you by a small program"
-    yield f"{first:{_LABEL}}" + (_number(told, "; 50 = it cannot tell") if numbers else WORDS[variant.word])
+    guess = "; 50 = it cannot tell" if columns >= _COLUMNS else ""
+    yield _labelled(first, _number(told, guess) if numbers else WORDS[variant.word], columns)
     for label, anchor, pairs in (
         ("you, other answers", report.itself, report.itself_pairs),
         (people, report.people, report.people_pairs),
@@ -122,17 +126,19 @@ def _scale(report: RehearsalReport, variant: VariantReport, told: Told) -> Itera
         text = f"too little to say: {pairs} for {report.bursts} answers"
         if anchor is not None and known:
             text = _number(anchor) if numbers else WORDS[anchor.word]
-        yield f"{label:{_LABEL}.{_LABEL - 1}}{text}"
+        yield _labelled(label, text, columns)
+    if numbers and not guess:
+        yield "50 in 100: it cannot tell."
     if not numbers:
         yield f"Of {told.n} answers only what is clear can be said; a number takes {ENOUGH}."
     elif variant.place and variant.headline != "held":
         yield f"=> {PLACES[variant.place]}"
 
 
-def _routes(variant: VariantReport) -> Iterator[str]:
+def _routes(variant: VariantReport, columns: int) -> Iterator[str]:
     for label, told in (("small talk, by the small model", variant.small_talk), ("everything else", variant.rest)):
         if told:
-            yield f"{label:{_LABEL}}" + (_number(told) if told.has_number else WORDS[told.word])
+            yield _labelled(label, _number(told) if told.has_number else WORDS[told.word], columns)
 
 
 def _counts(variant: VariantReport) -> Iterator[str]:
@@ -165,13 +171,13 @@ def _difference(strip: Strip, laughter: str) -> str:
     return f"never {thing}, you {real}" if clone == "never" else f"{thing} {clone}, you {real}"
 
 
-def _advice(advice: Advice, name: str) -> list[str]:
+def _advice(advice: Advice, name: str, columns: int) -> list[str]:
     if not advice.code:
         return []
     numbers = ""
     if advice.why in _WEIGHED and advice.clone and advice.anchor and advice.clone.has_number and advice.anchor.has_number:
         numbers = f"; {_number(advice.clone)}, theirs {_number(advice.anchor)}".replace("  ", " ")
-    said = _wrap(f"{name}: {ADVICE[advice.code]} ({WHY[advice.why]}{numbers}).")
+    said = _wrap(f"{name}: {ADVICE[advice.code]} ({WHY[advice.why]}{numbers}).", columns=columns)
     if advice.contact == STAND_IN:  # nobody was let in who could be switched
         return said
     return [*said, f"    secondme contacts mode {shlex.quote(advice.contact)} {_MODES[advice.code]}"]
@@ -246,7 +252,11 @@ def _day(moment: datetime) -> str:
     return f"{moment.day} {moment:%b}"
 
 
-def _wrap(text: str, indent: str = "  ") -> list[str]:
+def _labelled(label: str, value: str, columns: int) -> str:
+    return f"{label:{_LABEL}.{_LABEL - 1}}{value}" if columns >= _BESIDE else f"{label}: {value.strip()}"
+
+
+def _wrap(text: str, indent: str = _INDENT, columns: int = _COLUMNS) -> list[str]:
     return textwrap.wrap(
-        text, _COLUMNS, initial_indent=indent, subsequent_indent=indent, drop_whitespace=True, break_on_hyphens=False
+        text, columns, initial_indent=indent, subsequent_indent=indent, drop_whitespace=True, break_on_hyphens=False
     )

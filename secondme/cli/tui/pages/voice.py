@@ -46,12 +46,13 @@ class VoicePage(ListPage):
     """Personas, and the owner's style."""
 
     TITLE: ClassVar[str] = "Personas"
-    EMPTY: ClassVar[str] = "No personas yet: a plain default speaks.\n\nn makes one."
+    EMPTY: ClassVar[str] = "No personas yet: a plain default speaks.\n\nn makes one; r rehearses how it sounds."
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("u", "use", "Use the persona for everybody else", show=False),
         Binding("t", "try_it", "Try the persona: what it would answer", show=False),
         Binding("e", "edit", "Edit the persona", show=False),
         Binding("n", "new", "New persona", show=False),
+        Binding("r", "run", "Rehearse: how much it sounds like you", show=False),
         Binding("slash", "search", "How you write to one contact", show=False),
     ]
 
@@ -120,7 +121,7 @@ class VoicePage(ListPage):
             found.append(("e", "Edit"))
         if voice is not None and not voice.problem:
             found.append(("t", "Try"))
-        return [*found, ("n", "New"), ("/", "How you write to …")]
+        return [*found, ("n", "New"), ("r", "Rehearse"), ("/", "How you write to …")]
 
     def back(self) -> bool:
         """From the sheet to the list; from one contact's style to the one over all."""
@@ -141,6 +142,10 @@ class VoicePage(ListPage):
         voice = self._current()
         if voice is not None and voice.id != BUILT_IN and self._used.get(DEFAULT) != voice.id:
             await self.desk.decide(partial(self._use, voice.id))
+
+    async def action_run(self) -> None:
+        """The page of rehearsals. Nothing is begun by it."""
+        await self.desk.go_to_page("rehearsal")
 
     def action_search(self) -> None:
         """How the owner writes to one contact."""

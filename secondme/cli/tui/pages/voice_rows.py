@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 BUILT_IN = "."
 """The key of the built-in default; no file's name."""
 _NAME = 20
+_REHEARSE = "Does it sound like you? r rehearses it on your own past, and sends nothing."
 _MOST_EXAMPLES = 10
 _HANG = 2
 """Cells by which what goes on of a habit stands further in."""
@@ -87,6 +88,7 @@ class VoiceDrawing:
             examples = [quote(safe_text(each), width) for each in voice.persona.examples[:_MOST_EXAMPLES]]
             drawn += [say(""), heading("Examples"), *[line for each in examples for line in each]] if examples else []
         drawn += [say(""), keys(hint for hint in hints if hint[0] in {"u", "e", "t"}), say(""), *self._style_lines(width)]
+        drawn += [say(""), *wrapped(_REHEARSE, width, FAINT)]
         return lines(*drawn)
 
     def _style_lines(self, width: int) -> list[Content]:
