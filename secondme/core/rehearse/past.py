@@ -7,9 +7,11 @@ what signals hint at, facts that memory noted, the predecessor's profile, kept p
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from secondme.core.clock import to_ms
@@ -103,15 +105,16 @@ class Past:
 
     def own_before(self, position: int) -> list[OwnMessage]:
         """The owner's messages that stand before `position`, oldest first, as many as are learnt from."""
-        return [message for place, message in self._own if place < position][-OWN_CAP:]
+        end = self.count_before(position)
+        return [message for _, message in self._own[max(0, end - OWN_CAP) : end]]
 
     def count_before(self, position: int) -> int:
         """How many messages of the owner's stand before `position`."""
-        return sum(place < position for place, _ in self._own)
+        return bisect_left(self._own, position, key=itemgetter(0))
 
     def own_from(self, position: int) -> list[str]:
         """The words of the owner's messages that stand at `position` or after it."""
-        return [message.text for place, message in self._own if place >= position]
+        return [message.text for _, message in self._own[self.count_before(position) :]]
 
     def profile_before(self, position: int) -> StyleProfile | None:
         """How the owner wrote to this person until then; None while there are too few messages."""
