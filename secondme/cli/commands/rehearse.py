@@ -131,7 +131,9 @@ async def rehearse(  # noqa: PLR0913, PLR0917  typer reads options from a signat
             return _forget(desk, run, yes=yes)
         if run:
             return _shown(desk, run, report, texts=with_texts)
-        plan = await (desk.again(resume, max_usd) if resume else _plan(services, desk, typed))
+        with _RunProgress() as progress:
+            progress.say("Reading your past …")
+            plan = await (desk.again(resume, max_usd) if resume else _plan(services, desk, typed))
         if dry_run:
             return _dry(plan)
         _ask(plan, yes=yes, as_json=invocation.as_json)
@@ -483,6 +485,10 @@ class _RunProgress:
 
     def tell(self, done: int, total: int) -> None:
         """So many of so many are done."""
+        self.say(f"{done} of {total}")
+
+    def say(self, text: str) -> None:
+        """The line says this, in the place of what it said."""
         if self._is_shown:
-            sys.stderr.write(f"\r\x1b[K{done} of {total}")
+            sys.stderr.write(f"\r\x1b[K{text}")
             sys.stderr.flush()

@@ -148,12 +148,13 @@ def voice(persona: Persona) -> str:
 
 def may_be_said(briefing: Briefing) -> tuple[str, ...]:
     """What a reply may repeat although it is in the prompt: what the owner and the contact said, what the rules ask for in words, and what
-    the style guide quotes. Of a lesson only what the owner would have written."""
+    the style guide quotes. Of a lesson both answers: a word that the clone once
+    wrote to them is no secret of its instructions."""
     name, persona = briefing.owner, briefing.persona
     asked_for = (f"{name} will have to answer that themselves", f"{name}'s AI assistant and that {name} reads along")
     spoken = (each for pair in briefing.examples for each in pair)
     remembered = (each.text for each in briefing.memories)
-    taught = (wanted for _, wanted, _ in _lessons(briefing))
+    taught = (words for wrote, wanted, _ in _lessons(briefing) for words in (wrote, wanted))
     return (*asked_for, *persona.examples, *QUOTED.findall(persona.style_guide), *spoken, *taught, *remembered)
 
 
