@@ -1,5 +1,6 @@
 """`secondme rehearse` as it is typed: three writers behind a server, what is said before and after, exit codes, and kills."""
 
+import asyncio
 import json
 import os
 import random
@@ -15,10 +16,15 @@ from typing import Any
 
 import pytest
 from fakes.messages_api import Fail, MessagesApi, Outcome, Request, Say
-from fakes.process import DEADLINE_S, Terminal, command, environment, write_config
+from fakes.process import DEADLINE_S, Terminal, command, environment, settings_of, write_config
 from fakes.size import IS_WHOLE
 from fakes.wizard import model_server
+from rehearse.test_friend_page import code_of
+from rehearse.test_friend_page import let_in as let_in_as
 from rehearse.writers import ANA, BEN, GENERIC
+
+from secondme.core.store import keys
+from secondme.services import open_services
 
 MIMIC, MACHINE, PARROT = "claude-sonnet-5-5", "claude-opus-5", "claude-haiku-5-5"
 ENV = {"SECONDME_MODEL__API_KEY": "none", "NO_COLOR": "1"}
@@ -220,6 +226,40 @@ def test_ctrl_c_says_how_to_go_on(lived: Path, api: MessagesApi, chat: tuple[Pat
         assert terminal.ended() == 130
     api.gate.set()
     assert envelope(rehearse(lived, "--resume", run, "--yes", "--json"))["data"]["partial"] is False
+
+
+@pytest.mark.heavy
+def test_a_friend_s_page_is_written_for_who_is_named_and_its_code_is_read(
+    lived: Path, chat: tuple[Path, list[str]], api: MessagesApi
+) -> None:
+    async def let_in() -> None:
+        async with open_services(settings_of(lived)) as services:
+            record = let_in_as("Ben", who="local:ben")
+            await services.store.client.set(keys.approved("local:ben"), record.encode())
+            await services.store.client.zadd(keys.INDEX_APPROVED, {"local:ben": 1})
+
+    asyncio.run(let_in())
+    path, own = chat
+    api.script = writers(own)
+    done = envelope(
+        rehearse(lived, "--import", str(path), "--contact", "local:ben", "--me", "Sam", "--bursts", "12", "--yes", "--json")
+    )
+    assert done["data"]["contacts"] == ["local:ben"]
+    page = lived / "ben.html"
+    words = [sys.executable, "-m", "secondme", "--home", str(lived), "rehearse", "--contact", "ben", "--for-friend", str(page)]
+    for typed, ends in (("Anna\r", 65), ("Ben\r", 0)):
+        with Terminal(words, **ENV) as terminal:
+            terminal.read_until("Their name:")
+            terminal.type(typed)
+            assert terminal.ended() == ends
+        assert page.exists() is (ends == 0)
+    text = page.read_text("utf-8")
+    code = code_of(text, [0] * text.count("<article>"))
+    found = envelope(rehearse(lived, "--contact", "ben", "--friend-result", code, "--json"))
+    assert found["schema"] == "secondme.rehearse.friend/1"
+    assert 0 <= found["data"]["right"] <= found["data"]["pairs"] == text.count("<article>")
+    assert rehearse(lived, "--contact", "ben", "--friend-result", code[:-1]).returncode == 65
+    assert rehearse(lived, "--friend-result", code).returncode == 2
 
 
 def until(claim: Any) -> None:
