@@ -16,16 +16,19 @@ from secondme.core.enums import Tier
 from secondme.core.errors import DataError, NotFoundError
 from secondme.core.exports.importer import ImportOptions
 from secondme.core.exports.single_chat import read_chat
+from secondme.core.files import replacement
 from secondme.core.ids import ContactId
 from secondme.core.messages import Speaker
 from secondme.core.records import ApprovedContact
-from secondme.core.rehearse.archive import Run, RunArchive, RunFile
+from secondme.core.rehearse.archive import RehearsalRun, RunArchive, RunFile
+from secondme.core.rehearse.blind import results
 from secondme.core.rehearse.bursts import MOST, Candidate, candidates, pick
 from secondme.core.rehearse.past import Past, PastMessage
 from secondme.core.rehearse.purse import Estimate, Limit, RehearsalPurse
-from secondme.core.rehearse.records import Material, RunHead, Variant
+from secondme.core.rehearse.records import STAND_IN, Material, RunHead, Variant
 from secondme.core.rehearse.rehearsal import Rehearsal, World, remove_unfinished
-from secondme.core.rehearse.verdict import Report, report
+from secondme.core.rehearse.report_page import page
+from secondme.core.rehearse.verdict import RehearsalReport, report
 from secondme.core.remember.store import RelationshipState
 from secondme.core.reply.budget import MICROS, Budget, Prices
 from secondme.stores import time_zone
@@ -40,8 +43,7 @@ if TYPE_CHECKING:
     from secondme.services import Services
 
 HOW_TO_IMPORT = "secondme import whatsapp FILE --contact ID"
-_UNKNOWN = ContactId("local:~import")
-"""Stands for the other one of an export whom the owner has not let in."""
+_UNKNOWN = ContactId(STAND_IN)
 _BEFORE = timedelta(minutes=1)
 _MOST_PAST = 200
 _SEEDS = 2**31
@@ -166,7 +168,7 @@ class RehearsalDesk:
                 ended = await rehearsal.run(file, purses, tell)
             return RunEnd(file.run.head.id, ended)
 
-    def report(self, run: Run) -> Report:
+    def report(self, run: RehearsalRun) -> RehearsalReport:
         """What the run comes to, as far as it came."""
         materials = run.materials
         return report(
@@ -179,7 +181,21 @@ class RehearsalDesk:
             owns={who: each.own_count for who, each in materials.items()},
             names={who: each.name for who, each in materials.items()},
             seed=run.head.seed,
+            blind=results(run),
         )
+
+    def write_page(self, run: RehearsalRun, found: RehearsalReport, path: Path) -> Path:
+        """The report is at `path` as a page, private; a file that is there is replaced. Raises as `write_file`."""
+        return self.write_file(path, page(run, found, zone=time_zone(self._services.settings)))
+
+    def write_file(self, path: Path, text: str) -> Path:
+        """`path` says `text`, for nobody but the owner. Raises DataError where it cannot be written."""
+        try:
+            with replacement(path) as file:
+                file.write(text.encode())
+        except OSError as error:
+            raise DataError("page_unwritable", f"{path} cannot be written: {error.strerror}.", "Name another file.") from error
+        return path
 
     async def most_known(self) -> int:
         """How many messages of the owner's to the same person are known, of whom the most are. Nothing is kept."""
@@ -277,6 +293,12 @@ class RunEnd:
 
 
 def _nothing(pasts: Sequence[Past], found: Mapping[ContactId, Sequence[Candidate]]) -> DataError:
+    if not pasts:
+        return DataError(
+            "nothing_to_rehearse",
+            "Nobody was let in yet whose past could be rehearsed.",
+            "secondme rehearse --import FILE --me NAME",
+        )
     known = sum(past.count_before(len(past.turns)) for past in pasts)
     if any(found.values()):
         return DataError(

@@ -100,7 +100,7 @@ class Services(ConversationServices):
         """Approving, denying, revoking, inviting."""
         from secondme.core.admit.pairing import PairingService
 
-        return PairingService(self.pairing_store, self.persons, self.security, by=self.by)
+        return PairingService(self.pairing_store, self.persons, self.security, self.forget_rehearsals, by=self.by)
 
     @cached_property
     def contacts(self) -> ContactService:
@@ -113,6 +113,7 @@ class Services(ConversationServices):
             for manifest in manifests():
                 setup_of(manifest).forget(channel_context(manifest, self.setup), contact)
             self.shelf.forget(contact)
+            self.forget_rehearsals(contact)
             await self.jobs.forget(contact)
             if self.setup.places.memory.exists():
                 await self.memory_keeper.forget_contact(contact)

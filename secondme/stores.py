@@ -55,6 +55,13 @@ class Stores:
 
         return Witness(self.setup.places.witness, self.pairing_store, self.clock)
 
+    def forget_rehearsals(self, contact: str) -> None:
+        """No rehearsal has a word of this contact's, or to them. Repeatable."""
+        if self.setup.places.rehearsals.exists():
+            from secondme.core.rehearse.archive import RunArchive
+
+            RunArchive(self.setup.places.rehearsals).forget_contact(contact)
+
     async def listing(self) -> Listing:
         """Everybody who waits, was approved or was denied, right now."""
         return await self.pairing_store.listing()

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import typer
 
 from secondme.cli.output import Screen
 from secondme.cli.prompts import ask_key
-from secondme.core.text import safe_name, safe_text
+from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,11 +30,12 @@ _MARGIN = 2
 async def run_blind(file: RunFile, variant: int, count: int) -> BlindSummary:
     """The owner has said of `count` pairs of the variant which answer is theirs, or has left; each word is kept at once, and what was said before
     is not asked again. Nothing is told of right and wrong. Raises typer.BadParameter without a terminal, KeyboardInterrupt on Ctrl-C."""
-    from secondme.core.rehearse.blind import BlindTest
+    from secondme.core.rehearse.blind import COUNT, BlindTest
 
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise typer.BadParameter("--blind needs a terminal: it shows answers and waits for keys")
     screen, test, is_first = Screen(), BlindTest(file.run, variant), True
+    earlier = test.summary(count).n
     while items := test.open(count):
         if is_first:
             screen.line(_ABOUT)
@@ -49,7 +51,9 @@ async def run_blind(file: RunFile, variant: int, count: int) -> BlindSummary:
         if key == _LEAVE:
             break
         file.add_choice(items[0].choice(_KEYS[key]))
-    return test.summary(count)
+    summary = test.summary(count)
+    is_longer = COUNT <= earlier < summary.n
+    return replace(summary, earlier=earlier) if is_longer else summary
 
 
 def show_blind(screen: Screen, summary: BlindSummary, count: int) -> None:
@@ -65,7 +69,7 @@ def _show(screen: Screen, item: Item, progress: str, name: str) -> None:
     screen.line()
     screen.line(progress, "bold")
     who = {"contact": name, "owner": "you"}
-    for speaker, text in (*item.burst.before[-3:], *(("contact", each) for each in item.burst.asked)):
+    for speaker, text in (*item.before, *(("contact", each) for each in item.burst.asked)):
         for row in _rows(f"{who[speaker]}: {text}", width):
             screen.line(row, "dim")
     for letter, messages in zip("AB", item.shown, strict=True):
@@ -86,5 +90,5 @@ def _listed(messages: Sequence[str], width: int) -> Iterator[str]:
 def _rows(text: str, width: int) -> Iterator[str]:
     from secondme.cli.columns import folded
 
-    for line in safe_text(text).replace("\t", " ").split("\n"):
+    for line in text.replace("\t", " ").split("\n"):
         yield from folded(line, width)

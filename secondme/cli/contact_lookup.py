@@ -72,6 +72,7 @@ def rows_of(listing: Listing) -> list[dict[str, Any]]:
     for status, records in (("pending", listing.pending), ("approved", listing.approved), ("denied", listing.denied)):
         for record in records:
             row = {**record.to_dict(), "status": status}
+            row.pop("lessons", None)  # words of a conversation, which no list of people has
             for field in ("requestedAt", "approvedAt", "deniedAt", "expiresAt"):
                 if field in row:
                     row[field] = rfc3339(getattr(record, _FIELDS[field]))

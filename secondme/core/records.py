@@ -109,6 +109,19 @@ SpeechChoice = Literal["auto", "always", "never"]
 """Whether a contact is answered by voice: as the settings say, always, or never."""
 
 
+class Lesson(Record):
+    """What the owner taught the clone about one of its answers to a contact."""
+
+    wrote: str
+    """What it wrote in a rehearsal."""
+    real: str
+    """What the owner had really answered."""
+    because: str
+    """What parts the two, in our words."""
+    at: Moment
+    """When the owner had answered: a rehearsal of an earlier moment knows nothing of it."""
+
+
 class ApprovedContact(Record):
     """Somebody who was approved. `PAIRING:approved:{contactId}`, until revoked."""
 
@@ -127,6 +140,8 @@ class ApprovedContact(Record):
     """Id of the persona the owner chose for this contact."""
     speech: SpeechChoice | None = None
     """The owner's word about spoken replies to this contact; None: as the settings say."""
+    lessons: tuple[Lesson, ...] | None = None
+    """What the owner taught about answers to this contact, oldest first; None: nothing."""
     now_called: str | None = None
     """The name that the contact goes by since, when it is another one: shown beside the approved one, never instead of it."""
 

@@ -47,7 +47,7 @@ def test_a_style_is_shown_in_lines_and_as_numbers(run: Run, setup: Setup) -> Non
     written(setup, ANNA, 12, "hola \u202eZebedeo, voy 😂")
     text = run("style", "show", "local:anna")
     assert text.exit_code == 0
-    assert text.stdout.startswith("From 12 messages of yours\n  Messages are brief, typically 20 characters.\n")
+    assert text.stdout.startswith("From 12 messages of yours\n  Messages are brief: nearly all have about 20 characters.\n")
     assert "Greetings: hola." in text.stdout
     assert "Zebedeo" not in text.stdout
     envelope = json.loads(run("style", "show", "local:anna", "--json").stdout)

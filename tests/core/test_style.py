@@ -1,11 +1,16 @@
 """How somebody writes, in numbers: by message, all in all, in words, and by example."""
 
+# ruff: noqa: RUF001  letters of many scripts are the point
+
+import time
 import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from secondme.core.records import OwnMessage
 from secondme.core.remember.style import (
@@ -42,13 +47,19 @@ def test_a_profile_sums_up_what_was_measured() -> None:
         sample_count=20,
         mean_length=11.6,
         median_length=13,
+        lengths=(5, 11, 13, 14, 15),
         emoji_per_message=0.2,
+        emoji_share=0.2,
         favourite_emoji=("😂",),
         formality=profile.formality if profile else 0,
         exclamation_share=0.2,
         question_share=0.2,
         opening_mark_share=0.5,
         lower_case_share=1.0,
+        small_start_share=1.0,
+        comma_share=0.2,
+        apostrophe_share=0,
+        laughter_share=0,
         greetings=("hola",),
         sign_offs=("un beso",),
         languages={"es": 1.0},
@@ -138,14 +149,48 @@ def _profile(**fields: object) -> StyleProfile:
             "split into several short messages: 2.4 on average, of about 24 characters each.",
         ),
         ({"messages_per_answer": 1.4}, "An answer is usually one message."),
-        ({"lower_case_share": 0.9}, "Everything is written in lower case."),
-        ({"period_share": 0.6, "ellipsis_share": 0.3}, "messages end with a full stop; an ellipsis is frequent."),
+        ({"lower_case_share": 0.91}, "Everything is written in lower case."),
+        ({"lower_case_share": 0.6}, "Most is written in lower case."),
+        (
+            {"lower_case_share": 0.1, "small_start_share": 0.33},
+            "A small letter begins 3 of 10 messages; no capital letter at all is in 1 of 10.",
+        ),
+        ({"sample_count": 60, "small_start_share": 0.02}, "Messages begin with a capital letter, with a small one 2 in 100."),
+        ({"capital_share": 0.6}, "Messages begin with a capital letter."),
+        ({"period_share": 0.6, "ellipsis_share": 0.3}, "a full stop at the end of 6 of 10 messages; no exclamation marks (0 in 10"),
+        ({"sample_count": 50, "period_share": 0.03}, "no full stop at the end (3 in 100 messages)"),
+        ({"sample_count": 50, "exclamation_share": 0.02}, "no exclamation marks (2 in 100)"),
+        ({"sample_count": 50, "comma_share": 0.12}, "commas in 12 of 100;"),
+        ({"comma_share": 0}, "no commas (0 in 10)"),
+        ({"ellipsis_share": 0.3}, "an ellipsis in 3 of 10"),
+        (
+            {"lengths": (4, 9, 20, 33.4, 54), "sample_count": 90},
+            "quarter at most 9, one in ten at most 4; a quarter have more than 33, one in ten more than 54.",
+        ),
+        ({"lengths": (19, 20, 20, 20, 21)}, "Messages are brief: nearly all have about 20 characters."),
+        ({"bare_share": 0.95, "apostrophe_share": 0.02}, "Apostrophes are left out (dont)."),
+        ({"bare_share": 0.95, "apostrophe_share": 0.02, "languages": {"fr": 1.0}}, "Apostrophes are left out (jai)."),
+        (
+            {"bare_share": 0.4, "apostrophe_share": 0.2, "curly_share": 0.9},
+            "are curly (’), in 2 of 10 messages; they are left out (dont) in 4 of",
+        ),
+        ({"bare_share": 0, "apostrophe_share": 0.2, "curly_share": 0.1}, "Apostrophes are straight ('), in 2 of 10 messages."),
+        (
+            {"laughter_share": 0.14, "laughter": ("jaja", "jeje", "xd"), "sample_count": 99},
+            "is written jaja or jeje, in 14 of 100 messages.",
+        ),
+        ({"laughter_share": 0}, "Laughter is not written out (0 in 10 messages)."),
+        (
+            {"emoji_share": 0.1, "emoji_per_message": 0.2, "favourite_emoji": ("😂",)},
+            "Emoji are in 1 of 10 messages, 2 at a time, mostly 😂.",
+        ),
+        ({"emoji_share": 0.01, "sample_count": 200}, "No emoji (1 in 100 messages)."),
         ({"opening_mark_share": 0.1}, "¿ and ¡ are left out"),
         ({"greetings": ("hola", "buenas"), "sign_offs": ("un beso",)}, "Greetings: hola, buenas.\nSign-offs: un beso."),
         ({"languages": {"es": 0.8, "en": 0.2}}, "Languages: Spanish 80%, English 20%."),
     ],
 )
-def test_a_style_is_told_in_the_predecessors_bands(fields: dict[str, object], said: str) -> None:
+def test_a_style_is_told_in_words_and_numbers(fields: dict[str, object], said: str) -> None:
     assert said in describe(_profile(**fields))
 
 
@@ -179,10 +224,33 @@ def test_the_nearest_answer_comes_first_and_a_split_one_is_whole(burst: str, fir
     assert examples_for(burst, PAIRS[::-1]) == found
 
 
-def test_small_words_that_everybody_uses_make_nothing_alike() -> None:
-    pairs = [own("the keys answer", "keys", 1), own("the other", "where is the one that you have", 2)]
-    assert examples_for("where is the thing with the keys that you have", pairs)[0][1] == "the keys answer"
-    assert examples_for("where is that", pairs)[0][1] == "the other"
+def test_what_everybody_asks_about_makes_nothing_alike() -> None:
+    pairs = [
+        own("no idea", f"where is the {what} that you have", at) for at, what in enumerate(("bike", "lamp", "dog", "car", "map"))
+    ]
+    pairs.append(own("on the hook", "the keys", 9))
+    assert examples_for("where are the keys", pairs)[0][1] == "on the hook"
+
+
+@pytest.mark.parametrize(
+    ("burst", "first"),
+    [
+        ("hast du den schlüssel", "am haken"),
+        ("kannst du die schluessl mitbringen", "am haken"),
+        ("wann fährt die bahn", "um neun"),
+        ("ключ у тебя", "на крючке"),
+        ("चाबी कहाँ है", "मेज़ पर"),
+    ],
+)
+def test_endings_and_slips_do_not_part_what_is_alike(burst: str, first: str) -> None:
+    pairs = [
+        own("am haken", "wo sind die Schlüssel?", 1),
+        own("um neun", "und die bahnen fahren?", 2),
+        own("на крючке", "где ключи?", 3),
+        own("मेज़ पर", "चाबियाँ किधर हैं", 4),
+        own("nothing of this", "what else", 5),
+    ]
+    assert examples_for(burst, pairs)[0][1] == first
 
 
 def test_accents_do_not_part_what_is_alike() -> None:
@@ -198,7 +266,98 @@ def test_examples_are_few_clipped_and_not_repeated() -> None:
     found = examples_for("question", pairs, limit=30)
     assert len(found) == 21
     assert max(map(len, found[-1])) <= 500
-    assert examples_for("question", pairs, limit=3)[0] == ("question 19", "answer 19")
+    assert examples_for("question", pairs, limit=3)[0] == ("question 9", "answer 9")
+    assert examples_for("zzz", pairs, limit=3)[0] == ("question 19", "answer 19")
+
+
+def test_a_dozen_examples_are_shown_and_no_more_than_6000_characters_of_them() -> None:
+    short = [own(f"answer {at}", f"question {at}", at) for at in range(40)]
+    assert len(examples_for("question", short)) == 12
+    long = [own(f"{at} " + "a" * 900, f"{at} " + "b" * 900, at) for at in range(40)]
+    found = examples_for("b", [*long, own("yes", "bb", 99)])
+    assert sum(len(before) + len(answer) for before, answer in found) <= 6000
+    assert found[0] == ("bb", "yes")
+    assert len(found) == 8
+
+
+def test_a_pair_that_differs_in_case_alone_is_shown_once() -> None:
+    pairs = [own("ok", "coming?", 1), own("Ok", "Coming?", 2), own("no", "coming?", 3)]
+    assert examples_for("coming", pairs) == [("coming?", "no"), ("Coming?", "Ok")]
+
+
+def test_what_picking_examples_costs() -> None:
+    pairs = [own(f"answer {at}", f"could you bring the {at} keys of the {at * 7} house", at) for at in range(300)]
+    begun = time.process_time()
+    for at in range(10):
+        examples_for(f"do you have key number {at} of my house", pairs)
+    print(f"\nexamples: {(time.process_time() - begun) * 100:.1f} ms CPU a reply of 300 own messages")
+    walls = [own("a" * 9000, "ab " * 3000, at) for at in range(300)]
+    begun = time.process_time()
+    examples_for("ab " * 30_000, walls)
+    assert time.process_time() - begun < 2
+
+
+def test_a_measure_of_before_still_counts_and_shares_are_of_those_that_know() -> None:
+    before = '{"at":1772366400000,"length":8,"isLower":true,"exclamations":1}'
+    old = [Measure.decode(before, "k")] * 12
+    new = [measure(own(text, minute=at)) for at, text in enumerate(["Jajaja, vale"] * 9 + ["vale"])]
+    alone = profile_of_measures(old)
+    assert alone is not None
+    assert (alone.comma_share, alone.small_start_share, alone.laughter_share, alone.bare_share) == (None, None, None, None)
+    said = describe(alone)
+    assert "Everything is written in lower case." in said
+    assert not any(word in said for word in ("comma", "Laughter", "Apostrophes"))
+    mixed = profile_of_measures([*old, *new])
+    assert mixed is not None
+    assert (mixed.comma_share, mixed.small_start_share, mixed.laughter_share, mixed.laughter) == (0.9, 0.1, 0.9, ("jaja",))
+    assert mixed.exclamation_share == 0.55
+    few = profile_of_measures([*old, *new[:9]])
+    assert few is not None
+    assert few.laughter_share is None
+
+
+def test_a_profile_of_before_is_read_and_told() -> None:
+    before = '{"sampleCount":20,"meanLength":11.6,"medianLength":13,"emojiPerMessage":0.2,"formality":0.4,"periodShare":0.1}'
+    assert describe(StyleProfile.decode(before, "k")).startswith("Messages are brief, typically 13 characters.\n")
+
+
+@pytest.mark.parametrize(
+    ("texts", "said", "unsaid"),
+    [
+        (
+            "今日は行けない、ごめん！|わかった。|了解www|また明日、よろしく",
+            ["commas in 5", "exclamation marks in 2", "www, in 2"],
+            ["letter"],
+        ),
+        ("好的，明天见|哈哈哈好啊！|不去了，太累|嗯", ["commas in 5", "exclamation marks in 2", "哈哈, in 2"], ["letter"]),
+        ("אני בדרך|חחחח סגור|לא יודע, אולי מחר", ["commas in 3", "חחח, in 3"], ["letter"]),
+        ("آه، لا أعرف|ههههه تمام|ماشي", ["commas in 3", "ههه, in 3"], ["letter"]),
+        ("да ладно|ахахах точно|Нет, не могу", ["A small letter begins", "ахах, in 3"], []),
+        ("dont know|cant today|im late lol|thats fine|it's ok", ["left out (dont)", "lol, in 2"], ["commas in"]),
+        (
+            "Don’t know.|I can’t!|It’s fine.",
+            ["curly (’)", "a full stop at the end of 7", "Messages begin with a capital"],
+            ["left out (dont)"],
+        ),
+    ],
+)
+def test_habits_are_told_in_the_scripts_they_are_written_in(texts: str, said: list[str], unsaid: list[str]) -> None:
+    lines = texts.split("|") * 10
+    profile = profile_of([own(text, minute=at) for at, text in enumerate(lines[:40])])
+    assert profile is not None
+    told = describe(profile)
+    assert [each for each in said if each not in told] == [], told
+    assert [each for each in unsaid if each in told] == [], told
+
+
+@given(st.lists(st.text(max_size=60), min_size=10, max_size=30), st.lists(st.booleans(), min_size=30, max_size=30))
+def test_a_description_is_short_and_holds_no_word_of_the_owners(texts: list[str], follows: list[bool]) -> None:
+    profile = profile_of([own(f"{text} zebedeo", minute=at, follows=follows[at]) for at, text in enumerate(texts)])
+    assert profile is not None
+    told = describe(profile)
+    assert len(told.split("\n")) <= 12
+    assert "zebedeo" not in told.casefold()
+    assert len(told) < 1200
 
 
 OLD = """{"messageLengths":[40,60],"emojiCounts":[0,1],"formalityScores":[0.2,0.4],"punctuationData":{"ellipsisCount":6,"exclamationCount":3,

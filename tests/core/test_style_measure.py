@@ -1,5 +1,7 @@
 """What is counted in one message: emoji, formality, punctuation, greetings, its language. In many languages, and never a word of its text."""
 
+# ruff: noqa: RUF001  letters of many scripts are the point
+
 import time
 import unicodedata
 from datetime import UTC, datetime
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from secondme.core.files import table
 from secondme.core.records import OwnMessage
 from secondme.core.remember.style import Measure, measure, profile_of
-from secondme.core.remember.style.measure import WORD, emoji_in, fixed, folded, guess, listed
+from secondme.core.remember.style.measure import WORD, emoji_in, fixed, folded, guess, laughs, listed
 
 
 def of(text: str) -> Measure:
@@ -100,7 +102,7 @@ def test_formality_counts_words_in_their_language(text: str, formality: float) -
         ("好的。", "ends_with_period", True),
         ("ठीक है।", "ends_with_period", True),
         ("what?! no!", "exclamations", 2),
-        ("真的？！", "questions", 1),  # noqa: RUF001
+        ("真的？！", "questions", 1),
         ("متى؟", "questions", 1),
         ("τι κάνεις; καλά;", "questions", 2),
         ("first; second", "questions", 0),
@@ -110,10 +112,66 @@ def test_formality_counts_words_in_their_language(text: str, formality: float) -
         ("Not small", "starts_with_capital", True),
         ("¡Él vino!", "starts_with_capital", True),
         ("🙂 ok", "starts_with_capital", False),
+        ("ok", "starts_small", True),
+        ("Ok", "starts_small", False),
+        ("好", "starts_small", False),
+        ("12 ok", "starts_small", True),
+        ("", "starts_small", False),
+        ("yes, at 5,5, no", "commas", 2),
+        ("好的\uff0c那、就", "commas", 2),
+        ("نعم، لا", "commas", 1),
+        ("don't, can’t", "apostrophes", 2),
+        ("don't, can’t", "curly_apostrophes", 1),
+        ("'quoted' words'", "apostrophes", 0),
+        ("dont know, cant say", "bare_words", 2),
+        ("ich bin im Haus", "bare_words", 0),
+        ("cest pas ce que jai dit", "bare_words", 2),
     ],
 )
 def test_what_is_counted_in_a_message(text: str, field: str, value: object) -> None:
     assert getattr(of(text), field) == value
+
+
+@pytest.mark.parametrize(
+    ("text", "laughter"),
+    [
+        ("Jajajaja qué bueno", "jaja"),
+        ("ajá", ""),
+        ("ajajajá", "jaja"),
+        ("jaja ich weiß nicht ob das geht", ""),  # German: yes yes
+        ("haha", "haha"),
+        ("HAHAHHA", "haha"),
+        ("bahaha", ""),
+        ("ahahah no", "ahah"),
+        ("hehe", "hehe"),
+        ("lol", "lol"),
+        ("Lola", ""),
+        ("xDDD", "xd"),
+        ("kkkkk", "kkk"),
+        ("rs não sei o que é isso", "rs"),
+        ("500 rs only", ""),
+        ("rsrsrs", "rsrs"),
+        ("mdrrr", "mdr"),
+        ("аххахах", "ахах"),
+        ("хахаха", "хаха"),
+        ("ххх", "ххх"),
+        ("חחחחח", "חחח"),
+        ("ههههه", "ههه"),
+        ("哈哈哈哈好", "哈哈"),
+        ("まじかwww", "www"),
+        ("それなw", "www"),
+        ("www.example.org", ""),
+        ("いいね(笑)", "笑"),
+        ("笑うよね", ""),
+        ("ㅋㅋㅋ", "ㅋㅋ"),
+        ("55555 ไปไหนมา", "555"),
+        ("call 5555", ""),
+        ("Harry, sahara, jajce", ""),
+        ("", ""),
+    ],
+)
+def test_laughter_is_kept_as_the_list_spells_it(text: str, laughter: str) -> None:
+    assert of(text).laughter == laughter
 
 
 @pytest.mark.parametrize(
@@ -127,7 +185,7 @@ def test_what_is_counted_in_a_message(text: str, field: str, value: object) -> N
         ("Ciao Marta, ci sentiamo. Un abbraccio", "ciao", "un abbraccio"),
         ("oi! até amanhã bjs", "oi", "bjs"),
         ("привет, завтра в 8. пока", "привет", "пока"),
-        ("你好，明天见吧，晚安", "你好", "晚安"),  # noqa: RUF001
+        ("你好，明天见吧，晚安", "你好", "晚安"),
         ("안녕하세요 내일 봐요 감사합니다", "안녕하세요", "감사합니다"),
         (unicodedata.normalize("NFD", "¡Buenos días!"), "buenos días", ""),
         ("Anna", "", ""),
@@ -142,6 +200,7 @@ def test_a_measure_holds_no_word_that_is_not_in_the_lists(text: str) -> None:
     found = of(text)
     assert found.greeting in {"", *fixed("greetings").values()}
     assert found.sign_off in {"", *fixed("sign_offs").values()}
+    assert found.laughter in {"", *laughs()}
     others = {"", "el", "he", "fa", "ar", "hi", "th", "ja", "ko", "zh", "uk", "ru"}
     assert found.language in {*others, *table("remember.style", "words")}
     assert 0 <= found.formality <= 1
@@ -188,6 +247,12 @@ def test_every_list_is_read_and_no_entry_is_empty_or_long() -> None:
                 assert max(map(len, listed(kind, language))) <= 40
 
 
+def test_every_spelling_of_laughter_is_read_as_itself() -> None:
+    for spelling, only in laughs().items():
+        sample = {"rs": "rs não sei o que é isso", "555": "555 ไปไหนมา", "草": "めっちゃ草"}[spelling] if only else spelling
+        assert of(sample).laughter == spelling, spelling
+
+
 def test_what_measuring_costs() -> None:
     texts = [text for texts in LANGUAGES.values() for text in texts] + [
         "Hi Anna, here is the file you asked for 🙂. Best, Sam"
@@ -203,6 +268,15 @@ def test_what_measuring_costs() -> None:
 
 def test_a_wall_of_text_is_measured_in_bounded_time() -> None:
     begun = time.process_time()
-    for text in ("😂" * 100_000, "un abrazo " * 20_000, "a" * 200_000, "¿" * 200_000, "." * 200_000, "Hi, " * 50_000):
+    for text in (
+        "😂" * 100_000,
+        "un abrazo " * 20_000,
+        "a" * 200_000,
+        "¿" * 200_000,
+        "." * 200_000,
+        "Hi, " * 50_000,
+        "ha" * 100_000,
+        "hhaa" * 9000 + "x",
+    ):
         measure(own(text))
     assert time.process_time() - begun < 5

@@ -171,6 +171,10 @@ ELSEWHERE = {
     "channels test": "prints `id`, `sent` and `state`.",
     "hear": "prints `text`, `language`, `duration` in seconds, `confidence` or null, `provider`, `model`, `clear`, `reason` (why nothing was heard) and "
     "`usd`; with `--test` `engine` and `groups[]`; with `--get-model` and `--remove-model` `name`, `path` and `bytes`.",
+    "rehearse": "prints `run`, `partial`, `ended` (a code), `costUsd` and the report without anybody's words: `bursts`, `since`, `until`, `seed`, `itself` and "
+    "`people` (the two measures), `variants[]` and `contrasts[]`; with `--with-texts` `answers[]`; with `--report` `page`. `--dry-run` prints `answers`, `variants[]`, "
+    "`contacts[]`, `seed`, `estimateUsd` and `mostUsd`; `--runs` `runs[]`; `--blind` `run`, `done`, `pairs` and, once done, `right`, `noIdea`, `same` and `remembered`; "
+    "`--teach` `taught[]`; `--forget` `deleted`; `--for-friend` `run` and `page`; `--friend-result` `run`, `pairs`, `right` and `noIdea`.",
     "logs": "prints the log's own lines, one JSON object each.",
     "serve": "prints no result.",
     "skills mcp add": _OF_A_SERVER,

@@ -14,6 +14,7 @@ from secondme.core.ids import ContactId
 from secondme.core.memory.fact_table import KeptFact
 from secondme.core.memory.messages import MemoryMessage
 from secondme.core.messages import Composed, ModelOutcome, Prompt, Usage
+from secondme.core.records import OwnMessage
 from secondme.core.store import keys
 from secondme.services import Services
 
@@ -105,6 +106,19 @@ async def test_words_that_the_owner_asks_for_are_written_with_what_was_said(town
         assert ["Bartholomew" in shown(each) for each in town.model.prompts[-2:]] == [expected] * 2
     await turn.try_voice("how is the dog?")
     assert shown(town.model.prompts[-1]) == ""
+
+
+async def test_a_voice_is_tried_as_the_owner_writes_to_whomever(town: Town) -> None:
+    turn = town.services.owner_turn(town.model)
+    town.model.script = lambda _: Composed("jaja", Usage(10, 5))
+    began = datetime(2026, 3, 1, tzinfo=UTC)
+    said = [OwnMessage(id=f"o{at}", at=began + timedelta(hours=at), text="jaja voy", before="vienes?") for at in range(12)]
+    await town.services.style.add(ANNA, said)
+    await turn.try_voice("how are you?")
+    about = town.model.prompts[-1].system[1].text
+    assert "Laughter is written jaja, in 10 of 10 messages." in about
+    assert "sentences" not in about
+    assert all("vienes" not in block.text for block in town.model.prompts[-1].system)
 
 
 @pytest.mark.parametrize("whole", [False, True], ids=["a message", "everything"])

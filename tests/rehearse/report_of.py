@@ -1,11 +1,11 @@
 """The report of a run, from what the run alone knows."""
 
-from secondme.core.rehearse.archive import Run
+from secondme.core.rehearse.archive import RehearsalRun
 from secondme.core.rehearse.blind import results
-from secondme.core.rehearse.verdict import Report, report
+from secondme.core.rehearse.verdict import RehearsalReport, report
 
 
-def report_of(run: Run) -> Report:
+def report_of(run: RehearsalRun) -> RehearsalReport:
     known = run.materials.items()
     return report(
         [*run.bursts.values()],

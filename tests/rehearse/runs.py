@@ -6,7 +6,7 @@ from random import Random
 
 from rehearse.writers import BEN, Writer, some
 
-from secondme.core.rehearse.archive import Run
+from secondme.core.rehearse.archive import RehearsalRun
 from secondme.core.rehearse.records import Material, PastBurst, RehearsedAnswer, RunHead, Variant
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -26,12 +26,12 @@ ANA = Contact("local:ana", "Ana")
 
 def a_run(
     owner: Writer, clones: list[Writer], count: int, *, contacts: tuple[Contact, ...] = (ANA,), seed: int = 1, past: int = 200
-) -> Run:
+) -> RehearsalRun:
     """A run of `count` bursts, two days apart, in which each of `clones` answered everything; each contact has `past` answers before."""
     variants = tuple(Variant(persona=f"persona{at}", model="sonnet-5.5") for at in range(len(clones)))
     rng, run = (
         Random(seed),
-        Run(RunHead(id="2026-11-20-0001", begun_at=NOW, seed=seed, variants=variants, bursts=(), max_micros=500_000)),
+        RehearsalRun(RunHead(id="2026-11-20-0001", begun_at=NOW, seed=seed, variants=variants, bursts=(), max_micros=500_000)),
     )
     for at in range(count):
         contact = contacts[at % len(contacts)]

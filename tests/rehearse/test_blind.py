@@ -15,20 +15,20 @@ from rehearse.runs import NOW, a_run
 from rehearse.writers import ANA, GENERIC
 from rich.cells import cell_len
 
-from secondme.core.rehearse.archive import Run, RunArchive
+from secondme.core.rehearse.archive import RehearsalRun, RunArchive
 from secondme.core.rehearse.blind import BlindSummary, BlindTest, Item, results
 from secondme.core.rehearse.records import BlindChoice
 
 PROGRAM = Path(__file__).with_name("blind_program.py")
 
 
-def put(run: Run, at: int, real: tuple[str, ...], reply: tuple[str, ...], **more: object) -> None:
+def put(run: RehearsalRun, at: int, real: tuple[str, ...], reply: tuple[str, ...], **more: object) -> None:
     burst = run.bursts[f"b{at}"].model_copy(update={"real": real, **more})
     run.bursts[burst.id] = burst
     run.answers[burst.id, 0] = run.answers[burst.id, 0].model_copy(update={"reply": reply})
 
 
-def asked(run: Run, count: int = 500) -> list[Item]:
+def asked(run: RehearsalRun, count: int = 500) -> list[Item]:
     return BlindTest(run, 0).open(count)
 
 
@@ -135,11 +135,22 @@ def test_a_remembered_pair_leaves_the_count_and_another_takes_its_place() -> Non
     summary = BlindTest(run, 0).summary(20)
     assert (summary.n, summary.remembered, summary.no_idea, summary.is_done) == (20, 5, 10, True)
     assert "5 that you remembered" in summary.text()
+    assert f"no idea in 10, which count as half: {summary.right + 5}." in summary.text()
     assert results(run) == {0: (summary.right + 5, 20)}
     for item in BlindTest(run, 0).open(500):
         run.blind.append(item.choice("remembered"))
     assert BlindTest(run, 0).summary(100).n == 20
     assert BlindTest(run, 0).summary(100).is_done  # there are no more
+
+
+def test_no_turn_that_is_shown_tells_another_pairs_answer() -> None:
+    run = a_run(ANA, [GENERIC], 6)
+    put(run, 0, ("Vamos  LUEGO", "jaja"), ("certainly",))
+    put(run, 1, ("claro que sí",), ("certainly",), before=(("contact", "x"), ("owner", "well\nvamos luego"), ("contact", "y")))
+    put(run, 2, ("claro que no",), ("certainly",), before=(("owner", "vamos"), ("contact", "vamos luego")))
+    shown = {item.burst.id: item.before for item in asked(run)}
+    assert shown["b1"] == (("contact", "y"),)
+    assert shown["b2"] == (("owner", "vamos"), ("contact", "vamos luego"))
 
 
 def test_a_choice_is_the_owners_answer_wherever_it_stood() -> None:
@@ -166,7 +177,7 @@ def test_the_result_is_the_exact_tables(n: int, data: st.DataObject) -> None:
 # The session
 
 
-def keep(folder: Path, run: Run) -> str:
+def keep(folder: Path, run: RehearsalRun) -> str:
     """The id under which the run is kept."""
     with RunArchive(folder).create(run.head) as file:
         for burst in run.bursts.values():
@@ -211,6 +222,21 @@ def test_a_session_is_left_and_gone_on_with_and_says_the_result_at_its_end(tmp_p
         terminal.read_until(r"You were right in \d of 8")
         assert terminal.process.wait() == 0
         assert "q leave" not in terminal.output
+
+
+@pytest.mark.parametrize(("before", "is_twice"), [(20, True), (19, False)])
+def test_a_test_that_was_made_longer_says_that_one_looked_twice(tmp_path: Path, before: int, is_twice: bool) -> None:
+    run_id = keep(tmp_path, a_run(ANA, [GENERIC], 30))
+    with RunArchive(tmp_path).resume(run_id) as file:
+        for item in BlindTest(file.run, 0).open(before):
+            file.add_choice(item.choice("a"))
+    with session(tmp_path, run_id, before + 1) as terminal:
+        terminal.read_until("q leave: ")
+        terminal.type("a")
+        terminal.read_until(rf"You were right in \d+ of {before + 1}")
+        terminal.process.wait()
+        terminal.read_until(r"\.\s*\Z")
+        assert ("you looked twice" in " ".join(terminal.output.split())) is is_twice
 
 
 HOSTILE = "\x1b]0;owned\x07\x1b[2Jred\u202egnp.exe\x9b31m " + "long " * 60 + "界" * 100

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from rehearse.past_worlds import ANNA, NOON, PHONE, conversation
@@ -33,7 +34,7 @@ def ids(picked: list[Candidate]) -> list[str]:
 
 def test_sixty_messages_stand_before_each() -> None:
     past = chat(ANNA, 100)
-    assert [each.answer.messages[0].id for each in candidates(past)][0] == f"{ANNA}-a{FEWEST_BEFORE}"
+    assert next(each.answer.messages[0].id for each in candidates(past)) == f"{ANNA}-a{FEWEST_BEFORE}"
     assert candidates(chat(ANNA, FEWEST_BEFORE)) == []
 
 
@@ -48,7 +49,7 @@ def test_answers_lie_half_an_hour_apart_and_come_in_their_order() -> None:
     picked = pick(found(chat(ANNA, 500, apart=timedelta(minutes=11))), 60, since=None, seed=3)
     times = [each.at for each in picked]
     assert times == sorted(times)
-    assert all(after - before >= timedelta(minutes=30) for before, after in zip(times, times[1:], strict=False))
+    assert all(after - before >= timedelta(minutes=30) for before, after in pairwise(times))
 
 
 def test_nobody_has_more_than_half_and_small_chats_have_their_share() -> None:

@@ -106,7 +106,7 @@ async def test_without_the_cut_the_answer_is_among_the_examples(
 
     assert share(await told_at(world_of(past, tmp_path / "a"), chosen, spy)) == 0
     whole = Past.own_before
-    monkeypatch.setattr(Past, "own_before", lambda self, position: whole(self, len(self.turns)))
+    monkeypatch.setattr(Past, "own_before", lambda self, _: whole(self, len(self.turns)))
     assert share(await told_at(world_of(past, tmp_path / "b"), chosen, spy)) >= 0.8
 
 
@@ -184,7 +184,7 @@ def of_one_account_only(patch: pytest.MonkeyPatch) -> None:
 
 
 def overall_of_today(patch: pytest.MonkeyPatch) -> None:
-    def everything(self: PastOverall, measures: Any, until: Any) -> None:
+    def everything(self: PastOverall, measures: Any, _: Any) -> None:
         self._measures = list(measures)
 
     patch.setattr(PastOverall, "__init__", everything)

@@ -30,7 +30,7 @@ class Vendor:
         self.paid = 0
         self.calls: list[str] = []
 
-    async def ask(self, who: str, prompt: Prompt, **facts: Any) -> ModelOutcome:
+    async def ask(self, who: str, prompt: Prompt, **_: Any) -> ModelOutcome:
         self.calls.append(who)
         await asyncio.sleep(0)
         kind = self.chance.random()

@@ -8,66 +8,36 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, timedelta, timezone
 from functools import cache
-from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from fakes.browser import BINARY, Browser
 from fakes.process import eventually
+from rehearse.html_page import Parsed
 from rehearse.report_of import report_of
 from rehearse.runs import ANA as CONTACT
 from rehearse.runs import Contact, a_run
 from rehearse.writers import ANA, GENERIC
 
-from secondme.core.rehearse.archive import Run
+from secondme.core.rehearse.archive import RehearsalRun
+from secondme.core.rehearse.comparison import Strip
 from secondme.core.rehearse.report_page import page
-from secondme.core.rehearse.verdict import Report, Strip
-
-_VOID = {"meta", "circle", "rect", "path", "line"}
-
-
-class Parsed(HTMLParser):
-    """What a page is made of: every element with its attributes, and the text in it. Elements must be closed in order."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.texts: list[tuple[str, str]] = []
-        self._open: list[str] = []
-        self.feed(html)
-        self.close()
-        assert self._open == []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-        if tag not in _VOID:
-            self._open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.elements.append((tag, dict(attrs)))
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self._open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.texts.append((self._open[-1] if self._open else "", data))
-
-    def said(self) -> str:
-        return " ".join(text for tag, text in self.texts if tag not in {"style", "script"})
+from secondme.core.rehearse.verdict import RehearsalReport
+from secondme.core.rehearse.wording import SURE
 
 
 @cache
-def a_big_report() -> Report:
+def a_big_report() -> RehearsalReport:
     return report_of(a_big_run())
 
 
-def made(run: Run, report: Report | None = None) -> tuple[str, Parsed]:
+def made(run: RehearsalRun, report: RehearsalReport | None = None) -> tuple[str, Parsed]:
     html = page(run, report or report_of(run), zone=UTC)
     return html, Parsed(html)
 
 
 @cache
-def a_big_run() -> Run:
+def a_big_run() -> RehearsalRun:
     """Nobody changes it."""
     run = a_run(ANA, [GENERIC, ANA], 70, contacts=(CONTACT, Contact("local:ben", "Ben García")))
     for at, (outcome, reason) in enumerate((("held", "prompt_leak"), ("silent", "empty"), ("failed", "timeout"))):
@@ -91,7 +61,7 @@ HOSTILE = [
 ]
 
 
-def hostile_run() -> Run:
+def hostile_run() -> RehearsalRun:
     run = a_run(ANA, [GENERIC], 30, contacts=(Contact("local:<b>'\"", "<script>name</script>'\" \u202e"),))
     for at in range(30):
         words = (HOSTILE[at % len(HOSTILE)], HOSTILE[(at + 1) % len(HOSTILE)])
@@ -179,10 +149,11 @@ def test_habits_stand_by_their_gap_and_in_words() -> None:
     html, parsed = made(run, report)
     for variant in report.variants:
         part = html[html.index(f"<h2>{'AB'[variant.variant]}: ") :]
-        places = [part.index(f'<th scope="row">{strip.thing}<small>') for strip in variant.strips]
+        things = ["formality, 0 to 1" if strip.feature == "formality" else strip.thing for strip in variant.strips]
+        places = [part.index(f'<th scope="row">{thing}<small>') for thing in things]
         assert places == sorted(places)
         assert variant.strips[0].say(variant.strips[0].clone).removesuffix(variant.strips[0].thing).strip() in part
-        inside = [strip for strip in variant.strips if strip.gap <= 1]
+        inside = [strip for strip in variant.strips if strip.gap <= SURE]
         assert f"{len(inside)} habits within your own ups and downs" in part
     pictures = [attrs for tag, attrs in parsed.elements if tag == "svg" and attrs.get("role") == "img"]
     assert len(pictures) > 50
@@ -199,7 +170,7 @@ def test_a_mark_lies_where_its_value_does() -> None:
     assert told is not None
     html, _ = made(run, report)
     assert f'<svg x="{4 + told.share * 92:.2f}%" y="14" overflow="visible"><path class="clone0"' in html
-    one = next(each for each in report.variants[0].strips if each.gap > 1)
+    one = next(each for each in report.variants[0].strips if each.gap > SURE)
     values = [one.low, one.high, one.real, one.clone, *([] if one.contact is None else [one.contact])]
     place = 4 + (one.real - min(values)) / (max(values) - min(values)) * 92
     assert f'<svg x="{place:.2f}%" y="14" overflow="visible"><circle class="you"' in html
@@ -236,6 +207,16 @@ def test_what_was_told_most_certainly_comes_first_and_what_did_not_pass_is_marke
     assert "told by the small program" in said
 
 
+def test_one_variant_that_was_told_is_worse_than_two_that_were_doubtful() -> None:
+    run = a_run(ANA, [GENERIC, GENERIC], 3)
+    report = report_of(run)
+    rights: tuple[dict[str, float], ...] = ({"b0": 0.5, "b1": 1.0, "b2": 0.75}, {"b0": 0.75, "b1": 0.0, "b2": 0.75})
+    variants = tuple(replace(each, right=right) for each, right in zip(report.variants, rights, strict=True))
+    _, parsed = made(run, replace(report, variants=variants))
+    times = {f"{each.at:%Y-%m-%dT%H:%M}": each.id for each in run.bursts.values()}
+    assert [times[attrs["datetime"] or ""] for tag, attrs in parsed.elements if tag == "time"] == ["b1", "b2", "b0"]
+
+
 def test_a_run_that_has_only_begun_is_shown_as_far_as_it_came() -> None:
     run = a_run(ANA, [GENERIC], 5)
     run.answers.clear()
@@ -252,7 +233,9 @@ def test_times_are_the_readers() -> None:
 
 @pytest.mark.heavy
 @pytest.mark.parametrize("run", [a_big_run, hostile_run])
-async def test_a_browser_shows_it_in_any_size_and_colour_and_complains_of_nothing(tmp_path: Path, run: Callable[[], Run]) -> None:
+async def test_a_browser_shows_it_in_any_size_and_colour_and_complains_of_nothing(
+    tmp_path: Path, run: Callable[[], RehearsalRun]
+) -> None:
     if BINARY is None:
         said = "needs Chromium: apt-get install chromium"
         pytest.fail(said) if os.environ.get("CI") else pytest.skip(said)

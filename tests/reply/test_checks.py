@@ -134,6 +134,13 @@ def test_the_owner_s_own_words_may_be_repeated() -> None:
     assert found(line, replace(told, own_words=("something else",))) is FaultKind.PROMPT_LEAK
 
 
+@pytest.mark.parametrize("line", ["the train leaves at 9 from platform 4 and we meet at the kiosk near the exit", "12 eggs, 3 onions, 500 g of flour, 2 lemons, 1 bay leaf and 4 carrots please"])  # fmt: skip
+def test_the_owner_s_own_words_may_be_repeated_with_their_numbers(line: str) -> None:
+    told = Instructions(system=(f"<examples>{line}</examples>",), own_words=(line,))
+    assert found(line, told) is None
+    assert found(line, replace(told, own_words=("something else",))) is FaultKind.PROMPT_LEAK
+
+
 def test_own_words_excuse_only_themselves() -> None:
     told = replace(TOLD, own_words=("see you at the station",))
     assert found(f"see you at the station. {SECRET}", told) is FaultKind.PROMPT_LEAK

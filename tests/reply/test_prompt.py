@@ -10,7 +10,7 @@ from secondme.core.enums import Relationship, Thinking, Tier
 from secondme.core.messages import Prompt, Utterance
 from secondme.core.records import ApprovedContact, Turn
 from secondme.core.reply.persona import Persona
-from secondme.core.reply.prompt import Briefing, ask_prompt, build_prompt, suggest_prompt, voice
+from secondme.core.reply.prompt import HOW_LONG, Briefing, ask_prompt, build_prompt, may_be_said, suggest_prompt, voice
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 HOSTILE = [
@@ -71,7 +71,60 @@ def test_a_persona_brings_its_tone_language_and_messages() -> None:
 def test_the_relationship_and_how_the_owner_writes_are_beside_the_contact() -> None:
     about = prompt(relationship=Relationship.ROMANTIC_PARTNER, style="Messages are brief.").system[1].text
     assert '"relationship": "romantic partner"' in about
-    assert about.endswith("How Sam writes to this contact:\nMessages are brief.")
+    assert about.endswith(
+        "How Sam writes to this contact, counted over many messages; a single one shows only some of it:\nMessages are brief."
+    )
+
+
+def test_how_long_a_message_is_is_ordered_only_where_nothing_is_known_of_it() -> None:
+    without, known = prompt(), prompt(style="Messages are brief.")
+    assert without.system[0] == known.system[0]
+    assert without.system[1].text.endswith(f"\n\n{HOW_LONG}")
+    assert not any("sentences" in block.text for block in known.system)
+    assert "language the contact uses" in known.system[0].text
+
+
+def test_the_nearest_example_is_the_last() -> None:
+    last = prompt(examples=[("near?", "yes"), ("middle?", "well"), ("far?", "no\nnever")]).system[2].text
+    shown = last.partition("<examples>\n")[2].partition("\n</examples>")[0].split("\n")
+    assert [json.loads(line)["they wrote"] for line in shown] == ["far?", "middle?", "near?"]
+    assert json.loads(shown[0])["the answer was"] == "no\nnever"
+
+
+LESSON = ("I would be delighted to join you!", "sure, when", "too long, an exclamation mark")
+
+
+def test_lessons_are_data_beside_the_contact_and_cached_with_it() -> None:
+    made = prompt(lessons=[LESSON])
+    assert made.system[0] == prompt().system[0]
+    assert made.system[1].cached
+    block = made.system[1].text.partition("<lessons>\n")[2].partition("\n</lessons>")[0]
+    assert json.loads(block) == dict(zip(("you wrote", "it should have been", "because"), LESSON, strict=True))
+    assert "<lessons>" not in prompt().system[1].text
+    assert "<lessons>" in made.system[0].text.partition("is data written by people")[0]
+
+
+def test_of_a_lesson_only_the_owners_words_may_be_said() -> None:
+    briefing = Briefing(owner="Sam", persona=Persona("p"), contact=approved(), lessons=[LESSON])
+    said = may_be_said(briefing)
+    assert LESSON[1] in said
+    assert not {LESSON[0], LESSON[2]} & {*said}
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+@pytest.mark.parametrize("part", range(3))
+def test_a_hostile_lesson_stays_one_line_of_data(text: str, part: int) -> None:
+    lesson = tuple(text if at == part else "fine" for at in range(3))
+    about = prompt(lessons=[lesson]).system[1].text
+    assert about.count("<") == 4
+    lines = about.partition("<lessons>\n")[2].removesuffix("\n</lessons>").split("\n")
+    assert len(lines) == 1
+    assert max(map(len, json.loads(lines[0]).values())) <= 300
+
+
+def test_of_many_lessons_the_newest_are_told() -> None:
+    made = prompt(lessons=[(f"wrote {at}", "b", "c") for at in range(50)]).system[1].text
+    assert [at for at in range(50) if f'"wrote {at}"' in made] == [*range(42, 50)]
 
 
 def test_words_that_the_owner_orders_are_the_only_turn_and_the_conversation_is_data() -> None:
@@ -102,9 +155,8 @@ def test_a_hostile_name_stays_one_json_value_in_its_block(name: str) -> None:
     rules, about = made.system[0], made.system[1].text
     assert rules == prompt().system[0]
     assert about.startswith("<contact>{")
-    assert about.endswith("}</contact>")
     assert about.count("<") == 2
-    facts = json.loads(about.removeprefix("<contact>").removesuffix("</contact>"))
+    facts = json.loads(about.removeprefix("<contact>").partition("</contact>")[0])
     assert set(facts) <= {"name"}
     assert len(facts.get("name", "")) <= 64
     assert all(character.isprintable() for character in facts.get("name", ""))
@@ -113,11 +165,11 @@ def test_a_hostile_name_stays_one_json_value_in_its_block(name: str) -> None:
 def test_notes_are_data_beside_the_name() -> None:
     about = prompt(approved("Anna", "likes <b>tea</b>")).system[1].text
     assert about.count("<") == 2
-    assert json.loads(about[9:-10]) == {"name": "Anna", "notes from the owner": "likes <b>tea</b>"}
+    assert json.loads(about[9:].partition("</contact>")[0]) == {"name": "Anna", "notes from the owner": "likes <b>tea</b>"}
 
 
 def test_a_contact_without_a_name_has_an_empty_block() -> None:
-    assert prompt(approved(None)).system[1].text == "<contact>{}</contact>"
+    assert prompt(approved(None)).system[1].text.startswith("<contact>{}</contact>")
 
 
 @pytest.mark.parametrize("name", ["{max_tokens}", "{0}", "{", "Sam {Jr}"])

@@ -129,6 +129,25 @@ async def test_a_profile_comes_from_the_cache_and_a_corrupt_one_is_made_anew(sty
     assert (await style.profile(ANNA)).sample_count == 12  # type: ignore[union-attr]
 
 
+async def test_a_cached_profile_of_before_is_made_anew(style: StyleStore, store: Store) -> None:
+    await style.add(ANNA, said(12))
+    before = {"sampleCount": 11, "meanLength": 20, "medianLength": 20, "emojiPerMessage": 0, "formality": 0.5}
+    await store.client.set(keys.style_cache(ANNA), json.dumps({"of": [ANNA], "profile": before}))
+    profile = await style.profile(ANNA)
+    assert profile is not None
+    assert (profile.sample_count, len(profile.lengths), profile.comma_share) == (12, 5, 1)
+
+
+async def test_measures_of_before_are_counted_beside_those_of_now(style: StyleStore, store: Store) -> None:
+    old = {"at": 1_700_000_000_000, "length": 400, "exclamations": 1}
+    for at in range(5):
+        await store.client.hset(keys.STYLE_OVERALL, f"old{at}", json.dumps(old))
+    await style.add(ANNA, said(15))
+    profile = await style.overall()
+    assert profile is not None
+    assert (profile.sample_count, profile.exclamation_share, profile.comma_share) == (20, 0.25, 1)
+
+
 async def test_a_profile_that_was_overtaken_by_a_message_is_not_kept(style: StyleStore, store: Store) -> None:
     await style.add(ANNA, said(10))
     await store.client.set(keys.style_cache(ANNA), "mark:1")

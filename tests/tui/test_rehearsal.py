@@ -26,7 +26,7 @@ from secondme.core.config.loader import Setup, load
 from secondme.core.enums import Tier
 from secondme.core.ids import ContactId
 from secondme.core.records import ApprovedContact
-from secondme.core.rehearse.archive import Run, RunArchive
+from secondme.core.rehearse.archive import RehearsalRun, RunArchive
 from secondme.core.rehearse.blind import BlindTest
 from secondme.core.store.client import Store
 from secondme.core.store.server import Role
@@ -305,7 +305,7 @@ async def test_a_number_is_said_only_of_enough_and_enter_shows_the_worst_first(s
             assert word in sheet(on)
 
 
-def hostile_run() -> Run:
+def hostile_run() -> RehearsalRun:
     """Everybody says what nobody should trust, and is called so."""
     run = a_run(ANA, [ANA, GENERIC], 24, seed=4, past=120)
     texts = [text for text in HOSTILE if text.isprintable() or "\ud83d" not in text]

@@ -54,6 +54,7 @@ _LABELS = {
     "remembered": "remembered",
     "birthday": "birthday",
     "openPromises": "promises",
+    "lessons": "taught",
 }
 """What `contacts show` says of a contact, in this order: the key of its JSON, and the word for a person."""
 _Anybody = Annotated[
@@ -310,6 +311,7 @@ async def _list_address_books(services: Services, channel: str | None, search: s
 async def show_(invocation: Invocation, contact: _Anybody) -> CommandResult:
     """What is known of a contact, and who it is linked with."""
     from secondme.core.errors import NotFoundError
+    from secondme.core.records import ApprovedContact
 
     async with invocation.services() as services:
         who = await find_contact(services, contact, KNOWN)
@@ -333,6 +335,7 @@ async def show_(invocation: Invocation, contact: _Anybody) -> CommandResult:
             "birthday": _birthday_shown(known, today),
             "relationship": related.get(member),
             "openPromises": promised[member],
+            "lessons": len(record.lessons or ()) if isinstance(record, ApprovedContact) else 0,
         }
         for member in members
         for state, records in states
@@ -369,6 +372,8 @@ def _told(name: str, value: Any) -> str:
             )
         case "openPromises" if value:
             return f"{value} open"
+        case "lessons" if value:
+            return f"{counted(value, 'lesson')}: secondme rehearse --teach --forget takes them back"
         case "paused":
             return "yes" if value else ""
         case _:

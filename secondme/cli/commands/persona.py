@@ -184,6 +184,8 @@ async def hear(
         screen.line(answer.text)
         if answer.fault:
             note(f"The checks would hold this for you: {answer.fault.replace('_', ' ')}.", "warn")
+        if screen.is_terminal:
+            screen.hint("How much does it sound like you? secondme rehearse --dry-run", "dim")
 
     texts = {"text": answer.text, "persona": answer.persona, "fault": answer.fault or None}
     return CommandResult({**texts, "usage": usage_row(answer.usage)}, show)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
@@ -14,10 +14,15 @@ from secondme.cli.help import completion
 from secondme.cli.output import CommandResult, ExitCode, Screen, note
 from secondme.cli.prompts import confirm
 from secondme.core.clock import rfc3339
+from secondme.core.format import counted
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from secondme.core.errors import SecondmeError
-    from secondme.core.rehearse.archive import Run
+    from secondme.core.records import ApprovedContact
+    from secondme.core.rehearse.archive import RehearsalRun
+    from secondme.core.rehearse.records import RehearsedAnswer
     from secondme.rehearsal_desk import RehearsalDesk, RehearsalPlan
     from secondme.services import Services
 
@@ -44,7 +49,7 @@ class _Typed:
 
 
 @command("secondme.rehearse/1")
-async def rehearse(
+async def rehearse(  # noqa: PLR0913, PLR0917  typer reads options from a signature
     invocation: Invocation,
     contact: Annotated[
         list[str] | None,
@@ -80,7 +85,18 @@ async def rehearse(
     ] = None,
     blind: Annotated[bool, typer.Option("--blind", help="Tell yourself which answers are yours.")] = False,
     items: Annotated[int, typer.Option("--items", metavar="N", min=1, max=200, help="With --blind: of how many.")] = _ITEMS,
-    teach: Annotated[bool, typer.Option("--teach", help="Show what it got wrong, and teach it with your words.")] = False,
+    for_friend: Annotated[
+        Path | None,
+        typer.Option(
+            "--for-friend", metavar="FILE", help="With --contact: write a page on which they tell which answers are yours."
+        ),
+    ] = None,
+    friend_result: Annotated[
+        str, typer.Option("--friend-result", metavar="CODE", help="With --contact: what the code says that their page ended with.")
+    ] = "",
+    teach: Annotated[
+        bool, typer.Option("--teach", help="Show what it got wrong, and teach it your own words; with --forget, it unlearns them.")
+    ] = False,
     forget: Annotated[bool, typer.Option("--forget", help="Delete the runs, or with --run that one.")] = False,
     with_texts: Annotated[bool, typer.Option("--with-texts", help="With --json: the words of the answers too.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
@@ -89,11 +105,9 @@ async def rehearse(
 
     Nothing is sent, and nothing is learnt. What it costs is said first.
     """
-    actions = [
-        each
-        for each, asked in (("--runs", runs), ("--blind", blind), ("--teach", teach), ("--forget", forget), ("--resume", resume))
-        if asked
-    ]
+    asked: dict[str, object] = {"--runs": runs, "--blind": blind, "--teach": teach, "--forget": forget and not teach}
+    asked |= {"--resume": resume, "--for-friend": for_friend, "--friend-result": friend_result}
+    actions = [each for each, wanted in asked.items() if wanted]
     if len(actions) > 1:
         raise typer.BadParameter(f"{' and '.join(actions)} are two things: one at a time")
     typed = _Typed(
@@ -106,15 +120,22 @@ async def rehearse(
         desk.archive.expire(services.clock.now())
         if runs:
             return _runs(desk)
+        if blind:
+            return await _blind(desk, run, items)
+        if for_friend or friend_result:
+            return await _friend(services, desk, run, typed.contact, for_friend, friend_result)
+        if teach:
+            found = [each.contact_id for each in await _approved(services, typed.contact)]
+            return await (_unlearnt(services, found, yes=yes) if forget else _taught(services, desk, run, found, yes=yes))
         if forget:
             return _forget(desk, run, yes=yes)
         if run:
-            return _shown(services, desk, run, report, texts=with_texts)
+            return _shown(desk, run, report, texts=with_texts)
         plan = await (desk.again(resume, max_usd) if resume else _plan(services, desk, typed))
         if dry_run:
             return _dry(plan)
         _ask(plan, yes=yes, as_json=invocation.as_json)
-        return await _carried_out(services, desk, plan, report, texts=with_texts)
+        return await _carried_out(desk, plan, report, texts=with_texts)
 
 
 async def _plan(services: Services, desk: RehearsalDesk, typed: _Typed) -> RehearsalPlan:
@@ -181,19 +202,14 @@ def _dry(plan: RehearsalPlan) -> CommandResult:
     def show(screen: Screen) -> None:
         screen.line(_price(plan))
         first, last = plan.chosen[0].at, plan.chosen[-1].at
-        people = len(data["contacts"])
-        screen.line(
-            f"To {people} {'person' if people == 1 else 'people'}, {first:%d %b %Y} - {last:%d %b %Y}. Seed {plan.head.seed}.",
-            "dim",
-        )
+        people = counted(len(contacts), "person", "people")
+        screen.line(f"To {people}, {first:%d %b %Y} - {last:%d %b %Y}. Seed {plan.head.seed}.", "dim")
         screen.line("Nobody was asked, and nothing was kept.", "dim")
 
     return CommandResult(data, show, schema="secondme.rehearse.plan/1")
 
 
-async def _carried_out(
-    services: Services, desk: RehearsalDesk, plan: RehearsalPlan, report: Path | None, *, texts: bool
-) -> CommandResult:
+async def _carried_out(desk: RehearsalDesk, plan: RehearsalPlan, report: Path | None, *, texts: bool) -> CommandResult:
     """The run, and what it came to. One that is interrupted says how to go on."""
     from secondme.core.providers.claude import Claude
 
@@ -204,14 +220,14 @@ async def _carried_out(
         begun = run_id
 
     try:
-        with _Progress() as progress:
+        with _RunProgress() as progress:
             end = await desk.run(plan, lambda settings: Claude(settings.model), progress.tell, began)
-    except BaseException as error:
+    except BaseException:
         if begun:
             note(f"What was answered is kept. To go on: secondme rehearse --resume {begun}")
-        raise error
+        raise
     failed = [] if not end.ended or end.ended in _LIMITS else [_away(end.ended, end.run_id)]
-    return _result(services, desk, desk.archive.load(end.run_id), report, texts=texts, ended=end.ended, errors=failed)
+    return _result(desk, desk.archive.load(end.run_id), report, texts=texts, ended=end.ended, errors=failed)
 
 
 def _away(code: str, run_id: str) -> SecondmeError:
@@ -220,15 +236,14 @@ def _away(code: str, run_id: str) -> SecondmeError:
     return UnavailableError(code, "The model did not answer several times in a row.", f"secondme rehearse --resume {run_id}")
 
 
-def _shown(services: Services, desk: RehearsalDesk, run_id: str, report: Path | None, *, texts: bool) -> CommandResult:
+def _shown(desk: RehearsalDesk, run_id: str, report: Path | None, *, texts: bool) -> CommandResult:
     run = desk.archive.load(run_id)
-    return _result(services, desk, run, report, texts=texts, ended="" if run.is_complete else "not_finished", errors=[])
+    return _result(desk, run, report, texts=texts, ended="" if run.is_complete else "not_finished", errors=[])
 
 
 def _result(
-    services: Services,
     desk: RehearsalDesk,
-    run: Run,
+    run: RehearsalRun,
     page: Path | None,
     *,
     texts: bool,
@@ -247,7 +262,7 @@ def _result(
     }
     if texts:
         data["answers"] = [_with_texts(run, each) for each in run.answers.values()]
-    where = None
+    where = desk.write_page(run, found, page) if page else None
     if where:
         data["page"] = str(where)
 
@@ -274,7 +289,7 @@ _ENDS = {
 }
 
 
-def _with_texts(run: Run, answer: Any) -> dict[str, Any]:
+def _with_texts(run: RehearsalRun, answer: RehearsedAnswer) -> dict[str, Any]:
     burst = run.bursts.get(answer.burst)
     return {
         "variant": answer.variant,
@@ -284,6 +299,51 @@ def _with_texts(run: Run, answer: Any) -> dict[str, Any]:
         "real": list(burst.real) if burst else [],
         "reply": list(answer.reply),
     }
+
+
+async def _blind(desk: RehearsalDesk, run_id: str, items: int) -> CommandResult:
+    """The owner said which answers are theirs, as far as they came; of the run's first variant."""
+    from secondme.cli.blind_test import run_blind, show_blind
+
+    with desk.archive.resume(run_id or desk.archive.latest().head.id) as file:
+        summary = await run_blind(file, 0, items)
+        data: dict[str, Any] = {"run": file.run.head.id, "done": summary.is_done, "pairs": summary.n}
+        if summary.is_done:
+            data |= {"right": summary.right, "noIdea": summary.no_idea, "same": summary.same, "remembered": summary.remembered}
+    return CommandResult(data, lambda screen: show_blind(screen, summary, items), schema="secondme.rehearse.blind/1")
+
+
+async def _friend(
+    services: Services, desk: RehearsalDesk, run_id: str, references: Sequence[str], file: Path | None, code: str
+) -> CommandResult:
+    """The page for one friend is written, or the code that it ended with is read. It is sent by nobody but the owner."""
+    from secondme.cli.contact_lookup import find_approved
+    from secondme.cli.output import message_result
+    from secondme.cli.prompts import ask_line
+    from secondme.core.ids import ContactId
+    from secondme.core.rehearse.friend_page import friend_page, read_friend_code
+
+    if len(references) != 1:
+        raise typer.BadParameter("name one person with --contact")
+    run = desk.archive.load(run_id) if run_id else desk.archive.latest()
+    friend = await find_approved(services, references[0])
+    who = ContactId(friend.contact_id)
+    if file is None:
+        summary = read_friend_code(run, who, code)
+        data = {"run": run.head.id, "pairs": summary.n, "right": summary.right, "noIdea": summary.no_idea}
+        name = friend.shown_name or who
+        return CommandResult(data, lambda screen: screen.line(summary.text(name)), schema="secondme.rehearse.friend/1")
+    if not sys.stdin.isatty():
+        raise typer.BadParameter("--for-friend needs a terminal: you type their name, so that it goes to nobody else")
+    note("The page shows them your own conversation, and half of its answers are by an AI. You send it yourself.")
+    page = friend_page(run, who, friend, ask_line("Their name: ").strip(), owner=services.settings.persona.name)
+    desk.write_file(file, page)
+    result = message_result(
+        {"run": run.head.id, "page": str(file)},
+        f"Written: {file}. They send you a code back:",
+        f"secondme rehearse --contact {who} --friend-result CODE",
+    )
+    return CommandResult(result.data, result.show, schema="secondme.rehearse.friend-page/1")
 
 
 def _runs(desk: RehearsalDesk) -> CommandResult:
@@ -332,13 +392,88 @@ def _forget(desk: RehearsalDesk, run_id: str, *, yes: bool) -> CommandResult:
     return CommandResult(result.data, result.show, schema="secondme.rehearse.forget/1")
 
 
-class _Progress:
+async def _approved(services: Services, references: Sequence[str]) -> list[ApprovedContact]:
+    """Those who were named; everybody when nobody was."""
+    from secondme.cli.contact_lookup import find_approved
+
+    if references:
+        return [await find_approved(services, each) for each in references]
+    return list((await services.listing()).approved)
+
+
+async def _taught(services: Services, desk: RehearsalDesk, run_id: str, contacts: Sequence[str], *, yes: bool) -> CommandResult:
+    """What the owner agreed to is kept with the contacts."""
+    from secondme.core.ids import ContactId
+    from secondme.core.rehearse.teaching import kept, proposals
+    from secondme.core.text import safe_text
+
+    run = desk.archive.load(run_id) if run_id else desk.archive.latest()
+    known = {each.contact_id: each for each in (await services.listing()).approved}
+    found = {who: lessons for who, lessons in proposals(run).items() if who in contacts and lessons}
+    if not yes and found and not sys.stdin.isatty():
+        raise typer.BadParameter("without a terminal to ask on, add --yes")
+    taught: list[dict[str, Any]] = []
+    for who, lessons in found.items():
+        agreed = []
+        for lesson in lessons:
+            if not yes:
+                note(safe_text(f"To {known[who].shown_name or who}"), "bold")
+                note(safe_text(f"  it wrote     {_indented(lesson.wrote)}"))
+                note(safe_text(f"  you wrote    {_indented(lesson.real)}"))
+                note(f"  so it was    {lesson.because}", "dim")
+            if yes or _agrees("Teach it this?"):
+                agreed.append(lesson)
+        if agreed:
+            await services.choices.set_lessons(ContactId(who), kept(known[who].lessons or (), agreed))
+        taught += [{"contact": who, "because": each.because} for each in agreed]
+
+    def show(screen: Screen) -> None:
+        if not found:
+            screen.line("Nothing it wrote there differs plainly enough from what you wrote to teach it by.")
+            return
+        count = len(taught)
+        screen.line(f"{count} {'lesson is' if count == 1 else 'lessons are'} taught." if count else "Nothing is taught.")
+        if count:
+            screen.hint("See what they change: secondme rehearse", "dim")
+            screen.hint("To take them back: secondme rehearse --teach --forget", "dim")
+
+    return CommandResult({"run": run.head.id, "taught": taught}, show, schema="secondme.rehearse.teach/1")
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n               ")
+
+
+def _agrees(question: str) -> bool:
+    """Whether the person said yes. Raises typer.Abort when they left."""
+    return typer.confirm(question, default=False, err=True)
+
+
+async def _unlearnt(services: Services, contacts: Sequence[str], *, yes: bool) -> CommandResult:
+    """No lesson is kept with these contacts."""
+    from secondme.cli.output import message_result
+    from secondme.core.ids import ContactId
+
+    having = [each for each in (await services.listing()).approved if each.contact_id in contacts and each.lessons]
+    if having and not yes:
+        if not sys.stdin.isatty():
+            raise typer.BadParameter("without a terminal to ask on, add --yes")
+        confirm(f"Take back what it was taught about {'1 contact' if len(having) == 1 else f'{len(having)} contacts'}?")
+    for each in having:
+        await services.choices.set_lessons(ContactId(each.contact_id), ())
+    result = message_result(
+        {"contacts": [each.contact_id for each in having]}, "Nothing is taught any more." if having else "Nothing was taught."
+    )
+    return CommandResult(result.data, result.show, schema="secondme.rehearse.unteach/1")
+
+
+class _RunProgress:
     """How far it is, on a terminal; elsewhere nothing."""
 
     def __init__(self) -> None:
         self._is_shown = sys.stderr.isatty()
 
-    def __enter__(self) -> _Progress:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -36,12 +36,12 @@ async def usage(
     days: Annotated[int, typer.Option(min=1, max=30, help="How many days back, today included (UTC).")] = 7,
 ) -> CommandResult:
     """Show tokens, cache hits, what was heard and spoken, and cost, beside the caps."""
-    from secondme.core.reply.store import JOBS, SELF
+    from secondme.core.reply.store import ACCOUNTS
 
     async with invocation.services() as services:
         now_ms = await services.control.now_ms()
         approved = (await services.listing()).approved
-        contacts = [SELF, JOBS, *(each.contact_id for each in approved)] if by is UsageBy.CONTACT else []
+        contacts = [*ACCOUNTS, *(each.contact_id for each in approved)] if by is UsageBy.CONTACT else []
         account = await services.spending.account(now_ms, days, contacts)
         messages = await services.spending.messages(_MESSAGES) if by is UsageBy.MESSAGE else []
         routing = _sum([process.routing for process in (await services.status()).processes])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shlex
 import signal
 import sys
 from typing import TYPE_CHECKING
@@ -132,6 +133,9 @@ def _sentences(site: Site, called: str) -> list[tuple[str, str]]:
         (f"Is all well?  {called} doctor", "dim"),
         (f"Everything on one screen:  {called} tui", "dim"),
     ]
+    if site.plan.exports:
+        words = [str(site.plan.exports[0]), *(("--me", site.plan.export_owner) if site.plan.export_owner else ())]
+        said.append((f"How much does it sound like you?  {called} rehearse --import {shlex.join(words)}", "dim"))
     sleep, now = site.setup.settings.sleep, SystemClock().now()
     if SleepSchedule(sleep).is_asleep(now):
         tried_now = f"{called} --set sleep.enabled=false serve"

@@ -134,10 +134,20 @@ class PairingService:
     What is decided about a contact is decided about the person: about every contact that the owner linked with it.
     """
 
-    def __init__(self, pairing: PairingStore, links: PersonStore, security: SecurityLog, *, by: str) -> None:
+    def __init__(
+        self,
+        pairing: PairingStore,
+        links: PersonStore,
+        security: SecurityLog,
+        let_go: Callable[[ContactId], None] = lambda _: None,
+        *,
+        by: str,
+    ) -> None:
+        """`let_go` is told of everybody who is approved no more: what is kept of them in files goes with it."""
         self._pairing = pairing
         self._links = links
         self._security = security
+        self._let_go = let_go
         self._by = by
 
     async def approve(self, reference: str, tier: Tier = Tier.STANDARD, notes: str = "", look_up: LookUp | None = None) -> Decision:
@@ -215,11 +225,13 @@ class PairingService:
         outcome = await self._pairing.deny(
             contact, code=code, channel=channel or channel_of(contact), by=self._by, reason=safe_text(reason)[:_NOTES_LIMIT]
         )
+        self._let_go(contact)
         if outcome == "denied":
             await self._record(SecurityEvent.PAIRING_DENIED, contact)
         for other in await self._others(contact):
             with contextlib.suppress(NotFoundError):
                 await self._pairing.deny(other, code="", channel=channel_of(other), by=self._by)
+                self._let_go(other)
                 await self._record(SecurityEvent.PAIRING_DENIED, other)
         return Decision(contact, "denied" if outcome == "denied" else "already_denied")
 
@@ -229,10 +241,12 @@ class PairingService:
         approved = await self._approved_or_none(contact)
         channel = approved.channel_id if approved and approved.channel_id else channel_of(contact)
         await self._pairing.revoke(contact, channel=channel, by=self._by)
+        self._let_go(contact)
         await self._record(SecurityEvent.PAIRING_REVOKED, contact)
         for other in await self._others(contact):
             with contextlib.suppress(NotFoundError):
                 await self._pairing.revoke(other, channel=channel_of(other), by=self._by)
+                self._let_go(other)
                 await self._record(SecurityEvent.PAIRING_REVOKED, other)
         return Decision(contact, "revoked", (approved.display_name or "") if approved else "")
 

@@ -13,7 +13,7 @@ from secondme.core.clock import to_ms
 from secondme.core.errors import BusyError, DataError, NotFoundError
 from secondme.core.ids import ContactId, new_code, new_id
 from secondme.core.messages import Admission, Challenge, InboundMessage, told
-from secondme.core.records import ApprovedContact, FirstMessage, NewRow, PairingRequest
+from secondme.core.records import ApprovedContact, FirstMessage, Lesson, NewRow, PairingRequest
 from secondme.core.store import keys
 from secondme.core.store.persons import PersonStore
 from secondme.core.text import first_line
@@ -356,7 +356,7 @@ _KNOCKS = {
 }
 
 
-_Choice = Literal["persona", "replyMode", "speech"]
+_Choice = Literal["persona", "replyMode", "speech", "lessons"]
 
 
 class ContactChoices:
@@ -378,6 +378,12 @@ class ContactChoices:
         """The approval with this word about spoken replies; None: the settings decide. Repeatable. Raises NotFoundError or DataError; then nothing
         changed."""
         return await self._set_all(contact, "speech", wanted or "")
+
+    async def set_lessons(self, contact: ContactId, lessons: Sequence[Lesson]) -> ApprovedContact:
+        """The approval with these lessons and no others; with none, it has none. Repeatable. Raises NotFoundError or DataError; then nothing
+        changed."""
+        value = json.dumps([json.loads(each.encode()) for each in lessons]) if lessons else ""
+        return await self._set_all(contact, "lessons", value)
 
     async def _set_all(self, contact: ContactId, field: _Choice, value: str) -> ApprovedContact:
         others = (await self._links.members(contact))[1:]

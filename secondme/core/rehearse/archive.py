@@ -35,7 +35,7 @@ _LOCK = ".lock"
 
 
 @dataclass(slots=True)
-class Run:
+class RehearsalRun:
     """One run, as far as it came."""
 
     head: RunHead
@@ -58,7 +58,7 @@ class Run:
 class RunFile:
     """A run that is being written to."""
 
-    def __init__(self, run: Run, file: BinaryIO, lock: int) -> None:
+    def __init__(self, run: RehearsalRun, file: BinaryIO, lock: int) -> None:
         self.run = run
         self._file = file
         self._lock = lock
@@ -126,7 +126,7 @@ class RunArchive:
             except FileExistsError:
                 continue
             break
-        opened = RunFile(Run(named), file, self._held(path))
+        opened = RunFile(RehearsalRun(named), file, self._held(path))
         opened._write("run", named)  # noqa: SLF001  its own module's
         return opened
 
@@ -139,11 +139,11 @@ class RunArchive:
             write_private(path, raw[: raw.rfind(b"\n") + 1])
         return RunFile(self.load(run_id), path.open("ab"), lock)
 
-    def load(self, run_id: str) -> Run:
+    def load(self, run_id: str) -> RehearsalRun:
         """The run, as far as it came. Raises NotFoundError, and DataError for a file that is no run."""
         return _decoded(run_id, list(_rows(self._existing(run_id))))
 
-    def all(self) -> list[Run]:
+    def all(self) -> list[RehearsalRun]:
         """Every run, the newest first; what is no run is left out."""
         found = []
         for path in self._files():
@@ -162,7 +162,7 @@ class RunArchive:
                 found[path.stem] = status.st_mtime_ns, status.st_size
         return found
 
-    def latest(self) -> Run:
+    def latest(self) -> RehearsalRun:
         """The newest run. Raises NotFoundError when there is none."""
         runs = self.all()
         if not runs:
@@ -192,7 +192,11 @@ class RunArchive:
             if len(kept) == len(rows):
                 continue
             count += 1
-            if any(row.get("kind") == "burst" for row in kept):
+            left = {row["record"]["id"] for row in kept if row.get("kind") == "burst"}
+            for row in kept:
+                if row.get("kind") == "run":
+                    row["record"]["bursts"] = [each for each in row["record"]["bursts"] if each in left]
+            if left:
                 write_private(path, b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in kept))
             else:
                 self._remove(path)
@@ -242,11 +246,11 @@ def _rows(path: Path) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def _decoded(run_id: str, rows: list[dict[str, Any]]) -> Run:
+def _decoded(run_id: str, rows: list[dict[str, Any]]) -> RehearsalRun:
     head = next((row for row in rows if row.get("kind") == "run"), None)
     if head is None:
         raise DataError("corrupt_rehearsal", f"The rehearsal {run_id} cannot be read.", "secondme rehearse --forget")
-    run = Run(RunHead.decode(json.dumps(head["record"]), run_id))
+    run = RehearsalRun(RunHead.decode(json.dumps(head["record"]), run_id))
     for row in rows:
         raw = json.dumps(row.get("record"))
         match row.get("kind"):

@@ -20,9 +20,9 @@ from secondme.core.rehearse.wording import blind_verdict
 from secondme.core.text import caseless
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
-    from secondme.core.rehearse.archive import Run
+    from secondme.core.rehearse.archive import RehearsalRun
 
 COUNT = 20
 """Pairs of a test, and after how many more of them one may look again."""
@@ -34,6 +34,8 @@ _LINK = re.compile(r"\S+://\S+|www\.\S+|\S+@\S+\.\w+", re.IGNORECASE)
 _WORD = re.compile(r"\w+(?:['-]\w+)*")
 _CAPITAL = re.compile(r"(?<=[\w,;&] )[^\W\d_]{2,}")
 """A word inside a sentence."""
+_MOST_FACTS = 8
+"""Words beyond which an answer says more than facts."""
 _ANY_DAY = from_ms(0).date()
 
 Said = Literal["a", "b", "no_idea", "remembered"]
@@ -45,6 +47,8 @@ class Item:
 
     burst: PastBurst
     answer: RehearsedAnswer
+    before: tuple[tuple[Literal["contact", "owner"], str], ...]
+    """The last turns before the burst, as far as none of them is another pair's answer."""
     is_a: bool
     """Whether the owner's answer is A."""
 
@@ -74,19 +78,24 @@ class BlindSummary:
     remembered: int
     is_done: bool
     """As many as were wanted, or as there are."""
+    earlier: int = 0
+    """Pairs after which a result may have been seen before these were added."""
 
-    def text(self) -> str:
-        """The result in words, with its interval."""
-        return blind_verdict(self.right, self.no_idea, self.n, self.same, self.remembered)
+    def text(self, friend: str = "") -> str:
+        """The result in words, with its interval; of the `friend` of that name."""
+        said = blind_verdict(self.right, self.no_idea, self.n, self.same, self.remembered, friend)
+        if self.earlier:
+            said += f" If you saw the result of the first {self.earlier}, you looked twice: the probability is then larger than this says."
+        return said
 
 
 class BlindTest:
     """The test of one variant of a run. The same pairs in the same order, whenever it is gone on with."""
 
-    def __init__(self, run: Run, variant: int) -> None:
+    def __init__(self, run: RehearsalRun, variant: int) -> None:
         self._run = run
         self._variant = variant
-        self._items, self._same = _items(run, variant)
+        self._items, self._same = pairs(run, variant)
 
     def open(self, count: int) -> list[Item]:
         """What there is to ask until `count` pairs count: the first of these is next, and so many are needed while nothing is remembered."""
@@ -106,37 +115,54 @@ class BlindTest:
         return {each.burst: each.said for each in self._run.blind if each.variant == self._variant}
 
 
-def results(run: Run) -> dict[int, tuple[float, int]]:
+def results(run: RehearsalRun) -> dict[int, tuple[float, int]]:
     """By variant, how often the owner was right in how many pairs, half where they had no idea: what a report is given."""
     found = {at: BlindTest(run, at).summary(0) for at in {each.variant for each in run.blind}}
     return {at: (each.right + each.no_idea / 2, each.n) for at, each in found.items() if each.n}
 
 
-def _items(run: Run, variant: int) -> tuple[list[Item], int]:
-    """The pairs, old ones first, and how many more have two answers that are the same."""
-    names = _names(run)
-    pairs, same = [], 0
+def pairs(run: RehearsalRun, variant: int, *, contact: str = "", purpose: str = "blind") -> tuple[list[Item], int]:
+    """What can be asked, old pairs first, and how many more have two answers that are the same. `contact`: of this one's alone. Each `purpose` has
+    sides of its own, which only the run knows."""
+    names, chosen, same = _names(run), list[tuple[PastBurst, RehearsedAnswer]](), 0
     for burst in run.bursts.values():
         answer = run.answers.get((burst.id, variant))
-        if answer is None or answer.outcome != "passed" or burst.asks_if_machine:
+        if answer is None or answer.outcome != "passed" or burst.asks_if_machine or contact not in {"", burst.contact}:
             continue  # what is asked whether it is a machine says what it is
         if fold("\n".join(burst.real)) == fold("\n".join(answer.reply)):
             same += 1
         elif not any(_is_facts(each, names) for each in (burst.real, answer.reply)):
-            pairs.append((burst, answer))
-    key = f"{run.head.seed}:{variant}:"
+            chosen.append((burst, answer))
+    key = f"{run.head.id}:{run.head.seed}:{variant}:{purpose}:{contact}:"
     recent = run.head.begun_at - _OLD
-    pairs.sort(key=lambda pair: (pair[0].at >= recent, blake2b(f"{key}{pair[0].id}".encode(), digest_size=8).digest()))
-    chance, sides = Random(f"{key}sides"), list[bool]()  # noqa: S311  the seed is printed: it keeps a secret from a person, not an attack
-    for start in range(0, len(pairs), _BLOCK):
-        size = min(_BLOCK, len(pairs) - start)
-        block = [at * 2 < size for at in range(size)] if chance.random() < 0.5 else [at * 2 >= size for at in range(size)]  # noqa: PLR2004
+    chosen.sort(key=lambda pair: (pair[0].at >= recent, blake2b(f"{key}{pair[0].id}".encode(), digest_size=8).digest()))
+    asked = {fold(line) for burst, _ in chosen for text in burst.real for line in text.splitlines()}
+    sides = _sides(len(chosen), f"{key}sides")
+    return [Item(burst, answer, _unanswered(burst, asked), is_a) for (burst, answer), is_a in zip(chosen, sides, strict=True)], same
+
+
+def _sides(count: int, key: str) -> list[bool]:
+    """As many of both, by chance, in any ten from the first."""
+    chance, sides = Random(key), list[bool]()  # noqa: S311  a secret from who looks at the pairs, who has nothing to test a guess by
+    for start in range(0, count, _BLOCK):
+        size, first = min(_BLOCK, count - start), chance.random() < 0.5  # noqa: PLR2004  a coin
+        block = [(at * 2 < size) == first for at in range(size)]
         chance.shuffle(block)
         sides += block
-    return [Item(burst, answer, is_a) for (burst, answer), is_a in zip(pairs, sides, strict=True)], same
+    return sides
 
 
-def _names(run: Run) -> frozenset[str]:
+def _unanswered(burst: PastBurst, asked: Container[str]) -> tuple[tuple[Literal["contact", "owner"], str], ...]:
+    """The turns before a burst, from behind the last that is an answer which is asked for: shown there it would tell that pair's."""
+    told = [
+        at
+        for at, (who, text) in enumerate(burst.before)
+        if who == "owner" and any(fold(line) in asked for line in text.splitlines())
+    ]
+    return burst.before[told[-1] + 1 if told else 0 :]
+
+
+def _names(run: RehearsalRun) -> frozenset[str]:
     """What is called by a name in this run: people, and whatever is capitalised inside a sentence."""
     said = [text for burst in run.bursts.values() for text in (*burst.asked, *burst.real, *(text for _, text in burst.before))]
     found = {word for text in said for word in _CAPITAL.findall(text) if word[0].isupper() and not word.isupper()}
@@ -147,7 +173,9 @@ def _is_facts(messages: Iterable[str], names: frozenset[str]) -> bool:
     """Whether an answer has nothing but names, dates, links and numbers in it, which tells who knew them, not who writes so."""
     text = " ".join(messages)
     words = _WORD.findall(_LINK.sub(" ", text))
-    return bool(words or _LINK.search(text)) and all(_is_fact(caseless(word), names) for word in words)
+    if len(words) > _MOST_FACTS or not (words or _LINK.search(text)):
+        return False
+    return all(_is_fact(caseless(word), names) for word in words)
 
 
 def _is_fact(word: str, names: frozenset[str]) -> bool:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from secondme.core.clock import to_ms
 from secondme.core.records import Burst, Mail, Token
-from secondme.core.rehearse.past import Answer, Moment, Past
+from secondme.core.rehearse.past import Moment, Past, PastAnswer
 from secondme.core.rehearse.records import PastBurst
 from secondme.core.reply.disclosure import asks_if_machine
 from secondme.core.reply.router_rules import BurstKind, by_rules
@@ -45,7 +45,7 @@ class Candidate:
     """An answer that can be rehearsed."""
 
     past: Past
-    answer: Answer
+    answer: PastAnswer
     asked: range
     """Positions of the contact's messages that it answers."""
     is_small_talk: bool
@@ -81,7 +81,9 @@ class Candidate:
         )
 
     def burst(self, contact: ApprovedContact, channel: str) -> Burst:
-        """As the agent is given it."""
+        """As the agent is given it. What `contact` was taught by answers from then on is unknown."""
+        until = self.past.begins(self.answer.position)
+        known = tuple(each for each in contact.lessons or () if each.at < until) or None
         mail = tuple(
             Mail(
                 message_id=self.past.turns[at].id,
@@ -102,7 +104,7 @@ class Candidate:
             attempt=1,
             defers=0,
             last_reply_ms=None,
-            contact=contact,
+            contact=contact.model_copy(update={"lessons": known}),
             mail=mail,
         )
 
@@ -119,7 +121,7 @@ def candidates(past: Past, fewest_before: int = FEWEST_BEFORE) -> list[Candidate
     return found
 
 
-def _asked(past: Past, answer: Answer) -> range | None:
+def _asked(past: Past, answer: PastAnswer) -> range | None:
     """What `answer` answers: the contact's messages right before it, as far as they are one burst; None when nothing that can be."""
     end = answer.position
     start, size = end, 0
@@ -134,7 +136,7 @@ def _asked(past: Past, answer: Answer) -> range | None:
 
 def pick(found: Mapping[ContactId, Sequence[Candidate]], count: int, *, since: datetime | None, seed: int) -> list[Candidate]:
     """At most `count` of what was `found` of each person, by time. The same for the same past, seed and count. `since`: nothing older."""
-    chance = Random(seed)
+    chance = Random(seed)  # noqa: S311  not secret
     newest = max((each[-1].at for each in found.values() if each), default=None)
     if newest is None:
         return []

@@ -115,8 +115,8 @@ class Comparison:
 
     @property
     def is_copying(self) -> bool:
-        """Clearly more of it is copied than of the owner's own."""
-        return self.pairs > 0 and wilson(self.copied, self.pairs)[0] > self.own_copied / self.pairs
+        """Clearly more of it is copied than of the owner's own: the two intervals do not meet."""
+        return wilson(self.copied, self.pairs)[0] > wilson(self.own_copied, self.pairs)[1]
 
     @property
     def is_inventing(self) -> bool:
@@ -242,6 +242,7 @@ def _is_other_language(text: str, burst: PastBurst) -> bool:
 _NUMBER = re.compile(r"\d+(?:[:.,/h]\d+)*")
 _NAME = re.compile(r"(?<=[\w,;&]) +[\"'(«„“]?([^\W\d_]{2,})")
 """A word that something stands before: the first of a sentence is capitalised whatever it is."""
+_SHORT_NAME = 3
 _NOUNS_ARE_CAPITALISED = ("de",)
 
 
@@ -253,8 +254,12 @@ def new_facts(text: str, shown: str) -> int:
         return facts
     names = {caseless(word) for word in _NAME.findall(text) if word[0].isupper() and not word.isupper()}
     known = caseless(shown)
-    # An ending of one letter is grammar: Anna, Annas, Анну.
-    return facts + sum(not re.search(rf"\b{re.escape(name[: max(3, len(name) - 1)])}", known) for name in names)
+    return facts + sum(not re.search(_known(name), known) for name in names)
+
+
+def _known(name: str) -> str:
+    """Matches `name` with another last letter, which is grammar, or an ending: Anna for Annas. A short one has to be there as it is."""
+    return rf"\b{re.escape(name[:-1])}" if len(name) > _SHORT_NAME else rf"\b{re.escape(name)}\b"
 
 
 def _numbers(text: str) -> set[str]:

@@ -64,7 +64,7 @@ class PastMessage(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class PastAnswer:
     """What the owner answered by hand, and where it begins."""
 
     position: int
@@ -88,9 +88,10 @@ class Past:
         places = {turn.id: at for at, turn in enumerate(self.turns)}
         self._own = [(places[each.id], each) for each in own_messages(self.turns)]
         self._measures: dict[str, Measure] = {}
+        self._profiles: dict[int, StyleProfile | None] = {}
 
     @cached_property
-    def answers(self) -> list[Answer]:
+    def answers(self) -> list[PastAnswer]:
         """Every answer of the owner's, oldest first: messages that follow one another within 90 seconds are one."""
         found: list[list[tuple[int, OwnMessage]]] = []
         for place, message in self._own:
@@ -98,7 +99,7 @@ class Past:
                 found[-1].append((place, message))
             else:
                 found.append([(place, message)])
-        return [Answer(each[0][0], tuple(message for _, message in each)) for each in found]
+        return [PastAnswer(each[0][0], tuple(message for _, message in each)) for each in found]
 
     def own_before(self, position: int) -> list[OwnMessage]:
         """The owner's messages that stand before `position`, oldest first, as many as are learnt from."""
@@ -114,7 +115,9 @@ class Past:
 
     def profile_before(self, position: int) -> StyleProfile | None:
         """How the owner wrote to this person until then; None while there are too few messages."""
-        return profile_of_measures([self._measure(each) for each in self.own_before(position)])
+        if position not in self._profiles:  # every variant asks at the same place
+            self._profiles[position] = profile_of_measures([self._measure(each) for each in self.own_before(position)])
+        return self._profiles[position]
 
     def turns_before(self, position: int) -> list[Turn]:
         """What the history would have held: of the newest hundred turns before `position`, those of the week that ends with the last one."""

@@ -6,6 +6,8 @@ from typing import Literal
 
 from secondme.core.records import Moment, Record
 
+STAND_IN = "local:~import"
+"""Stands for the other one of an export whom the owner has not let in."""
 Outcome = Literal["passed", "held", "silent", "failed"]
 """What became of one answer of the clone's: it could have been sent; the checks would have left it to the owner; it chose to say nothing;
 the model could not be asked, which is no fact about the clone."""

@@ -1,6 +1,6 @@
 """A rehearsal's report as one page: a file that fetches nothing and runs nothing, with the answers side by side. Private words are in it.
 
-Every number is the report's. What a person wrote goes through `_text`, and nothing else does what it says.
+Every number is the report's. What a person wrote goes through `html_text`, and nothing else does what it says.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ from secondme.core.files import packaged
 from secondme.core.format import counted, money
 from secondme.core.rehearse.comparison import paired
 from secondme.core.rehearse.verdict import ENOUGH
-from secondme.core.rehearse.wording import ADVICE, PLACES, WHY, WORDS, contrast, details, news
+from secondme.core.rehearse.wording import ADVICE, PLACES, SURE, WHY, WORDS, contrast, details, news
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from datetime import datetime, tzinfo
 
-    from secondme.core.rehearse.archive import Run
+    from secondme.core.rehearse.archive import RehearsalRun
     from secondme.core.rehearse.comparison import Strip
     from secondme.core.rehearse.records import PastBurst, RehearsedAnswer
-    from secondme.core.rehearse.verdict import Report, Told, VariantReport
+    from secondme.core.rehearse.verdict import RehearsalReport, Told, VariantReport
 
 _LENGTHS = (5, 10, 20, 40, 80, 160, 320)
 """Characters up to which answers are counted together; each twice the one before, as lengths vary."""
@@ -57,7 +57,7 @@ _NOT_CUT = (
 )
 
 
-def page(run: Run, report: Report, *, zone: tzinfo) -> str:
+def page(run: RehearsalRun, report: RehearsalReport, *, zone: tzinfo) -> str:
     """The whole report as HTML, times in `zone`. It has no script and no address in it, and forbids both."""
     when = f", {_day(report.since, zone)} to {_day(report.until, zone)}" if report.since and report.until else ""
     people = ", ".join(_name(report, each) for each in report.contacts)
@@ -89,17 +89,17 @@ def document(title: str, body: str, script: str = "") -> str:
 
 def said(messages: Iterable[str]) -> str:
     """Messages of a person's or of the clone's, each as it would have been sent."""
-    return "".join(f'<p class="said" dir="auto">{_text(each)}</p>' for each in messages)
+    return "".join(f'<p class="said" dir="auto">{html_text(each)}</p>' for each in messages)
 
 
-def talk(burst: PastBurst, name: str) -> str:
-    """What was said before an answer: the last turns, and what is answered. `name` is HTML."""
-    who = {"contact": name, "owner": "you"}
-    turns = [*burst.before[-3:], *(("contact", each) for each in burst.asked)]
-    return f'<div class="talk">{"".join(f"<p>{who[each]}: <bdi>{_text(text)}</bdi></p>" for each, text in turns)}</div>'
+def talk(before: Iterable[tuple[str, str]], asked: Iterable[str], who: Mapping[str, str]) -> str:
+    """What was said before an answer: the last turns, and what is answered. `who`, as HTML, are the contact and the owner."""
+    turns = [*before, *(("contact", each) for each in asked)]
+    return f'<div class="talk">{"".join(f"<p>{who[each]}: <bdi>{html_text(text)}</bdi></p>" for each, text in turns)}</div>'
 
 
-def _text(value: str) -> str:
+def html_text(value: str) -> str:
+    """Somebody's words as text of a page: nothing in them is obeyed, and nothing hides."""
     return escape(safe_text(value))
 
 
@@ -107,8 +107,8 @@ def _hash(text: str) -> str:
     return f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'"
 
 
-def _name(report: Report, contact: str) -> str:
-    return f"<bdi>{_text(safe_name(report.names.get(contact, '')) or contact)}</bdi>"
+def _name(report: RehearsalReport, contact: str) -> str:
+    return f"<bdi>{html_text(safe_name(report.names.get(contact, '')) or contact)}</bdi>"
 
 
 def _day(moment: datetime, zone: tzinfo) -> str:
@@ -116,9 +116,9 @@ def _day(moment: datetime, zone: tzinfo) -> str:
     return f"{here.day} {here:%b %Y}"
 
 
-def _label(report: Report, variant: VariantReport) -> str:
+def _label(report: RehearsalReport, variant: VariantReport) -> str:
     letter = f"{ascii_uppercase[variant.variant % 26]}: " if len(report.variants) > 1 else ""
-    return f"{letter}{_text(variant.persona) or 'each contact’s own persona'}, {_text(variant.model)}"  # noqa: RUF001
+    return f"{letter}{html_text(variant.persona) or 'each contact’s own persona'}, {html_text(variant.model)}"  # noqa: RUF001
 
 
 def _kind(variant: int) -> str:
@@ -157,7 +157,7 @@ def _table(caption: str, heads: Sequence[str], rows: Iterable[tuple[str, str, st
 # Told from the owner
 
 
-def _scale(report: Report) -> Iterator[str]:
+def _scale(report: RehearsalReport) -> Iterator[str]:
     yield "<section><h2>Told from you by a small program</h2>"
     yield (
         "<p>It is shown your answer and another to the same words, and says which is not yours. "
@@ -204,10 +204,10 @@ def _told(kind: str, told: Told | None, pairs: int, word: str) -> tuple[str, str
 # One way of answering
 
 
-def _variant(run: Run, report: Report, variant: VariantReport) -> Iterator[str]:
+def _variant(run: RehearsalRun, report: RehearsalReport, variant: VariantReport) -> Iterator[str]:
     yield f"<section><h2>{_label(report, variant)}</h2>"
     for each in (*news(report, variant), *details(variant)):
-        yield f"<p>{_text(each)}</p>"
+        yield f"<p>{html_text(each)}</p>"
     advised = [each for each in variant.advice if each.code]
     if advised:
         yield "<h3>What that speaks for</h3><ul>"
@@ -222,17 +222,17 @@ def _strips(variant: VariantReport) -> Iterator[str]:
     if not variant.strips:
         return
     kind = _kind(variant.variant)
-    apart = [each for each in variant.strips if each.gap > 1]
+    apart = [each for each in variant.strips if each.gap > SURE]
     alike = variant.strips[len(apart) :]
     keys = [_key("you", "your answers to the same words"), _key("them", "the people you write to"), _key(kind, "the clone")]
     band = '<span><svg class="key" viewBox="-8 -8 16 16" aria-hidden="true"><rect class="band" x="-8" y="-8" width="16" height="16"/></svg>'
     yield f'<h3>Habits, widest gap first</h3><p class="keys soft">{"".join(keys)}{band}your own ups and downs in as many answers</span></p>'
-    caption = (
-        "The clone differs by more than you differ from yourself"
-        if apart
-        else "No habit differs by more than you differ from yourself"
-    )
-    yield _table(f"{caption}.", ("habit", "less to more"), (_strip(each, kind) for each in apart))
+    if apart:
+        yield _table(
+            "The clone differs by more than you from yourself.", ("habit", "less to more"), (_strip(each, kind) for each in apart)
+        )
+    else:
+        yield "<p>No habit differs by more than you differ from yourself.</p>"
     if alike:
         yield f"<details><summary>{counted(len(alike), 'habit')} within your own ups and downs</summary>"
         yield _table("No wider apart than you from yourself.", ("habit", "less to more"), (_strip(each, kind) for each in alike))
@@ -252,10 +252,11 @@ def _strip(strip: Strip, kind: str) -> tuple[str, str, str]:
         f'<line class="line" x1="{axis.at(axis.low)}" x2="{axis.at(axis.high)}" y1="14" y2="14"/>',
         *(axis.mark(each, marks[each]) for each in ("them", "you", kind) if each in marks),
     ]
-    return strip.thing, words, _picture(f"{strip.thing}: {words}", parts)
+    thing = "formality, 0 to 1" if strip.feature == "formality" else strip.thing
+    return thing, words, _picture(f"{thing}: {words}", parts)
 
 
-def _histogram(run: Run, variant: VariantReport) -> Iterator[str]:
+def _histogram(run: RehearsalRun, variant: VariantReport) -> Iterator[str]:
     answers = [each for each in run.answers.values() if each.variant == variant.variant]
     pairs, kind = paired([*run.bursts.values()], answers), _kind(variant.variant)
     if not pairs:
@@ -281,7 +282,7 @@ def _histogram(run: Run, variant: VariantReport) -> Iterator[str]:
 # Side by side
 
 
-def _side_by_side(run: Run, report: Report, zone: tzinfo) -> Iterator[str]:
+def _side_by_side(run: RehearsalRun, report: RehearsalReport, zone: tzinfo) -> Iterator[str]:
     right = [each.right for each in report.variants]
 
     def worst(burst: PastBurst) -> tuple[float, float, datetime]:
@@ -295,7 +296,7 @@ def _side_by_side(run: Run, report: Report, zone: tzinfo) -> Iterator[str]:
         yield f'<article><header><span>{number}. {name}</span><time datetime="{at:%Y-%m-%dT%H:%M}">{_day(at, zone)}, {at:%H:%M}</time></header>'
         if burst.asks_if_machine:
             yield '<p class="soft">Asks whether a machine writes: a matter of honesty, not of style.</p>'
-        yield f'{talk(burst, name)}<div class="pair"><div><h4>{_key("you", "You")}</h4>{said(burst.real)}</div>'
+        yield f'{talk(burst.before, burst.asked, {"contact": name, "owner": "you"})}<div class="pair"><div><h4>{_key("you", "You")}</h4>{said(burst.real)}</div>'
         for variant in report.variants:
             answer = run.answers.get((burst.id, variant.variant))
             label = _label(report, variant) if len(report.variants) > 1 else "Clone"
@@ -311,7 +312,7 @@ def _became(answer: RehearsedAnswer | None, right: float | None) -> str:
         return f'<p class="soft bad">{"the model could not be asked" if answer else "not asked yet"}</p>'
     if answer.outcome != "passed":
         what = "held back: it would have been a draft" if answer.outcome == "held" else "silent: it would have said nothing"
-        return f'<p class="soft bad">{what}{f" ({_text(answer.reason)})" if answer.reason else ""}</p>'
+        return f'<p class="soft bad">{what}{f" ({html_text(answer.reason)})" if answer.reason else ""}</p>'
     if right is None:
         return ""
     return f'<p class="soft">{next((text for least, text in _CERTAIN if right >= least), "taken for you")}</p>'
@@ -320,7 +321,7 @@ def _became(answer: RehearsedAnswer | None, right: float | None) -> str:
 # Method
 
 
-def _method(run: Run, report: Report, zone: tzinfo) -> Iterator[str]:
+def _method(run: RehearsalRun, report: RehearsalReport, zone: tzinfo) -> Iterator[str]:
     notes = ["Your notes on the contacts, which were shown, are today's."] if run.head.with_notes else []
     pairs = ", ".join(f"{_label(report, each)}: {each.comparison.pairs}" for each in report.variants)
     facts = {

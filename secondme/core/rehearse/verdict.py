@@ -4,7 +4,7 @@ below 20 answers no number at all, below 60 only what is clear, and never one wi
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import datetime
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,8 @@ ENOUGH = 60
 """Pairs from which there is a number: it is then known to about an eighth."""
 FEWEST_OWN = 100
 """Messages of the owner's below which nobody's manner can be known."""
+PLAIN = 0.75
+"""Told more often than this, it is plainly not the owner, however easily others are told: in a chat of two very different people everybody is."""
 FEWEST_BLIND = 40
 """Items of a blind test below which not having seen it says nothing."""
 UNSEEN = 0.65
@@ -48,16 +50,13 @@ class Told:
     n: int
     low: float
     high: float
+    has_number: bool
+    """Whether the number may be shown, which takes 60 bursts; else only its word."""
 
     @property
     def share(self) -> float:
         """0.5: it cannot tell."""
         return self.right / self.n
-
-    @property
-    def has_number(self) -> bool:
-        """Whether the number may be shown; else only its word."""
-        return self.n >= ENOUGH
 
     @property
     def word(self) -> str:
@@ -67,10 +66,10 @@ class Told:
         return "clearly_you" if self.high < UNSEEN else "cannot_say"
 
 
-def told(right: Sequence[float]) -> Told | None:
-    """What the judge's word on so many pairs comes to; None of too few."""
-    total = sum(right)
-    return Told(total, len(right), *wilson(total, len(right))) if len(right) >= FEWEST else None
+def told(right: Sequence[float], bursts: int = 0) -> Told | None:
+    """What the judge's word on so many pairs comes to, of so many bursts where some have no partner; None of too few."""
+    n, total = len(right), sum(right)
+    return Told(total, n, *wilson(total, n), max(n, bursts) >= ENOUGH) if n >= FEWEST else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +84,7 @@ class Advice:
     code: str
     """`draft`, `draft_or_small_talk`, `auto`; empty: too little to say."""
     why: str
-    """`held`, `copied`, `new_facts`, `no_anchor`, `told`, `overlaps`, `no_blind_test`, `not_told`, `few_bursts`, `few_messages`."""
+    """`held`, `copied`, `new_facts`, `plain`, `no_anchor`, `told`, `overlaps`, `no_blind_test`, `not_told`, `few_bursts`, `few_messages`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +114,7 @@ class VariantReport:
     laughter: str
     """How the owner laughs."""
     advice: tuple[Advice, ...]
-    right: Mapping[str, float]
+    right: Mapping[str, float] = field(default_factory=dict)
     """By burst, how certainly the judge told the answer, 0 to 1; empty when there is too little to say."""
 
 
@@ -132,7 +131,7 @@ class Contrast:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class RehearsalReport:
     """What a rehearsal comes to. `secondme.rehearse/1`."""
 
     bursts: int
@@ -182,34 +181,30 @@ def report(  # noqa: PLR0913  everything that is known, by name
     names: Mapping[str, str],
     seed: int,
     blind: Mapping[int, tuple[float, int]] | None = None,
-) -> Report:
+) -> RehearsalReport:
     """What the variants' answers to `bursts` come to. By contact: whole answers of the owner's before these (oldest first), others that were not
     rehearsed, whole bursts of the contact, how many messages of the owner's are known, and a name. `blind`: by variant how often the owner was
     right, half where they had no idea, in how many items."""
+    bursts = sorted(bursts, key=lambda burst: (burst.at, burst.id))
     asked = tuple(dict.fromkeys(burst.contact for burst in bursts))
     own = {contact: (*past.get(contact, ()), *others.get(contact, ())) for contact in asked}
-    bench = _Bench(bursts, _reference(bursts, past), own, contacts, owns, seed)
-    styled = [burst for burst in bursts if not burst.asks_if_machine]
-    anchors = bench.against(others), bench.against(contacts)
+    styled, reference = [burst for burst in bursts if not burst.asks_if_machine], _reference(bursts, past)
+    itself, people = (_against(styled, texts, reference, seed) for texts in (others, contacts))
+    bench = _Bench(bursts, reference, own, contacts, owns, seed, itself, people)
     by_variant = [[answer for answer in answers if answer.variant == at] for at in range(len(variants))]
     pairs = [paired(bursts, each) for each in by_variant]
-    enough = bench.own_messages >= FEWEST_OWN
-    itself, people = (_over(styled, anchor) if enough else None for anchor in anchors)
-    return Report(
+    return RehearsalReport(
         bursts=len(bursts),
         contacts=asked,
-        since=min((burst.at for burst in bursts), default=None),
-        until=max((burst.at for burst in bursts), default=None),
+        since=bursts[0].at if bursts else None,
+        until=bursts[-1].at if bursts else None,
         seed=seed,
         own_messages=bench.own_messages,
-        itself=itself,
-        itself_pairs=len(anchors[0]),
-        people=people,
-        people_pairs=len(anchors[1]),
-        variants=tuple(
-            bench.examine(at, variant, by_variant[at], anchors[1], people, (blind or {}).get(at))
-            for at, variant in enumerate(variants)
-        ),
+        itself=bench.anchor(itself),
+        itself_pairs=len(itself),
+        people=bench.anchor(people),
+        people_pairs=len(people),
+        variants=tuple(bench.examine(at, variant, by_variant[at], (blind or {}).get(at)) for at, variant in enumerate(variants)),
         contrasts=tuple(bench.contrast((one, two), (pairs[one], pairs[two])) for one, two in combinations(range(len(variants)), 2)),
         names=dict(names),
     )
@@ -221,10 +216,19 @@ def _reference(bursts: Sequence[PastBurst], past: Mapping[str, Sequence[str]]) -
     return [text for contact, count in share.items() for text in past.get(contact, ())[-(-_REFERENCE * count // len(bursts)) :]]
 
 
+def _against(
+    bursts: Sequence[PastBurst], texts: Mapping[str, Sequence[str]], reference: Sequence[str], seed: int
+) -> dict[str, float]:
+    """Whether the judge tells texts of somebody's from the real answers, by burst; as many as there are."""
+    found = [(burst, text) for burst, text in zip(bursts, matched(bursts, texts, seed), strict=True) if text is not None]
+    right = judge(reference, ["\n".join(burst.real) for burst, _ in found], [text for _, text in found], seed=seed).right
+    return {burst.id: each for (burst, _), each in zip(found, right, strict=True)}
+
+
 def _over(bursts: Sequence[PastBurst], anchor: Mapping[str, float]) -> Told | None:
     """An anchor over these bursts; None where too few of them have a partner."""
     right = [anchor[burst.id] for burst in bursts if burst.id in anchor]
-    return told(right) if len(right) >= _MATCHED * len(bursts) else None
+    return told(right, len(bursts)) if len(right) >= _MATCHED * len(bursts) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,19 +241,18 @@ class _Bench:
     contacts: Mapping[str, Sequence[str]]
     owns: Mapping[str, int]
     seed: int
+    itself: Mapping[str, float]
+    people: Mapping[str, float]
+    """What the judge said of the owner's other answers, and of the messages of those who are answered, by burst."""
 
     @property
     def own_messages(self) -> int:
         return sum(self.owns.get(contact, 0) for contact in self.own)
 
-    def against(self, texts: Mapping[str, Sequence[str]]) -> dict[str, float]:
-        """Whether the judge tells texts of somebody's from the real answers, by burst; as many as there are."""
-        bursts = [burst for burst in self.bursts if not burst.asks_if_machine]
-        found = [(burst, text) for burst, text in zip(bursts, matched(bursts, texts, self.seed), strict=True) if text is not None]
-        right = judge(
-            self.reference, ["\n".join(burst.real) for burst, _ in found], [text for _, text in found], seed=self.seed
-        ).right
-        return {burst.id: each for (burst, _), each in zip(found, right, strict=True)}
+    def anchor(self, right: Mapping[str, float]) -> Told | None:
+        """One of the two over all bursts; None where too little of the owner is known."""
+        styled = [burst for burst in self.bursts if not burst.asks_if_machine]
+        return _over(styled, right) if self.own_messages >= FEWEST_OWN else None
 
     def tell(self, pairs: Sequence[Pair]) -> dict[str, float]:
         """Whether the judge tells the clone's answers, by burst."""
@@ -257,19 +260,14 @@ class _Bench:
         return {pair.burst.id: each for pair, each in zip(pairs, right, strict=True)}
 
     def examine(
-        self,
-        at: int,
-        variant: Variant,
-        answers: Sequence[RehearsedAnswer],
-        anchor: Mapping[str, float],
-        people: Told | None,
-        blind: tuple[float, int] | None,
+        self, at: int, variant: Variant, answers: Sequence[RehearsedAnswer], blind: tuple[float, int] | None
     ) -> VariantReport:
-        """One variant; `anchor` and `people` are the messages of those who are answered, by burst and in all."""
+        """One variant."""
         pairs, compared = paired(self.bursts, answers), compare(self.bursts, answers, self.own)
         right = self.tell(pairs)
         why = "few_messages" if self.own_messages < FEWEST_OWN else "few_bursts" if len(pairs) < FEWEST else ""
         clone = None if why else told(list(right.values()))
+        itself, people = self.anchor(self.itself), self.anchor(self.people)
         small = [right[pair.burst.id] for pair in pairs if pair.answer.route == "phatic"]
         rest = [right[pair.burst.id] for pair in pairs if pair.answer.route != "phatic"]
         is_mixed = not why and bool(small and rest)
@@ -281,30 +279,25 @@ class _Bench:
             headline="held" if compared.is_held_often else "none" if why else "style",
             why=why,
             told=clone,
-            word="" if not clone else "cannot_say" if compared.is_copying and clone.word == "clearly_you" else clone.word,
+            word=_word(clone, itself, compared) if clone else "",
             place=_place(clone, people) if clone and people and clone.has_number and people.has_number else "",
             small_talk=told(small) if is_mixed else None,
             rest=told(rest) if is_mixed else None,
             comparison=compared,
             strips=() if why else strip(pairs, self.own, self.contacts, seed=self.seed),
             laughter=laughter([pair.real for pair in pairs] + [text for texts in self.own.values() for text in texts]),
-            advice=tuple(self.advise(contact, answers, right, anchor, blind) for contact in self.own),
+            advice=tuple(self.advise(contact, answers, right, blind) for contact in self.own),
             right={} if why else right,
         )
 
     def advise(
-        self,
-        contact: str,
-        answers: Sequence[RehearsedAnswer],
-        right: Mapping[str, float],
-        anchor: Mapping[str, float],
-        blind: tuple[float, int] | None,
+        self, contact: str, answers: Sequence[RehearsedAnswer], right: Mapping[str, float], blind: tuple[float, int] | None
     ) -> Advice:
         """What the numbers of one contact alone speak for."""
         bursts = [burst for burst in self.bursts if burst.contact == contact]
         compared = compare(bursts, answers, self.own)
         clone = told([right[burst.id] for burst in bursts if burst.id in right])
-        people = _over([burst for burst in bursts if not burst.asks_if_machine], anchor)
+        people = _over([burst for burst in bursts if not burst.asks_if_machine], self.people)
         code, why = "draft", ""
         if len(bursts) - compared.failed < FEWEST:
             code, why = "", "few_bursts"
@@ -314,6 +307,8 @@ class _Bench:
             code, why = "", "few_bursts" if not clone else "few_messages"
         elif compared.is_copying or compared.is_inventing:
             why = "copied" if compared.is_copying else "new_facts"
+        elif clone.low > PLAIN:
+            why = "plain"
         elif not people:
             why = "no_anchor"
         else:
@@ -328,6 +323,12 @@ class _Bench:
             return Contrast(*variants, len(common), None, None, None)
         first, second = ([*self.tell([pair for pair in each if pair.burst.id in common]).values()] for each in pairs)
         return Contrast(*variants, len(common), told(first), told(second), difference(first, second, seed=self.seed))
+
+
+def _word(clone: Told, itself: Told | None, compared: Comparison) -> str:
+    """The clone's word; not what the owner's own other answers would get too, for people change, and not `clearly_you` of what copies."""
+    drifts = clone.word == "clearly_not_you" and itself is not None and clone.low <= itself.share
+    return "cannot_say" if drifts or (clone.word == "clearly_you" and compared.is_copying) else clone.word
 
 
 def _place(clone: Told, people: Told) -> str:

@@ -8,6 +8,7 @@ from string import ascii_uppercase
 from typing import TYPE_CHECKING
 
 from secondme.core.format import counted, money
+from secondme.core.rehearse.records import STAND_IN
 from secondme.core.rehearse.statistics import SIGNIFICANT, by_chance, wilson
 from secondme.core.rehearse.verdict import ENOUGH, FEWEST, FEWEST_OWN, is_not_told
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from secondme.core.rehearse.comparison import Strip
-    from secondme.core.rehearse.verdict import Advice, Contrast, Report, Told, VariantReport
+    from secondme.core.rehearse.verdict import Advice, Contrast, RehearsalReport, Told, VariantReport
 
 _COLUMNS = 80
 _LABEL = 36
@@ -25,6 +26,8 @@ _BESIDE = 72
 _INDENT = "  "
 _SHOWN = 5
 """Differences that are told; the others are in the picture."""
+SURE = 1.57
+"""Gaps beyond which a difference is told: with 23 features one in twenty reports tells one by accident (Bonferroni)."""
 WORDS = {"clearly_you": "clearly you", "clearly_not_you": "clearly not you", "cannot_say": "cannot say"}
 PLACES = {
     "farther": "Farther from you than the people you write to are.",
@@ -39,19 +42,22 @@ WHY = {
     "copied": "it repeats old answers of yours",
     "new_facts": "it says numbers and names that come from nowhere",
     "no_anchor": "too little of theirs is known to compare with",
-    "told": "a small program tells it from you, and more easily than them",
-    "overlaps": "a small program tells it from you about as easily as them",
+    "plain": "a small program nearly always tells it from you",
+    "told": "a small program tells it from you",
+    "overlaps": "the numbers decide no more than that",
     "no_blind_test": "you have not tried in a blind test of 40 whether you see it",
     "not_told": "neither a small program nor you could tell it",
 }
+_WEIGHED = frozenset({"told", "overlaps", "no_blind_test", "not_told"})
+"""Reasons that are the numbers' own."""
 _LENGTHS = {"length": ("too long", "too short"), "words": ("too many words", "too few words")}
 _MEANS = {"word_length": ("longer words", "shorter words"), "formality": ("more formal", "less formal")}
 
 
-def lines(report: Report, columns: int = _COLUMNS) -> list[str]:
+def lines(report: RehearsalReport, columns: int = _COLUMNS) -> list[str]:
     """The report, a line of at most `columns` each; commands are whole."""
     when = f", {_day(report.since)} - {_day(report.until)}" if report.since and report.until else ""
-    found = _wrap(f"Rehearsal of {counted(report.bursts, 'answer')} to {_people(report)}{when}", "", columns)
+    found = _wrap(f"Rehearsal of {counted(report.bursts, 'answer')} to {_people(report)}{when}, seed {report.seed}", "", columns)
     for at, variant in enumerate(report.variants):
         letter = f"{ascii_uppercase[at % 26]}: " if len(report.variants) > 1 else ""
         persona = f"persona {variant.persona}" if variant.persona else "each contact's own persona"
@@ -66,7 +72,7 @@ def lines(report: Report, columns: int = _COLUMNS) -> list[str]:
     return [*found, "", *_wrap(closing, "", columns)]
 
 
-def _variant(report: Report, variant: VariantReport, columns: int) -> Iterator[str]:
+def _variant(report: RehearsalReport, variant: VariantReport, columns: int) -> Iterator[str]:
     yield from news(report, variant)
     if variant.told and not variant.why:
         yield from _scale(report, variant, variant.told, columns)
@@ -74,7 +80,7 @@ def _variant(report: Report, variant: VariantReport, columns: int) -> Iterator[s
     yield from details(variant)
 
 
-def news(report: Report, variant: VariantReport) -> Iterator[str]:
+def news(report: RehearsalReport, variant: VariantReport) -> Iterator[str]:
     """What is said before any number, or in its place."""
     compared = variant.comparison
     if variant.headline == "held":
@@ -105,7 +111,7 @@ def details(variant: VariantReport) -> Iterator[str]:
         yield f"{asked}: {compared.machine_passed} answered. That is honesty, not style, and in no number above."
 
 
-def _scale(report: Report, variant: VariantReport, told: Told, columns: int) -> Iterator[str]:
+def _scale(report: RehearsalReport, variant: VariantReport, told: Told, columns: int) -> Iterator[str]:
     """The clone between the anchors."""
     numbers = told.has_number
     people = _people(report) if len(report.contacts) == 1 else "the people you write to"
@@ -149,18 +155,18 @@ def _counts(variant: VariantReport) -> Iterator[str]:
 
 def notable(strips: Sequence[Strip]) -> list[Strip]:
     """The features in which the clone differs by more than the owner's own ups and downs, at most five; words are not counted twice."""
-    apart = [each for each in strips if each.gap > 1]
+    apart = [each for each in strips if each.gap > SURE]
     names = {each.feature for each in apart}
     return [each for each in apart if not (each.feature == "words" and "length" in names)][:_SHOWN]
 
 
 def _difference(strip: Strip, laughter: str) -> str:
     """One feature as a person would say it: "too long: 41 characters, you 18", "a comma in every second answer, you never"."""
-    clone, real = strip.say(strip.clone), strip.say(strip.real)
+    clone, real = strip.say(strip.clone), strip.say(strip.real).removesuffix("s").removesuffix(" answer")
     if words := (_LENGTHS | _MEANS).get(strip.feature):
         return f"{words[strip.clone < strip.real]}: {clone if strip.feature != 'formality' else clone.split()[0]}, you {real.split()[0]}"
     thing = laughter if strip.feature == "laughter" and laughter and clone == "never" else strip.thing
-    if clone == real:  # so close that only the count differs
+    if clone == strip.say(strip.real):
         return f"{thing} {clone}, {'more' if strip.clone > strip.real else 'less'} often than you"
     return f"never {thing}, you {real}" if clone == "never" else f"{thing} {clone}, you {real}"
 
@@ -168,8 +174,13 @@ def _difference(strip: Strip, laughter: str) -> str:
 def _advice(advice: Advice, name: str, columns: int) -> list[str]:
     if not advice.code:
         return []
-    command = f"secondme contacts mode {shlex.quote(advice.contact)} {_MODES[advice.code]}"
-    return [*_wrap(f"{name}: {ADVICE[advice.code]} ({WHY[advice.why]}).", columns=columns), f"    {command}"]
+    numbers = ""
+    if advice.why in _WEIGHED and advice.clone and advice.anchor and advice.clone.has_number and advice.anchor.has_number:
+        numbers = f"; {_number(advice.clone)}, theirs {_number(advice.anchor)}".replace("  ", " ")
+    said = _wrap(f"{name}: {ADVICE[advice.code]} ({WHY[advice.why]}{numbers}).", columns=columns)
+    if advice.contact == STAND_IN:  # nobody was let in who could be switched
+        return said
+    return [*said, f"    secondme contacts mode {shlex.quote(advice.contact)} {_MODES[advice.code]}"]
 
 
 def contrast(contrast: Contrast) -> str:
@@ -177,43 +188,45 @@ def contrast(contrast: Contrast) -> str:
     one, two = (ascii_uppercase[at % 26] for at in (contrast.first, contrast.second))
     found = contrast.difference
     if not (found and contrast.first_told and contrast.second_told):
-        return (
-            f"{one} and {two}: not compared; {contrast.pairs} bursts answered by both, and it takes {ENOUGH} and a number of each."
-        )
-    shares = f"{one} {_hundred(contrast.first_told.share)}, {two} {_hundred(contrast.second_told.share)}"
-    said = f"{shares}, difference {_hundred(found.value)} ({_hundred(found.low)} to {_hundred(found.high)})"
+        why = f"both answered {contrast.pairs} bursts, and it takes {ENOUGH}"
+        return f"{one} and {two} are not compared: {why if contrast.pairs < ENOUGH else 'too few messages of yours are known'}."
+    first, second = _hundred(contrast.first_told.share), _hundred(contrast.second_told.share)
+    said = f"{one} {first}, {two} {second}, difference {first - second} ({_hundred(found.low)} to {_hundred(found.high)})"
     if found.is_decided:
         less = two if found.value > 0 else one
         return f"{said}: decided, {less} is told less often ({_p(found.p)})."
     return f"{said}: not decided" + (f"; {-(-found.more // 10) * 10} more bursts would." if found.more else ".")
 
 
-def blind_verdict(right: int, no_idea: int, n: int, same: int, remembered: int) -> str:
-    """What a blind test of `n` items comes to, of which the owner was right in `right` and had no idea in `no_idea`, which count as half; `same`
-    and `remembered` items are not among them."""
+def blind_verdict(right: int, no_idea: int, n: int, same: int, remembered: int, name: str = "") -> str:
+    """What a blind test of `n` items comes to, of which the owner (or a friend of this `name`) was right in `right` and had no idea in `no_idea`,
+    which count as half; `same` and `remembered` items are not among them."""
+    were, who = (f"{name} was", name) if name else ("You were", "you")
     if not n:
-        return " ".join(["Nothing was left to tell apart.", *_left_out(same, remembered)])
+        return " ".join(["Nothing was left to tell apart.", *_left_out(same, remembered, who)])
     score = right + no_idea / 2
     low, high = wilson(score, n)
-    said = f"You were right in {right} of {n}"
+    said = f"{were} right in {right} of {n}"
     if no_idea:
         said += f" and had no idea in {no_idea}, which count as half: {score:g}"
     p = by_chance(score, n)
     if p < SIGNIFICANT:
-        verdict = "you can tell the clone from you"
+        verdict = f"{who} can tell the clone from you"
     elif is_not_told(score, n):
-        verdict = "you could not tell the clone from you: it passes this test"
+        verdict = f"{who} could not tell the clone from you, and it passes this test"
     else:
         verdict = "this cannot tell the clone from you, nor show that it can"
     interval = f"95 % interval {_hundred(low)}-{_hundred(high)} %"
-    return " ".join([f"{said}. Chance is {n / 2:g}. {interval}: {verdict}. By guessing: {_p(p)}.", *_left_out(same, remembered)])
+    return " ".join(
+        [f"{said}. Chance is {n / 2:g}. {interval}: {verdict}. By guessing alone: {_p(p)}.", *_left_out(same, remembered, who)]
+    )
 
 
-def _left_out(same: int, remembered: int) -> Iterator[str]:
+def _left_out(same: int, remembered: int, who: str) -> Iterator[str]:
     if same:
         yield f"{same} could not be told because they were the same."
     if remembered:
-        yield f"{remembered} that you remembered {'is' if remembered == 1 else 'are'} not counted."
+        yield f"{remembered} that {who} remembered {'is' if remembered == 1 else 'are'} not counted."
 
 
 def _number(told: Told, more: str = "") -> str:
@@ -229,7 +242,7 @@ def _p(p: float) -> str:
     return "p < .001" if p < 0.001 else "p = " + f"{p:.3f}".removeprefix("0")  # noqa: PLR2004
 
 
-def _people(report: Report) -> str:
+def _people(report: RehearsalReport) -> str:
     if len(report.contacts) == 1:
         return report.names.get(report.contacts[0], report.contacts[0])
     return counted(len(report.contacts), "person", "people")

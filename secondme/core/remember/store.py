@@ -283,9 +283,9 @@ class StyleStore:
         return profile, sorted(_decoded(OwnMessage, own, key), key=lambda each: (each.at, each.id))
 
     def _cached(self, raw: bytes | None, members: Sequence[ContactId]) -> StyleProfile | None:
-        """The profile that was kept, if it was made of the messages of just these."""
+        """The profile that was kept, if it was made of the messages of just these, by this version: one of before knows no lengths."""
         cached = next(iter(_decoded(_Cached, [raw] if raw else [], keys.style_cache(members[0]))), None)
-        return cached.profile if cached is not None and cached.of == tuple(members) else None
+        return cached.profile if cached is not None and cached.of == tuple(members) and cached.profile.lengths else None
 
     async def overall(self) -> StyleProfile | None:
         """How the owner writes to whomever; None below ten messages."""

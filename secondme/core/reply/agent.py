@@ -149,6 +149,7 @@ class Agent:
             relationship=voice.relationship,
             style=voice.style,
             examples=voice.examples(spoken),
+            lessons=[(each.wrote, each.real, each.because) for each in burst.contact.lessons or ()],
             local_time=from_ms(burst.now_ms).astimezone(self._zone),
             asked_if_machine=asked,
         )

@@ -93,7 +93,7 @@ def _shares(letters: str, index: _Index, own: Sequence[str]) -> bool:
             run = letters[start:end]
             if _weight(run) < _LETTERS:
                 continue
-            mine = mine if mine is not None else "\n".join(_squeeze(fold(words)) for words in own)
+            mine = mine if mine is not None else "\n".join(_squeeze(" ".join(WORD.findall(fold(words)))) for words in own)
             if run not in mine:
                 return True
             checked = end - size

@@ -18,7 +18,6 @@ from secondme.core.reply.prompt import Briefing, ask_prompt, build_prompt, may_b
 from secondme.core.reply.store import SELF
 from secondme.core.reply.thoughts import has_thoughts
 from secondme.core.reply.tool_loop import ToolUse
-from secondme.core.reply.voice import Voice, Voices
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:
@@ -30,6 +29,7 @@ if TYPE_CHECKING:
     from secondme.core.reply.budget import Budget
     from secondme.core.reply.store import ContextStore
     from secondme.core.reply.tool_loop import ToolLoop
+    from secondme.core.reply.voice import Voice, Voices
 
 _LONGEST = 32_000
 _THINKING_TOKENS = 16_000
@@ -130,7 +130,7 @@ class OwnerTurn:
         """
         if contact is None:
             now = from_ms(self._clock.now_ms())
-            voice = Voice(await self._voices.for_owner(persona), None, None, ())
+            voice = await self._voices.for_stranger(persona)
             contact = ApprovedContact(contact_id=_NOBODY, phone_number="", approved_at=now, approved_by="", tier=Tier.STANDARD)
         else:
             voice = await self._voices.of(contact, await self._contexts.of(ContactId(contact.contact_id), 1))

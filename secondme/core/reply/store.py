@@ -42,6 +42,8 @@ JOBS = "jobs"
 """And what jobs ask."""
 REHEARSAL = "rehearsal"
 """And what rehearsals ask; also the class of their calls in the log."""
+ACCOUNTS = {SELF: "you yourself", JOBS: "jobs", REHEARSAL: "rehearsals"}
+"""Accounts that are no contact's, and how people are told of them."""
 _PAGE = 500
 
 

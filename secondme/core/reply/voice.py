@@ -41,7 +41,7 @@ class Voice:
         """The profile in plain lines; empty without one."""
         if self.profile is None:
             return ""
-        return describe(self.profile) + ("\nPut each of those messages on a line of its own." if self.splits else "")
+        return describe(self.profile) + ("\nPut each message of a split answer on a line of its own." if self.splits else "")
 
     @property
     def splits(self) -> bool:
@@ -49,7 +49,7 @@ class Voice:
         return self.profile is not None and self.profile.messages_per_answer >= _SPLITS_FROM
 
     def examples(self, words: str) -> list[tuple[str, str]]:
-        """What the contact once wrote that is most like `words`, and what the owner answered."""
+        """What the contact once wrote that is most like `words`, and what the owner answered; the nearest first."""
         return examples_for(words, self.own)
 
 
@@ -89,6 +89,10 @@ class Voices:
         relationship = known.type if known.manual or known.signal_count > 0 else None
         persona = self._choose(contact.persona, relationship, context.personas)
         return Voice(persona, relationship, context.profile or await self._overall_profile(), context.own)
+
+    async def for_stranger(self, persona: str | None = None) -> Voice:
+        """The voice for somebody of whom nothing is known: as the owner writes to whomever. Raises as `for_owner`."""
+        return Voice(await self.for_owner(persona), None, await self._overall_profile(), ())
 
     async def for_owner(self, persona: str | None = None) -> Persona:
         """The voice for the owner's own questions: the one named, else the default. Raises NotFoundError when there is none of that name."""

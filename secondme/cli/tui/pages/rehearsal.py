@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from secondme.cli.tui.layout import Hint
     from secondme.cli.tui.link import Actions, Snapshot
     from secondme.cli.tui.rehearsal_dialogs import RunWishes
-    from secondme.core.rehearse.archive import Run
+    from secondme.core.rehearse.archive import RehearsalRun
     from secondme.rehearsal_desk import RehearsalPlan
 
 _WHAT = (
@@ -218,7 +218,7 @@ class RehearsalPage(ListPage):
         if await ask(self.app, ConfirmDialog(*_question(plan, plan.head.max_micros), "Rehearse")):
             self._begin(plan)
 
-    async def _go_on(self, run: Run) -> None:
+    async def _go_on(self, run: RehearsalRun) -> None:
         """What may be spent is what is left of the sum that was agreed to, or as much again where that will not do."""
         if self._is_busy():
             return
@@ -343,7 +343,7 @@ class RehearsalPage(ListPage):
         elif dialog.summary.n:
             self.app.notify("Kept. b goes on with it; the result comes at the end.", markup=False)
 
-    async def _variant(self, run: Run) -> int | None:
+    async def _variant(self, run: RehearsalRun) -> int | None:
         """Which of a run's ways of answering; None when the owner thought better of it."""
         if len(run.head.variants) == 1:
             return 0

@@ -39,10 +39,10 @@ if TYPE_CHECKING:
     from textual.content import Content
 
     from secondme.cli.tui.layout import Hint
-    from secondme.core.rehearse.archive import Run
+    from secondme.core.rehearse.archive import RehearsalRun
     from secondme.core.rehearse.blind import BlindSummary
     from secondme.core.rehearse.records import PastBurst, RehearsedAnswer
-    from secondme.core.rehearse.verdict import Report, VariantReport
+    from secondme.core.rehearse.verdict import RehearsalReport, VariantReport
 
 _COLUMN = 28
 """Answers stand beside each other where each has so many cells."""
@@ -62,8 +62,8 @@ class LoadedRun:
     """One run as its file had it."""
 
     stamp: tuple[int, int]
-    run: Run
-    report: Report | None = None
+    run: RehearsalRun
+    report: RehearsalReport | None = None
     """None until it was counted."""
 
 
@@ -166,7 +166,7 @@ def when_of(moment: datetime) -> str:
     return f"{at.day:>2} {at:%b %H:%M}"
 
 
-def voices_of(run: Run) -> str:
+def voices_of(run: RehearsalRun) -> str:
     """The personas, or where these are the usual ones, the models."""
     personas = dict.fromkeys(safe_name(each.persona) or "usual voices" for each in run.head.variants)
     models = dict.fromkeys(safe_name(each.model) for each in run.head.variants)
@@ -213,14 +213,14 @@ def worst_first(known: LoadedRun) -> tuple[list[PastBurst], str]:
 # The blind test
 
 
-def test_of(run: Run, variant: int) -> tuple[BlindSummary, int]:
+def test_of(run: RehearsalRun, variant: int) -> tuple[BlindSummary, int]:
     """How far the owner's blind test is, and of how many pairs it is: twenty, and twenty more whenever these are done."""
     test = BlindTest(run, variant)
     count = max(COUNT, -(-test.summary(0).n // COUNT) * COUNT)
     return test.summary(count), count
 
 
-def blind_lines(run: Run, width: int) -> list[Content]:
+def blind_lines(run: RehearsalRun, width: int) -> list[Content]:
     """What the owner's own tests came to. Of one that is not done, only that it waits."""
     drawn: list[Content] = []
     for variant in sorted({each.variant for each in run.blind}):
@@ -276,14 +276,14 @@ def context_lines(burst: PastBurst, name: str, width: int) -> list[Content]:
     return [*drawn, *said_in(burst.asked, width, ("│", RULE))]
 
 
-def name_in(run: Run, contact: str) -> str:
+def name_in(run: RehearsalRun, contact: str) -> str:
     """What the contact is called, and nobody else."""
     material = run.materials.get(contact)
     name = shown_name(material.name if material else "", contact)
     return name if name.casefold() not in {"you", "clone"} else f"contact {name}"
 
 
-def _pair(run: Run, burst: PastBurst, place: str, width: int) -> list[Content]:
+def _pair(run: RehearsalRun, burst: PastBurst, place: str, width: int) -> list[Content]:
     """One answer of the owner's, and each of the clone's beside it."""
     number, when = say((place, f"bold {SOFT}")), say((when_of(burst.at), FAINT))
     drawn = [apart(number, when, width) if width >= _COLUMN else fit(number, width)]

@@ -13,7 +13,7 @@ from secondme.cli.tui.pages.page import LOOKING, ListPage
 from secondme.cli.tui.theme import ACCENT, BAD, FAINT, GOOD, INK, SOFT
 from secondme.core.clock import from_ms
 from secondme.core.format import counted, money
-from secondme.core.reply.store import JOBS, SELF, SpendingReport, Spent
+from secondme.core.reply.store import ACCOUNTS, SpendingReport, Spent
 from secondme.core.text import safe_name
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from secondme.cli.tui.layout import Hint
     from secondme.cli.tui.link import Actions, Snapshot
 
-_ACCOUNTS = {SELF: "you yourself", JOBS: "jobs"}
 _DAYS = 7
 _MOST = 500
 _BY = ("day", "contact", "model")
@@ -100,7 +99,7 @@ class UsagePage(ListPage):
         if by == "contact" and self._account is not None and self._account.contacts and 0 <= now_ms - self._read_ms < _AGAIN_MS:
             return
         spending = self.desk.link.services.spending
-        self._account = await spending.account(now_ms, _DAYS, [SELF, JOBS, *self._names] if by == "contact" else [])
+        self._account = await spending.account(now_ms, _DAYS, [*ACCOUNTS, *self._names] if by == "contact" else [])
         self._read_ms, self._date = now_ms, from_ms(now_ms).date()
 
     def show(self, snapshot: Snapshot, now: datetime) -> None:
@@ -158,7 +157,7 @@ class UsagePage(ListPage):
 
     def title_of(self, key: str) -> tuple[str, str]:
         """What the sums are of."""
-        is_person = self._by == "contact" and key not in _ACCOUNTS
+        is_person = self._by == "contact" and key not in ACCOUNTS
         return self._called(key), safe_name(key) if is_person else "days are UTC" if self._by == "day" else f"the last {_DAYS} days"
 
     def row_hints(self, key: str | None) -> Sequence[Hint]:
@@ -205,6 +204,6 @@ class UsagePage(ListPage):
                 day = date.fromisoformat(key)
                 return f"{day:%a} {day.day:>2} {day:%b}"
             case "contact":
-                return _ACCOUNTS.get(key) or shown_name(self._names.get(key), key)
+                return ACCOUNTS.get(key) or shown_name(self._names.get(key), key)
             case _:
                 return safe_name(key) or "unknown"

@@ -29,6 +29,8 @@ BUILT_IN = "."
 _NAME = 20
 _REHEARSE = "Does it sound like you? r rehearses it on your own past, and sends nothing."
 _MOST_EXAMPLES = 10
+_HANG = 2
+"""Cells by which what goes on of a habit stands further in."""
 _LONGEST = 4_000
 """Characters of how a persona speaks that are shown."""
 
@@ -103,7 +105,8 @@ class VoiceDrawing:
         if profile is None:
             return [head, *wrapped(f"Not known yet: it takes {FEWEST} messages that you wrote yourself.", width, SOFT)]
         count = say((f"From {counted(profile.sample_count, 'message')} of yours", FAINT))
-        return [head, count, *wrapped(safe_text(describe(profile)), width)]
+        habits = safe_text(describe(profile)).split("\n")
+        return [head, count, *[row for habit in habits for row in wrapped(habit, width - _HANG, more=" " * _HANG)]]
 
 
 def called(voice: PersonaRow) -> str:

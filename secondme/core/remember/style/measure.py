@@ -96,6 +96,35 @@ def fixed(kind: str) -> dict[str, str]:
     return {folded(entry): entry for entry in entries if entry}
 
 
+@cache
+def _laughter() -> re.Pattern[str]:
+    """Matches laughter in a folded text; the group that matched is the spelling's place in the list."""
+    lists = table("remember.style", "laughter")
+    apart = "|".join(f"({pattern})" for pattern in lists["spellings"].values())
+    inside = "|".join(f"({pattern})" for pattern in lists["inside"].values())
+    return re.compile(rf"(?<![^\W_])(?:{apart})(?![^\W_])|{inside}")
+
+
+@cache
+def laughs() -> dict[str, frozenset[str]]:
+    """Every spelling of laughter there is, in the order of its list, and the languages it is told in; none named: in every one but those that
+    `never` names. Nothing else is ever kept as laughter."""
+    lists = table("remember.style", "laughter")
+    only = lists["only"]
+    return {spelling: frozenset(only.get(spelling, "").split(" | ")) - {""} for spelling in (*lists["spellings"], *lists["inside"])}
+
+
+def laughter_in(low: str, language: str) -> str:
+    """How a folded text in `language` laughs, as the list spells it; empty when it does not."""
+    never = {spelling: languages.split(" | ") for spelling, languages in table("remember.style", "laughter")["never"].items()}
+    spellings = list(laughs().items())
+    for found in _laughter().finditer(low):
+        spelling, only = spellings[(found.lastindex or 1) - 1]
+        if (not only or language in only) and language not in never.get(spelling, ()):
+            return spelling
+    return ""
+
+
 def _alternatives(kind: str) -> str:
     """Longest first; what has spaces between words must end where a word ends."""
     return "|".join(
@@ -201,6 +230,12 @@ _CAPITAL_SHARE, _CAPITALS, _ALL_LOWER = 0.8, 0.1, 0.15
 _SENTENCE = re.compile(r"(?:^|[.!?…。！？]\s+|\n)\W*(\w)")  # noqa: RUF001  full-width marks
 _INSIDE = re.compile(r"(?<=[\w,;:)] )([^\W\d_]+)")
 _ENDS = re.compile(r"(?<!\.)[.?;\u037e][^\w.]*$")
+_COMMA = re.compile(r"(?<!\d),|,(?!\d)|[\uff0c\u3001\u060c\u055d]")
+"""Those of texts, full-width, Chinese and Japanese, Arabic, Armenian; none inside a number."""
+_APOSTROPHE = re.compile(r"(?<=[^\W\d_])['\u2018\u2019\u02bc](?=[^\W\d_])")
+_CURLY = frozenset("\u2018\u2019")
+_LONG_ENOUGH = 4
+"""Letters of a word without its apostrophe that is told in a text whose language is not clear: `im` is German too."""
 _ELLIPSIS = re.compile(r"…|\.{3}")
 _EXCLAMATION, _QUESTION = re.compile("[!！]"), re.compile("[?？؟\u037e]")  # noqa: RUF001  full-width, Arabic, Greek
 _PERIOD = (".", "。", "।", "\u06d4")
@@ -228,6 +263,17 @@ class Measure(Record):
     is_lower: bool = False
     """There are letters with two cases, and all of them are small."""
     starts_with_capital: bool = False
+    starts_small: bool | None = None
+    """The first letter has two cases, and is the small one. This and what follows to `laughter` is None in measures of before."""
+    commas: int | None = None
+    """Of every script; none inside a number."""
+    apostrophes: int | None = None
+    """Inside words."""
+    curly_apostrophes: int | None = None
+    bare_words: int | None = None
+    """Words that are written with an apostrophe, without it."""
+    laughter: str | None = None
+    """How the first laughter is spelt, from the fixed list; empty: there is none."""
     greeting: str = ""
     sign_off: str = ""
     language: str = ""
@@ -245,7 +291,7 @@ def measure(message: OwnMessage) -> Measure:
     language = guess(text, words)
     greeting, sign_off = opening().match(low), closing().search(low[-_TAIL:])
     first = next((character for character in text if character.isalpha()), "")
-    stripped = text.rstrip()
+    stripped, marks = text.rstrip(), _APOSTROPHE.findall(text)
     return Measure(
         at=message.at,
         length=len(message.text),
@@ -259,6 +305,12 @@ def measure(message: OwnMessage) -> Measure:
         ends_with_period=stripped.endswith(_PERIOD) and not stripped.endswith(".."),
         is_lower=text.islower(),
         starts_with_capital=first.isupper(),
+        starts_small=first.islower() and first != first.upper(),
+        commas=len(_COMMA.findall(text)),
+        apostrophes=len(marks),
+        curly_apostrophes=sum(mark in _CURLY for mark in marks),
+        bare_words=_bare_words(words, language),
+        laughter=laughter_in(low, language),
         greeting=fixed("greetings")[greeting[1]] if greeting else "",
         sign_off=fixed("sign_offs")[sign_off[1]] if sign_off and not (greeting and sign_off[0] == low) else "",
         language=language,
@@ -291,6 +343,19 @@ def _formality(text: str, low: str, words: list[str], language: str) -> float:
         if text.islower():
             score -= _ALL_LOWER
     return round(min(1.0, max(0.0, score)), 3)
+
+
+def _bare_words(words: list[str], language: str) -> int:
+    if language:
+        listed_ones = markers("bare", language).words
+        return sum(word in listed_ones for word in words)
+    return sum(word in _bare_anywhere() for word in words)
+
+
+@cache
+def _bare_anywhere() -> frozenset[str]:
+    lists = (listed("bare", language) for language in table("remember.style", "words"))
+    return frozenset(word for words in lists for word in words if len(word) >= _LONG_ENOUGH)
 
 
 def _contractions() -> tuple[str, ...]:

@@ -1,20 +1,19 @@
-"""The style profile: measures summed up, for one contact or for everybody, described in words, with real examples. Pure: nothing is stored here."""
+"""The style profile: measures summed up, for one contact or for everybody. Pure: nothing is stored here."""
 
 from __future__ import annotations
 
 import json
 import math
-import unicodedata
 from collections import Counter
 from dataclasses import dataclass
 from itertools import pairwise
-from statistics import fmean, median
+from statistics import fmean, median, quantiles
 from typing import TYPE_CHECKING, Any
 
 from pydantic import Field
 
 from secondme.core.records import OwnMessage, Record
-from secondme.core.remember.style.measure import UNSPACED, WORD, Measure, fixed, folded, measure, stop_words
+from secondme.core.remember.style.measure import Measure, fixed, folded, measure
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -92,6 +91,10 @@ FEWEST = 10
 _FAVOURITES = 5
 _LANGUAGE_SHARE = 0.05
 """A language in less than a twentieth of the messages was a guess."""
+_FEWEST_PLACES = 5
+"""Apostrophes, written or left out, below which nothing is said about them."""
+_CASED = 0.2
+"""Of all messages, those that begin with a letter that has two cases: below it, capitals are no habit of this owner's script."""
 
 
 class StyleProfile(Record):
@@ -101,7 +104,11 @@ class StyleProfile(Record):
     mean_length: float
     """Characters of one message."""
     median_length: float
+    lengths: tuple[float, ...] = ()
+    """Characters of one message: the 10th, 25th, 50th, 75th and 90th of a hundred; empty where only means are known."""
     emoji_per_message: float
+    emoji_share: float | None = None
+    """Messages with an emoji. None, here and below: not known of ten messages or more."""
     favourite_emoji: tuple[str, ...] = ()
     formality: float
     """0 relaxed to 1 formal."""
@@ -114,6 +121,18 @@ class StyleProfile(Record):
     lower_case_share: float = 0.0
     capital_share: float = 0.0
     """Messages that begin with a capital letter."""
+    small_start_share: float | None = None
+    """Of the messages that begin with a letter of two cases: the small one. None also where few do."""
+    comma_share: float | None = None
+    apostrophe_share: float | None = None
+    """Messages with an apostrophe inside a word."""
+    curly_share: float | None = None
+    """Of the apostrophes: the curly ones. None also where there are fewer than five."""
+    bare_share: float | None = None
+    """Of the places for an apostrophe: those where it is left out. None also where there are fewer than five."""
+    laughter_share: float | None = None
+    laughter: tuple[str, ...] = ()
+    """Spellings of laughter, the most used first, from the fixed list."""
     greetings: tuple[str, ...] = ()
     """The most used ones, from the fixed lists."""
     sign_offs: tuple[str, ...] = ()
@@ -135,13 +154,16 @@ def profile_of_measures(measures: Sequence[Measure]) -> StyleProfile | None:
     count = len(measures)
     if count < FEWEST:
         return None
+    known = [each for each in measures if each.laughter is not None]
     asking = [each for each in measures if each.language == "es" and each.questions + each.exclamations]
     pieces = _pieces(measures)
     return StyleProfile(
         sample_count=count,
         mean_length=_round(fmean(each.length for each in measures)),
         median_length=_round(median(each.length for each in measures)),
+        lengths=_spread([each.length for each in measures]),
         emoji_per_message=_round(sum(each.emoji_count for each in measures) / count),
+        emoji_share=_share(measures, "emoji_count"),
         favourite_emoji=_most_used(emoji for each in measures for emoji in each.emoji),
         formality=_round(fmean(each.formality for each in measures)),
         ellipsis_share=_share(measures, "ellipses"),
@@ -151,6 +173,9 @@ def profile_of_measures(measures: Sequence[Measure]) -> StyleProfile | None:
         period_share=_share(measures, "ends_with_period"),
         lower_case_share=_share(measures, "is_lower"),
         capital_share=_share(measures, "starts_with_capital"),
+        small_start_share=_small_starts(known),
+        **(_newer_shares(known) if len(known) >= FEWEST else {}),
+        laughter=_most_used(each.laughter for each in known if each.laughter),
         greetings=_most_used(each.greeting for each in measures if each.greeting),
         sign_offs=_most_used(each.sign_off for each in measures if each.sign_off),
         languages=_languages(measures),
@@ -172,6 +197,7 @@ def profile_from_predecessor(raw: bytes | str) -> StyleProfile | None:
         sample_count=found.samples,
         mean_length=_round(fmean(found.lengths)),
         median_length=_round(median(found.lengths)),
+        lengths=_spread(found.lengths) if len(found.lengths) >= FEWEST else (),
         emoji_per_message=_round(sum(found.emoji) / per_message),
         formality=_round(fmean(found.formality)),
         ellipsis_share=_round(min(1.0, found.ellipses / found.samples)),
@@ -181,6 +207,31 @@ def profile_from_predecessor(raw: bytes | str) -> StyleProfile | None:
         greetings=_most_counted(found.greetings, "greetings"),
         sign_offs=_most_counted(found.sign_offs, "sign_offs"),
     )
+
+
+def _spread(lengths: Sequence[float]) -> tuple[float, ...]:
+    twentieths = quantiles(lengths, n=20, method="inclusive")
+    return tuple(_round(twentieths[at]) for at in (1, 4, 9, 14, 17))
+
+
+def _small_starts(measures: Sequence[Measure]) -> float | None:
+    """Of messages whose script has capitals: how many begin without one."""
+    cased = [each for each in measures if each.starts_small or each.starts_with_capital]
+    return _share(cased, "starts_small") if len(cased) >= max(FEWEST, _CASED * len(measures)) else None
+
+
+def _newer_shares(measures: Sequence[Measure]) -> dict[str, float | None]:
+    """What measures of before do not know."""
+    written = sum(each.apostrophes or 0 for each in measures)
+    bare = sum(each.bare_words or 0 for each in measures)
+    curly = sum(each.curly_apostrophes or 0 for each in measures)
+    return {
+        "comma_share": _share(measures, "commas"),
+        "apostrophe_share": _share(measures, "apostrophes"),
+        "curly_share": _round(curly / written) if written >= _FEWEST_PLACES else None,
+        "bare_share": _round(bare / (written + bare)) if written + bare >= _FEWEST_PLACES else None,
+        "laughter_share": _share(measures, "laughter"),
+    }
 
 
 def _pieces(measures: Sequence[Measure]) -> list[int]:
@@ -212,150 +263,3 @@ def _languages(measures: Sequence[Measure]) -> dict[str, float]:
 
 def _round(value: float) -> float:
     return round(float(value), 2)
-
-
-_BRIEF, _MODERATE = 50, 100
-_RARELY, _OCCASIONALLY = 0.2, 0.8
-_CASUAL, _SEMI_FORMAL = 0.5, 0.66
-_OFTEN, _MOSTLY, _SELDOM = 0.2, 0.5, 0.15
-_SPLITS = 1.5
-_SHOWN = 3
-_NAMES = {
-    "ar": "Arabic", "de": "German", "el": "Greek", "en": "English", "es": "Spanish", "fa": "Persian", "fr": "French", "he": "Hebrew",
-    "hi": "Hindi", "it": "Italian", "ja": "Japanese", "ko": "Korean", "nl": "Dutch", "pl": "Polish", "pt": "Portuguese", "ru": "Russian",
-    "th": "Thai", "tr": "Turkish", "uk": "Ukrainian", "zh": "Chinese",
-}  # fmt: skip
-
-
-def describe(profile: StyleProfile) -> str:
-    """The profile in a few lines of English, each a habit. Holds nothing but numbers, emoji and words of fixed lists."""
-    lines = [
-        _length(profile),
-        _splitting(profile),
-        _emoji(profile),
-        f"The tone is {_band(profile.formality, _CASUAL, _SEMI_FORMAL, 'casual', 'semi-formal', 'formal')}.",
-        _case(profile),
-        _marks(profile),
-        _words("Greetings", profile.greetings),
-        _words("Sign-offs", profile.sign_offs),
-        _told_languages(profile),
-    ]
-    return "\n".join(line for line in lines if line)
-
-
-def _band(value: float, low: float, high: float, *words: str) -> str:
-    return words[0] if value < low else words[1] if value < high else words[2]
-
-
-def _length(profile: StyleProfile) -> str:
-    how = _band(profile.mean_length, _BRIEF, _MODERATE, "brief", "moderate", "long")
-    return f"Messages are {how}, typically {profile.median_length:.0f} characters."
-
-
-def _splitting(profile: StyleProfile) -> str:
-    if profile.messages_per_answer < _SPLITS:
-        return "An answer is usually one message."
-    return (
-        f"An answer is usually split into several short messages: {profile.messages_per_answer:.1f} on average,"
-        f" of about {profile.piece_length:.0f} characters each."
-    )
-
-
-def _emoji(profile: StyleProfile) -> str:
-    how = _band(profile.emoji_per_message, _RARELY, _OCCASIONALLY, "rarely", "occasionally", "often")
-    favourites = " ".join(profile.favourite_emoji)
-    return f"Emoji are used {how}" + (f", mostly {favourites}" if favourites else "") + "."
-
-
-def _case(profile: StyleProfile) -> str:
-    if profile.lower_case_share > _MOSTLY:
-        return "Everything is written in lower case."
-    if profile.capital_share > _MOSTLY:
-        return "Messages begin with a capital letter."
-    return ""
-
-
-def _marks(profile: StyleProfile) -> str:
-    habits = []
-    if profile.period_share > _MOSTLY:
-        habits.append("messages end with a full stop")
-    elif profile.period_share < _SELDOM:
-        habits.append("messages do not end with a full stop")
-    if profile.ellipsis_share > _OFTEN:
-        habits.append("an ellipsis is frequent")
-    if profile.exclamation_share > _OFTEN:
-        habits.append("exclamation marks are frequent")
-    if profile.opening_mark_share is not None:
-        used = profile.opening_mark_share > _MOSTLY
-        habits.append("¿ and ¡ open a question or exclamation" if used else "¿ and ¡ are left out")
-    return f"Punctuation: {'; '.join(habits)}." if habits else ""
-
-
-def _words(what: str, words: tuple[str, ...]) -> str:
-    return f"{what}: {', '.join(words[:_SHOWN])}." if words else ""
-
-
-def _told_languages(profile: StyleProfile) -> str:
-    if not profile.languages:
-        return ""
-    shares = [f"{_NAMES.get(code, code)} {share:.0%}" for code, share in list(profile.languages.items())[:_SHOWN]]
-    return f"Languages: {', '.join(shares)}."
-
-
-_BEFORE, _ANSWER = 300, 500
-_BURST = 2000
-
-
-def examples_for(burst_text: str, own: Sequence[OwnMessage], limit: int = 6) -> list[tuple[str, str]]:
-    """At most `limit` pairs of what was said to the owner and what they answered, the most similar to `burst_text` first.
-
-    Similar is what shares words; newer goes first where that decides nothing. A split answer is one, its messages on lines of their own.
-    """
-    wanted = _terms(burst_text[:_BURST])
-    ranked: list[tuple[float, int, tuple[str, str]]] = []
-    for at, (before, answer) in enumerate(_answers(own)):
-        ranked.append((_likeness(wanted, _terms(before)), at, (_tail(before, _BEFORE), _head(answer, _ANSWER))))
-    ranked.sort(key=lambda each: (-each[0], -each[1]))
-    return list(dict.fromkeys(pair for _, _, pair in ranked))[:limit]
-
-
-def _answers(own: Sequence[OwnMessage]) -> list[tuple[str, str]]:
-    """(what was said before, the whole answer), oldest first; only answers whose question is known."""
-    runs: list[tuple[str, list[str]]] = []
-    for message in sorted(own, key=lambda each: (each.at, each.id)):
-        if not message.follows:
-            runs.append((message.before.strip(), [message.text]))
-        elif runs:
-            runs[-1][1].append(message.text)
-    return [(before, "\n".join(texts).strip()) for before, texts in runs if before and "".join(texts).strip()]
-
-
-def _terms(text: str) -> frozenset[str]:
-    """What a text is about: its words without accents, of scripts without spaces each two neighbouring characters. Small words count only
-    where there are no others."""
-    low = folded(text)
-    unspaced = UNSPACED.search(low) is not None
-    words = set(WORD.findall(UNSPACED.sub(" ", low) if unspaced else low))
-    telling = {_bare(word) for word in words if word not in stop_words()} or {_bare(word) for word in words}
-    if unspaced:
-        telling |= {low[at : at + 2] for at in range(len(low) - 1) if UNSPACED.match(low[at]) and UNSPACED.match(low[at + 1])}
-    return frozenset(telling)
-
-
-def _bare(word: str) -> str:
-    if word.isascii():
-        return word
-    return "".join(character for character in unicodedata.normalize("NFD", word) if not unicodedata.combining(character))
-
-
-def _likeness(a: frozenset[str], b: frozenset[str]) -> float:
-    """Dice's coefficient: 0 nothing in common, 1 the same."""
-    return 2 * len(a & b) / (len(a) + len(b)) if a and b else 0.0
-
-
-def _head(text: str, limit: int) -> str:
-    return text if len(text) <= limit else text[: limit - 1].rstrip() + "…"
-
-
-def _tail(text: str, limit: int) -> str:
-    return text if len(text) <= limit else "…" + text[1 - limit :].lstrip()
