@@ -63,7 +63,7 @@ async def opened(on: Screen) -> None:
 @pytest.fixture
 async def api() -> AsyncIterator[MessagesApi]:
     async with messages_api() as server:
-        server.script = lambda request: Say(f"vale {len(server.requests)}", usage=(100, 20, 0, 0))
+        server.script = lambda _: Say(f"vale {len(server.requests)}", usage=(100, 20, 0, 0))
         yield server
 
 
