@@ -171,7 +171,10 @@ def _price(plan: RehearsalPlan) -> str:
     count, variants = len(plan.chosen), len(plan.head.variants)
     times = f" x {variants} variants" if variants > 1 else ""
     answers = "answer" if count == 1 else "answers"
-    return f"{count} {answers}{times}: about {_usd(plan.micros)} (at most {_usd(plan.head.max_micros)}, then it stops)."
+    most = _usd(plan.head.max_micros)
+    if plan.micros > plan.head.max_micros:
+        return f"{count} {answers}{times}: about {_usd(plan.micros)}, and it stops at {most}. --max-usd allows more."
+    return f"{count} {answers}{times}: about {_usd(plan.micros)} (at most {most}, then it stops)."
 
 
 def _usd(micros: int) -> str:
