@@ -14,18 +14,18 @@ from rehearse.writers import ANA, BEN, GENERIC, Writer, surface_fixed
 from secondme.core.clock import from_ms
 from secondme.core.config.loader import Setup
 from secondme.core.records import OwnMessage
-from secondme.core.rehearse.archive import Run, RunArchive, RunFile
+from secondme.core.rehearse.archive import RehearsalRun, RunArchive, RunFile
 
 LUCIA = Contact("34600111222@c.us", "Lucía")
 MAMA = Contact("49301234567@c.us", "Mama")
 DONE, HALF, SMALL = "2099-03-14-0a01", "2099-03-12-0b02", "2099-03-10-0c03"
 
 
-def keep_run(setup: Setup, run: Run, run_id: str, begun: datetime, micros: int = 5_000) -> None:
+def keep_run(setup: Setup, run: RehearsalRun, run_id: str, begun: datetime, micros: int = 5_000) -> None:
     """The run is in the home, as one that was begun then; each of its answers cost so much."""
     head = run.head.model_copy(update={"id": run_id, "begun_at": begun})
     path = RunArchive(setup.places.rehearsals).directory / f"{run_id}.jsonl"
-    with RunFile(Run(head), path.open("wb"), os.open(os.devnull, os.O_RDONLY)) as file:
+    with RunFile(RehearsalRun(head), path.open("wb"), os.open(os.devnull, os.O_RDONLY)) as file:
         file._write("run", head)
         for burst in run.bursts.values():
             file.add_burst(burst)
@@ -63,7 +63,7 @@ def runs_at_noon(setup: Setup) -> None:
     keep_run(setup, _in(half, ""), HALF, NOON - timedelta(days=2))
 
 
-def _in(run: Run, *personas: str) -> Run:
+def _in(run: RehearsalRun, *personas: str) -> RehearsalRun:
     """The same run in these voices."""
     variants = tuple(each.model_copy(update={"persona": name}) for each, name in zip(run.head.variants, personas, strict=True))
     run.head = run.head.model_copy(update={"variants": variants})
