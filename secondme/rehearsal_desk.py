@@ -95,7 +95,7 @@ class RehearsalDesk:
         for persona in wishes.personas:
             services.personas.get(persona)
         pasts, contacts = await self._pasts(wishes)
-        found = {each.members[0]: candidates(each) for each in pasts}
+        found = {each.members[0]: await asyncio.to_thread(candidates, each) for each in pasts}  # seconds, of a long past
         seed = SystemRandom().randrange(_SEEDS) if wishes.seed is None else wishes.seed
         since = services.clock.now() - wishes.since if wishes.since else None
         chosen = pick(found, min(wishes.count, MOST), since=since, seed=seed)
@@ -130,7 +130,8 @@ class RehearsalDesk:
         named = (ContactId(head.contact),) if head.contact else ()
         pasts, contacts = await self._pasts(RehearsalWishes(contacts=named, export=export, me=head.me))
         wanted = set(head.bursts)
-        chosen = [each for past in pasts for each in candidates(past) if each.answer.messages[0].id in wanted]
+        known = [await asyncio.to_thread(candidates, past) for past in pasts]
+        chosen = [each for of_one in known for each in of_one if each.answer.messages[0].id in wanted]
         if not chosen:
             raise DataError("nothing_to_rehearse", "Nothing of what it was to answer is known any more.", "secondme rehearse")
         ordered = sorted(chosen, key=lambda each: (each.at, each.contact, each.answer.position))

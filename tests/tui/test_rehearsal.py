@@ -73,10 +73,10 @@ def asking(town: Town, api: MessagesApi) -> Setup:
     return load({**given, **model}, {}, home=town.setup.places.config)
 
 
-async def remembered(town: Town, count: int = 70) -> None:
-    """Anna was let in, and so many answers to her are known."""
+async def remembered(town: Town) -> None:
+    """Anna was let in, and seventy answers to her are known: before ten of them stand sixty."""
     await town.let_in("anna")
-    await town.services.style.add(ANNA, a_past(ANA, count, town.clock.now_ms()))
+    await town.services.style.add(ANNA, a_past(ANA, 70, town.clock.now_ms()))
 
 
 async def asked_for(on: Screen, count: int) -> None:
@@ -233,26 +233,35 @@ async def test_a_gateway_gets_the_store_while_it_runs_and_leaving_ends_it(home: 
 
 
 @pytest.mark.parametrize(
-    ("count", "said"),
+    ("count", "said", "refusal"),
     [
-        (0, "none is known. A chat's export has them: secondme import whatsapp FILE --contact ID"),
-        (12, "12 are known"),
-        (70, "r begins"),
+        (
+            None,
+            "Nobody was let in yet whose past there is. A chat's export does too: secondme rehearse --import FILE",
+            "Nobody was let in",
+        ),
+        (0, "none is known. A chat's export has them: secondme import whatsapp FILE --contact ID", "No message of yours is known"),
+        (12, "more than 60 messages of yours to one person, and 12 are known", "12 messages of yours are known"),
+        (70, "r begins", ""),
     ],
+    ids=["nobody", "nothing", "little", "enough"],
 )
-async def test_without_a_run_it_says_what_it_is_and_how_to_begin(town: Town, screen: OpenScreen, count: int, said: str) -> None:
-    if count:
-        await remembered(town, count)
+async def test_without_a_run_it_says_what_it_is_and_how_to_begin(
+    town: Town, screen: OpenScreen, count: int | None, said: str, refusal: str
+) -> None:
+    if count is not None:
+        await town.let_in("anna")
+        await town.services.style.add(ANNA, a_past(ANA, count, town.clock.now_ms()))
     async with screen(size=(80, 24)) as on:
         await opened(on)
         assert said in seen(on)
         assert "Does it sound like you?" in seen(on)
-        assert ("more than 60 messages of yours" in seen(on)) is (count < 60)
-        if count < 60:
+        if refusal:
             await on.press("r")
             await on.dialog("RunDialog")
             await on.press("enter")
-            await on.said("There is nothing to rehearse")
+            await on.said(refusal)
+            await on.closed()
         await on.press("escape")
         await on.until(lambda: on.app.page.page_id == "voice")
 

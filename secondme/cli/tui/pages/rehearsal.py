@@ -69,7 +69,7 @@ class RehearsalPage(ListPage):
         self._drawing = RehearsalDrawing()
         super().__init__(desk, page_id)
         self._rehearsing = Rehearsing(desk.link, self._further, self._ended)
-        self._is_read = self._is_reading_past = False
+        self._is_read = self._is_reading_past = self._has_people = False
         self._known: tuple[int, int] | None = None
         """How many messages of the owner's are known, and when that was counted."""
 
@@ -77,8 +77,8 @@ class RehearsalPage(ListPage):
 
     async def read(self, snapshot: Snapshot, now_ms: int) -> None:
         """The runs as their files are now; of those that are new, one at each look is counted."""
-        del snapshot
         drawing, archive = self._drawing, self._archive
+        self._has_people = bool(snapshot.listing.approved)
         if not self._is_read:
             archive.expire(self.desk.now())
         drawing.runs = await asyncio.to_thread(_loaded, archive, drawing.runs)
@@ -120,6 +120,8 @@ class RehearsalPage(ListPage):
         known = self._known[0] if self._known is not None else FEWEST_BEFORE
         if known > FEWEST_BEFORE:
             return f"{_WHAT}\n\n{_HOW}"
+        if not self._has_people:
+            return f"{_WHAT}\n\nNobody was let in yet whose past there is.\nA chat's export does too: secondme rehearse --import FILE --me NAME"
         has = f"{counted(known, 'is', 'are')} known" if known else "none is known"
         return f"{_WHAT}\n\nIt takes more than {FEWEST_BEFORE} messages of yours to one person, and {has}.\nA chat's export has them: {HOW_TO_IMPORT}"
 
