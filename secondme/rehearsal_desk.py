@@ -170,10 +170,10 @@ class RehearsalDesk:
             return RunEnd(file.run.head.id, ended)
 
     def report(self, run: RehearsalRun) -> RehearsalReport:
-        """What the run comes to, as far as it came."""
-        materials = run.materials
+        """What the run comes to, as far as it came: of what was not asked yet nothing is said."""
+        materials, asked = run.materials, {burst for burst, _ in run.answers}
         return report(
-            [run.bursts[each] for each in run.head.bursts if each in run.bursts],
+            [run.bursts[each] for each in run.head.bursts if each in run.bursts and each in asked],
             list(run.answers.values()),
             run.head.variants,
             past={who: each.past for who, each in materials.items()},

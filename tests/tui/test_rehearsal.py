@@ -280,7 +280,7 @@ async def test_the_palette_leads_to_it_the_help_has_its_keys_and_escape_leads_ba
         assert "On Rehearsal" in seen(on)
         assert "blind test: which of two is yours?" in seen(on)
         await on.press("escape", "enter")
-        assert "Side by side" in shown(on)
+        await on.until(lambda: "Side by side" in shown(on))
         await on.press("escape")
         assert on.app.page.page_id == "rehearsal"
         await on.press("escape")
@@ -364,7 +364,7 @@ async def test_it_fits_at_every_size(setup: Setup, screen: OpenScreen) -> None:
             await check(on, size)
             await on.press("enter")
             await check(on, size)
-            assert "1 of 20" in shown(on)
+            await on.until(lambda: "1 of 20" in shown(on))
             if size not in {SIZES[0], (80, 24), SIZES[-1]}:
                 await on.press("escape")
                 continue
@@ -394,7 +394,7 @@ async def test_the_owner_tells_for_themselves_hears_nothing_before_the_end_and_g
         await on.until(lambda: "b Blind test" in on.hints)
         await on.press("b")
         await on.dialog("BlindDialog")
-        assert "1 of 20" in shown(on)
+        await on.until(lambda: "1 of 20" in shown(on))
         for item in items[:3]:
             assert " ".join(" ".join(item.burst.asked).split()[:3]) in seen(on)
             await on.press("a" if item.is_a else "b")
@@ -409,7 +409,7 @@ async def test_the_owner_tells_for_themselves_hears_nothing_before_the_end_and_g
         assert said == ["real", "real", "real", "no_idea", "remembered"]
         await on.press("b")
         await on.dialog("BlindDialog")
-        assert "5 of 20" in shown(on)
+        await on.until(lambda: "5 of 20" in shown(on))
         await on.press(*"a" * 16)
         await on.dialog("SheetDialog")
         summary = BlindTest(archive(setup).load(SMALL), 0).summary(20)
