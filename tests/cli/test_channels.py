@@ -202,7 +202,7 @@ def test_what_the_list_says_of_a_channel_that_is_off_can_be_typed(cli: Cli, raw:
 async def test_channels_are_disconnected_and_connected_as_they_were_linked(home: Path, linking: dict[str, str]) -> None:
     async with bot_api() as api:
         api.users.add(42)
-        write_config(home)
+        write_config(home, WITHOUT_API)
         env = {**linking, "SECONDME_TELEGRAM__API_URL": api.url, "SECONDME_TELEGRAM__POLL_S": "1"}
 
         async def run(*words: str, **more: str) -> Any:
@@ -216,7 +216,7 @@ async def test_channels_are_disconnected_and_connected_as_they_were_linked(home:
                     (said,) = [each for each in data_of(await run("status", "--json"))["channels"] if each["id"] == name]
             return row["state"], row["disconnected"]
 
-        with GatewayProcess(home, **env):
+        with GatewayProcess(home, **env).hears():
             async with asyncio.timeout(60):
                 while (await stands("local"))[0] != "connected":
                     await asyncio.sleep(0.1)

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from fakes.screen import Screen, StoppedClock, jobs_at_noon, shown, stand_at_noon, still, talk_at_noon, write_security_log
+from fakes.size import sized
 from fakes.town import Town
 from redis import Redis
 from rich.cells import cell_len
@@ -135,7 +136,7 @@ async def test_enter_leaves_the_store_as_it_is_on_every_page(screen: OpenScreen,
             for digit in DIGITS.values():
                 await on.press(digit)
                 await on.until(lambda: "Looking" not in shown(on))
-                for _ in range(3):
+                for _ in range(sized(3, 1)):  # rows
                     await on.press("enter", "enter")
                     while len(on.app.screen_stack) > 1:
                         await on.press("escape")
