@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fakes.bot_api import TOKEN, bot_api
 from fakes.process import WITHOUT_API, Cli, GatewayProcess, Terminal, command, data_of, write_config
+from fakes.size import IS_WHOLE
 from redis import Redis
 
 from secondme.core.config.loader import load
@@ -224,7 +225,7 @@ async def test_channels_are_disconnected_and_connected_as_they_were_linked(home:
                 "channels", "connect", "telegram", "--answer", "owner_id=42", "--json", SECONDME_TELEGRAM__TOKEN=TOKEN
             )
             assert (data_of(linked)["state"], data_of(linked)["account"] is None) == ("connected", False), linked.stderr
-            for name in ("telegram", "local"):
+            for name in ("telegram", "local") if IS_WHOLE else ("telegram",):  # nine commands each
                 tested = await run("channels", "test", name)
                 assert tested.returncode == 0, tested.stderr
                 alone = await run("channels", "connect", name, "--json")
