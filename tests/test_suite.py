@@ -75,7 +75,7 @@ def run(tmp_path: Path, text: str, *words: str, before: tuple[str, ...] = ()) ->
     return done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("workers", ["0", pytest.param("1", marks=pytest.mark.heavy)])  # a process more
+@pytest.mark.parametrize("workers", ["0", pytest.param("1", marks=pytest.mark.slow)])  # 14 s: a worker inherits what "0" has
 def test_what_whoever_starts_the_run_ignores_does_not_reach_the_programs_that_tests_start(tmp_path: Path, workers: str) -> None:
     said = run(tmp_path, _INTERRUPTING, "-n", workers, "--timeout", "30", before=("-c", _IGNORING))
     assert " 5 passed" in said, said

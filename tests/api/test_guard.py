@@ -111,10 +111,10 @@ Call = tuple[str, str, bytes, bool]
 
 def calls(port: int, right: str, revoked: str) -> Iterator[Call]:
     """Every Host with every Origin on every route, and every kind of token on every route; the kinds go round, so that every triple is
-    tried on some route. A call is its method, path, bytes, and whether it is authorised. Where time matters, each of three routes has a
-    third of the pairs.
+    tried on some route. A call is its method, path, bytes, and whether it is authorised. Where time matters, each of twelve routes has a
+    twelfth of the pairs.
     """
-    kinds, share = itertools.cycle(tokens(right, revoked)), sized(1, 3)
+    kinds, share = itertools.cycle(tokens(right, revoked)), sized(1, 12)
     for number, (method, path) in enumerate([*ROUTES, *UNKNOWN]):
         pairs = itertools.product(hosts(port), origins(port))
         for (host, own_host), (origin, own_origin) in itertools.islice(pairs, number % share, None, share):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import os
 import subprocess
@@ -132,6 +133,7 @@ async def test_over_tcp_no_route_decides_anything_without_the_token(serve: Serve
     async with serve() as served:
         await populate(served.setup, served.store)
         before, seen, tried = await guarded(served.store.client), Counter[int](), 0
+        turn = itertools.count()
         host = f"127.0.0.1:{served.port}"
         for path in document()["paths"]:
             for method in ["GET", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]:
@@ -145,6 +147,8 @@ async def test_over_tcp_no_route_decides_anything_without_the_token(serve: Serve
                         else b'{"tier": "trusted", "action": "approve", "contactIds": ["local:ben"], "minutes": 5}'
                     )
                     for query in ("", f"?token={served.token}&access_token={served.token}"):
+                        if next(turn) % sized(1, 5):
+                            continue  # the 24 kinds of calls go round: each method of a route has a fifth of them, and another one the next
                         answer = await ask(served.port, request(method, place + query, *headers, body=body))
                         seen[answer.status] += 1
                         tried += 1

@@ -16,7 +16,18 @@ from random import Random
 
 import pytest
 from fakes import homes
-from fakes.process import Books, GatewayProcess, contact, environment, eventually, let_in, replies_in, settings_of, write_config
+from fakes.process import (
+    WITHOUT_API,
+    Books,
+    GatewayProcess,
+    contact,
+    environment,
+    eventually,
+    let_in,
+    replies_in,
+    settings_of,
+    write_config,
+)
 from fakes.size import sized
 from redis import Redis
 
@@ -51,7 +62,7 @@ class Kept:
 async def test_what_was_acknowledged_before_a_backup_is_answered_once_and_what_waited_is_answered_elsewhere(
     home: Path, tmp_path: Path, *, frozen: bool
 ) -> None:
-    write_config(home, QUICK)
+    write_config(home, WITHOUT_API + QUICK)
     names = [f"c{number}" for number in range(CONTACTS)]
     await let_in(settings_of(home), *names)
     archive, new = tmp_path / "b.tar.gz", home / "new"

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from fakes.bot_api import TOKEN, bot_api
 from fakes.process import WITHOUT_API, Cli, GatewayProcess, Terminal, command, data_of, write_config
+from fakes.size import IS_WHOLE
 from redis import Redis
 
 from secondme.core.config.loader import load
@@ -202,7 +203,7 @@ def test_what_the_list_says_of_a_channel_that_is_off_can_be_typed(cli: Cli, raw:
 async def test_channels_are_disconnected_and_connected_as_they_were_linked(home: Path, linking: dict[str, str]) -> None:
     async with bot_api() as api:
         api.users.add(42)
-        write_config(home)
+        write_config(home, WITHOUT_API)
         env = {**linking, "SECONDME_TELEGRAM__API_URL": api.url, "SECONDME_TELEGRAM__POLL_S": "1"}
 
         async def run(*words: str, **more: str) -> Any:
@@ -216,7 +217,7 @@ async def test_channels_are_disconnected_and_connected_as_they_were_linked(home:
                     (said,) = [each for each in data_of(await run("status", "--json"))["channels"] if each["id"] == name]
             return row["state"], row["disconnected"]
 
-        with GatewayProcess(home, **env):
+        with GatewayProcess(home, **env).hears():
             async with asyncio.timeout(60):
                 while (await stands("local"))[0] != "connected":
                     await asyncio.sleep(0.1)
@@ -224,7 +225,7 @@ async def test_channels_are_disconnected_and_connected_as_they_were_linked(home:
                 "channels", "connect", "telegram", "--answer", "owner_id=42", "--json", SECONDME_TELEGRAM__TOKEN=TOKEN
             )
             assert (data_of(linked)["state"], data_of(linked)["account"] is None) == ("connected", False), linked.stderr
-            for name in ("telegram", "local"):
+            for name in ("telegram", "local") if IS_WHOLE else ("telegram",):  # nine commands each
                 tested = await run("channels", "test", name)
                 assert tested.returncode == 0, tested.stderr
                 alone = await run("channels", "connect", name, "--json")

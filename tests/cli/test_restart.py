@@ -115,7 +115,7 @@ async def test_where_nothing_runs_it_says_what_to_type(home: Path) -> None:
 
 
 async def test_two_at_once_are_one_start(home: Path) -> None:
-    write_config(home)
+    write_config(home, WITHOUT_API)
     with GatewayProcess(home):
         await ready(home)
         both = await asyncio.gather(*(run(home, "restart", "--json") for _ in range(2)))

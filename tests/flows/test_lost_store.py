@@ -3,9 +3,11 @@
 import asyncio
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -13,7 +15,7 @@ from typing import Any
 import pytest
 from fakes.house import house
 from fakes.model import ScriptedModel
-from fakes.process import GatewayProcess, command, environment, eventually, settings_of, write_config
+from fakes.process import WITHOUT_API, GatewayProcess, command, environment, eventually, server_pids, settings_of, write_config
 from fakes.town import Town
 
 from secondme.core.admit.witness import Loss
@@ -155,17 +157,26 @@ OUTCOMES = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def lived(home: Path) -> Path:
-    """A home with a private server, where three people were approved and one wrote last."""
-    write_config(home)
-    with GatewayProcess(home) as gateway:
-        del gateway
+@pytest.fixture(scope="module")
+def once_lived() -> Iterator[Path]:
+    """A home with a private server, where three people were approved and one wrote last. Nothing of it runs any more."""
+    made = Path(tempfile.mkdtemp(prefix="smh-", dir="/tmp"))
+    write_config(made, WITHOUT_API)
+    with GatewayProcess(made):
         for number in (1001, 1002, 1003):
-            assert command(home, "pairing", "approve", f"telegram:{number}").returncode == 0
-        seen = settings_of(home).places.witness
+            assert command(made, "pairing", "approve", f"telegram:{number}").returncode == 0
+        seen = settings_of(made).places.witness
         _wait(lambda: seen.exists() and json.loads(seen.read_text())["approved"] == 3)
-        assert command(home, "pairing", "invite").returncode == 0  # what is written last is nobody's approval
+        assert command(made, "pairing", "invite").returncode == 0  # what is written last is nobody's approval
+    _wait(lambda: not server_pids(made))
+    yield made
+    shutil.rmtree(made, ignore_errors=True)
+
+
+@pytest.fixture
+def lived(home: Path, once_lived: Path) -> Path:
+    """A copy of it: each test damages its own."""
+    shutil.copytree(once_lived, home, dirs_exist_ok=True, ignore=shutil.ignore_patterns("*.sock"))
     return home
 
 
@@ -186,6 +197,9 @@ def test_damage_to_the_private_servers_files_is_said_and_nobody_is_taken_for_a_s
         [sys.executable, "-m", "secondme", "--home", str(lived), "serve"],
         env=environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
     ) as serving:  # fmt: skip
+        _wait(
+            lambda: serving.poll() is not None or settings_of(lived).places.control_sockets()
+        )  # a command each time would starve it
         _wait(lambda: serving.poll() is not None or _state_of(lived) is not None)
         state = _state_of(lived) if serving.poll() is None else None
         if serving.poll() is None:
@@ -226,7 +240,7 @@ def _state_of(home: Path) -> dict[str, Any] | None:
 
 @pytest.mark.heavy  # 7 s: two gateways and five commands
 def test_a_backup_with_fewer_people_is_put_back_and_that_is_the_owners_decision(home: Path) -> None:
-    write_config(home)
+    write_config(home, WITHOUT_API)
     assert command(home, "pairing", "approve", "telegram:1001").returncode == 0
     assert command(home, "backup", str(home / "backup.tar.gz")).returncode == 0
     assert command(home, "pairing", "approve", "telegram:1002").returncode == 0

@@ -123,7 +123,9 @@ async def test_no_call_of_ours_keeps_the_server_busy_for_ten_milliseconds(home: 
     assert max(seen[-1][0].values()) < SLOWEST_US / 1000
 
 
-@pytest.mark.parametrize("batches", [1, 17, 29])
+@pytest.mark.parametrize(
+    "batches", [pytest.param(1, marks=pytest.mark.slow), 17, pytest.param(29, marks=pytest.mark.slow)]
+)  # 2 s each
 def test_a_run_that_was_killed_is_ended_by_the_next(batches: int, raw: Redis, redis_url: str, home: Path) -> None:
     fill(raw, 3000)
     talk(raw, "status@broadcast")
@@ -142,7 +144,10 @@ def test_a_run_that_was_killed_is_ended_by_the_next(batches: int, raw: Redis, re
 STEPS = {"migration.turns": 12, "migration.kept": 5, "migration.usage": 1}
 
 
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    "step",
+    [each if each == "migration.turns" else pytest.param(each, marks=pytest.mark.slow) for each in STEPS],  # 5 s each
+)
 def test_a_move_that_was_killed_is_ended_by_the_next(
     step: str, raw: Redis, old: Redis, redis_url: str, other_url: str, home: Path
 ) -> None:

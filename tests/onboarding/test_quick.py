@@ -77,6 +77,7 @@ def test_by_night_it_offers_to_stay_awake_for_an_hour(tmp_path: Path, api: Messa
         assert timedelta(minutes=50) < until - datetime.now(ZONE) <= timedelta(hours=1)
 
 
+@pytest.mark.slow  # 11 s: what is offered by night and a gateway that answers are each looked at above
 def test_the_quick_path_too_offers_it_by_night_and_answers_then(tmp_path: Path, api: MessagesApi) -> None:
     home, east = tmp_path / "home", (2 - datetime.now(UTC).hour) % 24
     zone = f"Etc/GMT{-(east if east <= 14 else east - 24):+d}"  # where it is two o'clock; the sign is POSIX's

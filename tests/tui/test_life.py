@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import signal
 import statistics
 import sys
@@ -30,6 +31,7 @@ from fakes.process import (
     write_config,
 )
 from fakes.screen import HOSTILE, OBEYED, shown
+from fakes.size import IS_WHOLE
 from fakes.town import Town
 from redis import Redis
 
@@ -179,11 +181,13 @@ async def test_hostile_names_notes_and_reasons_are_shown_harmless_everywhere(
     async with screen(size=(140, 60)) as on:
         await on.press("4")
         await on.until(lambda: len(on.keys("people")) == 3 * len(HOSTILE))
-        for number, key in enumerate(on.keys("people")):
+        for key in on.keys("people"):
+            state, number = re.fullmatch(r"local:(\D+)(\d+)", key).groups()  # type: ignore[union-attr]
+            if not IS_WHOLE and int(number) % 3 != ("pending", "approved", "denied").index(state):
+                continue  # the cursor is on each text once, in one of its three states; all of them are on the list
             await on.at("people", key)
             assert not OBEYED.search(shown(on).replace("\n", ""))
-            if number % 5 == 0:
-                state = key.partition(":")[2].rstrip("0123456789")
+            if int(number) % 5 == 0:
                 await on.press({"pending": "a", "approved": "z", "denied": "a"}[state])
                 await on.until(lambda: len(on.app.screen_stack) == 2)
                 assert not OBEYED.search(shown(on).replace("\n", ""))

@@ -6,7 +6,6 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-import pytest
 from fakes.screen import HOSTILE, OBEYED, StoppedClock, jobs_at_noon, stand_at_noon, talk_at_noon
 from fakes.town import Town
 from redis import Redis
@@ -20,6 +19,7 @@ from secondme.core.memory.messages import MemoryMessage
 from secondme.core.messages import Speaker
 
 OpenScreen = Callable[..., Any]
+SIZES = ((40, 12), (80, 24), (140, 45))
 WIDTHS = (24, 33, 47, 56, 76, 118, 200)
 PAGES = {
     "2": "chats",
@@ -69,30 +69,30 @@ def faults(page: ListPage, key: str, width: int) -> list[str]:
     return [f"{page.page_id} {key!r} {words}" for words in found]
 
 
-@pytest.mark.parametrize("digit", PAGES)
-async def test_rows_fit_every_width(town: Town, screen: OpenScreen, redis_url: str, digit: str) -> None:
+async def test_rows_fit_every_width(town: Town, screen: OpenScreen, redis_url: str) -> None:
     await fill(town, redis_url)
     async with screen(size=(100, 30), clock=StoppedClock()) as on:
-        await on.press(digit)
-        await on.until(lambda: on.keys(PAGES[digit]))
-        page = on.page(PAGES[digit])
-        found = [fault for key in on.keys(PAGES[digit]) for width in WIDTHS for fault in faults(page, key, width)]
-        assert found == []
-
-
-@pytest.mark.parametrize("size", [(40, 12), (80, 24), (140, 45)])
-async def test_the_row_under_the_cursor_is_in_sight_on_every_screen(
-    town: Town, screen: OpenScreen, redis_url: str, size: tuple[int, int]
-) -> None:
-    await fill(town, redis_url)
-    async with screen(size=size, clock=StoppedClock()) as on:
+        found = []
         for digit, name in PAGES.items():
             await on.press(digit)
             await on.until(lambda name=name: on.keys(name))
-            await on.press("G")
-            rows = on.page(name).rows
-            await on.until(lambda rows=rows: _is_in_sight(rows))
-            await on.until(lambda name=name: re.search(r"\S", on.sheet(name)) or size[1] < 20)
+            found += [fault for key in on.keys(name) for width in WIDTHS for fault in faults(on.page(name), key, width)]
+        assert found == []
+
+
+async def test_the_row_under_the_cursor_is_in_sight_on_every_screen(town: Town, screen: OpenScreen, redis_url: str) -> None:
+    """Also when the terminal becomes another while the cursor stands at the end."""
+    await fill(town, redis_url)
+    async with screen(size=SIZES[0], clock=StoppedClock()) as on:
+        for size in SIZES:
+            await on.pilot.resize_terminal(*size)
+            for digit, name in PAGES.items():
+                await on.press(digit)
+                await on.until(lambda name=name: on.keys(name))
+                await on.press("G")
+                rows = on.page(name).rows
+                await on.until(lambda rows=rows: _is_in_sight(rows))
+                await on.until(lambda name=name, size=size: re.search(r"\S", on.sheet(name)) or size[1] < 20)
 
 
 def _is_in_sight(rows: Any) -> bool:
