@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from random import SystemRandom
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from secondme.core.admit.pairing import channel_of
 from secondme.core.clock import from_ms
@@ -34,7 +34,7 @@ from secondme.core.reply.budget import MICROS, Budget, Prices
 from secondme.stores import time_zone
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+    from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from secondme.core.config.loader import Settings
@@ -65,6 +65,8 @@ class RehearsalWishes:
     max_usd: float = 0.5
     seed: int | None = None
     with_notes: bool = False
+    against: str = ""
+    """A run whose answers are rehearsed again, and with which it is compared; it says which, of whom, and from which export."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,13 +96,12 @@ class RehearsalDesk:
         services, settings = self._services, self._services.settings
         for persona in wishes.personas:
             services.personas.get(persona)
+        other = self.archive.load(wishes.against).head if wishes.against else None
+        if other is not None:
+            wishes = replace(wishes, **_same_past(other), seed=other.seed, since=None, count=len(other.bursts))
         pasts, contacts = await self._pasts(wishes)
-        found = {each.members[0]: await asyncio.to_thread(candidates, each) for each in pasts}  # seconds, of a long past
         seed = SystemRandom().randrange(_SEEDS) if wishes.seed is None else wishes.seed
-        since = services.clock.now() - wishes.since if wishes.since else None
-        chosen = pick(found, min(wishes.count, MOST), since=since, seed=seed)
-        if not chosen:
-            raise _nothing(pasts, found)
+        chosen = await self._chosen(pasts, wishes, seed, other.bursts if other else None)
         variants = tuple(
             Variant(persona=persona, model=model)
             for persona in wishes.personas or ("",)
@@ -117,26 +118,33 @@ class RehearsalDesk:
             me=wishes.me,
             contact=wishes.contacts[0] if wishes.export and wishes.contacts else "",
             max_micros=int(wishes.max_usd * MICROS),
+            against=wishes.against,
         )
         world = await self._world(contacts, with_notes=wishes.with_notes)
         return await self._priced(head, chosen, world)
+
+    async def _chosen(
+        self, pasts: Sequence[Past], wishes: RehearsalWishes, seed: int, these: Collection[str] | None
+    ) -> list[Candidate]:
+        """What is rehearsed of these pasts: by chance, or `these`. Raises DataError `nothing_to_rehearse`."""
+        found = {each.members[0]: await asyncio.to_thread(candidates, each) for each in pasts}  # seconds, of a long past
+        since = self._services.clock.now() - wishes.since if wishes.since else None
+        chosen = pick(found, min(wishes.count, MOST), since=since, seed=seed) if these is None else _these(found.values(), these)
+        if not chosen:
+            raise _nothing(pasts, found)
+        return chosen
 
     async def again(self, run_id: str, max_usd: float | None) -> RehearsalPlan:
         """What of a run is left to be done. Raises as `plan`, and NotFoundError for a run that there is not."""
         head = self.archive.load(run_id).head
         if max_usd is not None:
             head = head.model_copy(update={"max_micros": int(max_usd * MICROS)})
-        export = Path(head.source) if head.source else None
-        named = (ContactId(head.contact),) if head.contact else ()
-        pasts, contacts = await self._pasts(RehearsalWishes(contacts=named, export=export, me=head.me))
-        wanted = set(head.bursts)
-        known = [await asyncio.to_thread(candidates, past) for past in pasts]
-        chosen = [each for of_one in known for each in of_one if each.answer.messages[0].id in wanted]
+        pasts, contacts = await self._pasts(RehearsalWishes(**_same_past(head)))
+        chosen = _these([await asyncio.to_thread(candidates, past) for past in pasts], head.bursts)
         if not chosen:
             raise DataError("nothing_to_rehearse", "Nothing of what it was to answer is known any more.", "secondme rehearse")
-        ordered = sorted(chosen, key=lambda each: (each.at, each.contact, each.answer.position))
         world = await self._world(contacts, with_notes=head.with_notes)
-        return await self._priced(head, ordered, world)
+        return await self._priced(head, chosen, world)
 
     async def run(
         self,
@@ -171,6 +179,7 @@ class RehearsalDesk:
 
     def report(self, run: RehearsalRun) -> RehearsalReport:
         """What the run comes to, as far as it came: of what was not asked yet nothing is said."""
+        run = self.archive.compared(run)
         materials, asked = run.materials, {burst for burst, _ in run.answers}
         return report(
             [run.bursts[each] for each in run.head.bursts if each in run.bursts and each in asked],
@@ -187,7 +196,7 @@ class RehearsalDesk:
 
     def write_page(self, run: RehearsalRun, found: RehearsalReport, path: Path) -> Path:
         """The report is at `path` as a page, private; a file that is there is replaced. Raises as `write_file`."""
-        return self.write_file(path, page(run, found, zone=time_zone(self._services.settings)))
+        return self.write_file(path, page(self.archive.compared(run), found, zone=time_zone(self._services.settings)))
 
     def write_file(self, path: Path, text: str) -> Path:
         """`path` says `text`, for nobody but the owner. Raises DataError where it cannot be written."""
@@ -291,6 +300,19 @@ class RunEnd:
 
     run_id: str
     ended: str
+
+
+def _same_past(head: RunHead) -> dict[str, Any]:
+    """Whose past a run read, as wishes."""
+    contacts = (ContactId(head.contact),) if head.contact else ()
+    return {"contacts": contacts, "export": Path(head.source) if head.source else None, "me": head.me}
+
+
+def _these(found: Iterable[Sequence[Candidate]], bursts: Collection[str]) -> list[Candidate]:
+    """Those with these ids, by time."""
+    wanted = set(bursts)
+    chosen = [each for of_one in found for each in of_one if each.answer.messages[0].id in wanted]
+    return sorted(chosen, key=lambda each: (each.at, each.contact, each.answer.position))
 
 
 def _nothing(pasts: Sequence[Past], found: Mapping[ContactId, Sequence[Candidate]]) -> DataError:

@@ -215,6 +215,23 @@ async def test_variants_answer_the_same_and_each_in_its_voice_and_by_its_model(l
         await plan_of(lived, personas=("nobody",))
 
 
+async def test_after_another_setting_the_same_is_answered_and_compared(lived: Town) -> None:
+    desk, plan = await plan_of(lived)
+    first = await run(desk, plan, lived.model)
+    lived.model.script = lambda _: Composed("ok", COUNTED)
+    _, again = await plan_of(lived, against=first.run_id, seed=99, count=3)
+    assert [each.record().id for each in again.chosen] == [each.record().id for each in plan.chosen]
+    second = await run(desk, again, lived.model)
+    found = desk.report(desk.archive.load(second.run_id))
+    assert [each.model.rpartition(", run ")[2] for each in found.variants] == [first.run_id, second.run_id]
+    assert [each.comparison.passed for each in found.variants] == [len(plan.chosen)] * 2
+    assert [(each.first, each.second, each.pairs) for each in found.contrasts] == [(0, 1, len(plan.chosen))]
+    desk.archive.forget(first.run_id)
+    assert len(desk.report(desk.archive.load(second.run_id)).variants) == 1
+    with pytest.raises(NotFoundError):
+        await plan_of(lived, against=first.run_id)
+
+
 async def test_small_talk_is_answered_by_the_small_model_and_counted_apart(lived: Town) -> None:
     await told(lived, ANNA, 130, seed=2)
     lived.model.router = lambda _: Composed("phatic", COUNTED)

@@ -46,6 +46,7 @@ class _Typed:
     max_usd: float | None
     seed: int | None
     with_notes: bool
+    against: str
 
 
 @command("secondme.rehearse/1")
@@ -73,6 +74,12 @@ async def rehearse(  # noqa: PLR0913, PLR0917  typer reads options from a signat
         float | None, typer.Option("--max-usd", metavar="USD", min=0, help="It ends before it costs more; 0.50 unless said.")
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="The same answers again.")] = None,
+    against: Annotated[
+        str,
+        typer.Option(
+            "--against", metavar="RUN", help="The same answers as in that run, and compared with it: after another setting."
+        ),
+    ] = "",
     with_notes: Annotated[bool, typer.Option("--with-notes", help="With your notes on people, which are of today.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would cost.")] = False,
     resume: Annotated[
@@ -111,7 +118,17 @@ async def rehearse(  # noqa: PLR0913, PLR0917  typer reads options from a signat
     if len(actions) > 1:
         raise typer.BadParameter(f"{' and '.join(actions)} are two things: one at a time")
     typed = _Typed(
-        tuple(contact or ()), export, me, bursts, since, tuple(persona or ()), tuple(model or ()), max_usd, seed, with_notes
+        tuple(contact or ()),
+        export,
+        me,
+        bursts,
+        since,
+        tuple(persona or ()),
+        tuple(model or ()),
+        max_usd,
+        seed,
+        with_notes,
+        against,
     )
     async with invocation.services(deciding=True) as services:
         from secondme.rehearsal_desk import RehearsalDesk
@@ -163,6 +180,7 @@ async def _plan(services: Services, desk: RehearsalDesk, typed: _Typed) -> Rehea
         max_usd=0.5 if typed.max_usd is None else typed.max_usd,
         seed=typed.seed,
         with_notes=typed.with_notes,
+        against=typed.against,
     )
     return await desk.plan(wishes)
 

@@ -48,6 +48,23 @@ class RehearsalRun:
     blind: list[BlindChoice] = field(default_factory=list)
     micros: int = 0
 
+    def beside(self, other: RehearsalRun) -> RehearsalRun:
+        """Both on what both answered: the variants of `other`, and then its own. Nothing of either is changed."""
+        variants = (*(each.model_copy(update={"run": run.head.id}) for run in (other, self) for each in run.head.variants),)
+        shift = len(other.head.variants)
+        moved = {
+            (burst, at + shift): answer.model_copy(update={"variant": at + shift}) for (burst, at), answer in self.answers.items()
+        }
+        common = {burst: record for burst, record in self.bursts.items() if burst in other.bursts}
+        return RehearsalRun(
+            self.head.model_copy(update={"variants": variants}),
+            common,
+            {key: each for key, each in (other.answers | moved).items() if key[0] in common},
+            self.materials,
+            blind=[*other.blind, *(each.model_copy(update={"variant": each.variant + shift}) for each in self.blind)],
+            micros=self.micros,
+        )
+
     @property
     def is_complete(self) -> bool:
         """Whether every answer was rehearsed in every variant."""
@@ -161,6 +178,13 @@ class RunArchive:
                 status = path.stat()
                 found[path.stem] = status.st_mtime_ns, status.st_size
         return found
+
+    def compared(self, run: RehearsalRun) -> RehearsalRun:
+        """The run beside the one that it is compared with, where that is still there; else itself."""
+        try:
+            return run.beside(self.load(run.head.against)) if run.head.against else run
+        except (DataError, NotFoundError):
+            return run
 
     def latest(self) -> RehearsalRun:
         """The newest run. Raises NotFoundError when there is none."""

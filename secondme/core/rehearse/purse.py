@@ -8,8 +8,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from secondme.core.errors import SecondmeError, UnavailableError
-from secondme.core.messages import Asked, Composed, ModelOutcome, ModelRefused, ModelSize, Prompt, Usage, prompt_tokens
+from secondme.core.messages import Asked, Composed, ModelOutcome, ModelRefused, ModelSize, Prompt, Usage
 from secondme.core.reply.store import REHEARSAL
+from secondme.core.text import estimate_tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from secondme.core.reply.collaborators import Purse
 
 OVER_LIMIT = "over_rehearsal_limit"
-_USUAL_ANSWER = 250
-"""Tokens of an answer, as estimated; measured ones have 40 to 250."""
+_USUAL_ANSWER = 150
+"""Tokens of an answer; measured ones have 40 to 250."""
 
 
 class Limit:
@@ -116,7 +117,8 @@ class Estimate:
         model = self._models.small if prompt.size is ModelSize.SMALL else self._models.name
         self.prompts.append(prompt)
         if call_key(prompt, model) not in self._known:
-            usual = Usage(input_tokens=prompt_tokens(prompt), output_tokens=min(_USUAL_ANSWER, prompt.max_tokens))
+            told = (*(block.text for block in prompt.system), *(turn.text for turn in prompt.turns))
+            usual = Usage(input_tokens=sum(map(estimate_tokens, told)), output_tokens=min(_USUAL_ANSWER, prompt.max_tokens))
             self.micros += self._prices.micros(usual, model)
             self.most += self._prices.most(prompt, model)
         return Composed("ok", Usage(model=model))

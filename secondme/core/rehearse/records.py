@@ -20,6 +20,8 @@ class Variant(Record):
     """Id of the persona that everybody is answered in; empty: as each contact is answered."""
     model: str
     """The large model."""
+    run: str = ""
+    """Whose, where two runs are compared: they may differ in any setting."""
 
 
 class PastBurst(Record):
@@ -79,6 +81,8 @@ class RunHead(Record):
     """Whose chat the export is."""
     max_micros: int
     """What the run may cost at most."""
+    against: str = ""
+    """Id of the run that it answers the same as, and is compared with."""
 
 
 class Material(Record):

@@ -274,7 +274,7 @@ class _Bench:
         return VariantReport(
             variant=at,
             persona=variant.persona,
-            model=variant.model,
+            model=f"{variant.model}, run {variant.run}" if variant.run else variant.model,
             micros=sum(answer.micros for answer in answers),
             headline="held" if compared.is_held_often else "none" if why else "style",
             why=why,
