@@ -20,6 +20,7 @@ from secondme.core.memory.messages import MemoryMessage
 from secondme.core.messages import Composed, ModelRefused, ModelSize, Prompt, Usage
 from secondme.core.records import Lesson, OwnMessage
 from secondme.core.rehearse.archive import RunArchive
+from secondme.core.rehearse.rehearsal import remove_unfinished
 from secondme.core.reply.store import REHEARSAL
 from secondme.core.store import keys
 from secondme.rehearsal_desk import RehearsalDesk, RehearsalPlan, RehearsalWishes, RunEnd
@@ -345,8 +346,18 @@ async def test_what_a_killed_one_left_of_its_memory_is_gone(lived: Town) -> None
     left = desk.archive.directory / "past-left"
     left.mkdir()
     (left / "words").write_text("kanari")
+    under_way: list[list[str]] = []
+
+    def look(_: Prompt) -> Composed:
+        remove_unfinished(desk.archive.directory)  # as another rehearsal that begins
+        under_way.append([each.name for each in desk.archive.directory.iterdir() if each.is_dir()])
+        return Composed("ok", COUNTED)
+
+    lived.model.script = look
     await run(desk, plan, lived.model)
-    assert [each.name for each in desk.archive.directory.iterdir() if each.is_dir()] == []
+    assert [len(each) for each in under_way] == [1]
+    assert under_way != [["past-left"]]
+    assert [each.name for each in desk.archive.directory.iterdir() if each.is_dir() or "past" in each.name] == []
 
 
 Waits = Callable[[Prompt], Awaitable[Composed]]

@@ -8,14 +8,14 @@ It is given nothing that sends, queues or learns, and nothing of that can be imp
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from secondme.core.errors import DataError, UnavailableError
-from secondme.core.ids import mask_contact_id
+from secondme.core.files import hold, is_held, private_dir
+from secondme.core.ids import mask_contact_id, new_id
 from secondme.core.log import get_logger
 from secondme.core.rehearse.comparison import new_facts
 from secondme.core.rehearse.past import PastContexts, PastMemory, PastVoices
@@ -26,6 +26,7 @@ from secondme.core.reply.agent import Agent, NoReply, Reply
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from datetime import tzinfo
+    from pathlib import Path
 
     from secondme.core.config.loader import Settings
     from secondme.core.errors import SecondmeError
@@ -47,7 +48,7 @@ log = get_logger(__name__)
 _MOST_FAILURES = 3
 """In a row, until the model is taken to be away."""
 _STOPS = frozenset({OVER_LIMIT, "over_budget"})
-_INDEX = "past-"
+_INDEX, _LOCK = "past-", ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,26 +166,35 @@ class _PastMemoryFiles:
     def __init__(self, world: World) -> None:
         self._world = world
         self._memory: PastMemory | None = None
-        self._directory: Path | None = None
+        self._directory = world.directory / f"{_INDEX}{new_id()[:12]}"
+        self._lock: int | None = None
 
     async def __aenter__(self) -> PastMemory:
         world = self._world
-        self._directory = Path(tempfile.mkdtemp(prefix=_INDEX, dir=world.directory))
+        self._lock = hold(self._directory.with_suffix(_LOCK))  # first: whose it is is known before it is there
+        private_dir(self._directory)
         owner, settings = world.settings.persona.name, world.settings.memory
         self._memory = PastMemory(self._directory, settings, owner, world.zone, world.clock, world.persons)
         return self._memory
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._memory is not None
-        assert self._directory is not None
-        self._memory.close()
-        shutil.rmtree(self._directory, ignore_errors=True)
+        if self._memory is not None:
+            self._memory.close()
+        _remove(self._directory)
+        if self._lock is not None:
+            os.close(self._lock)
 
 
 def remove_unfinished(directory: Path) -> None:
-    """What killed rehearsals left of their memory is gone. For whoever is the only one at it."""
-    for path in directory.glob(f"{_INDEX}*"):
-        shutil.rmtree(path, ignore_errors=True)
+    """What killed rehearsals left of their memory is gone; those that are under way keep theirs. Repeatable."""
+    for path in {path.with_suffix("") for path in directory.glob(f"{_INDEX}*")}:
+        if not is_held(path.with_suffix(_LOCK)):
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path, ignore_errors=True)
+    path.with_suffix(_LOCK).unlink(missing_ok=True)
 
 
 def _is_open(file: RunFile, burst: str, variant: int) -> bool:
