@@ -12,7 +12,7 @@ from pathlib import Path
 import nox
 
 SUITE = os.environ.get("SUITE", "tests")
-"""The session that is the suite: `coverage` in CI, which runs the same tests and counts the lines they walk."""
+"""The session that is the suite: `coverage` in the workflow and before a push, which runs the same tests and counts the lines they walk."""
 nox.options.sessions = ["lint", "types", "imports", "deadcode", "secrets", "docs", "containers", SUITE]
 nox.options.default_venv_backend = "virtualenv"  # nox brings it; it is there in a second, `venv` in four
 nox.options.error_on_external_run = True
@@ -273,8 +273,7 @@ def whole(session: nox.Session) -> None:
 
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Which lines no test walks; fails below the floor. What is chosen behind `--` runs uncounted: in CI the heavy tests need no environment
-    of their own."""
+    """Which lines no test walks; fails below the floor. What is chosen behind `--` runs uncounted."""
     session.install(*LATE_BYTECODE, ".", *TESTS)
     session.env.update(PYTHONSAFEPATH="1", **WRITES_BYTECODE)
     if session.posargs:

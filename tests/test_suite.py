@@ -103,16 +103,16 @@ def test_no_program_from_path_is_taken_for_what_is_tested(name: str) -> None:
 
 
 @pytest.mark.skipif(not (ROOT / ".ci").exists(), reason="the source archive has no CI")
-def test_ci_and_the_hook_before_a_push_run_the_suite_with_its_coverage_and_ci_every_measure_once() -> None:
+def test_the_workflow_and_the_hook_before_a_push_count_the_lines_and_ci_runs_every_measure_once() -> None:
     session = re.search(
         r'SUITE = os.environ.get\("SUITE", "tests"\)\n.*?sessions = \[[^]]*, SUITE\]', (ROOT / "noxfile.py").read_text(), re.DOTALL
     )
     assert session, "`nox` alone runs the session that SUITE names"
-    assert 'SUITE=coverage bash -c "$command"' in (ROOT / ".ci" / "run").read_text()
+    assert '\nNOX_PARALLEL=2 bash -c "$command"' in (ROOT / ".ci" / "run").read_text()
     steps = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())["jobs"]["checks"]["steps"]
     assert {"run": "nox", "env": {"SUITE": "coverage"}} in steps
     assert {"run": "nox -s bench -- --smoke"} in steps
-    assert ".venv/bin/nox -s bench -- --smoke" in (ROOT / ".ci" / "run").read_text()
+    assert ".venv/bin/nox -R -s bench -- --smoke" in (ROOT / ".ci" / "run").read_text()
     (repository,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
     assert [(hook["entry"], hook["stages"]) for hook in repository["hooks"] if hook["id"] == "coverage"] == [
         ("nox -s coverage", ["pre-push"])

@@ -58,6 +58,7 @@ TAKES = {
     "persona new from_style": "casual --from-style {}",
     "persona test contact": "hello --contact {}",
     "persona use contact": "--clear --contact {}",
+    "rehearse contact": "--contact {} --teach --forget --yes",
     "resume contact": "{}",
     "skills test contact": "clock there --as {}",
     "style show contact": "{}",
