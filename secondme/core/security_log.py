@@ -200,14 +200,17 @@ def read_entries(path: Path, since: datetime | None = None) -> Iterator[Entry]:
                 yield from (entry for line in lines if (entry := _entry(line)) and (since is None or entry.at >= since))
 
 
-def newest_entries(path: Path, count: int) -> list[Entry]:
-    """The newest `count` entries, oldest first. Reads no more than that needs."""
-    return list(islice(filter(None, map(_entry, newest_lines(path))), count))[::-1]
+def newest_entries(path: Path, count: int, end: int | None = None) -> list[Entry]:
+    """The newest `count` entries, oldest first, in the newest file only of its first `end` bytes. Reads no more than that needs."""
+    return list(islice(filter(None, map(_entry, newest_lines(path, end))), count))[::-1]
 
 
-async def follow(path: Path, clock: Clock) -> AsyncIterator[Entry]:
-    """Each entry written from now on, until cancelled; rotations are followed."""
-    with contextlib.closing(Following(path)) as following:
+async def follow(path: Path, count: int, clock: Clock) -> AsyncIterator[Entry]:
+    """The newest `count` entries, oldest first, and then each one as it is written, until cancelled; rotations are followed. None falls
+    between, and none comes twice."""
+    with contextlib.closing(Following(path)) as following:  # before the old ones are read
+        for known in newest_entries(path, count, following.start):
+            yield known
         async for line in following.lines(clock):
             if entry := _entry(line):
                 yield entry

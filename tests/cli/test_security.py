@@ -126,7 +126,7 @@ def test_hostile_lines_hide_no_event_and_reach_no_terminal(zone: str, log_file: 
 
 
 async def test_a_log_that_begins_while_it_is_followed_is_followed_from_its_beginning(log_file: Path) -> None:
-    following = follow(log_file, SystemClock())
+    following = follow(log_file, 0, SystemClock())
     waiting = asyncio.ensure_future(anext(following))
     await asyncio.sleep(0)  # it has looked, and there was nothing
     write(log_file, line("first_ever"), line("second"))

@@ -13,7 +13,7 @@ import pytest
 from fakes.town import Town
 from fakes.watching import Ear
 
-from secondme.core import log
+from secondme.core import log, security_log
 from secondme.core.admit.contacts import ReplyModes
 from secondme.core.admit.inspection import Inspector
 from secondme.core.admit.pauses import PauseService
@@ -253,7 +253,7 @@ async def test_following_sees_what_is_written_also_after_a_rotation(tmp_path: Pa
     path = tmp_path / "security.jsonl"
     start = datetime(2026, 1, 1, tzinfo=UTC)
     write(path, (start, "info", "before", "x"))
-    following = follow(path, SystemClock())
+    following = follow(path, 0, SystemClock())
     waiting = asyncio.ensure_future(anext(following))
     await asyncio.sleep(0)
     write(path, (start, "info", "first", "x"))
@@ -264,6 +264,26 @@ async def test_following_sees_what_is_written_also_after_a_rotation(tmp_path: Pa
         write(path, (start, "info", "third", "x"))
         assert [(await anext(following)).event for _ in range(2)] == ["second", "third"]
     await following.aclose()  # type: ignore[attr-defined]  # a generator, though its type is the narrower one
+
+
+async def test_nothing_falls_between_what_there_was_and_what_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "security.jsonl"
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    write(path, *((start, "info", f"e{number}", "x") for number in range(5)))
+    reading = security_log.newest_entries
+
+    def slow(*args: Any) -> Any:
+        found = reading(*args)
+        write(path, (start, "info", "between", "x"))  # while the old ones are read
+        return found
+
+    monkeypatch.setattr(security_log, "newest_entries", slow)
+    following = follow(path, 3, SystemClock())
+    async with asyncio.timeout(30):
+        assert [(await anext(following)).event for _ in range(4)] == ["e2", "e3", "e4", "between"]
+        write(path, (start, "info", "after", "x"))
+        assert (await anext(following)).event == "after"
+    await following.aclose()  # type: ignore[attr-defined]  # as above
 
 
 def town_tier(town: Town) -> Any:

@@ -16,6 +16,7 @@ from fakes.redis_servers import (
     Authority,
     Program,
     RedisServer,
+    free_port,
     old_program,
     programs,
     redis_cluster,
@@ -287,7 +288,7 @@ async def test_a_server_with_tls_of_its_own(tmp_path: Path) -> None:
     chain, key = authority.certificate("127.0.0.1")
     words = ("--tls-cert-file", str(chain), "--tls-key-file", str(key), "--tls-ca-cert-file", str(authority.path))
     with redis_server(tmp_path, able) as plain:
-        plain.raw.execute_command("CONFIG", "SET", *[word.removeprefix("--") for word in words], "tls-port", port := plain.port + 1)
+        plain.raw.execute_command("CONFIG", "SET", *[word.removeprefix("--") for word in words], "tls-port", port := free_port())
         url = f"rediss://127.0.0.1:{port}"
         assert (await refused(url, tmp_path)).code == "store_untrusted"
         assert (await refused(f"{url}?ssl_ca_certs={authority.path}", tmp_path)).code == "store_wants_certificate"

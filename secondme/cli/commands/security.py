@@ -33,9 +33,9 @@ async def tail(
     from secondme.core.security_log import newest_entries
 
     path = security_file(invocation.setup().places.logs)
-    entries = newest_entries(path, lines)
     if following:
-        await _follow(path, entries, as_json=as_json)
+        await _follow(path, lines, as_json=as_json)
+    entries = newest_entries(path, lines)
 
     def show(screen: Screen) -> None:
         headers = ("time", "level", "event", "contact", "details")
@@ -78,8 +78,8 @@ async def report(
     return CommandResult(data, show)
 
 
-async def _follow(path: Path, entries: list[Entry], *, as_json: bool) -> Never:
-    """Print these entries, and those that come, until cancelled."""
+async def _follow(path: Path, count: int, *, as_json: bool) -> Never:
+    """Print the newest `count` entries, and those that come, until cancelled."""
     from secondme.core.security_log import follow
 
     screen = Screen()
@@ -91,9 +91,7 @@ async def _follow(path: Path, entries: list[Entry], *, as_json: bool) -> Never:
             screen.line("  ".join(for_people(cell) for cell in _cells(entry) if cell))
             screen.stream.flush()
 
-    for entry in entries:
-        say(entry)
-    async for entry in follow(path, SystemClock()):
+    async for entry in follow(path, count, SystemClock()):
         say(entry)
     raise AssertionError("following never ends by itself")
 
