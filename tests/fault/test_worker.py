@@ -53,7 +53,7 @@ async def test_sigterm_under_load_loses_nothing_and_leaves_no_token_behind(home:
         clients = {name: await open_.enter_async_context(contact(home, name)) for name in names}
         notes = [group.create_task(books.note(name, client)) for name, client in clients.items()]
         for _ in range(3):
-            with GatewayProcess(home, "all", "worker.begun:TERM:7", **url) as stopping:
+            with GatewayProcess(home, "all", "worker.begun:TERM:4", **url) as stopping:
                 for number in range(60):
                     books.say(names[number % 6], clients[names[number % 6]], f"{number}")
                 assert await stopping.ended() == 0
