@@ -14,7 +14,7 @@ from rehearse.writers import ANA, BEN, GENERIC, some
 from secondme.core.rehearse.comparison import Comparison, Reason, compare, matched, new_facts, paired, strip
 from secondme.core.rehearse.features import FEATURES
 from secondme.core.rehearse.records import PastBurst, RehearsedAnswer
-from secondme.core.rehearse.wording import notable
+from secondme.core.rehearse.report_text import notable
 
 AT = datetime(2026, 10, 1, tzinfo=UTC)
 OUTCOMES = st.sampled_from(["passed", "held", "silent", "failed", None])

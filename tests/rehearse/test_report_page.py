@@ -22,8 +22,8 @@ from rehearse.writers import ANA, GENERIC
 from secondme.core.rehearse.archive import RehearsalRun
 from secondme.core.rehearse.comparison import Strip
 from secondme.core.rehearse.report_page import page
+from secondme.core.rehearse.report_text import SURE
 from secondme.core.rehearse.verdict import RehearsalReport
-from secondme.core.rehearse.wording import SURE
 
 
 @cache

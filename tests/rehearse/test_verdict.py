@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from rehearse.rehearsals import IDS, Rehearsal
 from rehearse.writers import ANA, BEN, GENERIC, some
 
+from secondme.core.rehearse.report_text import blind_verdict, lines
 from secondme.core.rehearse.verdict import RehearsalReport, _place, told
-from secondme.core.rehearse.wording import blind_verdict, lines
 
 RANKING = re.compile(r"farther|closer|as far|better|worse|more often|less often|difference|in 100|wins|passes", re.IGNORECASE)
 NEAR = replace(ANA, comma=0.3, laughs=0.1)

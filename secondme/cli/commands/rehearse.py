@@ -273,7 +273,7 @@ def _result(
     ended: str,
     errors: list[SecondmeError],
 ) -> CommandResult:
-    from secondme.core.rehearse.wording import lines
+    from secondme.core.rehearse.report_text import lines
 
     found = desk.report(run)
     data: dict[str, Any] = {
@@ -427,7 +427,7 @@ async def _approved(services: Services, references: Sequence[str]) -> list[Appro
 async def _taught(services: Services, desk: RehearsalDesk, run_id: str, contacts: Sequence[str], *, yes: bool) -> CommandResult:
     """What the owner agreed to is kept with the contacts."""
     from secondme.core.ids import ContactId
-    from secondme.core.rehearse.teaching import kept, proposals
+    from secondme.core.rehearse.lessons import kept, proposals
     from secondme.core.text import safe_text
 
     run = desk.archive.load(run_id) if run_id else desk.archive.latest()

@@ -16,7 +16,7 @@ from secondme.core.clock import from_ms
 from secondme.core.dates import day_meant, month_names
 from secondme.core.rehearse.comparison import fold
 from secondme.core.rehearse.records import BlindChoice, PastBurst, RehearsedAnswer
-from secondme.core.rehearse.wording import blind_verdict
+from secondme.core.rehearse.report_text import blind_verdict
 from secondme.core.text import caseless
 
 if TYPE_CHECKING:

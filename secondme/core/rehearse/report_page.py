@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from secondme.core.files import packaged
 from secondme.core.format import counted, money
 from secondme.core.rehearse.comparison import paired
+from secondme.core.rehearse.report_text import ADVICE, PLACES, SURE, WHY, WORDS, contrast, details, news
 from secondme.core.rehearse.verdict import ENOUGH
-from secondme.core.rehearse.wording import ADVICE, PLACES, SURE, WHY, WORDS, contrast, details, news
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:

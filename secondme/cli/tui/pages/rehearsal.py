@@ -18,7 +18,7 @@ from secondme.cli.tui.pages.page import LOOKING, ListPage
 from secondme.cli.tui.pages.rehearsal_rows import LoadedRun, RehearsalDrawing, test_of, voices_of, when_of
 from secondme.cli.tui.questions import asks
 from secondme.cli.tui.rehearsal_dialogs import BlindDialog, RunDialog
-from secondme.cli.tui.rehearsing import STOPPED, Rehearsing
+from secondme.cli.tui.rehearsal_runner import STOPPED, RehearsalRunner
 from secondme.cli.tui.sheets import SheetDialog
 from secondme.core.errors import BusyError, DataError, NotFoundError
 from secondme.core.format import counted, money
@@ -68,7 +68,7 @@ class RehearsalPage(ListPage):
     def __init__(self, desk: Actions, page_id: str) -> None:
         self._drawing = RehearsalDrawing()
         super().__init__(desk, page_id)
-        self._rehearsing = Rehearsing(desk.link, self._further, self._ended)
+        self._rehearsing = RehearsalRunner(desk.link, self._further, self._ended)
         self._is_read = self._is_reading_past = self._has_people = False
         self._known: tuple[int, int] | None = None
         """How many messages of the owner's are known, and when that was counted."""

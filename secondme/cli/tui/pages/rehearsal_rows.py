@@ -28,8 +28,8 @@ from secondme.cli.tui.layout import (
 from secondme.cli.tui.theme import ACCENT, BAD, CLONE, FAINT, INK, RULE, SOFT
 from secondme.core.format import counted, money
 from secondme.core.rehearse.blind import COUNT, BlindTest
-from secondme.core.rehearse.wording import WORDS
-from secondme.core.rehearse.wording import lines as in_words
+from secondme.core.rehearse.report_text import WORDS
+from secondme.core.rehearse.report_text import lines as in_words
 from secondme.core.text import safe_name, safe_text
 
 if TYPE_CHECKING:

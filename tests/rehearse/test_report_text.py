@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 import pytest
 
 from secondme.core.rehearse.comparison import Comparison, Reason, Strip
+from secondme.core.rehearse.report_text import lines
 from secondme.core.rehearse.statistics import Difference
 from secondme.core.rehearse.verdict import Advice, Contrast, RehearsalReport, Told, VariantReport, told
-from secondme.core.rehearse.wording import lines
 
 MIA, OTTO, NOA = "491512345678@c.us", "telegram:77", "local:noa"
 

@@ -32,7 +32,7 @@ _LOST = "The connection to the store was lost, or a gateway took it over. r goes
 STOPPED = "You stopped it. r goes on with it."
 
 
-class Rehearsing:
+class RehearsalRunner:
     """What is run from this screen."""
 
     def __init__(self, link: StoreLink, changed: Callable[[], None], ended: Callable[[str, str], None]) -> None:

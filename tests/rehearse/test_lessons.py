@@ -13,8 +13,8 @@ from secondme.cli.contact_lookup import rows_of
 from secondme.core.ids import ContactId
 from secondme.core.records import Lesson
 from secondme.core.rehearse.archive import RehearsalRun
+from secondme.core.rehearse.lessons import because, kept, proposals
 from secondme.core.rehearse.records import PastBurst, RehearsedAnswer, RunHead, Variant
-from secondme.core.rehearse.teaching import because, kept, proposals
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 ANNA = ContactId("local:anna")
