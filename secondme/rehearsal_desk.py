@@ -334,19 +334,21 @@ def _nothing(pasts: Sequence[Past], found: Mapping[ContactId, Sequence[Candidate
 
 
 def _materials(chosen: Sequence[Candidate], world: World) -> list[Material]:
-    """What each contact's answers are measured beside: for each rehearsed answer the nearest other one in time, and of the rest the newest."""
+    """What each account's answers are measured beside: for each rehearsed answer the nearest other one in time, and of the rest the newest. Of
+    the accounts of one person each has its own words: it may be forgotten alone."""
     found = []
-    for past in {id(each.past): each.past for each in chosen}.values():
-        mine = [each for each in chosen if each.past is past]
-        rehearsed = {each.answer.position for each in mine}
-        free = [each for each in past.answers if each.position not in rehearsed and each.text.strip()]
+    rehearsed = {(id(each.past), each.answer.position) for each in chosen}
+    for contact in dict.fromkeys(each.contact for each in chosen):
+        mine = [each for each in chosen if each.contact == contact]
+        past = mine[0].past
+        own = [each for each in past.answers if past.messages[each.position].contact == contact]
+        free = [each for each in own if (id(past), each.position) not in rehearsed and each.text.strip()]
         others = []
         for each in mine:
             nearest = min(free, key=lambda one: abs(one.messages[0].at - each.at), default=None)
             if nearest is not None:
                 others.append(nearest)
                 free.remove(nearest)
-        contact = mine[0].contact
         found.append(
             Material(
                 contact=contact,
@@ -354,7 +356,7 @@ def _materials(chosen: Sequence[Candidate], world: World) -> list[Material]:
                 past=tuple(each.text for each in free[-_MOST_PAST:]),
                 others=tuple(each.text for each in others),
                 contacts=tuple("\n".join(each.record().asked) for each in mine),
-                own_count=past.count_before(len(past.turns)),
+                own_count=sum(len(each.messages) for each in own),
             )
         )
     return found

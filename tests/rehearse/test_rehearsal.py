@@ -341,6 +341,25 @@ async def test_accounts_of_one_person_are_one_past(lived: Town) -> None:
     await run(desk, plan, lived.model)
 
 
+async def test_each_account_of_a_person_is_measured_beside_its_own_words(lived: Town) -> None:
+    start = lived.clock.now() - timedelta(days=60)
+    for who, shift in ((ANNA, 0), (BOB, 30)):
+        said = []
+        for number in range(140):
+            at = int((start + timedelta(hours=number, minutes=shift)).timestamp() * 1000)
+            said.append(MemoryMessage(f"q{who}{number}", at, "contact", f"is the {TOPICS[number % 6]} on {who}?"))
+            said.append(MemoryMessage(f"a{who}{number}", at + 60_000, "owner", f"yes {who} {number}"))
+        lived.services.memories.append(who, said)
+    await lived.services.contacts.link("local:anna", "local:bob")
+    _, plan = await plan_of(lived, count=20)
+    found = {each.contact: each for each in plan.materials}
+    assert set(found) == {each.contact for each in plan.chosen} == {ANNA, BOB}
+    for who, material in found.items():
+        assert material.own_count == 140
+        assert len(material.others) == sum(each.contact == who for each in plan.chosen)
+        assert all(who in text for text in (*material.past, *material.others, *material.contacts))
+
+
 async def test_what_a_killed_one_left_of_its_memory_is_gone(lived: Town) -> None:
     desk, plan = await plan_of(lived, count=1)
     left = desk.archive.directory / "past-left"
