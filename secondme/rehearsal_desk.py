@@ -112,7 +112,7 @@ class RehearsalDesk:
             begun_at=services.clock.now(),
             seed=seed,
             variants=variants,
-            bursts=tuple(each.record().id for each in chosen),
+            bursts=tuple(each.id for each in chosen),
             with_notes=wishes.with_notes,
             source=str(wishes.export.resolve()) if wishes.export else "",
             me=wishes.me,
@@ -161,7 +161,7 @@ class RehearsalDesk:
         with opened as file:
             began(file.run.head.id)
             for each in plan.chosen:
-                if each.record().id not in file.run.bursts:
+                if each.id not in file.run.bursts:
                     file.add_burst(each.record())
             for material in plan.materials:
                 if material.contact not in file.run.materials:
@@ -311,7 +311,7 @@ def _same_past(head: RunHead) -> dict[str, Any]:
 def _these(found: Iterable[Sequence[Candidate]], bursts: Collection[str]) -> list[Candidate]:
     """Those with these ids, by time."""
     wanted = set(bursts)
-    chosen = [each for of_one in found for each in of_one if each.answer.messages[0].id in wanted]
+    chosen = [each for of_one in found for each in of_one if each.id in wanted]
     return sorted(chosen, key=lambda each: (each.at, each.contact, each.answer.position))
 
 

@@ -51,6 +51,11 @@ class Candidate:
     is_small_talk: bool
 
     @property
+    def id(self) -> str:
+        """As its record's."""
+        return self.answer.messages[0].id
+
+    @property
     def at(self) -> datetime:
         """When the owner's answer began."""
         return self.answer.messages[0].at
@@ -71,7 +76,7 @@ class Candidate:
         texts = tuple(turns[at].content for at in self.asked)
         shown = turns[max(0, self.asked[0] - _SHOWN_BEFORE) : self.asked[0]]
         return PastBurst(
-            id=self.answer.messages[0].id,
+            id=self.id,
             contact=self.contact,
             at=self.at,
             before=tuple(("contact" if turn.role == "user" else "owner", turn.content) for turn in shown),
